@@ -1,0 +1,1 @@
+"""A pure-Python client for Notary v1 / Docker Content Trust."""

@@ -1,0 +1,1 @@
+"""A small Notary server and registry for tests and demonstrations. Never for production."""

@@ -1,0 +1,344 @@
+"""Every error notarypy raises on purpose, each with one code name and one exit code.
+
+What it is: the ground that all layers stand on. What it is not: a place for
+logic; an error only carries facts to whoever shows them.
+
+Rules:
+
+1. One class, one `code`, one `exit_code`. Scripts branch on the code, people
+   read the message.
+2. `message` says what happened, `why` the facts behind it, `fix` the next
+   command or action. None of them ever holds a secret.
+3. A programmer's mistake (wrong call order, wrong type) is a RuntimeError or
+   TypeError, never one of these.
+
+The tree::
+
+    NotarypyError                        1
+    +-- TrustError                       the repository's data, or an attacker
+    |   +-- VerificationError            4  trust.invalid
+    |   |   +-- MetadataError            4  trust.malformed
+    |   |   +-- SignatureError           4  trust.signature
+    |   |   +-- RollbackError            4  trust.rollback
+    |   |   +-- RootChangedError         4  trust.root_changed
+    |   |   +-- RepositoryVanishedError  4  trust.repo_vanished
+    |   |   +-- CacheDamagedError        4  trust.cache_damaged
+    |   |   +-- DigestMismatchError      4  trust.digest_mismatch
+    |   |   +-- UnconfirmedPublishError  4  publish.unconfirmed
+    |   +-- ExpiredError                 5  trust.expired
+    |   +-- RepositoryMissingError       3  trust.repo_missing
+    |   +-- TagUnsignedError             3  trust.tag_unsigned
+    |   +-- SignerMissingError          10  policy.signer_missing
+    |   +-- RootNotPinnedError          10  policy.root_not_pinned
+    +-- OperationError                   this machine, the network, a key
+    |   +-- KeyAccessError               6
+    |   |   +-- KeyMissingError          6  key.missing
+    |   |   +-- KeyNotAuthorisedError    6  key.not_authorised
+    |   |   +-- PassphraseNeededError    6  key.passphrase_needed
+    |   |   +-- PassphraseWrongError     6  key.passphrase_wrong
+    |   |   +-- UnsupportedKeyError      6  key.unsupported
+    |   +-- AuthenticationError          7  auth.denied
+    |   +-- NetworkError                 8
+    |   |   +-- UnreachableError         8  net.unreachable
+    |   |   +-- DeadlineError            8  net.timeout
+    |   |   +-- TlsError                 8  net.tls
+    |   |   +-- ServerError              8  net.server
+    |   |   +-- ResponseLimitError       8  net.limit
+    |   |   +-- UnknownOutcomeError      8  publish.unknown
+    |   +-- NotFoundError                3  net.not_found
+    |   +-- ImageMissingError            3  registry.not_found
+    |   +-- RefusedUpdateError           1  publish.refused
+    |   +-- ConflictError                9  publish.conflict
+    |   +-- StorageError                 1  local.storage
+    |   +-- AlreadyExistsError           1  local.exists
+    +-- UsageError                       2  usage
+        +-- InvalidNameError             2  usage.name
+        +-- ConfigurationError           2  usage.config
+        +-- ConfirmationNeededError      2  usage.confirmation
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NotarypyError(Exception):
+    """Base of every error here; catch it to catch them all.
+
+    Attributes:
+        message: One line that says what happened.
+        why: Facts behind it, one line each; may be empty.
+        fix: What to do next; may be empty.
+        facts: The same facts for programs: names to JSON values.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, why: str | tuple[str, ...] = (), fix: str = "", **facts: object
+    ) -> None:
+        """Keep the parts apart so that text and JSON output can both show them."""
+        super().__init__(message)
+        self.message = message
+        self.why: tuple[str, ...] = (why,) if isinstance(why, str) else why
+        self.fix = fix
+        self.facts: dict[str, object] = facts
+
+
+class TrustError(NotarypyError):
+    """The repository's data cannot be trusted, or does not vouch for what was asked."""
+
+    code = "trust"
+    exit_code = 4
+
+
+class VerificationError(TrustError):
+    """Metadata or content failed a check."""
+
+    code = "trust.invalid"
+
+
+class MetadataError(VerificationError):
+    """Metadata is not well formed: JSON, structure, names, types or limits."""
+
+    code = "trust.malformed"
+
+
+class SignatureError(VerificationError):
+    """Too few valid signatures for a role."""
+
+    code = "trust.signature"
+
+
+class RollbackError(VerificationError):
+    """The server offers something older than what was already seen."""
+
+    code = "trust.rollback"
+
+
+class RootChangedError(VerificationError):
+    """The server's root is not linked to the trusted one by a chain of signatures."""
+
+    code = "trust.root_changed"
+
+
+class RepositoryVanishedError(VerificationError):
+    """The server no longer has trust data that this trust directory knows."""
+
+    code = "trust.repo_vanished"
+
+
+class CacheDamagedError(VerificationError):
+    """The cached root, the anchor of trust, cannot be read."""
+
+    code = "trust.cache_damaged"
+
+
+class DigestMismatchError(VerificationError):
+    """Content differs from the digest that was signed or asked for."""
+
+    code = "trust.digest_mismatch"
+
+
+class UnconfirmedPublishError(VerificationError):
+    """The server accepted an update but does not serve it."""
+
+    code = "publish.unconfirmed"
+
+
+class ExpiredError(TrustError):
+    """Metadata is past its date, though its signatures are valid."""
+
+    code = "trust.expired"
+    exit_code = 5
+
+
+class RepositoryMissingError(TrustError):
+    """The server has no trust data for this repository."""
+
+    code = "trust.repo_missing"
+    exit_code = 3
+
+
+class TagUnsignedError(TrustError):
+    """The repository's trust data does not list this tag."""
+
+    code = "trust.tag_unsigned"
+    exit_code = 3
+
+
+class SignerMissingError(TrustError):
+    """A required signer has not signed this digest."""
+
+    code = "policy.signer_missing"
+    exit_code = 10
+
+
+class RootNotPinnedError(TrustError):
+    """The repository's root is not one of the pinned ones."""
+
+    code = "policy.root_not_pinned"
+    exit_code = 10
+
+
+class OperationError(NotarypyError):
+    """Something on this machine or on the way to a server went wrong."""
+
+    code = "operation"
+
+
+class KeyAccessError(OperationError):
+    """A private key cannot be used."""
+
+    code = "key"
+    exit_code = 6
+
+
+class KeyMissingError(KeyAccessError):
+    """No such key here."""
+
+    code = "key.missing"
+
+
+class KeyNotAuthorisedError(KeyAccessError):
+    """None of the keys here may sign what was asked."""
+
+    code = "key.not_authorised"
+
+
+class PassphraseNeededError(KeyAccessError):
+    """The key is encrypted and nothing supplied a passphrase."""
+
+    code = "key.passphrase_needed"
+
+
+class PassphraseWrongError(KeyAccessError):
+    """Every passphrase that was supplied failed."""
+
+    code = "key.passphrase_wrong"
+
+
+class UnsupportedKeyError(KeyAccessError):
+    """A key of a kind, size or encoding that Notary v1 cannot use."""
+
+    code = "key.unsupported"
+
+
+class AuthenticationError(OperationError):
+    """A server refused the credentials, or wants some that are not configured."""
+
+    code = "auth.denied"
+    exit_code = 7
+
+
+class NetworkError(OperationError):
+    """A server could not be asked, or did not answer properly."""
+
+    code = "net"
+    exit_code = 8
+    retryable = True
+
+
+class UnreachableError(NetworkError):
+    """No connection to the server."""
+
+    code = "net.unreachable"
+
+
+class DeadlineError(NetworkError):
+    """The server took longer than the whole request may take."""
+
+    code = "net.timeout"
+
+
+class TlsError(NetworkError):
+    """The server's TLS certificate cannot be trusted, or TLS is misconfigured."""
+
+    code = "net.tls"
+    retryable = False
+
+
+class ServerError(NetworkError):
+    """The server answered with an error or with something unusable."""
+
+    code = "net.server"
+
+
+class ResponseLimitError(NetworkError):
+    """The server sent more than the limit for this answer."""
+
+    code = "net.limit"
+    retryable = False
+
+
+class UnknownOutcomeError(NetworkError):
+    """An update was sent, its answer was lost, and looking was not possible either."""
+
+    code = "publish.unknown"
+
+
+class NotFoundError(OperationError):
+    """The server does not have this object (HTTP 404)."""
+
+    code = "net.not_found"
+    exit_code = 3
+
+
+class ImageMissingError(OperationError):
+    """The registry has no such repository, tag or digest."""
+
+    code = "registry.not_found"
+    exit_code = 3
+
+
+class RefusedUpdateError(OperationError):
+    """The Notary server refused an update for good."""
+
+    code = "publish.refused"
+
+
+class ConflictError(OperationError):
+    """Other publishers kept winning until the deadline."""
+
+    code = "publish.conflict"
+    exit_code = 9
+    retryable = True
+
+
+class StorageError(OperationError):
+    """The trust directory cannot be read or written."""
+
+    code = "local.storage"
+
+
+class AlreadyExistsError(OperationError):
+    """Something of this name exists and differs from what was asked."""
+
+    code = "local.exists"
+
+
+class UsageError(NotarypyError):
+    """The request makes no sense as it was written."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class InvalidNameError(UsageError):
+    """A reference, GUN, role, signer or target name breaks its grammar."""
+
+    code = "usage.name"
+
+
+class ConfigurationError(UsageError):
+    """A configuration file, variable or option has an unusable value."""
+
+    code = "usage.config"
+
+
+class ConfirmationNeededError(UsageError):
+    """A dangerous step needs a yes, and nobody can give it."""
+
+    code = "usage.confirmation"

@@ -1,0 +1,277 @@
+"""Reading and writing files so that neither a crash, a planted link nor another process does harm.
+
+What it is: the only place that opens files of the trust directory. What it is
+not: it knows nothing of keys, metadata or configuration.
+
+Rules:
+
+1. Only regular files are read, never more than the caller's limit; a FIFO or a
+   device in place of a file does not block.
+2. A file is replaced as a whole or not at all: temporary file in the same
+   directory, fsync, rename, fsync of the directory. A failure leaves no
+   temporary file.
+3. New files are 0600 and new directories 0700 whatever the umask; what exists
+   keeps its mode.
+4. Below a base directory that the caller names, symbolic links in place of
+   directories are refused. The base itself, and what is above it, may be links.
+5. Locks are advisory, on files of their own that are never removed: removing one
+   would let two owners lock two different files of the same name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from notarypy.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Absent on Windows, where they mean nothing; O_BINARY exists only there.
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NOCTTY = getattr(os, "O_NOCTTY", 0)
+
+_POLL_SECONDS = 0.02
+
+_FIXES = {
+    errno.EACCES: "check who owns it and its mode",
+    errno.EPERM: "check who owns it and its mode",
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some space within the quota",
+    errno.EROFS: "use a directory that can be written",
+}
+
+
+def _failure(action: str, path: Path, error: Exception) -> StorageError:
+    """Turn an error of the operating system into ours."""
+    code = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error)
+    if code == errno.ELOOP:
+        reason = "it is a symbolic link, which is not followed here"
+    return StorageError(f"cannot {action} {path}", why=reason, fix=_FIXES.get(code or 0, ""), path=str(path))
+
+
+def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Args:
+        path: The file.
+        limit: The most bytes the file may have; it is refused before reading if it has more.
+        follow: Follow a symbolic link, for files that the user names himself (mounted secrets are links).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StorageError: Not a regular file, too big, or not readable.
+    """
+    flags = os.O_RDONLY | _SAFE | _NOCTTY | (0 if follow else _NOFOLLOW)
+    try:
+        with open(os.open(path, flags), "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+            _require_regular(path, stream.fileno(), limit)
+            data = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _failure("read", path, error) from error
+    if len(data) > limit:
+        raise _too_big(path, len(data), limit)
+    return data
+
+
+def _require_regular(path: Path, descriptor: int, limit: int | None) -> None:
+    """Refuse what is not a regular file, or is too big."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(f"cannot use {path}", why="it is not a regular file", path=str(path))
+    if limit is not None and status.st_size > limit:
+        raise _too_big(path, status.st_size, limit)
+
+
+def _too_big(path: Path, size: int, limit: int) -> StorageError:
+    return StorageError(
+        f"cannot read {path}",
+        why=f"it has {size} bytes or more, at most {limit} are allowed",
+        path=str(path),
+        limit=limit,
+    )
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace the content of a file as a whole, and return when it is on the disk.
+
+    Missing parent directories are made with mode 0700. A symbolic link in place
+    of the file is replaced, not followed.
+
+    Raises:
+        StorageError: The old content, if any, is then untouched.
+    """
+    make_private_directory(path.parent)
+    # Not made from the file's name: that may already be as long as a name can be.
+    temporary = path.parent / f".notarypy-{os.urandom(8).hex()}.tmp"
+    try:
+        _write_new(temporary, data, mode)
+        os.replace(temporary, path)  # noqa: PTH105 - one style for all system calls of this module
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - as above
+        if isinstance(error, OSError | ValueError):
+            raise _failure("write", path, error) from error
+        raise
+    _sync_directory(path.parent)
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write a file that must not exist yet, through to the disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _SAFE
+    with open(os.open(path, flags, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        if sys.platform != "win32":
+            os.fchmod(stream.fileno(), mode)
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    """Bring a rename in this directory to the disk, where the system can do that."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFE)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # Some file systems cannot sync directories; a directory may be writable but not readable.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES}:
+            raise _failure("write", path, error) from error
+
+
+def make_private_directory(path: Path, *, below: Path | None = None) -> None:
+    """Make a directory and its missing parents with mode 0700; leave existing ones as they are.
+
+    Args:
+        path: The directory.
+        below: A base directory: links in place of directories under it are refused.
+
+    Raises:
+        StorageError: Something else stands in the way, or the system refuses.
+    """
+    if below is not None:
+        refuse_links(path, below)
+    try:
+        if path.is_dir():
+            return
+        for directory in (*reversed(path.parents), path):
+            _make_one(directory)
+    except (OSError, ValueError) as error:
+        raise _failure("make directory", path, error) from error
+
+
+def _make_one(path: Path) -> None:
+    """Make one private directory unless it is there already."""
+    if path.is_dir():
+        return
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return  # another process was faster
+    path.chmod(0o700)
+
+
+def refuse_links(path: Path, below: Path) -> None:
+    """Check that every existing directory from under `below` down to `path` is a real directory.
+
+    Args:
+        path: The directory, which must lie under `below`.
+        below: The base directory, which is not looked at.
+
+    Raises:
+        StorageError: One of them is a symbolic link or not a directory.
+    """
+    if ".." in path.parts[len(below.parts) :] or not path.is_relative_to(below):
+        raise StorageError(f"cannot use {path}", why=f"it is not below {below}", path=str(path))
+    current = below
+    for part in path.relative_to(below).parts:
+        current /= part
+        try:
+            mode = current.lstat().st_mode
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise _failure("use", current, error) from error
+        if not stat.S_ISDIR(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
+            raise StorageError(
+                f"cannot use {current}",
+                why=f"it is {kind}",
+                fix="put a real directory in its place",
+                path=str(current),
+            )
+
+
+@contextlib.contextmanager
+def locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold an exclusive lock on a lock file, against other processes and other threads.
+
+    Not re-entrant. The file is made when missing, and stays.
+
+    Args:
+        path: The lock file.
+        timeout: Seconds to wait for another owner; 0 tries once.
+
+    Raises:
+        StorageError: Somebody else still holds it, or the file cannot be used.
+    """
+    make_private_directory(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _SAFE, 0o600)
+    except (OSError, ValueError) as error:
+        raise _failure("lock", path, error) from error
+    try:
+        _require_regular(path, descriptor, None)
+        _wait_for_lock(path, descriptor, timeout)
+        yield
+    finally:
+        os.close(descriptor)  # closing gives the lock back
+
+
+def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
+    """Ask for the lock again and again until it is ours or the time is over."""
+    deadline = time.monotonic() + timeout
+    while not _try_lock(path, descriptor):
+        if time.monotonic() >= deadline:
+            raise StorageError(
+                "another notarypy is at work",
+                why=f"it has held the lock {path} for the last {timeout:g} seconds",
+                fix="try again when it is done",
+                path=str(path),
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _try_lock(path: Path, descriptor: int) -> bool:
+    """Try once to lock the open file."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
+            return False
+        raise _failure("lock", path, error) from error
+    return True

@@ -1,0 +1,1 @@
+"""Private keys: their files, their passphrases and signing with them."""

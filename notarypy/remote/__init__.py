@@ -1,0 +1,1 @@
+"""The network: Notary servers and registries over HTTPS."""

@@ -1,0 +1,1 @@
+"""What lies on disk besides private keys: the trust directory and the settings."""

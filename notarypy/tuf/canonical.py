@@ -1,0 +1,164 @@
+r"""The exact bytes that are signed, the exact bytes that are uploaded, and strict decoding.
+
+What it is: the only place where JSON text and values meet. What it is not: a
+validator of metadata structure; that is `metadata`.
+
+Rules:
+
+1. Canonical form: no white space, members sorted by code point, only `"` and
+   `\\` escaped, everything else raw UTF-8, integers in decimal.
+2. Storage form: the canonical form with `<`, `>`, `&`, U+2028 and U+2029
+   escaped, then the signatures. A Notary server that makes the snapshot hashes
+   its own rewriting of a file, so any other layout ends in a repository that
+   nobody can read.
+3. Received text is decoded strictly: UTF-8, one object, no duplicate members,
+   no byte order mark, no number that is not an exact integer within +-(2**53 - 1),
+   no lone surrogate, at most 32 levels. Go takes some of these; two readers that
+   disagree about a document are an attack.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from notarypy.errors import MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JsonObject = dict[str, Any]
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53 - 1
+_MAX_DIGITS = 20
+
+# An escape other than \" or \\ : canonicaljson escapes control characters, Notary signs them raw.
+_FOREIGN_ESCAPE = re.compile(rb'(?:[^\\]|\\["\\])*+\\[^"\\]')
+_NOT_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\[\]{}"]++|"', re.DOTALL)
+_STORAGE_ESCAPES = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+
+
+def encode(value: object) -> bytes:
+    """Return the canonical form of a JSON value: the bytes that are signed.
+
+    Raises:
+        MetadataError: The value has no canonical form (a fraction, a lone surrogate).
+    """
+    from canonicaljson import encode_canonical_json
+
+    _refuse_floats(value)
+    try:
+        text = bytes(encode_canonical_json(value))
+    except (TypeError, ValueError) as error:
+        raise MetadataError("metadata has no canonical form", why=str(error)) from None
+    return _encode_control_characters(value) if _FOREIGN_ESCAPE.match(text) else text
+
+
+def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
+    """Join a canonical `signed` part and its signatures to the uploaded file (rule 2)."""
+    for raw, escaped in _STORAGE_ESCAPES:
+        signed = signed.replace(raw, escaped)
+    listed = b",".join(
+        json.dumps({name: entry[name] for name in ("keyid", "method", "sig")}, separators=(",", ":")).encode()
+        for entry in signatures
+    )
+    return b'{"signed":' + signed + b',"signatures":[' + listed + b"]}"
+
+
+def decode(data: bytes, what: str = "metadata") -> JsonObject:
+    """Decode received JSON strictly (rule 3).
+
+    Raises:
+        MetadataError: The text is not one well-formed object.
+    """
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique_members,
+            parse_int=_integer,
+            parse_float=_integral_float,
+            parse_constant=_no_constant,
+        )
+        if "\\u" in text:
+            _refuse_surrogates(value)
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"{what} is not valid JSON", why=_reason(error), file=what) from None
+    if not isinstance(value, dict):
+        raise MetadataError(f"{what} is not a JSON object", file=what)
+    return value
+
+
+def _encode_control_characters(value: object) -> bytes:
+    from securesystemslib.formats import encode_canonical
+
+    text: Any = encode_canonical(cast("Any", value))
+    return bytes(text.encode("utf-8"))
+
+
+def _refuse_floats(value: object) -> None:
+    if isinstance(value, float):
+        raise MetadataError("metadata has no canonical form", why=f"{value!r} is not an integer")
+    if isinstance(value, dict):
+        for member in value.values():
+            _refuse_floats(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            _refuse_floats(member)
+
+
+def _check_depth(text: str) -> None:
+    """Bound nesting before the recursive decoder sees the text."""
+    depth = 0
+    for bracket in _NOT_BRACKETS.sub("", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has the same member twice")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS or abs(int(digits)) > MAX_INTEGER:
+        raise ValueError("a number is beyond 2**53 - 1")
+    return int(digits)
+
+
+def _integral_float(digits: str) -> int:
+    value = float(digits)
+    if not value.is_integer() or abs(value) > MAX_INTEGER:
+        raise ValueError("a number is not an exact integer")
+    return int(value)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_surrogates(value: object) -> None:
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong without quoting the document, which may be hostile or huge."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return "a string holds half a surrogate pair"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return str(error)

@@ -1,0 +1,181 @@
+"""The parts that metadata files share, read strictly: dates, versions, hashes, keys.
+
+What it is: one reader for each kind of field, each raising MetadataError that
+names the file. What it is not: whole files; those are in `metadata`, whose rules
+2 to 4 and 6 are kept here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from notarypy.errors import MetadataError, VerificationError
+from notarypy.tuf.keys import PublicKey, decode_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.tuf.canonical import JsonObject
+
+MAX_VERSION = 2**31 - 1
+_HASH_SIZES = {"sha256": 32, "sha512": 64}
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class RoleKeys:
+    """Who signs a role: TUF key ids in order, and how many of them are needed."""
+
+    keyids: tuple[str, ...]
+    threshold: int
+
+
+@dataclass(frozen=True)
+class FileMeta:
+    """What metadata says of a file or an image manifest: its length in bytes and its raw hashes by name.
+
+    `custom` is any JSON value the signer attached, or None.
+    """
+
+    length: int
+    hashes: Mapping[str, bytes]
+    custom: object = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 as 64 hex digits."""
+        return self.hashes["sha256"].hex()
+
+    @classmethod
+    def of(cls, data: bytes) -> FileMeta:
+        """Describe `data` with both hashes, as snapshot and timestamp entries do."""
+        return cls(len(data), {name: hashlib.new(name, data).digest() for name in ("sha256", "sha512")})
+
+    def check(self, data: bytes, what: str) -> None:
+        """Raise VerificationError unless `data` has this length and every known hash."""
+        if len(data) != self.length:
+            raise VerificationError(
+                f"{what} has the wrong length", why=f"{len(data)} bytes, {self.length} promised", role=what
+            )
+        for name in _HASH_SIZES:
+            if name in self.hashes and hashlib.new(name, data).digest() != self.hashes[name]:
+                raise VerificationError(
+                    f"{what} does not have the promised {name}",
+                    why=f"{self.hashes[name].hex()} promised",
+                    role=what,
+                )
+
+    def matches(self, data: bytes) -> bool:
+        """Tell whether `data` passes `check`."""
+        try:
+            self.check(data, "")
+        except VerificationError:
+            return False
+        return True
+
+    def same_content(self, other: FileMeta | None) -> bool:
+        """Tell whether two entries mean the same content: length and SHA-256."""
+        return other is not None and (self.length, self.sha256) == (other.length, other.sha256)
+
+    @classmethod
+    def from_json(cls, value: object, what: str) -> FileMeta:
+        """Read an entry of targets, snapshot or timestamp (rule 3)."""
+        entry = mapping(value, what)
+        length = entry.get("length")
+        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+            raise MetadataError(f"{what} has no usable length")
+        hashes = {
+            name: decode_base64(encoded, f"a hash of {what}")
+            for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items()
+        }
+        if "sha256" not in hashes or any(
+            len(hashes[name]) != size for name, size in _HASH_SIZES.items() if name in hashes
+        ):
+            raise MetadataError(f"{what} has no sha256, or a hash of the wrong size")
+        return cls(length, hashes, entry.get("custom"))
+
+    def to_json(self) -> JsonObject:
+        """Return the entry as metadata stores it."""
+        from base64 import b64encode
+
+        value: JsonObject = {"hashes": {name: b64encode(raw).decode() for name, raw in self.hashes.items()}}
+        value["length"] = self.length
+        return value if self.custom is None else {"custom": self.custom, **value}
+
+
+def parse_time(text: object, what: str) -> datetime:
+    """Read an RFC 3339 date as an aware UTC datetime, to the microsecond (rule 2)."""
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise MetadataError(f"{what} has no usable expiry date", role=what)
+    try:
+        *parts, fraction, sign, hours, minutes = match.groups()
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        zone = timezone(-offset if sign == "-" else offset)
+        year, month, day, hour, minute, second = (int(part) for part in parts)
+        micros = int((fraction or "0").ljust(6, "0")[:6])
+        return datetime(year, month, day, hour, minute, second, micros, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise MetadataError(f"{what} has no usable expiry date", role=what) from None
+
+
+def format_time(moment: datetime) -> str:
+    """Write a datetime as Go does: UTC, `Z`, and no zeros at the end of the fraction."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "Z"
+
+
+def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
+    """Check `_type` and return version and expiry of a signed part."""
+    if signed.get("_type") != kind:
+        raise MetadataError(
+            f"{role} is not of type {kind}", why=f"_type is {signed.get('_type')!r}"[:80], role=role
+        )
+    version = signed.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
+        raise MetadataError(f"{role} has no usable version", role=role)
+    return version, parse_time(signed.get("expires"), role)
+
+
+def mapping(value: object, what: str) -> JsonObject:
+    """Return a JSON object; null and absent read as empty."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MetadataError(f"{what} is not an object")
+    return value
+
+
+def strings(value: object, what: str) -> tuple[str, ...]:
+    """Return a list of strings; null and absent read as empty."""
+    listed = [] if value is None else value
+    if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
+        raise MetadataError(f"{what} is not a list of strings")
+    return tuple(listed)
+
+
+def key_table(value: object, role: str) -> Mapping[str, PublicKey]:
+    """Return a key table, every key under its own id."""
+    keys = {keyid: PublicKey.from_json(entry) for keyid, entry in mapping(value, f"keys of {role}").items()}
+    for keyid, key in keys.items():
+        if key.keyid != keyid:
+            raise MetadataError(f"{role} lists a key under an id that is not its own", role=role, keyid=keyid)
+    return keys
+
+
+def role_keys(value: object, keys: Mapping[str, PublicKey], role: str) -> RoleKeys:
+    """Return the keys and threshold assigned to a role, all of them in the key table."""
+    if not isinstance(value, dict):
+        raise MetadataError(f"{role} has no keys assigned", role=role)
+    keyids, threshold = strings(value.get("keyids"), f"key ids of {role}"), value.get("threshold")
+    if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
+        raise MetadataError(f"{role} has no usable threshold", role=role)
+    if any(keyid not in keys for keyid in keyids):
+        raise MetadataError(f"{role} lists a key that is not in the key table", role=role)
+    return RoleKeys(keyids, threshold)

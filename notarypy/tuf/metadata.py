@@ -1,0 +1,237 @@
+"""The four kinds of metadata as values: reading them strictly, writing them as Go does.
+
+What it is: structure. What it is not: trust; a value here says nothing about who
+signed it (`trusted` does).
+
+Rules:
+
+1. `_type` must be exactly the role's: Root, Targets, Snapshot or Timestamp.
+2. Versions are integers from 1 to 2**31 - 1, dates RFC 3339 with seconds in range.
+3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry
+   names sha256, and every hash it names of a known kind must fit.
+4. Every key id that a role lists is in the key table, under its own id.
+5. A delegation is a direct child of the file's role; its name appears once.
+6. Null and absent lists and maps read as empty; unknown members are read past and
+   not written back: a Go server drops them when it rewrites a file, and its hashes
+   would no longer fit.
+7. Member names are case sensitive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import MetadataError
+from notarypy.tuf import roles as names
+from notarypy.tuf.fields import (
+    MAX_VERSION,
+    FileMeta,
+    RoleKeys,
+    format_time,
+    header,
+    key_table,
+    mapping,
+    parse_time,
+    role_keys,
+    strings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from notarypy.tuf.canonical import JsonObject
+    from notarypy.tuf.keys import PublicKey
+
+__all__ = [
+    "MAX_VERSION",
+    "Delegation",
+    "FileMeta",
+    "RoleKeys",
+    "Root",
+    "Snapshot",
+    "Targets",
+    "Timestamp",
+    "format_time",
+    "parse_time",
+]
+
+MAX_DELEGATIONS = 1024
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root: every role's keys. `keys` also holds earlier root certificates."""
+
+    version: int
+    expires: datetime
+    keys: Mapping[str, PublicKey]
+    roles: Mapping[str, RoleKeys]
+
+    @classmethod
+    def from_signed(cls, signed: JsonObject) -> Root:
+        """Read the signed part of root.json."""
+        version, expires = header(signed, "Root", names.ROOT)
+        keys = key_table(signed.get("keys"), names.ROOT)
+        listed = mapping(signed.get("roles"), "roles of root")
+        found = {name: role_keys(listed.get(name), keys, name) for name in names.BASE_ROLES}
+        return cls(version, expires, keys, found)
+
+    def to_signed(self) -> JsonObject:
+        """Return the signed part, as Go writes it."""
+        return {
+            "_type": "Root",
+            "consistent_snapshot": False,
+            "expires": format_time(self.expires),
+            "keys": {keyid: key.to_json() for keyid, key in self.keys.items()},
+            "roles": {
+                name: {"keyids": list(role.keyids), "threshold": role.threshold}
+                for name, role in self.roles.items()
+            },
+            "version": self.version,
+        }
+
+    def signers(self, role: str) -> tuple[PublicKey, ...]:
+        """Return the keys of a base role, in order."""
+        return tuple(self.keys[keyid] for keyid in self.roles[role].keyids)
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """A role that a targets file delegates to; `paths` are plain prefixes of target names."""
+
+    name: str
+    keyids: tuple[str, ...]
+    threshold: int
+    paths: tuple[str, ...]
+
+    def to_json(self) -> JsonObject:
+        """Return the delegation as metadata stores it: no keys is null, no paths is absent."""
+        value: JsonObject = {"keyids": list(self.keyids) or None, "name": self.name}
+        if self.paths:
+            value["paths"] = list(self.paths)
+        return {**value, "threshold": self.threshold}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A targets file or a delegation's file: signed names, and further delegations."""
+
+    version: int
+    expires: datetime
+    targets: Mapping[str, FileMeta] = field(default_factory=lambda: _EMPTY)
+    keys: Mapping[str, PublicKey] = field(default_factory=lambda: _EMPTY)
+    roles: tuple[Delegation, ...] = ()
+    null_roles: bool = False
+
+    @classmethod
+    def from_signed(cls, signed: JsonObject, role: str = names.TARGETS) -> Targets:
+        """Read the signed part of `role`'s file."""
+        version, expires = header(signed, "Targets", role)
+        delegations = mapping(signed.get("delegations"), f"delegations of {role}")
+        keys = key_table(delegations.get("keys"), role)
+        entries = mapping(signed.get("targets"), f"targets of {role}")
+        return cls(
+            version,
+            expires,
+            {name: FileMeta.from_json(entry, f"a target of {role}") for name, entry in entries.items()},
+            keys,
+            _delegations(delegations.get("roles"), keys, role),
+            delegations.get("roles", ()) is None,
+        )
+
+    def to_signed(self) -> JsonObject:
+        """Return the signed part, as Go writes it."""
+        listed = [delegation.to_json() for delegation in self.roles]
+        return {
+            "_type": "Targets",
+            "delegations": {
+                "keys": {keyid: key.to_json() for keyid, key in self.keys.items()},
+                "roles": None if self.null_roles and not listed else listed,
+            },
+            "expires": format_time(self.expires),
+            "targets": {name: entry.to_json() for name, entry in self.targets.items()},
+            "version": self.version,
+        }
+
+    def delegation(self, name: str) -> Delegation | None:
+        """Return the delegation of this name, or None."""
+        return next((entry for entry in self.roles if entry.name == name), None)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The list of all current files of a repository by role name."""
+
+    version: int
+    expires: datetime
+    meta: Mapping[str, FileMeta]
+
+    @classmethod
+    def from_signed(cls, signed: JsonObject) -> Snapshot:
+        """Read the signed part of snapshot.json; root and targets must be listed."""
+        version, expires = header(signed, "Snapshot", names.SNAPSHOT)
+        meta = _meta(signed, names.SNAPSHOT, (names.ROOT, names.TARGETS))
+        return cls(version, expires, meta)
+
+    def to_signed(self) -> JsonObject:
+        """Return the signed part, as Go writes it."""
+        return _signed("Snapshot", self.version, self.expires, self.meta)
+
+
+@dataclass(frozen=True)
+class Timestamp:
+    """The freshest statement: which snapshot is current."""
+
+    version: int
+    expires: datetime
+    snapshot: FileMeta
+
+    @classmethod
+    def from_signed(cls, signed: JsonObject) -> Timestamp:
+        """Read the signed part of timestamp.json."""
+        version, expires = header(signed, "Timestamp", names.TIMESTAMP)
+        return cls(version, expires, _meta(signed, names.TIMESTAMP, (names.SNAPSHOT,))[names.SNAPSHOT])
+
+    def to_signed(self) -> JsonObject:
+        """Return the signed part, as Go writes it."""
+        return _signed("Timestamp", self.version, self.expires, {names.SNAPSHOT: self.snapshot})
+
+
+def _signed(kind: str, version: int, expires: datetime, meta: Mapping[str, FileMeta]) -> JsonObject:
+    listed = {name: entry.to_json() for name, entry in meta.items()}
+    return {"_type": kind, "expires": format_time(expires), "meta": listed, "version": version}
+
+
+def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str, FileMeta]:
+    listed = mapping(signed.get("meta"), f"meta of {role}")
+    for name in needed:
+        if name not in listed:
+            raise MetadataError(f"{role} does not list {name}", role=role)
+    return {name: FileMeta.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
+
+
+def _delegations(value: object, keys: Mapping[str, PublicKey], role: str) -> tuple[Delegation, ...]:
+    listed = [] if value is None else value
+    if not isinstance(listed, list) or len(listed) > MAX_DELEGATIONS:
+        raise MetadataError(f"{role} has no usable list of delegations", role=role)
+    found: dict[str, Delegation] = {}
+    for entry in listed:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if (
+            not isinstance(name, str)
+            or not names.is_delegation(name)
+            or names.parent(name) != role
+            or name in found
+        ):
+            raise MetadataError(
+                f"{role} delegates to something that is no role below it, or twice", role=role
+            )
+        assigned = role_keys(entry, keys, name)
+        found[name] = Delegation(
+            name, assigned.keyids, assigned.threshold, strings(entry.get("paths"), f"paths of {name}")
+        )
+    return tuple(found.values())

@@ -1,0 +1,105 @@
+"""Where the programs under test are, and one way to run any of them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# scripts/test unpacks here what the machine does not have.
+UNPACKED = Path(sys.prefix, "servers", "usr")
+SEARCH_PATH = ":".join(
+    (str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", f"{UNPACKED}/bin")
+)
+
+
+def find(program: str) -> str:
+    """Return the path of a program.
+
+    Raises:
+        LookupError: it is not here; the text says how to get it.
+    """
+    found = shutil.which(program, path=SEARCH_PATH)
+    if found is None:
+        raise LookupError(f"{program} is not installed: run scripts/test, it brings what the tests need")
+    return found
+
+
+def faketime_library() -> str:
+    """Return the path of the library that moves a process's clock."""
+    for root in (Path("/usr/lib"), UNPACKED / "lib"):
+        for library in root.glob("*/faketime/libfaketime.so.1"):
+            return str(library)
+    raise LookupError("libfaketime is not installed: run scripts/test, it brings what the tests need")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program did."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    def __str__(self) -> str:
+        return f"$ {shlex.join(self.argv)}\n[exit {self.code}]\n{self.stdout}\n{self.stderr}"
+
+    @property
+    def text(self) -> str:
+        """Both outputs, for programs that do not keep them apart."""
+        return self.stdout + self.stderr
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON of any shape; the assertions check it
+        """The JSON document on stdout."""
+        return json.loads(self.stdout)
+
+    def expect(self, code: int) -> Run:
+        """Return this run if it ended with the code, else fail with everything it said."""
+        assert self.code == code, f"expected exit {code}\n{self}"
+        return self
+
+
+def run(argv: Sequence[str], env: Mapping[str, str], *, timeout: float = 60) -> Run:
+    """Run a program to its end, with nothing but this environment and no standard input."""
+    return collect(start(argv, env), timeout=timeout)
+
+
+def start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a program whose output is collected later, so that several can run side by side."""
+    return subprocess.Popen(
+        [find(argv[0]), *argv[1:]],
+        env={"PATH": SEARCH_PATH, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+def collect(process: subprocess.Popen[str], *, timeout: float = 60) -> Run:
+    """Wait for a started program and return what it did."""
+    with process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    arguments = process.args
+    assert isinstance(arguments, list)
+    return Run(tuple(map(str, arguments)), process.returncode, stdout, stderr)
+
+
+def openssl(*arguments: str | Path) -> Run:
+    """Run openssl and insist on success."""
+    return run(["openssl", *map(str, arguments)], {}).expect(0)

@@ -1,0 +1,254 @@
+"""The servers: notary-server, notary-signer and docker-registry, each in its own process with its own log."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import trustme
+
+from interop.harness import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+START_TIMEOUT = 15.0
+REGISTRY_USER, REGISTRY_PASSWORD = "pusher", "registry-password"
+# bcrypt of REGISTRY_PASSWORD: the registry takes no other form.
+REGISTRY_HTPASSWD = "pusher:$2b$04$15spv/8Jkc1mIg.LNk8sp.g.iZcgFwOxWss5/0C7AkhEfbH2Bj/KC\n"
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate file and its key file."""
+
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """A throw-away certificate authority and the files that servers and clients want of it."""
+
+    def __init__(self, directory: Path, key_type: trustme.KeyType = trustme.KeyType.ECDSA) -> None:
+        self._ca = trustme.CA(key_type=key_type)
+        self._key_type = key_type
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.file = directory / "ca.crt"
+        self._ca.cert_pem.write_to_path(str(self.file))
+
+    def issue(self, name: str) -> Pair:
+        """Issue a certificate for loopback servers and for clients alike."""
+        leaf = self._ca.issue_cert("localhost", "127.0.0.1", common_name=name, key_type=self._key_type)
+        pair = Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
+        leaf.cert_chain_pems[0].write_to_path(str(pair.certificate))
+        leaf.private_key_pem.write_to_path(str(pair.key))
+        return pair
+
+    def server_context(self, name: str) -> ssl.SSLContext:
+        """Return TLS settings for a server written in Python."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pair = self.issue(name)
+        context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return TLS settings that trust this authority alone."""
+        return ssl.create_default_context(cafile=str(self.file))
+
+
+class Service:
+    """A server process.
+
+    It is ready when the constructor returns, and stopped by its process id.
+    """
+
+    def __init__(self, argv: list[str], log: Path, ready: Callable[[], bool]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [programs.find(argv[0]), *argv[1:]],
+                env={"PATH": programs.SEARCH_PATH},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._wait(ready)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        end = time.monotonic() + START_TIMEOUT
+        while not ready():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{self._process.args!r} did not start:\n{self.log.read_text()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ask the process to end, insist after some seconds, and reap it."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def answers(port: int, path: str, context: ssl.SSLContext | None) -> Callable[[], bool]:
+    """Return a check that a server answers any HTTP at all on this port."""
+
+    def check() -> bool:
+        if context is None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=context)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", path)
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                return False
+        return True
+
+    return check
+
+
+def accepts(port: int) -> Callable[[], bool]:
+    """Return a check that a server takes TCP connections on this port."""
+
+    def check() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return check
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> str:
+    """Write a configuration file (JSON is YAML too) and return its path."""
+    path.write_text(json.dumps(document, indent=1))
+    return str(path)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server listens and which CA vouches for it (None: plain http)."""
+
+    host: str
+    ca: Path | None
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        return f"{'http' if self.ca is None else 'https'}://{self.host}"
+
+
+@contextlib.contextmanager
+def notary_server(
+    directory: Path,
+    authority: Authority,
+    *,
+    trust_service: Mapping[str, Any] | None = None,
+    auth: Mapping[str, Any] | None = None,
+    port: int = 0,
+) -> Iterator[Endpoint]:
+    """Run notary-server with TLS and memory storage; its keys are its own unless a trust service is named."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    pair = authority.issue(f"notary-server-{port}")
+    config: dict[str, Any] = {
+        "server": {
+            "http_addr": f"127.0.0.1:{port}",
+            "tls_cert_file": str(pair.certificate),
+            "tls_key_file": str(pair.key),
+        },
+        "trust_service": trust_service or {"type": "local"},
+        "logging": {"level": "info"},
+        "storage": {"backend": "memory"},
+    }
+    if auth is not None:
+        config["auth"] = auth
+    argv = ["notary-server", "-config", write_json(directory / "notary-server.json", config)]
+    ready = answers(port, "/_notary_server/health", authority.client_context())
+    with Service(argv, directory / "notary-server.log", ready):
+        yield Endpoint(f"localhost:{port}", authority.file)
+
+
+@contextlib.contextmanager
+def notary_signer(directory: Path, authority: Authority) -> Iterator[dict[str, Any]]:
+    """Run notary-signer with mutual TLS and yield the trust_service section that makes a server use it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    own, client = authority.issue("notary-signer"), authority.issue("notary-signer-client")
+    config = {
+        "server": {
+            "grpc_addr": f"127.0.0.1:{port}",
+            "tls_cert_file": str(own.certificate),
+            "tls_key_file": str(own.key),
+            "client_ca_file": str(authority.file),
+        },
+        "logging": {"level": "info"},
+        "storage": {"backend": "memory"},
+    }
+    argv = ["notary-signer", "-config", write_json(directory / "notary-signer.json", config)]
+    with Service(argv, directory / "notary-signer.log", accepts(port)):
+        yield {
+            "type": "remote",
+            "hostname": "localhost",
+            "port": str(port),
+            "key_algorithm": "ecdsa",
+            "tls_ca_file": str(authority.file),
+            "tls_client_cert": str(client.certificate),
+            "tls_client_key": str(client.key),
+        }
+
+
+@contextlib.contextmanager
+def registry(
+    directory: Path, *, authority: Authority | None = None, basic_auth: bool = False
+) -> Iterator[Endpoint]:
+    """Run docker-registry: plain http unless an authority is given, with Basic authentication if asked."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    http_section: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "only-for-tests"}
+    if authority is not None:
+        pair = authority.issue(f"registry-{port}")
+        http_section["tls"] = {"certificate": str(pair.certificate), "key": str(pair.key)}
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"inmemory": {}},
+        "http": http_section,
+    }
+    if basic_auth:
+        htpasswd = directory / "htpasswd"
+        htpasswd.write_text(REGISTRY_HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "test registry", "path": str(htpasswd)}}
+    argv = ["docker-registry", "serve", write_json(directory / "registry.json", config)]
+    ready = answers(port, "/v2/", None if authority is None else authority.client_context())
+    with Service(argv, directory / "registry.log", ready):
+        yield Endpoint(f"localhost:{port}", None if authority is None else authority.file)
