@@ -21,6 +21,7 @@ The tree::
     |   |   +-- SignatureError           4  trust.signature
     |   |   +-- RollbackError            4  trust.rollback
     |   |   +-- RootChangedError         4  trust.root_changed
+    |   |   +-- RootNotPinnedError       4  trust.root_not_pinned
     |   |   +-- RepositoryVanishedError  4  trust.repo_vanished
     |   |   +-- CacheDamagedError        4  trust.cache_damaged
     |   |   +-- DigestMismatchError      4  trust.digest_mismatch
@@ -29,7 +30,6 @@ The tree::
     |   +-- RepositoryMissingError       3  trust.repo_missing
     |   +-- TagUnsignedError             3  trust.tag_unsigned
     |   +-- SignerMissingError          10  policy.signer_missing
-    |   +-- RootNotPinnedError          10  policy.root_not_pinned
     +-- OperationError                   this machine, the network, a key
     |   +-- KeyAccessError               6
     |   |   +-- KeyMissingError          6  key.missing
@@ -130,6 +130,12 @@ class RepositoryVanishedError(VerificationError):
     code = "trust.repo_vanished"
 
 
+class RootNotPinnedError(VerificationError):
+    """The repository's root is not one of the pinned ones, nor linked to one by a chain."""
+
+    code = "trust.root_not_pinned"
+
+
 class CacheDamagedError(VerificationError):
     """The cached root, the anchor of trust, cannot be read."""
 
@@ -173,13 +179,6 @@ class SignerMissingError(TrustError):
     """A required signer has not signed this digest."""
 
     code = "policy.signer_missing"
-    exit_code = 10
-
-
-class RootNotPinnedError(TrustError):
-    """The repository's root is not one of the pinned ones."""
-
-    code = "policy.root_not_pinned"
     exit_code = 10
 
 

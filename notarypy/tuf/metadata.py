@@ -125,7 +125,6 @@ class Targets:
     targets: Mapping[str, FileMeta] = field(default_factory=lambda: _EMPTY)
     keys: Mapping[str, PublicKey] = field(default_factory=lambda: _EMPTY)
     roles: tuple[Delegation, ...] = ()
-    null_roles: bool = False
 
     @classmethod
     def from_signed(cls, signed: JsonObject, role: str = names.TARGETS) -> Targets:
@@ -140,17 +139,15 @@ class Targets:
             {name: FileMeta.from_json(entry, f"a target of {role}") for name, entry in entries.items()},
             keys,
             _delegations(delegations.get("roles"), keys, role),
-            delegations.get("roles", ()) is None,
         )
 
     def to_signed(self) -> JsonObject:
         """Return the signed part, as Go writes it."""
-        listed = [delegation.to_json() for delegation in self.roles]
         return {
             "_type": "Targets",
             "delegations": {
                 "keys": {keyid: key.to_json() for keyid, key in self.keys.items()},
-                "roles": None if self.null_roles and not listed else listed,
+                "roles": [delegation.to_json() for delegation in self.roles],
             },
             "expires": format_time(self.expires),
             "targets": {name: entry.to_json() for name, entry in self.targets.items()},

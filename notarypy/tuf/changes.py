@@ -1,0 +1,262 @@
+"""Changes: what a publisher wants to be different, applied to metadata as values.
+
+What it is: old state in, new state out, and which files became dirty. What it is
+not: signing or versions (`plan`), or permission (a key that is not here shows up
+when signing).
+
+Rules:
+
+1. A change that is already true makes nothing dirty, so that nothing is published
+   for it and a repeated change after a conflict does no harm.
+2. A delegation is edited in the file of the role above it.
+3. Keys and paths keep the order of addition; keys that no delegation uses are
+   dropped from the key table.
+4. A role whose current file could not be trusted is not written over: the change
+   raises the reason. Only `Discard` starts it over, on purpose.
+5. Target names lie inside the paths of the role that lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from notarypy.errors import InvalidNameError, TagUnsignedError, TrustError
+from notarypy.tuf import roles
+from notarypy.tuf.metadata import Delegation, Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.metadata import FileMeta, Root
+    from notarypy.tuf.trusted import TrustedMetadata
+
+
+@dataclass(frozen=True)
+class State:
+    """The files of one repository as values, and which of them differ from what is published.
+
+    Attributes:
+        gun: The repository.
+        root: The trusted root.
+        targets: Targets and delegation files by role.
+        failures: Roles whose published file cannot be trusted, and why.
+        dirty: Roles whose file must be signed anew.
+    """
+
+    gun: str
+    root: Root
+    targets: Mapping[str, Targets]
+    failures: Mapping[str, TrustError] = field(default_factory=dict)
+    dirty: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, trusted: TrustedMetadata) -> State:
+        """Return the state that verified metadata describes."""
+        return cls(trusted.gun, trusted.root, dict(trusted.targets), dict(trusted.failures))
+
+    def delegation(self, role: str) -> Delegation | None:
+        """Return the delegation of a role from the file above it, or None."""
+        above = self.targets.get(roles.parent(role))
+        return above.delegation(role) if above else None
+
+    def keys_for(self, role: str) -> tuple[tuple[PublicKey, ...], int]:
+        """Return the keys that sign a role, and how many of them are needed."""
+        if role in self.root.roles:
+            return self.root.signers(role), self.root.roles[role].threshold
+        delegation = self.delegation(role)
+        if delegation is None:
+            raise TagUnsignedError(f"{self.gun} has no role {role}", fix=f"notarypy delegate list {self.gun}")
+        above = self.targets[roles.parent(role)]
+        return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
+
+    def with_file(self, role: str, targets: Targets) -> State:
+        """Return the state with one file replaced and dirty; itself if nothing differs."""
+        if self.targets.get(role) == targets:
+            return self
+        return replace(self, targets={**self.targets, role: targets}, dirty=self.dirty | {role})
+
+    def require_trusted(self, role: str) -> None:
+        """Raise the reason why a role's published file cannot be trusted, if there is one (rule 4)."""
+        if role in self.failures:
+            raise self.failures[role]
+
+    def file(self, role: str, blank: Targets) -> Targets:
+        """Return a role's file, or `blank` for a delegation that was never published."""
+        self.require_trusted(role)
+        return self.targets.get(role, blank)
+
+
+class Change(Protocol):
+    """One wish; `apply` returns the state in which it is true."""
+
+    def apply(self, state: State) -> State:
+        """Return the new state."""
+        ...
+
+
+@dataclass(frozen=True)
+class AddTarget:
+    """List `name` with this content in `role`'s file."""
+
+    role: str
+    name: str
+    content: FileMeta
+
+    def apply(self, state: State) -> State:
+        """Add or replace the entry; same length, SHA-256 and custom data is no change."""
+        roles.check_target_name(self.name)
+        delegation = state.delegation(self.role)
+        if self.role != roles.TARGETS and not (delegation and roles.covers(delegation.paths, self.name)):
+            raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
+        old = state.file(self.role, _blank(state))
+        present = old.targets.get(self.name)
+        if (
+            self.content.same_content(present)
+            and present is not None
+            and present.custom == self.content.custom
+        ):
+            return state
+        return state.with_file(self.role, replace(old, targets={**old.targets, self.name: self.content}))
+
+
+@dataclass(frozen=True)
+class RemoveTarget:
+    """List `name` no longer in `role`'s file."""
+
+    role: str
+    name: str
+
+    def apply(self, state: State) -> State:
+        """Drop the entry if it is there."""
+        old = state.file(self.role, _blank(state))
+        if self.name not in old.targets:
+            return state
+        kept = {name: entry for name, entry in old.targets.items() if name != self.name}
+        return state.with_file(self.role, replace(old, targets=kept))
+
+
+@dataclass(frozen=True)
+class AddDelegation:
+    """Let `keys` sign names that begin with `paths`, as `role`."""
+
+    role: str
+    keys: Sequence[PublicKey]
+    paths: Sequence[str] = ("",)
+    threshold: int = 1
+
+    def apply(self, state: State) -> State:
+        """Create the delegation, or add what it lacks (rules 2 and 3)."""
+        above = _above(state, self.role)
+        old = above.delegation(self.role) or Delegation(self.role, (), self.threshold, ())
+        new = replace(
+            old,
+            keyids=_merged(old.keyids, (key.keyid for key in self.keys)),
+            paths=_merged(old.paths, self.paths),
+        )
+        listed = _replaced(above.roles, new)
+        keys = {**above.keys, **{key.keyid: key for key in self.keys}}
+        return state.with_file(roles.parent(self.role), replace(above, roles=listed, keys=keys))
+
+
+@dataclass(frozen=True)
+class RemoveDelegation:
+    """Take a role out of the file above it."""
+
+    role: str
+
+    def apply(self, state: State) -> State:
+        """Drop the delegation, its unused keys and its file (rule 3)."""
+        above = _above(state, self.role)
+        kept = tuple(entry for entry in above.roles if entry.name != self.role)
+        new = state.with_file(roles.parent(self.role), _pruned(replace(above, roles=kept)))
+        below = {name: entry for name, entry in new.targets.items() if not _within(name, self.role)}
+        return replace(new, targets=below, dirty=frozenset(name for name in new.dirty if name in below))
+
+
+@dataclass(frozen=True)
+class RemoveKeys:
+    """Take keys, named by canonical id, out of one delegation."""
+
+    role: str
+    canonical_ids: frozenset[str]
+
+    def apply(self, state: State) -> State:
+        """Drop the keys; the delegation stays, even without any (rule 3)."""
+        above = _above(state, self.role)
+        old = above.delegation(self.role)
+        if old is None:
+            return state
+        kept = tuple(
+            keyid for keyid in old.keyids if above.keys[keyid].canonical_id not in self.canonical_ids
+        )
+        if kept == old.keyids:
+            return state
+        listed = _replaced(above.roles, replace(old, keyids=kept))
+        return state.with_file(roles.parent(self.role), _pruned(replace(above, roles=listed)))
+
+
+@dataclass(frozen=True)
+class Resign:
+    """Sign a role's file anew with its present keys, content unchanged (Notary: witness)."""
+
+    role: str
+
+    def apply(self, state: State) -> State:
+        """Mark the role dirty."""
+        state.require_trusted(self.role)
+        return replace(state, dirty=state.dirty | {self.role})
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Start over a role whose published file cannot be trusted (rule 4)."""
+
+    role: str
+
+    def apply(self, state: State) -> State:
+        """Replace the distrusted file by an empty one of a higher version; a trusted one stays."""
+        if self.role not in state.failures:
+            return state
+        version = state.failures[self.role].facts.get("version")
+        blank = replace(_blank(state), version=version if isinstance(version, int) else 0)
+        failures = {role: error for role, error in state.failures.items() if role != self.role}
+        return replace(state, failures=failures).with_file(self.role, blank)
+
+
+def apply_all(state: State, changes: Iterable[Change]) -> State:
+    """Apply changes in order."""
+    for change in changes:
+        state = change.apply(state)
+    return state
+
+
+def _blank(state: State) -> Targets:
+    return Targets(version=0, expires=state.root.expires)
+
+
+def _above(state: State, role: str) -> Targets:
+    above = roles.parent(roles.check_role(role))
+    if above != roles.TARGETS and state.delegation(above) is None:
+        raise InvalidNameError(f"{role} has no role above it", why=f"{above} is not delegated to", role=role)
+    return state.file(above, _blank(state))
+
+
+def _replaced(listed: tuple[Delegation, ...], new: Delegation) -> tuple[Delegation, ...]:
+    if all(entry.name != new.name for entry in listed):
+        return (*listed, new)
+    return tuple(new if entry.name == new.name else entry for entry in listed)
+
+
+def _merged(old: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*old, *new)))
+
+
+def _pruned(targets: Targets) -> Targets:
+    used = {keyid for entry in targets.roles for keyid in entry.keyids}
+    return replace(targets, keys={keyid: key for keyid, key in targets.keys.items() if keyid in used})
+
+
+def _within(name: str, role: str) -> bool:
+    return name == role or name.startswith(f"{role}/")

@@ -1,0 +1,131 @@
+"""What to sign for a changed state: versions, dates, and with which keys.
+
+What it is: drafts of files, as values. What it is not: signing; no private key,
+no disk, no clock but the moment handed in.
+
+Rules:
+
+1. Every dirty file gets the version after the published one, and a full lifetime.
+2. A file is signed by every key of its role that is here, and by at least the
+   threshold; otherwise nothing at all is signed.
+3. Metadata that is not dirty is left as it is, byte for byte.
+4. The snapshot is made here only where its key is here; else the server makes it.
+   It lists what the last one listed, the new files, and no removed delegation.
+5. Versions stop far below the limit that locks readers out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from notarypy.errors import KeyNotAuthorisedError, VerificationError
+from notarypy.tuf import roles
+from notarypy.tuf.metadata import MAX_VERSION, FileMeta, Root, RoleKeys, Snapshot, Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from notarypy.tuf.canonical import JsonObject
+    from notarypy.tuf.changes import State
+    from notarypy.tuf.keys import PublicKey
+
+ROOT_LIFETIME = timedelta(days=10 * 365)
+TARGETS_LIFETIME = timedelta(days=3 * 365)
+_LAST_VERSION = MAX_VERSION - 1024
+_SHORT = 7
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file to sign: its role, its signed part, and the keys at hand that sign it."""
+
+    role: str
+    signed: JsonObject
+    keys: tuple[PublicKey, ...]
+
+
+def plan(state: State, now: datetime, held: Collection[str]) -> tuple[Draft, ...]:
+    """Return a draft for every dirty targets file or delegation, parents first (rules 1 and 2).
+
+    Args:
+        state: The state after all changes.
+        now: The moment lifetimes begin.
+        held: Canonical ids of the private keys at hand.
+
+    Raises:
+        KeyNotAuthorisedError: Too few of a role's keys are at hand.
+    """
+    dirty = sorted(state.dirty, key=lambda role: (role.count("/"), role))
+    return tuple(_draft(state, role, now, held) for role in dirty)
+
+
+def first_root(keys: Mapping[str, PublicKey], now: datetime) -> Root:
+    """Return version 1 of a root from one key for each of the four roles."""
+    table = {key.keyid: key for key in keys.values()}
+    assigned = {role: RoleKeys((key.keyid,), 1) for role, key in keys.items()}
+    return Root(1, now + ROOT_LIFETIME, table, assigned)
+
+
+def root_draft(root: Root) -> Draft:
+    """Return the draft of a first root."""
+    return Draft(roles.ROOT, root.to_signed(), root.signers(roles.ROOT))
+
+
+def snapshot_draft(
+    root: Root, old: Snapshot | None, files: Mapping[str, bytes], state: State, now: datetime
+) -> Draft:
+    """Return the draft of a snapshot that is signed here (rule 4).
+
+    Args:
+        root: The root whose snapshot key signs.
+        old: The snapshot published last, None for the first one.
+        files: The newly signed files by role, the root too when it is new.
+        state: Tells which delegations still exist.
+        now: The moment its lifetime begins.
+    """
+    kept = {} if old is None else dict(old.meta)
+    meta = {**kept, **{role: FileMeta.of(data) for role, data in files.items()}}
+    live = {name: entry for name, entry in meta.items() if name in roles.BASE_ROLES or state.delegation(name)}
+    version = _next(roles.SNAPSHOT, old.version if old else 0)
+    return Draft(
+        roles.SNAPSHOT,
+        Snapshot(version, now + TARGETS_LIFETIME, live).to_signed(),
+        root.signers(roles.SNAPSHOT),
+    )
+
+
+def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Draft:
+    keys, threshold = state.keys_for(role)
+    usable = tuple(key for key in keys if key.canonical_id in held)
+    if len({key.canonical_id for key in usable}) < max(threshold, 1):
+        raise _not_authorised(state, role, keys, threshold)
+    old: Targets = state.targets[role]
+    new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
+    return Draft(role, new.to_signed(), usable)
+
+
+def _next(role: str, version: int) -> int:
+    if version >= _LAST_VERSION:
+        raise VerificationError(
+            f"{role} has reached version {version}; one more could lock its readers out for good", role=role
+        )
+    return version + 1
+
+
+def _not_authorised(
+    state: State, role: str, keys: tuple[PublicKey, ...], threshold: int
+) -> KeyNotAuthorisedError:
+    accepted = [key.canonical_id for key in keys]
+    short = ", ".join(keyid[:_SHORT] for keyid in accepted) or "none: the role has no keys"
+    return KeyNotAuthorisedError(
+        f"the keys here cannot sign {role} of {state.gun}",
+        why=f"{threshold} of these must be here: {short}",
+        fix="load one of these keys: notarypy key load FILE --name NAME; or ask an owner to add yours: "
+        f"notarypy delegate add NAME {state.gun} --key PUB",
+        role=role,
+        accepted=accepted,
+        threshold=threshold,
+    )

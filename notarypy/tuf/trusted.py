@@ -1,0 +1,366 @@
+"""TrustedMetadata: bytes go in; they are verified and kept, or an error comes out.
+
+What it is: the state machine root -> timestamp -> snapshot -> targets ->
+delegations, for one GUN and one moment. What it is not: a client; it opens no
+file and no connection, and does not know where bytes come from.
+
+Rules (tests cite the numbers):
+
+Root
+ 1. The first root meets its own threshold with root certificates valid for the GUN.
+ 2. A newer root meets the threshold of the trusted root's keys and its own. It may
+    skip versions when the trusted keys signed it; otherwise the chain is walked.
+ 3. A root is never replaced by an older one, nor by another of the same version.
+ 4. Earlier links of a chain may be expired; the last root and its certificates may not.
+ 5. The last root is byte for byte the one that the snapshot names.
+
+Timestamp, snapshot, targets
+ 6. Each file meets the threshold of its role in the last root.
+ 7. Snapshot and targets have the length and every hash that the file above states.
+ 8. No version is below that of the copy seen before, whatever that copy's size or
+    date, as long as one of the role's present keys signed it; the same version
+    means the same content. A copy that only replaced keys signed is forgotten, so
+    that a huge version number left by a thief does not lock readers out.
+ 9. A delegation listed by the snapshot seen before is still listed while the file
+    that delegates to it has not changed.
+10. Timestamp, snapshot and targets are in date.
+
+Delegations
+11. A delegation is loaded only after the file that names it, by that file's keys and
+    threshold, with the length and hashes of the snapshot. A delegation that the
+    snapshot does not list is empty.
+12. What is wrong inside one delegation's file (signatures, structure, date) is
+    that role's failure: it and everything below count as failed, and the others
+    load. What is wrong with its hash or version is the repository's failure.
+13. At most 1024 delegations are loaded, at most 16 levels deep.
+
+Calling methods in another order is a RuntimeError: the caller's mistake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.errors import (
+    ExpiredError,
+    RollbackError,
+    RootChangedError,
+    RootNotPinnedError,
+    TrustError,
+    VerificationError,
+)
+from notarypy.tuf import certificates, envelope, roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets, Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.pinning import RootPolicy
+
+MAX_DELEGATIONS = 1024
+MAX_DEPTH = 16
+
+
+class TrustedMetadata:
+    """Everything verified so far of one repository.
+
+    Attributes:
+        gun: The repository.
+        now: The moment that dates are compared with.
+        files: The verified bytes by role name, as received.
+        targets: The verified targets file and delegations by role name.
+        failures: Delegations that could not be trusted, and why (rule 12).
+    """
+
+    def __init__(self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None) -> None:
+        """Start with nothing trusted.
+
+        Args:
+            gun: The repository.
+            now: An aware datetime.
+            seen: Copies of files trusted before, by role; they only set floors (rules 8, 9).
+        """
+        self.gun = gun
+        self.now = now
+        self.files: dict[str, bytes] = {}
+        self.targets: dict[str, Targets] = {}
+        self.failures: dict[str, TrustError] = {}
+        self._seen = dict(seen or {})
+        self._root: Root | None = None
+        self._timestamp: Timestamp | None = None
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def root(self) -> Root:
+        """The newest trusted root."""
+        if self._root is None:
+            raise RuntimeError("no root is trusted yet")
+        return self._root
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """The trusted timestamp."""
+        if self._timestamp is None:
+            raise RuntimeError("no timestamp is trusted yet")
+        return self._timestamp
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The trusted snapshot."""
+        if self._snapshot is None:
+            raise RuntimeError("no snapshot is trusted yet")
+        return self._snapshot
+
+    def first_root(self, data: bytes, policy: RootPolicy | None = None) -> Root:
+        """Trust a root that nothing links to an earlier one (rule 1).
+
+        Args:
+            data: root.json, from the trust directory or, on first use, from the server.
+            policy: Decides on first use; None for a root that was trusted before.
+
+        Raises:
+            VerificationError: It is not a valid root of this GUN.
+            RootNotPinnedError: The policy refuses it.
+        """
+        if self._root is not None:
+            raise RuntimeError("a root is trusted already")
+        file = Envelope.parse(data, roles.ROOT)
+        root = Root.from_signed(file.signed)
+        self._require_own_threshold(root, file)
+        if policy is not None and not policy.accepts(root, file):
+            raise RootNotPinnedError(
+                f"the root of {self.gun} is not a pinned one",
+                why=f"offered: {', '.join(root.roles[roles.ROOT].keyids)} (version {root.version})",
+                fix="compare this root id with the repository's owner before you change the pin",
+                role=roles.ROOT,
+                offered=list(root.roles[roles.ROOT].keyids),
+            )
+        return self._take_root(root, data)
+
+    def signs(self, data: bytes) -> bool:
+        """Tell whether the trusted root's keys signed this root: then no link between is needed (rule 2)."""
+        file = Envelope.parse(data, roles.ROOT)
+        return self._met(self.root, file)
+
+    def update_root(self, data: bytes) -> Root:
+        """Trust a newer root by the chain of signatures (rules 2 and 3).
+
+        What was verified with the old root is dropped: it is to be verified again.
+
+        Raises:
+            RootChangedError: The trusted root's keys did not sign it.
+            RollbackError: It is older than the trusted one.
+        """
+        file = Envelope.parse(data, roles.ROOT)
+        root = Root.from_signed(file.signed)
+        if root.version < self.root.version:
+            raise _rollback(roles.ROOT, root.version, self.root.version)
+        if not self._met(self.root, file):
+            raise self._root_changed(root)
+        if root.version == self.root.version and file.canonical != self._canonical(roles.ROOT):
+            raise self._root_changed(root)
+        self._require_own_threshold(root, file)
+        self._timestamp = self._snapshot = None
+        self.targets.clear()
+        self.failures.clear()
+        self.files.clear()
+        return self._take_root(root, data)
+
+    def outdated_root(self) -> FileMeta | None:
+        """Return what the snapshot says of the root if it is another one than ours (rule 5)."""
+        named = self.snapshot.meta[roles.ROOT]
+        return None if named.matches(self.files[roles.ROOT]) else named
+
+    def update_timestamp(self, data: bytes) -> Timestamp:
+        """Trust a timestamp (rules 6 and 8)."""
+        file = Envelope.parse(data, roles.TIMESTAMP)
+        self._require_base(file, roles.TIMESTAMP)
+        timestamp = Timestamp.from_signed(file.signed)
+        self._require_floor(file, roles.TIMESTAMP, self.root.keys, self.root.roles[roles.TIMESTAMP].keyids)
+        self._timestamp, self.files[roles.TIMESTAMP] = timestamp, data
+        return timestamp
+
+    def update_snapshot(self, data: bytes) -> Snapshot:
+        """Trust the snapshot that the timestamp names (rules 6 to 8, and 10 for the timestamp)."""
+        self._require_date(roles.TIMESTAMP, self.timestamp.expires)
+        self.timestamp.snapshot.check(data, roles.SNAPSHOT)
+        file = Envelope.parse(data, roles.SNAPSHOT)
+        self._require_base(file, roles.SNAPSHOT)
+        snapshot = Snapshot.from_signed(file.signed)
+        self._require_floor(file, roles.SNAPSHOT, self.root.keys, self.root.roles[roles.SNAPSHOT].keyids)
+        self._snapshot, self.files[roles.SNAPSHOT] = snapshot, data
+        return snapshot
+
+    def update_targets(self, data: bytes) -> Targets:
+        """Trust the targets file that the snapshot names (rules 4 to 10)."""
+        if self.outdated_root() is not None:
+            raise RuntimeError("the root is not the one that the snapshot names")
+        self._require_final_root()
+        self._require_date(roles.SNAPSHOT, self.snapshot.expires)
+        self.snapshot.meta[roles.TARGETS].check(data, roles.TARGETS)
+        file = Envelope.parse(data, roles.TARGETS)
+        self._require_base(file, roles.TARGETS)
+        targets = Targets.from_signed(file.signed)
+        self._require_floor(file, roles.TARGETS, self.root.keys, self.root.roles[roles.TARGETS].keyids)
+        self._require_date(roles.TARGETS, targets.expires)
+        self._require_listed(roles.TARGETS, targets, data)
+        self.targets[roles.TARGETS], self.files[roles.TARGETS] = targets, data
+        return targets
+
+    def pending(self) -> str | None:
+        """Return the next delegation to load, breadth first; None when all are (rules 11, 13)."""
+        for role in self._published():
+            if role not in self.targets and role not in self.failures:
+                return role
+        return None
+
+    def update_delegation(self, role: str, data: bytes) -> None:
+        """Trust a delegation's file, or record why not in `failures` (rules 11 and 12)."""
+        self.snapshot.meta[role].check(data, role)
+        above = self.targets[roles.parent(role)]
+        delegation = above.delegation(role)
+        if delegation is None:
+            raise RuntimeError(f"{role} is not delegated to")
+        file = None
+        try:
+            file = Envelope.parse(data, role)
+            envelope.require_threshold(file, above.keys, delegation.keyids, delegation.threshold, role)
+            targets = Targets.from_signed(file.signed, role)
+            self._require_date(role, targets.expires)
+        except TrustError as error:
+            error.facts["version"] = file.signed.get("version") if file else None
+            self.failures[role] = error
+            return
+        self._require_floor(file, role, above.keys, delegation.keyids)
+        self._require_listed(role, targets, data)
+        self.targets[role], self.files[role] = targets, data
+
+    def _published(self) -> Iterator[str]:
+        queue: list[str] = [roles.TARGETS]
+        count = 0
+        for parent in queue:
+            for delegation in self.targets[parent].roles if parent in self.targets else ():
+                if delegation.name not in self.snapshot.meta:
+                    continue
+                count += 1
+                if count > MAX_DELEGATIONS or delegation.name.count("/") > MAX_DEPTH:
+                    raise VerificationError(f"{self.gun} has too many delegations, or too deep ones")
+                queue.append(delegation.name)
+                yield delegation.name
+
+    def _take_root(self, root: Root, data: bytes) -> Root:
+        self._root, self.files[roles.ROOT] = root, data
+        return root
+
+    def _canonical(self, role: str) -> bytes:
+        return Envelope.parse(self.files[role], role).canonical
+
+    def _met(self, root: Root, file: Envelope) -> bool:
+        usable = self._usable_root_keys(root, None)
+        return len(envelope.valid_keys(file, root.keys, usable)) >= root.roles[roles.ROOT].threshold
+
+    def _usable_root_keys(self, root: Root, now: datetime | None) -> list[str]:
+        keyids = root.roles[roles.ROOT].keyids
+        return [keyid for keyid in keyids if not certificates.problem(root.keys[keyid], self.gun, now)]
+
+    def _require_own_threshold(self, root: Root, file: Envelope) -> None:
+        usable = self._usable_root_keys(root, None)
+        if not usable:
+            reasons = {certificates.problem(key, self.gun, None) for key in root.signers(roles.ROOT)}
+            raise VerificationError(
+                f"the root of {self.gun} has no usable certificate",
+                why=tuple(sorted(reasons)),
+                role=roles.ROOT,
+            )
+        envelope.require_threshold(file, root.keys, usable, root.roles[roles.ROOT].threshold, roles.ROOT)
+
+    def _require_final_root(self) -> None:
+        self._require_date(roles.ROOT, self.root.expires)
+        file = Envelope.parse(self.files[roles.ROOT], roles.ROOT)
+        usable = self._usable_root_keys(self.root, self.now)
+        if len(envelope.valid_keys(file, self.root.keys, usable)) < self.root.roles[roles.ROOT].threshold:
+            reasons = {certificates.problem(key, self.gun, self.now) for key in self.root.signers(roles.ROOT)}
+            raise ExpiredError(
+                f"the root certificate of {self.gun} is out of date",
+                why=tuple(sorted(reasons - {""})),
+                role=roles.ROOT,
+            )
+
+    def _require_base(self, file: Envelope, role: str) -> None:
+        assigned = self.root.roles[role]
+        envelope.require_threshold(file, self.root.keys, assigned.keyids, assigned.threshold, role)
+
+    def _require_date(self, role: str, expires: datetime) -> None:
+        if expires <= self.now:
+            raise ExpiredError(
+                f"{self.gun} is expired: {role} ended on {expires:%Y-%m-%d %H:%M}Z",
+                why="its signatures are valid"
+                if role != roles.TIMESTAMP
+                else "the server did not renew its timestamp",
+                role=role,
+                expires=expires.isoformat(),
+            )
+
+    def _require_floor(
+        self, file: Envelope, role: str, keys: Mapping[str, PublicKey], keyids: Sequence[str]
+    ) -> None:
+        seen = self._seen_envelope(role)
+        if seen is None or seen.raw == file.raw or not envelope.valid_keys(seen, keys, keyids):
+            return
+        old, new = seen.signed.get("version"), file.signed["version"]
+        if not isinstance(old, int) or new > old:
+            return
+        if new < old:
+            raise _rollback(role, new, old)
+        if file.canonical != seen.canonical:
+            raise RollbackError(
+                f"{role} changed without a new version", why=f"version {new} twice", role=role
+            )
+
+    def _seen_envelope(self, role: str) -> Envelope | None:
+        if role not in self._seen:
+            return None
+        try:
+            return Envelope.parse(self._seen[role], role)
+        except VerificationError:
+            return None
+
+    def _require_listed(self, role: str, targets: Targets, data: bytes) -> None:
+        """Refuse a snapshot that hides a delegation of an unchanged file (rule 9)."""
+        seen = self._seen_envelope(roles.SNAPSHOT)
+        if seen is None or self._seen.get(role) != data:
+            return
+        assigned = self.root.roles[roles.SNAPSHOT]
+        if not envelope.valid_keys(seen, self.root.keys, assigned.keyids):
+            return
+        listed = Snapshot.from_signed(seen.signed).meta
+        for delegation in targets.roles:
+            if delegation.name in listed and delegation.name not in self.snapshot.meta:
+                raise RollbackError(f"the snapshot no longer lists {delegation.name}", role=delegation.name)
+
+    def _root_changed(self, offered: Root) -> RootChangedError:
+        trusted, found = self.root.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids
+        return RootChangedError(
+            f"{self.gun} has another root than the one you trust",
+            why=(
+                f"trusted: {', '.join(trusted)} (version {self.root.version})",
+                f"offered: {', '.join(found)} (version {offered.version}), not signed by the trusted one",
+                "this is what an attack looks like; a server reset or a second initialisation looks the same",
+            ),
+            fix=f"ask the owner for the root id, then: notarypy trust {self.gun} --root PIN",
+            trusted=list(trusted),
+            offered=list(found),
+        )
+
+
+def _rollback(role: str, offered: int, seen: int) -> RollbackError:
+    return RollbackError(
+        f"the server offers an older {role} than before",
+        why=f"version {offered}, seen before: {seen}",
+        role=role,
+        offered=offered,
+        seen=seen,
+    )
