@@ -71,11 +71,12 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
         FileNotFoundError: There is no such file.
         StorageError: Not a regular file, too big, or not readable.
     """
-    flags = os.O_RDONLY | _SAFE | _NOCTTY | (0 if follow else _NOFOLLOW)
+    flags = os.O_RDONLY | _NOCTTY | (0 if follow else _NOFOLLOW)
     try:
-        with open(os.open(path, flags), "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-            _require_regular(path, stream.fileno(), limit)
-            data = stream.read(limit + 1)
+        with _opened(path, flags) as descriptor:
+            _require_regular(path, descriptor, limit)
+            with open(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(limit + 1)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -83,6 +84,16 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     if len(data) > limit:
         raise _too_big(path, len(data), limit)
     return data
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a descriptor and close it whatever happens."""
+    descriptor = os.open(path, flags | _SAFE, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _require_regular(path: Path, descriptor: int, limit: int | None) -> None:
@@ -129,13 +140,13 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     """Write a file that must not exist yet, through to the disk."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _SAFE
-    with open(os.open(path, flags, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
+    with _opened(path, flags) as descriptor:
         if sys.platform != "win32":
-            os.fchmod(stream.fileno(), mode)
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+            os.fchmod(descriptor, mode)
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(data)
+        os.fsync(descriptor)
 
 
 def _sync_directory(path: Path) -> None:
@@ -143,11 +154,8 @@ def _sync_directory(path: Path) -> None:
     if sys.platform == "win32":
         return
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFE)
-        try:
+        with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     except OSError as error:
         # Some file systems cannot sync directories; a directory may be writable but not readable.
         if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES}:
@@ -239,6 +247,8 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
         raise _failure("lock", path, error) from error
     try:
         _require_regular(path, descriptor, None)
+        if sys.platform != "win32" and not os.fstat(descriptor).st_mode & stat.S_IRWXU:
+            os.fchmod(descriptor, 0o600)  # a strict umask made it unusable for the next owner
         _wait_for_lock(path, descriptor, timeout)
         yield
     finally:

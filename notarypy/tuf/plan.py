@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import KeyNotAuthorisedError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import MAX_VERSION, FileMeta, Root, RoleKeys, Snapshot, Targets
+from notarypy.tuf.metadata import MAX_VERSION, FileMeta, RoleKeys, Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
