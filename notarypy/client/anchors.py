@@ -1,0 +1,105 @@
+"""The two deliberate ways to change what is trusted: accept another root, or forget a repository.
+
+What it is: the only code that replaces or drops a trusted root without a chain of
+signatures. What it is not: reachable by accident; `accept` wants the full id.
+
+Rules:
+
+1. The offered root is shown beside the trusted one; nothing changes by looking.
+2. `accept` verifies everything the server has under the named root before the old
+   one is given up.
+3. Keys and staged changes of other tools are never touched.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.client.refresh import refresh
+from notarypy.client.results import TrustedRoot
+from notarypy.errors import CacheDamagedError, NotFoundError, RepositoryMissingError, RootNotPinnedError
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
+from notarypy.tuf.pinning import check_pin, root_ids
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from notarypy.client.repository import Repository
+
+_LOCK_SECONDS = 10.0
+
+
+def offered(repository: Repository) -> TrustedRoot:
+    """Return the root trusted here and the one the server offers (rule 1).
+
+    Raises:
+        RepositoryMissingError: The server has none.
+        VerificationError: What it offers is no valid root of this repository.
+    """
+    try:
+        data = repository.fetch(roles.ROOT)
+    except NotFoundError:
+        raise RepositoryMissingError(
+            f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
+        ) from None
+    root = TrustedMetadata(repository.gun, repository.now).first_root(data)
+    old = _trusted(repository)
+    ids = root.roles[roles.ROOT].keyids
+    return TrustedRoot(
+        repository=repository.gun,
+        trusted=old.roles[roles.ROOT].keyids if old else (),
+        trusted_version=old.version if old else None,
+        offered=ids,
+        offered_version=root.version,
+        accepted=old is not None and old.roles[roles.ROOT].keyids == ids,
+    )
+
+
+def accept(repository: Repository, pin: str) -> TrustedRoot:
+    """Trust the offered root with this id from now on, whatever was trusted before (rule 2).
+
+    Raises:
+        RootNotPinnedError: The server offers another root.
+        TrustError: What the server has under that root cannot be verified.
+    """
+    wanted = check_pin(pin)
+    seen = offered(repository)
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = replace(
+            repository, cache=TrustDirectory(Path(scratch)).repository(repository.gun), pins=(wanted,)
+        )
+        trusted = refresh(fresh)
+    found = {
+        name for keyid in trusted.root.roles[roles.ROOT].keyids for name in root_ids(trusted.root, keyid)
+    }
+    if wanted not in found:
+        raise RootNotPinnedError(
+            f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
+        )
+    with repository.cache.lock(_LOCK_SECONDS):
+        repository.cache.forget()
+        repository.cache.store(trusted.files)
+    return replace(seen, accepted=True)
+
+
+def forget(repository: Repository) -> bool:
+    """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3)."""
+    if not repository.cache.cached():
+        return False
+    with repository.cache.lock(_LOCK_SECONDS):
+        repository.cache.forget()
+    return True
+
+
+def _trusted(repository: Repository) -> Root | None:
+    try:
+        data = repository.cache.load_root()
+    except CacheDamagedError as error:
+        repository.warn(error.message)
+        return None
+    return None if data is None else Root.from_signed(Envelope.parse(data, roles.ROOT).signed)

@@ -1,0 +1,121 @@
+"""From settings to servers: one connection pool each for Notary servers and for registries.
+
+What it is: the one place that joins settings, TLS, credentials and transports.
+What it is not: it sends nothing; the first request opens the first connection.
+
+Rules:
+
+1. Notary servers are asked with the certificates for Notary servers, registries with
+   those for registries, and each one's token server like the one it stands for.
+2. NOTARY_AUTH is for Notary servers alone. A Notary server may be shown the login of
+   the registry whose trust data it keeps: that is how docker logs in to it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.remote.transport import Exchange, host_port
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from notarypy.images.reference import Reference
+    from notarypy.remote.credentials import Source
+    from notarypy.remote.notary import NotaryServer
+    from notarypy.remote.registry import Registry
+    from notarypy.remote.transport import Transport
+    from notarypy.storage.settings import Settings
+
+    Kind = Literal["notary", "registry"]
+
+_HUB = "docker.io"
+_HUB_LOGINS = ("index.docker.io", _HUB)
+
+
+class Connections:
+    """Servers by name, made when first wanted; safe to use from several threads."""
+
+    def __init__(self, settings: Settings, transport: Transport | None) -> None:
+        """Use one given transport for everything, or make real ones."""
+        self._settings = settings
+        self._given = transport
+        self._transports: dict[Kind, Transport] = {}
+        self._notaries: dict[tuple[str, str], NotaryServer] = {}
+        self._registries: dict[str, Registry] = {}
+        self._lock = threading.RLock()
+
+    def notary(self, url: str, registry_host: str) -> NotaryServer:
+        """Return the Notary server at `url`, logged in as for `registry_host` when it asks."""
+        from notarypy.remote.credentials import NotaryAuth
+        from notarypy.remote.notary import NotaryServer
+
+        with self._lock:
+            key = (url, registry_host)
+            if key not in self._notaries:
+                names = (host_port(url), *_logins(registry_host))
+                sources = [NotaryAuth(self._settings.environ)]
+                self._notaries[key] = NotaryServer(self._exchange("notary", url, names, sources), url)
+            return self._notaries[key]
+
+    def registry(self, reference: Reference) -> Registry:
+        """Return the registry that serves an image."""
+        from notarypy.remote.registry import Registry
+
+        with self._lock:
+            host = reference.api_host
+            if host not in self._registries:
+                schemes = self._settings.schemes_for(reference.registry)
+                # The authenticator is bound to one origin; the first scheme that answers is the one in use.
+                exchange = self._exchange("registry", f"https://{host}", _logins(reference.registry), [])
+                self._registries[host] = Registry(exchange, host, schemes)
+            return self._registries[host]
+
+    def close(self) -> None:
+        """Close all connections that were made here."""
+        with self._lock:
+            for transport in self._transports.values():
+                transport.close()
+            self._transports.clear()
+            self._notaries.clear()
+            self._registries.clear()
+
+    def _exchange(self, kind: Kind, url: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
+        from notarypy.remote.credentials import DockerConfig, Keychain
+        from notarypy.remote.token import TokenAuthenticator
+
+        docker = DockerConfig(self._settings.docker_config / "config.json")
+        authenticator = TokenAuthenticator(url, Keychain([*sources, docker]), logins)
+        return Exchange(self._transport(kind), timeout=self._settings.timeout, authenticator=authenticator)
+
+    def _transport(self, kind: Kind) -> Transport:
+        if self._given is not None:
+            return self._given
+        if kind not in self._transports:
+            from notarypy.remote.http import RequestsTransport
+
+            settings = self._settings
+            self._transports[kind] = RequestsTransport(
+                lambda host: self._context(host, kind),
+                settings.environ,
+                lambda host: settings.tls_for(host, kind=kind).searched,
+            )
+        return self._transports[kind]
+
+    def _context(self, host: str, kind: Kind) -> ssl.SSLContext:
+        from notarypy.remote.tls import context
+
+        found = self._settings.tls_for(host, kind=kind)
+        return context(
+            replace_ca=found.replace_ca,
+            extra_ca=found.extra_ca,
+            client_cert=found.client_cert,
+            client_key=found.client_key,
+            environ=self._settings.environ,
+        )
+
+
+def _logins(registry_host: str) -> tuple[str, ...]:
+    return _HUB_LOGINS if registry_host == _HUB else (registry_host,)

@@ -1,0 +1,218 @@
+"""The private keys of a trust directory, as the use cases need them.
+
+What it is: choosing, making, loading, listing and exporting keys by the words
+people use for them. What it is not: key files (`keys.keystore`) or passphrase
+sources (`keys.passphrase`).
+
+Rules:
+
+1. KEY is a signer's name or at least 7 hex digits of a canonical id; what fits
+   several keys is refused with the list.
+2. A key is stored encrypted, under a passphrase of at least 8 characters.
+3. Nothing but new keys is ever removed, and only by whoever made them.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from notarypy.client.publish import Keys
+from notarypy.errors import (
+    AlreadyExistsError,
+    KeyMissingError,
+    UsageError,
+)
+from notarypy.files import read_regular
+from notarypy.keys import issue, pem
+from notarypy.keys.keystore import KeyInfo, KeyStore, open_block
+from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+from notarypy.tuf import roles
+from notarypy.tuf.keys import PublicKey, public_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from notarypy.keys.pem import KeyBlock, PrivateKey
+
+MAX_KEY_FILE = 1 << 20
+_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_SHORT = 7
+_DEFAULT_NAME = "signer"
+
+
+class Custody:
+    """The keys of one trust directory and the passphrases for them."""
+
+    def __init__(self, directory: Path, passphrases: PassphraseChain) -> None:
+        """Use the key files in `directory`, `private` of a trust directory."""
+        self.store = KeyStore(directory)
+        self.passphrases = passphrases
+        self._made: list[str] = []
+
+    def hands(self) -> Keys:
+        """Return the keys for publishing: ids now, unlocking when needed."""
+        return Keys(self.store.held(), lambda keyid: self.store.unlock(keyid, self.passphrases))
+
+    @contextmanager
+    def new_keys(self) -> Iterator[Callable[[], None]]:
+        """Note the keys made inside; the value removes them again (rule 3)."""
+        start = len(self._made)
+
+        def undo() -> None:
+            for keyid in self._made[start:]:
+                self.store.remove(keyid)
+            del self._made[start:]
+
+        yield undo
+
+    def new_key(self, role: str, gun: str | None, algorithm: str = "ecdsa") -> PublicKey:
+        """Make and store a key for a role; returns its public half (rule 2)."""
+        key = issue.generate(algorithm)
+        self._add(key, role, gun)
+        return public_key_of(key)
+
+    def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
+        """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
+        if selector is not None and _is_path(selector):
+            key = self._imported_root(selector)
+        elif selector is not None:
+            key = self.store.private_key(self.select(selector), self.passphrases)
+        else:
+            key = self._own_root()
+        if certificate is None:
+            return issue.root_certificate(key, gun, now)
+        wrapped = PublicKey(f"{public_key_of(key).keytype}-x509", certificate)
+        if wrapped.canonical_id != public_key_of(key).keyid:
+            raise UsageError(
+                "the root certificate is for another key", why=f"the key is {public_key_of(key).keyid}"
+            )
+        return wrapped
+
+    def select(self, selector: str) -> str:
+        """Return the canonical id that a KEY or key file means (rule 1)."""
+        if _is_path(selector):
+            return public_key_of(self._opened(read_regular_path(selector), "root")[0][1]).keyid
+        return self.find(selector).keyid
+
+    def find(self, selector: str) -> KeyInfo:
+        """Return the one key here that KEY means (rule 1).
+
+        Raises:
+            UsageError: It fits several keys.
+            KeyMissingError: It fits none.
+        """
+        infos = self.store.list()
+        found = [info for info in infos if _fits(info, selector)]
+        if len(found) == 1:
+            return found[0]
+        listed = ", ".join(f"{info.keyid[:12]} ({info.role})" for info in (found or infos)) or "none"
+        if found:
+            raise UsageError(f'"{selector}" fits several keys', why=listed, fix="write more digits of the id")
+        raise KeyMissingError(
+            f'there is no key "{selector}" here',
+            why=f"keys here: {listed}",
+            fix="see them with: notarypy key list",
+        )
+
+    def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
+        """Store every private key in PEM data under a name; returns them as stored.
+
+        Raises:
+            UnsupportedKeyError: There is none, or one that Notary cannot use.
+            AlreadyExistsError: A key is here under another role.
+        """
+        loaded = []
+        for block, key in self._opened(data, name or _DEFAULT_NAME):
+            role = name or block.role or _DEFAULT_NAME
+            _check_key_role(role, block.gun)
+            present = self.store.find(public_key_of(key).keyid)
+            if present is not None and present.role != role:
+                raise AlreadyExistsError(
+                    f"this key is here already, as {present.role}",
+                    why=f"the file is {present.path}",
+                    keyid=present.keyid,
+                )
+            loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
+        return loaded
+
+    def generate(self, name: str, algorithm: str) -> tuple[KeyInfo, bytes]:
+        """Make a signer's key; returns it and its public half as PEM with the signer's name."""
+        roles.signer_role(name)
+        key = issue.generate(algorithm)
+        return self._add(key, name, None), pem.public_pem(public_key_of(key), name)
+
+    def export(self, selectors: Sequence[str]) -> bytes:
+        """Return keys as PEM blocks that name their id, encrypted as they are here."""
+        return b"".join(self.store.export(self.find(selector).keyid) for selector in selectors)
+
+    def _add(self, key: PrivateKey, role: str, gun: str | None) -> KeyInfo:
+        keyid = public_key_of(key).keyid
+        present = self.store.find(keyid)
+        if present is not None:
+            return present
+        passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
+        info = self.store.add(key, role, gun, passphrase)
+        self._made.append(keyid)
+        return info
+
+    def _own_root(self) -> PrivateKey:
+        here = [info for info in self.store.list() if info.role == roles.ROOT]
+        if len(here) > 1:
+            listed = ", ".join(info.keyid[:12] for info in here)
+            raise UsageError("several root keys are here", why=listed, fix="choose one with --root-key")
+        if here:
+            return self.store.private_key(here[0].keyid, self.passphrases)
+        key = issue.generate()
+        self._add(key, roles.ROOT, None)
+        return key
+
+    def _imported_root(self, path: str) -> PrivateKey:
+        opened = self._opened(read_regular_path(path), roles.ROOT)
+        if len(opened) != 1:
+            raise UsageError(f"{path} holds several keys", fix="give a file with one root key")
+        self._add(opened[0][1], roles.ROOT, None)
+        return opened[0][1]
+
+    def _opened(self, data: bytes, role: str) -> list[tuple[KeyBlock, PrivateKey]]:
+        return [
+            (
+                block,
+                open_block(
+                    block, PassphraseRequest("", block.role or role), self.passphrases, "the given file"
+                ),
+            )
+            for block in pem.split(data)
+        ]
+
+
+def read_regular_path(path: str) -> bytes:
+    """Read a key or certificate file that a person named."""
+    from pathlib import Path
+
+    try:
+        return read_regular(Path(path).expanduser().resolve(), MAX_KEY_FILE)
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}") from None
+
+
+def _check_key_role(role: str, gun: str | None) -> None:
+    if role in pem.GUN_ROLES and gun is None:
+        raise UsageError(
+            f"a {role} key belongs to one repository, and this file does not say to which",
+            fix="load the file that notarypy key export or notary key export wrote",
+        )
+    if role not in roles.BASE_ROLES and role != roles.RELEASES:
+        roles.signer_role(role)
+
+
+def _is_path(selector: str) -> bool:
+    return "/" in selector or "." in selector
+
+
+def _fits(info: KeyInfo, selector: str) -> bool:
+    named = roles.signer_name(info.role) == roles.signer_name(selector)
+    return named or (_ID.fullmatch(selector) is not None and info.keyid.startswith(selector))

@@ -1,0 +1,167 @@
+"""Signers: who may sign a repository's tags, added and removed without breaking what is signed.
+
+What it is: what `delegate` and `signer` want to be true. What it is not: how it is
+published (`publish`).
+
+Rules:
+
+1. A signer gets the role `targets/NAME`, and is added to `targets/releases`, where
+   released tags are listed, unless asked otherwise.
+2. A repository without trust data is initialised in the same publish.
+3. Removing keys leaves no file that its readers can no longer verify: such a file is
+   signed again by another key that is here, or nothing is changed unless forced.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.client.initialise import Wanted, initialise
+from notarypy.client.refresh import refresh
+from notarypy.client.results import SignerAdded, SignerRemoved
+from notarypy.errors import InvalidNameError, KeyNotAuthorisedError
+from notarypy.tuf import roles
+from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
+from notarypy.tuf.envelope import Envelope, valid_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.custody import Custody
+    from notarypy.client.publish import Keys, Publisher
+    from notarypy.client.results import InitResult
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.trusted import TrustedMetadata
+
+
+def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
+    """Return the changes that make keys a signer (rule 1)."""
+    changes: list[Change] = [AddDelegation(role, keys, paths)]
+    if releases and role != roles.RELEASES and roles.parent(role) == roles.TARGETS:
+        changes.append(AddDelegation(roles.RELEASES, keys))
+    return changes
+
+
+def add_signer(
+    publisher: Publisher, custody: Custody, role: str, keys: Sequence[PublicKey], changes: Sequence[Change]
+) -> SignerAdded:
+    """Add a signer; a repository without trust data is initialised with it (rules 1 and 2)."""
+    ids = tuple(key.canonical_id for key in keys)
+    gun = publisher.repository.gun
+    created = _created(publisher, custody, changes)
+    if created is not None and created.created:
+        return SignerAdded(gun, role, ids, created, published=True)
+    done = publisher.publish(lambda _: changes)
+    return SignerAdded(gun, role, ids, None, published=done.uploaded)
+
+
+def _created(publisher: Publisher, custody: Custody, changes: Sequence[Change]) -> InitResult | None:
+    if publisher.repository.cache.load_root() is not None:
+        return None
+    return initialise(publisher, custody, Wanted(changes=changes))
+
+
+def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bool) -> SignerRemoved:
+    """Remove a signer, or one of its keys, and keep every tag readable (rule 3).
+
+    Args:
+        publisher: The repository and the keys at hand.
+        name: NAME or ROLE.
+        key: The beginning of one canonical key id; None for the whole signer.
+        force: Publish even if a file cannot be verified afterwards.
+
+    Raises:
+        InvalidNameError: There is no such signer or key.
+        KeyNotAuthorisedError: A file would lose its last valid signature, and no key here can sign it.
+    """
+    role = roles.signer_role(name)
+    outcome: list[SignerRemoved] = []
+
+    def wish(state: State) -> Sequence[Change]:
+        trusted = refresh(publisher.repository)
+        changes = _removals(state, role, key)
+        after = apply_all(state, changes)
+        broken = _broken(trusted, after)
+        resign = [name for name in broken if _signable(after, name, publisher.keys)]
+        lost = [name for name in broken if name not in resign]
+        needed = _others(after, role)
+        if lost and not force:
+            raise _would_break(state, role, lost, needed)
+        kept = sorted({tag for name in resign for tag in after.targets[name].targets})
+        outcome[:] = [SignerRemoved(state.gun, role, tuple(resign), tuple(kept), tuple(lost), tuple(needed))]
+        return [*changes, *(Resign(name) for name in resign)]
+
+    publisher.publish(wish)
+    return outcome[-1]
+
+
+def _removals(state: State, role: str, key: str | None) -> list[Change]:
+    delegation = state.delegation(role)
+    if delegation is None:
+        raise InvalidNameError(
+            f'{state.gun} has no signer "{roles.signer_name(role)}"',
+            fix=f"see them with: notarypy signer list {state.gun}",
+        )
+    listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
+    gone = frozenset(keyid for keyid in listed if key is None or keyid.startswith(key))
+    if key is not None and len(gone) != 1:
+        raise InvalidNameError(
+            f'"{key}" is not one key of {role}', why=f"its keys: {', '.join(listed) or 'none'}", role=role
+        )
+    changes: list[Change] = []
+    if state.delegation(roles.RELEASES) is not None and role != roles.RELEASES:
+        changes.append(RemoveKeys(roles.RELEASES, gone - _used_elsewhere(state, role)))
+    changes.append(RemoveDelegation(role) if key is None else RemoveKeys(role, gone))
+    return changes
+
+
+def _used_elsewhere(state: State, role: str) -> frozenset[str]:
+    """Return the keys that another signer has too: those stay in releases."""
+    others = [
+        entry.name
+        for entry in state.targets[roles.parent(role)].roles
+        if entry.name not in {role, roles.RELEASES}
+    ]
+    return frozenset(key.canonical_id for name in others for key in state.keys_for(name)[0])
+
+
+def _broken(trusted: TrustedMetadata, after: State) -> list[str]:
+    """Return the roles whose published file was valid and will not be any more."""
+    broken = []
+    for role in after.targets:
+        if role in {*roles.BASE_ROLES} or role not in trusted.files:
+            continue
+        keys, threshold = after.keys_for(role)
+        table = {key.keyid: key for key in keys}
+        file = Envelope.parse(trusted.files[role], role)
+        if len(valid_keys(file, table, table)) < threshold:
+            broken.append(role)
+    return broken
+
+
+def _signable(state: State, role: str, keys: Keys) -> bool:
+    listed, threshold = state.keys_for(role)
+    return len({key.canonical_id for key in listed if key.canonical_id in keys.held}) >= threshold
+
+
+def _others(after: State, role: str) -> list[str]:
+    delegated = [entry.name for entry in after.targets[roles.TARGETS].roles]
+    return [roles.signer_name(name) for name in delegated if name not in {role, roles.RELEASES}]
+
+
+def _would_break(
+    state: State, role: str, lost: Sequence[str], needed: Sequence[str]
+) -> KeyNotAuthorisedError:
+    tags = sorted({tag for name in lost for tag in state.targets[name].targets})
+    who = ", ".join(needed) or "nobody: this is the last signer"
+    return KeyNotAuthorisedError(
+        f"without {roles.signer_name(role)} nobody could verify {', '.join(lost)} of {state.gun}",
+        why=(
+            f"no other key of it is here; its tags: {', '.join(tags) or 'none'}",
+            f"who can sign it again: {who}",
+        ),
+        fix="run this where the key of one of them is, or add --force and have them sign again",
+        roles=list(lost),
+        tags=tags,
+        needed=list(needed),
+    )

@@ -1,0 +1,119 @@
+"""Who signed what: docker's view of a repository, and ours.
+
+What it is: verified metadata rearranged for people. What it is not: verification.
+
+Rules:
+
+1. As docker does, a row stands for each distinct digest of a tag in `targets` and
+   `targets/releases`; its signers are the other roles that list the same content,
+   or "Repo Admin" when there are none.
+2. Tags sort naturally (1, 9, 10), signers by name descending.
+3. Keys of signers and of the repository go by canonical id, root keys by TUF id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from notarypy.client.results import Inspection, RoleEntry, TagEntry
+from notarypy.tuf import lookup, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.tuf.metadata import Delegation, FileMeta, Root, Snapshot, Targets, Timestamp
+    from notarypy.tuf.trusted import TrustedMetadata
+
+REPO_ADMIN = "Repo Admin"
+
+
+def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:
+    """Return everything about a repository; `tag` narrows the signed tags to one."""
+    return Inspection(
+        name=name,
+        repository=trusted.gun,
+        tags=tuple(_tags(trusted, tag)),
+        signers=tuple(_signers(trusted)),
+        root_keys=trusted.root.roles[roles.ROOT].keyids,
+        repository_keys=tuple(key.canonical_id for key in trusted.root.signers(roles.TARGETS)),
+        roles=tuple(role_entries(trusted)),
+        server=server,
+    )
+
+
+def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
+    """Yield every role: the base roles, then all delegations below the files that loaded."""
+    base: dict[str, Root | Targets | Snapshot | Timestamp] = {
+        roles.ROOT: trusted.root,
+        roles.TARGETS: trusted.targets[roles.TARGETS],
+        roles.SNAPSHOT: trusted.snapshot,
+        roles.TIMESTAMP: trusted.timestamp,
+    }
+    for role, file in base.items():
+        keys = tuple(key.canonical_id for key in trusted.root.signers(role))
+        threshold = trusted.root.roles[role].threshold
+        yield RoleEntry(role, file.version, file.expires, keys, threshold, (), "")
+    for above in trusted.targets:
+        for delegation in trusted.targets[above].roles:
+            yield _delegation_entry(trusted, above, delegation)
+
+
+def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegation) -> RoleEntry:
+    table = trusted.targets[above].keys
+    file = trusted.targets.get(delegation.name)
+    failure = trusted.failures.get(delegation.name)
+    return RoleEntry(
+        role=delegation.name,
+        version=file.version if file else None,
+        expires=file.expires if file else None,
+        keys=tuple(table[keyid].canonical_id for keyid in delegation.keyids),
+        threshold=delegation.threshold,
+        paths=delegation.paths,
+        problem="; ".join((failure.message, *failure.why)) if failure else "",
+    )
+
+
+def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
+    listed = {
+        name
+        for role in (roles.RELEASES, roles.TARGETS)
+        if role in trusted.targets
+        for name in trusted.targets[role].targets
+    }
+    for name in sorted(listed, key=_natural):
+        if tag in {None, name}:
+            for content in _contents(trusted, name):
+                yield TagEntry(name, content.sha256, _signed_by(trusted, name, content))
+
+
+def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
+    """Return the distinct digests that releases, then targets, lists for a tag (rule 1)."""
+    found: dict[str, FileMeta] = {}
+    for role in (roles.RELEASES, roles.TARGETS):
+        content = lookup.entry(trusted, role, name)
+        if content is not None:
+            found.setdefault(content.sha256, content)
+    return list(found.values())
+
+
+def _signed_by(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str, ...]:
+    names = {roles.signer_name(role) for role in lookup.signers(trusted, name, content)}
+    return tuple(sorted(names, reverse=True)) or (REPO_ADMIN,)
+
+
+def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:
+    found = [
+        (roles.signer_name(entry.role), entry.keys)
+        for entry in role_entries(trusted)
+        if entry.role not in {*roles.BASE_ROLES, roles.RELEASES}
+    ]
+    return sorted(found, reverse=True)
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Split into digits and text so that 9 sorts before 10."""
+    parts = re.findall(r"\d+|\D+", name, re.ASCII)
+    return [
+        (0, int(part[:20]), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts
+    ]

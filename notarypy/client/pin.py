@@ -1,0 +1,67 @@
+"""Meet a pin with an earlier root that leads to the present one through a verified chain.
+
+What it is: the slow path, taken only when the present root itself is not pinned.
+What it is not: the pin's own test (`tuf.pinning`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.errors import RootNotPinnedError, VerificationError
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.client.repository import Repository
+    from notarypy.tuf.pinning import RootPolicy
+
+MAX_ROOTS = 256
+
+
+def first_pinned(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    known: Mapping[str, bytes],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
+    """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
+
+    Raises:
+        RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.
+    """
+    present = Envelope.parse(data, roles.ROOT).signed.get("version")
+    if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
+        raise error
+    trusted: TrustedMetadata | None = None
+    for version in range(1, present):
+        link = repository.fetch_version(roles.ROOT, version)
+        if link is None:
+            continue
+        trusted = _advance(repository, trusted, link, accept, known)
+    if trusted is None:
+        raise error
+    trusted.update_root(data)
+    return trusted
+
+
+def _advance(
+    repository: Repository,
+    trusted: TrustedMetadata | None,
+    link: bytes,
+    accept: RootPolicy,
+    known: Mapping[str, bytes],
+) -> TrustedMetadata | None:
+    if trusted is not None:
+        trusted.update_root(link)
+        return trusted
+    start = TrustedMetadata(repository.gun, repository.now, known)
+    try:
+        start.first_root(link, accept)
+    except VerificationError:
+        return None
+    return start

@@ -1,0 +1,252 @@
+"""Bring a repository's trusted metadata up to date: cache first, then as few requests as possible.
+
+What it is: the driver of TrustedMetadata; it fetches, TrustedMetadata judges.
+What it is not: a judge; nothing here decides whether bytes can be trusted.
+
+Rules:
+
+1. With a current cache one request is made: the timestamp.
+2. No answer is an error. "No trust data" is an answer only while the trust directory
+   holds no root of this repository; afterwards it is an alarm.
+3. Nothing reaches the cache unless all of it was verified, except a newer root that
+   the chain vouches for: keys that it revoked must not stay usable.
+4. The cache is written under its lock, the timestamp last, never over a newer one.
+5. At most 256 root versions are walked, and the root may change twice in one refresh.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from notarypy.client.pin import first_pinned
+from notarypy.client.repository import KnownFiles
+from notarypy.errors import (
+    NotFoundError,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    RootNotPinnedError,
+    SignatureError,
+    StorageError,
+    TrustError,
+    VerificationError,
+)
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.pinning import policy
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.client.repository import Repository
+    from notarypy.tuf.metadata import FileMeta
+
+MAX_CHAIN = 256
+_ROOT_CHANGES = 3
+_WARN_BEFORE = timedelta(days=180)
+_LOCK_SECONDS = 10.0
+
+
+def refresh(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
+    """Return the repository's current, fully verified metadata, and keep it in the cache.
+
+    Args:
+        repository: What to read, and from where.
+        own: Files just published by us, by role: taken instead of fetching them where
+            the server's metadata names exactly them.
+
+    Raises:
+        TrustError: It does not exist, cannot be verified, or is out of date.
+        OperationError: The server cannot be asked.
+    """
+    return _Refresh(repository, own or {}).run()
+
+
+class _Refresh:
+    """One run; holds what the steps share."""
+
+    def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
+        self.repository = repository
+        self.own = own
+        self.known = KnownFiles(repository.cache, own)
+        self.trusted = TrustedMetadata(repository.gun, repository.now, self.known)
+        self.anchored = False
+
+    def run(self) -> TrustedMetadata:
+        """Anchor, load everything, persist."""
+        self._anchor()
+        anchor = self.trusted.files[roles.ROOT]
+        try:
+            self._load_top()
+            self._load_targets()
+        except TrustError:
+            self._keep_newer_root(anchor)
+            raise
+        self._persist()
+        warn_of_expiry(self.trusted, self.repository)
+        return self.trusted
+
+    def _anchor(self) -> None:
+        """Trust a first root: ours, the cached one, or the server's by the pins."""
+        cached = self.repository.cache.load_root() or self.own.get(roles.ROOT)
+        self.anchored = cached is not None
+        data = cached or self._server_root()
+        accept = policy(self.repository.pins)
+        try:
+            root = self.trusted.first_root(data, accept)
+        except RootNotPinnedError as error:
+            self.trusted = first_pinned(self.repository, data, accept, self.known, error)
+            return
+        if not self.anchored and not self.repository.pins:
+            ids = ", ".join(root.roles[roles.ROOT].keyids)
+            gun = self.repository.gun
+            self.repository.warn(
+                f"first use of {gun}: its root is trusted from now on; better pin it: --root {ids}"
+            )
+
+    def _server_root(self) -> bytes:
+        try:
+            return self.repository.fetch(roles.ROOT)
+        except NotFoundError:
+            if self.anchored:
+                raise self._vanished() from None
+            raise RepositoryMissingError(
+                f"{self.repository.gun} has no trust data on {self.repository.server_url}",
+                fix=f"notarypy init {self.repository.gun}",
+                gun=self.repository.gun,
+                server=self.repository.server_url,
+            ) from None
+
+    def _load_top(self) -> None:
+        """Load timestamp and snapshot under the last root, walking to newer roots as needed."""
+        timestamp = self._timestamp()
+        for _ in range(_ROOT_CHANGES):
+            try:
+                self.trusted.update_timestamp(timestamp)
+                self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
+            except SignatureError:
+                # The server's keys may have been rotated: a newer root would say so.
+                if not self._adopt(self._server_root()):
+                    raise
+                continue
+            named = self.trusted.outdated_root()
+            if named is None:
+                return
+            self._adopt(self._named_root(named))
+        raise VerificationError(f"the root of {self.repository.gun} keeps changing")
+
+    def _timestamp(self) -> bytes:
+        if self.repository.server is None:
+            cached = self.known.cached(roles.TIMESTAMP)
+            return cached if cached is not None else self.repository.fetch(roles.TIMESTAMP)
+        try:
+            return self.repository.fetch(roles.TIMESTAMP)
+        except NotFoundError:
+            raise self._vanished() from None
+
+    def _named_root(self, named: FileMeta) -> bytes:
+        data = self._file(roles.ROOT, named)
+        named.check(data, roles.ROOT)
+        return data
+
+    def _adopt(self, data: bytes) -> bool:
+        """Walk the chain to this root; tell whether it is another one than before (rule 5)."""
+        if data == self.trusted.files[roles.ROOT]:
+            return False
+        offered = Envelope.parse(data, roles.ROOT).signed.get("version")
+        if isinstance(offered, int) and not self.trusted.signs(data):
+            self._walk(offered)
+        self.trusted.update_root(data)
+        return True
+
+    def _walk(self, offered: int) -> None:
+        first = self.trusted.root.version + 1
+        if offered - first > MAX_CHAIN:
+            raise VerificationError(
+                f"the root of {self.repository.gun} is too many versions ahead",
+                why=f"trusted: {first - 1}, offered: {offered}",
+            )
+        for version in range(first, offered):
+            link = self.repository.fetch_version(roles.ROOT, version)
+            if link is None:
+                return
+            self.trusted.update_root(link)
+
+    def _load_targets(self) -> None:
+        meta = self.trusted.snapshot.meta
+        self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
+        while (role := self.trusted.pending()) is not None:
+            self.trusted.update_delegation(role, self._file(role, meta[role]))
+
+    def _file(self, role: str, meta: FileMeta) -> bytes:
+        """Return the file with this hash: from what we know if it fits, else from the server."""
+        for data in self.known.candidates(role):
+            if meta.matches(data):
+                return data
+        try:
+            return self.repository.fetch_by_hash(role, meta.sha256, meta.length)
+        except NotFoundError:
+            raise VerificationError(
+                f"the server does not have the {role} that it announces",
+                why=f"sha256 {meta.sha256}",
+                role=role,
+            ) from None
+
+    def _persist(self) -> None:
+        """Write what differs from the cache (rules 3 and 4)."""
+        files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
+        if not files:
+            return
+        cache = self.repository.cache
+        try:
+            with cache.lock(_LOCK_SECONDS):
+                if not self._newer_cached():
+                    cache.store(files)
+        except StorageError as error:
+            self.repository.warn(f"the trust directory was not updated: {error.message}")
+
+    def _newer_cached(self) -> bool:
+        """Tell whether another process has stored a newer timestamp meanwhile."""
+        data = self.repository.cache.load(roles.TIMESTAMP)
+        if data is None or data == self.known.cached(roles.TIMESTAMP):
+            return False
+        try:
+            other = TrustedMetadata(self.repository.gun, self.repository.now)
+            other.first_root(self.trusted.files[roles.ROOT])
+            return other.update_timestamp(data).version > self.trusted.timestamp.version
+        except VerificationError:
+            return False
+
+    def _keep_newer_root(self, anchor: bytes) -> None:
+        newest = self.trusted.files[roles.ROOT]
+        if self.anchored and newest != anchor:
+            with self.repository.cache.lock(_LOCK_SECONDS):
+                self.repository.cache.store({roles.ROOT: newest})
+
+    def _vanished(self) -> TrustError:
+        gun, url = self.repository.gun, self.repository.server_url
+        if not self.anchored:
+            return VerificationError(
+                f"{url} has a root of {gun} and no timestamp", why="the server's data is broken"
+            )
+        return RepositoryVanishedError(
+            f"{url} no longer has the trust data of {gun}",
+            why=(
+                "the trust directory holds its root, so it had some once",
+                "it was deleted, the server was reset, or somebody answers in its place",
+                "a repository that Go notary initialised and never published looks the same",
+            ),
+            fix=f"ask the server's operator; to give up what was trusted: notarypy forget {gun}",
+            gun=gun,
+            server=url,
+        )
+
+
+def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
+    """Warn about every role but the timestamp that ends within 180 days."""
+    dates = {role: targets.expires for role, targets in trusted.targets.items()}
+    dates[roles.ROOT], dates[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
+    for role, expires in sorted(dates.items()):
+        if expires - repository.now < _WARN_BEFORE:
+            repository.warn(f"{role} of {repository.gun} expires on {expires:%Y-%m-%d}")

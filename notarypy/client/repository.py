@@ -1,0 +1,114 @@
+"""One repository as the use cases see it: its server, its cache, its pins, and the moment.
+
+What it is: the things that belong together for one GUN. What it is not: logic;
+`refresh` and `publish` have that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.errors import NotFoundError, UnreachableError
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notarypy.remote.notary import NotaryServer
+    from notarypy.storage.trustdir import RepositoryCache
+
+MAX_ROOT = 8 << 20
+MAX_TIMESTAMP = 1 << 20
+MAX_FILE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One GUN with everything that is needed to read or publish it.
+
+    Attributes:
+        gun: The repository.
+        server: The Notary server; None when only the cache may be used.
+        server_url: Its address, for people.
+        cache: Its folder in the trust directory.
+        pins: Root PINs that must be met; empty for trust on first use.
+        now: The moment that dates are compared with.
+        warn: Told about what a person should know and no program needs.
+    """
+
+    gun: str
+    server: NotaryServer | None
+    server_url: str
+    cache: RepositoryCache
+    pins: tuple[str, ...]
+    now: datetime
+    warn: Callable[[str], None]
+
+    def fetch(self, role: str) -> bytes:
+        """Return a role's current file from the server."""
+        limit = MAX_ROOT if role == roles.ROOT else MAX_TIMESTAMP
+        return self.online().get(self.gun, role, limit)
+
+    def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
+        """Return the file with this hash from the server; never more than `length` bytes."""
+        ceiling = MAX_ROOT if role == roles.ROOT else MAX_FILE
+        return self.online().get_by_hash(self.gun, role, sha256, min(length, ceiling))
+
+    def fetch_version(self, role: str, version: int) -> bytes | None:
+        """Return one version of a role's file from the server, or None if it has no such version."""
+        try:
+            return self.online().get_version(
+                self.gun, role, version, MAX_ROOT if role == roles.ROOT else MAX_FILE
+            )
+        except NotFoundError:
+            return None
+
+    def online(self) -> NotaryServer:
+        """Return the server; raise UnreachableError when only the cache may be used."""
+        if self.server is None:
+            raise UnreachableError(
+                f"the cache does not hold all of {self.gun}",
+                why="--offline allows no request",
+                fix="run the command once without --offline",
+                gun=self.gun,
+            )
+        return self.server
+
+
+class KnownFiles(Mapping[str, bytes]):
+    """The files of one repository known before asking: own new ones first, then the cache."""
+
+    def __init__(self, cache: RepositoryCache, own: Mapping[str, bytes]) -> None:
+        """Look into `own`, then into `cache`."""
+        self._cache, self._own = cache, own
+        self._loaded: dict[str, bytes | None] = {}
+
+    def cached(self, role: str) -> bytes | None:
+        """Return the file of the trust directory, read once."""
+        if role not in self._loaded:
+            self._loaded[role] = self._cache.load(role)
+        return self._loaded[role]
+
+    def candidates(self, role: str) -> Iterator[bytes]:
+        """Yield every copy at hand, newest first."""
+        for data in (self._own.get(role), self.cached(role)):
+            if data is not None:
+                yield data
+
+    def __getitem__(self, role: str) -> bytes:
+        """Return the trust directory's copy: the one that sets floors."""
+        data = self.cached(role)
+        if data is None:
+            raise KeyError(role)
+        return data
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the roles read so far."""
+        return iter([role for role, data in self._loaded.items() if data is not None])
+
+    def __len__(self) -> int:
+        """Count the roles read so far."""
+        return len(list(iter(self)))

@@ -1,0 +1,195 @@
+"""What the use cases return: frozen values, with nothing to print and nothing to check.
+
+What it is: the shapes a caller works with. What it is not: JSON; the command
+line renders these.
+
+A use case that returns has succeeded; everything else is an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True)
+class VerifiedImage:
+    """An image whose tag or digest is signed, and which the registry serves as signed.
+
+    Attributes:
+        repository: The GUN, `registry/name`.
+        tag: The signed tag; for a bare digest the first released tag that has it.
+        digest: `sha256:` and 64 hex digits.
+        size: Bytes of the manifest.
+        role: The releasing role, `targets/releases` or `targets`.
+        signers: Short names of the other roles that list the same content, in walking order.
+        expires: The earliest expiry date among the files that were relied on.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    size: int
+    role: str
+    signers: tuple[str, ...]
+    expires: datetime
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class InitResult:
+    """A repository that has trust data.
+
+    Attributes:
+        repository: The GUN.
+        created: False when it had trust data already and nothing was changed.
+        root_pins: TUF ids of the root keys, 64 hex digits each: what to pin.
+        root_keys: Canonical ids of the root keys: the names of their files.
+        keys_here: Base roles whose private key is in this trust directory.
+        signers: Short names of the signers.
+        server: URL of the Notary server.
+    """
+
+    repository: str
+    created: bool
+    root_pins: tuple[str, ...]
+    root_keys: tuple[str, ...]
+    keys_here: tuple[str, ...]
+    signers: tuple[str, ...]
+    server: str
+
+
+@dataclass(frozen=True)
+class SignedTag:
+    """One tag after `sign`.
+
+    Attributes:
+        repository: The GUN.
+        tag: The tag.
+        digest: `sha256:` and 64 hex digits.
+        size: Bytes of the manifest.
+        platforms: `os/architecture[/variant]` of an index; empty for a single image.
+        roles: The roles that list it now and were asked to.
+        previous: The digest that was signed before, when it differs; else None.
+        published: False when everything was signed already, or for a dry run.
+        also_old: Other roles that still list another digest for the tag.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    size: int
+    platforms: tuple[str, ...]
+    roles: tuple[str, ...]
+    previous: str | None
+    published: bool
+    also_old: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """`repository:tag`."""
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class TagEntry:
+    """A released tag: docker's row of `SignedTags`. `digest` is bare hex, `signers` short names."""
+
+    tag: str
+    digest: str
+    signers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RoleEntry:
+    """One role: version, expiry, canonical key ids, threshold, paths; `problem` if it cannot be trusted.
+
+    `version` and `expires` are None for a role that is delegated to and not published.
+    """
+
+    role: str
+    version: int | None
+    expires: datetime | None
+    keys: tuple[str, ...]
+    threshold: int
+    paths: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Who signed what in one repository.
+
+    Attributes:
+        name: The repository as docker would print it: the reference that was asked for, normalised.
+        repository: The GUN.
+        tags: Released tags in natural order, signers by name descending, as docker sorts them.
+        signers: Name and canonical key ids of every signer, by name descending.
+        root_keys: TUF ids of the root keys.
+        repository_keys: Canonical ids of the targets keys.
+        roles: Every role.
+        server: URL of the Notary server.
+    """
+
+    name: str
+    repository: str
+    tags: tuple[TagEntry, ...]
+    signers: tuple[tuple[str, tuple[str, ...]], ...]
+    root_keys: tuple[str, ...]
+    repository_keys: tuple[str, ...]
+    roles: tuple[RoleEntry, ...]
+    server: str
+
+
+@dataclass(frozen=True)
+class SignerAdded:
+    """A signer after `add_signer`: `created` tells whether the repository was initialised for it."""
+
+    repository: str
+    role: str
+    keys: tuple[str, ...]
+    created: InitResult | None
+    published: bool
+
+
+@dataclass(frozen=True)
+class SignerRemoved:
+    """A signer after `remove_signer`.
+
+    Attributes:
+        repository: The GUN.
+        role: The delegation.
+        resigned: Roles whose file the keys here signed anew, so that its tags stay readable.
+        kept: Tags that stay released.
+        unreadable: Roles that nobody can verify until one of `needed` signs them (only with force).
+        needed: Short names of the signers who can sign those roles again.
+    """
+
+    repository: str
+    role: str
+    resigned: tuple[str, ...]
+    kept: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrustedRoot:
+    """The roots that `trust` compares, and the one trusted now.
+
+    `trusted` and `offered` are TUF ids; `trusted` is empty on first use.
+    """
+
+    repository: str
+    trusted: tuple[str, ...]
+    trusted_version: int | None
+    offered: tuple[str, ...]
+    offered_version: int
+    accepted: bool

@@ -1,0 +1,130 @@
+"""A session: the settings, servers, keys and moment that all use cases share.
+
+What it is: where a text becomes a Repository, a Publisher or a Manifest. What it is
+not: a use case; `api` has those.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from notarypy.client.connect import Connections
+from notarypy.client.repository import Repository
+from notarypy.errors import UsageError
+from notarypy.images import reference as references
+from notarypy.images.reference import Reference
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from notarypy.client.custody import Custody
+    from notarypy.client.publish import Publisher
+    from notarypy.images.manifests import Manifest
+    from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+    from notarypy.remote.transport import Transport
+    from notarypy.storage.settings import Settings
+    from notarypy.tuf.keys import PublicKey
+
+    Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
+
+
+class Session:
+    """What one Client holds; safe to use from several threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport | None,
+        passphrases: Passphrases | None,
+        clock: Callable[[], datetime],
+        warn: Callable[[str], None],
+        *,
+        literal_gun: bool,
+    ) -> None:
+        self.settings, self.warn, self.literal = settings, warn, literal_gun
+        self.connections = Connections(settings, transport)
+        self.trust_dir = TrustDirectory(settings.trust_dir)
+        self._passphrases, self._clock = passphrases, clock
+        self._custody: Custody | None = None
+        self._lock = threading.RLock()
+
+    def keys(self) -> Custody:
+        """Return the keys of the trust directory, made when first wanted."""
+        with self._lock:
+            if self._custody is None:
+                from notarypy.client.custody import Custody
+
+                self._custody = Custody(self.trust_dir.private, self._chain())
+            return self._custody
+
+    def _chain(self) -> PassphraseChain:
+        from notarypy.keys.passphrase import CallbackSource, PassphraseChain, standard_chain
+
+        given = self._passphrases
+        if given is None:
+            return standard_chain(self.settings.environ, self.settings.passphrase_file, None)
+        return given if isinstance(given, PassphraseChain) else PassphraseChain([CallbackSource(given)])
+
+    def parse(self, text: str) -> Reference:
+        """Read a reference; with literal GUNs only the last colon counts."""
+        if not self.literal:
+            return references.parse(text)
+        head, _, tail = text.rpartition(":")
+        gun, tag = (head, tail) if head and "/" not in tail else (text, None)
+        registry, _, path = roles.check_gun(gun).partition("/")
+        return Reference(registry, path, tag, None)
+
+    def gun(self, text: str) -> tuple[str, str]:
+        """Return GUN and registry host of a reference or repository."""
+        parsed = self.parse(text)
+        gun = f"{parsed.registry}/{parsed.path}" if parsed.path else parsed.registry
+        return gun, parsed.registry
+
+    def repository(self, text: str, root: str | None = None) -> Repository:
+        """Return the repository that a reference is in, with its server and cache."""
+        gun, registry_host = self.gun(text)
+        url = self.settings.server_for(registry_host)
+        server = None if self.settings.offline else self.connections.notary(url, registry_host)
+        return Repository(
+            gun=gun,
+            server=server,
+            server_url=url,
+            cache=self.trust_dir.repository(gun),
+            pins=(root,) if root else self.settings.pins_for(registry_host, gun),
+            now=self._clock(),
+            warn=self.warn,
+        )
+
+    def publisher(self, text: str) -> Publisher:
+        """Return a publisher for the repository that a reference is in."""
+        from notarypy.client.publish import Patience, Publisher
+
+        repository = self.repository(text)
+        staged = repository.cache.staged()
+        if staged:
+            self.warn(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
+        return Publisher(repository, self.keys().hands(), Patience(self.settings.retry_for))
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return what the registry serves for a reference."""
+        wanted = reference.digest or reference.tag or "latest"
+        return self.connections.registry(reference).manifest(reference.path, wanted)
+
+    def public_keys(self, pems: Sequence[bytes]) -> list[PublicKey]:
+        """Read public keys and certificates; raise UsageError if there are none."""
+        from notarypy.tuf.keys import load_public_pem
+
+        if not pems:
+            raise UsageError(
+                "no public key was given", fix="name the signer's public key or certificate with --key"
+            )
+        return [load_public_pem(data, self._clock()) for data in pems]
+
+    def refuse_literal(self, what: str) -> None:
+        """Raise UsageError for what needs a registry when GUNs are literal."""
+        if self.literal:
+            raise UsageError(f"{what} takes its content from a registry", fix="leave --gun out")

@@ -1,0 +1,205 @@
+"""Sign tags: the registry's digests, into every role whose key is here.
+
+What it is: what `sign` wants to be true of one repository. What it is not: how it
+is published (`publish`).
+
+Rules:
+
+1. Digest and size are those of the manifest that the registry serves, an index as
+   the index. `REPO:TAG@DIGEST` asks the registry for that digest.
+2. Without delegations a tag is written to `targets`. With delegations it is written
+   to every first-level one that covers it and whose keys, up to the threshold, are
+   here. `--signer N` narrows this to `targets/N` and `targets/releases`.
+3. A tag already listed with the same content in all those roles is not published.
+4. All tags of a repository are one publish, all or nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.client.results import SignedTag
+from notarypy.errors import (
+    ConfigurationError,
+    InvalidNameError,
+    KeyNotAuthorisedError,
+    NotarypyError,
+    UsageError,
+)
+from notarypy.images import reference as references
+from notarypy.tuf import roles
+from notarypy.tuf.canonical import decode, encode
+from notarypy.tuf.changes import AddTarget, Change, Discard, State
+from notarypy.tuf.metadata import FileMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.publish import Keys, Published, Publisher
+    from notarypy.images.manifests import Manifest
+    from notarypy.images.reference import Reference
+
+_SHORT = 7
+_SPACE = 0x20
+_UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
+
+
+def by_repository(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Group references by repository, keeping order; raise before any work if one is unusable."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(tagged(text).repository, []).append(text)
+    return groups
+
+
+def tagged(text: str) -> Reference:
+    """Parse a reference that can be signed: it names a tag, `latest` if neither tag nor digest."""
+    reference = references.parse(text)
+    if reference.tag is None and reference.digest is not None:
+        raise UsageError(
+            f'"{text}" names no tag', why="what is signed is a tag", fix=f"write REPO:TAG@{reference.digest}"
+        )
+    return reference
+
+
+def custom_data(data: bytes) -> object:
+    """Read the JSON attached to a target: only what Go writes back byte for byte.
+
+    Raises:
+        ConfigurationError: Go could not sign a file with this data again.
+    """
+    try:
+        value = decode(b'{"custom":' + data + b"}", "custom data")["custom"]
+        canonical = encode(value)
+    except NotarypyError as error:
+        raise ConfigurationError(
+            "the custom data cannot be attached", why=(error.message, *error.why)
+        ) from None
+    if any(mark in canonical for mark in _UNSAFE) or any(byte < _SPACE for byte in canonical):
+        raise ConfigurationError(
+            "the custom data cannot be attached",
+            why="it holds < > & or a control or line separator character, which Go signs in another form",
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to sign: as which signer, with what attached, over distrusted files or not, for real or not."""
+
+    signer: str | None = None
+    custom: object = None
+    discard: bool = False
+    dry_run: bool = False
+
+
+def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Options) -> list[SignedTag]:
+    """Make every tag in `contents` signed; returns one result per tag, in order.
+
+    Raises:
+        KeyNotAuthorisedError: No key here may sign one of the tags.
+    """
+    keys, repository = publisher.keys, publisher.repository
+
+    def wish(state: State) -> Sequence[Change]:
+        changes: list[Change] = []
+        for tag, manifest in contents.items():
+            for role in signing_roles(state, tag, keys, options.signer):
+                changes += [Discard(role)] if options.discard else []
+                changes.append(AddTarget(role, tag, _entry(manifest, options.custom)))
+        return changes
+
+    done = publisher.rehearse(wish) if options.dry_run else publisher.publish(wish)
+    results = []
+    for tag, manifest in contents.items():
+        written = signing_roles(done.after, tag, keys, options.signer)
+        if roles.RELEASES not in written and roles.TARGETS not in written:
+            repository.warn(
+                f"{repository.gun}:{tag} is not released by this: no key of targets/releases is here"
+            )
+        results.append(_result(tag, manifest, done, written))
+    return results
+
+
+def signing_roles(state: State, tag: str, keys: Keys, signer: str | None) -> tuple[str, ...]:
+    """Return the roles to write a tag to (rule 2); raise KeyNotAuthorisedError if there are none."""
+    delegations = state.targets[roles.TARGETS].roles
+    if not delegations and signer is None:
+        return (roles.TARGETS,)
+    wanted = None if signer is None else {roles.signer_role(signer), roles.RELEASES}
+    covering = [entry.name for entry in delegations if roles.covers(entry.paths, tag)]
+    usable = tuple(
+        role for role in covering if (wanted is None or role in wanted) and _signable(state, role, keys)
+    )
+    if not usable or (signer is not None and roles.signer_role(signer) not in usable):
+        raise _no_key(state, tag, covering, keys, signer)
+    return usable
+
+
+def _signable(state: State, role: str, keys: Keys) -> bool:
+    listed, threshold = state.keys_for(role)
+    return len({key.canonical_id for key in listed if key.canonical_id in keys.held}) >= max(threshold, 1)
+
+
+def _entry(manifest: Manifest, custom: object) -> FileMeta:
+    digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
+    return FileMeta(manifest.size, {"sha256": digest}, custom)
+
+
+def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, ...]) -> SignedTag:
+    old = _listed(done.before, tag)
+    released = (
+        old.get(roles.RELEASES) or old.get(roles.TARGETS) or next((old[r] for r in written if r in old), None)
+    )
+    return SignedTag(
+        repository=done.before.gun,
+        tag=tag,
+        digest=manifest.digest,
+        size=manifest.size,
+        platforms=manifest.platforms,
+        roles=written,
+        previous=released if released != manifest.digest else None,
+        published=done.uploaded and any(_differs(done, role, tag) for role in written),
+        also_old=tuple(
+            role for role, digest in _listed(done.after, tag).items() if digest != manifest.digest
+        ),
+    )
+
+
+def _differs(done: Published, role: str, tag: str) -> bool:
+    old, new = (state.targets.get(role) for state in (done.before, done.after))
+    return (old and old.targets.get(tag)) != (new and new.targets.get(tag))
+
+
+def _listed(state: State, tag: str) -> dict[str, str]:
+    return {
+        role: f"sha256:{file.targets[tag].sha256}"
+        for role, file in state.targets.items()
+        if tag in file.targets
+    }
+
+
+def _no_key(
+    state: State, tag: str, covering: Sequence[str], keys: Keys, signer: str | None
+) -> KeyNotAuthorisedError | InvalidNameError:
+    if signer is not None and state.delegation(roles.signer_role(signer)) is None:
+        return InvalidNameError(
+            f'{state.gun} has no signer "{signer}"', fix=f"see them with: notarypy signer list {state.gun}"
+        )
+    accepted = []
+    for role in covering:
+        listed, _ = state.keys_for(role)
+        ids = ", ".join(key.canonical_id[:_SHORT] for key in listed) or "no keys"
+        accepted.append(f"{roles.signer_name(role)}: {ids}")
+    return KeyNotAuthorisedError(
+        f"none of your keys may sign {state.gun}:{tag}",
+        why=(
+            f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
+            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in keys.held)) or 'no keys'}",
+        ),
+        fix="load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: "
+        f"notarypy delegate add NAME {state.gun} --key PUB",
+        gun=state.gun,
+        tag=tag,
+    )
