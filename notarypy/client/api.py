@@ -236,7 +236,7 @@ class Client:
         from notarypy.client.initialise import Wanted, initialise
 
         publisher = self._session.publisher(repository)
-        public = self._session.public_keys(keys)
+        public = self._session.public_keys(keys) if signer else []
         changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
         wanted = Wanted(root_key, root_cert, snapshot, changes)
         result = initialise(publisher, self._session.keys(), wanted)

@@ -194,7 +194,7 @@ def read_regular_path(path: str) -> bytes:
     from pathlib import Path
 
     try:
-        return read_regular(Path(path).expanduser().resolve(), MAX_KEY_FILE)
+        return read_regular(Path(path).expanduser(), MAX_KEY_FILE, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
 

@@ -91,6 +91,10 @@ class _Refresh:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
         cached = self.repository.cache.load_root() or self.own.get(roles.ROOT)
         self.anchored = cached is not None
+        if not self.anchored and self.repository.cache.cached():
+            self.repository.warn(
+                f"{self.repository.gun} was known here, but its trusted root is gone from the cache"
+            )
         data = cached or self._server_root()
         accept = policy(self.repository.pins)
         try:

@@ -1,0 +1,208 @@
+"""What a registry answers for an image: a manifest, or an index of manifests per platform.
+
+What it is: deciding which of the two some bytes are, and their digest. What it is
+not: it fetches nothing, and it reads no configuration or layer.
+
+Rules:
+
+1. The digest is the SHA-256 of the bytes as received, whatever a header says.
+2. The `mediaType` member and the registry's content type must agree where both
+   exist, and the structure must fit: bytes that are a manifest to one reader and
+   an index to another would let one signature stand for two images.
+3. An OCI document may leave `mediaType` out; without a content type its structure
+   decides.
+4. Schema 1 is refused: its digest is not that of its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from notarypy.errors import MetadataError, VerificationError
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
+
+LIMIT = 4 * 1024 * 1024
+"""The most bytes a manifest may have; registries refuse more too."""
+
+_INDEXES = (OCI_INDEX, DOCKER_LIST)
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+_SCHEMA_VERSION = 2
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An image manifest or index, as `read` returns it.
+
+    Attributes:
+        media_type: One of `ACCEPT`.
+        digest: `sha256:` and the hex digest of the bytes.
+        size: Number of bytes.
+        platforms: `os/architecture[/variant]` of an index, in its order; empty for a manifest.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    platforms: tuple[str, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this lists manifests per platform."""
+        return self.media_type in _INDEXES
+
+
+def read(data: bytes, content_type: str | None) -> Manifest:
+    """Decide what a registry's answer is.
+
+    Args:
+        data: The body, unchanged.
+        content_type: The content type header, or None if there is none.
+
+    Raises:
+        MetadataError: Not JSON, or the structure does not fit.
+        VerificationError: Of a type that cannot be signed, or said to be two types.
+    """
+    document = _decode(data)
+    media_type = _media_type(document, content_type)
+    platforms: tuple[str, ...] = ()
+    if media_type in _INDEXES:
+        platforms = _read_index(document)
+    else:
+        _check_manifest(document)
+    return Manifest(media_type, digest_of(data), len(data), platforms)
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest under which a registry keeps these bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _malformed(why: str) -> NoReturn:
+    raise MetadataError("this is not an image manifest", why=why)
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    """Read one JSON object strictly."""
+    if len(data) > LIMIT:
+        _malformed(f"it has {len(data)} bytes, more than {LIMIT}")
+    try:
+        document = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_malformed_number)
+    except RecursionError:
+        _malformed("it is nested too deeply")
+    except ValueError as error:
+        _malformed(f"not strict JSON: {error}")
+    if not isinstance(document, dict):
+        _malformed("it is not a JSON object")
+    return document
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        _malformed("a JSON object has the same member twice")
+    return members
+
+
+def _malformed_number(text: str) -> NoReturn:
+    _malformed(f"{text} is not a JSON number")
+
+
+def _media_type(document: dict[str, Any], content_type: str | None) -> str:
+    """Return the one type that header, member and structure agree on (rules 2 to 4)."""
+    said = (content_type or "").partition(";")[0].strip().lower()
+    written = document.get("mediaType", "")
+    if not isinstance(written, str):
+        _malformed("mediaType is not a text")
+    _refuse_schema_1(document, said, written)
+    if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
+        _malformed("schemaVersion is not 2")
+    if said and written and said != written:
+        raise VerificationError(
+            "the registry's answer is said to be two things",
+            why=(f"the content type is {said}", f"the manifest calls itself {written}"),
+        )
+    media_type = said or written or _type_of_structure(document)
+    if media_type not in ACCEPT:
+        raise VerificationError(
+            f"{media_type} is not a kind of image that can be signed",
+            why="image manifests and indexes of OCI and of docker (version 2) can be",
+            media_type=media_type,
+        )
+    return media_type
+
+
+def _refuse_schema_1(document: dict[str, Any], *types: str) -> None:
+    if any(text.startswith(_SCHEMA_1) for text in types) or "fsLayers" in document:
+        raise VerificationError(
+            "the image has the old manifest format, schema 1",
+            why="its digest does not cover the bytes that a registry serves",
+            fix="push the image again with a current tool",
+        )
+
+
+def _type_of_structure(document: dict[str, Any]) -> str:
+    return OCI_INDEX if "manifests" in document else OCI_MANIFEST
+
+
+def _read_index(document: dict[str, Any]) -> tuple[str, ...]:
+    """Check an index and return its platforms."""
+    if not {"config", "layers"}.isdisjoint(document):
+        _malformed("an index must not have the members of a manifest")
+    entries = document.get("manifests")
+    if not isinstance(entries, list):
+        _malformed("an index needs a list of manifests")
+    for entry in entries:
+        _check_descriptor(entry, "manifests")
+    found = [_platform(entry) for entry in entries]
+    return tuple(dict.fromkeys(platform for platform in found if platform))
+
+
+def _check_manifest(document: dict[str, Any]) -> None:
+    if "manifests" in document:
+        _malformed("a manifest must not have the members of an index")
+    _check_descriptor(document.get("config"), "config")
+    layers = document.get("layers")
+    if not isinstance(layers, list):
+        _malformed("a manifest needs a list of layers")
+    for layer in layers:
+        _check_descriptor(layer, "layers")
+
+
+def _check_descriptor(value: object, where: str) -> None:
+    """Check that a value names some content: type, digest and size."""
+    if not isinstance(value, dict):
+        _malformed(f"{where} is not a descriptor")
+    media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
+    if not isinstance(media_type, str):
+        _malformed(f"mediaType in {where} is not a text")
+    if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
+        _malformed(f"digest in {where} is not a digest")
+    if type(size) is not int or size < 0:
+        _malformed(f"size in {where} is not a number of bytes")
+
+
+def _platform(entry: dict[str, Any]) -> str:
+    """Return the platform of an index entry, or nothing for attestations and the like."""
+    platform = entry.get("platform")
+    if platform is None:
+        return ""
+    if not isinstance(platform, dict):
+        _malformed("platform is not an object")
+    parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
+    if any(part is not None and not isinstance(part, str) for part in parts):
+        _malformed("a member of platform is not a text")
+    # Builders put attestations beside images, as manifests for a platform that is none.
+    if not parts[0] or not parts[1] or parts[:2] == ["unknown", "unknown"]:
+        return ""
+    return "/".join(part for part in parts if part)

@@ -1,0 +1,251 @@
+"""Image references: `[registry/]path[:tag][@digest]`, read and completed as docker does.
+
+What it is: the grammar of references and the defaults that docker fills in. What
+it is not: it asks no registry, and it does not choose the tag `latest`; that is
+for callers who know that neither a tag nor a digest was given.
+
+Rules:
+
+1. What is before the first slash names a registry if it has a dot, a colon or an
+   upper-case letter, or is `localhost`. Otherwise the registry is `docker.io`.
+2. `index.docker.io` is `docker.io`; a one-part path there is below `library/`.
+3. A registry is a host name or an IPv6 address in brackets, and maybe a port.
+4. Path parts are `[a-z0-9]` runs, joined by one dot, one or two underscores, or
+   any number of dashes. Registry and path have at most 255 characters together.
+5. 64 hex digits alone are an image id of docker, never a name.
+6. Digests are `sha256:` and 64 lower-case hex digits: the only kind that docker
+   signs.
+
+Every pattern here takes time proportional to the text: no two of its
+alternatives can match the same character for long.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from notarypy.errors import InvalidNameError
+
+DOCKER_HUB = "docker.io"
+_DOCKER_HUB_API = "registry-1.docker.io"
+_DOCKER_HUB_ALIAS = "index.docker.io"
+
+_MAX_NAME = 255
+_MAX_TEXT = 1024
+_MAX_PORT = 65535
+
+_HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*")
+_PATH_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class _ProblemError(Exception):
+    """Why a text is not a reference; the public functions add the text itself."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A complete reference, as `parse` returns it.
+
+    Attributes:
+        registry: Host and maybe port, `docker.io` for Docker Hub.
+        path: The repository within the registry, such as `library/alpine`.
+        tag: The tag that was written, or None.
+        digest: `sha256:` and 64 hex digits, or None.
+    """
+
+    registry: str
+    path: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """Registry and path: the GUN of the image's trust data."""
+        return f"{self.registry}/{self.path}"
+
+    @property
+    def api_host(self) -> str:
+        """The host (and maybe port) that answers the registry's API."""
+        return _DOCKER_HUB_API if self.registry == DOCKER_HUB else self.registry
+
+    def with_tag(self, tag: str | None) -> Reference:
+        """Return the same reference with another tag; raise InvalidNameError."""
+        return replace(self, tag=None if tag is None else check_tag(tag))
+
+    def with_digest(self, digest: str | None) -> Reference:
+        """Return the same reference with another digest; raise InvalidNameError."""
+        return replace(self, digest=None if digest is None else check_digest(digest))
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads back to an equal reference."""
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+def parse(text: str) -> Reference:
+    """Read a reference.
+
+    Raises:
+        InvalidNameError: The text breaks the grammar.
+    """
+    try:
+        return _parse(text)
+    except _ProblemError as problem:
+        raise _invalid(text, "an image reference", str(problem)) from None
+
+
+def parse_repository(text: str) -> Reference:
+    """Read a reference that must have neither tag nor digest.
+
+    Raises:
+        InvalidNameError: It has one, or breaks the grammar.
+    """
+    reference = parse(text)
+    if reference.tag is None and reference.digest is None:
+        return reference
+    raise InvalidNameError(
+        f'"{text}" names one image, not a repository',
+        why="a repository has no tag and no digest",
+        fix=f"write {reference.repository}",
+        reference=text,
+    )
+
+
+def parse_registry(text: str) -> str:
+    """Read the name of a registry, `host` or `host:port`, and return its usual form.
+
+    Raises:
+        InvalidNameError: It is not such a name.
+    """
+    try:
+        _check_registry(text)
+    except _ProblemError as problem:
+        raise _invalid(text, "a registry", str(problem)) from None
+    return DOCKER_HUB if text == _DOCKER_HUB_ALIAS else text
+
+
+def check_tag(tag: str) -> str:
+    """Return `tag` if it is one; raise InvalidNameError."""
+    try:
+        _check_tag(tag)
+    except _ProblemError as problem:
+        raise _invalid(tag, "a tag", str(problem)) from None
+    return tag
+
+
+def check_digest(digest: str) -> str:
+    """Return `digest` if it is `sha256:` and 64 lower-case hex digits; raise InvalidNameError."""
+    try:
+        _check_digest(digest)
+    except _ProblemError as problem:
+        raise _invalid(digest, "a digest", str(problem)) from None
+    return digest
+
+
+def _invalid(text: str, kind: str, problem: str) -> InvalidNameError:
+    shown = text if len(text) <= _MAX_TEXT else f"{text[:60]}..."
+    return InvalidNameError(f'"{shown}" is not {kind}', why=problem, reference=shown)
+
+
+def _parse(text: str) -> Reference:
+    if not text:
+        raise _ProblemError("it is empty")
+    if len(text) > _MAX_TEXT:
+        raise _ProblemError(f"it has more than {_MAX_TEXT} characters")
+    if _IMAGE_ID.fullmatch(text):
+        raise _ProblemError("64 hex digits are the id of a local image, not a name")
+    registry, rest = _split_registry(text)
+    rest, at, digest = rest.partition("@")
+    path, colon, tag = rest.partition(":")
+    if registry == DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"
+    _check_registry(registry)
+    _check_path(path)
+    if len(registry) + 1 + len(path) > _MAX_NAME:
+        raise _ProblemError(f"registry and path have more than {_MAX_NAME} characters together")
+    if colon:
+        _check_tag(tag)
+    if at:
+        _check_digest(digest)
+    return Reference(registry, path, tag if colon else None, digest if at else None)
+
+
+def _split_registry(text: str) -> tuple[str, str]:
+    """Return the registry and what follows it (rules 1 and 2)."""
+    first, slash, rest = text.partition("/")
+    named = "." in first or ":" in first or first == "localhost" or first != first.lower()
+    if not slash or not named:
+        return DOCKER_HUB, text
+    return DOCKER_HUB if first == _DOCKER_HUB_ALIAS else first, rest
+
+
+def _check_registry(text: str) -> None:
+    """Check rule 3."""
+    if text.startswith("["):
+        address, bracket, port = text[1:].partition("]")
+        valid = bool(bracket) and _is_ipv6(address)
+    else:
+        host, colon, port = text.partition(":")
+        port = colon + port
+        valid = len(text) <= _MAX_NAME and _HOST.fullmatch(host) is not None
+    if not valid:
+        raise _ProblemError(f'"{text}" is not a host name or an IPv6 address in brackets')
+    if port and not _is_port(port):
+        raise _ProblemError(f'"{port.removeprefix(":")}" is not a port number')
+
+
+def _is_ipv6(text: str) -> bool:
+    import ipaddress
+
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return address.scope_id is None
+
+
+def _is_port(text: str) -> bool:
+    digits = text[1:]
+    return (
+        text[0] == ":"
+        and digits.isascii()
+        and digits.isdigit()
+        and len(digits) <= len(str(_MAX_PORT))
+        and int(digits) <= _MAX_PORT
+    )
+
+
+def _check_path(path: str) -> None:
+    """Check the parts of rule 4 and say what is wrong with the first bad one."""
+    for part in path.split("/"):
+        if not part:
+            raise _ProblemError("a part of the name between slashes is empty")
+        if _PATH_PART.fullmatch(part) is None:
+            raise _ProblemError(f'"{part}" {_what_is_wrong(part)}')
+
+
+def _what_is_wrong(part: str) -> str:
+    if part != part.lower():
+        return "has upper-case letters; repository names are lower case"
+    if part[0] in "._-" or part[-1] in "._-":
+        return "begins or ends with a dot, an underscore or a dash"
+    if all(character in "abcdefghijklmnopqrstuvwxyz0123456789._-" for character in part):
+        return "has a separator other than one dot, one or two underscores, or dashes"
+    return "has characters other than a-z, 0-9, dot, underscore and dash"
+
+
+def _check_tag(tag: str) -> None:
+    if _TAG.fullmatch(tag) is None:
+        raise _ProblemError(
+            f'the tag "{tag}" is not 1 to 128 letters, digits, _, . and -, beginning with none of . and -'
+        )
+
+
+def _check_digest(digest: str) -> None:
+    if _DIGEST.fullmatch(digest) is None:
+        raise _ProblemError(f'the digest "{digest}" is not sha256: and 64 lower-case hex digits')

@@ -1,0 +1,299 @@
+"""Options, environment and configuration files, joined into one frozen `Settings`.
+
+What it is: the one answer to "which server, which directory, which certificates".
+What it is not: credentials (`remote.credentials`) and passphrases
+(`keys.passphrase`), which take what they need from `Settings.environ`.
+
+Rules:
+
+1. An option beats the environment, which beats the configuration file, which
+   beats the default. An empty variable counts as unset; an empty option is an
+   error, for it is mostly a variable that should have had a value.
+2. A registry's own table beats the table `*`, key by key. A `ca` belongs to the
+   server of its own table.
+3. Servers speak https, except a loopback address for which the user wrote http.
+4. A registry named insecure may be asked over http; its certificate is verified
+   all the same when it speaks https.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.errors import ConfigurationError, InvalidNameError, RootNotPinnedError
+from notarypy.images.reference import DOCKER_HUB, parse_registry
+from notarypy.storage import addresses, config, tlsfiles
+from notarypy.storage.config import FileSettings, RegistrySettings
+from notarypy.storage.tlsfiles import TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DOCKER_HUB_SERVER", "RegistrySettings", "Settings", "TlsFiles", "load"]
+
+DOCKER_HUB_SERVER = "https://notary.docker.io"
+"""Where docker looks for trust data of Docker Hub; the service was retired."""
+
+SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
+SYSTEM_CERTS = Path("/etc/docker/certs.d")
+
+_OPTIONS = frozenset(
+    {"server", "trust_dir", "config", "tlscacert", "tlscert", "tlskey", "insecure_registry"}
+    | {"timeout", "retry_for", "passphrase_file", "offline"}
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that was decided before the first file or server is touched.
+
+    Attributes:
+        trust_dir: The trust directory.
+        docker_config: Docker's own configuration directory.
+        server: The Notary server that an option or the environment names, or None.
+        tls_ca: The only CAs to trust for Notary servers, from an option, or None.
+        tls_cert: Client certificate for Notary servers, or None.
+        tls_key: Its key; None exactly if `tls_cert` is.
+        insecure_registries: Registries that may be asked over http.
+        timeout: Seconds for one request as a whole.
+        retry_for: Seconds to go on after conflicts with other publishers.
+        passphrase_file: As given by the option, or None.
+        registries: Settings by registry host; `*` for the rest.
+        offline: Whether only cached trust data may be used.
+        environ: The environment; holds secrets, so it is not shown.
+        registry_certs: Directories that hold a folder of certificates per registry.
+        gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        first_use: Whether a root may be trusted on first use where nothing is pinned.
+    """
+
+    trust_dir: Path
+    docker_config: Path
+    server: str | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_registries: frozenset[str] = frozenset()
+    timeout: float = 60.0
+    retry_for: float = 60.0
+    passphrase_file: Path | None = None
+    registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    offline: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    registry_certs: tuple[Path, ...] = (SYSTEM_CERTS,)
+    gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    first_use: bool = True
+
+    def server_for(self, registry_host: str) -> str:
+        """Return the address of the Notary server for a registry's images.
+
+        Raises:
+            ConfigurationError: No server is named and the host is none.
+        """
+        return self.server or self._configured_server(registry_host)
+
+    def pins_for(self, registry_host: str, gun: str = "") -> tuple[str, ...]:
+        """Return the configured PINs, most specific first: GUN, beginning of the GUN, registry, `*`.
+
+        Raises:
+            RootNotPinnedError: There are none, and trust on first use is turned off.
+        """
+        patterns = [key for key in self.gun_pins if key.endswith("*") and gun.startswith(key[:-1])]
+        for key in (gun, *sorted(patterns, key=len, reverse=True)):
+            if self.gun_pins.get(key):
+                return self.gun_pins[key]
+        for table in self._tables(registry_host):
+            if table.root:
+                return table.root
+        if self.first_use:
+            return ()
+        raise RootNotPinnedError(
+            f"no root is pinned for {gun or registry_host}",
+            why="trust_pinning.disable_tofu turns trust on first use off",
+            fix="add the root key to trust_pinning.certs, or name it with --root",
+        )
+
+    def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
+        """Return the certificate files for a server; options and `ca` count for Notary servers only.
+
+        Raises:
+            TlsError: A folder of certificates cannot be listed.
+            ConfigurationError: A folder has half of a client pair.
+        """
+        if kind == "registry":
+            return tlsfiles.find(self.registry_certs, host_port, None, None)
+        pair = (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
+        return tlsfiles.find([self.docker_config / "tls"], host_port, self._ca_for(host_port), pair)
+
+    def schemes_for(self, registry_host: str) -> tuple[str, ...]:
+        """Return the schemes to ask a registry with, in order."""
+        loopback = addresses.is_loopback(registry_host)
+        if registry_host.lower() in self.insecure_registries:
+            return ("http", "https") if loopback else ("https", "http")
+        plain = loopback and not addresses.host_port(registry_host).endswith(f":{addresses.HTTPS_PORT}")
+        if plain and not any(map(os.path.isdir, tlsfiles.folders(self.registry_certs, registry_host))):
+            return ("http", "https")
+        return ("https",)
+
+    def _tables(self, registry_host: str) -> list[RegistrySettings]:
+        """Return the tables that count for a registry, its own one first."""
+        found = (self.registries.get(host) for host in (registry_host.lower(), "*"))
+        return [table for table in found if table is not None]
+
+    def _configured_server(self, registry_host: str) -> str:
+        for table in self._tables(registry_host):
+            if table.server:
+                return table.server
+        if registry_host == DOCKER_HUB:
+            return DOCKER_HUB_SERVER
+        try:
+            return addresses.server_url(f"https://{parse_registry(registry_host)}", "the registry's host")
+        except (InvalidNameError, ConfigurationError) as error:
+            raise ConfigurationError(
+                f'no Notary server is known for "{registry_host}"',
+                why=error.why,
+                fix="name one with --server",
+            ) from error
+
+    def _ca_for(self, host_port: str) -> Path | None:
+        """Return the CA file that replaces the system's store for a Notary server (rule 2)."""
+        if self.tls_ca is not None:
+            return self.tls_ca
+        wanted = addresses.host_port(host_port)
+        for host, table in self.registries.items():
+            if host == "*" or not (table.server or table.ca):
+                continue
+            if addresses.host_port(self._configured_server(host)) == wanted:
+                return table.ca
+        rest = self.registries.get("*", RegistrySettings())
+        servers = {addresses.host_port(url) for url in (rest.server, self.server) if url}
+        return rest.ca if rest.server is None or wanted in servers else None
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    system_certs: Path = SYSTEM_CERTS,
+) -> Settings:
+    """Join options, environment and configuration file.
+
+    Args:
+        flags: The global options by name: `server`, `trust_dir`, `config`, `tlscacert`,
+            `tlscert`, `tlskey`, `insecure_registry` (a sequence), `timeout`, `retry_for`,
+            `passphrase_file`, `offline`. None or missing: not given.
+        environ: The environment.
+        home: The user's home directory.
+        system_certs: Where this system keeps the certificates of registries.
+
+    Raises:
+        ConfigurationError: Something has an unusable value.
+        TypeError: There is no such option.
+    """
+    given = _given(flags)
+    xdg = _xdg_config_home(environ, home)
+    file = _file_settings(given, xdg, home)
+    docker_config = Path(environ.get("DOCKER_CONFIG") or home / ".docker").absolute()
+    tls_cert, tls_key = _client_pair(given, file)
+    return Settings(
+        trust_dir=_trust_dir(given, environ, docker_config, file),
+        docker_config=docker_config,
+        server=_server(given, environ),
+        tls_ca=_path(given, "tlscacert"),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure_registries=_insecure(given.get("insecure_registry", ()), file.insecure_registries),
+        timeout=_seconds(given, "timeout", file.timeout, least=0.001),
+        retry_for=_seconds(given, "retry_for", file.retry_for, least=0),
+        passphrase_file=_path(given, "passphrase_file"),
+        registries=file.registries,
+        offline=bool(given.get("offline", False)),
+        environ=dict(environ),
+        registry_certs=(system_certs, xdg / "docker" / "certs.d", docker_config / "certs.d"),
+        gun_pins=file.gun_pins,
+        first_use=file.first_use,
+    )
+
+
+def _given(flags: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that were given, none of them empty."""
+    unknown = flags.keys() - _OPTIONS
+    if unknown:
+        raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name, value in given.items():
+        if value == "":
+            raise ConfigurationError(f"{_option(name)} is empty", fix="give it a value or leave it out")
+    return given
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _path(given: Mapping[str, object], name: str) -> Path | None:
+    value = given.get(name)
+    return None if value is None else Path(str(value)).absolute()
+
+
+def _xdg_config_home(environ: Mapping[str, str], home: Path) -> Path:
+    path = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return path if path.is_absolute() else home / ".config"
+
+
+def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSettings:
+    """Read the file of `--config`, or the default one if it exists."""
+    path = _path(given, "config")
+    try:
+        return config.read(path or xdg / "notarypy" / "config.toml", home)
+    except FileNotFoundError as error:
+        if path is None:
+            return FileSettings()
+        raise ConfigurationError(
+            "--config names no file", why=f"there is no {path}", path=str(path)
+        ) from error
+
+
+def _trust_dir(
+    given: Mapping[str, object], environ: Mapping[str, str], docker_config: Path, file: FileSettings
+) -> Path:
+    option = _path(given, "trust_dir")
+    if option is not None:
+        return option
+    if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
+        return file.trust_dir.absolute()
+    return docker_config / "trust"
+
+
+def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
+    if "server" in given:
+        return addresses.server_url(str(given["server"]), "--server")
+    written = environ.get(SERVER_VARIABLE)
+    return addresses.server_url(written, SERVER_VARIABLE) if written else None
+
+
+def _client_pair(given: Mapping[str, object], file: FileSettings) -> tuple[Path | None, Path | None]:
+    cert, key = _path(given, "tlscert"), _path(given, "tlskey")
+    if (cert is None) != (key is None):
+        raise ConfigurationError("--tlscert and --tlskey go together", fix="give both or neither")
+    return (file.tls_cert, file.tls_key) if cert is None else (cert, key)
+
+
+def _insecure(option: object, configured: Iterable[str]) -> frozenset[str]:
+    if isinstance(option, str) or not isinstance(option, Iterable):
+        raise TypeError("insecure_registry is a sequence of hosts")
+    return frozenset(parse_registry(str(host)).lower() for host in (*option, *configured))
+
+
+def _seconds(given: Mapping[str, object], name: str, configured: float | None, *, least: float) -> float:
+    value = given.get(name, configured)
+    if value is None:
+        return Settings.timeout if name == "timeout" else Settings.retry_for
+    number = config.seconds(value, _option(name))
+    if number < least:
+        raise ConfigurationError(f"{_option(name)} cannot be used", why=f"{value} seconds are too few")
+    return number

@@ -1,0 +1,111 @@
+"""Which certificate files count for a server: docker's folders per host, and explicit files.
+
+What it is: paths. What it is not: it opens no certificate (`remote.tls` does) and
+decides nothing about trust.
+
+Rules:
+
+1. In a folder named after a host, every `*.crt` is a CA that adds to the system's
+   store, and `X.cert` with `X.key` is a client certificate.
+2. A CA named by an option or a configuration file replaces the system's store
+   and the folder's CAs.
+3. A folder that exists but cannot be listed is an error: without it the user's
+   own CA would silently not count.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.errors import ConfigurationError, TlsError
+from notarypy.storage import addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """The certificate files for one server.
+
+    Attributes:
+        replace_ca: The only CAs to trust; None means the system's store and `extra_ca`.
+        extra_ca: Further CA files.
+        client_cert: Client certificate, or None.
+        client_key: Its private key, or None.
+        searched: The places that were looked at, in words, for error messages.
+    """
+
+    replace_ca: Path | None = None
+    extra_ca: tuple[Path, ...] = ()
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    searched: tuple[str, ...] = ()
+
+
+def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
+    """Return the folders that may hold a host's certificates; on port 443 the port may be left out."""
+    name = addresses.host_port(host_port)
+    host, _, port = name.rpartition(":")
+    names = [host, name] if port == str(addresses.HTTPS_PORT) else [name]
+    if os.name == "nt":  # no colon in names there
+        names = [name.replace(":", "_") for name in names]
+    return [base / name for base in bases for name in names]
+
+
+def find(
+    bases: Sequence[Path], host_port: str, replace_ca: Path | None, pair: tuple[Path, Path] | None
+) -> TlsFiles:
+    """Collect the files for a server.
+
+    Args:
+        bases: Directories that hold a folder per host.
+        host_port: The server.
+        replace_ca: A CA file that the user named, or None.
+        pair: A client certificate and key that the user named, or None.
+
+    Raises:
+        TlsError: A folder cannot be listed.
+        ConfigurationError: A folder has half of a client pair.
+    """
+    extra: list[Path] = []
+    searched = ["the CA certificates of this system"]
+    for folder in folders(bases, host_port):
+        found = _files(folder)
+        ca = [path for path in found if path.suffix == ".crt"]
+        extra += ca
+        searched.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
+        pair = pair or _pair(found)
+    if replace_ca is not None:
+        extra, searched = [], [f"{replace_ca}, in place of the CA certificates of this system"]
+    cert, key = pair or (None, None)
+    return TlsFiles(replace_ca, tuple(extra), cert, key, tuple(searched))
+
+
+def _files(folder: Path) -> list[Path]:
+    """List a folder in order; a missing one is empty."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TlsError(
+            f"cannot look for certificates in {folder}", why=error.strerror or str(error), path=str(folder)
+        ) from error
+
+
+def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Return the first client certificate and its key."""
+    for path in found:
+        if path.suffix not in {".cert", ".key"}:
+            continue
+        other = path.with_suffix(".key" if path.suffix == ".cert" else ".cert")
+        if other not in found:
+            raise ConfigurationError(
+                f"{path} has no counterpart", why=f"there is no {other.name} beside it", path=str(path)
+            )
+        return path.with_suffix(".cert"), path.with_suffix(".key")
+    return None

@@ -1,0 +1,302 @@
+"""The trust directory: cached metadata per repository, in the layout of docker and Go notary.
+
+What it is: bytes of metadata in and out of `tuf/<gun>/metadata`, in a way that
+the Go tools can read and write the same directory. What it is not: it verifies
+nothing and holds no keys (`keys.keystore`).
+
+Rules:
+
+1. A GUN or role is checked before a path is made of it. The directory itself may
+   be reached through symbolic links; below it, links in place of directories are
+   refused.
+2. The cached root is the anchor of trust. If it exists but cannot be read, that
+   is an error: going on as if there were none would trust whatever comes next.
+3. Any other cached file may be lost: `load` says None, and `warnings` says why.
+4. What can be stored can be loaded: a file over the limit of its role is never
+   written, so that an oversized file cannot take the rollback floor away.
+5. Files are written in the order root, snapshot, targets, delegations, timestamp,
+   so that a crash between two leaves a cache that the next refresh can use.
+6. A staged changelist is counted, never read, written or removed. GUNs nest
+   (`a` and `a/metadata` may both exist): nothing is removed recursively.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy import files
+from notarypy.errors import CacheDamagedError, InvalidNameError, MetadataError, StorageError
+from notarypy.tuf import canonical, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+LIMITS = {roles.ROOT: 8 * 1024 * 1024, roles.TIMESTAMP: 1024 * 1024}
+"""The most bytes a cached file may have, by role; other roles: `DEFAULT_LIMIT`."""
+
+DEFAULT_LIMIT = 128 * 1024 * 1024
+
+_FIRST = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS)
+_COLON = "_" if os.name == "nt" else ":"  # Windows allows no colon in names
+_OTHERS_MAY_WRITE = 0o022
+
+
+class TrustDirectory:
+    """A trust directory, which need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the directory's path; nothing is read or made."""
+        # A relative path must not change its meaning when the process changes its directory.
+        self.path = path.absolute()
+
+    @property
+    def private(self) -> Path:
+        """Where the private keys are."""
+        return self.path / "private"
+
+    def repository(self, gun: str) -> RepositoryCache:
+        """Return the cache of one repository; raise InvalidNameError for a GUN that is no safe path."""
+        return RepositoryCache(self.path, gun)
+
+    def guns(self) -> list[str]:
+        """Return the repositories that have a cached root, sorted."""
+        base = self.path / "tuf"
+        files.refuse_links(base, self.path)
+        found = []
+        for directory in _directories(base):
+            if directory.name == "metadata" and os.path.lexists(directory / "root.json"):
+                gun = _gun_of(directory.parent.relative_to(base))
+                found += [gun] if gun else []
+        return sorted(found)
+
+    def check(self) -> list[str]:
+        """Check who may change this directory, and return warnings.
+
+        Raises:
+            StorageError: It belongs to another user. Root may use anybody's, with a
+                warning: containers often run as root on a mounted volume.
+        """
+        if not hasattr(os, "getuid"):
+            return []
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot use {self.path}", why=str(error), path=str(self.path)) from error
+        warnings = []
+        if status.st_mode & _OTHERS_MAY_WRITE:
+            warnings.append(f"other users may write to {self.path} (mode {status.st_mode & 0o777:o})")
+        if status.st_uid not in {os.getuid(), 0}:
+            if os.getuid() != 0:
+                raise StorageError(
+                    f"{self.path} belongs to another user",
+                    why="its owner decides which keys it trusts",
+                    fix="name a directory of your own with --trust-dir",
+                    path=str(self.path),
+                )
+            warnings.append(f"{self.path} belongs to user {status.st_uid}")
+        return warnings
+
+
+class RepositoryCache:
+    """The cached metadata of one repository.
+
+    Attributes:
+        gun: The repository.
+        directory: Where its metadata is, `<trust dir>/tuf/<gun>/metadata`.
+        warnings: What could not be read, in words; grows with each `load`.
+    """
+
+    def __init__(self, base: Path, gun: str) -> None:
+        """Take the trust directory and the GUN; nothing is read or made."""
+        self.gun = roles.check_gun(gun)
+        self._base = base
+        self._home = base / "tuf" / _folder(gun)
+        self.directory = self._home / "metadata"
+        self.warnings: list[str] = []
+
+    def load(self, role: str) -> bytes | None:
+        """Return the cached bytes of a role, or None when there are none that can be read.
+
+        Raises:
+            CacheDamagedError: The root exists but cannot be read (rule 2).
+            StorageError: A directory of the cache is not a real directory.
+        """
+        if role == roles.ROOT:
+            return self.load_root()
+        path = self._checked_path(role)
+        try:
+            return files.read_regular(path, _limit(role))
+        except FileNotFoundError:
+            return None
+        except StorageError as error:
+            self.warnings.append("; ".join((error.message, *error.why)))
+            return None
+
+    def load_root(self) -> bytes | None:
+        """Return the cached root, the anchor of trust, or None when there is none.
+
+        Raises:
+            CacheDamagedError: It exists but cannot be read, or is not whole.
+            StorageError: A directory of the cache is not a real directory.
+        """
+        path = self._checked_path(roles.ROOT)
+        try:
+            data = files.read_regular(path, _limit(roles.ROOT))
+            canonical.decode(data, "the cached root")
+        except FileNotFoundError:
+            return None
+        except (StorageError, MetadataError) as error:
+            raise CacheDamagedError(
+                f"the trusted root of {self.gun} cannot be read",
+                why=(f"the file is {path}", error.message, *error.why),
+                fix=f"restore it from a backup; or compare the root with its owner, then "
+                f"notarypy forget {self.gun}",
+                gun=self.gun,
+                path=str(path),
+            ) from error
+        return data
+
+    def store(self, metadata: Mapping[str, bytes]) -> None:
+        """Write the files of these roles, each as a whole, in the order of rule 5.
+
+        Holding `lock` is the caller's business.
+
+        Raises:
+            StorageError: Nothing was written if a file is over its limit; otherwise
+                the files before the one that failed are written.
+        """
+        for role, data in metadata.items():
+            self._require_size(role, data)
+        files.make_private_directory(self.directory, below=self._base)
+        for role in sorted(metadata, key=_order):
+            path = self._path(role)
+            files.make_private_directory(path.parent, below=self._base)
+            if not self._holds(path, metadata[role]):
+                files.write_atomic(path, metadata[role])
+
+    def lock(self, timeout: float, purpose: str = "cache") -> AbstractContextManager[None]:
+        """Return a context that keeps others of the same purpose out; see `files.locked`."""
+        files.make_private_directory(self._home, below=self._base)
+        return files.locked(self._home / f".notarypy-{purpose}.lock", timeout)
+
+    def forget(self) -> None:
+        """Remove the cached metadata of this repository, and nothing else.
+
+        The root goes last: a half-forgotten repository still has its anchor.
+
+        Raises:
+            StorageError: A file cannot be removed.
+        """
+        files.refuse_links(self.directory, self._base)
+        paths = [self._path(role) for role in (roles.TIMESTAMP, roles.TARGETS, roles.SNAPSHOT)]
+        folders = list(self._role_directories())
+        for folder in folders:
+            paths += folder.glob("*.json")
+        paths += self.directory.glob(".notarypy-*.tmp")  # left by a process that was killed
+        for path in (*paths, self._path(roles.ROOT)):
+            _unlink(path)
+        for folder in (*reversed(folders), self.directory):
+            _remove_if_empty(folder)
+
+    def cached(self) -> list[str]:
+        """Return the roles that have a cached file, readable or not."""
+        files.refuse_links(self.directory, self._base)
+        found = [role for role in roles.BASE_ROLES if os.path.lexists(self._path(role))]
+        for folder in self._role_directories():
+            names = (path.relative_to(self.directory).with_suffix("") for path in folder.glob("*.json"))
+            found += [name.as_posix() for name in names if roles.is_delegation(name.as_posix())]
+        return sorted(found)
+
+    def staged(self) -> int:
+        """Return how many changes another tool has staged here for its next publish."""
+        try:
+            entries = list(os.scandir(self._home / "changelist"))
+        except OSError:
+            return 0
+        return sum(entry.name.endswith(".change") and entry.is_file() for entry in entries)
+
+    def _path(self, role: str) -> Path:
+        """Return the file of a role, after checking its name."""
+        return self.directory / f"{roles.check_role(role)}.json"
+
+    def _checked_path(self, role: str) -> Path:
+        """Return the file of a role, after checking its name and its directories."""
+        path = self._path(role)
+        files.refuse_links(path.parent, self._base)
+        return path
+
+    def _require_size(self, role: str, data: bytes) -> None:
+        limit = _limit(roles.check_role(role))
+        if len(data) > limit:
+            raise StorageError(
+                f"cannot store {role} of {self.gun}", why=f"it has {len(data)} bytes, more than {limit}"
+            )
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        """Tell whether a file already has this content: a write through to the disk costs milliseconds."""
+        try:
+            return files.read_regular(path, len(data)) == data
+        except (FileNotFoundError, StorageError):
+            return False
+
+    def _role_directories(self) -> Iterator[Path]:
+        """Walk the directories of delegations, parents first, leaving nested repositories out."""
+        top = self.directory / "targets"
+        if top.is_symlink():
+            return
+        for directory in _directories(top):
+            inner = directory.relative_to(top).parts
+            nested = [top.joinpath(*inner[: end + 1]) for end, name in enumerate(inner) if name == "metadata"]
+            if not any(os.path.lexists(folder / "root.json") for folder in nested):
+                yield directory
+
+
+def _limit(role: str) -> int:
+    return LIMITS.get(role, DEFAULT_LIMIT)
+
+
+def _order(role: str) -> tuple[int, str]:
+    """Sort key of rule 5."""
+    if role == roles.TIMESTAMP:
+        return len(_FIRST) + 1, role
+    return (_FIRST.index(role) if role in _FIRST else len(_FIRST)), role
+
+
+def _directories(top: Path) -> Iterator[Path]:
+    """Walk real directories from `top` down, parents first."""
+    for name, inner, _ in os.walk(top, followlinks=False):
+        inner.sort()
+        yield Path(name)
+
+
+def _folder(gun: str) -> str:
+    """Return the directory of a GUN."""
+    return gun.replace(":", _COLON)
+
+
+def _gun_of(folder: Path) -> str | None:
+    """Return the GUN of a directory, or None if its name cannot be one."""
+    try:
+        return roles.check_gun(folder.as_posix())
+    except InvalidNameError:
+        return None
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}", why=str(error), path=str(path)) from error
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Remove a directory unless something else is in it."""
+    try:
+        path.rmdir()
+    except OSError:
+        return

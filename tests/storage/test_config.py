@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from notarypy.errors import ConfigurationError
+from notarypy.storage import config
+from notarypy.storage.config import FileSettings, RegistrySettings
+
+PIN = "0123456789abcdef" * 4
+HOME = Path("/home/me")
+
+
+def read(tmp_path: Path, content: object, name: str = "") -> FileSettings:
+    path = tmp_path / (name or ("config.toml" if isinstance(content, str) else "config.json"))
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return config.read(path, HOME)
+
+
+def refused(tmp_path: Path, content: object, name: str = "") -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, content, name)
+    return " ".join((caught.value.message, *caught.value.why, caught.value.fix))
+
+
+# TOML
+
+
+def test_reads_a_full_file(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        f"""
+        trust_dir = "~/trust"
+        timeout = 10
+        retry_for = 2.5
+        insecure_registries = ["reg.corp:5000"]
+        [registry."Harbor.corp"]
+        server = "https://notary.harbor.corp:4443/"
+        ca = "ca.pem"
+        root = ["{PIN.upper()}"]
+        [registry."index.docker.io"]
+        ca = "/etc/ca.pem"
+        [registry."*"]
+        root = ["{PIN}", "{PIN}"]
+        """,
+    )
+    assert found == FileSettings(
+        trust_dir=HOME / "trust",
+        timeout=10.0,
+        retry_for=2.5,
+        insecure_registries=("reg.corp:5000",),
+        registries={
+            "harbor.corp": RegistrySettings("https://notary.harbor.corp:4443", tmp_path / "ca.pem", (PIN,)),
+            "docker.io": RegistrySettings(ca=Path("/etc/ca.pem")),
+            "*": RegistrySettings(root=(PIN, PIN)),
+        },
+    )
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "[registry]"])
+def test_an_empty_file_sets_nothing(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, content) == FileSettings()
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("trust-dir = 'x'", "no such key"),
+        ("[registry.a]\nroots = []", "registry.a.roots"),
+        ("[registry.a]\nroot = []", "names no root"),
+        ("[registry.a]\nroot = ['abc']", "64 hex"),
+        (f"[registry.a]\nroot = '{PIN}'", "list of texts"),
+        (f"[registry.a]\nroot = ['{PIN}', 1]", "list of texts"),
+        ("[registry.a]\nserver = 'http://a.corp'", "registry.a.server"),
+        ("[registry.a]\nserver = ''", "empty"),
+        ("[registry.a]\nserver = 1", "not a text"),
+        ("[registry.a]\nca = ''", "empty"),
+        ("[registry]\na = 1", "not a table"),
+        ("registry = []", "not a table"),
+        ("[registry.'https://a']", "host"),
+        ("[registry.'a/b']", "host"),
+        ("[registry.'docker.io']\n[registry.'index.docker.io']", "two tables"),
+        ("timeout = 'x'", "number of seconds"),
+        ("timeout = true", "number of seconds"),
+        ("timeout = -1", "number of seconds"),
+        ("timeout = nan", "number of seconds"),
+        ("timeout = inf", "number of seconds"),
+        ("insecure_registries = 'a'", "list of texts"),
+        ("a = ", "is not TOML"),
+        ("a = 1\na = 2", "is not TOML"),
+        ("a = " + "[" * 20_000, "is not TOML"),
+    ],
+)
+def test_refuses_and_names_the_place(tmp_path: Path, content: str, part: str) -> None:
+    text = refused(tmp_path, content)
+    assert part in text
+    assert str(tmp_path / "config.toml") in text
+
+
+# Go notary's JSON
+
+
+def test_reads_what_go_notary_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    found = read(
+        tmp_path,
+        {
+            "Trust_Dir": "trust",
+            "remote_server": {
+                "URL": "https://notary.corp:443/",
+                "root_ca": "root-ca.crt",
+                "tls_client_cert": "~/c.pem",
+                "tls_client_key": "/k.pem",
+                "skipTLSVerify": False,
+            },
+            "trust_pinning": {"certs": {"reg.corp/A": [PIN], "reg.corp/*": [PIN]}, "disable_tofu": True},
+        },
+    )
+    assert found == FileSettings(
+        trust_dir=Path("/trust"),
+        registries={"*": RegistrySettings("https://notary.corp", tmp_path / "root-ca.crt")},
+        tls_cert=HOME / "c.pem",
+        tls_key=Path("/k.pem"),
+        gun_pins={"reg.corp/A": (PIN,), "reg.corp/*": (PIN,)},
+        first_use=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"remote_server": {}, "trust_pinning": {}},
+        {"remote_server": {"url": "", "root_ca": "", "skipTLSVerify": ""}},
+        {"remote_server": {"skipTLSVerify": "false"}, "trust_pinning": {"disable_tofu": "False", "ca": {}}},
+        {"trust_dir": None},
+    ],
+)
+def test_what_is_empty_or_off_sets_nothing(tmp_path: Path, content: object) -> None:
+    assert read(tmp_path, content) == FileSettings()
+
+
+@pytest.mark.parametrize("value", [True, "true", "TRUE", "1", 1, "yes", [], {}])
+def test_unverified_tls_is_refused(tmp_path: Path, value: object) -> None:
+    text = refused(tmp_path, {"remote_server": {"skipTLSVerify": value}})
+    assert "always verified" in text
+    assert "root_ca" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ({"trust_pining": {}}, "no such key"),
+        ({"remote_server": {"rootca": "x"}}, "remote_server.rootca"),
+        ({"remote_server": []}, "not a table"),
+        ({"remote_server": {"url": "http://notary.corp"}}, "is not https"),
+        ({"remote_server": {"url": "u", "URL": "u"}}, "differ only in case"),
+        ({"remote_server": {"tls_client_cert": "c"}}, "go together"),
+        ({"remote_server": {"tls_client_key": "k"}}, "go together"),
+        ({"trust_pinning": {"ca": {"reg.corp/": "ca.pem"}}}, "pinning by CA"),
+        ({"trust_pinning": {"certs": {"reg.corp/a": PIN}}}, "list of texts"),
+        ({"trust_pinning": {"certs": {"reg.corp/a": []}}}, "names no root"),
+        ({"trust_pinning": {"certs": {"reg.corp/a": ["abc"]}}}, "64 hex"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_refuses_what_it_cannot_do(tmp_path: Path, content: object, part: str) -> None:
+    text = refused(tmp_path, content)
+    assert part in text
+    assert str(tmp_path / "config.json") in text
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"a":1,"a":1}', "[" * 100_000, "\ufeff{}"])
+def test_refuses_what_is_not_strict_json(tmp_path: Path, content: str) -> None:
+    assert "is not JSON" in refused(tmp_path, content, "config.json")
+
+
+# files
+
+
+def test_the_first_character_tells_the_format_where_the_name_does_not(tmp_path: Path) -> None:
+    assert read(tmp_path, ' {"trust_dir": "/t"}', "conf").trust_dir == Path("/t")
+    assert read(tmp_path, 'trust_dir = "/t"', "conf").trust_dir == Path("/t")
+
+
+def test_a_mounted_file_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("timeout = 1")
+    (tmp_path / "config.toml").symlink_to("real")
+    assert config.read(tmp_path / "config.toml", HOME).timeout == 1.0
+
+
+def test_a_missing_file_is_told_apart_from_an_unusable_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        config.read(tmp_path / "config.toml", HOME)
+    os.mkfifo(tmp_path / "fifo.toml")
+    (tmp_path / "directory.toml").mkdir()
+    (tmp_path / "huge.toml").write_bytes(b" " * (config.LIMIT + 1))
+    (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
+    for name in ("fifo", "directory", "huge", "latin"):
+        with pytest.raises(ConfigurationError, match=name):
+            config.read(tmp_path / f"{name}.toml", HOME)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import ConfigurationError, TlsError
+from notarypy.storage import tlsfiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def put(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def test_nothing_there_is_nothing_found_and_says_where_it_looked(tmp_path: Path) -> None:
+    found = tlsfiles.find([tmp_path], "h:5000", None, None)
+    assert (found.replace_ca, found.extra_ca, found.client_cert, found.client_key) == (None, (), None, None)
+    assert found.searched == ("the CA certificates of this system", f"{tmp_path / 'h:5000'} (no *.crt)")
+
+
+def test_finds_cas_and_the_client_pair_of_one_host(tmp_path: Path) -> None:
+    put(tmp_path / "h:5000", "b.crt", "a.crt", "x.cert", "x.key", "y.cert", "y.key", "readme")
+    put(tmp_path / "other:5000", "c.crt")
+    folder = tmp_path / "h:5000"
+    found = tlsfiles.find([tmp_path], "H:5000", None, None)
+    assert found.extra_ca == (folder / "a.crt", folder / "b.crt")
+    assert (found.client_cert, found.client_key) == (folder / "x.cert", folder / "x.key")
+    assert found.searched[1] == f"{folder} (2 *.crt)"
+
+
+def test_port_443_may_be_left_out(tmp_path: Path) -> None:
+    put(tmp_path / "h", "a.crt")
+    put(tmp_path / "h:443", "b.crt")
+    for host in ("h", "h:443"):
+        found = tlsfiles.find([tmp_path], host, None, None)
+        assert [path.name for path in found.extra_ca] == ["a.crt", "b.crt"]
+    assert tlsfiles.find([tmp_path], "h:5000", None, None).extra_ca == ()
+
+
+def test_several_places_add_up(tmp_path: Path) -> None:
+    for base in ("one", "two"):
+        put(tmp_path / base / "[::1]:5000", "a.crt")
+    found = tlsfiles.find([tmp_path / "one", tmp_path / "two"], "[::1]:5000", None, None)
+    assert len(found.extra_ca) == 2
+
+
+def test_a_named_ca_replaces_the_rest_and_a_named_pair_wins(tmp_path: Path) -> None:
+    put(tmp_path / "h:5000", "a.crt", "x.cert", "x.key")
+    ca, pair = tmp_path / "ca.pem", (tmp_path / "c", tmp_path / "k")
+    found = tlsfiles.find([tmp_path], "h:5000", ca, pair)
+    assert (found.replace_ca, found.extra_ca, found.client_cert, found.client_key) == (ca, (), *pair)
+    assert found.searched == (f"{ca}, in place of the CA certificates of this system",)
+
+
+@pytest.mark.parametrize("name", ["x.cert", "x.key"])
+def test_half_a_client_pair_is_refused(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "h:5000", name)
+    with pytest.raises(ConfigurationError, match="has no counterpart"):
+        tlsfiles.find([tmp_path], "h:5000", None, None)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "h:5000")
+    with pytest.raises(TlsError, match="cannot look for certificates"):
+        tlsfiles.find([tmp_path], "h:5000", None, None)
