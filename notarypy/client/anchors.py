@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.refresh import refresh
+from notarypy.client.refresh import refresh, vanished
 from notarypy.client.results import TrustedRoot
 from notarypy.errors import CacheDamagedError, NotFoundError, RepositoryMissingError, RootNotPinnedError
 from notarypy.storage.trustdir import TrustDirectory
@@ -39,11 +39,14 @@ def offered(repository: Repository) -> TrustedRoot:
 
     Raises:
         RepositoryMissingError: The server has none.
+        RepositoryVanishedError: It has none any more.
         VerificationError: What it offers is no valid root of this repository.
     """
     try:
         data = repository.fetch(roles.ROOT)
     except NotFoundError:
+        if _trusted(repository) is not None:
+            raise vanished(repository) from None
         raise RepositoryMissingError(
             f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
         ) from None

@@ -229,22 +229,27 @@ class _Refresh:
                 self.repository.cache.store({roles.ROOT: newest})
 
     def _vanished(self) -> TrustError:
-        gun, url = self.repository.gun, self.repository.server_url
-        if not self.anchored:
-            return VerificationError(
-                f"{url} has a root of {gun} and no timestamp", why="the server's data is broken"
-            )
-        return RepositoryVanishedError(
-            f"{url} no longer has the trust data of {gun}",
-            why=(
-                "the trust directory holds its root, so it had some once",
-                "it was deleted, the server was reset, or somebody answers in its place",
-                "a repository that Go notary initialised and never published looks the same",
-            ),
-            fix=f"ask the server's operator; to give up what was trusted: notarypy forget {gun}",
-            gun=gun,
-            server=url,
+        if self.anchored:
+            return vanished(self.repository)
+        url = self.repository.server_url
+        return VerificationError(
+            f"{url} has a root of {self.repository.gun} and no timestamp", why="the server's data is broken"
         )
+
+
+def vanished(repository: Repository) -> RepositoryVanishedError:
+    """Return the alarm for a repository that is trusted here and unknown to the server (rule 2)."""
+    return RepositoryVanishedError(
+        f"{repository.server_url} no longer has the trust data of {repository.gun}",
+        why=(
+            "the trust directory holds its root, so it had some once",
+            "it was deleted, the server was reset, or somebody answers in its place",
+            "a repository that Go notary initialised and never published looks the same",
+        ),
+        fix=f"ask the server's operator; to give up what was trusted: notarypy forget {repository.gun}",
+        gun=repository.gun,
+        server=repository.server_url,
+    )
 
 
 def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:

@@ -36,7 +36,9 @@ _MAX_DIGITS = 20
 
 # An escape other than \" or \\ : canonicaljson escapes control characters, Notary signs them raw.
 _FOREIGN_ESCAPE = re.compile(rb'(?:[^\\]|\\["\\])*+\\[^"\\]')
-_NOT_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\[\]{}"]++|"', re.DOTALL)
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+# The last alternative takes all that follows an open string, so that nothing is looked at twice.
+_NOT_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\[\]{}"]++|".*+', re.DOTALL)
 _STORAGE_ESCAPES = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -63,7 +65,13 @@ def encode(value: object) -> bytes:
 
 
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
-    """Join a canonical `signed` part and its signatures to the uploaded file (rule 2)."""
+    """Join a canonical `signed` part and its signatures to the uploaded file (rule 2).
+
+    Raises:
+        MetadataError: A string holds a control character: Go can neither write nor rewrite such a file.
+    """
+    if _CONTROL.search(signed):
+        raise MetadataError("metadata with control characters cannot be published")
     for raw, escaped in _STORAGE_ESCAPES:
         signed = signed.replace(raw, escaped)
     listed = b",".join(
@@ -139,8 +147,10 @@ def _integer(digits: str) -> int:
 
 
 def _integral_float(digits: str) -> int:
+    from decimal import Decimal
+
     value = float(digits)
-    if not value.is_integer() or abs(value) > MAX_INTEGER:
+    if not value.is_integer() or abs(value) > MAX_INTEGER or Decimal(digits) != int(value):
         raise ValueError("a number is not an exact integer")
     return int(value)
 

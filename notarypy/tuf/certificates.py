@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from notarypy.errors import NotarypyError
-from notarypy.tuf.keys import X509_TYPES, certificate_problem, certificates, public_key_of
+from notarypy.tuf.keys import X509_TYPES, certificate_problem, certificates, certified_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,12 +42,14 @@ def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
     """
     if key.keytype not in X509_TYPES:
         return "a root key has no certificate"
+    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
+
     try:
         leaf, *others = certificates(key)
-        public_key_of(leaf.public_key())
+        certified_key(leaf)
         names = _common_names(leaf)
         shape = _bundle_problem(leaf, others, now)
-    except (NotarypyError, ValueError) as error:
+    except (NotarypyError, ValueError, DuplicateExtension, UnsupportedGeneralNameType) as error:
         return f"a root certificate cannot be used: {error}"
     if shape:
         return shape

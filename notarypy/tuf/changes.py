@@ -61,6 +61,15 @@ class State:
         above = self.targets.get(roles.parent(role))
         return above.delegation(role) if above else None
 
+    def paths(self, role: str) -> tuple[str, ...]:
+        """Return the prefixes that a role may speak for, narrowed by every role above it."""
+        if role == roles.TARGETS:
+            return ("",)
+        delegation = self.delegation(role)
+        if delegation is None:
+            return ()
+        return roles.narrowed(self.paths(roles.parent(role)), delegation.paths)
+
     def keys_for(self, role: str) -> tuple[tuple[PublicKey, ...], int]:
         """Return the keys that sign a role, and how many of them are needed."""
         if role in self.root.roles:
@@ -105,20 +114,19 @@ class AddTarget:
     content: FileMeta
 
     def apply(self, state: State) -> State:
-        """Add or replace the entry; same length, SHA-256 and custom data is no change."""
+        """Add or replace the entry; same length, SHA-256 and custom data, or none given, is no change."""
         roles.check_target_name(self.name)
-        delegation = state.delegation(self.role)
-        if self.role != roles.TARGETS and not (delegation and roles.covers(delegation.paths, self.name)):
+        if not roles.covers(state.paths(self.role), self.name):
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
         old = state.file(self.role, _blank(state))
         present = old.targets.get(self.name)
-        if (
-            self.content.same_content(present)
-            and present is not None
-            and present.custom == self.content.custom
-        ):
+        if present is not None and self._listed_as(present):
             return state
         return state.with_file(self.role, replace(old, targets={**old.targets, self.name: self.content}))
+
+    def _listed_as(self, present: FileMeta) -> bool:
+        kept = self.content.custom is None or self.content.custom == present.custom
+        return kept and self.content.same_content(present)
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,8 @@ class RemoveDelegation:
     def apply(self, state: State) -> State:
         """Drop the delegation, its unused keys and its file (rule 3)."""
         above = _above(state, self.role)
+        if above.delegation(self.role) is None:
+            return state
         kept = tuple(entry for entry in above.roles if entry.name != self.role)
         new = state.with_file(roles.parent(self.role), _pruned(replace(above, roles=kept)))
         below = {name: entry for name, entry in new.targets.items() if not _within(name, self.role)}
@@ -204,9 +214,9 @@ class Resign:
     role: str
 
     def apply(self, state: State) -> State:
-        """Mark the role dirty."""
-        state.require_trusted(self.role)
-        return replace(state, dirty=state.dirty | {self.role})
+        """Mark the role dirty; a delegation that was never published gets an empty file."""
+        old = state.file(self.role, _blank(state))
+        return replace(state, targets={**state.targets, self.role: old}, dirty=state.dirty | {self.role})
 
 
 @dataclass(frozen=True)
@@ -220,7 +230,7 @@ class Discard:
         if self.role not in state.failures:
             return state
         version = state.failures[self.role].facts.get("version")
-        blank = replace(_blank(state), version=version if isinstance(version, int) else 0)
+        blank = replace(_blank(state), version=max(version, 0) if isinstance(version, int) else 0)
         failures = {role: error for role, error in state.failures.items() if role != self.role}
         return replace(state, failures=failures).with_file(self.role, blank)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from notarypy.errors import MetadataError, NotarypyError, SignatureError
+from notarypy.errors import MetadataError, SignatureError
 from notarypy.tuf import canonical, signatures
 from notarypy.tuf.keys import decode_base64
 
@@ -105,7 +105,10 @@ def require_threshold(
     found = valid_keys(envelope, keys, keyids)
     if 1 <= threshold <= len(found):
         return
-    accepted = ", ".join(_people_id(keys, keyid)[:_SHORT] for keyid in keyids) or "none"
+    accepted = (
+        ", ".join((keys[keyid].canonical_id if keyid in keys else keyid)[:_SHORT] for keyid in keyids)
+        or "none"
+    )
     raise SignatureError(
         f"{role} is not signed by enough of its keys",
         why=f"{len(found)} valid of {threshold} needed; accepted keys: {accepted}",
@@ -114,13 +117,6 @@ def require_threshold(
         valid=sorted(found),
         accepted=list(keyids),
     )
-
-
-def _people_id(keys: Mapping[str, PublicKey], keyid: str) -> str:
-    try:
-        return keys[keyid].canonical_id
-    except (KeyError, NotarypyError):
-        return keyid
 
 
 def _signature(entry: object, role: str) -> Signature:

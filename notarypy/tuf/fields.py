@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_VERSION = 2**31 - 1
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):([0-5]\d))", re.ASCII
 )
 
 
@@ -40,7 +40,7 @@ class RoleKeys:
 class FileMeta:
     """What metadata says of a file or an image manifest: its length in bytes and its raw hashes by name.
 
-    `custom` is any JSON value the signer attached, or None.
+    `custom` is any JSON value the signer attached, or None. Only the entry of a target can lack sha256.
     """
 
     length: int
@@ -49,7 +49,12 @@ class FileMeta:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 as 64 hex digits."""
+        """The SHA-256 as 64 hex digits; raises VerificationError where the entry of a target has none."""
+        if "sha256" not in self.hashes:
+            raise VerificationError(
+                "a signed entry names no sha256",
+                why=f"it names: {', '.join(sorted(self.hashes)) or 'no hash'}",
+            )
         return self.hashes["sha256"].hex()
 
     @classmethod
@@ -58,13 +63,18 @@ class FileMeta:
         return cls(len(data), {name: hashlib.new(name, data).digest() for name in ("sha256", "sha512")})
 
     def check(self, data: bytes, what: str) -> None:
-        """Raise VerificationError unless `data` has this length and every known hash."""
+        """Raise VerificationError unless `data` has this length and every known hash, at least one."""
         if len(data) != self.length:
             raise VerificationError(
                 f"{what} has the wrong length", why=f"{len(data)} bytes, {self.length} promised", role=what
             )
-        for name in _HASH_SIZES:
-            if name in self.hashes and hashlib.new(name, data).digest() != self.hashes[name]:
+        known = [name for name in _HASH_SIZES if name in self.hashes]
+        if not known:
+            raise VerificationError(
+                f"{what} cannot be checked", why="no sha256 and no sha512 promised", role=what
+            )
+        for name in known:
+            if hashlib.new(name, data).digest() != self.hashes[name]:
                 raise VerificationError(
                     f"{what} does not have the promised {name}",
                     why=f"{self.hashes[name].hex()} promised",
@@ -81,11 +91,22 @@ class FileMeta:
 
     def same_content(self, other: FileMeta | None) -> bool:
         """Tell whether two entries mean the same content: length and SHA-256."""
-        return other is not None and (self.length, self.sha256) == (other.length, other.sha256)
+        mine = self.hashes.get("sha256")
+        return (
+            other is not None
+            and mine is not None
+            and (self.length, mine) == (other.length, other.hashes.get("sha256"))
+        )
 
     @classmethod
-    def from_json(cls, value: object, what: str) -> FileMeta:
-        """Read an entry of targets, snapshot or timestamp (rule 3)."""
+    def from_json(cls, value: object, what: str, *, sha256: bool = True) -> FileMeta:
+        """Read an entry of targets, snapshot or timestamp (rule 3).
+
+        Args:
+            value: The decoded entry.
+            what: Its name in errors.
+            sha256: Whether it must have one. Go signs targets without; nobody can resolve such a tag.
+        """
         entry = mapping(value, what)
         length = entry.get("length")
         if not isinstance(length, int) or isinstance(length, bool) or length < 0:
@@ -94,7 +115,7 @@ class FileMeta:
             name: decode_base64(encoded, f"a hash of {what}")
             for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items()
         }
-        if "sha256" not in hashes or any(
+        if (sha256 and "sha256" not in hashes) or any(
             len(hashes[name]) != size for name, size in _HASH_SIZES.items() if name in hashes
         ):
             raise MetadataError(f"{what} has no sha256, or a hash of the wrong size")

@@ -10,7 +10,8 @@ Rules:
 2. The canonical id is the TUF id of the bare public key. It differs from the TUF
    id only for `*-x509` keys, names the private key's file, and is what people see.
 3. A key listed under an id that is not its own is refused.
-4. Keys of unknown types are kept, never used.
+4. Keys of unknown types and unreadable certificates are kept, never used; their
+   canonical id is the TUF id.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import MetadataError, UnsupportedKeyError
+from notarypy.errors import MetadataError, NotarypyError, UnsupportedKeyError
 from notarypy.tuf import canonical
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 _FIX_KEY = "use an ECDSA key on P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s+(.*?)-----END \1-----", re.DOTALL)
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s(.*?)-----END \1-----", re.DOTALL)
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
 
 
@@ -65,15 +66,19 @@ class PublicKey:
 
         Raises:
             MetadataError: The certificate cannot be read.
+            UnsupportedKeyError: Notary cannot verify with the key in it.
         """
         if self.keytype not in X509_TYPES:
             return self
-        return public_key_of(leaf_certificate(self).public_key())
+        return certified_key(leaf_certificate(self))
 
     @cached_property
     def canonical_id(self) -> str:
-        """The id of the bare key, 64 hex digits (rule 2)."""
-        return self.bare.keyid
+        """The id of the bare key, 64 hex digits (rules 2 and 4)."""
+        try:
+            return self.bare.keyid
+        except NotarypyError:
+            return self.keyid
 
     def to_json(self) -> JsonObject:
         """Return the key object as metadata stores it."""
@@ -118,6 +123,17 @@ def certificates(key: PublicKey) -> list[x509.Certificate]:
 def leaf_certificate(key: PublicKey) -> x509.Certificate:
     """Return the first certificate of an x509 key."""
     return certificates(key)[0]
+
+
+def certified_key(certificate: x509.Certificate) -> PublicKey:
+    """Return the bare key in a certificate; raise UnsupportedKeyError if Notary cannot verify with it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnsupportedKeyError("Notary v1 cannot use the key in this certificate", fix=_FIX_KEY) from None
+    return public_key_of(public)
 
 
 def public_key_of(key: Any) -> PublicKey:  # noqa: ANN401 - any key object of the cryptography package
@@ -195,7 +211,7 @@ def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
         certificate = x509.load_pem_x509_certificate(pem)
     except ValueError:
         raise UnsupportedKeyError("this certificate cannot be read") from None
-    bare = _delegation_key(public_key_of(certificate.public_key()))
+    bare = _delegation_key(certified_key(certificate))
     problem = certificate_problem(certificate, now)
     if problem:
         raise UnsupportedKeyError("this certificate cannot be a signer's key", why=problem)
@@ -206,7 +222,12 @@ def certificate_problem(certificate: x509.Certificate, now: datetime) -> str:
     """Say why a certificate cannot be trusted as a key's wrapping; empty when it can."""
     if certificate.not_valid_after_utc < now:
         return f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
-    algorithm = certificate.signature_hash_algorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return "it is signed with an unknown algorithm"
     if algorithm is not None and algorithm.name in {"sha1", "md5"}:
         return f"it is signed with {algorithm.name.upper()}"
     return ""

@@ -35,8 +35,7 @@ def paths_of(trusted: TrustedMetadata, role: str) -> tuple[str, ...]:
         return ("",)
     above = roles.parent(role)
     delegation = trusted.targets[above].delegation(role)
-    allowed = paths_of(trusted, above)
-    return tuple(path for path in (delegation.paths if delegation else ()) if roles.covers(allowed, path))
+    return roles.narrowed(paths_of(trusted, above), delegation.paths if delegation else ())
 
 
 def entry(trusted: TrustedMetadata, role: str, name: str) -> FileMeta | None:
@@ -60,8 +59,7 @@ def released(trusted: TrustedMetadata, name: str) -> tuple[str, FileMeta] | None
     Raises:
         TrustError: `targets/releases` could not be trusted.
     """
-    if roles.RELEASES in trusted.failures and _has_keys(trusted, roles.RELEASES):
-        raise trusted.failures[roles.RELEASES]
+    _require_releases(trusted)
     for role in (roles.RELEASES, roles.TARGETS):
         found = entry(trusted, role, name)
         if found is not None:
@@ -70,7 +68,12 @@ def released(trusted: TrustedMetadata, name: str) -> tuple[str, FileMeta] | None
 
 
 def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, FileMeta]]:
-    """Return every released name with its role and entry (rules 2 and 3)."""
+    """Return every released name with its role and entry (rules 2 and 3).
+
+    Raises:
+        TrustError: `targets/releases` could not be trusted.
+    """
+    _require_releases(trusted)
     names = {
         name
         for role in (roles.RELEASES, roles.TARGETS)
@@ -88,6 +91,11 @@ def signers(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str
         for role, found in entries(trusted, name)
         if role not in {roles.TARGETS, roles.RELEASES} and found.same_content(content)
     )
+
+
+def _require_releases(trusted: TrustedMetadata) -> None:
+    if roles.RELEASES in trusted.failures and _has_keys(trusted, roles.RELEASES):
+        raise trusted.failures[roles.RELEASES]
 
 
 def _has_keys(trusted: TrustedMetadata, role: str) -> bool:

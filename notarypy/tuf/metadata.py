@@ -8,7 +8,7 @@ Rules:
 1. `_type` must be exactly the role's: Root, Targets, Snapshot or Timestamp.
 2. Versions are integers from 1 to 2**31 - 1, dates RFC 3339 with seconds in range.
 3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry
-   names sha256, and every hash it names of a known kind must fit.
+   of snapshot or timestamp names sha256, and every hash of a known kind must fit.
 4. Every key id that a role lists is in the key table, under its own id.
 5. A delegation is a direct child of the file's role; its name appears once.
 6. Null and absent lists and maps read as empty; unknown members are read past and
@@ -136,7 +136,10 @@ class Targets:
         return cls(
             version,
             expires,
-            {name: FileMeta.from_json(entry, f"a target of {role}") for name, entry in entries.items()},
+            {
+                name: FileMeta.from_json(entry, f"a target of {role}", sha256=False)
+                for name, entry in entries.items()
+            },
             keys,
             _delegations(delegations.get("roles"), keys, role),
         )

@@ -6,7 +6,8 @@ not: the chain from a trusted root to a newer one (`trusted`).
 Rules:
 
 1. A pin is a root key's TUF id or canonical id, 64 hex digits in full.
-2. The pinned keys alone must meet the root's own threshold.
+2. The pinned keys alone, of those with a certificate for the GUN, must meet the
+   root's own threshold.
 3. Without pins the first root is taken on first use, once; from then on the
    trust directory holds it.
 """
@@ -17,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError, NotarypyError
+from notarypy.errors import InvalidNameError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import valid_keys
 
@@ -34,7 +35,7 @@ class RootPolicy(Protocol):
     """Decides whether a root may be an anchor of trust."""
 
     def accepts(self, root: Root, envelope: Envelope) -> bool:
-        """Tell whether this root is acceptable as it stands."""
+        """Tell whether this root is acceptable; its root role lists only keys that are valid for the GUN."""
         ...
 
 
@@ -81,8 +82,5 @@ def check_pin(pin: str) -> str:
 
 
 def root_ids(root: Root, keyid: str) -> frozenset[str]:
-    """Return both ids of a root key: the TUF id and, where it can be read, the canonical id."""
-    try:
-        return frozenset({keyid, root.keys[keyid].canonical_id})
-    except NotarypyError:
-        return frozenset({keyid})
+    """Return both ids of a root key: the TUF id and the canonical id."""
+    return frozenset({keyid, root.keys[keyid].canonical_id})

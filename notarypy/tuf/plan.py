@@ -10,7 +10,8 @@ Rules:
    threshold; otherwise nothing at all is signed.
 3. Metadata that is not dirty is left as it is, byte for byte.
 4. The snapshot is made here only where its key is here; else the server makes it.
-   It lists what the last one listed, the new files, and no removed delegation.
+   It lists what the last one listed, the new files, and no removed delegation;
+   what is below a file that cannot be trusted now may still be needed, and stays.
 5. Versions stop far below the limit that locks readers out.
 """
 
@@ -88,13 +89,22 @@ def snapshot_draft(
     """
     kept = {} if old is None else dict(old.meta)
     meta = {**kept, **{role: FileMeta.of(data) for role, data in files.items()}}
-    live = {name: entry for name, entry in meta.items() if name in roles.BASE_ROLES or state.delegation(name)}
+    live = {name: entry for name, entry in meta.items() if _lives(state, name)}
     version = _next(roles.SNAPSHOT, old.version if old else 0)
     return Draft(
         roles.SNAPSHOT,
         Snapshot(version, now + TARGETS_LIFETIME, live).to_signed(),
         root.signers(roles.SNAPSHOT),
     )
+
+
+def _lives(state: State, role: str) -> bool:
+    if not roles.is_delegation(role):
+        return role in roles.BASE_ROLES
+    above = roles.parent(role)
+    if above in state.targets:
+        return state.delegation(role) is not None
+    return _lives(state, above)
 
 
 def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Draft:

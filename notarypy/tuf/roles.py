@@ -106,6 +106,11 @@ def covers(paths: tuple[str, ...], name: str) -> bool:
     return any(name.startswith(path) for path in paths)
 
 
+def narrowed(allowed: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a delegation's paths that begin with a path of the role above it."""
+    return tuple(path for path in paths if covers(allowed, path))
+
+
 def _encodable(text: str) -> bool:
     try:
         text.encode()

@@ -12,6 +12,8 @@ Rules:
 3. RSA-PSS is SHA-256 with a salt of exactly 32 bytes; PKCS#1 v1.5 is accepted,
    never produced. RSA keys have 2048 to 8192 bits and an odd exponent above 1.
 4. Anything unexpected, of any kind, is an invalid signature, never an exception.
+5. A bare key has one encoding, the one Go writes: another (a compressed point, no
+   NULL beside the RSA algorithm) would let one key stand in a role twice.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import NotarypyError
-from notarypy.tuf.keys import X509_TYPES, PublicKey, leaf_certificate, usable_rsa
+from notarypy.tuf.keys import X509_TYPES, PublicKey, leaf_certificate, public_key_of, usable_rsa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +44,7 @@ _P256_SPKI_LENGTH = len(_P256_SPKI) + 65
 
 
 def verify(key: PublicKey, method: str, signature: bytes, message: bytes) -> bool:
-    """Tell whether `signature` is one by `key` over `message` (rules 1 to 4)."""
+    """Tell whether `signature` is one by `key` over `message` (rules 1 to 5)."""
     verifier = _verifier(key)
     return verifier is not None and verifier(method.lower(), signature, message)
 
@@ -80,7 +82,10 @@ def _public_object(key: PublicKey) -> Any:  # noqa: ANN401 - a key object of the
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key.public[len(_P256_SPKI) :])
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-    return load_der_public_key(key.public)
+    public = load_der_public_key(key.public)
+    if public_key_of(public).public != key.public:
+        raise ValueError("another encoding of the same key")
+    return public
 
 
 def _ecdsa(key: PublicKey) -> Verifier | None:

@@ -32,18 +32,19 @@ Delegations
 12. What is wrong inside one delegation's file (signatures, structure, date) is
     that role's failure: it and everything below count as failed, and the others
     load. What is wrong with its hash or version is the repository's failure.
-13. At most 1024 delegations are loaded, at most 16 levels deep.
+13. At most 1024 delegations are loaded, at most 16 levels deep; those beyond count
+    as failed, so that a delegate cannot make the rest unreadable.
 
 Calling methods in another order is a RuntimeError: the caller's mistake.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.errors import (
     ExpiredError,
-    RollbackError,
     RootChangedError,
     RootNotPinnedError,
     TrustError,
@@ -51,13 +52,13 @@ from notarypy.errors import (
 )
 from notarypy.tuf import certificates, envelope, roles
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.floors import Floors, rollback
 from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.pinning import RootPolicy
 
 MAX_DELEGATIONS = 1024
@@ -88,7 +89,7 @@ class TrustedMetadata:
         self.files: dict[str, bytes] = {}
         self.targets: dict[str, Targets] = {}
         self.failures: dict[str, TrustError] = {}
-        self._seen = dict(seen or {})
+        self._floors = Floors({} if seen is None else seen)
         self._root: Root | None = None
         self._timestamp: Timestamp | None = None
         self._snapshot: Snapshot | None = None
@@ -130,7 +131,7 @@ class TrustedMetadata:
         file = Envelope.parse(data, roles.ROOT)
         root = Root.from_signed(file.signed)
         self._require_own_threshold(root, file)
-        if policy is not None and not policy.accepts(root, file):
+        if policy is not None and not policy.accepts(self._narrowed(root), file):
             raise RootNotPinnedError(
                 f"the root of {self.gun} is not a pinned one",
                 why=f"offered: {', '.join(root.roles[roles.ROOT].keyids)} (version {root.version})",
@@ -157,7 +158,7 @@ class TrustedMetadata:
         file = Envelope.parse(data, roles.ROOT)
         root = Root.from_signed(file.signed)
         if root.version < self.root.version:
-            raise _rollback(roles.ROOT, root.version, self.root.version)
+            raise rollback(roles.ROOT, root.version, self.root.version)
         if not self._met(self.root, file):
             raise self._root_changed(root)
         if root.version == self.root.version and file.canonical != self._canonical(roles.ROOT):
@@ -176,26 +177,29 @@ class TrustedMetadata:
 
     def update_timestamp(self, data: bytes) -> Timestamp:
         """Trust a timestamp (rules 6 and 8)."""
+        _first_time(self._timestamp is None, roles.TIMESTAMP)
         file = Envelope.parse(data, roles.TIMESTAMP)
         self._require_base(file, roles.TIMESTAMP)
         timestamp = Timestamp.from_signed(file.signed)
-        self._require_floor(file, roles.TIMESTAMP, self.root.keys, self.root.roles[roles.TIMESTAMP].keyids)
+        self._require_floor(file, roles.TIMESTAMP)
         self._timestamp, self.files[roles.TIMESTAMP] = timestamp, data
         return timestamp
 
     def update_snapshot(self, data: bytes) -> Snapshot:
         """Trust the snapshot that the timestamp names (rules 6 to 8, and 10 for the timestamp)."""
+        _first_time(self._snapshot is None, roles.SNAPSHOT)
         self._require_date(roles.TIMESTAMP, self.timestamp.expires)
         self.timestamp.snapshot.check(data, roles.SNAPSHOT)
         file = Envelope.parse(data, roles.SNAPSHOT)
         self._require_base(file, roles.SNAPSHOT)
         snapshot = Snapshot.from_signed(file.signed)
-        self._require_floor(file, roles.SNAPSHOT, self.root.keys, self.root.roles[roles.SNAPSHOT].keyids)
+        self._require_floor(file, roles.SNAPSHOT)
         self._snapshot, self.files[roles.SNAPSHOT] = snapshot, data
         return snapshot
 
     def update_targets(self, data: bytes) -> Targets:
         """Trust the targets file that the snapshot names (rules 4 to 10)."""
+        _first_time(not self.targets, roles.TARGETS)
         if self.outdated_root() is not None:
             raise RuntimeError("the root is not the one that the snapshot names")
         self._require_final_root()
@@ -204,7 +208,7 @@ class TrustedMetadata:
         file = Envelope.parse(data, roles.TARGETS)
         self._require_base(file, roles.TARGETS)
         targets = Targets.from_signed(file.signed)
-        self._require_floor(file, roles.TARGETS, self.root.keys, self.root.roles[roles.TARGETS].keyids)
+        self._require_floor(file, roles.TARGETS)
         self._require_date(roles.TARGETS, targets.expires)
         self._require_listed(roles.TARGETS, targets, data)
         self.targets[roles.TARGETS], self.files[roles.TARGETS] = targets, data
@@ -212,18 +216,26 @@ class TrustedMetadata:
 
     def pending(self) -> str | None:
         """Return the next delegation to load, breadth first; None when all are (rules 11, 13)."""
-        for role in self._published():
-            if role not in self.targets and role not in self.failures:
+        for count, role in enumerate(self._published()):
+            if role in self.targets or role in self.failures:
+                continue
+            if count < MAX_DELEGATIONS and role.count("/") <= MAX_DEPTH:
                 return role
+            self.failures[role] = VerificationError(
+                f"{self.gun} has too many delegations, or too deep ones",
+                why=f"{role} is not looked at",
+                role=role,
+            )
         return None
 
     def update_delegation(self, role: str, data: bytes) -> None:
         """Trust a delegation's file, or record why not in `failures` (rules 11 and 12)."""
+        _first_time(role not in self.targets and role not in self.failures, role)
+        above = self.targets.get(roles.parent(role))
+        delegation = above.delegation(role) if above else None
+        if above is None or delegation is None or role not in self.snapshot.meta:
+            raise RuntimeError(f"{role} is not delegated to, or not published")
         self.snapshot.meta[role].check(data, role)
-        above = self.targets[roles.parent(role)]
-        delegation = above.delegation(role)
-        if delegation is None:
-            raise RuntimeError(f"{role} is not delegated to")
         file = None
         try:
             file = Envelope.parse(data, role)
@@ -234,22 +246,17 @@ class TrustedMetadata:
             error.facts["version"] = file.signed.get("version") if file else None
             self.failures[role] = error
             return
-        self._require_floor(file, role, above.keys, delegation.keyids)
+        self._floors.require_version(file, role, above.keys, delegation.keyids)
         self._require_listed(role, targets, data)
         self.targets[role], self.files[role] = targets, data
 
     def _published(self) -> Iterator[str]:
         queue: list[str] = [roles.TARGETS]
-        count = 0
         for parent in queue:
             for delegation in self.targets[parent].roles if parent in self.targets else ():
-                if delegation.name not in self.snapshot.meta:
-                    continue
-                count += 1
-                if count > MAX_DELEGATIONS or delegation.name.count("/") > MAX_DEPTH:
-                    raise VerificationError(f"{self.gun} has too many delegations, or too deep ones")
-                queue.append(delegation.name)
-                yield delegation.name
+                if delegation.name in self.snapshot.meta:
+                    queue.append(delegation.name)
+                    yield delegation.name
 
     def _take_root(self, root: Root, data: bytes) -> Root:
         self._root, self.files[roles.ROOT] = root, data
@@ -265,6 +272,11 @@ class TrustedMetadata:
     def _usable_root_keys(self, root: Root, now: datetime | None) -> list[str]:
         keyids = root.roles[roles.ROOT].keyids
         return [keyid for keyid in keyids if not certificates.problem(root.keys[keyid], self.gun, now)]
+
+    def _narrowed(self, root: Root) -> Root:
+        """Return the root with only those root keys that may vouch for this GUN."""
+        usable = replace(root.roles[roles.ROOT], keyids=tuple(self._usable_root_keys(root, None)))
+        return replace(root, roles={**root.roles, roles.ROOT: usable})
 
     def _require_own_threshold(self, root: Root, file: Envelope) -> None:
         usable = self._usable_root_keys(root, None)
@@ -304,42 +316,11 @@ class TrustedMetadata:
                 expires=expires.isoformat(),
             )
 
-    def _require_floor(
-        self, file: Envelope, role: str, keys: Mapping[str, PublicKey], keyids: Sequence[str]
-    ) -> None:
-        seen = self._seen_envelope(role)
-        if seen is None or seen.raw == file.raw or not envelope.valid_keys(seen, keys, keyids):
-            return
-        old, new = seen.signed.get("version"), file.signed["version"]
-        if not isinstance(old, int) or new > old:
-            return
-        if new < old:
-            raise _rollback(role, new, old)
-        if file.canonical != seen.canonical:
-            raise RollbackError(
-                f"{role} changed without a new version", why=f"version {new} twice", role=role
-            )
-
-    def _seen_envelope(self, role: str) -> Envelope | None:
-        if role not in self._seen:
-            return None
-        try:
-            return Envelope.parse(self._seen[role], role)
-        except VerificationError:
-            return None
+    def _require_floor(self, file: Envelope, role: str) -> None:
+        self._floors.require_version(file, role, self.root.keys, self.root.roles[role].keyids)
 
     def _require_listed(self, role: str, targets: Targets, data: bytes) -> None:
-        """Refuse a snapshot that hides a delegation of an unchanged file (rule 9)."""
-        seen = self._seen_envelope(roles.SNAPSHOT)
-        if seen is None or self._seen.get(role) != data:
-            return
-        assigned = self.root.roles[roles.SNAPSHOT]
-        if not envelope.valid_keys(seen, self.root.keys, assigned.keyids):
-            return
-        listed = Snapshot.from_signed(seen.signed).meta
-        for delegation in targets.roles:
-            if delegation.name in listed and delegation.name not in self.snapshot.meta:
-                raise RollbackError(f"the snapshot no longer lists {delegation.name}", role=delegation.name)
+        self._floors.require_listed(role, targets, data, self.snapshot, self.root)
 
     def _root_changed(self, offered: Root) -> RootChangedError:
         trusted, found = self.root.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids
@@ -356,11 +337,6 @@ class TrustedMetadata:
         )
 
 
-def _rollback(role: str, offered: int, seen: int) -> RollbackError:
-    return RollbackError(
-        f"the server offers an older {role} than before",
-        why=f"version {offered}, seen before: {seen}",
-        role=role,
-        offered=offered,
-        seen=seen,
-    )
+def _first_time(untouched: bool, role: str) -> None:  # noqa: FBT001 - reads as the sentence it is
+    if not untouched:
+        raise RuntimeError(f"{role} is trusted already, or was refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# scripts/test unpacks here what the machine does not have.
+# scripts/setup unpacks here what the machine does not have.
 UNPACKED = Path(sys.prefix, "servers", "usr")
-SEARCH_PATH = ":".join(
-    (str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", f"{UNPACKED}/bin")
+SEARCH_PATH = os.pathsep.join(
+    (str(Path(sys.executable).parent), str(UNPACKED / "bin"), os.environ.get("PATH", os.defpath))
 )
 
 
@@ -69,29 +70,29 @@ class Run:
         return self
 
 
-def run(argv: Sequence[str], env: Mapping[str, str], *, timeout: float = 60) -> Run:
-    """Run a program to its end, with nothing but this environment and no standard input."""
-    return collect(start(argv, env), timeout=timeout)
+def run(argv: Sequence[str], env: Mapping[str, str], *, text: str | None = None) -> Run:
+    """Run a program to its end, with nothing but this environment, and this text (or nothing) as input."""
+    return collect(start(argv, env, text=text is not None), text=text)
 
 
-def start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(argv: Sequence[str], env: Mapping[str, str], *, text: bool = False) -> subprocess.Popen[str]:
     """Start a program whose output is collected later, so that several can run side by side."""
     return subprocess.Popen(
         [find(argv[0]), *argv[1:]],
         env={"PATH": SEARCH_PATH, **env},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if text else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        start_new_session=True,
+        start_new_session=True,  # no terminal: nothing can prompt
     )
 
 
-def collect(process: subprocess.Popen[str], *, timeout: float = 60) -> Run:
+def collect(process: subprocess.Popen[str], *, text: str | None = None, timeout: float = 60) -> Run:
     """Wait for a started program and return what it did."""
     with process:
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(text, timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
