@@ -1,0 +1,326 @@
+"""The private key files of a trust directory.
+
+What it is: finding, unlocking, adding and removing `private/<id>.key`, the files
+docker and notary share with us. What it is not: the choice of a key for a role,
+or of a passphrase (`passphrase`).
+
+Rules:
+
+1. A file's name is its key's canonical id. A key is used only if its public half
+   has that id.
+2. `root_keys/`, `tuf_keys/` and `<id>_<role>.key`, the layouts of Notary before
+   0.4, are read where they are and never moved: Go's clients move them.
+3. A new key is on the disk before anybody hears of it. A key that is there
+   already is left as it is.
+4. Each key is unlocked once per KeyStore; nobody is asked twice, from no thread.
+5. What cannot be read is skipped with a warning when keys are listed, and is an
+   error when it is the key that is wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy import files
+from notarypy.errors import (
+    KeyAccessError,
+    KeyMissingError,
+    NotarypyError,
+    PassphraseNeededError,
+    PassphraseWrongError,
+    StorageError,
+    UnsupportedKeyError,
+)
+from notarypy.keys import pem
+from notarypy.keys.layout import KEYID, places
+from notarypy.keys.passphrase import PassphraseRequest
+from notarypy.keys.signer import LocalSigner
+from notarypy.tuf.keys import public_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from notarypy.keys.layout import Place
+    from notarypy.keys.passphrase import PassphraseChain
+    from notarypy.keys.pem import KeyBlock, PrivateKey
+    from notarypy.keys.signer import Signer
+
+    KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
+    Texts = list[str]
+
+MAX_FILE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """What is known of a key without its passphrase.
+
+    Attributes:
+        keyid: The canonical id, from the file's name.
+        role: A base role, a signer's name or a delegation role; empty when the file does not say.
+        gun: The repository, for a key that belongs to one.
+        path: The file.
+        encrypted: Whether it takes a passphrase.
+    """
+
+    keyid: str
+    role: str
+    gun: str | None
+    path: Path
+    encrypted: bool
+
+    @property
+    def request(self) -> PassphraseRequest:
+        """The question for this key's passphrase."""
+        return PassphraseRequest(self.keyid, self.role, self.gun)
+
+
+class KeyStore:
+    """The keys of one trust directory; safe to use from several threads."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take `<trust directory>/private`, which need not exist."""
+        self.directory = directory
+        self.warnings: Texts = []
+        self._unlocked: dict[str, PrivateKey] = {}
+        self._lock = threading.RLock()
+
+    def held(self) -> frozenset[str]:
+        """Return the canonical ids of all keys here, from the files' names."""
+        return frozenset(places(self.directory)[0])
+
+    def find(self, keyid: str) -> KeyInfo | None:
+        """Return what is known of the key with exactly this id.
+
+        Raises:
+            KeyAccessError: Its file cannot be used.
+        """
+        place = places(self.directory)[0].get(keyid)
+        return None if place is None else self._read(keyid, place)[0]
+
+    def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
+        """Unlock a key (rules 1 and 4).
+
+        Raises:
+            KeyMissingError: It is not here.
+            PassphraseNeededError: It is encrypted and no source had a passphrase.
+            PassphraseWrongError: No passphrase opens it.
+            KeyAccessError: Its file cannot be used, or holds another key.
+        """
+        with self._lock:
+            key = self._unlocked.get(keyid)
+            if key is None:
+                info, block = self._read(keyid, self._place(keyid))
+                key = open_block(block, info.request, passphrases, str(info.path))
+                _check_id(key, info)
+                self._unlocked[keyid] = key
+            return key
+
+    def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
+        """Return a signer with this key; raise as `private_key` does."""
+        return LocalSigner(self.private_key(keyid, passphrases))
+
+    def add(
+        self,
+        key: PrivateKey,
+        role: str,
+        gun: str | None,
+        passphrase: str,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> KeyInfo:
+        """Store a key, encrypted; it stays unlocked (rule 3).
+
+        Raises:
+            InvalidNameError: The role or GUN cannot stand in a key file.
+            StorageError: The file could not be written.
+            UnsupportedKeyError: Notary cannot use such a key.
+        """
+        keyid = public_key_of(key).keyid
+        with self._lock:
+            present = self.find(keyid)
+            if present is None:
+                files.write_atomic(self._path(keyid), _sealed(key, role, gun, passphrase, random))
+                present = self._read(keyid, self._place(keyid))[0]
+                self._unlocked[keyid] = key
+            return present
+
+    def store(self, block: KeyBlock) -> KeyInfo:
+        """Store an exported block, still encrypted, under the id it names; its passphrase stays.
+
+        Raises:
+            UnsupportedKeyError: The block is not encrypted, or does not name its key.
+            StorageError: The file could not be written.
+        """
+        keyid = block.path or ""
+        if not block.encrypted or KEYID.fullmatch(keyid) is None:
+            raise UnsupportedKeyError(
+                "this block cannot be stored as it is",
+                why="it is not encrypted, or its path header is no key id",
+            )
+        with self._lock:
+            if keyid not in places(self.directory)[0]:
+                files.write_atomic(self._path(keyid), pem.with_path(block, None))
+            return self._read(keyid, self._place(keyid))[0]
+
+    def export(self, keyid: str) -> bytes:
+        """Return the key as a PEM block that names it, encrypted as it is here.
+
+        Raises:
+            KeyMissingError: It is not here.
+            KeyAccessError: Its file cannot be used.
+        """
+        return pem.with_path(self._read(keyid, self._place(keyid))[1], keyid)
+
+    def change_passphrase(
+        self,
+        keyid: str,
+        passphrases: PassphraseChain,
+        passphrase: str,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> KeyInfo:
+        """Encrypt a key anew, after unlocking it; raise as `private_key` and `add` do."""
+        with self._lock:
+            key = self.private_key(keyid, passphrases)
+            info = self._read(keyid, self._place(keyid))[0]
+            sealed = _sealed(key, info.role or "delegation", info.gun, passphrase, random)
+            files.write_atomic(info.path, sealed)
+            return self._read(keyid, self._place(keyid))[0]
+
+    def remove(self, keyid: str) -> None:
+        """Delete a key's file.
+
+        Raises:
+            KeyMissingError: It is not here.
+            StorageError: The file could not be deleted.
+        """
+        with self._lock:
+            path = self._place(keyid).path
+            self._unlocked.pop(keyid, None)
+            try:
+                path.unlink()
+            except OSError as error:
+                raise StorageError(
+                    f"cannot delete {path}", why=error.strerror or "", path=str(path)
+                ) from error
+
+    def list(self) -> KeyInfos:
+        """Return all keys here, by id; what cannot be read becomes one of `warnings` (rule 5)."""
+        found: KeyInfos = []
+        located, problems = places(self.directory)
+        for keyid, place in sorted(located.items()):
+            try:
+                found.append(self._read(keyid, place)[0])
+            except NotarypyError as error:
+                problems.append("; ".join([error.message, *error.why]))
+        self.warnings = problems
+        return found
+
+    def _path(self, keyid: str) -> Path:
+        return self.directory / f"{keyid}.key"
+
+    def _place(self, keyid: str) -> Place:
+        place = places(self.directory)[0].get(keyid)
+        if place is None:
+            raise KeyMissingError(
+                f"there is no key {keyid[:7]} here",
+                why=f"looked in {self.directory}",
+                fix="import it with: notarypy key load FILE",
+                keyid=keyid,
+            )
+        return place
+
+    def _read(self, keyid: str, place: Place) -> tuple[KeyInfo, KeyBlock]:
+        try:
+            block = pem.split(files.read_regular(place.path, MAX_FILE))[0]
+        except FileNotFoundError:
+            raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
+        except UnsupportedKeyError as error:
+            raise _at(error, str(place.path)) from None
+        role = block.role or place.role
+        gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
+        return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
+
+
+def open_block(
+    block: KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
+) -> PrivateKey:
+    """Open a key with the first passphrase that fits; `where` names its file in errors.
+
+    Raises:
+        PassphraseNeededError: It is encrypted and no source had a passphrase.
+        PassphraseWrongError: No passphrase opens it.
+        UnsupportedKeyError: It cannot be used, whatever the passphrase.
+    """
+    tried: Texts = []
+    try:
+        if not block.encrypted:
+            return pem.decrypt(block, None)
+        for source, passphrase in passphrases.candidates(request):
+            try:
+                return pem.decrypt(block, passphrase)
+            except PassphraseWrongError:
+                tried.append(source)
+    except UnsupportedKeyError as error:
+        raise _at(error, where) from None
+    raise _closed(request, passphrases, list(dict.fromkeys(tried)), where)
+
+
+def _closed(
+    request: PassphraseRequest, passphrases: PassphraseChain, tried: Texts, where: str
+) -> KeyAccessError:
+    facts = {"keyid": request.keyid, "role": request.role, "gun": request.gun, "file": where}
+    if not tried:
+        return PassphraseNeededError(
+            f"{request.label} is encrypted, and there is no passphrase for it",
+            why=(passphrases.absence(request), f"the file is {where}"),
+            fix=passphrases.advice(request),
+            tried=passphrases.tried(request),
+            **facts,
+        )
+    return PassphraseWrongError(
+        f"cannot unlock {request.label}",
+        why=f"tried {', '.join(tried)}; the file is {where}",
+        fix=_FIXES.get(request.role, "set the passphrase of this delegation key, not the repository key's"),
+        tried=tried,
+        **facts,
+    )
+
+
+_FIXES = {
+    "root": "set the passphrase of this root key, not the repository key's",
+    "targets": "set the passphrase this repository key was made with, not the root key's",
+    "snapshot": "set the passphrase this snapshot key was made with, not the root key's",
+}
+
+
+def _sealed(
+    key: PrivateKey, role: str, gun: str | None, passphrase: str, random: Callable[[int], bytes]
+) -> bytes:
+    salt, iv = random(pem.SALT_BYTES), random(pem.IV_BYTES)
+    return pem.encrypt(key, passphrase, role, gun, salt=salt, iv=iv, iterations=pem.ROUNDS)
+
+
+def _check_id(key: PrivateKey, info: KeyInfo) -> None:
+    """Refuse a file that holds another key than its name says (rule 1)."""
+    actual = public_key_of(key).keyid
+    if actual != info.keyid:
+        raise KeyAccessError(
+            f"the file of key {info.keyid[:7]} holds another key",
+            why=(f"it holds {actual}", f"the file is {info.path}"),
+            fix=f"rename it to {actual}.key if it should be here at all",
+            keyid=info.keyid,
+            actual=actual,
+            file=str(info.path),
+        )
+
+
+def _at(error: UnsupportedKeyError, where: str) -> UnsupportedKeyError:
+    """Add the file to an error of the reader, which knows only bytes."""
+    facts = {**error.facts, "file": where}
+    return UnsupportedKeyError(
+        error.message, why=(*error.why, f"the file is {where}"), fix=error.fix, **facts
+    )
