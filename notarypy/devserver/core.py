@@ -1,0 +1,98 @@
+"""A Notary server and a registry in this process, behind the port that the client's network uses.
+
+What it is: the one fake of tests, demonstrations and users' own tests; give it to a
+client as its transport. What it is not: a network; nothing here opens a socket.
+
+Rules:
+
+1. A request goes to the service of its host; a host that nobody serves is unreachable.
+2. `before` hooks see a request first, and the first answer any of them gives stands.
+   `after` hooks see every answer and may change it. Hooks may raise, as a broken
+   connection does.
+3. Every request is noted in `requests` before anything else happens.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from notarypy.devserver.notary import NotaryService
+from notarypy.devserver.registry import RegistryService
+from notarypy.devserver.wire import Call
+from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notarypy.devserver.wire import Service
+    from notarypy.remote.transport import Request, Response
+
+    Before = Callable[[Request], Response | None]
+    After = Callable[[Request, Response], Response]
+
+NOTARY_HOST = "notary.test"
+REGISTRY_HOST = "registry.test"
+
+
+class Fake:
+    """A Transport that answers by itself; safe to use from several threads.
+
+    Attributes:
+        notary: The Notary server.
+        registry: The registry.
+        services: Which host (with its port, if any) is served by what; add to it freely.
+        before: Hooks that may answer in a server's place (rule 2).
+        after: Hooks that may change an answer (rule 2).
+        requests: Every request so far (rule 3).
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], datetime], random: Callable[[int], bytes], strict: bool = True
+    ) -> None:
+        """Start both services empty.
+
+        Args:
+            clock: Returns the services' time, aware.
+            random: Returns so many random bytes.
+            strict: Whether the Notary server refuses what the real one accepts to everybody's harm.
+        """
+        self.notary = NotaryService(clock, random, strict=strict)
+        self.registry = RegistryService(random)
+        self.services: dict[str, Service] = {NOTARY_HOST: self.notary, REGISTRY_HOST: self.registry}
+        self.before: list[Before] = []
+        self.after: list[After] = []
+        self.requests: list[Request] = []
+
+    def send(self, request: Request, deadline: float) -> Response:
+        """Answer a request as `Transport` promises (rules 1 to 3)."""
+        self.requests.append(request)
+        answers = (answer for hook in tuple(self.before) if (answer := hook(request)) is not None)
+        answer = next(answers, None) or self.serve(request)
+        for hook in tuple(self.after):
+            answer = hook(request, answer)
+        if time.monotonic() > deadline:
+            raise DeadlineError("the deadline of the request has passed", url=request.url)
+        if answer.status == HTTPStatus.OK and len(answer.body) > request.limit:
+            raise ResponseLimitError("the answer is longer than the limit", url=request.url)
+        return answer
+
+    def serve(self, request: Request) -> Response:
+        """Answer a request without hooks or records."""
+        host = urlsplit(request.url).netloc
+        service = self.services.get(host)
+        if service is None:
+            raise UnreachableError(f"no connection to {host}", host=host)
+        answer = service.handle(Call.of(request))
+        return replace(answer, body=b"") if request.method == "HEAD" else answer
+
+    def close(self) -> None:
+        """Close nothing: there are no connections."""
+
+    def lines(self) -> list[str]:
+        """Return every request so far as `METHOD /path`, to count round trips."""
+        return [f"{request.method} {urlsplit(request.url).path}" for request in self.requests]

@@ -1,0 +1,92 @@
+"""Uploaded files: the first look at them, and the form in which Go would write them again.
+
+What it is: what a server does to a file before and after checking it. What it is
+not: the checks (`update`).
+
+Rules:
+
+1. At first a file need only be JSON whose `signed` part has a version and a date of
+   the right types; everything else is judged later.
+2. A Go server and Go clients hash their own re-writing of root, targets and snapshot.
+   `rewritten` is that re-writing; a file that differs from it is not in storage form.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.devserver.wire import Refused
+from notarypy.errors import MetadataError
+from notarypy.tuf import envelope, roles
+from notarypy.tuf.metadata import Root, Snapshot, Targets, parse_time
+
+if TYPE_CHECKING:
+    from notarypy.devserver.multipart import Part
+    from notarypy.tuf.canonical import JsonObject
+
+_OFFSET = len("+00:00")
+_UTC = {"+00:00": "Z", "-00:00": "Z"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One posted file, not checked yet."""
+
+    role: str
+    version: int
+    data: bytes
+
+
+def read_part(part: Part) -> Upload:
+    """Take a part of an update for a file of a role (rule 1)."""
+    role = part.filename.removesuffix(".json")
+    if not role:
+        raise Refused(400, "NO_FILENAME", "No file/role name provided.")
+    if role not in roles.BASE_ROLES and not roles.is_delegation(role):
+        raise Refused(400, "INVALID_ROLE", "The role you are attempting to operate on is invalid.", role)
+    try:
+        return Upload(role, _version(part.data), part.data)
+    except (ValueError, RecursionError, MetadataError):
+        text = "JSON sent by the client could not be parsed by the server"
+        raise Refused(400, "MALFORMED_JSON", text) from None
+
+
+def _version(data: bytes) -> int:
+    value, _ = json.JSONDecoder().raw_decode(data.decode().lstrip())
+    signed = value.get("signed", {}) if isinstance(value, dict) else None
+    version = signed.get("version", 0) if isinstance(signed, dict) else None
+    if type(version) is not int:
+        raise MetadataError("no signed part, or no number for its version")
+    if isinstance(signed, dict) and "expires" in signed:
+        parse_time(signed["expires"], "")
+    return version
+
+
+def rewritten(file: envelope.Envelope, role: str) -> bytes:
+    """Return the bytes that a Go program makes of a file it has read (rule 2); MetadataError if it cannot."""
+    signed = _model(file.signed, role)
+    signed["expires"] = _date(file.signed["expires"])
+    if role == roles.ROOT:
+        signed["consistent_snapshot"] = file.signed.get("consistent_snapshot", False)
+    elif "delegations" in signed and (file.signed.get("delegations") or {}).get("roles") is None:
+        signed["delegations"]["roles"] = None
+    return envelope.seal(signed, file.signatures)
+
+
+def _model(signed: JsonObject, role: str) -> JsonObject:
+    if role == roles.ROOT:
+        return Root.from_signed(signed).to_signed()
+    if role == roles.SNAPSHOT:
+        return Snapshot.from_signed(signed).to_signed()
+    return Targets.from_signed(signed, role).to_signed()
+
+
+def _date(text: str) -> str:
+    """Write a date that was read before as Go does: no zeros at the end of the fraction, `Z` for UTC."""
+    zone = "Z" if text.endswith("Z") else text[-_OFFSET:]
+    moment = text.removesuffix(zone)
+    if "." in moment:
+        moment = moment.rstrip("0").rstrip(".")
+    return moment + _UTC.get(zone, zone)

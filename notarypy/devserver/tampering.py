@@ -1,0 +1,213 @@
+"""What an attacker, a broken server or a bad network does, done to a `Fake`.
+
+What it is: the one place for it, so that attack tests read as what happened. What
+it is not: used by the services themselves.
+
+Rules:
+
+1. Hooks apply to requests whose method and path match, as often as `times` says.
+2. Stored files are changed without any check, and served as they are from then on.
+   What the server signs is signed with its real keys: a thief of these keys can do
+   no more than this.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from notarypy.devserver import multipart
+from notarypy.devserver.storage import Stored
+from notarypy.errors import MetadataError, NetworkError, UnreachableError
+from notarypy.remote.transport import Request, Response
+from notarypy.tuf import canonical, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from notarypy.devserver.core import Fake
+    from notarypy.tuf.canonical import JsonObject
+
+    Change = Callable[[JsonObject], None]
+
+UPLOAD = r".*/_trust/tuf/"
+ALWAYS = 1 << 30
+
+
+class Matcher:
+    """Tells whether a request is one of those meant, so many times (rule 1)."""
+
+    def __init__(self, method: str, path: str, times: int) -> None:
+        """Match a method ("" for any) and a whole path (a regular expression)."""
+        self._method = method
+        self._path = re.compile(path)
+        self._left = times
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> bool:
+        """Count down and tell."""
+        path = unquote(urlsplit(request.url).path)
+        if self._method not in ("", request.method) or self._path.fullmatch(path) is None:
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
+class Tampering:
+    """Misdeeds, done to one fake; what the server makes by itself stays as it was made."""
+
+    def __init__(self, fake: Fake) -> None:
+        """Work on `fake`; its Notary server stops renewing expired files, so that they can be served."""
+        self._fake = fake
+        self._notary = fake.notary
+        self._notary.renews = False
+
+    # -- the way to the server
+
+    def answer(self, response: Response, *, method: str = "", path: str = ".*", times: int = ALWAYS) -> None:
+        """Answer in the server's place; the server sees nothing of it."""
+        meant = Matcher(method, path, times)
+        self._fake.before.append(lambda request: response if meant(request) else None)
+
+    def drop_uploads(self, times: int = ALWAYS) -> None:
+        """Answer updates with 200 and throw them away."""
+        self.answer(Response(HTTPStatus.OK), method="POST", path=UPLOAD, times=times)
+
+    def refuse_connections(self, *, method: str = "", path: str = ".*", times: int = ALWAYS) -> None:
+        """Be unreachable: nothing was sent."""
+        meant = Matcher(method, path, times)
+
+        def hook(request: Request) -> Response | None:
+            if meant(request):
+                raise UnreachableError("no connection", url=request.url)
+            return None
+
+        self._fake.before.append(hook)
+
+    def lose_answers(self, *, method: str = "POST", path: str = UPLOAD, times: int = ALWAYS) -> None:
+        """Break the connection after the server did what was asked."""
+        meant = Matcher(method, path, times)
+
+        def hook(request: Request, response: Response) -> Response:
+            if meant(request):
+                raise NetworkError("the connection was lost before the answer came", url=request.url)
+            return response
+
+        self._fake.after.append(hook)
+
+    def before_upload(self, act: Callable[[], object], times: int = 1) -> None:
+        """Do something when an update arrives, just before the server sees it; others publish that way."""
+        meant = Matcher("POST", UPLOAD, times)
+
+        def hook(request: Request) -> Response | None:
+            if meant(request):
+                act()
+            return None
+
+        self._fake.before.append(hook)
+
+    def mangle_uploads(self, mangle: Callable[[str, bytes], bytes], times: int = ALWAYS) -> None:
+        """Check and accept updates, then store `mangle(role, data)` for each posted file.
+
+        Where the server holds the snapshot key, the repository is consistent afterwards.
+        """
+        meant = Matcher("POST", UPLOAD, times)
+
+        def hook(request: Request, response: Response) -> Response:
+            if response.status == HTTPStatus.OK and meant(request):
+                gun = unquote(urlsplit(request.url).path)[len("/v2/") : -len("/_trust/tuf/")]
+                parts = multipart.split(request.headers["Content-Type"], request.body or b"")
+                self._store(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
+                if self._notary.maker(gun).can_sign(roles.SNAPSHOT):
+                    self.sign_snapshot(gun)
+            return response
+
+        self._fake.after.append(hook)
+
+    def undo_hooks(self) -> None:
+        """Take all hooks away."""
+        self._fake.before.clear()
+        self._fake.after.clear()
+
+    # -- what lies on the server
+
+    def current(self, gun: str, role: str) -> bytes:
+        """Return the current file of a role."""
+        data = self._data(gun, role)
+        if data is None:
+            raise LookupError(f"{gun} has no {role}")
+        return data
+
+    def replace(self, gun: str, role: str, data: bytes) -> None:
+        """Put other bytes in the place of a current file: by name, by version, and by its old hash."""
+        stored = self._notary.store.current(gun, role)
+        self._notary.store.replace(gun, role, Stored(stored.version if stored else 1, data))
+
+    def serve_version(self, gun: str, role: str, version: int) -> None:
+        """Go back to an older version of a file; newer ones are gone."""
+        self._notary.store.forget_above(gun, role, version)
+
+    def delete(self, gun: str) -> None:
+        """Lose a repository."""
+        self._notary.store.delete(gun, self._notary.now())
+
+    def publish(self, gun: str, files: Mapping[str, bytes]) -> None:
+        """Store files by role without any check, and sign a snapshot and a timestamp that name them."""
+        self._store(gun, files)
+        self.sign_snapshot(gun)
+
+    def sign_snapshot(self, gun: str, change: Change | None = None) -> None:
+        """Sign the next snapshot of the current files, changed by `change`, and a timestamp for it.
+
+        Raises:
+            LookupError: The root names no snapshot key of this server.
+        """
+        files = {
+            role: self.current(gun, role)
+            for role in self._notary.store.roles(gun)
+            if role not in (roles.SNAPSHOT, roles.TIMESTAMP)
+        }
+        made = self._notary.maker(gun).snapshot(self._data(gun, roles.SNAPSHOT), files)
+        self._put_changed(gun, roles.SNAPSHOT, made, change)
+        self.sign_timestamp(gun)
+
+    def sign_timestamp(self, gun: str, change: Change | None = None) -> None:
+        """Sign the next timestamp, for the current snapshot, changed by `change`."""
+        snapshot = self.current(gun, roles.SNAPSHOT)
+        made = self._notary.maker(gun).timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
+        self._put_changed(gun, roles.TIMESTAMP, made, change)
+
+    def _put_changed(self, gun: str, role: str, made: Stored, change: Change | None) -> None:
+        maker = self._notary.maker(gun)
+        if not maker.can_sign(role):
+            raise LookupError(f"the root of {gun} names no {role} key of this server")
+        signed: JsonObject = canonical.decode(made.data)["signed"]
+        if change:
+            change(signed)
+        self._put(gun, role, Stored(signed["version"], maker.seal(role, signed)))
+
+    def _store(self, gun: str, files: Mapping[str, bytes]) -> None:
+        for role, data in files.items():
+            stored = self._notary.store.current(gun, role)
+            self._put(gun, role, Stored(_version(data, stored), data))
+
+    def _put(self, gun: str, role: str, file: Stored) -> None:
+        self._notary.store.replace(gun, role, file)
+        self._notary.store.forget_above(gun, role, file.version)
+
+    def _data(self, gun: str, role: str) -> bytes | None:
+        stored = self._notary.store.current(gun, role)
+        return stored.data if stored else None
+
+
+def _version(data: bytes, stored: Stored | None) -> int:
+    """Return the version that a file claims, or that of the one it replaces."""
+    try:
+        version = canonical.decode(data)["signed"]["version"]
+    except (MetadataError, KeyError, TypeError):
+        version = None
+    return version if isinstance(version, int) else stored.version if stored else 1

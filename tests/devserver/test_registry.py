@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from notarypy.devserver.core import REGISTRY_HOST, Fake
+from notarypy.errors import ImageMissingError
+from notarypy.remote.registry import Registry
+from notarypy.remote.transport import Exchange, Request, Response
+from support.fakes import NO_DEADLINE, make_fake
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = b'{"architecture":"amd64","os":"linux"}'
+BASE = f"https://{REGISTRY_HOST}"
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def manifest(config: bytes = CONFIG) -> bytes:
+    entry = {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": digest(config),
+        "size": len(config),
+    }
+    value: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI, "config": entry, "layers": []}
+    return json.dumps(value).encode()
+
+
+def ask(fake: Fake, method: str, url: str, body: bytes = b"", kind: str = "") -> Response:
+    headers = {"Content-Type": kind} if kind else {}
+    url = url if url.startswith("https:") else f"{BASE}/v2/{url}"
+    return fake.send(Request(method, url, headers, body or None), NO_DEADLINE)
+
+
+def code(response: Response) -> str:
+    return str(json.loads(response.body)["errors"][0]["code"])
+
+
+def test_the_clients_own_code_reads_a_pushed_image() -> None:
+    fake = make_fake()
+    pushed = fake.registry.push("team/app", "1.0", manifest(), OCI)
+    registry = Registry(Exchange(fake, timeout=5), REGISTRY_HOST)
+    found = registry.manifest("team/app", "1.0")
+    assert (found.digest, found.media_type, found.size) == (pushed, OCI, len(manifest()))
+    assert registry.manifest("team/app", pushed) == found
+    with pytest.raises(ImageMissingError):
+        registry.manifest("team/app", "2.0")
+
+
+def test_a_tag_moves() -> None:
+    fake = make_fake()
+    old = fake.registry.push("app", "1", manifest(), OCI)
+    new = fake.registry.push("app", "1", manifest(b"{}"), OCI)
+    assert ask(fake, "GET", "app/manifests/1").headers["docker-content-digest"] == new != old
+    assert ask(fake, "GET", f"app/manifests/{old}").body == manifest()
+
+
+def test_push_over_http() -> None:
+    fake = make_fake()
+    begun = ask(fake, "POST", "app/blobs/uploads/")
+    assert begun.status == 202
+    url = begun.headers["location"]
+    assert ask(fake, "PATCH", url, CONFIG[:9]).headers["range"] == "0-8"
+    assert ask(fake, "PUT", f"{url}?digest={digest(CONFIG)}", CONFIG[9:]).status == 201
+    assert ask(fake, "GET", f"app/blobs/{digest(CONFIG)}").body == CONFIG
+    assert ask(fake, "PUT", "app/manifests/1", manifest(), OCI).status == 201
+    head = ask(fake, "HEAD", "app/manifests/1")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-type"] == OCI
+    assert head.headers["content-length"] == str(len(manifest()))
+    assert json.loads(ask(fake, "GET", "app/tags/list").body) == {"name": "app", "tags": ["1"]}
+
+
+def test_blob_in_one_request() -> None:
+    fake = make_fake()
+    assert ask(fake, "POST", f"a/b/blobs/uploads/?digest={digest(b'x')}", b"x").status == 201
+    assert ask(fake, "HEAD", f"a/b/blobs/{digest(b'x')}").headers["content-length"] == "1"
+    assert fake.registry.put_blob("a/b", b"x") == digest(b"x")
+
+
+def test_wrong_digests_are_refused() -> None:
+    fake = make_fake()
+    blob = ask(fake, "POST", f"app/blobs/uploads/?digest={digest(b'x')}", b"y")
+    image = ask(fake, "PUT", f"app/manifests/{digest(b'x')}", manifest(), OCI)
+    assert (blob.status, code(blob)) == (400, "DIGEST_INVALID")
+    assert (image.status, code(image)) == (400, "DIGEST_INVALID")
+    assert ask(fake, "GET", f"app/blobs/{digest(b'x')}").status == 404
+
+
+def test_manifest_without_a_tag() -> None:
+    fake = make_fake()
+    assert ask(fake, "PUT", f"app/manifests/{digest(manifest())}", manifest(), OCI).status == 201
+    assert ask(fake, "GET", f"app/manifests/{digest(manifest())}").body == manifest()
+    assert json.loads(ask(fake, "GET", "app/tags/list").body)["tags"] == []
+
+
+def test_a_manifest_is_json() -> None:
+    answer = ask(make_fake(), "PUT", "app/manifests/1", b"junk", OCI)
+    assert (answer.status, code(answer)) == (400, "MANIFEST_INVALID")
+
+
+def test_deleted_manifest_takes_its_tags_along() -> None:
+    fake = make_fake()
+    pushed = fake.registry.push("app", "1", manifest(), OCI)
+    assert ask(fake, "DELETE", f"app/manifests/{pushed}").status == 202
+    assert ask(fake, "DELETE", f"app/manifests/{pushed}").status == 404
+    assert json.loads(ask(fake, "GET", "app/tags/list").body)["tags"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("app/manifests/1", "MANIFEST_UNKNOWN"),
+        (f"app/blobs/{digest(b'x')}", "BLOB_UNKNOWN"),
+        ("app/tags/list", "NAME_UNKNOWN"),
+    ],
+)
+def test_what_is_not_there(path: str, expected: str) -> None:
+    answer = ask(make_fake(), "GET", path)
+    assert (answer.status, code(answer)) == (404, expected)
+
+
+def test_unknown_upload_and_unknown_path() -> None:
+    fake = make_fake()
+    assert code(ask(fake, "PATCH", "app/blobs/uploads/abc", b"x")) == "BLOB_UPLOAD_UNKNOWN"
+    assert ask(fake, "GET", "App/manifests/1").status == 404
+
+
+def test_ping() -> None:
+    answer = ask(make_fake(), "GET", "")
+    assert answer.status == 200
+    assert answer.headers["docker-distribution-api-version"] == "registry/2.0"

@@ -1,0 +1,142 @@
+"""Driving TrustedMetadata the way an honest client does, and remaking parts of a repository.
+
+What it is: a few lines around `Author` that the tests of the trust core share. What
+it is not: the client; nothing is fetched, walked or cached.
+"""
+
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notarypy.tuf import roles
+from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.trusted import TrustedMetadata
+from support.author import GUN, NOW, Author
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from notarypy.tuf.canonical import JsonObject
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.pinning import RootPolicy
+
+GO = Path(__file__).parents[2] / "fixtures" / "go"
+LATER = NOW + timedelta(hours=1)
+
+
+def tree(name: str) -> dict[str, bytes]:
+    """Return the current files of a folder written by Go, by role name."""
+    folder = GO / name
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.json")}
+    return {role: path.read_bytes() for role, path in found.items() if not role[0].isdigit()}
+
+
+def top(
+    files: Mapping[str, bytes],
+    *,
+    gun: str = GUN,
+    now: datetime = LATER,
+    seen: Mapping[str, bytes] | None = None,
+    anchor: bytes | None = None,
+    policy: RootPolicy | None = None,
+) -> TrustedMetadata:
+    """Verify root, timestamp and snapshot.
+
+    Args:
+        files: A whole repository by role name.
+        gun: The repository.
+        now: The moment.
+        seen: Files trusted before.
+        anchor: The root trusted before; None for the first use of the root in `files`.
+        policy: Decides on a first use.
+    """
+    trusted = TrustedMetadata(gun, now, seen)
+    trusted.first_root(anchor or files[roles.ROOT], policy)
+    if anchor is not None and anchor != files[roles.ROOT]:
+        trusted.update_root(files[roles.ROOT])
+    trusted.update_timestamp(files[roles.TIMESTAMP])
+    trusted.update_snapshot(files[roles.SNAPSHOT])
+    return trusted
+
+
+def load(files: Mapping[str, bytes], **how: Any) -> TrustedMetadata:  # noqa: ANN401 - as `top` takes them
+    """Verify a whole repository; takes what `top` takes."""
+    trusted = top(files, **how)
+    trusted.update_targets(files[roles.TARGETS])
+    finish(trusted, files)
+    return trusted
+
+
+def finish(trusted: TrustedMetadata, files: Mapping[str, bytes]) -> None:
+    """Load every delegation."""
+    while (role := trusted.pending()) is not None:
+        trusted.update_delegation(role, files[role])
+
+
+def changed(value: JsonObject, path: str, new: object) -> JsonObject:
+    """Return a copy of decoded metadata with one member, named by dots, replaced; `...` removes it."""
+    result = copy.deepcopy(value)
+    *way, last = path.split(".")
+    place: Any = result
+    for step in way:
+        place = place[int(step) if isinstance(place, list) else step]
+    if new is ...:
+        del place[last]
+    else:
+        place[int(last) if isinstance(place, list) else last] = new
+    return result
+
+
+def signed(author: Author, role: str) -> JsonObject:
+    """Return the signed part that the author would write for root, targets or a delegation."""
+    return (author.root if role == roles.ROOT else author.targets[role]).to_signed()
+
+
+def rewritten(
+    author: Author,
+    role: str,
+    edit: Callable[[JsonObject], JsonObject],
+    keys: Iterable[PublicKey] | None = None,
+) -> bytes:
+    """Return a role's file, edited before it was signed (by the role's keys unless told otherwise)."""
+    return author.seal(edit(signed(author, role)), author.signers(role) if keys is None else keys)
+
+
+def assembled(author: Author, **replaced: bytes) -> dict[str, bytes]:
+    """Return the author's repository with some files replaced; snapshot and timestamp vouch for them.
+
+    Role names are given with `__` for `/`.
+    """
+    given = {role.replace("__", "/"): data for role, data in replaced.items()}
+    files = {**author.files(), **given}
+    listed = {role: data for role, data in files.items() if role not in {roles.SNAPSHOT, roles.TIMESTAMP}}
+    files.setdefault(roles.SNAPSHOT, author.snapshot(listed))
+    files.setdefault(roles.TIMESTAMP, author.timestamp(files[roles.SNAPSHOT]))
+    return files
+
+
+def snapshot_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> dict[str, bytes]:
+    """Return the author's repository with an edited snapshot, properly signed and vouched for."""
+    from notarypy.tuf.envelope import Envelope
+
+    honest = Envelope.parse(author.snapshot(author.files()), roles.SNAPSHOT).signed
+    snapshot = author.seal(edit(honest), author.signers(roles.SNAPSHOT))
+    return assembled(author, snapshot=snapshot)
+
+
+def timestamp_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> dict[str, bytes]:
+    """Return the author's repository with an edited timestamp, properly signed."""
+    from notarypy.tuf.envelope import Envelope
+
+    files = author.repository()
+    honest = Envelope.parse(files[roles.TIMESTAMP], roles.TIMESTAMP).signed
+    return {**files, roles.TIMESTAMP: author.seal(edit(honest), author.signers(roles.TIMESTAMP))}
+
+
+def meta(data: bytes) -> JsonObject:
+    """Return a snapshot's entry for these bytes, decoded."""
+    return FileMeta.of(data).to_json()
