@@ -1,0 +1,208 @@
+"""From what went wrong on the network to this project's errors.
+
+Pure: answers and exceptions in, errors out. Texts of servers are shortened here and escaped where they are
+printed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from notarypy.errors import (
+    AuthenticationError,
+    NetworkError,
+    NotFoundError,
+    ServerError,
+    TlsError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from notarypy.remote.transport import Response
+
+TEXT_LIMIT = 1024
+_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
+_EXPIRED = 10
+_DIGITS = 10
+_NOT_YET_VALID = 9
+_WRONG_HOST = frozenset({62, 64})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One entry of the error document that Notary servers and registries send."""
+
+    code: str
+    message: str
+    detail: object = None
+
+    def __str__(self) -> str:
+        """Return code and message on one line, shortened."""
+        return ": ".join(part for part in (self.code, self.message) if part)[:TEXT_LIMIT]
+
+
+def problems(response: Response) -> tuple[Problem, ...]:
+    """Read an error document; anything else counts as an empty one."""
+    try:
+        document = json.loads(response.body.decode())
+    except (ValueError, RecursionError):
+        return ()
+    entries = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        Problem(_text(entry.get("code")), _text(entry.get("message")), entry.get("detail"))
+        for entry in entries[:16]
+        if isinstance(entry, dict)
+    )
+
+
+def _text(value: object) -> str:
+    """Return a short string, whatever the server wrote there."""
+    return value[:TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the seconds a server asks to wait; None if it names none or names a date."""
+    text = response.headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
+
+
+def of_status(host: str, path: str, response: Response) -> NotFoundError | ServerError:
+    """Return the error for an answer that is neither a success nor about credentials."""
+    found = problems(response)
+    why = tuple(str(problem) for problem in found[:3])
+    code = found[0].code if found else ""
+    if response.status == HTTPStatus.NOT_FOUND:
+        return NotFoundError(f"{host} has no {path}", why=why, host=host, path=path, server_code=code)
+    if (wait := retry_after(response)) is not None:
+        why = (*why, f"it asks to wait {wait:.0f} seconds")
+    if response.is_redirect:
+        why = (*why, "redirects are not followed here")
+    return ServerError(
+        f"{host} answered with status {response.status}",
+        why=why,
+        host=host,
+        path=path,
+        status=response.status,
+        server_code=code,
+        retry_after=wait,
+    )
+
+
+def denied(
+    host: str,
+    scope: str | None,
+    response: Response,
+    why: Sequence[str] = (),
+    fix: str = "",
+    **facts: object,
+) -> AuthenticationError:
+    """Return the error for a 401 or 403."""
+    said = tuple(str(problem) for problem in problems(response)[:1])
+    lines = (*why, f"{host} answered {response.status}", *said)
+    message = f"{host} does not allow {purpose(scope)}"
+    known: dict[str, object] = {"asked": scope, "granted": None, "user": None, "source": None, **facts}
+    return AuthenticationError(message, why=lines, fix=fix, host=host, status=response.status, **known)
+
+
+def purpose(scope: str | None) -> str:
+    """Say in words what a scope is for."""
+    kind, _, rest = (scope or "").partition(":")
+    name, _, actions = rest.rpartition(":")
+    if kind != "repository" or not name:
+        return "this request"
+    return f"reading {name}" if actions == "pull" else f"changing {name}"
+
+
+def lost(host: str, cause: BaseException) -> NetworkError:
+    """Return the error for a connection that broke after it was made."""
+    return NetworkError(
+        f"the connection to {host} was lost before its answer was complete",
+        why=_reason(cause),
+        host=host,
+        reason="lost",
+    )
+
+
+def not_connected(host: str, cause: BaseException, via: str, searched: Sequence[str]) -> NetworkError:
+    """Return the error for a connection that could not be made.
+
+    Args:
+        host: The server, as `host` or `host:port`.
+        cause: What the socket or TLS layer raised.
+        via: The proxy in between, or "".
+        searched: Where CA certificates were looked for.
+    """
+    import ssl
+
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return tls(host, cause, searched)
+    reason, text = _unreachable(cause)
+    why = (f"{text} (through the proxy {via})" if via else text,)
+    return UnreachableError(f"cannot connect to {host}", why=why, host=host, reason=reason, proxy=via or None)
+
+
+def _unreachable(cause: BaseException) -> tuple[str, str]:
+    """Return a word for programs and a sentence for people."""
+    import socket
+
+    if isinstance(cause, socket.gaierror | UnicodeError):
+        temporary = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN
+        return (
+            ("resolver", "the name service does not answer") if temporary else ("name", "no such host name")
+        )
+    if isinstance(cause, ConnectionRefusedError):
+        return "refused", "the connection was refused"
+    if isinstance(cause, TimeoutError):
+        return "silent", "there was no answer in time"
+    return "failed", _reason(cause)
+
+
+def tls(host: str, cause: ssl.SSLError, searched: Sequence[str] = ()) -> TlsError:
+    """Return the error for a failed TLS handshake."""
+    reason, why, fix = _tls_reason(host, cause, searched)
+    message = f"cannot make a TLS connection to {host}"
+    if reason in ("unknown_ca", "expired", "wrong_host", "certificate"):
+        message = f"cannot trust the TLS certificate of {host}"
+    return TlsError(message, why=why, fix=fix, host=host, reason=reason, searched=list(searched))
+
+
+def _tls_reason(host: str, cause: ssl.SSLError, searched: Sequence[str]) -> tuple[str, str, str]:
+    """Return a word for programs, the why and the fix."""
+    code = getattr(cause, "verify_code", 0)
+    if code in _UNKNOWN_CA:
+        places = ", ".join(searched) or "the CA certificates in use"
+        return "unknown_ca", f"its issuer is not in: {places}", "add the CA certificate of this server"
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        word = "has expired" if code == _EXPIRED else "is not valid yet"
+        return (
+            "expired",
+            f"the certificate, or one above it, {word}",
+            "renew it, or check this machine's clock",
+        )
+    if code in _WRONG_HOST:
+        return "wrong_host", getattr(cause, "verify_message", ""), "use the name that the certificate is for"
+    if code:
+        return "certificate", getattr(cause, "verify_message", ""), ""
+    return _handshake_reason(host, cause.reason or "TLS failed")
+
+
+def _handshake_reason(host: str, text: str) -> tuple[str, str, str]:
+    if text in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
+        return "not_tls", f"{host} does not speak TLS there", ""
+    if "CERTIFICATE_REQUIRED" in text:
+        return "client_certificate", "it wants a client certificate", "name a client certificate and its key"
+    return "handshake", text.lower().replace("_", " "), ""
+
+
+def _reason(cause: BaseException) -> str:
+    """Return the plain text of a low-level error."""
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return str(text)[:TEXT_LIMIT]

@@ -1,0 +1,254 @@
+"""The transport over requests and urllib3: the only module that imports them.
+
+It is not where policy lives (see `transport`); it only moves bytes, and takes care that the libraries add
+nothing of their own:
+
+1. TLS contexts are used exactly as they were made: nothing is loaded into them.
+2. The environment is read by nobody but `proxies`: no netrc, no CA bundle variables, no cookies.
+3. Nothing is followed, decoded or repeated.
+4. The deadline holds for every byte in either direction, the limits while bytes arrive.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import threading
+import time
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
+from notarypy.remote import failures, proxies, wire
+from notarypy.remote.transport import ERROR_LIMIT, Request, Response, host_port, origin
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from urllib3.poolmanager import PoolManager
+
+_CHUNK = 64 * 1024
+_POOL_SIZE = 32
+_LOG = logging.getLogger(__name__)
+
+
+class _Connection(HTTPConnection):
+    """A connection whose every step keeps the deadline."""
+
+    response_class = wire.LimitedResponse
+
+    def connect(self) -> None:
+        """Connect, through a proxy and with TLS where wanted."""
+        try:
+            super().connect()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise wire.NotConnectedError from error
+
+    def _new_conn(self) -> socket.socket:
+        return wire.connect(self._dns_host, self.port)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
+        """Send bytes."""
+        if self.sock is None:
+            self.connect()
+        wire.send(self.sock, data)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Connection pools with our connections and, per host, our TLS contexts."""
+
+    def __init__(self, context: Callable[[str], ssl.SSLContext]) -> None:
+        self._context = context
+        super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        """Make the pools."""
+        super().init_poolmanager(*args, **options)
+        _with_own_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:  # noqa: ANN401 - passed on
+        """Make or find the pools behind a proxy; TLS to the proxy itself is checked like any other."""
+        if proxy not in self.proxy_manager and proxy.startswith("https:"):
+            options["proxy_ssl_context"] = self._context(proxies.address(proxy))
+        manager: PoolManager = super().proxy_manager_for(proxy, **options)
+        _with_own_pools(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,  # noqa: ARG002, FBT001 - as in the base class
+        cert: str | tuple[str, str] | None = None,  # noqa: ARG002 - as in the base class
+    ) -> tuple[Any, Any]:
+        """Say which pool a request belongs to: its origin, and the TLS context of its host."""
+        url = request.url or ""
+        scheme, host, port = origin(url)
+        options: dict[str, Any] = {}
+        if scheme == "https":
+            options = {"ssl_context": self._context(host_port(url)), "cert_reqs": ssl.CERT_REQUIRED}
+        return {"scheme": scheme, "host": host, "port": port}, options
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Keep requests from loading its own CA bundle into our context."""
+        conn.cert_reqs = ssl.CERT_REQUIRED
+
+
+def _with_own_pools(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = _POOLS
+
+
+class RequestsTransport:
+    """A keep-alive transport for several hosts and threads.
+
+    Args:
+        tls: Gives the TLS context of a host, named `host`, or `host:port` if it is not 443; asked once.
+        environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
+        searched: Names the places where `tls` looked for CA certificates, for error texts.
+    """
+
+    def __init__(
+        self,
+        tls: Callable[[str], ssl.SSLContext],
+        environ: Mapping[str, str],
+        searched: Callable[[str], Sequence[str]] = lambda _: (),
+    ) -> None:
+        self._tls = tls
+        self._environ = dict(environ)
+        self._searched = searched
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(self._context)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(self, request: Request, deadline: float) -> Response:
+        """See `Transport.send`."""
+        host = host_port(request.url)
+        proxy = proxies.proxy_for(request.url, self._environ)
+        started = time.monotonic()
+        try:
+            with wire.until(deadline):
+                response = self._exchanged(request, host, proxy)
+        except wire.DeadlinePassedError:
+            seconds = time.monotonic() - started
+            raise DeadlineError(
+                f"{host} took too long", why=f"gave up after {seconds:.1f} seconds", host=host
+            ) from None
+        except wire.HeaderFloodError:
+            raise ResponseLimitError(
+                f"{host} sent more than the limit of {wire.HEADER_LIMIT} bytes of headers", host=host
+            ) from None
+        except wire.NotConnectedError as error:
+            via = proxies.address(proxy) if proxy else ""
+            cause = error.__cause__ or error
+            raise failures.not_connected(host, cause, via, self._searched(host)) from None
+        except (requests.RequestException, HTTPError, OSError, http.client.HTTPException) as error:
+            raise _broken(host, error) from None
+        _LOG.debug("%s %s: %d", request.method, request.url.partition("?")[0], response.status)
+        return response
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        with self._lock:
+            if host not in self._contexts:
+                self._contexts[host] = self._tls(host)
+            return self._contexts[host]
+
+    def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
+        prepared = requests.Request(
+            request.method, request.url, headers=dict(request.headers), data=request.body
+        ).prepare()
+        answer = self._session.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            timeout=wire.remaining(),
+            proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
+        )
+        try:
+            headers = {name.lower(): answer.headers[name] for name in answer.headers}
+            body = _body(answer, headers, request, host)
+        finally:
+            # After a complete body the connection is back in its pool already, and this closes nothing.
+            answer.close()
+        return Response(answer.status_code, headers, body)
+
+
+def _body(answer: requests.Response, headers: Mapping[str, str], request: Request, host: str) -> bytes:
+    """Read the body: all of a success within its limit, the beginning of anything else."""
+    success = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
+    if success and headers.get("content-encoding", "identity").lower() != "identity":
+        raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
+    limit = request.limit if success else ERROR_LIMIT
+    parts: list[bytes] = []
+    size = 0
+    while size <= limit:
+        part = answer.raw.read(min(_CHUNK, limit + 1 - size), decode_content=False)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        size += len(part)
+    if success:
+        raise ResponseLimitError(f"{host} sent more than the limit of {limit} bytes", host=host, limit=limit)
+    return b"".join(parts)[:limit]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it comes from; the libraries wrap some only as an argument."""
+    found = [error]
+    for link in found:
+        yield link
+        inner = (link.__cause__, link.__context__, *link.args)
+        found += [cause for cause in inner if isinstance(cause, BaseException) and cause not in found]
+
+
+def _broken(host: str, error: BaseException) -> NetworkError:
+    """Return our error for what the libraries raised on a connection that stood."""
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
+        ):
+            return failures.tls(host, cause)
+        if isinstance(cause, ConnectionError | http.client.IncompleteRead):
+            return failures.lost(host, cause)
+    for cause in chain:
+        if isinstance(cause, http.client.HTTPException):
+            return ServerError(
+                f"{host} sent something that is not HTTP",
+                why=type(cause).__name__,
+                host=host,
+                reason="garbled",
+            )
+    return failures.lost(host, chain[-1])

@@ -1,0 +1,173 @@
+"""The HTTP interface of a Notary server: bytes of metadata in and out.
+
+Nothing here is verified, and nothing is remembered: who asks decides whether to believe the answer.
+"""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from notarypy.errors import InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
+from notarypy.remote import failures
+from notarypy.remote.transport import MIB, Exchange, Response, host_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_LIMIT = 64 * 1024
+_REFUSALS = frozenset({400, 409, 413, 422})
+READ, WRITE, ADMIN = "pull", "push,pull", "*"
+
+
+class NotaryServer:
+    """One Notary server.
+
+    Args:
+        exchange: Sends the requests.
+        base_url: `https://host[:port][/prefix]`.
+    """
+
+    def __init__(self, exchange: Exchange, base_url: str) -> None:
+        self._exchange = exchange
+        self.url = base_url.rstrip("/")
+        self.host = host_port(self.url)
+
+    def get(self, gun: str, role: str, limit: int = MIB) -> bytes:
+        """Return the current metadata of a role.
+
+        Raises:
+            NotFoundError: The server has none.
+        """
+        return self._read(gun, f"{role}.json", READ, limit)
+
+    def get_by_hash(self, gun: str, role: str, sha256_hex: str, limit: int = MIB) -> bytes:
+        """Return the metadata of a role that has this sha256, 64 lower-case hex digits."""
+        return self._read(gun, f"{role}.{sha256_hex}.json", READ, limit)
+
+    def get_version(self, gun: str, role: str, version: int, limit: int = MIB) -> bytes:
+        """Return one version of a role's metadata."""
+        return self._read(gun, f"{version}.{role}.json", READ, limit)
+
+    def get_key(self, gun: str, role: str) -> bytes:
+        """Return the public key that the server offers for a role, as JSON.
+
+        Before the first publish the answer may differ from call to call: ask once, and use what came.
+        """
+        return self._read(gun, f"{role}.key", WRITE, KEY_LIMIT)
+
+    def rotate_key(self, gun: str, role: str) -> bytes:
+        """Have the server make a new key for a role; it counts once a root that names it is published."""
+        return self._change("POST", gun, ADMIN, f"{role}.key").body
+
+    def update(self, gun: str, files: Mapping[str, bytes]) -> None:
+        """Publish metadata, all of it or nothing; without files the server renews what it signs itself.
+
+        Args:
+            gun: The repository.
+            files: The exact bytes to publish, by role.
+
+        Raises:
+            RefusedUpdateError: The server refused it; its facts `code`, `name` and `text` say why
+                (`code` is "VERSION" if somebody else was faster).
+            UnreachableError, TlsError: Certainly nothing was published.
+            NetworkError: The answer was lost: only a look at the server tells what happened.
+        """
+        self._change("POST", gun, WRITE, files=files)
+
+    def delete(self, gun: str) -> None:
+        """Delete all trust data of a repository; nothing there is fine too."""
+        self._change("DELETE", gun, ADMIN)
+
+    def _read(self, gun: str, name: str, actions: str, limit: int) -> bytes:
+        scope = f"repository:{gun}:{actions}"
+        try:
+            response = self._exchange.request("GET", self._address(gun, name), scope=scope, limit=limit)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{self.host} has no {name} for {gun}",
+                why=error.why,
+                gun=gun,
+                server=self.url,
+                server_code=error.facts.get("server_code"),
+            ) from None
+        if response.status != HTTPStatus.OK:
+            raise failures.of_status(self.host, f"{name} of {gun}", response)
+        return response.body
+
+    def _change(
+        self, method: str, gun: str, actions: str, name: str = "", files: Mapping[str, bytes] | None = None
+    ) -> Response:
+        headers, body = ({}, None) if files is None else multipart(files, os.urandom(24).hex())
+        scope = f"repository:{gun}:{actions}"
+        response = self._exchange.request(
+            method, self._address(gun, name), scope=scope, headers=headers, body=body
+        )
+        if response.status in _REFUSALS:
+            raise self._refusal(gun, response)
+        if response.status != HTTPStatus.OK:
+            raise failures.of_status(self.host, f"update of {gun}", response)
+        return response
+
+    def _refusal(self, gun: str, response: Response) -> RefusedUpdateError:
+        found = failures.problems(response)
+        first = found[0] if found else failures.Problem("", "")
+        name, text = _detail(first.detail)
+        why = [str(problem) for problem in found[:3]]
+        if name or text:
+            why.append(f"{name}: {text}".strip(": "))
+        fix = ""
+        if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            why.append("the update is too big for it")
+            fix = "raise the body size limit of the server or its proxy"
+        return RefusedUpdateError(
+            f"{self.host} refused the update of {gun}",
+            why=tuple(why),
+            fix=fix,
+            gun=gun,
+            host=self.host,
+            status=response.status,
+            code=first.code,
+            name=name,
+            text=text or first.message,
+        )
+
+    def _address(self, gun: str, name: str) -> str:
+        path = quote(f"{gun}/_trust/tuf/{name}", safe="/:@!$&'()+,;=~")
+        return f"{self.url}/v2/{path}"
+
+
+def _detail(detail: object) -> tuple[str, str]:
+    """Return name and text of an error's detail, which may be an object, a string or nothing."""
+    if isinstance(detail, str):
+        return "", detail[: failures.TEXT_LIMIT]
+    if not isinstance(detail, dict):
+        return "", ""
+    name, inner = detail.get("Name"), detail.get("Error")
+    text = inner.get("Msg") if isinstance(inner, dict) else inner
+    return (
+        name[: failures.TEXT_LIMIT] if isinstance(name, str) else "",
+        text[: failures.TEXT_LIMIT] if isinstance(text, str) else "",
+    )
+
+
+def multipart(files: Mapping[str, bytes], boundary: str) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of an update: one part a role, its bytes untouched.
+
+    Raises:
+        InvalidNameError: A role cannot stand in a part's header.
+        ServerError: The boundary occurs in a file, which chance does not bring about.
+    """
+    delimiter = f"--{boundary}".encode()
+    parts: list[bytes] = []
+    for role, data in files.items():
+        if not role.isascii() or not role.isprintable() or '"' in role or "\\" in role:
+            raise InvalidNameError("a role's name cannot be sent to a server", role=role)
+        if delimiter in data:
+            raise ServerError("metadata holds the boundary of the upload")
+        parts += [delimiter, b'\r\nContent-Disposition: form-data; name="files"; filename="', role.encode()]
+        parts += [b'"\r\nContent-Type: application/octet-stream\r\n\r\n', data, b"\r\n"]
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return headers, b"".join((*parts, delimiter, b"--\r\n"))

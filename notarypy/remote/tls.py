@@ -1,0 +1,172 @@
+"""TLS contexts: the operating system's CA store, plus or instead of it named CA files, and nothing else.
+
+SSL_CERT_FILE and SSL_CERT_DIR name the store as they do for Go programs. A CA file that cannot be read stops
+everything: to go on without it would be to trust other issuers than the user chose.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.errors import TlsError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_BUNDLE_LIMIT = 16 * 1024 * 1024
+
+
+def context(
+    *,
+    replace_ca: Path | None = None,
+    extra_ca: Sequence[Path] = (),
+    client_cert: Path | None = None,
+    client_key: Path | None = None,
+    environ: Mapping[str, str],
+) -> ssl.SSLContext:
+    """Make the TLS context for one host.
+
+    Args:
+        replace_ca: CA file that takes the place of the system's store.
+        extra_ca: CA files that are trusted too.
+        client_cert: Client certificate chain, PEM; needs `client_key`.
+        client_key: Its private key, PEM, unencrypted.
+        environ: Where SSL_CERT_FILE and SSL_CERT_DIR are looked up.
+
+    Raises:
+        TlsError: A file cannot be read or holds no certificate or key.
+    """
+    import ssl
+
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A CA file may hold just the issuing intermediate: it was named, so it is trusted, as in Go.
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if replace_ca is None:
+        _add_system_store(made, environ)
+    for path in (*((replace_ca,) if replace_ca else ()), *extra_ca):
+        _add_file(made, path)
+    if client_cert or client_key:
+        _add_client_pair(made, client_cert, client_key)
+    return made
+
+
+def _add_file(made: ssl.SSLContext, path: Path) -> None:
+    try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        made.load_verify_locations(cafile=path)
+    except OSError as error:
+        raise TlsError(
+            f"cannot use the CA file {path}",
+            why=_why(error, "it holds no certificate in PEM form"),
+            fix="give a readable PEM file, or remove it",
+            path=str(path),
+        ) from None
+
+
+def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) -> None:
+    if cert is None or key is None:
+        raise TlsError("a client certificate and its key must be given together")
+    try:
+        # Without a password OpenSSL itself would ask for one on the terminal.
+        made.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as error:
+        raise TlsError(
+            f"cannot use the client certificate {cert} with the key {key}",
+            why=_why(error, "they are not a PEM certificate and its unencrypted PEM key"),
+            path=str(cert),
+        ) from None
+
+
+def _why(error: Exception, otherwise: str) -> str:
+    """Return the system's reason; OpenSSL's own is of no use to anybody."""
+    import ssl
+
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return (
+        error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
+    ) or otherwise
+
+
+def _add_system_store(made: ssl.SSLContext, environ: Mapping[str, str]) -> None:
+    if sys.platform == "win32":
+        made.load_default_certs()
+    hashed = {}
+    for directory in _directories(environ):
+        names = _names(directory)
+        links = sum(1 for name in names if _HASHED.fullmatch(name))
+        if links:
+            made.load_verify_locations(capath=directory)
+            hashed[directory] = links
+        elif environ.get("SSL_CERT_DIR"):
+            _add_plain_directory(made, directory, names)
+    bundle = _bundle(environ)
+    if bundle is not None and not _repeats(bundle, hashed):
+        _add_file(made, bundle)
+
+
+def _directories(environ: Mapping[str, str]) -> list[str]:
+    """Return the CA directories; OpenSSL's own idea of them would read the real environment."""
+    if named := environ.get("SSL_CERT_DIR"):
+        return [directory for directory in named.split(os.pathsep) if directory]
+    import ssl
+
+    return list(dict.fromkeys((ssl.get_default_verify_paths().openssl_capath, *_DIRECTORIES)))
+
+
+def _bundle(environ: Mapping[str, str]) -> Path | None:
+    if named := environ.get("SSL_CERT_FILE"):
+        return Path(named)
+    import ssl
+
+    candidates = (ssl.get_default_verify_paths().openssl_cafile, *_BUNDLES)
+    return next((Path(name) for name in candidates if Path(name).is_file()), None)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))  # noqa: PTH208 - a Path for each name costs more than the rest
+    except OSError:
+        return []
+
+
+def _add_plain_directory(made: ssl.SSLContext, directory: str, names: Sequence[str]) -> None:
+    """Load a named directory without hash links, as Go does; other files in it are passed over."""
+    for name in names:
+        path = Path(directory, name)
+        if path.is_file() and b"-----BEGIN CERTIFICATE-----" in _start(path):
+            _add_file(made, path)
+
+
+def _repeats(bundle: Path, hashed: Mapping[str, int]) -> bool:
+    """Tell whether a bundle only repeats the hashed directory it lies in.
+
+    Reading a bundle costs some 20 ms, a hashed directory next to nothing. A bundle that somebody appended a
+    certificate to holds more of them than there are links.
+    """
+    links = hashed.get(str(bundle.parent))
+    return links is not None and _start(bundle).count(b"-----BEGIN ") == links
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_BUNDLE_LIMIT)
+    except OSError:
+        return b""

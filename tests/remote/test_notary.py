@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import email
+import json
+from email.policy import HTTP
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    AuthenticationError,
+    InvalidNameError,
+    NetworkError,
+    NotFoundError,
+    RefusedUpdateError,
+    ServerError,
+)
+from notarypy.remote.notary import NotaryServer, multipart
+from notarypy.remote.transport import Response
+
+if TYPE_CHECKING:
+    from support.scripted import ScriptedTransport
+
+GUN = "registry.corp:5000/a/b"
+BASE = f"https://notary.corp:4443/v2/{GUN}/_trust/tuf"
+
+
+def server(fake: ScriptedTransport, base: str = "https://notary.corp:4443/") -> NotaryServer:
+    return NotaryServer(fake.exchange(), base)
+
+
+def test_addresses_of_reads(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(200, {}, b"%d" % number) for number in range(4)])
+    notary = server(fake)
+    assert notary.get(GUN, "targets/releases", 77) == b"0"
+    assert notary.get_by_hash(GUN, "snapshot", "ab" * 32) == b"1"
+    assert notary.get_version(GUN, "root", 12) == b"2"
+    assert notary.get_key(GUN, "timestamp") == b"3"
+    assert [(request.method, request.url) for request in fake.sent] == [
+        ("GET", f"{BASE}/targets/releases.json"),
+        ("GET", f"{BASE}/snapshot.{'ab' * 32}.json"),
+        ("GET", f"{BASE}/12.root.json"),
+        ("GET", f"{BASE}/timestamp.key"),
+    ]
+    assert [request.limit for request in fake.sent] == [77, 1 << 20, 1 << 20, 1 << 16]
+
+
+def test_prefixes_are_kept_and_names_quoted(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(200))
+    server(fake, "https://notary.corp/prefix//").get("a b?c#d%e", "root")
+    assert fake.sent[0].url == "https://notary.corp/prefix/v2/a%20b%3Fc%23d%25e/_trust/tuf/root.json"
+
+
+def test_scopes(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(403)] * 5)
+    notary = server(fake)
+    asked = []
+    for call in (
+        lambda: notary.get(GUN, "root"),
+        lambda: notary.get_key(GUN, "snapshot"),
+        lambda: notary.update(GUN, {}),
+        lambda: notary.rotate_key(GUN, "snapshot"),
+        lambda: notary.delete(GUN),
+    ):
+        with pytest.raises(AuthenticationError) as caught:
+            call()
+        asked.append(caught.value.message)
+    assert asked == [
+        f"notary.corp:4443 does not allow {word} {GUN}" for word in ("reading", *["changing"] * 4)
+    ]
+
+
+def test_not_found(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(404, {}, b'{"errors":[{"code":"METADATA_NOT_FOUND","message":"no"}]}'))
+    with pytest.raises(NotFoundError, match=r"has no root\.json for") as caught:
+        server(fake).get(GUN, "root")
+    assert caught.value.facts == {
+        "gun": GUN,
+        "server": "https://notary.corp:4443",
+        "server_code": "METADATA_NOT_FOUND",
+    }
+
+
+@pytest.mark.parametrize("status", [204, 206, 400, 405])
+def test_anything_but_200_is_no_metadata(fake: ScriptedTransport, status: int) -> None:
+    fake.replies.append(Response(status, {}, b"{}"))
+    with pytest.raises(ServerError, match=str(status)):
+        server(fake).get(GUN, "root")
+
+
+def test_update_sends_the_exact_bytes(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(200))
+    files = {"root": b'{"a":1}', "targets/releases": b"\r\n--x\r\n\x00\xff", "snapshot": b""}
+    server(fake).update(GUN, files)
+    (request,) = fake.sent
+    assert (request.method, request.url) == ("POST", f"{BASE}/")
+    head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + (request.body or b""), policy=HTTP)
+    parts = list(message.iter_parts())
+    assert [part.get_filename() for part in parts] == list(files)
+    assert [part.get_content_type() for part in parts] == ["application/octet-stream"] * 3
+    assert {part.get_param("name", header="content-disposition") for part in parts} == {"files"}
+    for data in files.values():
+        assert b"\r\n\r\n" + data + b"\r\n--" in (request.body or b"")
+
+
+def test_an_empty_update(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(200))
+    server(fake).update(GUN, {})
+    boundary = fake.sent[0].headers["Content-Type"].partition("boundary=")[2]
+    assert fake.sent[0].body == f"--{boundary}--\r\n".encode()
+
+
+def test_boundaries_differ(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(200)] * 2)
+    for _ in range(2):
+        server(fake).update(GUN, {})
+    assert fake.sent[0].headers["Content-Type"] != fake.sent[1].headers["Content-Type"]
+
+
+@pytest.mark.parametrize("role", ['a"b', "a\r\nb", "a\\b", "é", "\x00"])
+def test_roles_cannot_break_out_of_a_header(role: str) -> None:
+    with pytest.raises(InvalidNameError):
+        multipart({role: b""}, "x")
+
+
+def test_a_boundary_in_a_file_is_noticed() -> None:
+    with pytest.raises(ServerError):
+        multipart({"root": b"..--x.."}, "x")
+
+
+def refusal(fake: ScriptedTransport, errors: object, status: int = 400) -> RefusedUpdateError:
+    fake.replies.append(Response(status, {}, json.dumps({"errors": errors}).encode() + b"\n"))
+    with pytest.raises(RefusedUpdateError) as caught:
+        server(fake).update(GUN, {"root": b"x"})
+    return caught.value
+
+
+def test_a_conflict(fake: ScriptedTransport) -> None:
+    error = refusal(
+        fake, [{"code": "VERSION", "message": "A newer version of metadata exists", "detail": {}}]
+    )
+    assert (error.facts["code"], error.facts["name"]) == ("VERSION", "")
+    assert error.facts["text"] == "A newer version of metadata exists"
+    assert error.why == ("VERSION: A newer version of metadata exists",)
+    assert len(fake.sent) == 1
+
+
+def test_an_invalid_update(fake: ScriptedTransport) -> None:
+    detail = {"Name": "ErrBadTargets", "Error": {"Msg": "tuf: invalid role"}}
+    error = refusal(
+        fake,
+        [{"code": "INVALID_UPDATE", "message": "Update sent by the client is invalid.", "detail": detail}],
+    )
+    assert error.facts["code"] == "INVALID_UPDATE"
+    assert error.facts["name"] == "ErrBadTargets"
+    assert error.facts["text"] == "tuf: invalid role"
+    assert "ErrBadTargets: tuf: invalid role" in error.why
+
+
+@pytest.mark.parametrize(
+    ("detail", "text"),
+    [
+        ("targets/Bad", "targets/Bad"),
+        (None, "m"),
+        (7, "m"),
+        ({"Name": 1, "Error": 2}, "m"),
+        ({"Name": "E", "Error": "t"}, "t"),
+    ],
+)
+def test_details_of_any_shape(fake: ScriptedTransport, detail: object, text: str) -> None:
+    assert refusal(fake, [{"code": "INVALID_ROLE", "message": "m", "detail": detail}]).facts["text"] == text
+
+
+def test_a_refusal_without_a_document(fake: ScriptedTransport) -> None:
+    error = refusal(fake, None)
+    assert error.facts["code"] == ""
+    assert error.facts["status"] == 400
+
+
+def test_an_update_too_big_for_a_proxy(fake: ScriptedTransport) -> None:
+    error = refusal(fake, [], 413)
+    assert "body size" in error.fix
+
+
+@pytest.mark.parametrize("reply", [NetworkError("lost"), Response(500), Response(502), Response(302)])
+def test_an_update_is_sent_once(fake: ScriptedTransport, reply: Response | Exception) -> None:
+    fake.replies.append(reply)
+    with pytest.raises(NetworkError):
+        server(fake).update(GUN, {"root": b"x"})
+    assert len(fake.sent) == 1
+
+
+def test_rotate_and_delete(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(200, {}, b"key"), Response(200), Response(204)])
+    notary = server(fake)
+    assert notary.rotate_key(GUN, "timestamp") == b"key"
+    notary.delete(GUN)
+    with pytest.raises(ServerError):
+        notary.delete(GUN)
+    assert [(request.method, request.url, request.body) for request in fake.sent] == [
+        ("POST", f"{BASE}/timestamp.key", None),
+        ("DELETE", f"{BASE}/", None),
+        ("DELETE", f"{BASE}/", None),
+    ]

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    DigestMismatchError,
+    ImageMissingError,
+    NetworkError,
+    ServerError,
+    TlsError,
+    UnreachableError,
+)
+from notarypy.images import manifests
+from notarypy.remote.registry import Registry
+from notarypy.remote.transport import Response
+
+if TYPE_CHECKING:
+    from support.scripted import ScriptedTransport
+
+TYPE = "application/vnd.oci.image.manifest.v1+json"
+LAYER = {
+    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "size": 1,
+    "digest": "sha256:" + "1" * 64,
+}
+CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "2" * 64}
+BODY = json.dumps({"schemaVersion": 2, "mediaType": TYPE, "config": CONFIG, "layers": [LAYER]}).encode()
+DIGEST = "sha256:" + hashlib.sha256(BODY).hexdigest()
+
+
+def good(**headers: str) -> Response:
+    return Response(200, {"content-type": TYPE, **headers}, BODY)
+
+
+def test_one_get_by_tag(fake: ScriptedTransport) -> None:
+    fake.replies.append(good())
+    found = Registry(fake.exchange(), "registry.corp:5000").manifest("a/b", "v1.0_x")
+    assert (found.digest, found.size, found.media_type) == (DIGEST, len(BODY), TYPE)
+    (request,) = fake.sent
+    assert (request.method, request.url) == ("GET", "https://registry.corp:5000/v2/a/b/manifests/v1.0_x")
+    assert request.headers["Accept"] == ", ".join(manifests.ACCEPT)
+    assert request.limit == 4 << 20
+
+
+def test_by_digest(fake: ScriptedTransport) -> None:
+    fake.replies.append(good(**{"docker-content-digest": DIGEST}))
+    assert Registry(fake.exchange(), "r.corp").manifest("a", DIGEST).digest == DIGEST
+    assert fake.sent[0].url == f"https://r.corp/v2/a/manifests/{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["sha256:" + "0" * 64, "sha512:" + "0" * 128, "md5:" + "0" * 32, "nonsense", f"{DIGEST}, {DIGEST}"],
+)
+def test_a_stated_digest_must_be_right(fake: ScriptedTransport, wrong: str) -> None:
+    fake.replies.append(good(**{"docker-content-digest": wrong}))
+    with pytest.raises(DigestMismatchError) as caught:
+        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+    assert caught.value.facts["expected"] == wrong
+    assert caught.value.facts["actual"] == DIGEST
+
+
+def test_another_algorithm_may_be_right_too(fake: ScriptedTransport) -> None:
+    fake.replies.append(good(**{"docker-content-digest": "sha512:" + hashlib.sha512(BODY).hexdigest()}))
+    assert Registry(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
+
+
+def test_other_bytes_than_asked_for(fake: ScriptedTransport) -> None:
+    fake.replies.append(good())
+    with pytest.raises(DigestMismatchError) as caught:
+        Registry(fake.exchange(), "r.corp").manifest("a", "sha256:" + "0" * 64)
+    assert "asked for: sha256:000" in caught.value.why[0]
+
+
+def test_missing(fake: ScriptedTransport) -> None:
+    fake.replies.append(
+        Response(404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+    )
+    with pytest.raises(ImageMissingError, match="has no 1 in a") as caught:
+        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+    assert caught.value.why == ("MANIFEST_UNKNOWN: manifest unknown",)
+
+
+@pytest.mark.parametrize("status", [204, 400, 415])
+def test_other_answers(fake: ScriptedTransport, status: int) -> None:
+    fake.replies.append(Response(status))
+    with pytest.raises(ServerError, match=str(status)):
+        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+
+
+def test_redirects_within_the_registry(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(307, {"location": "/other/manifests/1"}), good()])
+    assert Registry(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
+    fake.replies.append(Response(307, {"location": "https://cdn.corp/1"}))
+    with pytest.raises(ServerError, match="another place"):
+        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        UnreachableError("x", reason="refused"),
+        NetworkError("x", reason="lost"),
+        ServerError("x", reason="garbled"),
+        Response(400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
+    ],
+)
+def test_https_after_http(fake: ScriptedTransport, first: Response | Exception) -> None:
+    fake.replies.extend([first, good(), good()])
+    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    for _ in range(2):
+        assert registry.manifest("a", "1").digest == DIGEST
+    assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "https", "https"]
+    assert fake.slept == []
+
+
+def test_the_first_scheme_is_remembered(fake: ScriptedTransport) -> None:
+    fake.replies.extend([good(), UnreachableError("x", reason="name")])
+    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry.manifest("a", "1")
+    with pytest.raises(UnreachableError):
+        registry.manifest("a", "1")
+    assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "http"]
+
+
+def test_http_after_https_that_is_no_tls(fake: ScriptedTransport) -> None:
+    fake.replies.extend([TlsError("x", reason="not_tls"), good()])
+    assert Registry(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1").digest == DIGEST
+
+
+@pytest.mark.parametrize("reason", ["unknown_ca", "expired", "wrong_host", "certificate"])
+def test_a_bad_certificate_is_no_reason_for_plain_http(fake: ScriptedTransport, reason: str) -> None:
+    fake.replies.append(TlsError("x", reason=reason))
+    with pytest.raises(TlsError):
+        Registry(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1")
+    assert len(fake.sent) == 1
+
+
+def test_a_missing_tag_is_missing_by_any_scheme(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(404))
+    with pytest.raises(ImageMissingError):
+        Registry(fake.exchange(), "localhost:5000", ("http", "https")).manifest("a", "1")

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from notarypy.errors import AuthenticationError, NetworkError, ServerError
+from notarypy.remote.credentials import Credential, Keychain
+from notarypy.remote.token import TokenAuthenticator
+from notarypy.remote.transport import Request, Response
+
+if TYPE_CHECKING:
+    from support.scripted import ScriptedTransport
+
+URL = "https://notary.corp/v2/a/b/_trust/tuf/root.json"
+SCOPE = "repository:a/b:pull"
+REALM = "https://auth.corp/token"
+JO = Credential("jo", "s3cret", "test.json")
+BASIC_JO = "Basic " + base64.b64encode(b"jo:s3cret").decode()
+
+
+class Known:
+    """A keychain source for notary.corp."""
+
+    name = "test.json"
+
+    def __init__(self, credential: Credential | None = JO) -> None:
+        self.credential = credential
+        self.asked: list[str] = []
+
+    def get(self, host: str) -> Credential | None:
+        self.asked.append(host)
+        return self.credential if host in ("notary.corp", "localhost:5000") else None
+
+
+class Site:
+    """A server with token authentication: counts the tokens it gives out and takes the last one."""
+
+    def __init__(
+        self, fake: ScriptedTransport, challenge: str = f'Bearer realm="{REALM}",service="svc"'
+    ) -> None:
+        self.fake = fake
+        self.challenge = challenge
+        self.token_requests: list[Request] = []
+        self.lifetime: object = 300
+        self.token = ""
+        self.refuse_all = False
+        fake.handler = self.answer
+
+    def answer(self, request: Request) -> Response:
+        if "/token" in request.url:
+            self.token_requests.append(request)
+            self.token = jwt(f"t{len(self.token_requests)}", ["pull"])
+            return Response(200, {}, json.dumps({"token": self.token, "expires_in": self.lifetime}).encode())
+        sent = request.headers.get("Authorization")
+        if not self.refuse_all and sent in (f"Bearer {self.token}", BASIC_JO):
+            return Response(200, {}, b"data")
+        return Response(401, {"www-authenticate": self.challenge})
+
+
+def jwt(identity: str, actions: list[str]) -> str:
+    claims = {"jti": identity, "access": [{"type": "repository", "name": "a/b", "actions": actions}]}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.c2ln"
+
+
+def authenticator(
+    fake: ScriptedTransport, source: Known | None = None, host: str = "notary.corp"
+) -> TokenAuthenticator:
+    return TokenAuthenticator(host, Keychain([source or Known()]), monotonic=lambda: fake.now)
+
+
+def test_token_for_the_own_scope_with_credentials(fake: ScriptedTransport) -> None:
+    site = Site(fake, f'Bearer realm="{REALM}?keep=1",service="svc",scope="repository:other:*"')
+    assert fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE).body == b"data"
+    (asked,) = site.token_requests
+    assert asked.method == "GET"
+    assert parse_qs(urlsplit(asked.url).query) == {
+        "keep": ["1"],
+        "service": ["svc"],
+        "scope": [SCOPE],
+        "account": ["jo"],
+    }
+    assert asked.headers["Authorization"] == BASIC_JO
+    assert asked.headers["Accept-Encoding"] == "identity"
+    assert [request.headers.get("Authorization") for request in fake.sent] == [
+        None,
+        BASIC_JO,
+        f"Bearer {site.token}",
+    ]
+
+
+def test_anonymous_token(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake, Known(None)))
+    assert exchange.request("GET", URL, scope=SCOPE).body == b"data"
+    assert "Authorization" not in site.token_requests[0].headers
+    assert "account" not in site.token_requests[0].url
+
+
+def test_credentials_are_looked_up_only_after_a_challenge(fake: ScriptedTransport) -> None:
+    source = Known()
+    fake.replies.append(Response(200))
+    fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+    assert source.asked == []
+    assert "Authorization" not in fake.sent[0].headers
+
+
+def test_tokens_are_kept_per_scope_until_shortly_before_their_end(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake))
+    for _ in range(3):
+        exchange.request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == 1
+    fake.now += 289
+    exchange.request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == 1
+    fake.now += 2
+    exchange.request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == 2
+    assert len(fake.sent) == 1 + 5 + 2  # one challenge in all: the rest knew what to send
+    exchange.request("POST", URL, scope="repository:a/b:push,pull")
+    assert "push%2Cpull" in site.token_requests[2].url
+    assert len(fake.sent) == 8 + 2
+
+
+def test_a_token_the_server_no_longer_takes_is_replaced_once(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake))
+    exchange.request("GET", URL, scope=SCOPE)
+    site.token = "revoked"
+    assert exchange.request("POST", URL, scope=SCOPE, body=b"x").body == b"data"
+    assert len(site.token_requests) == 2
+
+
+def test_one_401_is_answered_the_next_is_an_error(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    site.refuse_all = True
+    with pytest.raises(AuthenticationError, match=r"notary\.corp does not allow changing a/b") as caught:
+        fake.exchange(authenticator(fake)).request("POST", URL, scope="repository:a/b:push,pull", body=b"x")
+    assert len(fake.sent) == 3
+    error = caught.value
+    assert error.facts["asked"] == "repository:a/b:push,pull"
+    assert error.facts["granted"] == "pull"
+    assert error.facts["user"] == "jo"
+    assert error.facts["source"] == "test.json"
+    assert "user jo from test.json" in error.why
+    assert "asked for push,pull; the token grants pull" in error.why
+    assert "s3cret" not in f"{error!r} {error.why} {error.fix} {error.facts}"
+
+
+def test_forbidden_without_a_challenge(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(403))
+    with pytest.raises(AuthenticationError, match="reading a/b") as caught:
+        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    assert caught.value.facts["user"] is None
+    assert len(fake.sent) == 1
+
+
+def test_basic(fake: ScriptedTransport) -> None:
+    Site(fake, 'Basic realm="Registry"')
+    exchange = fake.exchange(authenticator(fake))
+    exchange.request("GET", URL, scope=SCOPE)
+    exchange.request("GET", URL)
+    assert [request.headers.get("Authorization") for request in fake.sent] == [None, BASIC_JO, BASIC_JO]
+
+
+def test_refused_basic_is_not_tried_again(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(401, {"www-authenticate": "Basic realm=x"})] * 2)
+    exchange = fake.exchange(authenticator(fake))
+    with pytest.raises(AuthenticationError):
+        exchange.request("GET", URL, scope=SCOPE)
+    fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
+    with pytest.raises(AuthenticationError):
+        exchange.request("GET", URL, scope=SCOPE)
+    assert len(fake.sent) == 3
+
+
+def test_basic_without_credentials_names_the_places(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
+    with pytest.raises(AuthenticationError) as caught:
+        fake.exchange(authenticator(fake, Known(None))).request("GET", URL, scope=SCOPE)
+    assert caught.value.why == ("no credentials for notary.corp in: test.json",)
+    assert caught.value.fix == "log in to notary.corp"
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://auth.corp/token",
+        "http://localhost/token",
+        "https://u:p@auth.corp/token",
+        "file:///token",
+        "/token",
+        "",
+    ],
+)
+def test_realms_that_must_not_see_credentials(fake: ScriptedTransport, realm: str) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": f'Bearer realm="{realm}",service="svc"'}))
+    with pytest.raises(AuthenticationError, match=r"cannot authenticate to notary\.corp"):
+        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    assert len(fake.sent) == 1
+
+
+def test_loopback_http_may_name_a_loopback_http_realm(fake: ScriptedTransport) -> None:
+    Site(fake, 'Bearer realm="http://127.0.0.1:9/token",service="svc"')
+    exchange = fake.exchange(authenticator(fake, host="localhost:5000"))
+    assert exchange.request("GET", "http://localhost:5000/v2/x", scope=SCOPE).body == b"data"
+
+
+def test_loopback_http_may_not_send_credentials_away_in_clear(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": 'Bearer realm="http://auth.corp/token"'}))
+    with pytest.raises(AuthenticationError):
+        fake.exchange(authenticator(fake, host="localhost:5000")).request("GET", "http://localhost:5000/v2/x")
+    assert len(fake.sent) == 1
+
+
+@pytest.mark.parametrize("challenge", ["Basic realm=x", f'Bearer realm="{REALM}"'])
+def test_nothing_over_plain_http(fake: ScriptedTransport, challenge: str) -> None:
+    source = Known()
+    fake.replies.append(Response(401, {"www-authenticate": challenge}))
+    with pytest.raises(AuthenticationError) as caught:
+        fake.exchange(authenticator(fake, source)).request("GET", "http://notary.corp/v2/x", scope=SCOPE)
+    assert "plain http" in caught.value.why[0]
+    assert source.asked == []
+
+
+def test_what_https_got_is_not_sent_over_http(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake, host="localhost:5000"))
+    exchange.request("GET", "https://localhost:5000/v2/x", scope=SCOPE)
+    site.challenge = "Basic realm=x"
+    exchange.request("GET", "http://localhost:5000/v2/x", scope=SCOPE)
+    assert [request.headers.get("Authorization") for request in fake.sent[3:]] == [None, BASIC_JO]
+
+
+def test_another_host_gets_nothing(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake))
+    exchange.request("GET", URL, scope=SCOPE)
+    count = len(fake.sent)
+    with pytest.raises(AuthenticationError):
+        exchange.request("GET", "https://evil.corp/v2/x", scope=SCOPE)
+    assert [request.headers.get("Authorization") for request in fake.sent[count:]] == [None]
+    assert len(site.token_requests) == 1
+
+
+@pytest.mark.parametrize("header", ["", "Negotiate", "Digest realm=x", 'Bearer realm="a",realm="b"'])
+def test_schemes_that_cannot_be_answered(fake: ScriptedTransport, header: str) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": header}))
+    with pytest.raises(AuthenticationError, match="cannot authenticate"):
+        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+
+
+def test_bearer_is_preferred(fake: ScriptedTransport) -> None:
+    site = Site(fake, f'Basic realm="x", Bearer realm="{REALM}",service="svc"')
+    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == 1
+
+
+def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    source = Known(Credential("jo", "refresh-me", "test.json", identity=True))
+    assert fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE).body == b"data"
+    (asked,) = site.token_requests
+    assert (asked.method, asked.url) == ("POST", REALM)
+    assert parse_qs((asked.body or b"").decode()) == {
+        "service": ["svc"],
+        "client_id": ["notarypy"],
+        "grant_type": ["refresh_token"],
+        "scope": [SCOPE],
+        "refresh_token": ["refresh-me"],
+    }
+
+
+def test_identity_token_is_no_password(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
+    source = Known(Credential("jo", "refresh-me", "test.json", identity=True))
+    with pytest.raises(AuthenticationError) as caught:
+        fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+    assert "identity token" in caught.value.why[0]
+    assert len(fake.sent) == 1
+
+
+def challenged(fake: ScriptedTransport, *replies: Response) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}))
+    fake.replies.extend(replies)
+    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_token_service_that_refuses(fake: ScriptedTransport, status: int) -> None:
+    with pytest.raises(AuthenticationError, match=r"auth\.corp") as caught:
+        challenged(
+            fake, Response(status, {}, b'{"errors": [{"code": "UNAUTHORIZED", "message": "bad login"}]}')
+        )
+    assert "user jo from test.json" in caught.value.why
+    assert "UNAUTHORIZED: bad login" in caught.value.why
+    assert caught.value.facts["asked"] == SCOPE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"token": ""}',
+        b'{"token": 1}',
+        b'{"token": "a b"}',
+        b'{"token": "a\\r\\nX: y"}',
+        b'{"token": "\\u00e9"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_unusable_token_replies(fake: ScriptedTransport, body: bytes) -> None:
+    with pytest.raises(ServerError, match=r"auth\.corp"):
+        challenged(fake, Response(200, {}, body))
+
+
+@pytest.mark.parametrize("status", [302, 404, 418])
+def test_a_token_service_that_answers_something_else(fake: ScriptedTransport, status: int) -> None:
+    with pytest.raises(Exception, match=r"auth\.corp"):
+        challenged(fake, Response(status, {"location": "https://evil/"}))
+    assert len(fake.sent) == 2
+
+
+def test_a_token_service_that_fails_is_asked_again(fake: ScriptedTransport) -> None:
+    challenged(fake, Response(503), Response(200, {}, b'{"access_token": "abc"}'), Response(200))
+    assert fake.sent[-1].headers["Authorization"] == "Bearer abc"
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "kept"),
+    [(None, 49), ("x", 49), (True, 49), (-1, 49), (5, -6), (10**30, 24 * 3600 - 11), (90.5, 80)],
+)
+def test_lifetimes(fake: ScriptedTransport, lifetime: object, kept: float) -> None:
+    site = Site(fake)
+    site.lifetime = lifetime
+    exchange = fake.exchange(authenticator(fake))
+    exchange.request("GET", URL, scope=SCOPE)
+    fake.now += max(kept, 0)
+    exchange.request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == (1 if kept > 0 else 2)
+    fake.now += 2
+    exchange.request("GET", URL, scope=SCOPE)
+    assert len(site.token_requests) == (2 if kept > 0 else 3)
+
+
+def test_a_limit_for_token_replies(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    assert site.token_requests[0].limit == 1024 * 1024
+    fake.handler = None
+    with pytest.raises(NetworkError):
+        challenged(fake, Response(200, {}, b'{"token": "a"}' + b" " * (1024 * 1024)))
+
+
+def test_threads_share_one_token(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake))
+    barrier = threading.Barrier(8)
+
+    def work() -> None:
+        barrier.wait()
+        exchange.request("GET", URL, scope=SCOPE)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(site.token_requests) == 1
+
+
+def test_without_a_scope_the_challenge_says_what_to_ask(fake: ScriptedTransport) -> None:
+    site = Site(fake, f'Bearer realm="{REALM}",scope="registry:catalog:* x:y:z"')
+    exchange = fake.exchange(authenticator(fake))
+    exchange.request("GET", URL)
+    assert parse_qs(urlsplit(site.token_requests[0].url).query)["scope"] == ["registry:catalog:*", "x:y:z"]
+
+
+@pytest.mark.parametrize("host", ["notary.corp", "Notary.Corp", "notary.corp:443"])
+def test_ways_to_write_the_host(fake: ScriptedTransport, host: str) -> None:
+    Site(fake)
+    assert fake.exchange(authenticator(fake, host=host)).request("GET", URL, scope=SCOPE).body == b"data"
+
+
+def test_another_port_is_another_server(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    with pytest.raises(AuthenticationError):
+        fake.exchange(authenticator(fake)).request("GET", "https://notary.corp:444/", scope=SCOPE)
+    assert site.token_requests == []

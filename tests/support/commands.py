@@ -1,0 +1,81 @@
+"""Running the command line in this process, with a client that is scripted or talks to the fake.
+
+What it is: what the tests of the command line share. What it is not: a second command
+line; `run` of the real one is called.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., "Outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON
+        """Standard output, read as JSON."""
+        return json.loads(self.out)
+
+    def expect(self, code: int) -> Outcome:
+        """Insist on an exit code, showing everything if it is another one."""
+        assert self.code == code, f"exit {self.code}\n{self.out}\n{self.err}"
+        return self
+
+
+@dataclass
+class StubClient:
+    """A client that answers as the test says, and notes what it is asked.
+
+    Attributes:
+        answers: By method: a value to return, an exception to raise, or a function to call.
+        calls: Method, positional and named arguments of every call.
+        options: The global options that the client was opened with.
+    """
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    asking: bool | None = None
+    warn: Callable[[str], None] = print
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method that answers as scripted; what is not scripted must not be called."""
+        if name.startswith("_") or name not in self.answers:
+            raise AttributeError(f"the command called {name}, which is not scripted")
+
+        def method(*args: object, **named: object) -> Any:  # noqa: ANN401 - whatever the test scripted
+            self.calls.append((name, args, named))
+            answer = self.answers[name]
+            if callable(answer) and not isinstance(answer, type):
+                answer = answer(*args, **named)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return method
+
+
+def written(path: Path, data: str | bytes) -> str:
+    """Write a file and return its name."""
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return str(path)
