@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.refresh import refresh, vanished
 from notarypy.client.results import TrustedRoot
-from notarypy.errors import CacheDamagedError, NotFoundError, RepositoryMissingError, RootNotPinnedError
+from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -102,7 +102,7 @@ def forget(repository: Repository) -> bool:
 def _trusted(repository: Repository) -> Root | None:
     try:
         data = repository.cache.load_root()
-    except CacheDamagedError as error:
-        repository.warn(error.message)
+        return None if data is None else Root.from_signed(Envelope.parse(data, roles.ROOT).signed)
+    except VerificationError as error:
+        repository.warn(f"what is trusted of {repository.gun} cannot be read: {error.message}")
         return None
-    return None if data is None else Root.from_signed(Envelope.parse(data, roles.ROOT).signed)

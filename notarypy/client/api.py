@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from notarypy.client.session import Session
+from notarypy.client.keyring import Keyring
+from notarypy.client.session import Session, overridden
 from notarypy.storage.settings import Settings, load
 from notarypy.tuf import roles
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         TrustedRoot,
         VerifiedImage,
     )
-    from notarypy.keys.keystore import KeyInfo
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
     from notarypy.remote.transport import Transport
     from notarypy.tuf.trusted import TrustedMetadata
@@ -52,7 +52,7 @@ def _ignore(_: str) -> None:
     """Drop a warning."""
 
 
-class Client:
+class Client(Keyring):
     """A client for the Notary servers and registries that its settings name.
 
     Example:
@@ -85,11 +85,10 @@ class Client:
             warn: Told, in one line each, what a person should know.
             literal_gun: Take repository names as they stand; no registry is asked then.
         """
-        given = {"server": server, "trust_dir": str(trust_dir) if trust_dir else None}
         if settings is None:
-            settings = load(given, {}, Path.home())
+            settings = load({"server": server, "trust_dir": trust_dir}, {}, Path.home())
         elif server or trust_dir:
-            settings = _overridden(settings, given)
+            settings = overridden(settings, server, trust_dir)
         self.settings = settings
         self._session = Session(settings, transport, passphrases, clock, warn, literal_gun=literal_gun)
 
@@ -170,7 +169,8 @@ class Client:
             all_signers: Require every signer of the repository.
             root: A PIN that the repository's root must meet.
             registry: Compare with what the registry serves.
-            metadata: Metadata of this repository from `refresh`, to verify many tags of it at once.
+            metadata: Metadata of this repository from `refresh`, to verify many tags of it at once;
+                `root` is then what `refresh` was told.
 
         Raises:
             TagUnsignedError: It is not signed.
@@ -181,12 +181,13 @@ class Client:
 
         parsed = self._session.parse(reference)
         trusted = metadata or self.refresh(reference, root=root)
+        if trusted.gun != self._session.gun(reference)[0]:
+            raise RuntimeError("the metadata is of another repository")
         asked = verify.Asked(parsed.tag, parsed.digest, tuple(signers), all_signers)
         image = verify.verify(trusted, asked, self._session.warn)
         if registry and not self._session.literal and not self.settings.offline:
-            served = self._session.connections.registry(parsed).manifest(
-                parsed.path, parsed.tag or image.digest
-            )
+            wanted = parsed.tag or (image.digest if parsed.digest else image.tag)
+            served = self._session.connections.registry(parsed).manifest(parsed.path, wanted)
             verify.compare(image, served)
         return image
 
@@ -232,17 +233,14 @@ class Client:
         Raises:
             AlreadyExistsError: It has trust data of another kind.
         """
-        from notarypy.client.delegate import add_signer, additions
+        from notarypy.client.delegate import additions
         from notarypy.client.initialise import Wanted, initialise
 
         publisher = self._session.publisher(repository)
         public = self._session.public_keys(keys) if signer else []
         changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
         wanted = Wanted(root_key, root_cert, snapshot, changes)
-        result = initialise(publisher, self._session.keys(), wanted)
-        if signer and not result.created:
-            add_signer(publisher, self._session.keys(), roles.signer_role(signer), public, changes)
-        return result
+        return initialise(publisher, self._session.keys(), wanted)
 
     def sign(
         self,
@@ -339,38 +337,3 @@ class Client:
         from notarypy.client.anchors import forget
 
         return forget(self._session.repository(repository))
-
-    # Keys
-
-    def keys(self) -> list[KeyInfo]:
-        """Return the private keys of the trust directory."""
-        store = self._session.keys().store
-        found = store.list()
-        for warning in store.warnings:
-            self._session.warn(warning)
-        return found
-
-    def generate_key(
-        self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa"
-    ) -> tuple[KeyInfo, bytes]:
-        """Make a signer's key; returns it and its public half as PEM."""
-        return self._session.keys().generate(name, algorithm)
-
-    def load_key(self, data: bytes, *, name: str | None = None) -> list[KeyInfo]:
-        """Store every private key in PEM data, as `name`, as its header says, or as `signer`."""
-        return self._session.keys().load(data, name)
-
-    def export_keys(self, keys: Sequence[str]) -> bytes:
-        """Return keys as PEM, encrypted as they are here, in the form `notary key import` reads."""
-        return self._session.keys().export(keys)
-
-    def find_key(self, selector: str) -> KeyInfo:
-        """Return the key that a name or at least 7 digits of an id mean."""
-        return self._session.keys().find(selector)
-
-
-def _overridden(settings: Settings, given: Mapping[str, str | None]) -> Settings:
-    from dataclasses import replace
-
-    trust_dir = Path(given["trust_dir"]) if given["trust_dir"] else settings.trust_dir
-    return replace(settings, server=given["server"] or settings.server, trust_dir=trust_dir)

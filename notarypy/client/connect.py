@@ -6,7 +6,8 @@ What it is not: it sends nothing; the first request opens the first connection.
 Rules:
 
 1. Notary servers are asked with the certificates for Notary servers, registries with
-   those for registries, and each one's token server like the one it stands for.
+   those for registries. The CAs of a server vouch for the token server it names too,
+   as they do in docker and Go notary; its client certificate is not shown there.
 2. NOTARY_AUTH is for Notary servers alone. A Notary server may be shown the login of
    the registry whose trust data it keeps: that is how docker logs in to it.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Literal
 
+from notarypy import __version__
 from notarypy.remote.transport import Exchange, host_port
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Connections:
         """Use one given transport for everything, or make real ones."""
         self._settings = settings
         self._given = transport
-        self._transports: dict[Kind, Transport] = {}
+        self._transports: dict[tuple[Kind, str], Transport] = {}
         self._notaries: dict[tuple[str, str], NotaryServer] = {}
         self._registries: dict[str, Registry] = {}
         self._lock = threading.RLock()
@@ -57,7 +59,9 @@ class Connections:
             if key not in self._notaries:
                 names = (host_port(url), *_logins(registry_host))
                 sources = [NotaryAuth(self._settings.environ)]
-                self._notaries[key] = NotaryServer(self._exchange("notary", url, names, sources), url)
+                self._notaries[key] = NotaryServer(
+                    self._exchange("notary", host_port(url), names, sources), url
+                )
             return self._notaries[key]
 
     def registry(self, reference: Reference) -> Registry:
@@ -68,8 +72,7 @@ class Connections:
             host = reference.api_host
             if host not in self._registries:
                 schemes = self._settings.schemes_for(reference.registry)
-                # The authenticator is bound to one origin; the first scheme that answers is the one in use.
-                exchange = self._exchange("registry", f"https://{host}", _logins(reference.registry), [])
+                exchange = self._exchange("registry", host, _logins(reference.registry), [])
                 self._registries[host] = Registry(exchange, host, schemes)
             return self._registries[host]
 
@@ -82,35 +85,37 @@ class Connections:
             self._notaries.clear()
             self._registries.clear()
 
-    def _exchange(self, kind: Kind, url: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
+    def _exchange(self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
         from notarypy.remote.credentials import DockerConfig, Keychain
         from notarypy.remote.token import TokenAuthenticator
 
         docker = DockerConfig(self._settings.docker_config / "config.json")
-        authenticator = TokenAuthenticator(url, Keychain([*sources, docker]), logins)
-        return Exchange(self._transport(kind), timeout=self._settings.timeout, authenticator=authenticator)
+        authenticator = TokenAuthenticator(host, Keychain([*sources, docker]), logins)
+        return Exchange(
+            self._transport(kind, host), timeout=self._settings.timeout, authenticator=authenticator
+        )
 
-    def _transport(self, kind: Kind) -> Transport:
+    def _transport(self, kind: Kind, server: str) -> Transport:
         if self._given is not None:
             return self._given
-        if kind not in self._transports:
+        if (kind, server) not in self._transports:
             from notarypy.remote.http import RequestsTransport
 
-            settings = self._settings
-            self._transports[kind] = RequestsTransport(
-                lambda host: self._context(host, kind),
-                settings.environ,
-                lambda host: settings.tls_for(host, kind=kind).searched,
+            self._transports[kind, server] = RequestsTransport(
+                lambda host: self._context(host, kind, server),
+                self._settings.environ,
+                lambda host: self._settings.tls_for(host, kind=kind).searched,
             )
-        return self._transports[kind]
+        return self._transports[kind, server]
 
-    def _context(self, host: str, kind: Kind) -> ssl.SSLContext:
+    def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
+        """Return the context for a server itself, or for the token server that it names (rule 1)."""
         from notarypy.remote.tls import context
 
-        found = self._settings.tls_for(host, kind=kind)
+        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
         return context(
-            replace_ca=found.replace_ca,
-            extra_ca=found.extra_ca,
+            replace_ca=found.replace_ca or named.replace_ca,
+            extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
             client_cert=found.client_cert,
             client_key=found.client_key,
             environ=self._settings.environ,

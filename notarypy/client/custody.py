@@ -10,11 +10,14 @@ Rules:
    several keys is refused with the list.
 2. A key is stored encrypted, under a passphrase of at least 8 characters.
 3. Nothing but new keys is ever removed, and only by whoever made them.
+4. One at a time makes keys that may be removed again: nobody builds on a root key
+   that is about to go.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,7 +27,7 @@ from notarypy.errors import (
     KeyMissingError,
     UsageError,
 )
-from notarypy.files import read_regular
+from notarypy.files import locked, read_regular
 from notarypy.keys import issue, pem
 from notarypy.keys.keystore import KeyInfo, KeyStore, open_block
 from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
@@ -42,6 +45,14 @@ MAX_KEY_FILE = 1 << 20
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SHORT = 7
 _DEFAULT_NAME = "signer"
+_LOCK = ".notarypy-init.lock"
+
+
+class _Made(threading.local):
+    """The keys that this thread made, in order."""
+
+    def __init__(self) -> None:
+        self.keyids: list[str] = []
 
 
 class Custody:
@@ -51,23 +62,28 @@ class Custody:
         """Use the key files in `directory`, `private` of a trust directory."""
         self.store = KeyStore(directory)
         self.passphrases = passphrases
-        self._made: list[str] = []
+        self._made = _Made()
 
     def hands(self) -> Keys:
         """Return the keys for publishing: ids now, unlocking when needed."""
         return Keys(self.store.held(), lambda keyid: self.store.unlock(keyid, self.passphrases))
 
     @contextmanager
-    def new_keys(self) -> Iterator[Callable[[], None]]:
-        """Note the keys made inside; the value removes them again (rule 3)."""
-        start = len(self._made)
+    def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:
+        """Note the keys made inside; the value removes them again (rules 3 and 4).
+
+        Raises:
+            StorageError: Another process has been inside for `timeout` seconds.
+        """
+        start = len(self._made.keyids)
 
         def undo() -> None:
-            for keyid in self._made[start:]:
+            for keyid in self._made.keyids[start:]:
                 self.store.remove(keyid)
-            del self._made[start:]
+            del self._made.keyids[start:]
 
-        yield undo
+        with locked(self.store.directory / _LOCK, timeout):
+            yield undo
 
     def new_key(self, role: str, gun: str | None, algorithm: str = "ecdsa") -> PublicKey:
         """Make and store a key for a role; returns its public half (rule 2)."""
@@ -156,7 +172,7 @@ class Custody:
             return present
         passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
         info = self.store.add(key, role, gun, passphrase)
-        self._made.append(keyid)
+        self._made.keyids.append(keyid)
         return info
 
     def _own_root(self) -> PrivateKey:

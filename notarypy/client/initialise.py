@@ -19,12 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.client.publish import Publisher, confirm, sign_draft
+from notarypy.client.publish import NOT_SENT, Publisher, confirm, sign_draft
 from notarypy.client.refresh import refresh
 from notarypy.client.results import InitResult
 from notarypy.errors import (
     AlreadyExistsError,
+    AuthenticationError,
     NetworkError,
+    NotarypyError,
     RefusedUpdateError,
     RepositoryMissingError,
     ServerError,
@@ -35,14 +37,15 @@ from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
+from notarypy.tuf.pinning import policy
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
+from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.client.custody import Custody
     from notarypy.client.repository import Repository
-    from notarypy.tuf.trusted import TrustedMetadata
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,37 @@ def initialise(publisher: Publisher, custody: Custody, wanted: Wanted) -> InitRe
 
 def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
     repository = publisher.repository
-    with custody.new_keys() as undo:
-        keys = _role_keys(repository, custody, wanted)
-        files = _first_files(repository, custody, keys, wanted)
+    with custody.new_keys(publisher.patience.seconds) as undo:
         try:
-            repository.online().update(repository.gun, files)
-        except RefusedUpdateError as refusal:
+            keys = _role_keys(repository, custody, wanted)
+            files = _first_files(repository, custody, keys, wanted)
+            _check_root(repository, files[roles.ROOT])
+        except NotarypyError:
             undo()
-            return _lost_race(repository, refusal), False
-        except NetworkError as lost:
-            return _look(repository, files, lost, undo)
-        return confirm(repository, files), True
+            raise
+        return _upload(repository, files, undo)
+
+
+def _check_root(repository: Repository, data: bytes) -> None:
+    """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
+    TrustedMetadata(repository.gun, repository.now).first_root(data, policy(repository.pins))
+
+
+def _upload(
+    repository: Repository, files: dict[str, bytes], undo: Callable[[], None]
+) -> tuple[TrustedMetadata, bool]:
+    """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
+    try:
+        repository.online().update(repository.gun, files)
+    except RefusedUpdateError as refusal:
+        undo()
+        return _lost_race(repository, refusal), False
+    except (AuthenticationError, *NOT_SENT):
+        undo()
+        raise
+    except NetworkError as lost:
+        return _look(repository, files, lost, undo)
+    return confirm(repository, files), True
 
 
 def _role_keys(repository: Repository, custody: Custody, wanted: Wanted) -> dict[str, PublicKey]:
@@ -148,7 +171,7 @@ def _look(
     """Find out what became of a first publish whose answer was lost (rule 3)."""
     try:
         data = repository.fetch(roles.ROOT)
-    except Exception as error:
+    except NotarypyError as error:
         raise UnknownOutcomeError(
             f"nobody can say whether {repository.gun} was initialised",
             why=(lost.message, "the new keys are kept"),
@@ -169,6 +192,8 @@ def _require_wanted(trusted: TrustedMetadata, custody: Custody, wanted: Wanted) 
     held = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)} & set(custody.hands().held)
     if wanted.snapshot == "local" and not held:
         problem = "its snapshot key is not here"
+    if apply_all(State.of(trusted), wanted.changes).dirty:
+        problem = "the signer that was asked for is not one of its signers"
     if problem:
         raise AlreadyExistsError(
             f"{trusted.gun} has trust data, of another kind", why=problem, gun=trusted.gun

@@ -7,7 +7,8 @@ Rules:
 1. As docker does, a row stands for each distinct digest of a tag in `targets` and
    `targets/releases`; its signers are the other roles that list the same content,
    or "Repo Admin" when there are none.
-2. Tags sort naturally (1, 9, 10), signers by name descending.
+2. Tags sort naturally (1, 9, 10), a tag's signers in walking order, the list of signers
+   by name descending.
 3. Keys of signers and of the repository go by canonical id, root keys by TUF id.
 """
 
@@ -98,8 +99,7 @@ def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
 
 
 def _signed_by(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str, ...]:
-    names = {roles.signer_name(role) for role in lookup.signers(trusted, name, content)}
-    return tuple(sorted(names, reverse=True)) or (REPO_ADMIN,)
+    return tuple(roles.signer_name(role) for role in lookup.signers(trusted, name, content)) or (REPO_ADMIN,)
 
 
 def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,9 +33,12 @@ from notarypy.errors import (
     NotarypyError,
     OperationError,
     RefusedUpdateError,
+    StorageError,
+    TlsError,
     TrustError,
     UnconfirmedPublishError,
     UnknownOutcomeError,
+    UnreachableError,
 )
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, State, apply_all
@@ -45,7 +48,6 @@ from notarypy.tuf.plan import Draft, plan, snapshot_draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from notarypy.client.repository import Repository
     from notarypy.keys.signer import Signer
@@ -57,6 +59,9 @@ if TYPE_CHECKING:
 _PAUSE = 0.05
 _MAX_PAUSE = 2.0
 _LOOKS = 3
+
+NOT_SENT = (UnreachableError, TlsError)
+"""What an upload raises that certainly did not reach the server."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,20 @@ class Published:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes one repository with the keys at hand."""
+    """Publishes one repository with the keys at hand.
+
+    `narrow` tells, for a state, which keys may sign targets files and delegations; None for all.
+    """
 
     repository: Repository
     keys: Keys
     patience: Patience
+    narrow: Callable[[State], Collection[str]] | None = None
+
+    def held(self, state: State) -> frozenset[str]:
+        """Return the canonical ids of the keys that may sign targets files and delegations."""
+        held = frozenset(self.keys.held)
+        return held if self.narrow is None else held.intersection(self.narrow(state))
 
     def publish(self, wish: Wish) -> Published:
         """Make a wish true on the server, whatever other publishers do meanwhile (rules 1 to 5).
@@ -112,20 +126,26 @@ class Publisher:
             UnknownOutcomeError: The answer was lost, and looking was not possible.
             KeyAccessError: A key is missing, locked or not authorised.
         """
-        with self._turn():
+        with ExitStack() as turn:
+            self._queue(turn)
             return _Attempts(self, wish).run()
 
-    def _turn(self) -> AbstractContextManager[None]:
+    def _queue(self, turn: ExitStack) -> None:
         """Queue up behind publishers of the same trust directory: cheaper than colliding on the server."""
         cache = self.repository.cache
-        return cache.lock(self.patience.seconds, "publish") if cache.directory.is_dir() else nullcontext()
+        if not cache.directory.is_dir():
+            return
+        try:
+            turn.enter_context(cache.lock(self.patience.seconds, "publish"))
+        except StorageError as error:
+            self.repository.warn(f"publishing without waiting for others here: {error.message}")
 
     def rehearse(self, wish: Wish) -> Published:
         """Apply a wish and check that the keys at hand could sign it; upload nothing."""
         trusted = refresh(self.repository)
         before = State.of(trusted)
         after = apply_all(before, wish(before))
-        plan(after, self.repository.now, self.keys.held)
+        plan(after, self.repository.now, self.held(after))
         return Published(before, after, uploaded=False, trusted=trusted)
 
 
@@ -142,6 +162,7 @@ class _Attempts:
 
     def __init__(self, publisher: Publisher, wish: Wish) -> None:
         self.repository, self.keys, self.patience = publisher.repository, publisher.keys, publisher.patience
+        self.held = publisher.held
         self.wish = wish
         self.deadline = self.patience.monotonic() + self.patience.seconds
         self.tries = 0
@@ -156,12 +177,14 @@ class _Attempts:
             self.origin = self.origin or before
             after = apply_all(before, self.wish(before))
             if not after.dirty:
-                return Published(self.origin, after, uploaded=self.tries > 1, trusted=trusted)
+                return Published(self.origin, after, uploaded=self.lost > 0, trusted=trusted)
             files = self._signed(trusted, after)
             try:
                 self.repository.online().update(self.repository.gun, files)
             except RefusedUpdateError as refusal:
                 trusted = self._after_refusal(trusted, files, refusal)
+            except NOT_SENT:
+                raise
             except NetworkError as lost:
                 trusted = self._after_silence(files, lost)
             else:
@@ -169,7 +192,7 @@ class _Attempts:
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
         now, held = self.repository.now, self.keys.held
-        files = {draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, held)}
+        files = {draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.held(after))}
         if _meets(trusted.root.signers(roles.SNAPSHOT), trusted.root.roles[roles.SNAPSHOT].threshold, held):
             draft = snapshot_draft(trusted.root, trusted.snapshot, files, after, now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)

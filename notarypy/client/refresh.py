@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.pin import first_pinned
 from notarypy.client.repository import KnownFiles
 from notarypy.errors import (
+    CacheDamagedError,
     NotFoundError,
     RepositoryMissingError,
     RepositoryVanishedError,
@@ -72,6 +73,7 @@ class _Refresh:
         self.known = KnownFiles(repository.cache, own)
         self.trusted = TrustedMetadata(repository.gun, repository.now, self.known)
         self.anchored = False
+        self.pinned = True
 
     def run(self) -> TrustedMetadata:
         """Anchor, load everything, persist."""
@@ -79,6 +81,7 @@ class _Refresh:
         anchor = self.trusted.files[roles.ROOT]
         try:
             self._load_top()
+            self._require_pin()
             self._load_targets()
         except TrustError:
             self._keep_newer_root(anchor)
@@ -100,14 +103,39 @@ class _Refresh:
         try:
             root = self.trusted.first_root(data, accept)
         except RootNotPinnedError as error:
-            self.trusted = first_pinned(self.repository, data, accept, self.known, error)
+            self.pinned = not self.anchored
+            if self.anchored:
+                self.trusted.first_root(data)
+            else:
+                self.trusted = first_pinned(self.repository, data, accept, self.known, error)
             return
+        except VerificationError as error:
+            raise self._damaged(error) if self.anchored else error from error
         if not self.anchored and not self.repository.pins:
             ids = ", ".join(root.roles[roles.ROOT].keyids)
             gun = self.repository.gun
             self.repository.warn(
                 f"first use of {gun}: its root is trusted from now on; better pin it: --root {ids}"
             )
+
+    def _damaged(self, error: VerificationError) -> CacheDamagedError:
+        return CacheDamagedError(
+            f"the trusted root of {self.repository.gun} was changed or damaged on this machine",
+            why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
+            fix=f"restore it from a backup; or compare the root with its owner, then "
+            f"notarypy forget {self.repository.gun}",
+            gun=self.repository.gun,
+        )
+
+    def _require_pin(self) -> None:
+        """Hold the pins against the newest root, where they do not fit the cached one."""
+        if self.pinned:
+            return
+        data, accept = self.trusted.files[roles.ROOT], policy(self.repository.pins)
+        try:
+            TrustedMetadata(self.repository.gun, self.repository.now).first_root(data, accept)
+        except RootNotPinnedError as error:
+            first_pinned(self.repository, data, accept, {}, error)
 
     def _server_root(self) -> bytes:
         try:
@@ -131,7 +159,7 @@ class _Refresh:
                 self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
             except SignatureError:
                 # The server's keys may have been rotated: a newer root would say so.
-                if not self._adopt(self._server_root()):
+                if self.repository.server is None or not self._adopt(self._server_root()):
                     raise
                 continue
             named = self.trusted.outdated_root()
@@ -202,31 +230,47 @@ class _Refresh:
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         if not files:
             return
+        self._store(files)
+
+    def _store(self, files: Mapping[str, bytes]) -> None:
         cache = self.repository.cache
         try:
             with cache.lock(_LOCK_SECONDS):
-                if not self._newer_cached():
+                if not self._newer_root() and not self._newer_timestamp():
                     cache.store(files)
         except StorageError as error:
             self.repository.warn(f"the trust directory was not updated: {error.message}")
 
-    def _newer_cached(self) -> bool:
-        """Tell whether another process has stored a newer timestamp meanwhile."""
-        data = self.repository.cache.load(roles.TIMESTAMP)
-        if data is None or data == self.known.cached(roles.TIMESTAMP):
-            return False
+    def _newer_root(self) -> bool:
+        """Tell whether another process has stored a newer root meanwhile."""
         try:
-            other = TrustedMetadata(self.repository.gun, self.repository.now)
-            other.first_root(self.trusted.files[roles.ROOT])
-            return other.update_timestamp(data).version > self.trusted.timestamp.version
+            data = self.repository.cache.load_root()
+            return data is not None and self._under_our_root().update_root(data).version > (
+                self.trusted.root.version
+            )
         except VerificationError:
             return False
+
+    def _newer_timestamp(self) -> bool:
+        """Tell whether another process has stored a newer timestamp meanwhile."""
+        data = self.repository.cache.load(roles.TIMESTAMP)
+        ours = self.trusted.files.get(roles.TIMESTAMP)
+        if data is None or ours is None or data == self.known.cached(roles.TIMESTAMP):
+            return False
+        try:
+            return self._under_our_root().update_timestamp(data).version > self.trusted.timestamp.version
+        except VerificationError:
+            return False
+
+    def _under_our_root(self) -> TrustedMetadata:
+        other = TrustedMetadata(self.repository.gun, self.repository.now)
+        other.first_root(self.trusted.files[roles.ROOT])
+        return other
 
     def _keep_newer_root(self, anchor: bytes) -> None:
         newest = self.trusted.files[roles.ROOT]
         if self.anchored and newest != anchor:
-            with self.repository.cache.lock(_LOCK_SECONDS):
-                self.repository.cache.store({roles.ROOT: newest})
+            self._store({roles.ROOT: newest})
 
     def _vanished(self) -> TrustError:
         if self.anchored:

@@ -130,7 +130,7 @@ class Inspection:
     Attributes:
         name: The repository as docker would print it: the reference that was asked for, normalised.
         repository: The GUN.
-        tags: Released tags in natural order, signers by name descending, as docker sorts them.
+        tags: Released tags in natural order, the signers of each in walking order, as docker has them.
         signers: Name and canonical key ids of every signer, by name descending.
         root_keys: TUF ids of the root keys.
         repository_keys: Canonical ids of the targets keys.

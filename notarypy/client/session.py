@@ -7,6 +7,8 @@ not: a use case; `api` has those.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client.connect import Connections
@@ -128,3 +130,14 @@ class Session:
         """Raise UsageError for what needs a registry when GUNs are literal."""
         if self.literal:
             raise UsageError(f"{what} takes its content from a registry", fix="leave --gun out")
+
+
+def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:
+    """Return settings with another Notary server, another trust directory, or both."""
+    from notarypy.storage.addresses import server_url
+
+    return replace(
+        settings,
+        server=server_url(server, "server") if server else settings.server,
+        trust_dir=Path(trust_dir) if trust_dir else settings.trust_dir,
+    )

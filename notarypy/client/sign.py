@@ -16,7 +16,8 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import SignedTag
@@ -34,9 +35,9 @@ from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.metadata import FileMeta
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from notarypy.client.publish import Keys, Published, Publisher
+    from notarypy.client.publish import Published, Publisher
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
 
@@ -100,12 +101,14 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Option
     Raises:
         KeyNotAuthorisedError: No key here may sign one of the tags.
     """
-    keys, repository = publisher.keys, publisher.repository
+    repository = publisher.repository
+    if options.signer is not None:
+        publisher = replace(publisher, narrow=partial(_keys_of, role=roles.signer_role(options.signer)))
 
     def wish(state: State) -> Sequence[Change]:
         changes: list[Change] = []
         for tag, manifest in contents.items():
-            for role in signing_roles(state, tag, keys, options.signer):
+            for role in signing_roles(state, tag, publisher.held(state), options.signer):
                 changes += [Discard(role)] if options.discard else []
                 changes.append(AddTarget(role, tag, _entry(manifest, options.custom)))
         return changes
@@ -113,7 +116,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Option
     done = publisher.rehearse(wish) if options.dry_run else publisher.publish(wish)
     results = []
     for tag, manifest in contents.items():
-        written = signing_roles(done.after, tag, keys, options.signer)
+        written = signing_roles(done.after, tag, publisher.held(done.after), options.signer)
         if roles.RELEASES not in written and roles.TARGETS not in written:
             repository.warn(
                 f"{repository.gun}:{tag} is not released by this: no key of targets/releases is here"
@@ -122,7 +125,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Option
     return results
 
 
-def signing_roles(state: State, tag: str, keys: Keys, signer: str | None) -> tuple[str, ...]:
+def signing_roles(state: State, tag: str, held: Collection[str], signer: str | None) -> tuple[str, ...]:
     """Return the roles to write a tag to (rule 2); raise KeyNotAuthorisedError if there are none."""
     delegations = state.targets[roles.TARGETS].roles
     if not delegations and signer is None:
@@ -130,16 +133,22 @@ def signing_roles(state: State, tag: str, keys: Keys, signer: str | None) -> tup
     wanted = None if signer is None else {roles.signer_role(signer), roles.RELEASES}
     covering = [entry.name for entry in delegations if roles.covers(entry.paths, tag)]
     usable = tuple(
-        role for role in covering if (wanted is None or role in wanted) and _signable(state, role, keys)
+        role for role in covering if (wanted is None or role in wanted) and _signable(state, role, held)
     )
     if not usable or (signer is not None and roles.signer_role(signer) not in usable):
-        raise _no_key(state, tag, covering, keys, signer)
+        raise _no_key(state, tag, covering, held, signer)
     return usable
 
 
-def _signable(state: State, role: str, keys: Keys) -> bool:
+def _keys_of(state: State, role: str) -> frozenset[str]:
+    """Return the canonical ids of a signer's keys; none for a signer that does not exist."""
+    known = state.delegation(role) is not None
+    return frozenset(key.canonical_id for key in state.keys_for(role)[0]) if known else frozenset()
+
+
+def _signable(state: State, role: str, held: Collection[str]) -> bool:
     listed, threshold = state.keys_for(role)
-    return len({key.canonical_id for key in listed if key.canonical_id in keys.held}) >= max(threshold, 1)
+    return len({key.canonical_id for key in listed if key.canonical_id in held}) >= max(threshold, 1)
 
 
 def _entry(manifest: Manifest, custom: object) -> FileMeta:
@@ -181,7 +190,7 @@ def _listed(state: State, tag: str) -> dict[str, str]:
 
 
 def _no_key(
-    state: State, tag: str, covering: Sequence[str], keys: Keys, signer: str | None
+    state: State, tag: str, covering: Sequence[str], held: Collection[str], signer: str | None
 ) -> KeyNotAuthorisedError | InvalidNameError:
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
         return InvalidNameError(
@@ -196,7 +205,7 @@ def _no_key(
         f"none of your keys may sign {state.gun}:{tag}",
         why=(
             f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
-            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in keys.held)) or 'no keys'}",
+            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
         ),
         fix="load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: "
         f"notarypy delegate add NAME {state.gun} --key PUB",

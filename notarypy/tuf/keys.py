@@ -38,7 +38,7 @@ X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 _FIX_KEY = "use an ECDSA key on P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s(.*?)-----END \1-----", re.DOTALL)
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s([^-]*+(?:-(?!----)[^-]*+)*+)-----END \1-----")
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
 
 

@@ -1,0 +1,100 @@
+"""What was seen before sets floors: versions that never fall, delegations that never hide.
+
+What it is: the comparison of a newly verified file with the copy of it that was
+trusted earlier (rules 8 and 9 of `trusted`). What it is not: a reason to trust
+anything; a copy can only refuse.
+
+Rules:
+
+1. A copy counts only while one of the role's present keys signed it.
+2. A copy that cannot be read sets no floor; its size and date do not matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.errors import RollbackError, VerificationError
+from notarypy.tuf import envelope, roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.metadata import Root, Targets
+
+
+class Floors:
+    """The copies of one repository's files that were trusted before."""
+
+    def __init__(self, seen: Mapping[str, bytes]) -> None:
+        """Remember where the copies are; they are read only when they are asked for."""
+        self._seen = seen
+
+    def require_version(
+        self, file: Envelope, role: str, keys: Mapping[str, PublicKey], keyids: Sequence[str]
+    ) -> None:
+        """Raise RollbackError for a file below the copy's version, or another one of the same version."""
+        seen = self._envelope(role)
+        if seen is None or seen.raw == file.raw or not envelope.valid_keys(seen, keys, keyids):
+            return
+        old, new = seen.signed.get("version"), file.signed["version"]
+        if not isinstance(old, int) or new > old:
+            return
+        if new < old:
+            raise rollback(role, new, old)
+        if file.canonical != seen.canonical:
+            raise RollbackError(
+                f"{role} changed without a new version", why=f"version {new} twice", role=role
+            )
+
+    def require_listed(
+        self, role: str, targets: Targets, data: bytes, snapshot: Snapshot, root: Root
+    ) -> None:
+        """Raise RollbackError if the snapshot hides a delegation of a file that has not changed.
+
+        Args:
+            role: The role that delegates.
+            targets: Its verified content.
+            data: Its bytes.
+            snapshot: The snapshot that is trusted now.
+            root: The root whose keys must have signed the earlier snapshot.
+        """
+        seen = self._envelope(roles.SNAPSHOT)
+        if seen is None or self._seen.get(role) != data:
+            return
+        if not envelope.valid_keys(seen, root.keys, root.roles[roles.SNAPSHOT].keyids):
+            return
+        listed = _listed(seen)
+        for delegation in targets.roles:
+            if delegation.name in listed and delegation.name not in snapshot.meta:
+                raise RollbackError(f"the snapshot no longer lists {delegation.name}", role=delegation.name)
+
+    def _envelope(self, role: str) -> Envelope | None:
+        data = self._seen.get(role)
+        if data is None:
+            return None
+        try:
+            return Envelope.parse(data, role)
+        except VerificationError:
+            return None
+
+
+def rollback(role: str, offered: int, seen: int) -> RollbackError:
+    """Return the error for a version below one that was seen before."""
+    return RollbackError(
+        f"the server offers an older {role} than before",
+        why=f"version {offered}, seen before: {seen}",
+        role=role,
+        offered=offered,
+        seen=seen,
+    )
+
+
+def _listed(snapshot: Envelope) -> frozenset[str]:
+    try:
+        return frozenset(Snapshot.from_signed(snapshot.signed).meta)
+    except VerificationError:
+        return frozenset()
