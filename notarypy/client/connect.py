@@ -92,7 +92,10 @@ class Connections:
         docker = DockerConfig(self._settings.docker_config / "config.json")
         authenticator = TokenAuthenticator(host, Keychain([*sources, docker]), logins)
         return Exchange(
-            self._transport(kind, host), timeout=self._settings.timeout, authenticator=authenticator
+            self._transport(kind, host),
+            timeout=self._settings.timeout,
+            authenticator=authenticator,
+            user_agent=f"notarypy/{__version__}",
         )
 
     def _transport(self, kind: Kind, server: str) -> Transport:
