@@ -1,0 +1,159 @@
+"""Servers for a whole test run, and a fresh repository and fresh people for each test."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interop.harness import gateway, images, people, services, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+LOGS = pytest.StashKey[Path]()
+SIZES = pytest.StashKey[dict[Path, int]]()
+LOG_LINES, LOG_WIDTH = 12, 500
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.interop)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    logs = item.config.stash[LOGS].rglob("*.log") if LOGS in item.config.stash else ()
+    item.stash[SIZES] = {log: log.stat().st_size for log in logs}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and LOGS in item.config.stash:
+        report.sections += list(_server_logs(item))
+    return report
+
+
+def _server_logs(item: pytest.Item) -> Iterator[tuple[str, str]]:
+    """Yield what each server logged since the test began, the last lines only."""
+    for log in sorted(item.config.stash[LOGS].rglob("*.log")):
+        text = log.read_bytes()[item.stash[SIZES].get(log, 0) :].decode(errors="replace")
+        if text:
+            lines = [line[:LOG_WIDTH] for line in text.splitlines()[-LOG_LINES:]]
+            yield f"{log.parent.name}/{log.name}", "\n".join(lines)
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """Return the folder of all servers; its logs are shown when a test fails."""
+    directory = tmp_path_factory.mktemp("servers")
+    pytestconfig.stash[LOGS] = directory
+    return directory
+
+
+@pytest.fixture(scope="session")
+def authority(workshop: Path) -> services.Authority:
+    return services.Authority(workshop / "ca")
+
+
+@pytest.fixture(scope="session")
+def notary(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
+    with services.notary_server(workshop / "notary", authority) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def notary_with_signer(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
+    directory = workshop / "notary-with-signer"
+    with (
+        services.notary_signer(directory, authority) as trust_service,
+        services.notary_server(directory, authority, trust_service=trust_service) as endpoint,
+    ):
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def running_token_server(workshop: Path, authority: services.Authority) -> Iterator[tokens.TokenServer]:
+    with tokens.token_server(workshop / "tokens", authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def notary_with_tokens(
+    workshop: Path, authority: services.Authority, running_token_server: tokens.TokenServer
+) -> Iterator[services.Endpoint]:
+    section = running_token_server.server_section
+    with services.notary_server(workshop / "notary-with-tokens", authority, auth=section) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def token_server(running_token_server: tokens.TokenServer) -> tokens.TokenServer:
+    """Return the token server with nothing granted yet."""
+    running_token_server.granted.clear()
+    running_token_server.lifetime = 60
+    return running_token_server
+
+
+@pytest.fixture(scope="session")
+def registry(workshop: Path) -> Iterator[services.Endpoint]:
+    with services.registry(workshop / "registry") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def registry_with_login(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
+    directory = workshop / "registry-with-login"
+    with services.registry(directory, authority=authority, basic_auth=True) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Return a maker of repository paths that nobody used before, named after the test."""
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
+    return lambda: f"{stem}/{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def new_repository(registry: services.Endpoint, unique: Callable[[], str]) -> Callable[[], images.Repository]:
+    return lambda: images.Repository(registry, unique())
+
+
+@pytest.fixture
+def repository(new_repository: Callable[[], images.Repository]) -> images.Repository:
+    return new_repository()
+
+
+@pytest.fixture
+def person(tmp_path: Path, notary: services.Endpoint) -> Callable[[str], people.Person]:
+    return lambda name: people.Person(tmp_path / name, notary)
+
+
+@pytest.fixture
+def alice(person: Callable[[str], people.Person]) -> people.Person:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(person: Callable[[str], people.Person]) -> people.Person:
+    return person("bob")
+
+
+@pytest.fixture
+def front(notary: services.Endpoint, authority: services.Authority) -> Iterator[gateway.Gateway]:
+    """Run a gateway in front of the Notary server."""
+    with gateway.gateway_to(notary, authority) as running:
+        yield running
+
+
+@pytest.fixture
+def registry_front(registry: services.Endpoint, authority: services.Authority) -> Iterator[gateway.Gateway]:
+    """Run a gateway in front of the registry."""
+    with gateway.gateway_to(registry, authority) as running:
+        yield running

@@ -1,0 +1,122 @@
+"""Tiny images, pushed over a registry's HTTP API with nothing but the standard library."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import http.client
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+    from interop.harness import services
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+_CONFIG = {DOCKER_MANIFEST: "application/vnd.docker.container.image.v1+json"}
+_LAYER = {DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip"}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as the registry holds it."""
+
+    media_type: str
+    body: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The digest's 64 hex digits."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """The digest as references write it."""
+        return f"sha256:{self.sha256}"
+
+    @property
+    def size(self) -> int:
+        """What a signature records as length."""
+        return len(self.body)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository of a registry, which is one GUN of a Notary server."""
+
+    registry: services.Endpoint
+    path: str
+    tls: ssl.SSLContext | None = None
+    login: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The repository as a user writes it."""
+        return f"{self.registry.host}/{self.path}"
+
+    def ref(self, tag: str) -> str:
+        """Return the reference of a tag."""
+        return f"{self.name}:{tag}"
+
+    def pinned(self, manifest: Manifest) -> str:
+        """Return the reference by digest, as `verify` prints it."""
+        return f"{self.name}@{manifest.digest}"
+
+    def push(self, tag: str, content: str = "", media_type: str = DOCKER_MANIFEST) -> Manifest:
+        """Push an image of one platform; other content gives another digest."""
+        config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers"}}
+        layer = f"layer of {tag} {content}".encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": self._blob(json.dumps(config).encode(), _CONFIG.get(media_type, OCI_MANIFEST)),
+            "layers": [self._blob(layer, _LAYER.get(media_type, "application/octet-stream"))],
+        }
+        return self._put(tag, media_type, manifest)
+
+    def push_index(self, tag: str) -> Manifest:
+        """Push an image index of two platforms."""
+        entries = []
+        for architecture in ("amd64", "arm64"):
+            child = self.push(f"{tag}-{architecture}", architecture, OCI_MANIFEST)
+            entries.append(
+                {
+                    "mediaType": child.media_type,
+                    "digest": child.digest,
+                    "size": child.size,
+                    "platform": {"architecture": architecture, "os": "linux"},
+                }
+            )
+        return self._put(tag, OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+
+    def _put(self, tag: str, media_type: str, document: dict[str, Any]) -> Manifest:
+        manifest = Manifest(media_type, json.dumps(document, indent=3).encode())
+        self._request("PUT", f"/v2/{self.path}/manifests/{tag}", manifest.body, media_type)
+        return manifest
+
+    def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        location = self._request("POST", f"/v2/{self.path}/blobs/uploads/", b"", "")
+        self._request("PUT", f"{location}&digest={digest}", data, "application/octet-stream")
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+    def _request(self, method: str, target: str, body: bytes, content_type: str) -> str:
+        """Send a request that must succeed and return the Location it answers with."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        if self.login is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(':'.join(self.login).encode()).decode()}"
+        if self.tls is None:
+            connection = http.client.HTTPConnection(self.registry.host, timeout=30)
+        else:
+            connection = http.client.HTTPSConnection(self.registry.host, timeout=30, context=self.tls)
+        with contextlib.closing(connection):
+            connection.request(method, target, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            assert response.status in {201, 202}, f"{method} {target}: {response.status} {text!r}"
+            return response.headers.get("Location", "")

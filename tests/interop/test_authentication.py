@@ -1,0 +1,143 @@
+"""A Notary server that wants tokens, and a registry that wants a password."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interop.harness import services, tokens
+from interop.harness.images import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interop.harness.people import Person
+    from interop.harness.services import Authority, Endpoint
+    from interop.harness.tokens import TokenServer
+
+
+def notary_auth(user: str, password: str = "") -> str:
+    """Return the value of NOTARY_AUTH for a user."""
+    return base64.b64encode(f"{user}:{password or tokens.USERS[user]}".encode()).decode()
+
+
+@pytest.fixture
+def publisher(alice: Person, notary_with_tokens: Endpoint, repository: Repository) -> Person:
+    alice.use(notary_with_tokens)
+    alice.log_in(repository.registry.host, "publisher", tokens.USERS["publisher"])
+    return alice
+
+
+@pytest.fixture
+def reader(bob: Person, notary_with_tokens: Endpoint) -> Person:
+    bob.use(notary_with_tokens)
+    bob.environment["NOTARY_AUTH"] = notary_auth("reader")
+    return bob
+
+
+def asked(token_server: TokenServer, repository: Repository) -> set[str]:
+    """Return the actions that tokens for this repository were asked for, and forget them."""
+    scopes = [tokens.split_scope(granted.scope) for granted in token_server.granted]
+    token_server.granted.clear()
+    return {action for _, name, actions in scopes if name == repository.name for action in actions}
+
+
+def test_tokens_are_asked_for_what_is_needed_and_no_more(
+    publisher: Person, reader: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    image = repository.push("1")
+    publisher.own(repository.name)
+    publisher.notarypy("sign", repository.ref("1")).expect(0)
+    assert asked(token_server, repository) == {"pull", "push"}
+    verified = reader.notarypy("verify", repository.ref("1")).expect(0)
+    assert verified.stdout == f"{repository.pinned(image)}\n"
+    assert asked(token_server, repository) == {"pull"}
+
+
+def test_docker_and_notarypy_read_with_the_same_login(
+    publisher: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    publisher.own(repository.name)
+    (document,) = json.loads(publisher.inspection(repository.name))
+    assert publisher.notarypy("inspect", repository.name).expect(0).document == [document]
+    assert {granted.user for granted in token_server.granted} == {"publisher"}
+
+
+def test_a_reader_may_not_publish(
+    publisher: Person, reader: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    publisher.own(repository.name)
+    publisher.share_keys_with(reader)
+    repository.push("1")
+    reader.notarypy("inspect", repository.name).expect(0)
+    before = reader.files()
+    run = reader.notarypy("sign", repository.ref("1")).expect(7)
+    assert reader.files() == before
+    assert "reader" in run.stderr
+    assert tokens.USERS["reader"] not in run.text
+    assert "push" in asked(token_server, repository)
+
+
+@pytest.mark.parametrize(
+    "credentials", ["", notary_auth("publisher", "wrong-password")], ids=["none", "wrong"]
+)
+def test_a_refused_login(publisher: Person, reader: Person, repository: Repository, credentials: str) -> None:
+    publisher.own(repository.name)
+    repository.push("1")
+    publisher.notarypy("sign", repository.ref("1")).expect(0)
+    run = reader.notarypy("verify", repository.ref("1"), NOTARY_AUTH=credentials).expect(7)
+    assert "[auth.denied]" in run.stderr
+    assert "\n  fix: " in run.stderr
+    assert "wrong-password" not in run.text
+    assert reader.files() == {}
+
+
+def test_a_refused_login_makes_no_keys(publisher: Person, repository: Repository) -> None:
+    publisher.notarypy("init", repository.name, NOTARY_AUTH=notary_auth("reader")).expect(7)
+    assert publisher.files() == {}
+
+
+def test_a_token_that_the_server_calls_expired(
+    publisher: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    token_server.lifetime = -120
+    publisher.notarypy("init", repository.name).expect(7)
+
+
+@pytest.fixture
+def private(registry_with_login: Endpoint, authority: Authority, unique: Callable[[], str]) -> Repository:
+    """Return a repository on the registry that wants a password, with an image in it."""
+    login = (services.REGISTRY_USER, services.REGISTRY_PASSWORD)
+    repository = Repository(registry_with_login, unique(), authority.client_context(), login)
+    repository.push("1")
+    return repository
+
+
+def test_a_registry_with_a_password(
+    alice: Person, bob: Person, authority: Authority, private: Repository
+) -> None:
+    for person in (alice, bob):
+        person.environment["SSL_CERT_FILE"] = str(authority.file)
+        person.log_in(private.registry.host, services.REGISTRY_USER, services.REGISTRY_PASSWORD)
+    alice.own(private.name)
+    alice.notarypy("sign", private.ref("1")).expect(0)
+    bob.notarypy("verify", private.ref("1")).expect(0)
+
+
+def test_a_registry_that_refuses_the_password(
+    alice: Person, authority: Authority, private: Repository
+) -> None:
+    alice.environment["SSL_CERT_FILE"] = str(authority.file)
+    alice.own(private.name)
+    alice.notarypy("sign", private.ref("1")).expect(7)
+    alice.log_in(private.registry.host, services.REGISTRY_USER, "wrong-password")
+    run = alice.notarypy("sign", private.ref("1")).expect(7)
+    assert "wrong-password" not in run.text
+
+
+def test_a_registry_with_a_certificate_of_an_unknown_ca(alice: Person, private: Repository) -> None:
+    alice.own(private.name)
+    assert "[net.tls]" in alice.notarypy("sign", private.ref("1")).expect(8).stderr

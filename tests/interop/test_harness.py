@@ -1,0 +1,188 @@
+"""The servers and programs themselves: what the other tests take for granted about them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interop.harness import programs, services, tokens
+from interop.harness.gateway import Upload
+from interop.harness.images import DOCKER_MANIFEST, OCI_INDEX, Manifest, Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from interop.harness.gateway import Gateway
+    from interop.harness.people import Person
+    from interop.harness.services import Endpoint
+    from interop.harness.tokens import TokenServer
+
+IMAGE = Manifest(DOCKER_MANIFEST, b"a manifest that no registry has")
+
+
+def fetch(url: str, context: ssl.SSLContext | None = None, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers=headers)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(request, timeout=10) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_go_notary_publishes_and_another_person_reads(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    alice.notary("init", repository.name, "-p").expect(0)
+    alice.notary_add(repository.name, "1", IMAGE).expect(0)
+    assert IMAGE.sha256 in bob.notary("lookup", repository.name, "1").expect(0).stdout
+
+
+def test_docker_reads_what_go_notary_signed(alice: Person, repository: Repository) -> None:
+    alice.notary("init", repository.name, "-p").expect(0)
+    alice.notary_add(repository.name, "1", IMAGE).expect(0)
+    (document,) = json.loads(alice.inspection(repository.name))
+    assert document["SignedTags"] == [{"SignedTag": "1", "Digest": IMAGE.sha256, "Signers": ["Repo Admin"]}]
+
+
+def test_docker_makes_a_repository_with_a_signer_without_a_daemon(
+    alice: Person, repository: Repository
+) -> None:
+    _, certificate = alice.new_key("jeff")
+    alice.docker("trust", "signer", "add", "--key", certificate, "jeff", repository.name).expect(0)
+    (document,) = json.loads(alice.inspection(repository.name))
+    assert [signer["Name"] for signer in document["Signers"]] == ["jeff"]
+
+
+def test_notary_signer_makes_the_servers_keys(
+    alice: Person, notary_with_signer: Endpoint, repository: Repository
+) -> None:
+    alice.use(notary_with_signer)
+    alice.notary("init", repository.name, "-p").expect(0)
+    alice.notary("list", repository.name).expect(0)
+    root = json.loads((alice.metadata(repository.name) / "root.json").read_bytes())["signed"]
+    (timestamp_key,) = root["roles"]["timestamp"]["keyids"]
+    assert root["keys"][timestamp_key]["keytype"] == "ecdsa"
+
+
+def test_the_token_server_is_asked_and_believed(
+    alice: Person,
+    notary_with_tokens: Endpoint,
+    token_server: TokenServer,
+    repository: Repository,
+) -> None:
+    alice.use(notary_with_tokens)
+    alice.environment["NOTARY_AUTH"] = "cHVibGlzaGVyOnB1Ymxpc2hlci1wYXNzd29yZA=="
+    alice.notary("init", repository.name, "-p").expect(0)
+    scope = f"repository:{repository.name}:push,pull"
+    assert tokens.Granted("publisher", scope, frozenset({"push", "pull"})) in token_server.granted
+
+
+@pytest.mark.parametrize(
+    ("scope", "lifetime", "status"),
+    [
+        ("repository:a/b:pull", 60, 404),
+        ("repository:a/b:push", 60, 401),
+        ("repository:other:pull", 60, 401),
+        ("repository:a/b:pull", -120, 401),
+    ],
+    ids=["right", "other action", "other repository", "expired"],
+)
+def test_a_token_opens_what_its_scope_says(
+    notary_with_tokens: Endpoint,
+    authority: services.Authority,
+    token_server: TokenServer,
+    scope: str,
+    lifetime: int,
+    status: int,
+) -> None:
+    token_server.lifetime = lifetime
+    url = f"{notary_with_tokens.url}/v2/a/b/_trust/tuf/root.json"
+    token = token_server.issue("publisher", scope)
+    assert fetch(url, authority.client_context(), Authorization=f"Bearer {token}")[0] == status
+
+
+def test_the_registry_with_login_wants_it(
+    registry_with_login: Endpoint, authority: services.Authority, unique: Callable[[], str]
+) -> None:
+    login = (services.REGISTRY_USER, services.REGISTRY_PASSWORD)
+    repository = Repository(registry_with_login, unique(), authority.client_context(), login)
+    repository.push("1")
+    url = f"{registry_with_login.url}/v2/{repository.path}/manifests/1"
+    assert fetch(url, authority.client_context())[0] == 401
+
+
+def test_the_registry_serves_an_index_as_pushed(repository: Repository) -> None:
+    index = repository.push_index("multi")
+    url = f"{repository.registry.url}/v2/{repository.path}/manifests/multi"
+    assert fetch(url, Accept=OCI_INDEX) == (200, index.body)
+
+
+def test_a_gateway_records_what_passes(alice: Person, front: Gateway, repository: Repository) -> None:
+    alice.use(front.endpoint)
+    alice.notary("init", repository.name, "-p").expect(0)
+    assert front.requests("POST") == [""]
+    assert front.connections == len(front.seen)
+
+
+def test_a_gateway_rewrites_answers(front: Gateway, authority: services.Authority) -> None:
+    front.rewrite = lambda path, body: body + path.encode()
+    url = f"{front.endpoint.url}/_notary_server/health"
+    assert fetch(url, authority.client_context()) == (200, b"{}/_notary_server/health")
+
+
+@pytest.mark.parametrize(
+    ("upload", "published", "success"),
+    [
+        (Upload.CUT, True, False),
+        (Upload.SWALLOW, False, False),
+        (Upload.DROP, False, True),
+        (Upload.EMPTY, False, True),
+    ],
+)
+def test_a_gateway_spoils_uploads(
+    alice: Person,
+    bob: Person,
+    front: Gateway,
+    repository: Repository,
+    upload: Upload,
+    published: bool,
+    success: bool,
+) -> None:
+    _, certificate = alice.new_key("jeff")
+    alice.docker("trust", "signer", "add", "--key", certificate, "jeff", repository.name).expect(0)
+    alice.use(front.endpoint)
+    front.upload = upload
+    run = alice.notary_add(repository.name, "1", IMAGE)
+    assert (run.code == 0) is success
+    assert (bob.notary("lookup", repository.name, "1").code == 0) is published
+
+
+def test_a_missing_program_names_the_way_to_get_it() -> None:
+    with pytest.raises(LookupError, match="run scripts/test"):
+        programs.find("no-such-program")
+
+
+def test_a_server_that_dies_at_the_start_shows_its_log(tmp_path: Path) -> None:
+    argv = ["notary-server", "-config", "/nonexistent"]
+    with pytest.raises(RuntimeError, match="nonexistent"):
+        services.Service(argv, tmp_path / "log", lambda: False)
+
+
+def test_a_gateway_hangs_up_without_an_answer(front: Gateway, authority: services.Authority) -> None:
+    front.upload = Upload.SWALLOW
+    connection = http.client.HTTPSConnection(front.endpoint.host, context=authority.client_context())
+    connection.request("POST", "/v2/a/_trust/tuf/", b"x")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError, ssl.SSLError)):
+        connection.getresponse()
+    connection.close()
