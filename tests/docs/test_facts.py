@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import pages, programs
+from notarypy.cli.app import COMMANDS
+from notarypy.tuf import trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGE = pages.ROOT / "notarypy"
+SOURCE = "".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
+ROOMS = tuple(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+# Named because they are not read, or as an example of a pattern.
+NOT_OURS = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NOTARYPY_PASSPHRASE_CI_BOT"}
+PER_USER = {"notarypy/config.toml"}
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Return the words after `notarypy` in all code of a page."""
+    fenced = [block.text for kind in ("console", "sh", "text") for block in pages.blocks(text, kind)]
+    code = [*pages.spans(text), *"".join(fenced).splitlines()]
+    found = [match for piece in code for match in re.findall(r"\bnotarypy ([^|;)`]+)", piece)]
+    return [words.split() for words in found]
+
+
+def is_there(room: str) -> bool:
+    """Tell whether the package has this room or module."""
+    return (PACKAGE / room).exists() or (PACKAGE / f"{room}.py").exists()
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_only_commands_that_exist_are_mentioned(page: Path) -> None:
+    for words in command_lines(page.read_text(encoding="utf-8")):
+        named = [word for word in words if re.fullmatch(r"[a-z]+", word)]
+        if words[0].startswith("-") or words[0] == "COMMAND" or not named:
+            continue
+        assert named[0] in COMMANDS, words
+        assert named[0] in programs.commands() or " ".join(named[:2]) in programs.commands(), words
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_only_files_that_exist_are_mentioned(page: Path) -> None:
+    for span in pages.spans(page.read_text(encoding="utf-8")):
+        path = span.split(" ", 1)[0].rstrip("/")
+        if re.match(r"(notarypy|tests|scripts|docs|fixtures|\.ci)/\w", path) and path not in PER_USER:
+            assert (pages.ROOT / path).exists(), span
+        elif re.match(rf"({'|'.join(ROOMS)})/\w+\.py$", path):
+            assert (PACKAGE / path).exists(), span
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_only_variables_that_are_read_are_mentioned(page: Path) -> None:
+    for span in pages.spans(page.read_text(encoding="utf-8")):
+        match = re.match(r"\$?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+_?)", span)
+        if match and match[1] not in NOT_OURS:
+            assert match[1].removesuffix("_FILE") in SOURCE, span
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_only_options_that_exist_are_mentioned(page: Path) -> None:
+    known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
+    known |= {
+        "--metadata-file",
+        "--push",
+        "--unit",
+        "--pdb",
+        "--strict",
+    }  # of buildx, scripts/test, pytest, mypy
+    for span in pages.spans(page.read_text(encoding="utf-8")):
+        assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
+
+
+def test_the_rules_of_verification_are_listed_by_their_numbers() -> None:
+    real = re.findall(r"^ ?(\d+)\. ", trusted.__doc__ or "", re.MULTILINE)
+    assert [row[0] for row in pages.table(pages.read("docs/trust.md"), "rule")] == real
+
+
+def test_every_module_has_a_place_in_the_architecture() -> None:
+    shown = {}
+    for room, modules in pages.table(pages.read("docs/architecture.md"), "room"):
+        folder = PACKAGE if pages.code(room) == "notarypy/" else PACKAGE / pages.code(room)
+        shown[folder] = set(re.findall(r"`([a-z0-9]+)`", modules))
+    real = {
+        folder: {path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")}
+        for folder in shown
+    }
+    assert shown == real
+    assert {folder.name for folder in shown} == {"notarypy", *ROOMS}
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contract = re.search(r"^layers = \[\n(.*?)^\]", pages.read("pyproject.toml"), re.DOTALL | re.MULTILINE)
+    drawing = pages.blocks(pages.read("docs/architecture.md"), "text")[0].text
+    assert contract is not None
+    enforced = [re.findall(r"\w+", line) for line in contract[1].splitlines()]
+    drawn = [re.findall(r"\w+", re.split(r"\s{2,}", line)[0]) for line in drawing.splitlines()]
+    exists = [[room for room in layer if is_there(room)] for layer in enforced]
+    assert drawn == exists

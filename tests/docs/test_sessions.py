@@ -1,0 +1,184 @@
+"""The sessions that pages show, run again: the same commands print the same, but for digests and key ids."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+
+from docs import pages
+from notarypy.cli.main import run
+from notarypy.devserver.core import Fake
+from support.fakes import repeatable_random
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTARY, REGISTRY = "notary.example.com", "registry.example.com"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+HEX = re.compile(r"\b[0-9a-f]{12,64}\b")
+
+
+class Stage:
+    """The servers, and the people that the sessions are about, each with a home of their own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.fake = Fake(clock=lambda: datetime.now(UTC), random=repeatable_random())
+        self.fake.services.update({NOTARY: self.fake.notary, REGISTRY: self.fake.registry})
+        self.directory = directory
+        self.environments: dict[str, dict[str, str]] = {}
+        self.ids: dict[str, str] = {}
+
+    def push(self, repository: str, tag: str, content: str) -> None:
+        config = {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "size": 2,
+            "digest": _digest(content),
+        }
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+        self.fake.registry.push(repository, tag, json.dumps(manifest).encode(), MANIFEST)
+
+    def push_index(self, repository: str, tag: str) -> None:
+        listed = [
+            {"mediaType": MANIFEST, "size": 2, "digest": _digest(name), "platform": _platform(name)}
+            for name in ("amd64", "arm64")
+        ]
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}
+        self.fake.registry.push(repository, tag, json.dumps(index).encode(), INDEX)
+
+    def home(self, person: str) -> Path:
+        """Return a person's home, made at the first mention."""
+        path = self.directory / person
+        path.mkdir(exist_ok=True)
+        self.environments.setdefault(person, {"HOME": str(path)})
+        return path
+
+    def perform(self, person: str, line: str) -> str:
+        """Do what one line of a session says, and return what it prints."""
+        home, (program, *words) = self.home(person), shlex.split(line)
+        with contextlib.chdir(home), mock.patch.dict(os.environ, self.environments[person], clear=True):
+            if program == "notarypy":
+                return self.notarypy([self.ids.get(word, word) for word in words])
+            {"export": self.export, "openssl": _openssl, "skopeo": self.skopeo}[program](person, words)
+        return ""
+
+    def notarypy(self, words: list[str]) -> str:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            run(words)
+        return output.getvalue()
+
+    def export(self, person: str, words: list[str]) -> None:
+        for word in words:
+            variable, _, value = word.partition("=")
+            self.environments[person][variable] = value
+
+    def skopeo(self, _: str, words: list[str]) -> None:
+        reference = words[-1].removeprefix(f"docker://{REGISTRY}/")
+        repository, _, tag = reference.partition(":")
+        self.push(repository, tag, words[1])
+
+    def hand_over(self) -> None:
+        """Give everybody the public keys of all others."""
+        for public in [*self.directory.glob("*/*.pub")]:
+            for home in self.directory.iterdir():
+                if home != public.parent:
+                    shutil.copy(public, home)
+
+    def expected(self, shown: str, printed: str) -> str:
+        """Return what the page shows with this run's ids in place of its own."""
+        found = HEX.findall(printed)
+        for number, value in enumerate(HEX.findall(shown)):
+            self.ids.setdefault(value, found[number] if number < len(found) else "none")
+        return _sizeless(HEX.sub(lambda match: self.ids[match[0]], shown))
+
+
+def _digest(content: str) -> str:
+    return f"sha256:{content.encode().hex()[:64]:0<64}"
+
+
+def _platform(architecture: str) -> dict[str, str]:
+    return {"os": "linux", "architecture": architecture}
+
+
+def _sizeless(text: str) -> str:
+    return re.sub(r"\b\d+ bytes", "N bytes", text)
+
+
+def _openssl(_: str, words: list[str]) -> None:
+    """Make what the two lines of openssl make: a key in its older form, or a certificate for it."""
+    from pathlib import Path
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    output = Path(words[words.index("-out") + 1])
+    if words[0] == "ecparam":
+        key = ec.generate_private_key(ec.SECP256R1())
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+        plain = serialization.NoEncryption()
+        output.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
+        return
+    signer = serialization.load_pem_private_key(Path(words[words.index("-key") + 1]).read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "jeff")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, signer.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=365))
+        .sign(signer, hashes.SHA256())
+    )
+    output.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def steps(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a block, each with what the page shows below it."""
+    parts = re.split(r"^\$ (.*)$\n?", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    made = Stage(tmp_path)
+    monkeypatch.setattr("notarypy.remote.http.RequestsTransport", lambda *_: made.fake)
+    for repository in ("admin/demo", "shop/cart"):
+        made.push(repository, "1", "one")
+        made.push(repository, "2", "two")
+        made.push_index(repository, "multi")
+    return made
+
+
+@pytest.mark.parametrize(("page", "count"), [("README.md", 9), ("docs/tutorial.md", 20)])
+def test_a_session_goes_as_the_page_shows(stage: Stage, page: str, count: int) -> None:
+    performed = 0
+    for block in pages.blocks(pages.read(page), "console"):
+        for line, shown in steps(block.text):
+            printed = stage.perform(block.note or "jeff", line)
+            expected = stage.expected(shown, printed)
+            assert _sizeless(printed).strip("\n") == expected.strip("\n"), line
+            performed += 1
+        stage.hand_over()
+    assert performed >= count
+
+
+def test_the_readmes_library_example_runs(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    page = pages.read("README.md")
+    for block in pages.blocks(page, "console"):
+        for line, _ in steps(block.text):
+            stage.perform("jeff", line)
+    (example,) = pages.blocks(page, "python")
+    with mock.patch.dict(os.environ, stage.environments["jeff"], clear=True):
+        exec(compile(example.text, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith(f"{REGISTRY}/admin/demo@sha256:")
