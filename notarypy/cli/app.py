@@ -1,0 +1,187 @@
+"""The commands by name, each imported only when it is called, and the help of the program.
+
+What it is: the table, and the bridge to typer. What it is not: what a command does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+from notarypy.cli import options
+from notarypy.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.session import Session
+
+_HOME = "notarypy.cli"
+COMMANDS = {
+    "init": "init:init",
+    "sign": "sign:sign",
+    "verify": "verify:verify",
+    "inspect": "inspect:inspect",
+    "delegate": "delegate:app",
+    "signer": "signer:app",
+    "key": "key:app",
+    "trust": "trust:trust",
+    "forget": "trust:forget",
+}
+_PROGRAM = "notarypy"
+# What typer raises for a command line it cannot read; the base is not among its public names.
+_UNREADABLE: type[Exception] = typer.BadParameter.__bases__[0]
+
+_HELP = """Sign and verify container images with Notary v1 (Docker Content Trust).
+
+No docker, no daemon. Trust data and keys are those of docker trust and Go notary.
+
+\b
+REPO   registry/name; alpine means docker.io/library/alpine
+REF    REPO[:TAG][@sha256:DIGEST]; the tag is latest if neither is given
+NAME   a signer: jeff, which stands for the role targets/jeff
+KEY    a signer's name, or at least 7 digits of a key id
+PIN    a root key id in full, 64 hex digits
+
+\b
+Example:
+  notarypy key load delegation.key --name jeff
+  notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
+  notarypy sign registry.example.com/admin/demo:1
+  notarypy verify registry.example.com/admin/demo:1
+"""
+_EPILOG = """\b
+Environment:
+  DOCKER_CONTENT_TRUST_SERVER    the Notary server, unless --server is given;
+                                 default: https://REGISTRY
+  DOCKER_CONFIG                  docker's directory, default ~/.docker: trust/ has keys and
+                                 trust data, tls/HOST:PORT/*.crt CAs, config.json logins
+  XDG_CONFIG_HOME                has notarypy/config.toml, default ~/.config
+  NOTARY_AUTH                    base64 of USER:PASSWORD for the Notary server
+  HTTPS_PROXY, NO_PROXY          proxies, also in lower case
+  SSL_CERT_FILE, SSL_CERT_DIR    the CAs of the system
+
+\b
+Passphrases, the first that unlocks the key; also with _FILE, naming a file:
+  NOTARYPY_PASSPHRASE_NAME       for the key of signer NAME (or its id's first 7 digits)
+  DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE
+  DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE    for all keys but root keys
+  NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE,
+  NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE
+
+\b
+Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 1:
+    0  done; verified
+    1  another failure
+    2  the command line, or a confirmation that nobody can give
+    3  not signed, no trust data, or the tag is not in the registry
+    4  verification failed
+    5  expired
+    6  a key is missing, locked or unsupported
+    7  a login or a permission is missing
+    8  network, TLS or server
+    9  other publishers were quicker until the end
+   10  a required signer or policy is not met
+  130  interrupted
+"""
+
+
+class CommandTable(TyperGroup):
+    """The program: commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as typer declares it
+        """Return all names, in the order of a first use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as typer declares it
+        """Return a command.
+
+        Raises:
+            UsageError: There is none of this name.
+        """
+        if cmd_name not in COMMANDS:
+            raise UsageError(f'there is no command "{cmd_name}"', fix=_advice(cmd_name))
+        return _load(cmd_name)
+
+
+def dispatch(argv: Sequence[str], session: Session) -> None:
+    """Read a command line and run its command.
+
+    Raises:
+        UsageError: The command line cannot be read.
+        NotarypyError: Whatever the command raises.
+    """
+    program = _program()
+    try:
+        with program.make_context(_PROGRAM, list(argv), obj=session) as context:
+            program.invoke(context)
+    except typer.Exit:
+        session.report.answered = True
+    except _UNREADABLE as error:
+        _ask_for_json(argv, session)
+        raise _usage_error(error, session) from None
+    except UsageError:
+        _ask_for_json(argv, session)
+        raise
+
+
+def _program() -> Any:  # noqa: ANN401 - typer's own type
+    app = typer.Typer(
+        cls=CommandTable,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(help=_HELP, epilog=_EPILOG)(_nothing)
+    program = typer.main.get_command(app)
+    options.attach(program, hidden=False)  # type: ignore[arg-type]  # typer makes nothing else
+    return program
+
+
+def _nothing() -> None:
+    """Do nothing before the command."""
+
+
+def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
+    """Import a command; its table entry names a function, or an app with commands in it."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    target = getattr(import_module(f"{_HOME}.{module}"), attribute)
+    if not isinstance(target, typer.Typer):
+        function = target
+        target = typer.Typer(rich_markup_mode=None, add_completion=False)
+        target.command(name)(function)
+    command = typer.main.get_command(target)
+    options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
+    return command
+
+
+def group(help_text: str) -> typer.Typer:
+    """Return an app for the commands of one noun."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, help=help_text)
+
+
+def _usage_error(error: Any, session: Session) -> UsageError:  # noqa: ANN401 - typer's own type
+    context = error.ctx
+    path = context.command_path if context is not None else _PROGRAM
+    session.report.command = path.removeprefix(_PROGRAM).strip() or None
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], fix=f"see {path} --help")
+
+
+def _ask_for_json(argv: Sequence[str], session: Session) -> None:
+    """Take `--json` from a command line that could not be read to its end."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if "--json" in words:
+        session.options.take("json", value=True)
+
+
+def _advice(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean: notarypy {close[0]}" if close else "see notarypy --help"

@@ -1,0 +1,92 @@
+"""The program's entry: from the words on the command line to an exit code.
+
+What it is: the outermost frame, which no exception leaves. What it is not: the
+commands (`app` has their table).
+
+Rules:
+
+1. Every failure ends here as text or JSON with an exit code; never as a traceback,
+   unless `-vv` asks for it. Local variables, which may be secrets, are never shown.
+2. `--version` alone is answered before anything is imported.
+3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.session import Session
+
+_INTERRUPTED = 130
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were being imported: nothing has begun yet
+        code = _INTERRUPTED
+    _silence_broken_output()
+    sys.exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command line and return its exit code."""
+    if list(argv) == ["--version"]:
+        from notarypy.cli.version import text
+
+        sys.stdout.write(f"{text()}\n")
+        return 0
+    from notarypy.cli.session import Session
+
+    _show_everything()
+    session = Session()
+    _guarded(session, argv)
+    return session.report.finish()
+
+
+def _guarded(session: Session, argv: Sequence[str]) -> None:
+    """Run the command; what it raises becomes part of the report (rule 1)."""
+    from notarypy.errors import NotarypyError
+
+    try:
+        from notarypy.cli.app import dispatch
+
+        dispatch(argv, session)
+    except NotarypyError as error:
+        session.report.fail(error)
+    except KeyboardInterrupt:
+        session.report.interrupt()
+    except OSError as error:
+        if error.filename is None and error.errno in _OUTPUT_ERRORS:
+            session.report.unwritable = error  # typer prints help by itself
+        else:
+            session.report.crash(error)
+    except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
+        session.report.crash(error)
+
+
+def _show_everything() -> None:
+    """Let no character that the terminal's encoding lacks stop an error message."""
+    import io
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _silence_broken_output() -> None:
+    """Keep the interpreter from complaining at exit about a reader that went away (rule 3)."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

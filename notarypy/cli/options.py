@@ -1,0 +1,179 @@
+"""The global options, which stand before or after the command.
+
+What it is: their one declaration, and what was given. What it is not: their
+meaning (`storage.settings`) or the options of single commands.
+
+Rules:
+
+1. An option after the command beats the same one before it; `-v` adds up and
+   `--insecure-registry` collects.
+2. After `--` nothing is an option.
+3. Values are taken as they are: whoever knows what they mean checks them.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+from notarypy.cli import version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typer.core import TyperCommand
+
+_FOR_CLIENT = (
+    "server",
+    "trust_dir",
+    "config",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "insecure_registry",
+    "timeout",
+    "retry_for",
+    "passphrase_file",
+    "offline",
+    "gun",
+)
+_ADDING = frozenset({"verbose", "insecure_registry"})
+HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
+
+
+@dataclass
+class Options:
+    """The global options that were given, by name."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, name: str, value: Any) -> None:  # noqa: ANN401 - of every type that options have
+        """Note one option (rule 1)."""
+        before = self.given.get(name)
+        if name in _ADDING and before is not None:
+            value = before + value
+        self.given[name] = value
+
+    @property
+    def json(self) -> bool:
+        """Whether the result is one JSON document."""
+        return bool(self.given.get("json"))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether warnings stay unsaid."""
+        return bool(self.given.get("quiet"))
+
+    @property
+    def yes(self) -> bool:
+        """Whether every confirmation is given in advance."""
+        return bool(self.given.get("yes"))
+
+    @property
+    def gun(self) -> bool:
+        """Whether REPO is taken literally."""
+        return bool(self.given.get("gun"))
+
+    @property
+    def verbosity(self) -> int:
+        """How many times `-v` was given."""
+        return int(self.given.get("verbose", 0))
+
+    def for_client(self) -> dict[str, Any]:
+        """Return the options that the client takes."""
+        return {name: self.given[name] for name in _FOR_CLIENT if name in self.given}
+
+
+def _declare(
+    *,
+    server: Annotated[
+        str | None, typer.Option("--server", "-s", metavar="URL", help="The Notary server.")
+    ] = None,
+    trust_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--trust-dir", "-d", metavar="DIR", help="Keys and cached trust data, shared with docker."
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "-c", metavar="FILE", help="Configuration: TOML, or Go notary's JSON."),
+    ] = None,
+    tlscacert: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Trust only the CAs in this PEM file for the Notary server."),
+    ] = None,
+    tlscert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Client certificate for the Notary server.")
+    ] = None,
+    tlskey: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The client certificate's private key.")
+    ] = None,
+    insecure_registry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="This registry may be asked over http. May be repeated."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The most that one request may take.")
+    ] = None,
+    retry_for: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long to go on when other publishers are quicker."),
+    ] = None,
+    passphrase_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No warnings: results and errors only.")
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv: all.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every confirmation with yes.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use cached trust data only.")] = False,
+    gun: Annotated[
+        bool, typer.Option("--gun", help="Take REPO literally: a collection that is not an image.")
+    ] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Declare the options; nothing ever calls this."""
+
+
+def attach(command: TyperCommand | TyperGroup, *, hidden: bool) -> None:
+    """Let a command, and the commands in it, take the global options."""
+    for option in _declared():
+        option.hidden = hidden
+        command.params.append(option)
+    if hidden:
+        command.epilog = HINT
+        command.help = (command.help or "").replace("Example:\n", "\b\nExample:\n")  # \b keeps the lines
+    if isinstance(command, TyperGroup):
+        for inner in command.commands.values():
+            attach(inner, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
+
+
+def _declared() -> Sequence[Any]:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command()(_declare)
+    options = [copy.copy(option) for option in typer.main.get_command(app).params]
+    for option in options:
+        option.expose_value = False
+        option.callback = _record
+    return options
+
+
+def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - typer's own types
+    """Note an option that was given; what was not given is None, False, 0 or ()."""
+    if value is None or value is False or value in ((), []) or (option.name == "verbose" and not value):
+        return
+    if option.name == "show_version":
+        typer.echo(version.text())
+        raise typer.Exit
+    context.obj.options.take(option.name, tuple(value) if isinstance(value, list) else value)

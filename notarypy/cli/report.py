@@ -1,0 +1,207 @@
+"""What a command did, told once: as text while it goes on, or as one JSON document.
+
+What it is: the only code that prints results, warnings and errors, and that decides
+the exit code. What it is not: their wording (`render`).
+
+Rules:
+
+1. Standard output has results only; warnings and errors go to standard error.
+2. Several results: the worst exit code counts, in the order of `_WORST_FIRST`.
+3. A held report shows its results only if all of them are good.
+4. When standard output cannot be written, the work goes on and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from notarypy.cli import render
+from notarypy.errors import NotarypyError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.options import Options
+
+_WORST_FIRST = (4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
+_INTERRUPTED = 130
+_ALL = 2
+
+
+class InternalError(NotarypyError):
+    """Something that should not happen: a defect of this program."""
+
+    code = "internal"
+
+
+class InterruptedWorkError(NotarypyError):
+    """Ctrl-C."""
+
+    code = "interrupted"
+    exit_code = _INTERRUPTED
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one REF, repository or key."""
+
+    ref: str
+    data: dict[str, Any]
+    error: NotarypyError | None = None
+
+    def to_json(self, command: str | None) -> dict[str, Any]:
+        """Return the item of `results`."""
+        told = {} if self.error is None else {"error": render.error_json(self.error, command)}
+        return {"ref": self.ref, "ok": self.error is None, **self.data, **told}
+
+
+@dataclass
+class Report:
+    """The results, warnings and errors of one command.
+
+    Attributes:
+        options: Quiet, JSON and verbosity are read when something is shown.
+        command: The command's full name, None while it is not known.
+        hold: Show results at the end, and only if all are good (rule 3).
+        answered: Help or the version was printed instead of a result.
+        unwritable: Why nothing can be written to standard output (rule 4).
+    """
+
+    options: Options
+    command: str | None = None
+    hold: bool = False
+    results: list[Result] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    error: NotarypyError | None = None
+    _held: list[str] = field(default_factory=list)
+    _shown: list[NotarypyError] = field(default_factory=list)
+    answered: bool = False
+    unwritable: OSError | None = None
+
+    def done(self, ref: str, data: dict[str, Any], *lines: str) -> None:
+        """Note a good result, and show its lines made safe."""
+        self.results.append(Result(ref, data))
+        self.text("".join(f"{render.safe(line)}\n" for line in lines))
+
+    def failed(self, refs: Sequence[str], error: NotarypyError, data: dict[str, Any] | None = None) -> None:
+        """Note the failure of some REFs, and show it once however many they are."""
+        self.results += [Result(ref, data or {}, error) for ref in refs]
+        self._show(error)
+
+    def fail(self, error: NotarypyError) -> None:
+        """Note a failure that belongs to no REF."""
+        self.error = error
+        self._show(error)
+
+    def interrupt(self) -> None:
+        """Note Ctrl-C."""
+        self.fail(InterruptedWorkError("interrupted"))
+
+    def crash(self, error: Exception) -> None:
+        """Note a defect: one line, and the traceback without local variables for `-vv`."""
+        if self.options.verbosity >= _ALL:
+            import traceback
+
+            lines = "".join(traceback.format_exception(error)).splitlines()
+            self._complain("\n".join(map(render.safe, lines)))
+        self.fail(
+            InternalError(
+                f"unexpected {type(error).__name__}{_origin(error)}",
+                why="this is a defect of notarypy",
+                fix="run it again with -vv and report what it prints",
+            )
+        )
+
+    def warn(self, text: str) -> None:
+        """Note a warning, and show it."""
+        self.warnings.append(text)
+        if not self.options.quiet and not self.options.json:
+            self._complain(f"notarypy: warning: {render.safe(text)}")
+
+    def text(self, text: str) -> None:
+        """Show text that is safe as it stands on standard output, unless it is for JSON."""
+        if self.hold:
+            self._held.append(text)
+        elif not self.options.json:
+            self._write(text)
+
+    def finish(self) -> int:
+        """Show what is left, and return the exit code."""
+        code = self.exit_code
+        if self.options.json and not self.answered:
+            self._write(render.document(self._document(code)) + "\n")
+        elif code == 0:
+            self._write("".join(self._held))
+        self._flush()
+        return code or (1 if self.unwritable else 0)
+
+    @property
+    def exit_code(self) -> int:
+        """The worst exit code so far (rule 2)."""
+        errors = [self.error, *(result.error for result in self.results)]
+        codes = {error.exit_code for error in errors if error is not None}
+        if _INTERRUPTED in codes:
+            return _INTERRUPTED
+        return next((code for code in _WORST_FIRST if code in codes), 0)
+
+    def _document(self, code: int) -> dict[str, Any]:
+        told = {} if self.error is None else {"error": render.error_json(self.error, self.command)}
+        return {
+            "schema": 1,
+            "command": self.command,
+            "exit": code,
+            "results": [result.to_json(self.command) for result in self.results],
+            "warnings": self.warnings,
+            **told,
+        }
+
+    def _show(self, error: NotarypyError) -> None:
+        if self.options.json or any(error is shown for shown in self._shown):
+            return
+        self._shown.append(error)
+        self._complain(render.error_text(error, self.command))
+
+    def _complain(self, text: str) -> None:
+        """Write to standard error; when even that fails there is nobody left to tell."""
+        with suppress(OSError, AttributeError):
+            sys.stderr.write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        if self.unwritable is not None or not text:
+            return
+        try:
+            print(text, end="", file=_standard_output())
+        except OSError as error:
+            self.unwritable = error
+
+    def _flush(self) -> None:
+        """Flush standard output and say what failed, unless its reader just went away (rule 4)."""
+        try:
+            if self.unwritable is None:
+                _standard_output().flush()
+        except OSError as error:
+            self.unwritable = error
+        if self.unwritable is not None and not isinstance(self.unwritable, BrokenPipeError):
+            reason = self.unwritable.strerror or str(self.unwritable)
+            self._complain(render.error_text(StorageError("cannot write to standard output", why=reason)))
+
+
+def _standard_output() -> TextIO:
+    """Return standard output; raise OSError when the process was started without one."""
+    if sys.stdout is None:
+        raise OSError("it is closed")
+    return sys.stdout
+
+
+def _origin(error: Exception) -> str:
+    """Return ` at module:line` of the innermost frame of this package."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.startswith("notarypy."):
+            found = f" at {module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,107 @@
+"""One run of the program: its options, its report, its client.
+
+What it is: what every command gets. What it is not: parsing or printing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from notarypy.cli.options import Options
+from notarypy.cli.report import Report
+from notarypy.errors import ConfirmationNeededError, NotarypyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typer import Context
+
+    from notarypy.client.api import Client
+
+
+class Session:
+    """What the commands share."""
+
+    def __init__(self) -> None:
+        self.options = Options()
+        self.report = Report(self.options)
+
+    def begin(self, context: Context, *, hold: bool = False) -> None:
+        """Note which command runs; `hold` keeps back results until all are good."""
+        self.report.command = context.command_path.partition(" ")[2]
+        self.report.hold = hold
+
+    @contextmanager
+    def client(self, *, asking: bool = True) -> Iterator[Client]:
+        """Open the client that the options ask for; `asking` is for commands that unlock keys."""
+        with _logging(self.options.verbosity), open_client(self, asking=asking) as client:
+            yield client
+
+    @contextmanager
+    def trying(self, *refs: str) -> Iterator[None]:
+        """Note an error inside as the failure of those of `refs` that have no result by then."""
+        before = len(self.report.results)
+        try:
+            yield
+        except NotarypyError as error:
+            done = {result.ref for result in self.report.results[before:]}
+            self.report.failed([ref for ref in refs if ref not in done] or refs, error)
+
+    def confirm(self, question: str, why: str) -> None:
+        """Go on only with a yes.
+
+        Raises:
+            ConfirmationNeededError: Nobody can be asked, or the answer was no.
+        """
+        if self.options.yes:
+            return
+        from notarypy.cli import terminal
+
+        if not terminal.present():
+            raise ConfirmationNeededError(
+                f"{why}, and there is no terminal to confirm on", fix="add --yes if this is what you want"
+            )
+        if not terminal.agreed(f"{why}. {question}"):
+            raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
+
+
+def open_client(session: Session, *, asking: bool) -> Client:
+    """Make the client; a prompt is part of it only where somebody can answer."""
+    from notarypy.cli import terminal
+    from notarypy.client.api import Client
+
+    return Client.from_environment(
+        warn=session.report.warn,
+        prompt=terminal.secret if asking and terminal.present() else None,
+        **session.options.for_client(),
+    )
+
+
+@contextmanager
+def _logging(verbosity: int) -> Iterator[None]:
+    """Show the package's own log on standard error; other packages' logs may hold anything."""
+    if not verbosity:
+        yield
+        return
+    import logging
+
+    from notarypy.cli.render import safe
+
+    class SafeFormatter(logging.Formatter):
+        """Formats without control characters."""
+
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+            """Return the line."""
+            return safe(super().formatMessage(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("notarypy: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("notarypy")
+    logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)

@@ -1,0 +1,80 @@
+"""Fixtures: the command line in this process, and clients for it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli import session, terminal
+from notarypy.cli.main import run as run_command_line
+from notarypy.client.api import Client
+from notarypy.devserver.core import NOTARY_HOST
+from support.author import NOW
+from support.commands import Outcome, StubClient
+from support.fakes import make_fake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.devserver.core import Fake
+    from support.commands import Run
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home directory, with nothing else in the environment and nobody to ask."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase")
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "repository passphrase")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "present", lambda: False)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs one command line."""
+
+    def call(*argv: str | Path) -> Outcome:
+        capsys.readouterr()
+        code = run_command_line([str(word) for word in argv])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubClient:
+    """Return the scripted client that every command gets."""
+    client = StubClient()
+
+    def opened(opening: session.Session, *, asking: bool) -> StubClient:
+        client.options, client.asking = opening.options.for_client(), asking
+        client.warn = opening.report.warn
+        return client
+
+    monkeypatch.setattr(session, "open_client", opened)
+    return client
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Return the servers that the real client of every command talks to."""
+    server = make_fake()
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", f"https://{NOTARY_HOST}")
+
+    def opened(opening: session.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
+        options = opening.options.for_client()
+        settings = Client.from_environment(**options).settings
+        literal = opening.options.gun
+        return Client(
+            settings, transport=server, clock=lambda: NOW, warn=opening.report.warn, literal_gun=literal
+        )
+
+    monkeypatch.setattr(session, "open_client", opened)
+    return server

@@ -1,0 +1,126 @@
+"""`delegate` and `signer`: two names for the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import KeyNotAuthorisedError
+from support.commands import written
+from support.results import ADDED, INITIALISED, JEFF, PIN, RELEASES, REMOVED, REPO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.commands import Run, StubClient
+
+
+@pytest.mark.parametrize("noun", ["delegate", "signer"])
+def test_adding(run: Run, stub: StubClient, home: Path, noun: str) -> None:
+    stub.answers["add_signer"] = ADDED
+    key = written(home / "jeff.pub", "a key")
+    outcome = run(noun, "add", "--key", key, "jeff", REPO, "b.test/b").expect(0)
+    assert outcome.out == f"added signer jeff to {REPO} (f5a2a6400000)\n" * 2
+    how = {"paths": ("",), "releases": True}
+    assert stub.calls == [("add_signer", ("jeff", repo, [b"a key"]), how) for repo in (REPO, "b.test/b")]
+
+
+def test_adding_with_limits(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["add_signer"] = ADDED
+    key = written(home / "k", "k")
+    argv = ["--key", key, "--key", key, "--path", "v", "--path", "w", "--no-releases"]
+    run("delegate", "add", "targets/ci", REPO, *argv).expect(0)
+    assert stub.calls == [
+        ("add_signer", ("targets/ci", REPO, [b"k", b"k"]), {"paths": ["v", "w"], "releases": False})
+    ]
+
+
+def test_adding_may_initialise(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["add_signer"] = replace(ADDED, created=INITIALISED)
+    outcome = run("signer", "add", "--key", written(home / "k", "k"), "jeff", REPO).expect(0)
+    assert f"root pin: {PIN}\n" in outcome.out
+    assert outcome.out.endswith(f"added signer jeff to {REPO} (f5a2a6400000)\n")
+
+
+def test_adding_again_says_so(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["add_signer"] = replace(ADDED, published=False)
+    outcome = run("signer", "add", "--key", written(home / "k", "k"), "jeff", REPO).expect(0)
+    assert outcome.out == f"jeff is a signer of {REPO} already; nothing was published\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["jeff", REPO],
+        ["--key", "missing", "jeff", REPO],
+        ["--key", "k", "Jeff", REPO],
+        ["--key", "k", "releases", REPO],
+        ["--key", "k", "jeff", f"{REPO}:1"],
+        ["--key", "k", "jeff"],
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(
+    run: Run, stub: StubClient, home: Path, argv: list[str]
+) -> None:
+    written(home / "k", "k")
+    for noun in ("delegate", "signer"):
+        run(noun, "add", *argv).expect(2)
+    assert stub.calls == []
+
+
+@pytest.mark.parametrize("noun", ["delegate", "signer"])
+def test_removing_says_what_was_signed_again(run: Run, stub: StubClient, noun: str) -> None:
+    stub.answers["remove_signer"] = REMOVED
+    outcome = run(noun, "remove", "jeff", REPO).expect(0)
+    assert outcome.out == (
+        f"removed signer jeff from {REPO}\nsigned again: targets/releases\ntags kept: 1, 2\n"
+    )
+    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, "force": False})]
+
+
+def test_removing_one_key(run: Run, stub: StubClient) -> None:
+    stub.answers["remove_signer"] = replace(REMOVED, resigned=(), kept=())
+    outcome = run("delegate", "remove", "jeff", REPO, "--key", "f5a2a64").expect(0)
+    assert outcome.out == f"removed key f5a2a64 of targets/jeff from {REPO}\n"
+
+
+def test_removing_by_force_says_who_must_sign_again(run: Run, stub: StubClient) -> None:
+    stub.answers["remove_signer"] = replace(REMOVED, resigned=(), kept=(), unreadable=("targets/releases",))
+    outcome = run("signer", "remove", "-f", "jeff", REPO).expect(0)
+    assert outcome.err == (
+        f"notarypy: warning: targets/releases of {REPO} cannot be verified until bob signs again\n"
+    )
+    assert stub.calls[0][2]["force"] is True
+
+
+def test_a_refusal_is_the_clients(run: Run, stub: StubClient) -> None:
+    stub.answers["remove_signer"] = KeyNotAuthorisedError("would break", fix="add --force")
+    assert (
+        "would break [key.not_authorised]\n  fix: add --force\n"
+        in run("signer", "remove", "jeff", REPO).expect(6).err
+    )
+
+
+def test_listing_delegations(run: Run, stub: StubClient) -> None:
+    broken = replace(JEFF, role="targets/x", version=None, expires=None, paths=(), problem="bad\nsignature")
+    stub.answers["delegations"] = (JEFF, RELEASES, broken)
+    rows = [line.split("   ") for line in run("delegate", "list", REPO).expect(0).out.splitlines()]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    keyid = JEFF.keys[0]
+    assert cells == [
+        ["ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS"],
+        ["targets/jeff", "all tags", "1", "2027-01-02T03:04:05Z", keyid],
+        ["targets/releases", "v, w", "1", "(not published)", keyid],
+        ["targets/x", "none", "1", "bad\\nsignature", keyid],
+    ]
+
+
+def test_listing_signers(run: Run, stub: StubClient) -> None:
+    stub.answers["delegations"] = (JEFF, RELEASES)
+    assert run("signer", "list", REPO).expect(0).out == (
+        "SIGNER    TAGS       KEYS\njeff      all tags   f5a2a6400000\n"
+    )
+    stub.answers["delegations"] = ()
+    assert run("signer", "list", REPO).expect(0).out == ""

@@ -1,0 +1,177 @@
+"""Every document of `--json` fits the schema in docs/, and the page about it names what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableError
+from support.commands import written
+from support.results import (
+    ADDED,
+    D1,
+    D2,
+    INITIALISED,
+    INSPECTION,
+    JEFF,
+    KEY,
+    OFFERED,
+    OTHER_PIN,
+    RELEASES,
+    REMOVED,
+    REPO,
+    TARGETS_KEY,
+    image,
+    signed,
+)
+from support.schema import problems
+
+if TYPE_CHECKING:
+    from support.commands import Run, StubClient
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "schemas" / "notarypy.json").read_text())
+PAGE = (DOCS / "json.md").read_text()
+
+COMMANDS: dict[str, tuple[list[str], str, Any]] = {
+    "init": (["init", REPO], "init", INITIALISED),
+    "sign": (
+        ["sign", REPO],
+        "sign",
+        [signed(previous=D2, platforms=("linux/amd64",), also_old=("targets/x",))],
+    ),
+    "verify": (["verify", REPO], "verify", image()),
+    "inspect": (["inspect", REPO], "inspect", INSPECTION),
+    "delegate add": (["delegate", "add", "--key", "k", "jeff", REPO], "add_signer", ADDED),
+    "signer add": (
+        ["signer", "add", "--key", "k", "jeff", REPO],
+        "add_signer",
+        replace(ADDED, created=INITIALISED),
+    ),
+    "delegate remove": (["delegate", "remove", "jeff", REPO], "remove_signer", REMOVED),
+    "signer remove": (["signer", "remove", "jeff", REPO], "remove_signer", REMOVED),
+    "delegate list": (["delegate", "list", REPO], "delegations", (JEFF, RELEASES)),
+    "signer list": (["signer", "list", REPO], "delegations", ()),
+    "key generate": (["key", "generate", "jeff"], "generate_key", (KEY, b"public")),
+    "key load": (["key", "load", "k"], "load_key", [KEY, TARGETS_KEY]),
+    "key list": (["key", "list"], "keys", [KEY, TARGETS_KEY]),
+    "key export": (["key", "export", "jeff"], "find_key", KEY),
+    "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
+    "forget": (["forget", "--yes", REPO], "forget", True),
+}
+
+
+@pytest.fixture(autouse=True)
+def key_file(home: Path, stub: StubClient) -> None:
+    written(home / "k", "a key")
+    stub.answers["export_keys"] = b"PEM"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_success_fits_the_schema(run: Run, stub: StubClient, command: str) -> None:
+    argv, method, answer = COMMANDS[command]
+    stub.answers[method] = answer
+    document = run("--json", *argv).expect(0).document
+    assert document["command"] == command
+    assert document["results"]
+    assert problems(document, SCHEMA) == []
+    assert not any(
+        problems(result, SCHEMA["$defs"]["failed"], SCHEMA) == [] for result in document["results"]
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_failure_fits_the_schema(run: Run, stub: StubClient, command: str) -> None:
+    argv, method, _ = COMMANDS[command]
+    stub.answers[method] = UnreachableError("gone", why=("a", "b"), fix="wait", host="n.test", tries=3)
+    document = run("--json", *argv).expect(8).document
+    assert problems(document, SCHEMA) == []
+    error = document["error"] if command == "key list" else document["results"][0]["error"]
+    assert error == {
+        "code": "net.unreachable",
+        "exit": 8,
+        "message": "gone",
+        "why": ["a", "b"],
+        "facts": {"host": "n.test", "tries": 3},
+        "fix": "wait",
+        "retryable": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["renew"], ["verify", "NOT ONE"], ["forget", REPO], ["trust", "--root", "1", REPO]]
+)
+def test_a_document_without_results_fits_the_schema(run: Run, argv: list[str]) -> None:
+    document = run("--json", *argv).expect(2).document
+    assert problems(document, SCHEMA) == []
+    assert document["error"]["exit"] == 2
+
+
+def test_an_unsettled_root_fits_the_schema(run: Run, stub: StubClient) -> None:
+    stub.answers["offered_root"] = OFFERED
+    document = run("--json", "trust", REPO).expect(2).document
+    assert problems(document, SCHEMA) == []
+    assert document["results"][0]["error"]["code"] == "usage.confirmation"
+
+
+def test_an_interruption_keeps_what_was_done(run: Run, stub: StubClient) -> None:
+    waiting: list[Any] = [[signed()], ConflictError("busy"), KeyboardInterrupt()]
+    stub.answers["sign"] = lambda *_, **__: waiting.pop(0)
+    document = run("--json", "sign", REPO, "b.test/b", "c.test/c", "d.test/d").expect(130).document
+    assert problems(document, SCHEMA) == []
+    assert [result["ok"] for result in document["results"]] == [True, False]
+    assert document["error"]["code"] == "interrupted"
+
+
+def test_an_exported_file_fits_the_schema(run: Run, stub: StubClient) -> None:
+    stub.answers["find_key"] = KEY
+    document = run("--json", "key", "export", "jeff", "-o", "out").expect(0).document
+    assert problems(document, SCHEMA) == []
+    assert document["results"][0]["file"] == "out"
+
+
+def test_the_schema_refuses_what_does_not_fit() -> None:
+    good: dict[str, Any] = {"schema": 1, "command": "forget", "exit": 0, "results": [], "warnings": []}
+    assert problems(good, SCHEMA) == []
+    for change in (
+        {"schema": 2},
+        {"exit": "0"},
+        {"exit": True},
+        {"extra": 1},
+        {"results": [{"ref": REPO, "ok": True}]},
+        {"results": [{"ref": REPO, "ok": True, "forgotten": True, "extra": 1}]},
+        {"results": [{"ref": REPO, "ok": False}]},
+        {"command": "trust", "results": [{"ref": REPO, "ok": True, "forgotten": True}]},
+        {"error": {"code": "usage"}},
+    ):
+        assert problems({**good, **change}, SCHEMA), change
+    assert problems({}, SCHEMA)
+    assert problems(D1.upper(), SCHEMA["$defs"]["digest"])
+
+
+def test_the_page_shows_a_document_that_fits() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    assert problems(json.loads(example), SCHEMA) == []
+
+
+def test_the_page_names_every_member(run: Run, stub: StubClient) -> None:
+    rows = dict(re.findall(r"^\| (`[a-z`, ]+`) \| (.*) \|$", PAGE, re.MULTILINE))
+    told = {command: row for commands, row in rows.items() for command in re.findall("`(.*?)`", commands)}
+    assert told.keys() == COMMANDS.keys()
+    for command, (argv, method, answer) in COMMANDS.items():
+        stub.answers[method] = answer
+        (result, *_) = run("--json", *argv).expect(0).document["results"]
+        Path("jeff.pub").unlink(missing_ok=True)
+        members = set(re.findall("`(.*?)`", told[command])) - ({"file"} if command == "key export" else set())
+        assert members == result.keys() - {"ref", "ok"}, command
+
+
+def test_a_failed_result_may_say_more_than_its_error(run: Run, stub: StubClient) -> None:
+    stub.answers["inspect"] = RepositoryMissingError("nothing")
+    (result,) = run("--json", "inspect", REPO).expect(3).document["results"]
+    assert result.keys() == {"ref", "ok", "error"}

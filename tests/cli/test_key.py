@@ -1,0 +1,130 @@
+"""`key`: private keys and their files."""
+
+from __future__ import annotations
+
+import io
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import KeyMissingError, UnsupportedKeyError
+from support.commands import written
+from support.results import KEY, TARGETS_KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.commands import Run, StubClient
+
+PEM = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+
+
+def test_generating_writes_the_public_half(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["generate_key"] = (KEY, b"public")
+    (home / "keys").mkdir()
+    outcome = run("key", "generate", "jeff", "--dir", "keys", "--alg", "rsa").expect(0)
+    assert outcome.out == f"generated key {KEY.keyid} (jeff); public key: keys/jeff.pub\n"
+    assert (home / "keys" / "jeff.pub").read_bytes() == b"public"
+    assert stub.calls == [("generate_key", ("jeff",), {"algorithm": "rsa"})]
+
+
+def test_a_role_names_its_file_safely(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["generate_key"] = (KEY, b"public")
+    run("key", "generate", "targets/team/ci").expect(0)
+    assert (home / "team_ci.pub").exists()
+
+
+@pytest.mark.parametrize("name", ["../up", "Jeff", "releases", ""])
+def test_a_bad_name_makes_no_key(run: Run, stub: StubClient, name: str) -> None:
+    run("key", "generate", name).expect(2)
+    assert stub.calls == []
+
+
+def test_a_public_key_that_exists_stays(run: Run, stub: StubClient, home: Path) -> None:
+    written(home / "jeff.pub", "another")
+    assert "[local.exists]" in run("key", "generate", "jeff").expect(1).err
+    assert stub.calls == []
+
+
+def test_a_public_key_that_comes_into_being_meanwhile_stays(run: Run, stub: StubClient, home: Path) -> None:
+    def generate(*_: object, **__: object) -> object:
+        written(home / "jeff.pub", "another")
+        return KEY, b"public"
+
+    stub.answers["generate_key"] = generate
+    run("key", "generate", "jeff").expect(1)
+    assert (home / "jeff.pub").read_bytes() == b"another"
+
+
+def test_a_directory_that_is_missing(run: Run, stub: StubClient) -> None:
+    stub.answers["generate_key"] = (KEY, b"public")
+    assert "the private key is stored" in run("key", "generate", "jeff", "--dir", "none").expect(1).err
+
+
+def test_loading(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["load_key"] = [KEY, TARGETS_KEY]
+    outcome = run("key", "load", written(home / "k.pem", PEM), "--name", "jeff").expect(0)
+    assert outcome.out == f"loaded key {KEY.keyid} (jeff)\nloaded key {TARGETS_KEY.keyid} (targets)\n"
+    assert stub.calls == [("load_key", (PEM,), {"name": "jeff"})]
+
+
+def test_loading_from_standard_input(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.answers["load_key"] = [KEY]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PEM)))
+    run("key", "load", "-").expect(0)
+    assert stub.calls == [("load_key", (PEM,), {"name": None})]
+
+
+def test_loading_what_is_no_key(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["load_key"] = UnsupportedKeyError("junk")
+    run("key", "load", written(home / "k.pem", "junk")).expect(6)
+    run("key", "load", "missing").expect(2)
+
+
+def test_listing(run: Run, stub: StubClient) -> None:
+    stub.answers["keys"] = [KEY, TARGETS_KEY]
+    lines = run("key", "list").expect(0).out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["ROLE", "GUN", "KEY", "ID", "LOCATION"],
+        ["jeff", KEY.keyid, "/trust/private/f5.key"],
+        ["targets", "registry.test/app", TARGETS_KEY.keyid, "/trust/private/cc.key"],
+    ]
+    stub.answers["keys"] = []
+    assert run("key", "list").expect(0).out == ""
+
+
+@pytest.fixture
+def exporting(stub: StubClient) -> StubClient:
+    infos = {"jeff": KEY, TARGETS_KEY.keyid[:7]: TARGETS_KEY}
+    stub.answers["find_key"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["export_keys"] = lambda keys: f"PEM of {keys[0][:3]}\n".encode()
+    return stub
+
+
+@pytest.mark.usefixtures("exporting")
+def test_exporting_prints_the_keys(run: Run) -> None:
+    assert run("key", "export", "jeff", "ccccccc").expect(0).out == "PEM of f5a\nPEM of ccc\n"
+    results = run("--json", "key", "export", "jeff").expect(0).document["results"]
+    assert [(result["ref"], result["pem"]) for result in results] == [("jeff", "PEM of f5a\n")]
+
+
+@pytest.mark.usefixtures("exporting")
+def test_exporting_is_all_or_nothing(run: Run, home: Path) -> None:
+    assert run("key", "export", "jeff", "bob").expect(6).out == ""
+    run("key", "export", "jeff", "bob", "-o", "out.pem").expect(6)
+    assert not (home / "out.pem").exists()
+
+
+@pytest.mark.usefixtures("exporting")
+def test_exporting_to_a_file(run: Run, home: Path) -> None:
+    assert run("key", "export", "jeff", "-o", "out.pem").expect(0).out == ""
+    path = home / "out.pem"
+    assert path.read_text() == "PEM of f5a\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("precious")
+    run("key", "export", "jeff", "-o", "out.pem").expect(2)
+    assert path.read_text() == "precious"
+    run("key", "export", "jeff", "-o", "out.pem", "--yes").expect(0)
+    assert path.read_text() == "PEM of f5a\n"

@@ -1,0 +1,175 @@
+"""The outermost frame: every failure is one text or document and one exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import notarypy
+from notarypy.cli import main
+from notarypy.errors import ExpiredError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.commands import Run, StubClient
+
+REF = "registry.test/app:1"
+
+
+def program(*argv: str, home: Path, code: str = "", **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the program in a process of its own."""
+    words = [sys.executable, "-c", code, *argv] if code else [sys.executable, "-m", "notarypy", *argv]
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]  # the options are subprocess's own
+        words,
+        env={"HOME": str(home)},
+        text=True,
+        check=False,
+        timeout=60,
+        **{"capture_output": True, **options},
+    )
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["verify", "--version"], ["--json", "--version"]])
+def test_version(run: Run, argv: list[str]) -> None:
+    assert run(*argv).expect(0).out == f"notarypy {notarypy.__version__}\n"
+
+
+def test_version_is_answered_before_typer_is_imported(home: Path) -> None:
+    code = "import sys; from notarypy.cli.main import run; run(['--version']); print(*sys.modules)"
+    modules = program(home=home, code=code).stdout.split()
+    assert "notarypy.cli.main" in modules
+    assert not {"typer", "dataclasses", "importlib.metadata", "notarypy.errors"} & set(modules)
+
+
+def test_a_module_of_the_package_can_be_run(home: Path) -> None:
+    assert program("--version", home=home).stdout == f"notarypy {notarypy.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "fix"),
+    [
+        ([], "missing command", "see notarypy --help"),
+        (["key"], "missing command", "see notarypy key --help"),
+        (["verfy", REF], 'there is no command "verfy"', "did you mean: notarypy verify"),
+        (["renew", REF], 'there is no command "renew"', "see notarypy --help"),
+        (["verify"], "missing argument 'REF...'", "see notarypy verify --help"),
+        (["signer", "add", "jeff"], "missing argument 'REPO...'", "see notarypy signer add --help"),
+        (["init", "--snapshot", "both", "a"], "invalid value for '--snapshot'", "see notarypy init --help"),
+        (["verify", REF, "NOT ONE"], '"NOT ONE" is not an image reference', "see notarypy verify --help"),
+    ],
+)
+def test_what_cannot_be_read_is_a_usage_error(run: Run, argv: list[str], message: str, fix: str) -> None:
+    outcome = run(*argv).expect(2)
+    assert outcome.out == ""
+    assert outcome.err.startswith(f"notarypy: error: {message}")
+    assert outcome.err.endswith(f"  fix: {fix}\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["--json"], None),
+        (["--json", "verfy"], None),
+        (["verify", "--jason", "--json", REF], "verify"),
+        (["delegate", "add", "--json"], "delegate add"),
+        (["verify", "--json", "NOT ONE"], "verify"),
+    ],
+)
+def test_a_usage_error_is_a_document_when_that_is_asked_for(
+    run: Run, argv: list[str], command: str | None
+) -> None:
+    outcome = run(*argv).expect(2)
+    assert outcome.err == ""
+    document = outcome.document
+    assert (document["command"], document["exit"], document["results"]) == (command, 2, [])
+    assert document["error"]["exit"] == 2
+
+
+def test_words_after_two_dashes_are_no_options(run: Run) -> None:
+    outcome = run("verify", "--", "--json").expect(2)
+    assert '"--json" is not an image reference' in outcome.err
+
+
+def test_an_interruption_is_130(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = KeyboardInterrupt()
+    assert run("verify", REF).expect(130).err == "notarypy: error: interrupted [interrupted]\n"
+    document = run("--json", "verify", REF).expect(130).document
+    assert (document["exit"], document["error"]["code"]) == (130, "interrupted")
+
+
+def test_an_interruption_before_anything_began_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 130
+
+
+def test_a_defect_is_one_line_without_its_text(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = KeyError("a secret")
+    outcome = run("verify", REF).expect(1)
+    assert outcome.out == ""
+    assert "unexpected KeyError" in outcome.err
+    assert "-vv" in outcome.err
+    assert "secret" not in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_defect_is_shown_in_full_on_demand_but_for_local_variables(run: Run, stub: StubClient) -> None:
+    def verify(*_: object, **__: object) -> None:
+        passphrase = "hidden " + "value"
+        raise ValueError(f"broken\x1b[31m{len(passphrase)}")
+
+    stub.answers["verify"] = verify
+    outcome = run("-vv", "verify", REF).expect(1)
+    assert "Traceback" in outcome.err
+    assert "broken\\x1b[31m" in outcome.err
+    assert "hidden value" not in outcome.err
+
+
+def test_a_failure_outside_of_any_ref_stands_on_top(run: Run) -> None:
+    document = run("--json", "-c", "/nonexistent.toml", "verify", REF).expect(2).document
+    assert document["error"]["code"] == "usage.config"
+    assert document["results"] == []
+
+
+def test_errors_show_control_characters_escaped(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", fix="\u202egnp.exe")
+    assert run("verify", REF).expect(5).err == (
+        "notarypy: error: old\\x1b]0;x\\x07 [trust.expired]\n  why: next\\nline\n  fix: \\u202egnp.exe\n"
+    )
+
+
+def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
+    head = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    head.wait()
+    assert head.stdin is not None
+    with head.stdin:
+        done = program("--json", "verify", "X", home=home, capture_output=False, stdout=head.stdin, stderr=-1)
+    assert (done.returncode, done.stderr) == (2, "")
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
+        gone.wait()
+        done = program("verify", "--help", home=home, capture_output=False, stdout=gone.stdin, stderr=-1)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_disk_is_an_error(home: Path) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = program("verify", "--help", home=home, capture_output=False, stdout=full, stderr=-1)
+    assert done.returncode == 1
+    assert "cannot write to standard output" in done.stderr
+
+
+def test_an_encoding_that_lacks_a_character_is_no_traceback(home: Path) -> None:
+    code = "from notarypy.cli.main import main; import sys; sys.argv = ['notarypy', 'verify', 'ä']; main()"
+    words = [sys.executable, "-c", code]
+    environment = {"HOME": str(home), "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert '"\\xe4" is not an image reference' in done.stderr

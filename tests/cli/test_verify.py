@@ -1,0 +1,133 @@
+"""`verify`: one line per image, and only if all are good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    DigestMismatchError,
+    NotarypyError,
+    SignerMissingError,
+    TagUnsignedError,
+    UnreachableError,
+)
+from support.results import D1, D2, PIN, REPO, image
+
+if TYPE_CHECKING:
+    from support.commands import Run, StubClient
+
+
+def test_it_prints_what_to_pull(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = image()
+    outcome = run("verify", f"{REPO}:1").expect(0)
+    assert (outcome.out, outcome.err) == (f"{REPO}@{D1}\n", "")
+    assert stub.asking is False
+
+
+def test_options_reach_the_client(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = image()
+    argv = ["--signer", "jeff", "--signer", "targets/bob", "--all-signers", "--no-registry"]
+    run("verify", *argv, "--root", PIN.upper(), f"{REPO}:1").expect(0)
+    (call,) = stub.calls
+    assert call[2] == {
+        "signers": ["jeff", "targets/bob"],
+        "all_signers": True,
+        "registry": False,
+        "root": PIN,
+        "metadata": None,
+    }
+
+
+def test_nothing_is_printed_unless_all_passed(run: Run, stub: StubClient) -> None:
+    stub.answers["refresh"] = "metadata"
+    stub.answers["verify"] = lambda text, **_: image() if text.endswith(":1") else TagUnsignedError("no")
+    outcome = run("verify", f"{REPO}:1", f"{REPO}:2").expect(3)
+    assert outcome.out == ""
+    assert outcome.err.startswith("notarypy: error: no [trust.tag_unsigned]\n  fix: ")
+
+
+def test_several_tags_of_a_repository_are_one_refresh(run: Run, stub: StubClient) -> None:
+    def verify(text: str, **how: object) -> object:
+        assert how["metadata"] == (None if text.startswith("b.test") else "metadata")
+        return image(digest=D2) if text.endswith("2") else image()
+
+    stub.answers.update(refresh="metadata", verify=verify)
+    refs = [f"{REPO}:2", "b.test/other", f"{REPO}:1"]
+    outcome = run("verify", "--root", PIN, *refs).expect(0)
+    assert [line[-1] for line in outcome.out.splitlines()] == ["2", "1", "1"]
+    assert [call for call in stub.calls if call[0] == "refresh"] == [("refresh", (refs[0],), {"root": PIN})]
+
+
+def test_a_refresh_that_fails_is_tried_and_told_once(run: Run, stub: StubClient) -> None:
+    stub.answers.update(refresh=UnreachableError("gone"), verify=image())
+    outcome = run("verify", f"{REPO}:1", f"{REPO}:2").expect(8)
+    assert outcome.err.count("gone") == 1
+    assert len(stub.calls) == 1
+    results = run("verify", "--json", f"{REPO}:1", f"{REPO}:2").expect(8).document["results"]
+    assert [(result["ref"], result["error"]["retryable"]) for result in results] == [
+        (f"{REPO}:1", True),
+        (f"{REPO}:2", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([TagUnsignedError("a"), DigestMismatchError("b")], 4),
+        ([TagUnsignedError("a"), None], 3),
+        ([UnreachableError("a"), SignerMissingError("b")], 10),
+    ],
+)
+def test_every_ref_is_tried_and_the_worst_code_wins(
+    run: Run, stub: StubClient, errors: list[NotarypyError | None], code: int
+) -> None:
+    waiting = list(errors)
+    stub.answers["verify"] = lambda *_, **__: waiting.pop(0) or image()
+    document = run("verify", "--json", "a.test/a", "b.test/b").expect(code).document
+    assert document["exit"] == code
+    assert [result["ok"] for result in document["results"]] == [error is None for error in errors]
+
+
+@pytest.mark.parametrize("bad", ["UPPER", "a.test/b@sha256:12", "a.test/..", "a.test/b:"])
+def test_all_refs_are_read_before_anything_is_asked(run: Run, stub: StubClient, bad: str) -> None:
+    run("verify", f"{REPO}:1", bad).expect(2)
+    assert stub.calls == []
+
+
+@pytest.mark.parametrize("argv", [["--signer", "No"], ["--root", "abc"], ["--signer", "targets/../x"]])
+def test_bad_names_and_pins_are_usage_errors(run: Run, stub: StubClient, argv: list[str]) -> None:
+    run("verify", *argv, f"{REPO}:1").expect(2)
+    assert stub.calls == []
+
+
+def test_a_literal_gun_need_not_be_an_image(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = image()
+    run("verify", "--gun", "Any Thing/x:1").expect(0)
+    assert stub.options == {"gun": True}
+    run("verify", "--gun", "../x:1").expect(2)
+
+
+def test_the_document(run: Run, stub: StubClient) -> None:
+    stub.answers["verify"] = image()
+    assert run("verify", "--json", f"{REPO}:1").expect(0).document == {
+        "schema": 1,
+        "command": "verify",
+        "exit": 0,
+        "results": [
+            {
+                "ref": f"{REPO}:1",
+                "ok": True,
+                "image": f"{REPO}@{D1}",
+                "repository": REPO,
+                "tag": "1",
+                "digest": D1,
+                "size": 528,
+                "role": "targets/releases",
+                "signers": ["jeff"],
+                "expires": "2027-01-02T03:04:05Z",
+            }
+        ],
+        "warnings": [],
+    }
