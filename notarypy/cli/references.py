@@ -54,9 +54,8 @@ def _read(text: str, *, literal: bool) -> Name:
     if not literal:
         parsed = references.parse(text)
         return Name(text, parsed.repository, parsed.tag, parsed.digest)
-    head, _, tail = text.rpartition(":")
-    gun, tag = (head, tail) if head and "/" not in tail else (text, None)
-    return Name(text, roles.check_gun(gun), tag, None)
+    gun, tag = roles.split_collection(text)
+    return Name(text, gun, tag, None)
 
 
 def from_lines(text: str, source: str, *, literal: bool) -> list[str]:

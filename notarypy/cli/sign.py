@@ -114,10 +114,10 @@ def _tell(session: Session, ref: str, done: SignedTag, *, dry_run: bool) -> None
 def _lines(done: SignedTag, *, dry_run: bool) -> list[str]:
     platforms = f" (index: {', '.join(done.platforms)})" if done.platforms else ""
     what = f"{done.reference} {done.digest}{platforms}"
-    if dry_run:
+    if dry_run and not done.already:
         moved = [f"{done.reference} is {done.previous}, would be {done.digest}"] if done.previous else []
         return [f"would be signed {what} in {', '.join(done.roles)}", *moved]
-    if not done.published:
+    if done.already:
         return [f"already signed {what}"]
     moved = [f"{done.reference} was {done.previous} now {done.digest}"] if done.previous else []
     return [f"signed {what}", *moved]
@@ -133,6 +133,7 @@ def _result(done: SignedTag, *, dry_run: bool) -> dict[str, Any]:
         "roles": list(done.roles),
         "previous": done.previous,
         "published": done.published,
+        "already": done.already,
         "dry_run": dry_run,
         "also_old": list(done.also_old),
     }

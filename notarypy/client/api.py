@@ -187,7 +187,7 @@ class Client(Keyring):
         image = verify.verify(trusted, asked, self._session.warn)
         if registry and not self._session.literal and not self.settings.offline:
             wanted = parsed.tag or (image.digest if parsed.digest else image.tag)
-            served = self._session.connections.registry(parsed).manifest(parsed.path, wanted)
+            served = self._session.manifest(parsed, wanted)
             verify.compare(image, served)
         return image
 
@@ -266,7 +266,7 @@ class Client(Keyring):
             ImageMissingError: The registry does not have it.
             KeyNotAuthorisedError: No key here may sign it.
         """
-        from notarypy.client.sign import Options, by_repository, custom_data, sign, tagged
+        from notarypy.client.sign import Options, by_repository, custom_data, one_each, sign, tagged
 
         self._session.refuse_literal("sign")
         groups = by_repository(references)
@@ -274,11 +274,14 @@ class Client(Keyring):
         options = Options(signer, attached, discard_unverified, dry_run)
         results: list[SignedTag] = []
         for texts in groups.values():
-            parsed = [tagged(text) for text in texts]
-            contents = {one.tag or "latest": self._session.manifest(one) for one in parsed}
+            wanted = one_each([tagged(text) for text in texts])
+            contents = {
+                tag: self._session.manifest(one, one.digest or one.tag or "latest")
+                for tag, one in wanted.items()
+            }
             if init and not dry_run:
-                self.init(parsed[0].repository)
-            results += sign(self._session.publisher(parsed[0].repository), contents, options)
+                self.init(texts[0])
+            results += sign(self._session.publisher(texts[0]), contents, options)
         return results
 
     def add_signer(

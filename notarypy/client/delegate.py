@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.initialise import Wanted, initialise
 from notarypy.client.refresh import refresh
 from notarypy.client.results import SignerAdded, SignerRemoved
-from notarypy.errors import InvalidNameError, KeyNotAuthorisedError
+from notarypy.errors import AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope, valid_keys
@@ -58,7 +58,10 @@ def add_signer(
 def _created(publisher: Publisher, custody: Custody, changes: Sequence[Change]) -> InitResult | None:
     if publisher.repository.cache.load_root() is not None:
         return None
-    return initialise(publisher, custody, Wanted(changes=changes))
+    try:
+        return initialise(publisher, custody, Wanted(changes=changes))
+    except AlreadyExistsError:
+        return None
 
 
 def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bool) -> SignerRemoved:
@@ -78,12 +81,14 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
     outcome: list[SignerRemoved] = []
 
     def wish(state: State) -> Sequence[Change]:
+        if outcome and _gone(state, role, key):
+            return ()  # an earlier try did it, though its answer was lost, or somebody else did
         trusted = refresh(publisher.repository)
         changes = _removals(state, role, key)
         after = apply_all(state, changes)
         broken = _broken(trusted, after)
         resign = [name for name in broken if _signable(after, name, publisher.keys)]
-        lost = [name for name in broken if name not in resign]
+        lost = [name for name in broken if name not in resign] + _dropped(state, after)
         needed = _others(after, role)
         if lost and not force:
             raise _would_break(state, role, lost, needed)
@@ -109,10 +114,25 @@ def _removals(state: State, role: str, key: str | None) -> list[Change]:
             f'"{key}" is not one key of {role}', why=f"its keys: {', '.join(listed) or 'none'}", role=role
         )
     changes: list[Change] = []
-    if state.delegation(roles.RELEASES) is not None and role != roles.RELEASES:
+    first_level = roles.parent(role) == roles.TARGETS
+    if first_level and state.delegation(roles.RELEASES) is not None and role != roles.RELEASES:
         changes.append(RemoveKeys(roles.RELEASES, gone - _used_elsewhere(state, role)))
     changes.append(RemoveDelegation(role) if key is None else RemoveKeys(role, gone))
     return changes
+
+
+def _gone(state: State, role: str, key: str | None) -> bool:
+    """Tell whether the signer, or this key of it, is gone already."""
+    if state.delegation(role) is None:
+        return True
+    listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
+    return key is not None and not any(keyid.startswith(key) for keyid in listed)
+
+
+def _dropped(state: State, after: State) -> list[str]:
+    """Return `targets/releases` if it goes away as a whole, with tags in it."""
+    file = state.targets.get(roles.RELEASES)
+    return [roles.RELEASES] if file and file.targets and roles.RELEASES not in after.targets else []
 
 
 def _used_elsewhere(state: State, role: str) -> frozenset[str]:
@@ -157,7 +177,8 @@ def _would_break(
     return KeyNotAuthorisedError(
         f"without {roles.signer_name(role)} nobody could verify {', '.join(lost)} of {state.gun}",
         why=(
-            f"no other key of it is here; its tags: {', '.join(tags) or 'none'}",
+            "it would be gone" if role == roles.RELEASES else "no other key of it is here",
+            f"its tags: {', '.join(tags) or 'none'}",
             f"who can sign it again: {who}",
         ),
         fix="run this where the key of one of them is, or add --force and have them sign again",

@@ -33,7 +33,7 @@ from notarypy.errors import (
     UnknownOutcomeError,
     VerificationError,
 )
-from notarypy.tuf import canonical, roles
+from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
@@ -98,7 +98,11 @@ def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[Tru
 
 def _check_root(repository: Repository, data: bytes) -> None:
     """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
-    TrustedMetadata(repository.gun, repository.now).first_root(data, policy(repository.pins))
+    root = TrustedMetadata(repository.gun, repository.now).first_root(data, policy(repository.pins))
+    for key in root.signers(roles.ROOT):
+        problem = certificates.problem(key, repository.gun, repository.now)
+        if problem:
+            raise VerificationError("the root certificate cannot be used", why=problem)
 
 
 def _upload(

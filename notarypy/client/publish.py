@@ -16,14 +16,16 @@ Rules:
    success; what did not is applied again, which is safe since a version can be
    taken only once.
 5. Keys are unlocked once; a retry never asks again.
+6. The server never forgets a version. A delegation that was removed and comes back
+   goes on above the version it had.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.refresh import refresh
@@ -31,6 +33,7 @@ from notarypy.errors import (
     ConflictError,
     NetworkError,
     NotarypyError,
+    NotFoundError,
     OperationError,
     RefusedUpdateError,
     StorageError,
@@ -39,6 +42,7 @@ from notarypy.errors import (
     UnconfirmedPublishError,
     UnknownOutcomeError,
     UnreachableError,
+    VerificationError,
 )
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, State, apply_all
@@ -168,6 +172,7 @@ class _Attempts:
         self.tries = 0
         self.lost = 0
         self.origin: State | None = None
+        self.leftovers: dict[str, int] = {}
 
     def run(self) -> Published:
         trusted = refresh(self.repository)
@@ -175,7 +180,7 @@ class _Attempts:
             self.tries += 1
             before = State.of(trusted)
             self.origin = self.origin or before
-            after = apply_all(before, self.wish(before))
+            after = self._above_leftovers(apply_all(before, self.wish(before)))
             if not after.dirty:
                 return Published(self.origin, after, uploaded=self.lost > 0, trusted=trusted)
             files = self._signed(trusted, after)
@@ -204,7 +209,8 @@ class _Attempts:
         """Return the new state to try again on, if a file we build on has moved (rule 3)."""
         new = refresh(self.repository)
         relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
-        if all(old.files.get(role) == new.files.get(role) for role in relevant):
+        moved = any(old.files.get(role) != new.files.get(role) for role in relevant)
+        if not moved and not self._found_leftovers(old, files):
             raise refusal
         if self.patience.monotonic() > self.deadline:
             raise ConflictError(
@@ -217,6 +223,25 @@ class _Attempts:
         ceiling = min(_MAX_PAUSE, _PAUSE * 2 ** min(self.tries, 6))
         self.patience.sleep(ceiling * self.patience.dice())
         return new
+
+    def _found_leftovers(self, trusted: TrustedMetadata, files: Mapping[str, bytes]) -> bool:
+        """Look for files that removed delegations of the same names left on the server (rule 6)."""
+        before = dict(self.leftovers)
+        for role in files:
+            if roles.is_delegation(role) and role not in trusted.snapshot.meta:
+                with suppress(NotFoundError, VerificationError):
+                    version = Envelope.parse(self.repository.fetch(role), role).signed.get("version")
+                    self.leftovers[role] = version if isinstance(version, int) else 0
+        return self.leftovers != before
+
+    def _above_leftovers(self, state: State) -> State:
+        """Return the state with versions above those of leftovers (rule 6)."""
+        raised = {
+            role: replace(state.targets[role], version=max(version, state.targets[role].version))
+            for role, version in self.leftovers.items()
+            if role in state.dirty
+        }
+        return replace(state, targets={**state.targets, **raised})
 
     def _after_silence(self, files: Mapping[str, bytes], lost: NetworkError) -> TrustedMetadata:
         """Look at the server after an answer was lost (rule 4)."""
@@ -241,8 +266,10 @@ def confirm(repository: Repository, files: Mapping[str, bytes]) -> TrustedMetada
         UnconfirmedPublishError: It does not serve what was sent.
         UnknownOutcomeError: It cannot be asked.
     """
+    # A snapshot made here proves nothing about what the server has: then everything is read.
+    own = {role: data for role, data in files.items() if roles.SNAPSHOT not in files or role == roles.ROOT}
     try:
-        trusted = refresh(repository, files)
+        trusted = refresh(repository, own)
         missing = [role for role, data in files.items() if not _serves(repository, trusted, role, data)]
     except TrustError as error:
         raise _unconfirmed(repository, f"read back: {error.message}", *error.why) from error

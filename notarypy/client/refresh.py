@@ -20,12 +20,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from notarypy.client.pin import first_pinned
-from notarypy.client.repository import KnownFiles
+from notarypy.client.repository import MAX_FILE, KnownFiles
 from notarypy.errors import (
     CacheDamagedError,
     NotFoundError,
+    OperationError,
     RepositoryMissingError,
     RepositoryVanishedError,
+    ResponseLimitError,
+    RollbackError,
     RootNotPinnedError,
     SignatureError,
     StorageError,
@@ -87,6 +90,7 @@ class _Refresh:
             self._keep_newer_root(anchor)
             raise
         self._persist()
+        self._pass_on_warnings()
         warn_of_expiry(self.trusted, self.repository)
         return self.trusted
 
@@ -110,7 +114,9 @@ class _Refresh:
                 self.trusted = first_pinned(self.repository, data, accept, self.known, error)
             return
         except VerificationError as error:
-            raise self._damaged(error) if self.anchored else error from error
+            if not self.anchored:
+                raise
+            raise self._damaged(error) from error
         if not self.anchored and not self.repository.pins:
             ids = ", ".join(root.roles[roles.ROOT].keyids)
             gun = self.repository.gun
@@ -157,9 +163,9 @@ class _Refresh:
             try:
                 self.trusted.update_timestamp(timestamp)
                 self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
-            except SignatureError:
-                # The server's keys may have been rotated: a newer root would say so.
-                if self.repository.server is None or not self._adopt(self._server_root()):
+            except (SignatureError, RollbackError) as error:
+                # The server's keys may have been rotated, or the repository made anew: its root says so.
+                if not self._explained(error):
                     raise
                 continue
             named = self.trusted.outdated_root()
@@ -167,6 +173,17 @@ class _Refresh:
                 return
             self._adopt(self._named_root(named))
         raise VerificationError(f"the root of {self.repository.gun} keeps changing")
+
+    def _explained(self, error: SignatureError | RollbackError) -> bool:
+        """Tell whether the server has a newer root, which is adopted; raise if it has another one."""
+        if self.repository.server is None:
+            return False
+        try:
+            return self._adopt(self._server_root())
+        except OperationError:
+            if isinstance(error, RollbackError):
+                return False
+            raise
 
     def _timestamp(self) -> bytes:
         if self.repository.server is None:
@@ -224,6 +241,14 @@ class _Refresh:
                 why=f"sha256 {meta.sha256}",
                 role=role,
             ) from None
+        except ResponseLimitError as error:
+            if meta.length > MAX_FILE:
+                raise
+            raise VerificationError(
+                f"the server sends another {role} than it announces",
+                why=f"longer than {meta.length} bytes",
+                role=role,
+            ) from error
 
     def _persist(self) -> None:
         """Write what differs from the cache (rules 3 and 4)."""
@@ -231,6 +256,13 @@ class _Refresh:
         if not files:
             return
         self._store(files)
+
+    def _pass_on_warnings(self) -> None:
+        """Say which cached files could not be read: the versions they stood for are forgotten."""
+        found = self.repository.cache.warnings
+        for warning in dict.fromkeys(found):
+            self.repository.warn(warning)
+        found.clear()
 
     def _store(self, files: Mapping[str, bytes]) -> None:
         cache = self.repository.cache

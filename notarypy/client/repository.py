@@ -49,8 +49,8 @@ class Repository:
 
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server."""
-        limit = MAX_ROOT if role == roles.ROOT else MAX_TIMESTAMP
-        return self.online().get(self.gun, role, limit)
+        limits = {roles.ROOT: MAX_ROOT, roles.TIMESTAMP: MAX_TIMESTAMP}
+        return self.online().get(self.gun, role, limits.get(role, MAX_FILE))
 
     def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
         """Return the file with this hash from the server; never more than `length` bytes."""

@@ -79,6 +79,7 @@ class SignedTag:
         roles: The roles that list it now and were asked to.
         previous: The digest that was signed before, when it differs; else None.
         published: False when everything was signed already, or for a dry run.
+        already: Whether all these roles listed this very digest before.
         also_old: Other roles that still list another digest for the tag.
     """
 
@@ -90,6 +91,7 @@ class SignedTag:
     roles: tuple[str, ...]
     previous: str | None
     published: bool
+    already: bool
     also_old: tuple[str, ...]
 
     @property

@@ -16,6 +16,7 @@ from notarypy.client.repository import Repository
 from notarypy.errors import UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
+from notarypy.storage.settings import DOCKER_HUB_SERVER
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 
@@ -52,7 +53,26 @@ class Session:
         self.trust_dir = TrustDirectory(settings.trust_dir)
         self._passphrases, self._clock = passphrases, clock
         self._custody: Custody | None = None
+        self._told: set[str] = set()
         self._lock = threading.RLock()
+
+    def tell(self, warning: str) -> None:
+        """Warn, but say nothing twice."""
+        with self._lock:
+            known = warning in self._told
+            self._told.add(warning)
+        if not known:
+            self.warn(warning)
+
+    def directory(self) -> TrustDirectory:
+        """Return the trust directory, after a look at who else can write to it.
+
+        Raises:
+            StorageError: It belongs to another user.
+        """
+        for warning in self.trust_dir.check():
+            self.tell(warning)
+        return self.trust_dir
 
     def keys(self) -> Custody:
         """Return the keys of the trust directory, made when first wanted."""
@@ -60,7 +80,7 @@ class Session:
             if self._custody is None:
                 from notarypy.client.custody import Custody
 
-                self._custody = Custody(self.trust_dir.private, self._chain())
+                self._custody = Custody(self.directory().private, self._chain())
             return self._custody
 
     def _chain(self) -> PassphraseChain:
@@ -75,9 +95,8 @@ class Session:
         """Read a reference; with literal GUNs only the last colon counts."""
         if not self.literal:
             return references.parse(text)
-        head, _, tail = text.rpartition(":")
-        gun, tag = (head, tail) if head and "/" not in tail else (text, None)
-        registry, _, path = roles.check_gun(gun).partition("/")
+        gun, tag = roles.split_collection(text)
+        registry, _, path = gun.partition("/")
         return Reference(registry, path, tag, None)
 
     def gun(self, text: str) -> tuple[str, str]:
@@ -90,12 +109,14 @@ class Session:
         """Return the repository that a reference is in, with its server and cache."""
         gun, registry_host = self.gun(text)
         url = self.settings.server_for(registry_host)
+        if url == DOCKER_HUB_SERVER:
+            self.tell(f"{url}, Docker Hub's Notary service, was retired; name another server with --server")
         server = None if self.settings.offline else self.connections.notary(url, registry_host)
         return Repository(
             gun=gun,
             server=server,
             server_url=url,
-            cache=self.trust_dir.repository(gun),
+            cache=self.directory().repository(gun),
             pins=(root,) if root else self.settings.pins_for(registry_host, gun),
             now=self._clock(),
             warn=self.warn,
@@ -111,9 +132,10 @@ class Session:
             self.warn(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
         return Publisher(repository, self.keys().hands(), Patience(self.settings.retry_for))
 
-    def manifest(self, reference: Reference) -> Manifest:
-        """Return what the registry serves for a reference."""
-        wanted = reference.digest or reference.tag or "latest"
+    def manifest(self, reference: Reference, wanted: str) -> Manifest:
+        """Return what the registry serves for a tag or digest of an image."""
+        if reference.registry.lower() in self.settings.insecure_registries:
+            self.tell(f"{reference.registry} is named insecure: it may be asked over plain http")
         return self.connections.registry(reference).manifest(reference.path, wanted)
 
     def public_keys(self, pems: Sequence[bytes]) -> list[PublicKey]:

@@ -54,6 +54,19 @@ def by_repository(texts: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
+def one_each(references: Sequence[Reference]) -> dict[str, Reference]:
+    """Return references of one repository by tag; raise UsageError for a tag with two contents."""
+    found: dict[str, Reference] = {}
+    for reference in references:
+        tag = reference.tag or "latest"
+        if found.setdefault(tag, reference).digest != reference.digest:
+            raise UsageError(
+                f"{reference.repository}:{tag} is to be signed twice, with different contents",
+                why=", ".join(one.digest or "what the registry has" for one in (found[tag], reference)),
+            )
+    return found
+
+
 def tagged(text: str) -> Reference:
     """Parse a reference that can be signed: it names a tag, `latest` if neither tag nor digest."""
     reference = references.parse(text)
@@ -71,11 +84,15 @@ def custom_data(data: bytes) -> object:
         ConfigurationError: Go could not sign a file with this data again.
     """
     try:
-        value = decode(b'{"custom":' + data + b"}", "custom data")["custom"]
+        [value] = decode(b'{"custom":' + data + b"}", "custom data").values()
         canonical = encode(value)
     except NotarypyError as error:
         raise ConfigurationError(
             "the custom data cannot be attached", why=(error.message, *error.why)
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            "the custom data cannot be attached", why="it is more than one JSON value"
         ) from None
     if any(mark in canonical for mark in _UNSAFE) or any(byte < _SPACE for byte in canonical):
         raise ConfigurationError(
@@ -161,6 +178,7 @@ def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, .
     released = (
         old.get(roles.RELEASES) or old.get(roles.TARGETS) or next((old[r] for r in written if r in old), None)
     )
+    differs = any(_differs(done, role, tag) for role in written)
     return SignedTag(
         repository=done.before.gun,
         tag=tag,
@@ -169,7 +187,8 @@ def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, .
         platforms=manifest.platforms,
         roles=written,
         previous=released if released != manifest.digest else None,
-        published=done.uploaded and any(_differs(done, role, tag) for role in written),
+        published=done.uploaded and differs,
+        already=not differs,
         also_old=tuple(
             role for role, digest in _listed(done.after, tag).items() if digest != manifest.digest
         ),

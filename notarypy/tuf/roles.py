@@ -48,6 +48,13 @@ def check_gun(gun: str) -> str:
     raise InvalidNameError(f'"{gun}" cannot be a repository name', why=problem, gun=gun)
 
 
+def split_collection(text: str) -> tuple[str, str | None]:
+    """Return the GUN and the target name, if any, of a literal `GUN[:TARGET]`: only the last colon counts."""
+    head, _, tail = text.rpartition(":")
+    gun, target = (head, tail) if head and "/" not in tail else (text, None)
+    return check_gun(gun), target
+
+
 def is_delegation(role: str) -> bool:
     """Tell whether `role` is a well-formed delegation name (rule 2)."""
     return len(role) <= _MAX_BYTES and _DELEGATION.fullmatch(role) is not None

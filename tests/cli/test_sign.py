@@ -44,8 +44,9 @@ def test_a_moved_tag_says_what_it_was(run: Run, stub: StubClient) -> None:
 
 
 def test_what_was_signed_already_says_so(run: Run, stub: StubClient) -> None:
-    stub.answers["sign"] = [signed(published=False)]
-    assert run("sign", REPO).expect(0).out == f"already signed {REPO}:1 {D1}\n"
+    stub.answers["sign"] = [signed(published=False, already=True)]
+    for argv in (["sign", REPO], ["sign", "--dry-run", REPO]):
+        assert run(*argv).expect(0).out == f"already signed {REPO}:1 {D1}\n"
 
 
 def test_a_dry_run_says_what_it_would_do(run: Run, stub: StubClient) -> None:

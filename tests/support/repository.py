@@ -7,11 +7,13 @@ it is not: the client; nothing is fetched, walked or cached.
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import FileMeta
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.pinning import RootPolicy
 
 GO = Path(__file__).parents[2] / "fixtures" / "go"
+DAY = timedelta(days=1)
 LATER = NOW + timedelta(hours=1)
 
 
@@ -121,8 +124,6 @@ def assembled(author: Author, **replaced: bytes) -> dict[str, bytes]:
 
 def snapshot_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> dict[str, bytes]:
     """Return the author's repository with an edited snapshot, properly signed and vouched for."""
-    from notarypy.tuf.envelope import Envelope
-
     honest = Envelope.parse(author.snapshot(author.files()), roles.SNAPSHOT).signed
     snapshot = author.seal(edit(honest), author.signers(roles.SNAPSHOT))
     return assembled(author, snapshot=snapshot)
@@ -130,8 +131,6 @@ def snapshot_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> dic
 
 def timestamp_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> dict[str, bytes]:
     """Return the author's repository with an edited timestamp, properly signed."""
-    from notarypy.tuf.envelope import Envelope
-
     files = author.repository()
     honest = Envelope.parse(files[roles.TIMESTAMP], roles.TIMESTAMP).signed
     return {**files, roles.TIMESTAMP: author.seal(edit(honest), author.signers(roles.TIMESTAMP))}
@@ -140,3 +139,35 @@ def timestamp_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> di
 def meta(data: bytes) -> JsonObject:
     """Return a snapshot's entry for these bytes, decoded."""
     return FileMeta.of(data).to_json()
+
+
+def tagged() -> Author:
+    """Return a repository with one tag in `targets`."""
+    author = Author()
+    author.add("v1", b"one")
+    return author
+
+
+def delegated(*names: str) -> Author:
+    """Return a repository with delegations that each list a tag of their own name."""
+    author = tagged()
+    for name in names:
+        author.delegate(name)
+        author.add(name, name.encode(), name)
+    return author
+
+
+def versions(author: Author, version: int) -> Author:
+    """Return the author after giving every file but the root this version."""
+    author.snapshot_version = author.timestamp_version = version
+    author.targets = {role: replace(file, version=version) for role, file in author.targets.items()}
+    return author
+
+
+def hidden(author: Author, *names: str) -> dict[str, bytes]:
+    """Return the author's files with a snapshot that does not list some roles."""
+    files = author.files()
+    author.snapshot_version += 1
+    author.timestamp_version += 1
+    listed = {role: data for role, data in files.items() if role not in names}
+    return assembled(author, snapshot=author.snapshot(listed))

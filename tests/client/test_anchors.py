@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    InvalidNameError,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    RootChangedError,
+    RootNotPinnedError,
+    VerificationError,
+)
+from notarypy.tuf import roles
+from support.author import GUN
+from support.people import owned
+
+if TYPE_CHECKING:
+    from support.people import Person, World
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    return owned(world, "jeff")
+
+
+@pytest.fixture
+def reader(world: World, owner: Person) -> Person:
+    """Somebody who trusts a repository that somebody else then made anew."""
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    reader = world.person("reader")
+    reader.client().refresh(GUN)
+    world.attacker.delete(GUN)
+    world.person("new owner").client().init(GUN)
+    return reader
+
+
+def test_looking_changes_nothing(world: World, owner: Person) -> None:
+    stranger = world.person("stranger")
+    seen = stranger.client().offered_root(GUN)
+    assert (seen.trusted, seen.trusted_version, seen.accepted) == ((), None, False)
+    assert seen.offered_version == 1
+    assert stranger.cache() == {}
+    assert owner.client().offered_root(GUN).accepted
+
+
+def test_another_root_is_an_alarm_and_both_are_shown(reader: Person) -> None:
+    before = reader.cache()
+    with pytest.raises(RootChangedError) as caught:
+        reader.client().refresh(GUN)
+    seen = reader.client().offered_root(GUN)
+    assert caught.value.facts["trusted"] == list(seen.trusted)
+    assert caught.value.facts["offered"] == list(seen.offered)
+    assert not set(seen.trusted) & set(seen.offered)
+    assert not seen.accepted
+    assert reader.cache() == before
+
+
+def test_accepting_the_offered_root_by_name_replaces_the_anchor(reader: Person) -> None:
+    [pin] = reader.client().offered_root(GUN).offered
+    accepted = reader.client().trust(GUN, pin)
+    assert accepted.accepted
+    assert accepted.offered == (pin,)
+    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+    assert "targets/jeff" not in reader.cache()
+
+
+def test_a_canonical_id_names_the_root_too(world: World, reader: Person) -> None:
+    [keyid] = world.person("new owner").client().init(GUN).root_keys
+    assert reader.client().trust(GUN, keyid).accepted
+
+
+def test_another_name_than_the_offered_one_changes_nothing(reader: Person) -> None:
+    before = reader.cache()
+    [trusted] = reader.client().offered_root(GUN).trusted
+    for pin in (trusted, "0" * 64):
+        with pytest.raises(RootNotPinnedError):
+            reader.client().trust(GUN, pin)
+    with pytest.raises(InvalidNameError):
+        reader.client().trust(GUN, trusted[:20])
+    assert reader.cache() == before
+
+
+def test_a_root_over_broken_data_is_not_accepted(world: World, reader: Person) -> None:
+    before = reader.cache()
+    [pin] = reader.client().offered_root(GUN).offered
+    data = world.attacker.current(GUN, roles.TARGETS)
+    world.attacker.publish(GUN, {roles.TARGETS: data.replace(b'"version":1', b'"version":2')})
+    with pytest.raises(VerificationError):
+        reader.client().trust(GUN, pin)
+    assert reader.cache() == before
+
+
+def test_a_damaged_root_is_no_obstacle(reader: Person) -> None:
+    [pin] = reader.client().offered_root(GUN).offered
+    for damage in (b"", b"{}", b"\xff"):
+        reader.cached(roles.ROOT).write_bytes(damage)
+        assert reader.client().offered_root(GUN).trusted == ()
+        assert reader.client().trust(GUN, pin).accepted
+        reader.client().refresh(GUN)
+    assert any("cannot be read" in warning for warning in reader.warnings)
+
+
+def test_keys_and_staged_changes_survive(owner: Person) -> None:
+    staged = owner.trust_dir / "tuf" / GUN / "changelist" / "1_a.change"
+    staged.parent.mkdir()
+    staged.write_bytes(b"{}")
+    keys = owner.key_files()
+    [pin] = owner.client().offered_root(GUN).offered
+    owner.client().trust(GUN, pin)
+    assert owner.client().forget(GUN)
+    assert owner.key_files() == keys
+    assert staged.exists()
+
+
+def test_forgetting_is_asked_for_once(owner: Person) -> None:
+    assert owner.client().forget(GUN) is True
+    assert owner.cache() == {}
+    assert owner.client().forget(GUN) is False
+
+
+def test_forgetting_leaves_other_repositories(owner: Person) -> None:
+    for gun in (f"{GUN}/metadata", f"{GUN}/more"):
+        owner.client().init(gun)
+    before = {gun: owner.cache(gun) for gun in (f"{GUN}/more", f"{GUN}/metadata")}
+    owner.client().forget(GUN)
+    assert owner.cache(f"{GUN}/more") == before[f"{GUN}/more"]
+    assert owner.client().refresh(f"{GUN}/metadata").files == before[f"{GUN}/metadata"]
+
+
+def test_forgetting_needs_no_server(world: World, owner: Person) -> None:
+    world.fake.services.clear()
+    assert owner.client().forget(GUN)
+
+
+def test_a_forgotten_repository_may_be_missing_again(world: World, owner: Person) -> None:
+    world.attacker.delete(GUN)
+    with pytest.raises(RepositoryVanishedError):
+        owner.client().offered_root(GUN)
+    owner.client().forget(GUN)
+    with pytest.raises(RepositoryMissingError):
+        owner.client().offered_root(GUN)
+    with pytest.raises(RepositoryMissingError):
+        owner.client().trust(GUN, "0" * 64)
+
+
+def test_no_connection_changes_nothing(world: World, reader: Person) -> None:
+    before = reader.cache()
+    [pin] = reader.client().offered_root(GUN).offered
+    world.attacker.refuse_connections(path=r".*/targets.*")
+    with pytest.raises(Exception, match="no connection"):
+        reader.client().trust(GUN, pin)
+    assert reader.cache() == before

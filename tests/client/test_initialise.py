@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    ConfigurationError,
+    KeyMissingError,
+    NetworkError,
+    RefusedUpdateError,
+    RepositoryVanishedError,
+    RootNotPinnedError,
+    ServerError,
+    UnconfirmedPublishError,
+    UnknownOutcomeError,
+    UnreachableError,
+    UsageError,
+    VerificationError,
+)
+from notarypy.keys import issue
+from notarypy.remote.transport import Response
+from notarypy.tuf import canonical, roles
+from support.author import GUN, NOW
+from support.people import owned
+
+if TYPE_CHECKING:
+    from notarypy.remote.transport import Request
+    from support.people import World
+
+OTHER_GUN = "registry.test/team/other"
+
+
+def test_a_first_publish_asks_six_times(world: World) -> None:
+    alice = world.person()
+    result = alice.client().init(GUN)
+    assert world.requests() == [
+        "GET root.json",
+        "GET snapshot.key",
+        "GET timestamp.key",
+        "POST",
+        "GET timestamp.json",
+        "GET snapshot.HASH.json",
+    ]
+    assert result.created
+    assert result.keys_here == (roles.ROOT, roles.TARGETS)
+    assert result.signers == ()
+    assert len(alice.key_files()) == 2
+    assert f"{result.root_keys[0]}.key" in alice.key_files()
+    assert set(alice.cache()) == set(roles.BASE_ROLES)
+    assert alice.warnings == []
+
+
+def test_the_printed_pin_is_the_one_that_readers_meet(world: World) -> None:
+    pins = world.person().client().init(GUN).root_pins
+    assert world.person("reader").client(pins=pins).refresh(GUN).root.version == 1
+
+
+def test_a_first_signer_comes_with_the_first_publish(world: World) -> None:
+    alice = world.person()
+    result = alice.client().init(GUN, signer="jeff", keys=[alice.key("jeff")])
+    assert world.requests().count("POST") == 1
+    assert result.signers == ("jeff",)
+    targets = alice.client().refresh(GUN).targets[roles.TARGETS]
+    assert [entry.name for entry in targets.roles] == ["targets/jeff", roles.RELEASES]
+
+
+def test_a_snapshot_key_may_stay_here(world: World) -> None:
+    alice = world.person()
+    result = alice.client().init(GUN, snapshot="local")
+    assert result.keys_here == (roles.ROOT, roles.TARGETS, roles.SNAPSHOT)
+    assert len(alice.key_files()) == 3
+    assert "GET snapshot.key" not in world.requests()
+
+
+def test_the_root_key_serves_the_next_repository_too(world: World) -> None:
+    alice = world.person()
+    first, second = alice.client().init(GUN), alice.client().init(OTHER_GUN)
+    assert first.root_keys == second.root_keys
+    assert first.root_pins != second.root_pins
+    assert len(alice.key_files()) == 3
+
+
+# -- what is there already
+
+
+def test_a_second_init_changes_nothing(world: World) -> None:
+    alice = world.person()
+    first = alice.client().init(GUN)
+    before, keys = alice.cache(), alice.key_files()
+    world.requests()
+    second = alice.client(passphrase="not needed").init(GUN)
+    assert not second.created
+    assert second.root_pins == first.root_pins
+    assert world.requests() == ["GET timestamp.json"]
+    assert (alice.cache(), alice.key_files()) == (before, keys)
+
+
+def test_somebody_elses_repository_is_left_alone(world: World) -> None:
+    owned(world, "jeff")
+    stranger = world.person("stranger")
+    result = stranger.client().init(GUN)
+    assert not result.created
+    assert (result.keys_here, result.signers) == ((), ("jeff",))
+    assert stranger.key_files() == set()
+    assert "POST" not in world.requests()
+
+
+def test_another_root_key_than_the_one_there_is_refused(world: World) -> None:
+    owner = owned(world)
+    [wanted] = world.person("other").client().init(OTHER_GUN).root_keys
+    shutil.copy(
+        world.person("other").trust_dir / "private" / f"{wanted}.key",
+        owner.trust_dir / "private" / f"{wanted}.key",
+    )
+    before = owner.cache()
+    with pytest.raises(AlreadyExistsError) as caught:
+        owner.client().init(GUN, root_key=wanted[:10])
+    assert caught.value.exit_code == 1
+    assert owner.cache() == before
+
+
+def test_a_snapshot_key_that_is_not_here_cannot_be_wanted(world: World) -> None:
+    owner = owned(world)
+    with pytest.raises(AlreadyExistsError, match="another kind"):
+        owner.client().init(GUN, snapshot="local")
+
+
+def test_a_signer_that_is_not_there_is_not_added_in_passing(world: World) -> None:
+    owner = owned(world, "jeff")
+    jeff = world.person("jeff")
+    with pytest.raises(AlreadyExistsError):
+        owner.client().init(GUN, signer="bob", keys=[jeff.key("bob")])
+    assert "POST" not in world.requests()
+
+
+def test_a_lost_repository_is_never_made_again(world: World) -> None:
+    owner = owned(world)
+    world.attacker.delete(GUN)
+    before, keys = owner.cache(), owner.key_files()
+    world.push("1")
+    client = owner.client()
+    for use in (
+        lambda: client.init(GUN),
+        lambda: client.sign([f"{GUN}:1"], init=True),
+        lambda: client.add_signer("jeff", GUN, [world.person("jeff").key("jeff")]),
+        lambda: client.verify(f"{GUN}:1"),
+        lambda: client.inspect(GUN),
+        lambda: client.remove_signer("jeff", GUN),
+        lambda: client.offered_root(GUN),
+    ):
+        with pytest.raises(RepositoryVanishedError):
+            use()
+    assert "POST" not in world.requests()
+    assert (owner.cache(), owner.key_files()) == (before, keys)
+
+
+# -- which root key
+
+
+def test_several_root_keys_need_a_choice(world: World) -> None:
+    alice = world.person()
+    first = alice.client().load_key(_root_pem(), name="root")[0].keyid
+    alice.client().load_key(_root_pem(), name="root")
+    with pytest.raises(UsageError, match="several root keys"):
+        alice.client().init(GUN)
+    assert alice.client().init(GUN, root_key=first[:12]).root_keys == (first,)
+
+
+def test_a_root_key_may_come_from_a_file(world: World) -> None:
+    alice = world.person()
+    path = world.base / "root.pem"
+    path.write_bytes(_root_pem())
+    result = alice.client().init(GUN, root_key=str(path))
+    assert f"{result.root_keys[0]}.key" in alice.key_files()
+    assert alice.client().init(GUN, root_key=str(path)).created is False
+
+
+def test_a_root_key_that_is_not_here_is_missing(world: World) -> None:
+    alice = world.person()
+    with pytest.raises(KeyMissingError):
+        alice.client().init(GUN, root_key="0123456789")
+    assert alice.key_files() == set()
+
+
+def test_a_certificate_of_ones_own_carries_the_root_key(world: World) -> None:
+    alice = world.person()
+    key = issue.generate()
+    path = world.base / "root.pem"
+    path.write_bytes(_pem(key))
+    certificate = issue.root_certificate(key, GUN, NOW)
+    result = alice.client().init(GUN, root_key=str(path), root_cert=certificate.public)
+    assert result.root_pins == (certificate.keyid,)
+
+
+@pytest.mark.parametrize("flaw", ["other key", "other gun", "expired"])
+def test_a_certificate_that_nobody_could_trust_makes_nothing(world: World, flaw: str) -> None:
+    alice = world.person()
+    key = issue.generate()
+    path = world.base / "root.pem"
+    path.write_bytes(_pem(key))
+    good = issue.root_certificate(
+        issue.generate() if flaw == "other key" else key,
+        OTHER_GUN if flaw == "other gun" else GUN,
+        NOW - timedelta(days=4000) if flaw == "expired" else NOW,
+    )
+    with pytest.raises((UsageError, VerificationError)):
+        alice.client().init(GUN, root_key=str(path), root_cert=good.public)
+    assert alice.key_files() == set()
+    assert "POST" not in world.requests()
+
+
+def test_a_root_that_meets_no_configured_pin_is_not_published(world: World) -> None:
+    alice = world.person()
+    with pytest.raises(RootNotPinnedError):
+        alice.client(pins=("0" * 64,)).init(GUN)
+    assert alice.key_files() == set()
+    assert "POST" not in world.requests()
+    [info] = alice.client().load_key(_root_pem(), name="root")
+    assert alice.client(pins=(info.keyid,)).init(GUN).created
+
+
+# -- what goes wrong before, during and after the upload
+
+
+def test_a_short_passphrase_makes_nothing(world: World) -> None:
+    alice = world.person()
+    with pytest.raises(ConfigurationError, match="too short"):
+        alice.client(passphrase="short").init(GUN)
+    assert alice.key_files() == set()
+
+
+@pytest.mark.parametrize("path", [r".*/timestamp\.key", r".*/snapshot\.key"])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(500), ServerError),
+        (Response(403), AuthenticationError),
+        (Response(200, {}, b"junk"), ServerError),
+        (Response(200, {}, b'{"keytype":"ecdsa"}'), ServerError),
+    ],
+)
+def test_a_server_without_a_usable_key_leaves_no_keys_here(
+    world: World, path: str, answer: Response, error: type[Exception]
+) -> None:
+    alice = world.person()
+    world.attacker.answer(answer, path=path)
+    with pytest.raises(error):
+        alice.client().init(GUN)
+    assert alice.key_files() == set()
+    assert alice.cache() == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, RefusedUpdateError), (403, AuthenticationError), (401, AuthenticationError)]
+)
+def test_a_definite_refusal_removes_the_new_keys(world: World, status: int, error: type[Exception]) -> None:
+    alice = world.person()
+    world.attacker.answer(Response(status), method="POST")
+    with pytest.raises(error):
+        alice.client().init(GUN, snapshot="local")
+    assert alice.key_files() == set()
+    assert alice.cache() == {}
+
+
+def test_a_refusal_leaves_the_keys_that_were_here(world: World) -> None:
+    alice = world.person()
+    alice.client().init(OTHER_GUN)
+    before = alice.key_files()
+    world.attacker.answer(Response(400), method="POST")
+    with pytest.raises(RefusedUpdateError):
+        alice.client().init(GUN)
+    assert alice.key_files() == before
+
+
+def test_no_connection_for_the_upload_removes_the_new_keys(world: World) -> None:
+    alice = world.person()
+    world.attacker.refuse_connections(method="POST")
+    with pytest.raises(UnreachableError):
+        alice.client().init(GUN)
+    assert alice.key_files() == set()
+
+
+def test_an_unknown_outcome_keeps_the_new_keys(world: World) -> None:
+    alice = world.person()
+    world.attacker.lose_answers()
+    world.attacker.before_upload(lambda: world.attacker.refuse_connections(method="GET"))
+    with pytest.raises(UnknownOutcomeError, match="initialised"):
+        alice.client().init(GUN)
+    assert len(alice.key_files()) == 2
+    world.attacker.undo_hooks()
+    result = alice.client().init(GUN)
+    assert not result.created
+    assert result.keys_here == (roles.ROOT, roles.TARGETS)
+    assert len(alice.key_files()) == 2
+
+
+def test_a_lost_upload_keeps_the_new_keys_for_the_next_try(world: World) -> None:
+    alice = world.person()
+
+    def break_off() -> None:
+        raise NetworkError("the connection was lost")
+
+    world.attacker.before_upload(break_off)
+    with pytest.raises(UnknownOutcomeError):
+        alice.client().init(GUN)
+    assert len(alice.key_files()) == 2
+    assert alice.client().init(GUN).created
+
+
+def test_a_lost_answer_to_what_landed_is_a_success(world: World) -> None:
+    alice = world.person()
+    world.attacker.lose_answers()
+    assert alice.client().init(GUN).created
+    assert len(alice.key_files()) == 2
+
+
+def test_a_dropped_upload_is_no_success_and_keeps_the_keys(world: World) -> None:
+    alice = world.person()
+    world.attacker.drop_uploads()
+    with pytest.raises(UnconfirmedPublishError):
+        alice.client().init(GUN)
+    assert alice.cache() == {}
+    assert len(alice.key_files()) == 2
+
+
+# -- races
+
+
+def test_the_loser_of_a_race_removes_its_keys_and_goes_on(world: World) -> None:
+    alice, bob = world.person("alice"), world.person("bob")
+    world.attacker.before_upload(lambda: bob.client().init(GUN))
+    result = alice.client().init(GUN)
+    assert not result.created
+    assert result.root_pins == bob.client().init(GUN).root_pins
+    assert alice.key_files() == set()
+    assert alice.cache() == bob.cache()
+
+
+def test_the_loser_with_a_lost_answer_finds_out(world: World) -> None:
+    alice, bob = world.person("alice"), world.person("bob")
+    world.attacker.before_upload(lambda: bob.client().init(GUN))
+    world.fake.after.append(_losing_refusals)
+    result = alice.client().init(GUN)
+    assert not result.created
+    assert alice.key_files() == set()
+
+
+def test_the_loser_of_a_race_for_a_signer_adds_its_signer(world: World) -> None:
+    alice = world.person("alice")
+    alice.client().load_key(_root_pem(), name="root")
+    bob = world.person("bob")
+    shutil.copytree(alice.trust_dir, bob.trust_dir)
+    jeff = world.person("jeff").key("jeff")
+    world.attacker.before_upload(lambda: bob.client().init(GUN))
+    with pytest.raises(Exception, match="the keys here cannot sign targets"):
+        alice.client().add_signer("jeff", GUN, [jeff])
+
+
+def test_a_lost_race_does_not_count_as_what_was_wanted(world: World) -> None:
+    alice, bob = world.person("alice"), world.person("bob")
+    alice.client().load_key(_root_pem(), name="root")
+    before = alice.key_files()
+    world.attacker.before_upload(lambda: bob.client().init(GUN))
+    [root] = before
+    with pytest.raises(AlreadyExistsError):
+        alice.client().init(GUN, root_key=root[:10])
+    assert alice.key_files() == before
+
+
+def _losing_refusals(request: Request, response: Response) -> Response:
+    """Lose the answer to an upload that was refused."""
+    if request.method == "POST" and response.status == 400:
+        raise NetworkError("the connection was lost")
+    return response
+
+
+def _root_pem() -> bytes:
+    return _pem(issue.generate())
+
+
+def _pem(key: object) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def test_the_first_files_are_exactly_what_is_served(world: World) -> None:
+    alice = world.person()
+    alice.client().init(GUN)
+    for role in (roles.ROOT, roles.TARGETS):
+        data = world.attacker.current(GUN, role)
+        assert alice.cache()[role] == data
+        assert canonical.decode(data)["signed"]["version"] == 1

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import files
+from notarypy.errors import (
+    AuthenticationError,
+    CacheDamagedError,
+    ExpiredError,
+    NetworkError,
+    NotarypyError,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    ServerError,
+    StorageError,
+    UnreachableError,
+    VerificationError,
+)
+from notarypy.remote.transport import Response
+from notarypy.tuf import roles
+from support.author import GUN
+from support.people import owned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.people import Person, World
+
+TIMESTAMP = "GET timestamp.json"
+SNAPSHOT = "GET snapshot.HASH.json"
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    """The owner of a repository whose tag 1 is signed by jeff."""
+    owner = owned(world, "jeff")
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    world.requests()
+    return owner
+
+
+@pytest.fixture
+def reader(world: World, owner: Person) -> Person:
+    """Somebody who read the owner's repository."""
+    assert owner.cache()
+    reader = world.person("reader")
+    reader.client().refresh(GUN)
+    world.requests()
+    reader.warnings.clear()
+    return reader
+
+
+# -- how often the server is asked
+
+
+def test_a_cold_refresh_asks_for_every_file_once(world: World, owner: Person) -> None:
+    reader = world.person("reader")
+    reader.client().refresh(GUN)
+    requests = world.requests()
+    assert requests[:4] == ["GET root.json", TIMESTAMP, SNAPSHOT, "GET targets.HASH.json"]
+    assert sorted(requests[4:]) == ["GET targets/jeff.HASH.json", "GET targets/releases.HASH.json"]
+    assert reader.cache() == owner.cache()
+
+
+def test_a_warm_refresh_asks_for_the_timestamp(world: World, reader: Person) -> None:
+    before = reader.cache()
+    trusted = reader.client().refresh(GUN)
+    assert world.requests() == [TIMESTAMP]
+    assert reader.cache() == before
+    assert set(trusted.files) == {*roles.BASE_ROLES, "targets/jeff", roles.RELEASES}
+
+
+def test_after_an_own_publish_the_cache_is_warm(world: World, owner: Person) -> None:
+    owner.client().refresh(GUN)
+    assert world.requests() == [TIMESTAMP]
+
+
+def test_after_another_publish_only_what_changed_is_fetched(
+    world: World, owner: Person, reader: Person
+) -> None:
+    world.push("2")
+    owner.client().sign([f"{GUN}:2"])
+    world.requests()
+    reader.client().refresh(GUN)
+    assert sorted(world.requests()) == sorted(
+        [TIMESTAMP, SNAPSHOT, "GET targets/jeff.HASH.json", "GET targets/releases.HASH.json"]
+    )
+    assert reader.cache() == owner.cache()
+
+
+def test_a_timestamp_renewed_by_the_server_costs_nothing_more(world: World, reader: Person) -> None:
+    world.clock.advance(timedelta(days=20))
+    reader.client().refresh(GUN)
+    assert world.requests() == [TIMESTAMP]
+
+
+# -- no trust data
+
+
+def test_nothing_here_and_nothing_there_is_no_trust_data(world: World) -> None:
+    reader = world.person("reader")
+    with pytest.raises(RepositoryMissingError) as caught:
+        reader.client().refresh(GUN)
+    assert caught.value.fix == f"notarypy init {GUN}"
+    assert reader.cache() == {}
+
+
+def test_a_known_repository_that_vanishes_is_an_alarm(world: World, reader: Person) -> None:
+    before = reader.cache()
+    world.attacker.delete(GUN)
+    with pytest.raises(RepositoryVanishedError):
+        reader.client().refresh(GUN)
+    assert reader.cache() == before
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_server_with_a_root_and_no_timestamp_is_broken(world: World) -> None:
+    world.attacker.answer(Response(404), path=r".*/timestamp\.json")
+    reader = world.person("reader")
+    with pytest.raises(VerificationError, match="no timestamp"):
+        reader.client().refresh(GUN)
+    assert reader.cache() == {}
+
+
+def test_a_lost_root_file_is_first_use_again_but_said_aloud(reader: Person) -> None:
+    reader.cached(roles.ROOT).unlink()
+    reader.client().refresh(GUN)
+    assert any("root is gone" in warning for warning in reader.warnings)
+    assert reader.cached(roles.ROOT).exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, AuthenticationError), (403, AuthenticationError), (500, ServerError), (302, ServerError)],
+)
+@pytest.mark.parametrize("path", [r".*/timestamp\.json", r".*/snapshot\..*", r".*/targets\..*"])
+def test_no_answer_is_never_stale_data(
+    world: World, owner: Person, reader: Person, status: int, error: type[NotarypyError], path: str
+) -> None:
+    world.push("2")
+    owner.client().add_signer("bob", GUN, [owner.key("bob")])
+    before = reader.cache()
+    world.attacker.answer(Response(status), path=path)
+    with pytest.raises(error):
+        reader.client().refresh(GUN)
+    assert reader.cache() == before
+    world.attacker.undo_hooks()
+    reader.client().refresh(GUN)
+    assert reader.cache() == owner.cache()
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets", "targets/jeff"])
+@pytest.mark.usefixtures("owner")
+def test_a_file_that_the_server_announces_and_lacks_is_a_failure(world: World, role: str) -> None:
+    world.attacker.answer(Response(404), path=rf".*/{role}\.[0-9a-f]+\.json")
+    reader = world.person("reader")
+    with pytest.raises(VerificationError, match="does not have"):
+        reader.client().refresh(GUN)
+    assert reader.cache() == {}
+
+
+def test_an_answer_over_the_limit_is_cut(world: World, reader: Person) -> None:
+    world.attacker.answer(Response(200, {}, b" " * ((1 << 20) + 1)), path=r".*/timestamp\.json")
+    with pytest.raises(NetworkError):
+        reader.client().refresh(GUN)
+
+
+# -- damaged caches
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "targets/jeff", "targets/releases"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "absent", "directory", "link"])
+def test_a_damaged_cache_file_is_fetched_anew(owner: Person, reader: Person, role: str, damage: str) -> None:
+    path = reader.cached(role)
+    _damage(path, damage)
+    trusted = reader.client().refresh(GUN)
+    assert set(trusted.files) == set(owner.cache())
+    if damage != "directory":
+        assert path.read_bytes() == owner.cache()[role]
+        assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "directory", "link", "{}", "other"])
+def test_a_damaged_root_stops_everything_and_says_what_to_do(
+    world: World, owner: Person, reader: Person, damage: str
+) -> None:
+    path = reader.cached(roles.ROOT)
+    if damage == "{}":
+        path.write_bytes(b"{}")
+    elif damage == "other":
+        path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+    else:
+        _damage(path, damage)
+    with pytest.raises(CacheDamagedError) as caught:
+        reader.client().refresh(GUN)
+    assert f"notarypy forget {GUN}" in caught.value.fix
+    assert world.requests() == []
+    with pytest.raises(CacheDamagedError):
+        reader.client().sign([f"{GUN}:1"])
+    if damage != "directory":
+        assert reader.client().forget(GUN)
+        reader.client().refresh(GUN)
+        assert reader.cache() == owner.cache()
+
+
+def test_a_cache_file_that_cannot_be_read_is_said_aloud(reader: Person) -> None:
+    _damage(reader.cached(roles.TIMESTAMP), "link")
+    reader.client().refresh(GUN)
+    assert any("timestamp.json" in warning for warning in reader.warnings)
+
+
+def _damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    path.unlink()
+    if how == "directory":
+        path.mkdir()
+    elif how == "link":
+        path.symlink_to("/etc/passwd")
+    elif how != "absent":
+        path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "garbage": b"\xff\0junk"}[how])
+
+
+# -- directories that cannot be written
+
+
+def test_a_directory_that_cannot_be_written_still_reads(
+    world: World, owner: Person, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lock_out(monkeypatch)
+    world.push("2")
+    owner.client().sign([f"{GUN}:2"])
+    before = reader.cache()
+    assert "2" in reader.client().refresh(GUN).targets[roles.RELEASES].targets
+    assert reader.cache() == before
+    assert any("not updated" in warning for warning in reader.warnings)
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_refusal_is_not_hidden_by_a_directory_that_cannot_be_written(
+    world: World, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lock_out(monkeypatch)
+    world.fake.notary.renews = False
+    world.clock.advance(timedelta(days=20))
+    with pytest.raises(ExpiredError):
+        reader.client().refresh(GUN)
+
+
+def _lock_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise StorageError(f"cannot write {path}")
+
+    for name in ("write_atomic", "locked", "make_private_directory"):
+        monkeypatch.setattr(files, name, refuse)
+
+
+# -- offline
+
+
+def test_offline_reads_the_cache_and_asks_nobody(world: World, reader: Person) -> None:
+    trusted = reader.client(offline=True).refresh(GUN)
+    assert "1" in trusted.targets[roles.RELEASES].targets
+    assert world.requests() == []
+
+
+def test_offline_ends_with_the_date_of_the_timestamp(world: World, reader: Person) -> None:
+    world.clock.advance(timedelta(days=15))
+    with pytest.raises(ExpiredError):
+        reader.client(offline=True).refresh(GUN)
+
+
+@pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets", "targets/jeff"])
+def test_offline_does_not_do_with_a_part(world: World, reader: Person, role: str) -> None:
+    reader.cached(role).unlink()
+    with pytest.raises(UnreachableError):
+        reader.client(offline=True).refresh(GUN)
+    assert world.requests() == []
+
+
+def test_offline_a_forged_timestamp_is_refused_for_what_it_is(reader: Person) -> None:
+    path = reader.cached(roles.TIMESTAMP)
+    path.write_bytes(path.read_bytes().replace(b'"version":', b'"version":1'))
+    with pytest.raises(VerificationError):
+        reader.client(offline=True).refresh(GUN)
+
+
+# -- warnings
+
+
+def test_first_use_is_said_aloud_with_the_pin(world: World, owner: Person) -> None:
+    reader = world.person("reader")
+    reader.client().refresh(GUN)
+    [pin] = owner.client().offered_root(GUN).offered
+    assert any(pin in warning and "first use" in warning for warning in reader.warnings)
+    reader.warnings.clear()
+    reader.client().refresh(GUN)
+    assert reader.warnings == []
+
+
+def test_what_expires_within_180_days_is_said_early(world: World, reader: Person) -> None:
+    world.clock.advance(timedelta(days=3 * 365 - 180))
+    reader.client().refresh(GUN)
+    assert reader.warnings == []
+    world.clock.advance(timedelta(seconds=1))
+    reader.client().refresh(GUN)
+    said = {warning.partition(" ")[0] for warning in reader.warnings}
+    assert said == {"snapshot", "targets", "targets/jeff", "targets/releases"}

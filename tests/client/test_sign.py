@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.client.sign import by_repository
+from notarypy.errors import (
+    ConfigurationError,
+    ExpiredError,
+    ImageMissingError,
+    InvalidNameError,
+    KeyNotAuthorisedError,
+    PassphraseWrongError,
+    RepositoryMissingError,
+    UsageError,
+    VerificationError,
+)
+from notarypy.tuf import canonical, roles
+from support.author import GUN
+from support.people import index, manifest, owned
+
+if TYPE_CHECKING:
+    from support.people import Person, World
+
+OTHER_GUN = "registry.test/team/other"
+
+
+@pytest.fixture
+def owner(world: World) -> Person:
+    return owned(world, "jeff")
+
+
+def test_after_an_own_publish_signing_is_four_requests_and_the_manifest(world: World, owner: Person) -> None:
+    world.push("1")
+    [done] = owner.client().sign([f"{GUN}:1"])
+    assert world.requests() == [
+        "GET /v2/team/app/manifests/1",
+        "GET timestamp.json",
+        "POST",
+        "GET timestamp.json",
+        "GET snapshot.HASH.json",
+    ]
+    assert done.published
+    assert done.roles == ("targets/jeff", roles.RELEASES)
+    assert (done.previous, done.also_old, done.platforms) == (None, (), ())
+    assert done.size == len(manifest("1"))
+
+
+def test_after_somebody_elses_publish_what_changed_is_fetched_first(world: World, owner: Person) -> None:
+    bob = world.person("bob")
+    owner.client().add_signer("bob", GUN, [bob.key("bob")])
+    world.push("1")
+    bob.client().sign([f"{GUN}:1"])
+    world.requests()
+    owner.client().sign([f"{GUN}:1"])
+    requests = world.requests()
+    assert requests[1:3] == ["GET timestamp.json", "GET snapshot.HASH.json"]
+    assert sorted(requests[3:5]) == ["GET targets/bob.HASH.json", "GET targets/releases.HASH.json"]
+    assert requests[5:] == ["POST", "GET timestamp.json", "GET snapshot.HASH.json"]
+
+
+def test_many_tags_are_one_publish(world: World, owner: Person) -> None:
+    tags = [f"v{number}" for number in range(30)]
+    digests = [world.push(tag) for tag in tags]
+    done = owner.client().sign([f"{GUN}:{tag}" for tag in tags])
+    assert world.requests().count("POST") == 1
+    assert [(one.tag, one.digest) for one in done] == list(zip(tags, digests, strict=True))
+    assert all(one.published for one in done)
+    reader = world.person("reader").client()
+    trusted = reader.refresh(GUN)
+    assert [reader.verify(f"{GUN}:{tag}", metadata=trusted).digest for tag in tags] == digests
+
+
+def test_several_repositories_are_one_publish_each(world: World, owner: Person) -> None:
+    owner.client().init(OTHER_GUN)
+    world.push("1")
+    world.push("1", path="team/other")
+    world.requests()
+    done = owner.client().sign([f"{GUN}:1", f"{OTHER_GUN}:1"])
+    assert [one.reference for one in done] == [f"{GUN}:1", f"{OTHER_GUN}:1"]
+    assert world.requests().count("POST") == 2
+
+
+def test_what_is_signed_already_is_not_published(world: World, owner: Person) -> None:
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    before = owner.cache()
+    world.requests()
+    [done] = owner.client(passphrase="not needed").sign([f"{GUN}:1"])
+    assert not done.published
+    assert done.previous is None
+    assert world.requests() == ["GET /v2/team/app/manifests/1", "GET timestamp.json"]
+    assert owner.cache() == before
+
+
+def test_only_the_new_ones_of_several_tags_count_as_published(world: World, owner: Person) -> None:
+    world.push("1")
+    world.push("2")
+    owner.client().sign([f"{GUN}:1"])
+    assert [one.published for one in owner.client().sign([f"{GUN}:1", f"{GUN}:2"])] == [False, True]
+
+
+def test_a_moved_tag_tells_what_it_was(world: World, owner: Person) -> None:
+    old = world.push("1", "old")
+    owner.client().sign([f"{GUN}:1"])
+    new = world.push("1", "new")
+    [done] = owner.client().sign([f"{GUN}:1"])
+    assert (done.previous, done.digest, done.published) == (old, new, True)
+    assert owner.client().verify(f"{GUN}:1").digest == new
+
+
+def test_other_roles_that_keep_the_old_digest_are_named(world: World, owner: Person) -> None:
+    bob = world.person("bob")
+    owner.client().add_signer("bob", GUN, [bob.key("bob")])
+    world.push("1", "old")
+    owner.client().sign([f"{GUN}:1"])
+    world.push("1", "new")
+    [done] = bob.client().sign([f"{GUN}:1"])
+    assert done.roles == (roles.RELEASES, "targets/bob")
+    assert done.also_old == ("targets/jeff",)
+
+
+def test_a_digest_chooses_the_content_whatever_the_tag_is_now(world: World, owner: Person) -> None:
+    old = world.push("1", "old")
+    world.push("1", "new")
+    [done] = owner.client().sign([f"{GUN}:1@{old}"])
+    assert done.digest == old
+    assert "GET /v2/team/app/manifests/sha256:HASH" in world.requests()
+
+
+def test_an_index_is_signed_as_the_index(world: World, owner: Person) -> None:
+    digest = world.push_index("1", "linux/amd64", "linux/arm/v7")
+    [done] = owner.client().sign([f"{GUN}:1"])
+    assert done.platforms == ("linux/amd64", "linux/arm/v7")
+    assert (done.digest, done.size) == (digest, len(index("linux/amd64", "linux/arm/v7")))
+
+
+# -- which roles
+
+
+def test_without_delegations_targets_are_signed(world: World) -> None:
+    owner = owned(world)
+    world.push("1")
+    [done] = owner.client().sign([f"{GUN}:1"])
+    assert done.roles == (roles.TARGETS,)
+    assert owner.warnings == []
+
+
+def test_all_signers_whose_key_is_here_sign(world: World, owner: Person) -> None:
+    owner.client().add_signer("bob", GUN, [owner.key("bob")])
+    owner.client().add_signer("carol", GUN, [world.person("carol").key("carol")])
+    world.push("1")
+    [done] = owner.client().sign([f"{GUN}:1"])
+    assert set(done.roles) == {"targets/jeff", "targets/bob", roles.RELEASES}
+
+
+def test_signer_narrows_to_one_and_its_release(world: World, owner: Person) -> None:
+    owner.client().add_signer("bob", GUN, [owner.key("bob")])
+    world.push("1")
+    [done] = owner.client().sign([f"{GUN}:1"], signer="bob")
+    assert set(done.roles) == {"targets/bob", roles.RELEASES}
+    assert owner.client().verify(f"{GUN}:1").signers == ("bob",)
+
+
+def test_signer_narrows_releases_to_a_file_only_that_signer_signed(world: World, owner: Person) -> None:
+    owner.client().add_signer("bob", GUN, [owner.key("bob")])
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"], signer="bob")
+    [signature] = canonical.decode(world.attacker.current(GUN, roles.RELEASES))["signatures"]
+    delegation = owner.client().refresh(GUN).targets[roles.TARGETS].delegation("targets/bob")
+    assert delegation is not None
+    assert (signature["keyid"],) == delegation.keyids
+
+
+def test_a_signer_that_does_not_exist_is_a_wrong_name(world: World, owner: Person) -> None:
+    world.push("1")
+    with pytest.raises(InvalidNameError, match="no signer"):
+        owner.client().sign([f"{GUN}:1"], signer="nobody")
+
+
+def test_a_signer_whose_key_is_elsewhere_cannot_sign_here(world: World, owner: Person) -> None:
+    owner.client().add_signer("bob", GUN, [world.person("bob").key("bob")])
+    world.push("1")
+    world.requests()
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        owner.client().sign([f"{GUN}:1"], signer="bob")
+    assert any("bob: " in line for line in caught.value.why)
+    assert "POST" not in world.requests()
+
+
+def test_paths_keep_a_signer_to_its_tags(world: World) -> None:
+    owner = owned(world)
+    owner.client().add_signer("jeff", GUN, [owner.key("jeff")], paths=["v1"])
+    world.push("v1.0")
+    world.push("v2.0")
+    assert owner.client().sign([f"{GUN}:v1.0"])[0].roles == ("targets/jeff", roles.RELEASES)
+    assert owner.client().sign([f"{GUN}:v2.0"])[0].roles == (roles.RELEASES,)
+    with pytest.raises(KeyNotAuthorisedError):
+        owner.client().sign([f"{GUN}:v2.0"], signer="jeff")
+
+
+@pytest.mark.usefixtures("owner")
+def test_who_has_no_key_changes_nothing(world: World) -> None:
+    world.push("1")
+    stranger = world.person("stranger")
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        stranger.client().sign([f"{GUN}:1"])
+    assert "here: no keys" in caught.value.why
+    assert "POST" not in world.requests()
+
+
+def test_a_wrong_passphrase_changes_nothing(world: World, owner: Person) -> None:
+    world.push("1")
+    before = owner.cache()
+    with pytest.raises(PassphraseWrongError):
+        owner.client(passphrase="another one").sign([f"{GUN}:1"])
+    assert "POST" not in world.requests()
+    assert owner.cache() == before
+
+
+# -- what cannot be signed
+
+
+def test_an_image_that_is_not_in_the_registry_stops_all_of_them(world: World, owner: Person) -> None:
+    world.push("1")
+    with pytest.raises(ImageMissingError):
+        owner.client().sign([f"{GUN}:1", f"{GUN}:absent"])
+    assert "POST" not in world.requests()
+
+
+def test_a_digest_without_a_tag_is_no_name_for_a_signature(owner: Person) -> None:
+    with pytest.raises(UsageError, match="names no tag"):
+        owner.client().sign([f"{GUN}@sha256:{'0' * 64}"])
+
+
+def test_references_are_all_read_before_anything_is_asked(world: World, owner: Person) -> None:
+    with pytest.raises(InvalidNameError):
+        owner.client().sign([f"{GUN}:1", "no good:::"])
+    assert world.requests() == []
+
+
+def test_one_tag_cannot_have_two_contents(world: World, owner: Person) -> None:
+    old = world.push("1", "old")
+    world.push("1", "new")
+    with pytest.raises(UsageError, match="twice"):
+        owner.client().sign([f"{GUN}:1@{old}", f"{GUN}:1"])
+    assert "POST" not in world.requests()
+    assert len(owner.client().sign([f"{GUN}:1", f"{GUN}:1"])) == 1
+
+
+def test_literal_names_have_no_registry_to_sign_from(owner: Person) -> None:
+    with pytest.raises(UsageError, match="registry"):
+        owner.client(gun=True).sign([f"{GUN}:1"])
+
+
+def test_references_are_grouped_in_their_order() -> None:
+    groups = by_repository(["b.test/x:1", "a.test/x:1", "b.test/x:2"])
+    assert groups == {"b.test/x": ["b.test/x:1", "b.test/x:2"], "a.test/x": ["a.test/x:1"]}
+
+
+# -- options
+
+
+def test_without_trust_data_the_fix_is_init(world: World) -> None:
+    world.push("1")
+    alice = world.person()
+    with pytest.raises(RepositoryMissingError) as caught:
+        alice.client().sign([f"{GUN}:1"])
+    assert caught.value.fix == f"notarypy init {GUN}"
+    assert alice.key_files() == set()
+
+
+def test_init_makes_the_trust_data_first(world: World) -> None:
+    world.push("1")
+    alice = world.person()
+    [done] = alice.client().sign([f"{GUN}:1"], init=True)
+    assert done.published
+    assert alice.client().sign([f"{GUN}:1"], init=True)[0].published is False
+
+
+def test_a_dry_run_checks_and_publishes_nothing(world: World, owner: Person) -> None:
+    old = world.push("1", "old")
+    owner.client().sign([f"{GUN}:1"])
+    world.push("1", "new")
+    before = owner.cache()
+    world.requests()
+    [done] = owner.client().sign([f"{GUN}:1"], dry_run=True)
+    assert (done.published, done.previous) == (False, old)
+    assert "POST" not in world.requests()
+    assert owner.cache() == before
+    with pytest.raises(KeyNotAuthorisedError):
+        world.person("stranger").client().sign([f"{GUN}:1"], dry_run=True)
+
+
+def test_a_dry_run_with_init_makes_nothing(world: World) -> None:
+    world.push("1")
+    alice = world.person()
+    with pytest.raises(RepositoryMissingError):
+        alice.client().sign([f"{GUN}:1"], init=True, dry_run=True)
+    assert alice.key_files() == set()
+
+
+def test_custom_data_is_attached_and_kept(world: World, owner: Person) -> None:
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"], custom=b'{"b": [1, null], "a": "\xc3\xa9"}')
+    entry = owner.client().refresh(GUN).targets[roles.RELEASES].targets["1"]
+    assert entry.custom == {"b": [1, None], "a": "é"}
+    assert owner.client().sign([f"{GUN}:1"])[0].published is False
+    assert owner.client().sign([f"{GUN}:1"], custom=b'{"c":1}')[0].published is True
+    assert owner.client().refresh(GUN).targets["targets/jeff"].targets["1"].custom == {"c": 1}
+
+
+@pytest.mark.parametrize(
+    "custom",
+    [b"", b"{", b"1.5", b'{"a":1,"a":2}', b'"<"', b'"&"', b'"\\u0001"', b'"\\u2028"', b"NaN", b'1,"x":2'],
+)
+def test_custom_data_that_go_would_write_differently_is_refused(
+    world: World, owner: Person, custom: bytes
+) -> None:
+    world.push("1")
+    world.requests()
+    with pytest.raises(ConfigurationError):
+        owner.client().sign([f"{GUN}:1"], custom=custom)
+    assert world.requests() == []
+
+
+def test_a_file_that_cannot_be_trusted_is_written_over_only_on_request(world: World, owner: Person) -> None:
+    world.push("1")
+    world.push("2")
+    owner.client().sign([f"{GUN}:1"])
+    jeff = world.attacker.current(GUN, "targets/jeff")
+    world.attacker.publish(GUN, {"targets/jeff": jeff.replace(b'"1":{', b'"0":{')})
+    before = world.fake.notary.store.current(GUN, "targets/jeff")
+    with pytest.raises(VerificationError):
+        owner.client().sign([f"{GUN}:2"])
+    assert world.fake.notary.store.current(GUN, "targets/jeff") == before
+    [done] = owner.client().sign([f"{GUN}:2"], discard_unverified=True)
+    assert done.published
+    trusted = world.person("reader").client().refresh(GUN)
+    assert trusted.failures == {}
+    assert set(trusted.targets["targets/jeff"].targets) == {"2"}
+    assert set(trusted.targets[roles.RELEASES].targets) == {"1", "2"}
+
+
+def test_an_expired_repository_is_not_signed(world: World, owner: Person) -> None:
+    world.push("1")
+    world.clock.advance(timedelta(days=3 * 365 + 1))
+    with pytest.raises(ExpiredError):
+        owner.client().sign([f"{GUN}:1"])
+    assert "POST" not in world.requests()
+
+
+def test_changes_staged_by_go_notary_are_counted_and_left_alone(world: World, owner: Person) -> None:
+    staged = owner.trust_dir / "tuf" / GUN / "changelist" / "1_a.change"
+    staged.parent.mkdir()
+    staged.write_bytes(b"{}")
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    assert any(warning.startswith("1 change") for warning in owner.warnings)
+    assert staged.read_bytes() == b"{}"

@@ -1,0 +1,114 @@
+"""What holds for every JSON value: canonical form, storage form, strict decoding."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from securesystemslib.formats import encode_canonical
+
+from notarypy.errors import MetadataError
+from notarypy.tuf import canonical
+from support.strategies import json_objects, json_values, printable
+
+
+def nesting(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(nesting, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(nesting, value), default=0)
+    return 0
+
+
+@given(json_values())
+def test_the_canonical_form_is_that_of_securesystemslib(value: object) -> None:
+    expected = encode_canonical(cast("Any", value))
+    assert expected is not None
+    assert canonical.encode(value) == expected.encode()
+
+
+@given(json_objects(), st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_layout_and_escapes_of_the_text_do_not_matter(
+    value: dict[str, object], ascii_only: bool, indent: int | str | None
+) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    assert canonical.decode(text) == value
+    assert canonical.encode(canonical.decode(text)) == canonical.encode(value)
+
+
+@given(json_objects(printable))
+def test_without_control_characters_the_canonical_form_reads_back(value: dict[str, object]) -> None:
+    assert canonical.decode(canonical.encode(value)) == value
+
+
+@given(json_objects(printable), st.lists(st.sampled_from("abc"), max_size=3))
+def test_the_storage_form_reads_back_and_is_a_fixed_point(value: dict[str, object], ids: list[str]) -> None:
+    listed = [{"keyid": name, "method": "ecdsa", "sig": "QQ=="} for name in ids]
+    stored = canonical.storage_form(canonical.encode(value), listed)
+    outer = canonical.decode(stored)
+    assert outer == {"signed": value, "signatures": listed}
+    assert canonical.storage_form(canonical.encode(outer["signed"]), outer["signatures"]) == stored
+    assert not any(mark in stored.decode() for mark in "<>&\u2028\u2029\n")
+
+
+@given(json_objects(), json_objects())
+def test_different_values_have_different_canonical_forms(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
+    assume(json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True))
+    assert canonical.encode(one) != canonical.encode(other)
+
+
+@given(st.binary(max_size=60) | st.text('{}[]",:\\u0d8019ae+-.truefalsn ', max_size=40).map(str.encode))
+def test_any_bytes_are_a_json_object_or_refused(data: bytes) -> None:
+    try:
+        value = canonical.decode(data)
+    except MetadataError:
+        return
+    assert value == json.loads(data.decode())
+    assert nesting(value) <= canonical.MAX_DEPTH
+    canonical.encode(value)
+
+
+@given(json_objects(), st.data())
+def test_a_member_twice_is_always_refused(value: dict[str, object], data: st.DataObject) -> None:
+    assume(value)
+    name = data.draw(st.sampled_from(sorted(value)))
+    again = f"{json.dumps(name)}:{json.dumps(data.draw(json_values()))}"
+    text = json.dumps(value)
+    with pytest.raises(MetadataError):
+        canonical.decode(f"{text[:-1]},{again}}}".encode())
+
+
+@given(st.integers())
+def test_integers_are_exact_or_refused(number: int) -> None:
+    text = b'{"a":%d}' % number
+    if abs(number) <= canonical.MAX_INTEGER:
+        assert canonical.decode(text) == {"a": number}
+    else:
+        with pytest.raises(MetadataError):
+            canonical.decode(text)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=None))
+def test_fractions_are_exact_integers_or_refused(number: object) -> None:
+    from decimal import Decimal
+
+    assert isinstance(number, Decimal)
+    text = str(number).lower()
+    try:
+        value = canonical.decode(f'{{"a":{text}}}'.encode())["a"]
+    except MetadataError:
+        assert number != number.to_integral_value() or abs(number) > canonical.MAX_INTEGER
+    else:
+        assert value == number
+
+
+@given(json_values(), st.floats())
+def test_a_fraction_anywhere_has_no_canonical_form(value: object, number: float) -> None:
+    for holder in ([value, number], {"a": {"b": [number]}, "v": value}):
+        with pytest.raises(MetadataError):
+            canonical.encode(holder)

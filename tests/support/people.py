@@ -1,0 +1,196 @@
+"""People who use one Notary server and one registry, each with a trust directory of their own.
+
+What it is: a short way to say who does what in tests of the client. What it is not:
+another fake; servers and misdeeds are the devserver's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from notarypy.client.api import Client
+from notarypy.devserver.core import NOTARY_HOST
+from notarypy.devserver.tampering import Tampering
+from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
+from notarypy.storage.settings import load
+from support.author import GUN
+from support.fakes import Clock, make_fake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from notarypy.devserver.custody import ServerKeys
+    from notarypy.devserver.storage import Store
+    from notarypy.keys.passphrase import PassphraseRequest
+
+SERVER = f"https://{NOTARY_HOST}"
+PASSPHRASE = "a passphrase of tests"
+REGISTRY_PATH = GUN.partition("/")[2]
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class World:
+    """One Notary server and one registry, a clock, and somebody who tampers with them."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.clock = Clock()
+        self.fake = make_fake(self.clock)
+        self.attacker = Tampering(self.fake)
+        self.fake.notary.renews = True
+
+    def person(self, name: str = "alice") -> Person:
+        """Return somebody with a trust directory; the same one for the same name."""
+        return Person(self, name)
+
+    def push(self, tag: str, content: str = "", path: str = REGISTRY_PATH) -> str:
+        """Push an image whose digest depends on `content` (the tag if not given); return the digest."""
+        return self.fake.registry.push(path, tag, manifest(content or tag), OCI_MANIFEST)
+
+    def push_index(self, tag: str, *platforms: str) -> str:
+        """Push an index with one manifest per `os/architecture[/variant]`; return the digest."""
+        return self.fake.registry.push(REGISTRY_PATH, tag, index(*platforms), OCI_INDEX)
+
+    def requests(self) -> list[str]:
+        """Return every request since the last call: method and the last part, with HASH for hashes."""
+        lines = [_HASH.sub("HASH", unquote(line)) for line in self.fake.lines()]
+        self.fake.requests.clear()
+        marker = "/_trust/tuf/"
+        return [
+            f"{line.partition(' ')[0]} {line.partition(marker)[2]}".strip() if marker in line else line
+            for line in lines
+        ]
+
+
+class Person:
+    """Somebody's trust directory, and what the program told them."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.trust_dir = world.base / name
+        self.warnings: list[str] = []
+
+    def client(
+        self, *, pins: tuple[str, ...] = (), gun: bool = False, passphrase: str = PASSPHRASE, **flags: object
+    ) -> Client:
+        """Return a fresh client: nothing is unlocked and nothing remembered but files.
+
+        Args:
+            pins: Root PINs configured for `GUN`.
+            gun: Take repository names as they stand.
+            passphrase: What every question for a passphrase is answered with.
+            flags: As the command line's options.
+        """
+        flags = {"server": SERVER, "trust_dir": str(self.trust_dir), "retry_for": 10, **flags}
+        settings = load(flags, {}, self.world.base)
+        if pins:
+            settings = replace(settings, gun_pins={GUN: pins})
+
+        def answer(_: PassphraseRequest) -> str:
+            return passphrase
+
+        return Client(
+            settings,
+            passphrases=answer,
+            transport=self.world.fake,
+            clock=self.world.clock,
+            warn=self.warnings.append,
+            literal_gun=gun,
+        )
+
+    def cache(self, gun: str = GUN) -> dict[str, bytes]:
+        """Return the cached files of a repository by role."""
+        folder = self.trust_dir / "tuf" / gun / "metadata"
+        return {
+            path.relative_to(folder).with_suffix("").as_posix(): path.read_bytes()
+            for path in folder.rglob("*.json")
+        }
+
+    def cached(self, role: str, gun: str = GUN) -> Path:
+        """Return the path of a cached file."""
+        return self.trust_dir / "tuf" / gun / "metadata" / f"{role}.json"
+
+    def key_files(self) -> set[str]:
+        """Return the names of the key files."""
+        return {path.name for path in (self.trust_dir / "private").glob("*.key")}
+
+    def key(self, name: str) -> bytes:
+        """Make a signer's key here; return its public half."""
+        return self.client().generate_key(name)[1]
+
+
+def manifest(content: str) -> bytes:
+    """Return an image manifest that differs with `content`."""
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": "sha256:" + "0" * 64,
+                "size": 2,
+            },
+            "layers": [],
+            "annotations": {"content": content},
+        }
+    ).encode()
+
+
+def index(*platforms: str) -> bytes:
+    """Return an image index with one manifest for each platform."""
+    entries: list[dict[str, object]] = []
+    for platform in platforms:
+        data = manifest(platform)
+        names = dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
+        entries.append(
+            {
+                "mediaType": OCI_MANIFEST,
+                "digest": "sha256:" + f"{len(entries):064x}",
+                "size": len(data),
+                "platform": names,
+            }
+        )
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+
+
+def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world of quick key files, a quick disk and a quick network."""
+    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("notarypy.remote.transport._backoff", lambda _: 0.001)
+    return World(base)
+
+
+_made: dict[tuple[str, ...], tuple[Store, ServerKeys, dict[str, bytes]]] = {}
+
+
+def owned(world: World, *signers: str) -> Person:
+    """Return the owner of an initialised `GUN`, who holds the keys of these signers too.
+
+    It is made once, and copied into every fresh world after that.
+    """
+    owner, notary = world.person("owner"), world.fake.notary
+    assert not world.fake.requests, "the world is to be fresh"
+    if signers not in _made:
+        owner.client().init(GUN)
+        for name in signers:
+            owner.client().add_signer(name, GUN, [owner.key(name)])
+        found = {path for path in owner.trust_dir.rglob("*") if path.is_file()}
+        files = {str(path.relative_to(owner.trust_dir)): path.read_bytes() for path in found}
+        _made[signers] = (deepcopy(notary.store), deepcopy(notary.keys), files)
+    else:
+        store, keys, files = _made[signers]
+        notary.store, notary.keys = deepcopy(store), deepcopy(keys)
+        for name, data in files.items():
+            (owner.trust_dir / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (owner.trust_dir / name).write_bytes(data)
+    world.requests()
+    owner.warnings.clear()
+    return owner

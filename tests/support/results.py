@@ -1,0 +1,68 @@
+"""Results of use cases, as the client returns them, for tests of what is made of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from notarypy.client.results import (
+    InitResult,
+    Inspection,
+    RoleEntry,
+    SignedTag,
+    SignerAdded,
+    SignerRemoved,
+    TagEntry,
+    TrustedRoot,
+    VerifiedImage,
+)
+from notarypy.keys.keystore import KeyInfo
+
+REPO = "registry.test/app"
+D1, D2 = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+PIN, OTHER_PIN = "a" * 64, "b" * 64
+WHEN = datetime(2027, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+
+KEY = KeyInfo("f5a2a64" + "0" * 57, "jeff", None, Path("/trust/private/f5.key"), encrypted=True)
+TARGETS_KEY = KeyInfo("c" * 64, "targets", REPO, Path("/trust/private/cc.key"), encrypted=False)
+INITIALISED = InitResult(REPO, True, (PIN,), (OTHER_PIN,), ("root", "targets"), ("jeff",), "https://n.test")  # noqa: FBT003 - as it is declared
+JEFF = RoleEntry("targets/jeff", 3, WHEN, (KEY.keyid,), 1, ("",), "")
+RELEASES = RoleEntry("targets/releases", None, None, (KEY.keyid,), 1, ("v", "w"), "")
+INSPECTION = Inspection(
+    name=f"{REPO}:1",
+    repository=REPO,
+    tags=(
+        TagEntry("1", D1.removeprefix("sha256:"), ("jeff", "bob")),
+        TagEntry("2", "d" * 64, ("Repo Admin",)),
+    ),
+    signers=(("jeff", (KEY.keyid,)), ("bob9", ("e" * 64,)), ("bob10", ("f" * 64, "0" * 64))),
+    root_keys=(PIN,),
+    repository_keys=(TARGETS_KEY.keyid,),
+    roles=(RoleEntry("targets", 2, WHEN, (TARGETS_KEY.keyid,), 1, (), ""), JEFF, RELEASES),
+    server="https://n.test",
+)
+ADDED = SignerAdded(REPO, "targets/jeff", (KEY.keyid,), None, published=True)
+REMOVED = SignerRemoved(REPO, "targets/jeff", ("targets/releases",), ("1", "2"), (), ("bob",))
+OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
+
+
+def image(tag: str = "1", digest: str = D1, repository: str = REPO) -> VerifiedImage:
+    """Return a verified image."""
+    return VerifiedImage(repository, tag, digest, 528, "targets/releases", ("jeff",), WHEN)
+
+
+def signed(tag: str = "1", **changes: object) -> SignedTag:
+    """Return a tag that was just signed."""
+    values = {
+        "repository": REPO,
+        "tag": tag,
+        "digest": D1,
+        "size": 528,
+        "platforms": (),
+        "roles": ("targets/jeff", "targets/releases"),
+        "previous": None,
+        "published": True,
+        "already": False,
+        "also_old": (),
+    }
+    return SignedTag(**{**values, **changes})  # type: ignore[arg-type]  # named as the fields are

@@ -1,0 +1,259 @@
+"""The parts that metadata files share: dates, hashes, versions, key tables."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from notarypy.errors import MetadataError, VerificationError
+from notarypy.tuf import fields
+from notarypy.tuf.fields import FileMeta, format_time, header, key_table, parse_time, role_keys
+from support.author import public_key
+
+DATA = b"manifest"
+SHA256 = hashlib.sha256(DATA).digest()
+SHA512 = hashlib.sha512(DATA).digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2036-11-20T06:28:53Z", datetime(2036, 11, 20, 6, 28, 53, 0, UTC)),
+        ("2036-11-20T06:28:53.474732639Z", datetime(2036, 11, 20, 6, 28, 53, 474732, UTC)),
+        ("2036-11-20T06:28:53.5Z", datetime(2036, 11, 20, 6, 28, 53, 500000, UTC)),
+        ("2036-11-20T06:28:53.000000001Z", datetime(2036, 11, 20, 6, 28, 53, 0, UTC)),
+        ("2036-11-20T06:28:53.1234567891234Z", datetime(2036, 11, 20, 6, 28, 53, 123456, UTC)),
+        ("2036-11-20T01:50:05.805877619-05:00", datetime(2036, 11, 20, 6, 50, 5, 805877, UTC)),
+        ("2036-11-20T23:50:05+23:59", datetime(2036, 11, 19, 23, 51, 5, 0, UTC)),
+        ("2036-02-29T00:00:00+00:00", datetime(2036, 2, 29, 0, 0, 0, 0, UTC)),
+        ("2036-02-29T00:00:00-00:00", datetime(2036, 2, 29, 0, 0, 0, 0, UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, 0, UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, 0, 0, 0, 0, UTC)),
+    ],
+)
+def test_dates_of_rfc_3339_are_read_as_instants(text: str, expected: datetime) -> None:
+    moment = parse_time(text, "root")
+    assert moment == expected
+    assert moment.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, 0, 2036, [], {}, True, "",
+        "2036-11-20", "2036-11-20T06:28:53", "2036-11-20 06:28:53Z", "2036-11-20t06:28:53Z",
+        "2036-11-20T06:28:53z", "2036-11-20T06:28:53.Z", "2036-11-20T06:28Z", "2036-1-20T06:28:53Z",
+        " 2036-11-20T06:28:53Z", "2036-11-20T06:28:53Z\n", "2036-11-20T06:28:53Z ", "20361120T062853Z",
+        "2036-11-20T06:28:60Z", "2036-11-20T24:00:00Z", "2036-11-20T06:60:00Z", "2036-13-20T06:28:53Z",
+        "2036-02-30T06:28:53Z", "2035-02-29T06:28:53Z", "0000-01-01T00:00:00Z", "+2036-11-20T06:28:53Z",
+        "2036-11-20T06:28:53+99:99", "2036-11-20T06:28:53+24:00", "2036-11-20T06:28:53+00:60",
+        "2036-11-20T06:28:53+22:99", "2036-11-20T06:28:53+0500", "2036-11-20T06:28:53+05",
+        "2036-11-20T06:28:53,5Z", "2036-11-20T06:28:53ZZ", "9999-12-31T23:59:59-00:01",
+        "0001-01-01T00:00:00+00:01", "\u0662\u0660\u0663\u0666-11-20T06:28:53Z",
+    ],
+)  # fmt: skip
+def test_other_dates_are_refused(text: object) -> None:
+    with pytest.raises(MetadataError, match="no usable expiry date") as caught:
+        parse_time(text, "targets/jeff")
+    assert caught.value.facts["role"] == "targets/jeff"
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (datetime(2036, 11, 20, 6, 28, 53, 0, UTC), "2036-11-20T06:28:53Z"),
+        (datetime(2036, 11, 20, 6, 28, 50, 0, UTC), "2036-11-20T06:28:50Z"),
+        (datetime(2036, 11, 20, 0, 0, 0, 0, UTC), "2036-11-20T00:00:00Z"),
+        (datetime(2036, 11, 20, 6, 28, 53, 500000, UTC), "2036-11-20T06:28:53.5Z"),
+        (datetime(2036, 11, 20, 6, 28, 53, 10, UTC), "2036-11-20T06:28:53.00001Z"),
+        (datetime(2036, 11, 20, 6, 28, 53, 0, timezone(timedelta(hours=-5))), "2036-11-20T11:28:53Z"),
+        (datetime(1, 1, 1, 0, 0, 0, 0, UTC), "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_dates_are_written_as_go_writes_them(moment: datetime, expected: str) -> None:
+    assert format_time(moment) == expected
+
+
+def test_a_file_is_described_by_length_and_both_hashes() -> None:
+    meta = FileMeta.of(DATA)
+    assert meta == FileMeta(8, {"sha256": SHA256, "sha512": SHA512})
+    assert meta.sha256 == hashlib.sha256(DATA).hexdigest()
+    meta.check(DATA, "x")
+    assert meta.matches(DATA)
+
+
+@pytest.mark.parametrize(
+    ("meta", "says"),
+    [
+        (FileMeta(7, {"sha256": SHA256}), "wrong length"),
+        (FileMeta(9, {"sha256": SHA256}), "wrong length"),
+        (FileMeta(0, {"sha256": SHA256}), "wrong length"),
+        (FileMeta(8, {"sha256": SHA512[:32]}), "promised sha256"),
+        (FileMeta(8, {"sha256": SHA256, "sha512": SHA256 * 2}), "promised sha512"),
+        (FileMeta(8, {"sha256": SHA512[:32], "sha512": SHA512}), "promised sha256"),
+        (FileMeta(8, {"sha512": SHA256 * 2}), "promised sha512"),
+        (FileMeta(8, {}), "cannot be checked"),
+        (FileMeta(8, {"md5": hashlib.md5(DATA).digest()}), "cannot be checked"),
+    ],
+)
+def test_length_and_every_known_hash_must_fit(meta: FileMeta, says: str) -> None:
+    with pytest.raises(VerificationError, match=says) as caught:
+        meta.check(DATA, "snapshot")
+    assert caught.value.facts["role"] == "snapshot"
+    assert not meta.matches(DATA)
+
+
+@pytest.mark.parametrize(
+    "hashes", [{"sha256": SHA256}, {"sha512": SHA512}, {"sha256": SHA256, "md5": b"whatever"}]
+)
+def test_one_known_hash_is_enough_and_unknown_ones_do_not_matter(hashes: dict[str, bytes]) -> None:
+    FileMeta(8, hashes).check(DATA, "x")
+
+
+def entry(**members: object) -> dict[str, Any]:
+    from base64 import b64encode
+
+    value = {"length": 8, "hashes": {"sha256": b64encode(SHA256).decode()}, **members}
+    return {name: member for name, member in value.items() if member is not ...}
+
+
+@pytest.mark.parametrize("length", [None, ..., -1, True, False, "8", [8], 8.5])
+def test_a_length_is_an_integer_of_0_or_more(length: object) -> None:
+    with pytest.raises(MetadataError, match="no usable length"):
+        FileMeta.from_json(entry(length=length), "snapshot in timestamp")
+    with pytest.raises(MetadataError, match="no usable length"):
+        FileMeta.from_json(entry(length=length), "a target", sha256=False)
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1])
+def test_an_entry_is_an_object(value: object) -> None:
+    with pytest.raises(MetadataError):
+        FileMeta.from_json(value, "a target of targets", sha256=False)
+
+
+@pytest.mark.parametrize(
+    "hashes",
+    [
+        ..., None, {}, [], "x",
+        {"sha512": "QQ=="}, {"sha256": None}, {"sha256": ""}, {"sha256": "QQ=="},
+        {"sha256": "A" * 44 + "===="},
+        {"sha256": hashlib.sha256(DATA).hexdigest()}, {"SHA256": "A" * 43 + "="},
+        {"sha256": "A" * 43 + "=", "sha512": "QQ=="}, {"sha256": "A" * 43 + "=", "md5": None},
+    ],
+)  # fmt: skip
+def test_an_entry_of_snapshot_or_timestamp_has_a_sha256_of_32_bytes(hashes: object) -> None:
+    with pytest.raises(MetadataError):
+        FileMeta.from_json(entry(hashes=hashes), "root in snapshot")
+
+
+@pytest.mark.parametrize("hashes", [..., None, {}, {"md5": "QQ=="}])
+def test_go_signs_targets_without_sha256_and_they_spoil_nothing_else(hashes: object) -> None:
+    meta = FileMeta.from_json(entry(hashes=hashes), "a target of targets", sha256=False)
+    assert not meta.same_content(meta)
+    assert not FileMeta(8, {"sha256": SHA256}).same_content(meta)
+    assert not meta.matches(DATA)
+    with pytest.raises(VerificationError, match="names no sha256"):
+        _ = meta.sha256
+
+
+@pytest.mark.parametrize("hashes", [{"sha256": "QQ=="}, {"sha512": "QQ=="}, {"sha256": None}, []])
+def test_a_targets_hash_of_the_wrong_size_is_refused(hashes: object) -> None:
+    with pytest.raises(MetadataError):
+        FileMeta.from_json(entry(hashes=hashes), "a target of targets", sha256=False)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (FileMeta(8, {"sha256": SHA256}), True),
+        (FileMeta(8, {"sha256": SHA256, "sha512": SHA512}, {"a": 1}), True),
+        (FileMeta(9, {"sha256": SHA256}), False),
+        (FileMeta(8, {"sha256": SHA512[:32]}), False),
+        (None, False),
+    ],
+)
+def test_same_content_is_length_and_sha256(other: FileMeta | None, same: bool) -> None:
+    assert FileMeta(8, {"sha256": SHA256}).same_content(other) is same
+
+
+@pytest.mark.parametrize("custom", [{"a": [1, None]}, [], 0, False, "", "x"])
+def test_custom_data_is_any_json_value(custom: object) -> None:
+    meta = FileMeta.from_json(entry(custom=custom), "x")
+    assert meta.custom == custom
+    assert meta.to_json() == entry(custom=custom)
+
+
+def test_custom_null_is_absent() -> None:
+    assert FileMeta.from_json(entry(custom=None), "x").to_json() == entry()
+
+
+@pytest.mark.parametrize("kind", ["root", "Roots", "Targets", "", None, 1, ["Root"], {"Root": "Root"}, ...])
+def test_the_type_is_exact(kind: object) -> None:
+    signed = {"_type": kind, "version": 1, "expires": "2036-11-20T06:28:53Z"}
+    if kind is ...:
+        del signed["_type"]
+    with pytest.raises(MetadataError, match="not of type Root"):
+        header(signed, "Root", "root")
+
+
+@pytest.mark.parametrize("version", [None, 0, -1, True, "1", [1], 2**31, 2**53 - 1, 1.5])
+def test_a_version_is_an_integer_from_1_to_the_limit(version: object) -> None:
+    with pytest.raises(MetadataError, match="no usable version") as caught:
+        header({"_type": "Root", "version": version, "expires": "2036-11-20T06:28:53Z"}, "Root", "root")
+    assert caught.value.facts["role"] == "root"
+
+
+@pytest.mark.parametrize("version", [1, 2, fields.MAX_VERSION])
+def test_versions_up_to_the_limit_are_read(version: int) -> None:
+    signed = {"_type": "Root", "version": version, "expires": "2036-11-20T06:28:53Z"}
+    assert header(signed, "Root", "root") == (version, datetime(2036, 11, 20, 6, 28, 53, 0, UTC))
+
+
+def test_a_key_is_listed_under_its_own_id_only() -> None:
+    key, other = public_key("a"), public_key("b")
+    assert key_table({key.keyid: key.to_json()}, "root") == {key.keyid: key}
+    for wrong in (other.keyid, key.keyid.upper(), "", key.keyid[:-1]):
+        with pytest.raises(MetadataError, match="not its own"):
+            key_table({wrong: key.to_json()}, "root")
+
+
+@pytest.mark.parametrize("table", [[], "x", 1, {"id": None}, {"id": {}}])
+def test_a_key_table_is_an_object_of_keys(table: object) -> None:
+    with pytest.raises(MetadataError):
+        key_table(table, "root")
+
+
+@pytest.mark.parametrize("table", [None, {}])
+def test_a_key_table_may_be_empty(table: object) -> None:
+    assert key_table(table, "root") == {}
+
+
+@pytest.mark.parametrize("threshold", [None, ..., 0, -1, True, "1", 1.5, [1]])
+def test_a_threshold_is_an_integer_of_1_or_more(threshold: object) -> None:
+    value: dict[str, object] = {"keyids": [], "threshold": threshold}
+    if threshold is ...:
+        del value["threshold"]
+    with pytest.raises(MetadataError, match="no usable threshold"):
+        role_keys(value, {}, "targets")
+
+
+@pytest.mark.parametrize("keyids", ["abc", {"a": 1}, [1], [None], [["a"]], 1])
+def test_key_ids_are_a_list_of_strings(keyids: object) -> None:
+    with pytest.raises(MetadataError):
+        role_keys({"keyids": keyids, "threshold": 1}, {"a": public_key("a")}, "targets")
+
+
+def test_a_role_lists_only_keys_of_the_table() -> None:
+    key = public_key("a")
+    assert role_keys({"keyids": [key.keyid], "threshold": 2}, {key.keyid: key}, "targets").threshold == 2
+    with pytest.raises(MetadataError, match="not in the key table"):
+        role_keys({"keyids": [key.keyid, "b"], "threshold": 1}, {key.keyid: key}, "targets")
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1])
+def test_a_role_is_an_object(value: object) -> None:
+    with pytest.raises(MetadataError, match="no keys assigned"):
+        role_keys(value, {}, "targets")

@@ -1,0 +1,218 @@
+"""The four kinds of metadata: what is read, what is refused, what is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from notarypy.errors import MetadataError
+from notarypy.tuf import canonical, metadata
+from notarypy.tuf.metadata import Delegation, FileMeta, Root, Snapshot, Targets, Timestamp
+from support.author import Author, public_key
+from support.repository import changed, signed
+
+AUTHOR = Author()
+AUTHOR.add("v1", b"one")
+AUTHOR.delegate("targets/jeff", [public_key("jeff")], ("", "x"))
+ROOT = signed(AUTHOR, "root")
+TARGETS = signed(AUTHOR, "targets")
+META = FileMeta.of(b"data").to_json()
+SNAPSHOT: dict[str, Any] = {
+    "_type": "Snapshot",
+    "expires": "2036-11-20T06:28:53Z",
+    "meta": {"root": META, "targets": META, "targets/jeff": META},
+    "version": 3,
+}
+TIMESTAMP: dict[str, Any] = {**SNAPSHOT, "_type": "Timestamp", "meta": {"snapshot": META}}
+
+
+@pytest.mark.parametrize("custom", [None, {"a": 1}])
+def test_values_come_back_as_they_were_written(custom: object) -> None:
+    targets = Targets.from_signed(TARGETS)
+    assert targets.to_signed() == TARGETS
+    assert Root.from_signed(ROOT).to_signed() == ROOT
+    assert Snapshot.from_signed(SNAPSHOT).to_signed() == SNAPSHOT
+    assert Timestamp.from_signed(TIMESTAMP).to_signed() == TIMESTAMP
+    with_custom = changed(TARGETS, "targets", {"x": {**META, "custom": custom} if custom else META})
+    assert Targets.from_signed(with_custom).to_signed() == with_custom
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(ROOT, "_type", "Targets"),
+        changed(ROOT, "version", 0),
+        changed(ROOT, "expires", "never"),
+        changed(ROOT, "keys", []),
+        changed(ROOT, "roles", None),
+        changed(ROOT, "roles", []),
+        changed(ROOT, "roles.snapshot", ...),
+        changed(ROOT, "roles.timestamp", None),
+        changed(ROOT, "roles.targets.threshold", 0),
+        changed(ROOT, "roles.root.keyids", ["f" * 64]),
+        changed(ROOT, "keys", None),
+        changed(ROOT, "keys", {"f" * 64: public_key("x").to_json()}),
+    ],
+)
+def test_roots_with_a_wrong_structure_are_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError):
+        Root.from_signed(value)
+
+
+def test_a_role_of_the_root_without_keys_is_read_and_can_never_be_met() -> None:
+    assert Root.from_signed(changed(ROOT, "roles.targets.keyids", None)).roles["targets"].keyids == ()
+
+
+def test_unknown_members_extra_roles_and_extra_keys_of_a_root_are_read_past() -> None:
+    extra = public_key("former")
+    value = changed(changed(ROOT, "roles.mirrors", None), "spec_version", "1.0")
+    value["keys"][extra.keyid] = extra.to_json()
+    root = Root.from_signed(value)
+    assert set(root.roles) == {"root", "targets", "snapshot", "timestamp"}
+    assert root.keys[extra.keyid] == extra
+
+
+@pytest.mark.parametrize("consistent", [True, None, 1, "x", ...])
+def test_consistent_snapshot_does_not_matter(consistent: object) -> None:
+    assert Root.from_signed(changed(ROOT, "consistent_snapshot", consistent)).to_signed() == ROOT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(TARGETS, "_type", "targets"),
+        changed(TARGETS, "_type", "Snapshot"),
+        changed(TARGETS, "targets", []),
+        changed(TARGETS, "targets", {"v1": None}),
+        changed(TARGETS, "targets", {"v1": []}),
+        changed(TARGETS, "targets.v1.length", -1),
+        changed(TARGETS, "targets.v1.hashes.sha256", "QQ=="),
+        changed(TARGETS, "delegations", []),
+        changed(TARGETS, "delegations.roles", {}),
+        changed(TARGETS, "delegations.roles", [None]),
+        changed(TARGETS, "delegations.roles", ["targets/jeff"]),
+        changed(TARGETS, "delegations.roles.0.name", None),
+        changed(TARGETS, "delegations.roles.0.name", "jeff"),
+        changed(TARGETS, "delegations.roles.0.name", "targets"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/jeff/deep"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/*"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/../root"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/Jeff"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/je.ff"),
+        changed(TARGETS, "delegations.roles.0.name", "root"),
+        changed(TARGETS, "delegations.roles.0.name", "targets/" + "a" * 248),
+        changed(TARGETS, "delegations.roles.0.paths", "x"),
+        changed(TARGETS, "delegations.roles.0.paths", [1]),
+        changed(TARGETS, "delegations.roles.0.paths", [None]),
+        changed(TARGETS, "delegations.roles.0.threshold", 0),
+        changed(TARGETS, "delegations.roles.0.keyids", ["f" * 64]),
+        changed(TARGETS, "delegations.keys", None),
+        changed(TARGETS, "delegations.roles", TARGETS["delegations"]["roles"] * 2),
+    ],
+)
+def test_targets_with_a_wrong_structure_are_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError):
+        Targets.from_signed(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(TARGETS, "delegations", None),
+        changed(TARGETS, "delegations", ...),
+        changed(TARGETS, "delegations", {}),
+        changed(TARGETS, "delegations", {"keys": None, "roles": None}),
+        changed(TARGETS, "targets", None),
+        changed(TARGETS, "targets", ...),
+    ],
+)
+def test_null_and_absent_read_as_empty(value: dict[str, Any]) -> None:
+    targets = Targets.from_signed(value)
+    assert not targets.roles or not targets.targets
+
+
+@pytest.mark.parametrize(("keyids", "paths"), [(None, None), (..., ...), ([], [])])
+def test_a_delegation_without_keys_and_paths_is_kept(keyids: object, paths: object) -> None:
+    value = changed(
+        changed(TARGETS, "delegations.roles.0.keyids", keyids), "delegations.roles.0.paths", paths
+    )
+    targets = Targets.from_signed(value)
+    assert targets.roles == (Delegation("targets/jeff", (), 1, ()),)
+    assert targets.to_signed()["delegations"]["roles"] == [
+        {"keyids": None, "name": "targets/jeff", "threshold": 1}
+    ]
+
+
+def test_delegations_in_a_delegations_file_are_its_direct_children() -> None:
+    value = changed(TARGETS, "delegations.roles.0.name", "targets/jeff/deep")
+    assert Targets.from_signed(value, "targets/jeff").roles[0].name == "targets/jeff/deep"
+    with pytest.raises(MetadataError):
+        Targets.from_signed(value, "targets/je")
+    with pytest.raises(MetadataError):
+        Targets.from_signed(TARGETS, "targets/jeff")
+
+
+@pytest.mark.parametrize("count", [metadata.MAX_DELEGATIONS, metadata.MAX_DELEGATIONS + 1])
+def test_delegations_of_one_file_are_bounded(count: int) -> None:
+    listed = [{"name": f"targets/d{number}", "keyids": [], "threshold": 1} for number in range(count)]
+    value = changed(TARGETS, "delegations.roles", listed)
+    if count <= metadata.MAX_DELEGATIONS:
+        assert len(Targets.from_signed(value).roles) == count
+    else:
+        with pytest.raises(MetadataError, match="no usable list"):
+            Targets.from_signed(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(SNAPSHOT, "_type", "Timestamp"),
+        changed(SNAPSHOT, "meta", None),
+        changed(SNAPSHOT, "meta", []),
+        changed(SNAPSHOT, "meta.root", ...),
+        changed(SNAPSHOT, "meta.targets", ...),
+        changed(SNAPSHOT, "meta.targets", None),
+        changed(SNAPSHOT, "meta.targets/jeff", None),
+        changed(SNAPSHOT, "meta.root.length", -1),
+        changed(SNAPSHOT, "meta.root.hashes.sha256", ...),
+        changed(SNAPSHOT, "meta.root.hashes", None),
+    ],
+)
+def test_snapshots_with_a_wrong_structure_are_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError):
+        Snapshot.from_signed(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        changed(TIMESTAMP, "_type", "Snapshot"),
+        changed(TIMESTAMP, "meta", {}),
+        changed(TIMESTAMP, "meta", {"snapshot.json": META}),
+        changed(TIMESTAMP, "meta.snapshot", None),
+        changed(TIMESTAMP, "meta.snapshot.length", -1),
+        changed(TIMESTAMP, "meta.snapshot.length", "4"),
+        changed(TIMESTAMP, "meta.snapshot.hashes.sha512", "QQ=="),
+    ],
+)
+def test_timestamps_with_a_wrong_structure_are_refused(value: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError):
+        Timestamp.from_signed(value)
+
+
+def test_member_names_are_case_sensitive() -> None:
+    value = {**TIMESTAMP, "Version": 99, "META": {}}
+    assert Timestamp.from_signed(value).version == 3
+    with pytest.raises(MetadataError):
+        Timestamp.from_signed(changed({**TIMESTAMP, "Version": 1}, "version", ...))
+
+
+def test_what_is_written_is_canonical_in_every_order() -> None:
+    keys = {public_key(name).keyid: public_key(name) for name in ("b", "a")}
+    listed = (Delegation("targets/b", tuple(keys), 1, ("z", "a")), Delegation("targets/a", (), 1, ()))
+    one = Targets(1, AUTHOR.now, {"b": FileMeta.of(b"b"), "a": FileMeta.of(b"a")}, keys, listed)
+    text = canonical.encode(one.to_signed())
+    assert Targets.from_signed(canonical.decode(text)) == one
+    assert text.index(b'"z","a"') > 0

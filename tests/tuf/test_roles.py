@@ -1,0 +1,144 @@
+"""The grammar of names."""
+
+from __future__ import annotations
+
+import pytest
+
+from notarypy.errors import InvalidNameError
+from notarypy.tuf import roles
+
+
+@pytest.mark.parametrize(
+    "gun",
+    [
+        "docker.io/library/alpine", "localhost:5000/a/b", "A/B", "a b", "\u00e9/x", "x:5000/a", "a",
+        "a.b", "...",
+        "a/.../b", ".hidden", "a/..b", "a/b..", "a+b@c,d;e=f&g$h!i'j(k)", "x" * 255,
+        "x" * 255 + "/" + "y" * 255,
+        "\u00e9" * 127, "a/_trust/tuf/b", "con", "a|b",
+    ],
+)  # fmt: skip
+def test_names_of_repositories_that_are_safe(gun: str) -> None:
+    assert roles.check_gun(gun) == gun
+
+
+@pytest.mark.parametrize(
+    "gun",
+    [
+        "", "/", "/abs", "a/", "a//b", ".", "..", "../x", "a/..", "a/../b", "a/./b", "./a", "../../esc",
+        "a\\b", "..\\x",
+        "a?b", "a#b", "a%2fb", "a*b", "a\0b", "a\nb", "a\rb", "\x1b[31m", "a\x7fb", "a\x9bb", "a\x80b",
+        "\ud800",
+        "x" * 256, "a/" + "\u00e9" * 128, "C:\\x",
+    ],
+)  # fmt: skip
+def test_names_that_would_leave_the_trust_directory_or_the_route_are_refused(gun: str) -> None:
+    with pytest.raises(InvalidNameError) as caught:
+        roles.check_gun(gun)
+    assert caught.value.why
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("role", "valid"),
+    [
+        ("targets/a", True), ("targets/a/b", True), ("targets/releases", True), ("targets/-", True),
+        ("targets/_", True), ("targets/0", True), ("targets/a-b_c9", True), ("targets/targets", True),
+        ("targets/" + "a" * 247, True), ("targets/" + "a" * 248, False), ("targets", False), ("targets/",
+        False),
+        ("targets//a", False), ("targets/a/", False), ("targets/A", False), ("targets/a.b", False),
+        ("targets/.", False), ("targets/..", False), ("targets/a/../b", False), ("targets/*", False),
+        ("targets/a b", False), ("/targets/a", False), ("Targets/a", False), ("root/a", False), ("a", False),
+        ("", False), ("targets/\u00e9", False), ("targets/a\n", False), ("targets/\u0661", False),
+        ("targets/a\0", False), ("xtargets/a", False), ("targets/a?", False),
+    ],
+)  # fmt: skip
+def test_delegation_names(role: str, valid: bool) -> None:
+    assert roles.is_delegation(role) is valid
+    if valid:
+        assert roles.check_role(role) == role
+    elif role not in roles.BASE_ROLES:
+        with pytest.raises(InvalidNameError):
+            roles.check_role(role)
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+def test_base_roles_are_roles_and_no_delegations(role: str) -> None:
+    assert roles.check_role(role) == role
+    assert not roles.is_delegation(role)
+    for wrong in (role.upper(), role.title(), f" {role}", f"{role}\n", f"{role}.json"):
+        with pytest.raises(InvalidNameError):
+            roles.check_role(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("jeff", "targets/jeff"), ("0", "targets/0"), ("a-b_c", "targets/a-b_c"), ("root", "targets/root"),
+        ("targets/jeff", "targets/jeff"), ("targets/releases", "targets/releases"), ("targets/a/b",
+        "targets/a/b"),
+        ("a" * 247, "targets/" + "a" * 247),
+    ],
+)  # fmt: skip
+def test_signers_stand_for_delegations(name: str, role: str) -> None:
+    assert roles.signer_role(name) == role
+    assert roles.signer_name(role) == name.removeprefix("targets/")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "releases", "Jeff", "-a", "_a", "a.b", "a/b", "a b", "\u00e9", "a\n", "..", "targets/", "targets/A",
+     "targets/..", "targets/*", "a" * 248],
+)  # fmt: skip
+def test_other_signer_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidNameError):
+        roles.signer_role(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["v1", "latest", "\u00e9", "a b", "<&>", "\u2028", "a/b", "..", "\U0001f600"]
+)
+def test_target_names_that_can_be_written(name: str) -> None:
+    assert roles.check_target_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x00", "\x1b[2J", "a\x7f", "\ud83d", "a\t"])
+def test_target_names_that_no_server_would_sign_again(name: str) -> None:
+    with pytest.raises(InvalidNameError):
+        roles.check_target_name(name)
+
+
+@pytest.mark.parametrize(
+    ("role", "above"),
+    [("targets", ""), ("targets/a", "targets"), ("targets/a/b", "targets/a"), ("root", ""), ("", "")],
+)
+def test_the_role_above(role: str, above: str) -> None:
+    assert roles.parent(role) == above
+
+
+@pytest.mark.parametrize(
+    ("paths", "name", "covered"),
+    [
+        (("",), "any", True), (("",), "", True), ((), "any", False), ((), "", False), (("ok",), "okay", True),
+        (("ok",), "ok", True), (("ok",), "o", False), (("ok",), "xok", False), (("a", "b"), "bc", True),
+        (("a*",), "ab", False), (("a*",), "a*b", True), (("A",), "a", False), (("ok",), "", False),
+    ],
+)  # fmt: skip
+def test_paths_are_plain_prefixes(paths: tuple[str, ...], name: str, covered: bool) -> None:
+    assert roles.covers(paths, name) is covered
+
+
+@pytest.mark.parametrize(
+    ("allowed", "paths", "left"),
+    [
+        (("",), ("", "a"), ("", "a")),
+        (("a/",), ("a/b", "b", "", "a"), ("a/b",)),
+        ((), ("", "a"), ()),
+        (("a", "b"), ("bc", "ab", "c"), ("bc", "ab")),
+        (("a",), (), ()),
+    ],
+)
+def test_paths_narrow_from_level_to_level(
+    allowed: tuple[str, ...], paths: tuple[str, ...], left: tuple[str, ...]
+) -> None:
+    assert roles.narrowed(allowed, paths) == left
