@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
+from notarypy.keys import issue
 from notarypy.storage.settings import load
+from notarypy.tuf import roles
 from support.author import GUN
 from support.fakes import Clock, make_fake
 
@@ -194,3 +200,26 @@ def owned(world: World, *signers: str) -> Person:
     world.requests()
     owner.warnings.clear()
     return owner
+
+
+def copy_of(world: World, person: Person) -> Person:
+    """Return somebody with the same keys and another cache."""
+    other = world.person(f"copy of {person.trust_dir.name}")
+    shutil.copytree(person.trust_dir / "private", other.trust_dir / "private")
+    return other
+
+
+def released_tags(world: World) -> set[str]:
+    """Return the tags in `targets/releases` as somebody reads them who has no key."""
+    return set(world.person("reader").client().refresh(GUN).targets[roles.RELEASES].targets)
+
+
+def root_pem() -> bytes:
+    """Return a new key that may become a root key, as PEM without a passphrase."""
+    return pem_of(issue.generate())
+
+
+def pem_of(key: object) -> bytes:
+    """Return an ECDSA key as PEM without a passphrase."""
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
