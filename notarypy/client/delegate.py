@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.initialise import Wanted, initialise
-from notarypy.client.refresh import refresh
 from notarypy.client.results import SignerAdded, SignerRemoved
 from notarypy.errors import AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from notarypy.client.publish import Keys, Publisher
     from notarypy.client.results import InitResult
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.trusted import TrustedMetadata
 
 
 def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
@@ -83,10 +81,9 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
     def wish(state: State) -> Sequence[Change]:
         if outcome and _gone(state, role, key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
-        trusted = refresh(publisher.repository)
         changes = _removals(state, role, key)
         after = apply_all(state, changes)
-        broken = _broken(trusted, after)
+        broken = _broken(after)
         resign = [name for name in broken if _signable(after, name, publisher.keys)]
         lost = [name for name in broken if name not in resign] + _dropped(state, after)
         needed = _others(after, role)
@@ -145,15 +142,15 @@ def _used_elsewhere(state: State, role: str) -> frozenset[str]:
     return frozenset(key.canonical_id for name in others for key in state.keys_for(name)[0])
 
 
-def _broken(trusted: TrustedMetadata, after: State) -> list[str]:
+def _broken(after: State) -> list[str]:
     """Return the roles whose published file was valid and will not be any more."""
     broken = []
     for role in after.targets:
-        if role in {*roles.BASE_ROLES} or role not in trusted.files:
+        if role in {*roles.BASE_ROLES} or role not in after.published:
             continue
         keys, threshold = after.keys_for(role)
         table = {key.keyid: key for key in keys}
-        file = Envelope.parse(trusted.files[role], role)
+        file = Envelope.parse(after.published[role], role)
         if len(valid_keys(file, table, table)) < threshold:
             broken.append(role)
     return broken

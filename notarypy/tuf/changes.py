@@ -43,6 +43,7 @@ class State:
         targets: Targets and delegation files by role.
         failures: Roles whose published file cannot be trusted, and why.
         dirty: Roles whose file must be signed anew.
+        published: The verified files as the server has them, by role.
     """
 
     gun: str
@@ -50,11 +51,18 @@ class State:
     targets: Mapping[str, Targets]
     failures: Mapping[str, TrustError] = field(default_factory=dict)
     dirty: frozenset[str] = frozenset()
+    published: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trusted: TrustedMetadata) -> State:
         """Return the state that verified metadata describes."""
-        return cls(trusted.gun, trusted.root, dict(trusted.targets), dict(trusted.failures))
+        return cls(
+            trusted.gun,
+            trusted.root,
+            dict(trusted.targets),
+            dict(trusted.failures),
+            published=dict(trusted.files),
+        )
 
     def delegation(self, role: str) -> Delegation | None:
         """Return the delegation of a role from the file above it, or None."""
