@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:
 
 def docker_pretty(each: Inspection) -> str:
     """Return the text that `docker trust inspect --pretty` prints for one argument."""
+    from notarypy.client.inspect import natural
+
     name = safe(each.name)
     parts = [f"\n{'Signatures' if each.tags else 'No signatures'} for {name}\n\n"]
     if each.tags:
@@ -160,9 +161,3 @@ def _signed_by(signers: Sequence[str]) -> str:
 def short_ids(keys: Iterable[str]) -> str:
     """Return key ids as docker abbreviates them."""
     return ", ".join(keyid[:SHORT_ID] for keyid in sorted(keys))
-
-
-def natural(name: str) -> list[tuple[int, int, int]]:
-    """Return a sort key that puts 9 before 10, and all else in the order of characters."""
-    found = re.findall(r"[0-9]+|[^0-9]", name)
-    return [(ord("0"), int(part), len(part)) if part.isdecimal() else (ord(part), 0, 0) for part in found]

@@ -82,7 +82,7 @@ def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
         if role in trusted.targets
         for name in trusted.targets[role].targets
     }
-    for name in sorted(listed, key=_natural):
+    for name in sorted(listed, key=natural):
         if tag in {None, name}:
             for content in _contents(trusted, name):
                 yield TagEntry(name, content.sha256, _signed_by(trusted, name, content))
@@ -111,9 +111,14 @@ def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:
     return sorted(found, reverse=True)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Split into digits and text so that 9 sorts before 10."""
-    parts = re.findall(r"\d+|\D+", name, re.ASCII)
-    return [
-        (0, int(part[:20]), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts
-    ]
+def natural(name: str) -> list[tuple[int, int, str, int]]:
+    """Return a sort key that puts 9 before 10, and all else in the order of characters."""
+    return [_sort_part(part) for part in re.findall(r"[0-9]+|[^0-9]", name)]
+
+
+def _sort_part(part: str) -> tuple[int, int, str, int]:
+    """Compare numbers as text, for a hostile name may have more digits than an int takes."""
+    if "0" <= part[0] <= "9":
+        digits = part.lstrip("0")
+        return (ord("0"), len(digits), digits, len(part))
+    return (ord(part), 0, "", 0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.cli import render
-from notarypy.client.inspect import inspect
+from notarypy.client.inspect import inspect, natural
 from notarypy.errors import RepositoryMissingError
 from support.repository import GO, LATER, load, tree
 from support.results import D1, INSPECTION, KEY, PIN, REPO, TARGETS_KEY
@@ -127,4 +127,4 @@ def test_ours_has_roles_versions_and_expiry_dates(run: Run, stub: StubClient) ->
 
 def test_natural_order() -> None:
     names = ["b", "a10b", "a10", "ab", "a9", "a-b", "a01", "a1", "a"]
-    assert sorted(names, key=render.natural) == ["a", "a-b", "a1", "a01", "a9", "a10", "a10b", "ab", "b"]
+    assert sorted(names, key=natural) == ["a", "a-b", "a1", "a01", "a9", "a10", "a10b", "ab", "b"]
