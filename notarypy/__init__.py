@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         SignedTag,
         SignerAdded,
         SignerRemoved,
+        SkippedImage,
         TrustedRoot,
         VerifiedImage,
     )
@@ -32,6 +33,7 @@ __all__ = [
     "SignedTag",
     "SignerAdded",
     "SignerRemoved",
+    "SkippedImage",
     "TrustError",
     "TrustedRoot",
     "UsageError",
@@ -45,6 +47,7 @@ _RESULTS = {
     "SignedTag",
     "SignerAdded",
     "SignerRemoved",
+    "SkippedImage",
     "TrustedRoot",
     "VerifiedImage",
 }

@@ -12,49 +12,16 @@ Rules:
 3. A programmer's mistake (wrong call order, wrong type) is a RuntimeError or
    TypeError, never one of these.
 
-The tree::
+The families; docs/errors.md lists every class with its code, and a test compares::
 
-    NotarypyError                        1
-    +-- TrustError                       the repository's data, or an attacker
-    |   +-- VerificationError            4  trust.invalid
-    |   |   +-- MetadataError            4  trust.malformed
-    |   |   +-- SignatureError           4  trust.signature
-    |   |   +-- RollbackError            4  trust.rollback
-    |   |   +-- RootChangedError         4  trust.root_changed
-    |   |   +-- RootNotPinnedError       4  trust.root_not_pinned
-    |   |   +-- RepositoryVanishedError  4  trust.repo_vanished
-    |   |   +-- CacheDamagedError        4  trust.cache_damaged
-    |   |   +-- DigestMismatchError      4  trust.digest_mismatch
-    |   |   +-- UnconfirmedPublishError  4  publish.unconfirmed
-    |   +-- ExpiredError                 5  trust.expired
-    |   +-- RepositoryMissingError       3  trust.repo_missing
-    |   +-- TagUnsignedError             3  trust.tag_unsigned
-    |   +-- SignerMissingError          10  policy.signer_missing
-    +-- OperationError                   this machine, the network, a key
-    |   +-- KeyAccessError               6
-    |   |   +-- KeyMissingError          6  key.missing
-    |   |   +-- KeyNotAuthorisedError    6  key.not_authorised
-    |   |   +-- PassphraseNeededError    6  key.passphrase_needed
-    |   |   +-- PassphraseWrongError     6  key.passphrase_wrong
-    |   |   +-- UnsupportedKeyError      6  key.unsupported
-    |   +-- AuthenticationError          7  auth.denied
-    |   +-- NetworkError                 8
-    |   |   +-- UnreachableError         8  net.unreachable
-    |   |   +-- DeadlineError            8  net.timeout
-    |   |   +-- TlsError                 8  net.tls
-    |   |   +-- ServerError              8  net.server
-    |   |   +-- ResponseLimitError       8  net.limit
-    |   |   +-- UnknownOutcomeError      8  publish.unknown
-    |   +-- NotFoundError                3  net.not_found
-    |   +-- ImageMissingError            3  registry.not_found
-    |   +-- RefusedUpdateError           1  publish.refused
-    |   +-- ConflictError                9  publish.conflict
-    |   +-- StorageError                 1  local.storage
-    |   +-- AlreadyExistsError           1  local.exists
-    +-- UsageError                       2  usage
-        +-- InvalidNameError             2  usage.name
-        +-- ConfigurationError           2  usage.config
-        +-- ConfirmationNeededError      2  usage.confirmation
+    NotarypyError              1
+    +-- TrustError             4  the repository's data, or an attacker: trust.*
+    |   +-- VerificationError  4  a check failed
+    |   +-- PolicyError       10  what the user requires beyond that: policy.*
+    +-- OperationError         1  this machine or the way to a server
+    |   +-- KeyAccessError     6  key.*
+    |   +-- NetworkError       8  net.*
+    +-- UsageError             2  usage.*
 """
 
 from __future__ import annotations
@@ -175,11 +142,35 @@ class TagUnsignedError(TrustError):
     exit_code = 3
 
 
-class SignerMissingError(TrustError):
+class PolicyError(TrustError):
+    """Everything is signed and in date, and something that was required is not met."""
+
+    code = "policy"
+    exit_code = 10
+
+
+class SignerMissingError(PolicyError):
     """A required signer has not signed this digest."""
 
     code = "policy.signer_missing"
-    exit_code = 10
+
+
+class TooOldError(PolicyError):
+    """Metadata is in date, and older than the trust policy allows."""
+
+    code = "policy.too_old"
+
+
+class OutOfScopeError(PolicyError):
+    """There is a trust policy, and no scope of it fits the repository."""
+
+    code = "policy.no_scope"
+
+
+class NotVerifiedError(PolicyError):
+    """The trust policy says to verify nothing here, and the caller wants a verified image."""
+
+    code = "policy.skipped"
 
 
 class OperationError(NotarypyError):

@@ -31,6 +31,8 @@ COMMANDS = {
     "key": "key:app",
     "trust": "trust:trust",
     "forget": "trust:forget",
+    "demo": "demo:demo",
+    "devserver": "devserver:devserver",
 }
 _PROGRAM = "notarypy"
 # What typer raises for a command line it cannot read; the base is not among its public names.
@@ -60,7 +62,8 @@ Environment:
                                  default: https://REGISTRY
   DOCKER_CONFIG                  docker's directory, default ~/.docker: trust/ has keys and
                                  trust data, tls/HOST:PORT/*.crt CAs, config.json logins
-  XDG_CONFIG_HOME                has notarypy/config.toml, default ~/.config
+  XDG_CONFIG_HOME                has notarypy/config.toml and notarypy/policy.toml,
+                                 default ~/.config
   NOTARY_AUTH                    base64 of USER:PASSWORD for the Notary server
   HTTPS_PROXY, NO_PROXY          proxies, also in lower case
   SSL_CERT_FILE, SSL_CERT_DIR    the CAs of the system

@@ -9,6 +9,7 @@ Rules:
    unless `-vv` asks for it. Local variables, which may be secrets, are never shown.
 2. `--version` alone is answered before anything is imported.
 3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
+4. The program's memory is nobody else's: `memory` sees to it before anything is read.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from notarypy.cli.session import Session
 
 _INTERRUPTED = 130
+_VERSION = ["--version"]
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
     try:
+        if sys.argv[1:] != _VERSION:
+            from notarypy.cli.memory import keep_private
+
+            keep_private()
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # while modules were being imported: nothing has begun yet
         code = _INTERRUPTED
@@ -39,7 +45,7 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    if list(argv) == ["--version"]:
+    if list(argv) == _VERSION:
         from notarypy.cli.version import text
 
         sys.stdout.write(f"{text()}\n")

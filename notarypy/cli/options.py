@@ -40,6 +40,7 @@ _FOR_CLIENT = (
     "retry_for",
     "passphrase_file",
     "offline",
+    "policy",
     "gun",
 )
 _ADDING = frozenset({"verbose", "insecure_registry"})

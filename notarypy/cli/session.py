@@ -14,6 +14,7 @@ from notarypy.errors import ConfirmationNeededError, NotarypyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from typer import Context
 
@@ -35,8 +36,12 @@ class Session:
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
         """Open the client that the options ask for; `asking` is for commands that unlock keys."""
-        with _logging(self.options.verbosity), open_client(self, asking=asking) as client:
+        with self.logging(), open_client(self, asking=asking) as client:
             yield client
+
+    def logging(self) -> AbstractContextManager[None]:
+        """Show this package's own log, as far as `-v` asks for it."""
+        return _logging(self.options.verbosity)
 
     @contextmanager
     def trying(self, *refs: str) -> Iterator[None]:

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references, render
-from notarypy.errors import NotarypyError
+from notarypy.client.results import SkippedImage
 from notarypy.tuf import roles
 from notarypy.tuf.pinning import check_pin
 
 if TYPE_CHECKING:
-    from notarypy.cli.references import Name
     from notarypy.cli.session import Session
-    from notarypy.client.api import Client
-    from notarypy.client.results import VerifiedImage
-    from notarypy.tuf.trusted import TrustedMetadata
+    from notarypy.client.results import AppliedPolicy, VerifiedImage
 
 
 def verify(
@@ -35,18 +32,25 @@ def verify(
         str | None,
         typer.Option(metavar="PIN", help="The repository's root must be this one, or descend from it."),
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
+    ] = None,
     no_registry: Annotated[
         bool, typer.Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
 ) -> None:
     """Verify that images are signed and served as signed.
 
-    Prints REPO@sha256:DIGEST for each REF, and only if all are good.
+    Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy, where there
+    is one, is obeyed; --signer, --all-signers and --root add to it.
 
     Example:
       notarypy verify registry.example.com/app:1
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
+    from notarypy.client.admit import Shelf
+
     session: Session = context.obj
     session.begin(context, hold=True)
     names = references.read(refs, literal=session.options.gun)
@@ -54,45 +58,37 @@ def verify(
         roles.signer_role(required)
     asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers, "registry": not no_registry}
     pin = None if root is None else check_pin(root)
+    if policy is not None:
+        session.options.take("policy", policy)
+    uses, shelf = Counter(name.repository for name in names), Shelf()
     with session.client(asking=False) as client:
-        shelf = Shelf(client, names, pin)
         for name in names:
             with session.trying(name.text):
-                image = client.verify(name.text, **asked, root=pin, metadata=shelf.metadata(name))
+                shared = shelf if uses[name.repository] > 1 else None
+                image = client.admit(name.text, **asked, root=pin, shelf=shared)
                 session.report.done(name.text, _result(image), image.reference)
 
 
-class Shelf:
-    """Metadata of the repositories that several REFs are in: each is refreshed once, or fails once."""
-
-    def __init__(self, client: Client, names: list[Name], pin: str | None) -> None:
-        self._client, self._pin = client, pin
-        self._uses = Counter(name.repository for name in names)
-        self._found: dict[str, TrustedMetadata | NotarypyError] = {}
-
-    def metadata(self, name: Name) -> TrustedMetadata | None:
-        """Return what several REFs share, None for a REF that is alone in its repository."""
-        if self._uses[name.repository] == 1:
-            return None
-        if name.repository not in self._found:
-            try:
-                self._found[name.repository] = self._client.refresh(name.text, root=self._pin)
-            except NotarypyError as error:
-                self._found[name.repository] = error
-        found = self._found[name.repository]
-        if isinstance(found, NotarypyError):
-            raise found
-        return found
-
-
-def _result(image: VerifiedImage) -> dict[str, Any]:
+def _result(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
+    verified = None if isinstance(image, SkippedImage) else image
     return {
         "image": image.reference,
         "repository": image.repository,
         "tag": image.tag,
         "digest": image.digest,
         "size": image.size,
-        "role": image.role,
-        "signers": list(image.signers),
-        "expires": render.moment(image.expires),
+        "verified": verified is not None,
+        "role": verified and verified.role,
+        "signers": list(verified.signers) if verified else [],
+        "expires": verified and render.moment(verified.expires),
+        "signed_as": verified and verified.signed_as,
+        "policy": image.policy and _policy(image.policy),
+    }
+
+
+def _policy(applied: AppliedPolicy) -> dict[str, Any]:
+    return {
+        "scope": applied.scope,
+        "mode": applied.mode,
+        "unmet": [render.error_json(error, "verify") for error in applied.unmet],
     }

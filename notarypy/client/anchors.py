@@ -25,7 +25,7 @@ from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
-from notarypy.tuf.pinning import check_pin, root_ids
+from notarypy.tuf.pinning import check_pin, policy, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
     seen = offered(repository)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = replace(
-            repository, cache=TrustDirectory(Path(scratch)).repository(repository.gun), pins=(wanted,)
+            repository,
+            cache=TrustDirectory(Path(scratch)).repository(repository.gun),
+            roots=policy([wanted], "--root"),
         )
         trusted = refresh(fresh)
     found = {
@@ -85,7 +87,9 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
             f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
         )
     with repository.cache.lock(_LOCK_SECONDS):
-        repository.cache.forget()
+        # The new anchor first: whatever goes wrong afterwards, there is never none.
+        repository.cache.store({roles.ROOT: trusted.files[roles.ROOT]})
+        repository.cache.drop(role for role in repository.cache.cached() if role != roles.ROOT)
         repository.cache.store(trusted.files)
     return replace(seen, accepted=True)
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from notarypy.client.gate import Gate
 from notarypy.client.keyring import Keyring
 from notarypy.client.session import Session, overridden
 from notarypy.storage.settings import Settings, load
@@ -34,11 +35,9 @@ if TYPE_CHECKING:
         SignerAdded,
         SignerRemoved,
         TrustedRoot,
-        VerifiedImage,
     )
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
     from notarypy.remote.transport import Transport
-    from notarypy.tuf.trusted import TrustedMetadata
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
 
@@ -52,7 +51,7 @@ def _ignore(_: str) -> None:
     """Drop a warning."""
 
 
-class Client(Keyring):
+class Client(Gate, Keyring):
     """A client for the Notary servers and registries that its settings name.
 
     Example:
@@ -132,64 +131,10 @@ class Client(Keyring):
         self.close()
 
     def close(self) -> None:
-        """Close the connections; the client can be used again."""
-        self._session.connections.close()
+        """Close the connections and forget unlocked keys; the client can be used again."""
+        self._session.close()
 
     # Reading
-
-    def refresh(self, repository: str, *, root: str | None = None) -> TrustedMetadata:
-        """Return a repository's current metadata, fully verified.
-
-        Args:
-            repository: The repository, or a reference in it.
-            root: A PIN that its root must meet.
-
-        Raises:
-            TrustError: There is none, or it cannot be verified.
-        """
-        from notarypy.client.refresh import refresh
-
-        return refresh(self._session.repository(repository, root))
-
-    def verify(
-        self,
-        reference: str,
-        *,
-        signers: Sequence[str] = (),
-        all_signers: bool = False,
-        root: str | None = None,
-        registry: bool = True,
-        metadata: TrustedMetadata | None = None,
-    ) -> VerifiedImage:
-        """Verify that an image is signed, and that the registry serves it as signed.
-
-        Args:
-            reference: `REPO[:TAG][@DIGEST]`.
-            signers: Signers who must have signed this very digest.
-            all_signers: Require every signer of the repository.
-            root: A PIN that the repository's root must meet.
-            registry: Compare with what the registry serves.
-            metadata: Metadata of this repository from `refresh`, to verify many tags of it at once;
-                `root` is then what `refresh` was told.
-
-        Raises:
-            TagUnsignedError: It is not signed.
-            VerificationError: Something does not match.
-            SignerMissingError: A required signer has not signed it.
-        """
-        from notarypy.client import verify
-
-        parsed = self._session.parse(reference)
-        trusted = metadata or self.refresh(reference, root=root)
-        if trusted.gun != self._session.gun(reference)[0]:
-            raise RuntimeError("the metadata is of another repository")
-        asked = verify.Asked(parsed.tag, parsed.digest, tuple(signers), all_signers)
-        image = verify.verify(trusted, asked, self._session.warn)
-        if registry and not self._session.literal and not self.settings.offline:
-            wanted = parsed.tag or (image.digest if parsed.digest else image.tag)
-            served = self._session.manifest(parsed, wanted)
-            verify.compare(image, served)
-        return image
 
     def inspect(self, reference: str) -> Inspection:
         """Return who signed what in a repository; a tag in `reference` narrows the tags."""
@@ -203,10 +148,10 @@ class Client(Keyring):
     def delegations(self, repository: str) -> tuple[RoleEntry, ...]:
         """Return every delegation of a repository."""
         from notarypy.client.inspect import role_entries
+        from notarypy.client.refresh import refresh
 
-        return tuple(
-            entry for entry in role_entries(self.refresh(repository)) if entry.role not in roles.BASE_ROLES
-        )
+        entries = role_entries(refresh(self._session.repository(repository)))
+        return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
     # Publishing
 

@@ -8,13 +8,15 @@ Rules:
 1. Notary servers are asked with the certificates for Notary servers, registries with
    those for registries. The CAs of a server vouch for the token server it names too,
    as they do in docker and Go notary; its client certificate is not shown there.
-2. NOTARY_AUTH is for Notary servers alone. A Notary server may be shown the login of
-   the registry whose trust data it keeps: that is how docker logs in to it.
+2. NOTARY_AUTH is for Notary servers alone, and only for one that was named. A Notary
+   server may be shown the login of the registry whose trust data it keeps: that is how
+   docker logs in to it.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from notarypy.images.reference import Reference
     from notarypy.remote.credentials import Source
+    from notarypy.remote.dockerconfig import DockerConfig
+    from notarypy.remote.failures import TlsPlaces
     from notarypy.remote.notary import NotaryServer
     from notarypy.remote.registry import Registry
     from notarypy.remote.transport import Transport
@@ -58,7 +62,9 @@ class Connections:
             key = (url, registry_host)
             if key not in self._notaries:
                 names = (host_port(url), *_logins(registry_host))
-                sources = [NotaryAuth(self._settings.environ)]
+                # A server that was only derived from a reference is anybody's: it gets no secret of ours.
+                named = self._settings.names_server(registry_host)
+                sources = [NotaryAuth(self._settings.environ)] if named else []
                 self._notaries[key] = NotaryServer(
                     self._exchange("notary", host_port(url), names, sources), url
                 )
@@ -84,19 +90,35 @@ class Connections:
             self._transports.clear()
             self._notaries.clear()
             self._registries.clear()
+            self.__dict__.pop("_docker", None)
+            self.__dict__.pop("_places", None)
 
     def _exchange(self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
-        from notarypy.remote.credentials import DockerConfig, Keychain
+        from notarypy.remote.credentials import Keychain
         from notarypy.remote.token import TokenAuthenticator
 
-        docker = DockerConfig(self._settings.docker_config / "config.json")
-        authenticator = TokenAuthenticator(host, Keychain([*sources, docker]), logins)
+        keychain = Keychain([*sources, *self._places])
         return Exchange(
             self._transport(kind, host),
             timeout=self._settings.timeout,
-            authenticator=authenticator,
+            authenticator=TokenAuthenticator(host, keychain, logins),
             user_agent=f"notarypy/{__version__}",
+            configured=self._docker.registry_headers if kind == "registry" else None,
         )
+
+    @cached_property
+    def _docker(self) -> DockerConfig:
+        from notarypy.remote.dockerconfig import DockerConfig
+
+        path = self._settings.docker_config / "config.json"
+        return DockerConfig(path, self._settings.environ, timeout=self._settings.timeout)
+
+    @cached_property
+    def _places(self) -> list[Source]:
+        """The places of logins; shared, so that a helper program is asked once for all servers."""
+        from notarypy.remote.dockerconfig import sources
+
+        return sources(self._docker, self._settings.environ, timeout=self._settings.timeout)
 
     def _transport(self, kind: Kind, server: str) -> Transport:
         if self._given is not None:
@@ -107,9 +129,25 @@ class Connections:
             self._transports[kind, server] = RequestsTransport(
                 lambda host: self._context(host, kind, server),
                 self._settings.environ,
-                lambda host: self._settings.tls_for(host, kind=kind).searched,
+                lambda host: self._tls_places(host, kind, server),
             )
         return self._transports[kind, server]
+
+    def _tls_places(self, host: str, kind: Kind, server: str) -> TlsPlaces:
+        """Return where `_context` looked, for error texts."""
+        from notarypy.remote.failures import TlsPlaces
+
+        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
+        # The first place is the system's store, or what is in place of it.
+        searched = found.searched if found.replace_ca else (*named.searched, *found.searched[1:])
+        own = host == server
+        return TlsPlaces(
+            tuple(dict.fromkeys(searched)),
+            found.advice,
+            found.client_searched if own else (),
+            found.client_advice,
+            str(found.client_cert or "") if own else "",
+        )
 
     def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
         """Return the context for a server itself, or for the token server that it names (rule 1)."""
@@ -119,8 +157,8 @@ class Connections:
         return context(
             replace_ca=found.replace_ca or named.replace_ca,
             extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
-            client_cert=found.client_cert,
-            client_key=found.client_key,
+            client_cert=found.client_cert if host == server else None,
+            client_key=found.client_key if host == server else None,
             environ=self._settings.environ,
         )
 

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish import Keys
 from notarypy.errors import (
     AlreadyExistsError,
     KeyMissingError,
+    NotarypyError,
     UsageError,
 )
 from notarypy.files import locked, read_regular
@@ -79,7 +80,8 @@ class Custody:
 
         def undo() -> None:
             for keyid in self._made.keyids[start:]:
-                self.store.remove(keyid)
+                with suppress(NotarypyError):  # what went wrong before is what matters
+                    self.store.remove(keyid)
             del self._made.keyids[start:]
 
         with locked(self.store.directory / _LOCK, timeout):
@@ -101,7 +103,7 @@ class Custody:
             key = self._own_root()
         if certificate is None:
             return issue.root_certificate(key, gun, now)
-        wrapped = PublicKey(f"{public_key_of(key).keytype}-x509", certificate)
+        wrapped = PublicKey(f"{public_key_of(key).keytype}-x509", _certificates_only(certificate))
         if wrapped.canonical_id != public_key_of(key).keyid:
             raise UsageError(
                 "the root certificate is for another key", why=f"the key is {public_key_of(key).keyid}"
@@ -203,6 +205,22 @@ class Custody:
             )
             for block in pem.split(data)
         ]
+
+
+def _certificates_only(pem_data: bytes) -> bytes:
+    """Return the certificates of a PEM file written anew: it is published, and must hold nothing else."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if b"PRIVATE KEY" in pem_data:
+        raise UsageError(
+            "the root certificate's file holds a private key", fix="give a file with the certificate alone"
+        )
+    try:
+        found = x509.load_pem_x509_certificates(pem_data)
+    except (ValueError, TypeError, x509.InvalidVersion):
+        raise UsageError("the root certificate cannot be read", fix="give a PEM certificate") from None
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
 def read_regular_path(path: str) -> bytes:

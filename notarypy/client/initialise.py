@@ -27,6 +27,7 @@ from notarypy.errors import (
     AuthenticationError,
     NetworkError,
     NotarypyError,
+    NotFoundError,
     RefusedUpdateError,
     RepositoryMissingError,
     ServerError,
@@ -37,7 +38,6 @@ from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
-from notarypy.tuf.pinning import policy
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
 
@@ -98,7 +98,7 @@ def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[Tru
 
 def _check_root(repository: Repository, data: bytes) -> None:
     """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
-    root = TrustedMetadata(repository.gun, repository.now).first_root(data, policy(repository.pins))
+    root = TrustedMetadata(repository.gun, repository.now).first_root(data, repository.roots)
     for key in root.signers(roles.ROOT):
         problem = certificates.problem(key, repository.gun, repository.now)
         if problem:
@@ -111,14 +111,11 @@ def _upload(
     """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
     try:
         repository.online().update(repository.gun, files)
-    except RefusedUpdateError as refusal:
-        undo()
-        return _lost_race(repository, refusal), False
     except (AuthenticationError, *NOT_SENT):
         undo()
         raise
-    except NetworkError as lost:
-        return _look(repository, files, lost, undo)
+    except (RefusedUpdateError, NetworkError) as error:
+        return _settle(repository, files, error, undo)
     return confirm(repository, files), True
 
 
@@ -161,26 +158,24 @@ def _first_files(
     return files
 
 
-def _lost_race(repository: Repository, refusal: RefusedUpdateError) -> TrustedMetadata:
-    """Return what somebody else published first; raise the refusal if nobody did (rule 4)."""
-    try:
-        return refresh(repository)
-    except RepositoryMissingError:
-        raise refusal from None
-
-
-def _look(
-    repository: Repository, files: dict[str, bytes], lost: NetworkError, undo: Callable[[], None]
+def _settle(
+    repository: Repository,
+    files: dict[str, bytes],
+    error: RefusedUpdateError | NetworkError,
+    undo: Callable[[], None],
 ) -> tuple[TrustedMetadata, bool]:
-    """Find out what became of a first publish whose answer was lost (rule 3)."""
+    """Look what became of a first publish that was refused, or whose answer was lost (rules 3 and 4)."""
     try:
         data = repository.fetch(roles.ROOT)
-    except NotarypyError as error:
+    except NotarypyError as trouble:
+        if isinstance(error, RefusedUpdateError) and isinstance(trouble, NotFoundError):
+            undo()
+            raise error from None
         raise UnknownOutcomeError(
             f"nobody can say whether {repository.gun} was initialised",
-            why=(lost.message, "the new keys are kept"),
+            why=(error.message, "the new keys are kept"),
             fix="run the same command again once the server answers",
-        ) from error
+        ) from trouble
     if data == files[roles.ROOT]:
         return confirm(repository, files), True
     undo()

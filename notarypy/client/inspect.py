@@ -93,7 +93,7 @@ def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
     found: dict[str, FileMeta] = {}
     for role in (roles.RELEASES, roles.TARGETS):
         content = lookup.entry(trusted, role, name)
-        if content is not None:
+        if content is not None and content.digest is not None:
             found.setdefault(content.sha256, content)
     return list(found.values())
 

@@ -6,11 +6,13 @@ What it is not: the pin's own test (`tuf.pinning`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.errors import RootNotPinnedError, VerificationError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.pinning import Forbidden, parts
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -31,9 +33,38 @@ def first_pinned(
 ) -> TrustedMetadata:
     """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
 
+    Of several policies each is met on its own, maybe by different roots of the chain.
+
     Raises:
         RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.
     """
+    found = [_anchored(repository, data, policy, known, error) for policy in parts(accept)]
+    return found[-1]
+
+
+def _anchored(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    known: Mapping[str, bytes],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
+    start = TrustedMetadata(repository.gun, repository.now, known)
+    with suppress(RootNotPinnedError):
+        start.first_root(data, accept)
+        return start
+    if isinstance(accept, Forbidden):
+        raise error
+    return _walked(repository, data, accept, known, error)
+
+
+def _walked(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    known: Mapping[str, bytes],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
     present = Envelope.parse(data, roles.ROOT).signed.get("version")
     if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
         raise error

@@ -292,7 +292,10 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
     if named.matches(data):
         return True
     version = Envelope.parse(data, role).signed["version"]
-    return repository.fetch_version(role, version) == data
+    overtaken = (
+        role in trusted.files and Envelope.parse(trusted.files[role], role).signed["version"] > version
+    )
+    return overtaken and repository.fetch_version(role, version) == data
 
 
 def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:

@@ -10,7 +10,7 @@ Rules:
    holds no root of this repository; afterwards it is an alarm.
 3. Nothing reaches the cache unless all of it was verified, except a newer root that
    the chain vouches for: keys that it revoked must not stay usable.
-4. The cache is written under its lock, the timestamp last, never over a newer one.
+4. What is kept is kept by `keep`'s rules.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
 """
 
@@ -19,8 +19,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from notarypy.client.keep import Before, keep
 from notarypy.client.pin import first_pinned
-from notarypy.client.repository import MAX_FILE, KnownFiles
+from notarypy.client.repository import MAX_DELEGATION, MAX_FILE, KnownFiles
 from notarypy.errors import (
     CacheDamagedError,
     NotFoundError,
@@ -31,13 +32,12 @@ from notarypy.errors import (
     RollbackError,
     RootNotPinnedError,
     SignatureError,
-    StorageError,
     TrustError,
     VerificationError,
 )
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.pinning import policy
+from notarypy.tuf.pinning import FirstUse
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 MAX_CHAIN = 256
 _ROOT_CHANGES = 3
 _WARN_BEFORE = timedelta(days=180)
-_LOCK_SECONDS = 10.0
 
 
 def refresh(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
@@ -77,6 +76,7 @@ class _Refresh:
         self.trusted = TrustedMetadata(repository.gun, repository.now, self.known)
         self.anchored = False
         self.pinned = True
+        self.start: bytes | None = None
 
     def run(self) -> TrustedMetadata:
         """Anchor, load everything, persist."""
@@ -96,14 +96,15 @@ class _Refresh:
 
     def _anchor(self) -> None:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
-        cached = self.repository.cache.load_root() or self.own.get(roles.ROOT)
+        self.start = self.repository.cache.load_root()
+        cached = self.start or self.own.get(roles.ROOT)
         self.anchored = cached is not None
         if not self.anchored and self.repository.cache.cached():
             self.repository.warn(
                 f"{self.repository.gun} was known here, but its trusted root is gone from the cache"
             )
         data = cached or self._server_root()
-        accept = policy(self.repository.pins)
+        accept = self.repository.roots
         try:
             root = self.trusted.first_root(data, accept)
         except RootNotPinnedError as error:
@@ -117,7 +118,7 @@ class _Refresh:
             if not self.anchored:
                 raise
             raise self._damaged(error) from error
-        if not self.anchored and not self.repository.pins:
+        if not self.anchored and isinstance(accept, FirstUse):
             ids = ", ".join(root.roles[roles.ROOT].keyids)
             gun = self.repository.gun
             self.repository.warn(
@@ -137,7 +138,7 @@ class _Refresh:
         """Hold the pins against the newest root, where they do not fit the cached one."""
         if self.pinned:
             return
-        data, accept = self.trusted.files[roles.ROOT], policy(self.repository.pins)
+        data, accept = self.trusted.files[roles.ROOT], self.repository.roots
         try:
             TrustedMetadata(self.repository.gun, self.repository.now).first_root(data, accept)
         except RootNotPinnedError as error:
@@ -226,7 +227,10 @@ class _Refresh:
         meta = self.trusted.snapshot.meta
         self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
         while (role := self.trusted.pending()) is not None:
-            self.trusted.update_delegation(role, self._file(role, meta[role]))
+            if meta[role].length > MAX_DELEGATION:
+                self.trusted.skip_delegation(role, _too_long(role, meta[role].length))
+            else:
+                self.trusted.update_delegation(role, self._file(role, meta[role]))
 
     def _file(self, role: str, meta: FileMeta) -> bytes:
         """Return the file with this hash: from what we know if it fits, else from the server."""
@@ -253,9 +257,8 @@ class _Refresh:
     def _persist(self) -> None:
         """Write what differs from the cache (rules 3 and 4)."""
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
-        if not files:
-            return
-        self._store(files)
+        if files:
+            self._store(files)
 
     def _pass_on_warnings(self) -> None:
         """Say which cached files could not be read: the versions they stood for are forgotten."""
@@ -265,39 +268,8 @@ class _Refresh:
         found.clear()
 
     def _store(self, files: Mapping[str, bytes]) -> None:
-        cache = self.repository.cache
-        try:
-            with cache.lock(_LOCK_SECONDS):
-                if not self._newer_root() and not self._newer_timestamp():
-                    cache.store(files)
-        except StorageError as error:
-            self.repository.warn(f"the trust directory was not updated: {error.message}")
-
-    def _newer_root(self) -> bool:
-        """Tell whether another process has stored a newer root meanwhile."""
-        try:
-            data = self.repository.cache.load_root()
-            return data is not None and self._under_our_root().update_root(data).version > (
-                self.trusted.root.version
-            )
-        except VerificationError:
-            return False
-
-    def _newer_timestamp(self) -> bool:
-        """Tell whether another process has stored a newer timestamp meanwhile."""
-        data = self.repository.cache.load(roles.TIMESTAMP)
-        ours = self.trusted.files.get(roles.TIMESTAMP)
-        if data is None or ours is None or data == self.known.cached(roles.TIMESTAMP):
-            return False
-        try:
-            return self._under_our_root().update_timestamp(data).version > self.trusted.timestamp.version
-        except VerificationError:
-            return False
-
-    def _under_our_root(self) -> TrustedMetadata:
-        other = TrustedMetadata(self.repository.gun, self.repository.now)
-        other.first_root(self.trusted.files[roles.ROOT])
-        return other
+        before = Before(self.start, self.known.cached(roles.TIMESTAMP))
+        keep(self.repository, self.trusted, files, before)
 
     def _keep_newer_root(self, anchor: bytes) -> None:
         newest = self.trusted.files[roles.ROOT]
@@ -311,6 +283,12 @@ class _Refresh:
         return VerificationError(
             f"{url} has a root of {self.repository.gun} and no timestamp", why="the server's data is broken"
         )
+
+
+def _too_long(role: str, length: int) -> VerificationError:
+    return VerificationError(
+        f"{role} is too long to be read", why=f"{length} bytes, {MAX_DELEGATION} at most", role=role
+    )
 
 
 def vanished(repository: Repository) -> RepositoryVanishedError:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from notarypy.remote.notary import NotaryServer
     from notarypy.storage.trustdir import RepositoryCache
+    from notarypy.tuf.pinning import RootPolicy
 
 MAX_ROOT = 8 << 20
 MAX_TIMESTAMP = 1 << 20
 MAX_FILE = 64 << 20
+MAX_DELEGATION = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Repository:
         server: The Notary server; None when only the cache may be used.
         server_url: Its address, for people.
         cache: Its folder in the trust directory.
-        pins: Root PINs that must be met; empty for trust on first use.
+        roots: Decides whether its root may be trusted.
         now: The moment that dates are compared with.
         warn: Told about what a person should know and no program needs.
     """
@@ -43,7 +45,7 @@ class Repository:
     server: NotaryServer | None
     server_url: str
     cache: RepositoryCache
-    pins: tuple[str, ...]
+    roots: RootPolicy
     now: datetime
     warn: Callable[[str], None]
 

@@ -14,19 +14,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from notarypy.errors import PolicyError
+
+
+@dataclass(frozen=True)
+class AppliedPolicy:
+    """What the trust policy had to say.
+
+    Attributes:
+        scope: The prefix of the scope that counted.
+        mode: `enforce`, `audit` or `skip`.
+        unmet: What is not met; empty unless `mode` is `audit`.
+    """
+
+    scope: str
+    mode: str
+    unmet: tuple[PolicyError, ...] = ()
+
 
 @dataclass(frozen=True)
 class VerifiedImage:
     """An image whose tag or digest is signed, and which the registry serves as signed.
 
     Attributes:
-        repository: The GUN, `registry/name`.
+        repository: `registry/name`: the GUN, or the mirror of it that was asked for.
         tag: The signed tag; for a bare digest the first released tag that has it.
         digest: `sha256:` and 64 hex digits.
         size: Bytes of the manifest.
         role: The releasing role, `targets/releases` or `targets`.
         signers: Short names of the other roles that list the same content, in walking order.
         expires: The earliest expiry date among the files that were relied on.
+        signed_as: For a mirror the GUN, whose trust data vouches; else None.
+        policy: What the trust policy said; None if there is none.
     """
 
     repository: str
@@ -36,6 +55,32 @@ class VerifiedImage:
     role: str
     signers: tuple[str, ...]
     expires: datetime
+    signed_as: str | None = None
+    policy: AppliedPolicy | None = None
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that the trust policy says to take without verification. Nothing vouches for it.
+
+    Attributes:
+        repository: `registry/name`.
+        tag: The tag that was asked for; None for a digest alone.
+        digest: What the registry serves now, or the digest that was asked for.
+        size: Bytes of the manifest; None if the registry was not asked.
+        policy: What the trust policy said.
+    """
+
+    repository: str
+    tag: str | None
+    digest: str
+    size: int | None
+    policy: AppliedPolicy
 
     @property
     def reference(self) -> str:

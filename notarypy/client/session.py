@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.connect import Connections
 from notarypy.client.repository import Repository
-from notarypy.errors import UsageError
+from notarypy.client.roots import root_policy
+from notarypy.errors import ConfigurationError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.storage.settings import DOCKER_HUB_SERVER
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
     from notarypy.remote.transport import Transport
+    from notarypy.storage.policyfile import PolicyFile, Scope, TrustPolicy
     from notarypy.storage.settings import Settings
     from notarypy.tuf.keys import PublicKey
 
@@ -54,7 +56,14 @@ class Session:
         self._passphrases, self._clock = passphrases, clock
         self._custody: Custody | None = None
         self._told: set[str] = set()
+        self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close all connections, and lock all keys again."""
+        self.connections.close()
+        with self._lock:
+            self._custody = None
 
     def tell(self, warning: str) -> None:
         """Warn, but say nothing twice."""
@@ -105,10 +114,34 @@ class Session:
         gun = f"{parsed.registry}/{parsed.path}" if parsed.path else parsed.registry
         return gun, parsed.registry
 
-    def repository(self, text: str, root: str | None = None) -> Repository:
-        """Return the repository that a reference is in, with its server and cache."""
-        gun, registry_host = self.gun(text)
-        url = self.settings.server_for(registry_host)
+    def scope(self, repository: str) -> Scope | None:
+        """Return what the trust policy says of a repository; None where there is no policy.
+
+        Raises:
+            ConfigurationError: The policy cannot be read.
+            OutOfScopeError: It has no scope for this repository.
+        """
+        with self._lock:
+            if not self._policy and self.settings.policy is not None:
+                self._policy = [_read(self.settings.policy)]
+            policy = self._policy[0] if self._policy else None
+        if isinstance(policy, ConfigurationError):
+            raise policy
+        return None if policy is None else policy.scope_for(repository)
+
+    def repository(self, text: str, root: str | None = None, scope: Scope | None = None) -> Repository:
+        """Return the repository that a reference is in, with its server and cache.
+
+        Args:
+            text: The reference.
+            root: A PIN that counts in place of the configured ones.
+            scope: What the trust policy says of it; None to read it without the policy.
+        """
+        written, _ = self.gun(text)
+        gun = written if scope is None else scope.gun(written)
+        registry_host = gun.partition("/")[0]
+        now = self._clock()
+        url = self._server_for(registry_host, scope)
         if url == DOCKER_HUB_SERVER:
             self.tell(f"{url}, Docker Hub's Notary service, was retired; name another server with --server")
         server = None if self.settings.offline else self.connections.notary(url, registry_host)
@@ -117,10 +150,19 @@ class Session:
             server=server,
             server_url=url,
             cache=self.directory().repository(gun),
-            pins=(root,) if root else self.settings.pins_for(registry_host, gun),
-            now=self._clock(),
+            roots=root_policy(self.settings, gun, now, root, scope),
+            now=now,
             warn=self.warn,
         )
+
+    def _server_for(self, registry_host: str, scope: Scope | None) -> str:
+        if scope is None or scope.server is None:
+            return self.settings.server_for(registry_host)
+        if self.settings.server not in {None, scope.server}:
+            self.tell(
+                f"{scope.source} names the server {scope.server}, so {self.settings.server} is not asked"
+            )
+        return scope.server
 
     def publisher(self, text: str) -> Publisher:
         """Return a publisher for the repository that a reference is in."""
@@ -152,6 +194,14 @@ class Session:
         """Raise UsageError for what needs a registry when GUNs are literal."""
         if self.literal:
             raise UsageError(f"{what} takes its content from a registry", fix="leave --gun out")
+
+
+def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:
+    """Return the policy, or why it cannot be read: that is said once, however many images wait for it."""
+    try:
+        return file.read()
+    except ConfigurationError as error:
+        return error
 
 
 def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:

@@ -201,11 +201,8 @@ def _differs(done: Published, role: str, tag: str) -> bool:
 
 
 def _listed(state: State, tag: str) -> dict[str, str]:
-    return {
-        role: f"sha256:{file.targets[tag].sha256}"
-        for role, file in state.targets.items()
-        if tag in file.targets
-    }
+    listed = {role: file.targets[tag].digest for role, file in state.targets.items() if tag in file.targets}
+    return {role: digest for role, digest in listed.items() if digest is not None}
 
 
 def _no_key(

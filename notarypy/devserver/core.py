@@ -9,19 +9,22 @@ Rules:
 2. `before` hooks see a request first, and the first answer any of them gives stands.
    `after` hooks see every answer and may change it. Hooks may raise, as a broken
    connection does.
-3. Every request is noted in `requests` before anything else happens.
+3. Every request that is sent is noted in `requests` before anything else happens.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from notarypy.devserver.custody import ServerKeys
+from notarypy.devserver.images import Images
 from notarypy.devserver.notary import NotaryService
 from notarypy.devserver.registry import RegistryService
+from notarypy.devserver.storage import Store
 from notarypy.devserver.wire import Call
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
 
@@ -39,6 +42,20 @@ NOTARY_HOST = "notary.test"
 REGISTRY_HOST = "registry.test"
 
 
+@dataclass(frozen=True)
+class Holdings:
+    """What the two services remember."""
+
+    store: Store
+    keys: ServerKeys
+    images: Images
+
+    @classmethod
+    def empty(cls, random: Callable[[int], bytes]) -> Self:
+        """Return what remembers nothing yet, and everything only as long as it lives."""
+        return cls(Store(), ServerKeys(random), Images())
+
+
 class Fake:
     """A Transport that answers by itself; safe to use from several threads.
 
@@ -52,17 +69,24 @@ class Fake:
     """
 
     def __init__(
-        self, *, clock: Callable[[], datetime], random: Callable[[int], bytes], strict: bool = True
+        self,
+        *,
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
+        strict: bool = True,
+        holdings: Holdings | None = None,
     ) -> None:
-        """Start both services empty.
+        """Start both services.
 
         Args:
             clock: Returns the services' time, aware.
             random: Returns so many random bytes.
             strict: Whether the Notary server refuses what the real one accepts to everybody's harm.
+            holdings: What they remember; None to begin with nothing, in memory.
         """
-        self.notary = NotaryService(clock, random, strict=strict)
-        self.registry = RegistryService(random)
+        held = holdings or Holdings.empty(random)
+        self.notary = NotaryService(clock, held.store, held.keys, strict=strict)
+        self.registry = RegistryService(random, held.images)
         self.services: dict[str, Service] = {NOTARY_HOST: self.notary, REGISTRY_HOST: self.registry}
         self.before: list[Before] = []
         self.after: list[After] = []
@@ -71,20 +95,24 @@ class Fake:
     def send(self, request: Request, deadline: float) -> Response:
         """Answer a request as `Transport` promises (rules 1 to 3)."""
         self.requests.append(request)
-        answers = (answer for hook in tuple(self.before) if (answer := hook(request)) is not None)
-        answer = next(answers, None) or self.serve(request)
-        for hook in tuple(self.after):
-            answer = hook(request, answer)
+        answer = self.answer(request)
         if time.monotonic() > deadline:
             raise DeadlineError("the deadline of the request has passed", url=request.url)
         if answer.status == HTTPStatus.OK and len(answer.body) > request.limit:
             raise ResponseLimitError("the answer is longer than the limit", url=request.url)
         return answer
 
-    def serve(self, request: Request) -> Response:
-        """Answer a request without hooks or records."""
+    def answer(self, request: Request, service: Service | None = None) -> Response:
+        """Answer a request of any size and age (rule 2), from this service or from its host's (rule 1)."""
+        answers = (answer for hook in tuple(self.before) if (answer := hook(request)) is not None)
+        answer = next(answers, None) or self._serve(request, service)
+        for hook in tuple(self.after):
+            answer = hook(request, answer)
+        return answer
+
+    def _serve(self, request: Request, service: Service | None) -> Response:
         host = urlsplit(request.url).netloc
-        service = self.services.get(host)
+        service = service or self.services.get(host)
         if service is None:
             raise UnreachableError(f"no connection to {host}", host=host)
         answer = service.handle(Call.of(request))

@@ -1,7 +1,7 @@
 """The keys a Notary server holds: Ed25519, one timestamp and one snapshot key per repository.
 
 What it is: making them from randomness that is handed in, and signing with them.
-What it is not: safe; they live in memory, unencrypted, and tests may take them.
+What it is not: safe; they are not encrypted, and tests may take them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ class ServerKeys:
 
     def create(self, gun: str, role: str) -> PublicKey:
         """Make a new key and offer it from now on; earlier ones stay usable."""
+        self.keep(gun, role, self._random(SEED))
+        return self._offered[gun, role]
+
+    def keep(self, gun: str, role: str, seed: bytes) -> None:
+        """Hold the key of a seed, and offer it from now on."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        private = Ed25519PrivateKey.from_private_bytes(self._random(SEED))
+        private = Ed25519PrivateKey.from_private_bytes(seed)
         public = public_key_of(private)
         self._keys[public.keyid] = private
         self._offered[gun, role] = public
-        return public
 
     def holds(self, keys: Iterable[PublicKey]) -> list[PublicKey]:
         """Return those of the keys that can sign here."""

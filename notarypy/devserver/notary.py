@@ -19,10 +19,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from notarypy.devserver import multipart, strictness
-from notarypy.devserver.custody import ServerKeys
 from notarypy.devserver.making import Maker
 from notarypy.devserver.reading import Upload, read_part, rewritten
-from notarypy.devserver.storage import OldVersionError, Store, Stored
+from notarypy.devserver.storage import OldVersionError, Stored
 from notarypy.devserver.update import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid
 from notarypy.devserver.wire import JSON_TYPE, Call, Refused, Routes
 from notarypy.errors import MetadataError
@@ -34,6 +33,9 @@ from notarypy.tuf.metadata import Root, Snapshot, Timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    from notarypy.devserver.custody import ServerKeys
+    from notarypy.devserver.storage import Store
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _NOT_FOUND = ("METADATA_NOT_FOUND", "You have requested metadata that does not exist.")
@@ -56,11 +58,11 @@ class NotaryService:
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], random: Callable[[int], bytes], *, strict: bool = True
+        self, clock: Callable[[], datetime], store: Store, keys: ServerKeys, *, strict: bool = True
     ) -> None:
-        """Start empty, with the time from `clock()` and randomness from `random(size)`."""
-        self.keys = ServerKeys(random)
-        self.store = Store()
+        """Serve what `store` and `keys` hold, with the time from `clock()`."""
+        self.keys = keys
+        self.store = store
         self.strict = strict
         self.renews = True
         self._clock = clock

@@ -1,27 +1,30 @@
-"""The registry: as much of the distribution interface as pushing and reading an image takes.
+"""The registry: as much of the distribution interface as pushing and reading images takes.
 
-What it is: manifests by tag and digest, blobs, uploads in one or many pieces, tags.
-What it is not: storage of anything real; it lives in memory.
+What it is: manifests by tag and digest, blobs, uploads in one or many pieces, mounts,
+deletion, lists. What it is not: a check of images; what a manifest names may be missing.
 
 Rules:
 
 1. What is stored under a digest has that digest.
 2. A manifest's media type is the content type it was pushed with, byte for byte what came.
+3. Pieces of an upload come in order, and only the whole upload becomes a blob.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
+from notarypy.devserver.images import Images, Pushed
 from notarypy.devserver.wire import Call, Refused, Routes, json_response
 from notarypy.remote.transport import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _NAME = r"/v2/(?P<name>[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*)"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
@@ -29,24 +32,18 @@ _DIGEST = r"sha256:[a-f0-9]{64}"
 _OCTETS = "application/octet-stream"
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """A manifest as it was pushed."""
-
-    media_type: str
-    data: bytes
-
-
 class RegistryService:
-    """A registry without a network."""
+    """A registry without a network.
 
-    def __init__(self, random: Callable[[int], bytes]) -> None:
-        """Start empty, with upload ids from `random(size)`."""
+    Attributes:
+        images: Everything that was pushed.
+    """
+
+    def __init__(self, random: Callable[[int], bytes], images: Images | None = None) -> None:
+        """Serve what `images` holds (None: nothing yet), with upload ids from `random(size)`."""
+        self.images = images or Images()
         self._random = random
-        self._manifests: dict[tuple[str, str], Pushed] = {}
-        self._tags: dict[str, dict[str, str]] = {}
-        self._blobs: dict[tuple[str, str], bytes] = {}
-        self._uploads: dict[str, bytes] = {}
+        self._uploads: dict[str, bytearray] = {}
         self._lock = threading.RLock()
         self._routes = Routes()
         manifest = f"{_NAME}/manifests/(?P<reference>{_TAG}|{_DIGEST})"
@@ -54,6 +51,7 @@ class RegistryService:
         upload = f"{_NAME}/blobs/uploads/(?P<upload>[a-f0-9]+)"
         for method, pattern, handler in (
             ("GET", "/v2/", self._ping),
+            ("GET", "/v2/_catalog", self._catalog),
             ("GET", f"{_NAME}/tags/list", self._list),
             ("GET", manifest, self._manifest),
             ("HEAD", manifest, self._manifest),
@@ -61,9 +59,12 @@ class RegistryService:
             ("DELETE", manifest, self._delete_manifest),
             ("GET", blob, self._blob),
             ("HEAD", blob, self._blob),
+            ("DELETE", blob, self._delete_blob),
             ("POST", f"{_NAME}/blobs/uploads/", self._begin),
+            ("GET", upload, self._status),
             ("PATCH", upload, self._append),
             ("PUT", upload, self._finish),
+            ("DELETE", upload, self._cancel),
         ):
             self._routes.add(method, pattern, handler)
 
@@ -83,15 +84,12 @@ class RegistryService:
     def put_blob(self, repository: str, data: bytes) -> str:
         """Store a blob and return its digest."""
         with self._lock:
-            self._blobs[repository, _digest(data)] = data
+            self.images.put_blob(repository, _digest(data), data)
         return _digest(data)
 
     def _keep(self, name: str, reference: str, pushed: Pushed) -> str:
         digest = _digest(pushed.data)
-        self._manifests[name, digest] = pushed
-        tags = self._tags.setdefault(name, {})
-        if reference != digest:
-            tags[reference] = digest
+        self.images.put_manifest(name, digest, pushed, None if reference == digest else reference)
         return digest
 
     # -- manifests and tags
@@ -99,14 +97,18 @@ class RegistryService:
     def _ping(self, _call: Call) -> Response:
         return json_response({}, headers={"docker-distribution-api-version": "registry/2.0"})
 
-    def _list(self, _call: Call, name: str) -> Response:
-        if name not in self._tags:
+    def _catalog(self, call: Call) -> Response:
+        page, headers = _page(call, self.images.names())
+        return json_response({"repositories": page}, headers=headers)
+
+    def _list(self, call: Call, name: str) -> Response:
+        if name not in self.images.names():
             raise _unknown("NAME_UNKNOWN", "repository name not known to registry", name=name)
-        return json_response({"name": name, "tags": sorted(self._tags[name])})
+        page, headers = _page(call, sorted(self.images.tags(name)))
+        return json_response({"name": name, "tags": page}, headers=headers)
 
     def _manifest(self, _call: Call, name: str, reference: str) -> Response:
-        digest = self._tags.get(name, {}).get(reference, reference)
-        pushed = self._manifests.get((name, digest))
+        pushed = self.images.manifest(name, self.images.tags(name).get(reference, reference))
         if pushed is None:
             raise _unknown("MANIFEST_UNKNOWN", "manifest unknown", reference=reference)
         return Response(200, _described(pushed.data, pushed.media_type), pushed.data)
@@ -123,53 +125,101 @@ class RegistryService:
         return Response(201, {"location": location, "docker-content-digest": digest})
 
     def _delete_manifest(self, _call: Call, name: str, reference: str) -> Response:
-        if self._manifests.pop((name, reference), None) is None:
+        if reference in self.images.tags(name):
+            self.images.delete_tag(name, reference)
+        elif self.images.manifest(name, reference) is None:
             raise _unknown("MANIFEST_UNKNOWN", "manifest unknown", reference=reference)
-        kept = {tag: digest for tag, digest in self._tags[name].items() if digest != reference}
-        self._tags[name] = kept
+        else:
+            self.images.delete_manifest(name, reference)
         return Response(202)
 
     # -- blobs
 
     def _blob(self, _call: Call, name: str, digest: str) -> Response:
-        data = self._blobs.get((name, digest))
+        data = self._known_blob(name, digest)
+        return Response(200, _described(data, _OCTETS), data)
+
+    def _delete_blob(self, _call: Call, name: str, digest: str) -> Response:
+        self._known_blob(name, digest)
+        self.images.delete_blob(name, digest)
+        return Response(202)
+
+    def _known_blob(self, name: str, digest: str) -> bytes:
+        data = self.images.blob(name, digest)
         if data is None:
             raise _unknown("BLOB_UNKNOWN", "blob unknown to registry", digest=digest)
-        return Response(200, _described(data, _OCTETS), data)
+        return data
 
     def _begin(self, call: Call, name: str) -> Response:
         if "digest" in call.query:
             return self._keep_blob(call, name, call.body)
+        mounted = self.images.blob(call.query.get("from", ""), call.query.get("mount", ""))
+        if mounted is not None:
+            return self._store_blob(call, name, mounted)
         upload = self._random(16).hex()
-        self._uploads[upload] = b""
-        return self._progress(call, name, upload)
+        self._uploads[upload] = bytearray()
+        return self._progress(call, name, upload, 202)
+
+    def _status(self, call: Call, name: str, upload: str) -> Response:
+        self._uploaded(upload)
+        return self._progress(call, name, upload, 204)
 
     def _append(self, call: Call, name: str, upload: str) -> Response:
-        self._uploads[upload] = self._uploaded(upload) + call.body
-        return self._progress(call, name, upload)
+        self._extend(call, self._uploaded(upload))
+        return self._progress(call, name, upload, 202)
 
     def _finish(self, call: Call, name: str, upload: str) -> Response:
-        answer = self._keep_blob(call, name, self._uploaded(upload) + call.body)
+        uploaded = self._uploaded(upload)
+        self._extend(call, uploaded)
+        answer = self._keep_blob(call, name, bytes(uploaded))
         del self._uploads[upload]
         return answer
 
+    def _cancel(self, _call: Call, name: str, upload: str) -> Response:  # noqa: ARG002 - as all routes
+        self._uploaded(upload)
+        del self._uploads[upload]
+        return Response(204)
+
+    def _extend(self, call: Call, uploaded: bytearray) -> None:
+        """Add a piece, if it goes on where the last one ended (rule 3)."""
+        stated = re.match(r"(?:bytes )?([0-9]+)-", call.headers.get("content-range", ""))
+        if stated and int(stated[1]) != len(uploaded):
+            raise Refused(416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"received": len(uploaded)})
+        uploaded += call.body
+
     def _keep_blob(self, call: Call, name: str, data: bytes) -> Response:
-        digest = call.query.get("digest", "")
-        if digest != _digest(data):
-            raise _digest_invalid(digest)
-        self._blobs[name, digest] = data
+        if call.query.get("digest", "") != _digest(data):
+            raise _digest_invalid(call.query.get("digest", ""))
+        return self._store_blob(call, name, data)
+
+    def _store_blob(self, call: Call, name: str, data: bytes) -> Response:
+        digest = _digest(data)
+        self.images.put_blob(name, digest, data)
         location = f"{call.base}/v2/{name}/blobs/{digest}"
         return Response(201, {"location": location, "docker-content-digest": digest})
 
-    def _uploaded(self, upload: str) -> bytes:
+    def _uploaded(self, upload: str) -> bytearray:
         if upload not in self._uploads:
             raise _unknown("BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         return self._uploads[upload]
 
-    def _progress(self, call: Call, name: str, upload: str) -> Response:
+    def _progress(self, call: Call, name: str, upload: str, status: int) -> Response:
         end = max(len(self._uploads[upload]) - 1, 0)
         location = f"{call.base}/v2/{name}/blobs/uploads/{upload}"
-        return Response(202, {"location": location, "range": f"0-{end}", "docker-upload-uuid": upload})
+        return Response(status, {"location": location, "range": f"0-{end}", "docker-upload-uuid": upload})
+
+
+def _page(call: Call, entries: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the entries that were asked for with `n` and `last`, and the header that leads to the next."""
+    wanted = call.query.get("n", str(len(entries)))
+    if not (wanted.isascii() and wanted.isdecimal()):
+        raise Refused(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", {"n": wanted})
+    left = [entry for entry in entries if entry > call.query.get("last", "")]
+    page = left[: int(wanted)]
+    if not page or len(page) == len(left):
+        return page, {}
+    following = urlencode({"n": wanted, "last": page[-1]})
+    return page, {"link": f'<{call.path}?{following}>; rel="next"'}
 
 
 def _digest(data: bytes) -> str:

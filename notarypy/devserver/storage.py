@@ -1,7 +1,7 @@
 """What a Notary server remembers: every version of every file, and the list of changes.
 
 What it is: memory with the two rules of the real server's storage. What it is not:
-checks of content.
+checks of content, or files (`saving`).
 
 Rules:
 
@@ -39,6 +39,11 @@ class Stored:
     version: int
     data: bytes
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 class Store:
     """Files by GUN, role and version, in memory."""
@@ -75,7 +80,7 @@ class Store:
     def replace(self, gun: str, role: str, file: Stored) -> None:
         """Store a file as it is, also over one of the same version: the old hash then finds the new bytes."""
         self._files.setdefault(gun, {}).setdefault(role, {})[file.version] = file
-        self._hashes[gun, role, hashlib.sha256(file.data).hexdigest()] = file.version
+        self._hashes[gun, role, file.sha256] = file.version
 
     def forget_above(self, gun: str, role: str, version: int) -> None:
         """Make an older version the current one; newer ones are found by hash no longer."""
@@ -119,7 +124,7 @@ class Store:
                 "CreatedAt": format_time(now),
                 "GUN": gun,
                 "Version": timestamp.version if timestamp else 0,
-                "SHA256": hashlib.sha256(timestamp.data).hexdigest() if timestamp else "",
+                "SHA256": timestamp.sha256 if timestamp else "",
                 "Category": category,
             }
         )

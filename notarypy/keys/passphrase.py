@@ -8,7 +8,8 @@ Rules:
 
 1. The order is: the passphrase file; `NOTARYPY_PASSPHRASE_<NAME>`, then the same
    with the key id's first seven digits; docker's variable; notary's variable;
-   each of these variables with `_FILE`, naming a file; the prompt.
+   each of these variables with `_FILE`, naming a file; the operating system's
+   keyring, if the user turned that on (`oskeyring`); the prompt.
 2. An empty value counts as none.
 3. An existing key is tried with every source in turn, each distinct value once;
    the next source is not asked before the last one failed.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MIN_LENGTH = 8
 PROMPT = "the prompt"
+KEYRING_VARIABLE = "NOTARYPY_KEYRING"
 _TRIES = 3
 _MAX_FILE = 64 * 1024
 _SHORT_ID = 7
@@ -269,6 +271,10 @@ def standard_chain(
     sources: list[PassphraseSource] = [] if passphrase_file is None else [FileSource(passphrase_file)]
     for of_file in (False, True):
         sources += [VariableSource(environ, variable, of_file=of_file) for variable in variables]
+    if environ.get(KEYRING_VARIABLE):
+        from notarypy.keys.oskeyring import KeyringSource, wanted
+
+        sources += [KeyringSource()] if wanted(environ[KEYRING_VARIABLE], KEYRING_VARIABLE) else []
     return PassphraseChain(sources, prompt)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from notarypy.remote.transport import Response
 
 TEXT_LIMIT = 1024
+_ABOUT_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+_OLD_REQUIRED = "SSLV3_ALERT_HANDSHAKE_FAILURE"  # what TLS 1.2 servers say when they miss a certificate
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
 _EXPIRED = 10
 _DIGITS = 10
@@ -131,19 +133,38 @@ def lost(host: str, cause: BaseException) -> NetworkError:
     )
 
 
-def not_connected(host: str, cause: BaseException, via: str, searched: Sequence[str]) -> NetworkError:
+@dataclass(frozen=True)
+class TlsPlaces:
+    """Where certificates for a server were looked for, and how to add one, in words.
+
+    Attributes:
+        searched: The places of CAs.
+        advice: How to add a CA.
+        client_searched: The places of the client certificate.
+        client_advice: How to add a client certificate.
+        client_cert: The client certificate that was shown, or "".
+    """
+
+    searched: tuple[str, ...] = ()
+    advice: str = "add the CA certificate of this server"
+    client_searched: tuple[str, ...] = ()
+    client_advice: str = "name a client certificate and its key"
+    client_cert: str = ""
+
+
+def not_connected(host: str, cause: BaseException, via: str, places: TlsPlaces) -> NetworkError:
     """Return the error for a connection that could not be made.
 
     Args:
         host: The server, as `host` or `host:port`.
         cause: What the socket or TLS layer raised.
         via: The proxy in between, or "".
-        searched: Where CA certificates were looked for.
+        places: Where certificates were looked for.
     """
     import ssl
 
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return tls(host, cause, searched)
+        return tls(host, cause, places)
     reason, text = _unreachable(cause)
     why = (f"{text} (through the proxy {via})" if via else text,)
     return UnreachableError(f"cannot connect to {host}", why=why, host=host, reason=reason, proxy=via or None)
@@ -165,41 +186,46 @@ def _unreachable(cause: BaseException) -> tuple[str, str]:
     return "failed", _reason(cause)
 
 
-def tls(host: str, cause: ssl.SSLError, searched: Sequence[str] = ()) -> TlsError:
+def tls(host: str, cause: ssl.SSLError, places: TlsPlaces) -> TlsError:
     """Return the error for a failed TLS handshake."""
-    reason, why, fix = _tls_reason(host, cause, searched)
+    reason, why, fix = _tls_reason(host, cause, places)
     message = f"cannot make a TLS connection to {host}"
     if reason in ("unknown_ca", "expired", "wrong_host", "certificate"):
         message = f"cannot trust the TLS certificate of {host}"
-    return TlsError(message, why=why, fix=fix, host=host, reason=reason, searched=list(searched))
+    facts = {"host": host, "reason": reason, "searched": list(places.searched)}
+    return TlsError(message, why=why, fix=fix, **facts)
 
 
-def _tls_reason(host: str, cause: ssl.SSLError, searched: Sequence[str]) -> tuple[str, str, str]:
+def _tls_reason(host: str, cause: ssl.SSLError, places: TlsPlaces) -> tuple[str, tuple[str, ...], str]:
     """Return a word for programs, the why and the fix."""
     code = getattr(cause, "verify_code", 0)
+    said = getattr(cause, "verify_message", "")
     if code in _UNKNOWN_CA:
-        places = ", ".join(searched) or "the CA certificates in use"
-        return "unknown_ca", f"its issuer is not in: {places}", "add the CA certificate of this server"
+        searched = ", ".join(places.searched) or "the CA certificates in use"
+        return "unknown_ca", (f"its issuer is not in: {searched}",), places.advice
     if code in (_EXPIRED, _NOT_YET_VALID):
         word = "has expired" if code == _EXPIRED else "is not valid yet"
-        return (
-            "expired",
-            f"the certificate, or one above it, {word}",
-            "renew it, or check this machine's clock",
-        )
+        fix = "renew it, or check this machine's clock"
+        return "expired", (f"the certificate, or one above it, {word}",), fix
     if code in _WRONG_HOST:
-        return "wrong_host", getattr(cause, "verify_message", ""), "use the name that the certificate is for"
+        return "wrong_host", (said,), "use the name that the certificate is for"
     if code:
-        return "certificate", getattr(cause, "verify_message", ""), ""
-    return _handshake_reason(host, cause.reason or "TLS failed")
+        return "certificate", (said,), ""
+    return _handshake_reason(host, cause.reason or "TLS failed", places)
 
 
-def _handshake_reason(host: str, text: str) -> tuple[str, str, str]:
+def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tuple[str, ...], str]:
     if text in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return "not_tls", f"{host} does not speak TLS there", ""
-    if "CERTIFICATE_REQUIRED" in text:
-        return "client_certificate", "it wants a client certificate", "name a client certificate and its key"
-    return "handshake", text.lower().replace("_", " "), ""
+        return "not_tls", (f"{host} does not speak TLS there",), ""
+    shown = text.lower().replace("_", " ")
+    if places.client_cert and "ALERT" in text and any(word in text for word in _ABOUT_CERTIFICATES):
+        why = (f"it does not accept the client certificate {places.client_cert}", shown)
+        return "client_certificate", why, "use a certificate of an authority that it trusts"
+    if "CERTIFICATE_REQUIRED" in text or (text == _OLD_REQUIRED and not places.client_cert):
+        searched = ", ".join(places.client_searched)
+        looked = (f"none is in: {searched}",) if searched else ()
+        return "client_certificate", ("it wants a client certificate", *looked), places.client_advice
+    return "handshake", (shown,), ""
 
 
 def _reason(cause: BaseException) -> str:

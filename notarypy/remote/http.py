@@ -33,7 +33,7 @@ from notarypy.remote.transport import ERROR_LIMIT, Request, Response, host_port,
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from urllib3.poolmanager import PoolManager
 
@@ -128,18 +128,18 @@ class RequestsTransport:
     Args:
         tls: Gives the TLS context of a host, named `host`, or `host:port` if it is not 443; asked once.
         environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
-        searched: Names the places where `tls` looked for CA certificates, for error texts.
+        places: Names the places where `tls` looked for certificates, for error texts.
     """
 
     def __init__(
         self,
         tls: Callable[[str], ssl.SSLContext],
         environ: Mapping[str, str],
-        searched: Callable[[str], Sequence[str]] = lambda _: (),
+        places: Callable[[str], failures.TlsPlaces] = lambda _: failures.TlsPlaces(),
     ) -> None:
         self._tls = tls
         self._environ = dict(environ)
-        self._searched = searched
+        self._places = places
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self._session = requests.Session()
@@ -169,9 +169,15 @@ class RequestsTransport:
         except wire.NotConnectedError as error:
             via = proxies.address(proxy) if proxy else ""
             cause = error.__cause__ or error
-            raise failures.not_connected(host, cause, via, self._searched(host)) from None
-        except (requests.RequestException, HTTPError, OSError, http.client.HTTPException) as error:
-            raise _broken(host, error) from None
+            raise failures.not_connected(host, cause, via, self._places(host)) from None
+        except (
+            requests.RequestException,
+            HTTPError,
+            OSError,
+            http.client.HTTPException,
+            ValueError,
+        ) as error:
+            raise _broken(host, error, self._places) from None
         _LOG.debug("%s %s: %d", request.method, request.url.partition("?")[0], response.status)
         return response
 
@@ -189,10 +195,10 @@ class RequestsTransport:
         prepared = requests.Request(
             request.method, request.url, headers=dict(request.headers), data=request.body
         ).prepare()
-        answer = self._session.send(
+        # Not Session.send: it reads the body of a redirect whole and decoded, and follows its Location.
+        answer = self._session.get_adapter(request.url).send(
             prepared,
             stream=True,
-            allow_redirects=False,
             timeout=wire.remaining(),
             proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
         )
@@ -233,14 +239,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found += [cause for cause in inner if isinstance(cause, BaseException) and cause not in found]
 
 
-def _broken(host: str, error: BaseException) -> NetworkError:
+def _broken(host: str, error: BaseException, places: Callable[[str], failures.TlsPlaces]) -> NetworkError:
     """Return our error for what the libraries raised on a connection that stood."""
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, ssl.SSLError) and not isinstance(
             cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
         ):
-            return failures.tls(host, cause)
+            return failures.tls(host, cause, places(host))
         if isinstance(cause, ConnectionError | http.client.IncompleteRead):
             return failures.lost(host, cause)
     for cause in chain:

@@ -8,6 +8,7 @@ Rules:
 3. The scope that is asked for is the caller's, not the challenge's.
 4. A token serves one scope, until ten seconds before its end.
 5. Replies of token services are limited in size and checked before use.
+6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class TokenAuthenticator:
         Raises:
             AuthenticationError: It cannot be answered.
         """
-        if not self._is_ours(url) or (used or "").startswith("Basic "):
+        final = used is not None and (used.startswith("Basic ") or used == self._given(scope))
+        if final or not self._is_ours(url):
             raise self.refused(url, scope, response, used)
         challenge = self._choose(url, response)
         scheme = origin(url)[0]
@@ -109,7 +111,7 @@ class TokenAuthenticator:
         self, url: str, scope: str | None, response: Response, used: str | None
     ) -> AuthenticationError:
         """Return the error for a 401 or 403 that stands, with what was asked, granted and by whom."""
-        credential = self._keychain.find(self._names) if used else None
+        credential = self._credential(scope) if used else None
         granted = _granted(used, scope)
         facts: dict[str, object] = {
             "asked": scope,
@@ -129,8 +131,10 @@ class TokenAuthenticator:
         return asked == origin(f"{asked[0]}://{self._host}")
 
     def _who(self, credential: Credential | None) -> str:
-        if credential is not None:
+        if credential is not None and credential.user:
             return f"user {credential.user} from {credential.source}"
+        if credential is not None:
+            return f"the registry token from {credential.source}"
         places = ", ".join(self._keychain.places) or "no place is configured"
         return f"no credentials for {' or '.join(self._names)} in: {places}"
 
@@ -148,7 +152,9 @@ class TokenAuthenticator:
 
     def _header(self, scheme: str, challenge: Challenge, scope: str, fetch: Fetch, stale: str | None) -> str:
         if challenge.scheme == "basic":
-            return self._basic()
+            return self._basic(scope)
+        if (given := self._given(scope)) is not None:
+            return given
         key = _Key(scheme, challenge.get("realm"), challenge.get("service"), scope)
         with self._lock:
             lock = self._fetching.setdefault(key, threading.Lock())
@@ -159,19 +165,36 @@ class TokenAuthenticator:
                 self._tokens[key] = token
             return token.header
 
-    def _basic(self) -> str:
-        credential = self._keychain.find(self._names)
+    def _credential(self, scope: str | None) -> Credential | None:
+        """Look up who we are for this server and the repository of a scope."""
+        path = _name_in(scope)
+        for host in self._names:
+            path = path.removeprefix(f"{host}/")
+        return self._keychain.find(self._names, path)
+
+    def _given(self, scope: str | None) -> str | None:
+        """Return the header with a registry token, if we have one (rule 6)."""
+        credential = self._credential(scope)
+        if credential is None or credential.kind != "bearer":
+            return None
+        if not _TOKEN.fullmatch(credential.secret):
+            raise self._impossible(f"the registry token from {credential.source} is malformed", credential)
+        return f"Bearer {credential.secret}"
+
+    def _basic(self, scope: str) -> str:
+        credential = self._credential(scope)
         if credential is None:
             raise self._impossible(self._who(None), fix=f"log in to {self._host}")
-        if credential.identity:
-            raise self._impossible("it wants a password, and only an identity token is there", credential)
+        if credential.kind != "password":
+            word = "an identity" if credential.kind == "identity" else "a registry"
+            raise self._impossible(f"it wants a password, and only {word} token is there", credential)
         return _basic(credential)
 
     def _fetch(self, key: _Key, fetch: Fetch) -> _Token:
         """Get a token from the service that the challenge names."""
         realm, scope = key.realm, key.scope
         self._check_realm(key.scheme, realm)
-        credential = self._keychain.find(self._names)
+        credential = self._credential(scope)
         asked = self._monotonic()
         response = fetch(_token_request(realm, key.service, scope, credential))
         host = host_port(realm)
@@ -224,6 +247,11 @@ class TokenAuthenticator:
         )
 
 
+def _name_in(scope: str | None) -> str:
+    """Return the name of a scope's repository, which may hold colons itself."""
+    return (scope or "").partition(":")[2].rpartition(":")[0]
+
+
 def _basic(credential: Credential) -> str:
     return "Basic " + b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
 
@@ -231,7 +259,7 @@ def _basic(credential: Credential) -> str:
 def _token_request(realm: str, service: str, scope: str, credential: Credential | None) -> Request:
     """Build the request for a token: a GET, or for an identity token the OAuth form."""
     fields = [("service", service)] if service else []
-    if credential is not None and credential.identity:
+    if credential is not None and credential.kind == "identity":
         fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", scope)]
         body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -272,7 +300,7 @@ def _granted(header: str | None, scope: str | None) -> str | None:
         payload = (header or "").removeprefix("Bearer ").split(".")[1]
         claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         access = claims["access"] or []
-        name = (scope or "").partition(":")[2].rpartition(":")[0]
+        name = _name_in(scope)
         actions = [action for entry in access if entry["name"] == name for action in entry["actions"]]
         return ",".join(str(action) for action in actions)
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -11,6 +11,8 @@ Rules:
 3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
 4. Redirects are refused unless the caller allows some; then only to the same origin.
 5. A success body above the limit is an error. Error bodies are cut at `ERROR_LIMIT`.
+6. Headers that the user configured go to the server itself, not to its token service, and over http only
+   to this machine; they replace none of ours.
 """
 
 from __future__ import annotations
@@ -155,6 +157,7 @@ class Exchange:
         timeout: Seconds that one request may take in all.
         authenticator: Answers challenges; None makes every 401 an error.
         user_agent: What to call ourselves.
+        configured: Gives the headers that the user configured for this server.
         sleep: Waits between attempts.
         monotonic: The clock of deadlines.
     """
@@ -166,6 +169,7 @@ class Exchange:
         timeout: float,
         authenticator: Authenticator | None = None,
         user_agent: str = "notarypy",
+        configured: Callable[[], Mapping[str, str]] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -173,6 +177,7 @@ class Exchange:
         self._timeout = timeout
         self._authenticator = authenticator
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
+        self._configured = configured
         self._sleep = sleep
         self._monotonic = monotonic
 
@@ -207,13 +212,21 @@ class Exchange:
             NetworkError: See `Transport.send`.
         """
         deadline = self._monotonic() + self._timeout
-        request = Request(method, url, {**self._headers, **(headers or {})}, body, limit)
+        own = {**self._for_server(url), **self._headers, **(headers or {})}
+        request = Request(method, url, own, body, limit)
         for hop in range(redirects + 1):
             response = self._authenticated(request, scope, deadline, attempts)
             if not response.is_redirect or hop == redirects:
                 break
             request = replace(request, url=_next_hop(request.url, response))
         return _judged(request, response)
+
+    def _for_server(self, url: str) -> Mapping[str, str]:
+        """Return the configured headers, where they may be sent (rule 6)."""
+        scheme, host, _ = origin(url)
+        if self._configured is None or (scheme != "https" and not is_loopback(host)):
+            return {}
+        return self._configured()
 
     def _authenticated(self, request: Request, scope: str | None, deadline: float, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""

@@ -6,8 +6,8 @@ no environment, and it sets no defaults (`settings` does).
 Rules:
 
 1. An unknown key is an error: a mistyped `root` must not mean "no pin".
-2. What Go notary's file asks for and this program cannot do is refused, not left
-   out: turning off the verification of TLS, and pinning by CA.
+2. What Go notary's file asks for and this program does not do is refused, not left
+   out: turning off the verification of TLS.
 3. Relative paths are relative to the file, except the trust directory of Go's
    file, which is relative to the working directory as there. `~/` is the home.
 4. A PIN is 64 hex digits; abbreviations are refused.
@@ -55,6 +55,7 @@ class FileSettings:
     Attributes:
         registries: Settings by registry host; `*` for the rest.
         gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_authorities: Files with authorities of root certificates, by the beginning of a GUN.
         first_use: Whether a root may be trusted on first use where nothing is pinned.
     """
 
@@ -66,6 +67,7 @@ class FileSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gun_authorities: Mapping[str, Path] = field(default_factory=dict)
     first_use: bool = True
 
 
@@ -173,6 +175,13 @@ class Section:
             raise self.problem(key, "it is not a list of texts")
         return tuple(values)
 
+    def flag(self, key: str) -> bool:
+        """Return true or false; a missing one is false."""
+        value = self._values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.problem(key, "it is neither true nor false")
+        return value
+
     def seconds(self, key: str) -> float | None:
         """Return a number of seconds."""
         value = self._values.get(key)
@@ -181,11 +190,26 @@ class Section:
     def file(self, key: str, *, base: Path | None = None) -> Path | None:
         """Return a path (rule 3)."""
         text = self.text(key)
-        if text is None:
-            return None
+        return None if text is None else self._expanded(text, base)
+
+    def paths(self, key: str) -> tuple[Path, ...]:
+        """Return a list of paths (rule 3); a missing one is empty."""
+        texts = self.texts(key)
+        if not all(texts):
+            raise self.problem(key, "a name of a file is empty")
+        return tuple(self._expanded(text, None) for text in texts)
+
+    def _expanded(self, text: str, base: Path | None) -> Path:
         if text == "~" or text.startswith("~/"):
             return self._home / text[2:]
         return (base or self._path.parent) / text
+
+    def required_file(self, key: str) -> Path:
+        """Return the path of a key that is there (rule 3)."""
+        found = self.file(key)
+        if found is None:
+            raise self.problem(key, "it names no file")
+        return found
 
     def server(self, key: str) -> str | None:
         """Return the address of a Notary server."""
@@ -196,7 +220,7 @@ class Section:
         """Return PINs in lower case; an empty list is an error, a missing one is empty (rule 4)."""
         values = self.texts(key)
         if key in self._values and not values:
-            raise self.problem(key, "it names no root", "leave it out to trust on first use")
+            raise self.problem(key, "it names no root", "leave it out to pin nothing")
         for value in values:
             if _PIN.fullmatch(value) is None:
                 raise self.problem(key, f'"{value}" is not 64 hex digits')

@@ -5,7 +5,8 @@ What it is: which of its keys mean what here. What it is not: reading files
 
 Its one server, with its CA, is for every registry. Keys count in any case, as
 Go reads them; GUNs in `trust_pinning` keep theirs, where Go forgets it and such
-pins never match.
+pins never match. The files of `trust_pinning.ca` are relative to the configuration
+file, where Go takes the working directory.
 """
 
 from __future__ import annotations
@@ -35,19 +36,18 @@ def read(top: Section) -> FileSettings:
     _refuse_unverified_tls(server)
     pinning = top.section("trust_pinning").lowered()
     pinning.require_known("certs", "ca", "disable_tofu")
-    if pinning.section("ca").names():
-        raise pinning.problem("ca", "pinning by CA is not supported", "pin the root's key in certs instead")
     cert, key = server.file("tls_client_cert"), server.file("tls_client_key")
     if (cert is None) != (key is None):
         raise server.problem("tls_client_cert", "tls_client_cert and tls_client_key go together")
     everywhere = RegistrySettings(server.server("url"), server.file("root_ca"))
-    certs = pinning.section("certs")
+    certs, authorities = pinning.section("certs"), pinning.section("ca")
     return FileSettings(
         trust_dir=top.file("trust_dir", base=Path.cwd()),
         registries={} if everywhere == RegistrySettings() else {"*": everywhere},
         tls_cert=cert,
         tls_key=key,
         gun_pins={gun: certs.pins(gun) for gun in certs.names()},
+        gun_authorities={prefix: authorities.required_file(prefix) for prefix in authorities.names()},
         first_use=_is_off(pinning.value("disable_tofu")),
     )
 

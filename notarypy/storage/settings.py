@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import ConfigurationError, InvalidNameError, RootNotPinnedError
+from notarypy.errors import ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
-from notarypy.storage import addresses, config, tlsfiles
+from notarypy.storage import addresses, config, pins, tlsfiles
 from notarypy.storage.config import FileSettings, RegistrySettings
+from notarypy.storage.policyfile import PolicyFile
 from notarypy.storage.tlsfiles import TlsFiles
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ SYSTEM_CERTS = Path("/etc/docker/certs.d")
 
 _OPTIONS = frozenset(
     {"server", "trust_dir", "config", "tlscacert", "tlscert", "tlskey", "insecure_registry"}
-    | {"timeout", "retry_for", "passphrase_file", "offline"}
+    | {"timeout", "retry_for", "passphrase_file", "offline", "policy"}
 )
 
 
@@ -67,6 +68,8 @@ class Settings:
         environ: The environment; holds secrets, so it is not shown.
         registry_certs: Directories that hold a folder of certificates per registry.
         gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_authorities: Files with the authorities of root certificates, by the beginning of a GUN.
+        policy: Where the trust policy is, or would be; None for no policy at all.
         first_use: Whether a root may be trusted on first use where nothing is pinned.
     """
 
@@ -85,6 +88,8 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     registry_certs: tuple[Path, ...] = (SYSTEM_CERTS,)
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gun_authorities: Mapping[str, Path] = field(default_factory=dict)
+    policy: PolicyFile | None = None
     first_use: bool = True
 
     def server_for(self, registry_host: str) -> str:
@@ -95,26 +100,23 @@ class Settings:
         """
         return self.server or self._configured_server(registry_host)
 
-    def pins_for(self, registry_host: str, gun: str = "") -> tuple[str, ...]:
-        """Return the configured PINs, most specific first: GUN, beginning of the GUN, registry, `*`.
+    def names_server(self, registry_host: str) -> bool:
+        """Tell whether the user named the Notary server for a registry; else it is only derived."""
+        return self.server is not None or any(table.server for table in self._tables(registry_host))
 
-        Raises:
-            RootNotPinnedError: There are none, and trust on first use is turned off.
+    def pins_for(self, registry_host: str, gun: str = "") -> pins.Pins | None:
+        """Return the configured pins for a repository, or None.
+
+        The most specific counts alone: the GUN, the longest beginning of the GUN, the
+        longest beginning with authorities, the registry, `*`.
         """
-        patterns = [key for key in self.gun_pins if key.endswith("*") and gun.startswith(key[:-1])]
-        for key in (gun, *sorted(patterns, key=len, reverse=True)):
-            if self.gun_pins.get(key):
-                return self.gun_pins[key]
+        found = pins.by_gun(gun, self.gun_pins, self.gun_authorities)
+        if found:
+            return found
         for table in self._tables(registry_host):
             if table.root:
-                return table.root
-        if self.first_use:
-            return ()
-        raise RootNotPinnedError(
-            f"no root is pinned for {gun or registry_host}",
-            why="trust_pinning.disable_tofu turns trust on first use off",
-            fix="add the root key to trust_pinning.certs, or name it with --root",
-        )
+                return pins.Pins(table.root, source="root in the configuration file")
+        return None
 
     def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
         """Return the certificate files for a server; options and `ca` count for Notary servers only.
@@ -124,9 +126,10 @@ class Settings:
             ConfigurationError: A folder has half of a client pair.
         """
         if kind == "registry":
-            return tlsfiles.find(self.registry_certs, host_port, None, None)
+            return tlsfiles.find(self.registry_certs, host_port, None, None, environ=self.environ)
         pair = (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
-        return tlsfiles.find([self.docker_config / "tls"], host_port, self._ca_for(host_port), pair)
+        bases, ca = [self.docker_config / "tls"], self._ca_for(host_port)
+        return tlsfiles.find(bases, host_port, ca, pair, environ=self.environ, options=True)
 
     def schemes_for(self, registry_host: str) -> tuple[str, ...]:
         """Return the schemes to ask a registry with, in order."""
@@ -185,7 +188,7 @@ def load(
     Args:
         flags: The global options by name: `server`, `trust_dir`, `config`, `tlscacert`,
             `tlscert`, `tlskey`, `insecure_registry` (a sequence), `timeout`, `retry_for`,
-            `passphrase_file`, `offline`. None or missing: not given.
+            `passphrase_file`, `offline`, `policy`. None or missing: not given.
         environ: The environment.
         home: The user's home directory.
         system_certs: Where this system keeps the certificates of registries.
@@ -215,6 +218,8 @@ def load(
         environ=dict(environ),
         registry_certs=(system_certs, xdg / "docker" / "certs.d", docker_config / "certs.d"),
         gun_pins=file.gun_pins,
+        gun_authorities=file.gun_authorities,
+        policy=_policy(given, xdg, home),
         first_use=file.first_use,
     )
 
@@ -256,6 +261,12 @@ def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSe
         raise ConfigurationError(
             "--config names no file", why=f"there is no {path}", path=str(path)
         ) from error
+
+
+def _policy(given: Mapping[str, object], xdg: Path, home: Path) -> PolicyFile:
+    """Return where the trust policy is; it is read when it is wanted."""
+    named = _path(given, "policy")
+    return PolicyFile(named or xdg / "notarypy" / "policy.toml", home, named=named is not None)
 
 
 def _trust_dir(

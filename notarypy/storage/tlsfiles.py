@@ -23,7 +23,7 @@ from notarypy.errors import ConfigurationError, TlsError
 from notarypy.storage import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -36,7 +36,10 @@ class TlsFiles:
         extra_ca: Further CA files.
         client_cert: Client certificate, or None.
         client_key: Its private key, or None.
-        searched: The places that were looked at, in words, for error messages.
+        searched: The places that were looked at for CAs, in words, for error messages.
+        advice: How to add a CA, in words.
+        client_searched: The places of the client certificate, in words.
+        client_advice: How to add a client certificate, in words.
     """
 
     replace_ca: Path | None = None
@@ -44,6 +47,9 @@ class TlsFiles:
     client_cert: Path | None = None
     client_key: Path | None = None
     searched: tuple[str, ...] = ()
+    advice: str = ""
+    client_searched: tuple[str, ...] = ()
+    client_advice: str = ""
 
 
 def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
@@ -57,7 +63,13 @@ def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
 
 
 def find(
-    bases: Sequence[Path], host_port: str, replace_ca: Path | None, pair: tuple[Path, Path] | None
+    bases: Sequence[Path],
+    host_port: str,
+    replace_ca: Path | None,
+    pair: tuple[Path, Path] | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    options: bool = False,
 ) -> TlsFiles:
     """Collect the files for a server.
 
@@ -66,23 +78,52 @@ def find(
         host_port: The server.
         replace_ca: A CA file that the user named, or None.
         pair: A client certificate and key that the user named, or None.
+        environ: What may name the system's store.
+        options: Whether options can name files for this server, for error messages.
 
     Raises:
         TlsError: A folder cannot be listed.
         ConfigurationError: A folder has half of a client pair.
     """
     extra: list[Path] = []
-    searched = ["the CA certificates of this system"]
-    for folder in folders(bases, host_port):
+    places = [_system(environ or {})]
+    own = folders(bases, host_port)
+    named = pair is not None
+    for folder in own:
         found = _files(folder)
         ca = [path for path in found if path.suffix == ".crt"]
         extra += ca
-        searched.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
+        places.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
         pair = pair or _pair(found)
     if replace_ca is not None:
-        extra, searched = [], [f"{replace_ca}, in place of the CA certificates of this system"]
+        extra, places = [], [f"{replace_ca}, in place of the CA certificates of this system"]
     cert, key = pair or (None, None)
-    return TlsFiles(replace_ca, tuple(extra), cert, key, tuple(searched))
+    return TlsFiles(
+        replace_ca,
+        tuple(extra),
+        cert,
+        key,
+        tuple(places),
+        _advice(replace_ca, own[-1], options=options),
+        (f"{cert}",) if named else tuple(f"{folder} ({_shown(cert, folder)})" for folder in own),
+        f"put X.cert and X.key into {own[-1]}" + (", or name them: --tlscert, --tlskey" if options else ""),
+    )
+
+
+def _system(environ: Mapping[str, str]) -> str:
+    named = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
+    return "the CA certificates of this system" + (f" ({', '.join(named)})" if named else "")
+
+
+def _advice(replace_ca: Path | None, folder: Path, *, options: bool) -> str:
+    if replace_ca is not None:
+        return f"see whether {replace_ca} has the CA of this server"
+    copy = f"copy the CA certificate of this server to {folder / 'ca.crt'}"
+    return f"{copy}, or name it: --tlscacert" if options else copy
+
+
+def _shown(cert: Path | None, folder: Path) -> str:
+    return cert.name if cert is not None and cert.parent == folder else "no X.cert with X.key"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -31,7 +31,7 @@ from notarypy.errors import CacheDamagedError, InvalidNameError, MetadataError, 
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 LIMITS = {roles.ROOT: 8 * 1024 * 1024, roles.TIMESTAMP: 1024 * 1024}
@@ -183,6 +183,16 @@ class RepositoryCache:
         """Return a context that keeps others of the same purpose out; see `files.locked`."""
         files.make_private_directory(self._home, below=self._base)
         return files.locked(self._home / f".notarypy-{purpose}.lock", timeout)
+
+    def drop(self, stale: Iterable[str]) -> None:
+        """Remove the cached files of these roles.
+
+        Raises:
+            StorageError: One cannot be removed.
+        """
+        for role in stale:
+            path = self._checked_path(role)
+            _unlink(path)
 
     def forget(self) -> None:
         """Remove the cached metadata of this repository, and nothing else.

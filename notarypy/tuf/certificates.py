@@ -16,7 +16,6 @@ Rules:
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -48,15 +47,16 @@ def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
     try:
         leaf, *others = certificates(key)
         certified_key(leaf)
-        names = _common_names(leaf)
-        shape = _bundle_problem(leaf, others, now)
-    except (NotarypyError, ValueError, DuplicateExtension, UnsupportedGeneralNameType) as error:
+        return _bundle_problem(leaf, others, now) or _name_problem(leaf, gun) or _leaf_problem(leaf, now)
+    except (
+        NotarypyError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        DuplicateExtension,
+        UnsupportedGeneralNameType,
+    ) as error:
         return f"a root certificate cannot be used: {error}"
-    if shape:
-        return shape
-    if len(names) != 1 or not _fits(names[0], gun):
-        return f'a root certificate is for "{", ".join(names)}", not for "{gun}"'
-    return _leaf_problem(leaf, now)
 
 
 def expiry(key: PublicKey) -> datetime:
@@ -72,6 +72,15 @@ def _bundle_problem(leaf: x509.Certificate, others: list[x509.Certificate], now:
     return ""
 
 
+def _name_problem(leaf: x509.Certificate, gun: str) -> str:
+    from notarypy.tuf.commonname import common_names
+
+    names = common_names(leaf)
+    if len(names) == 1 and _fits(names[0], gun):
+        return ""
+    return f'a root certificate is for "{", ".join(names)}", not for "{gun}"'
+
+
 def _leaf_problem(leaf: x509.Certificate, now: datetime | None) -> str:
     moment = now or leaf.not_valid_before_utc
     reason = certificate_problem(leaf, moment)
@@ -80,15 +89,6 @@ def _leaf_problem(leaf: x509.Certificate, now: datetime | None) -> str:
     if leaf.not_valid_before_utc > moment + _FUTURE:
         return f"a root certificate is valid only from {leaf.not_valid_before_utc:%Y-%m-%d}"
     return ""
-
-
-def _common_names(leaf: x509.Certificate) -> list[str]:
-    from cryptography.x509.oid import NameOID
-
-    with warnings.catch_warnings():
-        # X.509 limits a common name to 64 bytes; Notary does not, and GUNs are often longer.
-        warnings.simplefilter("ignore", UserWarning)
-        return [str(entry.value) for entry in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _fits(name: str, gun: str) -> bool:

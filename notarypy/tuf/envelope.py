@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import MetadataError, SignatureError
 from notarypy.tuf import canonical, signatures
+from notarypy.tuf.fields import part_of
 from notarypy.tuf.keys import decode_base64
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Envelope:
     @classmethod
     def parse(cls, data: bytes, role: str) -> Envelope:
         """Take a file apart; raise MetadataError if it is not a signed file."""
-        outer = canonical.decode(data, role)
+        with part_of(role):
+            outer = canonical.decode(data, role)
         signed, listed = outer.get("signed"), outer.get("signatures")
         if not isinstance(signed, dict):
             raise MetadataError(f"{role} has no signed part", role=role)
@@ -125,4 +127,5 @@ def _signature(entry: object, role: str) -> Signature:
     keyid, method = entry.get("keyid"), entry.get("method")
     if not isinstance(keyid, str) or not isinstance(method, str):
         raise MetadataError(f"{role} has a signature without keyid or method", role=role)
-    return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))
+    with part_of(role):
+        return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))

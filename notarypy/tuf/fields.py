@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -17,11 +18,12 @@ from notarypy.errors import MetadataError, VerificationError
 from notarypy.tuf.keys import PublicKey, decode_base64
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from notarypy.tuf.canonical import JsonObject
 
 MAX_VERSION = 2**31 - 1
+MAX_KEYS = 256
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):([0-5]\d))", re.ASCII
@@ -56,6 +58,11 @@ class FileMeta:
                 why=f"it names: {', '.join(sorted(self.hashes)) or 'no hash'}",
             )
         return self.hashes["sha256"].hex()
+
+    @property
+    def digest(self) -> str | None:
+        """`sha256:` and 64 hex digits; None where the entry of a target names no sha256."""
+        return f"sha256:{self.hashes['sha256'].hex()}" if "sha256" in self.hashes else None
 
     @classmethod
     def of(cls, data: bytes) -> FileMeta:
@@ -130,6 +137,16 @@ class FileMeta:
         return value if self.custom is None else {"custom": self.custom, **value}
 
 
+@contextmanager
+def part_of(role: str) -> Iterator[None]:
+    """Let every MetadataError inside name the role whose file is read."""
+    try:
+        yield
+    except MetadataError as error:
+        error.facts.setdefault("role", role)
+        raise
+
+
 def parse_time(text: object, what: str) -> datetime:
     """Read an RFC 3339 date as an aware UTC datetime, to the microsecond (rule 2)."""
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
@@ -197,6 +214,9 @@ def role_keys(value: object, keys: Mapping[str, PublicKey], role: str) -> RoleKe
     keyids, threshold = strings(value.get("keyids"), f"key ids of {role}"), value.get("threshold")
     if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
         raise MetadataError(f"{role} has no usable threshold", role=role)
+    # The same key twice is no error: Go publishes that, and a threshold counts it once.
+    if len(keyids) > MAX_KEYS:
+        raise MetadataError(f"{role} lists more than {MAX_KEYS} keys", role=role)
     if any(keyid not in keys for keyid in keyids):
         raise MetadataError(f"{role} lists a key that is not in the key table", role=role)
     return RoleKeys(keyids, threshold)

@@ -15,15 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.errors import RollbackError, VerificationError
-from notarypy.tuf import envelope, roles
+from notarypy.tuf import envelope
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.metadata import Root, Targets
+    from notarypy.tuf.metadata import Snapshot, Targets
 
 
 class Floors:
@@ -50,27 +49,23 @@ class Floors:
                 f"{role} changed without a new version", why=f"version {new} twice", role=role
             )
 
-    def require_listed(
-        self, role: str, targets: Targets, data: bytes, snapshot: Snapshot, root: Root
-    ) -> None:
-        """Raise RollbackError if the snapshot hides a delegation of a file that has not changed.
+    def require_listed(self, targets: Targets, snapshot: Snapshot) -> None:
+        """Raise RollbackError if the snapshot hides a delegation whose file was seen before.
 
         Args:
-            role: The role that delegates.
-            targets: Its verified content.
-            data: Its bytes.
+            targets: The verified file that delegates.
             snapshot: The snapshot that is trusted now.
-            root: The root whose keys must have signed the earlier snapshot.
         """
-        seen = self._envelope(roles.SNAPSHOT)
-        if seen is None or self._seen.get(role) != data:
-            return
-        if not envelope.valid_keys(seen, root.keys, root.roles[roles.SNAPSHOT].keyids):
-            return
-        listed = _listed(seen)
         for delegation in targets.roles:
-            if delegation.name in listed and delegation.name not in snapshot.meta:
-                raise RollbackError(f"the snapshot no longer lists {delegation.name}", role=delegation.name)
+            if delegation.name in snapshot.meta:
+                continue
+            seen = self._envelope(delegation.name)
+            if seen is not None and envelope.valid_keys(seen, targets.keys, delegation.keyids):
+                raise RollbackError(
+                    f"the snapshot no longer lists {delegation.name}",
+                    why="its file was seen before, and one of its present keys signed it",
+                    role=delegation.name,
+                )
 
     def _envelope(self, role: str) -> Envelope | None:
         data = self._seen.get(role)
@@ -91,10 +86,3 @@ def rollback(role: str, offered: int, seen: int) -> RollbackError:
         offered=offered,
         seen=seen,
     )
-
-
-def _listed(snapshot: Envelope) -> frozenset[str]:
-    try:
-        return frozenset(Snapshot.from_signed(snapshot.signed).meta)
-    except VerificationError:
-        return frozenset()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
 
 X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
+MAX_CERTIFICATES = 16
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 _FIX_KEY = "use an ECDSA key on P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
@@ -115,9 +116,12 @@ def certificates(key: PublicKey) -> list[x509.Certificate]:
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificates(key.public)
-    except ValueError:
+        found = x509.load_pem_x509_certificates(key.public)
+    except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("a key's certificate cannot be read", keyid=key.keyid) from None
+    if len(found) > MAX_CERTIFICATES:
+        raise MetadataError(f"a key has more than {MAX_CERTIFICATES} certificates", keyid=key.keyid)
+    return found
 
 
 def leaf_certificate(key: PublicKey) -> x509.Certificate:

@@ -34,6 +34,7 @@ from notarypy.tuf.fields import (
     key_table,
     mapping,
     parse_time,
+    part_of,
     role_keys,
     strings,
 )
@@ -72,6 +73,7 @@ class Root:
     roles: Mapping[str, RoleKeys]
 
     @classmethod
+    @part_of(names.ROOT)
     def from_signed(cls, signed: JsonObject) -> Root:
         """Read the signed part of root.json."""
         version, expires = header(signed, "Root", names.ROOT)
@@ -129,20 +131,21 @@ class Targets:
     @classmethod
     def from_signed(cls, signed: JsonObject, role: str = names.TARGETS) -> Targets:
         """Read the signed part of `role`'s file."""
-        version, expires = header(signed, "Targets", role)
-        delegations = mapping(signed.get("delegations"), f"delegations of {role}")
-        keys = key_table(delegations.get("keys"), role)
-        entries = mapping(signed.get("targets"), f"targets of {role}")
-        return cls(
-            version,
-            expires,
-            {
-                name: FileMeta.from_json(entry, f"a target of {role}", sha256=False)
-                for name, entry in entries.items()
-            },
-            keys,
-            _delegations(delegations.get("roles"), keys, role),
-        )
+        with part_of(role):
+            version, expires = header(signed, "Targets", role)
+            delegations = mapping(signed.get("delegations"), f"delegations of {role}")
+            keys = key_table(delegations.get("keys"), role)
+            entries = mapping(signed.get("targets"), f"targets of {role}")
+            return cls(
+                version,
+                expires,
+                {
+                    name: FileMeta.from_json(entry, f"a target of {role}", sha256=False)
+                    for name, entry in entries.items()
+                },
+                keys,
+                _delegations(delegations.get("roles"), keys, role),
+            )
 
     def to_signed(self) -> JsonObject:
         """Return the signed part, as Go writes it."""
@@ -171,6 +174,7 @@ class Snapshot:
     meta: Mapping[str, FileMeta]
 
     @classmethod
+    @part_of(names.SNAPSHOT)
     def from_signed(cls, signed: JsonObject) -> Snapshot:
         """Read the signed part of snapshot.json; root and targets must be listed."""
         version, expires = header(signed, "Snapshot", names.SNAPSHOT)
@@ -191,6 +195,7 @@ class Timestamp:
     snapshot: FileMeta
 
     @classmethod
+    @part_of(names.TIMESTAMP)
     def from_signed(cls, signed: JsonObject) -> Timestamp:
         """Read the signed part of timestamp.json."""
         version, expires = header(signed, "Timestamp", names.TIMESTAMP)

@@ -1,29 +1,39 @@
-"""Which first root to trust: small policies that answer for one root.
+"""Which first root to trust: small policies that answer for one root, and put together.
 
 What it is: the decision when nothing links a root to an earlier one. What it is
-not: the chain from a trusted root to a newer one (`trusted`).
+not: the chain from a trusted root to a newer one (`trusted`), or the chain of a
+certificate to an authority (`authorities`).
 
 Rules:
 
-1. A pin is a root key's TUF id or canonical id, 64 hex digits in full.
+1. A root key is pinned by its TUF id or canonical id, 64 hex digits in full; by its
+   certificate, byte for byte; or by an authority that its certificate chains to.
 2. The pinned keys alone, of those with a certificate for the GUN, must meet the
-   root's own threshold.
+   root's own threshold. Pins of one policy add up: one key may be pinned by its id
+   and another by an authority.
 3. Without pins the first root is taken on first use, once; from then on the
-   trust directory holds it.
+   trust directory holds it. Or first use is forbidden, and no unpinned root is
+   trusted, whether the trust directory holds it or not.
+4. Policies are only ever added: `every` wants all of them met, each on its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError
-from notarypy.tuf import roles
+from notarypy.errors import InvalidNameError, NotarypyError
+from notarypy.tuf import authorities, roles
 from notarypy.tuf.envelope import valid_keys
+from notarypy.tuf.keys import X509_TYPES, leaf_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
+
+    from cryptography import x509
 
     from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.metadata import Root
@@ -38,6 +48,10 @@ class RootPolicy(Protocol):
         """Tell whether this root is acceptable; its root role lists only keys that are valid for the GUN."""
         ...
 
+    def explain(self, root: Root) -> tuple[str, ...]:
+        """Return what would be acceptable, and why this root is not, one line each."""
+        ...
+
 
 @dataclass(frozen=True)
 class FirstUse:
@@ -47,28 +61,171 @@ class FirstUse:
         """Accept any root."""
         return True
 
+    def explain(self, root: Root) -> tuple[str, ...]:  # noqa: ARG002 - the policy looks at nothing
+        """Return nothing: every root is acceptable."""
+        return ()
+
 
 @dataclass(frozen=True)
-class PinnedKeys:
-    """Only roots signed by pinned keys (rules 1 and 2)."""
+class Forbidden:
+    """No root at all: nothing is pinned, and first use is forbidden (rule 3).
 
-    pins: frozenset[str]
+    Attributes:
+        reason: Who forbids it, for people.
+    """
+
+    reason: str
+
+    def accepts(self, root: Root, envelope: Envelope) -> bool:  # noqa: ARG002 - the policy looks at nothing
+        """Refuse any root."""
+        return False
+
+    def explain(self, root: Root) -> tuple[str, ...]:  # noqa: ARG002 - the policy looks at nothing
+        """Return the reason."""
+        return (f"no root of it is pinned, and {self.reason}",)
+
+
+class Pin(Protocol):
+    """One way of saying which root keys are meant (rule 1)."""
+
+    def mismatch(self, root: Root, keyid: str) -> str:
+        """Say why a root key is not meant; empty when it is."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeyPin:
+    """Root keys by their ids."""
+
+    ids: frozenset[str]
+
+    def mismatch(self, root: Root, keyid: str) -> str:
+        """Say whether neither id of the key is among those pinned."""
+        return "" if self.ids & root_ids(root, keyid) else f"pinned ids: {', '.join(sorted(self.ids))}"
+
+
+@dataclass(frozen=True)
+class CertificatePin:
+    """Root keys by the SHA-256 of their certificates."""
+
+    fingerprints: frozenset[str]
+
+    def mismatch(self, root: Root, keyid: str) -> str:
+        """Say whether the key's leaf certificate is another one than those pinned."""
+        try:
+            found = certificate_sha256(leaf_certificate(root.keys[keyid]))
+        except NotarypyError as error:
+            return error.message
+        if root.keys[keyid].keytype in X509_TYPES and found in self.fingerprints:
+            return ""
+        pinned = ", ".join(sorted(self.fingerprints))
+        return f"pinned certificates: sha256 {pinned}; offered: {found}"
+
+
+@dataclass(frozen=True)
+class AuthorityPin:
+    """Root keys by an authority that issued their certificates, at a moment."""
+
+    certificates: tuple[x509.Certificate, ...]
+    now: datetime
+
+    def mismatch(self, root: Root, keyid: str) -> str:
+        """Say why the key's certificate does not chain to a pinned authority."""
+        found = authorities.problem(root.keys[keyid], self.certificates, self.now)
+        return found and f"not issued by the pinned authority: {found}"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """Only roots signed by pinned keys (rules 1 and 2).
+
+    Attributes:
+        pins: Of which a key must meet one.
+        source: Where they are written, for people.
+    """
+
+    pins: tuple[Pin, ...]
+    source: str = ""
 
     def accepts(self, root: Root, envelope: Envelope) -> bool:
         """Accept a root whose pinned keys meet its threshold."""
         assigned = root.roles[roles.ROOT]
-        pinned = [keyid for keyid in assigned.keyids if self.pins & root_ids(root, keyid)]
+        pinned = [
+            keyid for keyid in assigned.keyids if any(not pin.mismatch(root, keyid) for pin in self.pins)
+        ]
         return len(valid_keys(envelope, root.keys, pinned)) >= assigned.threshold
 
+    def explain(self, root: Root) -> tuple[str, ...]:
+        """Return what each pin says of each root key, and where the pins are written."""
+        found = [pin.mismatch(root, keyid) for keyid in root.roles[roles.ROOT].keyids for pin in self.pins]
+        lines = [line for line in dict.fromkeys(found) if line]
+        return (*lines, *([f"pinned by {self.source}"] if self.source else []))
 
-def policy(pins: Iterable[str]) -> RootPolicy:
+
+@dataclass(frozen=True)
+class Every:
+    """All of several policies (rule 4)."""
+
+    policies: tuple[RootPolicy, ...]
+
+    def accepts(self, root: Root, envelope: Envelope) -> bool:
+        """Accept what all policies accept."""
+        return all(policy.accepts(root, envelope) for policy in self.policies)
+
+    def explain(self, root: Root) -> tuple[str, ...]:
+        """Return what all policies say."""
+        return tuple(line for policy in self.policies for line in policy.explain(root))
+
+
+def every(policies: Iterable[RootPolicy]) -> RootPolicy:
+    """Return the policy that wants all of these met; of none, trust on first use."""
+    asking = [policy for policy in policies if not isinstance(policy, FirstUse)]
+    if len(asking) == 1:
+        return asking[0]
+    return Every(tuple(asking)) if asking else FirstUse()
+
+
+def parts(policy: RootPolicy) -> tuple[RootPolicy, ...]:
+    """Return the policies that are to be met, each on its own: maybe by different roots of one chain."""
+    return policy.policies if isinstance(policy, Every) else (policy,)
+
+
+def policy(pins: Iterable[str], source: str = "") -> RootPolicy:
     """Return the policy for these PINs; none at all means trust on first use.
 
     Raises:
         InvalidNameError: Something is no full key id.
     """
     checked = frozenset(check_pin(pin) for pin in pins)
-    return PinnedKeys(checked) if checked else FirstUse()
+    return Pinned((KeyPin(checked),), source) if checked else FirstUse()
+
+
+def pinned(
+    ids: Iterable[str],
+    certificates: Iterable[x509.Certificate],
+    ca: Iterable[x509.Certificate],
+    now: datetime,
+    source: str,
+) -> RootPolicy:
+    """Return the policy for pins of all kinds; none at all means trust on first use.
+
+    Args:
+        ids: Full key ids.
+        certificates: Of root keys.
+        ca: Authorities.
+        now: The moment that the dates of authorities are compared with.
+        source: Where the pins are written, for people.
+
+    Raises:
+        InvalidNameError: Something is no full key id.
+    """
+    checked = frozenset(check_pin(pin) for pin in ids)
+    prints = frozenset(certificate_sha256(certificate) for certificate in certificates)
+    pins: list[Pin] = [KeyPin(checked)] if checked else []
+    pins += [CertificatePin(prints)] if prints else []
+    found = tuple(ca)
+    pins += [AuthorityPin(found, now)] if found else []
+    return Pinned(tuple(pins), source) if pins else FirstUse()
 
 
 def check_pin(pin: str) -> str:
@@ -84,3 +241,10 @@ def check_pin(pin: str) -> str:
 def root_ids(root: Root, keyid: str) -> frozenset[str]:
     """Return both ids of a root key: the TUF id and the canonical id."""
     return frozenset({keyid, root.keys[keyid].canonical_id})
+
+
+def certificate_sha256(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate, 64 hex digits."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()

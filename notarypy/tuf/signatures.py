@@ -69,7 +69,7 @@ def _verifier(key: PublicKey) -> Verifier | None:
         return None
     try:
         return maker(key)
-    except (ValueError, UnsupportedAlgorithm, NotarypyError):
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, NotarypyError):
         return None
 
 

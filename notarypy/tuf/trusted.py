@@ -21,8 +21,8 @@ Timestamp, snapshot, targets
     date, as long as one of the role's present keys signed it; the same version
     means the same content. A copy that only replaced keys signed is forgotten, so
     that a huge version number left by a thief does not lock readers out.
- 9. A delegation listed by the snapshot seen before is still listed while the file
-    that delegates to it has not changed.
+ 9. A delegation whose file was seen before, signed by one of its present keys, is still
+    listed by the snapshot: nobody hides what was released.
 10. Timestamp, snapshot and targets are in date.
 
 Delegations
@@ -134,7 +134,10 @@ class TrustedMetadata:
         if policy is not None and not policy.accepts(self._narrowed(root), file):
             raise RootNotPinnedError(
                 f"the root of {self.gun} is not a pinned one",
-                why=f"offered: {', '.join(root.roles[roles.ROOT].keyids)} (version {root.version})",
+                why=(
+                    f"offered: {', '.join(root.roles[roles.ROOT].keyids)} (version {root.version})",
+                    *policy.explain(self._narrowed(root)),
+                ),
                 fix="compare this root id with the repository's owner before you change the pin",
                 role=roles.ROOT,
                 offered=list(root.roles[roles.ROOT].keyids),
@@ -210,7 +213,7 @@ class TrustedMetadata:
         targets = Targets.from_signed(file.signed)
         self._require_floor(file, roles.TARGETS)
         self._require_date(roles.TARGETS, targets.expires)
-        self._require_listed(roles.TARGETS, targets, data)
+        self._floors.require_listed(targets, self.snapshot)
         self.targets[roles.TARGETS], self.files[roles.TARGETS] = targets, data
         return targets
 
@@ -227,6 +230,10 @@ class TrustedMetadata:
                 role=role,
             )
         return None
+
+    def skip_delegation(self, role: str, error: TrustError) -> None:
+        """Record why a delegation's file is not even looked at (rule 12)."""
+        self.failures[role] = error
 
     def update_delegation(self, role: str, data: bytes) -> None:
         """Trust a delegation's file, or record why not in `failures` (rules 11 and 12)."""
@@ -247,7 +254,7 @@ class TrustedMetadata:
             self.failures[role] = error
             return
         self._floors.require_version(file, role, above.keys, delegation.keyids)
-        self._require_listed(role, targets, data)
+        self._floors.require_listed(targets, self.snapshot)
         self.targets[role], self.files[role] = targets, data
 
     def _published(self) -> Iterator[str]:
@@ -318,9 +325,6 @@ class TrustedMetadata:
 
     def _require_floor(self, file: Envelope, role: str) -> None:
         self._floors.require_version(file, role, self.root.keys, self.root.roles[role].keyids)
-
-    def _require_listed(self, role: str, targets: Targets, data: bytes) -> None:
-        self._floors.require_listed(role, targets, data, self.snapshot, self.root)
 
     def _root_changed(self, offered: Root) -> RootChangedError:
         trusted, found = self.root.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids

@@ -113,7 +113,17 @@ def test_verifying_loads_no_signing(home: Path, server: int) -> None:
         assert code == 0
         assert "notarypy.tuf.trusted" in modules
         assert "requests" in modules
-        assert not within(HEAVY | SIGNING, modules)
+        assert not within(HEAVY | SIGNING | {"tomllib"}, modules)
+
+
+def test_verifying_by_a_policy_loads_no_signing(home: Path, server: int) -> None:
+    path = home / ".config" / "notarypy" / "policy.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[scope."*"]\nfirst_use = true')
+    code, modules = after(["-s", f"http://localhost:{server}", "verify", f"localhost:{server}/app:1"], home)
+    assert code == 0
+    assert "tomllib" in modules
+    assert not within(HEAVY | SIGNING, modules)
 
 
 def test_a_verify_that_fails_loads_no_more(home: Path, server: int) -> None:

@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
         "sign",
         [signed(previous=D2, platforms=("linux/amd64",), also_old=("targets/x",))],
     ),
-    "verify": (["verify", REPO], "verify", image()),
+    "verify": (["verify", REPO], "admit", image()),
     "inspect": (["inspect", REPO], "inspect", INSPECTION),
     "delegate add": (["delegate", "add", "--key", "k", "jeff", REPO], "add_signer", ADDED),
     "signer add": (

@@ -95,7 +95,7 @@ def test_words_after_two_dashes_are_no_options(run: Run) -> None:
 
 
 def test_an_interruption_is_130(run: Run, stub: StubClient) -> None:
-    stub.answers["verify"] = KeyboardInterrupt()
+    stub.answers["admit"] = KeyboardInterrupt()
     assert run("verify", REF).expect(130).err == "notarypy: error: interrupted [interrupted]\n"
     document = run("--json", "verify", REF).expect(130).document
     assert (document["exit"], document["error"]["code"]) == (130, "interrupted")
@@ -112,7 +112,7 @@ def test_an_interruption_before_anything_began_is_130(monkeypatch: pytest.Monkey
 
 
 def test_a_defect_is_one_line_without_its_text(run: Run, stub: StubClient) -> None:
-    stub.answers["verify"] = KeyError("a secret")
+    stub.answers["admit"] = KeyError("a secret")
     outcome = run("verify", REF).expect(1)
     assert outcome.out == ""
     assert "unexpected KeyError" in outcome.err
@@ -126,7 +126,7 @@ def test_a_defect_is_shown_in_full_on_demand_but_for_local_variables(run: Run, s
         passphrase = "hidden " + "value"
         raise ValueError(f"broken\x1b[31m{len(passphrase)}")
 
-    stub.answers["verify"] = verify
+    stub.answers["admit"] = verify
     outcome = run("-vv", "verify", REF).expect(1)
     assert "Traceback" in outcome.err
     assert "broken\\x1b[31m" in outcome.err
@@ -140,7 +140,7 @@ def test_a_failure_outside_of_any_ref_stands_on_top(run: Run) -> None:
 
 
 def test_errors_show_control_characters_escaped(run: Run, stub: StubClient) -> None:
-    stub.answers["verify"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", fix="\u202egnp.exe")
+    stub.answers["admit"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", fix="\u202egnp.exe")
     assert run("verify", REF).expect(5).err == (
         "notarypy: error: old\\x1b]0;x\\x07 [trust.expired]\n  why: next\\nline\n  fix: \\u202egnp.exe\n"
     )

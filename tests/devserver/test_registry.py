@@ -112,6 +112,87 @@ def test_deleted_manifest_takes_its_tags_along() -> None:
     assert json.loads(ask(fake, "GET", "app/tags/list").body)["tags"] == []
 
 
+def test_a_deleted_tag_leaves_its_manifest() -> None:
+    fake = make_fake()
+    pushed = fake.registry.push("app", "1", manifest(), OCI)
+    assert ask(fake, "DELETE", "app/manifests/1").status == 202
+    assert ask(fake, "GET", "app/manifests/1").status == 404
+    assert ask(fake, "GET", f"app/manifests/{pushed}").status == 200
+
+
+def test_deleted_blob() -> None:
+    fake = make_fake()
+    path = f"app/blobs/{fake.registry.put_blob('app', b'x')}"
+    assert [ask(fake, "DELETE", path).status for _ in range(2)] == [202, 404]
+    assert ask(fake, "GET", path).status == 404
+
+
+def test_a_blob_is_mounted_from_a_repository_that_has_it() -> None:
+    fake = make_fake()
+    known = fake.registry.put_blob("one", b"x")
+    mounted = ask(fake, "POST", f"two/blobs/uploads/?mount={known}&from=one")
+    assert (mounted.status, mounted.headers["docker-content-digest"]) == (201, known)
+    assert ask(fake, "GET", f"two/blobs/{known}").body == b"x"
+    begun = ask(fake, "POST", f"two/blobs/uploads/?mount={digest(b'y')}&from=one")
+    assert begun.status == 202
+    assert ask(fake, "PUT", f"{begun.headers['location']}?digest={digest(b'y')}", b"y").status == 201
+
+
+def test_an_upload_tells_how_far_it_is_and_takes_pieces_in_order_only() -> None:
+    fake = make_fake()
+    url = ask(fake, "POST", "app/blobs/uploads/").headers["location"]
+
+    def patch(start: int, body: bytes) -> Response:
+        return fake.send(Request("PATCH", url, {"Content-Range": f"{start}-9"}, body), NO_DEADLINE)
+
+    assert patch(0, b"abc").status == 202
+    late = patch(4, b"e")
+    assert (late.status, code(late)) == (416, "BLOB_UPLOAD_INVALID")
+    status = ask(fake, "GET", url)
+    assert (status.status, status.headers["range"]) == (204, "0-2")
+    assert patch(3, b"d").headers["range"] == "0-3"
+    assert ask(fake, "PUT", f"{url}?digest={digest(b'abcd')}").status == 201
+    assert ask(fake, "GET", url).status == 404
+
+
+def test_a_cancelled_upload_is_gone() -> None:
+    fake = make_fake()
+    url = ask(fake, "POST", "app/blobs/uploads/").headers["location"]
+    assert [ask(fake, "DELETE", url).status for _ in range(2)] == [204, 404]
+
+
+def test_an_upload_with_the_wrong_digest_can_be_finished_with_the_right_one() -> None:
+    fake = make_fake()
+    url = ask(fake, "POST", "app/blobs/uploads/").headers["location"]
+    assert code(ask(fake, "PUT", f"{url}?digest={digest(b'y')}", b"x")) == "DIGEST_INVALID"
+    assert ask(fake, "PUT", f"{url}?digest={digest(b'x')}").status == 201
+
+
+def test_tags_come_in_pages() -> None:
+    fake = make_fake()
+    for tag in ("b", "a", "d", "c", "e"):
+        fake.registry.push("app", tag, manifest(), OCI)
+    url, pages = f"{BASE}/v2/app/tags/list?n=2", []
+    while url:
+        answer = ask(fake, "GET", url)
+        pages.append(json.loads(answer.body)["tags"])
+        link = answer.headers.get("link", "")
+        assert not link or link.endswith('>; rel="next"')
+        url = link and BASE + link[1 : link.index(">")]
+    assert pages == [["a", "b"], ["c", "d"], ["e"]]
+    assert json.loads(ask(fake, "GET", "app/tags/list?n=0").body)["tags"] == []
+    assert code(ask(fake, "GET", "app/tags/list?n=-1")) == "PAGINATION_NUMBER_INVALID"
+
+
+def test_the_catalog_lists_repositories() -> None:
+    fake = make_fake()
+    for name in ("b", "a/b", "c"):
+        fake.registry.push(name, "1", manifest(), OCI)
+    answer = ask(fake, "GET", "_catalog?n=2")
+    assert json.loads(answer.body) == {"repositories": ["a/b", "b"]}
+    assert answer.headers["link"] == '</v2/_catalog?n=2&last=b>; rel="next"'
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

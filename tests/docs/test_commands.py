@@ -28,7 +28,7 @@ def test_options_of_a_command_are_those_of_its_help(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_words_of_a_command_are_those_of_its_help(command: str) -> None:
     shown = pages.spans(CLI[command])[0]
-    assert shown.replace("[OPTIONS] ", "") == programs.usage(command)
+    assert shown.replace(" [OPTIONS]", "") == programs.usage(command)
     assert ("[OPTIONS]" in shown) == bool(programs.options(command))
 
 

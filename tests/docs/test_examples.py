@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import re
 import tempfile
 from typing import TYPE_CHECKING
 
+import pytest
+
 from docs import pages
-from notarypy.storage import config, settings
+from notarypy.errors import OutOfScopeError
+from notarypy.storage import config, policyfile, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_the_examples_of_the_library_page_run(
@@ -30,6 +32,25 @@ def test_the_configuration_file_of_the_page_can_be_read(tmp_path: Path) -> None:
     assert read.registries["harbor.corp"].server == "https://notary.harbor.corp:4443"
     assert read.registries["harbor.corp"].ca == tmp_path / "harbor-ca.pem"
     assert (read.timeout, read.retry_for) == (settings.Settings.timeout, settings.Settings.retry_for)
+
+
+def test_the_policy_of_the_page_can_be_read_and_shows_every_key(tmp_path: Path) -> None:
+    page = pages.read("docs/policy.md")
+    (example,) = pages.blocks(page, "toml")
+    path = tmp_path / "policy.toml"
+    path.write_text(example.text, encoding="utf-8")
+    read = policyfile.PolicyFile(path, tmp_path, named=True).read()
+    assert read is not None
+    assert [scope.mode for scope in read.scopes.values()] == ["enforce", "audit", "enforce", "skip"]
+    team = read.scope_for("registry.example.com/team/app")
+    assert (team.requirements.signers.threshold, team.roots.ca) == (2, tmp_path / "corp-ca.pem")
+    assert read.scope_for("mirror.example.com/hub/library/x").gun("mirror.example.com/hub/library/x") == (
+        "docker.io/library/x"
+    )
+    with pytest.raises(OutOfScopeError):
+        read.scope_for("registry.example.com/teams")
+    grammar = pages.blocks(page, "text")[0].text
+    assert set(re.findall(r"^([a-z_]+) ", grammar, re.MULTILINE)) == {"file", *policyfile.KEYS}
 
 
 def test_go_notarys_keys_are_those_of_the_page(tmp_path: Path) -> None:

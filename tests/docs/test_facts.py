@@ -17,7 +17,7 @@ SOURCE = "".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rgl
 ROOMS = tuple(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
 # Named because they are not read, or as an example of a pattern.
 NOT_OURS = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NOTARYPY_PASSPHRASE_CI_BOT"}
-PER_USER = {"notarypy/config.toml"}
+PER_USER = {"notarypy/config.toml", "notarypy/policy.toml"}
 
 
 def command_lines(text: str) -> list[list[str]]:
@@ -70,7 +70,11 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--unit",
         "--pdb",
         "--strict",
-    }  # of buildx, scripts/test, pytest, mypy
+        "--dest-cert-dir",
+        "--src-cert-dir",
+        "--cert-dir",
+        "--cacert",
+    }  # of buildx, scripts/test, pytest, mypy, skopeo, podman, curl
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

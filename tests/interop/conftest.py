@@ -1,8 +1,13 @@
-"""Servers for a whole test run, and a fresh repository and fresh people for each test."""
+"""Servers for a whole test run, and a fresh repository and fresh people for each test.
+
+INTEROP_SERVERS=devserver in the environment puts the devserver in the place of notary-server and registry.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interop.harness import gateway, images, people, services, tokens
+from support import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 LOGS = pytest.StashKey[Path]()
 SIZES = pytest.StashKey[dict[Path, int]]()
 LOG_LINES, LOG_WIDTH = 12, 500
+ON_DEVSERVER = os.environ.get("INTEROP_SERVERS") == "devserver"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,13 +69,30 @@ def authority(workshop: Path) -> services.Authority:
 
 
 @pytest.fixture(scope="session")
-def notary(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
+def devserver(workshop: Path) -> Iterator[served.Process]:
+    with served.devserver(workshop / "devserver") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def notary(
+    workshop: Path, authority: services.Authority, request: pytest.FixtureRequest
+) -> Iterator[services.Endpoint]:
+    if ON_DEVSERVER:
+        process: served.Process = request.getfixturevalue("devserver")
+        yield services.Endpoint(process.notary, process.authority)
+        return
     with services.notary_server(workshop / "notary", authority) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
-def notary_with_signer(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
+def notary_with_signer(
+    workshop: Path, authority: services.Authority, request: pytest.FixtureRequest
+) -> Iterator[services.Endpoint]:
+    if ON_DEVSERVER:
+        yield request.getfixturevalue("notary")
+        return
     directory = workshop / "notary-with-signer"
     with (
         services.notary_signer(directory, authority) as trust_service,
@@ -101,7 +125,11 @@ def token_server(running_token_server: tokens.TokenServer) -> tokens.TokenServer
 
 
 @pytest.fixture(scope="session")
-def registry(workshop: Path) -> Iterator[services.Endpoint]:
+def registry(workshop: Path, request: pytest.FixtureRequest) -> Iterator[services.Endpoint]:
+    if ON_DEVSERVER:
+        process: served.Process = request.getfixturevalue("devserver")
+        yield services.Endpoint(process.registry, process.authority)
+        return
     with services.registry(workshop / "registry") as endpoint:
         yield endpoint
 
@@ -122,7 +150,8 @@ def unique(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 @pytest.fixture
 def new_repository(registry: services.Endpoint, unique: Callable[[], str]) -> Callable[[], images.Repository]:
-    return lambda: images.Repository(registry, unique())
+    tls = None if registry.ca is None else ssl.create_default_context(cafile=str(registry.ca))
+    return lambda: images.Repository(registry, unique(), tls)
 
 
 @pytest.fixture
@@ -131,8 +160,16 @@ def repository(new_repository: Callable[[], images.Repository]) -> images.Reposi
 
 
 @pytest.fixture
-def person(tmp_path: Path, notary: services.Endpoint) -> Callable[[str], people.Person]:
-    return lambda name: people.Person(tmp_path / name, notary)
+def person(
+    tmp_path: Path, notary: services.Endpoint, request: pytest.FixtureRequest
+) -> Callable[[str], people.Person]:
+    def made(name: str) -> people.Person:
+        someone = people.Person(tmp_path / name, notary)
+        if ON_DEVSERVER:
+            someone.trust("certs.d", request.getfixturevalue("registry"))
+        return someone
+
+    return made
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from notarypy.remote.failures import TlsPlaces
 from notarypy.remote.http import RequestsTransport
 from notarypy.remote.tls import context
 from support.loopback import Serve, Server
@@ -69,7 +70,9 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def transport(ca_file: Path) -> Iterator[RequestsTransport]:
     """Trust the test CA alone."""
     made = RequestsTransport(
-        lambda _: context(replace_ca=ca_file, environ={}), {}, lambda host: ("OS store", f"dir of {host}")
+        lambda _: context(replace_ca=ca_file, environ={}),
+        {},
+        lambda host: TlsPlaces(("OS store", f"dir of {host}"), "copy it there"),
     )
     yield made
     made.close()

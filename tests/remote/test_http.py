@@ -22,6 +22,7 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
+from notarypy.remote.failures import TlsPlaces
 from notarypy.remote.http import RequestsTransport
 from notarypy.remote.tls import context
 from notarypy.remote.transport import Exchange, Request, Response
@@ -199,6 +200,7 @@ def test_unknown_ca(transport: RequestsTransport, serve: Serve) -> None:
     assert error.facts["host"] == f"localhost:{server.port}"
     assert error.facts["searched"] == ["OS store", f"dir of localhost:{server.port}"]
     assert "OS store, dir of localhost" in error.why[0]
+    assert error.fix == "copy it there"
     assert server.heads == []
 
 
@@ -256,10 +258,12 @@ def test_client_certificate(
     pair = ca.issue_cert("client")
     pair.cert_chain_pems[0].write_to_path(cert)
     pair.private_key_pem.write_to_path(key)
-    without = RequestsTransport(lambda _: context(replace_ca=ca_file, environ={}), {})
+    places = TlsPlaces(client_searched=("folder (no X.cert with X.key)",))
+    without = RequestsTransport(lambda _: context(replace_ca=ca_file, environ={}), {}, lambda _: places)
     with pytest.raises(TlsError) as caught:
         get(without, server.url())
     assert caught.value.facts["reason"] == "client_certificate"
+    assert caught.value.why[1] == "none is in: folder (no X.cert with X.key)"
     made = context(replace_ca=ca_file, client_cert=cert, client_key=key, environ={})
     transport = RequestsTransport(lambda _: made, {})
     assert get(transport, server.url()).body == b"hello"

@@ -31,9 +31,11 @@ class Known:
     def __init__(self, credential: Credential | None = JO) -> None:
         self.credential = credential
         self.asked: list[str] = []
+        self.paths: set[str] = set()
 
-    def get(self, host: str) -> Credential | None:
+    def get(self, host: str, path: str = "") -> Credential | None:
         self.asked.append(host)
+        self.paths.add(path)
         return self.credential if host in ("notary.corp", "localhost:5000") else None
 
 
@@ -264,7 +266,7 @@ def test_bearer_is_preferred(fake: ScriptedTransport) -> None:
 
 def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
     site = Site(fake)
-    source = Known(Credential("jo", "refresh-me", "test.json", identity=True))
+    source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
     assert fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE).body == b"data"
     (asked,) = site.token_requests
     assert (asked.method, asked.url) == ("POST", REALM)
@@ -279,11 +281,85 @@ def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
 
 def test_identity_token_is_no_password(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
-    source = Known(Credential("jo", "refresh-me", "test.json", identity=True))
+    source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
     with pytest.raises(AuthenticationError) as caught:
         fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
     assert "identity token" in caught.value.why[0]
     assert len(fake.sent) == 1
+
+
+BEARER = Credential("", "b3arer", "test.json", "bearer")
+
+
+def test_a_registry_token_is_sent_as_it_is_once_it_is_asked_for(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    site.token = BEARER.secret
+    exchange = fake.exchange(authenticator(fake, Known(BEARER)))
+    for _ in range(2):
+        assert exchange.request("GET", URL, scope=SCOPE).body == b"data"
+    assert [request.headers.get("Authorization") for request in fake.sent] == [None, *["Bearer b3arer"] * 2]
+    assert site.token_requests == []
+
+
+def test_a_refused_registry_token_is_not_tried_again(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    site.token = BEARER.secret
+    exchange = fake.exchange(authenticator(fake, Known(BEARER)))
+    exchange.request("GET", URL, scope=SCOPE)
+    site.refuse_all = True
+    for _ in range(2):
+        with pytest.raises(AuthenticationError) as caught:
+            exchange.request("GET", URL, scope=SCOPE)
+    assert caught.value.why[0] == "the registry token from test.json"
+    assert BEARER.secret not in f"{caught.value.why} {caught.value.facts}"
+    assert len(fake.sent) == 4
+    assert site.token_requests == []
+
+
+@pytest.mark.parametrize(
+    ("credential", "challenge", "why"),
+    [
+        (BEARER, "Basic realm=x", "only a registry token is there"),
+        (Credential("", "a\r\nX: y", "test.json", "bearer"), f'Bearer realm="{REALM}"', "is malformed"),
+    ],
+)
+def test_a_registry_token_that_cannot_be_used(
+    fake: ScriptedTransport, credential: Credential, challenge: str, why: str
+) -> None:
+    fake.replies.append(Response(401, {"www-authenticate": challenge}))
+    with pytest.raises(AuthenticationError) as caught:
+        fake.exchange(authenticator(fake, Known(credential))).request("GET", URL, scope=SCOPE)
+    assert why in caught.value.why[0]
+    assert len(fake.sent) == 1
+
+
+def test_a_registry_token_is_not_shown_to_a_notary_server(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    keychain = Keychain([Known(BEARER)])
+    asking = TokenAuthenticator("notary.other", keychain, ("notary.other", "notary.corp"))
+    fake.exchange(asking).request("GET", "https://notary.other/v2/x", scope=SCOPE)
+    assert "Authorization" not in site.token_requests[0].headers
+    assert BEARER.secret not in str([request.headers for request in fake.sent])
+
+
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ("repository:a/b:pull", "a/b"),
+        ("repository:registry.corp:5000/a/b:push,pull", "a/b"),
+        ("repository:other.corp/a/b:pull", "other.corp/a/b"),
+        (None, ""),
+    ],
+)
+def test_the_repository_is_looked_up_without_its_registry(
+    fake: ScriptedTransport, scope: str | None, path: str
+) -> None:
+    Site(fake)
+    source = Known()
+    names = ("notary.corp", "registry.corp:5000")
+    asking = TokenAuthenticator("notary.corp", Keychain([source]), names)
+    fake.exchange(asking).request("GET", URL, scope=scope)
+    assert source.paths == {path}
 
 
 def challenged(fake: ScriptedTransport, *replies: Response) -> None:

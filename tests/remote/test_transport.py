@@ -18,9 +18,10 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.transport import Request, Response, host_port, is_loopback, origin
+from notarypy.remote.transport import Exchange, Request, Response, host_port, is_loopback, origin
 
 if TYPE_CHECKING:
+    from notarypy.remote.transport import Fetch
     from support.scripted import ScriptedTransport
 
 URL = "https://notary.corp/v2/x"
@@ -229,3 +230,36 @@ def test_importing_the_interfaces_is_cheap() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout.split()
     assert not {"requests", "urllib3", "ssl", "http.client", "cryptography"} & set(loaded)
+
+
+META = {"X-Meta-Team": "a", "User-Agent": "evil"}
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"), [("https://r.corp/", True), ("http://localhost:5000/", True), ("http://r.corp/", False)]
+)
+def test_configured_headers_go_to_the_server_itself(fake: ScriptedTransport, url: str, *, sent: bool) -> None:
+    class Asking:
+        """Fetches a token for every challenge."""
+
+        def authorize(self, *_: object) -> str | None:
+            return None
+
+        def answer(self, _url: str, _scope: object, _response: object, fetch: Fetch, _used: object) -> str:
+            fetch(Request("GET", "https://auth.corp/token"))
+            return "Bearer ours"
+
+        def refused(self, *_: object) -> AuthenticationError:
+            return AuthenticationError("refused")
+
+    fake.replies.extend([Response(401), Response(200), Response(200)])
+    exchange = Exchange(fake, timeout=5, authenticator=Asking(), configured=lambda: META, monotonic=lambda: 0)
+    exchange.request("GET", url, headers={"Accept": "x"})
+    first, token, second = (request.headers for request in fake.sent)
+    assert [headers.get("X-Meta-Team") for headers in (first, token, second)] == [
+        "a" if sent else None,
+        None,
+        "a" if sent else None,
+    ]
+    assert {headers["User-Agent"] for headers in (first, token, second)} == {"notarypy"}
+    assert second["Authorization"] == "Bearer ours"

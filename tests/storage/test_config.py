@@ -116,7 +116,11 @@ def test_reads_what_go_notary_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 "tls_client_key": "/k.pem",
                 "skipTLSVerify": False,
             },
-            "trust_pinning": {"certs": {"reg.corp/A": [PIN], "reg.corp/*": [PIN]}, "disable_tofu": True},
+            "trust_pinning": {
+                "certs": {"reg.corp/A": [PIN], "reg.corp/*": [PIN]},
+                "ca": {"reg.corp/Team": "pins/ca.pem", "": "/etc/ca.pem"},
+                "disable_tofu": True,
+            },
         },
     )
     assert found == FileSettings(
@@ -125,6 +129,7 @@ def test_reads_what_go_notary_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         tls_cert=HOME / "c.pem",
         tls_key=Path("/k.pem"),
         gun_pins={"reg.corp/A": (PIN,), "reg.corp/*": (PIN,)},
+        gun_authorities={"reg.corp/Team": tmp_path / "pins" / "ca.pem", "": Path("/etc/ca.pem")},
         first_use=False,
     )
 
@@ -160,7 +165,10 @@ def test_unverified_tls_is_refused(tmp_path: Path, value: object) -> None:
         ({"remote_server": {"url": "u", "URL": "u"}}, "differ only in case"),
         ({"remote_server": {"tls_client_cert": "c"}}, "go together"),
         ({"remote_server": {"tls_client_key": "k"}}, "go together"),
-        ({"trust_pinning": {"ca": {"reg.corp/": "ca.pem"}}}, "pinning by CA"),
+        ({"trust_pinning": {"ca": {"reg.corp/": ""}}}, "empty"),
+        ({"trust_pinning": {"ca": {"reg.corp/": None}}}, "names no file"),
+        ({"trust_pinning": {"ca": {"reg.corp/": ["ca.pem"]}}}, "not a text"),
+        ({"trust_pinning": {"ca": "ca.pem"}}, "not a table"),
         ({"trust_pinning": {"certs": {"reg.corp/a": PIN}}}, "list of texts"),
         ({"trust_pinning": {"certs": {"reg.corp/a": []}}}, "names no root"),
         ({"trust_pinning": {"certs": {"reg.corp/a": ["abc"]}}}, "64 hex"),

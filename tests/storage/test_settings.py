@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import ConfigurationError, InvalidNameError, RootNotPinnedError
+from notarypy.errors import ConfigurationError, InvalidNameError
 from notarypy.storage import settings
+from notarypy.storage.pins import Pins
+from notarypy.storage.policyfile import PolicyFile
 from notarypy.storage.settings import RegistrySettings, Settings, load
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def test_an_unusable_default_file_is_not_ignored(loaded: Loader, tmp_path: Path)
 # options
 
 
-@pytest.mark.parametrize("name", ["server", "trust_dir", "config", "tlscacert", "passphrase_file"])
+@pytest.mark.parametrize("name", ["server", "trust_dir", "config", "tlscacert", "passphrase_file", "policy"])
 def test_an_empty_option_is_a_mistake(loaded: Loader, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"--{name.replace('_', '-')} is empty"):
         loaded(**{name: ""})
@@ -172,17 +174,23 @@ def test_without_a_registry_a_server_must_be_named(loaded: Loader, host: str) ->
 # pins
 
 
+def pinned(settings: Settings, host: str, gun: str = "") -> tuple[str, ...]:
+    """Return the ids that are configured for a repository."""
+    found = settings.pins_for(host, gun)
+    return found.ids if found else ()
+
+
 def test_the_most_specific_pin_counts(loaded: Loader) -> None:
     found = loaded(file=f'[registry."*"]\nroot = ["{PIN}"]\n[registry."b.corp"]\nroot = ["{OTHER}"]')
-    assert found.pins_for("x.corp") == (PIN,)
-    assert found.pins_for("b.corp", "b.corp/app") == (OTHER,)
-    assert loaded(file="").pins_for("x.corp") == ()
+    assert pinned(found, "x.corp") == (PIN,)
+    assert pinned(found, "b.corp", "b.corp/app") == (OTHER,)
+    assert loaded(file="").pins_for("x.corp") is None
 
 
 def test_pins_by_gun_match_as_a_whole_or_by_their_beginning() -> None:
     pins = {"r/a": (PIN,), "r/*": (OTHER,), "r/b*": (THIRD,)}
     found = Settings(Path("/t"), Path("/d"), gun_pins=pins)
-    assert [found.pins_for("r", gun) for gun in ("r/a", "r/x", "r/bc", "s/a")] == [
+    assert [pinned(found, "r", gun) for gun in ("r/a", "r/x", "r/bc", "s/a")] == [
         (PIN,),
         (OTHER,),
         (THIRD,),
@@ -190,11 +198,30 @@ def test_pins_by_gun_match_as_a_whole_or_by_their_beginning() -> None:
     ]
 
 
-def test_without_first_use_an_unpinned_repository_is_refused() -> None:
-    found = Settings(Path("/t"), Path("/d"), gun_pins={"r/a": (PIN,)}, first_use=False)
-    assert found.pins_for("r", "r/a") == (PIN,)
-    with pytest.raises(RootNotPinnedError, match="no root is pinned for r/b"):
-        found.pins_for("r", "r/b")
+def test_go_notarys_pins_go_before_those_of_a_registry() -> None:
+    tables = {"r": RegistrySettings(root=(PIN,))}
+    found = Settings(
+        Path("/t"),
+        Path("/d"),
+        registries=tables,
+        gun_pins={"r/a": (OTHER,)},
+        gun_authorities={"r/b": Path("/ca")},
+    )
+    assert pinned(found, "r", "r/a") == (OTHER,)
+    assert found.pins_for("r", "r/b/c") == Pins(ca=Path("/ca"), source='trust_pinning.ca."r/b"')
+    assert pinned(found, "r", "r/c") == (PIN,)
+
+
+# trust policy
+
+
+def test_the_policy_is_at_its_usual_place_unless_one_is_named(loaded: Loader, tmp_path: Path) -> None:
+    usual = tmp_path / ".config" / "notarypy" / "policy.toml"
+    assert loaded().policy == PolicyFile(usual, tmp_path, named=False)
+    assert loaded(policy="/p.toml").policy == PolicyFile(Path("/p.toml"), tmp_path, named=True)
+    moved = loaded({"XDG_CONFIG_HOME": "/xdg"}).policy
+    assert moved == PolicyFile(Path("/xdg/notarypy/policy.toml"), tmp_path, named=False)
+    assert Settings(Path("/t"), Path("/d")).policy is None
 
 
 # TLS

@@ -68,3 +68,27 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "h:5000")
     with pytest.raises(TlsError, match="cannot look for certificates"):
         tlsfiles.find([tmp_path], "h:5000", None, None)
+
+
+def test_the_places_are_told_with_what_to_do(tmp_path: Path) -> None:
+    put(tmp_path / "h:5000", "x.cert", "x.key")
+    folder = tmp_path / "h:5000"
+    copy = f"copy the CA certificate of this server to {folder / 'ca.crt'}"
+    found = tlsfiles.find([tmp_path], "h:5000", None, None)
+    assert found.advice == copy
+    assert found.client_searched == (f"{folder} (x.cert)",)
+    assert found.client_advice == f"put X.cert and X.key into {folder}"
+    found = tlsfiles.find([tmp_path], "h:5000", None, None, options=True)
+    assert found.advice == f"{copy}, or name it: --tlscacert"
+    assert found.client_advice.endswith(", or name them: --tlscert, --tlskey")
+    found = tlsfiles.find([tmp_path], "g", tmp_path / "ca.pem", None)
+    assert found.advice == f"see whether {tmp_path / 'ca.pem'} has the CA of this server"
+    assert found.client_searched[0] == f"{tmp_path / 'g'} (no X.cert with X.key)"
+    named = tlsfiles.find([tmp_path], "h:5000", None, (tmp_path / "c", tmp_path / "k"))
+    assert named.client_searched == (f"{tmp_path / 'c'}",)
+
+
+def test_variables_that_name_the_systems_store_are_told(tmp_path: Path) -> None:
+    environ = {"SSL_CERT_FILE": "/ca.pem", "SSL_CERT_DIR": ""}
+    found = tlsfiles.find([tmp_path], "h", None, None, environ=environ)
+    assert found.searched[0] == "the CA certificates of this system (SSL_CERT_FILE=/ca.pem)"

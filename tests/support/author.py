@@ -137,6 +137,10 @@ class Author:
         end = end or start + timedelta(days=3650)
         return self._own(name, root_key(name, common_name or self.gun, start, end, authority=authority))
 
+    def bundled_key(self, name: str, bundle: bytes) -> PublicKey:
+        """Return a name's key in issued certificates and remember that this author holds it."""
+        return self._own(name, PublicKey("ecdsa-x509", bundle))
+
     def _own(self, name: str, key: PublicKey) -> PublicKey:
         self._names[key.keyid] = name
         return key

@@ -74,6 +74,11 @@ def read_repository(fake: Fake, gun: str = GUN, now: datetime = NOW) -> TrustedM
             raise NotFoundError(f"{name}: {answer.status}")
         return answer.body
 
+    return verify_repository(get, gun, now)
+
+
+def verify_repository(get: Callable[[str], bytes], gun: str, now: datetime) -> TrustedMetadata:
+    """Verify everything that `get` returns by name, such as `root` or `snapshot.HASH`."""
     trusted = TrustedMetadata(gun, now)
     trusted.first_root(get("root"))
     trusted.update_timestamp(get("timestamp"))

@@ -68,6 +68,10 @@ class Desk:
         for role in (roles.TIMESTAMP, roles.SNAPSHOT):
             self.author.use_server_key(role, self.key(role))
 
+    def use(self, send: Callable[[str, str, str, bytes], Answer]) -> None:
+        """Go on with another connection, or another server that has the same repository."""
+        self._send = send
+
     def send(self, method: str, rest: str, content_type: str = "", body: bytes = b"") -> Answer:
         """Send a request below this repository's `_trust/` path."""
         return self._send(method, f"/v2/{self.gun}/_trust/{rest}", content_type, body)

@@ -89,8 +89,8 @@ def test_text_that_two_readers_could_understand_in_two_ways_is_refused(
 
 
 def test_integers_are_accepted_up_to_the_exact_limit() -> None:
-    text = b'{"a":9007199254740991,"b":-9007199254740991,"c":-0,"d":1e3,"e":2.0}'
-    expected = {"a": 2**53 - 1, "b": 1 - 2**53, "c": 0, "d": 1000, "e": 2}
+    text = b'{"a":9007199254740991,"b":-9007199254740991,"c":-0,"d":1e3,"e":9007199254740991.0}'
+    expected = {"a": 2**53 - 1, "b": 1 - 2**53, "c": 0, "d": 1000, "e": 2**53 - 1}
     assert canonical.decode(text) == expected
     assert all(type(number) is int for number in canonical.decode(text).values())
 
@@ -102,11 +102,20 @@ def test_nesting_is_bounded_before_the_recursive_decoder_sees_it(open_: bytes) -
     def nested(levels: int) -> bytes:
         return b'{"top":' + open_ * (levels - 1) + b"1" + close * (levels - 1) + b"}"
 
+    assert canonical.MAX_DEPTH == 32
     canonical.decode(nested(canonical.MAX_DEPTH))
     for levels in (canonical.MAX_DEPTH + 1, 100_000):
         with pytest.raises(MetadataError) as caught:
             canonical.decode(nested(levels))
         assert "nested deeper" in caught.value.why[0]
+
+
+def test_what_was_closed_before_is_no_credit_for_nesting() -> None:
+    for closed in (b"[]", b"{}", b"[[],{}]"):
+        with pytest.raises(MetadataError) as caught:
+            canonical.decode(b'{"a":[' + (closed + b",") * 50 + b"[" * 31 + b"]" * 31 + b"]}")
+        assert "nested deeper" in caught.value.why[0]
+        canonical.decode(b'{"a":[' + (closed + b",") * 50 + b"[" * 30 + b"]" * 30 + b"]}")
 
 
 def test_brackets_inside_strings_are_no_nesting() -> None:

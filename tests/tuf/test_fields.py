@@ -253,6 +253,23 @@ def test_a_role_lists_only_keys_of_the_table() -> None:
         role_keys({"keyids": [key.keyid, "b"], "threshold": 1}, {key.keyid: key}, "targets")
 
 
+def test_go_lists_a_key_twice_when_it_was_added_twice() -> None:
+    key = public_key("a")
+    twice = [key.keyid, key.keyid]
+    assert role_keys({"keyids": twice, "threshold": 1}, {key.keyid: key}, "x").keyids == tuple(twice)
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(256, True), (257, False)])
+def test_the_keys_of_a_role_are_bounded(count: int, accepted: bool) -> None:
+    key = public_key("a")
+    value = {"keyids": [key.keyid] * count, "threshold": 1}
+    if accepted:
+        assert len(role_keys(value, {key.keyid: key}, "targets").keyids) == count
+    else:
+        with pytest.raises(MetadataError, match="more than 256 keys"):
+            role_keys(value, {key.keyid: key}, "targets")
+
+
 @pytest.mark.parametrize("value", [None, [], "x", 1])
 def test_a_role_is_an_object(value: object) -> None:
     with pytest.raises(MetadataError, match="no keys assigned"):

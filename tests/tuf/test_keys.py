@@ -8,11 +8,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.errors import MetadataError, UnsupportedKeyError
-from notarypy.tuf.keys import PublicKey, certificates, load_public_pem, public_key_of
+from notarypy.tuf.keys import PublicKey, certificates, load_public_pem, public_key_of, usable_rsa
 from support.author import NOW, private_key, public_key, root_key
 from support.otherkeys import (
     bare,
@@ -170,6 +170,12 @@ def test_keys_that_notary_cannot_verify_are_refused_by_name(key: object) -> None
     assert caught.value.why
 
 
+@pytest.mark.parametrize(("bits", "usable"), [(2047, False), (2048, True), (8192, True), (8193, False)])
+def test_rsa_sizes_have_exact_limits(bits: int, usable: bool) -> None:
+    public = rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) + 1).public_key()
+    assert usable_rsa(public) is usable
+
+
 def test_rsa_and_ed25519_become_keys() -> None:
     assert public_key_of(rsa_key()) == PublicKey("rsa", spki(rsa_key()))
     raw = ed25519_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -274,6 +280,15 @@ def test_a_sha1_certificate_is_refused() -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         load_public_pem(wrapped(der.replace(sha256, sha1)), NOW)
     assert caught.value.why == ("it is signed with SHA1",)
+
+
+def test_a_certificate_signed_with_ed25519_names_no_hash_and_is_fine() -> None:
+    from cryptography import x509
+
+    name = x509.Name([])
+    builder = x509.CertificateBuilder(name, name, private_key("c").public_key(), 7, NOW, NOW + YEAR)
+    text = chain(builder.sign(ed25519_key(), None))
+    assert load_public_pem(text, NOW).canonical_id == public_key("c").keyid
 
 
 def test_keys_know_nothing_of_time_zones() -> None:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import InvalidNameError, RootNotPinnedError
-from notarypy.tuf import roles
-from notarypy.tuf.pinning import FirstUse, PinnedKeys, check_pin, policy, root_ids
+from notarypy.tuf import authorities, roles
+from notarypy.tuf.keys import leaf_certificate
+from notarypy.tuf.pinning import (
+    Every,
+    FirstUse,
+    Forbidden,
+    KeyPin,
+    Pinned,
+    certificate_sha256,
+    check_pin,
+    every,
+    parts,
+    pinned,
+    policy,
+    root_ids,
+)
 from support.author import GUN, NOW, Author
-from support.repository import top
+from support.chains import authority, leaf, pem
+from support.repository import LATER, top
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from notarypy.tuf.pinning import RootPolicy
 
 
 def two_roots(threshold: int) -> Author:
@@ -105,4 +126,89 @@ def test_short_and_malformed_pins_are_refused(pin: str) -> None:
 
 
 def test_pins_are_kept_in_lower_case() -> None:
-    assert policy(["AB" * 32]) == PinnedKeys(frozenset({"ab" * 32}))
+    assert policy(["AB" * 32]) == Pinned((KeyPin(frozenset({"ab" * 32})),))
+
+
+# -- certificates and authorities
+
+
+def issued(*bundle: bytes) -> Author:
+    author = Author()
+    author.assign(roles.ROOT, [author.bundled_key("leaf", b"".join(bundle or (pem(leaf()),)))])
+    return author
+
+
+def only(*, ids: Iterable[str] = (), certificate: bytes = b"", ca: bytes = b"") -> RootPolicy:
+    certificates = authorities.load(certificate) if certificate else ()
+    return pinned(ids, certificates, authorities.load(ca) if ca else (), LATER, "a test")
+
+
+def refused(author: Author, chosen: RootPolicy) -> str:
+    with pytest.raises(RootNotPinnedError) as caught:
+        top(author.repository(), policy=chosen)
+    return "\n".join(caught.value.why)
+
+
+def test_a_root_is_pinned_by_its_certificate() -> None:
+    author = Author()
+    (key,) = author.root.signers(roles.ROOT)
+    assert top(author.repository(), policy=only(certificate=key.public)).root.version == 1
+    again = author.root_key(f"{GUN}/root", end=NOW + timedelta(days=100))
+    assert (again.canonical_id, again.keyid == key.keyid) == (key.canonical_id, False)
+    told = refused(author, only(certificate=again.public))
+    assert certificate_sha256(leaf_certificate(again)) in told
+    assert certificate_sha256(leaf_certificate(key)) in told
+    assert "pinned by a test" in told
+
+
+def test_a_root_is_pinned_by_the_authority_of_its_certificate() -> None:
+    ca = only(ca=pem(authority("other"), authority()))
+    assert top(issued().repository(), policy=ca).root.version == 1
+    low = issued(pem(leaf("low"), authority("low", "ca")))
+    assert top(low.repository(), policy=ca).root.version == 1
+    assert "no pinned authority" in refused(issued(), only(ca=pem(authority("other"))))
+    assert "no pinned authority" in refused(Author(), ca)
+
+
+def test_an_authority_vouches_only_for_a_certificate_for_the_gun() -> None:
+    author = issued()
+    foreign = author.root_key("attacker")
+    author.assign(roles.ROOT, [*author.root.signers(roles.ROOT), foreign], 2)
+    assert "no pinned authority" in refused(author, only(ca=pem(authority())))
+
+
+def test_pins_of_several_kinds_add_up_to_the_threshold() -> None:
+    author = issued()
+    other = author.root_key("another root")
+    author.assign(roles.ROOT, [*author.root.signers(roles.ROOT), other], 2)
+    ca, ids = pem(authority()), [other.keyid]
+    assert top(author.repository(), policy=only(ca=ca, ids=ids)).root.version == 1
+    assert top(author.repository(), policy=only(ca=ca, certificate=other.public)).root.version == 1
+    refused(author, only(ids=ids))
+    refused(author, only(ca=ca))
+
+
+def test_no_pins_at_all_are_first_use() -> None:
+    assert isinstance(only(), FirstUse)
+    assert FirstUse().explain(Author().root) == ()
+
+
+# -- putting policies together
+
+
+def test_forbidden_first_use_accepts_nothing_and_says_why() -> None:
+    assert "no root of it is pinned, and it is Sunday" in refused(Author(), Forbidden("it is Sunday"))
+
+
+def test_every_policy_is_to_be_met() -> None:
+    author = Author()
+    good, bad = policy(ids(author), "here"), policy(["0" * 64], "there")
+    assert every([]) == every([FirstUse()]) == FirstUse()
+    assert every([FirstUse(), good]) == good
+    assert parts(good) == (good,)
+    both = every([good, bad])
+    assert both == Every((good, bad))
+    assert parts(both) == (good, bad)
+    told = refused(author, both)
+    assert "pinned by there" in told
+    assert top(author.repository(), policy=every([good, good])).root.version == 1

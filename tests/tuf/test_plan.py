@@ -200,6 +200,7 @@ def test_a_first_root_has_one_key_for_each_role() -> None:
         **{role: public_key(role) for role in ("targets", "snapshot", "timestamp")},
     }
     root = first_root(keys, NOW)
+    assert timedelta(days=3650) == ROOT_LIFETIME
     assert (root.version, root.expires) == (1, NOW + ROOT_LIFETIME)
     assert {role: assigned.keyids for role, assigned in root.roles.items()} == {
         role: (key.keyid,) for role, key in keys.items()

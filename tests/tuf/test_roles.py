@@ -142,3 +142,22 @@ def test_paths_narrow_from_level_to_level(
     allowed: tuple[str, ...], paths: tuple[str, ...], left: tuple[str, ...]
 ) -> None:
     assert roles.narrowed(allowed, paths) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "gun", "target"),
+    [
+        ("a/b:v1", "a/b", "v1"), ("a/b", "a/b", None), ("a", "a", None),
+        ("localhost:5000/a", "localhost:5000/a", None),
+        ("localhost:5000/a:v1", "localhost:5000/a", "v1"), ("a:b:c", "a:b", "c"), (":v1", ":v1", None),
+        ("a/b:", "a/b", ""),
+    ],
+)  # fmt: skip
+def test_a_literal_collection_is_cut_at_its_last_colon(text: str, gun: str, target: str | None) -> None:
+    assert roles.split_collection(text) == (gun, target)
+
+
+@pytest.mark.parametrize("text", ["", "../x:v1", "a//b", "a/b/:v1", "a\\b:v1"])
+def test_a_literal_collection_has_a_safe_name(text: str) -> None:
+    with pytest.raises(InvalidNameError):
+        roles.split_collection(text)

@@ -248,6 +248,13 @@ def test_a_p256_point_off_the_curve_verifies_nothing(position: int) -> None:
     assert not verify(PublicKey("ecdsa", bytes(public)), "ecdsa", ecdsa(private_key("a"), MESSAGE), MESSAGE)
 
 
+@pytest.mark.parametrize("position", range(26))
+def test_a_p256_point_behind_another_prefix_verifies_nothing(position: int) -> None:
+    public = bytearray(public_key("a").public)
+    public[position] ^= 1
+    assert not verify(PublicKey("ecdsa", bytes(public)), "ecdsa", ecdsa(private_key("a"), MESSAGE), MESSAGE)
+
+
 @pytest.mark.parametrize("first", [0x00, 0x02, 0x03, 0x06, 0x07])
 def test_a_p256_point_in_another_form_verifies_nothing(first: int) -> None:
     public = bytearray(public_key("a").public)
@@ -272,6 +279,16 @@ def test_the_first_certificate_of_a_bundle_is_the_key() -> None:
     assert key.canonical_id == public_key("leaf").keyid
     assert verify(key, "ecdsa", ecdsa(private_key("leaf"), MESSAGE), MESSAGE)
     assert not verify(key, "ecdsa", ecdsa(private_key("ca"), MESSAGE), MESSAGE)
+
+
+def test_keys_that_notary_does_not_know_are_refused_in_certificates_too() -> None:
+    end = NOW + timedelta(days=9)
+    for key in (ec_key(ec.SECP256K1), rsa_key(1024)):
+        one = certificate(key.public_key(), private_key("ca"), ("cn",), NOW, end)
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            assert not verify(PublicKey("ecdsa-x509", chain(one)), "ecdsa", ecdsa(key, MESSAGE), MESSAGE)
+        else:
+            assert not verify(PublicKey("rsa-x509", chain(one)), "rsapss", pss(key, MESSAGE), MESSAGE)
 
 
 def test_an_expired_certificate_still_verifies_outside_of_the_root_role() -> None:

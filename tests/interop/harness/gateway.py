@@ -6,6 +6,7 @@ import contextlib
 import enum
 import http.client
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -72,13 +73,11 @@ class _Answer:
     headers: dict[str, str]
 
 
-def _ask(
-    upstream: services.Endpoint, authority: services.Authority, request: listener.Handler, body: bytes
-) -> _Answer:
+def _ask(upstream: services.Endpoint, request: listener.Handler, body: bytes) -> _Answer:
     if upstream.ca is None:
         connection = http.client.HTTPConnection(upstream.host, timeout=30)
     else:
-        context = authority.client_context()
+        context = ssl.create_default_context(cafile=str(upstream.ca))
         connection = http.client.HTTPSConnection(upstream.host, timeout=30, context=context)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
     with contextlib.closing(connection):
@@ -92,9 +91,7 @@ def _empty_update(content_type: str) -> bytes:
     return f"--{content_type.partition('boundary=')[2]}--\r\n".encode()
 
 
-def _handler(
-    gateway: Callable[[], Gateway], upstream: services.Endpoint, authority: services.Authority
-) -> type[listener.Handler]:
+def _handler(gateway: Callable[[], Gateway], upstream: services.Endpoint) -> type[listener.Handler]:
     class GatewayHandler(listener.Handler):
         def pass_on(self) -> None:
             body, state = self.body(), gateway()
@@ -112,7 +109,7 @@ def _handler(
                 return _Answer(200, b"", {})
             if mode is Upload.EMPTY:
                 body = _empty_update(self.headers["Content-Type"])
-            return _ask(upstream, authority, self, body)
+            return _ask(upstream, self, body)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = pass_on  # noqa: N815 - the names http.server calls
 
@@ -121,10 +118,11 @@ def _handler(
 
 @contextlib.contextmanager
 def gateway_to(upstream: services.Endpoint, authority: services.Authority) -> Iterator[Gateway]:
-    """Run a gateway that speaks as its upstream does: TLS with the same CA, or plain http."""
+    """Run a gateway that speaks as its upstream does: TLS with this CA, or plain http."""
     gateways: list[Gateway] = []
     context = None if upstream.ca is None else authority.server_context("gateway")
-    handler = _handler(lambda: gateways[0], upstream, authority)
+    ca = None if context is None else authority.file
+    handler = _handler(lambda: gateways[0], upstream)
     with listener.listening(handler, context) as server:
-        gateways.append(Gateway(services.Endpoint(f"localhost:{server.server_port}", upstream.ca), server))
+        gateways.append(Gateway(services.Endpoint(f"localhost:{server.server_port}", ca), server))
         yield gateways[0]

@@ -102,7 +102,8 @@ class Repository:
     def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         location = self._request("POST", f"/v2/{self.path}/blobs/uploads/", b"", "")
-        self._request("PUT", f"{location}&digest={digest}", data, "application/octet-stream")
+        separator = "&" if "?" in location else "?"
+        self._request("PUT", f"{location}{separator}digest={digest}", data, "application/octet-stream")
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
     def _request(self, method: str, target: str, body: bytes, content_type: str) -> str:

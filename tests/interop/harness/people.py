@@ -46,10 +46,14 @@ class Person:
         """Turn to another Notary server and trust its CA, the way docker users write that down."""
         self.server = notary
         self.environment["DOCKER_CONTENT_TRUST_SERVER"] = notary.url
-        if notary.ca is not None:
-            folder = self.docker_config / "tls" / notary.host
+        self.trust("tls", notary)
+
+    def trust(self, kind: str, server: Endpoint) -> None:
+        """Trust the CA of a Notary server (`tls`) or of a registry (`certs.d`), if it has one."""
+        if server.ca is not None:
+            folder = self.docker_config / kind / server.host
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(notary.ca, folder / "ca.crt")
+            shutil.copy(server.ca, folder / "ca.crt")
 
     def log_in(self, host: str, user: str, password: str) -> None:
         """Write credentials for a registry where docker and notarypy read them."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ISSUER, SERVICE = "token server of the tests", "notary of the tests"
 USERS = {"publisher": "publisher-password", "reader": "reader-password"}
+IDENTITIES = {"publisher-identity-token": "publisher"}
 RIGHTS = {"publisher": {"pull", "push"}, "reader": {"pull"}}
 
 
@@ -107,7 +108,18 @@ def _handler(tokens: TokenServer) -> type[listener.Handler]:
                 self.reply(401, b'{"errors": [{"code": "UNAUTHORIZED"}]}')
                 return
             scope = parse_qs(urlsplit(self.path).query).get("scope", [""])[0]
-            answer = {"token": tokens.issue(user, scope), "expires_in": tokens.lifetime}
+            self._grant("token", user, scope)
+
+        def do_POST(self) -> None:  # noqa: N802 - the name http.server calls
+            form = {name: values[0] for name, values in parse_qs(self.body().decode()).items()}
+            user = IDENTITIES.get(form.get("refresh_token", ""))
+            if user is None or (form.get("grant_type"), form.get("service")) != ("refresh_token", SERVICE):
+                self.reply(401, b'{"errors": [{"code": "UNAUTHORIZED"}]}')
+                return
+            self._grant("access_token", user, form["scope"])
+
+        def _grant(self, member: str, user: str, scope: str) -> None:
+            answer = {member: tokens.issue(user, scope), "expires_in": tokens.lifetime}
             self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     return TokenHandler

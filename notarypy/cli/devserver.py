@@ -1,0 +1,114 @@
+"""`notarypy devserver`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from notarypy.cli.session import Session
+    from notarypy.devserver.start import Options, Running
+
+Port = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", min=1, max=65535, help="The Notary server's port; any free one if left out."
+    ),
+]
+RegistryPort = Annotated[
+    int | None,
+    typer.Option(metavar="PORT", min=1, max=65535, help="The registry's port, if not any free one."),
+]
+
+
+def devserver(
+    context: typer.Context,
+    *,
+    directory: Annotated[
+        str | None, typer.Option("--dir", metavar="DIR", help="Keep everything here; in memory if left out.")
+    ] = None,
+    port: Port = None,
+    registry_port: RegistryPort = None,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Name or address to listen on; others can then reach it.")
+    ] = "localhost",
+    auth: Annotated[
+        Literal["none", "basic", "token"], typer.Option(help="How clients have to log in.")
+    ] = "none",
+    lax: Annotated[
+        bool, typer.Option("--lax", help="Accept what the real Notary server accepts to everybody's harm.")
+    ] = False,
+) -> None:
+    """Run a Notary server and a registry for development, until Ctrl-C.
+
+    Prints what a shell has to export to use them; DIR/env has it too. Keys are not protected.
+
+    Example:
+      notarypy devserver
+      notarypy devserver --dir trial --port 4443 --registry-port 5000
+    """
+    from notarypy.devserver.start import Options
+
+    session: Session = context.obj
+    session.begin(context)
+    options = Options(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
+    serve(session, None if directory is None else Path(directory), options)
+
+
+def serve(session: Session, directory: Path | None, options: Options) -> None:
+    """Run both servers until the process is told to end."""
+    from notarypy.cli.ending import Ending
+    from notarypy.client.api import utc_now
+    from notarypy.devserver.start import running
+
+    with ExitStack() as stack:
+        stack.enter_context(session.logging())
+        ending = stack.enter_context(Ending())
+        started = stack.enter_context(running(directory, options, clock=utc_now))
+        warn(session, options)
+        tell(session, started)
+        ending.wait()
+
+
+def warn(session: Session, options: Options) -> None:
+    """Say what these servers are not."""
+    session.report.warn("these servers are for development: their keys are not protected")
+    if options.public:
+        session.report.warn(f"other machines can reach them at {options.host}")
+
+
+def tell(session: Session, started: Running) -> None:
+    """Say where the servers are, to people at once."""
+    from notarypy.devserver.folder import exports
+
+    lines = [
+        f"# Notary server {started.notary}, registry {started.registry}, CA {started.authority}",
+        f"# In other shells: . {shlex.quote(str(started.environment_file))}",
+        *exports(started.environment),
+    ]
+    session.report.done(started.notary, to_json(started), *lines)
+    flush()
+
+
+def to_json(started: Running) -> dict[str, Any]:
+    """Return the result for programs."""
+    return {
+        "server": started.notary,
+        "registry": started.registry,
+        "ca": str(started.authority),
+        "environment": started.environment,
+    }
+
+
+def flush() -> None:
+    """Bring what was printed to whoever reads it now; a reader that went away is no reason to stop."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            return

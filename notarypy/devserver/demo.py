@@ -1,0 +1,161 @@
+"""The demonstration: what signing and verifying look like, on servers of its own.
+
+What it is: a story in steps, each a real command line in a process of its own. What it
+is not: a test; but it tells how each command should end.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.devserver import sample
+from notarypy.devserver.tampering import Tampering
+from notarypy.remote.http import RequestsTransport
+from notarypy.remote.tls import context
+from notarypy.remote.transport import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from notarypy.devserver.start import Running
+
+NAME = "demo/app"
+PASSPHRASES = {
+    "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE": "demo-root-passphrase",
+    "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": "demo-repository-passphrase",
+}
+RELEASES = "targets/releases"
+_REFUSED = 4
+# What would lead the commands to other servers, keys or passphrases than those of the demonstration.
+_FOREIGN = ("DOCKER_", "NOTARY", "SSL_CERT_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY")
+_TIMEOUT = 60.0
+_TIME = 10.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command that was run.
+
+    Attributes:
+        told: What is going on, for people.
+        command: The command line as a person would type it.
+        output: What it printed.
+        code: Its exit code.
+        expected: The exit code that it should have.
+    """
+
+    told: str
+    command: str
+    output: str
+    code: int
+    expected: int
+
+
+class Demo:
+    """The story, told against running servers."""
+
+    def __init__(self, started: Running, home: Path, environ: Mapping[str, str]) -> None:
+        """Use `home` for everything that a person would have in a home directory."""
+        self._started = started
+        self._home = home
+        kept = {name: value for name, value in environ.items() if not name.upper().startswith(_FOREIGN)}
+        self._environ = {**kept, **self.variables, "HOME": str(home)}
+        self.repository = f"{started.registry}/{NAME}"
+        self._image = f"{self.repository}:1"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a shell has to export to go on where the story ends."""
+        return {**self._started.environment, **PASSPHRASES}
+
+    def story(self) -> Iterator[Step]:
+        """Run the commands one after the other; whoever looks on stops at the first wrong exit code."""
+        yield from self._beginning()
+        yield from self._moved_tag()
+        yield from self._tampering()
+
+    def _beginning(self) -> Iterator[Step]:
+        self._push("Hello, world.")
+        yield self._run(
+            "An image for two platforms is in the registry, unsigned. Alice makes a signing key.",
+            *("key", "generate", "alice"),
+        )
+        yield self._run("She makes trust data for the repository.", "init", self.repository)
+        yield self._run(
+            "She lets her key sign tags.",
+            *("delegate", "add", "alice", self.repository, "--key", "alice.pub"),
+        )
+        yield self._run("She signs the tag: what the registry serves now.", "sign", self._image)
+        yield self._run("Anybody can verify it, and gets the digest to pull by.", "verify", self._image)
+        yield self._run("Who signed what:", "inspect", "--pretty", self.repository)
+
+    def _moved_tag(self) -> Iterator[Step]:
+        self._push("Hello, world, a little later.")
+        yield self._run(
+            "Somebody pushes another image to the tag. It is not what Alice signed.",
+            *("verify", self._image),
+            code=_REFUSED,
+        )
+        yield self._run("It was Alice herself: she signs the new one.", "sign", self._image)
+        yield self._run("Now it is good again.", "verify", self._image)
+
+    def _tampering(self) -> Iterator[Step]:
+        honest = self._forge()
+        yield self._run(
+            "Somebody takes over the Notary server, keys and all, and rewrites the list of signed tags.",
+            *("verify", self._image),
+            code=_REFUSED,
+        )
+        Tampering(self._started.fake).publish(self.repository, {RELEASES: honest})
+        self._started.fake.notary.renews = True
+        yield self._run("The owner puts the signed list back.", "verify", self._image)
+
+    def _push(self, text: str) -> None:
+        """Push an image as any program does."""
+        transport = RequestsTransport(
+            lambda _: context(replace_ca=self._started.authority, environ={}), environ={}
+        )
+        try:
+            exchange = Exchange(transport, timeout=_TIME)
+            sample.push(exchange, f"https://{self._started.registry}", NAME, "1", sample.make(text))
+        finally:
+            transport.close()
+
+    def _forge(self) -> bytes:
+        """Put another digest into the list of signed tags, and sign what the server can sign."""
+        attacker = Tampering(self._started.fake)
+        honest = attacker.current(self.repository, RELEASES)
+        document = json.loads(honest)
+        forged = sample.make("Malicious.").top
+        meta = document["signed"]["targets"]["1"]
+        meta["length"] = len(forged)
+        meta["hashes"]["sha256"] = _base64_sha256(forged)
+        attacker.publish(self.repository, {RELEASES: json.dumps(document).encode()})
+        return honest
+
+    def _run(self, told: str, *words: str, code: int = 0) -> Step:
+        done = subprocess.run(  # noqa: S603 - this program itself, with words from above
+            [sys.executable, "-m", "notarypy", *words],
+            cwd=self._home,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        return Step(told, " ".join(("notarypy", *words)), done.stdout, done.returncode, code)
+
+
+def _base64_sha256(data: bytes) -> str:
+    import base64
+    import hashlib
+
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()

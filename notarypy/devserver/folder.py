@@ -1,0 +1,131 @@
+"""The folder of a devserver: what it keeps there, and what clients find there.
+
+What it is: file names, and writing the small files. What it is not: the servers (`start`).
+
+Rules:
+
+1. One devserver at a time in a folder.
+2. The ports of the first start are those of every later one: a repository's name
+   contains the registry's port.
+
+The folder::
+
+    ca.crt                                what clients have to trust
+    env                                   what a shell has to export
+    docker/                               DOCKER_CONFIG: logins, CAs by server, trust data
+    server.pem  password  ports.json      what the servers need to be the same next time
+    notary.sqlite  registry.sqlite        what was published and pushed
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from notarypy import files
+from notarypy.devserver import authority
+from notarypy.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+USER = "dev"
+_LIMIT = 1 << 20
+_PUBLIC = 0o644
+
+
+class Folder:
+    """A devserver's folder; made when it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        """Use the folder at `path`."""
+        files.make_private_directory(path)
+        self.path = path.resolve()
+        self.docker = self.path / "docker"
+        self.authority = self.path / "ca.crt"
+        self.server = self.path / "server.pem"
+        self.environment = self.path / "env"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep other devservers out (rule 1)."""
+        with files.locked(self.path / "lock", 0):
+            yield
+
+    def certify(self, names: Sequence[str], now: datetime, random: Callable[[int], bytes]) -> None:
+        """Have a certificate for these names; a new one comes with a new CA."""
+        if self.authority.exists() and authority.serves(_read(self.server), names, now):
+            return
+        issued = authority.issue(names, now, random)
+        files.write_atomic(self.server, issued.server)
+        files.write_atomic(self.authority, issued.authority, _PUBLIC)
+
+    def ports(self) -> tuple[int, int]:
+        """Return the ports of the Notary server and the registry last time, 0 for none (rule 2)."""
+        known = _read_json(self.path / "ports.json")
+        notary, registry = known.get("notary", 0), known.get("registry", 0)
+        return (notary, registry) if type(notary) is type(registry) is int else (0, 0)
+
+    def keep_ports(self, notary: int, registry: int) -> None:
+        """Note the ports for the next time."""
+        document = json.dumps({"notary": notary, "registry": registry})
+        files.write_atomic(self.path / "ports.json", document.encode())
+
+    def password(self, random: Callable[[int], bytes]) -> str:
+        """Return the password of `USER`, the same each time."""
+        path = self.path / "password"
+        if not _read(path):
+            files.write_atomic(path, random(12).hex().encode())
+        return _read(path).decode("ascii", "replace")
+
+    def introduce(self, notary: str, registry: str) -> None:
+        """Let docker and notarypy find the CA for both servers, named by host and port."""
+        data = self.authority.read_bytes()
+        for name in (f"tls/{notary}", f"certs.d/{registry}"):
+            files.write_atomic(self.docker / name / "ca.crt", data, _PUBLIC)
+
+    def log_in(self, hosts: Sequence[str], password: str) -> None:
+        """Let docker and notarypy find the login, beside what else is in docker's configuration."""
+        path = self.docker / "config.json"
+        document = _read_json(path)
+        logins = document.setdefault("auths", {})
+        for host in hosts:
+            logins[host] = {"auth": basic(password)}
+        files.write_atomic(path, json.dumps(document, indent=1).encode())
+
+    def write_environment(self, variables: Mapping[str, str]) -> None:
+        """Write the `env` file."""
+        text = "".join(f"{line}\n" for line in exports(variables))
+        files.write_atomic(self.environment, text.encode())
+
+
+def basic(password: str) -> str:
+    """Return the login as docker's configuration and NOTARY_AUTH have it."""
+    return base64.b64encode(f"{USER}:{password}".encode()).decode()
+
+
+def exports(variables: Mapping[str, str]) -> list[str]:
+    """Return the lines that make a POSIX shell export variables."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return files.read_regular(path, _LIMIT)
+    except FileNotFoundError:
+        return b""
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(_read(path) or b"{}")
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise StorageError(f"cannot use {path}", why="it is not a JSON object", fix="move it away")
+    return document

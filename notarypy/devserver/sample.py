@@ -1,0 +1,131 @@
+"""A small real image, and pushing it.
+
+What it is: an OCI image with a text file in it, for as many platforms as wanted, the
+same bytes for the same text. What it is not: a builder of images.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from notarypy.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.remote.transport import Exchange
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+PLATFORMS = ("amd64", "arm64")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image.
+
+    Attributes:
+        blobs: Configurations and layers.
+        manifests: The manifests that the top names.
+        top: The index, or the only manifest.
+        media_type: The kind of `top`.
+    """
+
+    blobs: tuple[bytes, ...]
+    manifests: tuple[bytes, ...]
+    top: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """The digest that a signature is about."""
+        return digest(self.top)
+
+
+def make(text: str, platforms: Sequence[str] = PLATFORMS) -> Sample:
+    """Return an image with `text` in its only file: an index for several platforms, for one its manifest."""
+    made = [_single(text, architecture) for architecture in platforms]
+    blobs = tuple(blob for blobs, _ in made for blob in blobs)
+    manifests = tuple(manifest for _, manifest in made)
+    if len(manifests) == 1:
+        return Sample(blobs, (), manifests[0], MANIFEST)
+    entries = [
+        {**_entry(MANIFEST, manifest), "platform": {"architecture": architecture, "os": "linux"}}
+        for architecture, manifest in zip(platforms, manifests, strict=True)
+    ]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    return Sample(blobs, manifests, _json(index), INDEX)
+
+
+def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample) -> str:
+    """Upload an image to a registry, by the URL of that, and return its digest.
+
+    Raises:
+        NotarypyError: The registry did not take it.
+    """
+    base = f"{registry}/v2/{quote(name)}"
+    scope = f"repository:{name}:pull,push"
+
+    def send(method: str, url: str, body: bytes, media_type: str = "application/octet-stream") -> None:
+        response = exchange.request(method, url, scope=scope, headers={"Content-Type": media_type}, body=body)
+        if not response.is_success:
+            raise ServerError(f"{registry} did not take {name}", status=response.status)
+
+    for blob in sample.blobs:
+        send("POST", f"{base}/blobs/uploads/?digest={quote(digest(blob))}", blob)
+    for manifest in sample.manifests:
+        send("PUT", f"{base}/manifests/{digest(manifest)}", manifest, MANIFEST)
+    send("PUT", f"{base}/manifests/{quote(tag)}", sample.top, sample.media_type)
+    return sample.digest
+
+
+def digest(data: bytes) -> str:
+    """Return the digest of content."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _single(text: str, architecture: str) -> tuple[tuple[bytes, bytes], bytes]:
+    """Return configuration and layer, and the manifest that names them."""
+    archive = _archive("hello.txt", f"{text}\n".encode())
+    layer = gzip.compress(archive, mtime=0)
+    config = _json(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [digest(archive)]},
+        }
+    )
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _entry(CONFIG, config),
+        "layers": [_entry(LAYER, layer)],
+    }
+    return (config, layer), _json(manifest)
+
+
+def _archive(name: str, data: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return file.getvalue()
+
+
+def _entry(media_type: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,253 @@
+"""Starting a Notary server and a registry, and stopping them.
+
+What it is: folder, memory, certificates, logins and ports joined into two running
+servers. What it is not: waiting, signals or printing; a command does that.
+
+Rules:
+
+1. They listen on this machine's loopback address, unless told otherwise.
+2. When they have stopped, nothing of theirs runs, and nothing is left on the disk but
+   in a folder that the caller named.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.devserver import folder, saving
+from notarypy.devserver.core import Fake, Holdings
+from notarypy.devserver.login import Login, notary_scope, registry_scope
+from notarypy.errors import ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from notarypy.devserver.app import Server
+    from notarypy.devserver.wire import Call, Service
+    from notarypy.remote.transport import Request, Response
+
+    Authentication = Literal["none", "basic", "token"]
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to recognise it, not to use it
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve.
+
+    Attributes:
+        host: Name or address to listen on, and to be known by.
+        port: The Notary server's port; 0 for the one of last time, or any free one.
+        registry_port: The registry's port, likewise.
+        strict: Whether to refuse what the real Notary server accepts to everybody's harm.
+        authentication: How clients have to log in.
+    """
+
+    host: str = "localhost"
+    port: int = 0
+    registry_port: int = 0
+    strict: bool = True
+    authentication: Authentication = "none"
+
+    @property
+    def public(self) -> bool:
+        """Whether other machines can reach it."""
+        return self.host not in LOOPBACK
+
+    @property
+    def address(self) -> str:
+        """What to listen on (rule 1)."""
+        return self.host if self.public else "127.0.0.1"
+
+    @property
+    def name(self) -> str:
+        """The host name or address for URLs."""
+        import socket
+
+        if self.host in _EVERYWHERE:
+            return socket.gethostname()
+        return self.host if self.public else LOOPBACK[0]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Notary server and a registry that answer.
+
+    Attributes:
+        fake: What they serve; tampering with it shows at once.
+        notary: The Notary server's URL.
+        registry: The registry's host and port.
+        directory: Their folder.
+        environment: What a shell has to export to use them.
+    """
+
+    fake: Fake
+    notary: str
+    registry: str
+    directory: Path
+    environment: dict[str, str]
+
+    @property
+    def authority(self) -> Path:
+        """The CA certificate to trust."""
+        return self.directory / "ca.crt"
+
+    @property
+    def environment_file(self) -> Path:
+        """The file that a shell can source."""
+        return self.directory / "env"
+
+    @property
+    def docker_config(self) -> Path:
+        """The directory for DOCKER_CONFIG."""
+        return self.directory / "docker"
+
+
+@contextmanager
+def running(
+    directory: Path | None,
+    options: Options,
+    *,
+    clock: Callable[[], datetime],
+    random: Callable[[int], bytes] = os.urandom,
+    fake: Fake | None = None,
+) -> Iterator[Running]:
+    """Start both servers, and stop them at the end (rules 1 and 2).
+
+    Args:
+        directory: Where everything is kept; None to keep nothing.
+        options: How to serve.
+        clock: Returns the time, aware.
+        random: Returns so many random bytes.
+        fake: Serve this, instead of what is kept.
+
+    Raises:
+        StorageError: The folder cannot be used, or another devserver uses it.
+        ConfigurationError: A port is taken, or werkzeug is not installed.
+    """
+    with ExitStack() as stack:
+        if directory is None:
+            temporary = tempfile.TemporaryDirectory(prefix="notarypy-devserver-", ignore_cleanup_errors=True)
+            place = folder.Folder(Path(stack.enter_context(temporary)))
+        else:
+            place = folder.Folder(directory)
+        stack.enter_context(_owned(place))
+        if fake is None:
+            holdings = None if directory is None else _holdings(stack, place, random)
+            fake = Fake(clock=clock, random=random, strict=options.strict, holdings=holdings)
+        yield _Start(place, options, clock, random).serve(stack, fake)
+
+
+@contextmanager
+def _owned(place: folder.Folder) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(place.owned())
+        except StorageError as error:
+            raise StorageError(
+                f"another devserver uses {place.path}",
+                why=error.why,
+                fix="stop it, or name another folder with --dir",
+            ) from None
+        yield
+
+
+def _holdings(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes]) -> Holdings:
+    import sqlite3
+
+    try:
+        notary = stack.enter_context(closing(saving.notary_database(place.path)))
+        registry = stack.enter_context(closing(saving.registry_database(place.path)))
+        return Holdings(
+            saving.SavedStore(notary), saving.SavedKeys(notary, random), saving.SavedImages(registry)
+        )
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
+
+
+class _Start:
+    """The steps of starting."""
+
+    def __init__(
+        self,
+        place: folder.Folder,
+        options: Options,
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._place = place
+        self._options = options
+        self._clock = clock
+        self._random = random
+        known = place.ports()
+        self._ports = (options.port or known[0], options.registry_port or known[1])
+
+    def serve(self, stack: ExitStack, fake: Fake) -> Running:
+        """Start answering; `stack` stops it."""
+        name = f"[{self._options.name}]" if ":" in self._options.name else self._options.name
+        self._place.certify(self._names(), self._clock(), self._random)
+        tls = self._tls()
+        fronts = [self._front(fake.notary, notary_scope), self._front(fake.registry, registry_scope)]
+        servers = [
+            stack.enter_context(closing(self._listen(port, fake, front, tls)))
+            for port, front in zip(self._ports, fronts, strict=True)
+        ]
+        notary, registry = (f"{name}:{server.port}" for server in servers)
+        self._place.keep_ports(*(server.port for server in servers))
+        self._place.introduce(notary, registry)
+        variables = self._variables(notary, registry)
+        self._place.write_environment(variables)
+        for server in servers:
+            server.start()
+        return Running(fake, f"https://{notary}", registry, self._place.path, variables)
+
+    def _names(self) -> list[str]:
+        given = [] if self._options.host in _EVERYWHERE else [self._options.host]
+        return list(dict.fromkeys([*LOOPBACK, self._options.name, *given]))
+
+    def _tls(self) -> ssl.SSLContext:
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._place.server)
+        return context
+
+    def _front(self, service: Service, scope_of: Callable[[Call], str | None]) -> Service:
+        kind = self._options.authentication
+        if kind == "none":
+            return service
+        users = {folder.USER: self._place.password(self._random)}
+        return Login(service, scope_of, kind=kind, users=users, clock=self._clock, random=self._random)
+
+    def _listen(self, port: int, fake: Fake, front: Service, tls: ssl.SSLContext) -> Server:
+        try:
+            from notarypy.devserver.app import Server, Site
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"the devserver needs {error.name}", fix="python -m pip install 'notarypy[devserver]'"
+            ) from None
+
+        def answer(request: Request) -> Response:
+            return fake.answer(request, front)
+
+        return Server(self._options.address, port, Site(answer), tls)
+
+    def _variables(self, notary: str, registry: str) -> dict[str, str]:
+        variables = {
+            "DOCKER_CONTENT_TRUST_SERVER": f"https://{notary}",
+            "DOCKER_CONFIG": str(self._place.docker),
+        }
+        if self._options.authentication != "none":
+            password = self._place.password(self._random)
+            self._place.log_in([notary, registry], password)
+            variables["NOTARY_AUTH"] = folder.basic(password)
+        return variables

@@ -1,0 +1,257 @@
+"""What a user requires of a signed image beyond valid metadata: who signed it, and how long ago.
+
+What it is: requirements as values, and the judgment of one release by them. What it
+is not: pins of roots (`pinning`), which are the anchor and no requirement; files
+(`storage.policyfile`); or a lookup of what is released (`lookup`).
+
+Rules:
+
+1. A signer vouches for a release when its own role lists the same content.
+2. `every` names signers that all must vouch; of `some`, at least `threshold`; with
+   `everyone`, each first-level signer of the repository, of whom there must be one.
+3. Metadata does not say when it was signed. Its age is told from its expiry date and
+   the lifetime that its signer gives such files, which the user states. One that
+   runs longer than that lifetime allows is refused: its age cannot be told.
+4. The age of signatures is that of the role's file. A signer whose file is too old
+   does not vouch.
+5. A prefix fits a repository as a whole or up to a slash; the longest one counts.
+   Registry hosts are compared without case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from notarypy.errors import PolicyError, SignerMissingError, TooOldError
+from notarypy.tuf import lookup, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from notarypy.tuf.metadata import FileMeta
+    from notarypy.tuf.trusted import TrustedMetadata
+
+ANY = "*"
+SKEW = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Signers:
+    """Who must vouch for a release (rule 2).
+
+    Attributes:
+        every: Roles that all must.
+        some: Roles of which `threshold` must.
+        threshold: How many of `some`.
+        everyone: Whether each signer of the repository must.
+    """
+
+    every: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()
+    threshold: int = 1
+    everyone: bool = False
+
+
+@dataclass(frozen=True)
+class MaxAge:
+    """How old files may be (rule 3).
+
+    Attributes:
+        timestamp: The most for the server's timestamp, or None.
+        signatures: The most for the releasing role's file and those of signers, or None.
+        timestamp_lifetime: How long the server lets timestamps run.
+        signatures_lifetime: How long signers let their files run.
+    """
+
+    timestamp: timedelta | None = None
+    signatures: timedelta | None = None
+    timestamp_lifetime: timedelta = timedelta(days=14)
+    signatures_lifetime: timedelta = timedelta(days=3 * 365)
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """Everything that is required of a release.
+
+    Attributes:
+        signers: Who must vouch for it.
+        max_age: How old files may be.
+        source: Where this is written, for people.
+    """
+
+    signers: Signers = field(default_factory=Signers)
+    max_age: MaxAge = field(default_factory=MaxAge)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is judged: a released tag, the role that releases it, and its content."""
+
+    tag: str
+    role: str
+    content: FileMeta
+
+
+def unmet(trusted: TrustedMetadata, release: Release, required: Requirements) -> list[PolicyError]:
+    """Return what a release does not meet, the worst first; empty when it meets everything."""
+    found: list[PolicyError | None] = [
+        _missing(trusted, release, required),
+        _missing_of_some(trusted, release, required),
+        _old_timestamp(trusted, required),
+        _old_release(trusted, release, required),
+    ]
+    return [error for error in found if error is not None]
+
+
+def together(errors: Sequence[PolicyError]) -> PolicyError:
+    """Return the first error, told with what the others say."""
+    first, *others = errors
+    first.why += tuple(line for other in others for line in (other.message, *other.why))
+    first.why = tuple(dict.fromkeys(first.why))
+    if others:
+        first.facts["unmet"] = [error.code for error in errors]
+    return first
+
+
+def longest(prefixes: Iterable[str], repository: str) -> str | None:
+    """Return the prefix that counts for a repository: the longest that fits, else `*`, else None (rule 5)."""
+    known = set(prefixes)
+    fitting = [prefix for prefix in known if prefix != ANY and _fits(prefix, repository)]
+    return max(fitting, key=len, default=ANY if ANY in known else None)
+
+
+def same(prefix: str, other: str) -> bool:
+    """Tell whether two prefixes fit the same repositories (rule 5)."""
+    return _lowered(prefix) == _lowered(other)
+
+
+def replaced(repository: str, prefix: str, other: str) -> str:
+    """Return the repository with one prefix replaced by another."""
+    return other + repository[len(prefix) :]
+
+
+def _fits(prefix: str, repository: str) -> bool:
+    return f"{_lowered(repository)}/".startswith(f"{_lowered(prefix)}/")
+
+
+def _lowered(name: str) -> str:
+    host, slash, path = name.partition("/")
+    return f"{host.lower()}{slash}{path}"
+
+
+def _missing(trusted: TrustedMetadata, release: Release, required: Requirements) -> SignerMissingError | None:
+    signers = required.signers
+    wanted = list(signers.every)
+    if signers.everyone:
+        delegated = [entry.name for entry in trusted.targets[roles.TARGETS].roles]
+        wanted += [role for role in delegated if role != roles.RELEASES]
+        if not wanted:
+            return SignerMissingError(
+                f"{trusted.gun} has no signers",
+                why=("every signer is required, which needs at least one", *_source(required)),
+            )
+    vouching = _vouching(trusted, release, required)
+    missing = [role for role in dict.fromkeys(wanted) if role not in vouching]
+    return _signer_missing(trusted, release, required, missing) if missing else None
+
+
+def _missing_of_some(
+    trusted: TrustedMetadata, release: Release, required: Requirements
+) -> SignerMissingError | None:
+    signers = required.signers
+    vouching = _vouching(trusted, release, required)
+    missing = [role for role in signers.some if role not in vouching]
+    if not signers.some or len(signers.some) - len(missing) >= signers.threshold:
+        return None
+    error = _signer_missing(trusted, release, required, missing)
+    error.message = (
+        f"{trusted.gun}:{release.tag} is signed by {len(signers.some) - len(missing)} of "
+        f"{_names(signers.some)}; {signers.threshold} must have"
+    )
+    error.facts["threshold"] = signers.threshold
+    return error
+
+
+def _signer_missing(
+    trusted: TrustedMetadata, release: Release, required: Requirements, missing: Sequence[str]
+) -> SignerMissingError:
+    signed = lookup.signers(trusted, release.tag, release.content)
+    return SignerMissingError(
+        f"{trusted.gun}:{release.tag} is not signed by {_names(missing)}",
+        why=(*(_found(trusted, role, release, required) for role in missing), *_source(required)),
+        signers=[roles.signer_name(role) for role in signed],
+        missing=[roles.signer_name(role) for role in missing],
+    )
+
+
+def _vouching(trusted: TrustedMetadata, release: Release, required: Requirements) -> list[str]:
+    """Return the signers who count (rules 1 and 4)."""
+    signed = lookup.signers(trusted, release.tag, release.content)
+    return [role for role in signed if not _too_old(trusted, role, required.max_age)]
+
+
+def _found(trusted: TrustedMetadata, role: str, release: Release, required: Requirements) -> str:
+    """Return what is known of a signer who does not vouch."""
+    if role in trusted.failures:
+        return f"{role}: {trusted.failures[role].message}"
+    if trusted.targets[roles.TARGETS].delegation(role) is None and role not in trusted.targets:
+        return f"{role} does not exist"
+    content = lookup.entry(trusted, role, release.tag)
+    if content is None:
+        return f"{role} does not list this tag"
+    old = _too_old(trusted, role, required.max_age) if content.same_content(release.content) else ""
+    return old or f"{role} lists sha256:{content.sha256}"
+
+
+def _old_timestamp(trusted: TrustedMetadata, required: Requirements) -> TooOldError | None:
+    limit = required.max_age
+    remaining = trusted.timestamp.expires - trusted.now
+    found = _excess(roles.TIMESTAMP, remaining, limit.timestamp, limit.timestamp_lifetime)
+    return _too_old_error(trusted, roles.TIMESTAMP, found, required) if found else None
+
+
+def _old_release(trusted: TrustedMetadata, release: Release, required: Requirements) -> TooOldError | None:
+    found = _too_old(trusted, release.role, required.max_age)
+    return _too_old_error(trusted, release.role, found, required) if found else None
+
+
+def _too_old_error(trusted: TrustedMetadata, role: str, found: str, required: Requirements) -> TooOldError:
+    return TooOldError(
+        f"{role} of {trusted.gun} is older than it may be", why=(found, *_source(required)), role=role
+    )
+
+
+def _too_old(trusted: TrustedMetadata, role: str, limit: MaxAge) -> str:
+    remaining = trusted.targets[role].expires - trusted.now
+    return _excess(role, remaining, limit.signatures, limit.signatures_lifetime)
+
+
+def _excess(role: str, remaining: timedelta, limit: timedelta | None, lifetime: timedelta) -> str:
+    """Say how a file exceeds its limit; empty when it does not (rule 3)."""
+    if limit is None:
+        return ""
+    if remaining > lifetime + SKEW:
+        return (
+            f"the age of {role} cannot be told: it ends in {days(remaining)}, "
+            f"and files of this kind were said to run for {days(lifetime)}"
+        )
+    age = max(lifetime - remaining, timedelta())
+    return f"{role} was signed {days(age)} ago; it may be {days(limit)} old" if age > limit else ""
+
+
+def days(span: timedelta) -> str:
+    """Return a span of time as people say it."""
+    whole, hours = span.days, span.seconds // 3600
+    told = [f"{whole} day" if whole == 1 else f"{whole} days"] if whole else []
+    return " ".join([*told, f"{hours} h"] if hours or not whole else told)
+
+
+def _names(listed: Iterable[str]) -> str:
+    return ", ".join(map(roles.signer_name, listed))
+
+
+def _source(required: Requirements) -> tuple[str, ...]:
+    return (f"required by {required.source}",) if required.source else ()

@@ -1,0 +1,193 @@
+"""Endless and slow answers to the real program, over real sockets: cut in time, and without eating memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli.main import run
+from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.tuf.metadata import FileMeta
+from support.author import Author
+from support.loopback import Server
+from support.people import manifest
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    Answer = Callable[[socket.socket], object]
+
+SECONDS, MEGABYTES = 20, 300
+# Linux tells the peak of this very program; elsewhere it is good enough to ask for it.
+PROGRAM = """
+import pathlib, re, resource, sys
+from notarypy.cli.main import run
+code = run(sys.argv[1:])
+try:
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024
+except FileNotFoundError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
+print(peak)
+sys.exit(code)
+"""
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+BLOCK = b'{"signed":' + b"[" * 0xFFF0
+
+
+def flood(head: bytes, pieces: Iterable[bytes], pause: float = 0) -> Answer:
+    """Send a head and then pieces until the other side hangs up."""
+
+    def answer(sock: socket.socket) -> bool:
+        sock.sendall(head)
+        for piece in pieces:
+            sock.sendall(piece)
+            time.sleep(pause)
+        return False
+
+    return answer
+
+
+class Wire:
+    """A Notary server and registry that serve one image honestly, except where they are told otherwise."""
+
+    def __init__(self, home: Path) -> None:
+        self.trust_dir = home / "trust"
+        self.attacks: dict[str, Answer] = {}
+        self.files: dict[str, tuple[str, bytes]] = {}
+        self.server = Server(self._answer, None)
+        author = Author(f"localhost:{self.server.port}/app", datetime.now(UTC))
+        author.add("1", manifest("1"))
+        self.files["/v2/app/manifests/1"] = (OCI_MANIFEST, manifest("1"))
+        for role, data in author.repository().items():
+            for name in (role, f"{role}.{FileMeta.of(data).sha256}"):
+                self.files[f"/v2/{author.gun}/_trust/tuf/{name}.json"] = ("application/json", data)
+        self.argv = [
+            "-s",
+            self.server.url("").rstrip("/"),
+            "-d",
+            str(self.trust_dir),
+            "verify",
+            f"{author.gun}:1",
+        ]
+
+    def _answer(self, head: bytes, sock: socket.socket) -> object:
+        path = head.split()[1].decode().partition("?")[0]
+        for pattern, attack in self.attacks.items():
+            if re.search(pattern, path):
+                return attack(sock)
+        kind, body = self.files.get(path, ("", b""))
+        status = "200 OK" if kind else "404 Not Found"
+        sock.sendall(
+            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        )
+        sock.sendall(body)
+        return None
+
+    def cached(self) -> dict[str, bytes]:
+        """Return every file of the trust directory."""
+        found = [path for path in self.trust_dir.rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes() for path in found}
+
+    def refused(self, exit_code: int, code: str) -> None:
+        """Insist that the program fails in time, with little memory, and leaves the trust directory as it is."""
+        before, started = self.cached(), time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "--timeout", "1", "--json", *self.argv],
+            env={"HOME": str(self.trust_dir.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert time.monotonic() - started < SECONDS
+        document, _, peak = done.stdout.rstrip().rpartition("\n")
+        assert int(peak) < MEGABYTES
+        (result,) = json.loads(document)["results"]
+        assert (done.returncode, result["error"]["code"]) == (exit_code, code), done
+        assert self.cached() == before
+
+
+@pytest.fixture
+def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    made = Wire(tmp_path)
+    yield made
+    made.server.close()
+
+
+ENDLESS = {
+    "a body without length": flood(OK + b"\r\n", repeat(BLOCK)),
+    "a body in chunks": flood(OK + b"Transfer-Encoding: chunked\r\n\r\n", repeat(CHUNK)),
+    "a length beyond all limits": flood(OK + b"Content-Length: 99999999999999\r\n\r\n", repeat(BLOCK)),
+}
+SLOW = {
+    "nothing": flood(b"", repeat(b""), 0.05),
+    "a head": flood(OK, repeat(b"X-Slow: 1\r\n"), 0.05),
+    "a body": flood(OK + b"Content-Length: 1000\r\n\r\n", repeat(b"{"), 0.05),
+}
+
+
+@pytest.mark.parametrize("attack", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("file", ["timestamp.json", "root.json", "manifests/1"])
+def test_endless_answers_are_cut(wire: Wire, attack: Answer, file: str) -> None:
+    if file != "root.json":
+        assert run(wire.argv) == 0
+    wire.attacks[file] = attack
+    wire.refused(8, "net.limit")
+    wire.attacks.clear()
+    assert run(wire.argv) == 0
+
+
+@pytest.mark.parametrize("attack", SLOW.values(), ids=SLOW)
+def test_slow_answers_end_with_the_deadline(wire: Wire, attack: Answer) -> None:
+    assert run(wire.argv) == 0
+    wire.attacks["timestamp"] = attack
+    wire.refused(8, "net.timeout")
+    wire.attacks.clear()
+    assert run(wire.argv) == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "pieces", "code"),
+    [
+        (OK, repeat(b"X-Flood: " + b"x" * 1000 + b"\r\n"), "net.server"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n", [b"\x1f\x8b"], "net.server"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /v2/again\r\nContent-Length: 0\r\n\r\n", [], "net.server"),
+        (b"HTTP/1.1 500 No\r\n\r\n", repeat(BLOCK), "net.server"),
+        (b"HTTP/1.1 503 No\r\nRetry-After: 9999\r\nContent-Length: 0\r\n\r\n", [], "net.server"),
+    ],
+    ids=["head", "compressed", "redirect", "error", "retry"],
+)
+def test_strange_answers_are_no_answers(wire: Wire, head: bytes, pieces: Iterable[bytes], code: str) -> None:
+    assert run(wire.argv) == 0
+    wire.attacks["timestamp"] = flood(head, pieces)
+    wire.refused(8, code)
+    wire.attacks.clear()
+    assert run(wire.argv) == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [("endless", "net.limit"), ("slow", "net.timeout")])
+def test_token_services_are_cut_too(wire: Wire, kind: str, code: str) -> None:
+    assert run(wire.argv) == 0
+    realm = f'Bearer realm="{wire.server.url("/token")}",service="s"'.encode()
+    challenge = b"HTTP/1.1 401 No\r\nWWW-Authenticate: " + realm + b"\r\nContent-Length: 0\r\n\r\n"
+    wire.attacks["timestamp"] = flood(challenge, [])
+    wire.attacks["/token"] = ENDLESS["a body in chunks"] if kind == "endless" else SLOW["a body"]
+    wire.refused(8, code)
+    wire.attacks.clear()
+    assert run(wire.argv) == 0

@@ -1,0 +1,166 @@
+"""`notarypy devserver` and `notarypy demo`, in this process; `tests/devserver` has the signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli import ending
+from notarypy.cli.ending import Ending
+from notarypy.devserver import demo
+from support.schema import problems
+
+if TYPE_CHECKING:
+    from support.commands import Run
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
+WARNING = "notarypy: warning: these servers are for development: their keys are not protected\n"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell every command to end as soon as it waits for that."""
+    monkeypatch.setattr(Ending, "wait", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    """Return where temporary directories are made."""
+    directory = home / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    return directory
+
+
+@pytest.mark.usefixtures("at_once")
+def test_in_memory_nothing_stays(run: Run, temporary: Path) -> None:
+    outcome = run("devserver").expect(0)
+    assert outcome.err == WARNING
+    assert "export DOCKER_CONTENT_TRUST_SERVER=https://localhost:" in outcome.out
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_login_is_exported(run: Run, home: Path) -> None:
+    outcome = run("devserver", "--dir", home / "data", "--auth", "token").expect(0)
+    assert "export NOTARY_AUTH=" in outcome.out
+    assert (home / "data" / "env").read_text() in outcome.out
+    assert (home / "data" / "docker" / "config.json").exists()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_whoever_lets_others_in_is_told(run: Run) -> None:
+    outcome = run("devserver", "--host", "127.0.0.2").expect(0)
+    assert "other machines can reach them at 127.0.0.2" in outcome.err
+    assert "https://127.0.0.2:" in outcome.out
+
+
+@pytest.mark.usefixtures("at_once")
+def test_its_document_fits_the_schema(run: Run) -> None:
+    document = run("--json", "devserver").expect(0).document
+    assert problems(document, SCHEMA) == []
+    (result,) = document["results"]
+    assert result["environment"]["DOCKER_CONTENT_TRUST_SERVER"] == result["server"] == result["ref"]
+    assert problems({**document, "results": [{"ref": "x", "ok": True}]}, SCHEMA)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+def test_a_port_that_is_none(run: Run, port: str) -> None:
+    run("devserver", "--port", port).expect(2)
+
+
+def test_a_folder_that_is_none(run: Run, home: Path) -> None:
+    (home / "file").touch()
+    assert "cannot make directory" in run("devserver", "--dir", home / "file").expect(1).err
+
+
+class Performed:
+    """Answers in the place of the programs that the demonstration runs."""
+
+    def __init__(self) -> None:
+        self.lines: list[list[str]] = []
+        self.environments: list[dict[str, str]] = []
+
+    def __call__(self, words: list[str], **how: object) -> subprocess.CompletedProcess[str]:
+        self.lines.append(words[3:])
+        environment = how["env"]
+        assert isinstance(environment, dict)
+        self.environments.append(environment)
+        return subprocess.CompletedProcess(words, 7, "what it said\n")
+
+
+def test_a_demonstration_that_goes_wrong_says_where(
+    run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    performed = Performed()
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", "https://mine.test")
+    monkeypatch.setenv("NOTARYPY_PASSPHRASE_ALICE", "mine")
+    monkeypatch.setenv("https_proxy", "http://mine.test")
+    monkeypatch.setenv("LANG", "C")
+    monkeypatch.setattr(subprocess, "run", performed)
+    outcome = run("demo").expect(1)
+    assert "$ notarypy key generate alice\nwhat it said\n[exit 7]\n" in outcome.out
+    assert "it ended with 7 instead of 0" in outcome.err
+    assert performed.lines == [["key", "generate", "alice"]]
+    (environment,) = performed.environments
+    assert environment["LANG"] == "C"
+    assert not [name for name, value in environment.items() if "mine" in value]
+    assert environment["HOME"].startswith(str(temporary))
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_whole_demonstration(run: Run, temporary: Path) -> None:
+    outcome = run("demo", "--keep").expect(0)
+    for words in ("init", "delegate add", "sign", "verify", "inspect --pretty"):
+        assert f"\n$ notarypy {words} " in outcome.out
+    assert outcome.out.count("[exit 4]") == 2
+    assert "trust.digest_mismatch" in outcome.out
+    assert "trust.signature" in outcome.out
+    assert "(index: linux/amd64, linux/arm64)" in outcome.out
+    for variable in demo.PASSPHRASES:
+        assert f"export {variable}=" in outcome.out
+    assert "\\t" not in outcome.out
+    assert outcome.err == WARNING
+    assert not list(temporary.iterdir())
+
+
+def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
+    document = run("--json", "demo").expect(0).document
+    assert problems(document, SCHEMA) == []
+    assert {result["exit"] for result in document["results"]} == {0, 4}
+
+
+def test_a_demonstration_that_is_told_to_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    monkeypatch.setattr(Ending, "told", property(lambda _: True))
+    outcome = run("demo").expect(130)
+    assert outcome.out.count("\n$ notarypy ") == 1
+    assert not list(temporary.iterdir())
+
+
+def test_ignored_signals_stay_ignored_and_the_others_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, object] = {1: "one", 2: signal.SIG_IGN}
+    monkeypatch.setattr(ending, "_SIGNALS", (1, 2))
+    monkeypatch.setattr("signal.getsignal", handlers.get)
+
+    def install(number: int, handler: object) -> object:
+        before, handlers[number] = handlers[number], handler
+        return before
+
+    monkeypatch.setattr("signal.signal", install)
+    with Ending() as entered:
+        assert handlers[2] is signal.SIG_IGN
+        assert not entered.told
+        noted = handlers[1]
+        assert callable(noted)
+        noted(1, None)
+        assert entered.told
+        entered.wait()
+    assert handlers[1] == "one"

@@ -1,0 +1,356 @@
+"""What reads received bytes, as functions that any bytes can be thrown at.
+
+What it is: one function for each reader, and what must hold for whatever it reads. What
+it is not: a fuzzer; `campaign` and the tests throw the bytes.
+
+Rules:
+
+1. A target raises nothing for the errors that its reader promises: these are answers.
+   Anything else that comes out is a finding.
+2. A target does a bounded amount of work: what a file may ask for in rounds of key
+   derivation is cut down here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.cli.render import safe
+from notarypy.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidNameError,
+    MetadataError,
+    PassphraseWrongError,
+    ServerError,
+    TrustError,
+    UnsupportedKeyError,
+    VerificationError,
+)
+from notarypy.images import manifests, reference
+from notarypy.keys import pbes, pem
+from notarypy.remote import challenge, failures, helpers, notary, token
+from notarypy.remote.dockerconfig import DockerAuthConfig
+from notarypy.remote.transport import Response
+from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signatures
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography import x509
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+GUN = "docker.io/library/alpine"
+PASSPHRASE = "a passphrase"
+_ROUNDS = 100
+# Such text has a canonical form, which is signed raw and is no JSON: it can be read, and not written.
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+_KINDS: dict[str, type[Root | Targets | Snapshot | Timestamp]] = {
+    roles.ROOT: Root,
+    roles.TARGETS: Targets,
+    roles.SNAPSHOT: Snapshot,
+    roles.TIMESTAMP: Timestamp,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to throw bytes at, and well-formed bytes to begin with."""
+
+    run: Callable[[bytes], object]
+    seeds: Callable[[], list[bytes]]
+
+
+def limit_work() -> None:
+    """Cut down what one key file may cost (rule 2)."""
+    pbes.MAX_ITERATIONS = _ROUNDS
+    pbes._MAX_SCRYPT_MEMORY = 1 << 16  # noqa: SLF001 - there is no other place to bound a fuzzer's work
+
+
+# -- metadata
+
+
+def json_object(data: bytes) -> None:
+    """Strict JSON: its canonical form is a fixed point."""
+    try:
+        value = canonical.decode(data)
+    except MetadataError:
+        return
+    text = canonical.encode(value)
+    if not _CONTROL.search(text):
+        again = canonical.decode(text)
+        assert again == value
+        assert canonical.encode(again) == text
+        assert canonical.storage_form(text, []).startswith(b'{"signed":{')
+
+
+def signed_file(data: bytes) -> None:
+    """A signed file: what is sealed again reads as the same file."""
+    try:
+        file = Envelope.parse(data, roles.TARGETS)
+    except MetadataError:
+        return
+    if _CONTROL.search(file.canonical):
+        return
+    again = Envelope.parse(envelope.seal(file.signed, file.signatures), roles.TARGETS)
+    assert (again.signed, again.signatures) == (file.signed, file.signatures)
+    assert again.canonical == file.canonical
+
+
+def metadata(data: bytes) -> None:
+    """All four kinds of metadata: what is read and written reads as the same value."""
+    with suppress(MetadataError):
+        signed = canonical.decode(data).get("signed")
+        for role, kind in _KINDS.items():
+            with suppress(MetadataError):
+                value = kind.from_signed(signed if isinstance(signed, dict) else {})
+                assert kind.from_signed(value.to_signed()) == value, role
+
+
+def repository(data: bytes) -> None:
+    """A root and what it signs: the first bytes that are no JSON end a file."""
+    files = data.split(b"\0")
+    trusted = TrustedMetadata(GUN, NOW, {roles.TARGETS: data, roles.RELEASES: files[-1]})
+    steps: tuple[Callable[[bytes], object], ...] = (
+        trusted.first_root,
+        trusted.update_timestamp,
+        trusted.update_snapshot,
+        trusted.update_targets,
+    )
+    with suppress(TrustError):
+        for step, file in zip(steps, files, strict=False):
+            if step == trusted.update_targets and trusted.outdated_root() is not None:
+                return
+            step(file)
+        trusted.update_root(files[-1])
+
+
+# -- keys and certificates
+
+
+def private_key(data: bytes) -> None:
+    """A private key file: opened, or refused with a reason."""
+    try:
+        blocks = pem.split(data)
+    except UnsupportedKeyError:
+        return
+    for block in blocks:
+        assert pem.split(block.block)
+        with suppress(UnsupportedKeyError, PassphraseWrongError):
+            pem.decrypt(block, PASSPHRASE)
+        with suppress(UnsupportedKeyError):
+            assert pem.split(pem.with_path(block, "0" * 64))[0].path == "0" * 64
+
+
+def public_key(data: bytes) -> None:
+    """A public key or certificate file."""
+    with suppress(UnsupportedKeyError):
+        key = keys.load_public_pem(data, NOW)
+        assert len(key.canonical_id) == 64
+        assert keys.PublicKey.from_json(key.to_json()) == key
+
+
+def certificate(data: bytes) -> None:
+    """A certificate bundle of a root key: a reason, or none, and never an exception."""
+    for keytype in keys.X509_TYPES:
+        key = keys.PublicKey(keytype, data)
+        assert isinstance(certificates.problem(key, GUN, NOW), str)
+        assert isinstance(authorities.problem(key, pinned(), NOW), str)
+        assert len(key.canonical_id) == 64
+    with suppress(MetadataError):
+        authorities.load(data)
+
+
+@cache
+def pinned() -> tuple[x509.Certificate, ...]:
+    """Return an authority to search chains to."""
+    return authorities.load((FIXTURES / "keys" / "bob.crt").read_bytes())
+
+
+def signature(data: bytes) -> None:
+    """A signature by any method: true or false."""
+    for method in ("ecdsa", "rsapss", "rsapkcs1v15", "eddsa"):
+        for key in (*root_keys(), keys.PublicKey("ed25519", data[:32]), keys.PublicKey("rsa", data)):
+            assert signatures.verify(key, method, data, b"message") is False
+
+
+@cache
+def root_keys() -> tuple[keys.PublicKey, ...]:
+    """Return the keys of a real root."""
+    data = (FIXTURES / "go" / "dockerhub-alpine-2018" / "root.json").read_bytes()
+    return tuple(Root.from_signed(Envelope.parse(data, roles.ROOT).signed).keys.values())
+
+
+# -- names, images, servers
+
+
+def image_reference(data: bytes) -> None:
+    """A reference: its text reads as the same reference."""
+    text = data.decode(errors="surrogateescape")
+    with suppress(InvalidNameError):
+        found = reference.parse(text)
+        assert reference.parse(str(found)) == found
+        roles.check_gun(found.repository)
+    checks = (
+        reference.parse_registry,
+        roles.check_gun,
+        roles.check_role,
+        roles.check_target_name,
+        roles.signer_role,
+    )
+    for check in checks:
+        with suppress(InvalidNameError):
+            check(text)
+
+
+def image_manifest(data: bytes) -> None:
+    """A manifest or an index, and never both."""
+    kind, _, body = data.partition(b"\n")
+    with suppress(VerificationError):
+        found = manifests.read(body, kind.decode(errors="replace") or None)
+        assert found.digest == manifests.digest_of(body)
+        assert found.media_type in manifests.ACCEPT
+
+
+def login_challenge(data: bytes) -> None:
+    """A WWW-Authenticate header."""
+    for found in challenge.parse(data.decode("latin-1")):
+        assert found.scheme == found.scheme.lower()
+        assert all(isinstance(value, str) for value in found.parameters.values())
+
+
+def token_reply(data: bytes) -> None:
+    """A token service's answer: a token that can stand in a header, and a lifetime."""
+    with suppress(ServerError):
+        found, lifetime = token._token_of("host", Response(200, {}, data))  # noqa: SLF001 - the reader itself
+        assert found.isascii()
+        assert found.isprintable()
+        assert 0 < lifetime <= token.LONGEST_LIFETIME
+    token._granted(f"Bearer {data.decode('latin-1')}", "repository:a:pull")  # noqa: SLF001 - the same
+
+
+def error_document(data: bytes) -> None:
+    """A server's error: shortened, and harmless once it is printed."""
+    answer = Response(400, {"retry-after": data[:12].decode("latin-1")}, data)
+    for found in failures.problems(answer):
+        notary._detail(found.detail)  # noqa: SLF001 - the reader itself
+        assert len(str(found)) <= failures.TEXT_LIMIT
+        assert safe(found).isprintable()
+    assert failures.of_status("host", "path", answer).why is not None
+
+
+def docker_config(data: bytes) -> None:
+    """Docker's config.json, and what it says for a host."""
+    text = data.decode("latin-1")
+    config = DockerAuthConfig({DockerAuthConfig.VARIABLE: text, "PATH": ""}, timeout=1)
+    with suppress(ConfigurationError, AuthenticationError):
+        config.get("registry.test", "team/app")
+    with suppress(ConfigurationError):
+        config.registry_headers()
+
+
+def credential_helper(data: bytes) -> None:
+    """A credential helper's answer."""
+    with suppress(AuthenticationError):
+        helpers.Helper("x", "config.json", {})._read("host", data)  # noqa: SLF001 - the reader itself
+
+
+# -- seeds
+
+
+def _fixtures(*patterns: str) -> Callable[[], list[bytes]]:
+    def read() -> list[bytes]:
+        paths = sorted(path for pattern in patterns for path in FIXTURES.glob(pattern) if path.is_file())
+        return [path.read_bytes() for path in paths]
+
+    return read
+
+
+def _repositories() -> list[bytes]:
+    names = ("root.json", "timestamp.json", "snapshot.json", "targets.json")
+    found = []
+    for root in sorted(FIXTURES.glob("go/*/**/root.json")):
+        parts = [root.with_name(name) for name in names]
+        if all(part.exists() for part in parts):
+            found.append(b"\0".join(part.read_bytes() for part in parts))
+    return found
+
+
+def _manifests() -> list[bytes]:
+    part = {"mediaType": "application/octet-stream", "digest": f"sha256:{'0' * 64}", "size": 1}
+    platform = {"os": "linux", "architecture": "amd64", "variant": "v8"}
+    bodies = (
+        (manifests.OCI_MANIFEST, {"config": part, "layers": [part]}),
+        (manifests.DOCKER_MANIFEST, {"config": part, "layers": [part]}),
+        (manifests.OCI_INDEX, {"manifests": [{**part, "platform": platform}]}),
+        (manifests.DOCKER_LIST, {"manifests": [part]}),
+    )
+    return [
+        f"{kind}\n{json.dumps({'schemaVersion': 2, 'mediaType': kind, **body})}".encode()
+        for kind, body in bodies
+    ]
+
+
+def _these(*texts: str) -> Callable[[], list[bytes]]:
+    return lambda: [text.encode() for text in texts]
+
+
+_METADATA = _fixtures("go/**/root.json", "go/**/t*.json", "go/**/snapshot.json")
+_LOGIN = '{"username": "u", "password": "p", "auth": "dTpw", "identitytoken": "t", "registrytoken": ""}'
+
+TARGETS = {
+    "json": Target(json_object, _METADATA),
+    "envelope": Target(signed_file, _METADATA),
+    "metadata": Target(metadata, _METADATA),
+    "repository": Target(repository, _repositories),
+    "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*")),
+    "public-key": Target(public_key, _fixtures("keys/*.pub", "keys/*.crt")),
+    "certificate": Target(
+        certificate, lambda: [key.public for key in root_keys()] + _fixtures("keys/*.crt")()
+    ),
+    "signature": Target(signature, lambda: [b"\1" * 64, b"\1" * 256]),
+    "reference": Target(
+        image_reference,
+        _these(
+            "alpine",
+            "registry.test:5000/team/app:1.0@sha256:" + "0" * 64,
+            "[::1]:443/a/b__c--d",
+            "index.docker.io/library/x_y.z",
+        ),
+    ),
+    "manifest": Target(image_manifest, _manifests),
+    "challenge": Target(
+        login_challenge,
+        _these(
+            'Bearer realm="https://auth.test/token",service="a \\" b",scope="repository:a:pull",Basic r=x',
+            "Negotiate dG9rZW4=, Digest a=b , , c = d",
+        ),
+    ),
+    "token": Target(
+        token_reply,
+        _these('{"token": "abc.def-_~+/=", "expires_in": 300}', '{"access_token": "x", "expires_in": 1e9}'),
+    ),
+    "error": Target(
+        error_document,
+        _these('{"errors": [{"code": "X", "message": "m", "detail": {"Name": "n", "Error": {"Msg": "e"}}}]}'),
+    ),
+    "docker-config": Target(
+        docker_config,
+        _these(
+            f'{{"auths": {{"registry.test": {_LOGIN}, "https://index.docker.io/v1/": {{}}}},'
+            '"credHelpers": {"other.test": ""}, "credsStore": "", "HttpHeaders": {"X-Meta-A": "b"}}'
+        ),
+    ),
+    "helper": Target(credential_helper, _these('{"ServerURL": "s", "Username": "<token>", "Secret": "s"}')),
+}

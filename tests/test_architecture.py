@@ -1,0 +1,97 @@
+"""The shape of the code: small modules, short functions, a sentence for everything public."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "notarypy"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MAX_MODULE, MAX_FUNCTION = 350, 60
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE.parent).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def public(node: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Return public functions, classes and their public methods, however deep in classes."""
+    found = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (*FUNCTIONS, ast.ClassDef)) and not child.name.startswith("_"):
+            found.append(child)
+            if isinstance(child, ast.ClassDef):
+                found += public(child)
+    return found
+
+
+def test_there_are_modules() -> None:
+    assert PACKAGE / "tuf" / "trusted.py" in MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_MODULE
+    assert ast.get_docstring(tree(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    long = [
+        f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
+        for node in ast.walk(tree(path))
+        if isinstance(node, FUNCTIONS) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_everything_public_has_a_docstring(path: Path) -> None:
+    silent = [
+        f"{node.name} (line {node.lineno})" for node in public(tree(path)) if not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_with_code_postpone_annotations(path: Path) -> None:
+    body = [node for node in tree(path).body if not isinstance(node, ast.Expr)]
+    first = body[0] if body else None
+    assert first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__")
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "tuf").glob("*.py")), ids=name_of)
+def test_the_trust_core_is_pure(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    imported = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {
+        (node.module or "").partition(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+    }
+    impure = {
+        "os",
+        "io",
+        "socket",
+        "pathlib",
+        "random",
+        "secrets",
+        "time",
+        "subprocess",
+        "tempfile",
+        "threading",
+    }
+    assert imported & impure == set()
+    assert not any(call in text for call in ("open(", ".now(", ".today(", "utcnow", "print(", "input("))

@@ -1,0 +1,66 @@
+"""The fixtures for users, as the page about them shows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import testing
+from notarypy.errors import TagUnsignedError
+
+if TYPE_CHECKING:
+    from notarypy import Client
+
+PAGE = Path(__file__).parents[1] / "docs" / "devserver.md"
+notary_client, registry = testing.notary_client, testing.registry
+notary_server, trust_dir = testing.notary_server, testing.trust_dir
+
+
+def test_the_example_of_the_page_passes(tmp_path: Path) -> None:
+    for name, text in re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout
+
+
+def test_the_page_names_every_fixture() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text().partition("| fixture |")[2], re.MULTILINE)
+    assert set(named) == {name for name in testing.__all__ if name.islower()}
+
+
+def test_a_test_begins_with_nothing(
+    notary_client: Client, notary_server: testing.NotaryServer, registry: testing.Registry, trust_dir: Path
+) -> None:
+    assert notary_server.requests == []
+    assert not trust_dir.exists()
+    assert notary_client.keys() == []
+    assert notary_server.fake.registry.images.names() == []
+    assert registry.reference("app") == "registry.test/app:latest"
+
+
+def test_one_platform_or_several(registry: testing.Registry, notary_client: Client) -> None:
+    registry.push("app", "one", platforms=["amd64"])
+    registry.push("app", "two")
+    key, public = notary_client.generate_key("ci")
+    notary_client.init("registry.test/app", signer="ci", keys=[public])
+    one, two = notary_client.sign(["registry.test/app:one", "registry.test/app:two"])
+    assert (one.platforms, two.platforms) == ((), ("linux/amd64", "linux/arm64"))
+    assert key.role == "ci"
+
+
+def test_the_server_renews_until_somebody_tampers(notary_server: testing.NotaryServer) -> None:
+    assert notary_server.fake.notary.renews
+
+
+def test_what_is_not_signed_is_not_verified(notary_client: Client, registry: testing.Registry) -> None:
+    registry.push("app", "1")
+    notary_client.init("registry.test/app")
+    with pytest.raises(TagUnsignedError):
+        notary_client.verify("registry.test/app:1")

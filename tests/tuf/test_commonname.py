@@ -1,0 +1,85 @@
+"""Common names of every length and kind of text, without a warning to anybody."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from notarypy.keys import issue
+from notarypy.tuf import certificates
+from notarypy.tuf.commonname import common_names
+from notarypy.tuf.keys import PublicKey, leaf_certificate
+from support.author import GUN, NOW, root_key
+from support.otherkeys import wrapped
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+LONG = "registry.test/" + "a" * 200
+
+
+def retagged(text: str, tag: bytes, new: bytes = b"") -> x509.Certificate:
+    """Return a certificate whose common name is of another kind of text, and maybe other bytes."""
+    der = leaf_certificate(root_key("root", text)).public_bytes(Encoding.DER)
+    old = b"\x0c" + bytes([len(text.encode())]) + text.encode()
+    assert der.count(old) == 2  # subject and issuer
+    return leaf_certificate(
+        PublicKey("ecdsa-x509", wrapped(der.replace(old, tag + old[1:2] + (new or old[2:]))))
+    )
+
+
+def test_a_common_name_may_be_longer_than_64_bytes() -> None:
+    key = issue.root_certificate(issue.generate(), LONG, NOW)
+    assert common_names(leaf_certificate(key)) == [LONG]
+    assert certificates.problem(key, LONG, NOW) == ""
+    assert LONG in certificates.problem(key, GUN, NOW)
+
+
+@pytest.mark.parametrize("tag", [b"\x0c", b"\x13", b"\x14", b"\x16"])
+def test_every_usual_kind_of_text_is_read(tag: bytes) -> None:
+    assert common_names(retagged(GUN, tag)) == [GUN]
+
+
+def test_text_of_two_bytes_a_character_is_read() -> None:
+    assert common_names(retagged("\0a\0b", b"\x1e")) == ["ab"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"),
+    [(b"\x04", b"abcd"), (b"\x02", b"abcd"), (b"\x0c", b"\xff\xff\xff\xff")],
+)
+def test_what_is_no_text_is_a_reason_and_never_a_crash(tag: bytes, data: bytes) -> None:
+    strange = retagged("name", tag, data)
+    with pytest.raises(ValueError, match=r"not a text|decode"):
+        common_names(strange)
+    pem = strange.public_bytes(Encoding.PEM)
+    reason = certificates.problem(PublicKey("ecdsa-x509", pem), GUN, NOW)
+    assert reason.startswith("a root certificate cannot be used")
+
+
+def test_the_warnings_of_other_threads_are_theirs() -> None:
+    """Whoever silences warnings silences them for everybody, and two at a time for good."""
+    key = issue.root_certificate(issue.generate(), LONG, NOW)
+    filters, shown = list(warnings.filters), warnings.showwarning
+    start = threading.Barrier(4)
+
+    def judge(_: int) -> str:
+        start.wait(10)
+        found = [certificates.problem(key, LONG, NOW) for _ in range(20)]
+        assert list(warnings.filters) == filters
+        return "".join(found)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(judge, range(4))) == [""] * 4
+    finally:
+        sys.setswitchinterval(interval)
+    assert (list(warnings.filters), warnings.showwarning) == (filters, shown)
