@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
@@ -15,6 +16,8 @@ from notarypy.errors import AlreadyExistsError, StorageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from notarypy.cli.session import Session
     from notarypy.keys.keystore import KeyInfo
 
@@ -40,11 +43,9 @@ def generate(
     session.begin(context)
     short = roles.signer_name(roles.signer_role(name))
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
-    if path.exists():
-        raise _exists(path)
-    with session.client() as client, session.trying(name):
+    with session.client() as client, session.trying(name), _new_file(path) as stream:
         info, public = client.generate_key(name, algorithm=alg)
-        _write_new(path, public)
+        stream.write(public)
         data = {**to_json(info), "public_key": str(path)}
         session.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
 
@@ -55,20 +56,25 @@ def _exists(path: Path) -> AlreadyExistsError:
     )
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist."""
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Make a file that must not exist, before anything else is made; what fails takes it away again."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PUBLIC_MODE)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-            stream.write(data)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
         raise StorageError(
             f"cannot write the public key to {path}",
-            why=(error.strerror or "", "the private key is stored"),
-            fix="make the directory and generate another key",
+            why=error.strerror or "",
+            fix="make the directory, or use --dir",
         ) from None
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
+            yield stream
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 @app.command("load")

@@ -48,6 +48,8 @@ def run(argv: Sequence[str]) -> int:
     if list(argv) == _VERSION:
         from notarypy.cli.version import text
 
+        if sys.stdout is None:
+            return 1
         sys.stdout.write(f"{text()}\n")
         return 0
     from notarypy.cli.session import Session

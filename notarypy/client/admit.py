@@ -56,7 +56,7 @@ class Demands:
 
     def __bool__(self) -> bool:
         """Tell whether anything is demanded that only verification can tell."""
-        return bool(self.signers or self.all_signers or self.root)
+        return bool(self.signers or self.all_signers or self.root is not None)
 
     def requirements(self) -> Requirements:
         """Return what is demanded of a release."""
@@ -95,7 +95,7 @@ def scope_of(session: Session, text: str, demands: Demands) -> Scope | None:
 
 def metadata(session: Session, text: str, scope: Scope | None, root: str | None) -> TrustedMetadata:
     """Return a repository's metadata, read by the scope's name, server and roots."""
-    return refresh(session.repository(text, root, scope))
+    return refresh(session.repository(text, root, scope, whole=False))
 
 
 def admit(

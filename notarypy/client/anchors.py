@@ -30,6 +30,7 @@ from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
     from notarypy.client.repository import Repository
+    from notarypy.storage.trustdir import RepositoryCache
 
 _LOCK_SECONDS = 10.0
 
@@ -94,12 +95,12 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
     return replace(seen, accepted=True)
 
 
-def forget(repository: Repository) -> bool:
+def forget(cache: RepositoryCache) -> bool:
     """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3)."""
-    if not repository.cache.cached():
+    if not cache.cached():
         return False
-    with repository.cache.lock(_LOCK_SECONDS):
-        repository.cache.forget()
+    with cache.lock(_LOCK_SECONDS):
+        cache.forget()
     return True
 
 

@@ -143,7 +143,8 @@ class Client(Gate, Keyring):
 
         repository = self._session.repository(reference)
         trusted = refresh(repository)
-        return inspect(trusted, reference, self._session.parse(reference).tag, repository.server_url)
+        tag = None if self._session.literal else self._session.parse(reference).tag
+        return inspect(trusted, reference, tag, repository.server_url)
 
     def delegations(self, repository: str) -> tuple[RoleEntry, ...]:
         """Return every delegation of a repository."""
@@ -252,6 +253,11 @@ class Client(Gate, Keyring):
         role = roles.signer_role(name)
         public = self._session.public_keys(keys)
         changes = additions(role, public, paths, releases=releases)
+        if releases and "" not in paths:
+            self._session.warn(
+                f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
+                "whose paths cover every tag; --no-releases keeps it out"
+            )
         return add_signer(self._session.publisher(repository), self._session.keys(), role, public, changes)
 
     def remove_signer(
@@ -278,10 +284,12 @@ class Client(Gate, Keyring):
         """Trust the offered root with this full PIN from now on, whatever was trusted before."""
         from notarypy.client.anchors import accept
 
-        return accept(self._session.repository(repository), root)
+        return accept(self._session.repository(repository, root), root)
 
     def forget(self, repository: str) -> bool:
         """Drop what is cached of a repository; tells whether there was anything. Keys stay."""
         from notarypy.client.anchors import forget
 
-        return forget(self._session.repository(repository))
+        # What is pinned, and whether that can be read, does not matter here.
+        gun, _ = self._session.gun(repository, whole=True)
+        return forget(self._session.directory().repository(gun))

@@ -32,7 +32,7 @@ from notarypy.files import locked, read_regular
 from notarypy.keys import issue, pem
 from notarypy.keys.keystore import KeyInfo, KeyStore, open_block
 from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
-from notarypy.tuf import roles
+from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import PublicKey, public_key_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,13 @@ class Custody:
             raise UsageError(
                 "the root certificate is for another key", why=f"the key is {public_key_of(key).keyid}"
             )
+        reason = certificates.problem(wrapped, gun, now)
+        if reason:
+            raise UsageError(
+                "the root certificate cannot be used",
+                why=reason,
+                fix=f"its subject is CN={gun}, and it is no authority; or leave it out: one is made then",
+            )
         return wrapped
 
     def select(self, selector: str) -> str:
@@ -181,7 +188,9 @@ class Custody:
         here = [info for info in self.store.list() if info.role == roles.ROOT]
         if len(here) > 1:
             listed = ", ".join(info.keyid[:12] for info in here)
-            raise UsageError("several root keys are here", why=listed, fix="choose one with --root-key")
+            raise UsageError(
+                "several root keys are here", why=listed, fix="choose one: notarypy init --root-key KEY REPO"
+            )
         if here:
             return self.store.private_key(here[0].keyid, self.passphrases)
         key = issue.generate()

@@ -2,6 +2,9 @@
 
 What it is: the slow path, taken only when the present root itself is not pinned.
 What it is not: the pin's own test (`tuf.pinning`).
+
+Rule: what is walked is nobody's yet. At most 256 versions and 32 MiB are read, and the
+first one that is no root at all ends the walk.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.errors import RootNotPinnedError, VerificationError
+from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.pinning import Forbidden, parts
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.pinning import RootPolicy
 
 MAX_ROOTS = 256
+MAX_WALKED = 32 << 20
 
 
 def first_pinned(
@@ -69,11 +73,18 @@ def _walked(
     if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
         raise error
     trusted: TrustedMetadata | None = None
+    walked = 0
     for version in range(1, present):
         link = repository.fetch_version(roles.ROOT, version)
         if link is None:
             continue
-        trusted = _advance(repository, trusted, link, accept, known)
+        walked += len(link)
+        if walked > MAX_WALKED:
+            raise error
+        try:
+            trusted = _advance(repository, trusted, link, accept, known)
+        except MetadataError:
+            raise error from None
     if trusted is None:
         raise error
     trusted.update_root(data)
@@ -93,6 +104,8 @@ def _advance(
     start = TrustedMetadata(repository.gun, repository.now, known)
     try:
         start.first_root(link, accept)
+    except MetadataError:
+        raise
     except VerificationError:
         return None
     return start

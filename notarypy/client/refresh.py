@@ -12,6 +12,7 @@ Rules:
    the chain vouches for: keys that it revoked must not stay usable.
 4. What is kept is kept by `keep`'s rules.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
+6. All requests of a refresh have one deadline.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Refresh:
     """One run; holds what the steps share."""
 
     def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
-        self.repository = repository
+        self.repository = repository.timed()
         self.own = own
         self.known = KnownFiles(repository.cache, own)
         self.trusted = TrustedMetadata(repository.gun, repository.now, self.known)

@@ -2,15 +2,19 @@
 
 What it is: the things that belong together for one GUN. What it is not: logic;
 `refresh` and `publish` have that.
+
+Rule: a refresh has one deadline for all its requests. A server that answers each of
+hundreds of requests just in time does not hold anybody for hours.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
-from notarypy.errors import NotFoundError, UnreachableError
+from notarypy.errors import DeadlineError, NotFoundError, UnreachableError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -39,6 +43,8 @@ class Repository:
         roots: Decides whether its root may be trusted.
         now: The moment that dates are compared with.
         warn: Told about what a person should know and no program needs.
+        patience: Seconds that one refresh may take.
+        until: When to send no more requests, as `time.monotonic()` counts; None for never.
     """
 
     gun: str
@@ -48,6 +54,12 @@ class Repository:
     roots: RootPolicy
     now: datetime
     warn: Callable[[str], None]
+    patience: float | None = None
+    until: float | None = None
+
+    def timed(self) -> Self:
+        """Return the repository for one refresh that begins now."""
+        return self if self.patience is None else replace(self, until=time.monotonic() + self.patience)
 
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server."""
@@ -69,12 +81,24 @@ class Repository:
             return None
 
     def online(self) -> NotaryServer:
-        """Return the server; raise UnreachableError when only the cache may be used."""
+        """Return the server.
+
+        Raises:
+            UnreachableError: Only the cache may be used.
+            DeadlineError: It is too late for another request.
+        """
         if self.server is None:
             raise UnreachableError(
                 f"the cache does not hold all of {self.gun}",
                 why="--offline allows no request",
                 fix="run the command once without --offline",
+                gun=self.gun,
+            )
+        if self.until is not None and time.monotonic() > self.until:
+            raise DeadlineError(
+                f"reading {self.gun} took too long",
+                why=f"gave up after {self.patience:.0f} seconds in all",
+                fix="give it more time: --timeout SECONDS",
                 gun=self.gun,
             )
         return self.server

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
 
+# A refresh may take as long as this many requests may take.
+_REQUESTS_AT_LEAST = 5
+
 
 class Session:
     """What one Client holds; safe to use from several threads."""
@@ -108,8 +111,11 @@ class Session:
         registry, _, path = gun.partition("/")
         return Reference(registry, path, tag, None)
 
-    def gun(self, text: str) -> tuple[str, str]:
-        """Return GUN and registry host of a reference or repository."""
+    def gun(self, text: str, *, whole: bool = False) -> tuple[str, str]:
+        """Return GUN and registry host of a reference; with `whole`, a literal text is all GUN."""
+        if whole and self.literal:
+            gun = roles.check_gun(text)
+            return gun, gun.partition("/")[0]
         parsed = self.parse(text)
         gun = f"{parsed.registry}/{parsed.path}" if parsed.path else parsed.registry
         return gun, parsed.registry
@@ -129,15 +135,18 @@ class Session:
             raise policy
         return None if policy is None else policy.scope_for(repository)
 
-    def repository(self, text: str, root: str | None = None, scope: Scope | None = None) -> Repository:
+    def repository(
+        self, text: str, root: str | None = None, scope: Scope | None = None, *, whole: bool = True
+    ) -> Repository:
         """Return the repository that a reference is in, with its server and cache.
 
         Args:
             text: The reference.
             root: A PIN that counts in place of the configured ones.
             scope: What the trust policy says of it; None to read it without the policy.
+            whole: Whether a literal text names a repository, and nothing in it.
         """
-        written, _ = self.gun(text)
+        written, _ = self.gun(text, whole=whole)
         gun = written if scope is None else scope.gun(written)
         registry_host = gun.partition("/")[0]
         now = self._clock()
@@ -153,6 +162,7 @@ class Session:
             roots=root_policy(self.settings, gun, now, root, scope),
             now=now,
             warn=self.warn,
+            patience=self.settings.timeout * _REQUESTS_AT_LEAST,
         )
 
     def _server_for(self, registry_host: str, scope: Scope | None) -> str:

@@ -154,6 +154,10 @@ def signing_roles(state: State, tag: str, held: Collection[str], signer: str | N
     )
     if not usable or (signer is not None and roles.signer_role(signer) not in usable):
         raise _no_key(state, tag, covering, held, signer)
+    limited = [entry.name for entry in delegations if entry.name not in {*covering, roles.RELEASES}]
+    if set(usable) == {roles.RELEASES} and any(_signable(state, role, held) for role in limited):
+        # The keys here are a signer's that may not sign this tag: that they can release it does not count.
+        raise _no_key(state, tag, covering, held, signer)
     return usable
 
 

@@ -103,7 +103,7 @@ def _released(trusted: TrustedMetadata, asked: str | None, digest: str | None) -
 
 def _released_digest(trusted: TrustedMetadata, digest: str) -> Release:
     for tag, (role, content) in lookup.released_names(trusted).items():
-        if digest == f"sha256:{content.sha256}":
+        if digest == content.digest:
             return Release(tag, role, content)
     raise TagUnsignedError(f"{trusted.gun}@{digest} is not signed", why="no released tag has this digest")
 

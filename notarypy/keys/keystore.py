@@ -171,9 +171,18 @@ class KeyStore:
 
         Raises:
             KeyMissingError: It is not here.
-            KeyAccessError: Its file cannot be used.
+            KeyAccessError: Its file cannot be used, or is not encrypted.
         """
-        return pem.with_path(self._read(keyid, self._place(keyid))[1], keyid)
+        info, block = self._read(keyid, self._place(keyid))
+        if not info.encrypted:
+            raise KeyAccessError(
+                f"the file of key {keyid[:7]} is not encrypted, so it is not exported",
+                why=f"the file is {info.path}",
+                fix="move it out of the trust directory, then store it encrypted: notarypy key load FILE",
+                keyid=keyid,
+                file=str(info.path),
+            )
+        return pem.with_path(block, keyid)
 
     def change_passphrase(
         self,

@@ -50,6 +50,7 @@ GUN_ROLES = frozenset({"targets", "snapshot", "timestamp"})
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 _SEALED = "ENCRYPTED PRIVATE KEY"
 _READABLE = {_SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"}
+_ABOUT_ENCRYPTION = ("Proc-Type", "DEK-Info")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DER_SEQUENCE = b"\x30"
 _LINE = 64
@@ -166,9 +167,17 @@ def public_pem(public: PublicKey, role: str) -> bytes:
 
 
 def with_path(block: KeyBlock, keyid: str | None) -> bytes:
-    """Return a block unchanged but for its `path` header, which is set for export, dropped for storing."""
+    """Return a block unchanged but for its `path` header, which is set for export, dropped for storing.
+
+    Headers that say nothing are dropped too, for they cannot be written.
+
+    Raises:
+        UnsupportedKeyError: One of those that say how it is encrypted says nothing.
+    """
     (parsed,) = _blocks(block.block)
-    headers = {name: value for name, value in parsed.headers.items() if name != "path"}
+    headers = {name: value for name, value in parsed.headers.items() if name != "path" and value}
+    if any(parsed.headers.get(name) == "" for name in _ABOUT_ENCRYPTION):
+        raise UnsupportedKeyError("this private key is damaged", why="it does not say how it is encrypted")
     if keyid is not None:
         headers["path"] = keyid
     return _text(parsed.label, headers, _der(parsed))
@@ -274,7 +283,7 @@ def _secret(passphrase: str) -> bytes:
 
 def _text(label: str, headers: dict[str, str], der: bytes) -> bytes:
     """Write one block as Go does: headers sorted, but what says how it is encrypted comes first."""
-    first = [name for name in ("Proc-Type", "DEK-Info") if name in headers]
+    first = [name for name in _ABOUT_ENCRYPTION if name in headers]
     names = first + sorted(set(headers) - set(first))
     body = base64.b64encode(der).decode()
     lines = [f"{name}: {_writable(name, headers[name])}" for name in names]

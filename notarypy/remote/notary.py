@@ -102,9 +102,14 @@ class NotaryServer:
     ) -> Response:
         headers, body = ({}, None) if files is None else multipart(files, os.urandom(24).hex())
         scope = f"repository:{gun}:{actions}"
-        response = self._exchange.request(
-            method, self._address(gun, name), scope=scope, headers=headers, body=body
-        )
+        try:
+            response = self._exchange.request(
+                method, self._address(gun, name), scope=scope, headers=headers, body=body
+            )
+        except NotFoundError as error:
+            raise ServerError(
+                f"{self.host} takes no updates there", why=(error.message, *error.why)
+            ) from None
         if response.status in _REFUSALS:
             raise self._refusal(gun, response)
         if response.status != HTTPStatus.OK:

@@ -56,6 +56,7 @@ class Registry:
             raise ImageMissingError(
                 f"{self._host} has no {reference} in {path}",
                 why=error.why,
+                fix="push the image first; or look at the name and the tag",
                 host=self._host,
                 path=path,
                 reference=reference,

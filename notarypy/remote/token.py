@@ -47,7 +47,7 @@ class _Key(NamedTuple):
     scheme: str
     realm: str
     service: str
-    scope: str
+    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TokenAuthenticator:
             return None
         if known.scheme == "bearer" and scope is None:
             return None
-        return self._header(scheme, known, scope or "", fetch, None)
+        return self._header(scheme, known, (scope,) if scope else (), fetch, None)
 
     def answer(self, url: str, scope: str | None, response: Response, fetch: Fetch, used: str | None) -> str:
         """Return the header that answers a 401.
@@ -105,7 +105,9 @@ class TokenAuthenticator:
         challenge = self._choose(url, response)
         scheme = origin(url)[0]
         self._known[scheme] = challenge
-        return self._header(scheme, challenge, scope or challenge.get("scope"), fetch, used)
+        # Only a challenge lists several scopes; in ours a blank belongs to the repository's name.
+        scopes = (scope,) if scope else tuple(challenge.get("scope").split())
+        return self._header(scheme, challenge, scopes, fetch, used)
 
     def refused(
         self, url: str, scope: str | None, response: Response, used: str | None
@@ -150,12 +152,15 @@ class TokenAuthenticator:
                     return challenge
         raise self._impossible("it offers neither Bearer nor Basic authentication")
 
-    def _header(self, scheme: str, challenge: Challenge, scope: str, fetch: Fetch, stale: str | None) -> str:
+    def _header(
+        self, scheme: str, challenge: Challenge, scopes: tuple[str, ...], fetch: Fetch, stale: str | None
+    ) -> str:
+        scope = " ".join(scopes)
         if challenge.scheme == "basic":
             return self._basic(scope)
         if (given := self._given(scope)) is not None:
             return given
-        key = _Key(scheme, challenge.get("realm"), challenge.get("service"), scope)
+        key = _Key(scheme, challenge.get("realm"), challenge.get("service"), scopes)
         with self._lock:
             lock = self._fetching.setdefault(key, threading.Lock())
         with lock:
@@ -192,11 +197,11 @@ class TokenAuthenticator:
 
     def _fetch(self, key: _Key, fetch: Fetch) -> _Token:
         """Get a token from the service that the challenge names."""
-        realm, scope = key.realm, key.scope
+        realm, scope = key.realm, " ".join(key.scopes)
         self._check_realm(key.scheme, realm)
         credential = self._credential(scope)
         asked = self._monotonic()
-        response = fetch(_token_request(realm, key.service, scope, credential))
+        response = fetch(_token_request(realm, key.service, key.scopes, credential))
         host = host_port(realm)
         if response.status in (400, 401, 403):
             raise self._denied_token(host, scope, response, credential)
@@ -256,15 +261,15 @@ def _basic(credential: Credential) -> str:
     return "Basic " + b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
 
 
-def _token_request(realm: str, service: str, scope: str, credential: Credential | None) -> Request:
+def _token_request(realm: str, service: str, scopes: Sequence[str], credential: Credential | None) -> Request:
     """Build the request for a token: a GET, or for an identity token the OAuth form."""
     fields = [("service", service)] if service else []
     if credential is not None and credential.kind == "identity":
-        fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", scope)]
+        fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
         body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return Request("POST", realm, headers, body, TOKEN_LIMIT)
-    fields += [("scope", part) for part in scope.split()]
+    fields += [("scope", scope) for scope in scopes]
     headers = {}
     if credential is not None:
         fields.append(("account", credential.user))

@@ -39,6 +39,7 @@ __all__ = ["DOCKER_HUB_SERVER", "RegistrySettings", "Settings", "TlsFiles", "loa
 DOCKER_HUB_SERVER = "https://notary.docker.io"
 """Where docker looks for trust data of Docker Hub; the service was retired."""
 
+_MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 SYSTEM_CERTS = Path("/etc/docker/certs.d")
 
@@ -305,6 +306,7 @@ def _seconds(given: Mapping[str, object], name: str, configured: float | None, *
     if value is None:
         return Settings.timeout if name == "timeout" else Settings.retry_for
     number = config.seconds(value, _option(name))
-    if number < least:
-        raise ConfigurationError(f"{_option(name)} cannot be used", why=f"{value} seconds are too few")
+    if not least <= number <= _MOST_SECONDS:
+        problem = "few" if number < least else "many"
+        raise ConfigurationError(f"{_option(name)} cannot be used", why=f"{value} seconds are too {problem}")
     return number

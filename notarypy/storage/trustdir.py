@@ -18,6 +18,8 @@ Rules:
    so that a crash between two leaves a cache that the next refresh can use.
 6. A staged changelist is counted, never read, written or removed. GUNs nest
    (`a` and `a/metadata` may both exist): nothing is removed recursively.
+7. Delegations below `targets/metadata` are never cached: their files would lie where
+   the repository `<gun>/metadata/targets` has its own, the root among them.
 """
 
 from __future__ import annotations
@@ -129,6 +131,8 @@ class RepositoryCache:
         if role == roles.ROOT:
             return self.load_root()
         path = self._checked_path(role)
+        if _in_another_cache(role):
+            return None
         try:
             return files.read_regular(path, _limit(role))
         except FileNotFoundError:
@@ -162,7 +166,7 @@ class RepositoryCache:
         return data
 
     def store(self, metadata: Mapping[str, bytes]) -> None:
-        """Write the files of these roles, each as a whole, in the order of rule 5.
+        """Write the files of these roles, each as a whole, in the order of rule 5, but for those of rule 7.
 
         Holding `lock` is the caller's business.
 
@@ -173,7 +177,7 @@ class RepositoryCache:
         for role, data in metadata.items():
             self._require_size(role, data)
         files.make_private_directory(self.directory, below=self._base)
-        for role in sorted(metadata, key=_order):
+        for role in sorted((role for role in metadata if not _in_another_cache(role)), key=_order):
             path = self._path(role)
             files.make_private_directory(path.parent, below=self._base)
             if not self._holds(path, metadata[role]):
@@ -220,7 +224,7 @@ class RepositoryCache:
         for folder in self._role_directories():
             names = (path.relative_to(self.directory).with_suffix("") for path in folder.glob("*.json"))
             found += [name.as_posix() for name in names if roles.is_delegation(name.as_posix())]
-        return sorted(found)
+        return sorted(role for role in found if not _in_another_cache(role))
 
     def staged(self) -> int:
         """Return how many changes another tool has staged here for its next publish."""
@@ -264,6 +268,11 @@ class RepositoryCache:
             nested = [top.joinpath(*inner[: end + 1]) for end, name in enumerate(inner) if name == "metadata"]
             if not any(os.path.lexists(folder / "root.json") for folder in nested):
                 yield directory
+
+
+def _in_another_cache(role: str) -> bool:
+    """Tell whether a role's file would lie in the cache of another repository (rule 7)."""
+    return "metadata" in roles.parent(role).split("/")
 
 
 def _limit(role: str) -> int:

@@ -213,7 +213,7 @@ def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
 
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UnsupportedKeyError("this certificate cannot be read") from None
     bare = _delegation_key(certified_key(certificate))
     problem = certificate_problem(certificate, now)

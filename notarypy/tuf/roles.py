@@ -9,7 +9,7 @@ Rules:
    no control character, backslash, `?`, `#`, `%` or `*`; at most 255 bytes a segment.
 2. A delegation is `targets/` and path segments of `[-a-z0-9_]`, under 256 bytes.
 3. A signer NAME is `[a-z0-9][a-z0-9_-]*` and stands for `targets/NAME`;
-   `releases` is reserved: it is where released tags are listed.
+   `releases` is reserved: it is where released tags are listed; so are the base roles.
 4. A target name that is written has no control character and is not empty; such
    names verify, but no Notary server re-signs them.
 """
@@ -79,6 +79,10 @@ def signer_role(name: str) -> str:
         raise InvalidNameError(
             f'"{name}" is not a signer name',
             why="a name is a-z, 0-9, - and _, and begins with a letter or digit",
+        )
+    if name in BASE_ROLES:
+        raise InvalidNameError(
+            f'"{name}" is reserved', why=f"{name} is a role of every repository", fix="choose another name"
         )
     if name == "releases":
         raise InvalidNameError(

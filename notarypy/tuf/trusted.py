@@ -319,6 +319,9 @@ class TrustedMetadata:
                 why="its signatures are valid"
                 if role != roles.TIMESTAMP
                 else "the server did not renew its timestamp",
+                fix=""
+                if role != roles.TIMESTAMP
+                else "look at this machine's clock; then ask the server's operator, for the server renews it",
                 role=role,
                 expires=expires.isoformat(),
             )

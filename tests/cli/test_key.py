@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import KeyMissingError, UnsupportedKeyError
+from notarypy.errors import KeyMissingError, PassphraseNeededError, UnsupportedKeyError
 from support.commands import written
 from support.results import KEY, TARGETS_KEY
 
@@ -48,19 +48,21 @@ def test_a_public_key_that_exists_stays(run: Run, stub: StubClient, home: Path) 
     assert stub.calls == []
 
 
-def test_a_public_key_that_comes_into_being_meanwhile_stays(run: Run, stub: StubClient, home: Path) -> None:
-    def generate(*_: object, **__: object) -> object:
-        written(home / "jeff.pub", "another")
-        return KEY, b"public"
-
-    stub.answers["generate_key"] = generate
+def test_a_link_that_leads_nowhere_is_in_the_way_too(run: Run, stub: StubClient, home: Path) -> None:
+    (home / "jeff.pub").symlink_to("nowhere")
     run("key", "generate", "jeff").expect(1)
-    assert (home / "jeff.pub").read_bytes() == b"another"
+    assert stub.calls == []
+
+
+def test_a_key_that_could_not_be_made_leaves_no_public_half(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["generate_key"] = PassphraseNeededError("there is no passphrase")
+    run("key", "generate", "jeff").expect(6)
+    assert not (home / "jeff.pub").exists()
 
 
 def test_a_directory_that_is_missing(run: Run, stub: StubClient) -> None:
-    stub.answers["generate_key"] = (KEY, b"public")
-    assert "the private key is stored" in run("key", "generate", "jeff", "--dir", "none").expect(1).err
+    assert "make the directory" in run("key", "generate", "jeff", "--dir", "none").expect(1).err
+    assert stub.calls == []
 
 
 def test_loading(run: Run, stub: StubClient, home: Path) -> None:

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy import files
+from notarypy.client.api import Client
 from notarypy.errors import (
+    ConfigurationError,
     InvalidNameError,
     RepositoryMissingError,
     RepositoryVanishedError,
     RootChangedError,
     RootNotPinnedError,
+    StorageError,
     VerificationError,
 )
 from notarypy.tuf import roles
@@ -101,6 +108,81 @@ def test_a_damaged_root_is_no_obstacle(reader: Person) -> None:
         assert reader.client().trust(GUN, pin).accepted
         reader.client().refresh(GUN)
     assert any("cannot be read" in warning for warning in reader.warnings)
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_a_full_disk_never_leaves_a_repository_without_an_anchor(
+    reader: Person, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [pin] = reader.client().offered_root(GUN).offered
+    old, left, write = reader.cache()[roles.ROOT], [writes], files.write_atomic
+
+    def fill(path: Path, data: bytes, mode: int = 0o600) -> None:
+        if path.is_relative_to(reader.trust_dir):
+            assert reader.cached(roles.ROOT).exists()
+            left[0] -= 1
+            if left[0] < 0:
+                raise StorageError(f"cannot write {path}", why="no space left")
+        write(path, data, mode)
+
+    monkeypatch.setattr(files, "write_atomic", fill)
+    if writes < 4:
+        with pytest.raises(StorageError):
+            reader.client().trust(GUN, pin)
+    else:
+        assert reader.client().trust(GUN, pin).accepted
+    monkeypatch.undo()
+    assert (reader.cache()[roles.ROOT] == old) is (writes == 0)
+    assert reader.client().trust(GUN, pin).accepted
+    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+
+
+@pytest.mark.parametrize("drops", range(6))
+def test_a_file_that_cannot_be_removed_leaves_an_anchor_too(
+    reader: Person, drops: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [pin] = reader.client().offered_root(GUN).offered
+    left, unlink = [drops], Path.unlink
+
+    def stuck(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT002 - as Path declares it
+        assert reader.cached(roles.ROOT).exists()
+        if path.is_relative_to(reader.trust_dir / "tuf"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise PermissionError
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stuck)
+    with suppress(StorageError):
+        reader.client().trust(GUN, pin)
+    monkeypatch.undo()
+    assert reader.cached(roles.ROOT).exists()
+    assert reader.client().trust(GUN, pin).accepted
+    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+
+
+def test_an_anchor_can_be_chosen_where_first_use_is_forbidden(world: World, owner: Person) -> None:
+    settings = replace(owner.client().settings, first_use=False, trust_dir=world.base / "strict")
+    client = Client(settings, transport=world.fake, clock=world.clock)
+    [pin] = owner.client().offered_root(GUN).offered
+    assert client.offered_root(GUN).offered == (pin,)
+    with pytest.raises(RootNotPinnedError):
+        client.trust(GUN, "0" * 64)
+    assert client.trust(GUN, pin).accepted
+    assert client.refresh(GUN, root=pin).gun == GUN
+    with pytest.raises(RootNotPinnedError):
+        client.refresh(GUN)
+    assert client.forget(GUN)
+
+
+def test_anchors_do_not_need_the_files_of_pins(world: World, owner: Person) -> None:
+    settings = replace(owner.client().settings, gun_authorities={"registry.test/": world.base / "absent.pem"})
+    client = Client(settings, transport=world.fake, clock=world.clock)
+    [pin] = owner.client().offered_root(GUN).offered
+    with pytest.raises(ConfigurationError):
+        client.refresh(GUN)
+    assert client.trust(GUN, pin).accepted
+    assert client.forget(GUN)
 
 
 def test_keys_and_staged_changes_survive(owner: Person) -> None:

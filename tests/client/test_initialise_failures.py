@@ -139,6 +139,32 @@ def test_a_dropped_upload_is_no_success_and_keeps_the_keys(world: World) -> None
     assert len(alice.key_files()) == 2
 
 
+def test_a_refused_upload_that_is_served_all_the_same_keeps_the_keys(world: World) -> None:
+    """A proxy may answer 400 for a server that took the update."""
+    alice = world.person()
+
+    def refuse(request: Request, response: Response) -> Response:
+        return Response(400, {}, b"{}") if request.method == "POST" else response
+
+    world.fake.after.append(refuse)
+    result = alice.client().init(GUN)
+    assert result.created
+    assert result.keys_here == (roles.ROOT, roles.TARGETS)
+    assert len(alice.key_files()) == 2
+    world.fake.after.clear()
+    world.push("1")
+    assert alice.client().sign([f"{GUN}:1"])[0].published
+
+
+def test_a_refused_upload_that_nobody_can_look_for_keeps_the_keys(world: World) -> None:
+    alice = world.person()
+    world.attacker.before_upload(lambda: world.attacker.answer(Response(500), path=r".*/root\.json"))
+    world.attacker.answer(Response(400), method="POST")
+    with pytest.raises(UnknownOutcomeError, match="initialised"):
+        alice.client(timeout=1).init(GUN)
+    assert len(alice.key_files()) == 2
+
+
 # -- races
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.devserver import multipart
 from notarypy.errors import (
     NetworkError,
     NotarypyError,
@@ -14,11 +15,12 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.remote.transport import Response
-from notarypy.tuf import roles
+from notarypy.tuf import canonical, roles
 from support.author import GUN
 from support.people import copy_of, owned, released_tags
 
 if TYPE_CHECKING:
+    from notarypy.remote.transport import Request
     from support.people import Person, World
 
 
@@ -44,6 +46,25 @@ def test_an_upload_that_was_thrown_away_is_no_success(world: World, owner: Perso
     assert owner.cache() == before
     world.attacker.undo_hooks()
     assert owner.client().sign([f"{GUN}:1"])[0].published
+
+
+def test_an_upload_that_is_served_by_its_version_alone_is_no_success(world: World, owner: Person) -> None:
+    """Readers follow the snapshot, which still names the old files."""
+    hidden: dict[str, bytes] = {}
+
+    def take(request: Request) -> Response | None:
+        name = request.url.rpartition("/_trust/tuf/")[2]
+        if request.method == "POST" and not name:
+            for part in multipart.split(request.headers["Content-Type"], request.body or b""):
+                version = canonical.decode(part.data)["signed"]["version"]
+                hidden[f"{version}.{part.filename}.json"] = part.data
+            return Response(200)
+        return Response(200, {}, hidden[name]) if name in hidden else None
+
+    world.fake.before.append(take)
+    with pytest.raises(UnconfirmedPublishError):
+        owner.client().sign([f"{GUN}:1"])
+    assert sorted(hidden) == ["1.targets/jeff.json", "1.targets/releases.json"]
 
 
 @pytest.mark.parametrize("role", ["targets/jeff", "targets/releases"])

@@ -93,6 +93,15 @@ def test_without_a_pin_first_use_has_to_be_allowed(stage: Stage, *, known: bool)
     assert verify(policed(stage, "first_use = true")) == "1"
 
 
+def test_offline_a_pin_is_held_against_the_cache_alone(stage: Stage) -> None:
+    stage.rotate_root("second")
+    stage.publish()
+    stage.know()
+    assert verify(policed(stage, f"roots.ids = ['{pin(stage)}']", offline=True)) == "1"
+    refused(policed(stage, f"roots.ids = ['{WRONG}']", offline=True))
+    assert stage.world.requests() == []
+
+
 def test_an_allowed_first_use_is_said_aloud(stage: Stage) -> None:
     verify(policed(stage, "first_use = true"))
     assert any("first use" in line for line in stage.reader.warnings)

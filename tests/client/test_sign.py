@@ -191,9 +191,16 @@ def test_paths_keep_a_signer_to_its_tags(world: World) -> None:
     world.push("v1.0")
     world.push("v2.0")
     assert owner.client().sign([f"{GUN}:v1.0"])[0].roles == ("targets/jeff", roles.RELEASES)
+    for signer in (None, "jeff"):
+        with pytest.raises(KeyNotAuthorisedError):
+            owner.client().sign([f"{GUN}:v2.0"], signer=signer)
+
+
+def test_a_key_of_releases_alone_releases_what_it_likes(world: World) -> None:
+    owner = owned(world)
+    owner.client().add_signer(roles.RELEASES, GUN, [owner.key("jeff")])
+    world.push("v2.0")
     assert owner.client().sign([f"{GUN}:v2.0"])[0].roles == (roles.RELEASES,)
-    with pytest.raises(KeyNotAuthorisedError):
-        owner.client().sign([f"{GUN}:v2.0"], signer="jeff")
 
 
 @pytest.mark.usefixtures("owner")

@@ -255,6 +255,26 @@ def test_a_pin_is_held_against_a_cached_root_too(owner: Person) -> None:
         owner.client().verify(f"{GUN}:1", root=pin[:12])
 
 
+def test_an_empty_pin_is_a_mistake_and_not_no_pin(owner: Person) -> None:
+    """A variable that should have had a value must not turn a pinned verification into one on first use."""
+    client = owner.client()
+    for use in (
+        lambda: client.verify(f"{GUN}:1", root=""),
+        lambda: client.admit(f"{GUN}:1", root=""),
+        lambda: client.refresh(GUN, root=""),
+        lambda: client.trust(GUN, ""),
+    ):
+        with pytest.raises(InvalidNameError, match="not a root PIN"):
+            use()
+
+
+def test_an_empty_pin_does_not_skip_what_a_policy_skips(world: World, owner: Person) -> None:
+    path = world.base / "skip.toml"
+    path.write_text('[scope."registry.test"]\nmode = "skip"\n')
+    with pytest.raises(InvalidNameError, match="not a root PIN"):
+        owner.client(policy=str(path)).admit(f"{GUN}:1", root="")
+
+
 @pytest.mark.usefixtures("owner")
 def test_an_unpinned_root_is_not_even_cached(world: World) -> None:
     reader = world.person("reader")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy import files
 from notarypy.errors import (
@@ -320,6 +321,17 @@ def test_export_and_import_of_a_bundle_keep_every_byte(store: KeyStore) -> None:
     for info in store.list():
         assert store.unlock(info.keyid, standard_chain(NOTARY, None, None)).public.keyid == info.keyid
         assert b"path:" not in info.path.read_bytes()
+
+
+def test_a_plain_key_is_not_exported(store: KeyStore, key: PrivateKey) -> None:
+    keyid = public_key_of(key).keyid
+    store.directory.mkdir(parents=True)
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (store.directory / f"{keyid}.key").write_bytes(plain)
+    with pytest.raises(KeyAccessError, match="not encrypted") as caught:
+        store.export(keyid)
+    assert "notarypy key load" in caught.value.fix
+    assert b"PRIVATE" not in repr(caught.value.facts).encode()
 
 
 def test_storing_a_block_twice_keeps_the_first(store: KeyStore) -> None:

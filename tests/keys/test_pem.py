@@ -354,6 +354,20 @@ def test_an_export_keeps_the_headers_that_say_how_a_key_is_encrypted_first() -> 
     assert public_key_of(pem.decrypt(pem.split(exported)[0], "delegpass1")).keyid == DEE
 
 
+def test_an_export_drops_headers_that_say_nothing() -> None:
+    text = (KEYS / "ec-targets-with-gun.key").read_bytes()
+    (block,) = pem.split(text.replace(b"gun: localhost/app/one", b"gun:"))
+    assert pem.with_path(block, DEE).splitlines()[1:3] == [b"path: " + DEE.encode(), b"role: targets"]
+
+
+def test_an_export_never_loses_how_a_key_is_encrypted() -> None:
+    text = (KEYS / "sec1-ec-dek-info-aes256.key").read_bytes()
+    start = text.index(b"DEK-Info:")
+    silent = text[:start] + b"DEK-Info:" + text[text.index(b"\n", start) :]
+    with pytest.raises(UnsupportedKeyError, match="damaged"):
+        pem.with_path(pem.split(silent)[0], DEE)
+
+
 def test_the_public_file_is_what_goes_to_the_repositorys_owner(now: datetime) -> None:
     key = pem.decrypt(only(KEYS / "plain-sec1-ec.key"), None)
     text = pem.public_pem(public_key_of(key), "dee")

@@ -454,6 +454,13 @@ def test_threads_share_one_token(fake: ScriptedTransport) -> None:
     assert len(site.token_requests) == 1
 
 
+def test_a_blank_in_a_repositorys_name_makes_no_second_scope(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    scope = "repository:a/b repository:victim:push,pull"
+    fake.exchange(authenticator(fake)).request("GET", URL, scope=scope)
+    assert parse_qs(urlsplit(site.token_requests[0].url).query)["scope"] == [scope]
+
+
 def test_without_a_scope_the_challenge_says_what_to_ask(fake: ScriptedTransport) -> None:
     site = Site(fake, f'Bearer realm="{REALM}",scope="registry:catalog:* x:y:z"')
     exchange = fake.exchange(authenticator(fake))

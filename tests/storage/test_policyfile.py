@@ -97,6 +97,12 @@ def test_any_alone_wants_one(tmp_path: Path) -> None:
     assert scope.requirements.signers == Signers(some=("targets/a", "targets/b"), threshold=1)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_any_number_up_to_all_may_be_wanted(tmp_path: Path, count: int) -> None:
+    lines = f'signers.any = ["a", "b", "c"]\nsigners.threshold = {count}'
+    assert read(tmp_path, SCOPE + lines).scopes["r.test"].requirements.signers.threshold == count
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [

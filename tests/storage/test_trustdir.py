@@ -89,6 +89,19 @@ def test_a_role_cannot_leave_the_directory(cache: RepositoryCache, role: str) ->
     assert not cache.directory.exists()
 
 
+def test_a_delegation_never_lies_in_the_cache_of_another_repository(trust: TrustDirectory) -> None:
+    outer, inner = trust.repository("a"), trust.repository("a/metadata/targets")
+    inner.store({"root": b'{"anchor":1}'})
+    roles = ("targets/metadata/root", "targets/metadata/x", "targets/metadata/metadata/root")
+    outer.store({"targets/metadata": b'{"m":1}', **dict.fromkeys(roles, b"{}")})
+    assert inner.load_root() == b'{"anchor":1}'
+    assert inner.cached() == ["root"]
+    assert outer.cached() == ["targets/metadata"]
+    assert [outer.load(role) for role in roles] == [None, None, None]
+    outer.forget()
+    assert inner.load_root() == b'{"anchor":1}'
+
+
 def test_files_are_written_root_first_and_timestamp_last(
     cache: RepositoryCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,11 @@ def test_every_certificate_is_in_date(late: dict[str, Any]) -> None:
     assert "is valid from" in problem([leaf(**late)], leaf(**late), days=2)
 
 
+def test_the_first_and_the_last_moment_are_in_date() -> None:
+    brief = leaf(start=NOW + DAY, end=NOW + 2 * DAY)
+    assert [problem([authority()], brief, days=day) == "" for day in range(4)] == [False, True, True, False]
+
+
 def test_weak_signatures_count_only_above_the_pinned_one() -> None:
     old = authority(sha1=True)
     assert problem([old], leaf()) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -18,7 +19,6 @@ PRECISION = "Go reads numbers as float64: two documents would share one signatur
 STRICTER_THAN_GO = {
     "lone surrogate escape": "Go makes U+FFFD of it: two names would share one signature",
     "invalid utf8": "Go makes U+FFFD of it: two names would share one signature",
-    "2^53": "2^53 and 2^53+1 have the same canonical form in Go",
     "2^53+1": PRECISION,
     "2^63-1": PRECISION,
     "2^63": PRECISION,
@@ -61,13 +61,19 @@ def test_every_deviation_from_go_is_one_that_go_accepts() -> None:
         (b'{"a":"\n"}', "Invalid control character"),
         (b'{"a":Infinity}', "Infinity is not JSON"),
         (b'{"a":-Infinity}', "-Infinity is not JSON"),
-        (b'{"a":9007199254740992}', "beyond"),
-        (b'{"a":-9007199254740992}', "beyond"),
-        (b'{"a":9007199254740992.0}', "not an exact integer"),
+        (b'{"a":9007199254740993}', "beyond"),
+        (b'{"a":-9007199254740993}', "beyond"),
+        (b'{"a":9007199254740993.0}', "not an exact integer"),
+        (b'{"a":9007199254740994.0}', "not an exact integer"),
         (b'{"a":9007199254740990.5}', "not an exact integer"),
         (b'{"a":1.00000000000000000001}', "not an exact integer"),
         (b'{"a":1e-999999999}', "not an exact integer"),
         (b'{"a":1e999999999}', "not an exact integer"),
+        (b'{"a":0e99999999999999999999999}', "not an exact integer"),
+        (b'{"a":-0e9999999999999999999999}', "not an exact integer"),
+        (b'{"a":1e-99999999999999999}', "not an exact integer"),
+        (b'{"a":0.0e99999999999999999999}', "not an exact integer"),
+        (b'{"a":0E' + b"9" * 5000 + b"}", "not an exact integer"),
         (b'{"a":' + b"9" * 5000 + b"}", "beyond"),
         (b'{"a":' + b"0" * 21 + b"}", "line 1"),
         (b'{"a":"\xed\xa0\x80"}', "not UTF-8"),
@@ -89,10 +95,33 @@ def test_text_that_two_readers_could_understand_in_two_ways_is_refused(
 
 
 def test_integers_are_accepted_up_to_the_exact_limit() -> None:
-    text = b'{"a":9007199254740991,"b":-9007199254740991,"c":-0,"d":1e3,"e":9007199254740991.0}'
-    expected = {"a": 2**53 - 1, "b": 1 - 2**53, "c": 0, "d": 1000, "e": 2**53 - 1}
+    text = b'{"a":9007199254740992,"b":-9007199254740992,"c":-0,"d":1e3,"e":9007199254740992.0}'
+    expected = {"a": 2**53, "b": -(2**53), "c": 0, "d": 1000, "e": 2**53}
     assert canonical.decode(text) == expected
     assert all(type(number) is int for number in canonical.decode(text).values())
+
+
+def test_parts_are_bounded_before_they_cost_memory() -> None:
+    def listed(count: int) -> bytes:
+        return b'{"a":[' + b"0," * (count - 4) + b"0]}"
+
+    assert canonical.MAX_PARTS == 600_000
+    assert len(canonical.decode(listed(canonical.MAX_PARTS))["a"]) == canonical.MAX_PARTS - 3
+    with pytest.raises(MetadataError) as caught:
+        canonical.decode(listed(canonical.MAX_PARTS + 1))
+    assert caught.value.why == ("it has more than 600000 brackets and commas",)
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'{"a":1},', b'"",', b"]", b"["])
+def test_a_text_of_tiny_values_costs_little_more_than_itself(unit: bytes) -> None:
+    text = b'{"a":[' + unit * ((12 << 20) // len(unit)) + b"0]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(MetadataError, match="not valid JSON"):
+            canonical.decode(text)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("open_", [b"[", b'{"a":'])

@@ -16,6 +16,7 @@ from support.otherkeys import certificate, chain, ec_key, rsa_key, wrapped
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 END = NOW + 3650 * DAY
 CA = private_key("ca")
+LATEST = datetime(9999, 12, 31, 23, tzinfo=UTC)
 
 
 def leaf(
@@ -185,15 +186,34 @@ def test_an_expired_authority_in_the_bundle_is_refused_for_the_newest_root_only(
         mangled("06082a8648ce3d040302", "06082a8648ce3d040377"),
         mangled("0603551d0f", "0603551d13"),
         mangled("0603551d0f", "0603551d11"),
+        mangled("a003020102", "a003020101"),
+        mangled("a003020102", "a003020109"),
+        mangled("0603550403", "06035504ff"),
+        mangled("0603550403", "0603550480"),
     ],
     ids=[
         "empty", "junk", "der", "x25519", "unknown key", "unknown curve", "unknown signature",
-        "two constraints", "unreadable names",
+        "two constraints", "unreadable names", "version 2", "version 10", "no end of a subject's oid",
+        "odd subject",
     ],
 )  # fmt: skip
 def test_strange_certificates_are_a_reason_and_never_a_crash(key: PublicKey) -> None:
     reason = certificates.problem(key, GUN, NOW)
     assert reason.startswith("a root certificate cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"), [(None, "cannot be used"), (NOW, "valid only from 9999-12-31")]
+)
+def test_the_end_of_time_is_a_date_like_any_other(moment: datetime | None, reason: str) -> None:
+    assert reason in certificates.problem(root_key("late", GUN, LATEST, LATEST), GUN, moment)
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(16, True), (17, False)])
+def test_the_certificates_of_a_bundle_are_bounded(count: int, accepted: bool) -> None:
+    reason = certificates.problem(bundle("leaf", *["ca"] * (count - 1)), GUN, NOW)
+    assert (reason == "") is accepted
+    assert accepted or "more than 16 certificates" in reason
 
 
 def test_the_date_of_a_root_key_is_its_leafs() -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.errors import MetadataError, UnsupportedKeyError
 from notarypy.tuf.keys import PublicKey, certificates, load_public_pem, public_key_of, usable_rsa
+from notarypy.tuf.signatures import verify
 from support.author import NOW, private_key, public_key, root_key
 from support.otherkeys import (
     bare,
@@ -135,6 +136,16 @@ def test_a_certificate_of_an_unknown_kind_of_key_is_an_error_of_ours(old: str, n
     assert key.canonical_id == key.keyid
     with pytest.raises(UnsupportedKeyError):
         _ = key.bare
+    with pytest.raises(UnsupportedKeyError):
+        load_public_pem(key.public, NOW)
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_cannot_be_read() -> None:
+    key = mangled("a003020102", "a003020101")
+    assert key.canonical_id == key.keyid
+    assert not verify(key, "ecdsa", bytes(64), b"message")
+    with pytest.raises(MetadataError):
+        certificates(key)
     with pytest.raises(UnsupportedKeyError):
         load_public_pem(key.public, NOW)
 
@@ -280,6 +291,12 @@ def test_a_sha1_certificate_is_refused() -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         load_public_pem(wrapped(der.replace(sha256, sha1)), NOW)
     assert caught.value.why == ("it is signed with SHA1",)
+
+
+def test_a_certificate_of_an_unknown_version_is_refused() -> None:
+    key = mangled("a003020102", "a003020142")
+    with pytest.raises(UnsupportedKeyError, match="this certificate cannot be read"):
+        load_public_pem(key.public, NOW)
 
 
 def test_a_certificate_signed_with_ed25519_names_no_hash_and_is_fine() -> None:

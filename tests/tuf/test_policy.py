@@ -88,6 +88,9 @@ def test_everyone_is_every_first_level_signer_but_releases() -> None:
     assert missing(repository(A, others=(B,)), Signers(everyone=True)) == [f"{GUN}:1 is not signed by b"]
     nested = repository(A)
     nested.delegate("targets/a/deep")
+    nested.add("2", b"content", "targets/a/deep")
+    (error,) = unmet(nested, Requirements(Signers(every=("targets/a/deep",))))
+    assert error.why == ("targets/a/deep does not list this tag",)
     assert missing(nested, Signers(everyone=True)) == []
 
 

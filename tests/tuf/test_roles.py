@@ -74,7 +74,8 @@ def test_base_roles_are_roles_and_no_delegations(role: str) -> None:
 @pytest.mark.parametrize(
     ("name", "role"),
     [
-        ("jeff", "targets/jeff"), ("0", "targets/0"), ("a-b_c", "targets/a-b_c"), ("root", "targets/root"),
+        ("jeff", "targets/jeff"), ("0", "targets/0"), ("a-b_c", "targets/a-b_c"),
+        ("targets/root", "targets/root"),
         ("targets/jeff", "targets/jeff"), ("targets/releases", "targets/releases"), ("targets/a/b",
         "targets/a/b"),
         ("a" * 247, "targets/" + "a" * 247),
@@ -87,7 +88,8 @@ def test_signers_stand_for_delegations(name: str, role: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "releases", "Jeff", "-a", "_a", "a.b", "a/b", "a b", "\u00e9", "a\n", "..", "targets/", "targets/A",
+    ["", "releases", "root", "targets", "snapshot", "timestamp",
+     "Jeff", "-a", "_a", "a.b", "a/b", "a b", "\u00e9", "a\n", "..", "targets/", "targets/A",
      "targets/..", "targets/*", "a" * 248],
 )  # fmt: skip
 def test_other_signer_names_are_refused(name: str) -> None:

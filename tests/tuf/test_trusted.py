@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import (
+    TrustError,
     VerificationError,
 )
 from notarypy.tuf import roles
@@ -109,6 +111,52 @@ def test_a_refused_file_leaves_nothing_behind(role: str) -> None:
             steps[name](files[name])
             return
         steps[name](files[name])
+
+
+def _cut(data: bytes) -> bytes:
+    return data[:-2]
+
+
+def _forged(data: bytes) -> bytes:
+    at = data.index(b'"sig":"') + len(b'"sig":"')
+    return data[:at] + (b"B" if data[at : at + 1] == b"A" else b"A") + data[at + 1 :]
+
+
+def _senseless(data: bytes) -> bytes:
+    author = tagged()
+    signed = json.loads(data)["signed"] | {"meta": 1, "roles": 1, "targets": 1}
+    return author.seal(signed, [*author.signers(roles.ROOT), *author.root.keys.values()])
+
+
+@pytest.mark.parametrize("spoil", [_cut, _forged, _senseless])
+@pytest.mark.parametrize("role", [*BASE, "targets/a"])
+def test_every_refusal_names_the_role(role: str, spoil: Callable[[bytes], bytes]) -> None:
+    author = delegated("targets/a")
+    files = author.repository()
+    if role == "targets/a" and spoil is _senseless:
+        value = author.targets[role].to_signed() | {"targets": 1}
+        data = author.seal(value, author.signers(role))
+    else:
+        data = spoil(files[role])
+    if role == roles.TIMESTAMP:
+        files[role] = data
+    else:
+        files = assembled(author, **{role.replace("/", "__"): data})
+    try:
+        error: TrustError = load(files).failures["targets/a"]
+    except TrustError as caught:
+        error = caught
+    assert error.facts["role"] == role
+    assert role in error.message
+
+
+def test_each_step_returns_what_it_trusts() -> None:
+    files = tagged().repository()
+    metadata = TrustedMetadata(GUN, LATER)
+    assert metadata.first_root(files[roles.ROOT]) is metadata.root
+    assert metadata.update_timestamp(files[roles.TIMESTAMP]) is metadata.timestamp
+    assert metadata.update_snapshot(files[roles.SNAPSHOT]) is metadata.snapshot
+    assert metadata.update_targets(files[roles.TARGETS]) is metadata.targets[roles.TARGETS]
 
 
 def test_an_empty_targets_file_is_a_trusted_one() -> None:

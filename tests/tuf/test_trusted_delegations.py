@@ -54,6 +54,40 @@ def test_rule_11_in_another_order_is_the_callers_mistake(role: str) -> None:
         metadata.update_delegation(role, files.get(role, b""))
 
 
+def test_rule_11_below_a_failed_delegation_nothing_is_asked_for() -> None:
+    author = delegated("targets/a", "targets/a/b")
+    metadata = top(author.repository())
+    metadata.update_targets(author.file(roles.TARGETS))
+    error = VerificationError("not looked at")
+    metadata.skip_delegation("targets/a", error)
+    assert metadata.failures == {"targets/a": error}
+    assert metadata.pending() is None
+    with pytest.raises(RuntimeError, match="targets/a/b is not delegated to, or not published"):
+        metadata.update_delegation("targets/a/b", author.file("targets/a/b"))
+
+
+def test_rule_11_a_delegation_that_is_not_published_is_not_taken() -> None:
+    author = delegated("targets/a")
+    files = hidden(author, "targets/a")
+    metadata = top(files)
+    metadata.update_targets(files[roles.TARGETS])
+    with pytest.raises(RuntimeError, match="targets/a is not delegated to, or not published"):
+        metadata.update_delegation("targets/a", author.file("targets/a"))
+
+
+def test_rule_11_a_delegation_that_was_taken_back_is_not_taken_although_it_is_published() -> None:
+    author = delegated("targets/a", "targets/b")
+    files = author.files()
+    author.targets[roles.TARGETS] = replace(
+        author.targets[roles.TARGETS], roles=author.targets[roles.TARGETS].roles[1:]
+    )
+    files = assembled(author, targets__a=files["targets/a"])
+    metadata = load(files)
+    assert set(metadata.targets) == {roles.TARGETS, "targets/b"}
+    with pytest.raises(RuntimeError, match="targets/a is not delegated to"):
+        metadata.update_delegation("targets/a", files["targets/a"])
+
+
 @pytest.mark.parametrize(("signers", "accepted"), [("ab", True), ("a", False), ("ax", False), ("aa", False)])
 def test_rule_11_by_the_keys_and_threshold_of_that_file(signers: str, accepted: bool) -> None:
     author = tagged()

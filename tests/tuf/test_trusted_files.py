@@ -172,6 +172,9 @@ def test_rule_10_timestamp_snapshot_and_targets_are_in_date(
         with pytest.raises(ExpiredError) as caught:
             load(files, now=moment)
         assert caught.value.facts == {"role": role, "expires": ends[role].isoformat()}
+        lazy = caught.value.why == ("the server did not renew its timestamp",)
+        assert lazy or caught.value.why == ("its signatures are valid",)
+        assert lazy == (role == roles.TIMESTAMP)
 
 
 def test_rule_10_the_message_tells_a_lazy_server_from_an_old_file() -> None:

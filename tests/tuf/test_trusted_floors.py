@@ -50,8 +50,9 @@ def test_rule_8_the_same_version_means_the_same_content(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", [roles.TIMESTAMP, roles.SNAPSHOT, roles.TARGETS, "targets/a"])
-def test_rule_8_the_same_content_with_another_signature_is_no_rollback(role: str) -> None:
-    author = delegated("targets/a")
+@pytest.mark.parametrize("version", [1, 1000])
+def test_rule_8_the_same_content_with_another_signature_is_no_rollback(role: str, version: int) -> None:
+    author = versions(delegated("targets/a"), version)
     author.key("more")
     honest = author.repository()
     keys = [*author.signers(role), public_key("more")]

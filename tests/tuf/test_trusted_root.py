@@ -209,12 +209,17 @@ def test_rule_3_a_root_is_never_replaced_by_an_older_one() -> None:
     assert metadata.files == before
 
 
-def test_rule_3_nor_by_another_one_of_the_same_version() -> None:
+@pytest.mark.parametrize("version", [1, 1000])
+@pytest.mark.parametrize("later", [DAY, -DAY])
+def test_rule_3_nor_by_another_one_of_the_same_version(version: int, later: timedelta) -> None:
     author = Author()
+    author.root = replace(author.root, version=version)
     metadata = anchored(author)
-    author.root = replace(author.root, expires=author.root.expires + DAY)
+    before = dict(metadata.files)
+    author.root = replace(author.root, expires=author.root.expires + later)
     with pytest.raises(RootChangedError):
         metadata.update_root(author.file(roles.ROOT))
+    assert metadata.files == before
 
 
 def test_rule_3_the_same_root_with_one_more_signature_is_the_same_root() -> None:
@@ -281,6 +286,16 @@ def test_rule_4_as_many_certificates_in_date_as_the_threshold_asks(threshold: in
     else:
         with pytest.raises(ExpiredError):
             load(author.repository())
+
+
+def test_more_signatures_than_the_threshold_asks_for_do_no_harm() -> None:
+    author = tagged()
+    author.assign(roles.ROOT, [author.root_key("one"), author.root_key("two"), author.root_key("three")])
+    metadata = anchored(author)
+    assert metadata.signs(author.file(roles.ROOT))
+    author.next_root()
+    assert metadata.update_root(author.file(roles.ROOT)).version == 2
+    assert load(author.repository()).root == author.root
 
 
 def test_rule_4_a_certificate_in_date_counts_only_if_its_key_signed() -> None:

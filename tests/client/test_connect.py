@@ -1,0 +1,95 @@
+"""Which server is shown which secret."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.client.api import Client
+from notarypy.client.connect import Connections
+from notarypy.errors import AuthenticationError, TrustError
+from notarypy.remote.transport import Response
+from notarypy.storage.settings import RegistrySettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.remote.transport import Request
+
+NAMED, DERIVED = "https://notary.corp.test", "https://evil.test"
+SECRET = base64.b64encode(b"corp:secret").decode()
+
+
+class Asking:
+    """Every server wants to know who we are; whoever was told is remembered."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    def send(self, request: Request, deadline: float) -> Response:
+        assert deadline
+        if "Authorization" not in request.headers:
+            return Response(401, {"www-authenticate": 'Basic realm="x"'})
+        assert request.headers["Authorization"] == f"Basic {SECRET}"
+        self.told.add("/".join(request.url.split("/")[:3]))
+        return Response(404)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("server", "tables", "host", "told"),
+    [
+        (None, {}, "evil.test", False),
+        (None, {"registry.corp.test": RegistrySettings(server=NAMED)}, "evil.test", False),
+        (None, {"*": RegistrySettings(ca=Path("/ca.pem"))}, "evil.test", False),
+        (None, {"registry.corp.test": RegistrySettings(server=NAMED)}, "registry.corp.test", True),
+        (None, {"*": RegistrySettings(server=NAMED)}, "any.test", True),
+        (NAMED, {}, "any.test", True),
+    ],
+)
+def test_the_variables_login_is_for_servers_that_the_user_named(
+    tmp_path: Path, server: str | None, tables: dict[str, RegistrySettings], host: str, *, told: bool
+) -> None:
+    asking, environ = Asking(), {"NOTARY_AUTH": SECRET}
+    settings = Settings(tmp_path / "t", tmp_path, server=server, registries=tables, environ=environ)
+    with pytest.raises((AuthenticationError, TrustError)):
+        Client(settings, transport=asking).refresh(f"{host}/app")
+    assert asking.told == ({NAMED} if told else set())
+
+
+def test_the_client_certificate_is_shown_to_the_server_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to the token server that it names, though its CAs count there."""
+    made: list[Callable[[str], object]] = []
+    contexts: list[dict[str, object]] = []
+
+    def transport(tls: Callable[[str], object], *_: object) -> Asking:
+        made.append(tls)
+        return Asking()
+
+    monkeypatch.setattr("notarypy.remote.http.RequestsTransport", transport)
+    monkeypatch.setattr("notarypy.remote.tls.context", lambda **how: contexts.append(how))
+    pair = (Path("/c.pem"), Path("/k.pem"))
+    settings = Settings(
+        tmp_path, tmp_path, tls_cert=pair[0], tls_key=pair[1], tls_ca=Path("/ca.pem"), server=NAMED
+    )
+    Connections(settings, None).notary(NAMED, "registry.corp.test")
+    (tls,) = made
+    for host in ("notary.corp.test", "auth.test", "notary.corp.test:444"):
+        tls(host)
+    assert [(how["client_cert"], how["client_key"]) for how in contexts] == [pair, (None, None), (None, None)]
+    assert {how["replace_ca"] for how in contexts} == {Path("/ca.pem")}
+
+
+def test_servers_are_reached_anew_after_they_were_closed(tmp_path: Path) -> None:
+    connections = Connections(Settings(tmp_path, tmp_path), Asking())
+    first = connections.notary(DERIVED, "evil.test")
+    assert connections.notary(DERIVED, "evil.test") is first
+    connections.close()
+    assert connections.notary(DERIVED, "evil.test") is not first
