@@ -97,7 +97,13 @@ def test_two_lengths_are_an_error_of_ours(transport: RequestsTransport, serve: S
 def test_no_answer_leaves_a_cookie(transport: RequestsTransport, serve: Serve, status: bytes) -> None:
     cookies = b'Set-Cookie: a=b; Path=/\r\nSet-Cookie: c=d; version=\xb2; port="x; Max-Age=9e99\r\n'
     server = serve(
-        sending(b"HTTP/1.1 ", status, b"\r\nLocation: /x\r\nContent-Length: 0\r\n", cookies, b"\r\n")
+        sending(
+            b"HTTP/1.1 ",
+            status,
+            b"\r\nLocation: /x\r\nConnection: close\r\nContent-Length: 0\r\n",
+            cookies,
+            b"\r\n",
+        )
     )
     for path in ("/v2/", "/x"):
         get(transport, server.url(path))
