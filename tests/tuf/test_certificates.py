@@ -81,6 +81,7 @@ def test_a_leaf_without_basic_constraints_is_no_authority() -> None:
         ((GUN.upper(),), False),
         ((GUN + " ",), False),
         (("registry.test/other*",), False),
+        (("registry.test/teX*",), False),
         (("*" + GUN,), False),
         (("registry.test/*/app",), False),
         ((GUN, "other"), False),

@@ -6,20 +6,20 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from notarypy.keys import issue
 from notarypy.tuf import certificates
 from notarypy.tuf.commonname import common_names
 from notarypy.tuf.keys import PublicKey, leaf_certificate
-from support.author import GUN, NOW, root_key
+from support.author import GUN, NOW, private_key, root_key
 from support.otherkeys import wrapped
-
-if TYPE_CHECKING:
-    from cryptography import x509
 
 LONG = "registry.test/" + "a" * 200
 
@@ -39,6 +39,23 @@ def test_a_common_name_may_be_longer_than_64_bytes() -> None:
     assert common_names(leaf_certificate(key)) == [LONG]
     assert certificates.problem(key, LONG, NOW) == ""
     assert LONG in certificates.problem(key, GUN, NOW)
+
+
+def test_only_common_names_count() -> None:
+    start, end = NOW, NOW + timedelta(days=1)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, GUN),
+            x509.NameAttribute(NameOID.COMMON_NAME, "one"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "two"),
+            x509.NameAttribute(NameOID.SURNAME, GUN),
+        ]
+    )
+    public = private_key("root").public_key()
+    made = x509.CertificateBuilder(subject, subject, public, 1, start, end).sign(
+        private_key("root"), SHA256()
+    )
+    assert common_names(made) == ["one", "two"]
 
 
 @pytest.mark.parametrize("tag", [b"\x0c", b"\x13", b"\x14", b"\x16"])

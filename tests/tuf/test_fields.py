@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -75,6 +76,38 @@ def test_other_dates_are_refused(text: object) -> None:
 )
 def test_dates_are_written_as_go_writes_them(moment: datetime, expected: str) -> None:
     assert format_time(moment) == expected
+
+
+def test_the_time_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2036, 11, 20, 6, 28, 53, 0, UTC)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert format_time(moment) == "2036-11-20T06:28:53Z"
+        assert parse_time("2036-11-20T06:28:53Z", "root") == moment
+    time.tzset()
+
+
+def test_the_digest_is_the_sha256_if_there_is_one() -> None:
+    assert FileMeta.of(b"one").digest == "sha256:" + hashlib.sha256(b"one").hexdigest()
+    assert FileMeta(3, {}).digest is None
+    with pytest.raises(VerificationError) as caught:
+        _ = FileMeta(3, {}).sha256
+    assert caught.value.why == ("it names: no hash",)
+    with pytest.raises(VerificationError) as caught:
+        _ = FileMeta(3, {"sha512": b"", "md5": b""}).sha256
+    assert caught.value.why == ("it names: md5, sha512",)
+
+
+def test_an_error_names_the_role_whose_file_is_read() -> None:
+    with pytest.raises(MetadataError) as caught, fields.part_of("targets/jeff"):
+        FileMeta.from_json(1, "a target")
+    assert caught.value.facts["role"] == "targets/jeff"
+    assert "a target" in caught.value.message
+    with pytest.raises(MetadataError) as caught, fields.part_of("root"):
+        header({"_type": "Root", "version": 1, "expires": "never"}, "Root", "snapshot")
+    assert caught.value.facts["role"] == "snapshot"
+    assert "snapshot" in caught.value.message
 
 
 def test_a_file_is_described_by_length_and_both_hashes() -> None:
@@ -206,7 +239,7 @@ def test_a_version_is_an_integer_from_1_to_the_limit(version: object) -> None:
     assert caught.value.facts["role"] == "root"
 
 
-@pytest.mark.parametrize("version", [1, 2, fields.MAX_VERSION])
+@pytest.mark.parametrize("version", [1, 2, 2**30, 2**31 - 1])
 def test_versions_up_to_the_limit_are_read(version: int) -> None:
     signed = {"_type": "Root", "version": version, "expires": "2036-11-20T06:28:53Z"}
     assert header(signed, "Root", "root") == (version, datetime(2036, 11, 20, 6, 28, 53, 0, UTC))

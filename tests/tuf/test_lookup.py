@@ -148,8 +148,12 @@ def test_releases_outside_its_paths_leaves_the_name_to_targets() -> None:
 
 
 @pytest.mark.parametrize("tags_in_targets", [True, False])
-def test_releases_that_cannot_be_trusted_never_falls_back_to_targets(tags_in_targets: bool) -> None:
+@pytest.mark.parametrize("signers", [1, 2, 3])
+def test_releases_that_cannot_be_trusted_never_falls_back_to_targets(
+    tags_in_targets: bool, signers: int
+) -> None:
     author = docker("jeff")
+    author.delegate(RELEASES, [author.key(f"signer {number}") for number in range(signers)])
     if tags_in_targets:
         author.add("v1", b"old")
     author.add("v1", b"new", RELEASES)

@@ -152,6 +152,7 @@ def test_rule_12_what_is_wrong_inside_one_file_is_that_roles_failure(
     files = assembled(author, targets__a=rewritten(author, "targets/a", edit))
     metadata = load(files)
     assert isinstance(metadata.failures["targets/a"], kind)
+    assert metadata.failures["targets/a"].facts["role"] == "targets/a"
     assert set(metadata.targets) == {"targets", "targets/b"}
     assert "targets/a" not in metadata.files
 

@@ -100,8 +100,19 @@ def test_rule_1_one_valid_certificate_is_enough_for_a_threshold_of_one(
 
 
 def test_rule_1_a_root_of_another_repository_is_refused() -> None:
-    with pytest.raises(VerificationError, match="no usable certificate"):
+    with pytest.raises(VerificationError, match="no usable certificate") as caught:
         top(Author("registry.test/other").repository())
+    assert caught.value.why == (f'a root certificate is for "registry.test/other", not for "{GUN}"',)
+
+
+def test_whoever_asks_about_junk_is_told_that_it_was_to_be_a_root() -> None:
+    metadata = anchored(Author())
+    before = dict(metadata.files)
+    for ask in (metadata.signs, metadata.update_root):
+        with pytest.raises(VerificationError, match="root") as caught:
+            ask(b"junk")
+        assert caught.value.facts["role"] == "root"
+    assert metadata.files == before
 
 
 def rotated(author: Author, *names: str, threshold: int = 1) -> None:
