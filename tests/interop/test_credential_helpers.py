@@ -63,6 +63,11 @@ def under(host: str) -> str:
     return host.replace(":", "_")
 
 
+@pytest.fixture(autouse=True)
+def _fresh_tokens(token_server: TokenServer) -> None:
+    """Let tokens live as long as at first, whatever the test before wanted."""
+
+
 @pytest.fixture
 def signer(alice: Person, notary_with_tokens: Endpoint) -> Person:
     """Return a person whose only logins are a helper's."""
