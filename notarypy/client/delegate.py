@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notarypy.client.custody import Custody
-    from notarypy.client.publish import Keys, Publisher
+    from notarypy.client.publish import Publisher
     from notarypy.client.results import InitResult
     from notarypy.tuf.keys import PublicKey
 
@@ -84,7 +84,7 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
         changes = _removals(state, role, key)
         after = apply_all(state, changes)
         broken = _broken(after)
-        resign = [name for name in broken if _signable(after, name, publisher.keys)]
+        resign = [name for name in broken if after.signable(name, publisher.keys.held)]
         lost = [name for name in broken if name not in resign] + _dropped(state, after)
         needed = _others(after, role)
         if lost and not force:
@@ -154,11 +154,6 @@ def _broken(after: State) -> list[str]:
         if len(valid_keys(file, table, table)) < threshold:
             broken.append(role)
     return broken
-
-
-def _signable(state: State, role: str, keys: Keys) -> bool:
-    listed, threshold = state.keys_for(role)
-    return len({key.canonical_id for key in listed if key.canonical_id in keys.held}) >= threshold
 
 
 def _others(after: State, role: str) -> list[str]:

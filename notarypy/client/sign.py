@@ -150,12 +150,12 @@ def signing_roles(state: State, tag: str, held: Collection[str], signer: str | N
     wanted = None if signer is None else {roles.signer_role(signer), roles.RELEASES}
     covering = [entry.name for entry in delegations if roles.covers(entry.paths, tag)]
     usable = tuple(
-        role for role in covering if (wanted is None or role in wanted) and _signable(state, role, held)
+        role for role in covering if (wanted is None or role in wanted) and state.signable(role, held)
     )
     if not usable or (signer is not None and roles.signer_role(signer) not in usable):
         raise _no_key(state, tag, covering, held, signer)
     limited = [entry.name for entry in delegations if entry.name not in {*covering, roles.RELEASES}]
-    if set(usable) == {roles.RELEASES} and any(_signable(state, role, held) for role in limited):
+    if set(usable) == {roles.RELEASES} and any(state.signable(role, held) for role in limited):
         # The keys here are a signer's that may not sign this tag: that they can release it does not count.
         raise _no_key(state, tag, covering, held, signer)
     return usable
@@ -165,11 +165,6 @@ def _keys_of(state: State, role: str) -> frozenset[str]:
     """Return the canonical ids of a signer's keys; none for a signer that does not exist."""
     known = state.delegation(role) is not None
     return frozenset(key.canonical_id for key in state.keys_for(role)[0]) if known else frozenset()
-
-
-def _signable(state: State, role: str, held: Collection[str]) -> bool:
-    listed, threshold = state.keys_for(role)
-    return len({key.canonical_id for key in listed if key.canonical_id in held}) >= max(threshold, 1)
 
 
 def _entry(manifest: Manifest, custom: object) -> FileMeta:

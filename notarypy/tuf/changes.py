@@ -26,7 +26,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.metadata import Delegation, Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import FileMeta, Root
@@ -87,6 +87,11 @@ class State:
             raise TagUnsignedError(f"{self.gun} has no role {role}", fix=f"notarypy delegate list {self.gun}")
         above = self.targets[roles.parent(role)]
         return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
+
+    def signable(self, role: str, held: Collection[str]) -> bool:
+        """Tell whether the keys at hand, by canonical id, reach a role's threshold."""
+        keys, threshold = self.keys_for(role)
+        return len({key.canonical_id for key in keys if key.canonical_id in held}) >= max(threshold, 1)
 
     def with_file(self, role: str, targets: Targets) -> State:
         """Return the state with one file replaced and dirty; itself if nothing differs."""

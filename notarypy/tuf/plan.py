@@ -109,9 +109,9 @@ def _lives(state: State, role: str) -> bool:
 
 def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Draft:
     keys, threshold = state.keys_for(role)
-    usable = tuple(key for key in keys if key.canonical_id in held)
-    if len({key.canonical_id for key in usable}) < max(threshold, 1):
+    if not state.signable(role, held):
         raise _not_authorised(state, role, keys, threshold)
+    usable = tuple(key for key in keys if key.canonical_id in held)
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
     return Draft(role, new.to_signed(), usable)
