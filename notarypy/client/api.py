@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
+from notarypy.client.authoring import Authoring
 from notarypy.client.gate import Gate
 from notarypy.client.keyring import Keyring
 from notarypy.client.session import Session, overridden
@@ -25,15 +26,11 @@ from notarypy.storage.settings import Settings, load
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from notarypy.client.results import (
-        InitResult,
         Inspection,
         RoleEntry,
-        SignedTag,
-        SignerAdded,
-        SignerRemoved,
         TrustedRoot,
     )
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
@@ -51,7 +48,7 @@ def _ignore(_: str) -> None:
     """Drop a warning."""
 
 
-class Client(Gate, Keyring):
+class Client(Gate, Authoring, Keyring):
     """A client for the Notary servers and registries that its settings name.
 
     Example:
@@ -153,124 +150,6 @@ class Client(Gate, Keyring):
 
         entries = role_entries(refresh(self._session.repository(repository)))
         return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
-
-    # Publishing
-
-    def init(
-        self,
-        repository: str,
-        *,
-        root_key: str | None = None,
-        root_cert: bytes | None = None,
-        snapshot: Literal["server", "local"] | None = None,
-        signer: str | None = None,
-        keys: Sequence[bytes] = (),
-    ) -> InitResult:
-        """Give a repository trust data; one that has some is left as it is.
-
-        Args:
-            repository: The repository.
-            root_key: KEY or key file of the root key; None to reuse the one here or to make one.
-            root_cert: PEM certificate that carries the root key; None to make one.
-            snapshot: Who keeps the snapshot key; None for the server, or whoever has it already.
-            signer: Name of a first signer.
-            keys: Public keys or certificates of that signer, PEM.
-
-        Raises:
-            AlreadyExistsError: It has trust data of another kind.
-        """
-        from notarypy.client.delegate import additions
-        from notarypy.client.initialise import Wanted, initialise
-
-        publisher = self._session.publisher(repository)
-        public = self._session.public_keys(keys) if signer else []
-        changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
-        wanted = Wanted(root_key, root_cert, snapshot, changes)
-        return initialise(publisher, self._session.keys(), wanted)
-
-    def sign(
-        self,
-        references: Sequence[str],
-        *,
-        signer: str | None = None,
-        custom: bytes | None = None,
-        init: bool = False,
-        dry_run: bool = False,
-        discard_unverified: bool = False,
-    ) -> list[SignedTag]:
-        """Sign tags that are in the registry: one publish per repository, all of its tags or none.
-
-        Args:
-            references: `REPO[:TAG][@DIGEST]` each.
-            signer: Sign only as this signer (and release).
-            custom: JSON to attach to each tag.
-            init: Initialise a repository that has no trust data.
-            dry_run: Check everything and publish nothing.
-            discard_unverified: Start over files that cannot be verified.
-
-        Raises:
-            ImageMissingError: The registry does not have it.
-            KeyNotAuthorisedError: No key here may sign it.
-        """
-        from notarypy.client.sign import Options, by_repository, custom_data, one_each, sign, tagged
-
-        self._session.refuse_literal("sign")
-        groups = by_repository(references)
-        attached = None if custom is None else custom_data(custom)
-        options = Options(signer, attached, discard_unverified, dry_run)
-        results: list[SignedTag] = []
-        for texts in groups.values():
-            wanted = one_each([tagged(text) for text in texts])
-            contents = {
-                tag: self._session.manifest(one, one.digest or one.tag or "latest")
-                for tag, one in wanted.items()
-            }
-            if init and not dry_run:
-                self.init(texts[0])
-            results += sign(self._session.publisher(texts[0]), contents, options)
-        return results
-
-    def add_signer(
-        self,
-        name: str,
-        repository: str,
-        keys: Sequence[bytes],
-        *,
-        paths: Sequence[str] = ("",),
-        releases: bool = True,
-    ) -> SignerAdded:
-        """Let the holders of keys sign a repository's tags; initialises it if it has no trust data.
-
-        Args:
-            name: The signer's NAME, or a ROLE.
-            repository: The repository.
-            keys: Public keys or certificates, PEM.
-            paths: Beginnings of the tags the signer may sign.
-            releases: Let the signer release tags too.
-        """
-        from notarypy.client.delegate import add_signer, additions
-
-        role = roles.signer_role(name)
-        public = self._session.public_keys(keys)
-        changes = additions(role, public, paths, releases=releases)
-        if releases and "" not in paths:
-            self._session.warn(
-                f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
-                "whose paths cover every tag; --no-releases keeps it out"
-            )
-        return add_signer(self._session.publisher(repository), self._session.keys(), role, public, changes)
-
-    def remove_signer(
-        self, name: str, repository: str, *, key: str | None = None, force: bool = False
-    ) -> SignerRemoved:
-        """Take a signer, or one of its keys, out of a repository, keeping every tag readable.
-
-        Raises:
-            KeyNotAuthorisedError: Tags would become unreadable; `force` does it all the same.
-        """
-        from notarypy.client.delegate import remove_signer
-
-        return remove_signer(self._session.publisher(repository), name, key=key, force=force)
 
     # Anchors of trust
 
