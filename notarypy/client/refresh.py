@@ -20,7 +20,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.client.keep import Before, keep
+from notarypy.client.keep import Before, keep, tell_age
 from notarypy.client.pin import first_pinned
 from notarypy.client.repository import MAX_DELEGATION, MAX_FILE, KnownFiles
 from notarypy.errors import (
@@ -91,6 +91,7 @@ class _Refresh:
             self._keep_newer_root(anchor)
             raise
         self._persist()
+        self._date()
         self._pass_on_warnings()
         warn_of_expiry(self.trusted, self.repository)
         return self.trusted
@@ -260,6 +261,13 @@ class _Refresh:
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         if files:
             self._store(files)
+
+    def _date(self) -> None:
+        """Note that the cache is current; offline, say since when it may not be."""
+        if self.repository.server is not None:
+            self.repository.cache.confirm(self.repository.now)
+        else:
+            tell_age(self.repository, self.trusted.timestamp.expires)
 
     def _pass_on_warnings(self) -> None:
         """Say which cached files could not be read: the versions they stood for are forgotten."""

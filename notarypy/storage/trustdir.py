@@ -25,6 +25,8 @@ Rules:
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,6 +184,23 @@ class RepositoryCache:
             files.make_private_directory(path.parent, below=self._base)
             if not self._holds(path, metadata[role]):
                 files.write_atomic(path, metadata[role])
+
+    def confirm(self, moment: datetime) -> None:
+        """Note when the server last said that the cached timestamp is its current one: the file's own date.
+
+        A directory that cannot be written keeps the older date, which promises less.
+        """
+        seconds = moment.timestamp()
+        with suppress(OSError):
+            os.utime(self._checked_path(roles.TIMESTAMP), (seconds, seconds), follow_symlinks=False)
+
+    def confirmed(self) -> datetime | None:
+        """Return when the cached timestamp was last known to be current; None where there is none."""
+        try:
+            status = self._checked_path(roles.TIMESTAMP).lstat()
+        except OSError:
+            return None
+        return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def lock(self, timeout: float, purpose: str = "cache") -> AbstractContextManager[None]:
         """Return a context that keeps others of the same purpose out; see `files.locked`."""

@@ -267,6 +267,43 @@ def test_offline_reads_the_cache_and_asks_nobody(world: World, reader: Person) -
     assert world.requests() == []
 
 
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [
+        (timedelta(), "0 hours ago"),
+        (timedelta(hours=1), "1 hour ago"),
+        (timedelta(hours=23, minutes=59), "23 hours ago"),
+        (timedelta(days=1), "1 day ago"),
+        (timedelta(days=3, hours=5), "3 days ago"),
+    ],
+)
+def test_offline_says_how_old_the_cache_is(
+    world: World, reader: Person, passed: timedelta, told: str
+) -> None:
+    world.clock.advance(passed)
+    reader.client(offline=True).refresh(GUN)
+    [warning] = reader.warnings
+    assert warning.startswith(f"offline: the trust data of {GUN} is as of ")
+    assert told in warning
+
+
+def test_the_age_counts_from_the_last_look_at_the_server(world: World, reader: Person) -> None:
+    world.clock.advance(timedelta(days=3))
+    before = reader.cache()
+    reader.client().refresh(GUN)
+    assert reader.cache() == before
+    reader.warnings.clear()
+    world.clock.advance(timedelta(days=2))
+    reader.client(offline=True).refresh(GUN)
+    assert "2 days ago" in reader.warnings[0]
+
+
+def test_a_clock_set_back_makes_no_negative_age(world: World, reader: Person) -> None:
+    world.clock.advance(timedelta(seconds=-30))
+    reader.client(offline=True).refresh(GUN)
+    assert "0 hours ago" in reader.warnings[0]
+
+
 def test_offline_ends_with_the_date_of_the_timestamp(world: World, reader: Person) -> None:
     world.clock.advance(timedelta(days=15))
     with pytest.raises(ExpiredError):
