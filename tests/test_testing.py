@@ -21,6 +21,7 @@ notary_client, registry = testing.notary_client, testing.registry
 notary_server, trust_dir = testing.notary_server, testing.trust_dir
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_passes(tmp_path: Path) -> None:
     for name, text in re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
         (tmp_path / name).write_text(text)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from support.victim import Victim
 
+pytestmark = pytest.mark.slow
+
 FILES = [roles.TIMESTAMP, roles.SNAPSHOT, roles.TARGETS, roles.RELEASES, JEFF]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
     from support.victim import Victim
 
+pytestmark = pytest.mark.slow
+
 PINNED = "0" * 64
 
 

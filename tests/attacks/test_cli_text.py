@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from support.commands import Outcome
     from support.victim import Victim
 
+pytestmark = pytest.mark.slow
+
 # Clears the screen, sets its title, turns the writing around, begins a line, rings; C1 controls too.
 EVIL = "\x1b[2J\x1b]0;pwned\x07\u202ednuor\r\x9b31m\u2028\n  fix: notarypy trust evil\x00"
 ERRORS = json.dumps({"errors": [{"code": f"C{EVIL}", "message": f"m{EVIL}", "detail": EVIL}]}).encode()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Answer = Callable[[socket.socket], object]
 
+pytestmark = pytest.mark.slow
+
 SECONDS, MEGABYTES = 20, 300
 # Linux tells the peak of this very program; elsewhere it is good enough to ask for it.
 PROGRAM = """

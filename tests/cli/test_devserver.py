@@ -114,6 +114,7 @@ def test_a_demonstration_that_goes_wrong_says_where(
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
 def test_the_whole_demonstration(run: Run, temporary: Path) -> None:
     outcome = run("demo", "--keep").expect(0)
@@ -130,6 +131,7 @@ def test_the_whole_demonstration(run: Run, temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.slow
 def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
     document = run("--json", "demo").expect(0).document
     assert problems(document, SCHEMA) == []

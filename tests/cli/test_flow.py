@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from notarypy.devserver.core import Fake
     from support.commands import Run
 
+pytestmark = pytest.mark.slow
+
 REPO = f"{REGISTRY_HOST}/admin/demo"
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 

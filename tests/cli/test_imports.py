@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {"rich", "pydantic", "click", "filelock", "keyring", "securesystemslib.signer"}
 SIGNING = {
     "notarypy.client.publish",

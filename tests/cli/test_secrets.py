@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 USER = "dev"
 ROOT, REPOSITORY = "root&passphrase+1", "repository passphrase/2"
 SHOW_ALL, AS_JSON = ("-vvv",), ("--json", "-vvv")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from support.served import Process
     from support.uploads import Desk
 
+pytestmark = pytest.mark.slow
+
 PUBLISHERS, EACH = 4, 50
 
 

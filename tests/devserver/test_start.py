@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from notarypy.devserver.start import Authentication, Running
 
+pytestmark = pytest.mark.slow
+
 PASSPHRASE = {
     f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE": "a passphrase of tests" for kind in ("ROOT", "REPOSITORY")
 }

@@ -23,6 +23,8 @@ from support.fakes import repeatable_random
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 NOTARY, REGISTRY = "notary.example.com", "registry.example.com"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
