@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client
+    from notarypy.client.keyresults import (
+        ImportedKey,
+        PurgedKey,
+        Renewed,
+        RepositoryStatus,
+        RoleStatus,
+        RotatedKey,
+    )
     from notarypy.client.results import (
         InitResult,
         Inspection,
+        RevokedTag,
         SignedTag,
         SignerAdded,
         SignerRemoved,
@@ -20,16 +29,27 @@ if TYPE_CHECKING:
         TrustedRoot,
         VerifiedImage,
     )
+    from notarypy.client.transfers import CopiedImage, PulledImage, PushedImage
     from notarypy.errors import NotarypyError, OperationError, TrustError, UsageError
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Client",
+    "CopiedImage",
+    "ImportedKey",
     "InitResult",
     "Inspection",
     "NotarypyError",
     "OperationError",
+    "PulledImage",
+    "PurgedKey",
+    "PushedImage",
+    "Renewed",
+    "RepositoryStatus",
+    "RevokedTag",
+    "RoleStatus",
+    "RotatedKey",
     "SignedTag",
     "SignerAdded",
     "SignerRemoved",
@@ -41,9 +61,12 @@ __all__ = [
     "__version__",
 ]
 
+_KEY_RESULTS = {"ImportedKey", "PurgedKey", "Renewed", "RepositoryStatus", "RoleStatus", "RotatedKey"}
+_TRANSFERS = {"CopiedImage", "PulledImage", "PushedImage"}
 _RESULTS = {
     "InitResult",
     "Inspection",
+    "RevokedTag",
     "SignedTag",
     "SignerAdded",
     "SignerRemoved",
@@ -59,5 +82,7 @@ def __getattr__(name: str) -> object:
 
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "client.api" if name == "Client" else "client.results" if name in _RESULTS else "errors"
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    homes = {"Client": "client.api", **dict.fromkeys(_RESULTS, "client.results")}
+    homes |= dict.fromkeys(_KEY_RESULTS, "client.keyresults")
+    homes |= dict.fromkeys(_TRANSFERS, "client.transfers")
+    return getattr(import_module(f"{__name__}.{homes.get(name, 'errors')}"), name)

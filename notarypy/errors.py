@@ -277,7 +277,7 @@ class NotFoundError(OperationError):
 
 
 class ImageMissingError(OperationError):
-    """The registry has no such repository, tag or digest."""
+    """The registry, or a daemon that is to push, has no such repository, tag or digest."""
 
     code = "registry.not_found"
     exit_code = 3
@@ -303,6 +303,12 @@ class StorageError(OperationError):
     code = "local.storage"
 
 
+class BuilderError(OperationError):
+    """The program that builds images is not here, or failed."""
+
+    code = "build.failed"
+
+
 class AlreadyExistsError(OperationError):
     """Something of this name exists and differs from what was asked."""
 
@@ -326,6 +332,12 @@ class ConfigurationError(UsageError):
     """A configuration file, variable or option has an unusable value."""
 
     code = "usage.config"
+
+
+class BuildFileError(UsageError):
+    """A Dockerfile, compose file or manifest cannot be read, or does not say which images it means."""
+
+    code = "usage.build_file"
 
 
 class ConfirmationNeededError(UsageError):

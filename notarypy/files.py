@@ -33,12 +33,14 @@ from notarypy.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 # Absent on Windows, where they mean nothing; O_BINARY exists only there.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NOCTTY = getattr(os, "O_NOCTTY", 0)
 
+AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
 
 _FIXES = {
@@ -50,7 +52,7 @@ _FIXES = {
 }
 
 
-def _failure(action: str, path: Path, error: Exception) -> StorageError:
+def failure(action: str, path: Path, error: Exception) -> StorageError:
     """Turn an error of the operating system into ours."""
     code = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
@@ -80,10 +82,29 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise _failure("read", path, error) from error
+        raise failure("read", path, error) from error
     if len(data) > limit:
         raise _too_big(path, len(data), limit)
     return data
+
+
+@contextlib.contextmanager
+def regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file that the user named, to read any part of it; links are followed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StorageError: Not a regular file, or not readable.
+    """
+    try:
+        with _opened(path, os.O_RDONLY | _NOCTTY) as descriptor:
+            _require_regular(path, descriptor, None)
+            with open(descriptor, "rb", closefd=False) as stream:
+                yield stream
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise failure("read", path, error) from error
 
 
 @contextlib.contextmanager
@@ -133,7 +154,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108 - as above
         if isinstance(error, OSError | ValueError):
-            raise _failure("write", path, error) from error
+            raise failure("write", path, error) from error
         raise
     _sync_directory(path.parent)
 
@@ -159,7 +180,7 @@ def _sync_directory(path: Path) -> None:
     except OSError as error:
         # Some file systems cannot sync directories; a directory may be writable but not readable.
         if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES}:
-            raise _failure("write", path, error) from error
+            raise failure("write", path, error) from error
 
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
@@ -180,7 +201,7 @@ def make_private_directory(path: Path, *, below: Path | None = None) -> None:
         for directory in (*reversed(path.parents), path):
             _make_one(directory)
     except (OSError, ValueError) as error:
-        raise _failure("make directory", path, error) from error
+        raise failure("make directory", path, error) from error
 
 
 def _make_one(path: Path) -> None:
@@ -216,7 +237,7 @@ def refuse_links(path: Path, below: Path) -> None:
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            raise _failure("use", current, error) from error
+            raise failure("use", current, error) from error
         if not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
             raise StorageError(
@@ -244,7 +265,7 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _SAFE, 0o600)
     except (OSError, ValueError) as error:
-        raise _failure("lock", path, error) from error
+        raise failure("lock", path, error) from error
     try:
         _require_regular(path, descriptor, None)
         if sys.platform != "win32" and not os.fstat(descriptor).st_mode & stat.S_IRWXU:
@@ -261,7 +282,7 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
     while not _try_lock(path, descriptor):
         if time.monotonic() >= deadline:
             raise StorageError(
-                "another notarypy is at work",
+                AT_WORK,
                 why=f"it has held the lock {path} for the last {timeout:g} seconds",
                 fix="try again when it is done",
                 path=str(path),
@@ -283,5 +304,5 @@ def _try_lock(path: Path, descriptor: int) -> bool:
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False
-        raise _failure("lock", path, error) from error
+        raise failure("lock", path, error) from error
     return True

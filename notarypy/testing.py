@@ -17,7 +17,8 @@ Rules:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,18 +56,16 @@ class NotaryServer:
 
     Attributes:
         fake: Answers for it and for the registry; the `transport` of a Client.
-        tampering: What an attacker or a broken network does; see `devserver.tampering`.
         url: What to configure as its address.
     """
 
     fake: Fake
-    tampering: Tampering = field(init=False, repr=False)
     url: str = f"https://{NOTARY_HOST}"
 
-    def __post_init__(self) -> None:
-        """Prepare for tampering, but let the server renew what is past its date until then."""
-        object.__setattr__(self, "tampering", Tampering(self.fake))
-        self.fake.notary.renews = True
+    @cached_property
+    def tampering(self) -> Tampering:
+        """What an attacker or a broken network does; once asked for, expired files are served as they are."""
+        return Tampering(self.fake)
 
     @property
     def requests(self) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from notarypy import testing
-from notarypy.errors import TagUnsignedError
+from notarypy.errors import ExpiredError, MetadataError, TagUnsignedError
+from notarypy.remote.transport import Request
 
 if TYPE_CHECKING:
     from notarypy import Client
@@ -56,8 +58,42 @@ def test_one_platform_or_several(registry: testing.Registry, notary_client: Clie
     assert key.role == "ci"
 
 
-def test_the_server_renews_until_somebody_tampers(notary_server: testing.NotaryServer) -> None:
+@pytest.fixture
+def app(notary_client: Client, registry: testing.Registry) -> str:
+    """Return a signed tag of an image whose trust data is in no cache."""
+    registry.push("app", "1")
+    _, public = notary_client.generate_key("ci")
+    notary_client.init("registry.test/app", signer="ci", keys=[public])
+    notary_client.sign(["registry.test/app:1"])
+    return "registry.test/app:1"
+
+
+def past(signed: dict[str, Any]) -> None:
+    signed["expires"] = "2020-01-01T00:00:00Z"
+
+
+def test_the_server_renews_until_somebody_tampers(
+    notary_server: testing.NotaryServer, notary_client: Client, app: str
+) -> None:
     assert notary_server.fake.notary.renews
+    notary_server.tampering.sign_timestamp("registry.test/app", past)
+    with pytest.raises(ExpiredError, match="timestamp"):
+        notary_client.verify(app)
+    notary_server.tampering.sign_snapshot("registry.test/app", past)
+    with pytest.raises(ExpiredError, match="snapshot"):
+        notary_client.verify(app)
+
+
+def test_what_was_put_there_is_served_as_it_is(
+    notary_server: testing.NotaryServer, notary_client: Client, app: str
+) -> None:
+    for role in ("timestamp", "snapshot"):
+        notary_server.tampering.replace("registry.test/app", role, b"{}")
+        url = f"{notary_server.url}/v2/registry.test/app/_trust/tuf/{role}.json"
+        answer = notary_server.fake.send(Request("GET", url), time.monotonic() + 5)
+        assert (answer.status, answer.body) == (200, b"{}")
+    with pytest.raises(MetadataError):
+        notary_client.verify(app)
 
 
 def test_what_is_not_signed_is_not_verified(notary_client: Client, registry: testing.Registry) -> None:

@@ -25,15 +25,27 @@ COMMANDS = {
     "init": "init:init",
     "sign": "sign:sign",
     "verify": "verify:verify",
+    "pin": "pin:pin",
+    "build": "build:build",
+    "revoke": "revoke:revoke",
+    "push": "push:push",
+    "pull": "pull:pull",
+    "copy": "copy:copy",
     "inspect": "inspect:inspect",
     "delegate": "delegate:app",
     "signer": "signer:app",
     "key": "key:app",
+    "status": "renew:status",
+    "renew": "renew:renew",
     "trust": "trust:trust",
     "forget": "trust:forget",
+    "docker-trust": "dockertrust.command:app",
+    "install-plugin": "installplugin:install_plugin",
     "demo": "demo:demo",
     "devserver": "devserver:devserver",
 }
+# These read all the words after them themselves.
+RAW = frozenset({"docker-trust"})
 _PROGRAM = "notarypy"
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = typer.BadParameter.__bases__[0]
@@ -159,7 +171,8 @@ def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
         target = typer.Typer(rich_markup_mode=None, add_completion=False)
         target.command(name)(function)
     command = typer.main.get_command(target)
-    options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
+    if name not in RAW:
+        options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
     return command
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.cli.session import Session
+    from notarypy.client.keyresults import PurgedKey
     from notarypy.client.results import RoleEntry, SignerAdded, SignerRemoved
 
 app = group("Delegations: who may sign the tags of a repository.")
@@ -77,6 +78,61 @@ def remove_delegation(
     remove(context.obj, context, name, repos, key=key, force=force)
 
 
+@app.command("purge")
+def purge_key(
+    context: typer.Context,
+    repos: Repositories,
+    *,
+    key: Annotated[str, typer.Option(metavar="ID", help="The key: at least 7 digits of its id.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if tags cannot be verified until others sign again.")
+    ] = False,
+) -> None:
+    """Take one key out of all delegations of repositories: it was stolen, or its owner left.
+
+    A signer that has no other key is removed. Tags that rest on its signature are signed again with
+    another key that is here; without one nothing is changed.
+
+    Example:
+      notarypy delegate purge --key 49ed06e registry.example.com/app
+    """
+    session: Session = context.obj
+    session.begin(context)
+    references.check_repositories(repos, literal=session.options.gun)
+    with session.client() as client:
+        for repo in repos:
+            with session.trying(repo, among=repos):
+                purged = client.purge_key(key, repo, force=force)
+                session.report.done(repo, _purged_json(purged), *_purged_lines(purged))
+                if purged.left:
+                    session.report.warn(
+                        f"{', '.join(purged.left)} of {purged.repository} still have this key: "
+                        "the keys here cannot change them"
+                    )
+                _warn_of_unreadable(session, purged)
+
+
+def _purged_lines(purged: PurgedKey) -> list[str]:
+    key = purged.key[: render.SHORT_ID]
+    told = [f"removed key {key} from {', '.join(purged.roles)} of {purged.repository}"]
+    told += [f"removed signer {roles.signer_name(role)}: it has no other key" for role in purged.removed]
+    return [*told, *_resigned_lines(purged)]
+
+
+def _purged_json(purged: PurgedKey) -> dict[str, Any]:
+    return {
+        "repository": purged.repository,
+        "key": purged.key,
+        "roles": list(purged.roles),
+        "left": list(purged.left),
+        "removed": list(purged.removed),
+        "resigned": list(purged.resigned),
+        "kept": list(purged.kept),
+        "unreadable": list(purged.unreadable),
+        "needed": list(purged.needed),
+    }
+
+
 @app.command("list")
 def list_delegations(context: typer.Context, repo: Repository) -> None:
     """List the delegations of a repository: roles, keys, tags.
@@ -116,7 +172,7 @@ def add(
     pems = inputs.read_all(keys)
     with session.client() as client:
         for repo in repos:
-            with session.trying(repo):
+            with session.trying(repo, among=repos):
                 added = client.add_signer(name, repo, pems, paths=paths, releases=releases)
                 session.report.done(repo, _added_json(added), *_added_lines(added))
 
@@ -155,24 +211,29 @@ def remove(
     roles.signer_role(name)
     with session.client() as client:
         for repo in repos:
-            with session.trying(repo):
+            with session.trying(repo, among=repos):
                 removed = client.remove_signer(name, repo, key=key, force=force)
                 session.report.done(repo, _removed_json(removed), *_removed_lines(removed, key))
-                if removed.unreadable:
-                    who = ", ".join(removed.needed) or "a signer"
-                    session.report.warn(
-                        f"{', '.join(removed.unreadable)} of {removed.repository} cannot be verified "
-                        f"until {who} signs again"
-                    )
+                _warn_of_unreadable(session, removed)
+
+
+def _warn_of_unreadable(session: Session, done: SignerRemoved | PurgedKey) -> None:
+    if done.unreadable:
+        who = ", ".join(done.needed) or "a signer"
+        session.report.warn(
+            f"{', '.join(done.unreadable)} of {done.repository} cannot be verified until {who} signs again"
+        )
 
 
 def _removed_lines(removed: SignerRemoved, key: str | None) -> list[str]:
     what = f"signer {roles.signer_name(removed.role)}" if key is None else f"key {key} of {removed.role}"
-    told = [f"removed {what} from {removed.repository}"]
-    if removed.resigned:
-        told.append(f"signed again: {', '.join(removed.resigned)}")
-        told.append(f"tags kept: {', '.join(removed.kept) or 'none'}")
-    return told
+    return [f"removed {what} from {removed.repository}", *_resigned_lines(removed)]
+
+
+def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:
+    if not done.resigned:
+        return []
+    return [f"signed again: {', '.join(done.resigned)}", f"tags kept: {', '.join(done.kept) or 'none'}"]
 
 
 def _removed_json(removed: SignerRemoved) -> dict[str, Any]:

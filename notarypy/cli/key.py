@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from notarypy import files
 from notarypy.cli import inputs, render
 from notarypy.cli.app import group
-from notarypy.errors import AlreadyExistsError, StorageError
+from notarypy.cli.newfile import new_file
+from notarypy.cli.rotate import rotate
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from notarypy.cli.session import Session
     from notarypy.keys.keystore import KeyInfo
 
-app = group("Private keys: make, load, list, export.")
-
-_PUBLIC_MODE = 0o644
+app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
 
 
 @app.command("generate")
@@ -43,38 +39,11 @@ def generate(
     session.begin(context)
     short = roles.signer_name(roles.signer_role(name))
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
-    with session.client() as client, session.trying(name), _new_file(path) as stream:
+    with session.client() as client, session.trying(name), new_file(path) as stream:
         info, public = client.generate_key(name, algorithm=alg)
         stream.write(public)
         data = {**to_json(info), "public_key": str(path)}
         session.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
-
-
-def _exists(path: Path) -> AlreadyExistsError:
-    return AlreadyExistsError(
-        f"{path} exists", why="it may be the public half of another key", fix="move it away, or use --dir"
-    )
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """Make a file that must not exist, before anything else is made; what fails takes it away again."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PUBLIC_MODE)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the public key to {path}",
-            why=error.strerror or "",
-            fix="make the directory, or use --dir",
-        ) from None
-    try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-            yield stream
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 @app.command("load")
@@ -153,6 +122,96 @@ def export(
         files.write_atomic(Path(output), b"".join(exported))
     elif output is None:
         session.report.text(b"".join(exported).decode())
+
+
+@app.command("import")
+def import_keys(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Exported keys; - is stdin.")],
+) -> None:
+    """Take over keys that key export or notary key export wrote, all of them or none.
+
+    Role, repository and passphrase stay as they are; no passphrase is needed.
+
+    Example:
+      notarypy key import root.pem
+    """
+    session: Session = context.obj
+    session.begin(context)
+    data = inputs.read(file)
+    with session.client(asking=False) as client, session.trying(file):
+        for imported in client.import_keys(data):
+            key = f"key {imported.key.keyid} ({roles.signer_name(imported.key.role)})"
+            line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"
+            session.report.done(file, {**to_json(imported.key), "already": imported.already}, line)
+
+
+@app.command("passwd")
+def passwd(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
+    *,
+    new_passphrase_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The new passphrase, in place of a variable or a prompt."),
+    ] = None,
+) -> None:
+    """Change the passphrase of a key.
+
+    The present one comes from the usual places, the new one from --new-passphrase-file,
+    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt.
+
+    Example:
+      notarypy key passwd jeff --new-passphrase-file new.txt
+    """
+    from notarypy.cli import terminal
+    from notarypy.keys.passphrase import new_passphrase_chain
+
+    session: Session = context.obj
+    session.begin(context)
+    path = None if new_passphrase_file is None else Path(new_passphrase_file)
+    new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
+    with session.client() as client, session.trying(key):
+        info = client.change_passphrase(key, new.for_new)
+        named = f"key {info.keyid} ({roles.signer_name(info.role)})"
+        session.report.done(key, to_json(info), f"changed the passphrase of {named}")
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context,
+    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even the last copy of a root key that is needed.")
+    ] = False,
+) -> None:
+    """Delete private keys from the trust directory.
+
+    What they signed stays signed. The last copy of a root key that a repository known here needs is kept.
+
+    Example:
+      notarypy key remove --yes jeff
+    """
+    session: Session = context.obj
+    session.begin(context)
+    with session.client(asking=False) as client:
+        found: dict[str, KeyInfo] = {}
+        for key in keys:
+            with session.trying(key):
+                found[key] = client.find_key(key)
+        if not found:
+            return
+        listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in found.values())
+        session.confirm("Go on?", f"these keys are deleted for good: {listed}")
+        for key, info in found.items():
+            with session.trying(key):
+                removed = client.remove_key(info.keyid, force=force)
+                named = f"key {removed.keyid} ({roles.signer_name(removed.role)})"
+                session.report.done(key, to_json(removed), f"removed {named}")
+
+
+app.command("rotate")(rotate)
 
 
 def to_json(info: KeyInfo) -> dict[str, Any]:

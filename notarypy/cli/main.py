@@ -20,7 +20,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from notarypy.cli.session import Session
 
@@ -31,12 +31,17 @@ _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    finish(run, sys.argv[1:])
+
+
+def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoReturn:
+    """End this process with the exit code of a program (rules 3 and 4)."""
     try:
-        if sys.argv[1:] != _VERSION:
+        if list(argv) != _VERSION:
             from notarypy.cli.memory import keep_private
 
             keep_private()
-        code = run(sys.argv[1:])
+        code = program(argv)
     except KeyboardInterrupt:  # while modules were being imported: nothing has begun yet
         code = _INTERRUPTED
     _silence_broken_output()
@@ -54,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
         return 0
     from notarypy.cli.session import Session
 
-    _show_everything()
+    show_everything()
     session = Session()
     _guarded(session, argv)
     return session.report.finish()
@@ -81,7 +86,7 @@ def _guarded(session: Session, argv: Sequence[str]) -> None:
         session.report.crash(error)
 
 
-def _show_everything() -> None:
+def show_everything() -> None:
     """Let no character that the terminal's encoding lacks stop an error message."""
     import io
 

@@ -6,7 +6,9 @@ Rules:
 
 1. Text from outside is shown with every character that is not printable escaped: no
    control sequence and no change of writing direction reaches a terminal.
-2. docker's formats are docker's to the byte, except for what rule 1 changes.
+2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
+3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and
+   a table is not widened for cells of more than 256 characters.
 """
 
 from __future__ import annotations
@@ -38,17 +40,20 @@ _USUAL_FIX = {
 }
 # docker's tables: no column narrower than 10, three blanks between columns.
 _NARROWEST = 10
+_WIDEST = 256
 _GAP = 3
+MAX_LINE = 16 << 10
 # Go's encoder escapes these in strings, so that JSON may stand in HTML.
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
 
 
 def safe(text: object) -> str:
-    """Return text with everything unprintable escaped (rule 1)."""
+    """Return text with everything unprintable escaped (rule 1), and not too much of it (rule 3)."""
     shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    left, shown = max(len(shown) - MAX_LINE, 0), shown[:MAX_LINE]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return f"{shown}... ({left} characters more)" if left else shown
 
 
 def advice(error: NotarypyError, command: str | None) -> str:
@@ -58,10 +63,11 @@ def advice(error: NotarypyError, command: str | None) -> str:
     return _USUAL_FIX[error.exit_code] or f"see {' '.join(filter(None, ('notarypy', command)))} --help"
 
 
-def error_text(error: NotarypyError, command: str | None = None) -> str:
-    """Return an error for people: what, why, fix."""
+def error_text(error: NotarypyError, command: str | None = None, about: str = "") -> str:
+    """Return an error for people: what, about which REF unless it says so itself, why, fix."""
     fix = advice(error, command)
     lines = [f"notarypy: error: {safe(error.message)} [{error.code}]"]
+    lines += [f"  for: {safe(about)}"] if about not in " ".join((error.message, *error.why)) else []
     lines += [f"  why: {safe(line)}" for line in error.why]
     lines += [f"  fix: {safe(fix)}"] if fix else []
     return "\n".join(lines)
@@ -99,11 +105,16 @@ def moment(when: datetime | None) -> str | None:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return an aligned table in docker's style; every cell is made safe."""
     lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
-    widths = [max(_NARROWEST, max(map(len, column)) + _GAP) for column in zip(*lines, strict=True)][:-1]
+    longest = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+    widths = [max(_NARROWEST, length + _GAP) for length in longest][:-1]
     return "\n".join(
-        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)) + line[-1]
+        "".join(_padded(cell, width) for cell, width in zip(line, widths, strict=False)) + line[-1]
         for line in lines
     )
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width - _GAP else cell + " " * _GAP
 
 
 def docker_json(inspections: Sequence[Inspection]) -> str:

@@ -68,6 +68,7 @@ class Report:
         hold: Show results at the end, and only if all are good (rule 3).
         answered: Help or the version was printed instead of a result.
         unwritable: Why nothing can be written to standard output (rule 4).
+        own_code: The exit code of a command that tells everything itself.
     """
 
     options: Options
@@ -80,16 +81,19 @@ class Report:
     _shown: list[NotarypyError] = field(default_factory=list)
     answered: bool = False
     unwritable: OSError | None = None
+    own_code: int | None = None
 
     def done(self, ref: str, data: dict[str, Any], *lines: str) -> None:
         """Note a good result, and show its lines made safe."""
         self.results.append(Result(ref, data))
         self.text("".join(f"{render.safe(line)}\n" for line in lines))
 
-    def failed(self, refs: Sequence[str], error: NotarypyError, data: dict[str, Any] | None = None) -> None:
-        """Note the failure of some REFs, and show it once however many they are."""
+    def failed(
+        self, refs: Sequence[str], error: NotarypyError, data: dict[str, Any] | None = None, about: str = ""
+    ) -> None:
+        """Note the failure of some REFs, and show it once however many they are; `about` names them."""
         self.results += [Result(ref, data or {}, error) for ref in refs]
-        self._show(error)
+        self._show(error, about)
 
     def fail(self, error: NotarypyError) -> None:
         """Note a failure that belongs to no REF."""
@@ -109,7 +113,7 @@ class Report:
             self._complain("\n".join(map(render.safe, lines)))
         self.fail(
             InternalError(
-                f"unexpected {type(error).__name__}{_origin(error)}",
+                f"unexpected {type(error).__name__}{origin(error)}",
                 why="this is a defect of notarypy",
                 fix="run it again with -vv and report what it prints",
             )
@@ -128,9 +132,23 @@ class Report:
         elif not self.options.json:
             self._write(text)
 
+    def content(self, data: bytes) -> None:
+        """Write a file's bytes to standard output as they are, unless it is for JSON."""
+        if self.options.json or self.unwritable is not None:
+            return
+        try:
+            stream = _standard_output()
+            stream.flush()
+            if hasattr(stream, "buffer"):
+                stream.buffer.write(data)
+            else:
+                stream.write(data.decode(errors="backslashreplace"))
+        except OSError as error:
+            self.unwritable = error
+
     def finish(self) -> int:
         """Show what is left, and return the exit code."""
-        code = self.exit_code
+        code = self.exit_code if self.own_code is None else self.own_code
         if self.options.json and not self.answered:
             self._write(render.document(self._document(code)) + "\n")
         elif code == 0:
@@ -158,11 +176,11 @@ class Report:
             **told,
         }
 
-    def _show(self, error: NotarypyError) -> None:
+    def _show(self, error: NotarypyError, about: str = "") -> None:
         if self.options.json or any(error is shown for shown in self._shown):
             return
         self._shown.append(error)
-        self._complain(render.error_text(error, self.command))
+        self._complain(render.error_text(error, self.command, about))
 
     def _complain(self, text: str) -> None:
         """Write to standard error; when even that fails there is nobody left to tell."""
@@ -196,7 +214,7 @@ def _standard_output() -> TextIO:
     return sys.stdout
 
 
-def _origin(error: Exception) -> str:
+def origin(error: Exception) -> str:
     """Return ` at module:line` of the innermost frame of this package."""
     trace, found = error.__traceback__, ""
     while trace is not None:

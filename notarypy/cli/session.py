@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.options import Options
 from notarypy.cli.report import Report
-from notarypy.errors import ConfirmationNeededError, NotarypyError
+from notarypy.errors import ConfirmationNeededError, NotarypyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from typer import Context
 
     from notarypy.client.api import Client
+
+# The empty prefix means every tag.
+_MAY_BE_EMPTY = frozenset({"--path", "--paths"})
 
 
 class Session:
@@ -29,9 +32,18 @@ class Session:
         self.report = Report(self.options)
 
     def begin(self, context: Context, *, hold: bool = False) -> None:
-        """Note which command runs; `hold` keeps back results until all are good."""
+        """Note which command runs; `hold` keeps back results until all are good.
+
+        Raises:
+            UsageError: One of its options is empty: mostly a variable that should have had a value.
+        """
         self.report.command = context.command_path.partition(" ")[2]
         self.report.hold = hold
+        for parameter in context.command.params:
+            value, name = context.params.get(parameter.name or ""), parameter.opts[0]
+            empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+            if empty and name.startswith("-") and name not in _MAY_BE_EMPTY:
+                raise UsageError(f"{name} is empty", fix="give it a value or leave it out")
 
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
@@ -44,14 +56,18 @@ class Session:
         return _logging(self.options.verbosity)
 
     @contextmanager
-    def trying(self, *refs: str) -> Iterator[None]:
-        """Note an error inside as the failure of those of `refs` that have no result by then."""
+    def trying(self, *refs: str, among: Sequence[str] = ()) -> Iterator[None]:
+        """Note an error inside as the failure of those of `refs` that have no result by then.
+
+        Where they are some of several, `among`, the error names them.
+        """
         before = len(self.report.results)
         try:
             yield
         except NotarypyError as error:
             done = {result.ref for result in self.report.results[before:]}
-            self.report.failed([ref for ref in refs if ref not in done] or refs, error)
+            about = ", ".join(refs) if len(among) > 1 else ""
+            self.report.failed([ref for ref in refs if ref not in done] or refs, error, about=about)
 
     def confirm(self, question: str, why: str) -> None:
         """Go on only with a yes.

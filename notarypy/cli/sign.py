@@ -12,7 +12,26 @@ from notarypy.errors import UsageError
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
     from notarypy.cli.session import Session
+    from notarypy.client.api import Client
     from notarypy.client.results import SignedTag
+
+
+_FromFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin."),
+]
+_DigestFile = Annotated[
+    str | None,
+    typer.Option(metavar="META.json", help="The digest to sign, from buildx's --metadata-file."),
+]
+_Discard = Annotated[
+    bool,
+    typer.Option("--discard-unverified", help="Start over a role whose file does not verify any more."),
+]
+_Push = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="Push this first, and sign exactly that; see notarypy push --help."),
+]
 
 
 def sign(
@@ -25,25 +44,20 @@ def sign(
         str | None,
         typer.Option(metavar="NAME", help="Sign only as this signer (and in targets/releases)."),
     ] = None,
-    from_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin."),
-    ] = None,
-    digest_file: Annotated[
-        str | None,
-        typer.Option(metavar="META.json", help="The digest to sign, from buildx's --metadata-file."),
-    ] = None,
+    from_file: _FromFile = None,
+    digest_file: _DigestFile = None,
     custom: Annotated[str | None, typer.Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
+    ] = False,
+    push: _Push = None,
     init: Annotated[
         bool, typer.Option("--init", help="Make trust data for a repository that has none.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be signed; publish nothing.")
     ] = False,
-    discard_unverified: Annotated[
-        bool,
-        typer.Option("--discard-unverified", help="Start over a role whose file does not verify any more."),
-    ] = False,
+    discard_unverified: _Discard = False,
 ) -> None:
     """Sign tags with the digests that their registry serves.
 
@@ -53,26 +67,29 @@ def sign(
       notarypy sign registry.example.com/app:1 registry.example.com/app:latest
       notarypy sign --digest-file meta.json registry.example.com/app:1
       notarypy sign --from-file release.txt
+      notarypy sign --local registry.example.com/app:1
+      notarypy sign --push oci:layout registry.example.com/app:1
     """
     session: Session = context.obj
     session.begin(context)
     names = _names(session, list(refs or ()), from_file, digest_file)
-    groups: dict[str, list[Name]] = {}
-    for name in names:
-        groups.setdefault(name.repository, []).append(name)
+    if local:
+        _check_local(names, digest_file, dry_run=dry_run)
+    if push is not None:
+        _check_push(push, names, local=local, dry_run=dry_run)
     wanted: dict[str, Any] = {
         "signer": signer,
         "custom": _custom(custom),
         "init": init,
         "dry_run": dry_run,
         "discard_unverified": discard_unverified,
+        "local": local,
     }
     with session.client() as client:
-        for group in groups.values():
-            with session.trying(*(name.text for name in group)):
-                written = {name.tagged: name.text for name in group}
-                for done in client.sign([name.text for name in group], **wanted):
-                    _tell(session, written.get(done.reference, done.reference), done, dry_run=dry_run)
+        if push is not None:
+            _push(session, client, push, names[0], wanted)
+        else:
+            _sign(session, client, names, wanted)
 
 
 def _names(session: Session, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
@@ -94,6 +111,54 @@ def _names(session: Session, refs: list[str], from_file: str | None, digest_file
     return names
 
 
+def _check_local(names: list[Name], digest_file: str | None, *, dry_run: bool) -> None:
+    """Refuse what does not go with a push, before anything is pushed."""
+    if digest_file is not None or any(name.digest is not None for name in names):
+        raise UsageError(
+            "--local signs what it pushes, not a given digest", fix="leave out --local or the digest"
+        )
+    if dry_run:
+        raise UsageError("--local pushes, and --dry-run changes nothing", fix="leave out one of them")
+
+
+def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -> None:
+    """Refuse what does not go with `--push`, before anything is pushed."""
+    from notarypy.storage import sources
+
+    sources.source(source)
+    if len(names) != 1:
+        raise UsageError("--push goes with exactly one REF", why=f"{len(names)} were given")
+    if local:
+        raise UsageError("--push and --local are two sources", fix="leave out one of them")
+    if dry_run:
+        raise UsageError("--push pushes, and --dry-run changes nothing", fix="leave out one of them")
+
+
+def _sign(session: Session, client: Client, names: list[Name], wanted: dict[str, Any]) -> None:
+    """Sign what the registries have, one repository after the other."""
+    groups: dict[str, list[Name]] = {}
+    for name in names:
+        groups.setdefault(name.repository, []).append(name)
+    for group in groups.values():
+        with session.trying(*(name.text for name in group)):
+            written = {name.tagged: name.text for name in group}
+            for done in client.sign([name.text for name in group], **wanted):
+                ref = written.get(done.reference, done.reference)
+                _tell(session, ref, done, dry_run=wanted["dry_run"])
+
+
+def _push(session: Session, client: Client, source: str, name: Name, wanted: dict[str, Any]) -> None:
+    from notarypy.cli import progress
+    from notarypy.cli import push as pushing
+
+    options = {option: value for option, value in wanted.items() if option not in {"local", "dry_run"}}
+    with session.trying(name.text):
+        shown = progress.bar(session.options)
+        pushed, done = client.sign_pushed(source, name.text, **options, progress=shown)
+        session.report.text(f"{pushing.line(pushed)}\n")
+        _tell(session, name.text, done, dry_run=False)
+
+
 def _custom(path: str | None) -> bytes | None:
     """Read the file of `--custom`, and refuse what cannot be attached before anything is asked."""
     if path is None:
@@ -106,12 +171,13 @@ def _custom(path: str | None) -> bytes | None:
 
 
 def _tell(session: Session, ref: str, done: SignedTag, *, dry_run: bool) -> None:
-    session.report.done(ref, _result(done, dry_run=dry_run), *_lines(done, dry_run=dry_run))
+    session.report.done(ref, result(done, dry_run=dry_run), *lines(done, dry_run=dry_run))
     for role in done.also_old:
         session.report.warn(f"{role} still lists another digest for {done.reference}")
 
 
-def _lines(done: SignedTag, *, dry_run: bool) -> list[str]:
+def lines(done: SignedTag, *, dry_run: bool) -> list[str]:
+    """Return what is said of a signed tag."""
     platforms = f" (index: {', '.join(done.platforms)})" if done.platforms else ""
     what = f"{done.reference} {done.digest}{platforms}"
     if dry_run and not done.already:
@@ -123,7 +189,8 @@ def _lines(done: SignedTag, *, dry_run: bool) -> list[str]:
     return [f"signed {what}", *moved]
 
 
-def _result(done: SignedTag, *, dry_run: bool) -> dict[str, Any]:
+def result(done: SignedTag, *, dry_run: bool) -> dict[str, Any]:
+    """Return the same for programs."""
     return {
         "repository": done.repository,
         "tag": done.tag,

@@ -9,6 +9,7 @@ import typer
 
 from notarypy.cli import references, render
 from notarypy.client.results import SkippedImage
+from notarypy.errors import UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.pinning import check_pin
 
@@ -29,7 +30,7 @@ def verify(
         bool, typer.Option("--all-signers", help="Every signer of the repository must have signed it.")
     ] = False,
     root: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="PIN", help="The repository's root must be this one, or descend from it."),
     ] = None,
     policy: Annotated[
@@ -57,7 +58,7 @@ def verify(
     for required in signer or ():
         roles.signer_role(required)
     asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers, "registry": not no_registry}
-    pin = None if root is None else check_pin(root)
+    pin = _only(root)
     if policy is not None:
         session.options.take("policy", policy)
     uses, shelf = Counter(name.repository for name in names), Shelf()
@@ -67,6 +68,13 @@ def verify(
                 shared = shelf if uses[name.repository] > 1 else None
                 image = client.admit(name.text, **asked, root=pin, shelf=shared)
                 session.report.done(name.text, _result(image), image.reference)
+
+
+def _only(pins: list[str] | None) -> str | None:
+    """Return the one PIN; of two, one would be left out without a word."""
+    if len(pins or ()) > 1:
+        raise UsageError("--root was given more than once", why="one root is meant", fix="keep one of them")
+    return check_pin(pins[0]) if pins else None
 
 
 def _result(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
@@ -82,11 +90,12 @@ def _result(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
         "signers": list(verified.signers) if verified else [],
         "expires": verified and render.moment(verified.expires),
         "signed_as": verified and verified.signed_as,
-        "policy": image.policy and _policy(image.policy),
+        "policy": image.policy and policy_json(image.policy),
     }
 
 
-def _policy(applied: AppliedPolicy) -> dict[str, Any]:
+def policy_json(applied: AppliedPolicy) -> dict[str, Any]:
+    """Return what the trust policy said."""
     return {
         "scope": applied.scope,
         "mode": applied.mode,

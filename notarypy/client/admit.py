@@ -124,10 +124,18 @@ def admit(
         return _skipped(session, parsed, written, scope, demands)
     gun = written if scope is None else scope.gun(written)
     shelf, prefix = shelf or Shelf(), "" if scope is None else scope.prefix
+    if known is not None:
+        verify.require_current(known, session.now())
     trusted = known or shelf.get(gun, prefix, lambda: metadata(session, text, scope, demands.root))
     if trusted.gun != gun:
         raise RuntimeError("the metadata is of another repository")
-    found = verify.release(trusted, parsed.tag, parsed.digest, session.warn)
+    found = verify.release(
+        trusted,
+        parsed.tag,
+        parsed.digest,
+        session.warn,
+        lambda one: tuple(map(bool, _unmet(trusted, one, demands, scope))),
+    )
     unmet = _judge(session, trusted, found, demands, scope)
     image = replace(
         verify.image(trusted, found),
@@ -136,7 +144,8 @@ def admit(
         policy=None if scope is None else AppliedPolicy(scope.prefix, scope.mode, unmet),
     )
     if _asks_registry(session, demands):
-        wanted = parsed.tag or (image.digest if parsed.digest else image.tag)
+        by_name = image.digest if parsed.digest else image.tag
+        wanted = by_name if parsed.tag is None else parsed.tag
         verify.compare(image, session.manifest(parsed, wanted))
     return image
 
@@ -145,8 +154,7 @@ def _judge(
     session: Session, trusted: TrustedMetadata, found: policy.Release, demands: Demands, scope: Scope | None
 ) -> tuple[PolicyError, ...]:
     """Raise for what is not met, and return what is only to be told (rules 2 and 3)."""
-    errors = policy.unmet(trusted, found, demands.requirements())
-    asked = [] if scope is None else policy.unmet(trusted, found, scope.requirements)
+    errors, asked = _unmet(trusted, found, demands, scope)
     if scope is None or scope.mode == "enforce":
         errors += asked
     if errors:
@@ -156,6 +164,14 @@ def _judge(
     for error in asked:
         session.warn(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
     return tuple(asked)
+
+
+def _unmet(
+    trusted: TrustedMetadata, found: policy.Release, demands: Demands, scope: Scope | None
+) -> tuple[list[PolicyError], list[PolicyError]]:
+    """Return what a release does not meet of what is demanded, and of what the policy requires."""
+    asked = [] if scope is None else policy.unmet(trusted, found, scope.requirements)
+    return policy.unmet(trusted, found, demands.requirements()), asked
 
 
 def _skipped(

@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client.authoring import Authoring
+from notarypy.client.bases import Bases
 from notarypy.client.gate import Gate
 from notarypy.client.keyring import Keyring
 from notarypy.client.session import Session, overridden
+from notarypy.client.transfer import Transfer
+from notarypy.client.upkeep import Upkeep
 from notarypy.storage.settings import Settings, load
 from notarypy.tuf import roles
 
@@ -48,7 +51,7 @@ def _ignore(_: str) -> None:
     """Drop a warning."""
 
 
-class Client(Gate, Authoring, Keyring):
+class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
     """A client for the Notary servers and registries that its settings name.
 
     Example:
@@ -150,6 +153,19 @@ class Client(Gate, Authoring, Keyring):
 
         entries = role_entries(refresh(self._session.repository(repository)))
         return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
+
+    def login(self, reference: str) -> str | None:
+        """Return the name of the user that is logged in to an image's registry, None if nobody is."""
+        return self._session.connections.login(self._session.parse(reference))
+
+    def has_local(self, reference: str) -> bool:
+        """Tell whether the docker daemon of this machine has an image; False where there is no daemon."""
+        from notarypy.errors import NetworkError
+
+        try:
+            return self._session.connections.daemon().has(self._session.parse(reference))
+        except NetworkError:
+            return False
 
     # Anchors of trust
 

@@ -1,6 +1,6 @@
 """The part of Client that publishes: who may sign, and what is signed.
 
-What it is: the calls behind `init`, `sign` and the signer commands. What it is not:
+What it is: the calls behind `init`, `sign`, `revoke` and the signer commands. What it is not:
 usable alone; `api.Client` is the class to make.
 """
 
@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from notarypy.errors import UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from notarypy.client.results import InitResult, SignedTag, SignerAdded, SignerRemoved
+    from notarypy.client.publish import Publisher
+    from notarypy.client.results import (
+        InitResult,
+        RevokedTag,
+        SignedTag,
+        SignerAdded,
+        SignerRemoved,
+    )
     from notarypy.client.session import Session
+    from notarypy.client.sign import Options
+    from notarypy.images.manifests import Manifest
+    from notarypy.images.reference import Reference
 
 
 class Authoring:
@@ -63,6 +74,7 @@ class Authoring:
         init: bool = False,
         dry_run: bool = False,
         discard_unverified: bool = False,
+        local: bool = False,
     ) -> list[SignedTag]:
         """Sign tags that are in the registry: one publish per repository, all of its tags or none.
 
@@ -73,28 +85,109 @@ class Authoring:
             init: Initialise a repository that has no trust data.
             dry_run: Check everything and publish nothing.
             discard_unverified: Start over files that cannot be verified.
+            local: Push each tag from the docker daemon of this machine, and sign exactly that.
 
         Raises:
-            ImageMissingError: The registry does not have it.
+            ImageMissingError: The registry, or with `local` the daemon, does not have it.
             KeyNotAuthorisedError: No key here may sign it.
         """
         from notarypy.client.sign import Options, by_repository, custom_data, one_each, sign, tagged
 
         self._session.refuse_literal("sign")
         groups = by_repository(references)
+        if local:
+            self._ready_to_push(references, dry_run=dry_run)
         attached = None if custom is None else custom_data(custom)
         options = Options(signer, attached, discard_unverified, dry_run)
         results: list[SignedTag] = []
         for texts in groups.values():
             wanted = one_each([tagged(text) for text in texts])
+            told: set[str] = set()
+            if local:
+                self._could_sign(texts[0], wanted, options, told, init=init)
             contents = {
-                tag: self._session.manifest(one, one.digest or one.tag or "latest")
+                tag: self.push_local(str(one))
+                if local
+                else self._session.manifest(one, one.digest or one.tag or "latest")
                 for tag, one in wanted.items()
             }
-            if init and not dry_run:
+            if init and not dry_run and not local:
                 self.init(texts[0])
-            results += sign(self._session.publisher(texts[0]), contents, options)
+            results += sign(self._hushed(texts[0], told), contents, options)
         return results
+
+    def push_local(self, reference: str) -> Manifest:
+        """Push a tag from the docker daemon of this machine, and return what the registry has then.
+
+        Raises:
+            ImageMissingError: The daemon does not have it.
+            NetworkError: There is no daemon, or it could not push.
+            DigestMismatchError: The registry has something else than the daemon says it pushed.
+        """
+        from notarypy.client.local import push
+
+        return push(self._session, self._session.parse(reference))
+
+    def _ready_to_push(self, references: Sequence[str], *, dry_run: bool) -> None:
+        """Raise UsageError, before anything is pushed, for what cannot be pushed."""
+        from notarypy.client.local import check
+
+        if dry_run:
+            raise UsageError(
+                "what would be signed is not known before it is pushed", fix="leave out --local or --dry-run"
+            )
+        for text in references:
+            check(self._session, self._session.parse(text))
+
+    def _could_sign(
+        self, text: str, tags: Collection[str], options: Options, told: set[str], *, init: bool
+    ) -> None:
+        """Raise before a push what signing these tags of a repository would raise after it."""
+        from notarypy.client.local import rehearse
+
+        if init:
+            self.init(text)
+        rehearse(self._hushed(text, told), tags, options)
+
+    def _hushed(self, text: str, told: set[str]) -> Publisher:
+        """Return a publisher that tells nothing that is in `told`."""
+        from notarypy.client.local import hushed
+
+        return hushed(self._session.publisher(text), told)
+
+    def revoke(self, references: Sequence[str], *, signer: str | None = None) -> list[RevokedTag]:
+        """Make tags unsigned again: one publish per repository, all of its tags or none.
+
+        Args:
+            references: `REPO[:TAG][@DIGEST]` each; with a digest only while the tag has it.
+            signer: Remove only what this signer signed, and its release.
+
+        Raises:
+            TagUnsignedError: No role lists one of them.
+            KeyNotAuthorisedError: Only roles list it whose keys are not here.
+        """
+        from notarypy.client.revoke import revoke, tags_of
+
+        groups: dict[str, list[Reference]] = {}
+        for text in references:
+            groups.setdefault(self._session.gun(text)[0], []).append(self._session.parse(text))
+        wanted = {gun: tags_of(group) for gun, group in groups.items()}
+        return [
+            done
+            for gun, tags in wanted.items()
+            for done in revoke(self._session.publisher(gun), tags, signer)
+        ]
+
+    def revoke_all(self, repository: str, *, signer: str | None = None) -> list[RevokedTag]:
+        """Make every tag of a repository unsigned again, or every tag of one signer.
+
+        Raises:
+            KeyNotAuthorisedError: A released tag can be removed nowhere with the keys here.
+        """
+        from notarypy.client.revoke import revoke_all
+
+        self._session.whole_repository(repository)
+        return revoke_all(self._session.publisher(repository), signer)
 
     def add_signer(
         self,

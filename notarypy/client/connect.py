@@ -20,14 +20,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
-from notarypy.remote.transport import Exchange, host_port
+from notarypy.remote.transport import Exchange
+from notarypy.remote.urls import host_port
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
     from notarypy.images.reference import Reference
-    from notarypy.remote.credentials import Source
+    from notarypy.remote.credentials import Credential, Source
+    from notarypy.remote.daemon import Daemon
     from notarypy.remote.dockerconfig import DockerConfig
     from notarypy.remote.failures import TlsPlaces
     from notarypy.remote.notary import NotaryServer
@@ -81,6 +83,25 @@ class Connections:
                 exchange = self._exchange("registry", host, _logins(reference.registry), [])
                 self._registries[host] = Registry(exchange, host, schemes)
             return self._registries[host]
+
+    def login(self, reference: Reference) -> str | None:
+        """Return the user that is configured for the registry of an image; None if there is none."""
+        found = self.credential(reference)
+        return found.user or None if found is not None else None
+
+    def daemon(self) -> Daemon:
+        """Return the docker daemon of this machine."""
+        from notarypy.remote.daemon import Daemon
+        from notarypy.remote.daemonhost import find
+
+        place = find(self._settings.environ, self._settings.docker_config)
+        return Daemon(place, timeout=self._settings.timeout, user_agent=f"notarypy/{__version__}")
+
+    def credential(self, reference: Reference) -> Credential | None:
+        """Return the login for the registry that serves an image; the daemon asks nobody, so it gets it."""
+        from notarypy.remote.credentials import Keychain
+
+        return Keychain(self._places).find(_logins(reference.registry), reference.path)
 
     def close(self) -> None:
         """Close all connections that were made here."""

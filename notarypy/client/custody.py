@@ -30,8 +30,9 @@ from notarypy.errors import (
 )
 from notarypy.files import locked, read_regular
 from notarypy.keys import issue, pem
-from notarypy.keys.keystore import KeyInfo, KeyStore, open_block
+from notarypy.keys.keystore import KeyInfo, KeyStore
 from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+from notarypy.keys.unlock import open_block
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import PublicKey, public_key_of
 
@@ -96,7 +97,7 @@ class Custody:
     def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
         """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
         if selector is not None and _is_path(selector):
-            key = self._imported_root(selector)
+            key = self._imported(selector, roles.ROOT, None)
         elif selector is not None:
             key = self.store.private_key(self.select(selector), self.passphrases)
         else:
@@ -116,6 +117,31 @@ class Custody:
                 fix=f"its subject is CN={gun}, and it is no authority; or leave it out: one is made then",
             )
         return wrapped
+
+    def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
+        """Return another root key, certified for `gun`: the selected one, or a new one."""
+        if selector is not None:
+            return self.root_key(gun, selector, None, now)
+        key = issue.generate()
+        self._add(key, roles.ROOT, None)
+        return issue.root_certificate(key, gun, now)
+
+    def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
+        """Return a key for a role of one repository: the selected one, or a new one.
+
+        Raises:
+            UsageError: The selected key is for something else.
+        """
+        if selector is None:
+            return self.new_key(role, gun)
+        if _is_path(selector):
+            return public_key_of(self._imported(selector, role, gun))
+        info = self.find(selector)
+        if (info.role, info.gun) != (role, gun):
+            raise UsageError(
+                f"{info.request.label} is no {role} key of {gun}", fix="give the file of a key of its own"
+            )
+        return public_key_of(self.store.private_key(info.keyid, self.passphrases))
 
     def select(self, selector: str) -> str:
         """Return the canonical id that a KEY or key file means (rule 1)."""
@@ -170,6 +196,12 @@ class Custody:
         key = issue.generate(algorithm)
         return self._add(key, name, None), pem.public_pem(public_key_of(key), name)
 
+    def public(self, selector: str) -> bytes:
+        """Return the public half of the key that KEY means, as PEM with its name."""
+        info = self.find(selector)
+        key = self.store.private_key(info.keyid, self.passphrases)
+        return pem.public_pem(public_key_of(key), roles.signer_name(info.role))
+
     def export(self, selectors: Sequence[str]) -> bytes:
         """Return keys as PEM blocks that name their id, encrypted as they are here."""
         return b"".join(self.store.export(self.find(selector).keyid) for selector in selectors)
@@ -197,11 +229,11 @@ class Custody:
         self._add(key, roles.ROOT, None)
         return key
 
-    def _imported_root(self, path: str) -> PrivateKey:
-        opened = self._opened(read_regular_path(path), roles.ROOT)
+    def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
+        opened = self._opened(read_regular_path(path), role)
         if len(opened) != 1:
-            raise UsageError(f"{path} holds several keys", fix="give a file with one root key")
-        self._add(opened[0][1], roles.ROOT, None)
+            raise UsageError(f"{path} holds several keys", fix=f"give a file with one {role} key")
+        self._add(opened[0][1], role, gun)
         return opened[0][1]
 
     def _opened(self, data: bytes, role: str) -> list[tuple[KeyBlock, PrivateKey]]:

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.initialise import Wanted, initialise
@@ -24,7 +25,7 @@ from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, Remove
 from notarypy.tuf.envelope import Envelope, valid_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from notarypy.client.custody import Custody
     from notarypy.client.publish import Publisher
@@ -82,19 +83,47 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
         if outcome and _gone(state, role, key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         changes = _removals(state, role, key)
-        after = apply_all(state, changes)
-        broken = _broken(after)
-        resign = [name for name in broken if after.signable(name, publisher.keys.held)]
-        lost = [name for name in broken if name not in resign] + _dropped(state, after)
-        needed = _others(after, role)
-        if lost and not force:
-            raise _would_break(state, role, lost, needed)
-        kept = sorted({tag for name in resign for tag in after.targets[name].targets})
-        outcome[:] = [SignerRemoved(state.gun, role, tuple(resign), tuple(kept), tuple(lost), tuple(needed))]
-        return [*changes, *(Resign(name) for name in resign)]
+        mended = mend(state, changes, publisher.keys.held)
+        needed = others(mended.after, {role})
+        if mended.lost and not force:
+            raise would_break(state, roles.signer_name(role), mended.lost, needed)
+        outcome[:] = [
+            SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
+        ]
+        return mended.changes
 
     publisher.publish(wish)
     return outcome[-1]
+
+
+@dataclass(frozen=True)
+class Mended:
+    """Removals with what keeps their readers reading (rule 3).
+
+    Attributes:
+        changes: The removals, and what is signed again.
+        after: The state after the removals.
+        resigned: Roles whose file is signed again by a key that is here.
+        kept: The tags in these.
+        lost: Roles whose file nobody can verify afterwards.
+    """
+
+    changes: tuple[Change, ...]
+    after: State
+    resigned: tuple[str, ...]
+    kept: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def mend(state: State, changes: Sequence[Change], held: Collection[str]) -> Mended:
+    """Return removals together with the files to sign again for them (rule 3)."""
+    after = apply_all(state, changes)
+    broken = _broken(after)
+    resigned = tuple(name for name in broken if after.signable(name, held))
+    kept = sorted({tag for name in resigned for tag in after.targets[name].targets})
+    lost = [name for name in broken if name not in resigned] + _dropped(state, after)
+    again = (Resign(name) for name in resigned)
+    return Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
 
 
 def _removals(state: State, role: str, key: str | None) -> list[Change]:
@@ -156,22 +185,24 @@ def _broken(after: State) -> list[str]:
     return broken
 
 
-def _others(after: State, role: str) -> list[str]:
-    delegated = [entry.name for entry in after.targets[roles.TARGETS].roles]
-    return [roles.signer_name(name) for name in delegated if name not in {role, roles.RELEASES}]
+def others(after: State, gone: Collection[str]) -> list[str]:
+    """Return the signers who are left."""
+    listed = after.targets[roles.TARGETS].roles
+    left = [entry.name for entry in listed if entry.keyids and entry.name not in {*gone, roles.RELEASES}]
+    return [roles.signer_name(name) for name in left]
 
 
-def _would_break(
-    state: State, role: str, lost: Sequence[str], needed: Sequence[str]
-) -> KeyNotAuthorisedError:
+def would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[str]) -> KeyNotAuthorisedError:
+    """Return the refusal to leave files that nobody can verify."""
     tags = sorted({tag for name in lost for tag in state.targets[name].targets})
-    who = ", ".join(needed) or "nobody: this is the last signer"
+    left = ", ".join(needed) or "nobody: this is the last signer"
+    gone = roles.RELEASES in lost and who == roles.signer_name(roles.RELEASES)
     return KeyNotAuthorisedError(
-        f"without {roles.signer_name(role)} nobody could verify {', '.join(lost)} of {state.gun}",
+        f"without {who} nobody could verify {', '.join(lost)} of {state.gun}",
         why=(
-            "it would be gone" if role == roles.RELEASES else "no other key of it is here",
+            "it would be gone" if gone else "no other key of it is here",
             f"its tags: {', '.join(tags) or 'none'}",
-            f"who can sign it again: {who}",
+            f"who can sign it again: {left}",
         ),
         fix="run this where the key of one of them is, or add --force and have them sign again",
         roles=list(lost),

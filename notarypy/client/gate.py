@@ -57,8 +57,8 @@ class Gate:
             all_signers: Require every signer of the repository.
             root: A PIN that the repository's root must meet.
             registry: Compare with what the registry serves.
-            metadata: Metadata of this repository from `refresh`, to verify many tags of it at once;
-                `root` is then what `refresh` was told.
+            metadata: Metadata of this repository from `refresh`, to verify many tags of it at once
+                while none of it has ended; a `root` is then what `refresh` is told.
 
         Raises:
             TagUnsignedError: It is not signed.
@@ -69,6 +69,8 @@ class Gate:
         from notarypy.client.admit import Demands, admit
         from notarypy.client.results import SkippedImage
 
+        if metadata is not None and root is not None:
+            raise RuntimeError("a root is checked by refresh, not beside metadata that it returned")
         demands = Demands(signers, all_signers, root, registry)
         image = admit(self._session, reference, demands, metadata)
         if isinstance(image, SkippedImage):

@@ -111,14 +111,20 @@ def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:
     return sorted(found, reverse=True)
 
 
-def natural(name: str) -> list[tuple[int, int, str, int]]:
-    """Return a sort key that puts 9 before 10, and all else in the order of characters."""
-    return [_sort_part(part) for part in re.findall(r"[0-9]+|[^0-9]", name)]
+def natural(name: str) -> str:
+    """Return a sort key that puts 9 before 10, and all else in the order of characters.
+
+    It is a text, for a hostile name may have more digits than an int takes, and more
+    characters than there is memory for as many objects.
+    """
+    return re.sub(r"[0-9]+", _number, name)
 
 
-def _sort_part(part: str) -> tuple[int, int, str, int]:
-    """Compare numbers as text, for a hostile name may have more digits than an int takes."""
-    if "0" <= part[0] <= "9":
-        digits = part.lstrip("0")
-        return (ord("0"), len(digits), digits, len(part))
-    return (ord(part), 0, "", 0)
+def _number(match: re.Match[str]) -> str:
+    """Put the length before the digits, and that of the zeros after them."""
+    digits = match[0].lstrip("0")
+    return f"0{_sortable(len(digits))}{digits}{_sortable(len(match[0]))}"
+
+
+def _sortable(length: int) -> str:
+    return chr(length >> 16) + chr(length & 0xFFFF)

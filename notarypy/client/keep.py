@@ -18,7 +18,6 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from notarypy.errors import StorageError, VerificationError
@@ -27,7 +26,6 @@ from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from notarypy.client.repository import Repository
 
@@ -60,20 +58,6 @@ def keep(
                 cache.drop(_gone(trusted, cache.cached()))
     except StorageError as error:
         repository.warn(f"the trust directory was not updated: {error.message}")
-
-
-def tell_age(repository: Repository, expires: datetime) -> None:
-    """Warn how old the cached trust data is, which is used without asking the server."""
-    confirmed = repository.cache.confirmed()
-    if confirmed is None:
-        return
-    age = max(repository.now - confirmed, timedelta())
-    unit, count = ("day", age.days) if age.days else ("hour", age.seconds // 3600)
-    repository.warn(
-        f"offline: the trust data of {repository.gun} is as of {confirmed:%Y-%m-%d %H:%M}Z, "
-        f"{count} {unit}{'' if count == 1 else 's'} ago; what changed since is not known, "
-        f"and it ends on {expires:%Y-%m-%d}"
-    )
 
 
 def _root_moved(repository: Repository, trusted: TrustedMetadata, before: Before) -> bool:

@@ -3,8 +3,9 @@
 What it is: the slow path, taken only when the present root itself is not pinned.
 What it is not: the pin's own test (`tuf.pinning`).
 
-Rule: what is walked is nobody's yet. At most 256 versions and 32 MiB are read, and the
-first one that is no root at all ends the walk.
+Rule: what is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many
+signatures are checked as for one root, and the first one that is no root at all ends the
+walk.
 """
 
 from __future__ import annotations
@@ -73,16 +74,17 @@ def _walked(
     if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
         raise error
     trusted: TrustedMetadata | None = None
+    start = TrustedMetadata(repository.gun, repository.now, known)
     walked = 0
     for version in range(1, present):
         link = repository.fetch_version(roles.ROOT, version)
         if link is None:
             continue
         walked += len(link)
-        if walked > MAX_WALKED:
+        if walked > MAX_WALKED or start.root_checks.left < 0:
             raise error
         try:
-            trusted = _advance(repository, trusted, link, accept, known)
+            trusted = _advance(trusted or start, link, accept, anchored=trusted is not None)
         except MetadataError:
             raise error from None
     if trusted is None:
@@ -92,20 +94,16 @@ def _walked(
 
 
 def _advance(
-    repository: Repository,
-    trusted: TrustedMetadata | None,
-    link: bytes,
-    accept: RootPolicy,
-    known: Mapping[str, bytes],
+    trusted: TrustedMetadata, link: bytes, accept: RootPolicy, *, anchored: bool
 ) -> TrustedMetadata | None:
-    if trusted is not None:
+    """Take one more root; before any is pinned, one that is not is passed over, and leaves nothing behind."""
+    if anchored:
         trusted.update_root(link)
         return trusted
-    start = TrustedMetadata(repository.gun, repository.now, known)
     try:
-        start.first_root(link, accept)
+        trusted.first_root(link, accept)
     except MetadataError:
         raise
     except VerificationError:
         return None
-    return start
+    return trusted

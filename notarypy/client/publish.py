@@ -108,12 +108,14 @@ class Publisher:
     """Publishes one repository with the keys at hand.
 
     `narrow` tells, for a state, which keys may sign targets files and delegations; None for all.
+    `read` refreshes the repository, as `refresh` does.
     """
 
     repository: Repository
     keys: Keys
     patience: Patience
     narrow: Callable[[State], Collection[str]] | None = None
+    read: Callable[..., TrustedMetadata] = field(default=refresh)
 
     def held(self, state: State) -> frozenset[str]:
         """Return the canonical ids of the keys that may sign targets files and delegations."""
@@ -166,7 +168,7 @@ class _Attempts:
 
     def __init__(self, publisher: Publisher, wish: Wish) -> None:
         self.repository, self.keys, self.patience = publisher.repository, publisher.keys, publisher.patience
-        self.held = publisher.held
+        self.held, self.read = publisher.held, publisher.read
         self.wish = wish
         self.deadline = self.patience.monotonic() + self.patience.seconds
         self.tries = 0
@@ -175,7 +177,7 @@ class _Attempts:
         self.leftovers: dict[str, int] = {}
 
     def run(self) -> Published:
-        trusted = refresh(self.repository)
+        trusted = self.read(self.repository)
         while True:
             self.tries += 1
             before = State.of(trusted)
@@ -193,13 +195,15 @@ class _Attempts:
             except NetworkError as lost:
                 trusted = self._after_silence(files, lost)
             else:
-                return Published(self.origin, after, uploaded=True, trusted=confirm(self.repository, files))
+                return Published(
+                    self.origin, after, uploaded=True, trusted=confirm(self.repository, files, self.read)
+                )
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
         now, held = self.repository.now, self.keys.held
         files = {draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.held(after))}
-        if _meets(trusted.root.signers(roles.SNAPSHOT), trusted.root.roles[roles.SNAPSHOT].threshold, held):
-            draft = snapshot_draft(trusted.root, trusted.snapshot, files, after, now)
+        if _meets(after.root.signers(roles.SNAPSHOT), after.root.roles[roles.SNAPSHOT].threshold, held):
+            draft = snapshot_draft(after.root, trusted.snapshot, files, after, now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)
         return files
 
@@ -207,7 +211,7 @@ class _Attempts:
         self, old: TrustedMetadata, files: Mapping[str, bytes], refusal: RefusedUpdateError
     ) -> TrustedMetadata:
         """Return the new state to try again on, if a file we build on has moved (rule 3)."""
-        new = refresh(self.repository)
+        new = self.read(self.repository)
         relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
         moved = any(old.files.get(role) != new.files.get(role) for role in relevant)
         if not moved and not self._found_leftovers(old, files):
@@ -247,7 +251,7 @@ class _Attempts:
         """Look at the server after an answer was lost (rule 4)."""
         self.lost += 1
         try:
-            trusted = refresh(self.repository, files)
+            trusted = self.read(self.repository, files)
         except NetworkError as error:
             raise UnknownOutcomeError(
                 f"nobody can say whether {self.repository.gun} was published",
@@ -259,7 +263,9 @@ class _Attempts:
         return trusted
 
 
-def confirm(repository: Repository, files: Mapping[str, bytes]) -> TrustedMetadata:
+def confirm(
+    repository: Repository, files: Mapping[str, bytes], read: Callable[..., TrustedMetadata] = refresh
+) -> TrustedMetadata:
     """Read back after an upload, and return what the server serves now (rule 2).
 
     Raises:
@@ -269,7 +275,7 @@ def confirm(repository: Repository, files: Mapping[str, bytes]) -> TrustedMetada
     # A snapshot made here proves nothing about what the server has: then everything is read.
     own = {role: data for role, data in files.items() if roles.SNAPSHOT not in files or role == roles.ROOT}
     try:
-        trusted = refresh(repository, own)
+        trusted = read(repository, own)
         missing = [role for role, data in files.items() if not _serves(repository, trusted, role, data)]
     except TrustError as error:
         raise _unconfirmed(repository, f"read back: {error.message}", *error.why) from error

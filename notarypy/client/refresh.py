@@ -13,16 +13,18 @@ Rules:
 4. What is kept is kept by `keep`'s rules.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
 6. All requests of a refresh have one deadline.
+7. Another process may refresh the cache meanwhile. What looks old beside its newer files
+   is no attack: the refresh begins again.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.client.keep import Before, keep, tell_age
+from notarypy.client.ages import tell_age, warn_of_expiry
+from notarypy.client.keep import Before, keep
 from notarypy.client.pin import first_pinned
-from notarypy.client.repository import MAX_DELEGATION, MAX_FILE, KnownFiles
+from notarypy.client.repository import MAX_DELEGATION, MAX_DELEGATIONS, KnownFiles, ceiling
 from notarypy.errors import (
     CacheDamagedError,
     NotFoundError,
@@ -49,35 +51,48 @@ if TYPE_CHECKING:
 
 MAX_CHAIN = 256
 _ROOT_CHANGES = 3
-_WARN_BEFORE = timedelta(days=180)
+_OVERTAKEN = 3
 
 
-def refresh(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
+def refresh(
+    repository: Repository, own: Mapping[str, bytes] | None = None, kind: type[Refresh] | None = None
+) -> TrustedMetadata:
     """Return the repository's current, fully verified metadata, and keep it in the cache.
 
     Args:
         repository: What to read, and from where.
         own: Files just published by us, by role: taken instead of fetching them where
             the server's metadata names exactly them.
+        kind: How dates are looked at; None for strictly (`outdated` has another).
 
     Raises:
         TrustError: It does not exist, cannot be verified, or is out of date.
         OperationError: The server cannot be asked.
     """
-    return _Refresh(repository, own or {}).run()
+    for _ in range(_OVERTAKEN):
+        attempt = (kind or Refresh)(repository, own or {})
+        try:
+            return attempt.run()
+        except RollbackError:
+            if not attempt.overtaken():
+                raise
+    return (kind or Refresh)(repository, own or {}).run()
 
 
-class _Refresh:
+class Refresh:
     """One run; holds what the steps share."""
+
+    kind: type[TrustedMetadata] = TrustedMetadata
 
     def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
         self.repository = repository.timed()
         self.own = own
         self.known = KnownFiles(repository.cache, own)
-        self.trusted = TrustedMetadata(repository.gun, repository.now, self.known)
+        self.trusted = self.kind(repository.gun, repository.now, self.known)
         self.anchored = False
         self.pinned = True
         self.start: bytes | None = None
+        self.began = self.known.cached(roles.TIMESTAMP)
 
     def run(self) -> TrustedMetadata:
         """Anchor, load everything, persist."""
@@ -87,14 +102,24 @@ class _Refresh:
             self._load_top()
             self._require_pin()
             self._load_targets()
+            self._refuse_to_be_overtaken()
         except TrustError:
             self._keep_newer_root(anchor)
             raise
         self._persist()
-        self._date()
+        self._tell_dates()
         self._pass_on_warnings()
-        warn_of_expiry(self.trusted, self.repository)
         return self.trusted
+
+    def overtaken(self) -> bool:
+        """Tell whether somebody else has refreshed the cache since this began (rule 7)."""
+        return self.repository.cache.load(roles.TIMESTAMP) != self.began
+
+    def _refuse_to_be_overtaken(self) -> None:
+        """Raise what made a delegation's file look old, if it was another process."""
+        for failure in self.trusted.failures.values():
+            if isinstance(failure, RollbackError) and self.overtaken():
+                raise failure
 
     def _anchor(self) -> None:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
@@ -228,10 +253,13 @@ class _Refresh:
     def _load_targets(self) -> None:
         meta = self.trusted.snapshot.meta
         self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
+        left = MAX_DELEGATIONS
         while (role := self.trusted.pending()) is not None:
-            if meta[role].length > MAX_DELEGATION:
-                self.trusted.skip_delegation(role, _too_long(role, meta[role].length))
+            limit = min(MAX_DELEGATION, left)
+            if meta[role].length > limit:
+                self.trusted.skip_delegation(role, _too_long(role, meta[role].length, limit))
             else:
+                left -= meta[role].length
                 self.trusted.update_delegation(role, self._file(role, meta[role]))
 
     def _file(self, role: str, meta: FileMeta) -> bytes:
@@ -248,7 +276,7 @@ class _Refresh:
                 role=role,
             ) from None
         except ResponseLimitError as error:
-            if meta.length > MAX_FILE:
+            if meta.length > ceiling(role):
                 raise
             raise VerificationError(
                 f"the server sends another {role} than it announces",
@@ -257,17 +285,21 @@ class _Refresh:
             ) from error
 
     def _persist(self) -> None:
-        """Write what differs from the cache (rules 3 and 4)."""
+        """Write what differs from the cache (rules 3 and 4), and note that it is current now."""
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         if files:
             self._store(files)
+        cache = self.repository.cache
+        if (
+            self.repository.server is not None
+            and cache.load(roles.TIMESTAMP) == self.trusted.files[roles.TIMESTAMP]
+        ):
+            cache.confirm(self.repository.now)
 
-    def _date(self) -> None:
-        """Note that the cache is current; offline, say since when it may not be."""
-        if self.repository.server is not None:
-            self.repository.cache.confirm(self.repository.now)
-        else:
+    def _tell_dates(self) -> None:
+        if self.repository.server is None:
             tell_age(self.repository, self.trusted.timestamp.expires)
+        warn_of_expiry(self.trusted, self.repository)
 
     def _pass_on_warnings(self) -> None:
         """Say which cached files could not be read: the versions they stood for are forgotten."""
@@ -294,10 +326,9 @@ class _Refresh:
         )
 
 
-def _too_long(role: str, length: int) -> VerificationError:
-    return VerificationError(
-        f"{role} is too long to be read", why=f"{length} bytes, {MAX_DELEGATION} at most", role=role
-    )
+def _too_long(role: str, length: int, limit: int) -> VerificationError:
+    why = f"{length} bytes; {limit} at most, of {MAX_DELEGATIONS} for all delegations"
+    return VerificationError(f"{role} is too long to be read", why=why, role=role)
 
 
 def vanished(repository: Repository) -> RepositoryVanishedError:
@@ -313,12 +344,3 @@ def vanished(repository: Repository) -> RepositoryVanishedError:
         gun=repository.gun,
         server=repository.server_url,
     )
-
-
-def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
-    """Warn about every role but the timestamp that ends within 180 days."""
-    dates = {role: targets.expires for role, targets in trusted.targets.items()}
-    dates[roles.ROOT], dates[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
-    for role, expires in sorted(dates.items()):
-        if expires - repository.now < _WARN_BEFORE:
-            repository.warn(f"{role} of {repository.gun} expires on {expires:%Y-%m-%d}")

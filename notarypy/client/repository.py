@@ -3,8 +3,14 @@
 What it is: the things that belong together for one GUN. What it is not: logic;
 `refresh` and `publish` have that.
 
-Rule: a refresh has one deadline for all its requests. A server that answers each of
-hundreds of requests just in time does not hold anybody for hours.
+Rules:
+
+1. A refresh has one deadline for all its requests. A server that answers each of
+   hundreds of requests just in time does not hold anybody for hours.
+2. A file has a limit: 32 MiB are enough for twice the tags that a text may have parts for
+   (`tuf.canonical`), with both hashes each.
+3. Of cached files only short ones stay in memory, and what is not in the folder is not
+   looked for: metadata may name a million roles.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from notarypy.errors import DeadlineError, NotFoundError, UnreachableError
@@ -27,8 +34,15 @@ if TYPE_CHECKING:
 
 MAX_ROOT = 8 << 20
 MAX_TIMESTAMP = 1 << 20
-MAX_FILE = 64 << 20
+MAX_FILE = 32 << 20
 MAX_DELEGATION = 16 << 20
+MAX_DELEGATIONS = 64 << 20
+_KEPT = 1 << 20
+
+
+def ceiling(role: str) -> int:
+    """Return the most bytes that a role's file may have."""
+    return {roles.ROOT: MAX_ROOT, roles.TIMESTAMP: MAX_TIMESTAMP}.get(role, MAX_FILE)
 
 
 @dataclass(frozen=True)
@@ -63,20 +77,16 @@ class Repository:
 
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server."""
-        limits = {roles.ROOT: MAX_ROOT, roles.TIMESTAMP: MAX_TIMESTAMP}
-        return self.online().get(self.gun, role, limits.get(role, MAX_FILE))
+        return self.online().get(self.gun, role, ceiling(role))
 
     def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
         """Return the file with this hash from the server; never more than `length` bytes."""
-        ceiling = MAX_ROOT if role == roles.ROOT else MAX_FILE
-        return self.online().get_by_hash(self.gun, role, sha256, min(length, ceiling))
+        return self.online().get_by_hash(self.gun, role, sha256, min(length, ceiling(role)))
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""
         try:
-            return self.online().get_version(
-                self.gun, role, version, MAX_ROOT if role == roles.ROOT else MAX_FILE
-            )
+            return self.online().get_version(self.gun, role, version, ceiling(role))
         except NotFoundError:
             return None
 
@@ -112,11 +122,20 @@ class KnownFiles(Mapping[str, bytes]):
         self._cache, self._own = cache, own
         self._loaded: dict[str, bytes | None] = {}
 
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        return frozenset(self._cache.cached())
+
     def cached(self, role: str) -> bytes | None:
-        """Return the file of the trust directory, read once."""
-        if role not in self._loaded:
-            self._loaded[role] = self._cache.load(role)
-        return self._loaded[role]
+        """Return the file of the trust directory; a short one is read once (rule 3)."""
+        if role in self._loaded:
+            return self._loaded[role]
+        if role not in roles.BASE_ROLES and role not in self._there:
+            return None
+        found = self._cache.load(role)
+        if found is None or len(found) <= _KEPT:
+            self._loaded[role] = found
+        return found
 
     def candidates(self, role: str) -> Iterator[bytes]:
         """Yield every copy at hand, newest first."""

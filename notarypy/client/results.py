@@ -146,6 +146,37 @@ class SignedTag:
 
 
 @dataclass(frozen=True)
+class RevokedTag:
+    """One tag after `revoke`.
+
+    Attributes:
+        repository: The GUN.
+        tag: The tag.
+        digest: The digest that was released before, or that one of `roles` listed; None if it had none.
+        roles: The roles that list it no more.
+        still: The roles that still list it; their keys are not here, or were not to be used.
+        published: False when nothing was left to do.
+    """
+
+    repository: str
+    tag: str
+    digest: str | None
+    roles: tuple[str, ...]
+    still: tuple[str, ...]
+    published: bool
+
+    @property
+    def reference(self) -> str:
+        """`repository:tag`."""
+        return f"{self.repository}:{self.tag}"
+
+    @property
+    def still_released(self) -> bool:
+        """Whether `verify`, docker and Go notary still take it as signed."""
+        return not {"targets", "targets/releases"}.isdisjoint(self.still)
+
+
+@dataclass(frozen=True)
 class TagEntry:
     """A released tag: docker's row of `SignedTags`. `digest` is bare hex, `signers` short names."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from notarypy.client.publish import Publisher
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+    from notarypy.remote.registry import Registry
     from notarypy.remote.transport import Transport
     from notarypy.storage.policyfile import PolicyFile, Scope, TrustPolicy
     from notarypy.storage.settings import Settings
@@ -67,6 +68,10 @@ class Session:
         self.connections.close()
         with self._lock:
             self._custody = None
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        return self._clock()
 
     def tell(self, warning: str) -> None:
         """Warn, but say nothing twice."""
@@ -120,6 +125,13 @@ class Session:
         gun = f"{parsed.registry}/{parsed.path}" if parsed.path else parsed.registry
         return gun, parsed.registry
 
+    def whole_repository(self, text: str) -> None:
+        """Raise InvalidNameError unless a text names a repository, and no single image of it."""
+        if self.literal:
+            roles.check_gun(text)
+        else:
+            references.parse_repository(text)
+
     def scope(self, repository: str) -> Scope | None:
         """Return what the trust policy says of a repository; None where there is no policy.
 
@@ -149,7 +161,7 @@ class Session:
         written, _ = self.gun(text, whole=whole)
         gun = written if scope is None else scope.gun(written)
         registry_host = gun.partition("/")[0]
-        now = self._clock()
+        now = self.now()
         url = self._server_for(registry_host, scope)
         if url == DOCKER_HUB_SERVER:
             self.tell(f"{url}, Docker Hub's Notary service, was retired; name another server with --server")
@@ -181,14 +193,18 @@ class Session:
         repository = self.repository(text)
         staged = repository.cache.staged()
         if staged:
-            self.warn(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
+            self.tell(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
         return Publisher(repository, self.keys().hands(), Patience(self.settings.retry_for))
 
     def manifest(self, reference: Reference, wanted: str) -> Manifest:
         """Return what the registry serves for a tag or digest of an image."""
+        return self.registry(reference).manifest(reference.path, wanted)
+
+    def registry(self, reference: Reference) -> Registry:
+        """Return the registry of an image, and say so if it may be asked over plain http."""
         if reference.registry.lower() in self.settings.insecure_registries:
             self.tell(f"{reference.registry} is named insecure: it may be asked over plain http")
-        return self.connections.registry(reference).manifest(reference.path, wanted)
+        return self.connections.registry(reference)
 
     def public_keys(self, pems: Sequence[bytes]) -> list[PublicKey]:
         """Read public keys and certificates; raise UsageError if there are none."""

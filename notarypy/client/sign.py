@@ -120,7 +120,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Option
     """
     repository = publisher.repository
     if options.signer is not None:
-        publisher = replace(publisher, narrow=partial(_keys_of, role=roles.signer_role(options.signer)))
+        publisher = replace(publisher, narrow=partial(keys_of, role=roles.signer_role(options.signer)))
 
     def wish(state: State) -> Sequence[Change]:
         changes: list[Change] = []
@@ -161,7 +161,7 @@ def signing_roles(state: State, tag: str, held: Collection[str], signer: str | N
     return usable
 
 
-def _keys_of(state: State, role: str) -> frozenset[str]:
+def keys_of(state: State, role: str) -> frozenset[str]:
     """Return the canonical ids of a signer's keys; none for a signer that does not exist."""
     known = state.delegation(role) is not None
     return frozenset(key.canonical_id for key in state.keys_for(role)[0]) if known else frozenset()
@@ -222,8 +222,16 @@ def _no_key(
             f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
             f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
         ),
-        fix="load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: "
-        f"notarypy delegate add NAME {state.gun} --key PUB",
+        fix=_way_out(state),
         gun=state.gun,
         tag=tag,
     )
+
+
+def _way_out(state: State) -> str:
+    """Say how to go on: where the last signer was removed there is no key to load."""
+    add = f"notarypy delegate add NAME {state.gun} --key PUB"
+    if any(entry.keyids for entry in state.targets[roles.TARGETS].roles):
+        return f"load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: {add}"
+    back = f"notarypy delegate remove {roles.RELEASES} {state.gun}"
+    return f"the last signer is gone; add one: {add}; or have the targets key sign again: {back}"

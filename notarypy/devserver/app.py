@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -95,8 +96,10 @@ def _web_response(response: Response, more: dict[str, str] | None = None) -> Web
     headers = {name.title(): value for name, value in response.headers.items()}
     if response.status not in _BODILESS:
         headers.setdefault("Content-Length", str(len(response.body)))
-    made = WebResponse(response.body, response.status, {**headers, **(more or {})})
+    made = WebResponse(status=response.status, headers={**headers, **(more or {})})
+    # Otherwise the answer to a HEAD gets the length of its own empty body.
     made.automatically_set_content_length = False
+    made.set_data(response.body)
     return made
 
 
@@ -172,6 +175,10 @@ class Server(ThreadedWSGIServer):
             with self._lock:
                 del self._open[request]
 
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401, ARG002 - werkzeug's
+        """Log as this package does: werkzeug's own logging prints."""
+        _log.info(message, *args)
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as socketserver
         """Log what broke a connection."""
         _log.info("a connection broke", exc_info=True)
@@ -193,11 +200,22 @@ class Server(ThreadedWSGIServer):
 def _listening(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
+        socket.getaddrinfo(address, port, family)  # create_server hides what is wrong with a name
         return socket.create_server((address, port), family=family, backlog=128)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigurationError(
             f"cannot listen on {address}, port {port}",
-            why=error.strerror or str(error),
-            fix="name a free port with --port and --registry-port, or stop what uses this one",
+            why=getattr(error, "strerror", None) or str(error),
+            fix=_fix(error),
             port=port,
         ) from None
+
+
+def _fix(error: Exception) -> str:
+    """Say what to do about an address or a port that nobody can listen on."""
+    code = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror | UnicodeError) or code == errno.EADDRNOTAVAIL:
+        return "give --host a name or an address of this machine"
+    if code == errno.EACCES:
+        return "name ports above 1023 with --port and --registry-port"
+    return "name a free port with --port and --registry-port, or stop what uses this one"

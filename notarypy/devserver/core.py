@@ -9,7 +9,7 @@ Rules:
 2. `before` hooks see a request first, and the first answer any of them gives stands.
    `after` hooks see every answer and may change it. Hooks may raise, as a broken
    connection does.
-3. Every request that is sent is noted in `requests` before anything else happens.
+3. Every request that is sent is noted in `requests` before anything else happens, with its body as bytes.
 """
 
 from __future__ import annotations
@@ -94,12 +94,17 @@ class Fake:
 
     def send(self, request: Request, deadline: float) -> Response:
         """Answer a request as `Transport` promises (rules 1 to 3)."""
+        if request.body is not None and not isinstance(request.body, bytes):
+            request = replace(request, body=b"".join(request.body))
         self.requests.append(request)
         answer = self.answer(request)
         if time.monotonic() > deadline:
             raise DeadlineError("the deadline of the request has passed", url=request.url)
         if answer.status == HTTPStatus.OK and len(answer.body) > request.limit:
             raise ResponseLimitError("the answer is longer than the limit", url=request.url)
+        if request.sink is not None and answer.is_success:
+            request.sink.begin(answer.status, answer.headers)(answer.body)
+            return replace(answer, body=b"")
         return answer
 
     def answer(self, request: Request, service: Service | None = None) -> Response:
@@ -116,7 +121,10 @@ class Fake:
         if service is None:
             raise UnreachableError(f"no connection to {host}", host=host)
         answer = service.handle(Call.of(request))
-        return replace(answer, body=b"") if request.method == "HEAD" else answer
+        if request.method != "HEAD":
+            return answer
+        headers = {"content-length": str(len(answer.body)), **answer.headers}
+        return replace(answer, headers=headers, body=b"")
 
     def close(self) -> None:
         """Close nothing: there are no connections."""

@@ -7,6 +7,8 @@ Rules:
 1. One devserver at a time in a folder.
 2. The ports of the first start are those of every later one: a repository's name
    contains the registry's port.
+3. A folder with other things in it, and no devserver's data, is left alone. Docker's
+   configuration may be there before the first start.
 
 The folder::
 
@@ -21,12 +23,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files
-from notarypy.devserver import authority
+from notarypy.devserver import authority, saving
 from notarypy.errors import StorageError
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "dev"
+_LOCK, _DOCKER = "lock", "docker"
 _LIMIT = 1 << 20
 _PUBLIC = 0o644
 
@@ -43,10 +47,11 @@ class Folder:
     """A devserver's folder; made when it is missing."""
 
     def __init__(self, path: Path) -> None:
-        """Use the folder at `path`."""
+        """Use the folder at `path`; raise StorageError for one that is somebody else's (rule 3)."""
         files.make_private_directory(path)
         self.path = path.resolve()
-        self.docker = self.path / "docker"
+        self._require_own()
+        self.docker = self.path / _DOCKER
         self.authority = self.path / "ca.crt"
         self.server = self.path / "server.pem"
         self.environment = self.path / "env"
@@ -54,8 +59,21 @@ class Folder:
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Keep other devservers out (rule 1)."""
-        with files.locked(self.path / "lock", 0):
+        with files.locked(self.path / _LOCK, 0):
             yield
+
+    def _require_own(self) -> None:
+        try:
+            names = {entry.name for entry in self.path.iterdir()}
+        except OSError as error:
+            raise files.failure("read", self.path, error) from None
+        if saving.NOTARY_DATA not in names and names - {_LOCK, _DOCKER}:
+            raise StorageError(
+                f"{self.path} is no devserver's folder",
+                why="there are other files in it, which a devserver could overwrite",
+                fix="name a new or an empty folder with --dir",
+                path=str(self.path),
+            )
 
     def certify(self, names: Sequence[str], now: datetime, random: Callable[[int], bytes]) -> None:
         """Have a certificate for these names; a new one comes with a new CA."""
@@ -101,7 +119,7 @@ class Folder:
     def write_environment(self, variables: Mapping[str, str]) -> None:
         """Write the `env` file."""
         text = "".join(f"{line}\n" for line in exports(variables))
-        files.write_atomic(self.environment, text.encode())
+        files.write_atomic(self.environment, os.fsencode(text))
 
 
 def basic(password: str) -> str:

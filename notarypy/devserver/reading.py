@@ -6,26 +6,31 @@ not: the checks (`update`).
 Rules:
 
 1. At first a file need only be JSON whose `signed` part has a version and a date of
-   the right types; everything else is judged later.
+   the right types; everything else is judged later. To Go null is of every type.
 2. A Go server and Go clients hash their own re-writing of root, targets and snapshot.
    `rewritten` is that re-writing; a file that differs from it is not in storage form.
+3. Go reads targets that `metadata` refuses: any version from 1 on, any length, hashes
+   of any size.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from notarypy.devserver.wire import Refused
 from notarypy.errors import MetadataError
 from notarypy.tuf import envelope, roles
-from notarypy.tuf.metadata import Root, Snapshot, Targets, parse_time
+from notarypy.tuf.fields import mapping
+from notarypy.tuf.keys import decode_base64
+from notarypy.tuf.metadata import MAX_VERSION, FileMeta, Root, Snapshot, Targets, parse_time
 
 if TYPE_CHECKING:
     from notarypy.devserver.multipart import Part
     from notarypy.tuf.canonical import JsonObject
 
+_INT64 = 2**63
 _OFFSET = len("+00:00")
 _UTC = {"+00:00": "Z", "-00:00": "Z"}
 
@@ -55,13 +60,37 @@ def read_part(part: Part) -> Upload:
 
 def _version(data: bytes) -> int:
     value, _ = json.JSONDecoder().raw_decode(data.decode().lstrip())
-    signed = value.get("signed", {}) if isinstance(value, dict) else None
-    version = signed.get("version", 0) if isinstance(signed, dict) else None
-    if type(version) is not int:
-        raise MetadataError("no signed part, or no number for its version")
-    if isinstance(signed, dict) and "expires" in signed:
-        parse_time(signed["expires"], "")
+    signed = mapping(mapping(value, "the file").get("signed"), "its signed part")
+    version, expires = signed.get("version"), signed.get("expires")
+    if expires is not None:
+        parse_time(expires, "")
+    if version is None:
+        return 0
+    if type(version) is not int or not -_INT64 <= version < _INT64:
+        raise MetadataError("the version is no number that Go can hold")
     return version
+
+
+def targets(signed: JsonObject, role: str) -> Targets:
+    """Read the signed part of a targets file as Go does (rule 3); raise MetadataError."""
+    version = signed.get("version")
+    beyond = version if isinstance(version, int) and version > MAX_VERSION else None
+    value = Targets.from_signed(
+        {**signed, "targets": {}, "version": MAX_VERSION if beyond else version}, role
+    )
+    listed = mapping(signed.get("targets"), f"targets of {role}")
+    entries = {name: _entry(entry, f"a target of {role}") for name, entry in listed.items()}
+    return replace(value, version=beyond or value.version, targets=entries)
+
+
+def _entry(value: object, what: str) -> FileMeta:
+    entry = mapping(value, what)
+    length = entry.get("length", 0)
+    if type(length) is not int:
+        raise MetadataError(f"{what} has no usable length")
+    hashes = mapping(entry.get("hashes"), f"hashes of {what}")
+    decoded = {name: decode_base64(text, f"a hash of {what}") for name, text in hashes.items()}
+    return FileMeta(length, decoded, entry.get("custom"))
 
 
 def rewritten(file: envelope.Envelope, role: str) -> bytes:
@@ -80,7 +109,7 @@ def _model(signed: JsonObject, role: str) -> JsonObject:
         return Root.from_signed(signed).to_signed()
     if role == roles.SNAPSHOT:
         return Snapshot.from_signed(signed).to_signed()
-    return Targets.from_signed(signed, role).to_signed()
+    return targets(signed, role).to_signed()
 
 
 def _date(text: str) -> str:

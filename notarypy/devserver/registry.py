@@ -8,12 +8,12 @@ Rules:
 1. What is stored under a digest has that digest.
 2. A manifest's media type is the content type it was pushed with, byte for byte what came.
 3. Pieces of an upload come in order, and only the whole upload becomes a blob.
+4. Of a blob the rest can be had too: a range with a beginning and maybe an end, as real registries serve it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ from urllib.parse import urlencode
 
 from notarypy.devserver.images import Images, Pushed
 from notarypy.devserver.wire import Call, Refused, Routes, json_response
+from notarypy.errors import MetadataError
+from notarypy.images import manifests
 from notarypy.remote.transport import Response
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class RegistryService:
         """Return the answer to a call."""
         try:
             with self._lock:
-                return self._routes.answer(call) or Response(404)
+                return self._routes.answer(call) or Response(405 if self._routes.known(call.path) else 404)
         except Refused as refused:
             return refused.response()
 
@@ -114,10 +116,7 @@ class RegistryService:
         return Response(200, _described(pushed.data, pushed.media_type), pushed.data)
 
     def _put_manifest(self, call: Call, name: str, reference: str) -> Response:
-        try:
-            json.loads(call.body)
-        except ValueError:
-            raise Refused(400, "MANIFEST_INVALID", "manifest invalid", {}) from None
+        _require_manifest(call.body, call.headers.get("content-type", ""))
         if ":" in reference and reference != _digest(call.body):
             raise _digest_invalid(reference)
         digest = self._keep(name, reference, Pushed(call.headers.get("content-type", ""), call.body))
@@ -135,9 +134,17 @@ class RegistryService:
 
     # -- blobs
 
-    def _blob(self, _call: Call, name: str, digest: str) -> Response:
+    def _blob(self, call: Call, name: str, digest: str) -> Response:
         data = self._known_blob(name, digest)
-        return Response(200, _described(data, _OCTETS), data)
+        wanted = re.fullmatch(r"bytes=([0-9]+)-([0-9]*)", call.headers.get("range", ""))
+        if wanted is None:
+            return Response(200, _described(data, _OCTETS), data)
+        first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
+        if first > last:
+            return Response(416, {"content-range": f"bytes */{len(data)}"})
+        part = data[first : last + 1]
+        told = {"content-range": f"bytes {first}-{last}/{len(data)}", "content-length": str(len(part))}
+        return Response(206, {**_described(data, _OCTETS), **told}, part)
 
     def _delete_blob(self, _call: Call, name: str, digest: str) -> Response:
         self._known_blob(name, digest)
@@ -182,8 +189,11 @@ class RegistryService:
 
     def _extend(self, call: Call, uploaded: bytearray) -> None:
         """Add a piece, if it goes on where the last one ended (rule 3)."""
-        stated = re.match(r"(?:bytes )?([0-9]+)-", call.headers.get("content-range", ""))
-        if stated and int(stated[1]) != len(uploaded):
+        told = call.headers.get("content-range", "")
+        stated = re.fullmatch(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/[0-9*]+)?", told)
+        if told and stated is None:
+            raise Refused(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"content-range": told})
+        if stated and (int(stated[1]) != len(uploaded) or int(stated[2]) < int(stated[1])):
             raise Refused(416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"received": len(uploaded)})
         uploaded += call.body
 
@@ -220,6 +230,22 @@ def _page(call: Call, entries: Sequence[str]) -> tuple[list[str], dict[str, str]
         return page, {}
     following = urlencode({"n": wanted, "last": page[-1]})
     return page, {"link": f'<{call.path}?{following}>; rel="next"'}
+
+
+def _require_manifest(data: bytes, media_type: str) -> None:
+    """Refuse what is no image, no index, and nothing that says itself to be of another type."""
+    try:
+        document = manifests.decode(data)
+    except MetadataError:
+        document = {}
+    if media_type in (manifests.OCI_INDEX, manifests.DOCKER_LIST):
+        fits = isinstance(document.get("manifests"), list)
+    elif media_type in manifests.ACCEPT:
+        fits = isinstance(document.get("config"), dict) and isinstance(document.get("layers"), list)
+    else:
+        fits = "mediaType" in document
+    if not fits or document.get("mediaType", media_type) != media_type:
+        raise Refused(400, "MANIFEST_INVALID", "manifest invalid", {})
 
 
 def _digest(data: bytes) -> str:

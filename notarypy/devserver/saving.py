@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+NOTARY_DATA, REGISTRY_DATA = "notary.sqlite", "registry.sqlite"
 _NOTARY = """
 CREATE TABLE IF NOT EXISTS files (gun, role, version INTEGER, data BLOB, PRIMARY KEY (gun, role, version));
 CREATE TABLE IF NOT EXISTS hashes (gun, role, sha256, version INTEGER, PRIMARY KEY (gun, role, sha256));
@@ -220,9 +221,9 @@ class SavedImages(Images):
 
 def notary_database(directory: Path) -> Database:
     """Open or make the Notary server's file."""
-    return Database(directory / "notary.sqlite", _NOTARY)
+    return Database(directory / NOTARY_DATA, _NOTARY)
 
 
 def registry_database(directory: Path) -> Database:
     """Open or make the registry's file."""
-    return Database(directory / "registry.sqlite", _REGISTRY)
+    return Database(directory / REGISTRY_DATA, _REGISTRY)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from notarypy import files
 from notarypy.devserver import folder, saving
 from notarypy.devserver.core import Fake, Holdings
 from notarypy.devserver.login import Login, notary_scope, registry_scope
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Authentication = Literal["none", "basic", "token"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to recognise it, not to use it
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise it, not to use it
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ class Options:
     @property
     def public(self) -> bool:
         """Whether other machines can reach it."""
-        return self.host not in LOOPBACK
+        from ipaddress import ip_address
+
+        try:
+            return not ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() != LOOPBACK[0]
 
     @property
     def address(self) -> str:
         """What to listen on (rule 1)."""
-        return self.host if self.public else "127.0.0.1"
+        return LOOPBACK[1] if self._usual else self.host
 
     @property
     def name(self) -> str:
@@ -74,7 +80,22 @@ class Options:
 
         if self.host in _EVERYWHERE:
             return socket.gethostname()
-        return self.host if self.public else LOOPBACK[0]
+        return LOOPBACK[0] if self._usual else self.host
+
+    @property
+    def _usual(self) -> bool:
+        return self.host.lower() in LOOPBACK[:2]
+
+    def require_usable(self) -> None:
+        """Raise ConfigurationError for a host that cannot be one, or one port for two servers."""
+        if not self.host or not self.host.isascii():
+            fix = "give --host a name or an address of this machine, or leave it out"
+            raise ConfigurationError(f'"{self.host}" is no host to listen on', fix=fix)
+        if self.port and self.port == self.registry_port:
+            fix = "give --port and --registry-port different ones"
+            raise ConfigurationError(
+                f"two servers cannot listen on port {self.port}", fix=fix, port=self.port
+            )
 
 
 @dataclass(frozen=True)
@@ -131,8 +152,9 @@ def running(
 
     Raises:
         StorageError: The folder cannot be used, or another devserver uses it.
-        ConfigurationError: A port is taken, or werkzeug is not installed.
+        ConfigurationError: Nobody can listen there, or werkzeug is not installed.
     """
+    options.require_usable()
     with ExitStack() as stack:
         if directory is None:
             temporary = tempfile.TemporaryDirectory(prefix="notarypy-devserver-", ignore_cleanup_errors=True)
@@ -152,6 +174,8 @@ def _owned(place: folder.Folder) -> Iterator[None]:
         try:
             stack.enter_context(place.owned())
         except StorageError as error:
+            if error.message != files.AT_WORK:
+                raise
             raise StorageError(
                 f"another devserver uses {place.path}",
                 why=error.why,
@@ -169,8 +193,16 @@ def _holdings(stack: ExitStack, place: folder.Folder, random: Callable[[int], by
         return Holdings(
             saving.SavedStore(notary), saving.SavedKeys(notary, random), saving.SavedImages(registry)
         )
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
+
+
+def _ports(given: tuple[int, int], known: tuple[int, int]) -> tuple[int, int]:
+    """Return the ports that were given, else those of last time, unless the other server has them now."""
+    notary, registry = (port or last for port, last in zip(given, known, strict=True))
+    if notary == registry:
+        return given
+    return notary, registry
 
 
 class _Start:
@@ -187,8 +219,7 @@ class _Start:
         self._options = options
         self._clock = clock
         self._random = random
-        known = place.ports()
-        self._ports = (options.port or known[0], options.registry_port or known[1])
+        self._ports = _ports((options.port, options.registry_port), place.ports())
 
     def serve(self, stack: ExitStack, fake: Fake) -> Running:
         """Start answering; `stack` stops it."""
@@ -233,7 +264,8 @@ class _Start:
             from notarypy.devserver.app import Server, Site
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"the devserver needs {error.name}", fix="python -m pip install 'notarypy[devserver]'"
+                f"the devserver needs {error.name}",
+                fix="from a checkout of notarypy: python3 -m pip install '.[devserver]'",
             ) from None
 
         def answer(request: Request) -> Response:

@@ -9,18 +9,22 @@ Rules:
 2. Stored files are changed without any check, and served as they are from then on.
    What the server signs is signed with its real keys: a thief of these keys can do
    no more than this.
+3. What cannot be meant is an error: a role that is none, a version or a repository
+   that is not there.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from notarypy.devserver import multipart
 from notarypy.devserver.storage import Stored
+from notarypy.devserver.wire import Call
 from notarypy.errors import MetadataError, NetworkError, UnreachableError
 from notarypy.remote.transport import Request, Response
 from notarypy.tuf import canonical, roles
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     Change = Callable[[JsonObject], None]
 
 UPLOAD = r".*/_trust/tuf/"
+BLOB = r".*/blobs/sha256:[0-9a-f]{64}"
+BLOB_UPLOAD = r".*/blobs/uploads/[0-9a-f]+"
 ALWAYS = 1 << 30
 
 
@@ -99,6 +105,44 @@ class Tampering:
 
         self._fake.after.append(hook)
 
+    def change_answers(
+        self,
+        change: Callable[[Response], Response],
+        *,
+        method: str = "",
+        path: str = ".*",
+        times: int = ALWAYS,
+    ) -> None:
+        """Let the server do what is asked, and say something else about it."""
+        meant = Matcher(method, path, times)
+        self._fake.after.append(lambda request, answer: change(answer) if meant(request) else answer)
+
+    def cut_uploads(self, after: int, *, path: str = BLOB_UPLOAD, times: int = 1) -> None:
+        """Break the connection when so many bytes of a PATCH have arrived; the server keeps those."""
+        meant = Matcher("PATCH", path, times)
+
+        def hook(request: Request) -> Response | None:
+            if meant(request):
+                call = Call.of(request)
+                self._fake.registry.handle(replace(call, body=call.body[:after]))
+                raise NetworkError("the connection was lost", url=request.url, reason="lost")
+            return None
+
+        self._fake.before.append(hook)
+
+    def cut_downloads(self, after: int, *, path: str = BLOB, times: int = 1) -> None:
+        """Break the connection when so many bytes of a body have been received."""
+        meant = Matcher("GET", path, times)
+
+        def hook(request: Request, answer: Response) -> Response:
+            if meant(request):
+                if request.sink is not None and answer.is_success:
+                    request.sink.begin(answer.status, answer.headers)(answer.body[:after])
+                raise NetworkError("the connection was lost", url=request.url, reason="lost")
+            return answer
+
+        self._fake.after.append(hook)
+
     def before_upload(self, act: Callable[[], object], times: int = 1) -> None:
         """Do something when an update arrives, just before the server sees it; others publish that way."""
         meant = Matcher("POST", UPLOAD, times)
@@ -120,7 +164,8 @@ class Tampering:
         def hook(request: Request, response: Response) -> Response:
             if response.status == HTTPStatus.OK and meant(request):
                 gun = unquote(urlsplit(request.url).path)[len("/v2/") : -len("/_trust/tuf/")]
-                parts = multipart.split(request.headers["Content-Type"], request.body or b"")
+                body = Call.of(request).body
+                parts = multipart.split(request.headers["Content-Type"], body)
                 self._store(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
                 if self._notary.maker(gun).can_sign(roles.SNAPSHOT):
                     self.sign_snapshot(gun)
@@ -143,20 +188,41 @@ class Tampering:
         return data
 
     def replace(self, gun: str, role: str, data: bytes) -> None:
-        """Put other bytes in the place of a current file: by name, by version, and by its old hash."""
+        """Put other bytes in the place of a current file: by name, by version, and by its old hash.
+
+        Raises:
+            LookupError: There is no such role.
+        """
+        _require_role(role)
         stored = self._notary.store.current(gun, role)
         self._notary.store.replace(gun, role, Stored(stored.version if stored else 1, data))
 
     def serve_version(self, gun: str, role: str, version: int) -> None:
-        """Go back to an older version of a file; newer ones are gone."""
+        """Go back to an older version of a file; newer ones are gone.
+
+        Raises:
+            LookupError: There is no such version.
+        """
+        if self._notary.store.numbered(gun, role, version) is None:
+            raise LookupError(f"{gun} has no version {version} of {role}")
         self._notary.store.forget_above(gun, role, version)
 
     def delete(self, gun: str) -> None:
-        """Lose a repository."""
+        """Lose a repository.
+
+        Raises:
+            LookupError: There is none.
+        """
+        if not self._notary.store.roles(gun):
+            raise LookupError(f"there is no {gun}")
         self._notary.store.delete(gun, self._notary.now())
 
     def publish(self, gun: str, files: Mapping[str, bytes]) -> None:
-        """Store files by role without any check, and sign a snapshot and a timestamp that name them."""
+        """Store files by role without any check, and sign a snapshot and a timestamp that name them.
+
+        Raises:
+            LookupError: There is no such role, or the root names no key of this server.
+        """
         self._store(gun, files)
         self.sign_snapshot(gun)
 
@@ -191,6 +257,8 @@ class Tampering:
         self._put(gun, role, Stored(signed["version"], maker.seal(role, signed)))
 
     def _store(self, gun: str, files: Mapping[str, bytes]) -> None:
+        for role in files:
+            _require_role(role)
         for role, data in files.items():
             stored = self._notary.store.current(gun, role)
             self._put(gun, role, Stored(_version(data, stored), data))
@@ -202,6 +270,11 @@ class Tampering:
     def _data(self, gun: str, role: str) -> bytes | None:
         stored = self._notary.store.current(gun, role)
         return stored.data if stored else None
+
+
+def _require_role(role: str) -> None:
+    if role not in roles.BASE_ROLES and not roles.is_delegation(role):
+        raise LookupError(f'there is no role "{role}"')
 
 
 def _version(data: bytes, stored: Stored | None) -> int:

@@ -20,11 +20,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from notarypy.devserver import reading
 from notarypy.devserver.wire import Refused
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.envelope import Envelope, valid_keys
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets
+from notarypy.tuf.metadata import FileMeta, Root, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from notarypy.devserver.reading import Upload
     from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.metadata import Targets
 
 BAD_ROOT, BAD_TARGETS, BAD_SNAPSHOT = "ErrBadRoot", "ErrBadTargets", "ErrBadSnapshot"
 BAD_HIERARCHY, VALIDATION = "ErrBadHierarchy", "ErrValidation"
@@ -151,7 +153,7 @@ class Update:
         keys, keyids, threshold = self._assigned(role)
         file = Envelope.parse(data, role)
         require_signatures(file, keys, keyids, threshold, role)
-        value = Targets.from_signed(file.signed, role)
+        value = reading.targets(file.signed, role)
         if not may_be_expired:
             in_date(role, value.expires, self.now)
         self.files[role], self.targets[role] = file, value

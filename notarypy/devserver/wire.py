@@ -48,7 +48,8 @@ class Call:
         query = dict(reversed(parse_qsl(parts.query, keep_blank_values=True)))
         headers = {name.lower(): value for name, value in request.headers.items()}
         base = f"{parts.scheme}://{parts.netloc}"
-        return cls(request.method.upper(), base, unquote(parts.path), query, headers, request.body or b"")
+        body = request.body if isinstance(request.body, bytes) else b"".join(request.body or ())
+        return cls(request.method.upper(), base, unquote(parts.path), query, headers, body)
 
 
 class Service(Protocol):
@@ -101,3 +102,7 @@ class Routes:
             if match:
                 return handler(call, **match.groupdict())
         return None
+
+    def known(self, path: str) -> bool:
+        """Tell whether a path is there for another method."""
+        return any(pattern.fullmatch(path) for _, pattern, _ in self._routes)

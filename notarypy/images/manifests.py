@@ -73,7 +73,7 @@ def read(data: bytes, content_type: str | None) -> Manifest:
         MetadataError: Not JSON, or the structure does not fit.
         VerificationError: Of a type that cannot be signed, or said to be two types.
     """
-    document = _decode(data)
+    document = decode(data)
     media_type = _media_type(document, content_type)
     platforms: tuple[str, ...] = ()
     if media_type in _INDEXES:
@@ -88,34 +88,35 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _malformed(why: str) -> NoReturn:
+def malformed(why: str) -> NoReturn:
+    """Raise MetadataError."""
     raise MetadataError("this is not an image manifest", why=why)
 
 
-def _decode(data: bytes) -> dict[str, Any]:
+def decode(data: bytes) -> dict[str, Any]:
     """Read one JSON object strictly."""
     if len(data) > LIMIT:
-        _malformed(f"it has {len(data)} bytes, more than {LIMIT}")
+        malformed(f"it has {len(data)} bytes, more than {LIMIT}")
     try:
         document = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_malformed_number)
     except RecursionError:
-        _malformed("it is nested too deeply")
+        malformed("it is nested too deeply")
     except ValueError as error:
-        _malformed(f"not strict JSON: {error}")
+        malformed(f"not strict JSON: {error}")
     if not isinstance(document, dict):
-        _malformed("it is not a JSON object")
+        malformed("it is not a JSON object")
     return document
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        _malformed("a JSON object has the same member twice")
+        malformed("a JSON object has the same member twice")
     return members
 
 
 def _malformed_number(text: str) -> NoReturn:
-    _malformed(f"{text} is not a JSON number")
+    malformed(f"{text} is not a JSON number")
 
 
 def _media_type(document: dict[str, Any], content_type: str | None) -> str:
@@ -123,10 +124,10 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     said = (content_type or "").partition(";")[0].strip().lower()
     written = document.get("mediaType", "")
     if not isinstance(written, str):
-        _malformed("mediaType is not a text")
+        malformed("mediaType is not a text")
     _refuse_schema_1(document, said, written)
     if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
-        _malformed("schemaVersion is not 2")
+        malformed("schemaVersion is not 2")
     if said and written and said != written:
         raise VerificationError(
             "the registry's answer is said to be two things",
@@ -158,50 +159,50 @@ def _type_of_structure(document: dict[str, Any]) -> str:
 def _read_index(document: dict[str, Any]) -> tuple[str, ...]:
     """Check an index and return its platforms."""
     if not {"config", "layers"}.isdisjoint(document):
-        _malformed("an index must not have the members of a manifest")
+        malformed("an index must not have the members of a manifest")
     entries = document.get("manifests")
     if not isinstance(entries, list):
-        _malformed("an index needs a list of manifests")
+        malformed("an index needs a list of manifests")
     for entry in entries:
-        _check_descriptor(entry, "manifests")
-    found = [_platform(entry) for entry in entries]
+        check_descriptor(entry, "manifests")
+    found = [platform_of(entry) for entry in entries]
     return tuple(dict.fromkeys(platform for platform in found if platform))
 
 
 def _check_manifest(document: dict[str, Any]) -> None:
     if "manifests" in document:
-        _malformed("a manifest must not have the members of an index")
-    _check_descriptor(document.get("config"), "config")
+        malformed("a manifest must not have the members of an index")
+    check_descriptor(document.get("config"), "config")
     layers = document.get("layers")
     if not isinstance(layers, list):
-        _malformed("a manifest needs a list of layers")
+        malformed("a manifest needs a list of layers")
     for layer in layers:
-        _check_descriptor(layer, "layers")
+        check_descriptor(layer, "layers")
 
 
-def _check_descriptor(value: object, where: str) -> None:
+def check_descriptor(value: object, where: str) -> None:
     """Check that a value names some content: type, digest and size."""
     if not isinstance(value, dict):
-        _malformed(f"{where} is not a descriptor")
+        malformed(f"{where} is not a descriptor")
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
     if not isinstance(media_type, str):
-        _malformed(f"mediaType in {where} is not a text")
+        malformed(f"mediaType in {where} is not a text")
     if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
-        _malformed(f"digest in {where} is not a digest")
+        malformed(f"digest in {where} is not a digest")
     if type(size) is not int or size < 0:
-        _malformed(f"size in {where} is not a number of bytes")
+        malformed(f"size in {where} is not a number of bytes")
 
 
-def _platform(entry: dict[str, Any]) -> str:
+def platform_of(entry: dict[str, Any]) -> str:
     """Return the platform of an index entry, or nothing for attestations and the like."""
     platform = entry.get("platform")
     if platform is None:
         return ""
     if not isinstance(platform, dict):
-        _malformed("platform is not an object")
+        malformed("platform is not an object")
     parts = [platform.get("os"), platform.get("architecture"), platform.get("variant")]
     if any(part is not None and not isinstance(part, str) for part in parts):
-        _malformed("a member of platform is not a text")
+        malformed("a member of platform is not a text")
     # Builders put attestations beside images, as manifests for a platform that is none.
     if not parts[0] or not parts[1] or parts[:2] == ["unknown", "unknown"]:
         return ""

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import (
+    ConfigurationError,
     KeyAccessError,
     KeyMissingError,
     NotarypyError,
-    PassphraseNeededError,
     PassphraseWrongError,
     StorageError,
     UnsupportedKeyError,
@@ -38,6 +38,7 @@ from notarypy.keys import pem
 from notarypy.keys.layout import KEYID, places
 from notarypy.keys.passphrase import PassphraseRequest
 from notarypy.keys.signer import LocalSigner
+from notarypy.keys.unlock import at_file, open_block
 from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
@@ -191,13 +192,25 @@ class KeyStore:
         passphrase: str,
         random: Callable[[int], bytes] = os.urandom,
     ) -> KeyInfo:
-        """Encrypt a key anew, after unlocking it; raise as `private_key` and `add` do."""
+        """Encrypt a key anew, after unlocking it; raise as `private_key` and `add` do.
+
+        Raises:
+            ConfigurationError: It has this passphrase already.
+        """
         with self._lock:
             key = self.private_key(keyid, passphrases)
-            info = self._read(keyid, self._place(keyid))[0]
+            info, block = self._read(keyid, self._place(keyid))
+            if _opens(block, passphrase):
+                raise ConfigurationError(
+                    f"{info.request.label} has this passphrase already, so nothing was changed",
+                    fix="give another one: set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE",
+                    keyid=keyid,
+                )
             sealed = _sealed(key, info.role or "delegation", info.gun, passphrase, random)
             files.write_atomic(info.path, sealed)
-            return self._read(keyid, self._place(keyid))[0]
+            info, block = self._read(keyid, self._place(keyid))
+            _check_id(pem.decrypt(block, passphrase), info)
+            return info
 
     def remove(self, keyid: str) -> None:
         """Delete a key's file.
@@ -248,62 +261,18 @@ class KeyStore:
         except FileNotFoundError:
             raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
         except UnsupportedKeyError as error:
-            raise _at(error, str(place.path)) from None
+            raise at_file(error, str(place.path)) from None
         role = block.role or place.role
         gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
         return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
 
 
-def open_block(
-    block: KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
-) -> PrivateKey:
-    """Open a key with the first passphrase that fits; `where` names its file in errors.
-
-    Raises:
-        PassphraseNeededError: It is encrypted and no source had a passphrase.
-        PassphraseWrongError: No passphrase opens it.
-        UnsupportedKeyError: It cannot be used, whatever the passphrase.
-    """
-    tried: Texts = []
+def _opens(block: KeyBlock, passphrase: str) -> bool:
     try:
-        if not block.encrypted:
-            return pem.decrypt(block, None)
-        for source, passphrase in passphrases.candidates(request):
-            try:
-                return pem.decrypt(block, passphrase)
-            except PassphraseWrongError:
-                tried.append(source)
-    except UnsupportedKeyError as error:
-        raise _at(error, where) from None
-    raise _closed(request, passphrases, list(dict.fromkeys(tried)), where)
-
-
-def _closed(
-    request: PassphraseRequest, passphrases: PassphraseChain, tried: Texts, where: str
-) -> KeyAccessError:
-    facts = {"keyid": request.keyid, "role": request.role, "gun": request.gun, "file": where}
-    if not tried:
-        return PassphraseNeededError(
-            f"{request.label} is encrypted, and there is no passphrase for it",
-            why=(passphrases.absence(request), f"the file is {where}"),
-            fix=passphrases.advice(request),
-            tried=passphrases.tried(request),
-            **facts,
-        )
-    return PassphraseWrongError(
-        f"cannot unlock {request.label}",
-        why=f"tried {', '.join(tried)}; the file is {where}",
-        fix=_FIXES.get(request.role, "set the passphrase of this delegation key, not the repository key's"),
-        tried=tried,
-        **facts,
-    )
-
-
-_FIXES = {
-    "root": "set the passphrase of this root key, not the repository key's",
-    "targets": "set the passphrase this repository key was made with, not the root key's",
-    "snapshot": "set the passphrase this snapshot key was made with, not the root key's",
-}
+        pem.decrypt(block, passphrase)
+    except PassphraseWrongError:
+        return False
+    return block.encrypted
 
 
 def _sealed(
@@ -325,11 +294,3 @@ def _check_id(key: PrivateKey, info: KeyInfo) -> None:
             actual=actual,
             file=str(info.path),
         )
-
-
-def _at(error: UnsupportedKeyError, where: str) -> UnsupportedKeyError:
-    """Add the file to an error of the reader, which knows only bytes."""
-    facts = {**error.facts, "file": where}
-    return UnsupportedKeyError(
-        error.message, why=(*error.why, f"the file is {where}"), fix=error.fix, **facts
-    )

@@ -96,7 +96,7 @@ def _backends() -> list[Any]:
         raise ConfigurationError(
             "NOTARYPY_KEYRING is set, but the keyring cannot be asked",
             why="the library keyring is not installed",
-            fix="pip install 'notarypy[keyring]', or unset NOTARYPY_KEYRING",
+            fix="from a checkout of notarypy: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING",
         ) from None
     try:
         found = list(_parts(keyring.get_keyring()))

@@ -17,6 +17,8 @@ Rules:
    characters or more. A second source never rescues a value that is too short:
    nobody would know which one the key has.
 5. Only names of sources are shown, never values.
+6. A passphrase that is to be changed and the one that replaces it come from different
+   sources: else both would be the same, and nothing would change.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 MIN_LENGTH = 8
 PROMPT = "the prompt"
 KEYRING_VARIABLE = "NOTARYPY_KEYRING"
+NEW_VARIABLE = "NOTARYPY_NEW_PASSPHRASE"
 _TRIES = 3
 _MAX_FILE = 64 * 1024
 _SHORT_ID = 7
@@ -198,7 +201,7 @@ class PassphraseChain:
         for name, value in self._supplied(request):
             if len(value) < MIN_LENGTH:
                 raise ConfigurationError(
-                    f"the passphrase for the new {request.label} is too short",
+                    f"the {_wanted(request)} is too short",
                     why=f"{name} holds fewer than {MIN_LENGTH} characters",
                     fix=f"choose a longer one for {name}",
                     source=name,
@@ -247,7 +250,7 @@ class PassphraseChain:
             else:
                 problem = "These were not the same. "
         raise PassphraseNeededError(
-            f"there is no passphrase for the new {request.label}",
+            f"there is no {_wanted(request)}",
             why=self.absence(request),
             fix=self.advice(request),
             tried=self.tried(request),
@@ -276,6 +279,29 @@ def standard_chain(
 
         sources += [KeyringSource()] if wanted(environ[KEYRING_VARIABLE], KEYRING_VARIABLE) else []
     return PassphraseChain(sources, prompt)
+
+
+class _NewPassphraseChain(PassphraseChain):
+    """The chain for a passphrase that takes the place of another."""
+
+    def advice(self, request: PassphraseRequest) -> str:  # noqa: ARG002 - the same for every key
+        """Say how to supply a new passphrase."""
+        return f"set {NEW_VARIABLE} or use --new-passphrase-file FILE"
+
+
+def new_passphrase_chain(
+    environ: Mapping[str, str], passphrase_file: Path | None, prompt: Callable[[str], str] | None
+) -> PassphraseChain:
+    """Return the chain for changing a passphrase: it shares no source with `standard_chain` (rule 6)."""
+    sources: list[PassphraseSource] = []
+    if passphrase_file is not None:
+        sources.append(FileSource(passphrase_file, "--new-passphrase-file"))
+    sources += [VariableSource(environ, lambda _: NEW_VARIABLE, of_file=of_file) for of_file in (False, True)]
+    return _NewPassphraseChain(sources, prompt)
+
+
+def _wanted(request: PassphraseRequest) -> str:
+    return f"passphrase for the new {request.label}" if request.new else f"new passphrase for {request.label}"
 
 
 def _own_variable(request: PassphraseRequest) -> str | None:

@@ -113,13 +113,7 @@ class _Scrypt:
 
 
 @asn1.sequence
-class _Pbes1:
-    salt: bytes
-    iterations: int
-
-
-@asn1.sequence
-class _SealedPbkdf2:
+class _SaltAndRounds:
     salt: bytes
     iterations: int
 
@@ -127,7 +121,7 @@ class _SealedPbkdf2:
 @asn1.sequence
 class _SealedKdf:
     oid: ObjectIdentifier
-    parameters: _SealedPbkdf2
+    parameters: _SaltAndRounds
 
 
 @asn1.sequence
@@ -181,6 +175,21 @@ def decrypt(der: bytes, passphrase: bytes) -> bytes:
     return _unpad(padded)
 
 
+def require_portable(der: bytes) -> None:
+    """Raise UnsupportedKeyError unless the Go clients read this encryption too (rule 1)."""
+    try:
+        outer = asn1.decode_der(_Encrypted, der)
+        portable = outer.algorithm.oid.dotted_string == _PBES2
+        if portable:
+            scheme = _scheme(_parsed(outer.algorithm.parameters, _Pbes2))
+            portable = scheme.cipher == _AES256_CBC and _hash_of(scheme.kdf) == "sha1"
+    except (ValueError, OverflowError):
+        raise UnsupportedKeyError(_DAMAGED) from None
+    if not portable:
+        fix = "store it anew: notarypy key load FILE"
+        raise UnsupportedKeyError("docker and Go notary cannot read this encryption", fix=fix)
+
+
 def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations: int) -> bytes:
     """Encrypt a PKCS#8 key as the Go clients read it (rule 1); `salt` and `iv` are fresh random bytes."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -192,7 +201,7 @@ def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations
     encryptor = Cipher(algorithms.AES256(secret), modes.CBC(iv)).encryptor()
     data = encryptor.update(padded) + encryptor.finalize()
     kdf = _SealedKdf(
-        oid=ObjectIdentifier(_PBKDF2), parameters=_SealedPbkdf2(salt=salt, iterations=iterations)
+        oid=ObjectIdentifier(_PBKDF2), parameters=_SaltAndRounds(salt=salt, iterations=iterations)
     )
     pbes2 = _SealedPbes2(kdf=kdf, cipher=_SealedCipher(oid=ObjectIdentifier(_AES256_CBC), iv=iv))
     algorithm = _SealedAlgorithm(oid=ObjectIdentifier(_PBES2), parameters=pbes2)
@@ -206,9 +215,7 @@ def decrypt_traditional(cipher: str, iv_hex: str, data: bytes, passphrase: bytes
         PassphraseWrongError: The passphrase does not open it.
         UnsupportedKeyError: The file is damaged or its encryption is unknown.
     """
-    identifier = _TRADITIONAL.get(cipher.upper())
-    if identifier is None:
-        _refuse_encryption(f"cipher {cipher} is unknown")
+    identifier = require_traditional(cipher)
     try:
         iv = bytes.fromhex(iv_hex)
         secret = _derive_traditional(passphrase, iv[:_TRADITIONAL_SALT], _KEY_SIZES[identifier])
@@ -223,6 +230,13 @@ def decrypt_traditional(cipher: str, iv_hex: str, data: bytes, passphrase: bytes
     if tag != _SEQUENCE:
         raise PassphraseWrongError(_WRONG)
     return der
+
+
+def require_traditional(cipher: str) -> str:
+    """Return what a PEM header's cipher stands for; raise UnsupportedKeyError for an unknown one."""
+    if cipher.upper() not in _TRADITIONAL:
+        _refuse_encryption(f"cipher {cipher} is unknown")
+    return _TRADITIONAL[cipher.upper()]
 
 
 def _parsed(value: asn1.TLV, cls: type[_T]) -> _T:
@@ -272,10 +286,16 @@ def _derive(scheme: _Scheme, passphrase: bytes) -> bytes:
     if isinstance(kdf, _Scrypt):
         memory = _MAX_SCRYPT_MEMORY * 2
         return hashlib.scrypt(passphrase, salt=kdf.salt, n=kdf.n, r=kdf.r, p=kdf.p, maxmem=memory, dklen=size)
-    name = "sha1" if kdf.prf is None else _HASHES.get(kdf.prf.oid.dotted_string)
+    name = _hash_of(kdf)
     if name is None:
         _refuse_encryption("its key derivation uses an unknown hash")
     return hashlib.pbkdf2_hmac(name, passphrase, kdf.salt, kdf.iterations, size)
+
+
+def _hash_of(kdf: _Pbkdf2 | _Scrypt) -> str | None:
+    if isinstance(kdf, _Scrypt):
+        return None
+    return "sha1" if kdf.prf is None else _HASHES.get(kdf.prf.oid.dotted_string)
 
 
 def _derive_traditional(passphrase: bytes, salt: bytes, size: int) -> bytes:
@@ -318,7 +338,7 @@ def _decrypt_pbes1(der: bytes, algorithm: _Algorithm, passphrase: bytes) -> byte
 
     if algorithm.oid.dotted_string not in _PBES1:
         _refuse_encryption(f"algorithm {algorithm.oid.dotted_string} is unknown")
-    _check_iterations(_parsed(algorithm.parameters, _Pbes1).iterations)
+    _check_iterations(_parsed(algorithm.parameters, _SaltAndRounds).iterations)
     try:
         key = load_der_private_key(der, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # the last: noise that names an unknown kind of key

@@ -183,6 +183,23 @@ def with_path(block: KeyBlock, keyid: str | None) -> bytes:
     return _text(parsed.label, headers, _der(parsed))
 
 
+def require_portable(block: KeyBlock) -> None:
+    """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it.
+
+    Without the passphrase nothing more can be said of it.
+    """
+    from notarypy.keys import pbes
+
+    (parsed,) = _blocks(block.block)
+    if not parsed.encrypted:
+        raise UnsupportedKeyError("this private key is not encrypted", fix="store it: notarypy key load FILE")
+    der = _der(parsed)
+    if parsed.label == _SEALED:
+        pbes.require_portable(der)
+    else:
+        pbes.require_traditional(parsed.headers["DEK-Info"].partition(",")[0])
+
+
 def _blocks(data: bytes) -> list[_Block]:
     found: list[_Block] = []
     label, lines = "", list[bytes]()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _GO_ED25519 = "1.3.6.1.4.1.11591.15.1"
 _GO_ED25519_LENGTH = 96
-_FIX_KIND = "use an ECDSA key on P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
+_FIX_KIND = "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
 
 
 @asn1.sequence

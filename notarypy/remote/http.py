@@ -29,13 +29,16 @@ from urllib3.exceptions import HTTPError
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.remote import failures, proxies, wire
-from notarypy.remote.transport import ERROR_LIMIT, Request, Response, host_port, origin
+from notarypy.remote.transport import ERROR_LIMIT, Request, Response
+from notarypy.remote.urls import host_port, origin
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
     from urllib3.poolmanager import PoolManager
+
+    from notarypy.remote.streams import Stream
 
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32
@@ -155,7 +158,7 @@ class RequestsTransport:
         proxy = proxies.proxy_for(request.url, self._environ)
         started = time.monotonic()
         try:
-            with wire.until(deadline):
+            with wire.until(deadline, request.stall):
                 response = self._exchanged(request, host, proxy)
         except wire.DeadlinePassedError:
             seconds = time.monotonic() - started
@@ -193,7 +196,7 @@ class RequestsTransport:
 
     def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
         prepared = requests.Request(
-            request.method, request.url, headers=dict(request.headers), data=request.body
+            request.method, request.url, headers=dict(request.headers), data=_sendable(request.body)
         ).prepare()
         # Not Session.send: it reads the body of a redirect whole and decoded, and follows its Location.
         answer = self._session.get_adapter(request.url).send(
@@ -211,6 +214,23 @@ class RequestsTransport:
         return Response(answer.status_code, headers, body)
 
 
+class _Body:
+    """A stream as requests takes one: what it iterates over, with a length it can send ahead."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __len__(self) -> int:
+        return self._stream.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+
+def _sendable(body: bytes | Stream | None) -> bytes | _Body | None:
+    return body if body is None or isinstance(body, bytes) else _Body(body)
+
+
 def _body(answer: requests.Response, headers: Mapping[str, str], request: Request, host: str) -> bytes:
     """Read the body: all of a success within its limit, the beginning of anything else."""
     success = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
@@ -218,13 +238,17 @@ def _body(answer: requests.Response, headers: Mapping[str, str], request: Reques
         raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
     limit = request.limit if success else ERROR_LIMIT
     parts: list[bytes] = []
+    keep: Callable[[bytes], object] = parts.append
+    if success and request.sink is not None:
+        keep = request.sink.begin(answer.status_code, headers)
     size = 0
     while size <= limit:
         part = answer.raw.read(min(_CHUNK, limit + 1 - size), decode_content=False)
         if not part:
             return b"".join(parts)
-        parts.append(part)
         size += len(part)
+        if size <= limit or not success:
+            keep(part)
     if success:
         raise ResponseLimitError(f"{host} sent more than the limit of {limit} bytes", host=host, limit=limit)
     return b"".join(parts)[:limit]

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from notarypy.errors import InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
 from notarypy.remote import failures
-from notarypy.remote.transport import MIB, Exchange, Response, host_port
+from notarypy.remote.transport import MIB, Exchange, Response
+from notarypy.remote.urls import host_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from notarypy.errors import ConfigurationError
-from notarypy.remote.transport import is_loopback, origin
+from notarypy.remote.urls import is_loopback, origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

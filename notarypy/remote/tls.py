@@ -54,6 +54,8 @@ def context(
 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A common name is no host name any more: Go does not look at it either.
+    made.hostname_checks_common_name = False
     # A CA file may hold just the issuing intermediate: it was named, so it is trusted, as in Go.
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if replace_ca is None:

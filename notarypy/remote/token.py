@@ -6,7 +6,7 @@ Rules:
 2. Credentials go to the server itself or to the token service it names, over https; over http only between
    loopback addresses.
 3. The scope that is asked for is the caller's, not the challenge's.
-4. A token serves one scope, until ten seconds before its end.
+4. A token serves the scopes it was asked for together, usually one, until ten seconds before its end.
 5. Replies of token services are limited in size and checked before use.
 6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
 """
@@ -26,7 +26,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from notarypy.errors import AuthenticationError, ConfigurationError, ServerError
 from notarypy.remote import failures
 from notarypy.remote.challenge import Challenge, parse
-from notarypy.remote.transport import MIB, Fetch, Request, Response, host_port, is_loopback, origin
+from notarypy.remote.transport import MIB, Fetch, Request, Response, Scope, scopes_of
+from notarypy.remote.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ class TokenAuthenticator:
         self._tokens: dict[_Key, _Token] = {}
         self._fetching: dict[_Key, threading.Lock] = {}
 
-    def authorize(self, url: str, scope: str | None, fetch: Fetch) -> str | None:
+    def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
         """Return the header for a server that has asked before; None if it never did (rule 1)."""
         scheme = origin(url)[0]
         known = self._known.get(scheme)
@@ -91,28 +92,27 @@ class TokenAuthenticator:
             return None
         if known.scheme == "bearer" and scope is None:
             return None
-        return self._header(scheme, known, (scope,) if scope else (), fetch, None)
+        return self._header(scheme, known, scopes_of(scope), fetch, None)
 
-    def answer(self, url: str, scope: str | None, response: Response, fetch: Fetch, used: str | None) -> str:
+    def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
         """Return the header that answers a 401.
 
         Raises:
             AuthenticationError: It cannot be answered.
         """
-        final = used is not None and (used.startswith("Basic ") or used == self._given(scope))
+        final = used is not None and (used.startswith("Basic ") or used == self._given(_first(scope)))
         if final or not self._is_ours(url):
             raise self.refused(url, scope, response, used)
         challenge = self._choose(url, response)
         scheme = origin(url)[0]
         self._known[scheme] = challenge
         # Only a challenge lists several scopes; in ours a blank belongs to the repository's name.
-        scopes = (scope,) if scope else tuple(challenge.get("scope").split())
+        scopes = scopes_of(scope) or tuple(challenge.get("scope").split())
         return self._header(scheme, challenge, scopes, fetch, used)
 
-    def refused(
-        self, url: str, scope: str | None, response: Response, used: str | None
-    ) -> AuthenticationError:
+    def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
         """Return the error for a 401 or 403 that stands, with what was asked, granted and by whom."""
+        scope = _first(scope)
         credential = self._credential(scope) if used else None
         granted = _granted(used, scope)
         facts: dict[str, object] = {
@@ -155,7 +155,7 @@ class TokenAuthenticator:
     def _header(
         self, scheme: str, challenge: Challenge, scopes: tuple[str, ...], fetch: Fetch, stale: str | None
     ) -> str:
-        scope = " ".join(scopes)
+        scope = _first(scopes)
         if challenge.scheme == "basic":
             return self._basic(scope)
         if (given := self._given(scope)) is not None:
@@ -186,7 +186,7 @@ class TokenAuthenticator:
             raise self._impossible(f"the registry token from {credential.source} is malformed", credential)
         return f"Bearer {credential.secret}"
 
-    def _basic(self, scope: str) -> str:
+    def _basic(self, scope: str | None) -> str:
         credential = self._credential(scope)
         if credential is None:
             raise self._impossible(self._who(None), fix=f"log in to {self._host}")
@@ -199,7 +199,7 @@ class TokenAuthenticator:
         """Get a token from the service that the challenge names."""
         realm, scope = key.realm, " ".join(key.scopes)
         self._check_realm(key.scheme, realm)
-        credential = self._credential(scope)
+        credential = self._credential(_first(key.scopes))
         asked = self._monotonic()
         response = fetch(_token_request(realm, key.service, key.scopes, credential))
         host = host_port(realm)
@@ -250,6 +250,11 @@ class TokenAuthenticator:
             user=credential.user if credential else None,
             source=credential.source if credential else None,
         )
+
+
+def _first(scope: Scope) -> str | None:
+    """Return the scope whose repository says which login counts."""
+    return next(iter(scopes_of(scope)), None)
 
 
 def _name_in(scope: str | None) -> str:

@@ -9,10 +9,14 @@ Rules:
 2. Only GET and HEAD are repeated. Any other method is sent once, and once more only if the first answer was
    a 401, with which a server says that it did nothing.
 3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
-4. Redirects are refused unless the caller allows some; then only to the same origin.
+4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
+   that too, from https to https elsewhere. There goes nothing that is not meant for everybody: no token, no
+   configured header. Who has left does not come back as somebody.
 5. A success body above the limit is an error. Error bodies are cut at `ERROR_LIMIT`.
 6. Headers that the user configured go to the server itself, not to its token service, and over http only
    to this machine; they replace none of ours.
+7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
+   send or to receive some of them, may take longer than a whole small request.
 """
 
 from __future__ import annotations
@@ -21,18 +25,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from notarypy.errors import (
     AuthenticationError,
-    ConfigurationError,
     NetworkError,
     ResponseLimitError,
-    ServerError,
     UnreachableError,
 )
 from notarypy.remote import failures
+from notarypy.remote.redirects import next_hop, plain
+from notarypy.remote.urls import host_port, is_loopback, origin
+
+if TYPE_CHECKING:
+    from notarypy.remote.streams import Sink, Stream
 
 MIB = 1024 * 1024
 ERROR_LIMIT = 64 * 1024
@@ -42,16 +49,36 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 _PASSING = frozenset({429, 502, 503, 504})
 _NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
 
+Scope = str | tuple[str, ...] | None
+"""What a token is wanted for: one scope, or several, of which the first names the repository worked on."""
+
+
+def scopes_of(scope: Scope) -> tuple[str, ...]:
+    """Return the single scopes."""
+    return (scope,) if isinstance(scope, str) else scope or ()
+
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; `limit` bounds the body of a successful answer, in bytes."""
+    """One HTTP request.
+
+    Attributes:
+        method: HTTP method.
+        url: Absolute URL.
+        headers: Header lines.
+        body: Request body, or what makes it.
+        limit: Most bytes of the body of a successful answer.
+        sink: Takes the body of a successful answer, which the answer then lacks.
+        stall: Seconds that a single step may take; None for all there is until the deadline.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Stream | None = field(default=None, repr=False)
     limit: int = MIB
+    sink: Sink | None = field(default=None, repr=False)
+    stall: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,53 +127,14 @@ Fetch = Callable[[Request], Response]
 class Authenticator(Protocol):
     """Knows how to answer the challenges of one server."""
 
-    def authorize(self, url: str, scope: str | None, fetch: Fetch) -> str | None:
+    def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
         """Return the Authorization header to send at once, or None to go without."""
 
-    def answer(self, url: str, scope: str | None, response: Response, fetch: Fetch, used: str | None) -> str:
+    def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
         """Return the Authorization header that answers a 401; `used` is the one that was refused."""
 
-    def refused(
-        self, url: str, scope: str | None, response: Response, used: str | None
-    ) -> AuthenticationError:
+    def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
         """Return the error for a 401 or 403 that cannot be answered."""
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL.
-
-    Raises:
-        ConfigurationError: It is not a plain http or https URL.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ConfigurationError("a server's URL cannot be understood") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError("a server's URL must begin with https:// and a host name")
-    if "@" in parts.netloc:
-        raise ConfigurationError("a server's URL must not hold a user or a password", host=host)
-    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
-
-
-def host_port(url: str) -> str:
-    """Return `host` or `host:port` of a URL, without the scheme's own port."""
-    scheme, host, port = origin(url)
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port == (443 if scheme == "https" else 80) else f"{shown}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name is this machine by its very name."""
-    if host == "localhost":
-        return True
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Exchange:
@@ -186,12 +174,15 @@ class Exchange:
         method: str,
         url: str,
         *,
-        scope: str | None = None,
+        scope: Scope = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | Stream | None = None,
         limit: int = MIB,
         redirects: int = 0,
+        elsewhere: bool = False,
         attempts: int = ATTEMPTS,
+        sink: Sink | None = None,
+        allowance: float = 0.0,
     ) -> Response:
         """Send a request and return a 2xx answer, or a 4xx that only the caller can judge (400, 409, 413...).
 
@@ -200,10 +191,13 @@ class Exchange:
             url: Absolute URL.
             scope: Scope to ask a token for, such as `repository:NAME:pull`.
             headers: More headers.
-            body: Request body.
+            body: Request body, or what makes it.
             limit: Most bytes of a success body.
-            redirects: How many redirects within the same origin to follow.
+            redirects: How many redirects to follow.
+            elsewhere: Whether they may lead to another origin (rule 4).
             attempts: How often a GET or HEAD is tried.
+            sink: Takes the body of a 2xx answer.
+            allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
 
         Raises:
             AuthenticationError: 401 that could not be answered, or 403.
@@ -211,15 +205,27 @@ class Exchange:
             ServerError: Redirect, 408, 429 or 5xx, after the retries.
             NetworkError: See `Transport.send`.
         """
-        deadline = self._monotonic() + self._timeout
+        deadline = self._monotonic() + self._timeout + allowance
         own = {**self._for_server(url), **self._headers, **(headers or {})}
-        request = Request(method, url, own, body, limit)
+        flows = sink is not None or not isinstance(body, bytes | None)
+        stall = self._timeout if flows and allowance else None
+        request = Request(method, url, own, body, limit, sink, stall)
+        home = True
         for hop in range(redirects + 1):
-            response = self._authenticated(request, scope, deadline, attempts)
+            if home:
+                response = self._authenticated(request, scope, deadline, attempts)
+            else:
+                response = self._send(request, deadline, attempts)
             if not response.is_redirect or hop == redirects:
                 break
-            request = replace(request, url=_next_hop(request.url, response))
+            target = next_hop(request.url, response, elsewhere=elsewhere)
+            home = home and origin(target) == origin(url)
+            request = replace(request, url=target, headers=request.headers if home else plain(own))
         return _judged(request, response)
+
+    def pause(self, attempt: int) -> None:
+        """Wait as before another attempt, the longer the more there were."""
+        self._sleep(_backoff(attempt))
 
     def _for_server(self, url: str) -> Mapping[str, str]:
         """Return the configured headers, where they may be sent (rule 6)."""
@@ -228,7 +234,7 @@ class Exchange:
             return {}
         return self._configured()
 
-    def _authenticated(self, request: Request, scope: str | None, deadline: float, attempts: int) -> Response:
+    def _authenticated(self, request: Request, scope: Scope, deadline: float, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""
         origin(request.url)
 
@@ -239,7 +245,7 @@ class Exchange:
         if self._authenticator is None:
             response = self._send(request, deadline, attempts)
             if response.status in (401, 403):
-                raise failures.denied(host_port(request.url), scope, response)
+                raise failures.denied(host_port(request.url), next(iter(scopes_of(scope)), None), response)
             return response
         used = self._authenticator.authorize(request.url, scope, fetch)
         response = self._send(_carrying(request, used), deadline, attempts)
@@ -301,24 +307,6 @@ def _backoff(attempt: int) -> float:
     from random import SystemRandom
 
     return float(0.1 * 2**attempt * SystemRandom().uniform(0.75, 1.25))
-
-
-def _next_hop(url: str, response: Response) -> str:
-    """Return where a redirect leads, if that is the same origin."""
-    target = ""
-    try:
-        target = urljoin(url, response.headers.get("location", ""))
-        same = origin(target) == origin(url)
-    except (ValueError, ConfigurationError):
-        same = False
-    if not same:
-        raise ServerError(
-            f"{host_port(url)} redirects to another place",
-            why="a redirect is followed only to the same scheme, host and port",
-            host=host_port(url),
-            status=response.status,
-        )
-    return target
 
 
 def _judged(request: Request, response: Response) -> Response:

@@ -4,6 +4,9 @@ A socket's own timeout starts anew with every call, so a server that sends a byt
 meet it. Here each single send and receive gets only what is left of the whole request's time, and the bytes
 of an answer's head are counted. Name look-up is the one step that only the system's resolver can bound.
 
+A request that may take long for its size has a second limit, for each of these steps alone: a server that
+falls silent is not waited for.
+
 The deadline belongs to the thread that sends: nothing between `until` and the socket has to hand it on.
 """
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 HEADER_LIMIT = 64 * 1024
 CONNECT_SECONDS = 10.0
 _RECORD = 16 * 1024
-_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
+_LIMITS: ContextVar[tuple[float, float]] = ContextVar("limits", default=(math.inf, math.inf))
 
 
 class DeadlinePassedError(Exception):
@@ -42,25 +45,26 @@ class NotConnectedError(Exception):
 
 
 @contextmanager
-def until(deadline: float) -> Iterator[None]:
-    """Hold all sockets of this thread to a deadline."""
-    token = _DEADLINE.set(deadline)
+def until(deadline: float, stall: float | None = None) -> Iterator[None]:
+    """Hold all sockets of this thread to a deadline, and each of their steps to so many seconds."""
+    token = _LIMITS.set((deadline, math.inf if stall is None else stall))
     try:
         yield
     finally:
-        _DEADLINE.reset(token)
+        _LIMITS.reset(token)
 
 
 def remaining() -> float:
-    """Return the seconds that are left.
+    """Return the seconds that are left for the next step.
 
     Raises:
         DeadlinePassedError: There are none.
     """
-    left = _DEADLINE.get() - time.monotonic()
+    deadline, stall = _LIMITS.get()
+    left = deadline - time.monotonic()
     if left <= 0:
         raise DeadlinePassedError
-    return left
+    return min(left, stall)
 
 
 def connect(host: str, port: int) -> socket.socket:

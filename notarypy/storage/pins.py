@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import ConfigurationError, StorageError
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,12 +70,18 @@ def by_gun(gun: str, ids: Mapping[str, tuple[str, ...]], authorities: Mapping[st
         ids: Key ids by GUN, or by the beginning of a GUN and `*`.
         authorities: Files by the beginning of a GUN.
     """
-    patterns = [key for key in ids if key.endswith("*") and gun.startswith(key[:-1])]
-    for key in (gun, *sorted(patterns, key=len, reverse=True)):
+    patterns = [key for key in ids if key.endswith("*") and _begins(gun, key[:-1])]
+    exact = [key for key in ids if roles.comparable(key) == roles.comparable(gun)]
+    for key in (*exact, *sorted(patterns, key=len, reverse=True)):
         if ids.get(key):
             return Pins(ids[key], source=f'trust_pinning.certs."{key}"')
-    prefixes = [prefix for prefix in authorities if gun.startswith(prefix)]
+    prefixes = [prefix for prefix in authorities if _begins(gun, prefix)]
     if not prefixes:
         return None
     prefix = max(prefixes, key=len)
     return Pins(ca=authorities[prefix], source=f'trust_pinning.ca."{prefix}"')
+
+
+def _begins(gun: str, prefix: str) -> bool:
+    """Tell whether a repository begins so, in any spelling of its registry: a pin must not be evaded."""
+    return gun.startswith(prefix) or roles.comparable(gun).startswith((prefix, roles.comparable(prefix)))

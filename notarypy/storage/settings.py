@@ -30,6 +30,7 @@ from notarypy.storage import addresses, config, pins, tlsfiles
 from notarypy.storage.config import FileSettings, RegistrySettings
 from notarypy.storage.policyfile import PolicyFile
 from notarypy.storage.tlsfiles import TlsFiles
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,8 +145,9 @@ class Settings:
 
     def _tables(self, registry_host: str) -> list[RegistrySettings]:
         """Return the tables that count for a registry, its own one first."""
-        found = (self.registries.get(host) for host in (registry_host.lower(), "*"))
-        return [table for table in found if table is not None]
+        wanted = roles.comparable(registry_host)
+        own = [table for host, table in self.registries.items() if roles.comparable(host) == wanted]
+        return [*own, *(table for host, table in self.registries.items() if host == "*")]
 
     def _configured_server(self, registry_host: str) -> str:
         for table in self._tables(registry_host):

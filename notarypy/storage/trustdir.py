@@ -195,12 +195,12 @@ class RepositoryCache:
             os.utime(self._checked_path(roles.TIMESTAMP), (seconds, seconds), follow_symlinks=False)
 
     def confirmed(self) -> datetime | None:
-        """Return when the cached timestamp was last known to be current; None where there is none."""
+        """Return when the cached timestamp was last known to be current; None where nobody can tell."""
         try:
             status = self._checked_path(roles.TIMESTAMP).lstat()
-        except OSError:
+            return datetime.fromtimestamp(status.st_mtime, UTC)
+        except (OSError, OverflowError, ValueError):
             return None
-        return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def lock(self, timeout: float, purpose: str = "cache") -> AbstractContextManager[None]:
         """Return a context that keeps others of the same purpose out; see `files.locked`."""

@@ -15,10 +15,13 @@ Rules:
    need, or anything. Notary's own certificates say code signing alone; Go's pins by
    authority want TLS servers and refuse those.
 5. A critical extension that is not understood here ends the chain.
+6. At most 32 signatures are checked for one key. Names are compared before, and keys
+   that Notary could not verify with are left out before: some are slow on purpose.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.errors import MetadataError, NotarypyError
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey
 
 MAX_DEPTH = 16
+MAX_CHECKS = 32
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
@@ -69,65 +73,93 @@ def _chain_problem(
     reason = _use_problem(leaf) or _date_problem(leaf, now) or certificate_problem(leaf, now)
     if reason:
         return reason
-    reasons: list[str] = []
-    level, unused = [leaf], list(bundle)
+    search = _Search(now)
+    unused = [certificate for certificate in bundle if search.usable(certificate)]
+    level = [leaf]
     for depth in range(MAX_DEPTH):
-        if any(_issuers(child, pinned, depth, now, reasons) for child in level):
+        if any(search.issuers(child, pinned, depth) for child in level):
             return ""
-        above = [issuer for child in level for issuer in _issuers(child, unused, depth, now, reasons)]
-        level = [issuer for issuer in dict.fromkeys(above) if not _weakness(issuer, now, reasons)]
+        above = [issuer for child in level for issuer in search.issuers(child, unused, depth)]
+        level = [issuer for issuer in dict.fromkeys(above) if not search.weak(issuer)]
         unused = [certificate for certificate in unused if certificate not in above]
-    return reasons[0] if reasons else f"no pinned authority issued it; its issuer is {_name(leaf.issuer)}"
+    return search.reason() or f"no pinned authority issued it; its issuer is {_name(leaf, issuer=True)}"
 
 
-def _issuers(
-    child: x509.Certificate,
-    candidates: Sequence[x509.Certificate],
-    depth: int,
-    now: datetime,
-    reasons: list[str],
-) -> list[x509.Certificate]:
-    """Return those that issued `child` and may; note why others that issued it may not."""
-    found = []
-    for candidate in candidates:
-        if candidate.subject != child.issuer or not _signed(child, candidate):
-            continue
-        reason = _authority_problem(candidate, depth) or _use_problem(candidate)
-        reason = reason or _date_problem(candidate, now)
+@dataclass
+class _Search:
+    """One search for a chain.
+
+    Attributes:
+        now: The moment.
+        left: How many signatures may still be checked (rule 6).
+        reasons: Why issuers that were found do not count.
+        doubts: Why others were not even considered.
+    """
+
+    now: datetime
+    left: int = MAX_CHECKS
+    reasons: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def reason(self) -> str:
+        """Return the best reason that was found; empty when there is none."""
+        tired = [] if self.left else [f"more than {MAX_CHECKS} of its signatures would have to be checked"]
+        return next(iter((*self.reasons, *tired, *self.doubts)), "")
+
+    def issuers(
+        self, child: x509.Certificate, candidates: Sequence[x509.Certificate], depth: int
+    ) -> list[x509.Certificate]:
+        """Return those that issued `child` and may; note why others that issued it may not."""
+        found = []
+        for candidate in candidates:
+            if not self._issued(child, candidate):
+                continue
+            reason = _authority_problem(candidate, depth) or _use_problem(candidate)
+            reason = reason or _date_problem(candidate, self.now)
+            if reason:
+                self.reasons.append(reason)
+            else:
+                found.append(candidate)
+        return found
+
+    def usable(self, issuer: x509.Certificate) -> bool:
+        """Tell whether Notary could verify with the key of an authority of the bundle (rule 2)."""
+        try:
+            certified_key(issuer)
+        except NotarypyError as error:
+            self.doubts.append(f"{_name(issuer)} cannot vouch for it: {error.message}")
+            return False
+        return True
+
+    def weak(self, issuer: x509.Certificate) -> bool:
+        """Tell whether an authority of the bundle is signed too weakly to vouch, and note why (rule 2)."""
+        reason = certificate_problem(issuer, self.now)
         if reason:
-            reasons.append(reason)
-        else:
-            found.append(candidate)
-    return found
+            self.reasons.append(f"{_name(issuer)} cannot vouch for it: {reason}")
+        return bool(reason)
 
+    def _issued(self, child: x509.Certificate, issuer: x509.Certificate) -> bool:
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-def _signed(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        child.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _weakness(issuer: x509.Certificate, now: datetime, reasons: list[str]) -> bool:
-    """Tell whether an authority of the bundle is too weak to vouch, and note why (rule 2)."""
-    try:
-        certified_key(issuer)
-        reason = certificate_problem(issuer, now)
-    except NotarypyError as error:
-        reason = error.message
-    if reason:
-        reasons.append(f"{_name(issuer.subject)} cannot vouch for it: {reason}")
-    return bool(reason)
+        if not self.left:
+            return False
+        try:
+            child.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            # Another name, or a key of another kind: no signature was checked.
+            return False
+        except InvalidSignature:
+            self.left -= 1
+            return False
+        self.left -= 1
+        return True
 
 
 def _date_problem(certificate: x509.Certificate, now: datetime) -> str:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if start <= now <= end:
         return ""
-    return f"{_name(certificate.subject)} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+    return f"{_name(certificate)} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
 
 def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
@@ -137,9 +169,9 @@ def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
     basic = _extension(issuer, x509.BasicConstraints)
     usage = _extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca or (usage is not None and not usage.key_cert_sign):
-        return f"{_name(issuer.subject)} may not issue certificates"
+        return f"{_name(issuer)} may not issue certificates"
     if basic.path_length is not None and depth > basic.path_length:
-        return f"{_name(issuer.subject)} allows no chain of this length"
+        return f"{_name(issuer)} allows no chain of this length"
     return ""
 
 
@@ -151,11 +183,11 @@ def _use_problem(certificate: x509.Certificate) -> str:
     known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
     for extension in certificate.extensions:
         if extension.critical and not isinstance(extension.value, known):
-            return f"{_name(certificate.subject)} has a critical extension that is not understood"
+            return f"{_name(certificate)} has a critical extension that is not understood"
     use = _extension(certificate, x509.ExtendedKeyUsage)
     wanted = {Use.CODE_SIGNING, Use.SERVER_AUTH, Use.ANY_EXTENDED_KEY_USAGE}
     if use is not None and wanted.isdisjoint(use):
-        return f"{_name(certificate.subject)} is for other uses than signing"
+        return f"{_name(certificate)} is for other uses than signing"
     return ""
 
 
@@ -168,5 +200,8 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
         return None
 
 
-def _name(name: x509.Name) -> str:
-    return f'"{name.rfc4514_string()}"'
+def _name(certificate: x509.Certificate, *, issuer: bool = False) -> str:
+    from notarypy.tuf.commonname import common_names, issuer_names
+
+    found = issuer_names(certificate) if issuer else common_names(certificate)
+    return f'"{",".join(f"CN={name}" for name in found)}"'

@@ -16,7 +16,8 @@ Rules:
    lone surrogate, at most 32 levels. Go takes some of these; two readers that
    disagree about a document are an attack.
 4. A text has at most `MAX_PARTS` brackets and commas, for a value costs far more
-   memory than its text. That is enough for 100 000 tags.
+   memory than its text. That is enough for 100 000 tags. A text above 8 MiB is ASCII,
+   for one character outside may make Python keep four bytes for each of a string.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ JsonObject = dict[str, Any]
 
 MAX_DEPTH = 32
 MAX_PARTS = 600_000
+MAX_WIDE = 8 << 20
 MAX_INTEGER = 2**53
 _MAX_DIGITS = 20
+# What the values of a text take beside their characters, for each bracket and comma; measured.
+_PART_BYTES = 80
 
-# An escape other than \" or \\ : canonicaljson escapes control characters, Notary signs them raw.
-_FOREIGN_ESCAPE = re.compile(rb'(?:[^\\]|\\["\\])*+\\[^"\\]')
 _CONTROL = re.compile(rb"[\x00-\x1f]")
-# The last alternative takes all that follows an open string, so that nothing is looked at twice.
-_NOT_BRACKETS = re.compile(rb'(?:[^\[\]{}"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")++|".*+', re.DOTALL)
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])")
+# Without escapes a string ends at the next quote; one that is open takes all that follows.
+_STRING = re.compile(rb'"[^"]*"?')
+_NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 _STORAGE_ESCAPES = (
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -64,7 +68,8 @@ def encode(value: object) -> bytes:
         text = bytes(encode_canonical_json(value))
     except (TypeError, ValueError) as error:
         raise MetadataError("metadata has no canonical form", why=str(error)) from None
-    return _encode_control_characters(value) if _FOREIGN_ESCAPE.match(text) else text
+    # An escape of something else: canonicaljson escapes control characters, Notary signs them raw.
+    return _encode_control_characters(value) if b"\\" in _without_escapes(text) else text
 
 
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
@@ -109,6 +114,26 @@ def decode(data: bytes, what: str = "metadata") -> JsonObject:
     return value
 
 
+def memory(data: bytes) -> int:
+    """Return about how many bytes a text and its values take in memory."""
+    width = 1 if _narrow(data) else 4
+    return len(data) * (1 + width) + _parts(data) * _PART_BYTES
+
+
+def _parts(data: bytes) -> int:
+    return sum(map(data.count, (b"[", b"]", b"{", b"}", b",")))
+
+
+def _narrow(data: bytes) -> bool:
+    """Tell whether no string in a text holds more than ASCII, raw or escaped."""
+    return data.isascii() and _WIDE_ESCAPE.search(data) is None
+
+
+def _without_escapes(text: bytes) -> bytes:
+    """Leave out escaped backslashes, then escaped quotes: a backslash that is left escapes something else."""
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
+
+
 def _encode_control_characters(value: object) -> bytes:
     from securesystemslib.formats import encode_canonical
 
@@ -129,10 +154,13 @@ def _refuse_floats(value: object) -> None:
 
 def _check_size(data: bytes) -> None:
     """Bound parts and nesting before the recursive decoder sees the text (rules 3 and 4)."""
-    if sum(map(data.count, (b"[", b"]", b"{", b"}", b","))) > MAX_PARTS:
+    if _parts(data) > MAX_PARTS:
         raise ValueError(f"it has more than {MAX_PARTS} brackets and commas")
+    if len(data) > MAX_WIDE and not _narrow(data):
+        raise ValueError(f"it has more than {MAX_WIDE} bytes, and not all of it is ASCII")
     depth = 0
-    for bracket in _NOT_BRACKETS.sub(b"", data):
+    outlined = _without_escapes(data).translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
+    for bracket in _STRING.sub(b"", outlined):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")

@@ -14,6 +14,8 @@ Rules:
 4. A role whose current file could not be trusted is not written over: the change
    raises the reason. Only `Discard` starts it over, on purpose.
 5. Target names lie inside the paths of the role that lists them.
+6. A root that names other keys keeps the certificates of all earlier root keys, as Go
+   does; other keys that no role uses are dropped. `targets` is signed anew by its new key.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class State:
         failures: Roles whose published file cannot be trusted, and why.
         dirty: Roles whose file must be signed anew.
         published: The verified files as the server has them, by role.
+        former: The published root, where `root` is another one: its keys sign the new one too.
     """
 
     gun: str
@@ -52,6 +55,7 @@ class State:
     failures: Mapping[str, TrustError] = field(default_factory=dict)
     dirty: frozenset[str] = frozenset()
     published: Mapping[str, bytes] = field(default_factory=dict)
+    former: Root | None = None
 
     @classmethod
     def of(cls, trusted: TrustedMetadata) -> State:
@@ -222,12 +226,17 @@ class RemoveKeys:
 
 @dataclass(frozen=True)
 class Resign:
-    """Sign a role's file anew with its present keys, content unchanged (Notary: witness)."""
+    """Sign a role's file anew with its present keys, content unchanged (Notary: witness).
+
+    The snapshot is signed anew by whoever keeps its key.
+    """
 
     role: str
 
     def apply(self, state: State) -> State:
         """Mark the role dirty; a delegation that was never published gets an empty file."""
+        if self.role in {roles.ROOT, roles.SNAPSHOT}:
+            return replace(state, dirty=state.dirty | {self.role})
         old = state.file(self.role, _blank(state))
         return replace(state, targets={**state.targets, self.role: old}, dirty=state.dirty | {self.role})
 
@@ -246,6 +255,28 @@ class Discard:
         blank = replace(_blank(state), version=max(version, 0) if isinstance(version, int) else 0)
         failures = {role: error for role, error in state.failures.items() if role != self.role}
         return replace(state, failures=failures).with_file(self.role, blank)
+
+
+@dataclass(frozen=True)
+class AssignKeys:
+    """Let these keys, and no others, sign a base role."""
+
+    role: str
+    keys: Sequence[PublicKey]
+
+    def apply(self, state: State) -> State:
+        """Name the keys in a new root; earlier root certificates stay in its key table (rule 6)."""
+        keyids = tuple(key.keyid for key in self.keys)
+        old = state.root.roles[self.role]
+        if old.keyids == keyids:
+            return state
+        assigned = {**state.root.roles, self.role: replace(old, keyids=keyids)}
+        used = {keyid for entry in assigned.values() for keyid in entry.keyids}
+        dropped = set(old.keyids) - used if self.role != roles.ROOT else set()
+        kept = {keyid: key for keyid, key in state.root.keys.items() if keyid not in dropped}
+        root = replace(state.root, roles=assigned, keys={**kept, **{key.keyid: key for key in self.keys}})
+        signed = {roles.ROOT, self.role} & {roles.ROOT, roles.TARGETS}
+        return replace(state, root=root, former=state.former or state.root, dirty=state.dirty | signed)
 
 
 def apply_all(state: State, changes: Iterable[Change]) -> State:

@@ -1,13 +1,13 @@
-"""The common names in a certificate's subject, however long they are.
+"""The common names in a certificate's subject and issuer, however long they are.
 
-What it is: a reader of the one field that Notary looks at. What it is not: a judge of
+What it is: a reader of the one field that Notary looks at, and people know. What it is not: a judge of
 certificates (`certificates`).
 
 Rules:
 
 1. X.509 limits a common name to 64 bytes; Notary does not, and names of repositories
-   are often longer. `Certificate.subject` warns of each such name, and what silences
-   warnings does so for all threads: the subject is therefore read from its bytes.
+   are often longer. `Certificate.subject` and `issuer` warn of each such name, and what
+   silences warnings does so for all threads: both are therefore read from their bytes.
 2. A text that is not one of the usual kinds, or badly encoded, is a ValueError.
 """
 
@@ -44,7 +44,7 @@ class _Body:
     version: Annotated[int | None, asn1.Explicit(0)]
     serial: asn1.TLV
     algorithm: asn1.TLV
-    issuer: asn1.TLV
+    issuer: list[asn1.SetOf[_Attribute]]
     validity: asn1.TLV
     subject: list[asn1.SetOf[_Attribute]]
     key: asn1.TLV
@@ -55,8 +55,20 @@ class _Body:
 
 def common_names(certificate: x509.Certificate) -> list[str]:
     """Return every common name of the subject, in order; raise ValueError for one that cannot be read."""
-    body = asn1.decode_der(_Body, certificate.tbs_certificate_bytes)
-    attributes = [attribute for part in body.subject for attribute in part.as_list()]
+    return _texts(_body(certificate).subject)
+
+
+def issuer_names(certificate: x509.Certificate) -> list[str]:
+    """Return every common name of the issuer, in order; raise ValueError for one that cannot be read."""
+    return _texts(_body(certificate).issuer)
+
+
+def _body(certificate: x509.Certificate) -> _Body:
+    return asn1.decode_der(_Body, certificate.tbs_certificate_bytes)
+
+
+def _texts(name: list[asn1.SetOf[_Attribute]]) -> list[str]:
+    attributes = [attribute for part in name for attribute in part.as_list()]
     return [_text(attribute.value) for attribute in attributes if attribute.kind == NameOID.COMMON_NAME]
 
 

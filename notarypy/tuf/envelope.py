@@ -8,15 +8,18 @@ Rules:
 1. Signatures cover the canonical form of `signed`, hashes the received bytes. Both are kept.
 2. A threshold counts distinct keys, not signatures and not key objects: one key
    listed bare and inside a certificate counts once. Go counts it twice.
-3. Unknown key ids and invalid signatures count for nothing and do no harm.
+3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key
+   id at most 8 different signatures are checked, and none after a valid one.
 4. A threshold below 1 or above the number of distinct keys is never met.
-5. At most 64 signatures are looked at in one file.
+5. At most 64 signatures are looked at in one file, and each of them is checked once.
+   Over several files `Attempts` bounds the checks: some keys are slow on purpose.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,12 +29,13 @@ from notarypy.tuf.fields import part_of
 from notarypy.tuf.keys import decode_base64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.keys import PublicKey
 
 MAX_SIGNATURES = 64
+MAX_TRIES = 8
 _SHORT = 7
 
 
@@ -61,6 +65,7 @@ class Envelope:
     raw: bytes
     signed: JsonObject
     signatures: tuple[Signature, ...]
+    _checked: dict[tuple[PublicKey, Signature], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def canonical(self) -> bytes:
@@ -81,30 +86,76 @@ class Envelope:
             raise MetadataError(f"{role} carries more than {MAX_SIGNATURES} signatures", role=role)
         return cls(data, signed, tuple(_signature(entry, role) for entry in listed))
 
+    def signed_by(self, key: PublicKey, entry: Signature, attempts: Attempts | None) -> bool:
+        """Tell whether one of the signatures is this key's (rule 5)."""
+        if (key, entry) not in self._checked:
+            if attempts is not None:
+                attempts.take()
+            self._checked[key, entry] = signatures.verify(key, entry.method, entry.sig, self.canonical)
+        return self._checked[key, entry]
+
+
+class Attempts:
+    """How many signatures of several files may still be checked (rule 5)."""
+
+    def __init__(self, left: int, what: str) -> None:
+        """Allow this many, for files that errors call by this name."""
+        self.left = self._all = left
+        self._what = what
+
+    def take(self, count: int = 1) -> None:
+        """Count some; raise SignatureError, now and from now on, when not so many are left."""
+        self.left = max(self.left - count, -1)
+        if self.left < 0:
+            raise SignatureError(
+                f"{self._what} carry too many signatures", why=f"no more than {self._all} are checked"
+            )
+
 
 def seal(signed: JsonObject, signatures_: Sequence[Signature]) -> bytes:
     """Return the file to upload: storage form, byte for byte what Go would write."""
     return canonical.storage_form(canonical.encode(signed), [entry.to_json() for entry in signatures_])
 
 
-def valid_keys(envelope: Envelope, keys: Mapping[str, PublicKey], keyids: Iterable[str]) -> frozenset[str]:
-    """Return the canonical ids of the listed keys that validly signed (rules 2 and 3)."""
-    allowed = frozenset(keyids)
-    signed_by: set[str] = set()
-    for entry in envelope.signatures:
-        key = keys.get(entry.keyid)
-        if key is None or entry.keyid not in allowed:
+def signers(
+    envelope: Envelope,
+    keys: Mapping[str, PublicKey],
+    keyids: Iterable[str],
+    attempts: Attempts | None = None,
+) -> Iterator[str]:
+    """Yield the TUF ids of those listed keys that validly signed, each once (rule 3)."""
+    allowed, done, tried = frozenset(keyids), set[str](), Counter[str]()
+    for entry in dict.fromkeys(envelope.signatures):
+        keyid = entry.keyid
+        if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= MAX_TRIES:
             continue
-        if signatures.verify(key, entry.method, entry.sig, envelope.canonical):
-            signed_by.add(key.canonical_id)
-    return frozenset(signed_by)
+        tried[keyid] += 1
+        if envelope.signed_by(keys[keyid], entry, attempts):
+            done.add(keyid)
+            yield keyid
+
+
+def valid_keys(
+    envelope: Envelope,
+    keys: Mapping[str, PublicKey],
+    keyids: Iterable[str],
+    attempts: Attempts | None = None,
+) -> frozenset[str]:
+    """Return the canonical ids of the listed keys that validly signed (rules 2 and 3)."""
+    return frozenset(keys[keyid].canonical_id for keyid in signers(envelope, keys, keyids, attempts))
 
 
 def require_threshold(
-    envelope: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], threshold: int, role: str
+    envelope: Envelope,
+    keys: Mapping[str, PublicKey],
+    keyids: Sequence[str],
+    threshold: int,
+    role: str,
+    *,
+    attempts: Attempts | None = None,
 ) -> None:
     """Raise SignatureError unless `threshold` distinct keys of `keyids` signed (rules 2 to 4)."""
-    found = valid_keys(envelope, keys, keyids)
+    found = valid_keys(envelope, keys, keyids, attempts)
     if 1 <= threshold <= len(found):
         return
     accepted = (

@@ -8,6 +8,8 @@ Rules:
 
 1. A copy counts only while one of the role's present keys signed it.
 2. A copy that cannot be read sets no floor; its size and date do not matter.
+3. Most files are newer than their copies: nothing else of those is looked at, and one
+   valid signature is enough of a copy.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from notarypy.tuf.envelope import Envelope
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from notarypy.tuf.envelope import Attempts
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Snapshot, Targets
 
@@ -33,14 +36,26 @@ class Floors:
         self._seen = seen
 
     def require_version(
-        self, file: Envelope, role: str, keys: Mapping[str, PublicKey], keyids: Sequence[str]
+        self,
+        file: Envelope,
+        role: str,
+        keys: Mapping[str, PublicKey],
+        keyids: Sequence[str],
+        checks: Attempts | None = None,
     ) -> None:
-        """Raise RollbackError for a file below the copy's version, or another one of the same version."""
+        """Raise RollbackError for a file below the copy's version, or another one of the same version.
+
+        Raises:
+            RollbackError: It is one.
+            SignatureError: The copy's signatures are more than may be checked.
+        """
+        if self._seen.get(role) == file.raw:
+            return
         seen = self._envelope(role)
-        if seen is None or seen.raw == file.raw or not envelope.valid_keys(seen, keys, keyids):
+        if seen is None:
             return
         old, new = seen.signed.get("version"), file.signed["version"]
-        if not isinstance(old, int) or new > old:
+        if not isinstance(old, int) or new > old or not _signed(seen, keys, keyids, checks):
             return
         if new < old:
             raise rollback(role, new, old)
@@ -49,18 +64,23 @@ class Floors:
                 f"{role} changed without a new version", why=f"version {new} twice", role=role
             )
 
-    def require_listed(self, targets: Targets, snapshot: Snapshot) -> None:
+    def require_listed(self, targets: Targets, snapshot: Snapshot, checks: Attempts | None = None) -> None:
         """Raise RollbackError if the snapshot hides a delegation whose file was seen before.
 
         Args:
             targets: The verified file that delegates.
             snapshot: The snapshot that is trusted now.
+            checks: How many signatures of copies may be checked.
+
+        Raises:
+            RollbackError: It does.
+            SignatureError: The copies' signatures are more than may be checked.
         """
         for delegation in targets.roles:
             if delegation.name in snapshot.meta:
                 continue
             seen = self._envelope(delegation.name)
-            if seen is not None and envelope.valid_keys(seen, targets.keys, delegation.keyids):
+            if seen is not None and _signed(seen, targets.keys, delegation.keyids, checks):
                 raise RollbackError(
                     f"the snapshot no longer lists {delegation.name}",
                     why="its file was seen before, and one of its present keys signed it",
@@ -75,6 +95,12 @@ class Floors:
             return Envelope.parse(data, role)
         except VerificationError:
             return None
+
+
+def _signed(
+    seen: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], checks: Attempts | None
+) -> bool:
+    return next(envelope.signers(seen, keys, keyids, checks), None) is not None
 
 
 def rollback(role: str, offered: int, seen: int) -> RollbackError:

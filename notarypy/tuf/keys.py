@@ -12,6 +12,7 @@ Rules:
 3. A key listed under an id that is not its own is refused.
 4. Keys of unknown types and unreadable certificates are kept, never used; their
    canonical id is the TUF id.
+5. A key has at most 64 KiB, with all its certificates: used keys stay in memory.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
 X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
 MAX_CERTIFICATES = 16
+MAX_KEY = 64 << 10
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
-_FIX_KEY = "use an ECDSA key on P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s([^-]*+(?:-(?!----)[^-]*+)*+)-----END \1-----")
+MAX_RSA_EXPONENT = 2**31
+_FIX_KEY = "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
+_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
+_PEM_DASHES = b"-----"
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
 
 
@@ -98,7 +102,10 @@ class PublicKey:
         public = keyval.get("public") if isinstance(keyval, dict) else None
         if not isinstance(keytype, str) or not isinstance(public, str):
             raise MetadataError("a key object has no keytype or no public part")
-        return cls(keytype, decode_base64(public, "a public key"))
+        found = decode_base64(public, "a public key")
+        if len(found) + len(keytype) > MAX_KEY:
+            raise MetadataError("a key object is too large", why=f"{len(found)} bytes, {MAX_KEY} at most")
+        return cls(keytype, found)
 
 
 def decode_base64(text: object, what: str) -> bytes:
@@ -166,7 +173,8 @@ def public_key_of(key: Any) -> PublicKey:  # noqa: ANN401 - any key object of th
 def usable_rsa(public: Any) -> bool:  # noqa: ANN401 - an RSA public key of the cryptography package
     """Tell whether an RSA key has a sane size and an exponent that nobody can forge with."""
     exponent: int = public.public_numbers().e
-    return MIN_RSA_BITS <= int(public.key_size) <= MAX_RSA_BITS and exponent > 1 and exponent % 2 == 1
+    sound = 1 < exponent < MAX_RSA_EXPONENT and exponent % 2 == 1
+    return MIN_RSA_BITS <= int(public.key_size) <= MAX_RSA_BITS and sound
 
 
 def load_public_pem(data: bytes, now: datetime) -> PublicKey:
@@ -177,16 +185,24 @@ def load_public_pem(data: bytes, now: datetime) -> PublicKey:
     Raises:
         UnsupportedKeyError: It holds nothing that can be a delegation's key.
     """
-    match = _PEM_BLOCK.search(data)
-    if match is None:
-        raise UnsupportedKeyError("this file holds no PEM public key or certificate", fix=_FIX_KEY)
-    label = match.group(1).decode()
+    label, body, block = _first_pem(data)
     if label == "CERTIFICATE":
-        return _certificate_key(match.group(), now)
+        return _certificate_key(block, now)
     if label == "PUBLIC KEY":
-        return _spki_key(match.group(2))
+        return _spki_key(body)
     hint = "give the public half, for example NAME.pub" if "PRIVATE" in label else _FIX_KEY
     raise UnsupportedKeyError(f"this file holds a {label}, not a public key", fix=hint)
+
+
+def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
+    """Return label, body and whole text of the first PEM block; UnsupportedKeyError if there is none."""
+    for begin in _PEM_BEGIN.finditer(data):
+        # A body ends at the next dashes, wherever they are: nothing is looked at twice.
+        end = data.find(_PEM_DASHES, begin.end())
+        closing = b"-----END " + begin[1] + _PEM_DASHES
+        if end >= 0 and data.startswith(closing, end):
+            return begin[1].decode(), data[begin.end() : end], data[begin.start() : end + len(closing)]
+    raise UnsupportedKeyError("this file holds no PEM public key or certificate", fix=_FIX_KEY)
 
 
 def _spki_key(body: bytes) -> PublicKey:

@@ -6,7 +6,8 @@ everything here is verified already.
 Rules:
 
 1. A delegation speaks only for names that begin with one of its paths, and with one
-   of the paths of every role above it. The top role speaks for all names.
+   of the paths of every role above it. The top role speaks for all names. What that
+   leaves was worked out when the role was loaded: a lookup looks at one path alone.
 2. A tag is released by `targets/releases`, or by `targets` when releases does not
    list it. Other roles sign; they do not release.
 3. When releases itself cannot be trusted, nobody can say what it lists: asking for a
@@ -29,20 +30,10 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 
-def paths_of(trusted: TrustedMetadata, role: str) -> tuple[str, ...]:
-    """Return the prefixes that a loaded role may speak for (rule 1)."""
-    if role == roles.TARGETS:
-        return ("",)
-    above = roles.parent(role)
-    delegation = trusted.targets[above].delegation(role)
-    return roles.narrowed(paths_of(trusted, above), delegation.paths if delegation else ())
-
-
 def entry(trusted: TrustedMetadata, role: str, name: str) -> FileMeta | None:
     """Return what one role says of a name, or None (rule 1)."""
-    if role not in trusted.targets or not roles.covers(paths_of(trusted, role), name):
-        return None
-    return trusted.targets[role].targets.get(name)
+    found = trusted.targets[role].targets.get(name) if role in trusted.targets else None
+    return found if found is not None and roles.admits(trusted.paths[role], name) else None
 
 
 def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, FileMeta]]:

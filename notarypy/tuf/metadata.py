@@ -10,7 +10,8 @@ Rules:
 3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry
    of snapshot or timestamp names sha256, and every hash of a known kind must fit.
 4. Every key id that a role lists is in the key table, under its own id.
-5. A delegation is a direct child of the file's role; its name appears once.
+5. A delegation is a direct child of the file's role; its name appears once. It has
+   at most 16384 paths.
 6. Null and absent lists and maps read as empty; unknown members are read past and
    not written back: a Go server drops them when it rewrites a file, and its hashes
    would no longer fit.
@@ -60,6 +61,7 @@ __all__ = [
 ]
 
 MAX_DELEGATIONS = 1024
+MAX_PATHS = 16_384
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -235,8 +237,8 @@ def _delegations(value: object, keys: Mapping[str, PublicKey], role: str) -> tup
             raise MetadataError(
                 f"{role} delegates to something that is no role below it, or twice", role=role
             )
-        assigned = role_keys(entry, keys, name)
-        found[name] = Delegation(
-            name, assigned.keyids, assigned.threshold, strings(entry.get("paths"), f"paths of {name}")
-        )
+        assigned, paths = role_keys(entry, keys, name), strings(entry.get("paths"), f"paths of {name}")
+        if len(paths) > MAX_PATHS:
+            raise MetadataError(f"{role} gives {name} more than {MAX_PATHS} paths", role=role)
+        found[name] = Delegation(name, assigned.keyids, assigned.threshold, paths)
     return tuple(found.values())

@@ -15,6 +15,8 @@ Rules:
    trust directory holds it. Or first use is forbidden, and no unpinned root is
    trusted, whether the trust directory holds it or not.
 4. Policies are only ever added: `every` wants all of them met, each on its own.
+5. Only keys that signed are compared with pins, until enough of them fit: a stranger may
+   list as many keys as he likes, and chains of certificates are slow to follow.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import InvalidNameError, NotarypyError
 from notarypy.tuf import authorities, roles
-from notarypy.tuf.envelope import valid_keys
+from notarypy.tuf.envelope import signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate
 
 if TYPE_CHECKING:
@@ -36,8 +39,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from notarypy.tuf.envelope import Envelope
+    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
 
+MAX_EXPLAINED = 8
 _PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -131,7 +136,7 @@ class AuthorityPin:
 
     def mismatch(self, root: Root, keyid: str) -> str:
         """Say why the key's certificate does not chain to a pinned authority."""
-        found = authorities.problem(root.keys[keyid], self.certificates, self.now)
+        found = _chain_problem(root.keys[keyid], self.certificates, self.now)
         return found and f"not issued by the pinned authority: {found}"
 
 
@@ -150,14 +155,18 @@ class Pinned:
     def accepts(self, root: Root, envelope: Envelope) -> bool:
         """Accept a root whose pinned keys meet its threshold."""
         assigned = root.roles[roles.ROOT]
-        pinned = [
-            keyid for keyid in assigned.keyids if any(not pin.mismatch(root, keyid) for pin in self.pins)
-        ]
-        return len(valid_keys(envelope, root.keys, pinned)) >= assigned.threshold
+        pinned: set[str] = set()
+        for keyid in signers(envelope, root.keys, assigned.keyids):
+            if any(not pin.mismatch(root, keyid) for pin in self.pins):
+                pinned.add(root.keys[keyid].canonical_id)
+            if len(pinned) >= assigned.threshold:
+                return True
+        return False
 
     def explain(self, root: Root) -> tuple[str, ...]:
-        """Return what each pin says of each root key, and where the pins are written."""
-        found = [pin.mismatch(root, keyid) for keyid in root.roles[roles.ROOT].keyids for pin in self.pins]
+        """Return what each pin says of the first root keys, and where the pins are written."""
+        keyids = root.roles[roles.ROOT].keyids[:MAX_EXPLAINED]
+        found = [pin.mismatch(root, keyid) for keyid in keyids for pin in self.pins]
         lines = [line for line in dict.fromkeys(found) if line]
         return (*lines, *([f"pinned by {self.source}"] if self.source else []))
 
@@ -175,6 +184,12 @@ class Every:
     def explain(self, root: Root) -> tuple[str, ...]:
         """Return what all policies say."""
         return tuple(line for policy in self.policies for line in policy.explain(root))
+
+
+@lru_cache(maxsize=256)
+def _chain_problem(key: PublicKey, pinned: tuple[x509.Certificate, ...], now: datetime) -> str:
+    """Remember what was found of a key: who is refused is told why, and the chain is followed once."""
+    return authorities.problem(key, pinned, now)
 
 
 def every(policies: Iterable[RootPolicy]) -> RootPolicy:

@@ -13,6 +13,9 @@ Rules:
    It lists what the last one listed, the new files, and no removed delegation;
    what is below a file that cannot be trusted now may still be needed, and stays.
 5. Versions stop far below the limit that locks readers out.
+6. A snapshot that is dirty by itself is made by whoever makes snapshots (rule 4).
+7. A root is signed by its own root keys and, where those are new, by the ones before:
+   each by its threshold, so that readers can follow.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ class Draft:
 
 
 def plan(state: State, now: datetime, held: Collection[str]) -> tuple[Draft, ...]:
-    """Return a draft for every dirty targets file or delegation, parents first (rules 1 and 2).
+    """Return a draft for every dirty root, targets file or delegation, parents first (rules 1, 2, 6 and 7).
 
     Args:
         state: The state after all changes.
@@ -59,8 +62,11 @@ def plan(state: State, now: datetime, held: Collection[str]) -> tuple[Draft, ...
     Raises:
         KeyNotAuthorisedError: Too few of a role's keys are at hand.
     """
-    dirty = sorted(state.dirty, key=lambda role: (role.count("/"), role))
-    return tuple(_draft(state, role, now, held) for role in dirty)
+    dirty = sorted(state.dirty - {roles.SNAPSHOT}, key=lambda role: (role.count("/"), role))
+    return tuple(
+        _root_draft(state, now, held) if role == roles.ROOT else _draft(state, role, now, held)
+        for role in dirty
+    )
 
 
 def first_root(keys: Mapping[str, PublicKey], now: datetime) -> Root:
@@ -115,6 +121,18 @@ def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Dra
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
     return Draft(role, new.to_signed(), usable)
+
+
+def _root_draft(state: State, now: datetime, held: Collection[str]) -> Draft:
+    signers: dict[str, PublicKey] = {}
+    for root in (state.root, state.former or state.root):
+        keys, threshold = root.signers(roles.ROOT), root.roles[roles.ROOT].threshold
+        usable = [key for key in keys if key.canonical_id in held]
+        if len({key.canonical_id for key in usable}) < threshold:
+            raise _not_authorised(state, roles.ROOT, keys, threshold)
+        signers.update((key.keyid, key) for key in usable)
+    root = replace(state.root, version=_next(roles.ROOT, state.root.version), expires=now + ROOT_LIFETIME)
+    return Draft(roles.ROOT, root.to_signed(), tuple(signers.values()))
 
 
 def _next(role: str, version: int) -> int:

@@ -15,7 +15,7 @@ Rules:
 4. The age of signatures is that of the role's file. A signer whose file is too old
    does not vouch.
 5. A prefix fits a repository as a whole or up to a slash; the longest one counts.
-   Registry hosts are compared without case.
+   Registries are compared whatever their spelling.
 """
 
 from __future__ import annotations
@@ -125,21 +125,18 @@ def longest(prefixes: Iterable[str], repository: str) -> str | None:
 
 def same(prefix: str, other: str) -> bool:
     """Tell whether two prefixes fit the same repositories (rule 5)."""
-    return _lowered(prefix) == _lowered(other)
+    return roles.comparable(prefix) == roles.comparable(other)
 
 
 def replaced(repository: str, prefix: str, other: str) -> str:
-    """Return the repository with one prefix replaced by another."""
-    return other + repository[len(prefix) :]
+    """Return the repository with one prefix, in whatever spelling, replaced by another."""
+    _, slash, path = prefix.partition("/")
+    _, before, rest = repository.partition("/")
+    return other + f"{before}{rest}"[len(slash + path) :]
 
 
 def _fits(prefix: str, repository: str) -> bool:
-    return f"{_lowered(repository)}/".startswith(f"{_lowered(prefix)}/")
-
-
-def _lowered(name: str) -> str:
-    host, slash, path = name.partition("/")
-    return f"{host.lower()}{slash}{path}"
+    return f"{roles.comparable(repository)}/".startswith(f"{roles.comparable(prefix)}/")
 
 
 def _missing(trusted: TrustedMetadata, release: Release, required: Requirements) -> SignerMissingError | None:

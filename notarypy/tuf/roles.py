@@ -10,15 +10,22 @@ Rules:
 2. A delegation is `targets/` and path segments of `[-a-z0-9_]`, under 256 bytes.
 3. A signer NAME is `[a-z0-9][a-z0-9_-]*` and stands for `targets/NAME`;
    `releases` is reserved: it is where released tags are listed; so are the base roles.
-4. A target name that is written has no control character and is not empty; such
+4. One registry has many spellings: capitals, port 443, zeros before a port, docker.io's
+   aliases. They are different GUNs, but what is said of one spelling counts for all.
+5. A target name that is written has no control character and is not empty; such
    names verify, but no Notary server re-signs them.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING
 
 from notarypy.errors import InvalidNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = "root"
 TARGETS = "targets"
@@ -31,6 +38,8 @@ _MAX_BYTES = 255
 _DELEGATION = re.compile(r"targets(?:/[-a-z0-9_]+)+", re.ASCII)
 _SIGNER = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 _FORBIDDEN_IN_GUN = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#%*]")
+_DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
+_HTTPS_PORT = 443
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -48,10 +57,42 @@ def check_gun(gun: str) -> str:
     raise InvalidNameError(f'"{gun}" cannot be a repository name', why=problem, gun=gun)
 
 
+def comparable(name: str) -> str:
+    """Return a GUN, or its beginning, with its registry in the one spelling that all share (rule 4).
+
+    It is for comparing names only: the servers know a repository by the name as it is written.
+    """
+    host, slash, path = name.partition("/")
+    return f"{_one_spelling(host.lower())}{slash}{path}"
+
+
+def _one_spelling(registry: str) -> str:
+    host, colon, port = registry.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or (":" in host and not host.endswith("]")):
+        host, port = registry, ""
+    if host.startswith("[") and host.endswith("]"):
+        host = f"[{_compressed(host[1:-1])}]"
+    elif host in _DOCKER_HUB:
+        host = "docker.io"
+    return host if port in {"", str(_HTTPS_PORT)} or int(port) == _HTTPS_PORT else f"{host}:{int(port)}"
+
+
+def _compressed(address: str) -> str:
+    """Return the shortest form of an IPv6 address; what is none comes back as it is."""
+    from ipaddress import IPv6Address
+
+    try:
+        return IPv6Address(address).compressed
+    except ValueError:
+        return address
+
+
 def split_collection(text: str) -> tuple[str, str | None]:
     """Return the GUN and the target name, if any, of a literal `GUN[:TARGET]`: only the last colon counts."""
     head, _, tail = text.rpartition(":")
     gun, target = (head, tail) if head and "/" not in tail else (text, None)
+    if target == "":
+        raise InvalidNameError(f'"{text}" ends in a colon', why="no name can be empty", name=text)
     return check_gun(gun), target
 
 
@@ -99,7 +140,7 @@ def signer_name(role: str) -> str:
 
 
 def check_target_name(name: str) -> str:
-    """Return a target name that may be written (rule 4); raise InvalidNameError."""
+    """Return a target name that may be written (rule 5); raise InvalidNameError."""
     if not name or _CONTROL.search(name) or not _encodable(name):
         raise InvalidNameError(
             "this name cannot be signed", why="it is empty or holds a control character", name=name
@@ -117,9 +158,26 @@ def covers(paths: tuple[str, ...], name: str) -> bool:
     return any(name.startswith(path) for path in paths)
 
 
-def narrowed(allowed: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
+def shortest(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return those paths that begin with no other one, sorted: together they admit the same names."""
+    kept: list[str] = []
+    for path in sorted(paths):
+        # Whatever begins with a path follows it at once.
+        if not kept or not path.startswith(kept[-1]):
+            kept.append(path)
+    return tuple(kept)
+
+
+def admits(shortest: tuple[str, ...], name: str) -> bool:
+    """Tell what `covers` tells, at one look: of the shortest paths only the last before a name may fit."""
+    place = bisect_right(shortest, name)
+    return place > 0 and name.startswith(shortest[place - 1])
+
+
+def narrowed(allowed: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of a delegation's paths that begin with a path of the role above it."""
-    return tuple(path for path in paths if covers(allowed, path))
+    above = shortest(allowed)
+    return tuple(path for path in paths if admits(above, path))
 
 
 def _encodable(text: str) -> bool:

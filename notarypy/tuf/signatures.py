@@ -10,7 +10,8 @@ Rules:
 2. ECDSA is SHA-256 on every curve, encoded as r and s, each as long as the
    curve; DER is refused.
 3. RSA-PSS is SHA-256 with a salt of exactly 32 bytes; PKCS#1 v1.5 is accepted,
-   never produced. RSA keys have 2048 to 8192 bits and an odd exponent above 1.
+   never produced. RSA keys have 2048 to 8192 bits, and an odd exponent above 1 and
+   below 2**31: a longer one makes each check slow, and Go takes none either.
 4. Anything unexpected, of any kind, is an invalid signature, never an exception.
 5. A bare key has one encoding, the one Go writes: another (a compressed point, no
    NULL beside the RSA algorithm) would let one key stand in a role twice.

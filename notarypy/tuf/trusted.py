@@ -32,8 +32,11 @@ Delegations
 12. What is wrong inside one delegation's file (signatures, structure, date) is
     that role's failure: it and everything below count as failed, and the others
     load. What is wrong with its hash or version is the repository's failure.
-13. At most 1024 delegations are loaded, at most 16 levels deep; those beyond count
-    as failed, so that a delegate cannot make the rest unreadable.
+13. At most 1024 delegations are loaded, at most 16 levels deep, and at most 4096 of
+    their signatures are checked; those beyond count as failed, so that a delegate
+    cannot make the rest unreadable. Roots together may need 4096 checks, not more.
+    So does a delegation count as failed that does not fit into 128 MiB of memory with
+    the snapshot, targets, and what was loaded before.
 
 Calling methods in another order is a RuntimeError: the caller's mistake.
 """
@@ -43,26 +46,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notarypy.errors import (
-    ExpiredError,
-    RootChangedError,
-    RootNotPinnedError,
-    TrustError,
-    VerificationError,
-)
-from notarypy.tuf import certificates, envelope, roles
-from notarypy.tuf.envelope import Envelope
+from notarypy.errors import ExpiredError, RollbackError, TrustError, VerificationError
+from notarypy.tuf import canonical, certificates, envelope, refusals, roles
+from notarypy.tuf.envelope import Attempts, Envelope
 from notarypy.tuf.floors import Floors, rollback
 from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from notarypy.tuf.pinning import RootPolicy
 
 MAX_DELEGATIONS = 1024
 MAX_DEPTH = 16
+MAX_CHECKS = 4096
+MAX_HELD = 128 << 20
 
 
 class TrustedMetadata:
@@ -74,6 +73,8 @@ class TrustedMetadata:
         files: The verified bytes by role name, as received.
         targets: The verified targets file and delegations by role name.
         failures: Delegations that could not be trusted, and why (rule 12).
+        paths: The shortest prefixes of the names that each role in `targets` may speak for.
+        root_checks: How many signatures of roots may still be checked.
     """
 
     def __init__(self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None) -> None:
@@ -89,6 +90,12 @@ class TrustedMetadata:
         self.files: dict[str, bytes] = {}
         self.targets: dict[str, Targets] = {}
         self.failures: dict[str, TrustError] = {}
+        self.paths: dict[str, tuple[str, ...]] = {}
+        self.root_checks = Attempts(MAX_CHECKS, f"the roots of {gun}")
+        self._checks = Attempts(MAX_CHECKS, f"the delegations of {gun}")
+        self._held: dict[str, int] = {}
+        self._queue: list[str] = []
+        self._passed = 0
         self._floors = Floors({} if seen is None else seen)
         self._root: Root | None = None
         self._timestamp: Timestamp | None = None
@@ -131,17 +138,14 @@ class TrustedMetadata:
         file = Envelope.parse(data, roles.ROOT)
         root = Root.from_signed(file.signed)
         self._require_own_threshold(root, file)
-        if policy is not None and not policy.accepts(self._narrowed(root), file):
-            raise RootNotPinnedError(
-                f"the root of {self.gun} is not a pinned one",
-                why=(
-                    f"offered: {', '.join(root.roles[roles.ROOT].keyids)} (version {root.version})",
-                    *policy.explain(self._narrowed(root)),
-                ),
-                fix="compare this root id with the repository's owner before you change the pin",
-                role=roles.ROOT,
-                offered=list(root.roles[roles.ROOT].keyids),
+        if policy is not None:
+            narrowed = self._narrowed(root)
+            # A chain to a pinned authority is made of signatures too.
+            self.root_checks.take(
+                sum(key.public.count(b"-----BEGIN") for key in narrowed.signers(roles.ROOT))
             )
+            if not policy.accepts(narrowed, file):
+                raise refusals.not_pinned(self.gun, root, policy.explain(narrowed))
         return self._take_root(root, data)
 
     def signs(self, data: bytes) -> bool:
@@ -163,14 +167,16 @@ class TrustedMetadata:
         if root.version < self.root.version:
             raise rollback(roles.ROOT, root.version, self.root.version)
         if not self._met(self.root, file):
-            raise self._root_changed(root)
+            raise refusals.root_changed(self.gun, self.root, root)
         if root.version == self.root.version and file.canonical != self._canonical(roles.ROOT):
-            raise self._root_changed(root)
+            raise refusals.root_changed(self.gun, self.root, root)
         self._require_own_threshold(root, file)
         self._timestamp = self._snapshot = None
         self.targets.clear()
         self.failures.clear()
         self.files.clear()
+        self.paths.clear()
+        self._held.clear()
         return self._take_root(root, data)
 
     def outdated_root(self) -> FileMeta | None:
@@ -193,6 +199,7 @@ class TrustedMetadata:
         _first_time(self._snapshot is None, roles.SNAPSHOT)
         self._require_date(roles.TIMESTAMP, self.timestamp.expires)
         self.timestamp.snapshot.check(data, roles.SNAPSHOT)
+        self._hold(roles.SNAPSHOT, data)
         file = Envelope.parse(data, roles.SNAPSHOT)
         self._require_base(file, roles.SNAPSHOT)
         snapshot = Snapshot.from_signed(file.signed)
@@ -208,27 +215,26 @@ class TrustedMetadata:
         self._require_final_root()
         self._require_date(roles.SNAPSHOT, self.snapshot.expires)
         self.snapshot.meta[roles.TARGETS].check(data, roles.TARGETS)
+        self._hold(roles.TARGETS, data)
         file = Envelope.parse(data, roles.TARGETS)
         self._require_base(file, roles.TARGETS)
         targets = Targets.from_signed(file.signed)
         self._require_floor(file, roles.TARGETS)
         self._require_date(roles.TARGETS, targets.expires)
-        self._floors.require_listed(targets, self.snapshot)
-        self.targets[roles.TARGETS], self.files[roles.TARGETS] = targets, data
+        self._floors.require_listed(targets, self.snapshot, self._checks)
+        self._queue, self._passed = [], 0
+        self._take_targets(roles.TARGETS, targets, data, ("",))
         return targets
 
     def pending(self) -> str | None:
         """Return the next delegation to load, breadth first; None when all are (rules 11, 13)."""
-        for count, role in enumerate(self._published()):
-            if role in self.targets or role in self.failures:
-                continue
-            if count < MAX_DELEGATIONS and role.count("/") <= MAX_DEPTH:
-                return role
-            self.failures[role] = VerificationError(
-                f"{self.gun} has too many delegations, or too deep ones",
-                why=f"{role} is not looked at",
-                role=role,
-            )
+        while self._passed < len(self._queue):
+            role = self._queue[self._passed]
+            if role not in self.targets and role not in self.failures:
+                if self._passed < MAX_DELEGATIONS and role.count("/") <= MAX_DEPTH:
+                    return role
+                self.failures[role] = refusals.beyond(self.gun, role)
+            self._passed += 1
         return None
 
     def skip_delegation(self, role: str, error: TrustError) -> None:
@@ -245,25 +251,35 @@ class TrustedMetadata:
         self.snapshot.meta[role].check(data, role)
         file = None
         try:
+            self._hold(role, data)
             file = Envelope.parse(data, role)
-            envelope.require_threshold(file, above.keys, delegation.keyids, delegation.threshold, role)
+            keyids, checks = delegation.keyids, self._checks
+            envelope.require_threshold(file, above.keys, keyids, delegation.threshold, role, attempts=checks)
             targets = Targets.from_signed(file.signed, role)
             self._require_date(role, targets.expires)
+            self._floors.require_version(file, role, above.keys, keyids, checks)
+            self._floors.require_listed(targets, self.snapshot, checks)
+        except RollbackError:
+            raise
         except TrustError as error:
+            self._held.pop(role, None)
             error.facts["version"] = file.signed.get("version") if file else None
             self.failures[role] = error
             return
-        self._floors.require_version(file, role, above.keys, delegation.keyids)
-        self._floors.require_listed(targets, self.snapshot)
-        self.targets[role], self.files[role] = targets, data
+        paths = roles.narrowed(self.paths[roles.parent(role)], delegation.paths)
+        self._take_targets(role, targets, data, roles.shortest(paths))
 
-    def _published(self) -> Iterator[str]:
-        queue: list[str] = [roles.TARGETS]
-        for parent in queue:
-            for delegation in self.targets[parent].roles if parent in self.targets else ():
-                if delegation.name in self.snapshot.meta:
-                    queue.append(delegation.name)
-                    yield delegation.name
+    def _hold(self, role: str, data: bytes) -> None:
+        """Count what a file takes in memory; raise MetadataError for one that is too much (rule 13)."""
+        size = canonical.memory(data)
+        if sum(self._held.values()) + size > MAX_HELD:
+            raise refusals.too_much(self.gun, role, MAX_HELD)
+        self._held[role] = size
+
+    def _take_targets(self, role: str, targets: Targets, data: bytes, paths: tuple[str, ...]) -> None:
+        self.targets[role], self.files[role], self.paths[role] = targets, data, paths
+        below = (delegation.name for delegation in targets.roles)
+        self._queue += [name for name in below if name in self.snapshot.meta]
 
     def _take_root(self, root: Root, data: bytes) -> Root:
         self._root, self.files[roles.ROOT] = root, data
@@ -274,7 +290,8 @@ class TrustedMetadata:
 
     def _met(self, root: Root, file: Envelope) -> bool:
         usable = self._usable_root_keys(root, None)
-        return len(envelope.valid_keys(file, root.keys, usable)) >= root.roles[roles.ROOT].threshold
+        found = envelope.valid_keys(file, root.keys, usable, self.root_checks)
+        return len(found) >= root.roles[roles.ROOT].threshold
 
     def _usable_root_keys(self, root: Root, now: datetime | None) -> list[str]:
         keyids = root.roles[roles.ROOT].keyids
@@ -294,7 +311,8 @@ class TrustedMetadata:
                 why=tuple(sorted(reasons)),
                 role=roles.ROOT,
             )
-        envelope.require_threshold(file, root.keys, usable, root.roles[roles.ROOT].threshold, roles.ROOT)
+        threshold = root.roles[roles.ROOT].threshold
+        envelope.require_threshold(file, root.keys, usable, threshold, roles.ROOT, attempts=self.root_checks)
 
     def _require_final_root(self) -> None:
         self._require_date(roles.ROOT, self.root.expires)
@@ -305,6 +323,7 @@ class TrustedMetadata:
             raise ExpiredError(
                 f"the root certificate of {self.gun} is out of date",
                 why=tuple(sorted(reasons - {""})),
+                fix=f"whoever has the root key makes another: notarypy renew {self.gun}",
                 role=roles.ROOT,
             )
 
@@ -314,34 +333,10 @@ class TrustedMetadata:
 
     def _require_date(self, role: str, expires: datetime) -> None:
         if expires <= self.now:
-            raise ExpiredError(
-                f"{self.gun} is expired: {role} ended on {expires:%Y-%m-%d %H:%M}Z",
-                why="its signatures are valid"
-                if role != roles.TIMESTAMP
-                else "the server did not renew its timestamp",
-                fix=""
-                if role != roles.TIMESTAMP
-                else "look at this machine's clock; then ask the server's operator, for the server renews it",
-                role=role,
-                expires=expires.isoformat(),
-            )
+            raise refusals.expired(self.gun, role, expires)
 
     def _require_floor(self, file: Envelope, role: str) -> None:
         self._floors.require_version(file, role, self.root.keys, self.root.roles[role].keyids)
-
-    def _root_changed(self, offered: Root) -> RootChangedError:
-        trusted, found = self.root.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids
-        return RootChangedError(
-            f"{self.gun} has another root than the one you trust",
-            why=(
-                f"trusted: {', '.join(trusted)} (version {self.root.version})",
-                f"offered: {', '.join(found)} (version {offered.version}), not signed by the trusted one",
-                "this is what an attack looks like; a server reset or a second initialisation looks the same",
-            ),
-            fix=f"ask the owner for the root id, then: notarypy trust {self.gun} --root PIN",
-            trusted=list(trusted),
-            offered=list(found),
-        )
 
 
 def _first_time(untouched: bool, role: str) -> None:  # noqa: FBT001 - reads as the sentence it is

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
 import time
-from datetime import UTC, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.cli.main import run
-from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.tuf.metadata import FileMeta
-from support.author import Author
-from support.loopback import Server
-from support.people import manifest
+from support.wire import Wire
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    Answer = Callable[[socket.socket], object]
+    from support.wire import Answer
 
 pytestmark = pytest.mark.slow
 
-SECONDS, MEGABYTES = 20, 300
-# Linux tells the peak of this very program; elsewhere it is good enough to ask for it.
-PROGRAM = """
-import pathlib, re, resource, sys
-from notarypy.cli.main import run
-code = run(sys.argv[1:])
-try:
-    status = pathlib.Path("/proc/self/status").read_text()
-    peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024
-except FileNotFoundError:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
-print(peak)
-sys.exit(code)
-"""
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 BLOCK = b'{"signed":' + b"[" * 0xFFF0
@@ -59,66 +36,6 @@ def flood(head: bytes, pieces: Iterable[bytes], pause: float = 0) -> Answer:
         return False
 
     return answer
-
-
-class Wire:
-    """A Notary server and registry that serve one image honestly, except where they are told otherwise."""
-
-    def __init__(self, home: Path) -> None:
-        self.trust_dir = home / "trust"
-        self.attacks: dict[str, Answer] = {}
-        self.files: dict[str, tuple[str, bytes]] = {}
-        self.server = Server(self._answer, None)
-        author = Author(f"localhost:{self.server.port}/app", datetime.now(UTC))
-        author.add("1", manifest("1"))
-        self.files["/v2/app/manifests/1"] = (OCI_MANIFEST, manifest("1"))
-        for role, data in author.repository().items():
-            for name in (role, f"{role}.{FileMeta.of(data).sha256}"):
-                self.files[f"/v2/{author.gun}/_trust/tuf/{name}.json"] = ("application/json", data)
-        self.argv = [
-            "-s",
-            self.server.url("").rstrip("/"),
-            "-d",
-            str(self.trust_dir),
-            "verify",
-            f"{author.gun}:1",
-        ]
-
-    def _answer(self, head: bytes, sock: socket.socket) -> object:
-        path = head.split()[1].decode().partition("?")[0]
-        for pattern, attack in self.attacks.items():
-            if re.search(pattern, path):
-                return attack(sock)
-        kind, body = self.files.get(path, ("", b""))
-        status = "200 OK" if kind else "404 Not Found"
-        sock.sendall(
-            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        )
-        sock.sendall(body)
-        return None
-
-    def cached(self) -> dict[str, bytes]:
-        """Return every file of the trust directory."""
-        found = [path for path in self.trust_dir.rglob("*") if path.is_file()]
-        return {str(path): path.read_bytes() for path in found}
-
-    def refused(self, exit_code: int, code: str, timeout: str = "10") -> None:
-        """Insist that the program fails in time and with little memory, and changes no file."""
-        before, started = self.cached(), time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "--timeout", timeout, "--json", *self.argv],
-            env={"HOME": str(self.trust_dir.parent)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert time.monotonic() - started < SECONDS
-        document, _, peak = done.stdout.rstrip().rpartition("\n")
-        assert int(peak) < MEGABYTES
-        (result,) = json.loads(document)["results"]
-        assert (done.returncode, result["error"]["code"]) == (exit_code, code), done
-        assert self.cached() == before
 
 
 @pytest.fixture

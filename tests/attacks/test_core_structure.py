@@ -213,7 +213,7 @@ def test_a_child_has_no_path_that_its_parent_has_not() -> None:
     for name in ("latest", "rc-1", "rc-2", "r"):
         author.add(name, b"evil", "targets/a/b")
     result = load(author.repository())
-    assert lookup.paths_of(result, "targets/a/b") == ("rc-1",)
+    assert result.paths["targets/a/b"] == ("rc-1",)
     seen = {
         name for name in result.targets["targets/a/b"].targets if lookup.entry(result, "targets/a/b", name)
     }

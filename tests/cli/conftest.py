@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.cli import session, terminal
+from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.main import run as run_command_line
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
+from notarypy.keys.passphrase import standard_chain
 from support.author import NOW
 from support.commands import Outcome, StubClient
 from support.fakes import make_fake
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from notarypy.devserver.core import Fake
     from support.commands import Run
 
@@ -78,3 +80,33 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
     monkeypatch.setattr(session, "open_client", opened)
     return server
+
+
+@pytest.fixture
+def docker_trust(
+    fake: Fake, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Return a function that runs one command line of docker-trust against the fake; `typed` is its input."""
+
+    def opened(run: shell.Shell) -> Client:
+        settings = Client.from_environment(run.environ, **run.options).settings
+        chain = standard_chain(settings.environ, None, run.prompt())
+        return Client(settings, passphrases=chain, transport=fake, clock=lambda: NOW, warn=run.warn)
+
+    monkeypatch.setattr(shell, "open_client", opened)
+    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+
+    def call(*argv: str | Path, typed: str | None = None) -> Outcome:
+        capsys.readouterr()
+        source = home / "typed"
+        source.write_text(typed or "")
+        with (
+            (Path(os.devnull) if typed is None else source).open(encoding="utf-8") as stdin,
+            monkeypatch.context() as patch,
+        ):
+            patch.setattr(sys, "stdin", stdin)
+            code = program.start(["docker-trust", *map(str, argv)])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import KeyNotAuthorisedError
+from notarypy.errors import KeyNotAuthorisedError, UnreachableError
 from support.commands import written
-from support.results import ADDED, INITIALISED, JEFF, PIN, RELEASES, REMOVED, REPO
+from support.results import ADDED, INITIALISED, JEFF, PIN, PURGED, RELEASES, REMOVED, REPO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.commands import Run, StubClient
@@ -93,6 +94,49 @@ def test_removing_by_force_says_who_must_sign_again(run: Run, stub: StubClient) 
         f"notarypy: warning: targets/releases of {REPO} cannot be verified until bob signs again\n"
     )
     assert stub.calls[0][2]["force"] is True
+
+
+def test_every_repository_has_a_result_and_the_worst_code_counts(
+    run: Run, stub: StubClient, home: Path
+) -> None:
+    key = written(home / "k", "k")
+    repos = [REPO, "b.test/b", "c.test/c", "d.test/d"]
+    errors = {"b.test/b": UnreachableError("gone"), "c.test/c": KeyNotAuthorisedError("not for c.test/c")}
+
+    def answer(good: object) -> Callable[..., object]:
+        return lambda _name, repo, *_, **__: errors.get(repo) or replace(good, repository=repo)  # type: ignore[type-var]
+
+    stub.answers["add_signer"], stub.answers["remove_signer"] = answer(ADDED), answer(REMOVED)
+    for argv in (["signer", "add", "--key", key], ["delegate", "add", "--key", key], ["signer", "remove"]):
+        outcome = run(*argv, "jeff", *repos).expect(6)
+        assert [line for line in outcome.out.splitlines() if "signer" in line and REPO in line]
+        assert [line for line in outcome.out.splitlines() if "signer" in line and "d.test/d" in line]
+        assert "error: gone [net.unreachable]\n  for: b.test/b\n" in outcome.err
+        assert "error: not for c.test/c [key.not_authorised]\nnotarypy" not in outcome.err
+        assert "for: c.test/c\n" not in outcome.err.partition("not for c.test/c")[2]
+        document = run("--json", *argv, "jeff", *repos).expect(6).document
+        assert [(result["ref"], result["ok"]) for result in document["results"]] == list(
+            zip(repos, (True, False, False, True), strict=True)
+        )
+
+
+def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
+    stub.answers["purge_key"] = PURGED
+    outcome = run("delegate", "purge", "--key", "f5a2a64", REPO).expect(0)
+    assert outcome.out == (
+        f"removed key f5a2a6400000 from targets/jeff, targets/releases of {REPO}\n"
+        "removed signer jeff: it has no other key\n"
+        "signed again: targets/releases\ntags kept: 1, 2\n"
+    )
+    assert "targets/bob/ci" in outcome.err
+    assert stub.calls == [("purge_key", ("f5a2a64", REPO), {"force": False})]
+    stub.answers["purge_key"] = replace(PURGED, left=(), resigned=(), unreadable=("targets/releases",))
+    assert (
+        "cannot be verified until bob signs again"
+        in run("delegate", "purge", "--key", "f5a2a64", "--force", REPO, "b.test/b").expect(0).err
+    )
+    run("delegate", "purge", REPO).expect(2)
+    run("delegate", "purge", "--key", "f5a2a64", f"{REPO}:1").expect(2)
 
 
 def test_a_refusal_is_the_clients(run: Run, stub: StubClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from notarypy.cli import ending
 from notarypy.cli.ending import Ending
 from notarypy.devserver import demo
+from notarypy.devserver.start import Options
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -54,10 +56,28 @@ def test_the_login_is_exported(run: Run, home: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_whoever_lets_others_in_is_told(run: Run) -> None:
+def test_whoever_lets_others_in_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = run("devserver", "--host", "127.0.0.2").expect(0)
+    assert outcome.err == WARNING
+    assert "https://127.0.0.2:" in outcome.out
+    monkeypatch.setattr(Options, "public", True)
     outcome = run("devserver", "--host", "127.0.0.2").expect(0)
     assert "other machines can reach them at 127.0.0.2" in outcome.err
-    assert "https://127.0.0.2:" in outcome.out
+
+
+@pytest.mark.parametrize("option", ["--dir", "--host"])
+def test_a_variable_without_a_value_is_no_choice(
+    run: Run, option: str, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(temporary)
+    run("devserver", option, "").expect(2)
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_folder_whose_name_is_not_utf_8(run: Run, home: Path) -> None:
+    run("devserver", "--dir", home / os.fsdecode(b"caf\xe9")).expect(0)
+    run("--json", "devserver", "--dir", home / os.fsdecode(b"caf\xe9")).expect(0)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(notarypy.__file__).parent
 NOUNS = ("delegate", "signer", "key")
 # `notarypy` and the words after it, where a text says to run it.
-ADVICE = re.compile(r"(?:^|[:;,(] ?|\b(?:or|run|with|by|see) )`?notarypy ((?:[a-z]+)(?: [^;:`]*)?)")
+ADVICE = re.compile(
+    r"(?:^|[:;,(] ?|\b(?:or|run|with|by|see) )`?notarypy ((?:[a-z]+(?:-[a-z]+)*)(?: [^;:`]*)?)"
+)
 
 
 def texts(path: Path) -> Iterator[str]:

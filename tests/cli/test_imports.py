@@ -132,3 +132,19 @@ def test_a_verify_that_fails_loads_no_more(home: Path, server: int) -> None:
     code, modules = after(["-s", f"http://localhost:{server}", "verify", f"localhost:{server}/app:2"], home)
     assert code == 3
     assert not within(HEAVY | SIGNING, modules)
+
+
+def test_docker_trust_starts_without_typer(home: Path) -> None:
+    script = (
+        "import json, sys\n"
+        "from notarypy.cli.dockertrust.program import start\n"
+        "code = start(['docker-trust', 'sign'])\n"
+        "print(json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"HOME": str(home)}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    code, modules = json.loads(done.stdout)
+    assert code == 1
+    assert not within(HEAVY | {"typer", "requests", "urllib3", "cryptography", "ssl"}, set(modules))

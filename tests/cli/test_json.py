@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notarypy.client.keyresults import ImportedKey
 from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableError
 from support.commands import written
 from support.results import (
     ADDED,
+    COPIED,
     D1,
     D2,
     INITIALISED,
@@ -22,11 +24,18 @@ from support.results import (
     KEY,
     OFFERED,
     OTHER_PIN,
+    PULLED,
+    PURGED,
+    PUSHED,
     RELEASES,
     REMOVED,
+    RENEWED,
     REPO,
+    ROTATED,
+    STATUS,
     TARGETS_KEY,
     image,
+    revoked,
     signed,
 )
 from support.schema import problems
@@ -46,6 +55,10 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
         [signed(previous=D2, platforms=("linux/amd64",), also_old=("targets/x",))],
     ),
     "verify": (["verify", REPO], "admit", image()),
+    "push": (["push", "oci:x", REPO], "push", PUSHED),
+    "pull": (["pull", REPO, "oci:x"], "pull", PULLED),
+    "copy": (["copy", "--sign", REPO, f"{REPO}:2"], "copy", COPIED),
+    "revoke": (["revoke", REPO], "revoke", [revoked(), revoked(digest=None, still=("targets",))]),
     "inspect": (["inspect", REPO], "inspect", INSPECTION),
     "delegate add": (["delegate", "add", "--key", "k", "jeff", REPO], "add_signer", ADDED),
     "signer add": (
@@ -55,12 +68,19 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     ),
     "delegate remove": (["delegate", "remove", "jeff", REPO], "remove_signer", REMOVED),
     "signer remove": (["signer", "remove", "jeff", REPO], "remove_signer", REMOVED),
+    "delegate purge": (["delegate", "purge", "--key", KEY.keyid, REPO], "purge_key", PURGED),
     "delegate list": (["delegate", "list", REPO], "delegations", (JEFF, RELEASES)),
     "signer list": (["signer", "list", REPO], "delegations", ()),
     "key generate": (["key", "generate", "jeff"], "generate_key", (KEY, b"public")),
     "key load": (["key", "load", "k"], "load_key", [KEY, TARGETS_KEY]),
     "key list": (["key", "list"], "keys", [KEY, TARGETS_KEY]),
     "key export": (["key", "export", "jeff"], "find_key", KEY),
+    "key import": (["key", "import", "k"], "import_keys", [ImportedKey(KEY, already=False)]),
+    "key passwd": (["key", "passwd", "jeff"], "change_passphrase", KEY),
+    "key remove": (["key", "remove", "--yes", "jeff"], "remove_key", KEY),
+    "key rotate": (["key", "rotate", REPO, "targets"], "rotate_key", ROTATED),
+    "status": (["status", REPO], "status", STATUS),
+    "renew": (["renew", REPO], "renew", RENEWED),
     "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
     "forget": (["forget", "--yes", REPO], "forget", True),
 }
@@ -70,6 +90,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
 def key_file(home: Path, stub: StubClient) -> None:
     written(home / "k", "a key")
     stub.answers["export_keys"] = b"PEM"
+    stub.answers["find_key"] = KEY
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,7 +125,7 @@ def test_a_failure_fits_the_schema(run: Run, stub: StubClient, command: str) -> 
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["renew"], ["verify", "NOT ONE"], ["forget", REPO], ["trust", "--root", "1", REPO]]
+    "argv", [[], ["nothing"], ["verify", "NOT ONE"], ["forget", REPO], ["trust", "--root", "1", REPO]]
 )
 def test_a_document_without_results_fits_the_schema(run: Run, argv: list[str]) -> None:
     document = run("--json", *argv).expect(2).document

@@ -55,7 +55,7 @@ def test_a_module_of_the_package_can_be_run(home: Path) -> None:
         ([], "missing command", "see notarypy --help"),
         (["key"], "missing command", "see notarypy key --help"),
         (["verfy", REF], 'there is no command "verfy"', "did you mean: notarypy verify"),
-        (["renew", REF], 'there is no command "renew"', "see notarypy --help"),
+        (["nothing", REF], 'there is no command "nothing"', "see notarypy --help"),
         (["verify"], "missing argument 'REF...'", "see notarypy verify --help"),
         (["signer", "add", "jeff"], "missing argument 'REPO...'", "see notarypy signer add --help"),
         (["init", "--snapshot", "both", "a"], "invalid value for '--snapshot'", "see notarypy init --help"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.app import COMMANDS
+from notarypy.cli.app import COMMANDS, RAW
 
 if TYPE_CHECKING:
     from support.commands import Run, StubClient
@@ -97,7 +97,7 @@ def test_every_command_explains_itself_with_an_example(run: Run) -> None:
         "signer": ("add", "remove", "list"),
         "key": ("generate", "load", "list", "export"),
     }
-    for name in COMMANDS:
+    for name in set(COMMANDS) - RAW:
         for inner in groups.get(name, ("",)):
             words = [name, inner] if inner else [name]
             text = run(*words, "--help").expect(0).out
@@ -112,3 +112,19 @@ def test_the_help_of_the_program_has_variables_and_exit_codes(run: Run) -> None:
     for word in ("DOCKER_CONTENT_TRUST_SERVER", "NOTARY_AUTH", "  130  interrupted", "--insecure-registry"):
         assert word in text
     assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (["sign", "--signer", "", "r.test/a:1"], "--signer"),
+        (["sign", "--signer", "jeff", "--signer", "", "r.test/a:1"], "--signer"),
+        (["init", "--root-key", "", "r.test/a"], "--root-key"),
+        (["verify", "--root", "", "r.test/a:1"], "--root"),
+        (["revoke", "--signer", "", "r.test/a:1"], "--signer"),
+        (["key", "generate", "--dir", "", "jeff"], "--dir"),
+    ],
+)
+def test_an_empty_option_is_an_error(run: Run, stub: StubClient, argv: list[str], option: str) -> None:
+    assert f"{option} is empty" in run(*argv).expect(2).err
+    assert stub.calls == []

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.devserver import sample
 from support import served
+from support.dockerd import Record, aux, chunk, fake_daemon, head
 from support.helpers import knowing, write_helper
 
 if TYPE_CHECKING:
@@ -273,6 +274,48 @@ def test_signing_from_the_first_key_to_the_last_mistake(person: Person, password
         assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in text
         unset = {"DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": "", "NOTARY_TARGETS_PASSPHRASE_FILE": "gone"}
         person.run(2, *output, "init", other, **unset)
+    assert person.find_leaks() == []
+    assert person.find_stored(person.home / ".docker" / "trust") == []
+
+
+def echo(login: dict[str, str]) -> str:
+    """Return a login in every form in which a daemon may have got it."""
+    document = json.dumps(login)
+    sent = base64.urlsafe_b64encode(document.encode()).decode()
+    return f"{login['password']} {sent} {encoded(login['username'], login['password'])}"
+
+
+@pytest.mark.parametrize("outcome", ["pushed", "unknown", "refused", "broken", "nonsense", "status", "lost"])
+def test_a_login_that_a_daemon_gets(person: Person, password: str, outcome: str) -> None:
+    log_in(person, "config.json", password)
+    repository = f"{person.path}/{outcome}"
+    person.run(0, "init", repository)
+    person.secret(base64.urlsafe_b64encode(f'"{password}"'.encode()).decode()[2:-2])
+    image = sample.make("pushed by a daemon", ("amd64",))
+    with fake_daemon() as daemon:
+
+        def push(_: str, tag: str) -> list[Record]:
+            said = echo(daemon.logins[-1])
+            match outcome:
+                case "pushed":
+                    digest = person.server.push(f"app/{outcome}", tag, image)
+                    return [{"status": said}, aux(tag, digest, len(image.top))]
+                case "refused":
+                    return [{"error": f"denied: {said}"}]
+                case "broken":
+                    return [{"errorDetail": {"message": said}, "error": said}]
+            return [said.encode() + b"\n"]
+
+        daemon.on_push = push
+        if outcome == "unknown":
+            daemon.images = set()
+        if outcome in {"status", "lost"}:
+            body = chunk({"message": password})
+            daemon.answer = head("500 X") + body + b"0\r\n\r\n" if outcome == "status" else head() + body
+        code = {"pushed": 0, "unknown": 3, "refused": 7}.get(outcome, 8)
+        for output in (SHOW_ALL, AS_JSON):
+            person.run(code, *output, "sign", "--local", f"{repository}:1", DOCKER_HOST=daemon.host)
+        assert outcome == "unknown" or daemon.logins[0]["password"] == password
     assert person.find_leaks() == []
     assert person.find_stored(person.home / ".docker" / "trust") == []
 

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from support.commands import Run, StubClient
 
-DEFAULTS = {"signer": None, "custom": None, "init": False, "dry_run": False, "discard_unverified": False}
+DEFAULTS = {
+    "signer": None,
+    "custom": None,
+    "init": False,
+    "dry_run": False,
+    "discard_unverified": False,
+    "local": False,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +111,7 @@ def test_options_reach_the_client(run: Run, stub: StubClient, home: Path) -> Non
         "init": True,
         "dry_run": False,
         "discard_unverified": True,
+        "local": False,
     }
 
 
@@ -186,4 +194,21 @@ def test_nesting_without_end_is_no_traceback(run: Run, home: Path) -> None:
 @pytest.mark.parametrize("refs", [[], [f"{REPO}@{D1}"], [f"{REPO}:1", "NOT ONE"]])
 def test_refs_that_cannot_be_signed_are_usage_errors(run: Run, stub: StubClient, refs: list[str]) -> None:
     run("sign", *refs).expect(2)
+    assert stub.calls == []
+
+
+def test_local_pushes_first(run: Run, stub: StubClient) -> None:
+    run("sign", "--local", f"{REPO}:1").expect(0)
+    assert stub.calls == [("sign", ([f"{REPO}:1"],), {**DEFAULTS, "local": True})]
+
+
+@pytest.mark.parametrize(
+    "argv", [(f"{REPO}:1@{D1}",), (f"{REPO}:1", "--dry-run"), (f"{REPO}:1", "--digest-file", "meta.json")]
+)
+def test_local_goes_with_no_digest_and_no_rehearsal(
+    run: Run, stub: StubClient, home: Path, argv: tuple[str, ...]
+) -> None:
+    written(home / "meta.json", json.dumps({"containerimage.digest": D1}))
+    outcome = run("sign", "--local", *argv).expect(2)
+    assert "leave out" in outcome.err
     assert stub.calls == []

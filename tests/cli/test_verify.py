@@ -100,7 +100,10 @@ def test_all_refs_are_read_before_anything_is_asked(run: Run, stub: StubClient, 
     assert stub.calls == []
 
 
-@pytest.mark.parametrize("argv", [["--signer", "No"], ["--root", "abc"], ["--signer", "targets/../x"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["--signer", "No"], ["--root", "abc"], ["--signer", "targets/../x"], ["--root", PIN, "--root", PIN]],
+)
 def test_bad_names_and_pins_are_usage_errors(run: Run, stub: StubClient, argv: list[str]) -> None:
     run("verify", *argv, f"{REPO}:1").expect(2)
     assert stub.calls == []

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client import pin, refresh, repository
-from notarypy.errors import DeadlineError, RootNotPinnedError, SignerMissingError, VerificationError
+from notarypy.errors import (
+    DeadlineError,
+    ResponseLimitError,
+    RootNotPinnedError,
+    SignerMissingError,
+    VerificationError,
+)
 from notarypy.remote.transport import Response
-from notarypy.tuf import roles
+from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
+from notarypy.tuf import roles, trusted
+from notarypy.tuf.envelope import Envelope, Signature, seal
+from notarypy.tuf.metadata import FileMeta, Snapshot
 from support.author import GUN
+from support.people import manifest
 from support.stage import JEFF, Stage
 
 if TYPE_CHECKING:
@@ -56,6 +66,76 @@ def test_releases_that_are_too_long_release_nothing(stage: Stage, monkeypatch: p
         stage.reader.client().verify(f"{GUN}:1", registry=False)
 
 
+def test_delegations_have_a_limit_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = stage.served()
+    monkeypatch.setattr(refresh, "MAX_DELEGATIONS", len(served[roles.RELEASES]) + len(served[JEFF]))
+    role = f"{JEFF}/below"
+    stage.author.delegate(role, [stage.author.key("jeff")])
+    monkeypatch.setattr(
+        refresh, "MAX_DELEGATIONS", sum(map(len, stage.author.files(JEFF, roles.RELEASES).values()))
+    )
+    stage.author.add("1", manifest("1"), role)
+    stage.publish(JEFF)
+    client = stage.reader.client()
+    assert client.verify(f"{GUN}:1", registry=False).signers == ("jeff",)
+    assert not any(role in line for line in stage.world.requests())
+    assert "too long" in {entry.role: entry for entry in client.delegations(GUN)}[role].problem
+
+
+def test_roles_that_are_only_named_are_not_looked_for_one_by_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.know()
+    loaded: list[str] = []
+    load = RepositoryCache.load
+
+    def noted(cache: RepositoryCache, role: str) -> bytes | None:
+        loaded.append(role)
+        return load(cache, role)
+
+    monkeypatch.setattr(RepositoryCache, "load", noted)
+    for number in range(200):
+        stage.author.delegate(f"{JEFF}/{number}", [stage.author.key("jeff")])
+    stage.publish(JEFF)
+    stage.reader.client().verify(f"{GUN}:1", registry=False)
+    assert set(loaded) == {*roles.BASE_ROLES, JEFF, roles.RELEASES} - {roles.ROOT} | set(loaded) & {
+        roles.ROOT
+    }
+    assert len(loaded) < 20
+
+
+def test_long_cached_files_do_not_stay_in_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.know()
+    cache = TrustDirectory(stage.reader.trust_dir).repository(GUN)
+    known = repository.KnownFiles(cache, {})
+    assert known.cached(JEFF) is known.cached(JEFF)
+    monkeypatch.setattr(repository, "_KEPT", 10)
+    known = repository.KnownFiles(cache, {})
+    assert known.cached(JEFF) == known[JEFF] == stage.served()[JEFF]
+    assert known.cached(JEFF) is not known.cached(JEFF)
+    assert list(known) == []
+
+
+@pytest.mark.parametrize("length", [9 << 20, 63 << 20])
+def test_a_root_that_is_announced_too_long_is_blamed_for_that(stage: Stage, length: int) -> None:
+    stage.know()
+    stage.rotate_root("next")
+    files = stage.author.repository()
+    author = stage.author
+    author.snapshot_version += 1
+    author.timestamp_version += 1
+    meta = {role: FileMeta.of(data) for role, data in author.files().items()}
+    meta[roles.ROOT] = replace(meta[roles.ROOT], length=length)
+    snapshot = author.seal(
+        Snapshot(author.snapshot_version, author.expiry(roles.SNAPSHOT), meta).to_signed(),
+        author.signers(roles.SNAPSHOT),
+    )
+    stage.serve({**files, roles.SNAPSHOT: snapshot, roles.TIMESTAMP: author.timestamp(snapshot)})
+    stage.world.attacker.answer(Response(200, {}, b"x" * (8 << 20 | 1)), path=r".*/root\.[0-9a-f]{64}\.json")
+    with pytest.raises(ResponseLimitError):
+        stage.reader.client().verify(f"{GUN}:1", registry=False)
+
+
 # -- walks to pinned roots
 
 
@@ -91,6 +171,18 @@ def test_a_link_that_is_another_repositorys_root_does_not_end_the_walk(stage: St
     foreign = stage.author.seal(root.to_signed(), [first])
     stage.world.attacker.answer(Response(200, {}, foreign), path=r".*/1\.root\.json")
     assert stage.reader.client(pins=(pinned,)).refresh(GUN).root.version == 3
+
+
+def test_the_signatures_of_a_walk_are_bounded_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Envelope.parse(stage.served()[roles.ROOT], roles.ROOT)
+    junk = [Signature(file.signatures[0].keyid, "ecdsa", bytes([7] * 63 + [n])) for n in range(7)]
+    link = seal(file.signed, [*junk, *file.signatures])
+    monkeypatch.setattr(trusted, "MAX_CHECKS", 32)
+    _many_roots(stage)
+    stage.world.attacker.answer(Response(200, {}, link), path=LINKS)
+    with pytest.raises(RootNotPinnedError):
+        stage.reader.client(pins=("0" * 64,)).refresh(GUN)
+    assert len(stage.world.requests()) < 8
 
 
 def test_the_links_of_a_walk_are_bounded_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ from notarypy.errors import (
     NotarypyError,
     RepositoryMissingError,
     RepositoryVanishedError,
+    RollbackError,
     ServerError,
     StorageError,
     UnreachableError,
     VerificationError,
 )
 from notarypy.remote.transport import Response
+from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import owned
@@ -27,6 +30,7 @@ from support.people import owned
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from notarypy.remote.transport import Request
     from support.people import Person, World
 
 TIMESTAMP = "GET timestamp.json"
@@ -302,6 +306,69 @@ def test_a_clock_set_back_makes_no_negative_age(world: World, reader: Person) ->
     world.clock.advance(timedelta(seconds=-30))
     reader.client(offline=True).refresh(GUN)
     assert "0 hours ago" in reader.warnings[0]
+
+
+def test_a_cache_that_could_not_be_written_gets_no_younger(
+    world: World, owner: Person, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.push("2")
+    owner.client().sign([f"{GUN}:2"])
+    world.clock.advance(timedelta(days=9))
+    with monkeypatch.context() as full:
+        _lock_out(full)
+        reader.client().refresh(GUN)
+    reader.warnings.clear()
+    reader.client(offline=True).refresh(GUN)
+    assert "9 days ago" in reader.warnings[0]
+
+
+def test_a_date_ahead_is_told(world: World, reader: Person) -> None:
+    ahead = (world.clock() + timedelta(days=400)).timestamp()
+    os.utime(reader.cached(roles.TIMESTAMP), (ahead, ahead))
+    reader.client(offline=True).refresh(GUN)
+    assert "still to come" in reader.warnings[0]
+
+
+def test_a_date_that_is_none_is_no_obstacle(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RepositoryCache, "confirmed", lambda _: None)
+    reader.client(offline=True).refresh(GUN)
+    assert "of unknown age" in reader.warnings[0]
+
+
+# -- others refresh the same cache
+
+
+@pytest.mark.parametrize("marker", ["timestamp.json", "/snapshot.", "releases.", "jeff."])
+def test_whoever_is_overtaken_by_another_process_begins_again(
+    world: World, owner: Person, reader: Person, marker: str
+) -> None:
+    world.push("2")
+    world.push("3")
+    owner.client().sign([f"{GUN}:2"])
+    overtaken: list[str] = []
+
+    def overtake(request: Request, response: Response) -> Response:
+        if marker in request.url and not overtaken:
+            overtaken.append(request.url)
+            owner.client().sign([f"{GUN}:3"])
+            reader.client().refresh(GUN)
+        return response
+
+    world.fake.after.append(overtake)
+    assert reader.client().verify(f"{GUN}:2", registry=False).tag == "2"
+    assert overtaken
+
+
+def test_a_replay_is_refused_though_the_cache_was_touched(
+    world: World, owner: Person, reader: Person
+) -> None:
+    world.push("2")
+    old = owner.cache()[roles.TIMESTAMP]
+    owner.client().sign([f"{GUN}:2"])
+    reader.client().refresh(GUN)
+    world.attacker.replace(GUN, roles.TIMESTAMP, old)
+    with pytest.raises(RollbackError):
+        reader.client().refresh(GUN)
 
 
 def test_offline_ends_with_the_date_of_the_timestamp(world: World, reader: Person) -> None:

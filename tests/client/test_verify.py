@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client import verify
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import (
     DigestMismatchError,
@@ -72,6 +73,23 @@ def test_metadata_of_another_repository_is_a_mistake_of_the_caller(owner: Person
     client = owner.client()
     with pytest.raises(RuntimeError, match="another repository"):
         client.verify("registry.test/team/other:1", metadata=client.refresh(GUN))
+
+
+def test_metadata_that_was_read_earlier_ends_like_any_other(world: World, owner: Person) -> None:
+    client = owner.client()
+    metadata = client.refresh(GUN)
+    world.clock.advance(metadata.timestamp.expires - world.clock() - timedelta(seconds=1))
+    assert client.verify(f"{GUN}:1", metadata=metadata).tag == "1"
+    world.clock.advance(timedelta(seconds=1))
+    with pytest.raises(ExpiredError, match="read earlier") as caught:
+        client.verify(f"{GUN}:1", metadata=metadata)
+    assert caught.value.facts["role"] == roles.TIMESTAMP
+
+
+def test_a_root_beside_metadata_is_not_overlooked(owner: Person) -> None:
+    client = owner.client()
+    with pytest.raises(RuntimeError, match="checked by refresh"):
+        client.verify(f"{GUN}:1", metadata=client.refresh(GUN), root="a" * 64)
 
 
 # -- rule 1: what is released
@@ -147,6 +165,29 @@ def test_a_bare_digest_needs_some_released_tag(world: World, owner: Person) -> N
     assert world.requests()[-1] == "GET /v2/team/app/manifests/sha256:HASH"
     with pytest.raises(TagUnsignedError):
         owner.client().verify(f"{GUN}@{OTHER}")
+
+
+def test_a_signer_cannot_spoil_the_digest_of_another(world: World, owner: Person) -> None:
+    """Whoever may release can give the digest a tag that comes first, without the others' signatures."""
+    digest = world.push("0", "1")
+    owner.client().sign([f"{GUN}:0"], signer="jeff")
+    client = owner.client()
+    assert client.verify(f"{GUN}@{digest}").tag == "0"
+    assert client.verify(f"{GUN}@{digest}", signers=["jeff"]).tag == "0"
+    assert client.verify(f"{GUN}@{digest}", signers=["bob"]).tag == "1"
+    assert client.verify(f"{GUN}@{digest}", all_signers=True).signers == ("jeff", "bob")
+    with pytest.raises(SignerMissingError, match="nobody"):
+        client.verify(f"{GUN}@{digest}", signers=["nobody"])
+
+
+def test_many_tags_cannot_hide_the_one_that_others_signed(
+    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "MAX_JUDGED", 2)
+    for tag in ("00", "01", "02"):
+        digest = world.push(tag, "1")
+    owner.client().sign([f"{GUN}:{tag}" for tag in ("00", "01", "02")], signer="jeff")
+    assert owner.client().verify(f"{GUN}@{digest}", signers=["bob"]).tag == "1"
 
 
 def test_a_tag_with_a_digest_needs_both_to_agree(world: World, owner: Person) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,19 @@ def test_what_has_no_body_has_no_length(registry: Line) -> None:
     cancelled, body = registry.ask("DELETE", f"/{where}")
     assert (cancelled.status, body, cancelled.headers["Content-Length"]) == (204, b"", None)
     assert registry.ask("GET", "/v2/")[0].status == 200
+
+
+def test_a_head_has_the_length_that_a_get_would_have(registry: Line) -> None:
+    data = os.urandom(1234)
+    blob = f"/v2/app/blobs/{sample.digest(data)}"
+    registry.ask("POST", f"/v2/app/blobs/uploads/?digest={sample.digest(data)}", data)
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": sample.INDEX, "manifests": []}).encode()
+    put, _ = registry.ask("PUT", "/v2/app/manifests/head", manifest, Content_Type=sample.INDEX)
+    assert put.status == 201
+    for path in (blob, "/v2/app/manifests/head", "/v2/app/manifests/missing"):
+        got, whole = registry.ask("GET", path)
+        head, body = registry.ask("HEAD", path)
+        assert (head.status, body, head.headers["Content-Length"]) == (got.status, b"", str(len(whole)))
 
 
 def test_an_upload_in_chunks_of_http(registry: Line) -> None:
@@ -224,6 +238,28 @@ def test_nothing_is_left_when_it_is_closed() -> None:
     assert not directory.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(started.registry.rpartition(":")[2])), 1)
+
+
+def test_half_open_connections_end_without_a_word(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ExitStack() as stack, running(None, Options(), clock=now) as started:
+        host, _, port = started.registry.rpartition(":")
+        for text in (b"", b"\x16\x03\x01", b"GET /v2/ HTTP/1.1\r\n\r\n"):
+            plain = stack.enter_context(socket.create_connection((host, int(port)), 5))
+            plain.sendall(text)
+        with Line(started.registry, started.authority) as line:
+            line.ask("GET", "/v2/")
+    assert "werkzeug" not in {record.name for record in caplog.records}
+    assert capfd.readouterr().err == ""
+
+
+def test_what_werkzeug_has_to_say_goes_to_our_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    app.Server.log(object.__new__(app.Server), "error", "Cannot fetch %s", "SSL peer certificate info")
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        (app.__name__, "Cannot fetch SSL peer certificate info")
+    ]
 
 
 def test_an_open_connection_does_not_keep_it_from_closing() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
@@ -7,6 +9,9 @@ from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
 from notarypy.remote.transport import Request, Response
 from support.author import GUN
 from support.fakes import NO_DEADLINE, make_fake, open_desk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 PING = Request("GET", f"https://{NOTARY_HOST}/v2/")
 
@@ -69,3 +74,30 @@ def test_two_fakes_are_equal_and_apart() -> None:
     assert open_desk(one).key("timestamp") == open_desk(two).key("timestamp")
     open_desk(one).publish()
     assert open_desk(two).send("GET", "tuf/root.json").status == 404
+
+
+def test_bodies_in_pieces_come_and_go_as_over_a_network() -> None:
+    class Pieces:
+        """A body in two pieces, and a sink."""
+
+        size = 2
+
+        def __init__(self) -> None:
+            self.taken: list[object] = []
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"a", b"b"])
+
+        def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+            self.taken += [status, headers["content-length"]]
+            return self.taken.append
+
+    fake, body = make_fake(), Pieces()
+    digest = fake.registry.put_blob("app", b"ab")
+    blobs = f"https://{REGISTRY_HOST}/v2/app/blobs/"
+    assert fake.send(Request("POST", f"{blobs}uploads/?digest={digest}", {}, body), NO_DEADLINE).status == 201
+    assert fake.requests[-1].body == b"ab"
+    answer = fake.send(Request("GET", f"{blobs}{digest}", sink=body), NO_DEADLINE)
+    assert (answer.body, body.taken) == (b"", [200, "2", b"ab"])
+    missing = fake.send(Request("GET", f"{blobs}sha256:{'0' * 64}", sink=body), NO_DEADLINE)
+    assert (missing.status, len(body.taken)) == (404, 3)

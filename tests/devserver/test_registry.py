@@ -99,9 +99,41 @@ def test_manifest_without_a_tag() -> None:
     assert json.loads(ask(fake, "GET", "app/tags/list").body)["tags"] == []
 
 
-def test_a_manifest_is_json() -> None:
-    answer = ask(make_fake(), "PUT", "app/manifests/1", b"junk", OCI)
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"junk", OCI),
+        (b"{}", OCI),
+        (b"[]", OCI),
+        (b"1", OCI),
+        (manifest(), "text/plain"),
+        (manifest(), "application/vnd.oci.image.index.v1+json"),
+        (b'{"schemaVersion": 2}', ""),
+    ],
+)
+def test_what_is_no_manifest_is_refused(body: bytes, kind: str) -> None:
+    fake = make_fake()
+    answer = ask(fake, "PUT", "app/manifests/1", body, kind)
     assert (answer.status, code(answer)) == (400, "MANIFEST_INVALID")
+    assert fake.registry.images.names() == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "status"), [("garbage", 400), ("0-", 400), ("9-3", 416), ("3-1", 416), ("3-5", 202)]
+)
+def test_a_piece_says_where_it_belongs(stated: str, status: int) -> None:
+    fake = make_fake()
+    url = ask(fake, "POST", "app/blobs/uploads/").headers["location"]
+    assert ask(fake, "PATCH", url, b"abc").status == 202
+    request = Request("PATCH", url, {"Content-Range": stated}, b"def")
+    assert fake.send(request, NO_DEADLINE).status == status
+    assert ask(fake, "GET", url).headers["range"] == ("0-5" if status == 202 else "0-2")
+
+
+def test_a_method_that_is_none() -> None:
+    fake = make_fake()
+    assert [ask(fake, method, "app/manifests/1").status for method in ("POST", "BREW")] == [405, 405]
+    assert ask(fake, "GET", "app/nothing").status == 404
 
 
 def test_deleted_manifest_takes_its_tags_along() -> None:
@@ -216,3 +248,31 @@ def test_ping() -> None:
     answer = ask(make_fake(), "GET", "")
     assert answer.status == 200
     assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "told"),
+    [
+        ("bytes=0-", b"0123456789", "bytes 0-9/10"),
+        ("bytes=3-", b"3456789", "bytes 3-9/10"),
+        ("bytes=3-4", b"34", "bytes 3-4/10"),
+        ("bytes=9-99", b"9", "bytes 9-9/10"),
+    ],
+)
+def test_a_part_of_a_blob(wanted: str, expected: bytes, told: str) -> None:
+    fake = make_fake()
+    name = fake.registry.put_blob("app", b"0123456789")
+    request = Request("GET", f"{BASE}/v2/app/blobs/{name}", {"Range": wanted})
+    answer = fake.send(request, NO_DEADLINE)
+    assert (answer.status, answer.body) == (206, expected)
+    assert answer.headers["content-range"] == told
+    assert answer.headers["content-length"] == str(len(expected))
+
+
+def test_a_part_that_is_not_there_and_a_range_of_another_kind() -> None:
+    fake = make_fake()
+    url = f"{BASE}/v2/app/blobs/{fake.registry.put_blob('app', b'0123456789')}"
+    beyond = fake.send(Request("GET", url, {"Range": "bytes=10-"}), NO_DEADLINE)
+    assert (beyond.status, beyond.headers["content-range"]) == (416, "bytes */10")
+    other = fake.send(Request("GET", url, {"Range": "bytes=-3"}), NO_DEADLINE)
+    assert (other.status, other.body) == (200, b"0123456789")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import sys
 from datetime import UTC, timedelta
@@ -123,7 +124,80 @@ def test_without_werkzeug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
     with pytest.raises(ConfigurationError) as caught, running(None, Options(), clock=now):
         pass
-    assert "notarypy[devserver]" in caught.value.fix
+    assert "python3 -m pip install '.[devserver]'" in caught.value.fix
+
+
+@pytest.mark.parametrize("host", ["", "b\u00fccher.test"])
+def test_a_host_that_is_none(host: str) -> None:
+    options = Options(host=host)
+    with pytest.raises(ConfigurationError, match="is no host"), running(None, options, clock=now):
+        pass
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "localhost:5000", "a..b"])
+def test_a_host_that_is_elsewhere(host: str) -> None:
+    with pytest.raises(ConfigurationError) as caught, running(None, Options(host=host), clock=now):
+        pass
+    assert "--host" in caught.value.fix
+
+
+def test_one_port_for_both_servers() -> None:
+    options = Options(port=5000, registry_port=5000)
+    with pytest.raises(ConfigurationError, match="two servers"), running(None, options, clock=now):
+        pass
+
+
+def test_a_port_that_the_other_server_had_last_time(tmp_path: Path) -> None:
+    with running(tmp_path, Options(), clock=now) as first:
+        port = int(first.registry.rpartition(":")[2])
+    with running(tmp_path, Options(port=port), clock=now) as second:
+        assert second.notary == f"https://localhost:{port}"
+        assert second.registry != first.registry
+
+
+def test_the_other_loopback_address() -> None:
+    with (
+        running(None, Options(host="::1"), clock=now) as started,
+        Line(started.registry, started.authority) as line,
+    ):
+        assert started.registry.startswith("[::1]:")
+        assert line.ask("GET", "/v2/")[0].status == 200
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    for name in ("env", "server.pem", "ca.crt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(StorageError, match="is no devserver's folder") as caught:
+        Folder(tmp_path)
+    assert "--dir" in caught.value.fix
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("env", "server.pem", "ca.crt"), "mine"
+    )
+
+
+def test_a_folder_with_dockers_configuration_or_earlier_data_is_ours(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "lock").touch()
+    Folder(tmp_path)
+    (tmp_path / "notary.sqlite").touch()
+    (tmp_path / "env").touch()
+    Folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lock", "registry.sqlite"])
+def test_a_folder_that_cannot_be_used_is_not_called_busy(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notary.sqlite").touch()
+    (tmp_path / name).mkdir()
+    with pytest.raises(StorageError) as caught, running(tmp_path, Options(), clock=now):
+        pass
+    assert "another devserver" not in caught.value.message
+    assert "directory" in caught.value.why[0]
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"caf\xe9")
+    with running(directory, Options(), clock=now) as started:
+        assert os.fsencode(str(started.docker_config)) in started.environment_file.read_bytes()
 
 
 def test_where_it_listens() -> None:
@@ -132,7 +206,13 @@ def test_where_it_listens() -> None:
     assert Options(host="0.0.0.0").public
     assert Options(host="0.0.0.0").address == "0.0.0.0"
     assert Options(host="0.0.0.0").name not in ("", "0.0.0.0")
+    assert Options(host="devbox.test").public
     assert Options(host="devbox.test").name == "devbox.test"
+    assert not Options(host="LOCALHOST").public
+    assert Options(host="LOCALHOST").name == "localhost"
+    assert not Options(host="127.0.0.2").public
+    assert Options(host="127.0.0.2").address == Options(host="127.0.0.2").name == "127.0.0.2"
+    assert Options(host="::1").address == Options(host="::1").name == "::1"
 
 
 def test_the_password_is_kept_beside_other_logins(tmp_path: Path) -> None:

@@ -197,3 +197,15 @@ def test_an_update_over_garbage_is_the_servers_failure(scene: Scene) -> None:
 def test_nothing_can_be_signed_for_nobody(scene: Scene) -> None:
     with pytest.raises(LookupError):
         scene.tamper.publish("nobody", {"targets": scene.tamper.current(GUN, roles.TARGETS)})
+
+
+def test_what_cannot_be_meant_is_an_error(scene: Scene) -> None:
+    with pytest.raises(LookupError, match="no version 2 of targets"):
+        scene.tamper.serve_version(GUN, "targets", 2)
+    with pytest.raises(LookupError, match='no role "target"'):
+        scene.tamper.replace(GUN, "target", b"{}")
+    with pytest.raises(LookupError, match='no role "releases"'):
+        scene.tamper.publish(GUN, {"targets": scene.tamper.current(GUN, "targets"), "releases": b"{}"})
+    with pytest.raises(LookupError, match="there is no elsewhere"):
+        scene.tamper.delete("elsewhere")
+    assert read_repository(scene.fake).timestamp.version == 1

@@ -46,4 +46,4 @@ def commands() -> frozenset[str]:
 def usage(command: str) -> str:
     """Return the words of a command line, without its options."""
     line = help_of(command).partition("\n")[0].removeprefix("Usage: ")
-    return re.sub(r"[{}]", "", line.replace("[OPTIONS] ", "").replace(" [OPTIONS]", ""))
+    return re.sub(r"[{}]", "", line.strip().replace("[OPTIONS] ", "").replace(" [OPTIONS]", ""))

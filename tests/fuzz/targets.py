@@ -13,8 +13,11 @@ Rules:
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import tarfile
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.cli.render import safe
+from notarypy.client import buildfile
+from notarypy.client.buildfile import Told
 from notarypy.errors import (
     AuthenticationError,
+    BuildFileError,
     ConfigurationError,
     InvalidNameError,
     MetadataError,
@@ -34,11 +40,13 @@ from notarypy.errors import (
     UnsupportedKeyError,
     VerificationError,
 )
-from notarypy.images import manifests, reference
+from notarypy.images import dockerfile, layout, manifests, mentions, reference
+from notarypy.images.dockerargs import Options
 from notarypy.keys import pbes, pem
-from notarypy.remote import challenge, failures, helpers, notary, token
+from notarypy.remote import challenge, daemonstream, failures, helpers, notary, token
 from notarypy.remote.dockerconfig import DockerAuthConfig
 from notarypy.remote.transport import Response
+from notarypy.storage.archives import Archive
 from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signatures
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
@@ -76,6 +84,37 @@ def limit_work() -> None:
     """Cut down what one key file may cost (rule 2)."""
     pbes.MAX_ITERATIONS = _ROUNDS
     pbes._MAX_SCRYPT_MEMORY = 1 << 16  # noqa: SLF001 - there is no other place to bound a fuzzer's work
+
+
+# -- images in files
+
+
+def image_layout(data: bytes) -> None:
+    """The index of a layout keeps its names; whatever a manifest names is well-formed."""
+    for media_type in (*manifests.ACCEPT, layout.ARTIFACT):
+        with suppress(VerificationError):
+            named = layout.links(data, media_type)
+            assert all(entry.is_manifest and entry.size >= 0 for entry in named.manifests)
+    with suppress(MetadataError):
+        layout.check_layout(data)
+    with suppress(VerificationError):
+        before = layout.read_index(data)
+        entry = layout.of(b"", manifests.OCI_MANIFEST)
+        after = layout.read_index(layout.with_entry(data, entry, "new"))
+        assert [each for each in before if each.name != "new"] == list(after[:-1])
+
+
+def archive(data: bytes) -> None:
+    """An archive has its files within itself, under names that lead nowhere else."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with suppress(MetadataError):
+            found = Archive(Path(file.name))
+            for name in ("index.json", "link", "long" * 30):
+                member = found.find(name, links=True)
+                if member is not None:
+                    assert len(b"".join(found.pieces(member, 0))) == member.size <= len(data)
 
 
 # -- metadata
@@ -214,6 +253,29 @@ def image_reference(data: bytes) -> None:
             check(text)
 
 
+def build_file(data: bytes) -> None:
+    """A Dockerfile: every image has its place, and with digests the file is the same but for them."""
+    text = mentions.decode(data, "Dockerfile")
+    assert mentions.encode(text) == data
+    with suppress(BuildFileError):
+        found = dockerfile.parse(text, "Dockerfile", Options({"TAG": "1"}, "linux/arm64"))
+        assert mentions.rewrite(text, {}) == text
+        told = Told(Options({"TAG": "1"}, "linux/arm64"))
+        with suppress(InvalidNameError):
+            names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            buildfile.read(text, "Dockerfile", "dockerfile", told).with_names(names, told)
+
+
+def workload(data: bytes) -> None:
+    """A compose file or a manifest: as for a Dockerfile."""
+    text = mentions.decode(data, "x.yaml")
+    with suppress(BuildFileError):
+        found = buildfile.read(text, "x.yaml", None, Told(environment={"TAG": "1"}))
+        with suppress(InvalidNameError):
+            names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            found.with_names(names, Told(environment={"TAG": "1"}))
+
+
 def image_manifest(data: bytes) -> None:
     """A manifest or an index, and never both."""
     kind, _, body = data.partition(b"\n")
@@ -266,6 +328,15 @@ def credential_helper(data: bytes) -> None:
         helpers.Helper("x", "config.json", {})._read("host", data)  # noqa: SLF001 - the reader itself
 
 
+def daemon_records(data: bytes) -> None:
+    """What a docker daemon says while it pushes: a digest and a size that can be, or an error."""
+    errors = (daemonstream.PushError, daemonstream.SilentError, daemonstream.NonsenseError)
+    with suppress(*errors, daemonstream.TooMuchError):
+        pushed = daemonstream.outcome(io.BytesIO(data), "1")
+        assert pushed.digest == reference.check_digest(pushed.digest)
+        assert 0 < pushed.size <= manifests.LIMIT
+
+
 # -- seeds
 
 
@@ -302,6 +373,33 @@ def _manifests() -> list[bytes]:
     ]
 
 
+def _layouts() -> list[bytes]:
+    part = {"mediaType": manifests.OCI_MANIFEST, "digest": f"sha256:{'0' * 64}", "size": 1}
+    named = {**part, "annotations": {layout.NAME: "1"}, "urls": ["https://x.test"], "data": "AA=="}
+    return [
+        layout.LAYOUT_TEXT,
+        json.dumps({"schemaVersion": 2, "manifests": [named, part]}).encode(),
+        json.dumps({"mediaType": layout.ARTIFACT, "blobs": [part]}).encode(),
+        *(seed.partition(b"\n")[2] for seed in _manifests()),
+    ]
+
+
+def _archives() -> list[bytes]:
+    found = []
+    for style in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=style) as made:
+            for name in ("index.json", "long" * 30 if style else "short"):
+                member = tarfile.TarInfo(name)
+                member.size, member.mtime = 2, 0
+                made.addfile(member, io.BytesIO(b"{}"))
+            member = tarfile.TarInfo("link")
+            member.type, member.linkname = tarfile.SYMTYPE, "index.json"
+            made.addfile(member)
+        found.append(buffer.getvalue())
+    return found
+
+
 def _these(*texts: str) -> Callable[[], list[bytes]]:
     return lambda: [text.encode() for text in texts]
 
@@ -329,7 +427,18 @@ TARGETS = {
             "index.docker.io/library/x_y.z",
         ),
     ),
+    "dockerfile": Target(build_file, _fixtures("dockerfiles/*.dockerfile")),
+    "workload": Target(
+        workload,
+        _these(
+            'services:\n  a: {image: "a:${TAG:-1}"}\n  b: {build: {additional_contexts: [x=docker-image://x]}}\n',
+            "x: &x {image: a}\nservices: {a: {<<: *x, volumes: [{type: image, source: b:1}]}}\n",
+            "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n  spec: {containers: [{image: 'a:1'}]}\n---\n",
+        ),
+    ),
     "manifest": Target(image_manifest, _manifests),
+    "layout": Target(image_layout, _layouts),
+    "archive": Target(archive, _archives),
     "challenge": Target(
         login_challenge,
         _these(
@@ -350,6 +459,16 @@ TARGETS = {
         _these(
             f'{{"auths": {{"registry.test": {_LOGIN}, "https://index.docker.io/v1/": {{}}}},'
             '"credHelpers": {"other.test": ""}, "credsStore": "", "HttpHeaders": {"X-Meta-A": "b"}}'
+        ),
+    ),
+    "daemon": Target(
+        daemon_records,
+        _these(
+            '{"status": "x", "id": "a"}\r\n{"aux": {"Tag": "1", "Digest": "DIGEST", "Size": 9}}\r\n'.replace(
+                "DIGEST", f"sha256:{'0' * 64}"
+            ),
+            f'{{"status": "1: digest: sha256:{"0" * 64} size: 9"}}\n',
+            '{"errorDetail": {"message": "m"}, "error": "m"}\n',
         ),
     ),
     "helper": Target(credential_helper, _these('{"ServerURL": "s", "Username": "<token>", "Secret": "s"}')),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import gateway, images, people, services, tokens
+from interop.harness import daemon, gateway, images, people, programs, services, tokens
+from interop.harness import sides as beside
 from support import served
 
 if TYPE_CHECKING:
@@ -141,6 +142,13 @@ def registry_with_login(workshop: Path, authority: services.Authority) -> Iterat
         yield endpoint
 
 
+@pytest.fixture(scope="session")
+def dockerd(workshop: Path) -> Iterator[str]:
+    """Run a docker daemon and return what DOCKER_HOST has to say; each worker that uses it has its own."""
+    with daemon.running(workshop / "dockerd.log") as host:
+        yield host
+
+
 @pytest.fixture
 def unique(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Return a maker of repository paths that nobody used before, named after the test."""
@@ -194,3 +202,48 @@ def registry_front(registry: services.Endpoint, authority: services.Authority) -
     """Run a gateway in front of the registry."""
     with gateway.gateway_to(registry, authority) as running:
         yield running
+
+
+# -- docker trust beside docker-trust --------------------------------------------------------------
+
+
+@pytest.fixture
+def lines(
+    person: Callable[[str], people.Person], new_repository: Callable[[], images.Repository]
+) -> beside.Sides:
+    """Return two people without anything: for lines that end before anything is done."""
+    return beside.Sides(
+        beside.Side(person("docker"), ("docker", "trust"), new_repository(), new_repository()),
+        beside.Side(person("ours"), ("docker-trust",), new_repository(), new_repository()),
+    )
+
+
+@pytest.fixture
+def sides(
+    person: Callable[[str], people.Person], new_repository: Callable[[], images.Repository], dockerd: str
+) -> beside.Sides:
+    """Return two people who begin with the same: a daemon, a login, and keys of jeff and jo."""
+
+    def side(name: str, *program: str) -> beside.Side:
+        someone = person(name)
+        someone.environment["DOCKER_HOST"] = dockerd
+        repository = new_repository()
+        someone.log_in(repository.registry.host, "alice", "password")
+        for signer in ("jeff", "jo"):
+            someone.new_key(signer)
+            plain = someone.home / f"{signer}.pem"
+            programs.openssl("ec", "-in", someone.home / f"{signer}.key", "-out", plain)
+            plain.chmod(0o600)
+        return beside.Side(someone, program, repository, new_repository())
+
+    return beside.Sides(side("docker", "docker", "trust"), side("ours", "docker-trust"))
+
+
+@pytest.fixture
+def both_signed(sides: beside.Sides) -> beside.Sides:
+    """Return both with trust data, jeff for a signer, and a signed tag 1."""
+    sides.agree("key", "load", "{H}/jeff.pem", "--name", "jeff")
+    sides.agree("signer", "add", "--key", "{H}/jeff.crt", "jeff", "{R}")
+    sides.each(lambda side: side.publish(side.repository, "1"))
+    sides.agree("sign", "{R}:1")
+    return sides

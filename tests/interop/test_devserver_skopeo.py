@@ -79,6 +79,19 @@ def test_what_is_pushed_comes_back(skopeo: Skopeo, tmp_path: Path, platforms: li
     assert files(tmp_path / "back") == files(tmp_path / "image")
 
 
+def test_blobs_that_are_there_already_keep_their_size(skopeo: Skopeo, tmp_path: Path) -> None:
+    layout(tmp_path / "image", sample.make("for skopeo again", ["amd64"]))
+    archive = f"docker-archive:{tmp_path}/image.tar"
+    skopeo("copy", f"oci:{tmp_path}/image:1", f"{archive}:app:1").expect(0)
+    certificates = str(skopeo.server.directory / "docker" / "certs.d" / skopeo.server.registry)
+    pushed = []
+    for tag in ("1", "2"):  # the second time skopeo asks the registry for the size of what is there
+        image = f"{skopeo.image('again')}:{tag}"
+        skopeo("copy", "--dest-cert-dir", certificates, archive, image).expect(0)
+        pushed.append(skopeo("inspect", "--raw", "--cert-dir", certificates, image).expect(0).document)
+    assert pushed[0] == pushed[1]
+
+
 def test_a_copy_within_the_registry_a_list_and_a_deletion(skopeo: Skopeo, tmp_path: Path) -> None:
     made = sample.make("for skopeo too")
     layout(tmp_path / "image", made)

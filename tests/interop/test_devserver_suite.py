@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SUITES = ("flow", "go_notary", "docker", "init", "sign", "signers", "publish")
+SUITES = ("flow", "go_notary", "docker", "init", "sign", "signers", "publish", "revoke", "rotate")
 
 
 @pytest.mark.parametrize("suite", SUITES)

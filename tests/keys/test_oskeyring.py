@@ -164,7 +164,7 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ConfigurationError) as caught:
         candidates()
-    assert "notarypy[keyring]" in caught.value.fix
+    assert "python3 -m pip install '.[keyring]'" in caught.value.fix
 
 
 @pytest.mark.parametrize("name", sorted(oskeyring.BACKENDS | {oskeyring._CHAINER}))  # noqa: SLF001 - its spelling

@@ -76,6 +76,12 @@ def test_a_narrowed_role_never_says_more_than_the_role_above(
         assert roles.covers(own, name)
     assert set(left) <= set(own)
     assert roles.narrowed(allowed, left) == left
+    assert left == tuple(path for path in own if roles.covers(allowed, path))
+
+
+@given(paths, st.text("ab/", max_size=8))
+def test_the_shortest_paths_admit_what_all_of_them_cover(own: tuple[str, ...], name: str) -> None:
+    assert roles.admits(roles.shortest(own), name) is roles.covers(own, name)
 
 
 @given(moments)

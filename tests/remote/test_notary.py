@@ -17,6 +17,7 @@ from notarypy.errors import (
 )
 from notarypy.remote.notary import NotaryServer, multipart
 from notarypy.remote.transport import Response
+from support.scripted import body_of
 
 if TYPE_CHECKING:
     from support.scripted import ScriptedTransport
@@ -95,7 +96,7 @@ def test_update_sends_the_exact_bytes(fake: ScriptedTransport) -> None:
     (request,) = fake.sent
     assert (request.method, request.url) == ("POST", f"{BASE}/")
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
-    message = email.message_from_bytes(head + (request.body or b""), policy=HTTP)
+    message = email.message_from_bytes(head + body_of(request), policy=HTTP)
     parts = list(message.iter_parts())
     assert [part.get_filename() for part in parts] == list(files)
     assert [part.get_content_type() for part in parts] == ["application/octet-stream"] * 3

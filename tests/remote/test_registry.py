@@ -144,3 +144,52 @@ def test_a_missing_tag_is_missing_by_any_scheme(fake: ScriptedTransport) -> None
     fake.replies.append(Response(404))
     with pytest.raises(ImageMissingError):
         Registry(fake.exchange(), "localhost:5000", ("http", "https")).manifest("a", "1")
+
+
+def test_nothing_is_changed_over_a_scheme_that_was_not_tried(fake: ScriptedTransport) -> None:
+    fake.replies.extend([UnreachableError("x", reason="refused"), Response(404), Response(201)])
+    Registry(fake.exchange(), "localhost:5000", ("http", "https")).put_manifest("a", "1", BODY, TYPE)
+    assert [(request.method, request.url.partition(":")[0]) for request in fake.sent] == [
+        ("GET", "http"),
+        ("GET", "https"),
+        ("PUT", "https"),
+    ]
+
+
+def test_a_registry_that_lacks_it_has_shown_its_scheme(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(404), Response(201)])
+    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry.put_manifest("a", "1", BODY, TYPE)
+    assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "http"]
+
+
+def test_a_manifest_is_put_as_it_is(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(201, {"docker-content-digest": DIGEST}))
+    Registry(fake.exchange(), "r.corp").put_manifest("a/b", "1", BODY, TYPE)
+    (request,) = fake.sent
+    assert (request.method, request.url) == ("PUT", "https://r.corp/v2/a/b/manifests/1")
+    assert (request.body, request.headers["Content-Type"]) == (BODY, TYPE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(201, {"docker-content-digest": "sha256:" + "0" * 64}), DigestMismatchError),
+        (Response(200), ServerError),
+        (Response(400), ServerError),
+        (Response(413), ServerError),
+        (Response(307, {"location": "/x"}), ServerError),
+    ],
+)
+def test_what_a_registry_may_say_to_a_manifest(
+    fake: ScriptedTransport, answer: Response, error: type[Exception]
+) -> None:
+    fake.replies.append(answer)
+    with pytest.raises(error):
+        Registry(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)
+    assert len(fake.sent) == 1
+
+
+def test_a_registry_that_names_a_digest_of_another_kind_is_believed(fake: ScriptedTransport) -> None:
+    fake.replies.append(Response(201, {"docker-content-digest": "sha512:" + "0" * 128}))
+    Registry(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)

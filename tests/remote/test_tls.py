@@ -39,6 +39,7 @@ def test_a_named_ca_replaces_the_system_store(ca_file: Path, empty: dict[str, st
     made = context(replace_ca=ca_file, environ=empty)
     assert loaded(made) == 1
     assert made.check_hostname
+    assert not made.hostname_checks_common_name
     assert made.verify_mode == ssl.CERT_REQUIRED
     assert made.minimum_version == ssl.TLSVersion.TLSv1_2
 

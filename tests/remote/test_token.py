@@ -12,6 +12,7 @@ from notarypy.errors import AuthenticationError, NetworkError, ServerError
 from notarypy.remote.credentials import Credential, Keychain
 from notarypy.remote.token import TokenAuthenticator
 from notarypy.remote.transport import Request, Response
+from support.scripted import body_of
 
 if TYPE_CHECKING:
     from support.scripted import ScriptedTransport
@@ -270,7 +271,7 @@ def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
     assert fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE).body == b"data"
     (asked,) = site.token_requests
     assert (asked.method, asked.url) == ("POST", REALM)
-    assert parse_qs((asked.body or b"").decode()) == {
+    assert parse_qs(body_of(asked).decode()) == {
         "service": ["svc"],
         "client_id": ["notarypy"],
         "grant_type": ["refresh_token"],

@@ -18,7 +18,8 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.transport import Exchange, Request, Response, host_port, is_loopback, origin
+from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
     from notarypy.remote.transport import Fetch

@@ -44,3 +44,24 @@ def test_an_id_goes_before_an_authority_and_the_longest_counts(tmp_path: Path) -
     assert found("s/Team/x") == Pins(ca=tmp_path / "s", source='trust_pinning.ca."s/Te"')
     assert found("s/team/x").ca == tmp_path / "all"
     assert by_gun("s/a", ids, {"r": tmp_path}) is None
+
+
+@pytest.mark.parametrize(
+    "gun", ["r.test/team/app", "R.test/team/app", "r.test:443/team/app", "r.test:0443/team/app"]
+)
+@pytest.mark.parametrize(
+    "key", ["r.test/team/app", "r.test/team/*", "r.test/*", "r.te*", "R.test:443/team/app"]
+)
+def test_no_spelling_of_a_registry_evades_a_pin(key: str, gun: str, tmp_path: Path) -> None:
+    found = by_gun(gun, {key: (PIN,)}, {})
+    assert found is not None
+    assert found.ids == (PIN,)
+    if not key.endswith("*"):
+        authority = by_gun(gun, {}, {key: tmp_path})
+        assert authority is not None
+        assert authority.ca == tmp_path
+
+
+def test_a_prefix_that_ends_in_a_port_counts() -> None:
+    assert by_gun("r.test:443/a", {"r.test:4*": (PIN,)}, {}) is not None
+    assert by_gun("r.test:5000/a", {"r.test:4*": (PIN,)}, {}) is None

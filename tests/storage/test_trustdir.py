@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -337,3 +339,18 @@ def test_names_on_windows_have_no_colon(trust: TrustDirectory, monkeypatch: pyte
     cache = trust.repository("localhost:5000/a")
     cache.store({"root": b"{}"})
     assert below(trust.path) == {str(Path("tuf/localhost_5000/a/metadata/root.json"))}
+
+
+def test_a_date_that_python_cannot_say_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = TrustDirectory(tmp_path).repository("r/a")
+    assert cache.confirmed() is None
+    cache.store({"timestamp": b"{}"})
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    cache.confirm(moment)
+    assert cache.confirmed() == moment
+    for far in (2.0**55, -(2.0**55), float("inf")):
+        # Some file systems keep such dates.
+        monkeypatch.setattr(
+            Path, "lstat", lambda _, far=far: SimpleNamespace(st_mtime=far, st_mode=stat.S_IFDIR)
+        )
+        assert cache.confirmed() is None

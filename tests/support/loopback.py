@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 class Server:
     """A loopback server: every request's head goes to `answer`, with the socket to misbehave on."""
 
-    def __init__(self, answer: Callable[[bytes, socket.socket], object], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        answer: Callable[[bytes, socket.socket], object],
+        tls: ssl.SSLContext | None,
+        listener: socket.socket | None = None,
+    ) -> None:
         self._answer = answer
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1] if listener is None else 0
         self.connections = 0
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notarypy.client.keyresults import PurgedKey, Renewed, RepositoryStatus, RoleStatus, RotatedKey
 from notarypy.client.results import (
+    AppliedPolicy,
     InitResult,
     Inspection,
+    RevokedTag,
     RoleEntry,
     SignedTag,
     SignerAdded,
@@ -16,6 +19,7 @@ from notarypy.client.results import (
     TrustedRoot,
     VerifiedImage,
 )
+from notarypy.client.transfers import CopiedImage, PulledImage, PushedImage
 from notarypy.keys.keystore import KeyInfo
 
 REPO = "registry.test/app"
@@ -43,6 +47,22 @@ INSPECTION = Inspection(
 )
 ADDED = SignerAdded(REPO, "targets/jeff", (KEY.keyid,), None, published=True)
 REMOVED = SignerRemoved(REPO, "targets/jeff", ("targets/releases",), ("1", "2"), (), ("bob",))
+PURGED = PurgedKey(
+    REPO,
+    KEY.keyid,
+    ("targets/jeff", "targets/releases"),
+    ("targets/bob/ci",),
+    ("targets/jeff",),
+    ("targets/releases",),
+    ("1", "2"),
+    (),
+    ("bob",),
+)
+ROTATED = RotatedKey(REPO, "root", (KEY.keyid,), (OTHER_PIN,), (PIN,), server_managed=False, published=True)
+ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=True, problem="")
+BOB_STATUS = RoleStatus("targets/bob", None, None, (PIN,), 1, (), due=False, problem="")
+STATUS = RepositoryStatus(REPO, "https://n.test", (ROOT_STATUS, BOB_STATUS))
+RENEWED = Renewed(REPO, (ROOT_STATUS,), (PIN,), published=True)
 OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
 
 
@@ -66,3 +86,36 @@ def signed(tag: str = "1", **changes: object) -> SignedTag:
         "also_old": (),
     }
     return SignedTag(**{**values, **changes})  # type: ignore[arg-type]  # named as the fields are
+
+
+PUSHED = PushedImage(
+    REPO, "1", D1, 528, ("linux/amd64",), uploaded=2, mounted=1, present=3, sent=1000, foreign=(D2,)
+)
+PULLED = PulledImage(
+    repository=REPO,
+    tag="1",
+    digest=D1,
+    verified=True,
+    destination="oci:x:1",
+    stored=D2,
+    platforms=("linux/amd64",),
+    left_out=("linux/arm64",),
+    fetched=2,
+    reused=1,
+    foreign=(),
+    policy=AppliedPolicy("*", "audit"),
+)
+COPIED = CopiedImage(f"{REPO}@{D1}", True, PUSHED, signed())  # noqa: FBT003 - as it is declared
+
+
+def revoked(tag: str = "1", **changes: object) -> RevokedTag:
+    """Return a tag that was just revoked."""
+    values = {
+        "repository": REPO,
+        "tag": tag,
+        "digest": D1,
+        "roles": ("targets/jeff", "targets/releases"),
+        "still": (),
+        "published": True,
+    }
+    return RevokedTag(**{**values, **changes})  # type: ignore[arg-type]  # named as the fields are

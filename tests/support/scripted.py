@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def body_of(request: Request) -> bytes:
+    """Return the body of a request, which may be made while it is sent."""
+    return request.body if isinstance(request.body, bytes) else b"".join(request.body or ())
+
+
 class ScriptedTransport:
     """Answers from a list or a function, remembers what was sent, and is its own clock."""
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from notarypy.keys import issue
-from notarypy.tuf import certificates
-from notarypy.tuf.commonname import common_names
+from notarypy.tuf import authorities, certificates
+from notarypy.tuf.commonname import common_names, issuer_names
 from notarypy.tuf.keys import PublicKey, leaf_certificate
 from support.author import GUN, NOW, private_key, root_key
 from support.otherkeys import wrapped
@@ -78,6 +78,35 @@ def test_what_is_no_text_is_a_reason_and_never_a_crash(tag: bytes, data: bytes) 
     pem = strange.public_bytes(Encoding.PEM)
     reason = certificates.problem(PublicKey("ecdsa-x509", pem), GUN, NOW)
     assert reason.startswith("a root certificate cannot be used")
+
+
+def test_a_chain_of_long_names_warns_nobody() -> None:
+    """Warnings are errors in tests."""
+    start, end = NOW, NOW + timedelta(days=9)
+    with pytest.warns(UserWarning, match="length"):
+        long, ca = (
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)])
+            for name in (LONG, "c" * 100)
+        )
+    root, own = private_key("ca"), private_key("root")
+    builder = x509.CertificateBuilder(ca, ca, root.public_key(), 1, start, end)
+    pinned = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
+        root, SHA256()
+    )
+    for issuer, key, found in (
+        (ca, root, ""),
+        (long, own, f'no pinned authority issued it; its issuer is "CN={LONG}"'),
+        (ca, own, f'no pinned authority issued it; its issuer is "CN={"c" * 100}"'),
+    ):
+        made = x509.CertificateBuilder(issuer, long, own.public_key(), 1, start, end).sign(key, SHA256())
+        pem = made.public_bytes(Encoding.PEM)
+        again = leaf_certificate(PublicKey("ecdsa-x509", pem))
+        assert authorities.problem(PublicKey("ecdsa-x509", pem), authorities.load(_pem(pinned)), NOW) == found
+        assert issuer_names(again) == [LONG if issuer is long else "c" * 100]
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def test_the_warnings_of_other_threads_are_theirs() -> None:

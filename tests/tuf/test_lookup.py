@@ -133,7 +133,7 @@ def test_paths_narrow_at_each_level(
 
 def test_the_top_role_speaks_for_all_names() -> None:
     metadata = load(docker("jeff").repository())
-    assert lookup.paths_of(metadata, roles.TARGETS) == ("",)
+    assert metadata.paths[roles.TARGETS] == ("",)
     assert lookup.entry(metadata, roles.TARGETS, "any") is None
 
 

@@ -205,3 +205,10 @@ def test_a_prefix_is_replaced() -> None:
     assert policy.replaced("m.test/a/b", "m.test/a", "docker.io/library") == "docker.io/library/b"
     assert policy.replaced("m.test/a", "m.test/a", "docker.io/library/x") == "docker.io/library/x"
     assert policy.replaced("m.test/a", "m.test", "docker.io") == "docker.io/a"
+
+
+@pytest.mark.parametrize("repository", ["r.test:443/team/app", "R.TEST/team/app", "r.test:0443/team/app"])
+def test_no_spelling_of_a_registry_leaves_its_scope(repository: str) -> None:
+    assert policy.longest(["*", "r.test/team"], repository) == "r.test/team"
+    assert policy.replaced(repository, "r.test/team", "mirrored.test") == "mirrored.test/app"
+    assert policy.replaced(repository, "r.test", "mirrored.test/x") == "mirrored.test/x/team/app"

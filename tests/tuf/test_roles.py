@@ -146,20 +146,46 @@ def test_paths_narrow_from_level_to_level(
     assert roles.narrowed(allowed, paths) == left
 
 
+def test_of_paths_that_begin_with_each_other_the_shortest_is_enough() -> None:
+    assert roles.shortest(("b", "ab", "a", "abc", "b", "c/d")) == ("a", "b", "c/d")
+    assert roles.shortest(("x", "")) == ("",)
+    assert roles.shortest(()) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "gun", "target"),
     [
         ("a/b:v1", "a/b", "v1"), ("a/b", "a/b", None), ("a", "a", None),
         ("localhost:5000/a", "localhost:5000/a", None),
         ("localhost:5000/a:v1", "localhost:5000/a", "v1"), ("a:b:c", "a:b", "c"), (":v1", ":v1", None),
-        ("a/b:", "a/b", ""),
     ],
 )  # fmt: skip
 def test_a_literal_collection_is_cut_at_its_last_colon(text: str, gun: str, target: str | None) -> None:
     assert roles.split_collection(text) == (gun, target)
 
 
-@pytest.mark.parametrize("text", ["", "../x:v1", "a//b", "a/b/:v1", "a\\b:v1"])
+@pytest.mark.parametrize("text", ["", "../x:v1", "a//b", "a/b/:v1", "a\\b:v1", "a/b:", "a:"])
 def test_a_literal_collection_has_a_safe_name(text: str) -> None:
     with pytest.raises(InvalidNameError):
         roles.split_collection(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "same_as"),
+    [
+        ("Registry.Test/Team/app", "registry.test/Team/app"),
+        ("r.test:443/a", "r.test/a"), ("r.test:0443/a", "r.test/a"), ("r.test:05000/a", "r.test:5000/a"),
+        ("INDEX.docker.io/library/a", "docker.io/library/a"), ("registry-1.docker.io:443/a", "docker.io/a"),
+        ("[0::1]:5000/a", "[::1]:5000/a"), ("[::1]:443/a", "[::1]/a"), ("[FE80:0::1]", "[fe80::1]"),
+    ],
+)  # fmt: skip
+def test_a_registry_has_one_spelling_to_compare(name: str, same_as: str) -> None:
+    assert roles.comparable(name) == roles.comparable(same_as) == same_as
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["r.test:5000/a", "r.test", "localhost:80/a", "a:b/c", "::1/a", "[x]:1/a", "r.test:/a", "a/B:443"],
+)
+def test_other_names_stay_as_they_are(name: str) -> None:
+    assert roles.comparable(name) == name

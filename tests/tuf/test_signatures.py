@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.signatures import METHOD_FOR, ecdsa_raw, verify
 from support.author import NOW, private_key, public_key, root_key
+from support.counting import calls
 from support.otherkeys import (
     bare,
     certificate,
@@ -173,6 +174,16 @@ def test_rsa_keys_with_senseless_exponents_are_refused(exponent: int) -> None:
     assert not verify(key, "rsapss", pss(rsa_key(), MESSAGE), MESSAGE)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "refused"), [(2**31 - 1, False), (2**31 + 1, True), (2**2047 + 1, True)]
+)
+def test_rsa_keys_with_long_exponents_are_not_even_tried(exponent: int, refused: bool) -> None:
+    """A check with a long exponent takes a hundred times as long; Go takes none of these keys."""
+    key = PublicKey("rsa", rsa_spki(rsa_key().public_key().public_numbers().n, exponent))
+    count = calls(lambda: verify(key, "rsapss", pss(rsa_key(), MESSAGE), MESSAGE))["check"]
+    assert count == (0 if refused else 1)
+
+
 def test_the_hand_made_rsa_encoding_is_the_right_one() -> None:
     numbers = rsa_key().public_key().public_numbers()
     assert rsa_spki(numbers.n, numbers.e) == bare(rsa_key()).public
@@ -225,7 +236,7 @@ def test_method_names_are_read_without_case(keytype: str) -> None:
 
 
 @pytest.mark.parametrize("keytype", METHOD_FOR)
-@pytest.mark.parametrize("other", [*METHOD_FOR, "ECDSA", "dsa", ""])
+@pytest.mark.parametrize("other", [*METHOD_FOR, "ECDSA", "dsa", "", "ecdsa-pem", "rsa-", "ed25519-x509"])
 def test_a_key_under_another_type_is_of_no_use(keytype: str, other: str) -> None:
     key, signature = good(keytype)
     if other != keytype:
@@ -269,6 +280,13 @@ def test_a_second_encoding_of_the_same_key_verifies_nothing() -> None:
     numbers = rsa_key().public_key().public_numbers()
     without_null = PublicKey("rsa", rsa_spki(numbers.n, numbers.e, null=False))
     assert not verify(without_null, "rsapss", pss(rsa_key(), MESSAGE), MESSAGE)
+
+
+def test_a_compressed_point_behind_the_usual_prefix_verifies_nothing() -> None:
+    usual, compressed = public_key("a").public, compressed_spki(private_key("a"))
+    odd = PublicKey("ecdsa", usual[:26] + compressed[-33:])
+    assert not verify(odd, "ecdsa", ecdsa(private_key("a"), MESSAGE), MESSAGE)
+    assert verify(public_key("a"), "ecdsa", ecdsa(private_key("a"), MESSAGE), MESSAGE)
 
 
 def test_the_first_certificate_of_a_bundle_is_the_key() -> None:

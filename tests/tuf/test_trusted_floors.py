@@ -104,6 +104,19 @@ def test_rule_8_a_delegations_copy_is_forgotten_when_its_keys_were_replaced() ->
     assert load(author.repository(), seen={"targets/a": huge}).targets["targets/a"].version == 1
 
 
+def test_rule_8_a_copy_by_a_key_that_has_another_role_now_is_forgotten() -> None:
+    author = versions(tagged(), 2**31 - 1)
+    huge = author.repository()
+    (moved,) = author.root.signers(roles.TIMESTAMP)
+    author = versions(author, 2)
+    author.next_root()
+    author.assign(roles.SNAPSHOT, [moved])
+    author.assign(roles.TIMESTAMP, [author.key("replacement")])
+    files = author.repository()
+    seen = {roles.TIMESTAMP: huge[roles.TIMESTAMP]}
+    assert load(files, seen=seen, anchor=huge[roles.ROOT]).timestamp.version == 2
+
+
 def test_rule_8_one_remaining_key_keeps_the_floor() -> None:
     author = versions(tagged(), 5)
     both = [author.key("stays"), author.key("goes")]

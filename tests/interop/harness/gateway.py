@@ -42,12 +42,16 @@ class Seen:
 
 @dataclass
 class Gateway:
-    """The proxy's settings, changed while it runs, and its records."""
+    """The proxy's settings, changed while it runs, and its records.
+
+    `swallow` tells by method and path which requests the server never sees.
+    """
 
     endpoint: services.Endpoint
     server: listener.Listener
     upload: Upload = Upload.FORWARD
     rewrite: Callable[[str, bytes], bytes] = lambda _path, body: body
+    swallow: Callable[[str, str], bool] = lambda _method, _path: False
     seen: list[Seen] = field(default_factory=list)
 
     @property
@@ -83,7 +87,8 @@ def _ask(upstream: services.Endpoint, request: listener.Handler, body: bytes) ->
     with contextlib.closing(connection):
         connection.request(request.command, request.path, body or None, headers)
         response = connection.getresponse()
-        kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
+        hidden = HOP_BY_HOP - {"content-length"} if request.command == "HEAD" else HOP_BY_HOP
+        kept = {name: value for name, value in response.getheaders() if name.lower() not in hidden}
         return _Answer(response.status, response.read(), kept)
 
 
@@ -96,6 +101,7 @@ def _handler(gateway: Callable[[], Gateway], upstream: services.Endpoint) -> typ
         def pass_on(self) -> None:
             body, state = self.body(), gateway()
             mode = state.upload if self.command == "POST" else Upload.FORWARD
+            mode = Upload.SWALLOW if state.swallow(self.command, self.path) else mode
             answer = self.outcome(mode, body)
             status = 0 if mode in {Upload.CUT, Upload.SWALLOW} else answer.status
             state.seen.append(Seen(self.command, self.path, dict(self.headers), body, status))
@@ -111,7 +117,7 @@ def _handler(gateway: Callable[[], Gateway], upstream: services.Endpoint) -> typ
                 body = _empty_update(self.headers["Content-Type"])
             return _ask(upstream, self, body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = pass_on  # noqa: N815 - the names http.server calls
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the names http.server calls
 
     return GatewayHandler
 

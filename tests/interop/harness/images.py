@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import http.client
+import io
 import json
+import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,18 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = {DOCKER_MANIFEST: "application/vnd.docker.container.image.v1+json"}
 _LAYER = {DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip"}
+_OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+_OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def archive(text: str) -> bytes:
+    """Return a tar file with a text file in it: the files of a small image."""
+    buffer, content = io.BytesIO(), text.encode()
+    with tarfile.open(fileobj=buffer, mode="w") as writer:
+        entry = tarfile.TarInfo("text")
+        entry.size = len(content)
+        writer.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -67,15 +82,22 @@ class Repository:
         """Return the reference by digest, as `verify` prints it."""
         return f"{self.name}@{manifest.digest}"
 
-    def push(self, tag: str, content: str = "", media_type: str = DOCKER_MANIFEST) -> Manifest:
-        """Push an image of one platform; other content gives another digest."""
-        config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers"}}
-        layer = f"layer of {tag} {content}".encode()
+    def push(
+        self, tag: str, content: str = "", media_type: str = DOCKER_MANIFEST, architecture: str = "amd64"
+    ) -> Manifest:
+        """Push an image of one platform that a daemon can load; other content gives another digest."""
+        files = archive(f"layer of {tag} {content}")
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(files).hexdigest()}"]},
+        }
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_type,
-            "config": self._blob(json.dumps(config).encode(), _CONFIG.get(media_type, OCI_MANIFEST)),
-            "layers": [self._blob(layer, _LAYER.get(media_type, "application/octet-stream"))],
+            "config": self._blob(json.dumps(config).encode(), _CONFIG.get(media_type, _OCI_CONFIG)),
+            "layers": [self._blob(gzip.compress(files, mtime=0), _LAYER.get(media_type, _OCI_LAYER))],
         }
         return self._put(tag, media_type, manifest)
 
@@ -83,7 +105,7 @@ class Repository:
         """Push an image index of two platforms."""
         entries = []
         for architecture in ("amd64", "arm64"):
-            child = self.push(f"{tag}-{architecture}", architecture, OCI_MANIFEST)
+            child = self.push(f"{tag}-{architecture}", architecture, OCI_MANIFEST, architecture)
             entries.append(
                 {
                     "mediaType": child.media_type,

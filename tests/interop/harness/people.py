@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from interop.harness import programs
+from interop.harness import images, programs
 from interop.harness.programs import Run, openssl
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from interop.harness.services import Endpoint
 
 ROOT_PASSPHRASE, REPOSITORY_PASSPHRASE = "rootpassphrase123", "repopassphrase123"
+NO_DAEMON = "unix:///nonexistent/docker.sock"
 GO_PASSPHRASES = {
     "NOTARY_ROOT_PASSPHRASE": ROOT_PASSPHRASE,
     "NOTARY_TARGETS_PASSPHRASE": REPOSITORY_PASSPHRASE,
@@ -37,6 +38,7 @@ class Person:
         self.environment = {
             "HOME": str(home),
             "DOCKER_CONFIG": str(self.docker_config),
+            "DOCKER_HOST": NO_DAEMON,
             "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE": ROOT_PASSPHRASE,
             "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY_PASSPHRASE,
         }
@@ -86,10 +88,19 @@ class Person:
             head += ["--tlscacert", str(self.server.ca)]
         return programs.run([*head, *map(str, arguments)], {**self.environment, **GO_PASSPHRASES}, text=text)
 
-    def docker(self, *arguments: str | Path) -> Run:
-        """Run the docker CLI, which finds no daemon."""
-        environment = {**self.environment, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
-        return programs.run(["docker", *map(str, arguments)], environment)
+    def docker(self, *arguments: str | Path, **environment: str) -> Run:
+        """Run the docker CLI, which finds no daemon unless `DOCKER_HOST` in the environment names one."""
+        return programs.run(["docker", *map(str, arguments)], {**self.environment, **environment})
+
+    def docker_trusting(self, *arguments: str | Path) -> Run:
+        """Run the docker CLI with content trust."""
+        return self.docker(*arguments, DOCKER_CONTENT_TRUST="1")
+
+    def build(self, reference: str, content: str = "") -> None:
+        """Make an image that only the daemon has, under this name."""
+        files = self.home / "files.tar"
+        files.write_bytes(images.archive(f"{reference} {content}"))
+        self.docker("import", files, reference).expect(0)
 
     def inspection(self, reference: str) -> str:
         """Return what `docker trust inspect` prints, and insist on success."""

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 # scripts/setup unpacks here what the machine does not have.
 UNPACKED = Path(sys.prefix, "servers", "usr")
+# Daemons are in sbin folders, which the PATH of a user does not always have.
 SEARCH_PATH = os.pathsep.join(
-    (str(Path(sys.executable).parent), str(UNPACKED / "bin"), os.environ.get("PATH", os.defpath))
+    (
+        *map(str, (Path(sys.executable).parent, UNPACKED / "bin", UNPACKED / "sbin")),
+        os.environ.get("PATH", os.defpath),
+        *("/usr/sbin", "/sbin"),
+    )
 )
 
 
@@ -40,6 +45,12 @@ def faketime_library() -> str:
         for library in root.glob("*/faketime/libfaketime.so.1"):
             return str(library)
     raise LookupError("libfaketime is not installed: run scripts/test, it brings what the tests need")
+
+
+def library_path() -> str:
+    """Return the folders of unpacked libraries, as LD_LIBRARY_PATH has them."""
+    folders = (*UNPACKED.glob("lib/*-linux-gnu*"), *UNPACKED.parent.glob("lib/*-linux-gnu*"))
+    return os.pathsep.join(map(str, folders))
 
 
 @dataclass(frozen=True)

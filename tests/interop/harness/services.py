@@ -80,12 +80,14 @@ class Service:
     It is ready when the constructor returns, and stopped by its process id.
     """
 
-    def __init__(self, argv: list[str], log: Path, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, argv: list[str], log: Path, ready: Callable[[], bool], env: Mapping[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [programs.find(argv[0]), *argv[1:]],
-                env={"PATH": programs.SEARCH_PATH},
+                env={"PATH": programs.SEARCH_PATH, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -229,9 +231,16 @@ def notary_signer(directory: Path, authority: Authority) -> Iterator[dict[str, A
 
 @contextlib.contextmanager
 def registry(
-    directory: Path, *, authority: Authority | None = None, basic_auth: bool = False
+    directory: Path,
+    *,
+    authority: Authority | None = None,
+    basic_auth: bool = False,
+    storage: Path | None = None,
 ) -> Iterator[Endpoint]:
-    """Run docker-registry: plain http unless an authority is given, with Basic authentication if asked."""
+    """Run docker-registry: plain http unless an authority is given, with Basic authentication if asked.
+
+    It keeps images in memory, or in the directory `storage`.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     http_section: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "only-for-tests"}
@@ -241,7 +250,7 @@ def registry(
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn"},
-        "storage": {"inmemory": {}},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}} if storage else {"inmemory": {}},
         "http": http_section,
     }
     if basic_auth:

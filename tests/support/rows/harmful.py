@@ -1,4 +1,4 @@
-"""Updates that the real server accepts although nobody can read the repository afterwards."""
+"""Updates that the real server accepts although not everybody can read the repository afterwards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from support.uploads import BAD_ROOT, BAD_SNAPSHOT, BAD_TARGETS, UPDATE, VALIDAT
 
 if TYPE_CHECKING:
     from support.uploads import Answer, Desk
+
+SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
 def snapshot_naming_bytes_never_uploaded(desk: Desk) -> Answer:
@@ -36,6 +38,24 @@ def targets_key_rotated_without_targets(desk: Desk) -> Answer:
     desk.publish().author.next_root()
     desk.author.assign(roles.TARGETS, [desk.author.key("second targets")])
     return desk.post(desk.author.files(roles.ROOT))
+
+
+def post_targets(desk: Desk, **members: object) -> Answer:
+    desk.publish()
+    signed = {**desk.author.targets[roles.TARGETS].to_signed(), "version": 2, **members}
+    return desk.post({roles.TARGETS: desk.author.seal(signed, desk.author.signers(roles.TARGETS))})
+
+
+def targets_version_of_32_bits(desk: Desk) -> Answer:
+    return post_targets(desk, version=2**31)
+
+
+def target_with_a_hash_of_3_bytes(desk: Desk) -> Answer:
+    return post_targets(desk, targets={"1": {"hashes": {"sha256": "AAAA"}, "length": 3}})
+
+
+def target_of_a_negative_length(desk: Desk) -> Answer:
+    return post_targets(desk, targets={"1": {"hashes": {"sha256": SHA256}, "length": -1}})
 
 
 def first_targets_version_50(desk: Desk) -> Answer:
@@ -77,8 +97,11 @@ def root_not_in_storage_form(desk: Desk) -> Answer:
     return desk.post({**files, roles.ROOT: files[roles.ROOT] + b"\n"})
 
 
-# Whoever reads afterwards gets an error.
+# Whoever reads afterwards gets an error; of the first three everybody but Go.
 DEADLY = (
+    Row(targets_version_of_32_bits, UPDATE, BAD_TARGETS, "no usable version", strict=True),
+    Row(target_with_a_hash_of_3_bytes, UPDATE, BAD_TARGETS, "hash of the wrong size", strict=True),
+    Row(target_of_a_negative_length, UPDATE, BAD_TARGETS, "no usable length", strict=True),
     Row(snapshot_naming_bytes_never_uploaded, UPDATE, BAD_SNAPSHOT, "never uploaded", strict=True),
     Row(first_publish_without_targets, UPDATE, VALIDATION, "targets must be loaded first", strict=True),
     Row(targets_key_rotated_without_targets, UPDATE, BAD_TARGETS, "did not meet threshold", strict=True),

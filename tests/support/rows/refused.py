@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -242,6 +243,23 @@ def date_without_t(desk: Desk) -> Answer:
     return desk.post({roles.TARGETS: desk.author.seal(signed, desk.author.signers(roles.TARGETS))})
 
 
+def root_without_a_date(desk: Desk) -> Answer:
+    signed = {**desk.author.root.to_signed(), "expires": None}
+    sealed = desk.author.seal(signed, desk.author.signers(roles.ROOT))
+    return desk.post({**desk.author.files(), roles.ROOT: sealed})
+
+
+def root_with_nothing_signed(desk: Desk) -> Answer:
+    files = desk.author.files()
+    document = {**json.loads(files[roles.ROOT]), "signed": None}
+    return desk.post({**files, roles.ROOT: json.dumps(document).encode()})
+
+
+def targets_version_of_64_bits(desk: Desk) -> Answer:
+    signed = {**desk.author.targets[roles.TARGETS].to_signed(), "version": 2**63}
+    return desk.post({roles.TARGETS: desk.author.seal(signed, desk.author.signers(roles.TARGETS))})
+
+
 def json_then_garbage(desk: Desk) -> Answer:
     files = desk.author.files()
     return desk.post({**files, roles.TARGETS: files[roles.TARGETS] + b"garbage"})
@@ -298,6 +316,9 @@ ROWS = (
     Row(part_that_is_not_json, "MALFORMED_JSON"),
     Row(version_as_text, "MALFORMED_JSON"),
     Row(date_without_t, "MALFORMED_JSON"),
+    Row(root_without_a_date, UPDATE, BAD_ROOT),
+    Row(root_with_nothing_signed, UPDATE, BAD_ROOT),
+    Row(targets_version_of_64_bits, "MALFORMED_JSON"),
     Row(json_then_garbage, UPDATE, BAD_TARGETS),
     Row(body_that_is_not_multipart, "MALFORMED_UPLOAD"),
 )

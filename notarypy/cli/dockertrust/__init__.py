@@ -1,0 +1,1 @@
+"""`docker trust` without docker: its words, its outputs and its exit codes over `notarypy.Client`."""

@@ -1,0 +1,215 @@
+"""The command line of `docker trust`, read as docker reads it.
+
+What it is: words in; out comes the command to run with its flags and arguments, or what to
+print instead. What it is not: the commands (`commands` has their table).
+
+Rules:
+
+1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or
+   several short ones in one word; after `--` nothing is a flag. The last value counts, but
+   for lists, which collect.
+2. Help is asked for with `--help`, whatever else the line says, as long as its flags are
+   known. A group of commands alone prints its help on standard error, exit code 0.
+3. A flag that cannot be read is exit code 125, any other mistake 1; both say how to get help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notarypy.cli.dockertrust.commands import BY_WORDS, help_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.dockertrust.commands import Command, Flag
+
+    Value = bool | str | list[str]
+
+FLAG_ERROR = 125
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command line that was understood."""
+
+    function: str
+    arguments: list[str]
+    flags: dict[str, Value] = field(default_factory=dict)
+
+    def switch(self, name: str) -> bool:
+        """Return whether a switch is on."""
+        return bool(self.flags.get(name))
+
+    def text(self, name: str) -> str | None:
+        """Return the value of a flag; None if it was not given."""
+        value = self.flags.get(name)
+        return value if isinstance(value, str) else None
+
+    def texts(self, name: str) -> list[str]:
+        """Return all values of a flag."""
+        value = self.flags.get(name)
+        return value if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to print, and the exit code, instead of running a command."""
+
+    text: str
+    code: int = 0
+    to_stdout: bool = False
+
+
+class _FlagError(Exception):
+    """A flag that cannot be read (rule 3)."""
+
+
+class _HelpWantedError(Exception):
+    """Somebody asked for help; the text says how if that way is an old one."""
+
+
+def read(words: Sequence[str], program: str) -> Call | Answer:
+    """Read a command line.
+
+    Args:
+        words: What follows the program's name.
+        program: What the program is called in help and errors, such as `docker trust`.
+    """
+    command, rest = BY_WORDS[()], list(words)
+    while not command.function:
+        at = next((index for index, word in enumerate(rest) if not _is_flag(word)), None)
+        found = None if at is None else BY_WORDS.get((*command.words, rest[at]))
+        if at is None or found is None:
+            return _group(command, rest, program)
+        command, rest = found, rest[:at] + rest[at + 1 :]
+    return _leaf(command, rest, program)
+
+
+def _group(command: Command, rest: list[str], program: str) -> Answer:
+    """Answer a line that names no command."""
+    path = " ".join((program, *command.words))
+    try:
+        _, names = _flags(command, rest)
+    except _HelpWantedError as wanted:
+        return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
+    except _FlagError as error:
+        return Answer(_mistake(str(error), path, path), FLAG_ERROR)
+    if not names:
+        return Answer(help_text(command, program))
+    unknown = f"docker: unknown command: {path} {names[0]}"
+    return Answer(_mistake(unknown, path, path), 1)
+
+
+def _leaf(command: Command, rest: list[str], program: str) -> Call | Answer:
+    path = " ".join((program, *command.words))
+    usage = f"{path} {command.usage}"
+    try:
+        flags, arguments = _flags(command, rest)
+    except _HelpWantedError as wanted:
+        return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
+    except _FlagError as error:
+        return Answer(_mistake(str(error), usage, path), FLAG_ERROR)
+    enough = len(arguments) >= command.arguments if command.more else len(arguments) == command.arguments
+    if not enough:
+        least = "at least " if command.more else ""
+        plural = "" if command.arguments == 1 else "s"
+        text = f"docker: '{path}' requires {least}{command.arguments} argument{plural}"
+        return Answer(_mistake(text, usage, path, "See" if command.more else "Run"), 1)
+    return Call(command.function, arguments, flags)
+
+
+def _mistake(text: str, usage: str, path: str, verb: str = "Run") -> str:
+    return f"{text}\n\nUsage:  {usage}\n\n{verb} '{path} --help' for more information\n"
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _flags(command: Command, words: list[str]) -> tuple[dict[str, Value], list[str]]:
+    """Return flags and arguments of a command (rules 1 and 2)."""
+    reader = _Reader(command, words)
+    while reader.words:
+        reader.next()
+    if reader.help is not None:
+        raise _HelpWantedError(reader.help)
+    return reader.found, reader.arguments
+
+
+class _Reader:
+    """Reads the words after a command, one after the other."""
+
+    def __init__(self, command: Command, words: list[str]) -> None:
+        self._long = {flag.name: flag for flag in command.flags}
+        self._short = {flag.short: flag for flag in command.flags if flag.short}
+        self.words = list(words)
+        self.found: dict[str, Value] = {}
+        self.arguments: list[str] = []
+        self.help: str | None = None
+
+    def next(self) -> None:
+        """Read one word, and its value if that is the next one."""
+        word = self.words.pop(0)
+        if word == "--":
+            self.arguments += self.words
+            self.words = []
+        elif word.startswith("--"):
+            self._read_long(word)
+        elif _is_flag(word):
+            self._read_short(word)
+        else:
+            self.arguments.append(word)
+
+    def _read_long(self, word: str) -> None:
+        name, equals, value = word[2:].partition("=")
+        if name == "help":
+            self.help = ""
+        elif name in self._long:
+            self._take(self._long[name], f"--{name}", value if equals else None)
+        elif not name or name.startswith("-"):
+            raise _FlagError(f"bad flag syntax: {word}")
+        else:
+            raise _FlagError(f"unknown flag: --{name}")
+
+    def _read_short(self, word: str) -> None:
+        letters = word[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter == "h":
+                self.help = "Flag shorthand -h has been deprecated, use --help\n"
+                continue
+            if letter not in self._short:
+                raise _FlagError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}")
+            flag, value = self._short[letter], None
+            if letters.startswith("="):
+                value, letters = letters[1:], ""
+            elif letters and flag.kind != "bool":
+                value, letters = letters, ""
+            self._take(flag, f"-{letter}, --{flag.name}", value)
+
+    def _take(self, flag: Flag, shown: str, value: str | None) -> None:
+        if flag.kind == "bool":
+            self.found[flag.name] = _truth(value, shown)
+            return
+        if value is None:
+            if not self.words:
+                raise _FlagError(f"flag needs an argument: --{flag.name}")
+            value = self.words.pop(0)
+        if flag.kind == "string":
+            self.found[flag.name] = value
+        else:
+            known = self.found.get(flag.name)
+            self.found[flag.name] = [*(known if isinstance(known, list) else ()), value]
+
+
+def _truth(value: str | None, shown: str) -> bool:
+    if value is not None and value not in (*_TRUE, *_FALSE):
+        raise _FlagError(
+            f'invalid argument "{value}" for "{shown}" flag: '
+            f'strconv.ParseBool: parsing "{value}": invalid syntax'
+        )
+    return value is None or value in _TRUE

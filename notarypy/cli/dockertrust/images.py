@@ -1,0 +1,206 @@
+"""`docker trust sign` and `docker trust revoke`.
+
+What it is: docker's steps and docker's words around the client's calls. What it is not: the choice
+of roles (`client.sign`, `client.revoke`), or a conversation with a daemon (`remote.daemon`).
+
+Rules:
+
+1. What is signed is what the registry serves for the tag, now. Only `--local` takes the image of
+   a daemon: it is pushed, and exactly what was pushed is signed.
+2. A repository without trust data gets some, and a signer named after the login for the registry,
+   but only after the image was found.
+3. Success is said after the server was read back, of a tag that is signed now, or that nothing
+   releases any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.cli.dockertrust.shell import FailureError, image, told
+from notarypy.errors import (
+    ImageMissingError,
+    InvalidNameError,
+    KeyMissingError,
+    KeyNotAuthorisedError,
+    NotarypyError,
+    RepositoryMissingError,
+    TrustError,
+)
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from notarypy.cli.dockertrust.grammar import Call
+    from notarypy.cli.dockertrust.shell import Shell
+    from notarypy.client.api import Client
+    from notarypy.client.results import SignedTag, TagEntry
+    from notarypy.images.reference import Reference
+
+_NO_KEY = "no valid signing keys for delegation roles"
+_DIGEST = "cannot use a digest reference for IMAGE:TAG"
+
+
+def sign(shell: Shell, call: Call) -> None:
+    """Sign one tag."""
+    text = call.arguments[0]
+    reference = image(text)
+    if reference.digest is not None:
+        raise FailureError(_DIGEST)
+    if reference.tag is None:
+        raise FailureError(f"no tag specified for {text}")
+    with shell.client() as client:
+        signing = _Signing(shell, client, text, reference, local=call.switch("local"))
+        try:
+            signing.run()
+        except NotarypyError as error:
+            raise FailureError(signing.failure(error)) from None
+    shell.out(f"Successfully signed {reference}")
+
+
+@dataclass
+class _Signing:
+    """One `sign`: the tag as it was written, and what it means."""
+
+    shell: Shell
+    client: Client
+    text: str
+    reference: Reference
+    local: bool
+
+    def run(self) -> None:
+        """Sign, and print what docker prints before it says that it has succeeded."""
+        try:
+            existing = self._existing()
+        except RepositoryMissingError:
+            existing = None
+            if self.local and self.client.has_local(self.text):
+                self._initialise()  # before anything is pushed that nobody could sign
+        if self.local:
+            self.shell.err(
+                f"Signing and pushing trust data for local image {self.text}, may overwrite remote trust data"
+            )
+            pushed = self.client.push_local(self.text)
+            self._published(self._sign(f"{self.reference}@{pushed.digest}"))
+        elif existing is None:
+            self._published(self._sign(str(self.reference)))
+        else:
+            self.shell.out(f"Signing and pushing trust metadata for {self.text}")
+            self._resigned(existing, self._sign(str(self.reference)))
+
+    def _existing(self) -> TagEntry | None:
+        """Return who signed the tag until now."""
+        try:
+            return next(iter(self.client.inspect(str(self.reference)).tags), None)
+        except RepositoryMissingError:
+            raise
+        except TrustError:
+            return None  # signing says what there is to say about it
+
+    def _sign(self, text: str) -> SignedTag:
+        try:
+            (done,) = self.client.sign([text])
+        except RepositoryMissingError:  # and the registry, which is asked first, has the image (rule 2)
+            self._initialise()
+            (done,) = self.client.sign([text])
+        return done
+
+    def _published(self, done: SignedTag) -> None:
+        self.shell.out(f"{done.tag}: digest: {done.digest} size: {done.size}")
+        self.shell.out("Signing and pushing trust metadata")
+        self._changed(done)
+
+    def _resigned(self, existing: TagEntry, done: SignedTag) -> None:
+        signers = ", ".join(sorted(set(existing.signers) - {"Repo Admin"}))
+        self.shell.out(f"Existing signatures for tag {done.tag} digest {existing.digest} from:")
+        self.shell.out(signers)
+        if done.digest != f"sha256:{existing.digest}":
+            self.shell.out(f"{done.tag}: digest: {done.digest} size: {done.size}")
+        self._changed(done)
+
+    def _changed(self, done: SignedTag) -> None:
+        if done.previous is not None:
+            self.shell.warn(f"{done.reference} was {done.previous}, now {done.digest}")
+        for role in done.also_old:
+            self.shell.warn(f"{role} still lists another digest for {done.reference}")
+
+    def _initialise(self) -> None:
+        """Give the repository trust data and a signer named after the login (rule 2)."""
+        name = self._login()
+        try:
+            public = self.client.public_key(name)
+        except KeyMissingError:
+            _, public = self.client.generate_key(name)
+        created = self.client.init(self.reference.repository, signer=name, keys=[public])
+        if created.created:
+            self.shell.out(f"Created signer: {name}")
+            self.shell.out(f"Finished initializing signed repository for {self.text}")
+
+    def _login(self) -> str:
+        fix = f"{self.shell.name} signer add --key FILE NAME {self.reference.repository}"
+        name = self.client.login(str(self.reference))
+        if name is None:
+            raise KeyMissingError(
+                f"{self.reference.repository} has no trust data, and its first signer has no name",
+                why=f"a signer is named after the login, and there is none for {self.reference.registry}",
+                fix=f"docker login {self.reference.registry}; or name one: {fix}",
+            )
+        try:
+            roles.signer_role(name)
+        except InvalidNameError as error:
+            raise InvalidNameError(
+                f'the login "{name}" cannot be the name of a signer', why=error.why, fix=fix
+            ) from None
+        return name
+
+    def failure(self, error: NotarypyError) -> str:
+        """Return what to print when it failed."""
+        before = f"failed to sign {self.reference}: "
+        if isinstance(error, KeyNotAuthorisedError):
+            return f"{before}{_NO_KEY}\n{told(error, '  why: ')}"
+        if isinstance(error, ImageMissingError) and not self.local and self.client.has_local(self.text):
+            error.why = (*error.why, "the docker daemon here has it")
+            error.fix = f"push that image and sign it: {self.shell.name} sign --local {self.text}"
+        return told(error, before)
+
+
+def revoke(shell: Shell, call: Call) -> None:
+    """Take the signatures of a tag, or of all tags, away."""
+    text = call.arguments[0]
+    reference = image(text)
+    if reference.digest is not None:
+        raise FailureError(_DIGEST)
+    question = f"Confirm you would like to delete all signature data for {text}?"
+    if (
+        reference.tag is None
+        and not call.switch("yes")
+        and not shell.agreed(question, "add --yes if this is what you want")
+    ):
+        return
+    before = f"could not remove signature for {text}: "
+    with shell.client() as client:
+        try:
+            _revoke(client, reference)
+        except KeyNotAuthorisedError as error:
+            raise FailureError(f"{before}{_NO_KEY}\n{told(error, '  why: ')}") from None
+        except NotarypyError as error:
+            raise FailureError(told(error, before)) from None
+        except FailureError as failure:
+            raise FailureError(f"{before}{failure}") from None
+    shell.out(f"Successfully deleted signature for {text}")
+
+
+def _revoke(client: Client, reference: Reference) -> None:
+    if reference.tag is not None:
+        done = client.revoke([str(reference)])
+    else:
+        done = client.revoke_all(reference.repository)
+    if not done:
+        raise FailureError("no signed tags to remove")
+    left = [tag for tag in done if tag.still_released]
+    if left:
+        where = sorted({role for tag in left for role in tag.still})
+        raise FailureError(
+            f"{', '.join(tag.tag for tag in left)}: still released\n"
+            f"  why: {', '.join(where)} still lists it; no key of that is here"
+        )

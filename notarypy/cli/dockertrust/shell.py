@@ -1,0 +1,184 @@
+"""What the commands of `docker trust` share: output, questions, the client, docker's words for errors.
+
+What it is: the surroundings of one run. What it is not: a command.
+
+Rules:
+
+1. Questions and their answers use standard output and standard input, as docker's do, be
+   they a terminal or a pipe. Only at a terminal is a passphrase typed without echo.
+2. No answer is no: nothing is done then, and that is an error.
+3. Where docker has a text for an error, that text comes first; what is known beyond it
+   follows in lines `why:` and `fix:`. Everything from outside is made safe to show.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from notarypy.cli import terminal
+from notarypy.cli.render import safe
+from notarypy.errors import (
+    InvalidNameError,
+    NotarypyError,
+    RepositoryMissingError,
+    TagUnsignedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from notarypy.client.api import Client
+    from notarypy.images.reference import Reference
+
+_ANSWERS = 1024
+# What errors advise besides a variable, and docker trust does not have.
+_OPTION = " or use --passphrase-file FILE"
+_GIVEN = (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
+
+
+class FailureError(Exception):
+    """A command failed; the text is what to print."""
+
+
+class Shell:
+    """One run of the program.
+
+    Attributes:
+        environ: The environment, as docker's own options change it.
+        options: What `Client.from_environment` is told besides.
+        name: What the program is called in help and errors.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], options: Mapping[str, Any] | None = None, name: str = "docker trust"
+    ) -> None:
+        self.environ = dict(environ)
+        self.options = dict(options or {})
+        self.name = name
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Open a client."""
+        with open_client(self) as client:
+            yield client
+
+    def out(self, text: str = "") -> None:
+        """Print a line on standard output."""
+        self.write(f"{safe(text)}\n")
+
+    def write(self, text: str, *, flush: bool = False) -> None:
+        """Print text that is safe as it stands on standard output."""
+        if sys.stdout is None:
+            raise OSError("standard output is closed")
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+
+    def err(self, text: str = "") -> None:
+        """Print lines on standard error."""
+        if sys.stderr is not None:
+            sys.stderr.write("".join(f"{safe(line)}\n" for line in text.split("\n")))
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.err(f"warning: {text}")
+
+    def agreed(self, question: str, without: str) -> bool:
+        """Ask a yes-or-no question (rules 1 and 2).
+
+        Args:
+            question: The question.
+            without: What to do where nobody can answer.
+
+        Raises:
+            FailureError: There is no answer.
+        """
+        self.write(f"{safe(question)} [y/N] ", flush=True)
+        answer = _line()
+        if not answer:
+            self.out()
+            raise FailureError(f"there is no answer; nothing was changed\n  fix: {without}")
+        return answer.strip().lower() in {"y", "yes"}
+
+    def prompt(self) -> Callable[[str], str] | None:
+        """Return what asks for a passphrase; None where nobody can answer (rule 1)."""
+        if sys.stdin is None:
+            return None
+        if sys.stdin.isatty():
+            return terminal.secret if terminal.present() else None
+        return self._piped if _is_given() else None
+
+    def _piped(self, question: str) -> str:
+        self.write(safe(question), flush=True)
+        answer = _line()
+        self.out()
+        return answer.rstrip("\r\n")
+
+
+def open_client(shell: Shell) -> Client:
+    """Make the client of a run."""
+    from notarypy.client.api import Client
+
+    return Client.from_environment(shell.environ, warn=shell.warn, prompt=shell.prompt(), **shell.options)
+
+
+def image(text: str) -> Reference:
+    """Read an image's name.
+
+    Raises:
+        FailureError: It is none, in docker's words.
+    """
+    from notarypy.images import reference
+
+    try:
+        return reference.parse(text)
+    except InvalidNameError as error:
+        raise FailureError(f"invalid reference format: {'; '.join(error.why)}") from None
+
+
+def signer_name(name: str, what: str) -> str:
+    """Return a name that docker takes; raise FailureError in docker's words otherwise."""
+    import re
+
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) is None:
+        raise FailureError(
+            f'{what} name "{name}" must start with lowercase alphanumeric characters '
+            'and can include "-" or "_" after the first character'
+        )
+    return name
+
+
+def told(error: NotarypyError, before: str = "") -> str:
+    """Return an error's text (rule 3); `before` is put in front of its first line."""
+    known = _dockers_words(error)
+    if known is not None:
+        return f"{before}{known}"  # there is nothing else to say about it
+    lines = [f"{before}{safe(error.message)}", *(f"  why: {safe(line)}" for line in error.why)]
+    fix = safe(error.fix.removesuffix(_OPTION))
+    return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
+
+
+def _dockers_words(error: NotarypyError) -> str | None:
+    if isinstance(error, RepositoryMissingError):
+        server = str(error.facts.get("server", "")).partition("://")[2]
+        return f"{server} does not have trust data for {error.facts.get('gun')}"
+    if isinstance(error, TagUnsignedError):
+        return f"No valid trust data for {error.facts.get('tag')}"
+    return None
+
+
+def _line() -> str:
+    """Return the next line of standard input; the end of input is an empty one."""
+    return "" if sys.stdin is None else sys.stdin.readline(_ANSWERS)
+
+
+def _is_given() -> bool:
+    """Tell whether standard input is a pipe or a file that may hold answers."""
+    try:
+        return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
+    except (OSError, ValueError):
+        return False

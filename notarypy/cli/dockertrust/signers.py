@@ -1,0 +1,154 @@
+"""`docker trust signer`: who may sign.
+
+What it is: several repositories, one after the other, in docker's words. What it is not: how a
+delegation is made or removed (`client.delegate`).
+
+Rules:
+
+1. Every repository is tried; one that failed makes the exit code 1.
+2. A signer whose removal would leave images that nobody can verify is removed only with a yes
+   or `--force`. Any other removal really happens, and is not asked about.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.cli.dockertrust.shell import FailureError, image, signer_name, told
+from notarypy.errors import (
+    InvalidNameError,
+    KeyNotAuthorisedError,
+    NotarypyError,
+    RepositoryMissingError,
+    UnsupportedKeyError,
+)
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.cli.dockertrust.grammar import Call
+    from notarypy.cli.dockertrust.shell import Shell
+    from notarypy.client.api import Client
+
+_MAX_FILE = 1 << 20
+_RELEASES = "releases"
+
+
+def add(shell: Shell, call: Call) -> None:
+    """Add a signer to repositories; one without trust data is initialised."""
+    name, *repositories = call.arguments
+    signer_name(name, "signer")
+    if name == _RELEASES:
+        raise FailureError("releases is a reserved keyword, use a different signer name")
+    files = call.texts("key")
+    if not files:
+        raise FailureError("path to a public key must be provided using the `--key` flag")
+    keys = [_public_file(path) for path in files]
+    with shell.client() as client:
+        _check_keys(client, files, keys)
+
+        def one(text: str) -> None:
+            shell.out(f'Adding signer "{name}" to {text}...')
+            _add(shell, client, name, text, keys)
+
+        _each(shell, repositories, one, "failed to add signer to")
+
+
+def _add(shell: Shell, client: Client, name: str, text: str, keys: Sequence[bytes]) -> None:
+    repository = image(text).repository
+    try:
+        added = client.add_signer(name, repository, keys)
+    except NotarypyError as error:
+        raise FailureError(told(error)) from None
+    if added.created is not None:
+        shell.out(f"Initializing signed repository for {text}...")
+        shell.out(f'Successfully initialized "{text}"')
+    shell.out(f"Successfully added signer: {name} to {text}")
+    shell.out()
+
+
+def remove(shell: Shell, call: Call) -> None:
+    """Remove a signer from repositories."""
+    name, *repositories = call.arguments
+    with shell.client() as client:
+
+        def one(text: str) -> None:
+            shell.out(f'Removing signer "{name}" from {text}...')
+            _remove(shell, client, name, text, force=call.switch("force"))
+
+        _each(shell, repositories, one, "error removing signer from")
+
+
+def _remove(shell: Shell, client: Client, name: str, text: str, *, force: bool) -> None:
+    repository = image(text).repository
+    if name == _RELEASES:
+        raise FailureError("releases is a reserved keyword and cannot be removed")
+    try:
+        roles.signer_role(name)
+        removed = client.remove_signer(name, repository, force=force)
+    except InvalidNameError:
+        raise FailureError(f"no signer {name} for repository {text}") from None
+    except RepositoryMissingError as error:
+        raise FailureError(told(error, f"error retrieving signers for {text}: ")) from None
+    except KeyNotAuthorisedError as error:
+        if "needed" not in error.facts:
+            raise FailureError(told(error)) from None
+        _ask(shell, name, text, error)
+        _remove(shell, client, name, text, force=True)
+        return
+    except NotarypyError as error:
+        raise FailureError(told(error)) from None
+    if removed.unreadable:
+        who = ", ".join(removed.needed) or "a signer"
+        shell.warn(f"{', '.join(removed.unreadable)} of {text} cannot be verified until {who} signs again")
+    shell.out(f"Successfully removed {name} from {text}")
+    shell.out()
+
+
+def _ask(shell: Shell, name: str, text: str, error: NotarypyError) -> None:
+    """Go on only with a yes (rule 2)."""
+    for line in (error.message, *error.why):
+        shell.err(line)
+    question = (
+        f'The signer "{name}" signed the last released version of {text}. '
+        f"Removing this signer will make {text} unpullable. Are you sure you want to continue?"
+    )
+    if not shell.agreed(question, "add --force if this is what you want"):
+        raise FailureError(f"{name} was not removed from {text}: the answer was not yes")
+
+
+def _each(shell: Shell, texts: Sequence[str], one: Callable[[str], None], summary: str) -> None:
+    """Do one thing for every repository (rule 1)."""
+    failed = []
+    for text in texts:
+        try:
+            one(text)
+        except FailureError as failure:
+            shell.err(f"{failure}\n")
+            failed.append(text)
+    if failed:
+        raise FailureError(f"{summary}: {', '.join(failed)}")
+
+
+def _public_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(_MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "its name is not usable").lower()
+        raise FailureError(f"unable to read public key from file: open {path}: {reason}") from None
+    if len(data) > _MAX_FILE:
+        raise FailureError(f"unable to read public key from file: {path} has more than {_MAX_FILE} bytes")
+    return data
+
+
+def _check_keys(client: Client, files: Sequence[str], keys: Sequence[bytes]) -> None:
+    """Raise FailureError for the first file that holds no public key, before anything is asked."""
+    for path, data in zip(files, keys, strict=True):
+        try:
+            client.check_public_key(data)
+        except UnsupportedKeyError as error:
+            reason = f"could not parse public key from file: {path}: no valid public key found"
+            raise FailureError(f"{reason}\n{told(error, '  why: ')}") from None

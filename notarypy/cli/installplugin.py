@@ -1,0 +1,92 @@
+"""`notarypy install-plugin`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from notarypy import files
+from notarypy.cli.dockertrust import plugin
+from notarypy.errors import AlreadyExistsError, InvalidNameError, StorageError
+
+if TYPE_CHECKING:
+    from notarypy.cli.session import Session
+
+_LIMIT = 64 * 1024
+_MODE = 0o755
+
+
+def install_plugin(
+    context: typer.Context,
+    *,
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Docker's folder of plugins; default: cli-plugins in its directory."
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What follows docker on a command line.")
+    ] = "trust",
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove the plugin.")] = False,
+) -> None:
+    """Make docker run notarypy for docker trust.
+
+    Docker 29 and later has no docker trust of its own. Older ones have: there the plugin needs another name.
+
+    Example:
+      notarypy install-plugin
+      notarypy install-plugin --name dct
+    """
+    session: Session = context.obj
+    session.begin(context)
+    if re.fullmatch(r"[a-z][a-z0-9]*", name) is None:
+        raise InvalidNameError(f'"{name}" cannot be a plugin', why="docker takes letters a-z and digits")
+    path = _folder(directory) / f"docker-{name}"
+    known = _present(path)
+    if uninstall:
+        if known:
+            path.unlink()
+        text = f"removed {path}" if known else f"there is no {path}"
+    else:
+        _write(path)
+        text = f"installed {path}: docker {name} runs notarypy now"
+    session.report.done(name, {"path": str(path), "installed": not uninstall}, text)
+
+
+def _folder(directory: str | None) -> Path:
+    if directory is not None:
+        return Path(directory)
+    named = os.environ.get("DOCKER_CONFIG")
+    return (Path(named) if named else Path.home() / ".docker") / "cli-plugins"
+
+
+def _present(path: Path) -> bool:
+    """Tell whether the plugin is there.
+
+    Raises:
+        AlreadyExistsError: Something else is.
+    """
+    try:
+        data = files.read_regular(path, _LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (StorageError, OSError):
+        data = b""
+    if plugin.MARK.encode() in data:
+        return True
+    raise AlreadyExistsError(
+        f"{path} exists",
+        why="it is not of notarypy install-plugin",
+        fix="move it away, or use --name",
+        path=str(path),
+    )
+
+
+def _write(path: Path) -> None:
+    files.write_atomic(path, plugin.script(sys.executable).encode(), _MODE)

@@ -1,0 +1,45 @@
+"""A file for a public key: new, or not at all.
+
+What it is: how `key generate` makes `NAME.pub`. What it is not: for secrets; `files` writes those.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from notarypy.errors import AlreadyExistsError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PUBLIC_MODE = 0o644
+
+
+def _exists(path: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"{path} exists", why="it may be the public half of another key", fix="move it away, or use --dir"
+    )
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Make a file that must not exist, before anything else is made; what fails takes it away again."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PUBLIC_MODE)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the public key to {path}",
+            why=error.strerror or "",
+            fix="make the directory, or use --dir",
+        ) from None
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
+            yield stream
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

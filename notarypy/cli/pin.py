@@ -1,0 +1,251 @@
+"""`notarypy pin`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from notarypy import files
+from notarypy.cli import inputs, render
+from notarypy.cli.verify import policy_json
+from notarypy.errors import StorageError, UsageError
+from notarypy.images import mentions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.session import Session
+    from notarypy.client.buildfile import PinnedFile, PinnedImage
+
+_STDIN = "-"
+_POLICY = "buildkit-policy"
+_FORMATS = ("dockerfile", "compose", "k8s", _POLICY)
+
+
+_Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Dockerfiles, compose files, manifests; - is stdin.")
+]
+_InPlace = Annotated[bool, typer.Option("--in-place", help="Write the files, all or none.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing; digests that stand there must be the signed ones.")
+]
+_Diff = Annotated[bool, typer.Option("--diff", help="Print what would change, or changes.")]
+_Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="FORMAT", help="dockerfile, compose or k8s; buildkit-policy prints a policy."
+    ),
+]
+_BuildArgs = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. May be repeated."),
+]
+_Platform = Annotated[
+    str | None, typer.Option(metavar="PLATFORM", help="The platform to build for, os/arch[/variant].")
+]
+_Target = Annotated[
+    str | None, typer.Option(metavar="STAGE", help="The stage to build; leave those behind it alone.")
+]
+_Env = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="A variable of the compose file. May be repeated."),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Leave nothing else alone: # syntax= images, ONBUILD names.")
+]
+
+
+def pin(
+    context: typer.Context,
+    paths: _Files,
+    *,
+    in_place: _InPlace = False,
+    check: _Check = False,
+    diff: _Diff = False,
+    kind: _Kind = None,
+    build_arg: _BuildArgs = None,
+    platform: _Platform = None,
+    target: _Target = None,
+    env: _Env = None,
+    skip: Skip = None,
+    strict: Strict = False,
+) -> None:
+    """Verify the images that files name, and name them by their signed digests.
+
+    Prints the result, unless --in-place. Nothing is printed or written unless every image is signed.
+
+    Example:
+      notarypy pin Dockerfile
+      notarypy pin --in-place Dockerfile compose.yaml k8s/*.yaml
+      notarypy pin --check Dockerfile
+    """
+    session: Session = context.obj
+    session.begin(context)
+    _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
+    told = _told(build_arg, platform, target, env)
+    given = [(path, inputs.read(path)) for path in paths]
+    with session.client(asking=False) as client:
+        from notarypy.client.bases import Wish
+
+        pinning = client.pinning(Wish(skip or (), strict=strict, check=check))
+        done: list[tuple[str, bytes, PinnedFile]] = []
+        for path, data in given:
+            with session.trying(inputs.name(path)):
+                known = None if kind is None else "dockerfile" if kind == _POLICY else kind
+                found = pinning.file(data, inputs.name(path), known, told)  # type: ignore[arg-type]  # checked
+                done.append((path, data, found))
+                for image in found.images:
+                    tell(session, found.source, image)
+        pinning.tell_unused()
+    if session.report.exit_code == 0:
+        _finish(session, done, kind, in_place=in_place, check=check, diff=diff)
+
+
+def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check: bool, diff: bool) -> None:
+    """Refuse what does not go together, before anything is read."""
+    if kind is not None and kind not in _FORMATS:
+        raise UsageError(f'there is no format "{kind}"', fix=f"one of {', '.join(_FORMATS)}")
+    if check and (in_place or diff):
+        raise UsageError("--check writes and prints nothing", fix="leave --in-place and --diff out")
+    if kind == _POLICY and (in_place or check or diff):
+        raise UsageError("--format buildkit-policy prints a policy", fix="leave the other options out")
+    if _STDIN in paths and (in_place or len(paths) > 1):
+        raise UsageError("standard input goes alone, and to standard output")
+    if len(set(paths)) != len(paths):
+        raise UsageError("a file is named twice")
+    if len(paths) > 1 and not (in_place or check or diff):
+        raise UsageError(
+            "several files do not fit on standard output", fix="add --in-place, --diff or --check"
+        )
+
+
+def _told(
+    build_arg: Sequence[str] | None, platform: str | None, target: str | None, env: Sequence[str] | None
+) -> Any:  # noqa: ANN401 - its module loads when it is needed
+    from notarypy.client.buildfile import Told
+    from notarypy.images.dockerargs import Options
+
+    return Told(Options(_pairs("--build-arg", build_arg or ()), platform, target), _pairs("--env", env or ()))
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f'{option} "{text}" gives no value', fix=f"write {option} NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def tell(session: Session, source: str, image: PinnedImage) -> None:
+    """Note what became of an image."""
+    data = {
+        "file": source,
+        "line": image.line,
+        "what": image.what,
+        "written": image.written,
+        "pinned": image.reference,
+        "digest": image.digest,
+        "previous": image.previous,
+        "verified": image.verified is not None,
+        "left": image.left or None,
+        "role": image.verified and image.verified.role,
+        "signers": list(image.verified.signers) if image.verified else [],
+        "expires": image.verified and render.moment(image.verified.expires),
+        "policy": image.verified and image.verified.policy and policy_json(image.verified.policy),
+    }
+    if image.error is not None:
+        session.report.failed([image.image], image.error)
+    else:
+        session.report.done(image.image, data)
+
+
+def line_of(source: str, image: PinnedImage) -> str:
+    """Return a line about an image."""
+    place = f"{source}:{image.line}: {image.what}"
+    if image.reference is None:
+        return f"{place} {image.image} left alone"
+    if image.previous not in {None, image.digest}:
+        return f"{place} {image.reference} was {image.previous}"
+    return f"{place} {image.reference}"
+
+
+def _finish(
+    session: Session,
+    done: Sequence[tuple[str, bytes, PinnedFile]],
+    kind: str | None,
+    *,
+    in_place: bool,
+    check: bool,
+    diff: bool,
+) -> None:
+    """Write or print what came out, now that every image is good."""
+    shown = _policy(done) if kind == _POLICY else None
+    if in_place:
+        _write([(path, before, found.data) for path, before, found in done if found.changed])
+    for path, before, found in done:
+        text = _difference(path, before, found.data) if diff else mentions.encode(shown or "") or found.data
+        quiet = check or (in_place and not diff)
+        if in_place or check:
+            lines = [line_of(found.source, image) for image in found.images]
+            session.report.text("" if diff else "".join(f"{render.safe(line)}\n" for line in lines))
+        if not quiet:
+            session.report.content(text)
+        data = {
+            "file": found.source,
+            "format": found.kind,
+            "changed": found.changed,
+            "written": in_place and found.changed,
+            "text": None if quiet else text.decode(errors="backslashreplace"),
+        }
+        session.report.done(found.source, data)
+
+
+def _policy(done: Sequence[tuple[str, bytes, PinnedFile]]) -> str:
+    return "".join(f"{render.document(found.policy(), 2)}\n" for _, _, found in done)
+
+
+def _difference(path: str, before: bytes, after: bytes) -> bytes:
+    """Return a unified diff; the texts may have any line ends."""
+    name = path.encode(errors="surrogateescape")
+    old, new = before.split(b"\n"), after.split(b"\n")
+    lines = difflib.diff_bytes(
+        difflib.unified_diff, [*_ended(old)], [*_ended(new)], b"a/" + name, b"b/" + name
+    )
+    return b"".join(lines)
+
+
+def _ended(lines: list[bytes]) -> list[bytes]:
+    *whole, last = lines
+    ended = [line + b"\n" for line in whole]
+    return [*ended, last + b"\n\\ No newline at end of file\n"] if last else ended
+
+
+def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
+    """Replace files; when one cannot be written, put the others back."""
+    done: list[tuple[Path, bytes, int]] = []
+    targets = [(Path(path).resolve(), path, before, after) for path, before, after in changes]
+    for _, path, before, _ in targets:
+        if inputs.read(path) != before:
+            raise UsageError(f"{path} has changed meanwhile", why="nothing was written", path=path)
+    try:
+        for target, _, before, after in targets:
+            mode = target.stat().st_mode & 0o777
+            files.write_atomic(target, after, mode)
+            done.append((target, before, mode))
+    except (StorageError, OSError) as error:
+        for target, before, mode in done:
+            files.write_atomic(target, before, mode)
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            "cannot write all files", why=error.strerror or "", fix="nothing was changed"
+        ) from None

@@ -1,0 +1,87 @@
+"""`notarypy pull`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from notarypy.cli import progress, references
+from notarypy.cli.verify import policy_json
+from notarypy.tuf import roles
+from notarypy.tuf.pinning import check_pin
+
+if TYPE_CHECKING:
+    from notarypy.cli.session import Session
+    from notarypy.client.transfers import PulledImage
+
+
+def pull(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The image, or a digest of it.")],
+    dest: Annotated[str, typer.Argument(metavar="DEST", help="oci:DIR[:TAG] or oci-archive:TAR[:TAG].")],
+    *,
+    platform: Annotated[
+        str | None,
+        typer.Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64."),
+    ] = None,
+    signer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="This signer must have signed it. May be repeated."),
+    ] = None,
+    all_signers: Annotated[
+        bool, typer.Option("--all-signers", help="Every signer of the repository must have signed it.")
+    ] = False,
+    root: Annotated[
+        str | None,
+        typer.Option(metavar="PIN", help="The repository's root must be this one, or descend from it."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
+    ] = None,
+) -> None:
+    """Verify an image as verify does, and fetch it by its digest into an OCI layout.
+
+    Prints REPO@sha256:DIGEST. The layout names the image only when all of it is there and was right.
+
+    Example:
+      notarypy pull registry.example.com/app:1 oci:layout
+      notarypy pull --platform linux/arm64 registry.example.com/app:1 oci-archive:app.tar
+    """
+    from notarypy.storage import sources
+
+    session: Session = context.obj
+    session.begin(context)
+    (name,) = references.read([ref], literal=session.options.gun)
+    sources.destination(dest)
+    for required in signer or ():
+        roles.signer_role(required)
+    asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers, "platform": platform}
+    pin = None if root is None else check_pin(root)
+    if policy is not None:
+        session.options.take("policy", policy)
+    with session.client(asking=False) as client, session.trying(name.text):
+        shown = progress.bar(session.options)
+        done = client.pull(name.text, dest, **asked, root=pin, progress=shown)
+        if done.left_out:
+            session.report.warn(f"left out: {', '.join(done.left_out)}")
+        session.report.done(name.text, _result(done), done.reference)
+
+
+def _result(done: PulledImage) -> dict[str, Any]:
+    return {
+        "image": done.reference,
+        "repository": done.repository,
+        "tag": done.tag,
+        "digest": done.digest,
+        "verified": done.verified,
+        "destination": done.destination,
+        "stored": done.stored,
+        "platforms": list(done.platforms),
+        "left_out": list(done.left_out),
+        "fetched": done.fetched,
+        "reused": done.reused,
+        "foreign": list(done.foreign),
+        "policy": done.policy and policy_json(done.policy),
+    }

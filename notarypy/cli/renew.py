@@ -1,0 +1,165 @@
+"""`notarypy renew` and `notarypy status`: the dates of repositories."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from notarypy.cli import references, render
+from notarypy.errors import ExpiredError, UsageError
+
+if TYPE_CHECKING:
+    from notarypy.cli.session import Session
+    from notarypy.client.keyresults import Renewed, RepositoryStatus, RoleStatus
+
+_SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
+
+Within = Annotated[str, typer.Option(metavar="DAYS", help="How far ahead, for example 30d.")]
+
+
+def renew(
+    context: typer.Context,
+    repos: Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories.")],
+    *,
+    within: Within = "90d",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated."),
+    ] = None,
+) -> None:
+    """Sign again, with the keys here, what ends soon or has ended already.
+
+    What is signed stays as it is. What the keys here cannot sign is named, with the keys it takes.
+
+    Example:
+      notarypy renew registry.example.com/app
+    """
+    session: Session = context.obj
+    session.begin(context)
+    references.check_repositories(repos, literal=session.options.gun)
+    span = _span(within)
+    with session.client() as client:
+        for repo in repos:
+            with session.trying(repo, among=repos):
+                done = client.renew(repo, within=span, only=role or ())
+                session.report.done(repo, _renewed_json(done), *_renewed_lines(done))
+
+
+def status(
+    context: typer.Context,
+    repos: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
+    ] = None,
+    *,
+    within: Within = "90d",
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 5 if something ends within that time.")
+    ] = False,
+) -> None:
+    """Show when each role ends, and whose keys are here.
+
+    Example:
+      notarypy status registry.example.com/app
+      notarypy status --check --within 30d
+    """
+    session: Session = context.obj
+    session.begin(context)
+    references.check_repositories(repos or (), literal=session.options.gun)
+    span = _span(within)
+    with session.client(asking=False) as client:
+        for repo in repos or _known(session, client.repositories()):
+            with session.trying(repo, among=repos or ("", "")):
+                _show(session, repo, client.status(repo, within=span), within, check=check)
+
+
+def _known(session: Session, repos: list[str]) -> list[str]:
+    """Return those of the repositories known here whose names mean them; the others are told."""
+    found = []
+    for repo in repos:
+        try:
+            references.check_repositories([repo], literal=session.options.gun)
+            found.append(repo)
+        except UsageError:
+            session.report.warn(
+                f"{repo} is left out, it is no image's name: notarypy status --gun REPO shows it"
+            )
+    return found
+
+
+def _span(text: str) -> timedelta:
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise UsageError(f'"{text}" is no number of days', fix='write for example "90d"')
+    return timedelta(days=int(found[1]))
+
+
+def _show(session: Session, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
+    told = _status_json(found)
+    names = ", ".join(status.role for status in found.due)
+    message = f"{names} of {found.repository} ends within {within} or has ended"
+    rows = [_row(status) for status in found.roles]
+    session.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, rows)}\n")
+    if found.due and check:
+        error = ExpiredError(message, fix=f"notarypy renew {found.repository}", roles=names.split(", "))
+        session.report.failed([repo], error, told)
+        return
+    session.report.done(repo, told)
+    if found.due:
+        session.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
+
+
+_HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
+
+
+def _row(status: RoleStatus) -> tuple[str, ...]:
+    ends = status.problem or render.moment(status.expires) or "(not published)"
+    version = "" if status.version is None else str(status.version)
+    here = "yes" if status.signable else "no"
+    return (status.role, version, ends, render.short_ids(status.keys), here)
+
+
+def _renewed_lines(done: Renewed) -> list[str]:
+    if not done.published:
+        return [f"nothing of {done.repository} is due; nothing was published"]
+    told = [
+        f"renewed {status.role} of {done.repository}: it ends on {render.moment(status.expires)}"
+        for status in done.renewed
+    ]
+    if any(status.role == "root" for status in done.renewed):
+        told += [f"root pin: {pin}" for pin in done.root_pins]
+    return told
+
+
+def _renewed_json(done: Renewed) -> dict[str, Any]:
+    return {
+        "repository": done.repository,
+        "renewed": [_role_json(status) for status in done.renewed],
+        "root_pins": list(done.root_pins),
+        "published": done.published,
+    }
+
+
+def _status_json(found: RepositoryStatus) -> dict[str, Any]:
+    return {
+        "repository": found.repository,
+        "server": found.server,
+        "roles": [_role_json(status) for status in found.roles],
+    }
+
+
+def _role_json(status: RoleStatus) -> dict[str, Any]:
+    return {
+        "role": status.role,
+        "version": status.version,
+        "expires": render.moment(status.expires) or None,
+        "keys": list(status.keys),
+        "threshold": status.threshold,
+        "here": list(status.here),
+        "signable": status.signable,
+        "due": status.due,
+        "problem": status.problem,
+    }

@@ -1,0 +1,143 @@
+"""The arguments of a builder, as far as they decide which images a build takes.
+
+What it is: what docker, buildah, podman and kaniko are told in much the same words. What it
+is not: all of their options; what decides on no image is passed on unread.
+
+Rules:
+
+1. Read, because images may depend on them: build arguments, platform, target, build
+   contexts and kaniko's context. A target leaves no stage out here: what is not read as an
+   option by mistake must not be built unverified.
+2. Refused, because they bring images in past the Dockerfile: another Dockerfile, another
+   first image, another frontend, files of build arguments, a preprocessor.
+3. Short options stand alone, so that none hides another.
+4. An image as a build context is verified and pinned in its place. What the Dockerfile
+   names and a context takes the place of is no image of the build.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.errors import UsageError
+from notarypy.images import reference as references
+from notarypy.images.dockerargs import is_platform
+from notarypy.images.mentions import Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.bases import Pinning
+    from notarypy.client.buildfile import PinnedImage
+
+_IMAGE_CONTEXTS = ("docker-image://", "container-image://", "docker://")
+_SHORT = 2
+_OURS = {"file": "give notarypy --file FILE", "dockerfile": "give notarypy --file FILE"}
+_REFUSED = {
+    "from": "write it in the Dockerfile: --from takes the place of its first image",
+    "build-arg-file": "give each of them with --build-arg",
+    "cpp-flag": "run the preprocessor before",
+}
+_WITH_VALUE = {*_OURS, *_REFUSED, "build-arg", "platform", "target", "build-context", "context"}
+
+
+class Arguments:
+    """What a builder's arguments say about images (rule 2)."""
+
+    def __init__(self) -> None:
+        self.target = ""
+        self.build_args: dict[str, str] = {}
+        self.platform: str | None = None
+        self.contexts: dict[str, str] = {}
+        self.directory: str | None = None
+        self.options: set[str] = set()
+
+    @classmethod
+    def read(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Arguments:
+        """Read them.
+
+        Args:
+            arguments: The arguments.
+            environ: Has the values of build arguments that are only named.
+
+        Raises:
+            UsageError: One is refused.
+        """
+        found = cls()
+        waiting = iter(arguments)
+        for word in waiting:
+            if word == "--" or (word.startswith("-") and not word.startswith("--") and len(word) > _SHORT):
+                raise UsageError(f'"{word}" is not understood', fix="write short options apart: -t NAME -q")
+            name, equals, value = word.partition("=")
+            option = {"-f": "file", "-c": "context"}.get(name) or name.removeprefix("--")
+            if not word.startswith("-"):
+                continue
+            found.options.add(option)
+            if option in _WITH_VALUE:
+                found.take(option, value if equals else next(waiting, ""), environ)
+        if "TARGETSTAGE" not in found.build_args and "target" in found.options:
+            found.build_args["TARGETSTAGE"] = found.target
+        return found
+
+    def take(self, option: str, value: str, environ: Mapping[str, str]) -> None:
+        """Take an option that decides on images."""
+        if option in _OURS or option in _REFUSED:
+            raise UsageError(f"--{option} is not for the builder", fix=(_OURS | _REFUSED)[option])
+        name, equals, rest = value.partition("=")
+        if option == "platform":
+            # Several, or the builder's own: then nothing may depend on it.
+            self.platform = value if is_platform(value) else None
+        elif option == "target":
+            self.target = value
+        elif option == "context":
+            self.directory = value.removeprefix("dir://")
+        elif option == "build-context":
+            if name in self.contexts:
+                raise UsageError(f"the build context {name} is there twice")
+            self.contexts[name] = rest
+        elif name == "BUILDKIT_SYNTAX":
+            raise UsageError(
+                "BUILDKIT_SYNTAX is not for the builder", fix="write # syntax= in the Dockerfile"
+            )
+        elif equals or name in environ:
+            self.build_args[name] = rest if equals else environ[name]
+
+    def context(self, arguments: Sequence[str], *, is_option: bool) -> Path:
+        """Return the context: the last argument, or kaniko's option."""
+        text = (self.directory or "") if is_option else (arguments[-1] if arguments else "")
+        if not text or not Path(text).is_dir():
+            raise UsageError(
+                f'the context "{text}" is no directory here',
+                fix="name it with --context" if is_option else "name it as the last argument",
+            )
+        return Path(text)
+
+    def replaced(self) -> tuple[str, ...]:
+        """Return the images that a context takes the place of, each with its tag."""
+        found = []
+        for name in self.contexts:
+            with suppress(UsageError):  # not every name is that of an image
+                parsed = references.parse(name)
+                found.append(str(parsed if parsed.tag or parsed.digest else parsed.with_tag("latest")))
+        return tuple(found)
+
+    def pin_contexts(
+        self, pinning: Pinning, arguments: Sequence[str]
+    ) -> tuple[tuple[PinnedImage, ...], tuple[str, ...]]:
+        """Return the images among the contexts, and the arguments with them pinned."""
+        found, words = [], list(arguments)
+        for name, value in self.contexts.items():
+            scheme = next((each for each in _IMAGE_CONTEXTS if value.startswith(each)), None)
+            if scheme is None:
+                continue
+            image = value.removeprefix(scheme)
+            pinned = pinning.image(
+                f"--build-context {name}", Mention(image, image, 1, 0, 0, "--build-context")
+            )
+            found.append(pinned)
+            if pinned.reference is not None:
+                new = f"{name}={_IMAGE_CONTEXTS[0]}{pinned.reference}"
+                words = [word.replace(f"{name}={value}", new) for word in words]
+        return tuple(found), tuple(words)

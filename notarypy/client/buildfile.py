@@ -1,0 +1,204 @@
+"""A file that names images, whatever its kind, and what becomes of it.
+
+What it is: Dockerfiles, compose files and manifests behind one face. What it is not: the
+verification of images (`bases`), or the reading itself (`images`).
+
+Rules:
+
+1. Without a kind, a name ending in `.yaml` or `.yml` tells YAML, and its content which;
+   everything else is a Dockerfile.
+2. The new text is read again before anybody gets it: it must have the same structure, and
+   exactly the images that it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.errors import BuildFileError, UsageError
+from notarypy.images import dockerfile, mentions
+from notarypy.images.dockerargs import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.results import VerifiedImage
+    from notarypy.errors import NotarypyError
+    from notarypy.images.mentions import Mention
+
+FileKind = Literal["dockerfile", "compose", "k8s"]
+KINDS: tuple[FileKind, ...] = ("dockerfile", "compose", "k8s")
+POLICY = "buildkit-policy"
+
+
+@dataclass(frozen=True)
+class BuildFile:
+    """A file that names images.
+
+    Attributes:
+        source: Its name, for messages.
+        text: Its text.
+        kind: `dockerfile`, `compose` or `k8s`.
+        mentions: The images, in the order of the text.
+        notes: What a person should know.
+        outline: What must not change with the names.
+        hidden: Lines that name images for builders without heredocs alone.
+    """
+
+    source: str
+    text: str
+    kind: FileKind
+    mentions: tuple[Mention, ...]
+    notes: tuple[str, ...]
+    outline: object
+    hidden: tuple[int, ...] = ()
+
+    def with_names(self, names: Mapping[Mention, str], told: Told) -> str:
+        """Return the text with other names (rule 2).
+
+        Raises:
+            BuildFileError: An image stands there in a form that cannot be replaced.
+        """
+        text = mentions.rewrite(self.text, names)
+        again = read(text, self.source, self.kind, told)
+        wanted = [names.get(mention, mention.image) for mention in self.mentions]
+        if again.outline == self.outline and [mention.image for mention in again.mentions] == wanted:
+            return text
+        lines = ", ".join(str(line) for line in sorted({mention.line for mention in names}))
+        raise BuildFileError(
+            f"{self.source}: an image cannot be replaced",
+            why=f"with another name the file would mean something else; images are named in lines {lines}",
+            fix="write the names of images without quotes and escapes",
+            file=self.source,
+        )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What decides which images a file means.
+
+    Attributes:
+        options: What the builder is told.
+        environment: The variables of a compose file.
+    """
+
+    options: Options = field(default_factory=Options)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile:
+    """Read a file.
+
+    Raises:
+        BuildFileError: It is not what it should be, or does not say which images it means.
+    """
+    if kind == "dockerfile" or (kind is None and not source.lower().endswith((".yaml", ".yml"))):
+        found = dockerfile.parse(text, source, told.options)
+        outline = found.outline()
+        return BuildFile(source, text, "dockerfile", found.mentions, found.notes, outline, found.hidden)
+    from notarypy.images import workloads, yamltext
+
+    roots = yamltext.documents(text, source)
+    if kind == "k8s" or (kind is None and workloads.is_kubernetes(roots)):
+        named, notes = workloads.kubernetes(roots)
+        return BuildFile(source, text, "k8s", named, notes, [mention.what for mention in named])
+    if kind == "compose" or any(root.get("services") is not None for root in roots):
+        if len(roots) > 1:
+            raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
+        found_notes = [workloads.compose(root, told.environment) for root in roots]
+        named = tuple(mention for each, _ in found_notes for mention in each)
+        notes = tuple(note for _, each in found_notes for note in each)
+        return BuildFile(source, text, "compose", named, notes, [mention.what for mention in named])
+    raise BuildFileError(
+        f"{source} is neither a compose file nor a Kubernetes manifest",
+        fix="say what it is with --format",
+        file=source,
+    )
+
+
+@dataclass(frozen=True)
+class PinnedImage:
+    """What became of one image that a file names.
+
+    Attributes:
+        line: The line.
+        what: What names it: `FROM`, `COPY --from`, `image`, ...
+        written: The name as it stands there.
+        image: The name with everything in it worked out.
+        reference: The name with the signed digest; None for what was left alone or failed.
+        digest: The signed digest, or None.
+        previous: The digest that stood there, or None.
+        left: Why it was left alone, or empty.
+        verified: What vouches for it, or None.
+        error: Why it failed, or None.
+    """
+
+    line: int
+    what: str
+    written: str
+    image: str
+    reference: str | None = None
+    digest: str | None = None
+    previous: str | None = None
+    left: str = ""
+    verified: VerifiedImage | None = None
+    error: NotarypyError | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the name gets a digest that did not stand there."""
+        return self.digest is not None and self.digest != self.previous
+
+
+class PinnedFile:
+    """A file of which every image was looked at.
+
+    Attributes:
+        source: Its name.
+        kind: `dockerfile`, `compose` or `k8s`.
+        images: What became of each image.
+        hidden: Lines that name images for builders without heredocs alone.
+    """
+
+    def __init__(self, file: BuildFile, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:
+        self.source, self.kind, self.hidden = file.source, file.kind, file.hidden
+        self.images = tuple(images)
+        self._before, self._after = before, after
+
+    @property
+    def failures(self) -> tuple[NotarypyError, ...]:
+        """Why images failed."""
+        return tuple(image.error for image in self.images if image.error is not None)
+
+    @property
+    def data(self) -> bytes:
+        """The file with every image pinned.
+
+        Raises:
+            NotarypyError: An image is not signed, or failed in another way: the first one.
+        """
+        for error in self.failures:
+            raise error
+        return self._after
+
+    @property
+    def changed(self) -> bool:
+        """Whether it differs from the file that was read."""
+        return self.data != self._before
+
+    def policy(self) -> dict[str, object]:
+        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is.
+
+        Raises:
+            NotarypyError: As `data`; or it is no Dockerfile.
+        """
+        if self.kind != "dockerfile":
+            raise UsageError(f"{self.source} is no Dockerfile", why="a source policy is for builds")
+        if self.failures:
+            raise self.failures[0]
+        from notarypy.images import sourcepolicy
+
+        signed = {image.image: image.reference for image in self.images if image.reference is not None}
+        left = [image.image for image in self.images if image.reference is None]
+        return sourcepolicy.rules(signed, left)

@@ -1,0 +1,101 @@
+"""Push an image from the docker daemon of this machine, and say what the registry has then.
+
+What it is: what `sign --local` does before it signs. What it is not: signing (`sign`); and no image is
+built or tagged.
+
+Rules:
+
+1. The daemon pushes, with the login for that registry that docker would send. The tag in the registry is
+   replaced, as with any push.
+2. What may be signed is read back from the registry by the digest that the daemon named: a manifest with
+   that digest and that size, or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
+3. A reference with a digest is refused: what is pushed has the digest that it has.
+4. An image that the daemon does not have is not looked for anywhere else.
+5. What cannot be signed is not pushed: whether the keys here may sign the tags is found out first.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from notarypy.errors import DigestMismatchError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from notarypy.client.publish import Publisher
+    from notarypy.client.session import Session
+    from notarypy.client.sign import Options
+    from notarypy.images.manifests import Manifest
+    from notarypy.images.reference import Reference
+
+_LOG = logging.getLogger(__name__)
+
+
+def check(session: Session, reference: Reference) -> Reference:
+    """Return a reference that can be pushed; raise UsageError for any other."""
+    session.refuse_literal("pushing")
+    if session.settings.offline:
+        raise UsageError(f"{reference} is to be pushed", why="--offline allows no request")
+    if reference.digest is not None:
+        raise UsageError(
+            f'"{reference}" names a digest, and what the daemon pushes has its own',
+            fix=f"write {reference.repository}:{reference.tag or 'TAG'}",
+        )
+    return reference
+
+
+def rehearse(publisher: Publisher, tags: Collection[str], options: Options) -> None:
+    """Raise what signing tags would raise.
+
+    Raises:
+        RepositoryMissingError: There is nothing to sign in.
+        KeyNotAuthorisedError: No key here may sign one of the tags.
+    """
+    from notarypy.client.sign import sign
+    from notarypy.images.manifests import OCI_MANIFEST, Manifest
+
+    unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
+    sign(publisher, dict.fromkeys(tags, unknown), replace(options, dry_run=True))
+
+
+def hushed(publisher: Publisher, told: set[str]) -> Publisher:
+    """Return the publisher, which keeps what it tells in `told` and tells nothing that is there already."""
+    tell = publisher.repository.warn
+
+    def warn(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return replace(publisher, repository=replace(publisher.repository, warn=warn))
+
+
+def push(session: Session, reference: Reference) -> Manifest:
+    """Push a tag and return the manifest or index that the registry has then.
+
+    Raises:
+        UsageError: The reference names a digest, or nothing may be sent.
+        ImageMissingError: The daemon does not have it, or the registry has nothing of that digest.
+        DigestMismatchError: What the registry has is not what the daemon says it pushed.
+    """
+    image = check(session, reference)
+    name = f"{image.repository}:{image.tag or 'latest'}"
+    _LOG.info("the daemon pushes %s", name)
+    pushed = session.connections.daemon().push(image, session.connections.credential(image))
+    if pushed.partial:
+        session.tell(f"the daemon has only a part of the index {name}: it pushed one platform's manifest")
+    manifest = session.manifest(image, pushed.digest)
+    if (manifest.digest, manifest.size) != (pushed.digest, pushed.size):
+        raise DigestMismatchError(
+            f"{image.registry} has something else than the daemon says it pushed as {name}",
+            why=(
+                f"pushed: {pushed.digest}, {pushed.size} bytes",
+                f"there: {manifest.digest}, {manifest.size} bytes",
+            ),
+            expected=pushed.digest,
+            actual=manifest.digest,
+        )
+    return manifest

@@ -1,0 +1,143 @@
+"""Bring a verified image into an OCI layout.
+
+What it is: from a digest that `admit` vouches for to files. What it is not: the
+verification, or the writing (`storage.incoming`).
+
+Rules:
+
+1. Everything is fetched by digest, and every byte hashed before it counts. What is in the
+   layout already counts after it was hashed.
+2. The layout names the image last, when all of it is there. Until then nobody takes it
+   for an image.
+3. An index is fetched with everything that it names. Of one platform the layout gets that
+   platform's manifest, and the platforms that were left out are named.
+4. Foreign layers are not fetched from anywhere. That is said.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notarypy.errors import DigestMismatchError
+from notarypy.storage.incoming import Incoming, discard, pack, refuse_existing
+from notarypy.storage.sources import LAYOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from notarypy.client.crew import Tally
+    from notarypy.client.fetch import RemoteImage
+    from notarypy.images.layout import Descriptor
+    from notarypy.images.tree import Tree
+    from notarypy.storage.incoming import Arrival
+    from notarypy.storage.sources import Place
+
+
+@dataclass
+class Counts:
+    """Blobs that were fetched, and blobs that were there."""
+
+    fetched: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+
+
+def check(place: Place) -> None:
+    """Raise AlreadyExistsError for a DEST that nothing can be put into."""
+    if place.kind == LAYOUT:
+        Incoming(place.path).check()
+    else:
+        refuse_existing(place.path)
+
+
+def pull(remote: RemoteImage, tree: Tree, place: Place, name: str, tally: Tally) -> Counts:
+    """Fetch an image into a layout.
+
+    Args:
+        remote: The registry that has it.
+        tree: The image.
+        place: The layout, or the archive that becomes one.
+        name: What it is to be called there.
+        tally: Counts, and runs the threads.
+
+    Raises:
+        DigestMismatchError: The registry serves something else than it says.
+        StorageError: The layout cannot be written.
+    """
+    counts = Counts()
+    with _layout(place, tree) as layout:
+
+        def job(blob: Descriptor) -> Callable[[], None]:
+            return lambda: _bring(remote, layout, blob, counts, tally)
+
+        with tally.telling(f"pulling to {place}", tree.size):
+            tally.run([job(blob) for blob in tree.blobs])
+        for node in (*tree.below, tree.top):
+            layout.put(node.descriptor, node.data)
+        layout.name(tree.top.descriptor, name)
+    return counts
+
+
+@contextmanager
+def _layout(place: Place, tree: Tree) -> Iterator[Incoming]:
+    """Return the layout to fill; for an archive one beside it, which stays if this run fails."""
+    if place.kind == LAYOUT:
+        with Incoming(place.path).opened() as layout:
+            yield layout
+        return
+    staging = place.path.with_name(f".{place.path.name}.notarypy")
+    with Incoming(staging).opened() as layout:
+        yield layout
+        everything = (*tree.blobs, *(node.descriptor for node in (*tree.below, tree.top)))
+        pack(layout, everything, place.path)
+    discard(staging)
+
+
+def _bring(remote: RemoteImage, layout: Incoming, blob: Descriptor, counts: Counts, tally: Tally) -> None:
+    """See to it that the layout has a blob (rule 1)."""
+    moved = tally.blob()
+    moved(0)
+    if layout.has(blob):
+        counts.reused.append(blob.digest)
+    else:
+        _fetch(remote, layout, blob, moved)
+        counts.fetched.append(blob.digest)
+    moved(blob.size)
+
+
+def _fetch(remote: RemoteImage, layout: Incoming, blob: Descriptor, moved: Callable[[int], object]) -> None:
+    while True:
+        with layout.arrival(blob) as arrival:
+            resumed = arrival.resumed
+            remote.blobs.download(blob.digest, blob.size, _Watched(arrival, moved))
+            try:
+                arrival.finish()
+            except DigestMismatchError:
+                # What an earlier run left may be what is wrong: nobody is accused of that.
+                if not resumed:
+                    raise
+                continue
+            return
+
+
+class _Watched:
+    """An arrival whose progress is told."""
+
+    def __init__(self, arrival: Arrival, moved: Callable[[int], object]) -> None:
+        self._arrival, self._moved = arrival, moved
+
+    @property
+    def position(self) -> int:
+        """Bytes that are there."""
+        return self._arrival.position
+
+    def restart(self) -> None:
+        """Throw away what is there."""
+        self._arrival.restart()
+        self._moved(0)
+
+    def write(self, data: bytes) -> None:
+        """Take more."""
+        self._arrival.write(data)
+        self._moved(self._arrival.position)

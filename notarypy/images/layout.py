@@ -1,0 +1,250 @@
+"""Descriptors, and what manifests, indexes and OCI image layouts say with them.
+
+What it is: JSON in, checked values out. What it is not: it reads no file, asks no
+registry and hashes no blob; `tree` puts whole images together.
+
+Rules:
+
+1. A descriptor names content by type, digest and size. A `data` member must be that
+   very content.
+2. A manifest or index is what its media type says, one of `manifests.ACCEPT` or the
+   artifact manifest that OCI once had. Anything else that an index lists is a blob.
+3. A layer that is not to be distributed and names URLs is foreign: nothing here
+   carries it, and nothing fetches it. Every other layer is ordinary, URLs or not.
+4. A layout says version 1; its index lists each name once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from binascii import Error as Base64Error
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import DigestMismatchError, MetadataError
+from notarypy.images import manifests
+from notarypy.images.manifests import malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
+NAME = "org.opencontainers.image.ref.name"
+LAYOUT_FILE, INDEX_FILE = "oci-layout", "index.json"
+LAYOUT_TEXT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT_LIMIT = 4096
+
+_MANIFESTS = frozenset({*manifests.ACCEPT, ARTIFACT})
+_FOREIGN = (
+    "application/vnd.docker.image.rootfs.foreign.diff.",
+    "application/vnd.oci.image.layer.nondistributable.",
+)
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+_ORIGIN = "containerd.io/distribution.source."
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What names some content (rule 1).
+
+    Attributes:
+        media_type: What it is.
+        digest: Algorithm and hex digits.
+        size: Number of bytes.
+        platform: `os/architecture[/variant]`, or "" for what is for none.
+        urls: Where else it is, for foreign layers.
+        annotations: Texts by name.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    platform: str = ""
+    urls: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def name(self) -> str | None:
+        """The name that a layout gives it."""
+        return self.annotations.get(NAME)
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is a manifest or an index, not a blob (rule 2)."""
+        return self.media_type in _MANIFESTS
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether nothing is to carry it (rule 3)."""
+        return bool(self.urls) and self.media_type.startswith(_FOREIGN)
+
+    def origins(self, registry: str) -> tuple[str, ...]:
+        """Return the repositories of a registry that it is said to be in, as containerd notes them."""
+        return tuple(filter(None, self.annotations.get(_ORIGIN + registry, "").split(",")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as an index lists it, without what only its own index knows."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+    def check(self, data: bytes) -> bytes:
+        """Return the content if it is what this names.
+
+        Raises:
+            DigestMismatchError: It is something else.
+        """
+        actual = digest_like(self.digest, data)
+        if len(data) != self.size or actual != self.digest:
+            raise differs(self, actual, len(data))
+        return data
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a manifest or index names: further manifests, and blobs."""
+
+    manifests: tuple[Descriptor, ...]
+    blobs: tuple[Descriptor, ...]
+
+
+def differs(wanted: Descriptor, digest: str, size: int) -> DigestMismatchError:
+    """Return the error for content that is not what a descriptor names."""
+    return DigestMismatchError(
+        "content is not what its manifest says",
+        why=(f"wanted: {wanted.digest}, {wanted.size} bytes", f"found: {digest}, {size} bytes"),
+        expected=wanted.digest,
+        actual=digest,
+    )
+
+
+def digest_like(digest: str, data: bytes) -> str:
+    """Return the digest of data by the algorithm of another digest."""
+    algorithm = digest.partition(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def of(data: bytes, media_type: str) -> Descriptor:
+    """Return the descriptor of some content."""
+    return Descriptor(media_type, manifests.digest_of(data), len(data))
+
+
+def links(data: bytes, media_type: str) -> Links:
+    """Return what a manifest or index names.
+
+    Args:
+        data: The bytes.
+        media_type: What it is said to be, one of those that `Descriptor.is_manifest` knows.
+
+    Raises:
+        VerificationError: It is something else, or not well-formed.
+    """
+    if media_type == ARTIFACT:
+        return Links((), _artifact_blobs(manifests.decode(data)))
+    found = manifests.read(data, media_type)
+    document = json.loads(data)
+    if not found.is_index:
+        return Links((), _descriptors([document["config"], *document["layers"]], "manifest"))
+    entries = _descriptors(document["manifests"], "manifests")
+    if any(entry.media_type.startswith(_SCHEMA_1) for entry in entries):
+        malformed("the index lists an image of the old manifest format, schema 1")
+    listed = tuple(entry for entry in entries if entry.is_manifest)
+    return Links(listed, tuple(entry for entry in entries if not entry.is_manifest))
+
+
+def read_index(data: bytes) -> tuple[Descriptor, ...]:
+    """Return the entries of a layout's `index.json` (rule 4).
+
+    Raises:
+        MetadataError: It is none.
+    """
+    try:
+        document = manifests.decode(data)
+        if document.get("schemaVersion") != 2 or not isinstance(document.get("manifests"), list):  # noqa: PLR2004 - the one there is
+            malformed("schemaVersion is not 2, or there is no list of manifests")
+        entries = _descriptors(document["manifests"], "manifests")
+        names = [entry.name for entry in entries if entry.name is not None]
+        if len(names) != len(set(names)):
+            malformed("a name is there twice")
+    except MetadataError as error:
+        raise MetadataError("this is not an OCI image layout", why=("its index.json:", *error.why)) from None
+    return entries
+
+
+def check_layout(data: bytes) -> None:
+    """Check the file that says that a folder or archive is a layout (rule 4).
+
+    Raises:
+        MetadataError: It is none, or of another version.
+    """
+    try:
+        version = manifests.decode(data).get("imageLayoutVersion")
+    except MetadataError:
+        version = None
+    if not isinstance(version, str) or version.partition(".")[0] != "1":
+        raise MetadataError("this is not an OCI image layout", why="its oci-layout does not say version 1")
+
+
+def with_entry(index: bytes | None, entry: Descriptor, name: str) -> bytes:
+    """Return a layout's `index.json` in which a name stands for an entry; others stay as they are.
+
+    Raises:
+        MetadataError: The present one is malformed.
+    """
+    document: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
+    if index is not None:
+        read_index(index)
+        document = json.loads(index)
+    kept = [old for old in document["manifests"] if (old.get("annotations") or {}).get(NAME) != name]
+    document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _artifact_blobs(document: dict[str, Any]) -> tuple[Descriptor, ...]:
+    if document.get("mediaType") != ARTIFACT or not isinstance(document.get("blobs", []), list):
+        malformed("it is not the artifact manifest that it is said to be")
+    return _descriptors(document.get("blobs", []), "blobs")
+
+
+def _descriptors(entries: Sequence[object], where: str) -> tuple[Descriptor, ...]:
+    return tuple(_descriptor(entry, where) for entry in entries)
+
+
+def _descriptor(value: object, where: str) -> Descriptor:
+    manifests.check_descriptor(value, where)
+    assert isinstance(value, dict)  # noqa: S101 - just checked; this tells the type checker
+    found = Descriptor(
+        media_type=value["mediaType"],
+        digest=value["digest"],
+        size=value["size"],
+        platform=manifests.platform_of(value),
+        urls=_texts(value.get("urls"), where),
+        annotations=_annotations(value.get("annotations"), where),
+    )
+    if value.get("data") is not None:
+        found.check(_base64(value["data"], where))
+    return found
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        malformed(f"urls in {where} are not a list of texts")
+    return tuple(value)
+
+
+def _annotations(value: object, where: str) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        malformed(f"annotations in {where} are not texts by name")
+    return value
+
+
+def _base64(value: object, where: str) -> bytes:
+    from base64 import b64decode
+
+    try:
+        return b64decode(value if isinstance(value, str) else "?", validate=True)
+    except (Base64Error, ValueError):
+        malformed(f"data in {where} is not base64")

@@ -1,0 +1,118 @@
+"""Images named in a text: where each name stands, and the text with other names in their place.
+
+What it is: what Dockerfiles, compose files and manifests have in common once they are
+read. What it is not: a reader of any of them (`dockerfile`, `workloads`).
+
+Rules:
+
+1. A place is a range of characters. Everything outside of the places stays as it is,
+   to the byte: bytes that are no UTF-8 are kept as they are.
+2. A new name is put down as plain characters that mean nothing else in any of the files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.errors import BuildFileError
+from notarypy.images import reference as references
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMIT = 1024 * 1024
+_PLAIN = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
+
+Kind = Literal["base", "frontend", "trigger"]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """One image that a file names.
+
+    Attributes:
+        image: The name, with everything in it worked out.
+        written: The characters that stand there.
+        line: The line, counted from 1.
+        start: Where the characters begin.
+        end: Where they end.
+        what: What names it: `FROM`, `COPY --from`, `image`, ...
+        kind: `base`; `frontend` for the image that reads the file; `trigger` for a name that
+            only a later build can tell from one of its stages.
+    """
+
+    image: str
+    written: str
+    line: int
+    start: int
+    end: int
+    what: str
+    kind: Kind = "base"
+
+
+def decode(data: bytes, source: str) -> str:
+    """Return a file's text; bytes that are no UTF-8 survive (rule 1).
+
+    Raises:
+        BuildFileError: It is too big.
+    """
+    if len(data) > LIMIT:
+        raise BuildFileError(f"{source} is too big", why=f"it has more than {LIMIT} bytes", file=source)
+    return data.decode(errors="surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """Return the bytes of a text that `decode` made."""
+    return text.encode(errors="surrogateescape")
+
+
+def rewrite(text: str, names: Mapping[Mention, str]) -> str:
+    """Return the text with a new name in the place of each of these mentions."""
+    parts, done = [], 0
+    for mention in sorted(names, key=lambda mention: mention.start):
+        if not _PLAIN.fullmatch(names[mention]) or mention.start < done:
+            raise RuntimeError("a name that cannot be put down, or two in one place")
+        parts += [text[done : mention.start], names[mention]]
+        done = mention.end
+    return "".join(parts) + text[done:]
+
+
+def followed(image: str) -> str:
+    """Return the tag that a name follows, in the words it was written in: `name:tag`.
+
+    A name without tag and digest follows `latest`; one with a digest alone follows nothing: it
+    comes back as it is.
+
+    Raises:
+        InvalidNameError: It is no image reference.
+    """
+    parsed = references.parse(image)
+    name = image.partition("@")[0]
+    if parsed.tag is not None:
+        return name
+    return image if parsed.digest is not None else f"{name}:latest"
+
+
+def pinned(image: str, digest: str) -> str:
+    """Return a name bound to a digest; its tag stays, so that it can be followed again."""
+    return f"{followed(image).partition('@')[0]}@{references.check_digest(digest)}"
+
+
+def is_covered(image: str, reference: str) -> bool:
+    """Tell whether a REF covers an image: all of a repository, or one tag, or one digest.
+
+    Raises:
+        InvalidNameError: One of them is no image reference.
+    """
+    ours, theirs = references.parse(image), references.parse(reference)
+    if ours.repository != theirs.repository:
+        return False
+    tag = ours.tag or (None if ours.digest else "latest")
+    return theirs.tag in {None, tag} and theirs.digest in {None, ours.digest}
+
+
+def failure(source: str, line: int, what: str, why: str = "", fix: str = "") -> BuildFileError:
+    """Return the error for a line that cannot be understood."""
+    return BuildFileError(f"{source}:{line}: {what}", why=why or (), fix=fix, file=source, line=line)

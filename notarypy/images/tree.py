@@ -1,0 +1,168 @@
+"""A whole image: the named manifest or index, all that it names, each once.
+
+What it is: the walk from a digest down to blobs, the bytes of every manifest checked on
+the way. What it is not: it fetches nothing; `read` is handed in, and blobs are only
+named.
+
+Rules:
+
+1. The bytes of every manifest have the digest and the size that its descriptor says.
+2. Content that is named twice is named with the same size and, for manifests, the
+   same type.
+3. Depth, number and size are limited: a small index cannot make for endless work.
+4. A `subject` is another image, and no part of this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notarypy.errors import MetadataError, UsageError
+from notarypy.images import layout, manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.images.layout import Descriptor
+
+    Read = Callable[[Descriptor], bytes]
+
+DEPTH = 4
+MANIFESTS = 2000
+BLOBS = 20_000
+BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Node:
+    """A manifest or index with its bytes."""
+
+    descriptor: Descriptor
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An image.
+
+    Attributes:
+        top: The manifest or index that names it.
+        below: All other manifests and indexes, each after what it names.
+        blobs: All blobs that are to be carried, in the order in which they were first named.
+        foreign: Layers that nothing carries.
+        platforms: Those of the top.
+    """
+
+    top: Node
+    below: tuple[Node, ...]
+    blobs: tuple[Descriptor, ...]
+    foreign: tuple[Descriptor, ...]
+    platforms: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs."""
+        return sum(blob.size for blob in self.blobs)
+
+
+def grow(top: Descriptor, read: Read) -> Tree:
+    """Return the image that a descriptor names.
+
+    Args:
+        top: A manifest or index of one of the kinds that can be signed.
+        read: Returns the bytes of a manifest; they are checked here.
+
+    Raises:
+        VerificationError: Something is not what it is said to be, or beyond the limits.
+    """
+    grower = _Grower(read)
+    data = grower.bytes_of(top)
+    kind = manifests.read(data, top.media_type)
+    grower.walk(top, data, 0)
+    below = tuple(node for digest, node in grower.nodes.items() if digest != top.digest)
+    blobs = tuple(grower.blobs.values())
+    return Tree(
+        Node(top, data),
+        below,
+        tuple(blob for blob in blobs if not blob.is_foreign),
+        tuple(blob for blob in blobs if blob.is_foreign),
+        kind.platforms,
+    )
+
+
+def choose(top: Descriptor, data: bytes, platform: str) -> tuple[Descriptor, tuple[str, ...]]:
+    """Return the entry of an index for one platform, and the platforms that are left out.
+
+    Args:
+        top: The index.
+        data: Its bytes, checked.
+        platform: `os/architecture`, or with the variant where that is not clear.
+
+    Raises:
+        UsageError: It is no index, or has none or several for this platform.
+    """
+    entries = [entry for entry in layout.links(data, top.media_type).manifests if entry.platform]
+    exact = [entry for entry in entries if entry.platform == platform]
+    found = exact or [entry for entry in entries if entry.platform.startswith(f"{platform}/")]
+    if len(found) != 1:
+        listed = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
+        raise UsageError(
+            f"the image has {'several entries' if found else 'nothing'} for {platform}",
+            why=f"its platforms: {listed}",
+            platform=platform,
+        )
+    return found[0], tuple(entry.platform for entry in entries if entry is not found[0])
+
+
+class _Grower:
+    """The walk, and what it has found so far."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._bytes = 0
+        self.nodes: dict[str, Node] = {}
+        self.blobs: dict[str, Descriptor] = {}
+
+    def bytes_of(self, descriptor: Descriptor) -> bytes:
+        """Return the checked bytes of a manifest (rules 1 and 3)."""
+        if descriptor.size > manifests.LIMIT:
+            raise _beyond(f"a manifest has {descriptor.size} bytes, more than {manifests.LIMIT}")
+        self._bytes += descriptor.size
+        if self._bytes > BYTES:
+            raise _beyond(f"its manifests have more than {BYTES} bytes together")
+        return descriptor.check(self._read(descriptor))
+
+    def walk(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
+        """Note what a manifest names, and then itself."""
+        if depth > DEPTH:
+            raise _beyond(f"indexes are nested more than {DEPTH} deep")
+        named = layout.links(data, descriptor.media_type)
+        for child in named.manifests:
+            known = self.nodes.get(child.digest)
+            if known is None:
+                self.walk(child, self.bytes_of(child), depth + 1)
+            else:
+                _agree(known.descriptor, child)
+        for blob in named.blobs:
+            known_blob = self.blobs.setdefault(blob.digest, blob)
+            _agree(known_blob, blob)
+            if known_blob.is_foreign and not blob.is_foreign:
+                self.blobs[blob.digest] = blob
+        self.nodes[descriptor.digest] = Node(descriptor, data)
+        if len(self.nodes) > MANIFESTS or len(self.blobs) > BLOBS:
+            raise _beyond(f"it has more than {MANIFESTS} manifests or {BLOBS} blobs")
+
+
+def _agree(one: Descriptor, other: Descriptor) -> None:
+    """Check that two descriptors of the same content do not contradict each other (rule 2)."""
+    same_type = one.media_type == other.media_type or not one.is_manifest
+    if one.size != other.size or not same_type:
+        raise MetadataError(
+            "the image names the same content in two ways",
+            why=f"{one.digest}: {one.media_type}, {one.size} bytes; {other.media_type}, {other.size} bytes",
+        )
+
+
+def _beyond(why: str) -> MetadataError:
+    return MetadataError("the image is beyond the limits", why=why)

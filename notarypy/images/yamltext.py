@@ -1,0 +1,165 @@
+"""YAML as nodes that know where in the text they stand.
+
+What it is: the one place that uses ruamel.yaml, which is an extra. What it is not: values;
+nothing is converted, and nothing is ever written by a YAML library.
+
+Rules:
+
+1. Every document is read to nodes; tags build nothing. An alias is the node that it names.
+2. A mapping with the same key twice is refused: programs disagree on which one counts.
+3. A scalar can be replaced if it stands in one piece: plain, or in quotes without escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import BuildFileError
+from notarypy.images import mentions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
+_MERGE = "<<"
+
+
+def documents(text: str, source: str) -> list[Node]:
+    """Return the root of every document that is not empty.
+
+    Raises:
+        BuildFileError: It is no YAML, or ruamel.yaml is not here.
+    """
+    try:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    except ImportError:
+        raise BuildFileError(
+            f"{source}: YAML cannot be read",
+            why="ruamel.yaml is not installed",
+            fix="from a checkout of notarypy: python3 -m pip install '.[yaml]'",
+            file=source,
+        ) from None
+    try:
+        reader = YAML(typ="rt", pure=True)
+        reader.composer.warn_double_anchors = False
+        roots = list(reader.compose_all(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise mentions.failure(source, line, "this is no YAML", why=str(error.problem or "")) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise mentions.failure(source, 1, "this is no YAML", why=str(error).partition("\n")[0]) from None
+    return [Node(root, _Shared(text, source)) for root in roots if root is not None]
+
+
+@dataclass
+class _Shared:
+    """What all nodes of a document share; mappings that were read are kept, for aliases repeat them."""
+
+    text: str
+    source: str
+    mappings: dict[int, dict[str, Node] | None] = field(default_factory=dict)
+
+
+class Node:
+    """A node of a document; asking it for what it is not gives nothing.
+
+    Attributes:
+        raw: The node as ruamel.yaml has it.
+        source: The name of the file.
+    """
+
+    def __init__(self, raw: Any, shared: _Shared) -> None:  # noqa: ANN401 - ruamel's own types
+        self.raw, self.source, self._shared = raw, shared.source, shared
+
+    @property
+    def line(self) -> int:
+        """The line where it begins, counted from 1."""
+        return int(self.raw.start_mark.line) + 1
+
+    @property
+    def scalar(self) -> str | None:
+        """The text of a scalar; None for anything else, and for null."""
+        value = self.raw.value
+        is_null = str(self.raw.tag or "").endswith(":null")
+        return value if isinstance(value, str) and not is_null else None
+
+    def items(self) -> list[tuple[str, Node]]:
+        """Return keys and values of a mapping, merged keys included (rule 2)."""
+        return list(self.mapping().items())
+
+    def mapping(self) -> dict[str, Node]:
+        """Return the same as a dictionary."""
+        if self.raw.id != "mapping":
+            return {}
+        known, key = self._shared.mappings, id(self.raw)
+        if key not in known:
+            known[key] = None
+            known[key] = self._read()
+        found = known[key]
+        if found is None:
+            raise mentions.failure(self.source, self.line, "merged keys lead in a circle")
+        return found
+
+    def get(self, *keys: str) -> Node | None:
+        """Return what a path of keys leads to."""
+        found: Node | None = self
+        for key in keys:
+            found = None if found is None else found.mapping().get(key)
+        return found
+
+    def list(self) -> list[Node]:
+        """Return the elements of a sequence."""
+        if self.raw.id != "sequence":
+            return []
+        return [Node(each, self._shared) for each in self.raw.value]
+
+    def place(self) -> tuple[int, int]:
+        """Return where the characters of a scalar begin and end (rule 3).
+
+        Raises:
+            BuildFileError: It cannot be replaced.
+        """
+        text, start, end = self._shared.text, self.raw.start_mark.index, self.raw.end_mark.index
+        properties = _PROPERTIES.match(text[start:end])
+        start += properties.end() if properties else 0
+        if text[start:end] == self.scalar:
+            return start, end
+        if text[start : start + 1] in ("'", '"') and text[start + 1 : end - 1] == self.scalar:
+            return start + 1, end - 1
+        raise mentions.failure(
+            self.source, self.line, "the name of this image cannot be replaced", fix="write it in one piece"
+        )
+
+    def walk(self) -> Iterator[Node]:
+        """Return this node and all below it, each once."""
+        seen: set[int] = set()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if id(node.raw) not in seen:
+                seen.add(id(node.raw))
+                yield node
+                waiting += [*node.mapping().values(), *node.list()]
+
+    def _read(self) -> dict[str, Node]:
+        """Return keys and values, with what is merged below what is written here."""
+        own: dict[str, Node] = {}
+        merged: list[Node] = []
+        for key, value in self.raw.value:
+            if not isinstance(key.value, str):
+                continue
+            if key.value in own or (key.value == _MERGE and merged):
+                raise mentions.failure(
+                    self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is there twice'
+                )
+            if key.value == _MERGE and key.style is None:
+                node = Node(value, self._shared)
+                merged += node.list() or [node]
+            else:
+                own[key.value] = Node(value, self._shared)
+        for node in merged:
+            own = {**node.mapping(), **own}
+        return own

@@ -1,0 +1,188 @@
+"""`key import`, `key passwd`, `key remove` and `key rotate`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli import terminal
+from notarypy.client.keyresults import ImportedKey
+from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.errors import KeyAccessError, KeyMissingError, UnsupportedKeyError
+from support.commands import written
+from support.results import KEY, PIN, REPO, ROTATED, TARGETS_KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.devserver.core import Fake
+    from support.commands import Run, StubClient
+
+NEW = "NOTARYPY_NEW_PASSPHRASE"
+
+
+# -- import
+
+
+def test_every_key_of_a_bundle_is_told(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["import_keys"] = [ImportedKey(KEY, already=False), ImportedKey(TARGETS_KEY, already=True)]
+    outcome = run("key", "import", written(home / "bundle.pem", "PEM")).expect(0)
+    assert outcome.out == (
+        f"imported key {KEY.keyid} (jeff)\n"
+        f"key {TARGETS_KEY.keyid} (targets) is here already; it was left as it is\n"
+    )
+    assert stub.calls == [("import_keys", (b"PEM",), {})]
+    assert stub.asking is False
+
+
+def test_what_cannot_be_imported(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["import_keys"] = UnsupportedKeyError("junk")
+    run("key", "import", written(home / "k.pem", "junk")).expect(6)
+    run("key", "import", "missing").expect(2)
+
+
+# -- passwd: with the real client, for the sources are what matters
+
+
+@pytest.fixture
+def jeff(run: Run, fake: Fake) -> Run:  # noqa: ARG001 - makes the client the real one
+    run("key", "generate", "jeff").expect(0)
+    return run
+
+
+def _opens(run: Run, monkeypatch: pytest.MonkeyPatch, passphrase: str) -> bool:
+    """Tell whether a passphrase opens jeff's key: it is changed back and forth with it."""
+    with monkeypatch.context() as patched:
+        patched.setenv("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", passphrase)
+        patched.setenv(NEW, "for a moment")
+        if run("key", "passwd", "jeff").code != 0:
+            return False
+        patched.setenv("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "for a moment")
+        patched.setenv(NEW, passphrase)
+        run("key", "passwd", "jeff").expect(0)
+    return True
+
+
+def test_the_new_passphrase_has_a_source_of_its_own(
+    jeff: Run, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    before = "repository passphrase"
+    outcome = jeff("key", "passwd", "jeff").expect(6)
+    assert NEW in outcome.err
+    assert _opens(jeff, monkeypatch, before)
+    monkeypatch.setenv(NEW, "second passphrase")
+    assert "changed the passphrase of key" in jeff("key", "passwd", "jeff").expect(0).out
+    monkeypatch.delenv(NEW)
+    assert not _opens(jeff, monkeypatch, before)
+    assert _opens(jeff, monkeypatch, "second passphrase")
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "second passphrase")
+    monkeypatch.setenv(f"{NEW}_FILE", written(home / "third", "third passphrase\n"))
+    jeff("key", "passwd", "jeff").expect(0)
+    assert _opens(jeff, monkeypatch, "third passphrase")
+
+
+def test_the_option_beats_the_variable(jeff: Run, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv(NEW, "of the variable")
+    path = written(home / "new", "of the file\nand nothing else\n")
+    jeff("key", "passwd", "jeff", "--new-passphrase-file", path).expect(0)
+    assert _opens(jeff, monkeypatch, "of the file")
+
+
+def test_one_source_for_both_changes_nothing_and_says_so(jeff: Run, home: Path) -> None:
+    path = written(home / "both", "repository passphrase\n")
+    outcome = jeff("key", "passwd", "jeff", "--passphrase-file", path, "--new-passphrase-file", path).expect(
+        2
+    )
+    assert "has this passphrase already" in outcome.err
+    jeff("key", "passwd", "jeff", "--new-passphrase-file", written(home / "short", "short\n")).expect(2)
+    jeff("key", "passwd", "jeff", "--new-passphrase-file", "missing").expect(2)
+
+
+def test_at_a_terminal_the_new_passphrase_is_asked_for_twice(
+    jeff: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answers = ["typed passphrase", "mistyped", "typed passphrase", "typed passphrase"]
+
+    def secret(question: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    monkeypatch.setattr(terminal, "present", lambda: True)
+    monkeypatch.setattr(terminal, "secret", secret)
+    jeff("key", "passwd", "jeff").expect(0)
+    assert answers == []
+    assert asked[0].startswith('New passphrase for key "jeff"')
+    assert asked[1] == "The same again: "
+    assert _opens(jeff, monkeypatch, "typed passphrase")
+
+
+# -- remove
+
+
+@pytest.fixture
+def removing(stub: StubClient) -> StubClient:
+    infos = {"jeff": KEY, "ccccccc": TARGETS_KEY}
+    stub.answers["find_key"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["remove_key"] = lambda keyid, **_: next(
+        info for info in infos.values() if info.keyid == keyid
+    )
+    return stub
+
+
+def test_removing_wants_a_yes(run: Run, removing: StubClient) -> None:
+    outcome = run("key", "remove", "jeff", "ccccccc").expect(2)
+    assert f"these keys are deleted for good: jeff ({KEY.keyid[:7]}), targets (ccccccc)" in outcome.err
+    assert {call[0] for call in removing.calls} == {"find_key"}
+    assert (
+        run("key", "remove", "--yes", "jeff", "--force").expect(0).out == f"removed key {KEY.keyid} (jeff)\n"
+    )
+    assert removing.calls[-1] == ("remove_key", (KEY.keyid,), {"force": True})
+
+
+def test_a_key_that_is_not_here_does_not_stop_the_others(run: Run, removing: StubClient) -> None:
+    outcome = run("--json", "key", "remove", "-y", "nobody", "jeff").expect(6)
+    assert [(item["ref"], item["ok"]) for item in outcome.document["results"]] == [
+        ("nobody", False),
+        ("jeff", True),
+    ]
+    run("key", "remove", "-y", "nobody").expect(6)
+    removing.answers["remove_key"] = KeyAccessError("the last one")
+    run("key", "remove", "-y", "jeff").expect(6)
+
+
+# -- rotate
+
+
+def test_a_rotation_names_both_keys(run: Run, stub: StubClient) -> None:
+    stub.answers["rotate_key"] = replace(ROTATED, role="targets")
+    outcome = run("key", "rotate", REPO, "targets", "--key", "next.pem").expect(0)
+    assert outcome.out == f"rotated targets of {REPO}: {KEY.keyid[:12]} is replaced by {'b' * 12}\n"
+    assert stub.calls == [("rotate_key", (REPO, "targets"), {"key": "next.pem", "server_managed": False})]
+    stub.answers["rotate_key"] = replace(ROTATED, role="targets", published=False)
+    assert "nothing was published" in run("key", "rotate", REPO, "targets").expect(0).out
+
+
+def test_the_root_key_wants_a_yes_and_prints_the_pin(run: Run, stub: StubClient) -> None:
+    stub.answers["rotate_key"] = ROTATED
+    run("key", "rotate", REPO, "root").expect(2)
+    assert stub.calls == []
+    assert f"root pin: {PIN}\n" in run("key", "rotate", "-y", REPO, "root").expect(0).out
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_snapshot_key_that_comes_here_is_warned_of(run: Run, stub: StubClient, *, managed: bool) -> None:
+    stub.answers["rotate_key"] = replace(ROTATED, role="snapshot", server_managed=managed)
+    options = ["--server-managed"] if managed else []
+    outcome = run("key", "rotate", REPO, "snapshot", *options).expect(0)
+    assert ("signers elsewhere cannot publish" in outcome.err) == (not managed)
+    assert stub.calls[0][2]["server_managed"] is managed
+
+
+def test_a_role_that_cannot_be_rotated_reaches_no_server(run: Run, fake: Fake) -> None:
+    for argv in (["jeff"], ["root", "--server-managed", "--yes"], ["timestamp"]):
+        run("key", "rotate", f"{REGISTRY_HOST}/app", *argv).expect(2)
+    run("key", "rotate", f"{REGISTRY_HOST}/app:1", "targets").expect(2)
+    assert fake.requests == []

@@ -1,0 +1,94 @@
+"""`renew` and `status`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.client.keyresults import Renewed, RepositoryStatus
+from notarypy.errors import KeyNotAuthorisedError
+from support.results import BOB_STATUS, OTHER_PIN, PIN, RENEWED, REPO, STATUS
+
+if TYPE_CHECKING:
+    from support.commands import Run, StubClient
+
+DAYS = timedelta(days=90)
+
+
+def test_status_is_a_table_with_a_warning(run: Run, stub: StubClient) -> None:
+    stub.answers["status"] = STATUS
+    outcome = run("status", REPO).expect(0)
+    assert [line.split() for line in outcome.out.splitlines()] == [
+        [REPO],
+        ["ROLE", "VERSION", "ENDS", "KEYS", "HERE"],
+        ["root", "1", "2027-01-02T03:04:05Z", OTHER_PIN[:12], "yes"],
+        ["targets/bob", "(not", "published)", PIN[:12], "no"],
+    ]
+    assert (
+        f"root of {REPO} ends within 90d or has ended; whoever has its key: notarypy renew {REPO}"
+        in outcome.err
+    )
+    assert stub.calls == [("status", (REPO,), {"within": DAYS})]
+    assert stub.asking is False
+
+
+def test_a_check_fails_when_something_is_due(run: Run, stub: StubClient) -> None:
+    stub.answers["status"] = STATUS
+    outcome = run("status", "--check", "--within", "30d", REPO).expect(5)
+    assert f"root of {REPO} ends within 30d" in outcome.err
+    assert outcome.err.rstrip().endswith(f"fix: notarypy renew {REPO}")
+    assert stub.calls[0][2] == {"within": timedelta(days=30)}
+    (result,) = run("--json", "status", "--check", REPO).expect(5).document["results"]
+    assert result["error"]["facts"] == {"roles": ["root"]}
+    assert [role["due"] for role in result["roles"]] == [True, False]
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (BOB_STATUS,))
+    assert run("status", "--check", REPO).expect(0).err == ""
+
+
+def test_without_names_all_that_is_known_is_shown(run: Run, stub: StubClient) -> None:
+    stub.answers["repositories"] = [REPO, "b.test/b"]
+    stub.answers["status"] = lambda repo, **_: STATUS if repo == REPO else KeyNotAuthorisedError("no")
+    outcome = run("status").expect(6)
+    assert REPO in outcome.out
+    assert "for: b.test/b" in outcome.err
+    stub.answers["repositories"] = ["A/B"]
+    assert "notarypy status --gun" in run("status").expect(0).err
+    stub.answers["repositories"] = []
+    assert run("status").expect(0).out == ""
+
+
+def test_renewing_tells_each_role(run: Run, stub: StubClient) -> None:
+    stub.answers["renew"] = RENEWED
+    outcome = run("renew", REPO, "--role", "root", "--within", "30d").expect(0)
+    assert outcome.out == (f"renewed root of {REPO}: it ends on 2027-01-02T03:04:05Z\nroot pin: {PIN}\n")
+    assert stub.calls == [("renew", (REPO,), {"within": timedelta(days=30), "only": ["root"]})]
+
+
+def test_nothing_due_is_said(run: Run, stub: StubClient) -> None:
+    stub.answers["renew"] = Renewed(REPO, (), (PIN,), published=False)
+    assert run("renew", REPO).expect(0).out == f"nothing of {REPO} is due; nothing was published\n"
+    assert stub.calls[0][2] == {"within": DAYS, "only": ()}
+
+
+def test_every_repository_is_tried(run: Run, stub: StubClient) -> None:
+    stub.answers["renew"] = lambda repo, **_: RENEWED if repo == REPO else KeyNotAuthorisedError("no")
+    outcome = run("renew", "b.test/b", REPO).expect(6)
+    assert "for: b.test/b" in outcome.err
+    assert "renewed root" in outcome.out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["renew"],
+        ["renew", f"{REPO}:1"],
+        ["renew", REPO, "--within", "soon"],
+        ["status", "--within", "0d"],
+        ["status", f"{REPO}:1"],
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(run: Run, stub: StubClient, argv: list[str]) -> None:
+    run(*argv).expect(2)
+    assert stub.calls == []

@@ -1,0 +1,105 @@
+"""`revoke`: single tags, all tags, and what is said about each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli import terminal
+from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.errors import KeyNotAuthorisedError, TagUnsignedError
+from notarypy.images.manifests import OCI_MANIFEST
+from support.people import manifest
+from support.results import REPO, revoked
+
+if TYPE_CHECKING:
+    from notarypy.devserver.core import Fake
+    from support.commands import Run, StubClient
+
+
+@pytest.fixture(autouse=True)
+def revoking(stub: StubClient) -> None:
+    stub.answers["revoke"] = lambda texts, **_: [revoked(text.rpartition(":")[2]) for text in texts]
+    stub.answers["revoke_all"] = [revoked("1"), revoked("2")]
+
+
+def test_it_says_what_was_revoked_and_where(run: Run, stub: StubClient) -> None:
+    outcome = run("revoke", f"{REPO}:1", f"{REPO}:2").expect(0)
+    assert outcome.out == (
+        f"revoked {REPO}:1 in targets/jeff, targets/releases\n"
+        f"revoked {REPO}:2 in targets/jeff, targets/releases\n"
+    )
+    assert stub.calls == [("revoke", ([f"{REPO}:1", f"{REPO}:2"],), {"signer": None})]
+    assert stub.asking is True
+
+
+def test_a_signer_narrows_it(run: Run, stub: StubClient) -> None:
+    run("revoke", "--signer", "jeff", f"{REPO}:1").expect(0)
+    assert stub.calls[0][2] == {"signer": "jeff"}
+
+
+def test_every_repository_is_tried(run: Run, stub: StubClient) -> None:
+    def revoke(texts: list[str], **_: object) -> object:
+        return (
+            TagUnsignedError("not signed") if texts[0].startswith(REPO) else [revoked(repository="b.test/b")]
+        )
+
+    stub.answers["revoke"] = revoke
+    outcome = run("revoke", f"{REPO}:1", "b.test/b:1", "--json").expect(3)
+    assert [result["ok"] for result in outcome.document["results"]] == [False, True]
+
+
+def test_names_are_read_before_anything_is_asked(run: Run, stub: StubClient) -> None:
+    run("revoke", f"{REPO}:1", "NOT ONE").expect(2)
+    run("revoke", "--all", "--yes", f"{REPO}:1").expect(2)
+    run("revoke").expect(2)
+    assert stub.calls == []
+
+
+def test_all_tags_want_a_yes(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = run("revoke", "--all", REPO).expect(2)
+    assert f"every tag of {REPO} becomes unsigned" in outcome.err
+    assert stub.calls == []
+    monkeypatch.setattr(terminal, "present", lambda: True)
+    asked: list[str] = []
+    for answer, code in ((False, 2), (True, 0)):
+
+        def agreed(question: str, answer: bool = answer) -> bool:
+            asked.append(question)
+            return answer
+
+        monkeypatch.setattr(terminal, "agreed", agreed)
+        run("revoke", "--all", "--signer", "jeff", REPO).expect(code)
+    assert asked == [f"every tag of {REPO} that jeff signed becomes unsigned. Go on?"] * 2
+    assert stub.calls == [("revoke_all", (REPO,), {"signer": "jeff"})]
+
+
+def test_all_tags_are_told_one_by_one(run: Run, stub: StubClient) -> None:
+    stub.answers["revoke_all"] = [
+        revoked("1"),
+        revoked("2", roles=(), still=("targets/bob",), published=False),
+    ]
+    outcome = run("revoke", "--all", "--yes", REPO).expect(0)
+    assert outcome.out == f"revoked {REPO}:1 in targets/jeff, targets/releases\nleft {REPO}:2 as it is\n"
+    document = run("--json", "revoke", "--all", "-y", REPO).expect(0).document
+    assert [(result["ref"], result["tag"]) for result in document["results"]] == [(REPO, "1"), (REPO, "2")]
+
+
+def test_nothing_signed_is_nothing_to_do(run: Run, stub: StubClient) -> None:
+    stub.answers["revoke_all"] = []
+    assert run("revoke", "--all", "-y", REPO).expect(0).out == (
+        f"no tag of {REPO} is signed; nothing was published\n"
+    )
+    stub.answers["revoke_all"] = KeyNotAuthorisedError("none of yours")
+    run("revoke", "--all", "-y", REPO).expect(6)
+
+
+def test_a_revoked_tag_does_not_verify(run: Run, fake: Fake) -> None:
+    image = f"{REGISTRY_HOST}/app:1"
+    fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
+    run("sign", "--init", image).expect(0)
+    run("verify", image).expect(0)
+    assert run("revoke", image).expect(0).out == f"revoked {image} in targets\n"
+    run("verify", image).expect(3)
+    assert "no role lists it" in run("revoke", image).expect(3).err

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from notarypy.client import crew
+from notarypy.client.crew import Tally
+from notarypy.errors import StorageError
+
+
+def test_all_jobs_are_done_side_by_side() -> None:
+    together = threading.Barrier(crew.WORKERS, timeout=5)
+    done: list[int] = []
+
+    def job(number: int) -> None:
+        if number < crew.WORKERS:
+            together.wait()
+        done.append(number)
+
+    Tally(None).run([lambda n=n: job(n) for n in range(20)])  # type: ignore[misc]  # a default binds it
+    assert sorted(done) == list(range(20))
+    Tally(None).run([])
+
+
+def test_the_first_failure_stands_and_stops_the_others() -> None:
+    tally, stopped = Tally(None), threading.Event()
+
+    def fails() -> None:
+        raise StorageError("first")
+
+    def goes_on() -> None:
+        moved = tally.blob()
+        try:
+            for position in range(10_000):
+                moved(position)
+                time.sleep(0.001)
+        finally:
+            stopped.set()
+
+    with pytest.raises(StorageError, match="first"):
+        tally.run([goes_on, fails, *[fails] * 50])
+    assert stopped.is_set()
+
+
+def test_ctrl_c_does_not_wait_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "_GRACE_SECONDS", 0.05)
+    release = threading.Event()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def wait() -> None:
+        release.wait(5)
+
+    class Interrupted(threading.Thread):
+        """A thread for which somebody waits in vain."""
+
+        def is_alive(self) -> bool:
+            interrupted()
+            return True
+
+    monkeypatch.setattr(threading, "Thread", Interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Tally(None).run([wait])
+    assert time.monotonic() - began < 2
+    release.set()
+
+
+def test_what_is_moved_is_counted_once() -> None:
+    counted: list[int] = []
+
+    class Counter:
+        """Keeps what it is told."""
+
+        def begin(self, what: str, total: int) -> None:
+            assert (what, total) == ("moving", 5)
+
+        def moved(self, count: int) -> None:
+            counted.append(count)
+
+        def end(self) -> None:
+            counted.append(0)
+
+    tally = Tally(Counter())
+    with tally.telling("moving", 5):
+        moved = tally.blob()
+        for position in (2, 5, 1, 5):
+            moved(position)
+    assert counted == [2, 3, -4, 4, 0]

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import files
+from notarypy.errors import (
+    AlreadyExistsError,
+    ConfigurationError,
+    KeyAccessError,
+    KeyMissingError,
+    PassphraseWrongError,
+    StorageError,
+    UnsupportedKeyError,
+    UsageError,
+)
+from support.author import GUN
+from support.people import PASSPHRASE, copy_of, owned
+
+if TYPE_CHECKING:
+    from notarypy.keys.keystore import KeyInfo
+    from notarypy.keys.passphrase import PassphraseRequest
+    from support.people import Person, World
+
+KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
+BUNDLE = (KEYS / "export-bundle-five-keys.pem").read_bytes()
+
+
+def _stored(person: Person) -> dict[str, bytes]:
+    folder = person.trust_dir / "private"
+    return {path.name: path.read_bytes() for path in folder.glob("*.key")} if folder.is_dir() else {}
+
+
+def _keys(person: Person) -> list[KeyInfo]:
+    return person.client().keys()
+
+
+# -- import
+
+
+def test_a_bundle_of_go_notary_is_taken_as_it_is(world: World) -> None:
+    alice = world.person()
+    imported = alice.client().import_keys(BUNDLE)
+    assert len(_stored(alice)) == len(imported) == 5
+    for one in imported:
+        assert one.key.encrypted
+        assert not one.already
+        assert b"path:" not in one.key.path.read_bytes()
+    by_role = {one.key.role: one.key for one in imported}
+    assert by_role["targets"].gun is not None
+    assert by_role["root"].gun is None
+
+
+def test_what_we_export_comes_back_to_the_byte(world: World) -> None:
+    owner = owned(world, "jeff")
+    ids = [key.keyid for key in _keys(owner)]
+    exported = owner.client().export_keys(ids)
+    heir = world.person("heir")
+    assert [one.key.keyid for one in heir.client(passphrase="nothing useful").import_keys(exported)] == ids
+    assert _stored(heir) == _stored(owner)
+    heir.client().add_signer("bob", GUN, [heir.key("bob")])
+
+
+def test_a_second_import_leaves_what_is_there(world: World) -> None:
+    alice = world.person()
+    alice.client().import_keys(BUNDLE)
+    before = _stored(alice)
+    assert all(one.already for one in alice.client().import_keys(BUNDLE))
+    assert _stored(alice) == before
+
+
+def _without(header: bytes) -> bytes:
+    return b"\n".join(line for line in BUNDLE.splitlines() if not line.startswith(header))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (BUNDLE + (KEYS / "plain-pkcs8-rsa.key").read_bytes(), "not encrypted"),
+        (_without(b"path:"), "does not say which key"),
+        (BUNDLE.replace(b"path: ", b"path: ../", 1), "does not say which key"),
+        (_without(b"gun:"), "does not say of which repository"),
+        (BUNDLE.replace(b"gun: ", b"gun: ../", 1), "cannot be a repository name"),
+        (
+            BUNDLE + (KEYS / "openssl-pkcs8-default-prf-sha256-UNREADABLE-by-notary.key").read_bytes(),
+            "cannot read this encryption",
+        ),
+    ],
+)
+def test_one_block_that_cannot_be_used_stops_all(world: World, data: bytes, why: str) -> None:
+    alice = world.person()
+    with pytest.raises(UnsupportedKeyError) as caught:
+        alice.client().import_keys(data)
+    assert why in " ".join(caught.value.why)
+    assert _stored(alice) == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", (KEYS / "bob.pub").read_bytes(), BUNDLE[:-40]])
+def test_what_is_no_export_is_refused(world: World, data: bytes) -> None:
+    alice = world.person()
+    with pytest.raises(UnsupportedKeyError):
+        alice.client().import_keys(data)
+    assert _stored(alice) == {}
+
+
+def test_a_key_that_is_here_as_something_else_stops_all(world: World) -> None:
+    alice = world.person()
+    alice.client().import_keys(BUNDLE)
+    dee = next(key for key in _keys(alice) if key.role not in {"root", "targets", "snapshot"})
+    before = _stored(alice)
+    renamed = BUNDLE.replace(f"role: {dee.role}".encode(), b"role: mallory")
+    with pytest.raises(AlreadyExistsError):
+        alice.client().import_keys(renamed)
+    assert _stored(alice) == before
+
+
+def test_a_disk_that_fills_up_keeps_none_of_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = world.person()
+    write, left = files.write_atomic, [1, 2]
+
+    def failing(path: Path, data: bytes) -> None:
+        if not left:
+            raise StorageError("the disk is full")
+        left.pop()
+        write(path, data)
+
+    monkeypatch.setattr(files, "write_atomic", failing)
+    with pytest.raises(StorageError):
+        alice.client().import_keys(BUNDLE)
+    assert _stored(alice) == {}
+
+
+# -- passwd
+
+
+def test_the_new_passphrase_counts_and_the_old_one_does_not(world: World) -> None:
+    owner = owned(world, "jeff")
+    asked: list[PassphraseRequest] = []
+
+    def new(request: PassphraseRequest) -> str:
+        asked.append(request)
+        return "another passphrase"
+
+    info = owner.client().change_passphrase("jeff", new)
+    assert [(request.keyid, request.role, request.new) for request in asked] == [(info.keyid, "jeff", False)]
+    world.push("1")
+    with pytest.raises(PassphraseWrongError):
+        owner.client().sign([f"{GUN}:1"])
+    owner.client(passphrase="another passphrase").sign([f"{GUN}:1"])
+
+
+def test_a_targets_key_keeps_role_and_repository(world: World) -> None:
+    owner = owned(world)
+    info = owner.client().change_passphrase("targets", "another passphrase")
+    assert (info.role, info.gun) == ("targets", GUN)
+
+
+def test_the_same_passphrase_again_is_told_and_changes_nothing(world: World) -> None:
+    owner = owned(world, "jeff")
+    before = _stored(owner)
+    with pytest.raises(ConfigurationError, match="has this passphrase already"):
+        owner.client().change_passphrase("jeff", PASSPHRASE)
+    with pytest.raises(ConfigurationError, match="too short"):
+        owner.client().change_passphrase("jeff", "short")
+    assert _stored(owner) == before
+
+
+def test_a_wrong_old_passphrase_asks_for_no_new_one(world: World) -> None:
+    owner = owned(world, "jeff")
+    before = _stored(owner)
+
+    def new(_: PassphraseRequest) -> str:
+        raise AssertionError("it was asked")
+
+    with pytest.raises(PassphraseWrongError):
+        owner.client(passphrase="wrong passphrase").change_passphrase("jeff", new)
+    with pytest.raises(KeyMissingError):
+        owner.client().change_passphrase("nobody", new)
+    assert _stored(owner) == before
+
+
+def test_a_plain_key_gets_its_first_passphrase(world: World) -> None:
+    alice = world.person()
+    keyid = alice.client().load_key((KEYS / "plain-sec1-ec.key").read_bytes(), name="dee")[0].keyid
+    path = alice.trust_dir / "private" / f"{keyid}.key"
+    path.write_bytes((KEYS / "plain-sec1-ec.key").read_bytes())
+    assert not alice.client().find_key(keyid[:7]).encrypted
+    assert alice.client().change_passphrase(keyid, "first passphrase").encrypted
+
+
+def test_a_disk_that_fails_leaves_the_old_passphrase(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = owned(world, "jeff")
+    before = _stored(owner)
+
+    def failing(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_atomic", failing)
+        with pytest.raises(StorageError):
+            owner.client().change_passphrase("jeff", "another passphrase")
+    assert _stored(owner) == before
+
+
+# -- remove
+
+
+def test_a_signers_key_goes(world: World) -> None:
+    owner = owned(world, "jeff")
+    info = owner.client().remove_key("jeff")
+    assert (info.role, info.path.exists()) == ("jeff", False)
+    with pytest.raises(KeyMissingError):
+        owner.client().remove_key("jeff")
+
+
+def test_the_last_root_key_stays_unless_forced(world: World) -> None:
+    owner = owned(world)
+    with pytest.raises(KeyAccessError) as caught:
+        owner.client().remove_key("root")
+    assert caught.value.facts["repositories"] == [GUN]
+    assert "root" in {key.role for key in _keys(owner)}
+    owner.client().remove_key("root", force=True)
+    assert "root" not in {key.role for key in _keys(owner)}
+
+
+def test_a_root_key_that_was_rotated_away_is_not_needed(world: World) -> None:
+    owner = owned(world)
+    done = owner.client().rotate_key(GUN, "root")
+    with pytest.raises(UsageError):
+        owner.client().remove_key("root")
+    with pytest.raises(KeyAccessError):
+        owner.client().remove_key(done.new[0])
+    owner.client().remove_key(done.old[0])
+
+
+def test_a_root_key_of_no_repository_here_goes(world: World) -> None:
+    other = copy_of(world, owned(world))
+    assert other.client().remove_key("root").role == "root"
+
+
+def test_a_root_that_cannot_be_read_may_need_it(world: World) -> None:
+    owner = owned(world, "jeff")
+    owner.cached("root").write_bytes(b"junk")
+    with pytest.raises(KeyAccessError) as caught:
+        owner.client().remove_key("root")
+    assert "cannot be read" in " ".join(caught.value.why)
+    owner.client().remove_key("jeff")

@@ -1,0 +1,106 @@
+"""The recipes: every command line in them can be read, and the pipelines are what they claim to be."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from docs import ci, pages
+from notarypy.cli import app
+from notarypy.cli.session import Session
+from notarypy.storage import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = ("docs/recipes.md", "docs/moving-from-docker-trust.md")
+
+
+def command_lines() -> list[str]:
+    """Return every command line of notarypy in the pages and pipelines."""
+    code = [line for file in ci.FILES for step in ci.steps(file) for line in step.script.splitlines()]
+    for page in map(pages.read, PAGES):
+        code += [line for block in pages.blocks(page, "sh") for line in block.text.splitlines()]
+        code += pages.spans(page)
+    return sorted({found for line in code if (found := _command_line(line))})
+
+
+def _command_line(line: str) -> str:
+    """Return what follows `notarypy` on a line; of a substitution only what is inside."""
+    before, name, after = line.partition("  #")[0].partition("notarypy ")
+    if not name or re.search(r"[\w./-]$", before):
+        return ""
+    return after.rpartition(")")[0] if before.endswith("$(") else after.strip()
+
+
+def parse(words: list[str]) -> list[str]:
+    """Read a command line as the program does, without running it; return the command."""
+    command, path = app._program(), []  # noqa: SLF001 - the program without its end
+    context = command.make_context("notarypy", words, obj=Session())
+    while hasattr(command, "resolve_command"):
+        rest = [*context._protected_args, *context.args]  # noqa: SLF001 - as the group itself goes on
+        name, command, words = command.resolve_command(context, rest)
+        path.append(name)
+        context = command.make_context(name, words, parent=context)
+    return path
+
+
+def test_there_are_command_lines_to_check() -> None:
+    found = command_lines()
+    assert len(found) > 30
+    assert "verify REPO:1" in found
+    assert '-c notarypy.toml verify --signer ci "$IMAGE:$BUILD_NUMBER"' in found
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_a_command_line_can_be_read(line: str) -> None:
+    assert parse(shlex.split(line))
+
+
+@pytest.mark.parametrize("line", ["sign --no-such-option REPO", "key rotate REPO", "verify", "nothing"])
+def test_a_wrong_command_line_is_noticed(line: str) -> None:
+    with pytest.raises(Exception, match=r"(?i)no such|missing|there is no"):
+        parse(shlex.split(line))
+
+
+@pytest.mark.parametrize("file", ci.FILES)
+def test_a_pipeline_installs_loads_a_key_signs_and_verifies(file: str) -> None:
+    text = "\n".join(step.script for step in ci.steps(file))
+    for line in ("pip install", "key load --name ci", "sign --signer ci", "verify --signer ci"):
+        assert line in text, line
+
+
+@pytest.mark.parametrize("file", ci.FILES)
+def test_a_pipeline_has_no_secret_and_names_no_package_registry(file: str) -> None:
+    text = (ci.FOLDER / file).read_text(encoding="utf-8")
+    assert not re.search(r"PRIVATE KEY|--index-url|--extra-index", text)
+    for step in ci.steps(file):
+        secrets = {name: value for name, value in step.env.items() if re.search("PASS|KEY|AUTH", name)}
+        assert all(re.match(r"\$|/|$", value) for value in secrets.values()), secrets
+
+
+@pytest.mark.parametrize("file", [file for file in ci.FILES if file.endswith(".yml")])
+def test_a_pipeline_is_yaml_without_surprises(file: str) -> None:
+    def texts(node: Any) -> list[object]:  # noqa: ANN401 - any YAML
+        if isinstance(node, dict):
+            return [*node, *(leaf for value in node.values() for leaf in texts(value))]
+        return [leaf for value in node for leaf in texts(value)] if isinstance(node, list) else [node]
+
+    leaves = [leaf for document in ci.documents(file) for leaf in texts(document)]
+    assert leaves
+    assert all(isinstance(leaf, str) or leaf is True for leaf in leaves), leaves
+
+
+def test_the_configuration_file_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes((ci.FOLDER / "notarypy.toml").read_bytes())
+    (registry,) = config.read(tmp_path / "config.toml", tmp_path).registries.values()
+    assert registry.server == "https://notary.example.com"
+    assert len(registry.root) == 1
+
+
+def test_every_example_is_on_the_page() -> None:
+    linked = {link for link in pages.links(pages.read("docs/recipes.md")) if link.startswith("ci/")}
+    assert linked == {f"ci/{path.name}" for path in ci.FOLDER.iterdir()}

@@ -1,0 +1,180 @@
+"""Compose files and manifests: which images they name, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from notarypy.errors import BuildFileError
+from notarypy.images import mentions, workloads, yamltext
+
+DIGEST = f"sha256:{'d' * 64}"
+POD = "containers: [{image: a:1}], initContainers: [{image: b:1}], ephemeralContainers: [{image: c:1}]"
+WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
+
+
+def kubernetes(text: str) -> tuple[list[str], tuple[str, ...]]:
+    found, notes = workloads.kubernetes(yamltext.documents(text, "k.yaml"))
+    return [mention.image for mention in found], notes
+
+
+def compose(text: str, **values: str) -> tuple[list[str], tuple[str, ...]]:
+    (root,) = yamltext.documents(text, "c.yaml")
+    found, notes = workloads.compose(root, values)
+    return [mention.image for mention in found], notes
+
+
+def manifest(kind: str, spec: str) -> str:
+    return f"apiVersion: v1\nkind: {kind}\nspec: {spec}\n"
+
+
+@pytest.mark.parametrize("kind", WITH_TEMPLATE)
+def test_workloads_with_a_template(kind: str) -> None:
+    found = kubernetes(manifest(kind, f"{{template: {{spec: {{{POD}}}}}}}"))
+    assert found == (["a:1", "b:1", "c:1"], ())
+
+
+def test_pods_cron_jobs_and_templates() -> None:
+    assert kubernetes(manifest("Pod", f"{{{POD}}}"))[0] == ["a:1", "b:1", "c:1"]
+    job = f"{{jobTemplate: {{spec: {{template: {{spec: {{{POD}}}}}}}}}}}"
+    assert kubernetes(manifest("CronJob", job))[0] == ["a:1", "b:1", "c:1"]
+    template = f"apiVersion: v1\nkind: PodTemplate\ntemplate: {{spec: {{{POD}}}}}\n"
+    assert kubernetes(template)[0] == ["a:1", "b:1", "c:1"]
+
+
+def test_volumes_lists_and_several_documents() -> None:
+    volume = manifest("Pod", "{volumes: [{name: v, image: {reference: data:1}}, {name: w, emptyDir: {}}]}")
+    listed = f"apiVersion: v1\nkind: List\nitems:\n- {{kind: Pod, spec: {{{POD}}}}}\n"
+    assert kubernetes(f"---\n{volume}---\n# nothing\n---\n{listed}...\n")[0] == [
+        "data:1",
+        "a:1",
+        "b:1",
+        "c:1",
+    ]
+
+
+def test_an_unknown_kind_with_images_is_told() -> None:
+    found, notes = kubernetes(manifest("Rollout", f"{{template: {{spec: {{{POD}}}}}}}"))
+    assert found == []
+    assert notes == ('k.yaml:1: the kind "Rollout" is not known: its images are left alone',)
+    assert kubernetes(manifest("ConfigMap", "{a: b}")) == ([], ())
+
+
+def test_a_container_without_an_image_is_no_error_and_an_empty_one_is() -> None:
+    assert kubernetes(manifest("Pod", "{containers: [{name: a}, 1], volumes: 3}"))[0] == []
+    for image in ("''", "null", "[a]", ""):
+        with pytest.raises(BuildFileError, match=r"k\.yaml:4: containers names no image"):
+            kubernetes(f"apiVersion: v1\nkind: Pod\nspec: {{containers: [{{\n  image: {image}}}]}}\n")
+
+
+def test_services_of_compose() -> None:
+    found, notes = compose(
+        "services:\n  a: {image: 'a:1'}\n  b: {build: ., image: mine}\n"
+        "  c: {build: {context: c, dockerfile: D}}\n"
+        "  d: {build: {dockerfile_inline: FROM x}}\n  e: {extends: {file: x.yaml, service: y}}\n  f:\n"
+        "include: [other.yaml]\n"
+    )
+    assert found == ["a:1"]
+    assert notes == (
+        "c.yaml: include names other files, which are not looked at",
+        "c.yaml:3: b is built: the images to pin are in ./Dockerfile",
+        "c.yaml:4: c is built: the images to pin are in c/D",
+        "c.yaml:5: d is built: the images to pin are in its own dockerfile_inline",
+        "c.yaml:6: e extends another file, which is not looked at",
+    )
+
+
+def test_images_that_are_contexts_and_volumes() -> None:
+    found, _ = compose(
+        "services:\n  a:\n    build:\n      context: .\n"
+        "      additional_contexts: {x: 'docker-image://x:1', y: ./y}\n"
+        "  b:\n    build:\n      additional_contexts: [z=docker-image://z:1]\n"
+        "    volumes: [{type: image, source: data:1}, {type: bind, source: ./d}, './e:/e']\n"
+    )
+    assert found == ["x:1", "z:1", "data:1"]
+
+
+def test_anchors_and_merged_keys() -> None:
+    services = "  a: {<<: *base}\n  b: {image: *i}\n  c: {<<: [*base], image: c:1}\n"
+    text = f"x-base: &base {{image: &i a:1}}\nservices:\n{services}"
+    assert compose(text)[0] == ["a:1", "c:1"]
+
+
+@pytest.mark.parametrize(
+    ("written", "values", "image"),
+    [
+        ("a:${T:-1}", {}, "a:1"),
+        ("a:${T:-1}", {"T": "2"}, "a:2"),
+        ("a:${T:-1}", {"T": ""}, "a:1"),
+        ("a:1${T-x}", {"T": ""}, "a:1"),
+        ("a:1${T:+-x}${U:+-y}", {"T": "t"}, "a:1-x"),
+        ("$N:${T}", {"N": "a", "T": "1"}, "a:1"),
+        ("a:${T:?no}", {"T": "1"}, "a:1"),
+    ],
+)
+def test_variables_of_compose(written: str, values: dict[str, str], image: str) -> None:
+    assert compose(f"services: {{a: {{image: '{written}'}}}}\n", **values)[0] == [image]
+
+
+@pytest.mark.parametrize(
+    "written", ["a:$T", "a:${T}", "a:${T:?no}", "a:${T:-${U}}", "a:${", "a:$", "a:${T^^}"]
+)
+def test_variables_that_say_nothing_are_refused(written: str) -> None:
+    with pytest.raises(BuildFileError, match=r"c\.yaml:1: "):
+        compose(f"services: {{a: {{image: '{written}'}}}}\n")
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["|\n    a:1", ">-\n    a:1", '"a\\u003a1"', "'a''b:1'"],
+)
+def test_what_cannot_be_replaced_in_place_is_refused(image: str) -> None:
+    with pytest.raises(BuildFileError, match="cannot be replaced"):
+        compose(f"services:\n  a:\n   image: {image}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [\n",
+        "a: 1\na: 2\n",
+        "x: &a {<<: *a}\n",
+        "a: *b\n",
+        "\t- a\n",
+        "services: {a: {image: a:1, image: b:1}}\n",
+        "a: \x00\n",
+        "\udc80: 1\n",
+        "- " * 2000,
+    ],
+)
+def test_what_is_no_yaml_is_refused(text: str) -> None:
+    def read() -> None:
+        for root in yamltext.documents(text, "c.yaml"):
+            list(root.walk())
+            workloads.compose(root, {})
+
+    with pytest.raises(BuildFileError):
+        read()
+
+
+def test_only_names_change() -> None:
+    text = "# c\r\nservices:   \n  a:   # x\n    'image'  :  \"a:1\"   # y\n  b: { image : b:2 }\n\n...\n"
+    (root,) = yamltext.documents(text, "c.yaml")
+    found, _ = workloads.compose(root, {})
+    assert mentions.rewrite(text, {}) == text
+    pinned = mentions.rewrite(text, {each: mentions.pinned(each.image, DIGEST) for each in found})
+    assert pinned == text.replace("a:1", f"a:1@{DIGEST}").replace("b:2", f"b:2@{DIGEST}")
+
+
+def test_many_merges_cost_little() -> None:
+    lines = ["a0: &a0 {k: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30)]
+    assert compose("\n".join([*lines, "services: {a: {image: b:1, <<: *a29}}"]))[0] == ["b:1"]
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    with pytest.raises(BuildFileError) as caught:
+        yamltext.documents("a: b", "c.yaml")
+    assert "pip install '.[yaml]'" in caught.value.fix

@@ -1,0 +1,138 @@
+"""The example pipelines do what they say: their own scripts run, on real servers, with a stand-in for docker.
+
+What a pipeline service does is done here: it sets variables, puts secrets in place and starts each script in
+a shell. docker's build is the one thing that is not real; it gives the digest of an image that is pushed.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import ci
+from interop.harness import programs
+from interop.harness.people import REPOSITORY_PASSPHRASE
+
+if TYPE_CHECKING:
+    from interop.harness.images import Repository
+    from interop.harness.people import Person
+
+TAG = "7"
+DOCKER = """#!/bin/sh
+echo "$@" >> {log}
+case "$*" in *--password-stdin*) cat > {log}.login ;; esac
+while [ $# -gt 0 ]; do
+  if [ "$1" = --metadata-file ]; then cp {meta} "$2"; fi
+  shift
+done
+"""
+PYTHON = """#!/bin/sh
+[ "$2" = venv ] || exit 0
+mkdir -p "$3/bin"
+ln -sf {self} "$3/bin/python"
+ln -sf {notarypy} "$3/bin/notarypy"
+"""
+
+
+@dataclass
+class Runner:
+    """A machine that runs the scripts of a pipeline.
+
+    Attributes:
+        home: Where everything of it is.
+        env: Its variables, which beat those of the file.
+        places: Paths in scripts that are elsewhere here.
+    """
+
+    home: Path
+    env: dict[str, str]
+    places: dict[str, str] = field(default_factory=dict)
+    printed: str = ""
+
+    def stand_in(self, name: str, text: str, **values: object) -> None:
+        """Put a program in the place of a real one."""
+        path = self.home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        quoted = {key: shlex.quote(str(value)) for key, value in values.items()}
+        path.write_text(text.format(self=shlex.quote(str(path)), **quoted))
+        path.chmod(0o755)
+
+    def here(self, text: str) -> str:
+        """Return a text of the file with the paths of this machine."""
+        for there, elsewhere in self.places.items():
+            text = text.replace(there, elsewhere)
+        return text
+
+    def run(self, step: ci.Step) -> None:
+        """Run a script, which must succeed."""
+        given = {name: self.here(value) for name, value in step.env.items() if not value.startswith("${{")}
+        path = f"{self.home / 'bin'}:{programs.SEARCH_PATH}"
+        env = {"HOME": str(self.home), **given, **self.env, "PATH": path}
+        argv = ("sh", "-c", f'cd "{self.home}" && exec "$@"', "sh", *step.shell, "-c", self.here(step.script))
+        self.printed += str(programs.run(argv, env).expect(0))
+
+
+@pytest.fixture
+def runner(tmp_path: Path, alice: Person, repository: Repository) -> Runner:
+    """Return a fresh machine with the secrets of a pipeline that Alice lets sign."""
+    key, certificate = alice.new_key("ci")
+    added = alice.notarypy("signer", "add", "--json", "--key", certificate, "ci", repository.name).expect(0)
+    [pin] = added.document["results"][0]["created"]["root_pins"]
+    home = tmp_path / "runner"
+    home.mkdir()
+    shutil.copy(key, home / "key")
+    (home / "passphrase").write_text(REPOSITORY_PASSPHRASE + "\n")
+    (home / "meta").write_text(json.dumps({"containerimage.digest": repository.push(TAG).digest}))
+    host = repository.registry.host
+    (home / "notarypy.toml").write_text(
+        f'[registry."{host}"]\nserver = "{alice.server.url}"\nca = "{alice.server.ca}"\nroot = ["{pin}"]\n'
+    )
+    env = {"IMAGE": repository.name, "REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "registry-s3cret"}
+    made = Runner(home, env)
+    made.stand_in("docker", DOCKER, log=home / "docker.log", meta=home / "meta")
+    made.stand_in("python3", PYTHON, notarypy=programs.find("notarypy"))
+    return made
+
+
+@pytest.mark.parametrize("file", ci.FILES)
+def test_a_pipeline_signs_what_it_built_and_verifies_it(
+    file: str, runner: Runner, repository: Repository, bob: Person
+) -> None:
+    home = runner.home
+    secret, passphrase = str(home / "key"), str(home / "passphrase")
+    result = {"github-actions.yml": "docker.log", "gitlab-ci.yml": "image.env", "tekton.yml": "result"}
+    match file:
+        case "github-actions.yml":
+            runner.env |= {
+                "RUNNER_TEMP": str(home),
+                "GITHUB_PATH": str(home / "path"),
+                "GITHUB_REF_NAME": TAG,
+                "SIGNING_KEY": Path(secret).read_text(),
+                "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY_PASSPHRASE,
+            }
+        case "gitlab-ci.yml":
+            runner.places["$SIGNING_PASSPHRASE"] = passphrase
+            runner.env |= {"CI_COMMIT_TAG": TAG, "SIGNING_KEY": secret}
+        case "Jenkinsfile":
+            runner.places["${env.WORKSPACE_TMP}"] = str(home)
+            runner.env |= {"WORKSPACE_TMP": str(home), "BUILD_NUMBER": TAG, "SIGNING_KEY": secret}
+            runner.env["DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE_FILE"] = passphrase
+        case "tekton.yml":
+            runner.places |= {"/config/": f"{home}/", "/signing/": f"{home}/", "/tmp/trust": f"{home}/trust"}
+            runner.env |= {"TAG": TAG, "RESULT": str(home / "result"), "DOCKER_AUTH_CONFIG": "{}"}
+            runner.env["DIGEST"] = json.loads((home / "meta").read_text())["containerimage.digest"]
+    for step in ci.steps(file):
+        if step.name == "verify":
+            runner.env["IMAGE"] = repository.ref(TAG)
+        runner.run(step)
+    pinned = bob.notarypy("verify", "--signer", "ci", repository.ref(TAG)).expect(0).stdout.strip()
+    assert pinned in (home / result.get(file, "docker.log")).read_text()
+    for told in (REPOSITORY_PASSPHRASE, "registry-s3cret", Path(secret).read_text().splitlines()[-2]):
+        assert told not in runner.printed
+    assert "first use" not in runner.printed

@@ -1,0 +1,62 @@
+"""After a rotation of ours docker and Go notary go on, as we do after one of theirs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from interop.harness.images import Manifest, Repository
+    from interop.harness.people import Person
+
+ROTATIONS = {
+    "root": ("root", "--yes"),
+    "targets": ("targets",),
+    "snapshot here": ("snapshot",),
+    "snapshot at the server": ("snapshot", "--server-managed"),
+    "timestamp": ("timestamp", "--server-managed"),
+}
+
+
+@pytest.fixture
+def image(alice: Person, bob: Person, repository: Repository) -> Manifest:
+    """Make a repository that everybody trusts already."""
+    alice.own(repository.name)
+    image = repository.push("1")
+    alice.notarypy("sign", repository.ref("1")).expect(0)
+    bob.notary("list", repository.name).expect(0)
+    return image
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+def test_everybody_follows_our_rotation(
+    alice: Person, bob: Person, repository: Repository, image: Manifest, rotation: str
+) -> None:
+    told = json.loads(
+        alice.notarypy("--json", "key", "rotate", repository.name, *ROTATIONS[rotation]).expect(0).stdout
+    )
+    (result,) = told["results"]
+    assert result["published"]
+    assert result["old"] != result["new"]
+    assert image.sha256 in bob.notary("list", repository.name, "-r", "targets/releases").expect(0).stdout
+    row = json.loads(bob.inspection(repository.name))[0]
+    assert [tag["Digest"] for tag in row["SignedTags"]] == [image.sha256]
+    root = next(entry for entry in row["AdministrativeKeys"] if entry["Name"] == "Root")
+    assert [key["ID"] for key in root["Keys"]] == result["root_pins"]
+    again = repository.push("2")
+    alice.notary_add(repository.name, "2", again, "targets/releases", "targets/jeff").expect(0)
+    bob.notarypy("verify", repository.ref("1"), repository.ref("2")).expect(0)
+
+
+def test_all_rotations_one_after_the_other(
+    alice: Person, bob: Person, repository: Repository, image: Manifest
+) -> None:
+
+    for role in ("root", "targets", "root"):
+        alice.notarypy("key", "rotate", "--yes", repository.name, role).expect(0)
+    alice.notary("key", "rotate", repository.name, "root", text="yes\n").expect(0)
+    alice.notarypy("key", "rotate", "--yes", repository.name, "root").expect(0)
+    assert image.sha256 in bob.notary("list", repository.name, "-r", "targets/releases").expect(0).stdout
+    bob.notarypy("verify", repository.ref("1")).expect(0)

@@ -1,0 +1,89 @@
+"""Any Dockerfile: read or refused, the same to the byte, and with digests the same but for the images."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notarypy.errors import BuildFileError, InvalidNameError
+from notarypy.images import dockerfile, dockerwords, mentions
+from notarypy.images.dockerargs import Options
+from notarypy.images.dockerwords import WordError
+
+DIGEST = f"sha256:{'d' * 64}"
+LINES = st.sampled_from(
+    [
+        *("FROM alpine:3", "FROM a/b AS one", "from one as Two", "FROM $IMAGE", "FROM ${IMAGE:-x}:${TAG#v}"),
+        *("ARG IMAGE=busybox", "ARG TAG", "# comment", "", "# escape=`", "# syntax=docker/dockerfile:1"),
+        *("COPY --from=one a b", "COPY --from=0 a b", "COPY --link --from=x.test/y:1 a b", "ADD a b"),
+        *(
+            "RUN --mount=type=bind,from=tools:1,target=/t make",
+            "RUN <<EOF",
+            "EOF",
+            "RUN a \\",
+            "  b `",
+            "CMD a",
+        ),
+        *(
+            "ONBUILD COPY --from=one a b",
+            "ONBUILD RUN --mount=from=x/y true",
+            'FROM "quoted":1',
+            "FROM scratch",
+        ),
+    ]
+)
+TEXTS = st.one_of(
+    st.lists(LINES, max_size=12).map("\n".join),
+    st.lists(LINES, max_size=12).map("\r\n".join),
+    st.lists(st.one_of(LINES, st.text(max_size=10)), max_size=8).map("\n".join),
+)
+TOLD = Options({"TAG": "v2"})
+
+
+def read(text: str) -> dockerfile.Dockerfile | None:
+    try:
+        return dockerfile.parse(text, "Dockerfile", TOLD)
+    except BuildFileError:
+        return None
+
+
+@given(TEXTS)
+def test_places_are_where_the_names_stand(text: str) -> None:
+    found = read(text)
+    if found is not None:
+        assert mentions.rewrite(text, {}) == text
+        ends = [place for each in found.mentions for place in (each.start, each.end)]
+        assert ends == sorted(ends)
+        assert all(each.start < each.end for each in found.mentions)
+
+
+@given(TEXTS)
+def test_pinned_it_is_the_same_but_for_the_images(text: str) -> None:
+    found = read(text)
+    if found is None:
+        return
+    try:
+        names = {each: mentions.pinned(each.image, DIGEST) for each in found.mentions}
+    except InvalidNameError:
+        return
+    again = read(mentions.rewrite(text, names))
+    if again is not None and again.outline() == found.outline():
+        assert [each.image for each in again.mentions] == list(names.values())
+    else:
+        # Only where a quote or an escape is part of a name's place.
+        assert any(set(text[each.start : each.end]) & set("'\"\\`$\n") for each in found.mentions)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_survive(data: bytes) -> None:
+    assert mentions.encode(mentions.decode(data, "Dockerfile")) == data
+
+
+@given(st.text(alphabet="ab$_{}:-+?#%/*\\'\"<` 1", max_size=30))
+def test_words_mean_something_or_are_refused(text: str) -> None:
+    try:
+        found = dockerwords.expand(text, {"a": "1*b", "b": ""})
+        dockerwords.split(text)
+    except WordError:
+        return
+    assert not found.taken - {"a", "b"}

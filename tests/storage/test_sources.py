@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.devserver import sample
+from notarypy.errors import DigestMismatchError, InvalidNameError, MetadataError, StorageError, UsageError
+from notarypy.storage import sources
+from support import layouts
+
+if TYPE_CHECKING:
+    from notarypy.images.layout import Descriptor
+    from notarypy.storage.sources import Opened
+
+IMAGE = sample.make("an image", ["amd64"])
+BASE, TOP = b"the base layer" * 100, b"the layer above"
+
+
+def opened(text: str) -> Opened:
+    return sources.open_source(sources.source(text))
+
+
+def content(found: Opened, blob: Descriptor) -> bytes:
+    return b"".join(found.content.chunks(blob, 0))
+
+
+def check(found: Opened) -> None:
+    """Every blob of the image is where it is said to be."""
+    for blob in found.tree.blobs:
+        blob.check(content(found, blob))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("oci:a/b", ("oci", "a/b", None)),
+        ("oci:/a:1", ("oci", "/a", "1")),
+        ("oci-archive:a.tar:v1.0", ("oci-archive", "a.tar", "v1.0")),
+        ("docker-archive:a.tar", ("docker-archive", "a.tar", None)),
+        ("docker-archive:a.tar:r.test:5000/a:1", ("docker-archive", "a.tar", "r.test:5000/a:1")),
+    ],
+)
+def test_a_source_is_kind_path_and_name(text: str, expected: tuple[str, str, str | None]) -> None:
+    place = sources.source(text)
+    assert (place.kind, str(place.path), place.name) == expected
+    assert str(place) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "oci", "oci:", "a.tar", "dir:a", "docker://a", "oci:a:", "oci:a: b", "OCI:a"]
+)
+def test_what_is_no_source(text: str) -> None:
+    with pytest.raises(InvalidNameError) as caught:
+        sources.source(text)
+    assert caught.value.exit_code == 2
+
+
+def test_a_destination_is_a_layout() -> None:
+    assert sources.destination("oci-archive:x.tar:1").path == Path("x.tar")
+    with pytest.raises(InvalidNameError, match="is no DEST"):
+        sources.destination("docker-archive:x.tar")
+
+
+@pytest.mark.parametrize("made", [IMAGE, sample.make("an index"), layouts.image(b"", b"layer")])
+def test_a_layout_in_a_directory_and_in_an_archive(tmp_path: Path, made: sample.Sample) -> None:
+    layouts.layout(tmp_path / "dir", made)
+    layouts.archive(tmp_path / "a.tar", layouts.files(made, "1", "2"))
+    for text in (f"oci:{tmp_path}/dir", f"oci:{tmp_path}/dir:1", f"oci-archive:{tmp_path}/a.tar:2"):
+        found = opened(text)
+        assert found.tree.top.descriptor.digest == made.digest
+        check(found)
+
+
+def test_blobs_may_be_links_in_a_directory(tmp_path: Path) -> None:
+    directory = layouts.layout(tmp_path / "dir", IMAGE)
+    for blob in (directory / "blobs" / "sha256").iterdir():
+        blob.rename(tmp_path / blob.name)
+        blob.symlink_to(tmp_path / blob.name)
+    check(opened(f"oci:{directory}"))
+
+
+def test_blobs_are_no_links_in_an_archive_of_a_layout(tmp_path: Path) -> None:
+    contents = layouts.files(IMAGE, "1")
+    name = f"blobs/{IMAGE.digest.replace(':', '/')}"
+    contents["elsewhere"] = contents.pop(name)
+    layouts.archive(tmp_path / "a.tar", contents, {name: "../../elsewhere"})
+    with pytest.raises(StorageError, match="does not hold all of the image"):
+        opened(f"oci-archive:{tmp_path}/a.tar")
+
+
+def test_it_must_be_clear_which_image_is_meant(tmp_path: Path) -> None:
+    other = sample.make("another", ["amd64"])
+    both = layouts.files(IMAGE, "1") | layouts.files(other, "2")
+    entries = [
+        json.loads(layouts.files(made, tag)["index.json"])["manifests"][0]
+        for made, tag in ((IMAGE, "1"), (other, "2"))
+    ]
+    both["index.json"] = layouts.compact({"schemaVersion": 2, "manifests": entries})
+    layouts.directory(tmp_path / "dir", both)
+    assert opened(f"oci:{tmp_path}/dir:2").tree.top.descriptor.digest == other.digest
+    with pytest.raises(UsageError, match="has not exactly one image") as caught:
+        opened(f"oci:{tmp_path}/dir")
+    assert caught.value.why == ("it has 2; names: 1, 2",)
+    with pytest.raises(UsageError, match='has no image "3"'):
+        opened(f"oci:{tmp_path}/dir:3")
+
+
+def test_what_is_no_layout(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for text in (f"oci:{tmp_path}", f"oci:{tmp_path}/none", f"oci-archive:{tmp_path}/file"):
+        with pytest.raises(StorageError, match="is not an OCI image layout"):
+            opened(text)
+    contents = layouts.files(IMAGE, "1") | {"oci-layout": b'{"imageLayoutVersion": "2.0"}'}
+    with pytest.raises(MetadataError, match="not an OCI image layout"):
+        opened(f"oci:{layouts.directory(tmp_path / 'dir', contents)}")
+
+
+def test_manifests_are_checked_when_a_source_is_opened(tmp_path: Path) -> None:
+    made = sample.make("an index")
+    directory = layouts.layout(tmp_path / "dir", made)
+    child = directory / "blobs" / layouts.digest(made.manifests[1]).replace(":", "/")
+    child.write_bytes(made.manifests[1] + b"\n")
+    with pytest.raises(DigestMismatchError):
+        opened(f"oci:{directory}")
+    child.unlink()
+    with pytest.raises(StorageError, match="does not hold all of the image"):
+        opened(f"oci:{directory}")
+
+
+# -- docker archives
+
+
+def docker(
+    path: Path, contents: dict[str, bytes], links: dict[str, str] | None = None, name: str = ""
+) -> Opened:
+    layouts.archive(path / "saved.tar", contents, links)
+    return opened(f"docker-archive:{path}/saved.tar{name and ':'}{name}")
+
+
+def test_what_docker_saved(tmp_path: Path) -> None:
+    found = docker(tmp_path, layouts.saved([BASE, TOP]))
+    config, *layers = found.tree.blobs
+    assert [(layer.media_type, layer.digest) for layer in layers] == [
+        (layouts.OCI_LAYER, layouts.digest(BASE)),
+        (layouts.OCI_LAYER, layouts.digest(TOP)),
+    ]
+    assert config.media_type == layouts.OCI_CONFIG
+    check(found)
+    again = docker(tmp_path, layouts.saved([BASE, TOP]))
+    assert again.tree.top == found.tree.top
+
+
+def test_a_layer_that_is_there_twice_is_a_link(tmp_path: Path) -> None:
+    contents = layouts.saved([BASE, BASE])
+    names = json.loads(contents["manifest.json"])[0]["Layers"]
+    del contents[names[1]]
+    found = docker(tmp_path, contents, {names[1]: f"../{names[0]}"})
+    assert len(found.tree.blobs) == 2
+    check(found)
+
+
+def test_compressed_layers_stay_compressed(tmp_path: Path) -> None:
+    contents = layouts.saved([BASE, TOP])
+    names = json.loads(contents["manifest.json"])[0]["Layers"]
+    packed = gzip.compress(BASE[:50], mtime=0) + gzip.compress(BASE[50:], mtime=0)
+    found = docker(tmp_path, contents | {names[0]: packed})
+    assert found.tree.blobs[1].media_type == f"{layouts.OCI_LAYER}+gzip"
+    assert found.tree.blobs[1].digest == layouts.digest(packed)
+    check(found)
+    for wrong in (gzip.compress(b"other"), packed[:-9], gzip.compress(BASE) + b"rest"):
+        with pytest.raises((DigestMismatchError, MetadataError)):
+            docker(tmp_path, contents | {names[0]: wrong})
+    with pytest.raises(MetadataError) as caught:
+        docker(tmp_path, contents | {names[0]: b"\x28\xb5\x2f\xfdzstd"})
+    assert "compressed with zstd" in caught.value.why[0]
+
+
+def test_an_image_by_its_name(tmp_path: Path) -> None:
+    one, other = layouts.saved([BASE], ["app:1", "r.test/x:2"]), layouts.saved([TOP], ["app:2"])
+    both = [json.loads(each["manifest.json"])[0] for each in (one, other)]
+    both[1]["Layers"] = ["second/layer.tar"]
+    contents = {**one, **{name: data for name, data in other.items() if name.endswith(".json")}}
+    contents |= {"second/layer.tar": TOP, "manifest.json": layouts.compact(both)}
+    for name in ("app:1", "docker.io/library/app:1", "r.test/x:2"):
+        assert docker(tmp_path, contents, name=name).tree.blobs[1].digest == layouts.digest(BASE)
+    assert docker(tmp_path, contents, name="app:2").tree.blobs[1].digest == layouts.digest(TOP)
+    with pytest.raises(UsageError, match="not exactly one image") as caught:
+        docker(tmp_path, contents)
+    assert caught.value.why == ("it has 2; names: app:1, r.test/x:2, app:2",)
+    with pytest.raises(UsageError, match='no image "app"'):
+        docker(tmp_path, contents, name="app")
+
+
+def broken(what: str) -> dict[str, bytes]:
+    """Return an archive in which one thing is wrong."""
+    contents = layouts.saved([BASE, TOP])
+    (entry,) = json.loads(contents["manifest.json"])
+    if what == "list":
+        return {"manifest.json": b"{}"}
+    if what == "no list":
+        return {}
+    if what == "no config":
+        del contents[entry["Config"]]
+    if what == "other config":
+        contents[entry["Config"]] = b'{"rootfs": {"diff_ids": []}}'
+    if what == "no layer":
+        del contents[entry["Layers"][0]]
+    if what == "fewer layers":
+        entry["Layers"].pop()
+    if what == "layers":
+        entry["Layers"] = [1, 2]
+    if what == "digests":
+        data = b'{"rootfs": {"diff_ids": ["md5:1", "md5:2"]}}'
+        entry["Config"] = f"{layouts.digest(data).removeprefix('sha256:')}.json"
+        contents[entry["Config"]] = data
+    return contents | {"manifest.json": layouts.compact([entry])}
+
+
+@pytest.mark.parametrize(
+    "what", ["list", "no list", "no config", "no layer", "fewer layers", "layers", "digests"]
+)
+def test_archives_that_lack_something(tmp_path: Path, what: str) -> None:
+    with pytest.raises(MetadataError, match="is not a usable archive"):
+        docker(tmp_path, broken(what))
+
+
+def test_a_configuration_has_the_digest_of_its_name(tmp_path: Path) -> None:
+    with pytest.raises(DigestMismatchError):
+        docker(tmp_path, broken("other config"))
+
+
+def newer(*left_out: bytes) -> dict[str, bytes]:
+    """Return what docker saves now: a layout, and the older list beside it."""
+    config = layouts.compact({"os": "linux", "rootfs": {"diff_ids": [layouts.digest(BASE)]}})
+    made = layouts.image(BASE, config=config)
+    contents = layouts.files(made, "1", **{"io.containerd.image.name": "docker.io/library/app:1"})
+    names = [f"blobs/{layouts.digest(data).replace(':', '/')}" for data in (config, BASE)]
+    listed = {"Config": names[0], "RepoTags": ["app:1"], "Layers": names[1:]}
+    absent = {f"blobs/{layouts.digest(data).replace(':', '/')}" for data in left_out}
+    contents["manifest.json"] = layouts.compact([listed])
+    return {name: data for name, data in contents.items() if name not in absent}
+
+
+def test_a_docker_archive_with_a_layout_is_that_layout(tmp_path: Path) -> None:
+    made = json.loads(newer()["index.json"])["manifests"][0]["digest"]
+    for name in ("", "app:1"):
+        found = docker(tmp_path, newer(), name=name)
+        assert (found.tree.top.descriptor.digest, found.notes) == (made, ())
+        check(found)
+
+
+def test_where_the_layout_lacks_something_the_list_counts(tmp_path: Path) -> None:
+    contents = newer()
+    top = json.loads(contents["index.json"])["manifests"][0]["digest"]
+    del contents[f"blobs/{top.replace(':', '/')}"]
+    found = docker(tmp_path, contents)
+    assert "is not complete" in found.notes[0]
+    check(found)

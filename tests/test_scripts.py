@@ -1,0 +1,93 @@
+"""`scripts/demo`, with programs that only note what they are told in the place of Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+PYTHON = """#!/bin/sh
+case "$*" in
+"-m venv .venv")
+  echo venv >>log
+  mkdir -p .venv/bin
+  cp inner .venv/bin/python
+  [ ! -e interrupt ] || { rm interrupt; exit 1; }
+  touch .venv/pip
+  ;;
+esac
+"""
+INNER = """#!/bin/sh
+case "$*" in
+"-m pip --version") [ -e .venv/pip ] ;;
+"-m pip install"*) [ -e .venv/pip ] && touch .venv/installed ;;
+"-c import notarypy, werkzeug") [ -e .venv/installed ] ;;
+"-m notarypy demo"*) echo "$*" >>log ;;
+esac
+"""
+
+
+class Checkout:
+    """A folder with the script, where `python3` notes what it does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.venv = path / ".venv"
+        for name in ("scripts", "bin"):
+            (path / name).mkdir()
+        shutil.copy(SCRIPTS / "demo", path / "scripts" / "demo")
+        for name, text in (("bin/python3", PYTHON), ("inner", INNER)):
+            (path / name).write_text(text)
+            (path / name).chmod(0o755)
+
+    def demo(self) -> int:
+        """Run the script and return its exit code."""
+        environment = {"PATH": f"{self.path / 'bin'}:/usr/bin:/bin"}
+        done = subprocess.run([self.path / "scripts/demo"], env=environment, check=False, timeout=30)
+        return done.returncode
+
+    def log(self) -> list[str]:
+        """Return what was done since the last time."""
+        lines = (self.path / "log").read_text().splitlines()
+        (self.path / "log").unlink()
+        return lines
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_the_demonstration_installs_once(checkout: Checkout) -> None:
+    assert checkout.demo() == 0
+    assert checkout.log() == ["venv", "-m notarypy demo"]
+    assert checkout.demo() == 0
+    assert checkout.log() == ["-m notarypy demo"]
+
+
+def test_an_interrupted_installation_is_made_anew(checkout: Checkout) -> None:
+    (checkout.path / "interrupt").touch()
+    assert checkout.demo() != 0
+    (checkout.venv / "half of pip").touch()
+    assert checkout.demo() == 0
+    assert checkout.log() == ["venv", "venv", "-m notarypy demo"]
+    assert not (checkout.venv / "half of pip").exists()
+
+
+def test_an_environment_without_pip_gets_it_and_loses_nothing(checkout: Checkout) -> None:
+    (checkout.venv / "bin").mkdir(parents=True)
+    shutil.copy(checkout.path / "inner", checkout.venv / "bin" / "python")
+    (checkout.venv / "mine").touch()
+    assert checkout.demo() == 0
+    assert checkout.log() == ["venv", "-m notarypy demo"]
+    assert (checkout.venv / "mine").exists()
+
+
+def test_both_scripts_make_it_the_same_way() -> None:
+    def function(name: str) -> str:
+        return (SCRIPTS / name).read_text().partition("\nvenv() {")[2].partition("\n}\n")[0]
+
+    assert function("demo") == function("setup") != ""
