@@ -30,7 +30,7 @@ PASSPHRASES = {
     "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": "demo-repository-passphrase",
 }
 RELEASES = "targets/releases"
-_REFUSED = 4
+_UNSIGNED, _REFUSED = 3, 4
 # What would lead the commands to other servers, keys or passphrases than those of the demonstration.
 _FOREIGN = ("DOCKER_", "NOTARY", "SSL_CERT_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY")
 _TIMEOUT = 60.0
@@ -78,6 +78,7 @@ class Demo:
         yield from self._beginning()
         yield from self._moved_tag()
         yield from self._tampering()
+        yield from self._building()
 
     def _beginning(self) -> Iterator[Step]:
         self._push("Hello, world.")
@@ -114,6 +115,16 @@ class Demo:
         Tampering(self._started.fake).publish(self.repository, {RELEASES: honest})
         self._started.fake.notary.renews = True
         yield self._run("The owner puts the signed list back.", "verify", self._image)
+
+    def _building(self) -> Iterator[Step]:
+        (self._home / "Dockerfile").write_text(f"FROM {self._image}\nCOPY program /\n")
+        yield self._run(
+            "Bob builds on this image. Pinned, his Dockerfile means the signed image and no other.",
+            *("pin", "Dockerfile"),
+        )
+        yield self._run("Alice takes her signature back.", "revoke", self._image)
+        yield self._run("On an unsigned image nothing is built.", "pin", "Dockerfile", code=_UNSIGNED)
+        yield self._run("She signs it again.", "sign", self._image)
 
     def _push(self, text: str) -> None:
         """Push an image as any program does."""

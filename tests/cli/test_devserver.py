@@ -138,9 +138,10 @@ def test_a_demonstration_that_goes_wrong_says_where(
 @pytest.mark.usefixtures("at_once")
 def test_the_whole_demonstration(run: Run, temporary: Path) -> None:
     outcome = run("demo", "--keep").expect(0)
-    for words in ("init", "delegate add", "sign", "verify", "inspect --pretty"):
+    for words in ("init", "delegate add", "sign", "verify", "inspect --pretty", "pin", "revoke"):
         assert f"\n$ notarypy {words} " in outcome.out
     assert outcome.out.count("[exit 4]") == 2
+    assert outcome.out.count("[exit 3]") == 1
     assert "trust.digest_mismatch" in outcome.out
     assert "trust.signature" in outcome.out
     assert "(index: linux/amd64, linux/arm64)" in outcome.out
@@ -155,7 +156,7 @@ def test_the_whole_demonstration(run: Run, temporary: Path) -> None:
 def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
     document = run("--json", "demo").expect(0).document
     assert problems(document, SCHEMA) == []
-    assert {result["exit"] for result in document["results"]} == {0, 4}
+    assert {result["exit"] for result in document["results"]} == {0, 3, 4}
 
 
 def test_a_demonstration_that_is_told_to_end(
