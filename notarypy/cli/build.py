@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import pin, sign
+from notarypy.cli import ending, pin, sign
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -51,7 +51,9 @@ def build(
             for image in images:
                 pin.tell(session, source, image)
         if session.report.exit_code == 0:
-            _tell(session, plan, client.build(plan))
+            with ending.Interrupting():
+                built = client.build(plan)
+            _tell(session, plan, built)
 
 
 def _tell(session: Session, plan: Plan, built: Built) -> None:

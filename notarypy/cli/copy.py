@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import progress, push, references, sign
+from notarypy.errors import UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.pinning import check_pin
 
@@ -58,6 +59,9 @@ def copy(
     session: Session = context.obj
     session.begin(context)
     source, target = references.read([src, dst], literal=session.options.gun)
+    if (as_signer or init) and not sign_it:
+        alone = "--as-signer" if as_signer else "--init"
+        raise UsageError(f"{alone} does nothing without --sign", fix=f"add --sign, or leave {alone} out")
     for required in filter(None, (*(signer or ()), as_signer)):
         roles.signer_role(required)
     asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers}

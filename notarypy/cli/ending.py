@@ -1,6 +1,7 @@
 """Being told to end: Ctrl-C, a closed terminal, `kill`.
 
-What it is: for commands that clean up, whatever tells them to end and however often.
+What it is: for commands that clean up, whatever tells them to end and however often: those
+that wait for it (`Ending`), and those that are interrupted at their work (`Interrupting`).
 What it is not: for commands that may stop anywhere; these take the KeyboardInterrupt.
 """
 
@@ -47,3 +48,12 @@ class Ending:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._told.set()
+
+
+class Interrupting(Ending):
+    """Takes every way of being told to end for Ctrl-C, once: what cleans up then is left in peace."""
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if not self.told:
+            super()._note(number, frame)
+            raise KeyboardInterrupt

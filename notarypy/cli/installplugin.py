@@ -15,10 +15,13 @@ from notarypy.cli.dockertrust import plugin
 from notarypy.errors import AlreadyExistsError, InvalidNameError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from notarypy.cli.session import Session
 
 _LIMIT = 64 * 1024
 _MODE = 0o755
+_TRUST = "trust"
 
 
 def install_plugin(
@@ -32,7 +35,7 @@ def install_plugin(
     ] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="What follows docker on a command line.")
-    ] = "trust",
+    ] = _TRUST,
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove the plugin.")] = False,
 ) -> None:
     """Make docker run notarypy for docker trust.
@@ -54,9 +57,49 @@ def install_plugin(
             path.unlink()
         text = f"removed {path}" if known else f"there is no {path}"
     else:
+        own = _own_commands()
+        if name in own and name != _TRUST:
+            raise InvalidNameError(
+                f"docker has a command {name} of its own",
+                why="it would never run this plugin",
+                fix="choose another",
+            )
         _write(path)
-        text = f"installed {path}: docker {name} runs notarypy now"
+        text = f"installed {path}: {_use(name, own)}"
     session.report.done(name, {"path": str(path), "installed": not uninstall}, text)
+
+
+def _use(name: str, own: Collection[str]) -> str:
+    """Say what docker does with the plugin."""
+    if name in own:
+        return f"the docker here runs its own docker {name}, and this from version 29 on; or use --name"
+    return f"docker {name} runs notarypy" + (" now" if own else "")
+
+
+def _own_commands() -> frozenset[str]:
+    """Return the commands that the docker here has without plugins, whose names it marks.
+
+    No daemon is asked: it is sent where there is none.
+    """
+    import shutil
+    import subprocess
+
+    program = shutil.which("docker")
+    if program is None:
+        return frozenset()
+    environ = {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    try:
+        done = subprocess.run(  # noqa: S603 - the docker of PATH, without a shell
+            [program, "--help"],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(re.findall(r"^  ([a-z][a-z0-9]*) ", done.stdout.decode(errors="replace"), re.MULTILINE))
 
 
 def _folder(directory: str | None) -> Path:

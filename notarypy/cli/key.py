@@ -11,7 +11,7 @@ import typer
 from notarypy import files
 from notarypy.cli import inputs, render
 from notarypy.cli.app import group
-from notarypy.cli.newfile import new_file
+from notarypy.cli.newfile import new_file, require_directory
 from notarypy.cli.rotate import rotate
 from notarypy.tuf import roles
 
@@ -108,8 +108,10 @@ def export(
     """
     session: Session = context.obj
     session.begin(context, hold=True)
-    if output is not None and Path(output).exists():
-        session.confirm("Overwrite it?", f"{output} exists")
+    if output is not None:
+        require_directory(Path(output))
+        if Path(output).exists():
+            session.confirm("Overwrite it?", f"{output} exists")
     exported = []
     with session.client() as client:
         for key in keys:
@@ -188,7 +190,8 @@ def remove(
 ) -> None:
     """Delete private keys from the trust directory.
 
-    What they signed stays signed. The last copy of a root key that a repository known here needs is kept.
+    If one of them is not here, none is deleted. What they signed stays signed. The last copy of a root key
+    that a repository known here needs is kept.
 
     Example:
       notarypy key remove --yes jeff
@@ -199,8 +202,10 @@ def remove(
         found: dict[str, KeyInfo] = {}
         for key in keys:
             with session.trying(key):
-                found[key] = client.find_key(key)
-        if not found:
+                info = client.find_key(key)
+                if all(info.keyid != other.keyid for other in found.values()):
+                    found[key] = info
+        if session.report.exit_code != 0:
             return
         listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in found.values())
         session.confirm("Go on?", f"these keys are deleted for good: {listed}")

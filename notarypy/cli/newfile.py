@@ -24,11 +24,22 @@ def _exists(path: Path) -> AlreadyExistsError:
     )
 
 
+def require_directory(path: Path) -> None:
+    """Raise StorageError unless the directory that a file is to be in exists; it is never made."""
+    if not path.parent.is_dir():
+        raise StorageError(
+            f"cannot write {path}",
+            why=f"the directory {path.parent} does not exist",
+            fix="make the directory, or name another one",
+            path=str(path),
+        )
+
+
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
     """Make a file that must not exist, before anything else is made; what fails takes it away again."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PUBLIC_MODE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +92,7 @@ def pin(
     session.begin(context)
     _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
     told = _told(build_arg, platform, target, env)
-    given = [(path, inputs.read(path)) for path in paths]
+    given = [(path, _read(path)) for path in paths]
     with session.client(asking=False) as client:
         from notarypy.client.bases import Wish
 
@@ -106,6 +108,16 @@ def pin(
         pinning.tell_unused()
     if session.report.exit_code == 0:
         _finish(session, done, kind, in_place=in_place, check=check, diff=diff)
+
+
+def _read(path: str) -> bytes:
+    """Return what a file holds; a pipe, which may wait for ever, goes to standard input."""
+    is_pipe = False
+    with contextlib.suppress(OSError, ValueError):  # whoever reads it says what is wrong
+        is_pipe = path != _STDIN and not stat.S_ISREG(Path(path).stat().st_mode)
+    if is_pipe:
+        raise UsageError(f"{path} is no regular file", fix="give a pipe to standard input: -", path=path)
+    return inputs.read(path)
 
 
 def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check: bool, diff: bool) -> None:
@@ -234,7 +246,7 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
     done: list[tuple[Path, bytes, int]] = []
     targets = [(Path(path).resolve(), path, before, after) for path, before, after in changes]
     for _, path, before, _ in targets:
-        if inputs.read(path) != before:
+        if _read(path) != before:
             raise UsageError(f"{path} has changed meanwhile", why="nothing was written", path=path)
     try:
         for target, _, before, after in targets:

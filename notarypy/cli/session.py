@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.options import Options
 from notarypy.cli.report import Report
-from notarypy.errors import ConfirmationNeededError, NotarypyError, UsageError
+from notarypy.errors import ConfirmationNeededError, NotarypyError, OperationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,8 @@ class Session:
     def trying(self, *refs: str, among: Sequence[str] = ()) -> Iterator[None]:
         """Note an error inside as the failure of those of `refs` that have no result by then.
 
-        Where they are some of several, `among`, the error names them.
+        Where they are some of several, `among`, the error names them. Where it is about some of the tags that
+        were to be published together, the others say that nothing was done because of those.
         """
         before = len(self.report.results)
         try:
@@ -67,7 +68,12 @@ class Session:
         except NotarypyError as error:
             done = {result.ref for result in self.report.results[before:]}
             about = ", ".join(refs) if len(among) > 1 else ""
-            self.report.failed([ref for ref in refs if ref not in done] or refs, error, about=about)
+            left = [ref for ref in refs if ref not in done] or list(refs)
+            guilty = _at_fault(left, error)
+            for ref in left:
+                self.report.failed(
+                    [ref], error if ref in guilty else _held_back(ref, guilty, error), about=about
+                )
 
     def confirm(self, question: str, why: str) -> None:
         """Go on only with a yes.
@@ -126,3 +132,26 @@ def _logging(verbosity: int) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
+
+
+def _at_fault(refs: Sequence[str], error: NotarypyError) -> list[str]:
+    """Return those of some REFs that an error is about; all of them where it does not say."""
+    tag = error.facts.get("tag") or error.facts.get("reference")
+    return [ref for ref in refs if _tag(ref) == tag] or list(refs)
+
+
+def _tag(ref: str) -> str:
+    name, colon, tag = ref.partition("@")[0].rpartition(":")
+    return tag if colon and name and "/" not in tag else "latest"
+
+
+def _held_back(ref: str, guilty: Sequence[str], error: NotarypyError) -> OperationError:
+    return OperationError(
+        f"nothing was done for {ref}",
+        why=(
+            f"tags of one repository are published together, and {', '.join(guilty)} cannot be",
+            error.message,
+        ),
+        fix=f"leave out {', '.join(guilty)}, or mend that first",
+        because_of=list(guilty),
+    )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         TrustedRoot,
     )
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+    from notarypy.keys.prompts import Wording
     from notarypy.remote.transport import Transport
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
@@ -98,6 +99,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         *,
         warn: Callable[[str], None] = _ignore,
         prompt: Callable[[str], str] | None = None,
+        wording: Wording | None = None,
         gun: bool = False,
         **flags: object,
     ) -> Self:
@@ -107,6 +109,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
             environ: The environment; None for this process's.
             warn: See `Client`.
             prompt: Asks a person for a passphrase without echo; None where nobody can be asked.
+            wording: What is asked then; None for notarypy's words.
             gun: Take repository names as they stand.
             flags: What command line options would say: `server`, `trust_dir`, `config`, ...
         """
@@ -119,7 +122,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         if prompt is not None:
             from notarypy.keys.passphrase import standard_chain
 
-            chain = standard_chain(settings.environ, settings.passphrase_file, prompt)
+            chain = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
         return cls(settings, passphrases=chain, warn=warn, literal_gun=gun)
 
     def __enter__(self) -> Self:

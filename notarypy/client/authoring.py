@@ -14,7 +14,6 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from notarypy.client.publish import Publisher
     from notarypy.client.results import (
         InitResult,
         RevokedTag,
@@ -89,9 +88,9 @@ class Authoring:
 
         Raises:
             ImageMissingError: The registry, or with `local` the daemon, does not have it.
-            KeyNotAuthorisedError: No key here may sign it.
+            KeyAccessError: No key here may sign it, or it cannot be unlocked; nothing was pushed.
         """
-        from notarypy.client.sign import Options, by_repository, custom_data, one_each, sign, tagged
+        from notarypy.client.sign import Options, by_repository, custom_data, hushed, one_each, sign, tagged
 
         self._session.refuse_literal("sign")
         groups = by_repository(references)
@@ -102,9 +101,8 @@ class Authoring:
         results: list[SignedTag] = []
         for texts in groups.values():
             wanted = one_each([tagged(text) for text in texts])
-            told: set[str] = set()
             if local:
-                self._could_sign(texts[0], wanted, options, told, init=init)
+                self._check_signable(texts[0], wanted, options, init=init)
             contents = {
                 tag: self.push_local(str(one))
                 if local
@@ -113,7 +111,7 @@ class Authoring:
             }
             if init and not dry_run and not local:
                 self.init(texts[0])
-            results += sign(self._hushed(texts[0], told), contents, options)
+            results += sign(hushed(self._session.publisher(texts[0])), contents, options)
         return results
 
     def push_local(self, reference: str) -> Manifest:
@@ -139,21 +137,13 @@ class Authoring:
         for text in references:
             check(self._session, self._session.parse(text))
 
-    def _could_sign(
-        self, text: str, tags: Collection[str], options: Options, told: set[str], *, init: bool
-    ) -> None:
+    def _check_signable(self, text: str, tags: Collection[str], options: Options, *, init: bool) -> None:
         """Raise before a push what signing these tags of a repository would raise after it."""
-        from notarypy.client.local import rehearse
+        from notarypy.client.local import check_signable
 
         if init:
             self.init(text)
-        rehearse(self._hushed(text, told), tags, options)
-
-    def _hushed(self, text: str, told: set[str]) -> Publisher:
-        """Return a publisher that tells nothing that is in `told`."""
-        from notarypy.client.local import hushed
-
-        return hushed(self._session.publisher(text), told)
+        check_signable(self._session.publisher(text), tags, options)
 
     def revoke(self, references: Sequence[str], *, signer: str | None = None) -> list[RevokedTag]:
         """Make tags unsigned again: one publish per repository, all of its tags or none.

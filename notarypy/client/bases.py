@@ -12,7 +12,7 @@ Rules:
 3. With `check` nothing is replaced, and a digest that stands there must be the signed one.
 4. Left alone, and told: what the caller or the trust policy skips, the image that reads the
    file, and names that may be stages of a later build. With `strict` the last two are
-   images like any other.
+   images like any other, and a file is refused of which a part is not known here.
 5. All images are tried; only a file without a failure gives its new text.
 """
 
@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING
 from notarypy.client import buildfile
 from notarypy.client.authoring import Authoring
 from notarypy.client.buildfile import PinnedFile, PinnedImage, Told
-from notarypy.errors import NotarypyError
+from notarypy.errors import BuildFileError, NotarypyError
 from notarypy.images import mentions
 from notarypy.images import reference as references
 from notarypy.images.dockerargs import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from notarypy.client.admit import Shelf
     from notarypy.client.builders import Built, Plan
@@ -50,14 +50,14 @@ class Wish:
         strict: Whether to leave nothing else alone (rule 4).
         check: Whether to look only (rule 3).
         full: Whether to write names in full, with their registry.
-        contexts: Images that a build context takes the place of.
+        replaced: Tells whether a build context takes the place of an image.
     """
 
     skip: Sequence[str] = ()
     strict: bool = False
     check: bool = False
     full: bool = False
-    contexts: Sequence[str] = ()
+    replaced: Callable[[Mention], bool] = lambda _: False
 
 
 @dataclass
@@ -73,15 +73,17 @@ class Pinning:
     def file(self, data: bytes, source: str, kind: FileKind | None, told: Told) -> PinnedFile:
         """Return a file with what became of each of its images (rule 5)."""
         found = buildfile.read(mentions.decode(data, source), source, kind, told)
+        if self.wish.strict and found.unknown:
+            raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
         for note in found.notes:
             self.session.warn(note)
-        for line in found.hidden:
-            self.session.warn(f"{source}:{line}: builders without heredocs would take images from this one")
+        for line in () if self.wish.full else found.hidden:
+            self.session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
         images = [self.image(source, mention) for mention in found.mentions]
         names = {
             mention: image.reference
             for mention, image in zip(found.mentions, images, strict=True)
-            if image.reference is not None and image.reference != mention.image
+            if image.reference not in {None, self._standing(mention)}
         }
         after = data
         if names and not self.wish.check and not any(image.error for image in images):
@@ -103,6 +105,10 @@ class Pinning:
         except NotarypyError as error:
             return _changed(seen, error=_located(error, source, mention))
 
+    def _standing(self, mention: Mention) -> str:
+        """Return the name that has to become another one: for a build nothing is left to variables."""
+        return mention.written if self.wish.full else mention.image
+
     def tell_unused(self) -> None:
         """Warn of what was to be skipped and is named nowhere."""
         for text in self.wish.skip:
@@ -115,7 +121,7 @@ class Pinning:
         self.skipped.update(covering)
         if covering:
             return f"--skip {covering[0]}"
-        if any(mentions.is_covered(mention.image, text) for text in self.wish.contexts):
+        if self.wish.replaced(mention):
             return "a build context takes its place"
         if mention.kind == "frontend" and not self.wish.strict:
             return "this image reads the Dockerfile and runs in the build; --strict verifies it"
@@ -277,14 +283,14 @@ class Bases(Authoring):
             NotarypyError: An image is not signed, or the result could not be: nothing was started.
             BuilderError: The builder failed.
         """
-        from notarypy.client import builders
+        from notarypy.client import builderrun, builders
 
         plan.check()
         if plan.sign is None:
-            builders.run(plan)
+            builderrun.run(plan)
             return builders.Built(plan.builder.name)
         self._could_sign_result(plan.sign)
-        digest = builders.run(plan)
+        digest = builderrun.run(plan)
         try:
             (signed,) = self.sign([f"{plan.sign}@{digest}"])
         except NotarypyError as error:
@@ -297,4 +303,4 @@ class Bases(Authoring):
         from notarypy.client.sign import Options as Signing
 
         parsed = references.parse(reference)
-        self._could_sign(reference, {parsed.tag or "latest"}, Signing(), set(), init=False)
+        self._check_signable(reference, {parsed.tag or "latest"}, Signing(), init=False)

@@ -9,21 +9,26 @@ Rules:
    contexts and kaniko's context. A target leaves no stage out here: what is not read as an
    option by mistake must not be built unverified.
 2. Refused, because they bring images in past the Dockerfile: another Dockerfile, another
-   first image, another frontend, files of build arguments, a preprocessor.
+   first image, another frontend, files of build arguments, a preprocessor. And, for builders
+   that get the Dockerfile with other names of stages, a context that has the name of a stage.
 3. Short options stand alone, so that none hides another.
 4. An image as a build context is verified and pinned in its place. What the Dockerfile
-   names and a context takes the place of is no image of the build.
+   names and a context takes the place of is no image of the build. BuildKit compares names
+   in full, tag and digest included; the others compare the very text, and take only an
+   image in place of another one in FROM.
+5. Remembered, for a push that comes after the build: what tells the builder's store, how to
+   reach it, and how to reach the registry.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import UsageError
-from notarypy.images import reference as references
+from notarypy.images import mentions
 from notarypy.images.dockerargs import is_platform
+from notarypy.images.dockerlines import lower
 from notarypy.images.mentions import Mention
 
 if TYPE_CHECKING:
@@ -40,6 +45,11 @@ _REFUSED = {
     "build-arg-file": "give each of them with --build-arg",
     "cpp-flag": "run the preprocessor before",
 }
+_CONNECTION = frozenset(
+    {"root", "runroot", "storage-driver", "storage-opt", "imagestore", "registries-conf"}
+    | {"registries-conf-dir", "connection", "url", "identity", "authfile", "cert-dir", "creds"}
+)
+_SWITCHES = frozenset({"tls-verify", "remote"})
 _WITH_VALUE = {*_OURS, *_REFUSED, "build-arg", "platform", "target", "build-context", "context"}
 
 
@@ -53,6 +63,10 @@ class Arguments:
         self.contexts: dict[str, str] = {}
         self.directory: str | None = None
         self.options: set[str] = set()
+        self.several = False
+        self.connection: list[str] = []
+        self._targets: list[int] = []
+        self._seen: set[str] = set()
 
     @classmethod
     def read(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Arguments:
@@ -66,8 +80,8 @@ class Arguments:
             UsageError: One is refused.
         """
         found = cls()
-        waiting = iter(arguments)
-        for word in waiting:
+        waiting = iter(enumerate(arguments))
+        for place, word in waiting:
             if word == "--" or (word.startswith("-") and not word.startswith("--") and len(word) > _SHORT):
                 raise UsageError(f'"{word}" is not understood', fix="write short options apart: -t NAME -q")
             name, equals, value = word.partition("=")
@@ -75,22 +89,32 @@ class Arguments:
             if not word.startswith("-"):
                 continue
             found.options.add(option)
-            if option in _WITH_VALUE:
-                found.take(option, value if equals else next(waiting, ""), environ)
+            if option in _SWITCHES:
+                found.connection.append(word)
+            if option in _WITH_VALUE | _CONNECTION:
+                at, value = (place, value) if equals else next(waiting, (place, ""))
+                if option in _CONNECTION:
+                    found.connection += arguments[place : at + 1]
+                else:
+                    found.take(option, value, environ, at)
+        found.several = found.several or "all-platforms" in found.options
         if "TARGETSTAGE" not in found.build_args and "target" in found.options:
             found.build_args["TARGETSTAGE"] = found.target
         return found
 
-    def take(self, option: str, value: str, environ: Mapping[str, str]) -> None:
-        """Take an option that decides on images."""
+    def take(self, option: str, value: str, environ: Mapping[str, str], place: int) -> None:
+        """Take an option that decides on images, and whose value stands in a place."""
         if option in _OURS or option in _REFUSED:
             raise UsageError(f"--{option} is not for the builder", fix=(_OURS | _REFUSED)[option])
         name, equals, rest = value.partition("=")
         if option == "platform":
-            # Several, or the builder's own: then nothing may depend on it.
-            self.platform = value if is_platform(value) else None
+            # Several, in one option or in many, or the builder's own: then nothing may depend on it.
+            self.several = self.several or option in self._seen or "," in value
+            self.platform = value if not self.several and is_platform(value) else None
+            self._seen.add(option)
         elif option == "target":
             self.target = value
+            self._targets.append(place)
         elif option == "context":
             self.directory = value.removeprefix("dir://")
         elif option == "build-context":
@@ -114,14 +138,39 @@ class Arguments:
             )
         return Path(text)
 
-    def replaced(self) -> tuple[str, ...]:
-        """Return the images that a context takes the place of, each with its tag."""
-        found = []
+    def replaces(self, mention: Mention, *, buildkit: bool) -> bool:
+        """Tell whether a context takes the place of an image (rule 4).
+
+        Args:
+            mention: The image, and how it is named.
+            buildkit: Whether the builder is BuildKit.
+        """
+        if mention.kind == "frontend":
+            return False
+        if buildkit:
+            return mentions.normal(mention.image) in map(mentions.normal, self.contexts)
+        value = self.contexts.get(mention.image)
+        return value is not None and (mention.what != "FROM" or value.startswith(_IMAGE_CONTEXTS))
+
+    def refuse_stages(self, names: Sequence[str]) -> None:
+        """Raise UsageError for a context that would take the place of a stage (rule 2).
+
+        Args:
+            names: The stages' names in lower case, in their order; empty for none.
+        """
+        taken = {*names, *map(str, range(len(names)))}
         for name in self.contexts:
-            with suppress(UsageError):  # not every name is that of an image
-                parsed = references.parse(name)
-                found.append(str(parsed if parsed.tag or parsed.digest else parsed.with_tag("latest")))
-        return tuple(found)
+            if lower(name) in taken:
+                raise UsageError(
+                    f'"{name}" is a stage and a build context', fix="take --builder buildx, or another name"
+                )
+
+    def retarget(self, arguments: Sequence[str], stage: str) -> tuple[str, ...]:
+        """Return the arguments with another target."""
+        words = list(arguments)
+        for place in self._targets:
+            words[place] = f"--target={stage}" if words[place].startswith("--target=") else stage
+        return tuple(words)
 
     def pin_contexts(
         self, pinning: Pinning, arguments: Sequence[str]

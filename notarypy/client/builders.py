@@ -1,28 +1,26 @@
 """Programs that build images: what they are told, and how they are run with pinned images.
 
-What it is: the second half of `build`. What it is not: the choice of digests (`bases`), or
-a builder.
+What it is: the second half of `build`, up to the start. What it is not: the choice of
+digests (`bases`), the run (`builderrun`), or a builder.
 
 Rules:
 
 1. The builder gets a Dockerfile of ours, in a directory of its own outside of the context,
    with every image in full and by digest. The ignore file beside the first one stays in
    force, as for BuildKit before the one of the context; buildah and podman are told so.
+   Builders that do not read by BuildKit's rules get it so written that there is one way to
+   read it (`images.plainfile`); what cannot be written so is refused.
 2. Nothing else may bring an image in: see `builderargs`.
 3. An image that is not signed stops everything before the builder is started.
-4. The builder is started without a shell, and without the variables of notarypy, Notary and
-   docker content trust: those may be passphrases. What it prints goes to standard error.
-5. What is signed is the digest that the builder says it has pushed.
+4. One image is signed: several platforms are for builders that push them as one.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +29,7 @@ from notarypy import files
 from notarypy.client.builderargs import Arguments
 from notarypy.client.buildfile import Told
 from notarypy.errors import BuilderError, BuildFileError, UsageError
-from notarypy.images import mentions
+from notarypy.images import dockerfile, mentions, plainfile
 from notarypy.images import reference as references
 from notarypy.images.dockerargs import Options
 
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"(NOTARYPY_|NOTARY_|DOCKER_CONTENT_TRUST)")
 _IGNORE = (".dockerignore", ".containerignore")
-_STANDARD_ERROR = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Builder:
         usual: Names of the Dockerfile in a context, the first that is there.
         push: The command that pushes, if building does not.
         reserved: Options that `sign` needs for itself.
-        heredocs: Whether every release of it knows heredocs.
+        buildkit: Whether it reads Dockerfiles by the rules of BuildKit, in every release.
         ignore: Its option for an ignore file, if it does not look beside the Dockerfile.
     """
 
@@ -69,7 +66,7 @@ class Builder:
     usual: tuple[str, ...] = ("Dockerfile", "dockerfile")
     push: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
-    heredocs: bool = False
+    buildkit: bool = False
     ignore: str = ""
 
 
@@ -77,13 +74,13 @@ _CONTAINERFILES = ("Containerfile", "Dockerfile")
 BUILDERS = {
     each.name: each
     for each in (
-        Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), heredocs=True),
+        Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), buildkit=True),
         Builder(
             "buildah",
             ("buildah", "build"),
             usual=_CONTAINERFILES,
             push=("buildah", "push"),
-            reserved=("manifest",),
+            reserved=("manifest", "iidfile"),
             ignore="--ignorefile",
         ),
         Builder(
@@ -91,10 +88,10 @@ BUILDERS = {
             ("podman", "build"),
             usual=_CONTAINERFILES,
             push=("podman", "push"),
-            reserved=("manifest",),
+            reserved=("manifest", "iidfile"),
             ignore="--ignorefile",
         ),
-        Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file",)),
+        Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file", "no-push")),
         Builder("docker", ("docker", "build")),
     )
 }
@@ -111,6 +108,8 @@ class Plan:
         contexts: What became of images that are build contexts.
         arguments: What the builder is told.
         sign: `REPO:TAG` to push and sign, or None.
+        copy: The Dockerfile for builders that are not BuildKit; else None.
+        connection: Options that reach the builder's store, and the registry.
         ignored: The ignore files of the Dockerfile, by what their names end with.
         environ: The builder's environment.
     """
@@ -121,6 +120,8 @@ class Plan:
     contexts: tuple[PinnedImage, ...]
     arguments: tuple[str, ...]
     sign: str | None
+    copy: bytes | None = None
+    connection: tuple[str, ...] = field(default=(), repr=False)
     ignored: Mapping[str, bytes] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -167,40 +168,41 @@ def plan(
         data = files.read_regular(path, mentions.LIMIT, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no {path}", fix="name the Dockerfile with --file") from None
-    pinning.wish = replace(pinning.wish, contexts=told.replaced())
-    pinned = pinning.file(
-        data, str(file or path), "dockerfile", Told(Options(told.build_args, told.platform))
+    pinning.wish = replace(
+        pinning.wish, replaced=lambda mention: told.replaces(mention, buildkit=builder.buildkit)
     )
-    if pinned.hidden and not builder.heredocs:
-        raise BuildFileError(
-            f"{pinned.source}:{pinned.hidden[0]}: {builder.name} may take images from this heredoc",
-            why="not every release of it knows heredocs; to the others these lines are instructions",
-            fix="put the text into a file and COPY it, or take --builder buildx",
-            file=pinned.source,
-            line=pinned.hidden[0],
-        )
+    options = Options(told.build_args, told.platform)
+    pinned = pinning.file(data, str(file or path), "dockerfile", Told(options))
     contexts, argv = told.pin_contexts(pinning, arguments)
-    return Plan(builder, path, pinned, contexts, argv, target, _ignore_files(path), environ)
+    wanted = Plan(
+        builder,
+        path,
+        pinned,
+        contexts,
+        argv,
+        target,
+        None,
+        tuple(told.connection),
+        _ignore_files(path),
+        environ,
+    )
+    if builder.buildkit or any(image.error for image in wanted.images):
+        return wanted
+    return _in_plain_lines(wanted, told, options)
 
 
-def run(wanted: Plan) -> str | None:
-    """Run the builder; return the digest that it pushed, if that is the plan."""
-    wanted.check()
-    data = wanted.pinned.data
-    with tempfile.TemporaryDirectory(prefix="notarypy-build-") as directory:
-        folder = Path(directory)
-        copied = folder / wanted.file.name
-        copied.write_bytes(data)
-        for ending, content in wanted.ignored.items():
-            copied.with_name(f"{copied.name}{ending}").write_bytes(content)
-        report = folder / "digest"
-        command = [*wanted.builder.command, wanted.builder.file, str(copied)]
-        for ending in [*wanted.ignored][-1:] if wanted.builder.ignore else ():
-            command += [wanted.builder.ignore, str(copied.with_name(f"{copied.name}{ending}"))]
-        _run([*command, *_signing(wanted, report), *wanted.arguments], wanted)
-        if wanted.sign is not None and wanted.builder.push:
-            _run([*wanted.builder.push, "--digestfile", str(report), wanted.sign], wanted)
-        return None if wanted.sign is None else _digest(report, wanted.builder)
+def _in_plain_lines(wanted: Plan, told: Arguments, options: Options) -> Plan:
+    """Return the plan with a Dockerfile that nobody can read in two ways, and its names (rule 1)."""
+    source = wanted.pinned.source
+    found = dockerfile.parse(mentions.decode(wanted.pinned.data, source), source, options)
+    told.refuse_stages([stage.name for stage in found.stages])
+    plain = plainfile.write(found, source, wanted.arguments)
+    images = [image for image in wanted.pinned.images if image.what != "# syntax"]
+    plainfile.check(plain, [image.reference or image.image for image in images], source)
+    argv = wanted.arguments
+    if told.target:
+        argv = told.retarget(argv, plain.stage(found, told.target, source))
+    return replace(wanted, copy=mentions.encode(plain.text), arguments=argv)
 
 
 def _tag(sign: str) -> str:
@@ -265,6 +267,12 @@ def _check_signing(builder: Builder, told: Arguments) -> None:
             why="it does not say which digest it has pushed",
             fix="take --builder buildx, or push and run: notarypy sign REF",
         )
+    if told.several and builder.push:
+        raise UsageError(
+            f"{builder.name} makes several images of several platforms",
+            why="--sign signs one",
+            fix="take --builder buildx, or one --platform",
+        )
     for option in builder.reserved:
         if option in told.options:
             raise UsageError(f"--{option} does not go with --sign", fix="leave one of them out")
@@ -285,41 +293,3 @@ def _ignore_files(path: Path) -> dict[str, bytes]:
         if beside.is_file():
             found[ending] = files.read_regular(beside, mentions.LIMIT, follow=True)
     return found
-
-
-def _signing(wanted: Plan, report: Path) -> list[str]:
-    """Return the options that make a builder tag, push and tell the digest."""
-    if wanted.sign is None:
-        return []
-    return {
-        "buildx": ["--metadata-file", str(report), "--tag", wanted.sign, "--push"],
-        "kaniko": ["--digest-file", str(report), "--destination", wanted.sign],
-    }.get(wanted.builder.name, ["--tag", wanted.sign])
-
-
-def _run(command: list[str], wanted: Plan) -> None:
-    """Run a program (rule 4)."""
-    name = " ".join([Path(command[0]).name, *(command[1:2])])
-    try:
-        done = subprocess.run(  # noqa: S603 - the builder that was asked for, with the caller's arguments
-            command, env=dict(wanted.environ), stdout=_STANDARD_ERROR, check=False
-        )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its arguments cannot be used"
-        raise BuilderError(f"{name} cannot be started", why=reason) from None
-    if done.returncode:
-        code = done.returncode
-        ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
-        raise BuilderError(f"{name} failed", why=ended, fix="see what it says above", status=code)
-
-
-def _digest(report: Path, builder: Builder) -> str:
-    """Return the digest that the builder says it has pushed (rule 5)."""
-    try:
-        text = files.read_regular(report, mentions.LIMIT).decode()
-        found = json.loads(text)["containerimage.digest"] if builder.name == "buildx" else text.strip()
-        return references.check_digest(str(found))
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, UsageError):
-        raise BuilderError(
-            f"{builder.name} does not say which digest it has pushed", fix="push it, then: notarypy sign REF"
-        ) from None

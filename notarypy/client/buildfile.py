@@ -5,8 +5,8 @@ verification of images (`bases`), or the reading itself (`images`).
 
 Rules:
 
-1. Without a kind, a name ending in `.yaml` or `.yml` tells YAML, and its content which;
-   everything else is a Dockerfile.
+1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` tells YAML, which JSON is too,
+   and its content which; everything else is a Dockerfile.
 2. The new text is read again before anybody gets it: it must have the same structure, and
    exactly the images that it was given.
 """
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from notarypy.client.results import VerifiedImage
     from notarypy.errors import NotarypyError
     from notarypy.images.mentions import Mention
+    from notarypy.images.workloads import Named
 
 FileKind = Literal["dockerfile", "compose", "k8s"]
 KINDS: tuple[FileKind, ...] = ("dockerfile", "compose", "k8s")
 POLICY = "buildkit-policy"
+_YAML = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class BuildFile:
         mentions: The images, in the order of the text.
         notes: What a person should know.
         outline: What must not change with the names.
-        hidden: Lines that name images for builders without heredocs alone.
+        hidden: Lines that builders other than BuildKit may read in another way.
+        unknown: Those of the notes that tell of something which may name images unseen.
     """
 
     source: str
@@ -53,6 +56,7 @@ class BuildFile:
     notes: tuple[str, ...]
     outline: object
     hidden: tuple[int, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def with_names(self, names: Mapping[Mention, str], told: Told) -> str:
         """Return the text with other names (rule 2).
@@ -93,7 +97,7 @@ def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile
     Raises:
         BuildFileError: It is not what it should be, or does not say which images it means.
     """
-    if kind == "dockerfile" or (kind is None and not source.lower().endswith((".yaml", ".yml"))):
+    if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
         found = dockerfile.parse(text, source, told.options)
         outline = found.outline()
         return BuildFile(source, text, "dockerfile", found.mentions, found.notes, outline, found.hidden)
@@ -101,20 +105,23 @@ def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile
 
     roots = yamltext.documents(text, source)
     if kind == "k8s" or (kind is None and workloads.is_kubernetes(roots)):
-        named, notes = workloads.kubernetes(roots)
-        return BuildFile(source, text, "k8s", named, notes, [mention.what for mention in named])
+        return _of_yaml(source, text, "k8s", workloads.kubernetes(roots))
     if kind == "compose" or any(root.get("services") is not None for root in roots):
         if len(roots) > 1:
             raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
-        found_notes = [workloads.compose(root, told.environment) for root in roots]
-        named = tuple(mention for each, _ in found_notes for mention in each)
-        notes = tuple(note for _, each in found_notes for note in each)
-        return BuildFile(source, text, "compose", named, notes, [mention.what for mention in named])
+        if not roots:
+            return BuildFile(source, text, "compose", (), (), [])
+        return _of_yaml(source, text, "compose", workloads.compose(roots[0], told.environment))
     raise BuildFileError(
         f"{source} is neither a compose file nor a Kubernetes manifest",
         fix="say what it is with --format",
         file=source,
     )
+
+
+def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildFile:
+    outline = [mention.what for mention in named.mentions]
+    return BuildFile(source, text, kind, named.mentions, named.notes, outline, unknown=named.unknown)
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ class PinnedFile:
         source: Its name.
         kind: `dockerfile`, `compose` or `k8s`.
         images: What became of each image.
-        hidden: Lines that name images for builders without heredocs alone.
+        hidden: Lines that builders other than BuildKit may read in another way.
     """
 
     def __init__(self, file: BuildFile, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
+from notarypy.remote.redaction import Redaction
 from notarypy.remote.transport import Exchange
 from notarypy.remote.urls import host_port
 
@@ -53,6 +54,7 @@ class Connections:
         self._transports: dict[tuple[Kind, str], Transport] = {}
         self._notaries: dict[tuple[str, str], NotaryServer] = {}
         self._registries: dict[str, Registry] = {}
+        self._hidden = Redaction()
         self._lock = threading.RLock()
 
     def notary(self, url: str, registry_host: str) -> NotaryServer:
@@ -124,6 +126,7 @@ class Connections:
             timeout=self._settings.timeout,
             authenticator=TokenAuthenticator(host, keychain, logins),
             user_agent=f"notarypy/{__version__}",
+            hidden=self._hidden,
             configured=self._docker.registry_headers if kind == "registry" else None,
         )
 

@@ -23,6 +23,7 @@ from notarypy.errors import AlreadyExistsError, InvalidNameError, KeyNotAuthoris
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope, valid_keys
+from notarypy.tuf.plan import require_signable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -86,6 +87,8 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
         mended = mend(state, changes, publisher.keys.held)
         needed = others(mended.after, {role})
         if mended.lost and not force:
+            # Whoever may not do it at all is not asked whether it should be done.
+            require_signable(state, roles.parent(role), publisher.held(state))
             raise would_break(state, roles.signer_name(role), mended.lost, needed)
         outcome[:] = [
             SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import DigestMismatchError
 from notarypy.images import manifests
 from notarypy.images.layout import ARTIFACT, Descriptor
-from notarypy.images.tree import Tree, choose, grow
+from notarypy.images.tree import Tree, check_single, choose, config_of, grow
 from notarypy.remote.blobs import Blobs
 
 if TYPE_CHECKING:
@@ -59,10 +59,19 @@ class RemoteImage:
         return Descriptor(found.media_type, digest, found.size)
 
     def tree(self, top: Descriptor, platform: str | None = None) -> tuple[Tree, tuple[str, ...]]:
-        """Return an image, or what an index has for one platform and the platforms that are left out."""
+        """Return an image, or what an index has for one platform and the platforms that are left out.
+
+        Raises:
+            UsageError: There is nothing for this platform.
+        """
         if platform is None:
             return grow(top, self.manifest), ()
-        chosen, left_out = choose(top, top.check(self.manifest(top)), platform)
+        data = top.check(self.manifest(top))
+        config = config_of(top, data)
+        if config is not None:
+            check_single(config.check(b"".join(self.chunks(config, 0))), platform)
+            return grow(top, self.manifest), ()
+        chosen, left_out = choose(top, data, platform)
         return grow(chosen, self.manifest), left_out
 
     def manifest(self, descriptor: Descriptor) -> bytes:
@@ -90,6 +99,10 @@ class RemoteImage:
             yield from pipe.pieces()
         finally:
             pipe.gone.set()
+
+    def where(self, descriptor: Descriptor) -> str:
+        """Return what errors call the place of a blob."""
+        return f"{self.registry.host}/{self.path}@{descriptor.digest}"
 
 
 class _GoneError(Exception):

@@ -122,19 +122,21 @@ def _upload(
 def _role_keys(repository: Repository, custody: Custody, wanted: Wanted) -> dict[str, PublicKey]:
     """Return the four role keys; private ones are stored by now."""
     root = custody.root_key(repository.gun, wanted.root_key, wanted.root_cert, repository.now)
-    local = wanted.snapshot == "local"
+    local, server = wanted.snapshot == "local", repository.online()
     return {
         roles.ROOT: root,
         roles.TARGETS: custody.new_key(roles.TARGETS, repository.gun),
         roles.SNAPSHOT: custody.new_key(roles.SNAPSHOT, repository.gun)
         if local
-        else _server_key(repository, roles.SNAPSHOT),
-        roles.TIMESTAMP: _server_key(repository, roles.TIMESTAMP),
+        else server_key(repository, roles.SNAPSHOT, server.get_key(repository.gun, roles.SNAPSHOT)),
+        roles.TIMESTAMP: server_key(
+            repository, roles.TIMESTAMP, server.get_key(repository.gun, roles.TIMESTAMP)
+        ),
     }
 
 
-def _server_key(repository: Repository, role: str) -> PublicKey:
-    data = repository.online().get_key(repository.gun, role)
+def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
+    """Read a key that the server keeps, as it offers it; raise ServerError if nobody can use it."""
     try:
         return PublicKey.from_json(canonical.decode(data, f"the server's {role} key"))
     except VerificationError as error:

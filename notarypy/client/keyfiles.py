@@ -8,8 +8,9 @@ Rules:
 1. An import stores exported keys as they are: role, GUN and encryption untouched, no
    passphrase asked. All blocks of a file are looked at before the first one is stored;
    one that cannot be used stops all of them.
-2. What an import takes is encrypted as docker and Go notary read it, and names its key.
-   Whether it is that key shows when it is used.
+2. What an import takes is encrypted as docker and Go notary read it, names its key, and
+   has a role that exists, if it says one. Whether it is that key shows when it is used:
+   nobody can tell without the passphrase.
 3. A passphrase is changed after the old one opened the key; the new one comes from a
    source of its own, and the new file has been opened with it before success is told.
 4. A root key that a repository cached here could not do without is removed by force only.
@@ -30,8 +31,9 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys import pem
+from notarypy.keys.keystore import MAX_FILE
 from notarypy.keys.layout import KEYID
-from notarypy.keys.passphrase import MIN_LENGTH
+from notarypy.keys.prompts import MIN_LENGTH
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
@@ -87,8 +89,12 @@ def _stored(custody: Custody, blocks: list[KeyBlock]) -> list[ImportedKey]:
 def _check(block: KeyBlock) -> None:
     """Raise unless a block can be stored as it is (rule 2)."""
     pem.require_portable(block)
+    if len(pem.with_path(block, None)) > MAX_FILE:
+        raise UnsupportedKeyError("it is too large", why=f"a key file has at most {MAX_FILE} bytes")
     if KEYID.fullmatch(block.path or "") is None:
         raise UnsupportedKeyError("it does not say which key it is", fix="store it: notarypy key load FILE")
+    if block.role is not None and block.role not in roles.BASE_ROLES:
+        roles.signer_role(block.role)
     if block.role in pem.GUN_ROLES:
         if block.gun is None:
             raise UnsupportedKeyError(f"it is a {block.role} key and does not say of which repository")

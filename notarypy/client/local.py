@@ -11,13 +11,13 @@ Rules:
    that digest and that size, or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
 3. A reference with a digest is refused: what is pushed has the digest that it has.
 4. An image that the daemon does not have is not looked for anywhere else.
-5. What cannot be signed is not pushed: whether the keys here may sign the tags is found out first.
+5. What cannot be signed is not pushed: whether the keys here can sign the tags, whatever is pushed, is
+   found out first (`rehearse`).
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.errors import DigestMismatchError, UsageError
@@ -47,30 +47,19 @@ def check(session: Session, reference: Reference) -> Reference:
     return reference
 
 
-def rehearse(publisher: Publisher, tags: Collection[str], options: Options) -> None:
-    """Raise what signing tags would raise.
+def check_signable(publisher: Publisher, tags: Collection[str], options: Options) -> None:
+    """Raise what signing tags would raise, whatever is pushed (rule 5).
 
     Raises:
         RepositoryMissingError: There is nothing to sign in.
-        KeyNotAuthorisedError: No key here may sign one of the tags.
+        KeyAccessError: No key here may sign one of the tags, or one that has to cannot be unlocked.
+        AuthenticationError: The Notary server would not let us publish.
     """
-    from notarypy.client.sign import sign
+    from notarypy.client.rehearse import rehearse
     from notarypy.images.manifests import OCI_MANIFEST, Manifest
 
     unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
-    sign(publisher, dict.fromkeys(tags, unknown), replace(options, dry_run=True))
-
-
-def hushed(publisher: Publisher, told: set[str]) -> Publisher:
-    """Return the publisher, which keeps what it tells in `told` and tells nothing that is there already."""
-    tell = publisher.repository.warn
-
-    def warn(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            tell(text)
-
-    return replace(publisher, repository=replace(publisher.repository, warn=warn))
+    rehearse(publisher, dict.fromkeys(tags, unknown), options)
 
 
 def push(session: Session, reference: Reference) -> Manifest:

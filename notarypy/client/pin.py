@@ -17,13 +17,13 @@ from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.pinning import Forbidden, parts
-from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from notarypy.client.repository import Repository
     from notarypy.tuf.pinning import RootPolicy
+    from notarypy.tuf.trusted import TrustedMetadata
 
 MAX_ROOTS = 256
 MAX_WALKED = 32 << 20
@@ -33,17 +33,24 @@ def first_pinned(
     repository: Repository,
     data: bytes,
     accept: RootPolicy,
-    known: Mapping[str, bytes],
+    blank: Callable[[], TrustedMetadata],
     error: RootNotPinnedError,
 ) -> TrustedMetadata:
     """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
 
     Of several policies each is met on its own, maybe by different roots of the chain.
 
+    Args:
+        repository: What is read.
+        data: The present root.
+        accept: The policies.
+        blank: Makes metadata in which nothing is trusted yet.
+        error: What the present root was refused with.
+
     Raises:
         RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.
     """
-    found = [_anchored(repository, data, policy, known, error) for policy in parts(accept)]
+    found = [_anchored(repository, data, policy, blank, error) for policy in parts(accept)]
     return found[-1]
 
 
@@ -51,30 +58,30 @@ def _anchored(
     repository: Repository,
     data: bytes,
     accept: RootPolicy,
-    known: Mapping[str, bytes],
+    blank: Callable[[], TrustedMetadata],
     error: RootNotPinnedError,
 ) -> TrustedMetadata:
-    start = TrustedMetadata(repository.gun, repository.now, known)
+    start = blank()
     with suppress(RootNotPinnedError):
         start.first_root(data, accept)
         return start
     if isinstance(accept, Forbidden):
         raise error
-    return _walked(repository, data, accept, known, error)
+    return _walked(repository, data, accept, blank, error)
 
 
 def _walked(
     repository: Repository,
     data: bytes,
     accept: RootPolicy,
-    known: Mapping[str, bytes],
+    blank: Callable[[], TrustedMetadata],
     error: RootNotPinnedError,
 ) -> TrustedMetadata:
     present = Envelope.parse(data, roles.ROOT).signed.get("version")
     if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
         raise error
     trusted: TrustedMetadata | None = None
-    start = TrustedMetadata(repository.gun, repository.now, known)
+    start = blank()
     walked = 0
     for version in range(1, present):
         link = repository.fetch_version(roles.ROOT, version)

@@ -14,7 +14,7 @@ Rules:
    Otherwise the refusal is final.
 4. When the answer to an upload is lost the server is looked at. What landed is a
    success; what did not is applied again, which is safe since a version can be
-   taken only once.
+   taken only once. It may still arrive: an error that comes later says `unanswered`.
 5. Keys are unlocked once; a retry never asks again.
 6. The server never forgets a version. A delegation that was removed and comes back
    goes on above the version it had.
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from notarypy.client.repository import Repository
     from notarypy.keys.signer import Signer
     from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
     Wish = Callable[[State], Sequence[Change]]
@@ -177,6 +178,14 @@ class _Attempts:
         self.leftovers: dict[str, int] = {}
 
     def run(self) -> Published:
+        try:
+            return self._run()
+        except NotarypyError as error:
+            if self.lost:
+                error.facts["unanswered"] = self.lost
+            raise
+
+    def _run(self) -> Published:
         trusted = self.read(self.repository)
         while True:
             self.tries += 1
@@ -202,7 +211,7 @@ class _Attempts:
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
         now, held = self.repository.now, self.keys.held
         files = {draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.held(after))}
-        if _meets(after.root.signers(roles.SNAPSHOT), after.root.roles[roles.SNAPSHOT].threshold, held):
+        if keeps_snapshot(after.root, held):
             draft = snapshot_draft(after.root, trusted.snapshot, files, after, now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)
         return files
@@ -318,7 +327,9 @@ def _signature(key: PublicKey, message: bytes, keys: Keys) -> Signature:
     return Signature(key.keyid, method, raw)
 
 
-def _meets(keys: Sequence[PublicKey], threshold: int, held: Collection[str]) -> bool:
+def keeps_snapshot(root: Root, held: Collection[str]) -> bool:
+    """Tell whether the snapshot is signed here, and not by the server."""
+    keys, threshold = root.signers(roles.SNAPSHOT), root.roles[roles.SNAPSHOT].threshold
     return len({key.canonical_id for key in keys if _canonical(key) in held}) >= threshold
 
 

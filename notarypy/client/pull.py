@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notarypy.errors import DigestMismatchError
-from notarypy.storage.incoming import Incoming, discard, pack, refuse_existing
+from notarypy.storage.incoming import Incoming, discard, make_private, pack, refuse_existing
 from notarypy.storage.sources import LAYOUT
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _layout(place: Place, tree: Tree) -> Iterator[Incoming]:
             yield layout
         return
     staging = place.path.with_name(f".{place.path.name}.notarypy")
+    make_private(staging)
     with Incoming(staging).opened() as layout:
         yield layout
         everything = (*tree.blobs, *(node.descriptor for node in (*tree.below, tree.top)))
@@ -138,6 +139,7 @@ class _Watched:
         self._moved(0)
 
     def write(self, data: bytes) -> None:
-        """Take more."""
+        """Take more; whoever is to stop is told before."""
+        self._moved(self._arrival.position)
         self._arrival.write(data)
         self._moved(self._arrival.position)

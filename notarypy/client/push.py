@@ -10,17 +10,23 @@ Rules:
 2. Every manifest is put after all that it names, and the tag last: whoever sees the tag
    sees the whole image.
 3. What was put is read back, byte for byte and with its type, before this returns.
-4. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry
+4. A registry that fails at a manifest, or says that it lacks a blob of it, may be busy with somebody who
+   pushes the same: it is asked again. Then its word that it has the blobs counts no longer, and they are
+   sent, once.
+5. What cannot be read back at once is asked for again, for a few seconds.
+6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry
    takes the manifest without them. That is said. skopeo does the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notarypy.client.transfers import PushedImage
-from notarypy.errors import DigestMismatchError, ImageMissingError, VerificationError
+from notarypy.errors import DigestMismatchError, ImageMissingError, ServerError, VerificationError
+from notarypy.images import layout
 from notarypy.remote.blobs import Blobs
 
 if TYPE_CHECKING:
@@ -31,9 +37,14 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
     from notarypy.remote.registry import Registry
+    from notarypy.remote.transport import Response
     from notarypy.storage.sources import Content
 
     Origins = Callable[[Descriptor], Sequence[str]]
+
+READINGS = 5
+_LACKING = "MANIFEST_BLOB_UNKNOWN"
+_ASKED = 4
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,44 @@ class Shipment:
 
 
 @dataclass
-class _Counts:
-    uploaded: list[int] = field(default_factory=list)
-    mounted: list[int] = field(default_factory=list)
-    present: list[int] = field(default_factory=list)
+class _Push:
+    """One push, and how each blob came to be there."""
+
+    shipment: Shipment
+    blobs: Blobs
+    tally: Tally
+    uploaded: dict[str, int] = field(default_factory=dict)
+    mounted: set[str] = field(default_factory=set)
+
+    def bring(self, blob: Descriptor) -> None:
+        """See to it that the registry has a blob (rule 1)."""
+        moved = self.tally.blob()
+        moved(0)
+        origins = self.shipment.origins(blob)
+        if self.blobs.has(blob.digest, blob.size):
+            pass
+        elif any(self.blobs.mount(blob.digest, blob.size, origin) for origin in origins):
+            self.mounted.add(blob.digest)
+        else:
+            self.send(blob, moved)
+        moved(blob.size)
+
+    def send(self, blob: Descriptor, moved: Callable[[int], object], *, believe: bool = True) -> None:
+        """Send a blob."""
+        content = self.shipment.content
+        self.blobs.upload(
+            *(blob.digest, blob.size, lambda start: content.chunks(blob, start), moved),
+            where=content.where(blob),
+            believe=believe,
+        )
+        self.uploaded[blob.digest] = blob.size
+
+    def send_again(self, node: Node) -> None:
+        """Send what a manifest names and the registry only says it has (rule 4)."""
+        for blob in layout.links(node.data, node.descriptor.media_type).blobs:
+            if not blob.is_foreign and blob.digest not in self.uploaded:
+                self.mounted.discard(blob.digest)
+                self.send(blob, lambda _: None, believe=False)
 
 
 def check_digest(tree: Tree, target: Reference) -> None:
@@ -84,17 +129,17 @@ def push(shipment: Shipment, registry: Registry, target: Reference, tally: Tally
         DigestMismatchError: The source or the registry has something else than it says.
         NetworkError: The registry could not be asked, or did not take it.
     """
-    tree, counts = shipment.tree, _Counts()
-    blobs = Blobs(registry, target.path, push=True)
+    tree = shipment.tree
+    work = _Push(shipment, Blobs(registry, target.path, push=True), tally)
 
     def job(blob: Descriptor) -> Callable[[], None]:
-        return lambda: _bring(blobs, blob, shipment, counts, tally)
+        return lambda: work.bring(blob)
 
     with tally.telling(f"pushing {target}", tree.size):
         tally.run([job(blob) for blob in tree.blobs])
     for node in tree.below:
-        _put(registry, target.path, node.descriptor.digest, node)
-    _put(registry, target.path, target.tag or target.digest or "latest", tree.top)
+        _put(registry, target.path, node.descriptor.digest, node, work)
+    _put(registry, target.path, target.tag or target.digest or "latest", tree.top, work)
     top = tree.top.descriptor
     return PushedImage(
         repository=target.repository,
@@ -102,34 +147,60 @@ def push(shipment: Shipment, registry: Registry, target: Reference, tally: Tally
         digest=top.digest,
         size=top.size,
         platforms=tree.platforms,
-        uploaded=len(counts.uploaded),
-        mounted=len(counts.mounted),
-        present=len(counts.present),
-        sent=sum(counts.uploaded),
+        uploaded=len(work.uploaded),
+        mounted=len(work.mounted),
+        present=len(tree.blobs) - len(work.uploaded) - len(work.mounted),
+        sent=sum(work.uploaded.values()),
         foreign=tuple(blob.digest for blob in tree.foreign),
     )
 
 
-def _bring(blobs: Blobs, blob: Descriptor, shipment: Shipment, counts: _Counts, tally: Tally) -> None:
-    """See to it that the registry has a blob (rule 1)."""
-    moved = tally.blob()
-    moved(0)
-    if blobs.has(blob.digest, blob.size):
-        counts.present.append(blob.size)
-    elif any(blobs.mount(blob.digest, blob.size, origin) for origin in shipment.origins(blob)):
-        counts.mounted.append(blob.size)
-    else:
-        blobs.upload(blob.digest, blob.size, lambda start: shipment.content.chunks(blob, start), moved)
-        counts.uploaded.append(blob.size)
-    moved(blob.size)
+def _put(registry: Registry, path: str, reference: str, node: Node, work: _Push) -> None:
+    """Store a manifest and read it back (rules 2 to 5)."""
+    for attempt in range(1, _ASKED + 1):
+        try:
+            registry.put_manifest(path, reference, node.data, node.descriptor.media_type)
+            break
+        except ServerError as error:
+            lacking = any(line.startswith(_LACKING) for line in error.why)
+            if not lacking and error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            if attempt == _ASKED:
+                raise _lacking(registry.host, reference, error) if lacking else error from None
+        registry.exchange.pause(attempt)
+        if lacking and attempt == _ASKED - 1:
+            work.send_again(node)
+    _read_back(registry, path, reference, node)
 
 
-def _put(registry: Registry, path: str, reference: str, node: Node) -> None:
-    """Store a manifest and read it back (rules 2 and 3)."""
-    registry.put_manifest(path, reference, node.data, node.descriptor.media_type)
+def _lacking(host: str, reference: str, error: ServerError) -> VerificationError:
+    return VerificationError(
+        f"{host} does not have what it says it has",
+        why=(f"it says of the manifest {reference}:", *error.why),
+        fix="ask the operator of the registry",
+        host=host,
+    )
+
+
+def _read(registry: Registry, path: str, reference: str, wanted: Descriptor) -> Response:
+    """Return what the registry has now, as soon as it can be had (rule 5)."""
+    for attempt in range(1, READINGS):
+        try:
+            return registry.document(path, reference, (wanted.media_type,))
+        except ImageMissingError:
+            pass
+        except ServerError as error:
+            if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+        registry.exchange.pause(attempt)
+    return registry.document(path, reference, (wanted.media_type,))
+
+
+def _read_back(registry: Registry, path: str, reference: str, node: Node) -> None:
+    """Check that the registry serves a manifest as it was put (rule 3)."""
     host, wanted = registry.host, node.descriptor
     try:
-        answer = registry.document(path, reference, (wanted.media_type,))
+        answer = _read(registry, path, reference, wanted)
     except ImageMissingError:
         raise VerificationError(
             f"{host} took {reference} and does not have it",

@@ -69,6 +69,7 @@ def refresh(
         TrustError: It does not exist, cannot be verified, or is out of date.
         OperationError: The server cannot be asked.
     """
+    repository = repository.timed()
     for _ in range(_OVERTAKEN):
         attempt = (kind or Refresh)(repository, own or {})
         try:
@@ -85,10 +86,10 @@ class Refresh:
     kind: type[TrustedMetadata] = TrustedMetadata
 
     def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
-        self.repository = repository.timed()
+        self.repository = repository
         self.own = own
         self.known = KnownFiles(repository.cache, own)
-        self.trusted = self.kind(repository.gun, repository.now, self.known)
+        self.trusted = self._blank()
         self.anchored = False
         self.pinned = True
         self.start: bytes | None = None
@@ -102,7 +103,6 @@ class Refresh:
             self._load_top()
             self._require_pin()
             self._load_targets()
-            self._refuse_to_be_overtaken()
         except TrustError:
             self._keep_newer_root(anchor)
             raise
@@ -111,15 +111,12 @@ class Refresh:
         self._pass_on_warnings()
         return self.trusted
 
+    def _blank(self) -> TrustedMetadata:
+        return self.kind(self.repository.gun, self.repository.now, self.known)
+
     def overtaken(self) -> bool:
         """Tell whether somebody else has refreshed the cache since this began (rule 7)."""
         return self.repository.cache.load(roles.TIMESTAMP) != self.began
-
-    def _refuse_to_be_overtaken(self) -> None:
-        """Raise what made a delegation's file look old, if it was another process."""
-        for failure in self.trusted.failures.values():
-            if isinstance(failure, RollbackError) and self.overtaken():
-                raise failure
 
     def _anchor(self) -> None:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
@@ -139,7 +136,7 @@ class Refresh:
             if self.anchored:
                 self.trusted.first_root(data)
             else:
-                self.trusted = first_pinned(self.repository, data, accept, self.known, error)
+                self.trusted = first_pinned(self.repository, data, accept, self._blank, error)
             return
         except VerificationError as error:
             if not self.anchored:
@@ -167,9 +164,9 @@ class Refresh:
             return
         data, accept = self.trusted.files[roles.ROOT], self.repository.roots
         try:
-            TrustedMetadata(self.repository.gun, self.repository.now).first_root(data, accept)
+            self._blank().first_root(data, accept)
         except RootNotPinnedError as error:
-            first_pinned(self.repository, data, accept, {}, error)
+            first_pinned(self.repository, data, accept, self._blank, error)
 
     def _server_root(self) -> bytes:
         try:

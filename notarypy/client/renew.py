@@ -112,7 +112,7 @@ def _possible(
 ) -> list[str]:
     """Return the roles to sign again: none under a root that has ended and cannot be renewed."""
     able = [status.role for status in wanted if status.signable and not status.problem]
-    ends = [certificates.expiry(key) for key in root_keys]
+    ends = [certificates.expiry(key) for key in root_keys if _certified(key, trusted)]
     if roles.ROOT in able and max(ends) <= trusted.now:
         able.remove(roles.ROOT)
     over = any(status.role == roles.ROOT and _over(status, trusted) for status in wanted)
@@ -136,13 +136,20 @@ def _root_keys(trusted: TrustedMetadata, custody: Custody, window: Window) -> tu
 def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], window: Window) -> bool:
     """Tell whether a certificate that soon ends could not be replaced."""
     old, limit = trusted.root.roles[roles.ROOT].keyids, trusted.now + window.within
-    return any(key.keyid in old and certificates.expiry(key) <= limit for key in root_keys)
+    certified = [key for key in root_keys if _certified(key, trusted)]
+    return any(key.keyid in old and certificates.expiry(key) <= limit for key in certified)
+
+
+def _certified(key: PublicKey, trusted: TrustedMetadata) -> bool:
+    """Tell whether a key that the root lists can be a root key; one that cannot does no harm."""
+    return not certificates.problem(key, trusted.gun, None)
 
 
 def _recertified(key: PublicKey, trusted: TrustedMetadata, custody: Custody, limit: datetime) -> PublicKey:
     """Return a root key with a certificate that lasts, if that can be made here (rule 3)."""
     if (
-        certificates.expiry(key) > limit
+        not _certified(key, trusted)
+        or certificates.expiry(key) > limit
         or key.canonical_id not in custody.store.held()
         or not _made_itself(key)
     ):

@@ -162,8 +162,9 @@ class _Revocation:
                 warn(f"{done.reference} is still released: {where} lists it, and its key was not used here")
             elif done.still:
                 warn(f"{', '.join(done.still)} still lists {done.reference}")
-        for role, error in after.failures.items() if results else ():
-            warn(f"{role} of {after.gun} may still list what was revoked: {error.message}")
+        what = "still list what was revoked" if results else "list tags"
+        for role, error in after.failures.items():
+            warn(f"{role} of {after.gun} may {what}: {error.message}")
 
 
 def _entries(state: State, tag: str) -> dict[str, str | None]:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from notarypy.client.initialise import server_key
 from notarypy.client.keyresults import RotatedKey
 from notarypy.client.outdated import refresh_to_renew
 from notarypy.client.refresh import refresh
@@ -32,20 +33,17 @@ from notarypy.errors import (
     KeyAccessError,
     KeyNotAuthorisedError,
     RefusedUpdateError,
-    ServerError,
     UsageError,
-    VerificationError,
 )
-from notarypy.tuf import canonical, roles
+from notarypy.tuf import roles
 from notarypy.tuf.changes import AssignKeys, State
-from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from notarypy.client.custody import Custody
     from notarypy.client.publish import Publisher
-    from notarypy.client.repository import Repository
+    from notarypy.tuf.keys import PublicKey
 
 _SHORT = 7
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
@@ -90,7 +88,7 @@ def rotate(publisher: Publisher, custody: Custody, rotation: Rotation) -> Rotate
     _require_root(before, publisher.keys.held)
     _require_single(before, role)
     if rotation.server_managed:
-        new = _server_key(repository, role)
+        new = server_key(repository, role, repository.online().rotate_key(repository.gun, role))
         done = publisher.publish(lambda _: [AssignKeys(role, [new])])
     else:
         with _new_key(publisher, custody, rotation) as new:
@@ -118,19 +116,12 @@ def _new_key(publisher: Publisher, custody: Custody, rotation: Rotation) -> Iter
             else:
                 key = custody.role_key(rotation.role, repository.gun, rotation.key)
             yield key
-        except _UNPUBLISHED:
-            undo()
+        except _UNPUBLISHED as error:
+            if "unanswered" in error.facts:
+                error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
+            else:
+                undo()
             raise
-
-
-def _server_key(repository: Repository, role: str) -> PublicKey:
-    data = repository.online().rotate_key(repository.gun, role)
-    try:
-        return PublicKey.from_json(canonical.decode(data, f"the server's {role} key"))
-    except VerificationError as error:
-        raise ServerError(
-            f"{repository.server_url} offers no usable {role} key", why=error.message
-        ) from error
 
 
 def _require_root(state: State, held: Collection[str]) -> None:

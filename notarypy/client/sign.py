@@ -112,6 +112,18 @@ class Options:
     dry_run: bool = False
 
 
+def hushed(publisher: Publisher) -> Publisher:
+    """Return the publisher, which says nothing twice: before it publishes, and after."""
+    tell, told = publisher.repository.warn, set[str]()
+
+    def warn(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return replace(publisher, repository=replace(publisher.repository, warn=warn))
+
+
 def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Options) -> list[SignedTag]:
     """Make every tag in `contents` signed; returns one result per tag, in order.
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from notarypy.client.results import RoleEntry
-    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 
@@ -41,16 +40,18 @@ def statuses(trusted: TrustedMetadata, held: Collection[str], within: timedelta)
     return tuple(_status(trusted, entry, held, within) for entry in role_entries(trusted))
 
 
-def root_end(root: Root) -> datetime:
+def root_end(trusted: TrustedMetadata) -> datetime:
     """Return when a root ends (rule 1)."""
-    ends = sorted((certificates.expiry(key) for key in root.signers(roles.ROOT)), reverse=True)
+    root, gun = trusted.root, trusted.gun
+    usable = [key for key in root.signers(roles.ROOT) if not certificates.problem(key, gun, None)]
+    ends = sorted(map(certificates.expiry, usable), reverse=True)
     return min(root.expires, ends[root.roles[roles.ROOT].threshold - 1])
 
 
 def _status(
     trusted: TrustedMetadata, entry: RoleEntry, held: Collection[str], within: timedelta
 ) -> RoleStatus:
-    expires = root_end(trusted.root) if entry.role == roles.ROOT else entry.expires
+    expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
     here = tuple(keyid for keyid in entry.keys if keyid in held)
     status = RoleStatus(
         role=entry.role,

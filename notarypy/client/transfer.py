@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.authoring import Authoring
 from notarypy.client.gate import Gate
+from notarypy.errors import NotVerifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,6 +184,12 @@ class Transfer(Gate, Authoring):
         target = tagged(destination)
         self._online("copy")
         image = self._verified(source, Demands(signers, all_signers, root))
+        if sign and not _is_verified(image):
+            raise NotVerifiedError(
+                f"{image.reference} was not verified, so no copy of it is signed",
+                why="the trust policy says to skip it",
+                fix="copy it and sign it by itself; or name a signer or a root to verify it by",
+            )
         parsed = self._session.parse(source)
         remote = RemoteImage(self._session.registry(parsed), parsed.path)
         tree, _ = remote.tree(remote.top(image.digest, image.size))
@@ -232,7 +239,7 @@ class Transfer(Gate, Authoring):
         manifest = manifests.read(tree.top.data, tree.top.descriptor.media_type)
         options = Options(wanted.signer, attached, wanted.discard_unverified)
         publisher = self._session.publisher(target.repository)
-        rehearse(publisher, target.tag or "latest", manifest, options)
+        rehearse(publisher, {target.tag or "latest": manifest}, options)
 
     def _sign_exactly(self, pushed: PushedImage, target: Reference, wanted: _Signing) -> SignedTag:
         """Sign the digest that was pushed, whatever the tag says by now (rule 2)."""

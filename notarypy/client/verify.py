@@ -20,6 +20,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import VerifiedImage
+from notarypy.client.status import root_end
 from notarypy.errors import DigestMismatchError, ExpiredError, TagUnsignedError
 from notarypy.tuf import lookup, roles
 from notarypy.tuf.policy import Release
@@ -63,9 +64,9 @@ def release(
 
 
 def require_current(trusted: TrustedMetadata, now: datetime) -> None:
-    """Raise ExpiredError for metadata that was read earlier and has ended since."""
+    """Raise ExpiredError for metadata that was read earlier and has ended since, certificates included."""
     ends = {role: targets.expires for role, targets in trusted.targets.items()}
-    ends[roles.ROOT], ends[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
+    ends[roles.ROOT], ends[roles.SNAPSHOT] = root_end(trusted), trusted.snapshot.expires
     ends[roles.TIMESTAMP] = trusted.timestamp.expires
     role = min(ends, key=lambda name: ends[name])
     if ends[role] <= now:

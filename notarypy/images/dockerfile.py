@@ -16,31 +16,38 @@ Rules:
    built from this one: the trigger acts there.
 5. With a target, stages behind it are left out. Those before it count, needed or not: not
    every builder leaves them out.
-6. Where builders disagree, or nobody can say which image is meant, the file is refused. But
-   for heredocs, which older builders do not know: one that would name an image if its lines
-   were instructions is told (`hidden`), for whoever runs such a builder to refuse.
+6. Where releases of BuildKit disagree, or nobody can say which image is meant, the file is
+   refused. What other builders read in another way is told (`hidden`), for whoever runs one
+   to refuse: a heredoc that would name an image if its lines were instructions, another
+   escape character than a backslash, two of them at the end of a line, which some take for
+   a line that goes on, and a stage that is named in other letters than it has, or by a
+   variable: to buildah that is an image.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notarypy.images import dockerlines, dockerwords, mentions
 from notarypy.images.dockerargs import Options, Variables
 from notarypy.images.dockerlines import lower
-from notarypy.images.dockerwords import WordError
+from notarypy.images.dockerwords import SPACE, WordError
 from notarypy.images.mentions import Mention
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from notarypy.images.dockerlines import Instruction, Word
     from notarypy.images.mentions import Kind
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _MOUNT = "--mount="
-_NAMING = re.compile(r"^\s*from\s|--from=|--mount=\S*from=", re.IGNORECASE | re.MULTILINE)
+_TWICE = re.compile(r"\\\\[ \t]*\r*\Z")
+_CONTINUED = re.compile(r"\\[ \t\r]*\n")
+_NAMING = re.compile(r"^\s*(from|copy|run|onbuild)\s", re.IGNORECASE | re.MULTILINE)
 _FLAGS = {
     "from": {"platform"},
     "add": {"chown", "chmod", "link", "exclude", "checksum", "keep-git-dir", "unpack"},
@@ -79,6 +86,9 @@ class Dockerfile:
         stages: Its stages, up to the target.
         mentions: The images that it names, in the order of the text.
         notes: What a person should know.
+        disputed: Lines that other builders may read in another way; some of `hidden`.
+        taken: The number of the stage that each name of one means, by where the name begins.
+        escape: The escape character.
     """
 
     text: str
@@ -86,11 +96,20 @@ class Dockerfile:
     stages: tuple[Stage, ...]
     mentions: tuple[Mention, ...]
     notes: tuple[str, ...] = ()
+    disputed: tuple[int, ...] = ()
+    taken: Mapping[int, int] = field(default_factory=dict)
+    escape: str = "\\"
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """The lines of instructions whose heredocs older builders would take images from (rule 6)."""
-        return tuple(found.line for found in self.instructions if any(map(_NAMING.search, found.heredocs)))
+        """The lines that builders other than BuildKit may read in another way (rule 6)."""
+        heredocs = [found.line for found in self.instructions if any(map(_may_name, found.heredocs))]
+        ends = [
+            number
+            for number, line in enumerate(self.text.split("\n"), start=1)
+            if _TWICE.search(line) and not line.lstrip(SPACE).startswith("#")
+        ]
+        return tuple(sorted({*heredocs, *ends, *self.disputed}))
 
     def outline(self) -> list[object]:
         """Return all that must stay the same when images get other names."""
@@ -124,7 +143,15 @@ def parse(text: str, source: str, options: Options | None = None) -> Dockerfile:
     reader = _Reader(source, escape, options or Options(), instructions)
     reader.run(text, instructions)
     named = sorted(reader.mentions, key=lambda mention: mention.start)
-    return Dockerfile(text, instructions, tuple(reader.stages), tuple(named), tuple(reader.notes))
+    disputed = tuple(reader.disputed) if escape == "\\" else (1, *reader.disputed)
+    stages, notes = tuple(reader.stages), tuple(reader.notes)
+    return Dockerfile(text, instructions, stages, tuple(named), notes, disputed, reader.taken, escape)
+
+
+def _may_name(heredoc: str) -> bool:
+    """Tell whether a line of a heredoc would be an instruction that can name an image."""
+    lines = [line for line in heredoc.split("\n") if line.lstrip(SPACE)[:1] not in ("", "#")]
+    return _NAMING.search(_CONTINUED.sub("", "\n".join(lines))) is not None
 
 
 class _Reader:
@@ -135,7 +162,8 @@ class _Reader:
     ) -> None:
         self.source, self.escape, self.target = source, escape, options.target
         self.variables = Variables(options, escape, source)
-        self.names = [self._name(found) for found in instructions if found.keyword == "from"]
+        self.spelled = [self._name(found) for found in instructions if found.keyword == "from"]
+        self.names = [lower(name) for name in self.spelled]
         if not self.names:
             raise self._failure(1, "there is no FROM")
         self.newest = {name: number for number, name in enumerate(self.names) if name}
@@ -144,6 +172,8 @@ class _Reader:
         self.stages: list[Stage] = []
         self.mentions: list[Mention] = []
         self.notes: list[str] = []
+        self.disputed: list[int] = []
+        self.taken: dict[int, int] = {}
 
     def run(self, text: str, instructions: tuple[Instruction, ...]) -> None:
         """Read everything: first the stages, then what they take from elsewhere."""
@@ -169,16 +199,15 @@ class _Reader:
             self._sources(stage, found.trigger or found, triggered=found.trigger is not None)
 
     def _name(self, found: Instruction) -> str:
-        """Return the name that a FROM gives its stage."""
+        """Return the name that a FROM gives its stage, as it is written."""
         words = [word.text for word in found.rest.words()]
         if not words[0] or len(words) not in {1, 3}:
             raise self._failure(found.line, "FROM takes an image, or an image AS name")
         if len(words) == 1:
             return ""
-        name = lower(words[2])
-        if words[1].casefold() != "as" or not _STAGE_NAME.fullmatch(name):
+        if words[1].casefold() != "as" or not _STAGE_NAME.fullmatch(lower(words[2])):
             raise self._failure(found.line, f'"{words[1]} {words[2]}" gives no stage a name')
-        return name
+        return words[2]
 
     def _last(self) -> int:
         """Return the number of the target (rule 5)."""
@@ -203,6 +232,9 @@ class _Reader:
         if parent is None and base != "scratch":
             image = base
             self._mention(word, base, found.line, "FROM")
+        if parent is not None:
+            self._compare(word.text if "$" in word.text else base, parent, found.line)
+            self.taken[word.at[0]] = parent
         number = len(self.stages)
         name = self.names[number]
         self.stages.append(Stage(number, name, found.line, image, parent))
@@ -229,11 +261,11 @@ class _Reader:
         if '"' in mount.text:
             raise self._failure(line, "a quote is part of --mount", fix="write it without")
         found, start = [], 0
-        for field in mount.text.split(","):
-            key, equals, _ = field.partition("=")
+        for each in mount.text.split(","):
+            key, equals, _ = each.partition("=")
             if lower(key) == "from" and equals:
-                found.append(mount.part(start + len(key) + 1, start + len(field)))
-            start += len(field) + 1
+                found.append(mount.part(start + len(key) + 1, start + len(each)))
+            start += len(each) + 1
         if len(found) > 1:
             raise self._failure(line, "--mount has two from")
         return found
@@ -247,6 +279,8 @@ class _Reader:
         number = int(word.text) if what.startswith("COPY") and _NUMBER.fullmatch(word.text) else None
         if number is None:
             number = self.newest.get(lower(word.text))
+            if number is not None:
+                self._compare(word.text, number, line)
         what = f"ONBUILD {what}" if triggered else what
         if acts is None:
             self._left_to_others(word, line, what, is_stage=number is not None)
@@ -256,6 +290,13 @@ class _Reader:
             raise self._failure(
                 line, f'{what}: the stage "{word.text}" is not built yet', fix="name one that comes before"
             )
+        else:
+            self.taken[word.at[0]] = number
+
+    def _compare(self, name: str, stage: int, line: int) -> None:
+        """Note a stage's name that is not written as the stage has it (rule 6)."""
+        if name != self.spelled[stage]:
+            self.disputed.append(line)
 
     def _left_to_others(self, word: Word, line: int, what: str, *, is_stage: bool) -> None:
         """Note a trigger that acts in other builds alone (rule 4)."""

@@ -7,7 +7,8 @@ belong to it.
 Rules:
 
 1. Directives (`# escape=`, `# syntax=`, `# check=`) stand in the first lines, before
-   anything else; the same one twice is an error.
+   anything else; the same one twice is an error. Another escape character must not depend
+   on what older releases of BuildKit do not know: `# check=` before it, or odd blanks.
 2. A line that ends with the escape character goes on. Within it, comment lines and empty
    lines are left out.
 3. After the keyword come flags, words that begin with `--`; quotes and escapes in them are
@@ -35,6 +36,7 @@ _WITH_HEREDOCS = frozenset({"add", "copy", "run"})
 _OTHERS = {"arg", "cmd", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer"}
 KEYWORDS = _WITH_HEREDOCS | _OTHERS | {"onbuild", "shell", "stopsignal", "user", "volume", "workdir"}
 _DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*([^\n]+?)[\t\n\f\r ]*\Z")
+_ODD_BLANK = re.compile(r"[^\S\t ]")
 _DIRECTIVES = frozenset({"escape", "syntax", "check"})
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)[\t\n\f\r ]*([^<]*)\Z")
@@ -44,6 +46,7 @@ _LONGEST_LINE = 64 * 1024 - 1
 _ASCII_BLANKS = "\t\n\v\f\r "
 _LAST_OF_ASCII = "\x7f"
 _SPLITTING = frozenset({0x85, 0xA0})
+_LONE_BLANKS = ("\udc85", "\udca0")
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,12 @@ class _Reader:
         if key == "escape":
             if match[2] not in ("\\", "`"):
                 raise self._failure(self.number, f'"{match[2]}" is no escape character', why="\\ and ` are")
+            if match[2] != self.escape and ("check" in self.seen or _ODD_BLANK.search(line)):
+                raise self._failure(
+                    self.number,
+                    "not every release of BuildKit sees this directive",
+                    "write # escape= in the first line, with plain blanks",
+                )
             self.escape = match[2]
 
     def _continued(self, body: Word) -> tuple[Word, bool]:
@@ -237,6 +246,8 @@ class _Reader:
         while True:
             while position < len(text.text) and text.text[position] in _ASCII_BLANKS:
                 position += 1
+            if text.text.startswith(_LONE_BLANKS, position):
+                self._refuse_splitting(text.text[position], line)
             if not text.text.startswith("--", position):
                 return found, text.part(position)
             flag, position = self._flag(text, position, line)

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from binascii import Error as Base64Error
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import DigestMismatchError, MetadataError
@@ -42,6 +44,8 @@ _FOREIGN = (
 )
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _ORIGIN = "containerd.io/distribution.source."
+_ORIGINS = 4
+_REPOSITORY = re.compile(r"(?=.{1,255}\Z)[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,12 @@ class Descriptor:
         return bool(self.urls) and self.media_type.startswith(_FOREIGN)
 
     def origins(self, registry: str) -> tuple[str, ...]:
-        """Return the repositories of a registry that it is said to be in, as containerd notes them."""
-        return tuple(filter(None, self.annotations.get(_ORIGIN + registry, "").split(",")))
+        """Return the repositories of a registry that it is said to be in, as containerd notes them.
+
+        Each is asked for with our login, so that whoever wrote the manifest gets few, and names alone.
+        """
+        noted = filter(_REPOSITORY.fullmatch, self.annotations.get(_ORIGIN + registry, "").split(","))
+        return tuple(islice(noted, _ORIGINS))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as an index lists it, without what only its own index knows."""

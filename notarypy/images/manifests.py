@@ -130,8 +130,8 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
         raise VerificationError(
-            "the registry's answer is said to be two things",
-            why=(f"the content type is {said}", f"the manifest calls itself {written}"),
+            "a manifest is said to be two things",
+            why=(f"it came as {said}", f"it calls itself {written}"),
         )
     media_type = said or written or _type_of_structure(document)
     if media_type not in ACCEPT:

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import BuildFileError
+from notarypy.errors import BuildFileError, InvalidNameError
 from notarypy.images import reference as references
 
 if TYPE_CHECKING:
@@ -98,6 +98,15 @@ def followed(image: str) -> str:
 def pinned(image: str, digest: str) -> str:
     """Return a name bound to a digest; its tag stays, so that it can be followed again."""
     return f"{followed(image).partition('@')[0]}@{references.check_digest(digest)}"
+
+
+def normal(name: str) -> str:
+    """Return a name in full, as `docker.io/library/app:latest` for `app`; what is no name stays as it is."""
+    try:
+        parsed = references.parse(name)
+    except InvalidNameError:
+        return name
+    return str(parsed if parsed.tag or parsed.digest else parsed.with_tag("latest"))
 
 
 def is_covered(image: str, reference: str) -> bool:

@@ -32,6 +32,7 @@ DEPTH = 4
 MANIFESTS = 2000
 BLOBS = 20_000
 BYTES = 32 * 1024 * 1024
+CONFIG = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Tree:
         below: All other manifests and indexes, each after what it names.
         blobs: All blobs that are to be carried, in the order in which they were first named.
         foreign: Layers that nothing carries.
-        platforms: Those of the top.
+        platforms: Those of the top, then those of the indexes in it.
     """
 
     top: Node
@@ -87,7 +88,7 @@ def grow(top: Descriptor, read: Read) -> Tree:
         below,
         tuple(blob for blob in blobs if not blob.is_foreign),
         tuple(blob for blob in blobs if blob.is_foreign),
-        kind.platforms,
+        tuple(dict.fromkeys((*kind.platforms, *grower.platforms))),
     )
 
 
@@ -115,6 +116,27 @@ def choose(top: Descriptor, data: bytes, platform: str) -> tuple[Descriptor, tup
     return found[0], tuple(entry.platform for entry in entries if entry is not found[0])
 
 
+def config_of(top: Descriptor, data: bytes) -> Descriptor | None:
+    """Return the configuration of a single image, which tells its platform; None for an index."""
+    named = layout.links(data, top.media_type)
+    small = [blob for blob in named.blobs[:1] if blob.size <= CONFIG]
+    return None if named.manifests or manifests.read(data, top.media_type).is_index or not small else small[0]
+
+
+def check_single(config: bytes, platform: str) -> None:
+    """Raise UsageError for a single image that is of another platform than was asked for."""
+    try:
+        found = manifests.platform_of({"platform": manifests.decode(config)})
+    except MetadataError:
+        found = ""
+    if found != platform and not found.startswith(f"{platform}/"):
+        raise UsageError(
+            f"the image has nothing for {platform}",
+            why=f"it is a single image of {found or 'no platform'}",
+            platform=platform,
+        )
+
+
 class _Grower:
     """The walk, and what it has found so far."""
 
@@ -123,6 +145,7 @@ class _Grower:
         self._bytes = 0
         self.nodes: dict[str, Node] = {}
         self.blobs: dict[str, Descriptor] = {}
+        self.platforms: list[str] = []
 
     def bytes_of(self, descriptor: Descriptor) -> bytes:
         """Return the checked bytes of a manifest (rules 1 and 3)."""
@@ -138,6 +161,7 @@ class _Grower:
         if depth > DEPTH:
             raise _beyond(f"indexes are nested more than {DEPTH} deep")
         named = layout.links(data, descriptor.media_type)
+        self.platforms += [child.platform for child in named.manifests if child.platform]
         for child in named.manifests:
             known = self.nodes.get(child.digest)
             if known is None:

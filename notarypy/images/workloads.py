@@ -6,9 +6,13 @@ of anything else in these files.
 Rules:
 
 1. Kubernetes: containers, init and ephemeral containers and image volumes of each known
-   kind, also within a List. An unknown kind that has images somewhere is told.
+   kind, also within a list, whose kind tells that of items without one. Every object whose
+   kind is not known is told, whatever it looks like: nobody here knows where it has images.
+   A kind is known together with its API group, for others use the same names.
 2. Compose: the image of each service that is not built, image volumes and images as
-   build contexts. A service that is built has its bases in a Dockerfile, which is told.
+   build contexts. A service that is built has its bases in a Dockerfile, which is told, and
+   so is its image, which compose may take from a registry before it builds. Other files and
+   models are told.
 3. A variable of compose counts with the value that the caller gives it, else with its
    default; without either the file is refused. `$$` is a dollar.
 """
@@ -16,6 +20,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.images import mentions
@@ -37,6 +42,23 @@ _POD = {
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
+# Objects of Kubernetes itself that name no image.
+_WITHOUT = """
+APIService Binding CSIDriver CSINode ClusterRole ClusterRoleBinding ConfigMap ControllerRevision
+CustomResourceDefinition EndpointSlice Endpoints Event HorizontalPodAutoscaler Ingress IngressClass Lease
+LimitRange MutatingWebhookConfiguration Namespace NetworkPolicy PersistentVolume PersistentVolumeClaim
+PodDisruptionBudget PriorityClass ResourceQuota Role RoleBinding RuntimeClass Secret Service ServiceAccount
+StorageClass ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
+VolumeAttachment
+"""
+_KNOWN = frozenset({*_POD, *_WITHOUT.split()})
+_KNOWN_GROUPS = """
+apps batch extensions autoscaling policy networking.k8s.io rbac.authorization.k8s.io storage.k8s.io
+scheduling.k8s.io node.k8s.io coordination.k8s.io discovery.k8s.io events.k8s.io apiextensions.k8s.io
+apiregistration.k8s.io admissionregistration.k8s.io
+"""
+_GROUPS = frozenset(_KNOWN_GROUPS.split())
+_LIST = "List"
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 _CONTEXT = "docker-image://"
 _VARIABLE = re.compile(
@@ -51,47 +73,75 @@ def is_kubernetes(roots: Sequence[Node]) -> bool:
     return any(root.get("kind") is not None and root.get("apiVersion") is not None for root in roots)
 
 
-def kubernetes(roots: Sequence[Node]) -> tuple[tuple[Mention, ...], tuple[str, ...]]:
-    """Return the images of manifests, and what a person should know (rule 1).
+@dataclass(frozen=True)
+class Named:
+    """What a file names.
+
+    Attributes:
+        mentions: The images.
+        notes: What a person should know.
+        unknown: Those of the notes that tell of something which may name images unseen.
+    """
+
+    mentions: tuple[Mention, ...]
+    notes: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def kubernetes(roots: Sequence[Node]) -> Named:
+    """Return the images of manifests (rule 1).
 
     Raises:
         BuildFileError: An image cannot be told.
     """
     found: list[Mention] = []
-    notes: list[str] = []
-    waiting = list(roots)
+    unknown: list[str] = []
+    waiting, seen = [(root, "", "") for root in roots], set[int]()
     while waiting:
-        root = waiting.pop(0)
-        kind = _scalar(root.get("kind")) or ""
-        items = root.get("items")
-        if kind.endswith("List") and items is not None:
-            waiting += items.list()
-        elif kind in _POD:
-            spec = root.get(*_POD[kind])
-            found += _pod(spec) if spec is not None else []
-        elif any(node.get("image") is not None for node in root.walk()):
-            notes.append(
-                f'{root.source}:{root.line}: the kind "{kind}" is not known: its images are left alone'
-            )
-    return _once(found), tuple(notes)
+        root, usual, version = waiting.pop(0)
+        kind = _scalar(root.get("kind")) or usual
+        version = _scalar(root.get("apiVersion")) or version
+        items, path = root.get("items"), _POD.get(kind)
+        if kind.endswith(_LIST) and items is not None:
+            one = kind.removesuffix(_LIST)
+            waiting += [(item, one, version if one else "") for item in items.list(seen)]
+            continue
+        spec = root.get(*path) if path else None
+        found += _pod(spec, seen) if spec is not None else []
+        if not _is_known(kind, version):
+            unknown.append(_unknown(root, kind, version))
+    return Named(_once(found), tuple(unknown), tuple(unknown))
 
 
-def _pod(spec: Node) -> Iterator[Mention]:
+def _is_known(kind: str, version: str) -> bool:
+    group, slash, _ = version.partition("/")
+    return kind in _KNOWN and (not slash or group in _GROUPS)
+
+
+def _unknown(root: Node, kind: str, version: str) -> str:
+    """Return what is said of an object that may have images anywhere."""
+    group = version.partition("/")[0] if "/" in version else ""
+    what = f'the kind "{kind}"' if kind else "an object without a kind"
+    named = f"{what} of {group}" if group else what
+    return f"{root.source}:{root.line}: {named} is not known: images that it may have are left alone"
+
+
+def _pod(spec: Node, seen: set[int]) -> Iterator[Mention]:
     for name in _CONTAINERS:
         containers = spec.get(name)
-        for container in containers.list() if containers is not None else ():
+        for container in containers.list(seen) if containers is not None else ():
             image = container.get("image")
             if image is not None:
                 yield _mention(image, name)
     volumes = spec.get("volumes")
-    for volume in volumes.list() if volumes is not None else ():
+    for volume in volumes.list(seen) if volumes is not None else ():
         reference = volume.get("image", "reference")
         if reference is not None:
             yield _mention(reference, "volumes")
 
 
-def compose(root: Node, values: Mapping[str, str]) -> tuple[tuple[Mention, ...], tuple[str, ...]]:
-    """Return the images of a compose file, and what a person should know (rule 2).
+def compose(root: Node, values: Mapping[str, str]) -> Named:
+    """Return the images of a compose file (rule 2).
 
     Args:
         root: The document.
@@ -101,23 +151,26 @@ def compose(root: Node, values: Mapping[str, str]) -> tuple[tuple[Mention, ...],
         BuildFileError: An image cannot be told.
     """
     found: list[Mention] = []
-    notes = [
-        f"{root.source}: {key} names other files, which are not looked at"
-        for key, node in root.items()
-        if key == "include" and node.list()
+    unknown = [
+        f"{root.source}: {key} names {what}, which are not looked at"
+        for key, what in (("include", "other files"), ("models", "images of models"))
+        if (node := root.get(key)) is not None and not node.is_nothing
     ]
-    services = root.get("services")
+    notes: list[str] = []
+    services, seen = root.get("services"), set[int]()
     for name, service in services.items() if services is not None else ():
         image, build = service.get("image"), service.get("build")
-        if build is not None and build.scalar != "":
-            notes.append(_built(name, build))
-            found += _contexts(build, values)
+        if build is not None and build.scalar != "" and not build.is_nothing:
+            notes.append(_built(name, build) + _pulled(service))
+            found += _contexts(build, values, seen)
         elif image is not None:
             found.append(_mention(image, "image", values))
         if service.get("extends", "file") is not None:
-            notes.append(f"{root.source}:{service.line}: {name} extends another file, which is not looked at")
-        found += _volumes(service, values)
-    return _once(found), tuple(notes)
+            unknown.append(
+                f"{root.source}:{service.line}: {name} extends another file, which is not looked at"
+            )
+        found += _volumes(service, values, seen)
+    return Named(_once(found), (*unknown, *notes), tuple(unknown))
 
 
 def _built(name: str, build: Node) -> str:
@@ -127,19 +180,27 @@ def _built(name: str, build: Node) -> str:
     return f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
 
 
-def _contexts(build: Node, values: Mapping[str, str]) -> Iterator[Mention]:
+def _pulled(service: Node) -> str:
+    """Return what is to be said of an image that compose asks a registry for before it builds."""
+    image = _scalar(service.get("image"))
+    if not image or _scalar(service.get("pull_policy")) == "build":
+        return ""
+    return f"; compose may take {image} from a registry instead, unless pull_policy is build"
+
+
+def _contexts(build: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
     contexts = build.get("additional_contexts")
     if contexts is None:
         return
-    for node in [value for _, value in contexts.items()] + contexts.list():
+    for node in [value for _, value in contexts.items()] + contexts.list(seen):
         before, mark, _ = (node.scalar or "").partition(_CONTEXT)
         if mark:
             yield _mention(node, "additional_contexts", values, skip=len(before) + len(mark))
 
 
-def _volumes(service: Node, values: Mapping[str, str]) -> Iterator[Mention]:
+def _volumes(service: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
     volumes = service.get("volumes")
-    for volume in volumes.list() if volumes is not None else ():
+    for volume in volumes.list(seen) if volumes is not None else ():
         source = volume.get("source")
         if _scalar(volume.get("type")) == "image" and source is not None:
             yield _mention(source, "volumes", values)

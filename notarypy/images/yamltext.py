@@ -6,24 +6,25 @@ nothing is converted, and nothing is ever written by a YAML library.
 Rules:
 
 1. Every document is read to nodes; tags build nothing. An alias is the node that it names.
-2. A mapping with the same key twice is refused: programs disagree on which one counts.
+2. A mapping with the same key twice is refused: programs disagree on which one counts. So is
+   a key that only some of them read so: in base64, or a merge that is quoted or has a tag.
 3. A scalar can be replaced if it stands in one piece: plain, or in quotes without escapes.
+4. What aliases and merged keys repeat is limited: a small file cannot make for endless work.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy.errors import BuildFileError
 from notarypy.images import mentions
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
 _MERGE = "<<"
+_MERGED = 100_000
+_DEEPEST = 100
 
 
 def documents(text: str, source: str) -> list[Node]:
@@ -61,6 +62,8 @@ class _Shared:
     text: str
     source: str
     mappings: dict[int, dict[str, Node] | None] = field(default_factory=dict)
+    merged: int = 0
+    depth: int = 0
 
 
 class Node:
@@ -86,6 +89,11 @@ class Node:
         is_null = str(self.raw.tag or "").endswith(":null")
         return value if isinstance(value, str) and not is_null else None
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it is null, or what `!reset` of compose makes the same of."""
+        return (self.raw.id == "scalar" and self.scalar is None) or str(self.raw.tag or "") == "!reset"
+
     def items(self) -> list[tuple[str, Node]]:
         """Return keys and values of a mapping, merged keys included (rule 2)."""
         return list(self.mapping().items())
@@ -97,7 +105,10 @@ class Node:
         known, key = self._shared.mappings, id(self.raw)
         if key not in known:
             known[key] = None
+            self._shared.depth += 1
+            self._limit()
             known[key] = self._read()
+            self._shared.depth -= 1
         found = known[key]
         if found is None:
             raise mentions.failure(self.source, self.line, "merged keys lead in a circle")
@@ -110,10 +121,12 @@ class Node:
             found = None if found is None else found.mapping().get(key)
         return found
 
-    def list(self) -> list[Node]:
-        """Return the elements of a sequence."""
-        if self.raw.id != "sequence":
+    def list(self, seen: set[int] | None = None) -> list[Node]:
+        """Return the elements of a sequence; none for one that was `seen`, which notes it."""
+        if self.raw.id != "sequence" or id(self.raw) in (seen or ()):
             return []
+        if seen is not None:
+            seen.add(id(self.raw))
         return [Node(each, self._shared) for each in self.raw.value]
 
     def place(self) -> tuple[int, int]:
@@ -133,17 +146,6 @@ class Node:
             self.source, self.line, "the name of this image cannot be replaced", fix="write it in one piece"
         )
 
-    def walk(self) -> Iterator[Node]:
-        """Return this node and all below it, each once."""
-        seen: set[int] = set()
-        waiting = [self]
-        while waiting:
-            node = waiting.pop()
-            if id(node.raw) not in seen:
-                seen.add(id(node.raw))
-                yield node
-                waiting += [*node.mapping().values(), *node.list()]
-
     def _read(self) -> dict[str, Node]:
         """Return keys and values, with what is merged below what is written here."""
         own: dict[str, Node] = {}
@@ -151,15 +153,34 @@ class Node:
         for key, value in self.raw.value:
             if not isinstance(key.value, str):
                 continue
+            self._check_key(key)
             if key.value in own or (key.value == _MERGE and merged):
                 raise mentions.failure(
                     self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is there twice'
                 )
-            if key.value == _MERGE and key.style is None:
+            if key.value == _MERGE:
                 node = Node(value, self._shared)
                 merged += node.list() or [node]
             else:
                 own[key.value] = Node(value, self._shared)
         for node in merged:
-            own = {**node.mapping(), **own}
+            found = node.mapping()
+            self._shared.merged += len(found)
+            self._limit()
+            for name, value in found.items():
+                own.setdefault(name, value)
         return own
+
+    def _limit(self) -> None:
+        """Refuse merged keys that make for endless work (rule 4)."""
+        if self._shared.merged > _MERGED or self._shared.depth > _DEEPEST:
+            raise mentions.failure(self.source, self.line, "there are too many merged keys")
+
+    def _check_key(self, key: Any) -> None:  # noqa: ANN401 - ruamel's own types
+        """Refuse a key that programs do not agree on (rule 2)."""
+        tag = str(key.tag or "")
+        merge = key.value == _MERGE and (key.style is not None or not tag.endswith(":merge"))
+        if merge or tag.endswith(":binary"):
+            raise mentions.failure(
+                self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is not a plain one'
+            )

@@ -207,6 +207,7 @@ class KeyStore:
                     keyid=keyid,
                 )
             sealed = _sealed(key, info.role or "delegation", info.gun, passphrase, random)
+            _check_id(pem.decrypt(pem.split(sealed)[0], passphrase), info)
             files.write_atomic(info.path, sealed)
             info, block = self._read(keyid, self._place(keyid))
             _check_id(pem.decrypt(block, passphrase), info)

@@ -29,16 +29,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import ConfigurationError, PassphraseNeededError
+from notarypy.keys.prompts import MIN_LENGTH, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-MIN_LENGTH = 8
 PROMPT = "the prompt"
 KEYRING_VARIABLE = "NOTARYPY_KEYRING"
 NEW_VARIABLE = "NOTARYPY_NEW_PASSPHRASE"
-_TRIES = 3
 _MAX_FILE = 64 * 1024
 _SHORT_ID = 7
 _NOTARY_ROLES = {"root": "ROOT", "targets": "TARGETS", "snapshot": "SNAPSHOT"}
@@ -170,7 +169,10 @@ class PassphraseChain:
     """All sources in order, then the prompt."""
 
     def __init__(
-        self, sources: Sequence[PassphraseSource], prompt: Callable[[str], str] | None = None
+        self,
+        sources: Sequence[PassphraseSource],
+        prompt: Callable[[str], str] | None = None,
+        wording: Wording | None = None,
     ) -> None:
         """Take the sources and a prompt.
 
@@ -178,9 +180,11 @@ class PassphraseChain:
             sources: In the order in which they are asked.
             prompt: Shows a text, returns what was typed without echo; None where nobody can be asked.
                 The text may hold names from outside.
+            wording: The texts to show; None for our own.
         """
         self._sources = tuple(sources)
         self._prompt = prompt
+        self._wording = wording or Wording()
 
     def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
         """Yield source names and passphrases, lazily, while the caller goes on trying (rule 3)."""
@@ -221,34 +225,33 @@ class PassphraseChain:
             if name and value:
                 yield name, value
 
-    def _ask(self, text: str) -> str:
-        """Prompt once; the end of input is an empty answer. Blanks around it are not part of it, as in Go."""
+    def _ask(self, text: str) -> str | None:
+        """Prompt once; None if nobody answers any more. Blanks around it are not part of it, as in Go."""
         try:
-            return self._prompt(text).strip() if self._prompt else ""
+            value = self._prompt(text).strip() if self._prompt else None
         except EOFError:
-            return ""
+            return None
+        return None if not value and self._wording.empty_ends else value
 
     def _typed(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
-        text = f"Passphrase for {request.label}: "
-        for again in range(_TRIES):
-            value = self._ask(f"That was wrong. {text}" if again else text)
-            if not value:
+        for count in range(self._wording.tries):
+            value = self._ask(self._wording.existing(request, again=count > 0))
+            if value is None:
                 return
             yield PROMPT, value
 
     def _chosen(self, request: PassphraseRequest) -> str:
-        text = f"New passphrase for {request.label}, {MIN_LENGTH} characters or more: "
-        problem = ""
-        for _ in range(_TRIES):
-            value = self._ask(problem + text)
-            if not value:
+        words, problem = self._wording, ""
+        for _ in range(words.choices):
+            value = self._ask(problem + words.new(request))
+            if value is None:
                 break
             if len(value) < MIN_LENGTH:
-                problem = "That was too short. "
-            elif self._ask("The same again: ") == value:
+                problem = words.too_short
+            elif self._ask(words.repeat(request)) == value:
                 return value
             else:
-                problem = "These were not the same. "
+                problem = words.different
         raise PassphraseNeededError(
             f"there is no {_wanted(request)}",
             why=self.absence(request),
@@ -267,7 +270,10 @@ class PassphraseChain:
 
 
 def standard_chain(
-    environ: Mapping[str, str], passphrase_file: Path | None, prompt: Callable[[str], str] | None
+    environ: Mapping[str, str],
+    passphrase_file: Path | None,
+    prompt: Callable[[str], str] | None,
+    wording: Wording | None = None,
 ) -> PassphraseChain:
     """Return the chain of the command line (rule 1)."""
     variables = (_own_variable, _own_id_variable, _docker_variable, _notary_variable)
@@ -278,7 +284,7 @@ def standard_chain(
         from notarypy.keys.oskeyring import KeyringSource, wanted
 
         sources += [KeyringSource()] if wanted(environ[KEYRING_VARIABLE], KEYRING_VARIABLE) else []
-    return PassphraseChain(sources, prompt)
+    return PassphraseChain(sources, prompt, wording)
 
 
 class _NewPassphraseChain(PassphraseChain):
@@ -327,7 +333,7 @@ def _read_lines(path: Path, name: str) -> list[str]:
     try:
         with path.open("rb") as stream:
             data = stream.read(_MAX_FILE + 1)
-        text = data.decode() if len(data) <= _MAX_FILE else None
+        text = data.decode("utf-8-sig") if len(data) <= _MAX_FILE else None
     except (OSError, ValueError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None)
         raise _unreadable(path, name, reason or "its name is not usable") from None

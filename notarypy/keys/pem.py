@@ -53,6 +53,8 @@ _READABLE = {_SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED255
 _ABOUT_ENCRYPTION = ("Proc-Type", "DEK-Info")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DER_SEQUENCE = b"\x30"
+# A sequence of version 3, which no key has, and what begins another sequence.
+_PKCS12 = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82.{2}|\x83.{3}|\x84.{4})\x02\x01\x03\x30", re.DOTALL)
 _LINE = 64
 _FIXES = {
     "OPENSSH PRIVATE KEY": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",
@@ -258,6 +260,12 @@ def _nothing_private(blocks: list[_Block], data: bytes) -> UnsupportedKeyError:
         fix = next((_FIXES[label] for label in labels if label in _FIXES), "")
         return UnsupportedKeyError(
             "this file holds no private key", why=f"it holds: {', '.join(labels)}", fix=fix
+        )
+    if _PKCS12.match(data):
+        return UnsupportedKeyError(
+            "this file is not PEM",
+            why="it looks like PKCS#12",
+            fix="take the key out of it with: openssl pkcs12 -nocerts -in FILE -out KEY.pem",
         )
     if data.startswith(_DER_SEQUENCE):
         return UnsupportedKeyError(

@@ -8,7 +8,8 @@ Rules:
 1. A blob that is there is not sent. A registry that has it with another size is not believed anything.
 2. An upload (`uploads`) is done only when the registry says that it has the blob.
 3. When a connection is lost, a download asks for what is missing, and an upload sends that.
-4. Patience is for progress: after `TRIES` losses without any the error stands.
+4. Patience is for progress: after `TRIES` losses without any the error stands. A registry that asks to wait
+   gets its time, up to `LONGEST_WAIT`.
 5. A registry may send those who fetch a blob elsewhere (`redirects`), and nobody else.
 """
 
@@ -29,7 +30,7 @@ from notarypy.errors import (
 from notarypy.remote import failures
 from notarypy.remote.reading import Reading
 from notarypy.remote.registry import REDIRECTS, Registry, writing
-from notarypy.remote.uploads import SLOWEST, Upload
+from notarypy.remote.uploads import SLOWEST, Manners, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from notarypy.remote.transport import Response
 
 TRIES = 5
+LONGEST_WAIT = 60.0
 _PROGRESS = 1024 * 1024
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
@@ -71,6 +74,7 @@ class Blobs:
     def __init__(self, registry: Registry, path: str, *, push: bool = False) -> None:
         self._registry, self._path = registry, path
         self._scope = writing(path) if push else f"repository:{path}:pull"
+        self._manners = Manners()
 
     def has(self, digest: str, size: int) -> bool:
         """Tell whether the blob is there (rule 1).
@@ -79,13 +83,13 @@ class Blobs:
             DigestMismatchError: With another size.
         """
         try:
-            answer = self._ask("HEAD", digest)
+            answer = self._head(digest)
         except NotFoundError:
             return False
         if answer.status != HTTPStatus.OK:
             return False
-        stated = answer.headers.get("content-length", "")
-        if stated.isdecimal() and int(stated) != size:
+        stated = _length(answer.headers)
+        if stated not in {None, size}:
             raise self._lies(digest, size, f"{stated} bytes")
         self._registry.check_taken(answer, digest)
         return True
@@ -103,7 +107,16 @@ class Blobs:
         self._cancel(answer)
         return False
 
-    def upload(self, digest: str, size: int, content: Open, moved: Callable[[int], object]) -> None:
+    def upload(
+        self,
+        digest: str,
+        size: int,
+        content: Open,
+        moved: Callable[[int], object],
+        *,
+        where: str = "",
+        believe: bool = True,
+    ) -> None:
         """Send a blob (rules 2 to 4).
 
         Args:
@@ -111,14 +124,23 @@ class Blobs:
             size: Its size.
             content: Yields it from some position on, as often as it is asked to.
             moved: Told how far it is, after each piece.
+            where: What errors call the source.
+            believe: Whether the registry's word that it has the blob saves sending it, after a loss.
 
         Raises:
             DigestMismatchError: It is not what it was said to be, or the registry says so.
             NetworkError: It could not be sent.
         """
-        reading = Reading(digest, size, content, moved)
-        upload = Upload(self._registry, self._path, reading, lambda: self.has(digest, size))
-        self._patiently(upload.attempt, lambda: upload.confirmed)
+        reading = Reading(digest, size, content, moved, where)
+
+        def done() -> bool:
+            return believe and self.has(digest, size)
+
+        upload = Upload(self._registry, self._path, reading, done, self._manners)
+        try:
+            self._patiently(upload.attempt, lambda: upload.confirmed)
+        finally:
+            reading.close()
         if not self.has(digest, size):
             raise self._lies(digest, size, "nothing, after it took the upload")
 
@@ -157,6 +179,17 @@ class Blobs:
         if arrival.position != size:
             raise self._lies(digest, size, f"{arrival.position} bytes")
 
+    def _head(self, digest: str) -> Response:
+        """Ask for a blob; registries fail at one that somebody else is just finishing."""
+        for attempt in range(1, TRIES):
+            try:
+                return self._ask("HEAD", digest)
+            except ServerError as error:
+                if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+            self._registry.exchange.pause(attempt)
+        return self._ask("HEAD", digest)
+
     def _ask(self, method: str, digest: str, **options: Any) -> Response:  # noqa: ANN401 - of `request`
         options = {"scope": self._scope, "redirects": REDIRECTS, "elsewhere": True, **options}
         return self._registry.ask(method, self._path, f"blobs/{digest}", **options)
@@ -181,9 +214,10 @@ class Blobs:
                 if position() >= reached + _PROGRESS:
                     losses, reached = 0, position()
                 losses += 1
-                if losses >= TRIES or not _passing(error):
+                wished = _wished(error)
+                if losses >= TRIES or not _passing(error) or wished > LONGEST_WAIT:
                     raise
-                self._registry.exchange.pause(losses)
+                self._registry.exchange.pause(losses, wished)
             else:
                 return
 
@@ -208,14 +242,14 @@ class _Sink:
 
     def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
         """Return what takes the bytes."""
-        at, stated = 0, headers.get("content-length", "")
+        at, stated = 0, _length(headers)
         if status == HTTPStatus.PARTIAL_CONTENT:
             match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
             at = int(match[1]) if match else -1
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or at not in (0, self._arrival.position):
             raise ServerError("a download was answered with something else", status=status)
-        if stated.isdecimal() and at + int(stated) != self._size:
-            raise self._lies(self._digest, self._size, f"{at + int(stated)} bytes")
+        if stated is not None and at + stated != self._size:
+            raise self._lies(self._digest, self._size, f"{at + stated} bytes")
         if at != self._arrival.position:
             self._arrival.restart()
         return self._take
@@ -224,6 +258,18 @@ class _Sink:
         if self._arrival.position + len(data) > self._size:
             raise self._lies(self._digest, self._size, "more bytes")
         return self._arrival.write(data)
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Return the length that an answer states, None if it states none that can be."""
+    stated = headers.get("content-length", "")
+    return int(stated) if _LENGTH.fullmatch(stated) else None
+
+
+def _wished(error: NetworkError) -> float:
+    """Return the seconds that a registry asks to wait."""
+    wished = error.facts.get("retry_after")
+    return float(wished) if isinstance(wished, int | float) else 0.0
 
 
 def _passing(error: NetworkError) -> bool:

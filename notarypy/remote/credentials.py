@@ -110,7 +110,10 @@ def decoded(text: str, source: str) -> Credential:
     except ValueError:
         user, colon, secret = "", "", ""
     if not colon or not user:
-        raise ConfigurationError(f"{source} holds a credential that is not base64 of user:password")
+        raise ConfigurationError(
+            f"{source} holds a credential that is not base64 of user:password",
+            fix=f"mend {source}, or log in again",
+        )
     return Credential(user, secret.strip("\x00"), source)
 
 

@@ -37,6 +37,7 @@ from notarypy.remote import daemonstream as progress
 from notarypy.remote import wire
 from notarypy.remote.daemonhost import INSTEAD
 from notarypy.remote.failures import TEXT_LIMIT
+from notarypy.remote.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -239,12 +240,11 @@ def _failed(image: Reference, text: str, credential: Credential | None) -> Netwo
 
 def _without(text: str, image: Reference, credential: Credential | None) -> str:
     """Take a secret out of a text in whatever form it was sent (rule 1), and shorten it."""
+    hidden = Redaction()
     if credential is not None:
-        encoded = base64.b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
-        escaped = json.dumps(credential.secret)[1:-1]
-        for secret in (_header(image.registry, credential), encoded, escaped, credential.secret):
-            text = text.replace(secret, "(secret)")
-    return text[:TEXT_LIMIT]
+        hidden.note(_header(image.registry, credential))
+        hidden.note(credential.secret, credential.user)
+    return hidden.without(text)[:TEXT_LIMIT]
 
 
 def _header(registry: str, credential: Credential | None) -> str:

@@ -13,7 +13,9 @@ Rules:
    for its whole host too when there is nothing better.
 4. An answer of a helper is kept for a minute: one command asks once, a long-lived program notices when
    short-lived credentials change.
-5. Of `HttpHeaders` only those named `X-Meta-...` are for registries; the others are for a docker daemon.
+5. A member about logins that is not of its type is an error: nobody would know why requests
+   are anonymous. Members that are unknown, null or empty objects are none.
+6. Of `HttpHeaders` only those named `X-Meta-...` are for registries; the others are for a docker daemon.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ REMEMBER = 60.0
 _HUB_SERVER = "https://index.docker.io/v1/"
 _META = "x-meta-"
 _SECRETS = ("auth", "password", "identitytoken", "registrytoken")
+_MEMBERS = ("username", *_SECRETS)
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 _LOG = logging.getLogger(__name__)
@@ -85,7 +88,7 @@ class DockerConfig:
         return None if entry is None else self._credential(entry)
 
     def registry_headers(self) -> dict[str, str]:
-        """Return the headers to send to registries (rule 5); none if the file cannot be used.
+        """Return the headers to send to registries (rule 6); none if the file cannot be used.
 
         Raises:
             ConfigurationError: One of them cannot be sent.
@@ -110,11 +113,11 @@ class DockerConfig:
         return HUB if self._podman else _HUB_SERVER
 
     def _helper(self, host: str) -> str:
-        named = {host_key(name): helper for name, helper in self._table("credHelpers").items()}
-        helper = named.get(host_key(host), self._document.get("credsStore") or "")
-        if not isinstance(helper, str):
-            raise self._unusable("the name of a credential helper is no text")
-        return helper
+        """Return the name of the helper for a host, empty if there is none (rules 2 and 5)."""
+        helpers = self._table("credHelpers")
+        named = {host_key(name): self._text(helpers, name, f'"{name}" in "credHelpers"') for name in helpers}
+        usual = self._text(self._document, "credsStore", '"credsStore"')
+        return named.get(host_key(host), usual)
 
     def _ask(self, name: str, server: str) -> Credential | None:
         """Ask a helper, or remember what it said (rule 4)."""
@@ -127,7 +130,7 @@ class DockerConfig:
                 self._answers[name, server] = self._monotonic() + REMEMBER, answer
             return answer
 
-    def _entry(self, host: str, path: str) -> dict[str, Any] | None:
+    def _entry(self, host: str, path: str) -> dict[str, str] | None:
         parts = [part for part in path.split("/") if part]
         for length in range(len(parts), -1, -1):
             if entry := self._entries.get("/".join([host, *parts[:length]])):
@@ -139,30 +142,44 @@ class DockerConfig:
         return None
 
     @cached_property
-    def _entries(self) -> dict[str, dict[str, Any]]:
+    def _entries(self) -> dict[str, dict[str, str]]:
         """The entries that hold something, by what they are for; a key without a URL's parts goes first."""
         auths = self._table("auths")
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, str]] = {}
         for name in sorted(auths, key=lambda name: name.lower() not in (_place(name), _HUB_SERVER)):
-            entry = auths[name]
+            entry = {} if auths[name] is None else auths[name]
+            if not isinstance(entry, dict):
+                raise self._unusable(f'"{name}" in "auths" is not an object')
+            texts = {
+                member: self._text(entry, member, f'"{member}" of "{name}" in "auths"') for member in _MEMBERS
+            }
             # A credential helper leaves an empty entry behind: there is nothing here for us then.
-            if isinstance(entry, dict) and any(_string(entry, member) for member in _SECRETS):
-                found.setdefault(_place(name), entry)
+            if any(texts[member] for member in _SECRETS):
+                found.setdefault(_place(name), texts)
         return found
 
-    def _credential(self, entry: dict[str, Any]) -> Credential | None:
-        if token := _string(entry, "registrytoken"):
+    def _credential(self, entry: dict[str, str]) -> Credential | None:
+        if token := entry["registrytoken"]:
             return Credential("", token, self.name, "bearer")
-        user, secret = _string(entry, "username"), _string(entry, "password")
-        if auth := _string(entry, "auth"):
+        user, secret = entry["username"], entry["password"]
+        if auth := entry["auth"]:
             stored = decoded(auth, self.name)
             user, secret = stored.user, stored.secret
-        if token := _string(entry, "identitytoken"):
+        if token := entry["identitytoken"]:
             return Credential(user, token, self.name, "identity")
         return Credential(user, secret, self.name) if user and secret else None
 
+    def _text(self, table: Mapping[str, object], name: str, shown: str) -> str:
+        """Return a text, empty for none; raise ConfigurationError for anything else (rule 5)."""
+        value = table.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self._unusable(f"{shown} is not text")
+        return value or ""
+
     def _table(self, key: str) -> dict[str, Any]:
-        table = self._document.get(key) or {}
+        table = self._document.get(key)
+        if table is None:
+            return {}
         if not isinstance(table, dict):
             raise self._unusable(f'"{key}" is not an object')
         return table
@@ -186,7 +203,7 @@ class DockerConfig:
         return files.read_regular(self._path, CONFIG_LIMIT, follow=True)
 
     def _unusable(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"cannot use {self.name}", why=why, path=self.name)
+        return ConfigurationError(f"cannot use {self.name}", why=why, fix=f"mend {self.name}", path=self.name)
 
 
 class DockerAuthConfig(DockerConfig):
@@ -239,8 +256,3 @@ def _place(name: str) -> str:
     if separator or path in ("", "v1", "v2"):
         return host_key(host)
     return f"{host_key(host)}/{path}"
-
-
-def _string(entry: Mapping[str, object], name: str) -> str:
-    value = entry.get(name)
-    return value if isinstance(value, str) else ""

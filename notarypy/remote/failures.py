@@ -1,7 +1,7 @@
 """From what went wrong on the network to this project's errors.
 
-Pure: answers and exceptions in, errors out. Texts of servers are shortened here and escaped where they are
-printed.
+Pure: answers and exceptions in, errors out. Texts of servers lose the secrets that they repeat (`redaction`)
+and are shortened here, and escaped where they are printed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
+from notarypy.remote.redaction import NOTHING
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from notarypy.remote.redaction import Redaction
     from notarypy.remote.transport import Response
 
 TEXT_LIMIT = 1024
@@ -32,6 +34,7 @@ _OLD_REQUIRED = "SSLV3_ALERT_HANDSHAKE_FAILURE"  # what TLS 1.2 servers say when
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
 _EXPIRED = 10
 _DIGITS = 10
+_KNOWN_CODES = frozenset({"DIGEST_INVALID", "VERSION"})
 _NOT_YET_VALID = 9
 _WRONG_HOST = frozenset({62, 64})
 
@@ -50,7 +53,7 @@ class Problem:
 
 
 def problems(response: Response) -> tuple[Problem, ...]:
-    """Read an error document; anything else counts as an empty one."""
+    """Read an error document, without the secrets in it; anything else counts as an empty one."""
     try:
         document = json.loads(response.body.decode())
     except (ValueError, RecursionError):
@@ -58,16 +61,29 @@ def problems(response: Response) -> tuple[Problem, ...]:
     entries = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         return ()
-    return tuple(
-        Problem(_text(entry.get("code")), _text(entry.get("message")), entry.get("detail"))
-        for entry in entries[:16]
-        if isinstance(entry, dict)
+    return tuple(_problem(entry, response.hidden) for entry in entries[:16] if isinstance(entry, dict))
+
+
+def _problem(entry: Mapping[str, object], hidden: Redaction) -> Problem:
+    code, message = (_text(entry.get(name)) for name in ("code", "message"))
+    shown = code if code in _KNOWN_CODES else hidden.without(code)
+    return Problem(
+        shown[:TEXT_LIMIT], hidden.without(message)[:TEXT_LIMIT], _harmless(entry.get("detail"), hidden)
     )
 
 
 def _text(value: object) -> str:
-    """Return a short string, whatever the server wrote there."""
-    return value[:TEXT_LIMIT] if isinstance(value, str) else ""
+    """Return a string, whatever the server wrote there."""
+    return value if isinstance(value, str) else ""
+
+
+def _harmless(detail: object, hidden: Redaction, levels: int = 2) -> object:
+    """Return the texts of a detail and of the objects in it, without secrets."""
+    if isinstance(detail, str):
+        return hidden.without(detail)
+    if isinstance(detail, dict) and levels:
+        return {name: _harmless(inner, hidden, levels - 1) for name, inner in detail.items()}
+    return None
 
 
 def retry_after(response: Response) -> float | None:
@@ -152,7 +168,9 @@ class TlsPlaces:
     client_cert: str = ""
 
 
-def not_connected(host: str, cause: BaseException, via: str, places: TlsPlaces) -> NetworkError:
+def not_connected(
+    host: str, cause: BaseException, via: str, places: TlsPlaces, hidden: Redaction = NOTHING
+) -> NetworkError:
     """Return the error for a connection that could not be made.
 
     Args:
@@ -160,12 +178,14 @@ def not_connected(host: str, cause: BaseException, via: str, places: TlsPlaces) 
         cause: What the socket or TLS layer raised.
         via: The proxy in between, or "".
         places: Where certificates were looked for.
+        hidden: What a proxy was told.
     """
     import ssl
 
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return tls(host, cause, places)
     reason, text = _unreachable(cause)
+    text = hidden.without(text)
     why = (f"{text} (through the proxy {via})" if via else text,)
     return UnreachableError(f"cannot connect to {host}", why=why, host=host, reason=reason, proxy=via or None)
 

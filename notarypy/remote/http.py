@@ -29,6 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.remote import failures, proxies, wire
+from notarypy.remote.redaction import Redaction
 from notarypy.remote.transport import ERROR_LIMIT, Request, Response
 from notarypy.remote.urls import host_port, origin
 
@@ -171,8 +172,9 @@ class RequestsTransport:
             ) from None
         except wire.NotConnectedError as error:
             via = proxies.address(proxy) if proxy else ""
-            cause = error.__cause__ or error
-            raise failures.not_connected(host, cause, via, self._places(host)) from None
+            cause, hidden = error.__cause__ or error, Redaction()
+            hidden.note_url(proxy or "")
+            raise failures.not_connected(host, cause, via, self._places(host), hidden) from None
         except (
             requests.RequestException,
             HTTPError,
@@ -181,7 +183,8 @@ class RequestsTransport:
             ValueError,
         ) as error:
             raise _broken(host, error, self._places) from None
-        _LOG.debug("%s %s: %d", request.method, request.url.partition("?")[0], response.status)
+        shown = request.hidden.without(request.url.partition("?")[0])
+        _LOG.debug("%s %s: %d", request.method, shown, response.status)
         return response
 
     def close(self) -> None:

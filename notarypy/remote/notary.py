@@ -6,6 +6,7 @@ Nothing here is verified, and nothing is remembered: who asks decides whether to
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -58,6 +59,17 @@ class NotaryServer:
         Before the first publish the answer may differ from call to call: ask once, and use what came.
         """
         return self._read(gun, f"{role}.key", WRITE, KEY_LIMIT)
+
+    def check_may_publish(self, gun: str) -> None:
+        """Ask for what needs the right to publish, and changes nothing where there is trust data already.
+
+        What a server that does not judge by tokens refuses to a publish alone is not found out.
+
+        Raises:
+            AuthenticationError: The login has no right to publish.
+        """
+        with suppress(NotFoundError, ServerError):
+            self.get_key(gun, "timestamp")
 
     def rotate_key(self, gun: str, role: str) -> bytes:
         """Have the server make a new key for a role; it counts once a root that names it is published."""

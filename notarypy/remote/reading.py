@@ -5,15 +5,18 @@ is not: HTTP (`blobs`), or a file.
 
 Rules:
 
-1. Every byte that is handed out has gone through the hash. To begin later, the bytes between the last mark
-   and there are read and hashed again.
-2. A stream that ends is the whole blob: size and digest were right. A file that changes meanwhile, grows or
-   shrinks makes it fail.
+1. Every byte that is handed out has gone through the hash. To begin elsewhere than where it stopped, the
+   bytes between the last mark and there are read and hashed again.
+2. A stream that ends with the blob has been all of it: size and digest were right. A file that changes
+   meanwhile, grows or shrinks makes it fail.
+3. The source is read on, and not begun anew, by whoever goes on where the one before stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import DigestMismatchError
@@ -26,6 +29,26 @@ if TYPE_CHECKING:
 MARK_EVERY = 8 * 1024 * 1024
 
 
+@dataclass
+class _Run:
+    """The source, read up to some position."""
+
+    pieces: Iterator[bytes]
+    at: int
+    hasher: Any
+    rest: bytes = b""
+
+    def next(self) -> bytes:
+        """Return more of the source, and nothing at its end."""
+        piece, self.rest = self.rest or next(filter(None, self.pieces), b""), b""
+        return piece
+
+    def close(self) -> None:
+        """Read no further."""
+        if isinstance(self.pieces, Generator):
+            self.pieces.close()
+
+
 class Reading:
     """One blob.
 
@@ -34,7 +57,9 @@ class Reading:
         size: Its size.
     """
 
-    def __init__(self, digest: str, size: int, content: Open, moved: Callable[[int], object]) -> None:
+    def __init__(
+        self, digest: str, size: int, content: Open, moved: Callable[[int], object], where: str = ""
+    ) -> None:
         """Read a blob.
 
         Args:
@@ -42,63 +67,100 @@ class Reading:
             size: The same.
             content: Yields it from some position on.
             moved: Told how far it is, after each piece.
+            where: What errors call the source.
         """
         self.digest, self.size = digest, size
-        self._content, self._moved = content, moved
+        self._content, self._moved, self._where = content, moved, where
         self._marks: list[tuple[int, Any]] = [(0, hashlib.new(digest.partition(":")[0]))]
+        self._run: _Run | None = None
 
-    def since(self, start: int) -> Part:
-        """Return what is left from a position on."""
-        return Part(self, start)
+    def part(self, start: int, end: int | None = None) -> Part:
+        """Return what lies between two positions; None for all that is left."""
+        return Part(self, start, self.size if end is None else min(end, self.size))
 
     def whole(self) -> bytes:
         """Return all of it, for a small blob."""
-        return b"".join(self.pieces(0))
+        return b"".join(self.pieces(0, self.size))
 
     def check(self) -> None:
         """Hash what was sent already and not hashed to its end; raises as `pieces` does."""
-        for _ in self.pieces(self.size):
+        for _ in self.pieces(self.size, self.size):
             continue
 
-    def pieces(self, start: int) -> Iterator[bytes]:
-        """Yield it from a position on (rules 1 and 2).
+    def close(self) -> None:
+        """Leave the source alone."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
+
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield it from one position to another (rules 1 to 3).
 
         Raises:
             DigestMismatchError: It is not what it was said to be.
         """
-        at, hasher = next((at, mark.copy()) for at, mark in reversed(self._marks) if at <= start)
-        for piece in self._content(at):
-            before, at = at, at + len(piece)
-            if at > self.size:
-                break
-            hasher.update(piece)
-            if at >= self._marks[-1][0] + MARK_EVERY:
-                self._marks.append((at, hasher.copy()))
-            if at > start:
-                yield piece[max(start - before, 0) :]
-                self._moved(at)
-        actual = f"{hasher.name}:{hasher.hexdigest()}"
-        if at != self.size or actual != self.digest:
+        run = self._at(start)
+        while run.at < end and (piece := self._hashed(run, end)):
+            yield piece
+            self._moved(run.at)
+        if end == self.size or run.at < end:
+            self._ended(run)
+
+    def _at(self, start: int) -> _Run:
+        """Return the source, read up to a position (rule 3)."""
+        if self._run is None or self._run.at != start:
+            self.close()
+            at, hasher = next((at, mark.copy()) for at, mark in reversed(self._marks) if at <= start)
+            self._run = _Run(self._content(at), at, hasher)
+            while self._run.at < start and self._hashed(self._run, start):
+                continue
+        return self._run
+
+    def _hashed(self, run: _Run, end: int) -> bytes:
+        """Return the next piece before a position (rule 1); nothing at the end of the source."""
+        try:
+            piece = run.next()
+        except BaseException:
+            self.close()  # a source that failed is begun anew
+            raise
+        piece, run.rest = piece[: end - run.at], piece[end - run.at :]
+        run.hasher.update(piece)
+        run.at += len(piece)
+        if run.at >= self._marks[-1][0] + MARK_EVERY:
+            self._marks.append((run.at, run.hasher.copy()))
+        return piece
+
+    def _ended(self, run: _Run) -> None:
+        """Check that this was the blob, and all there is (rule 2)."""
+        found = run.at + len(run.next())
+        actual = f"{run.hasher.name}:{run.hasher.hexdigest()}"
+        self.close()
+        if found != self.size or actual != self.digest:
+            read = f"more than {self.size} bytes" if found > self.size else f"{found} bytes, {actual}"
             raise DigestMismatchError(
                 "what is being sent is not what its manifest says",
-                why=(f"wanted: {self.digest}, {self.size} bytes", f"read: {at} bytes, {actual}"),
-                fix="look whether something else is writing to the source",
+                why=(
+                    *([f"read from: {self._where}"] if self._where else []),
+                    f"wanted: {self.digest}, {self.size} bytes",
+                    f"read: {read}",
+                ),
+                fix="look whether something else is writing to the source, or damaged it",
                 expected=self.digest,
                 actual=actual,
             )
 
 
 class Part:
-    """What is left of a blob, as a `streams.Stream`."""
+    """A part of a blob, as a `streams.Stream`."""
 
-    def __init__(self, reading: Reading, start: int) -> None:
-        self._reading, self._start = reading, start
+    def __init__(self, reading: Reading, start: int, end: int) -> None:
+        self._reading, self.start, self.end = reading, start, end
 
     @property
     def size(self) -> int:
-        """Bytes that are left."""
-        return self._reading.size - self._start
+        """Bytes of it."""
+        return self.end - self.start
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield them."""
-        return self._reading.pieces(self._start)
+        return self._reading.pieces(self.start, self.end)

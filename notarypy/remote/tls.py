@@ -83,7 +83,7 @@ def _add_file(made: ssl.SSLContext, path: Path) -> None:
 
 def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) -> None:
     if cert is None or key is None:
-        raise TlsError("a client certificate and its key must be given together")
+        raise TlsError("a client certificate and its key must be given together", fix="give both, or neither")
     try:
         # Without a password OpenSSL itself would ask for one on the terminal.
         made.load_cert_chain(cert, key, password="")
@@ -91,6 +91,7 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
         raise TlsError(
             f"cannot use the client certificate {cert} with the key {key}",
             why=_why(error, "they are not a PEM certificate and its unencrypted PEM key"),
+            fix="give a readable PEM certificate and the unencrypted PEM key that belongs to it",
             path=str(cert),
         ) from None
 

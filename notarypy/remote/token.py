@@ -115,6 +115,7 @@ class TokenAuthenticator:
         scope = _first(scope)
         credential = self._credential(scope) if used else None
         granted = _granted(used, scope)
+        granted = granted and response.hidden.without(granted)
         facts: dict[str, object] = {
             "asked": scope,
             "granted": granted,
@@ -125,6 +126,8 @@ class TokenAuthenticator:
         if scope and granted is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
         fix = "give this account the right to do that" if credential else f"log in to {self._host}"
+        if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
+            fix = "check user and password"
         return failures.denied(host_port(url), scope, response, why, fix, **facts)
 
     def _is_ours(self, url: str) -> bool:
@@ -136,7 +139,8 @@ class TokenAuthenticator:
         if credential is not None and credential.user:
             return f"user {credential.user} from {credential.source}"
         if credential is not None:
-            return f"the registry token from {credential.source}"
+            word = "an identity" if credential.kind == "identity" else "the registry"
+            return f"{word} token from {credential.source}"
         places = ", ".join(self._keychain.places) or "no place is configured"
         return f"no credentials for {' or '.join(self._names)} in: {places}"
 

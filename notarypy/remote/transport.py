@@ -17,6 +17,7 @@ Rules:
    to this machine; they replace none of ours.
 7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
    send or to receive some of them, may take longer than a whole small request.
+8. What is sent as a secret is noted, and every answer knows what must not be shown of it (`redaction`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.remote import failures
+from notarypy.remote.redaction import NOTHING, Redaction
 from notarypy.remote.redirects import next_hop, plain
 from notarypy.remote.urls import host_port, is_loopback, origin
 
@@ -70,6 +72,7 @@ class Request:
         limit: Most bytes of the body of a successful answer.
         sink: Takes the body of a successful answer, which the answer then lacks.
         stall: Seconds that a single step may take; None for all there is until the deadline.
+        hidden: What logs must not show.
     """
 
     method: str
@@ -79,15 +82,20 @@ class Request:
     limit: int = MIB
     sink: Sink | None = field(default=None, repr=False)
     stall: float | None = None
+    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP answer; header names are in lower case, repeated headers joined by a comma."""
+    """One HTTP answer; header names are in lower case, repeated headers joined by a comma.
+
+    What it says may be shown only without what is `hidden`: secrets that it may repeat.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
 
     @property
     def is_success(self) -> bool:
@@ -146,6 +154,7 @@ class Exchange:
         authenticator: Answers challenges; None makes every 401 an error.
         user_agent: What to call ourselves.
         configured: Gives the headers that the user configured for this server.
+        hidden: Notes the secrets that are sent; None for one of its own.
         sleep: Waits between attempts.
         monotonic: The clock of deadlines.
     """
@@ -158,6 +167,7 @@ class Exchange:
         authenticator: Authenticator | None = None,
         user_agent: str = "notarypy",
         configured: Callable[[], Mapping[str, str]] | None = None,
+        hidden: Redaction | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -166,6 +176,7 @@ class Exchange:
         self._authenticator = authenticator
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         self._configured = configured
+        self._hidden = hidden or Redaction()
         self._sleep = sleep
         self._monotonic = monotonic
 
@@ -223,16 +234,19 @@ class Exchange:
             request = replace(request, url=target, headers=request.headers if home else plain(own))
         return _judged(request, response)
 
-    def pause(self, attempt: int) -> None:
-        """Wait as before another attempt, the longer the more there were."""
-        self._sleep(_backoff(attempt))
+    def pause(self, attempt: int, wished: float = 0.0) -> None:
+        """Wait as before another attempt, the longer the more there were, and as long as was wished."""
+        self._sleep(max(_backoff(attempt), wished))
 
     def _for_server(self, url: str) -> Mapping[str, str]:
         """Return the configured headers, where they may be sent (rule 6)."""
         scheme, host, _ = origin(url)
         if self._configured is None or (scheme != "https" and not is_loopback(host)):
             return {}
-        return self._configured()
+        headers = self._configured()
+        for value in headers.values():
+            self._hidden.note(value)
+        return headers
 
     def _authenticated(self, request: Request, scope: Scope, deadline: float, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""
@@ -271,9 +285,11 @@ class Exchange:
         return outcome
 
     def _attempt(self, request: Request, deadline: float) -> Response | NetworkError:
-        """Send once; an error that another attempt might cure is returned."""
+        """Send once; an error that another attempt might cure is returned (rule 8)."""
+        self._hidden.note_request(request.headers, request.body)
         try:
-            return self._transport.send(request, deadline)
+            answer = self._transport.send(replace(request, hidden=self._hidden), deadline)
+            return replace(answer, hidden=self._hidden)
         except UnreachableError as error:
             return error
         except NetworkError as error:
@@ -321,4 +337,5 @@ def _judged(request: Request, response: Response) -> Response:
     client_error = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
     if client_error and response.status not in _NOT_FOR_CALLERS:
         return response
-    raise failures.of_status(host, urlsplit(request.url).path, response)
+    path = response.hidden.without(urlsplit(request.url).path)
+    raise failures.of_status(host, path, response)

@@ -112,7 +112,9 @@ class Archive:
         """Yield a file from a position on; raise StorageError if there is none."""
         member = self.find(name)
         if member is None:
-            raise StorageError(f"{self} does not have {name}", path=str(self))
+            raise StorageError(
+                f"{self} does not have {name}", fix="make it anew, with all of the image", path=str(self)
+            )
         return self.pieces(member, start)
 
     def pieces(self, member: Member, start: int) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ Rules:
    compressor.
 2. The manifest is an OCI manifest. Layer types say what the bytes are.
 3. The configuration has the digest in its file name; a layer is the one that the
-   configuration lists at its place.
+   configuration lists at its place. Both are checked when the archive is opened, whether
+   they will be sent or not.
 4. A layer's name may be a link to another layer of the archive: that is how docker
    saves a layer that it has twice.
 """
@@ -23,9 +24,10 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from notarypy.errors import DigestMismatchError, MetadataError, NotarypyError, UsageError
-from notarypy.images import layout, manifests, reference
+from notarypy.errors import DigestMismatchError, MetadataError, UsageError
+from notarypy.images import layout, manifests
 from notarypy.images.layout import Descriptor
+from notarypy.images.mentions import normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,7 @@ class SavedImage:
         """
         self._archive = archive
         self._members: dict[str, Member] = {}
+        self._hashed: dict[Member, tuple[str, str]] = {}
         entry = _entry(archive, name)
         config, diffs = self._config(entry)
         layers = [self._layer(*pair) for pair in zip(_layers(archive, entry, diffs), diffs, strict=True)]
@@ -76,6 +79,10 @@ class SavedImage:
     def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
         """Yield a blob from a position on."""
         return self._archive.pieces(self._members[descriptor.digest], start)
+
+    def where(self, descriptor: Descriptor) -> str:
+        """Return what errors call the place of a blob."""
+        return f"{self._archive}, {descriptor.digest}"
 
     def _config(self, entry: dict[str, Any]) -> tuple[Descriptor, list[str]]:
         """Return the configuration and the digests of the uncompressed layers that it lists (rule 3)."""
@@ -108,20 +115,33 @@ class SavedImage:
             digest = self._unpacked(member, diff, name)
             found = Descriptor(f"{_LAYER}+gzip", digest, member.size)
         else:
+            self._check_plain(member, diff, name)
             found = Descriptor(_LAYER, diff, member.size)
         self._members.setdefault(found.digest, member)
         return found
 
-    def _unpacked(self, member: Member, diff: str, name: str) -> str:
-        """Return the digest of a compressed layer, after a look at what is in it."""
-        packed, plain = hashlib.sha256(), hashlib.sha256()
-        try:
-            for piece in _gunzip(self._archive.pieces(member, 0), packed):
+    def _check_plain(self, member: Member, diff: str, name: str) -> None:
+        """Check a layer that is not compressed against the configuration, once (rule 3)."""
+        if member not in self._hashed:
+            plain = hashlib.sha256()
+            for piece in self._archive.pieces(member, 0):
                 plain.update(piece)
-        except zlib.error:
-            _malformed(self._archive, f"{name[:100]} cannot be uncompressed")
-        _same([diff.removeprefix("sha256:")], f"sha256:{plain.hexdigest()}", name)
-        return f"sha256:{packed.hexdigest()}"
+            self._hashed[member] = (f"sha256:{plain.hexdigest()}",) * 2
+        _same([diff.removeprefix("sha256:")], self._hashed[member][0], name)
+
+    def _unpacked(self, member: Member, diff: str, name: str) -> str:
+        """Return the digest of a compressed layer, after one look at what is in it."""
+        if member not in self._hashed:
+            packed, plain = hashlib.sha256(), hashlib.sha256()
+            try:
+                for piece in _gunzip(self._archive.pieces(member, 0), packed):
+                    plain.update(piece)
+            except zlib.error:
+                _malformed(self._archive, f"{name[:100]} cannot be uncompressed")
+            self._hashed[member] = (f"sha256:{plain.hexdigest()}", f"sha256:{packed.hexdigest()}")
+        unpacked, digest = self._hashed[member]
+        _same([diff.removeprefix("sha256:")], unpacked, name)
+        return digest
 
 
 def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: ANN401 - hashlib's own type
@@ -173,15 +193,6 @@ def _layers(archive: Archive, entry: dict[str, Any], diffs: list[str]) -> list[s
 def _tags(entry: dict[str, Any]) -> list[str]:
     tags = entry.get("RepoTags")
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-
-
-def normal(text: str) -> str:
-    """Return a name in full, so that `app:1` is `docker.io/library/app:1`."""
-    try:
-        parsed = reference.parse(text)
-    except NotarypyError:
-        return text
-    return str(parsed if parsed.digest or parsed.tag else parsed.with_tag("latest"))
 
 
 def _is_digest(value: object) -> bool:

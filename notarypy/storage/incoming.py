@@ -13,6 +13,8 @@ Rules:
 4. A directory that is something else than a layout is left alone. Links in place of
    directories or blobs in it are not followed.
 5. One run works on a layout at a time.
+6. What an archive is packed from lies in a directory that nobody else can write to: it was
+   hashed before, and is not hashed again.
 """
 
 from __future__ import annotations
@@ -192,11 +194,23 @@ def pack(source: Incoming, blobs: Iterable[Descriptor], target: Path) -> None:
                     _add(archive, source.path / name, name)
             stream.flush()
             os.fsync(stream.fileno())
-        refuse_existing(target)
-        with _storage("write", target):
-            temporary.replace(target)
+        _name(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, target: Path) -> None:
+    """Give a finished file its name, and take no other file's place."""
+    with _storage("write", target):
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            refuse_existing(target)
+            raise
+        except OSError:
+            # Some file systems have no second names for a file.
+            refuse_existing(target)
+            temporary.replace(target)
 
 
 def refuse_existing(target: Path) -> None:
@@ -246,6 +260,27 @@ def _storage(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise failure(action, path, error) from error
+
+
+def make_private(path: Path) -> None:
+    """Make a directory of our own, or go on with the one of an earlier run (rule 6).
+
+    Raises:
+        StorageError: There is something that others can write to, or that is not a directory.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise failure("make directory", path, error) from error
+    ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+    if not stat.S_ISDIR(found.st_mode) or not ours:
+        raise StorageError(
+            f"cannot use {path}",
+            why="it is not a directory that only you can write to",
+            fix="remove it, or put the archive elsewhere",
+            path=str(path),
+        )
 
 
 def discard(path: Path) -> None:

@@ -75,7 +75,9 @@ class Directory:
                 while piece := stream.read(PIECE):
                     yield piece
         except FileNotFoundError:
-            raise StorageError(f"there is no file {path}", path=str(path)) from None
+            raise StorageError(
+                f"there is no file {path}", fix="make the layout anew, with all of the image", path=str(path)
+            ) from None
 
 
 class Layout:
@@ -135,6 +137,10 @@ class Layout:
     def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
         """Yield the bytes of a blob from a position on, unchecked."""
         return self._files.chunks(blob_name(descriptor.digest), start)
+
+    def where(self, descriptor: Descriptor) -> str:
+        """Return what errors call the place of a blob."""
+        return f"{self._files}/{blob_name(descriptor.digest)}"
 
 
 def blob_name(digest: str) -> str:

@@ -72,16 +72,25 @@ def by_gun(gun: str, ids: Mapping[str, tuple[str, ...]], authorities: Mapping[st
     """
     patterns = [key for key in ids if key.endswith("*") and _begins(gun, key[:-1])]
     exact = [key for key in ids if roles.comparable(key) == roles.comparable(gun)]
-    for key in (*exact, *sorted(patterns, key=len, reverse=True)):
+    exact.sort(key=lambda key: key != gun)
+    for key in (*exact, *sorted(patterns, key=_length, reverse=True)):
         if ids.get(key):
             return Pins(ids[key], source=f'trust_pinning.certs."{key}"')
     prefixes = [prefix for prefix in authorities if _begins(gun, prefix)]
     if not prefixes:
         return None
-    prefix = max(prefixes, key=len)
+    prefix = max(prefixes, key=_length)
     return Pins(ca=authorities[prefix], source=f'trust_pinning.ca."{prefix}"')
+
+
+def _length(prefix: str) -> int:
+    """Return how much a prefix says, whatever its spelling."""
+    return len(roles.comparable(prefix))
 
 
 def _begins(gun: str, prefix: str) -> bool:
     """Tell whether a repository begins so, in any spelling of its registry: a pin must not be evaded."""
-    return gun.startswith(prefix) or roles.comparable(gun).startswith((prefix, roles.comparable(prefix)))
+    spelled = roles.comparable(prefix)
+    if "/" not in prefix and spelled != prefix.lower():
+        spelled += "/"  # only a whole registry has another spelling: its name ends here
+    return gun.startswith(prefix) or f"{roles.comparable(gun)}/".startswith((prefix, spelled))

@@ -144,10 +144,11 @@ class Settings:
         return ("https",)
 
     def _tables(self, registry_host: str) -> list[RegistrySettings]:
-        """Return the tables that count for a registry, its own one first."""
+        """Return the tables that count for a registry: under its name, in another spelling, for the rest."""
         wanted = roles.comparable(registry_host)
-        own = [table for host, table in self.registries.items() if roles.comparable(host) == wanted]
-        return [*own, *(table for host, table in self.registries.items() if host == "*")]
+        own = [host for host in self.registries if roles.comparable(host) == wanted]
+        own.sort(key=lambda host: host != registry_host.lower())
+        return [self.registries[host] for host in (*own, "*") if host in self.registries]
 
     def _configured_server(self, registry_host: str) -> str:
         for table in self._tables(registry_host):

@@ -16,11 +16,12 @@ Rules:
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError, StorageError
+from notarypy.errors import InvalidNameError, StorageError, VerificationError
 from notarypy.images.tree import Tree, grow
 from notarypy.storage.archives import Archive
 from notarypy.storage.layouts import Directory, Layout
@@ -44,6 +45,10 @@ class Content(Protocol):
 
     def chunks(self, descriptor: Descriptor, start: int, /) -> Iterator[bytes]:
         """Yield a blob from a position on."""
+        ...
+
+    def where(self, descriptor: Descriptor, /) -> str:
+        """Return what errors call the place of a blob."""
         ...
 
 
@@ -87,12 +92,44 @@ def open_source(place: Place) -> Opened:
         UsageError: It is not clear which image is meant.
         VerificationError: A manifest is not what it is said to be.
     """
-    if place.kind == LAYOUT:
-        return _layout(Layout(Directory(place.path)), place.name)
-    archive = Archive(place.path)
-    if place.kind == LAYOUT_ARCHIVE:
-        return _layout(Layout(archive), place.name)
-    return _docker(archive, place.name)
+    with _named(place):
+        if place.kind == LAYOUT:
+            return _layout(Layout(Directory(place.path)), place.name)
+        archive = Archive(place.path)
+        if place.kind == LAYOUT_ARCHIVE:
+            return _layout(Layout(archive), place.name)
+        return _docker(archive, place.name)
+
+
+@contextmanager
+def _named(place: Place) -> Iterator[None]:
+    """Say of what is wrong with an image where it was read, and that no registry is to blame."""
+    try:
+        yield
+    except VerificationError as error:
+        named = str(place.path) in error.message
+        raise type(error)(
+            error.message if named else f"{place} cannot be used",
+            why=error.why if named else (error.message, *error.why),
+            fix=error.fix or "make it anew with the tool that wrote it",
+            **{**error.facts, "path": str(place.path)},
+        ) from None
+
+
+def _grown(top: Descriptor, content: Content) -> Tree:
+    """Return an image; errors say which manifest was looked at."""
+    latest = top
+
+    def read(descriptor: Descriptor) -> bytes:
+        nonlocal latest
+        latest = descriptor
+        return content.manifest(descriptor)
+
+    try:
+        return grow(top, read)
+    except VerificationError as error:
+        error.why = (*error.why, f"read last: {content.where(latest)}")
+        raise
 
 
 def _place(text: str, what: str, kinds: tuple[str, ...]) -> Place:
@@ -109,7 +146,7 @@ def _place(text: str, what: str, kinds: tuple[str, ...]) -> Place:
 
 
 def _layout(found: Layout, name: str | None) -> Opened:
-    return Opened(grow(found.find(name), found.manifest), found)
+    return Opened(_grown(found.find(name), found), found)
 
 
 def _docker(archive: Archive, name: str | None) -> Opened:
@@ -122,12 +159,12 @@ def _docker(archive: Archive, name: str | None) -> Opened:
             return complete
         notes = (f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json",)
     image = dockersave.SavedImage(archive, name)
-    return Opened(grow(image.top, image.manifest), image, notes)
+    return Opened(_grown(image.top, image), image, notes)
 
 
 def _complete(found: Layout, name: str | None) -> Opened | None:
     """Return the image of a layout in a docker archive, None if it is not there as a whole."""
-    from notarypy.storage.dockersave import normal
+    from notarypy.images.mentions import normal
 
     entries = [
         entry
@@ -137,7 +174,7 @@ def _complete(found: Layout, name: str | None) -> Opened | None:
     if len({entry.digest for entry in entries}) != 1:
         return None
     try:
-        tree = grow(entries[0], found.manifest)
+        tree = _grown(entries[0], found)
     except StorageError:
         return None
     return Opened(tree, found) if all(map(found.holds, tree.blobs)) else None

@@ -134,7 +134,10 @@ def _files(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise TlsError(
-            f"cannot look for certificates in {folder}", why=error.strerror or str(error), path=str(folder)
+            f"cannot look for certificates in {folder}",
+            why=error.strerror or str(error),
+            fix=f"make {folder} a directory that you may read, or remove it",
+            path=str(folder),
         ) from error
 
 
@@ -146,7 +149,10 @@ def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
         other = path.with_suffix(".key" if path.suffix == ".cert" else ".cert")
         if other not in found:
             raise ConfigurationError(
-                f"{path} has no counterpart", why=f"there is no {other.name} beside it", path=str(path)
+                f"{path} has no counterpart",
+                why=f"there is no {other.name} beside it",
+                fix=f"put {other.name} there, or remove {path.name}",
+                path=str(path),
             )
         return path.with_suffix(".cert"), path.with_suffix(".key")
     return None

@@ -69,6 +69,12 @@ def plan(state: State, now: datetime, held: Collection[str]) -> tuple[Draft, ...
     )
 
 
+def require_signable(state: State, role: str, held: Collection[str]) -> None:
+    """Raise KeyNotAuthorisedError unless the keys at hand may sign a targets file or a delegation."""
+    if not state.signable(role, held):
+        raise _not_authorised(state, role, *state.keys_for(role))
+
+
 def first_root(keys: Mapping[str, PublicKey], now: datetime) -> Root:
     """Return version 1 of a root from one key for each of the four roles."""
     table = {key.keyid: key for key in keys.values()}
@@ -114,9 +120,8 @@ def _lives(state: State, role: str) -> bool:
 
 
 def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Draft:
-    keys, threshold = state.keys_for(role)
-    if not state.signable(role, held):
-        raise _not_authorised(state, role, keys, threshold)
+    require_signable(state, role, held)
+    keys, _ = state.keys_for(role)
     usable = tuple(key for key in keys if key.canonical_id in held)
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)

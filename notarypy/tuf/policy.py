@@ -120,7 +120,8 @@ def longest(prefixes: Iterable[str], repository: str) -> str | None:
     """Return the prefix that counts for a repository: the longest that fits, else `*`, else None (rule 5)."""
     known = set(prefixes)
     fitting = [prefix for prefix in known if prefix != ANY and _fits(prefix, repository)]
-    return max(fitting, key=len, default=ANY if ANY in known else None)
+    # Of what was written, a spelling may be longer than a path is.
+    return max(fitting, key=lambda one: len(roles.comparable(one)), default=ANY if ANY in known else None)
 
 
 def same(prefix: str, other: str) -> bool:

@@ -63,7 +63,8 @@ def comparable(name: str) -> str:
     It is for comparing names only: the servers know a repository by the name as it is written.
     """
     host, slash, path = name.partition("/")
-    return f"{_one_spelling(host.lower())}{slash}{path}"
+    # Some letters outside ASCII become ASCII in lower case: those are other registries.
+    return f"{_one_spelling(host.lower() if host.isascii() else host)}{slash}{path}"
 
 
 def _one_spelling(registry: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from notarypy.cli import session, terminal
 from notarypy.cli.dockertrust import program, shell
+from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.cli.main import run as run_command_line
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
@@ -90,7 +91,7 @@ def docker_trust(
 
     def opened(run: shell.Shell) -> Client:
         settings = Client.from_environment(run.environ, **run.options).settings
-        chain = standard_chain(settings.environ, None, run.prompt())
+        chain = standard_chain(settings.environ, None, run.prompt(), DockersWording())
         return Client(settings, passphrases=chain, transport=fake, clock=lambda: NOW, warn=run.warn)
 
     monkeypatch.setattr(shell, "open_client", opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 BASE, APP = f"{REGISTRY_HOST}/base", f"{REGISTRY_HOST}/app"
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
+PUSH = f"push --digestfile D {'e' * 64} docker://APP"
 # Notes what it is told and with which environment, keeps the file that it is to build, and says a digest.
 SCRIPT = """#!/bin/sh
 [ "$1 $2" = "buildx version" ] && exit {buildx}
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
   --file | --dockerfile) /bin/cp "$2"* {log}; echo "$2" > {log}/where ;;
   --metadata-file) printf '{{"containerimage.digest": "%s"}}' "{digest}" > "$2" ;;
   --digestfile | --digest-file) printf "%s" "{digest}" > "$2" ;;
+  --iidfile) printf "%s" "{image}" > "$2" ;;
   esac
   shift
 done
@@ -46,17 +49,20 @@ class Builders:
     Attributes:
         log: Where they note what they are told.
         digest: What they say they have pushed.
+        image: What they say they have built.
     """
 
     programs: Path
     log: Path
     digest: str
+    image: str = f"sha256:{'e' * 64}"
 
     def install(self, *names: str, status: int = 0, buildx: int = 0) -> None:
         """Put programs where they are found."""
         for name in names:
             path = self.programs / name
-            path.write_text(SCRIPT.format(log=self.log, digest=self.digest, status=status, buildx=buildx))
+            known = {"log": self.log, "digest": self.digest, "image": self.image}
+            path.write_text(SCRIPT.format(**known, status=status, buildx=buildx))
             path.chmod(0o755)
 
     @property
@@ -147,8 +153,8 @@ def test_an_unsigned_base_stops_it_before_the_builder_starts(run: Run, builders:
     ("name", "told", "pushed"),
     [
         ("buildx", ["docker buildx build --file F --metadata-file D --tag APP --push context"], 1),
-        ("buildah", ["buildah build --file F --tag APP context", "buildah push --digestfile D APP"], 2),
-        ("podman", ["podman build --file F --tag APP context", "podman push --digestfile D APP"], 2),
+        ("buildah", ["buildah build --file F --iidfile D --tag APP context", f"buildah {PUSH}"], 2),
+        ("podman", ["podman build --file F --iidfile D --tag APP context", f"podman {PUSH}"], 2),
     ],
 )
 def test_what_was_built_is_pushed_and_signed(
@@ -164,7 +170,7 @@ def test_what_was_built_is_pushed_and_signed(
     for call, wanted in zip(builders.calls, told, strict=True):
         words = [Path(call[0]).name, *call[1:]]
         for place, option in enumerate(words):
-            if option in {"--file", "--metadata-file", "--digestfile"}:
+            if option in {"--file", "--metadata-file", "--digestfile", "--iidfile"}:
                 words[place + 1] = {"--file": "F"}.get(option, "D")
         assert " ".join(words).replace(f"{APP}:1", "APP") == wanted
 
@@ -186,7 +192,7 @@ def test_kaniko(
     assert call[1] == "--dockerfile"
     assert call[3] == "--digest-file"
     assert call[5:] == ["--destination", f"{APP}:1", "--context", "dir://context"]
-    assert builders.dockerfile == f"FROM {BASE}:1@{digest}\n"
+    assert builders.dockerfile == f"FROM {BASE}:1@{digest} AS s0\n"
 
 
 @pytest.mark.usefixtures("digest")
@@ -262,15 +268,202 @@ def test_a_context_takes_the_place_of_an_image_of_its_name_and_tag(
     run("build", "--", "--build-context", "src=a", "--build-context", "src=b", "context").expect(2)
 
 
-def test_heredocs_that_would_name_images_need_a_builder_that_knows_them(
+def test_other_builders_get_a_file_that_can_be_read_in_one_way(
     run: Run, builders: Builders, digest: str
 ) -> None:
-    assert digest
-    builders.install("docker", "buildah")
-    dockerfile(f"FROM {BASE}:1", "RUN <<EOF", f"FROM {BASE}:2", "EOF")
-    refused = run("build", "--builder", "buildah", "context").expect(2)
-    assert "context/Dockerfile:2: buildah may take images from this heredoc" in refused.err
+    builders.install("buildah")
+    dockerfile(
+        "# check=skip=all",
+        "# syntax=docker/dockerfile:1",
+        "ARG T=1",
+        f"FROM {BASE}:$T AS Tools",
+        "RUN echo \\",
+        "# no instruction",
+        "  FROM somewhere",
+        "FROM tools",
+        "COPY --from=TOOLS a b",
+        "COPY --from=0 a b",
+        f"RUN --mount=type=bind,target=/x,From=Tools --mount=from={BASE}:1 true",
+    )
+    run("build", "--builder", "buildah", "--", "--target", "tools", "context").expect(0)
+    assert builders.dockerfile.splitlines() == [
+        "ARG T=1",
+        f"FROM {BASE}:1@{digest} AS s0",
+        "RUN echo   FROM somewhere",
+        "FROM s0 AS s1",
+        "COPY --from=s0 a b",
+        "COPY --from=s0 a b",
+        f"RUN --mount=type=bind,target=/x,from=s0 --mount=from={BASE}:1@{digest} true",
+    ]
+    assert builders.calls[0][-3:] == ["--target", "s0", "context"]
+    run("build", "--builder", "buildah", "--", "--target=1", "context").expect(0)
+    assert builders.calls[1][-2:] == ["--target=s1", "context"]
+    assert "no stage" in run("build", "--builder", "buildah", "--", "--target=x", "context").expect(2).err
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["RUN <<EOF", f"FROM {BASE}:2", "EOF"],
+        ["RUN <<EOF", "FR\\", f"OM {BASE}:2", "EOF"],
+        ["RUN echo $((1<<2))"],
+        ["CMD echo \\\\", f"FROM {BASE}:1 AS tools"],
+        [f"ONBUILD COPY --from={BASE}:1 a b"],
+        ["COPY --from=scratch a b"],
+        ["ARG X=/x", "RUN --mount=type=bind,target=$X true"],
+    ],
+)
+@pytest.mark.usefixtures("digest")
+def test_what_cannot_be_written_so_is_for_buildkit_alone(
+    run: Run, builders: Builders, lines: list[str]
+) -> None:
+    builders.install("docker", "buildah", "podman")
+    dockerfile(f"FROM {BASE}:1", *lines)
+    for name in ("buildah", "podman"):
+        refused = run("build", "--builder", name, "context").expect(2)
+        assert "builders other than BuildKit may take other images here" in refused.err
+        assert "--builder buildx" in refused.err
+    assert builders.calls == []
     run("build", "--builder", "buildx", "context").expect(0)
+    assert "AS s0" not in builders.dockerfile
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_context_with_the_name_of_a_stage_is_for_buildkit_alone(run: Run, builders: Builders) -> None:
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:1 AS tools", "FROM scratch", "COPY --from=tools a b")
+    for name in ("Tools", "0"):
+        argv = ["--", "--build-context", f"{name}=./x", "context"]
+        assert "is a stage and a build context" in run("build", "--builder", "buildah", *argv).expect(2).err
+    assert builders.calls == []
+
+
+@pytest.mark.usefixtures("digest")
+def test_the_push_gets_what_tells_the_store_and_the_registry(run: Run, builders: Builders) -> None:
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:1")
+    told = ["--root", "/r", "--storage-driver=vfs", "--tls-verify=false", "--cert-dir", "c"]
+    argv = ["--builder", "buildah", "--sign", f"{APP}:1", "--", "--layers", *told, "-q", "context"]
+    run("build", *argv).expect(0)
+    pushed = builders.calls[1]
+    assert pushed[1:7] == ["push", *told[:-1]]
+    assert pushed[-2:] == ["e" * 64, f"docker://{APP}:1"]
+
+
+@pytest.mark.parametrize("image", ["", "latest", "sha256:1"])
+@pytest.mark.usefixtures("digest")
+def test_without_an_image_that_was_built_nothing_is_pushed(run: Run, builders: Builders, image: str) -> None:
+    """A builder can do well and build nothing, as with --help: an older image has the tag then."""
+    builders.image = image
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:1")
+    argv = ["--builder", "buildah", "--sign", f"{APP}:1", "--", "--help", "context"]
+    assert "does not say which image it has built" in run("build", *argv).expect(1).err
+    assert len(builders.calls) == 1
+    run("verify", f"{APP}:1").expect(3)
+
+
+@pytest.mark.parametrize(
+    "platforms",
+    [["--platform", "linux/amd64,linux/arm64"], ["--platform=a/b", "--platform=c/d"], ["--all-platforms"]],
+)
+@pytest.mark.usefixtures("digest")
+def test_one_image_is_signed_or_none(run: Run, builders: Builders, platforms: list[str]) -> None:
+    builders.install("podman")
+    dockerfile(f"FROM {BASE}:1")
+    argv = ["--builder", "podman", "--sign", f"{APP}:1", "--", *platforms, "context"]
+    assert "makes several images of several platforms" in run("build", *argv).expect(2).err
+    assert builders.calls == []
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_configuration_without_logins_has_none(
+    run: Run, home: Path, builders: Builders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Buildah fails if DOCKER_CONFIG names a directory without a file; docker takes it for empty."""
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:1")
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / "empty"))
+    run("build", "--builder", "buildah", "context").expect(0)
+    assert "REGISTRY_AUTH_FILE=" in (builders.log / "environment").read_text()
+    written(home / "empty" / "config.json", "{}")
+    run("build", "--builder", "buildah", "context").expect(0)
+    assert "REGISTRY_AUTH_FILE=" not in (builders.log / "environment").read_text()
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+@pytest.mark.usefixtures("digest")
+def test_being_told_to_end_ends_all_of_the_builder_and_leaves_nothing(
+    run: Run, builders: Builders, name: str
+) -> None:
+    builders.install("docker")
+    path, fifo = builders.programs / "docker", builders.log / "fifo"
+    os.mkfifo(fifo)
+    alive = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    waiting = f"{{ echo begun; exec /bin/sleep 300; }} > {fifo} & kill -{name} $PPID; wait; echo"
+    path.write_text(path.read_text().replace("echo to standard", waiting))
+    dockerfile(f"FROM {BASE}:1")
+    try:
+        run("build", "--builder", "buildx", "context").expect(130)
+        assert os.read(alive, 10) in (b"begun\n", b"")
+        assert os.read(alive, 10) == b""  # nobody holds the other end any more
+    finally:
+        os.close(alive)
+    assert not Path((builders.log / "where").read_text().strip()).parent.exists()
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_context_takes_the_place_of_no_other_digest(run: Run, builders: Builders) -> None:
+    """BuildKit looks for a context by the whole name, and takes the image if there is none."""
+    builders.install("docker")
+    dockerfile(f"FROM {BASE}:latest@sha256:{'0' * 64}")
+    run("build", "--", "--build-context", f"{BASE}=./base", "context").expect(3)
+    assert not builders.calls
+
+
+@pytest.mark.usefixtures("digest")
+def test_contexts_of_buildah_have_the_very_name_that_is_written(run: Run, builders: Builders) -> None:
+    builders.install("buildah")
+    dockerfile("FROM scratch", f"COPY --from={BASE}:latest a b")
+    argv = ["build", "--builder", "buildah", "--", "--build-context"]
+    run(*argv, f"{BASE}=./base", "context").expect(3)
+    run(*argv, f"{BASE}:latest=./base", "context").expect(0)
+    assert builders.dockerfile == f"FROM scratch AS s0\nCOPY --from={BASE}:latest a b\n"
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_base_for_buildah_is_replaced_by_an_image_alone(run: Run, builders: Builders) -> None:
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:2")
+    argv = ["build", "--builder", "buildah", "--", "--build-context"]
+    run(*argv, f"{BASE}:2=./base", "context").expect(3)
+    run(*argv, f"{BASE}:2=docker-image://{BASE}:1", "context").expect(0)
+    assert builders.dockerfile == f"FROM {BASE}:2 AS s0\n"
+
+
+@pytest.mark.usefixtures("digest")
+def test_no_context_takes_the_place_of_what_reads_the_file(run: Run, builders: Builders) -> None:
+    builders.install("docker")
+    dockerfile("# syntax=tools", f"FROM {BASE}:1")
+    run("build", "--strict", "--", "--build-context", "tools=./tools", "context").expect(3)
+    assert not builders.calls
+
+
+@pytest.mark.usefixtures("digest")
+def test_several_platforms_in_several_options_are_none(run: Run, builders: Builders) -> None:
+    """A name that is a stage for one of them would be an image for the other."""
+    builders.install("docker")
+    dockerfile(f"FROM {BASE}:1 AS tools-arm64", "FROM tools-$TARGETARCH")
+    argv = ["--platform", "linux/amd64", "--platform", "linux/arm64", "context"]
+    assert "TARGETARCH has no value" in run("build", "--", *argv).expect(2).err
+    run("build", "--", *argv[2:]).expect(0)
+
+
+def test_nothing_that_is_an_image_is_left_to_variables(run: Run, builders: Builders, digest: str) -> None:
+    builders.install("docker")
+    dockerfile(f"ARG BASE={BASE}:1@{digest}", "FROM $BASE")
+    run("build", "context").expect(0)
+    assert builders.dockerfile == f"ARG BASE={BASE}:1@{digest}\nFROM {BASE}:1@{digest}\n"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from notarypy.cli.dockertrust import program, shell
+from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
-from notarypy.errors import UnreachableError
+from notarypy.errors import TlsError, UnreachableError
+from notarypy.storage import tlsfiles
 from support.author import private_key
 from support.commands import written
 
@@ -128,6 +130,42 @@ def test_a_passphrase_comes_through_a_pipe_as_with_docker(
     assert len(list(home.rglob("*.key"))) == 1
     outcome = docker_trust("key", "generate", "jim", typed="typed secret\n").expect(1)
     assert "typed secret" not in outcome.out + outcome.err
+
+
+def test_passphrases_are_asked_for_in_dockers_words(
+    docker_trust: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(REPOSITORY_VARIABLE)
+    typed = "short\nlong enough\nnot the same\nlong enough\nlong enough\n"
+    asked = docker_trust("key", "generate", "jo", typed=typed).expect(0).out
+    (path,) = home.rglob("private/*.key")
+    key = f"jo key with ID {path.stem[:7]}: "
+    assert asked.splitlines()[1:-1] == [
+        f"Enter passphrase for new {key}",
+        DockersWording.too_short.rstrip("\n"),
+        f"Enter passphrase for new {key}",
+        f"Repeat passphrase for new {key}",
+        "Passphrases do not match. Please retry.",
+        f"Enter passphrase for new {key}",
+        f"Repeat passphrase for new {key}",
+    ]
+    assert (home / "jo.pub").stat().st_mode & 0o777 == 0o600
+    kept = path.rename(home / "kept.key")
+    outcome = docker_trust("key", "load", kept, typed="wrong\n" * 3 + "\n").expect(1)
+    assert outcome.out.count("Enter passphrase for encrypted key: \n") == 4
+    assert outcome.out.count("Passphrase incorrect. Please retry.\n") == 3
+
+
+def test_a_server_without_an_https_address(docker_trust: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", "notary.test")
+    line = "valid https URL required for trust server, got notary.test\n  why: "
+    outcome = docker_trust("inspect", REPO).expect(1)
+    assert outcome.out == "[]\n"
+    assert outcome.err.startswith(line)
+    for argv in (("inspect", "--pretty", REPO), ("sign", f"{REPO}:1")):
+        outcome = docker_trust(*argv).expect(1)
+        assert outcome.out == ""
+        assert outcome.err.startswith(line)
 
 
 def test_key_load(docker_trust: Run, home: Path) -> None:
@@ -302,9 +340,20 @@ def test_the_last_signer_goes_only_with_a_yes(docker_trust: Run) -> None:
     assert "nothing was changed\n  fix: add --force" in nobody.err
     assert "was not removed" in docker_trust("signer", "remove", "jeff", REPO, typed="n\n").expect(1).err
     assert len(docker_trust("inspect", REPO).expect(0).document[0]["Signers"]) == 1
+    assert "was not removed" in docker_trust("signer", "remove", "jeff", REPO, typed="yes\n").expect(1).err
     outcome = docker_trust("signer", "remove", "jeff", REPO, typed="y\n").expect(0)
     assert outcome.out.endswith(f"Successfully removed jeff from {REPO}\n\n")
     assert docker_trust("inspect", REPO).expect(0).document[0]["Signers"] == []
+
+
+@pytest.mark.usefixtures("signed")
+def test_whoever_may_not_remove_a_signer_is_not_asked(docker_trust: Run, home: Path) -> None:
+    for path in (home / ".docker" / "trust" / "private").glob("*.key"):
+        if b"role: targets" in path.read_bytes():
+            path.unlink()
+    outcome = docker_trust("signer", "remove", "jeff", REPO, typed="y\n").expect(1)
+    assert outcome.out == f'Removing signer "jeff" from {REPO}...\n'
+    assert outcome.err.startswith(f"the keys here cannot sign targets of {REPO}\n  why: ")
 
 
 @pytest.mark.usefixtures("signed")
@@ -532,7 +581,10 @@ def test_revoke_a_repository(docker_trust: Run) -> None:
         assert outcome.out.startswith(question)
         assert ("nothing was changed\n  fix: add --yes" in outcome.err) == (typed is None)
     assert len(docker_trust("inspect", REPO).expect(0).document[0]["SignedTags"]) == 1
-    outcome = docker_trust("revoke", REPO, typed="y\n").expect(0)
+    for answer in ("yes\n", "Yes\n", "y e s\n", "\n"):
+        outcome = docker_trust("revoke", REPO, typed=answer).expect(0)
+        assert "Successfully" not in outcome.out
+    outcome = docker_trust("revoke", REPO, typed=" Y \n").expect(0)
     assert outcome.out == f"{question}Successfully deleted signature for {REPO}\n"
     again = docker_trust("revoke", "-y", REPO).expect(1)
     assert again.err == f"could not remove signature for {REPO}: no signed tags to remove\n"
@@ -697,3 +749,26 @@ def test_a_command_of_notarypy(run: Run, docker_trust: Run, signed: str) -> None
     assert outcome.out == "[]\n"
     assert run("docker-trust").expect(0).err.startswith("Usage:  notarypy docker-trust COMMAND\n")
     assert run("--json", "docker-trust", "inspect", REPO).expect(2).document["error"]["code"] == "usage"
+
+
+# -- advice ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_only_what_docker_trust_has_is_advised(home: Path, *, pair: bool) -> None:
+    found = tlsfiles.find([home], "n:5000", None, None, options=True)
+    advised = found.client_advice if pair else found.advice
+    assert "--tls" in advised
+    text = shell.told(TlsError("n is not trusted", fix=advised))
+    assert f"\n  fix: {'put X.cert and X.key into' if pair else 'copy the CA certificate'}" in text
+    assert str(home / "n:5000") in text
+    assert "--" not in text
+
+
+def test_a_broken_docker_config_is_to_be_mended(docker_trust: Run, home: Path, fake: Fake) -> None:
+    push(fake, "1")
+    (home / ".docker").mkdir()
+    (home / ".docker" / "config.json").write_text('{"auths": []}')
+    err = docker_trust("sign", f"{REPO}:1").expect(1).err
+    assert '"auths" is not an object' in err
+    assert f"fix: mend {home / '.docker' / 'config.json'}" in err

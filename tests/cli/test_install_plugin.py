@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.commands import written
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -21,7 +22,48 @@ def plugin(home: Path, name: str = "trust") -> Path:
     return home / ".docker" / "cli-plugins" / f"docker-{name}"
 
 
-def test_it_writes_a_program_that_answers_docker(run: Run, home: Path) -> None:
+HELP = """Usage:  docker COMMAND
+
+Common Commands:
+  ps          List
+
+Management Commands:
+  buildx*     Build
+"""
+
+
+def docker(home: Path, monkeypatch: pytest.MonkeyPatch, *own: str) -> None:
+    """Put a docker on PATH that has these commands besides."""
+    (home / "bin").mkdir()
+    lines = HELP + "".join(f"  {name}       Manage\n" for name in own)
+    program = written(home / "bin" / "docker", f"#!/bin/sh\ncat << 'END'\n{lines}\nEND\n".encode())
+    Path(program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home / 'bin'}:/usr/bin:/bin")
+
+
+def test_a_docker_with_a_command_of_this_name_does_not_run_it(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(home, monkeypatch, "trust")
+    told = run("install-plugin").expect(0).out
+    assert "runs its own docker trust, and this from version 29 on; or use --name" in told
+    assert plugin(home).exists()
+    assert (
+        run("install-plugin", "--name", "buildx").expect(0).out.endswith("docker buildx runs notarypy now\n")
+    )
+    assert "docker has a command ps of its own" in run("install-plugin", "--name", "ps").expect(2).err
+    assert not plugin(home, "ps").exists()
+
+
+def test_without_docker_nothing_is_said_of_now(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    assert run("install-plugin").expect(0).out == f"installed {plugin(home)}: docker trust runs notarypy\n"
+
+
+def test_it_writes_a_program_that_answers_docker(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(home, monkeypatch)
     path = plugin(home)
     for _ in range(2):
         assert run("install-plugin").expect(0).out == f"installed {path}: docker trust runs notarypy now\n"

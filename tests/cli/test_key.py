@@ -130,3 +130,13 @@ def test_exporting_to_a_file(run: Run, home: Path) -> None:
     assert path.read_text() == "precious"
     run("key", "export", "jeff", "-o", "out.pem", "--yes").expect(0)
     assert path.read_text() == "PEM of f5a\n"
+
+
+@pytest.mark.usefixtures("exporting")
+@pytest.mark.parametrize("name", ["none/x.pem", "file/x.pem"])
+def test_exporting_makes_no_directory(run: Run, home: Path, name: str) -> None:
+    (home / "file").write_text("")
+    before = sorted(home.rglob("*"))
+    outcome = run("key", "export", "jeff", "-o", name).expect(1)
+    assert f"the directory {name.partition('/')[0]} does not exist" in outcome.err
+    assert sorted(home.rglob("*")) == before

@@ -167,7 +167,8 @@ def test_variables_are_replaced_and_told(run: Run, home: Path, digest: str) -> N
 @pytest.mark.usefixtures("digest")
 def test_images_that_only_older_builders_see_are_told(run: Run, home: Path) -> None:
     path = dockerfile(home, f"FROM {BASE}:1", "RUN <<EOF", f"FROM {BASE}:2", "EOF")
-    assert "Dockerfile:2: builders without heredocs would take images" in run("pin", path).expect(0).err
+    told = run("pin", path).expect(0).err
+    assert "Dockerfile:2: builders other than BuildKit may take other images here" in told
 
 
 def test_one_look_at_each_repository(run: Run, home: Path, fake: Fake, digest: str) -> None:
@@ -224,6 +225,33 @@ def test_compose_and_manifests(run: Run, home: Path, digest: str) -> None:
     assert (home / "pod.yml").read_text().endswith(f"  - image: {BASE}:1@{digest} # x\n")
     assert "b is built: the images to pin are in ./b/Dockerfile" in outcome.err
     run("pin", "--check", compose, pod).expect(0)
+
+
+def test_what_is_not_known_is_told_and_refused_when_nothing_is_left_alone(
+    run: Run, home: Path, digest: str
+) -> None:
+    text = f"apiVersion: v1\nkind: Pod\nspec: {{containers: [{{image: '{BASE}:1@{digest}'}}]}}\n---\n"
+    path = written(home / "k.yaml", f"{text}apiVersion: a.example/v1\nkind: App\nspec: {{base: x}}\n")
+    for options in ((), ("--check",)):
+        told = run("pin", *options, path).expect(0).err
+        assert 'k.yaml:5: the kind "App" of a.example is not known' in told
+        run("pin", "--strict", *options, path).expect(2)
+    written(home / "c.yaml", "services: {}\nmodels: {a: {model: b}}\n")
+    run("pin", "c.yaml").expect(0)
+    run("pin", "--strict", "c.yaml").expect(2)
+
+
+def test_json_is_a_manifest_too(run: Run, home: Path, digest: str) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"image": f"{BASE}:1"}]}}
+    path = written(home / "pod.JSON", json.dumps(pod, indent=2))
+    found = json.loads(run("pin", path).expect(0).out)
+    assert found["spec"]["containers"] == [{"image": f"{BASE}:1@{digest}"}]
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_pipe_is_for_standard_input(run: Run, home: Path) -> None:
+    os.mkfifo(home / "pipe")
+    assert "pipe is no regular file" in run("pin", "pipe").expect(2).err
 
 
 def test_bytes_that_are_no_text_stay(run: Run, home: Path, digest: str) -> None:

@@ -103,3 +103,20 @@ def test_a_revoked_tag_does_not_verify(run: Run, fake: Fake) -> None:
     assert run("revoke", image).expect(0).out == f"revoked {image} in targets\n"
     run("verify", image).expect(3)
     assert "no role lists it" in run("revoke", image).expect(3).err
+
+
+@pytest.mark.parametrize("command", ["revoke", "sign"])
+def test_a_tag_says_that_another_one_held_it_back(run: Run, fake: Fake, command: str) -> None:
+    repository = f"{REGISTRY_HOST}/app"
+    fake.registry.push("app", "1", manifest("1"), OCI_MANIFEST)
+    run("sign", "--init", f"{repository}:1").expect(0)
+    refs = (f"{repository}:1", f"{repository}:none")
+    told = run(command, *refs).expect(3).err
+    assert f"nothing was done for {refs[0]} [operation]" in told
+    assert f"  why: tags of one repository are published together, and {refs[1]} cannot be\n" in told
+    assert f"nothing was done for {refs[1]}" not in told
+    first, second = run("--json", command, *refs).expect(3).document["results"]
+    assert (first["ref"], first["error"]["code"]) == (refs[0], "operation")
+    assert first["error"]["facts"] == {"because_of": [refs[1]]}
+    assert (second["ref"], second["error"]["exit"]) == (refs[1], 3)
+    run("verify", refs[0]).expect(0)

@@ -7,12 +7,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -22,6 +23,7 @@ from notarypy.devserver import sample
 from support import served
 from support.dockerd import Record, aux, chunk, fake_daemon, head
 from support.helpers import knowing, write_helper
+from support.loopback import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,10 +159,10 @@ def person(tmp_path: Path, server: served.Process, password: str) -> Person:
     return found
 
 
-def log_in(person: Person, place: str, secret: str) -> None:
+def log_in(person: Person, place: str, secret: str, hosts: tuple[str, ...] = ()) -> None:
     """Put a login for both servers into one place."""
     person.secret(secret)
-    hosts = (person.server.notary, person.server.registry)
+    hosts = hosts or (person.server.notary, person.server.registry)
     entry = {"auth": encoded(USER, secret)}
     plain = {"username": USER, "password": secret}
     identity, bearer = {**entry, "identitytoken": secret}, {"registrytoken": secret}
@@ -173,7 +175,7 @@ def log_in(person: Person, place: str, secret: str) -> None:
             person.environ["NOTARY_AUTH"] = encoded(USER, secret)
             person.environ["DOCKER_AUTH_CONFIG"] = json.dumps({"auths": dict.fromkeys(hosts, plain)})
         case "config.json":
-            person.config({"auths": {hosts[0]: entry, hosts[1]: plain}, **meta})
+            person.config({"auths": {hosts[0]: entry, hosts[-1]: plain}, **meta})
         case "helper":
             write_helper(person.home / "bin", "vault", knowing(dict.fromkeys(hosts, (USER, secret))))
             person.config({"credsStore": "vault", **meta})
@@ -318,6 +320,71 @@ def test_a_login_that_a_daemon_gets(person: Person, password: str, outcome: str)
         assert outcome == "unknown" or daemon.logins[0]["password"] == password
     assert person.find_leaks() == []
     assert person.find_stored(person.home / ".docker" / "trust") == []
+
+
+class PlainServer(Server):
+    """A server that hangs up at once on who speaks TLS."""
+
+    def _converse(self, sock: socket.socket) -> None:
+        if sock.recv(1, socket.MSG_PEEK) != b"\x16":
+            super()._converse(sock)
+
+
+class Parrot:
+    """Notary server, registry and token service in one, that repeat in their errors all they were told."""
+
+    def __init__(self, login: str, status: int, token: str) -> None:
+        self.login, self.status, self.token = login, status, token
+        self.heard: set[str] = set()
+        self.server = PlainServer(self._answer, None)
+        self.host = f"localhost:{self.server.port}"
+
+    def _answer(self, head: bytes, sock: socket.socket) -> None:
+        lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        told = headers.get("authorization", "")
+        with_form = [value for _, value in parse_qsl(self.server.bodies[-1].decode())]
+        self.heard |= {told.partition(" ")[2], headers.get("x-meta-key", ""), *with_form}
+        if told.startswith("Basic "):
+            self.heard.add(base64.b64decode(told[6:]).decode().partition(":")[2])
+        asks_token = lines[0].split()[1].startswith("/token")
+        if asks_token and self.login == "token":
+            sock.sendall(reply("200 OK", {"token": self.token}))
+        elif asks_token:
+            sock.sendall(reply("401 No", self._errors()))
+        elif not told:
+            realm = "Basic" if self.login == "basic" else f'Bearer realm="http://{self.host}/token"'
+            sock.sendall(reply("401 No", self._errors(), f"WWW-Authenticate: {realm}\r\n"))
+        else:
+            sock.sendall(reply(f"{self.status} No", self._errors()))
+
+    def _errors(self) -> object:
+        said = " ".join(self.heard)
+        detail = {"Name": said, "Error": {"Msg": said}}
+        return {"errors": [{"code": f"NO {said}", "message": f"you said {said}", "detail": detail}]}
+
+
+def reply(status: str, document: object, more: str = "") -> bytes:
+    """Return a whole answer."""
+    body = json.dumps(document).encode()
+    return f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(("login", "status"), [("basic", 403), ("token", 404), ("token", 500), ("none", 403)])
+@pytest.mark.parametrize("place", ["variables", "config.json", "identity token", "registry token"])
+def test_servers_that_repeat_what_they_are_told(person: Person, place: str, login: str, status: int) -> None:
+    parrot = Parrot(login, status, person.secret("fetched.s3cret"))
+    person.environ["DOCKER_CONTENT_TRUST_SERVER"] = f"http://{parrot.host}"
+    log_in(person, place, "said+s3cret/==", (parrot.host,))
+    for output in (SHOW_ALL, AS_JSON):
+        for command in ("inspect", "sign"):
+            parrot.heard.clear()
+            run = person.collect(person.start(*output, command, f"{parrot.host}/app"))
+            assert run.code in {1, 3, 7, 8}, run.text
+    parrot.server.close()
+    nothing_sent = login == "basic" and place not in PASSWORD_PLACES
+    assert ("***" in "".join(person.printed)) is not nothing_sent
+    assert person.find_leaks() == []
 
 
 DEFECT = """

@@ -64,6 +64,7 @@ def test_push_of_an_image_without_blobs(run: Run, stub: StubClient) -> None:
         ("pull", "A B", "oci:x"), ("pull", "--root", "1", REPO, "oci:x"),
         ("pull", "--signer", "NO", REPO, "oci:x"), ("copy", REPO), ("copy", REPO, "A B"),
         ("copy", "--signer", "NO", REPO, REPO), ("copy", "--as-signer", "NO", REPO, REPO),
+        ("copy", "--as-signer", "bob", REPO, REPO), ("copy", "--init", REPO, REPO),
         ("copy", "--root", "1", REPO, REPO), ("sign", "--push", "dir:x", REPO), ("sign", "--push", SOURCE),
         ("sign", "--push", SOURCE, f"{REPO}:1", f"{REPO}:2"), ("sign", "--push", SOURCE, "--dry-run", REPO),
         ("sign", "--push", SOURCE, "--local", REPO),
@@ -131,12 +132,24 @@ def test_copy_says_what_was_copied_and_signed(run: Run, stub: StubClient) -> Non
 
 def test_options_of_copy(run: Run, stub: StubClient) -> None:
     stub.answers["copy"] = replace(COPIED, signed=None)
-    words = ["--as-signer", "bob", "--init", "--signer", "jeff", "--all-signers", "--root", OTHER_PIN]
+    words = [
+        "--sign",
+        "--as-signer",
+        "bob",
+        "--init",
+        "--signer",
+        "jeff",
+        "--all-signers",
+        "--root",
+        OTHER_PIN,
+    ]
     outcome = run("copy", *words, "--policy", "p.toml", REPO, f"{REPO}:2", "--json").expect(0)
     assert outcome.document["results"][0]["signed"] is None
-    asked = {"sign": False, "signer": "bob", "init": True}
+    asked = {"sign": True, "signer": "bob", "init": True}
     asked |= {"signers": ["jeff"], "all_signers": True, "root": OTHER_PIN}
     assert stub.calls == [("copy", (REPO, f"{REPO}:2"), {**asked, **QUIET})]
+    assert stub.asking is True
+    run("copy", REPO, f"{REPO}:2").expect(0)
     assert stub.asking is False
 
 

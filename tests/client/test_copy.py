@@ -16,11 +16,14 @@ from notarypy.errors import (
     DigestMismatchError,
     KeyNotAuthorisedError,
     NetworkError,
+    NotVerifiedError,
+    PassphraseWrongError,
     RepositoryMissingError,
     TagUnsignedError,
     UsageError,
 )
 from notarypy.images import layout
+from notarypy.remote import uploads
 from notarypy.remote.registry import Registry
 from notarypy.remote.transport import Exchange, Response
 from support import layouts
@@ -29,6 +32,8 @@ from support.fakes import repeatable_random
 from support.people import REGISTRY_PATH, owned
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.people import Person, World
 
 REF = f"{GUN}:1"
@@ -71,6 +76,17 @@ def test_to_another_registry(world: World, mirror: RegistryService, made: sample
     assert done.source == f"{GUN}@{made.digest}"
     assert (done.pushed.uploaded, done.pushed.mounted) == (len(set(made.blobs)), 0)
     assert has(mirror.images, made, "x/app", "2")
+
+
+def test_a_large_layer_is_fetched_once_and_goes_in_chunks(
+    world: World, mirror: RegistryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "CHUNK", 500_000)
+    signed(world, MADE).client().copy(REF, f"{ELSEWHERE}/x/app:2")
+    assert has(mirror.images, MADE, "x/app", "2")
+    asked = [line.split()[0] for line in world.fake.lines() if "/blobs/" in line]
+    assert asked.count("PATCH") == -(-len(BIG) // 500_000)
+    assert asked.count("GET") == len(MADE.blobs)
 
 
 def test_within_a_registry_blobs_are_mounted(world: World) -> None:
@@ -125,6 +141,14 @@ def test_who_may_not_sign_the_copy_copies_nothing(world: World, mirror: Registry
         stranger.client().copy(REF, f"{GUN}:2", sign=True)
     assert mirror.images.names() == []
     assert "2" not in world.fake.registry.images.tags(REGISTRY_PATH)
+
+
+def test_a_copy_that_could_not_be_signed_is_not_made(world: World, mirror: RegistryService) -> None:
+    owner = signed(world, MADE)
+    owner.client().init(f"{ELSEWHERE}/app")
+    with pytest.raises(PassphraseWrongError):
+        owner.client(passphrase="another one").copy(REF, f"{ELSEWHERE}/app:2", sign=True)
+    assert mirror.images.names() == []
 
 
 def test_losses_on_both_sides(world: World, mirror: RegistryService) -> None:
@@ -199,3 +223,15 @@ def test_a_stream_fails_as_the_download_does(world: World) -> None:
     world.attacker.answer(Response(200, {}, BIG[:-1]), method="GET", path=BLOB)
     with pytest.raises(DigestMismatchError):
         b"".join(remote(world).chunks(layout.of(BIG, "x/y"), 0))
+
+
+def test_what_was_not_verified_is_copied_and_never_signed(world: World, tmp_path: Path) -> None:
+    owner = signed(world, MADE)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[scope."{REGISTRY_HOST}"]\nmode = "skip"\n')
+    client = owner.client(policy=str(policy))
+    with pytest.raises(NotVerifiedError, match="no copy of it is signed"):
+        client.copy(REF, f"{GUN}:copied", sign=True)
+    assert not any(line.startswith(("PUT", "POST", "PATCH")) for line in world.requests())
+    assert not client.copy(REF, f"{GUN}:copied").verified
+    assert client.copy(REF, f"{GUN}:again", sign=True, signers=["alice"]).signed is not None

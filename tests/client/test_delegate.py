@@ -188,6 +188,15 @@ def test_the_last_signer_takes_the_releases_along_only_with_force(world: World, 
         world.person("reader").client().verify(f"{GUN}:1")
 
 
+def test_a_removal_that_is_not_ones_own_to_make_is_refused_for_that(owner: Person) -> None:
+    owner.client().remove_signer("bob", GUN)
+    held = owner.client().keys()
+    owner.client().remove_key(next(info.keyid for info in held if info.role == "targets"))
+    with pytest.raises(KeyNotAuthorisedError, match="cannot sign targets") as caught:
+        owner.client().remove_signer("jeff", GUN)
+    assert "needed" not in caught.value.facts
+
+
 def test_one_key_of_two_may_go(world: World, owner: Person) -> None:
     second = world.person("second")
     owner.client().add_signer("bob", GUN, [second.key("bob")])

@@ -82,7 +82,11 @@ def _without(header: bytes) -> bytes:
         (_without(b"path:"), "does not say which key"),
         (BUNDLE.replace(b"path: ", b"path: ../", 1), "does not say which key"),
         (_without(b"gun:"), "does not say of which repository"),
+        (BUNDLE.replace(b"role: ", b"role: ../", 1), "is not a signer name"),
+        (BUNDLE.replace(b"role: root", b"role: targets/../x", 1), "is not a role"),
+        (BUNDLE.replace(b"role: root", b"role: releases", 1), "is reserved"),
         (BUNDLE.replace(b"gun: ", b"gun: ../", 1), "cannot be a repository name"),
+        (BUNDLE.replace(b"gun: ", b"gun: " + b"a/" * 40_000, 1), "a key file has at most"),
         (
             BUNDLE + (KEYS / "openssl-pkcs8-default-prf-sha256-UNREADABLE-by-notary.key").read_bytes(),
             "cannot read this encryption",
@@ -114,6 +118,24 @@ def test_a_key_that_is_here_as_something_else_stops_all(world: World) -> None:
     with pytest.raises(AlreadyExistsError):
         alice.client().import_keys(renamed)
     assert _stored(alice) == before
+
+
+@pytest.mark.parametrize("role", ["targets/dee", "targets/releases", "targets/a/b", "mallory"])
+def test_delegation_roles_and_names_of_signers_are_roles(world: World, role: str) -> None:
+    alice = world.person()
+    imported = alice.client().import_keys(BUNDLE.replace(b"role: root", f"role: {role}".encode(), 1))
+    assert role in {one.key.role for one in imported}
+
+
+def test_a_key_under_another_id_is_found_out_at_its_first_use(world: World) -> None:
+    owner = owned(world, "jeff")
+    (jeff,) = [key for key in _keys(owner) if key.role == "jeff"]
+    exported = owner.client().export_keys([jeff.keyid]).replace(jeff.keyid.encode(), b"0" * 64)
+    heir = world.person("heir")
+    (imported,) = heir.client().import_keys(exported)
+    assert imported.key.keyid == "0" * 64
+    with pytest.raises(KeyAccessError, match="holds another key"):
+        heir.client().change_passphrase("0" * 64, lambda _: "another passphrase")
 
 
 def test_a_disk_that_fills_up_keeps_none_of_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

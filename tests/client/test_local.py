@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.api import Client
 from notarypy.errors import (
+    AuthenticationError,
     DigestMismatchError,
     ImageMissingError,
     InvalidNameError,
     KeyNotAuthorisedError,
+    PassphraseNeededError,
+    PassphraseWrongError,
     RepositoryMissingError,
     ServerError,
     UnreachableError,
@@ -19,13 +23,15 @@ from notarypy.errors import (
 )
 from notarypy.images.manifests import OCI_MANIFEST
 from notarypy.remote import daemonhost
+from notarypy.remote.transport import Response
 from support.author import GUN
 from support.dockerd import Record, aux, fake_daemon
-from support.people import REGISTRY_PATH, manifest, owned
+from support.people import PASSPHRASE, REGISTRY_PATH, manifest, owned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from notarypy.keys.passphrase import PassphraseRequest
     from support.dockerd import FakeDaemon
     from support.people import Person, World
 
@@ -171,3 +177,55 @@ def test_without_a_daemon(world: World, owner: Person, monkeypatch: pytest.Monke
     world.fake.registry.push(REGISTRY_PATH, "1", manifest("1"), OCI_MANIFEST)
     with pytest.raises(UnreachableError, match="no docker daemon"):
         owner.client().sign([f"{GUN}:1"], local=True)
+
+
+def asking(person: Person, answer: Callable[[PassphraseRequest], str | None]) -> Client:
+    """Return a client of a person who answers questions for passphrases so."""
+    world = person.world
+    return Client(person.client().settings, passphrases=answer, transport=world.fake, clock=world.clock)
+
+
+@pytest.mark.parametrize("passphrase", ["another one", None], ids=["wrong", "missing"])
+@pytest.mark.parametrize("known", [True, False], ids=["signed before", "new tag"])
+def test_what_stays_locked_is_not_pushed(
+    owner: Person, daemon: FakeDaemon, passphrase: str | None, known: bool
+) -> None:
+    if known:
+        owner.client().sign([f"{GUN}:1"], local=True)
+    before = list(daemon.requests)
+    with pytest.raises(PassphraseWrongError if passphrase else PassphraseNeededError):
+        asking(owner, lambda _: passphrase).sign([f"{GUN}:1"], local=True)
+    assert daemon.requests == before
+
+
+def test_a_locked_snapshot_key_is_noticed_before_the_push(world: World, daemon: FakeDaemon) -> None:
+    owner = world.person("owner")
+    owner.client().init(GUN, snapshot="local")
+    with pytest.raises(PassphraseNeededError, match="snapshot"):
+        asking(owner, lambda wanted: None if wanted.role == "snapshot" else PASSPHRASE).sign(
+            [f"{GUN}:1"], local=True
+        )
+    assert daemon.requests == []
+
+
+def test_a_login_that_may_only_read_is_noticed_before_the_push(
+    world: World, owner: Person, daemon: FakeDaemon
+) -> None:
+    refusal = Response(403, {}, b'{"errors": [{"code": "DENIED", "message": "read only"}]}')
+    world.fake.before.append(
+        lambda request: refusal if request.url.endswith("/_trust/tuf/timestamp.key") else None
+    )
+    with pytest.raises(AuthenticationError, match="does not allow changing"):
+        owner.client().sign([f"{GUN}:1"], local=True)
+    assert daemon.requests == []
+
+
+def test_a_server_that_has_no_such_question_is_published_to(
+    world: World, owner: Person, daemon: FakeDaemon
+) -> None:
+    world.fake.before.append(
+        lambda request: Response(404, {}, b"") if request.url.endswith("/timestamp.key") else None
+    )
+    [done] = owner.client().sign([f"{GUN}:1"], local=True)
+    assert done.published
+    assert daemon.requests

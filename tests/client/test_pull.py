@@ -121,6 +121,25 @@ def test_one_platform_and_what_is_left_out(world: World, tmp_path: Path) -> None
     assert not (tmp_path / "other").exists()
 
 
+def test_a_single_image_has_the_platform_of_its_configuration(world: World, tmp_path: Path) -> None:
+    told = json.dumps({"os": "linux", "architecture": "arm64", "variant": "v8"}).encode()
+    made = layouts.image(b"layer", config=told)
+    reader = signed(world, made)
+    done = reader.client().pull(REF, f"oci:{tmp_path}/out", platform="linux/arm64")
+    assert (done.stored, done.left_out) == (made.digest, ())
+    with pytest.raises(UsageError, match="nothing for linux/amd64") as caught:
+        reader.client().pull(REF, f"oci:{tmp_path}/other", platform="linux/amd64")
+    assert caught.value.why == ("it is a single image of linux/arm64/v8",)
+
+
+@pytest.mark.parametrize("config", [b"{}", b"[", b'{"os": 1, "architecture": "arm64"}'])
+def test_a_single_image_of_no_platform(world: World, tmp_path: Path, config: bytes) -> None:
+    reader = signed(world, layouts.image(b"layer", config=config))
+    with pytest.raises(UsageError) as caught:
+        reader.client().pull(REF, f"oci:{tmp_path}/out", platform="linux/arm64")
+    assert caught.value.why == ("it is a single image of no platform",)
+
+
 def test_what_is_not_signed_is_not_fetched(world: World, tmp_path: Path) -> None:
     reader = signed(world, sample.make("text"))
     world.push("2")

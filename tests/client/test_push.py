@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client import crew
+from notarypy.client import crew, push
 from notarypy.devserver import sample
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD
 from notarypy.errors import (
+    AuthenticationError,
     DigestMismatchError,
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -60,6 +61,7 @@ class Watcher:
 @pytest.fixture(autouse=True)
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "WORKERS", 1)
+    monkeypatch.setattr(push, "READINGS", 1)
 
 
 @pytest.fixture
@@ -385,6 +387,16 @@ def test_a_key_that_cannot_be_unlocked_stops_it_before_anything_is_sent(world: W
     owner = owned(world, "alice")
     with pytest.raises(PassphraseWrongError):
         owner.client(passphrase="another one").sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
+    assert not any("/blobs/" in line for line in world.fake.lines())
+
+
+def test_a_login_that_may_only_read_stops_it_before_anything_is_sent(world: World, tmp_path: Path) -> None:
+    owner = owned(world, "alice")
+    world.fake.before.append(
+        lambda request: Response(403, {}, b"") if request.url.endswith("/timestamp.key") else None
+    )
+    with pytest.raises(AuthenticationError):
+        owner.client().sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
     assert not any("/blobs/" in line for line in world.fake.lines())
 
 

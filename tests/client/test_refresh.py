@@ -367,8 +367,36 @@ def test_a_replay_is_refused_though_the_cache_was_touched(
     owner.client().sign([f"{GUN}:2"])
     reader.client().refresh(GUN)
     world.attacker.replace(GUN, roles.TIMESTAMP, old)
+    world.requests()
     with pytest.raises(RollbackError):
         reader.client().refresh(GUN)
+    assert world.requests().count("GET timestamp.json") == 1
+
+
+@pytest.mark.parametrize("times", [3, 4])
+def test_whoever_is_overtaken_time_and_again_gives_up(
+    world: World, owner: Person, reader: Person, times: int
+) -> None:
+    tags = [str(number) for number in range(2, 2 + times)]
+    for tag in tags:
+        world.push(tag)
+    others_turn = [True]
+
+    def overtake(request: Request, response: Response) -> Response:
+        if "timestamp.json" in request.url and others_turn[0] and tags:
+            others_turn[0] = False
+            owner.client().sign([f"{GUN}:{tags.pop()}"])
+            reader.client().refresh(GUN)
+            others_turn[0] = True
+        return response
+
+    world.fake.after.append(overtake)
+    if times == 3:
+        assert reader.client().refresh(GUN).targets
+    else:
+        with pytest.raises(RollbackError):
+            reader.client().refresh(GUN)
+    assert tags == []
 
 
 def test_offline_ends_with_the_date_of_the_timestamp(world: World, reader: Person) -> None:

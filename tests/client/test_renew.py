@@ -14,8 +14,8 @@ from notarypy.errors import (
     TrustError,
 )
 from notarypy.tuf import canonical, roles
-from notarypy.tuf.changes import AddDelegation, RemoveKeys
-from notarypy.tuf.keys import load_public_pem
+from notarypy.tuf.changes import AddDelegation, AssignKeys, RemoveKeys
+from notarypy.tuf.keys import load_public_pem, public_key_of
 from support.author import GUN, private_key
 from support.chains import authority, leaf, pem
 from support.people import copy_of, owned, pem_of
@@ -82,6 +82,16 @@ def test_what_is_over_is_shown_and_not_refused(world: World, owner: Person) -> N
     world.clock.now += 7 * YEAR
     assert {roles.ROOT, roles.TIMESTAMP} <= {status.role for status in owner.client().status(GUN).due}
     assert {roles.ROOT} <= {status.role for status in world.person("reader").client().status(GUN).due}
+
+
+def test_what_is_over_is_shown_to_who_pinned_an_earlier_root(world: World, owner: Person) -> None:
+    pins = owner.client().refresh(GUN).root.roles[roles.ROOT].keyids
+    owner.client().rotate_key(GUN, "root")
+    world.clock.now += 4 * YEAR
+    found = world.person("reader").client(pins=pins).status(GUN)
+    assert {JEFF, roles.TARGETS} <= {status.role for status in found.due}
+    with pytest.raises(ExpiredError):
+        world.person("verifier").client(pins=pins).verify(f"{GUN}:1")
 
 
 def test_nothing_of_this_reaches_those_who_verify(world: World, owner: Person) -> None:
@@ -192,6 +202,18 @@ def test_a_key_that_is_not_here_is_named(world: World, owner: Person) -> None:
     with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().renew(GUN, only=["targets/bob"])
     assert bob.client().find_key("bob").keyid[:7] in " ".join(caught.value.why)
+
+
+def test_a_listed_key_without_a_certificate_stands_in_nobodys_way(world: World, owner: Person) -> None:
+    bare = public_key_of(private_key("bare"))
+    keys = [*owner.client().refresh(GUN).root.signers(roles.ROOT), bare]
+    publisher = owner.client()._session.publisher(GUN)  # noqa: SLF001 - what no command can
+    publisher.publish(lambda _: [AssignKeys(roles.ROOT, keys)])
+    assert not _status(owner)[roles.ROOT].due
+    world.clock.now += 11 * YEAR
+    assert _status(owner)[roles.ROOT].due
+    assert bare.keyid in owner.client().renew(GUN).root_pins
+    assert _verifies(world)
 
 
 def test_a_certificate_of_an_authority_takes_the_authority_or_another_key(world: World) -> None:

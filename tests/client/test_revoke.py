@@ -280,3 +280,15 @@ def test_a_file_that_cannot_be_read_may_still_list_it(world: World, owner: Perso
     [done] = owner.client().revoke([f"{GUN}:1"])
     assert done.roles == (roles.RELEASES,)
     assert any(warning.startswith(f"{JEFF} of {GUN} may still list") for warning in owner.warnings)
+
+
+def test_all_of_nothing_names_a_file_that_cannot_be_read(world: World, owner: Person) -> None:
+    _sign(world, owner, "1")
+    other = load_public_pem(world.person("other").key("jeff"), world.clock())
+    old = owner.client().find_key("jeff").keyid
+    for role in (JEFF, roles.RELEASES):
+        _publish(owner, RemoveKeys(role, frozenset({old})), AddDelegation(role, [other]))
+    owner.warnings.clear()
+    assert owner.client().revoke_all(GUN) == []
+    for role in (JEFF, roles.RELEASES):
+        assert any(warning.startswith(f"{role} of {GUN} may list tags: ") for warning in owner.warnings)

@@ -14,7 +14,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.keys import issue
-from notarypy.remote.transport import Response
+from notarypy.remote.transport import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import owned, pem_of, root_pem
@@ -234,6 +234,28 @@ def test_a_new_key_stays_when_nobody_knows_what_happened(world: World, owner: Pe
     world.attacker.undo_hooks()
     (new,) = owner.key_files() - before
     assert f"{_key(_root(owner), roles.ROOT)}.key" == new
+
+
+def test_a_new_key_stays_while_an_update_may_still_arrive(world: World, owner: Person) -> None:
+    before, late = owner.key_files(), list[Request]()
+
+    def hold(request: Request) -> Response | None:
+        if request.method != "POST":
+            return None
+        if late:
+            return Response(400, {}, b'{"errors":[{"code":"INVALID_UPDATE","message":"no"}]}')
+        late.append(request)
+        raise NetworkError("the connection was lost before the answer came", url=request.url)
+
+    world.fake.before.append(hold)
+    with pytest.raises(RefusedUpdateError) as caught:
+        owner.client().rotate_key(GUN, "root")
+    assert any("the new key is kept" in line for line in caught.value.why)
+    (new,) = owner.key_files() - before
+    world.attacker.undo_hooks()
+    world.fake.answer(late[0])
+    assert f"{_key(_root(owner), roles.ROOT)}.key" == new
+    owner.client().rotate_key(GUN, "targets")
 
 
 def test_an_update_that_is_not_served_is_no_success(world: World, owner: Person) -> None:

@@ -18,8 +18,9 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.tuf import roles
-from support.author import GUN
-from support.people import index, manifest, owned
+from support.author import GUN, private_key
+from support.chains import authority, leaf, pem
+from support.people import index, manifest, owned, pem_of
 
 if TYPE_CHECKING:
     from support.people import Person, World
@@ -84,6 +85,24 @@ def test_metadata_that_was_read_earlier_ends_like_any_other(world: World, owner:
     with pytest.raises(ExpiredError, match="read earlier") as caught:
         client.verify(f"{GUN}:1", metadata=metadata)
     assert caught.value.facts["role"] == roles.TIMESTAMP
+
+
+def test_metadata_that_was_read_earlier_ends_with_its_roots_certificate(world: World) -> None:
+    owner, path = world.person(), world.base / "root.pem"
+    path.write_bytes(pem_of(private_key("leaf")))
+    end = world.clock() + timedelta(days=2)
+    owner.client().init(GUN, root_key=str(path), root_cert=pem(leaf(end=end), authority()))
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    metadata = owner.client().refresh(GUN)
+    assert metadata.timestamp.expires > end + timedelta(days=1)
+    assert owner.client().verify(f"{GUN}:1", metadata=metadata).tag == "1"
+    world.clock.advance(timedelta(days=2, seconds=1))
+    with pytest.raises(ExpiredError, match="root certificate"):
+        owner.client().refresh(GUN)
+    with pytest.raises(ExpiredError, match="read earlier") as caught:
+        owner.client().verify(f"{GUN}:1", metadata=metadata)
+    assert caught.value.facts["role"] == roles.ROOT
 
 
 def test_a_root_beside_metadata_is_not_overlooked(owner: Person) -> None:

@@ -14,6 +14,8 @@ import pytest
 from notarypy.devserver import app, sample
 from notarypy.devserver.start import Options, Running, running
 from notarypy.devserver.tampering import Tampering
+from notarypy.remote import uploads
+from notarypy.remote.blobs import Blobs
 from notarypy.remote.http import RequestsTransport
 from notarypy.remote.registry import Registry
 from notarypy.remote.tls import context
@@ -109,6 +111,23 @@ def test_an_upload_in_chunks_of_http(registry: Line) -> None:
     registry.connection.request("POST", path, pieces, encode_chunked=True)
     assert registry.connection.getresponse().read() == b""
     assert registry.ask("GET", f"/v2/app/blobs/{sample.digest(data)}")[1] == data
+
+
+def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "BODY_LIMIT", 300_000)
+    monkeypatch.setattr(uploads, "CHUNK", 250_000)
+    data = os.urandom(2_000_001)
+    transport = RequestsTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
+    registry = Registry(Exchange(transport, timeout=5), server.registry)
+    told: list[int] = []
+    blobs = Blobs(registry, "large", push=True)
+    blobs.upload(sample.digest(data), len(data), lambda start: iter([data[start:]]), told.append)
+    transport.close()
+    assert told == [*range(250_000, len(data), 250_000), len(data)]
+    with Line(server.registry, server.authority) as line:
+        assert line.ask("GET", f"/v2/large/blobs/{sample.digest(data)}")[1] == data
 
 
 def test_the_clients_own_code_pushes_and_reads(server: Running) -> None:

@@ -80,7 +80,8 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--all-paths",
         "--from",
         "--mount",
-    }  # of Dockerfiles, buildx, scripts/test, pytest, mypy, skopeo, podman, curl, Go notary, docker
+        "--creds",
+    }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, mypy, skopeo, podman, curl, Go notary, docker
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

@@ -34,6 +34,7 @@ CONSTANTS = {
     "entries of an archive": "storage.archives:MEMBERS",
     "a long header of an archive": "storage.archives:HEADER_LIMIT",
     "losses of a blob without progress": "remote.blobs:TRIES",
+    "a wait that a registry asks for while blobs move": "remote.blobs:LONGEST_WAIT",
     "nesting of metadata": "tuf.canonical:MAX_DEPTH",
     "brackets and commas of metadata": "tuf.canonical:MAX_PARTS",
     "metadata that is not all ASCII": "tuf.canonical:MAX_WIDE",

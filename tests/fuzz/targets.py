@@ -40,7 +40,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     VerificationError,
 )
-from notarypy.images import dockerfile, layout, manifests, mentions, reference
+from notarypy.images import dockerfile, layout, manifests, mentions, plainfile, reference
 from notarypy.images.dockerargs import Options
 from notarypy.keys import pbes, pem
 from notarypy.remote import challenge, daemonstream, failures, helpers, notary, token
@@ -260,6 +260,8 @@ def build_file(data: bytes) -> None:
     with suppress(BuildFileError):
         found = dockerfile.parse(text, "Dockerfile", Options({"TAG": "1"}, "linux/arm64"))
         assert mentions.rewrite(text, {}) == text
+        with suppress(BuildFileError):
+            plainfile.write(found, "Dockerfile")
         told = Told(Options({"TAG": "1"}, "linux/arm64"))
         with suppress(InvalidNameError):
             names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}

@@ -79,11 +79,37 @@ def _around(text: str, named: tuple[mentions.Mention, ...]) -> list[str]:
         ("FROM a\nRUN <<EOF\nfrom evil\nEOF\n", (2,)),
         ("FROM a\nRUN true\nCOPY <<EOF /\nCOPY --from=evil a b\nEOF\n", (3,)),
         ("FROM a\nRUN <<EOF\nRUN --mount=target=/x,from=evil make\nEOF\n", (2,)),
+        ('FROM a\nRUN <<EOF\nCOPY --fr"om"=evil a b\nEOF\n', (2,)),
+        ("FROM a\nRUN <<EOF\nFR\\\n# c\nOM evil\nEOF\n", (2,)),
         ("FROM a\nRUN <<EOF\necho from here\nEOF\n", ()),
     ],
 )
 def test_heredocs_that_older_builders_would_take_images_from(text: str, lines: tuple[int, ...]) -> None:
     assert dockerfile.parse(text, "Dockerfile").hidden == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("FROM a AS Build\nFROM b\nCOPY --from=build x y\n", (3,)),
+        ("FROM a AS Build\nFROM build\n", (2,)),
+        ("FROM a AS Build\nFROM b\nCOPY --from=Build x y\nCOPY --from=0 x y\n", ()),
+        ("ARG X=base\nFROM a AS base\nFROM ${X}\n", (3,)),
+        ('FROM a AS base\nFROM "base"\n', ()),
+        ("# escape=`\nFROM a\n", (1,)),
+        ("# escape=\\\nFROM a\n", ()),
+        ("FROM a\nRUN echo \\\\ \t\r\nRUN true\n", (2,)),
+        ("FROM a\n # echo \\\\\nRUN true\n", ()),
+    ],
+)
+def test_what_other_builders_read_in_another_way(text: str, lines: tuple[int, ...]) -> None:
+    assert dockerfile.parse(text, "Dockerfile").hidden == lines
+
+
+@pytest.mark.parametrize("text", ["# check=skip=all\n# escape=`\nFROM a\n", "#\u00a0escape=`\nFROM a\n"])
+def test_directives_that_older_releases_do_not_see_are_refused(text: str) -> None:
+    with pytest.raises(BuildFileError, match="not every release of BuildKit"):
+        dockerfile.parse(text, "Dockerfile")
 
 
 def test_what_is_left_out_is_told() -> None:

@@ -20,6 +20,7 @@ LATER = (
     "not allowed after ONBUILD",
     "is a blank to BuildKit",
     "behind a JSON array",
+    "not every release of BuildKit",
 )
 # Why the oracle refuses a file that we read: it looks into instructions that name no image.
 INNER = ("must have two arguments", "can't find =", "must be comprised of strings")

@@ -162,3 +162,17 @@ def test_where_containerd_says_a_blob_is_from() -> None:
     found = Descriptor("x/y", layouts.digest(b""), 0, annotations=noted)
     assert found.origins("r.test") == ("a/b", "c")
     assert found.origins("other.test") == ()
+
+
+@pytest.mark.parametrize(
+    ("noted", "origins"),
+    [
+        ("a&digest=sha256:1,b", ("b",)),
+        ("a:pull repository:b,../c,/d,A,e__f", ("e__f",)),
+        (",".join(["a"] * 100_000), ("a",) * 4),
+        ("a" * 300, ()),
+    ],
+)
+def test_where_anybody_says_a_blob_is_from(noted: str, origins: tuple[str, ...]) -> None:
+    noted_at = {"containerd.io/distribution.source.r.test": noted}
+    assert Descriptor("x/y", layouts.digest(b""), 0, annotations=noted_at).origins("r.test") == origins

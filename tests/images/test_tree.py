@@ -61,6 +61,16 @@ def test_children_come_before_what_names_them() -> None:
     assert [node.data for node in found.below] == [image.top, inner]
 
 
+def test_platforms_of_nested_indexes_count() -> None:
+    arm, intel = layouts.image(b"arm").top, layouts.image(b"intel").top
+    inner = index(entry(MANIFEST, arm, platform={"os": "linux", "architecture": "arm64"}))
+    outer = index(
+        entry(MANIFEST, intel, platform={"os": "linux", "architecture": "amd64"}), entry(INDEX, inner)
+    )
+    found = tree.grow(layout.of(outer, INDEX), Shelf(outer, inner, arm, intel).read)
+    assert found.platforms == ("linux/amd64", "linux/arm64")
+
+
 def test_every_manifest_is_checked() -> None:
     image = layouts.image(b"layer")
     top = index(entry(MANIFEST, image.top))

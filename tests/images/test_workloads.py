@@ -11,18 +11,21 @@ from notarypy.images import mentions, workloads, yamltext
 
 DIGEST = f"sha256:{'d' * 64}"
 POD = "containers: [{image: a:1}], initContainers: [{image: b:1}], ephemeralContainers: [{image: c:1}]"
+PULLED = "compose may take mine from a registry instead, unless pull_policy is build"
 WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
 
 
 def kubernetes(text: str) -> tuple[list[str], tuple[str, ...]]:
-    found, notes = workloads.kubernetes(yamltext.documents(text, "k.yaml"))
-    return [mention.image for mention in found], notes
+    found = workloads.kubernetes(yamltext.documents(text, "k.yaml"))
+    assert found.notes == found.unknown
+    return [mention.image for mention in found.mentions], found.notes
 
 
 def compose(text: str, **values: str) -> tuple[list[str], tuple[str, ...]]:
     (root,) = yamltext.documents(text, "c.yaml")
-    found, notes = workloads.compose(root, values)
-    return [mention.image for mention in found], notes
+    found = workloads.compose(root, values)
+    assert set(found.unknown) <= set(found.notes)
+    return [mention.image for mention in found.mentions], found.notes
 
 
 def manifest(kind: str, spec: str) -> str:
@@ -54,11 +57,52 @@ def test_volumes_lists_and_several_documents() -> None:
     ]
 
 
-def test_an_unknown_kind_with_images_is_told() -> None:
-    found, notes = kubernetes(manifest("Rollout", f"{{template: {{spec: {{{POD}}}}}}}"))
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (manifest("Rollout", f"{{template: {{spec: {{{POD}}}}}}}"), 'the kind "Rollout"'),
+        (
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages: [{newName: a}]\n",
+            'the kind "Kustomization" of kustomize.config.k8s.io',
+        ),
+        ("apiVersion: a.example/v1\nkind: App\nspec: {baseImage: a:1}\n", 'the kind "App" of a.example'),
+        ("apiVersion: serving.knative.dev/v1\nkind: Service\n", 'the kind "Service" of serving.knative.dev'),
+        ("a: {image: b}\n", "an object without a kind"),
+    ],
+)
+def test_every_object_of_an_unknown_kind_is_told(text: str, what: str) -> None:
+    found, notes = kubernetes(text)
     assert found == []
-    assert notes == ('k.yaml:1: the kind "Rollout" is not known: its images are left alone',)
+    assert notes == (f"k.yaml:1: {what} is not known: images that it may have are left alone",)
+
+
+def test_what_is_known_to_have_no_image_is_not_told() -> None:
     assert kubernetes(manifest("ConfigMap", "{a: b}")) == ([], ())
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
+    assert kubernetes(role) == ([], ())
+
+
+def test_a_known_kind_of_another_group_is_read_and_told() -> None:
+    text = manifest("Job", f"{{template: {{spec: {{{POD}}}}}}}").replace("v1", "batch.volcano.sh/v1", 1)
+    found, notes = kubernetes(text)
+    assert found == ["a:1", "b:1", "c:1"]
+    assert 'the kind "Job" of batch.volcano.sh is not known' in notes[0]
+
+
+def test_a_list_tells_the_kind_of_its_items() -> None:
+    pods = f"apiVersion: v1\nkind: PodList\nitems: [{{spec: {{{POD}}}}}]\n"
+    template = f"{{spec: {{template: {{spec: {{{POD}}}}}}}}}"
+    deployments = f"apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- {template}\n"
+    for text in (pods, deployments):
+        assert kubernetes(text) == (["a:1", "b:1", "c:1"], ())
+    other = "apiVersion: a.example/v1\nkind: PodList\nitems: [{}]\n"
+    assert 'the kind "Pod" of a.example is not known' in kubernetes(other)[1][0]
+    assert "without a kind" in kubernetes("apiVersion: v1\nkind: List\nitems: [{}]\n")[1][0]
+
+
+def test_models_of_compose_are_told() -> None:
+    _, notes = compose("services: {a: {image: 'a:1'}}\nmodels: {llm: {model: ai/small}}\n")
+    assert notes == ("c.yaml: models names images of models, which are not looked at",)
 
 
 def test_a_container_without_an_image_is_no_error_and_an_empty_one_is() -> None:
@@ -78,11 +122,22 @@ def test_services_of_compose() -> None:
     assert found == ["a:1"]
     assert notes == (
         "c.yaml: include names other files, which are not looked at",
-        "c.yaml:3: b is built: the images to pin are in ./Dockerfile",
+        "c.yaml:6: e extends another file, which is not looked at",
+        f"c.yaml:3: b is built: the images to pin are in ./Dockerfile; {PULLED}",
         "c.yaml:4: c is built: the images to pin are in c/D",
         "c.yaml:5: d is built: the images to pin are in its own dockerfile_inline",
-        "c.yaml:6: e extends another file, which is not looked at",
     )
+
+
+@pytest.mark.parametrize("build", ["null", "~", "", "!reset null", "!reset {}", "''"])
+def test_what_says_nothing_does_not_build(build: str) -> None:
+    found, notes = compose(f"services:\n  a:\n    image: a:1\n    build: {build}\n")
+    assert (found, notes) == (["a:1"], ())
+
+
+def test_a_service_that_is_always_built_takes_no_image() -> None:
+    _, notes = compose("services: {a: {build: ., image: mine, pull_policy: build}}\n")
+    assert notes == ("c.yaml:1: a is built: the images to pin are in ./Dockerfile",)
 
 
 def test_images_that_are_contexts_and_volumes() -> None:
@@ -139,19 +194,21 @@ def test_what_cannot_be_replaced_in_place_is_refused(image: str) -> None:
     [
         "a: [\n",
         "a: 1\na: 2\n",
-        "x: &a {<<: *a}\n",
+        "services: {x: &a {<<: *a}}\n",
         "a: *b\n",
         "\t- a\n",
         "services: {a: {image: a:1, image: b:1}}\n",
         "a: \x00\n",
         "\udc80: 1\n",
         "- " * 2000,
+        "services: {a: {!!binary aW1hZ2U=: a:1}}\n",
+        "x: &x {build: .}\nservices: {a: {'<<': *x, image: a:1}}\n",
+        "x: &x {build: .}\nservices: {a: {!!str <<: *x, image: a:1}}\n",
     ],
 )
 def test_what_is_no_yaml_is_refused(text: str) -> None:
     def read() -> None:
         for root in yamltext.documents(text, "c.yaml"):
-            list(root.walk())
             workloads.compose(root, {})
 
     with pytest.raises(BuildFileError):
@@ -161,7 +218,7 @@ def test_what_is_no_yaml_is_refused(text: str) -> None:
 def test_only_names_change() -> None:
     text = "# c\r\nservices:   \n  a:   # x\n    'image'  :  \"a:1\"   # y\n  b: { image : b:2 }\n\n...\n"
     (root,) = yamltext.documents(text, "c.yaml")
-    found, _ = workloads.compose(root, {})
+    found = workloads.compose(root, {}).mentions
     assert mentions.rewrite(text, {}) == text
     pinned = mentions.rewrite(text, {each: mentions.pinned(each.image, DIGEST) for each in found})
     assert pinned == text.replace("a:1", f"a:1@{DIGEST}").replace("b:2", f"b:2@{DIGEST}")
@@ -171,6 +228,32 @@ def test_many_merges_cost_little() -> None:
     lines = ["a0: &a0 {k: 1}"]
     lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30)]
     assert compose("\n".join([*lines, "services: {a: {image: b:1, <<: *a29}}"]))[0] == ["b:1"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            "a0: &a0 {x0: 1}",
+            *(f"a{n}: &a{n} {{<<: *a{n - 1}, x{n}: 1}}" for n in range(1, 3000)),
+            "services: {s: *a2999}",
+        ],
+        [
+            f"a: &a {{{', '.join(f'x{n}: 1' for n in range(2000))}}}",
+            "services:",
+            *(f"  b{n}: {{<<: *a}}" for n in range(200)),
+        ],
+    ],
+)
+def test_merges_that_grow_are_refused(lines: list[str]) -> None:
+    with pytest.raises(BuildFileError, match="too many merged keys"):
+        compose("\n".join([*lines, ""]))
+
+
+def test_what_aliases_repeat_is_looked_at_once() -> None:
+    text = "apiVersion: v1\nkind: List\nitems: &i\n- {kind: Pod, spec: {containers: &c [{image: a:1}]}}\n"
+    text += "- {kind: List, items: *i}\n- {kind: List, items: *i}\n- {kind: Pod, spec: {containers: *c}}\n"
+    assert kubernetes(text)[0] == ["a:1"]
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,12 @@ class Workshop:
         """Run buildah."""
         return programs.run(["buildah", *map(str, arguments)], self.person.environment)
 
+    def read(self, name: str, path: str) -> str:
+        """Return a file of an image."""
+        container = self.buildah("from", name).expect(0).stdout.strip()
+        mounted = self.buildah("mount", container).expect(0).stdout.strip()
+        return programs.run(["cat", f"{mounted}/{path}"], self.person.environment).expect(0).stdout
+
     def built_from(self, name: str) -> dict[str, Any]:
         """Return the history of an image as buildah tells it."""
         described = json.loads(self.buildah("inspect", "--type", "image", name).expect(0).stdout)
@@ -103,14 +109,15 @@ def test_an_unsigned_base_stops_it_before_the_builder_starts(workshop_of_alice: 
     assert shop.buildah("images", "-q").expect(0).stdout == ""
 
 
+@pytest.mark.parametrize("builder", ["buildah", "podman"])
 def test_what_is_built_is_pushed_and_signed(
-    workshop_of_alice: Workshop, bob: Person, new_repository: Callable[[], Repository]
+    workshop_of_alice: Workshop, bob: Person, new_repository: Callable[[], Repository], builder: str
 ) -> None:
     shop, result = workshop_of_alice, new_repository()
     shop.person.notarypy("init", result.name).expect(0)
     shop.write(f"ARG TAG\nFROM {shop.base.name}:$TAG", "COPY . /")
     (shop.context / "Dockerfile.dockerignore").write_text("secret\n")
-    argv = ["build", "--builder", "buildah", "--sign", result.ref("1"), "--json", "--"]
+    argv = ["build", "--builder", builder, "--sign", result.ref("1"), "--json", "--"]
     done = shop.person.notarypy(*argv, "--build-arg", "TAG=1", shop.context).expect(0)
     digest = done.document["results"][-1]["digest"]
     assert bob.notarypy("verify", result.ref("1")).expect(0).stdout == f"{result.name}@{digest}\n"
@@ -131,3 +138,55 @@ def test_a_builder_that_fails_is_1_and_nothing_is_signed(
     failed = shop.person.notarypy(*argv, shop.context).expect(1)
     assert "buildah build failed [build.failed]" in failed.stderr
     shop.person.notarypy("verify", result.ref("1")).expect(3)
+
+
+def test_buildah_takes_no_image_in_the_place_of_a_stage(workshop_of_alice: Workshop) -> None:
+    """To buildah a stage in other letters is an image, and an escape directive stands in the first line."""
+    shop = workshop_of_alice
+    (shop.context / "Evil").write_text("FROM scratch\nCOPY secret /text\n")
+    shop.buildah("build", "-t", "builder", "--file", shop.context / "Evil", shop.context).expect(0)
+    shop.write(
+        "# syntax=docker/dockerfile:1",
+        "# escape=`",
+        f"FROM {shop.base.ref('1')} AS Builder",
+        "COPY file `",
+        "# a comment",
+        "  /here",
+        "FROM scratch AS Out",
+        "COPY --from=builder /text /here /",
+        "FROM out",
+    )
+    argv = ("build", "--builder", "buildah", "--", "-t", "result", "--target", "out", shop.context)
+    shop.person.notarypy(*argv).expect(0)
+    assert shop.read("result", "here") == "mine"
+    assert shop.read("result", "text") != "not for images"
+
+
+def test_what_is_signed_was_built_just_now_and_in_the_store_that_was_named(
+    workshop_of_alice: Workshop, new_repository: Callable[[], Repository]
+) -> None:
+    shop, result = workshop_of_alice, new_repository()
+    shop.person.notarypy("init", result.name).expect(0)
+    shop.write("FROM scratch", "COPY secret /")
+    shop.buildah("build", "-t", result.ref("1"), shop.context).expect(0)
+    shop.write(f"FROM {shop.base.ref('1')}", "COPY file /")
+    argv = ("build", "--builder", "buildah", "--sign", result.ref("1"), "--")
+    nothing = shop.person.notarypy(*argv, "--help", shop.context).expect(1)
+    assert "does not say which image it has built" in nothing.stderr
+    shop.person.notarypy("verify", result.ref("1")).expect(3)
+    home = shop.person.home
+    store = ("--root", f"{home}/other", "--runroot", f"{home}/other-run", "--storage-driver=vfs")
+    done = shop.person.notarypy(*argv, *store, shop.context).expect(0)
+    digest = done.stdout.split()[-1]
+    assert shop.read(f"{result.name}@{digest}", "file") == "mine"
+
+
+def test_buildah_needs_no_file_in_the_configuration_of_docker(workshop_of_alice: Workshop) -> None:
+    shop = workshop_of_alice
+    del shop.person.environment["REGISTRY_AUTH_FILE"]
+    folder = shop.person.home / "docker"
+    shutil.copytree(shop.person.home / ".docker", folder)
+    (folder / "config.json").unlink(missing_ok=True)
+    shop.person.environment["DOCKER_CONFIG"] = str(folder)
+    shop.write(f"FROM {shop.base.ref('1')}")
+    shop.person.notarypy("build", "--builder", "buildah", "--", "-t", "x", shop.context).expect(0)

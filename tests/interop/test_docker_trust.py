@@ -52,6 +52,7 @@ def test_from_the_first_key_to_the_last_revocation(sides: Sides) -> None:
     sides.agree("revoke", "-y", "{R}", code=1)
     sides.agree("inspect", "{R}")
     sides.agree("inspect", "--pretty=true", "{R}")
+    sides.agree("key", "load", "{H}/jo.pem", "--name=")
 
 
 def test_a_first_signature_makes_trust_data(sides: Sides) -> None:
@@ -86,6 +87,11 @@ def test_the_repository_key_signs_where_nobody_else_does(sides: Sides) -> None:
         ("trusty sign", 1),
         ("key foo", 1),
         ("--nope", 125),
+        ("-D inspect a", 125),
+        ("--pretty inspect a", 125),
+        ("--config /tmp inspect a", 1),
+        ("key --name x load y", 1),
+        ("key --dir=x generate", 1),
         ("signer foo --bar", 125),
         ("sign", 1),
         ("sign a b", 1),
@@ -136,6 +142,13 @@ def test_names_and_files_that_cannot_be_taken(lines: Sides) -> None:
     lines.agree("sign", f"{{R}}@{digest}", code=1)
     lines.agree("sign", f"{{R}}:1@{digest}", code=1)
     lines.agree("revoke", f"{{R}}@{digest}", code=1)
+
+
+@pytest.mark.parametrize("url", ["http://notary.example.com", "notary.example.com"])
+def test_a_server_that_has_no_https_address(lines: Sides, url: str) -> None:
+    environment = {"DOCKER_CONTENT_TRUST_SERVER": url}
+    lines.agree("inspect", "{R}", code=1, stderr="reasons", **environment)
+    lines.agree("inspect", "--pretty", "{R}", code=1, stderr="reasons", **environment)
 
 
 def test_what_has_no_trust_data(lines: Sides) -> None:
@@ -190,6 +203,12 @@ def test_with_a_wrong_passphrase(both_signed: Sides) -> None:
 
 
 def test_passphrases_and_answers_come_through_a_pipe(both_signed: Sides) -> None:
+    twice = "long enough\n" * 2
+    both_signed.agree("key", "generate", "ann", "--dir", "{H}", code=0, stderr="same", text=twice, **NONE)
+    modes = [(side.person.home / "ann.pub").stat().st_mode for side in (both_signed.docker, both_signed.ours)]
+    assert modes[0] == modes[1]
+    for answer in ("yes\n", "n\n"):
+        both_signed.agree("revoke", "{R}", text=answer)
     both_signed.each(lambda side: side.publish(side.repository, "2"))
     for line, typed in (
         (("sign", "{R}:2"), 1),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import pages
+from interop.harness.people import REPOSITORY_PASSPHRASE
 from interop.harness.programs import openssl
 from interop.harness.sides import LOCAL, PASSPHRASE
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     Row = Callable[[Sides], None]
 
 WRONG = {PASSPHRASE: "a wrong passphrase"}
+ASKED = re.compile(r"^Enter passphrase for new (\S+) key with ID ([0-9a-f]{7}): ", re.MULTILINE)
 ROWS: dict[str, Row] = {}
 
 
@@ -112,6 +115,20 @@ def a_key_that_stays_locked_is_no_success(sides: Sides) -> None:
     assert "Successfully signed" in theirs.stdout
     assert "Successfully signed" not in ours.stdout
     assert 'cannot unlock key "' in ours.stderr
+    sides.run("sign", "{R}:1")
+    theirs, ours = sides.run("sign", "{R}:1", **WRONG)
+    assert (theirs.code, ours.code) == (0, 0)
+    assert "Successfully signed" in ours.stdout
+
+
+@row("sign-output")
+def what_was_not_done_is_not_printed(sides: Sides) -> None:
+    begin(sides)
+    sides.each(lambda side: side.publish(side.repository, "2"))
+    theirs, ours = sides.run("sign", "{R}:2", **WRONG)
+    assert (theirs.code, ours.code) == (1, 1)
+    assert "Signing and pushing trust metadata" in theirs.stdout
+    assert ours.stdout == ""
 
 
 @row("sign-progress")
@@ -234,6 +251,54 @@ def nobody_is_asked_where_nobody_is(sides: Sides) -> None:
     assert f"fix: set {PASSPHRASE}\n" in ours.stderr
 
 
+def ask_all(*also: str) -> dict[str, str]:
+    """Return the environment in which passphrases are asked for."""
+    return dict.fromkeys((PASSPHRASE, *also), "")
+
+
+@row("passphrase-order")
+def passphrases_are_asked_for_in_another_order(sides: Sides) -> None:
+    sides.each(lambda side: side.publish(side.repository, "1"))
+    nothing = ask_all("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE")
+    theirs, ours = sides.run("sign", "{R}:1", text="a passphrase\n" * 6, **nothing)
+    assert ours.code == 0
+    assert [name for name, _ in ASKED.findall(theirs.stdout)][:2] == ["root", "repository"]
+    assert [name for name, _ in ASKED.findall(ours.stdout)] == [
+        "alice",
+        "root",
+        "repository",
+    ]
+    assert "You are about to create a new root" in theirs.stdout
+    assert "You are about to create a new root" not in ours.stdout
+
+
+@row("typed-after-variable")
+def after_a_wrong_variable_somebody_is_asked(sides: Sides) -> None:
+    begin(sides)
+    sides.each(lambda side: side.publish(side.repository, "2"))
+    theirs, ours = sides.run("sign", "{R}:2", text=f"{REPOSITORY_PASSPHRASE}\n", **WRONG)
+    assert (theirs.code, ours.code) == (1, 0)
+
+
+@row("load-encrypted")
+def a_key_of_an_encrypted_file_gets_a_new_passphrase(sides: Sides) -> None:
+    sides.agree("key", "load", "{H}/jeff.pem", "--name", "jeff")
+
+    def export(side: Side) -> None:
+        (key,) = side.person.trust_dir.glob("private/*.key")
+        kept = [line for line in key.read_text().splitlines() if not line.startswith("path:")]
+        (side.person.home / "kept.pem").write_text("\n".join([*kept, ""]))
+        (side.person.home / "kept.pem").chmod(0o600)
+        key.unlink()
+
+    sides.each(export)
+    typed = f"{REPOSITORY_PASSPHRASE}\n" + "another passphrase\n" * 2
+    theirs, ours = sides.run("key", "load", "{H}/kept.pem", text=typed, **ask_all())
+    assert (theirs.code, ours.code) == (0, 0), f"{theirs}\n{ours}"
+    assert ASKED.findall(theirs.stdout) == []
+    assert [name for name, _ in ASKED.findall(ours.stdout)] == ["jeff"]
+
+
 @row("short-passphrase")
 def a_passphrase_has_eight_characters(sides: Sides) -> None:
     theirs, ours = sides.run("key", "generate", "kim", "--dir", "{H}", **{PASSPHRASE: "short"})
@@ -275,6 +340,32 @@ def more_kinds_of_key_files_are_read(sides: Sides) -> None:
     line = ("key", "load", "{H}/encrypted.pem", "--name", "jo")
     theirs, ours = sides.run(*line, text="a passphrase of its own\n")
     assert (theirs.code, ours.code) == (1, 0), f"{theirs}\n{ours}"
+
+
+@row("weak-rsa")
+def a_weak_rsa_key_is_refused(sides: Sides) -> None:
+    def make(side: Side) -> None:
+        openssl("genrsa", "-traditional", "-out", side.person.home / "weak.pem", "1024")
+        (side.person.home / "weak.pem").chmod(0o600)
+
+    sides.each(make)
+    theirs, ours = sides.run("key", "load", "{H}/weak.pem", "--name", "weak")
+    assert (theirs.code, ours.code) == (0, 1)
+    assert "1024 bits" in ours.stderr
+
+
+@row("broken-block")
+def a_file_is_loaded_whole_or_not_at_all(sides: Sides) -> None:
+    def spoil(side: Side) -> None:
+        broken = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+        with (side.person.home / "jo.pem").open("a") as stream:
+            stream.write(broken)
+
+    sides.each(spoil)
+    theirs, ours = sides.run("key", "load", "{H}/jo.pem", "--name", "jo")
+    assert (theirs.code, ours.code) == (0, 1)
+    held = [bool(list(side.person.trust_dir.glob("private/*.key"))) for side in (sides.docker, sides.ours)]
+    assert held == [True, False]
 
 
 @row("copied-key")
@@ -323,6 +414,18 @@ def test_every_row_of_the_page_is_shown_here() -> None:
 @pytest.mark.parametrize("name", list(ROWS))
 def test_the_two_differ_as_the_page_says(sides: Sides, name: str) -> None:
     ROWS[name](sides)
+
+
+def test_the_last_signer_is_asked_about(sides: Sides) -> None:
+    sides.agree("key", "generate", "kim", "--dir", "{H}")
+    sides.agree("signer", "add", "--key", "{H}/kim.pub", "kim", "{R}")
+    sides.each(lambda side: side.publish(side.repository, "1"))
+    sides.agree("sign", "{R}:1")
+    for text, codes, left in (("yes\n", (0, 1), ["kim"]), ("y\n", (0, 0), [])):
+        theirs, ours = sides.run("signer", "remove", "kim", "{R}", text=text)
+        assert (theirs.code, ours.code) == codes
+        assert ours.stdout.partition("? [y/N]")[0][-40:] == theirs.stdout.partition("? [y/N]")[0][-40:]
+        assert signers(sides.docker) == signers(sides.ours) == left
 
 
 # -- the plugin ------------------------------------------------------------------------------------

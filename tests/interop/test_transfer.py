@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from interop.harness.people import Person
 
 BIG = bytes(range(256)) * 20_000
+LARGE = bytes(range(256)) * 160_000  # more than two chunks
+ROUNDS = 6
 GIGABYTE = 1_100_000_000
 LITTLE_MEMORY = 200_000  # kB
 MEASURE = """
@@ -200,6 +203,48 @@ def test_a_lost_connection_is_made_up_for(
     assert skopeo.blobs(repository.ref("1"), "back") == of(made)
 
 
+def test_a_large_layer_goes_on_after_the_last_chunk(
+    alice: Person, repository: images.Repository, registry_front: Gateway, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    made = layouts.image(LARGE)
+    _trust_front(alice, registry_front)
+    chunks: list[str] = []
+
+    def second_once(method: str, path: str) -> bool:
+        if method == "PATCH":
+            chunks.append(path)
+        return method == "PATCH" and len(chunks) == 2
+
+    registry_front.swallow = second_once
+    through = f"{registry_front.endpoint.host}/{repository.path}:1"
+    alice.notarypy("push", f"oci:{layouts.layout(tmp_path / 'image', made)}", through).expect(0)
+    ranges = [seen.headers["Content-Range"] for seen in registry_front.seen if seen.method == "PATCH"]
+    ends = [0, 16 << 20, 32 << 20, len(LARGE)]
+    first, second, third = (f"{start}-{end - 1}" for start, end in itertools.pairwise(ends))
+    assert ranges == [first, second, second, third]
+    assert skopeo.blobs(repository.ref("1"), "back") == of(made)
+
+
+@pytest.mark.parametrize("kept", ["memory", "disk"])
+def test_the_same_image_is_pushed_several_times_at_once(
+    alice: Person,
+    registry: services.Endpoint,
+    disk_registry: services.Endpoint,
+    unique: Callable[[], str],
+    tmp_path: Path,
+    kept: str,
+) -> None:
+    place = registry if kept == "memory" else disk_registry
+    for number in range(ROUNDS):
+        made = layouts.image(f"layer {number}".encode(), f"{number}".encode() + BIG, b"the same")
+        source = f"oci:{layouts.layout(tmp_path / str(number), made)}"
+        target = f"{place.host}/{unique()}-{number}:1"
+        argv = [programs.find("notarypy"), "push", source, target, "--json"]
+        running = [programs.start(argv, alice.environment) for _ in range(3)]
+        for run in [programs.collect(process) for process in running]:
+            assert run.expect(0).document["results"][0]["digest"] == made.digest
+
+
 def _trust_front(someone: Person, front: Gateway) -> None:
     someone.trust("certs.d", front.endpoint)
 
@@ -284,7 +329,7 @@ def test_a_copy_between_registries(
     unique: Callable[[], str],
     tmp_path: Path,
 ) -> None:
-    made = layouts.image(b"one layer", BIG)
+    made = layouts.image(b"one layer", LARGE)
     _signed(alice, repository, tmp_path, made)
     alice.trust("certs.d", registry_with_login)
     alice.log_in(registry_with_login.host, services.REGISTRY_USER, services.REGISTRY_PASSWORD)

@@ -143,6 +143,7 @@ def test_the_next_source_is_not_asked_before_the_last_one_failed() -> None:
         ("", ROOT, None),
         ("\nsecond\n", ROOT, None),
         (" blanks \n", ROOT, " blanks "),
+        ("\ufeffafter a mark\r\n", ROOT, "after a mark"),
     ],
 )
 def test_a_passphrase_file(

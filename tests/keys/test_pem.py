@@ -120,15 +120,24 @@ def test_a_key_between_other_blocks_and_text_is_found() -> None:
     assert public_key_of(pem.decrypt(block, None)).keyid == DEE
 
 
+def _pkcs12(length: bytes) -> bytes:
+    """Return the beginning of a PKCS#12 file: a sequence of version 3 and a ContentInfo."""
+    return b"\x30" + length + bytes.fromhex("02010330820a1606092a864886f70d010701")
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         ((KEYS / "dee.pub").read_bytes(), "it holds: PUBLIC KEY"),
         ((KEYS / "dee.crt").read_bytes(), "it holds: CERTIFICATE"),
         ((OPENSSL / "ec.der").read_bytes(), "it looks like DER"),
+        (_pkcs12(b"\x20"), "it looks like PKCS#12"),
+        (_pkcs12(b"\x81\x90"), "it looks like PKCS#12"),
+        (_pkcs12(b"\x82\x0a\x30"), "it looks like PKCS#12"),
+        (_pkcs12(b"\x80"), "it looks like PKCS#12"),
         ((OPENSSL / "openssh").read_bytes(), "Notary v1 keys are PKCS#8, SEC1 or PKCS#1"),
     ],
-    ids=["public", "certificate", "der", "openssh"],
+    ids=["public", "certificate", "der", "p12-short", "p12-long", "p12-longer", "p12-ber", "openssh"],
 )
 def test_what_holds_no_usable_key_is_refused_by_name_and_with_advice(data: bytes, why: str) -> None:
     with pytest.raises(UnsupportedKeyError) as caught:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.errors import BuildFileError, InvalidNameError
-from notarypy.images import dockerfile, dockerwords, mentions
+from notarypy.images import dockerfile, dockerwords, mentions, plainfile
 from notarypy.images.dockerargs import Options
 from notarypy.images.dockerwords import WordError
 
@@ -72,6 +72,27 @@ def test_pinned_it_is_the_same_but_for_the_images(text: str) -> None:
     else:
         # Only where a quote or an escape is part of a name's place.
         assert any(set(text[each.start : each.end]) & set("'\"\\`$\n") for each in found.mentions)
+
+
+@given(TEXTS)
+def test_the_copy_for_other_builders_has_the_same_stages_and_images(text: str) -> None:
+    found = read(text)
+    if found is None:
+        return
+    images = [each.image for each in found.mentions if each.kind != "frontend"]
+    try:
+        plain = plainfile.write(found, "Dockerfile")
+    except BuildFileError:
+        return
+    plainfile.check(plain, images, "Dockerfile")
+    again = read(plain.text)
+    assert again is not None
+    assert [each.image for each in again.mentions] == images
+    assert [(each.base, each.parent) for each in again.stages] == [
+        (each.base, each.parent) for each in found.stages
+    ]
+    assert [each.keyword for each in again.instructions] == [each.keyword for each in found.instructions]
+    assert again.hidden == ()
 
 
 @given(st.binary(max_size=200))

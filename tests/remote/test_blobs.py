@@ -114,6 +114,21 @@ def test_a_blob_that_is_there(fake: Fake) -> None:
     assert caught.value.exit_code == 4
 
 
+def test_a_blob_that_somebody_else_is_finishing(fake: Fake, attacker: Tampering) -> None:
+    fake.registry.put_blob("app", DATA)
+    attacker.answer(Response(500), method="HEAD", path=BLOB, times=TRIES - 1)
+    assert blobs(fake).has(DIGEST, SIZE)
+    attacker.answer(Response(500), method="HEAD", path=BLOB)
+    with pytest.raises(ServerError, match="500"):
+        blobs(fake).has(DIGEST, SIZE)
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "\u0663", ""])
+def test_a_length_that_can_be_none_states_nothing(fake: Fake, attacker: Tampering, length: str) -> None:
+    attacker.answer(Response(200, {"content-length": length}), method="HEAD", path=BLOB)
+    assert blobs(fake).has(DIGEST, SIZE)
+
+
 @pytest.mark.parametrize("after", [0, 1, 2, 1_500_000, SIZE])
 def test_a_lost_upload_goes_on_where_the_registry_says(fake: Fake, attacker: Tampering, after: int) -> None:
     attacker.cut_uploads(after)

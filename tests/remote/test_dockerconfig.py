@@ -82,10 +82,10 @@ def test_plain_members_and_tokens(tmp_path: Path) -> None:
         "a": {"username": "jo", "password": "pw"},
         "b": {"auth": encoded("00000000:"), "identitytoken": "t0ken"},
         "c": {},
-        "d": "nonsense",
+        "d": None,
         "e": {"registrytoken": "b3arer", "auth": encoded("jo:pw")},
         "f": {"username": "jo"},
-        "g": {"auth": 5, "password": None},
+        "g": {"auth": "", "password": None, "new": 5},
     }
     source = config(tmp_path, {"auths": auths})
     assert source.get("a") == Credential("jo", "pw", source.name)
@@ -202,12 +202,39 @@ def test_a_helper_is_asked_again_after_a_minute(tmp_path: Path, log: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "document", [{"credsStore": ["one"]}, {"credHelpers": {"h": 1}}, {"credHelpers": ["one"]}, {"auths": [1]}]
+    ("document", "why"),
+    [
+        ({"credsStore": ["one"]}, '"credsStore" is not text'),
+        ({"credsStore": 0}, '"credsStore" is not text'),
+        ({"credHelpers": {"h": 1}}, '"h" in "credHelpers" is not text'),
+        ({"credHelpers": {"other": []}}, '"other" in "credHelpers" is not text'),
+        ({"credHelpers": ["one"]}, '"credHelpers" is not an object'),
+        ({"credHelpers": []}, '"credHelpers" is not an object'),
+        ({"auths": [1]}, '"auths" is not an object'),
+        ({"auths": []}, '"auths" is not an object'),
+        ({"auths": ""}, '"auths" is not an object'),
+        ({"auths": {"h": "s3cret"}}, '"h" in "auths" is not an object'),
+        ({"auths": {"other": []}}, '"other" in "auths" is not an object'),
+        ({"auths": {"h": {"auth": ["s3cret"]}}}, '"auth" of "h" in "auths" is not text'),
+        ({"auths": {"h": {"username": 5}}}, '"username" of "h" in "auths" is not text'),
+    ],
 )
-def test_names_and_tables_of_the_wrong_type(tmp_path: Path, document: object) -> None:
+def test_a_member_of_the_wrong_type_is_named(tmp_path: Path, document: object, why: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         config(tmp_path, document).get("h")
     assert str(tmp_path) in caught.value.message
+    assert caught.value.why == (why,)
+    assert caught.value.fix == f"mend {tmp_path / 'config.json'}"
+
+
+def test_unknown_members_and_empty_objects_are_none(tmp_path: Path) -> None:
+    for document in (
+        {"auths": {}, "credHelpers": {}, "credsStore": ""},
+        {"auths": {"h": {}}, "plugins": [], "new": 1},
+        {"auths": {"h": None}, "credHelpers": None, "credsStore": None},
+        {"auths": {"h": {"new": ["x"], "email": 1}}, "credHelpers": {"other": None}},
+    ):
+        assert config(tmp_path, document).get("h") is None
 
 
 def test_a_bad_helper_name_names_the_file(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_client_pair(tmp_path: Path, ca_file: Path, leaf: trustme.LeafCert) -> N
     with pytest.raises(TlsError) as caught:
         context(replace_ca=ca_file, client_cert=tmp_path / "none", client_key=key, environ={})
     assert caught.value.why == ("there is no such file",)
+    assert "unencrypted PEM key" in caught.value.fix
 
 
 def test_an_encrypted_client_key_is_refused_without_asking(

@@ -175,8 +175,9 @@ def test_basic(fake: ScriptedTransport) -> None:
 def test_refused_basic_is_not_tried_again(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(401, {"www-authenticate": "Basic realm=x"})] * 2)
     exchange = fake.exchange(authenticator(fake))
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(AuthenticationError) as caught:
         exchange.request("GET", URL, scope=SCOPE)
+    assert caught.value.fix == "check user and password"
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
     with pytest.raises(AuthenticationError):
         exchange.request("GET", URL, scope=SCOPE)
@@ -278,6 +279,16 @@ def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
         "scope": [SCOPE],
         "refresh_token": ["refresh-me"],
     }
+
+
+def test_an_identity_token_is_called_one(fake: ScriptedTransport) -> None:
+    source = Known(Credential("", "refresh-me", "test.json", "identity"))
+    fake.replies.extend(
+        [Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}), Response(401, {}, b"")]
+    )
+    with pytest.raises(AuthenticationError) as caught:
+        fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+    assert "an identity token from test.json" in caught.value.why
 
 
 def test_identity_token_is_no_password(fake: ScriptedTransport) -> None:

@@ -53,6 +53,27 @@ def test_a_layout_is_a_layout_when_it_is_named(tmp_path: Path) -> None:
     assert b"".join(found.chunks(BLOB, 0)) == DATA
 
 
+@pytest.mark.parametrize("kind", ["open", "link", "file"])
+def test_what_others_can_write_to_is_not_packed(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "staging", tmp_path / "other"
+    other.mkdir()
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "file":
+        path.touch()
+    else:
+        path.mkdir()
+        path.chmod(0o777)
+    with pytest.raises(StorageError, match="cannot"):
+        incoming.make_private(path)
+
+
+def test_a_directory_of_ours_is_private_and_stays(tmp_path: Path) -> None:
+    incoming.make_private(tmp_path / "a" / "staging")
+    incoming.make_private(tmp_path / "a" / "staging")
+    assert (tmp_path / "a" / "staging").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_second_image_joins_the_first(tmp_path: Path) -> None:
     other = layout.of(b"other", MADE.media_type)
     for entry, name in ((TOP, "1"), (other, "2"), (other, "1")):
@@ -208,3 +229,34 @@ def test_an_archive_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         pack(held, [layout.of(b"not there", "x/y")], tmp_path / "a.tar")
     assert [file.name for file in tmp_path.iterdir()] == ["dir"]
+
+
+def test_an_archive_takes_no_place_that_was_taken_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = filled(tmp_path / "dir")
+    blobs = [layout.of(data, "x/y") for data in (*MADE.blobs, MADE.top)]
+    link = os.link
+
+    def overtaken(made: Path, target: Path) -> None:
+        target.write_bytes(b"somebody else's")
+        link(made, target)
+
+    monkeypatch.setattr("os.link", overtaken)
+    with pytest.raises(AlreadyExistsError):
+        pack(held, blobs, tmp_path / "a.tar")
+    assert (tmp_path / "a.tar").read_bytes() == b"somebody else's"
+    assert {file.name for file in tmp_path.iterdir()} == {"dir", "a.tar"}
+
+
+def test_where_files_have_one_name_an_archive_is_made_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = filled(tmp_path / "dir")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr("os.link", refused)
+    pack(held, [TOP], tmp_path / "a.tar")
+    assert {file.name for file in tmp_path.iterdir()} == {"dir", "a.tar"}

@@ -6,6 +6,7 @@ import pytest
 
 from notarypy.errors import ConfigurationError
 from notarypy.storage.pins import Pins, by_gun
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +66,31 @@ def test_no_spelling_of_a_registry_evades_a_pin(key: str, gun: str, tmp_path: Pa
 def test_a_prefix_that_ends_in_a_port_counts() -> None:
     assert by_gun("r.test:443/a", {"r.test:4*": (PIN,)}, {}) is not None
     assert by_gun("r.test:5000/a", {"r.test:4*": (PIN,)}, {}) is None
+
+
+@pytest.mark.parametrize("prefix", ["r.test:443", "R.test:0443", "index.docker.io", "[0::1]"])
+def test_another_spelling_is_that_of_a_whole_registry(prefix: str) -> None:
+    pins = {f"{prefix}*": (PIN,)}
+    host = roles.comparable(prefix)
+    assert by_gun(f"{host}/a", pins, {}) is not None
+    for other in (f"{host}.example", f"{host}:5000", f"{host}x"):
+        assert by_gun(f"{other}/a", pins, {}) is None
+
+
+@pytest.mark.parametrize("host", ["registry-1.docker.io", "docker.io:443"])
+def test_a_long_spelling_of_a_registry_is_no_longer_a_prefix(host: str, tmp_path: Path) -> None:
+    gun = "docker.io/team/app"
+    found = by_gun(gun, {f"{host}/*": (OTHER,), "docker.io/team/*": (PIN,)}, {})
+    assert found is not None
+    assert found.ids == (PIN,)
+    authority = by_gun(gun, {}, {f"{host}/": tmp_path / "other", "docker.io/team/": tmp_path / "own"})
+    assert authority is not None
+    assert authority.ca == tmp_path / "own"
+
+
+def test_of_several_spellings_the_one_that_was_written_counts() -> None:
+    ids = {"R.test/a": (OTHER,), "r.test/a": (PIN,)}
+    for gun, wanted in (("r.test/a", PIN), ("R.test/a", OTHER)):
+        found = by_gun(gun, ids, {})
+        assert found is not None
+        assert found.ids == (wanted,)

@@ -141,6 +141,15 @@ def test_the_rest_of_the_registries_have_a_table_too(loaded: Loader) -> None:
     assert [found.server_for(host) for host in ("b.corp", "c", "docker.io")] == [B, A, A]
 
 
+def test_a_table_counts_for_every_spelling_and_first_for_its_own(loaded: Loader) -> None:
+    pins = {"r.corp:443": "a" * 64, "r.corp": "b" * 64}
+    found = loaded(file="".join(f'[registry."{host}"]\nroot = ["{pin}"]\n' for host, pin in pins.items()))
+    for host, pin in {**pins, "R.corp": "b" * 64, "r.corp:0443": "a" * 64}.items():
+        counts = found.pins_for(host, f"{host}/app")
+        assert counts is not None
+        assert counts.ids == (pin,)
+
+
 @pytest.mark.parametrize(
     ("registry", "server"),
     [

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.devserver import sample
-from notarypy.errors import DigestMismatchError, InvalidNameError, MetadataError, StorageError, UsageError
+from notarypy.errors import (
+    DigestMismatchError,
+    InvalidNameError,
+    MetadataError,
+    StorageError,
+    UsageError,
+    VerificationError,
+)
 from notarypy.storage import sources
 from support import layouts
 
@@ -115,7 +123,7 @@ def test_what_is_no_layout(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="is not an OCI image layout"):
             opened(text)
     contents = layouts.files(IMAGE, "1") | {"oci-layout": b'{"imageLayoutVersion": "2.0"}'}
-    with pytest.raises(MetadataError, match="not an OCI image layout"):
+    with pytest.raises(MetadataError, match="dir cannot be used"):
         opened(f"oci:{layouts.directory(tmp_path / 'dir', contents)}")
 
 
@@ -124,8 +132,10 @@ def test_manifests_are_checked_when_a_source_is_opened(tmp_path: Path) -> None:
     directory = layouts.layout(tmp_path / "dir", made)
     child = directory / "blobs" / layouts.digest(made.manifests[1]).replace(":", "/")
     child.write_bytes(made.manifests[1] + b"\n")
-    with pytest.raises(DigestMismatchError):
+    with pytest.raises(DigestMismatchError, match="dir cannot be used") as caught:
         opened(f"oci:{directory}")
+    assert f"read last: {child}" in caught.value.why
+    assert "make it anew" in caught.value.fix
     child.unlink()
     with pytest.raises(StorageError, match="does not hold all of the image"):
         opened(f"oci:{directory}")
@@ -154,6 +164,28 @@ def test_what_docker_saved(tmp_path: Path) -> None:
     assert again.tree.top == found.tree.top
 
 
+def test_layers_are_those_of_the_configuration(tmp_path: Path) -> None:
+    contents = layouts.saved([BASE, TOP])
+    first, second = (name for name in contents if name.endswith("/layer.tar"))
+    contents[first], contents[second] = contents[second], contents[first]
+    with pytest.raises(DigestMismatchError) as caught:
+        opened(f"docker-archive:{layouts.archive(tmp_path / 'a.tar', contents)}")
+    assert "a.tar" in caught.value.message
+    assert any(first in line for line in caught.value.why)
+
+
+def test_a_manifest_that_says_two_things_is_named(tmp_path: Path) -> None:
+    made = layouts.image(b"layer")
+    contents = layouts.files(made, "1")
+    contents["index.json"] = contents["index.json"].replace(
+        sample.MANIFEST.encode(), b"application/vnd.docker.distribution.manifest.v2+json"
+    )
+    with pytest.raises(VerificationError) as caught:
+        opened(f"oci:{layouts.directory(tmp_path / 'dir', contents)}")
+    assert str(tmp_path / "dir") in caught.value.message
+    assert "registry" not in " ".join((caught.value.message, *caught.value.why, caught.value.fix))
+
+
 def test_a_layer_that_is_there_twice_is_a_link(tmp_path: Path) -> None:
     contents = layouts.saved([BASE, BASE])
     names = json.loads(contents["manifest.json"])[0]["Layers"]
@@ -161,6 +193,23 @@ def test_a_layer_that_is_there_twice_is_a_link(tmp_path: Path) -> None:
     found = docker(tmp_path, contents, {names[1]: f"../{names[0]}"})
     assert len(found.tree.blobs) == 2
     check(found)
+
+
+def test_a_compressed_layer_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is named: a small archive cannot make for endless work."""
+    contents = layouts.saved([BASE] * 50)
+    names = json.loads(contents["manifest.json"])[0]["Layers"]
+    first, *others = dict.fromkeys(names)
+    looks, begin = [], zlib.decompressobj
+
+    def counted(wbits: int) -> object:
+        looks.append(wbits)
+        return begin(wbits)
+
+    monkeypatch.setattr("zlib.decompressobj", counted)
+    kept = {name: data for name, data in contents.items() if name not in others}
+    found = docker(tmp_path, kept | {first: gzip.compress(BASE)}, dict.fromkeys(others, f"../{first}"))
+    assert (len(looks), len(found.tree.blobs)) == (1, 2)
 
 
 def test_compressed_layers_stay_compressed(tmp_path: Path) -> None:

@@ -60,14 +60,16 @@ def test_a_named_ca_replaces_the_rest_and_a_named_pair_wins(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["x.cert", "x.key"])
 def test_half_a_client_pair_is_refused(tmp_path: Path, name: str) -> None:
     put(tmp_path / "h:5000", name)
-    with pytest.raises(ConfigurationError, match="has no counterpart"):
+    with pytest.raises(ConfigurationError, match="has no counterpart") as caught:
         tlsfiles.find([tmp_path], "h:5000", None, None)
+    assert caught.value.fix.endswith(f"there, or remove {name}")
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "h:5000")
-    with pytest.raises(TlsError, match="cannot look for certificates"):
+    with pytest.raises(TlsError, match="cannot look for certificates") as caught:
         tlsfiles.find([tmp_path], "h:5000", None, None)
+    assert str(tmp_path / "h:5000") in caught.value.fix
 
 
 def test_the_places_are_told_with_what_to_do(tmp_path: Path) -> None:

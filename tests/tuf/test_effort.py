@@ -349,6 +349,25 @@ def test_a_base_role_that_does_not_fit_into_memory_is_refused(
     assert load(files).targets
 
 
+def test_a_copy_of_the_very_same_file_costs_no_check() -> None:
+    files = delegated("targets/a").repository()
+    assert calls(lambda: load(files, seen=files))["check"] == calls(lambda: load(files))["check"] > 0
+
+
+def test_what_a_new_root_dropped_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    author = tagged()
+    old = author.repository()
+    author.next_root()
+    new = author.repository()
+    sizes = [canonical.memory(new[role]) for role in (roles.SNAPSHOT, roles.TARGETS)]
+    monkeypatch.setattr(trusted, "MAX_HELD", sum(sizes))
+    found = load(old)
+    found.update_root(new[roles.ROOT])
+    found.update_timestamp(new[roles.TIMESTAMP])
+    found.update_snapshot(new[roles.SNAPSHOT])
+    assert found.update_targets(new[roles.TARGETS]).targets
+
+
 def test_a_failed_delegation_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     author = delegated("targets/a", "targets/b")
     long = rewritten(author, "targets/a", lambda value: changed(value, "version", 0) | {"x": "y" * 20_000})

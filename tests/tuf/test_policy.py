@@ -201,6 +201,13 @@ def test_prefixes_are_the_same_whatever_the_case_of_the_registry() -> None:
     assert not policy.same("r.test/A", "r.test/a")
 
 
+@pytest.mark.parametrize("host", ["registry-1.docker.io", "docker.io:443", "DOCKER.IO"])
+def test_a_long_spelling_of_a_registry_is_no_longer_a_prefix(host: str) -> None:
+    for repository in ("docker.io/a/app", "index.docker.io/a/app"):
+        assert policy.longest([host, "docker.io/a"], repository) == "docker.io/a"
+        assert policy.longest(["docker.io", f"{host}/a"], repository) == f"{host}/a"
+
+
 def test_a_prefix_is_replaced() -> None:
     assert policy.replaced("m.test/a/b", "m.test/a", "docker.io/library") == "docker.io/library/b"
     assert policy.replaced("m.test/a", "m.test/a", "docker.io/library/x") == "docker.io/library/x"

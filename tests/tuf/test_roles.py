@@ -185,7 +185,11 @@ def test_a_registry_has_one_spelling_to_compare(name: str, same_as: str) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["r.test:5000/a", "r.test", "localhost:80/a", "a:b/c", "::1/a", "[x]:1/a", "r.test:/a", "a/B:443"],
-)
+    [
+        "r.test:5000/a", "r.test", "localhost:80/a", "a:b/c", "::1/a", "[x]:1/a", "r.test:/a", "a/B:443",
+        "443/a", "::443/a", "a:b:0443/c", "[0::1/a", "0::1]/a", "[abc/a", "abc]/a",
+        "r.test:\u0663/a", "r.test:\u00b2/a", "doc\u212aer.io/a",
+    ],
+)  # fmt: skip
 def test_other_names_stay_as_they_are(name: str) -> None:
     assert roles.comparable(name) == name

@@ -192,6 +192,7 @@ def test_rule_2_a_new_root_forgets_what_the_old_one_vouched_for() -> None:
     metadata.update_root(author.file(roles.ROOT))
     assert metadata.targets == {}
     assert metadata.failures == {}
+    assert metadata.paths == {}
     assert set(metadata.files) == {roles.ROOT}
     with pytest.raises(RuntimeError):
         _ = metadata.snapshot

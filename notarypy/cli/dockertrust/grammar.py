@@ -7,7 +7,7 @@ Rules:
 
 1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or
    several short ones in one word; after `--` nothing is a flag. The last value counts, but
-   for lists, which collect.
+   for lists, which collect. Before their command only a request for help may stand.
 2. Help is asked for with `--help`, whatever else the line says, as long as its flags are
    known. A group of commands alone prints its help on standard error, exit code 0.
 3. A flag that cannot be read is exit code 125, any other mistake 1; both say how to get help.
@@ -83,10 +83,28 @@ def read(words: Sequence[str], program: str) -> Call | Answer:
     while not command.function:
         at = next((index for index, word in enumerate(rest) if not _is_flag(word)), None)
         found = None if at is None else BY_WORDS.get((*command.words, rest[at]))
+        early = None if at is None else _early(command, rest, at, program)
+        if early is not None:
+            return early
         if at is None or found is None:
             return _group(command, rest, program)
         command, rest = found, rest[:at] + rest[at + 1 :]
     return _leaf(command, rest, program)
+
+
+def _early(command: Command, rest: list[str], at: int, program: str) -> Answer | None:
+    """Answer a line with a flag before its command; docker takes the next word for the value of that flag."""
+    path = " ".join((program, *command.words))
+    try:
+        _flags(command, rest[:at])
+    except _HelpWantedError:
+        return None
+    except _FlagError as error:
+        words = iter(rest)
+        names = [word for word in words if not (_is_flag(word) and ("=" in word or next(words, "")))]
+        inside = bool(names) and (*command.words, names[0]) in BY_WORDS
+        return Answer(str(error), 1) if inside else Answer(_mistake(str(error), path, path), FLAG_ERROR)
+    return None
 
 
 def _group(command: Command, rest: list[str], program: str) -> Answer:

@@ -11,6 +11,7 @@ Rules:
    but only after the image was found.
 3. Success is said after the server was read back, of a tag that is signed now, or that nothing
    releases any more.
+4. What cannot be signed is not pushed: the keys are unlocked before the daemon is asked to push.
 """
 
 from __future__ import annotations
@@ -74,19 +75,24 @@ class _Signing:
             existing = self._existing()
         except RepositoryMissingError:
             existing = None
-            if self.local and self.client.has_local(self.text):
-                self._initialise()  # before anything is pushed that nobody could sign
+            if self.local:
+                self._prepare_push()
         if self.local:
             self.shell.err(
                 f"Signing and pushing trust data for local image {self.text}, may overwrite remote trust data"
             )
-            pushed = self.client.push_local(self.text)
-            self._published(self._sign(f"{self.reference}@{pushed.digest}"))
+            self._published(self._sign_local())
         elif existing is None:
-            self._published(self._sign(str(self.reference)))
+            self._published(self._sign())
         else:
             self.shell.out(f"Signing and pushing trust metadata for {self.text}")
-            self._resigned(existing, self._sign(str(self.reference)))
+            self._resigned(existing, self._sign())
+
+    def _prepare_push(self) -> None:
+        """Initialise a repository before anything is pushed that nobody could sign (rule 4)."""
+        if not self.client.has_local(self.text):
+            self.client.push_local(self.text)  # which says what is missing: the image, or the daemon
+        self._initialise()
 
     def _existing(self) -> TagEntry | None:
         """Return who signed the tag until now."""
@@ -97,12 +103,16 @@ class _Signing:
         except TrustError:
             return None  # signing says what there is to say about it
 
-    def _sign(self, text: str) -> SignedTag:
+    def _sign_local(self) -> SignedTag:
+        (done,) = self.client.sign([str(self.reference)], local=True)
+        return done
+
+    def _sign(self) -> SignedTag:
         try:
-            (done,) = self.client.sign([text])
+            (done,) = self.client.sign([str(self.reference)])
         except RepositoryMissingError:  # and the registry, which is asked first, has the image (rule 2)
             self._initialise()
-            (done,) = self.client.sign([text])
+            (done,) = self.client.sign([str(self.reference)])
         return done
 
     def _published(self, done: SignedTag) -> None:

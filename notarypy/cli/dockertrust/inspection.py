@@ -27,20 +27,25 @@ if TYPE_CHECKING:
 
 def inspect(shell: Shell, call: Call) -> None:
     """Print what the trust data of some images says."""
-    with shell.client() as client:
-        if call.switch("pretty"):
+    if call.switch("pretty"):
+        with shell.client() as client:
             _pretty(shell, client, call.arguments)
-        else:
-            _document(shell, client, call.arguments)
+    else:
+        _document(shell, call.arguments)
 
 
-def _document(shell: Shell, client: Client, texts: list[str]) -> None:
-    found, failed = [], []
-    for text in texts:
-        try:
-            found.append(_inspection(client, text))
-        except FailureError as failure:
-            failed.append(str(failure))
+def _document(shell: Shell, texts: list[str]) -> None:
+    found: list[Inspection] = []
+    failed: list[str] = []
+    try:
+        with shell.client() as client:
+            for text in texts:
+                try:
+                    found.append(_inspection(client, text))
+                except FailureError as failure:
+                    failed.append(str(failure))
+    except FailureError as failure:
+        failed.append(str(failure))
     shell.write(render.docker_json(found) + "\n")
     if failed:
         raise FailureError("\n".join(failed))

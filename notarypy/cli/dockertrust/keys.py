@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_FILE = 1 << 20
 _OTHERS = 0o077
+_MODE = 0o600
 
 
 def generate(shell: Shell, call: Call) -> None:
@@ -30,7 +31,7 @@ def generate(shell: Shell, call: Call) -> None:
     from notarypy.cli.newfile import new_file
 
     name = signer_name(call.arguments[0], "key")
-    folder = call.text("dir")
+    folder = call.text("dir") or None
     path = (Path.cwd() if folder is None else Path(folder)) / f"{name}.pub"
     if not path.parent.is_dir():
         raise FailureError(f'public key path does not exist: "{folder}"')
@@ -38,7 +39,7 @@ def generate(shell: Shell, call: Call) -> None:
         raise FailureError(f'public key file already exists: "{path}"')
     shell.out(f"Generating key for {name}...")
     try:
-        with shell.client() as client, new_file(path) as stream:
+        with shell.client() as client, new_file(path, _MODE) as stream:
             _, public = client.generate_key(name)
             stream.write(public)
     except NotarypyError as error:
@@ -48,7 +49,7 @@ def generate(shell: Shell, call: Call) -> None:
 
 def load(shell: Shell, call: Call) -> None:
     """Store the private keys of a file."""
-    path, name = call.arguments[0], call.text("name")
+    path, name = call.arguments[0], call.text("name") or None
     if name is not None:
         signer_name(name, "key")
     shell.out(f'Loading key from "{path}"...')

@@ -7,7 +7,7 @@ Rules:
 
 1. docker asks for metadata with one word, and takes only plugins that answer in JSON.
 2. What comes before the plugin's name are docker's own options; `docker help NAME` is a request for
-   help.
+   help. As with docker, `--context` counts before `DOCKER_HOST`, unless it is `default`.
 3. The file starts the very Python that wrote it, and adds nothing to where modules are looked for.
 """
 
@@ -59,9 +59,12 @@ def without_dockers_own(words: Sequence[str], name: str) -> tuple[list[str], dic
                 value = rest.pop(1)
             if flag in _VARIABLES:
                 changed[_VARIABLES[flag]] = value
+            if flag == "--context" and value != "default":
+                changed["DOCKER_HOST"] = ""
         elif flag not in _SWITCHES:
             break
         rest.pop(0)
     if rest[:2] == ["help", name]:
         return [*rest[2:], "--help"], changed
-    return rest[1:] if rest[:1] == [name] else rest, changed
+    # Without the plugin's name docker did not start this: what stands there is for the grammar.
+    return (rest[1:], changed) if rest[:1] == [name] else (list(words), {})

@@ -17,11 +17,14 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli import terminal
+from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.cli.render import safe
 from notarypy.errors import (
+    ConfigurationError,
     InvalidNameError,
     NotarypyError,
     RepositoryMissingError,
@@ -35,8 +38,13 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
 
 _ANSWERS = 1024
-# What errors advise besides a variable, and docker trust does not have.
-_OPTION = " or use --passphrase-file FILE"
+_SERVER = "DOCKER_CONTENT_TRUST_SERVER"
+# What errors advise besides a variable or a folder, and docker trust does not have.
+_OPTIONS = (
+    " or use --passphrase-file FILE",
+    ", or name it: --tlscacert",
+    ", or name them: --tlscert, --tlskey",
+)
 _GIVEN = (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
 
 
@@ -62,8 +70,19 @@ class Shell:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """Open a client."""
-        with open_client(self) as client:
+        """Open a client.
+
+        Raises:
+            FailureError: The address of the Notary server is none, in docker's words.
+        """
+        try:
+            client = open_client(self)
+        except ConfigurationError as error:
+            if _SERVER not in error.message:
+                raise
+            known = f"valid https URL required for trust server, got {safe(self.environ.get(_SERVER, ''))}"
+            raise FailureError(f"{known}\n{told(error, '  why: ')}") from None
+        with client:
             yield client
 
     def out(self, text: str = "") -> None:
@@ -88,7 +107,7 @@ class Shell:
         self.err(f"warning: {text}")
 
     def agreed(self, question: str, without: str) -> bool:
-        """Ask a yes-or-no question (rules 1 and 2).
+        """Ask a yes-or-no question (rules 1 and 2), to which docker takes only `y` for a yes.
 
         Args:
             question: The question.
@@ -102,28 +121,42 @@ class Shell:
         if not answer:
             self.out()
             raise FailureError(f"there is no answer; nothing was changed\n  fix: {without}")
-        return answer.strip().lower() in {"y", "yes"}
+        return answer.strip().lower() == "y"
 
     def prompt(self) -> Callable[[str], str] | None:
         """Return what asks for a passphrase; None where nobody can answer (rule 1)."""
         if sys.stdin is None:
             return None
         if sys.stdin.isatty():
-            return terminal.secret if terminal.present() else None
+            return self._typed if terminal.present() else None
         return self._piped if _is_given() else None
 
+    def _typed(self, question: str) -> str:
+        import getpass
+
+        self._show(question)
+        return getpass.getpass("", sys.stdout)
+
     def _piped(self, question: str) -> str:
-        self.write(safe(question), flush=True)
+        self._show(question)
         answer = _line()
         self.out()
+        if not answer:
+            raise EOFError
         return answer.rstrip("\r\n")
+
+    def _show(self, question: str) -> None:
+        """Write a question, which may follow lines that say why it is asked again."""
+        self.write("\n".join(map(safe, question.split("\n"))), flush=True)
 
 
 def open_client(shell: Shell) -> Client:
     """Make the client of a run."""
     from notarypy.client.api import Client
 
-    return Client.from_environment(shell.environ, warn=shell.warn, prompt=shell.prompt(), **shell.options)
+    return Client.from_environment(
+        shell.environ, warn=shell.warn, prompt=shell.prompt(), wording=DockersWording(), **shell.options
+    )
 
 
 def image(text: str) -> Reference:
@@ -158,7 +191,7 @@ def told(error: NotarypyError, before: str = "") -> str:
     if known is not None:
         return f"{before}{known}"  # there is nothing else to say about it
     lines = [f"{before}{safe(error.message)}", *(f"  why: {safe(line)}" for line in error.why)]
-    fix = safe(error.fix.removesuffix(_OPTION))
+    fix = safe(reduce(str.removesuffix, _OPTIONS, error.fix))
     return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
 
 

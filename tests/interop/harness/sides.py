@@ -28,7 +28,7 @@ PASSPHRASE = "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"
 PROGRESS = re.compile(r"^(The push refers to repository .*|[0-9a-f]{12}: .*)\n", re.MULTILINE)
 LOCAL = re.compile(r"^Signing and pushing trust data for local image .*\n", re.MULTILINE)
 REASONS = re.compile(r"^  (why|fix): .*\n", re.MULTILINE)
-IDS = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b")
+IDS = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b|(?<=with ID )[0-9a-f]{7}\b")
 
 
 @dataclass
