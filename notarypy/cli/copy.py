@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notarypy.cli import progress, push, references, sign
+from notarypy.cli import demands, progress, push, references, sign
 from notarypy.errors import UsageError
 from notarypy.tuf import roles
-from notarypy.tuf.pinning import check_pin
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
@@ -30,23 +29,10 @@ def copy(
     init: Annotated[
         bool, typer.Option("--init", help="With --sign: make trust data for a repository that has none.")
     ] = False,
-    signer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="This signer must have signed SRC. May be repeated."),
-    ] = None,
-    all_signers: Annotated[
-        bool, typer.Option("--all-signers", help="Every signer of SRC's repository must have signed it.")
-    ] = False,
-    root: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PIN", help="The root of SRC's repository must be this one, or descend from it."
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
-    ] = None,
+    signer: demands.Signers = None,
+    all_signers: demands.AllSigners = False,
+    root: demands.Roots = None,
+    policy: demands.Policy = None,
 ) -> None:
     """Verify an image as verify does, and copy it with all platforms to another name.
 
@@ -62,16 +48,13 @@ def copy(
     if (as_signer or init) and not sign_it:
         alone = "--as-signer" if as_signer else "--init"
         raise UsageError(f"{alone} does nothing without --sign", fix=f"add --sign, or leave {alone} out")
-    for required in filter(None, (*(signer or ()), as_signer)):
-        roles.signer_role(required)
-    asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers}
+    if as_signer:
+        roles.signer_role(as_signer)
+    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
     asked |= {"sign": sign_it, "signer": as_signer, "init": init}
-    pin = None if root is None else check_pin(root)
-    if policy is not None:
-        session.options.take("policy", policy)
     with session.client(asking=sign_it) as client, session.trying(target.text):
         shown = progress.bar(session.options)
-        done = client.copy(source.text, target.text, **asked, root=pin, progress=shown)
+        done = client.copy(source.text, target.text, **asked, progress=shown)
         _tell(session, target, done)
 
 

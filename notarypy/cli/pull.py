@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import progress, references
+from notarypy.cli import demands, progress, references
 from notarypy.cli.verify import policy_json
-from notarypy.tuf import roles
-from notarypy.tuf.pinning import check_pin
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -25,21 +23,10 @@ def pull(
         str | None,
         typer.Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64."),
     ] = None,
-    signer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="This signer must have signed it. May be repeated."),
-    ] = None,
-    all_signers: Annotated[
-        bool, typer.Option("--all-signers", help="Every signer of the repository must have signed it.")
-    ] = False,
-    root: Annotated[
-        str | None,
-        typer.Option(metavar="PIN", help="The repository's root must be this one, or descend from it."),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
-    ] = None,
+    signer: demands.Signers = None,
+    all_signers: demands.AllSigners = False,
+    root: demands.Roots = None,
+    policy: demands.Policy = None,
 ) -> None:
     """Verify an image as verify does, and fetch it by its digest into an OCI layout.
 
@@ -55,15 +42,10 @@ def pull(
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
     sources.destination(dest)
-    for required in signer or ():
-        roles.signer_role(required)
-    asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers, "platform": platform}
-    pin = None if root is None else check_pin(root)
-    if policy is not None:
-        session.options.take("policy", policy)
+    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
     with session.client(asking=False) as client, session.trying(name.text):
         shown = progress.bar(session.options)
-        done = client.pull(name.text, dest, **asked, root=pin, progress=shown)
+        done = client.pull(name.text, dest, **asked, platform=platform, progress=shown)
         if done.left_out:
             session.report.warn(f"left out: {', '.join(done.left_out)}")
         session.report.done(name.text, _result(done), done.reference)

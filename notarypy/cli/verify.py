@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import references, render
+from notarypy.cli import demands, references, render
 from notarypy.client.results import SkippedImage
-from notarypy.errors import UsageError
-from notarypy.tuf import roles
-from notarypy.tuf.pinning import check_pin
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -22,21 +19,10 @@ def verify(
     context: typer.Context,
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Images, or digests of them.")],
     *,
-    signer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="This signer must have signed it. May be repeated."),
-    ] = None,
-    all_signers: Annotated[
-        bool, typer.Option("--all-signers", help="Every signer of the repository must have signed it.")
-    ] = False,
-    root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PIN", help="The repository's root must be this one, or descend from it."),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
-    ] = None,
+    signer: demands.Signers = None,
+    all_signers: demands.AllSigners = False,
+    root: demands.Roots = None,
+    policy: demands.Policy = None,
     no_registry: Annotated[
         bool, typer.Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
@@ -55,26 +41,14 @@ def verify(
     session: Session = context.obj
     session.begin(context, hold=True)
     names = references.read(refs, literal=session.options.gun)
-    for required in signer or ():
-        roles.signer_role(required)
-    asked: dict[str, Any] = {"signers": signer or (), "all_signers": all_signers, "registry": not no_registry}
-    pin = _only(root)
-    if policy is not None:
-        session.options.take("policy", policy)
+    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
     uses, shelf = Counter(name.repository for name in names), Shelf()
     with session.client(asking=False) as client:
         for name in names:
             with session.trying(name.text):
                 shared = shelf if uses[name.repository] > 1 else None
-                image = client.admit(name.text, **asked, root=pin, shelf=shared)
+                image = client.admit(name.text, **asked, registry=not no_registry, shelf=shared)
                 session.report.done(name.text, _result(image), image.reference)
-
-
-def _only(pins: list[str] | None) -> str | None:
-    """Return the one PIN; of two, one would be left out without a word."""
-    if len(pins or ()) > 1:
-        raise UsageError("--root was given more than once", why="one root is meant", fix="keep one of them")
-    return check_pin(pins[0]) if pins else None
 
 
 def _result(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
