@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import ending, pin, sign
+from notarypy.cli import demands, ending, pin, sign
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -32,6 +32,7 @@ def build(
     ] = None,
     skip: pin.Skip = None,
     strict: pin.Strict = False,
+    policy: demands.Policy = None,
 ) -> None:
     """Build with signed base images only.
 
@@ -44,6 +45,7 @@ def build(
     """
     session: Session = context.obj
     session.begin(context)
+    demands.take_policy(session, policy)
     with session.client() as client:
         wanted: dict[str, Any] = {"builder": builder, "file": file, "sign": sign_ref}
         plan = client.plan_build(arguments, **wanted, skip=skip or (), strict=strict)

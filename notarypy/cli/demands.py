@@ -1,4 +1,4 @@
-"""What `verify`, `pull` and `copy` demand of an image: the options that they share.
+"""What commands that verify images demand of them: the options that they share.
 
 What it is: these options, read and checked before anything is asked. What it is not:
 the judgment (`client.admit`).
@@ -55,9 +55,14 @@ def read(
     """
     for required in signers or ():
         roles.signer_role(required)
+    take_policy(session, policy)
+    return {"signers": signers or (), "all_signers": all_signers, "root": _only(roots)}
+
+
+def take_policy(session: Session, policy: str | None) -> None:
+    """Let the session's client obey this trust policy, if one is named."""
     if policy is not None:
         session.options.take("policy", policy)
-    return {"signers": signers or (), "all_signers": all_signers, "root": _only(roots)}
 
 
 def _only(pins: Sequence[str] | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy import files
-from notarypy.cli import inputs, render
+from notarypy.cli import demands, inputs, render
 from notarypy.cli.verify import policy_json
 from notarypy.errors import StorageError, UsageError
 from notarypy.images import mentions
@@ -78,6 +78,7 @@ def pin(
     env: _Env = None,
     skip: Skip = None,
     strict: Strict = False,
+    policy: demands.Policy = None,
 ) -> None:
     """Verify the images that files name, and name them by their signed digests.
 
@@ -90,6 +91,7 @@ def pin(
     """
     session: Session = context.obj
     session.begin(context)
+    demands.take_policy(session, policy)
     _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
     told = _told(build_arg, platform, target, env)
     given = [(path, _read(path)) for path in paths]

@@ -149,6 +149,15 @@ def test_an_unsigned_base_stops_it_before_the_builder_starts(run: Run, builders:
     assert builders.calls == []
 
 
+@pytest.mark.usefixtures("digest")
+def test_a_policy_that_is_named_counts(run: Run, home: Path, builders: Builders) -> None:
+    builders.install("docker")
+    dockerfile(f"FROM {BASE}:1")
+    (home / "policy.toml").write_text('[scope."elsewhere.test"]\nmode = "skip"\n')
+    assert "policy.no_scope" in run("build", "--policy", home / "policy.toml", "context").expect(10).err
+    assert builders.calls == []
+
+
 @pytest.mark.parametrize(
     ("name", "told", "pushed"),
     [

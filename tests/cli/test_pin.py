@@ -140,6 +140,10 @@ def test_the_trust_policy_counts(run: Run, home: Path, digest: str) -> None:
     assert "is NOT VERIFIED: " in outcome.err
     dockerfile(home, f"FROM {REGISTRY_HOST}/other:1")
     assert "policy.no_scope" in run("pin", path).expect(10).err
+    (home / "other.toml").write_text('[scope."*"]\nfirst_use = true\n')
+    dockerfile(home, f"FROM {TOOLS}:1")
+    run("pin", "--policy", policy, path).expect(0)
+    assert "repo_missing" in run("pin", "--policy", home / "other.toml", path).expect(3).err
 
 
 @pytest.mark.usefixtures("digest")
