@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let programs that tests start hear Ctrl-C, which a background job of a shell ignores."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let programs that tests start hear signals that a background job ignores, and one under nohup."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.hookimpl(wrapper=True)
