@@ -75,21 +75,16 @@ BUILDERS = {
     each.name: each
     for each in (
         Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), buildkit=True),
-        Builder(
-            "buildah",
-            ("buildah", "build"),
-            usual=_CONTAINERFILES,
-            push=("buildah", "push"),
-            reserved=("manifest", "iidfile"),
-            ignore="--ignorefile",
-        ),
-        Builder(
-            "podman",
-            ("podman", "build"),
-            usual=_CONTAINERFILES,
-            push=("podman", "push"),
-            reserved=("manifest", "iidfile"),
-            ignore="--ignorefile",
+        *(
+            Builder(
+                name,
+                (name, "build"),
+                usual=_CONTAINERFILES,
+                push=(name, "push"),
+                reserved=("manifest", "iidfile"),
+                ignore="--ignorefile",
+            )
+            for name in ("buildah", "podman")
         ),
         Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file", "no-push")),
         Builder("docker", ("docker", "build")),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.initialise import Wanted, initialise
 from notarypy.client.results import SignerAdded, SignerRemoved
+from notarypy.client.sign import no_signer
 from notarypy.errors import AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
@@ -132,10 +133,7 @@ def mend(state: State, changes: Sequence[Change], held: Collection[str]) -> Mend
 def _removals(state: State, role: str, key: str | None) -> list[Change]:
     delegation = state.delegation(role)
     if delegation is None:
-        raise InvalidNameError(
-            f'{state.gun} has no signer "{roles.signer_name(role)}"',
-            fix=f"see them with: notarypy signer list {state.gun}",
-        )
+        raise no_signer(state, roles.signer_name(role))
     listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
     gone = frozenset(keyid for keyid in listed if key is None or keyid.startswith(key))
     if key is not None and len(gone) != 1:

@@ -25,10 +25,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import RevokedTag
-from notarypy.client.sign import keys_of
+from notarypy.client.sign import keys_of, no_signer
 from notarypy.errors import (
     DigestMismatchError,
-    InvalidNameError,
     KeyNotAuthorisedError,
     TagUnsignedError,
     UsageError,
@@ -117,10 +116,7 @@ class _Revocation:
     def wish(self, state: State) -> Sequence[Change]:
         held = self.publisher.held(state)
         if self.signer is not None and state.delegation(roles.signer_role(self.signer)) is None:
-            raise InvalidNameError(
-                f'{state.gun} has no signer "{self.signer}"',
-                fix=f"see them with: notarypy signer list {state.gun}",
-            )
+            raise no_signer(state, self.signer)
         changes: list[Change] = []
         for tag, digest in (self.wanted or dict.fromkeys(_listed(state, self.signer))).items():
             _check_digest(state, tag, digest)

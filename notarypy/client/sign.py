@@ -220,9 +220,7 @@ def _no_key(
     state: State, tag: str, covering: Sequence[str], held: Collection[str], signer: str | None
 ) -> KeyNotAuthorisedError | InvalidNameError:
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
-        return InvalidNameError(
-            f'{state.gun} has no signer "{signer}"', fix=f"see them with: notarypy signer list {state.gun}"
-        )
+        return no_signer(state, signer)
     accepted = []
     for role in covering:
         listed, _ = state.keys_for(role)
@@ -247,3 +245,10 @@ def _way_out(state: State) -> str:
         return f"load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: {add}"
     back = f"notarypy delegate remove {roles.RELEASES} {state.gun}"
     return f"the last signer is gone; add one: {add}; or have the targets key sign again: {back}"
+
+
+def no_signer(state: State, signer: str) -> InvalidNameError:
+    """Return the error for a signer that a repository does not have."""
+    return InvalidNameError(
+        f'{state.gun} has no signer "{signer}"', fix=f"see them with: notarypy signer list {state.gun}"
+    )

@@ -101,11 +101,16 @@ def pinned(image: str, digest: str) -> str:
 
 
 def normal(name: str) -> str:
-    """Return a name in full, as `docker.io/library/app:latest` for `app`; what is no name stays as it is."""
+    """Return a name in full, see `in_full`; what is no name stays as it is."""
     try:
-        parsed = references.parse(name)
+        return in_full(name)
     except InvalidNameError:
         return name
+
+
+def in_full(name: str) -> str:
+    """Return a name in full, as `docker.io/library/app:latest` for `app`; raise InvalidNameError."""
+    parsed = references.parse(name)
     return str(parsed if parsed.tag or parsed.digest else parsed.with_tag("latest"))
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.images import reference as references
+from notarypy.images.mentions import in_full
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,10 +46,7 @@ def rules(signed: Mapping[str, str], left: Sequence[str]) -> dict[str, object]:
 
 
 def _full(image: str) -> str:
-    parsed = references.parse(image)
-    if parsed.tag is None and parsed.digest is None:
-        parsed = parsed.with_tag("latest")
-    return f"{_SCHEME}{parsed}"
+    return f"{_SCHEME}{in_full(image)}"
 
 
 def _rule(action: str, match: str, identifier: str) -> dict[str, object]:
