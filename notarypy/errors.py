@@ -1,16 +1,10 @@
 """Every error notarypy raises on purpose, each with one code name and one exit code.
 
-What it is: the ground that all layers stand on. What it is not: a place for
-logic; an error only carries facts to whoever shows them.
+What it is: facts for whoever shows an error. What it is not: a place for logic. Rules:
 
-Rules:
-
-1. One class, one `code`, one `exit_code`. Scripts branch on the code, people
-   read the message.
-2. `message` says what happened, `why` the facts behind it, `fix` the next
-   command or action. None of them ever holds a secret.
-3. A programmer's mistake (wrong call order, wrong type) is a RuntimeError or
-   TypeError, never one of these.
+1. One class, one `code`, one `exit_code`: scripts branch on the code, people read the message.
+2. No part of an error ever holds a secret.
+3. A programmer's mistake (wrong call order, wrong type) is a RuntimeError or TypeError, never one of these.
 
 The families; docs/errors.md lists every class with its code, and a test compares::
 
@@ -26,7 +20,19 @@ The families; docs/errors.md lists every class with its code, and a test compare
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, init=False)
+class Advice:
+    """What to do next, by name, and the values that its text needs; the command line has the texts."""
+
+    name: str
+    values: dict[str, object]
+
+    def __init__(self, name: str, /, **values: object) -> None:
+        self.__dict__.update(name=name, values=values)
 
 
 class NotarypyError(Exception):
@@ -35,7 +41,7 @@ class NotarypyError(Exception):
     Attributes:
         message: One line that says what happened.
         why: Facts behind it, one line each; may be empty.
-        fix: What to do next; may be empty.
+        advice: What to do next, by name; None where there is none but the usual.
         facts: The same facts for programs: names to JSON values.
     """
 
@@ -44,14 +50,11 @@ class NotarypyError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, why: str | tuple[str, ...] = (), fix: str = "", **facts: object
+        self, message: str, *, why: str | tuple[str, ...] = (), advice: Advice | None = None, **facts: object
     ) -> None:
-        """Keep the parts apart so that text and JSON output can both show them."""
         super().__init__(message)
-        self.message = message
+        self.message, self.advice, self.facts = message, advice, facts
         self.why: tuple[str, ...] = (why,) if isinstance(why, str) else why
-        self.fix = fix
-        self.facts: dict[str, object] = facts
 
 
 class TrustError(NotarypyError):

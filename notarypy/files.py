@@ -28,7 +28,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from notarypy.errors import StorageError
+from notarypy.errors import Advice, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +43,12 @@ _NOCTTY = getattr(os, "O_NOCTTY", 0)
 AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
 
-_FIXES = {
-    errno.EACCES: "check who owns it and its mode",
-    errno.EPERM: "check who owns it and its mode",
-    errno.ENOSPC: "free some space on that disk",
-    errno.EDQUOT: "free some space within the quota",
-    errno.EROFS: "use a directory that can be written",
+_ADVICE = {
+    errno.EACCES: Advice("check-owner"),
+    errno.EPERM: Advice("check-owner"),
+    errno.ENOSPC: Advice("free-disk"),
+    errno.EDQUOT: Advice("free-quota"),
+    errno.EROFS: Advice("choose-writable"),
 }
 
 
@@ -58,7 +58,7 @@ def failure(action: str, path: Path, error: Exception) -> StorageError:
     reason = getattr(error, "strerror", None) or str(error)
     if code == errno.ELOOP:
         reason = "it is a symbolic link, which is not followed here"
-    return StorageError(f"cannot {action} {path}", why=reason, fix=_FIXES.get(code or 0, ""), path=str(path))
+    return StorageError(f"cannot {action} {path}", why=reason, advice=_ADVICE.get(code or 0), path=str(path))
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
@@ -243,7 +243,7 @@ def refuse_links(path: Path, below: Path) -> None:
             raise StorageError(
                 f"cannot use {current}",
                 why=f"it is {kind}",
-                fix="put a real directory in its place",
+                advice=Advice("put-directory"),
                 path=str(current),
             )
 
@@ -284,7 +284,7 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
             raise StorageError(
                 AT_WORK,
                 why=f"it has held the lock {path} for the last {timeout:g} seconds",
-                fix="try again when it is done",
+                advice=Advice("wait-for-other"),
                 path=str(path),
             )
         time.sleep(_POLL_SECONDS)

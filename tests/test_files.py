@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import files
+from notarypy.cli.text.advice import advice
 from notarypy.errors import StorageError
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(StorageError) as caught:
         files.write_atomic(tmp_path / "f", b"new")
     assert caught.value.why == ("No space left on device",)
-    assert "free some space" in caught.value.fix
+    assert "free some space" in advice(caught.value)
 
 
 def test_a_directory_in_place_of_the_file_is_not_replaced(tmp_path: Path) -> None:

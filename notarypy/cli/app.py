@@ -13,7 +13,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from notarypy.cli import options
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ class CommandTable(TyperGroup):
             UsageError: There is none of this name.
         """
         if cmd_name not in COMMANDS:
-            raise UsageError(f'there is no command "{cmd_name}"', fix=_advice(cmd_name))
+            raise UsageError(f'there is no command "{cmd_name}"', advice=_advice(cmd_name))
         return _load(cmd_name)
 
 
@@ -186,7 +186,7 @@ def _usage_error(error: Any, session: Session) -> UsageError:  # noqa: ANN401 - 
     path = context.command_path if context is not None else _PROGRAM
     session.report.command = path.removeprefix(_PROGRAM).strip() or None
     message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], fix=f"see {path} --help")
+    return UsageError(message[:1].lower() + message[1:], advice=Advice("see-help", command=path))
 
 
 def _ask_for_json(argv: Sequence[str], session: Session) -> None:
@@ -196,8 +196,8 @@ def _ask_for_json(argv: Sequence[str], session: Session) -> None:
         session.options.take("json", value=True)
 
 
-def _advice(name: str) -> str:
+def _advice(name: str) -> Advice:
     from difflib import get_close_matches
 
     close = get_close_matches(name, COMMANDS, n=1)
-    return f"did you mean: notarypy {close[0]}" if close else "see notarypy --help"
+    return Advice("did-you-mean", command=close[0]) if close else Advice("see-help", command=_PROGRAM)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notarypy.cli import demands, progress, push, references, sign
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def copy(
     source, target = references.read([src, dst], literal=session.options.gun)
     if (as_signer or init) and not sign_it:
         alone = "--as-signer" if as_signer else "--init"
-        raise UsageError(f"{alone} does nothing without --sign", fix=f"add --sign, or leave {alone} out")
+        raise UsageError(f"{alone} does nothing without --sign", advice=Advice("add-sign", option=alone))
     if as_signer:
         roles.signer_role(as_signer)
     asked = demands.read(session, signer, root, policy, all_signers=all_signers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.pinning import check_pin
 
@@ -68,5 +68,7 @@ def take_policy(session: Session, policy: str | None) -> None:
 def _only(pins: Sequence[str] | None) -> str | None:
     """Return the one PIN; of two, one would be left out without a word."""
     if len(pins or ()) > 1:
-        raise UsageError("--root was given more than once", why="one root is meant", fix="keep one of them")
+        raise UsageError(
+            "--root was given more than once", why="one root is meant", advice=Advice("keep-one")
+        )
     return check_pin(pins[0]) if pins else None

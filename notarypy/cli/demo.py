@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notarypy.cli import devserver
-from notarypy.errors import OperationError
+from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -82,7 +82,7 @@ def _check(step: Step) -> None:
         raise OperationError(
             f"the demonstration went wrong: {step.command}",
             why=f"it ended with {step.code} instead of {step.expected}",
-            fix="report it, with the lines above",
+            advice=Advice("report-demo"),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from notarypy.cli import inputs, references
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def init(
     session.begin(context)
     references.check_repositories(repos, literal=session.options.gun)
     if (signer is None) != (not key):
-        raise UsageError("--signer and --key go together", fix="give both or neither")
+        raise UsageError("--signer and --key go together", advice=Advice("give-both"))
     if signer is not None:
         roles.signer_role(signer)
     wanted: dict[str, Any] = {

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import ConfigurationError, UsageError
+from notarypy.errors import Advice, ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def read(path: str) -> bytes:
         raise UsageError(
             f"cannot read {path}",
             why=getattr(error, "strerror", None) or "its name is not usable",
-            fix="check the name of the file and who may read it",
+            advice=Advice("check-file"),
             path=path,
         ) from None
     if len(data) > _LIMIT:

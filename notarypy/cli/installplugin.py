@@ -12,7 +12,7 @@ import typer
 
 from notarypy import files
 from notarypy.cli.dockertrust import plugin
-from notarypy.errors import AlreadyExistsError, InvalidNameError, StorageError
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,7 +62,7 @@ def install_plugin(
             raise InvalidNameError(
                 f"docker has a command {name} of its own",
                 why="it would never run this plugin",
-                fix="choose another",
+                advice=Advice("choose-plugin-name"),
             )
         _write(path)
         text = f"installed {path}: {_use(name, own)}"
@@ -126,7 +126,7 @@ def _present(path: Path) -> bool:
     raise AlreadyExistsError(
         f"{path} exists",
         why="it is not of notarypy install-plugin",
-        fix="move it away, or use --name",
+        advice=Advice("move-away-or", option="--name"),
         path=str(path),
     )
 

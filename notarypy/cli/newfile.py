@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from notarypy.errors import AlreadyExistsError, StorageError
+from notarypy.errors import Advice, AlreadyExistsError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,9 @@ _PUBLIC_MODE = 0o644
 
 def _exists(path: Path) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"{path} exists", why="it may be the public half of another key", fix="move it away, or use --dir"
+        f"{path} exists",
+        why="it may be the public half of another key",
+        advice=Advice("move-away-or", option="--dir"),
     )
 
 
@@ -30,7 +32,7 @@ def require_directory(path: Path) -> None:
         raise StorageError(
             f"cannot write {path}",
             why=f"the directory {path.parent} does not exist",
-            fix="make the directory, or name another one",
+            advice=Advice("make-directory"),
             path=str(path),
         )
 
@@ -46,7 +48,7 @@ def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
         raise StorageError(
             f"cannot write the public key to {path}",
             why=error.strerror or "",
-            fix="make the directory, or use --dir",
+            advice=Advice("make-directory-or-dir"),
         ) from None
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path

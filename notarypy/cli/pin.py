@@ -13,7 +13,7 @@ import typer
 from notarypy import files
 from notarypy.cli import demands, inputs, render
 from notarypy.cli.verify import policy_json
-from notarypy.errors import StorageError, UsageError
+from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.images import mentions
 
 if TYPE_CHECKING:
@@ -118,26 +118,26 @@ def _read(path: str) -> bytes:
     with contextlib.suppress(OSError, ValueError):  # whoever reads it says what is wrong
         is_pipe = path != _STDIN and not stat.S_ISREG(Path(path).stat().st_mode)
     if is_pipe:
-        raise UsageError(f"{path} is no regular file", fix="give a pipe to standard input: -", path=path)
+        raise UsageError(f"{path} is no regular file", advice=Advice("give-pipe"), path=path)
     return inputs.read(path)
 
 
 def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check: bool, diff: bool) -> None:
     """Refuse what does not go together, before anything is read."""
     if kind is not None and kind not in _FORMATS:
-        raise UsageError(f'there is no format "{kind}"', fix=f"one of {', '.join(_FORMATS)}")
+        raise UsageError(f'there is no format "{kind}"', advice=Advice("one-of", names=", ".join(_FORMATS)))
     if check and (in_place or diff):
-        raise UsageError("--check writes and prints nothing", fix="leave --in-place and --diff out")
+        raise UsageError(
+            "--check writes and prints nothing", advice=Advice("leave-out", option="--in-place and --diff")
+        )
     if kind == _POLICY and (in_place or check or diff):
-        raise UsageError("--format buildkit-policy prints a policy", fix="leave the other options out")
+        raise UsageError("--format buildkit-policy prints a policy", advice=Advice("leave-other-options"))
     if _STDIN in paths and (in_place or len(paths) > 1):
         raise UsageError("standard input goes alone, and to standard output")
     if len(set(paths)) != len(paths):
         raise UsageError("a file is named twice")
     if len(paths) > 1 and not (in_place or check or diff):
-        raise UsageError(
-            "several files do not fit on standard output", fix="add --in-place, --diff or --check"
-        )
+        raise UsageError("several files do not fit on standard output", advice=Advice("give-several-files"))
 
 
 def _told(
@@ -154,7 +154,7 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise UsageError(f'{option} "{text}" gives no value', fix=f"write {option} NAME=VALUE")
+            raise UsageError(f'{option} "{text}" gives no value', advice=Advice("name-value", option=option))
         found[name] = value
     return found
 
@@ -261,5 +261,5 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
         if isinstance(error, StorageError):
             raise
         raise StorageError(
-            "cannot write all files", why=error.strerror or "", fix="nothing was changed"
+            "cannot write all files", why=error.strerror or "", advice=Advice("nothing-changed")
         ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from notarypy.errors import NotarypyError, UsageError
+from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles
 
@@ -37,7 +37,7 @@ def read(texts: Sequence[str], *, literal: bool) -> list[Name]:
         UsageError: There is none, or one is none.
     """
     if not texts:
-        raise UsageError("no REF was given", fix="name at least one image")
+        raise UsageError("no REF was given", advice=Advice("name-image"))
     return [_read(text, literal=literal) for text in texts]
 
 
@@ -75,7 +75,7 @@ def from_lines(text: str, source: str, *, literal: bool) -> list[str]:
             raise UsageError(
                 f"line {number} of {source}: {error.message}",
                 why=error.why,
-                fix="one REF a line; # begins a comment",
+                advice=Advice("one-ref-a-line"),
                 line=number,
             ) from None
         found.append(written)

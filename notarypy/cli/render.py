@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from notarypy.cli.text.advice import advice
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
@@ -25,19 +27,6 @@ if TYPE_CHECKING:
 
 REPO_ADMIN = "Repo Admin"
 SHORT_ID = 12
-# For errors that bring no fix of their own, by exit code; for 2 it is the command's help.
-_USUAL_FIX = {
-    1: "run it again with -vv to see more",
-    2: "",
-    3: "see what is signed: notarypy inspect REPO",
-    4: "do not use it, and tell the owner of the repository",
-    5: "ask the owner of the repository to sign it again",
-    6: "see the keys that are here: notarypy key list",
-    7: "check the login for this server",
-    8: "check the address of the server and the network, then try again",
-    9: "try again, or allow more time with --retry-for",
-    10: "ask the missing signer or the owner of the repository",
-}
 # docker's tables: no column narrower than 10, three blanks between columns.
 _NARROWEST = 10
 _WIDEST = 256
@@ -54,13 +43,6 @@ def safe(text: object) -> str:
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
     return f"{shown}... ({left} characters more)" if left else shown
-
-
-def advice(error: NotarypyError, command: str | None) -> str:
-    """Return what to do about an error: its own fix, or else what helps with its kind."""
-    if error.fix or error.exit_code not in _USUAL_FIX:
-        return error.fix
-    return _USUAL_FIX[error.exit_code] or f"see {' '.join(filter(None, ('notarypy', command)))} --help"
 
 
 def error_text(error: NotarypyError, command: str | None = None, about: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references, render
-from notarypy.errors import ExpiredError, UsageError
+from notarypy.errors import Advice, ExpiredError, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -93,7 +93,7 @@ def _known(session: Session, repos: list[str]) -> list[str]:
 def _span(text: str) -> timedelta:
     found = _SPAN.fullmatch(text)
     if found is None:
-        raise UsageError(f'"{text}" is no number of days', fix='write for example "90d"')
+        raise UsageError(f'"{text}" is no number of days', advice=Advice("write-days"))
     return timedelta(days=int(found[1]))
 
 
@@ -104,7 +104,7 @@ def _show(session: Session, repo: str, found: RepositoryStatus, within: str, *, 
     rows = [_row(status) for status in found.roles]
     session.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, rows)}\n")
     if found.due and check:
-        error = ExpiredError(message, fix=f"notarypy renew {found.repository}", roles=names.split(", "))
+        error = ExpiredError(message, advice=Advice("renew", gun=found.repository), roles=names.split(", "))
         session.report.failed([repo], error, told)
         return
     session.report.done(repo, told)

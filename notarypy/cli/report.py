@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from notarypy.cli import render
-from notarypy.errors import NotarypyError, StorageError
+from notarypy.errors import Advice, NotarypyError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ class Report:
             InternalError(
                 f"unexpected {type(error).__name__}{origin(error)}",
                 why="this is a defect of notarypy",
-                fix="run it again with -vv and report what it prints",
+                advice=Advice("report-defect"),
             )
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.options import Options
 from notarypy.cli.report import Report
-from notarypy.errors import ConfirmationNeededError, NotarypyError, OperationError, UsageError
+from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class Session:
             value, name = context.params.get(parameter.name or ""), parameter.opts[0]
             empty = value == "" or (isinstance(value, list | tuple) and "" in value)
             if empty and name.startswith("-") and name not in _MAY_BE_EMPTY:
-                raise UsageError(f"{name} is empty", fix="give it a value or leave it out")
+                raise UsageError(f"{name} is empty", advice=Advice("give-value"))
 
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
@@ -87,7 +87,7 @@ class Session:
 
         if not terminal.present():
             raise ConfirmationNeededError(
-                f"{why}, and there is no terminal to confirm on", fix="add --yes if this is what you want"
+                f"{why}, and there is no terminal to confirm on", advice=Advice("add-yes")
             )
         if not terminal.agreed(f"{why}. {question}"):
             raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
@@ -152,6 +152,6 @@ def _held_back(ref: str, guilty: Sequence[str], error: NotarypyError) -> Operati
             f"tags of one repository are published together, and {', '.join(guilty)} cannot be",
             error.message,
         ),
-        fix=f"leave out {', '.join(guilty)}, or mend that first",
+        advice=Advice("leave-refs-out", refs=", ".join(guilty)),
         because_of=list(guilty),
     )

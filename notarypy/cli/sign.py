@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import inputs, references
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
@@ -115,10 +115,10 @@ def _check_local(names: list[Name], digest_file: str | None, *, dry_run: bool) -
     """Refuse what does not go with a push, before anything is pushed."""
     if digest_file is not None or any(name.digest is not None for name in names):
         raise UsageError(
-            "--local signs what it pushes, not a given digest", fix="leave out --local or the digest"
+            "--local signs what it pushes, not a given digest", advice=Advice("leave-option-or-digest")
         )
     if dry_run:
-        raise UsageError("--local pushes, and --dry-run changes nothing", fix="leave out one of them")
+        raise UsageError("--local pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
 
 
 def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -> None:
@@ -129,9 +129,9 @@ def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -
     if len(names) != 1:
         raise UsageError("--push goes with exactly one REF", why=f"{len(names)} were given")
     if local:
-        raise UsageError("--push and --local are two sources", fix="leave out one of them")
+        raise UsageError("--push and --local are two sources", advice=Advice("leave-out-one"))
     if dry_run:
-        raise UsageError("--push pushes, and --dry-run changes nothing", fix="leave out one of them")
+        raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
 
 
 def _sign(session: Session, client: Client, names: list[Name], wanted: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references, render
-from notarypy.errors import ConfirmationNeededError
+from notarypy.errors import Advice, ConfirmationNeededError
 from notarypy.tuf.pinning import check_pin
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def trust(
         error = ConfirmationNeededError(
             f"the root that {seen.repository} offers is not trusted here",
             why="only a root named in full is accepted",
-            fix=f"compare it with the owner, then: notarypy trust {seen.repository} --root {seen.offered[0]}",
+            advice=Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0]),
         )
         session.report.failed([repo], error, _result(seen))
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from notarypy.client import verify
 from notarypy.client.refresh import refresh
 from notarypy.client.results import AppliedPolicy, SkippedImage
-from notarypy.errors import NotarypyError, UsageError
+from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import Requirements, Signers
 
@@ -183,7 +183,7 @@ def _skipped(
             raise UsageError(
                 f"nobody can say which image {written}:{parsed.tag or 'latest'} is",
                 why=(f"{scope.source} says to verify nothing", "no registry is to be asked either"),
-                fix="name the image by its digest, or let the registry be asked",
+                advice=Advice("name-digest"),
             )
         served = session.manifest(parsed, parsed.tag or "latest")
         digest, size = served.digest, served.size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Authoring:
 
         if dry_run:
             raise UsageError(
-                "what would be signed is not known before it is pushed", fix="leave out --local or --dry-run"
+                "what would be signed is not known before it is pushed", advice=Advice("leave-out-dry-run")
             )
         for text in references:
             check(self._session, self._session.parse(text))

@@ -25,7 +25,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 from notarypy.images import mentions
 from notarypy.images.dockerargs import is_platform
 from notarypy.images.dockerlines import lower
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 _IMAGE_CONTEXTS = ("docker-image://", "container-image://", "docker://")
 _SHORT = 2
-_OURS = {"file": "give notarypy --file FILE", "dockerfile": "give notarypy --file FILE"}
+_OURS = {"file": Advice("give-build-file"), "dockerfile": Advice("give-build-file")}
 _REFUSED = {
-    "from": "write it in the Dockerfile: --from takes the place of its first image",
-    "build-arg-file": "give each of them with --build-arg",
-    "cpp-flag": "run the preprocessor before",
+    "from": Advice("write-from"),
+    "build-arg-file": Advice("give-build-args"),
+    "cpp-flag": Advice("preprocess"),
 }
 _CONNECTION = frozenset(
     {"root", "runroot", "storage-driver", "storage-opt", "imagestore", "registries-conf"}
@@ -83,7 +83,7 @@ class Arguments:
         waiting = iter(enumerate(arguments))
         for place, word in waiting:
             if word == "--" or (word.startswith("-") and not word.startswith("--") and len(word) > _SHORT):
-                raise UsageError(f'"{word}" is not understood', fix="write short options apart: -t NAME -q")
+                raise UsageError(f'"{word}" is not understood', advice=Advice("write-short-options"))
             name, equals, value = word.partition("=")
             option = {"-f": "file", "-c": "context"}.get(name) or name.removeprefix("--")
             if not word.startswith("-"):
@@ -105,7 +105,7 @@ class Arguments:
     def take(self, option: str, value: str, environ: Mapping[str, str], place: int) -> None:
         """Take an option that decides on images, and whose value stands in a place."""
         if option in _OURS or option in _REFUSED:
-            raise UsageError(f"--{option} is not for the builder", fix=(_OURS | _REFUSED)[option])
+            raise UsageError(f"--{option} is not for the builder", advice=(_OURS | _REFUSED)[option])
         name, equals, rest = value.partition("=")
         if option == "platform":
             # Several, in one option or in many, or the builder's own: then nothing may depend on it.
@@ -122,9 +122,7 @@ class Arguments:
                 raise UsageError(f"the build context {name} is there twice")
             self.contexts[name] = rest
         elif name == "BUILDKIT_SYNTAX":
-            raise UsageError(
-                "BUILDKIT_SYNTAX is not for the builder", fix="write # syntax= in the Dockerfile"
-            )
+            raise UsageError("BUILDKIT_SYNTAX is not for the builder", advice=Advice("write-syntax"))
         elif equals or name in environ:
             self.build_args[name] = rest if equals else environ[name]
 
@@ -134,7 +132,7 @@ class Arguments:
         if not text or not Path(text).is_dir():
             raise UsageError(
                 f'the context "{text}" is no directory here',
-                fix="name it with --context" if is_option else "name it as the last argument",
+                advice=Advice("name-context-option" if is_option else "name-context-last"),
             )
         return Path(text)
 
@@ -162,7 +160,7 @@ class Arguments:
         for name in self.contexts:
             if lower(name) in taken:
                 raise UsageError(
-                    f'"{name}" is a stage and a build context', fix="take --builder buildx, or another name"
+                    f'"{name}" is a stage and a build context', advice=Advice("take-buildx-or-name")
                 )
 
     def retarget(self, arguments: Sequence[str], stage: str) -> tuple[str, ...]:

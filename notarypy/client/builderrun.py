@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.errors import BuilderError, UsageError
+from notarypy.errors import Advice, BuilderError, UsageError
 from notarypy.images import mentions
 from notarypy.images import reference as references
 
@@ -109,7 +109,7 @@ def _run(command: list[str], environ: dict[str, str]) -> None:
         raise
     if code:
         ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
-        raise BuilderError(f"{name} failed", why=ended, fix="see what it says above", status=code)
+        raise BuilderError(f"{name} failed", why=ended, advice=Advice("see-builder-output"), status=code)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -137,7 +137,7 @@ def _image_id(report: Path, builder: Builder) -> str:
         raise BuilderError(
             f"{builder.name} does not say which image it has built",
             why="nothing was pushed or signed",
-            fix="leave out what keeps it from building one image",
+            advice=Advice("build-one-image"),
         )
     return match[1]
 
@@ -150,5 +150,5 @@ def _digest(report: Path, builder: Builder) -> str:
         return references.check_digest(str(found))
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, UsageError):
         raise BuilderError(
-            f"{builder.name} does not say which digest it has pushed", fix="push it, then: notarypy sign REF"
+            f"{builder.name} does not say which digest it has pushed", advice=Advice("push-then-sign")
         ) from None

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from notarypy import files
 from notarypy.client.builderargs import Arguments
 from notarypy.client.buildfile import Told
-from notarypy.errors import BuilderError, BuildFileError, UsageError
+from notarypy.errors import Advice, BuilderError, BuildFileError, UsageError
 from notarypy.images import dockerfile, mentions, plainfile
 from notarypy.images import reference as references
 from notarypy.images.dockerargs import Options
@@ -162,7 +162,7 @@ def plan(
     try:
         data = files.read_regular(path, mentions.LIMIT, follow=True)
     except FileNotFoundError:
-        raise UsageError(f"there is no {path}", fix="name the Dockerfile with --file") from None
+        raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
     pinning.wish = replace(
         pinning.wish, replaced=lambda mention: told.replaces(mention, buildkit=builder.buildkit)
     )
@@ -211,7 +211,9 @@ def _builder(name: str | None, environ: Mapping[str, str]) -> Builder:
     """Return the builder that is asked for, or the first of the usual ones that is here."""
     if name is not None:
         if name not in BUILDERS:
-            raise UsageError(f'there is no builder "{name}"', fix=f"one of {', '.join(BUILDERS)}")
+            raise UsageError(
+                f'there is no builder "{name}"', advice=Advice("one-of", names=", ".join(BUILDERS))
+            )
         return _here(BUILDERS[name], environ)
     for each in ("buildx", "buildah", "podman"):
         found = BUILDERS[each]
@@ -251,7 +253,11 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     places = os.pathsep.join(directory for directory in directories if Path(directory).is_absolute())
     found = shutil.which(name, path=places) if places or "/" in name else None
     if found is None:
-        raise BuilderError(f"{name} is not here", why="no directory of PATH has it", fix=f"install {name}")
+        raise BuilderError(
+            f"{name} is not here",
+            why="no directory of PATH has it",
+            advice=Advice("install-program", program=name),
+        )
     return found
 
 
@@ -260,17 +266,17 @@ def _check_signing(builder: Builder, told: Arguments) -> None:
         raise UsageError(
             "--sign does not go with docker build",
             why="it does not say which digest it has pushed",
-            fix="take --builder buildx, or push and run: notarypy sign REF",
+            advice=Advice("take-buildx-or-push"),
         )
     if told.several and builder.push:
         raise UsageError(
             f"{builder.name} makes several images of several platforms",
             why="--sign signs one",
-            fix="take --builder buildx, or one --platform",
+            advice=Advice("take-buildx-or-platform"),
         )
     for option in builder.reserved:
         if option in told.options:
-            raise UsageError(f"--{option} does not go with --sign", fix="leave one of them out")
+            raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-sign"))
 
 
 def _file(given: str | None, context: Path, builder: Builder) -> Path:

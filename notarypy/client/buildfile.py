@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import BuildFileError, UsageError
+from notarypy.errors import Advice, BuildFileError, UsageError
 from notarypy.images import dockerfile, mentions
 from notarypy.images.dockerargs import Options
 
@@ -73,7 +73,7 @@ class BuildFile:
         raise BuildFileError(
             f"{self.source}: an image cannot be replaced",
             why=f"with another name the file would mean something else; images are named in lines {lines}",
-            fix="write the names of images without quotes and escapes",
+            advice=Advice("write-plain-names"),
             file=self.source,
         )
 
@@ -114,7 +114,7 @@ def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile
         return _of_yaml(source, text, "compose", workloads.compose(roots[0], told.environment))
     raise BuildFileError(
         f"{source} is neither a compose file nor a Kubernetes manifest",
-        fix="say what it is with --format",
+        advice=Advice("say-format"),
         file=source,
     )
 

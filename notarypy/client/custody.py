@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.publish import Keys
 from notarypy.errors import (
+    Advice,
     AlreadyExistsError,
     KeyMissingError,
     NotarypyError,
@@ -114,7 +115,7 @@ class Custody:
             raise UsageError(
                 "the root certificate cannot be used",
                 why=reason,
-                fix=f"its subject is CN={gun}, and it is no authority; or leave it out: one is made then",
+                advice=Advice("give-root-certificate", gun=gun),
             )
         return wrapped
 
@@ -138,9 +139,7 @@ class Custody:
             return public_key_of(self._imported(selector, role, gun))
         info = self.find(selector)
         if (info.role, info.gun) != (role, gun):
-            raise UsageError(
-                f"{info.request.label} is no {role} key of {gun}", fix="give the file of a key of its own"
-            )
+            raise UsageError(f"{info.request.label} is no {role} key of {gun}", advice=Advice("give-own-key"))
         return public_key_of(self.store.private_key(info.keyid, self.passphrases))
 
     def select(self, selector: str) -> str:
@@ -162,11 +161,13 @@ class Custody:
             return found[0]
         listed = ", ".join(f"{info.keyid[:12]} ({info.role})" for info in (found or infos)) or "none"
         if found:
-            raise UsageError(f'"{selector}" fits several keys', why=listed, fix="write more digits of the id")
+            raise UsageError(
+                f'"{selector}" fits several keys', why=listed, advice=Advice("write-more-digits")
+            )
         raise KeyMissingError(
             f'there is no key "{selector}" here',
             why=f"keys here: {listed}",
-            fix="see them with: notarypy key list",
+            advice=Advice("list-keys"),
         )
 
     def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
@@ -220,9 +221,7 @@ class Custody:
         here = [info for info in self.store.list() if info.role == roles.ROOT]
         if len(here) > 1:
             listed = ", ".join(info.keyid[:12] for info in here)
-            raise UsageError(
-                "several root keys are here", why=listed, fix="choose one: notarypy init --root-key KEY REPO"
-            )
+            raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
         if here:
             return self.store.private_key(here[0].keyid, self.passphrases)
         key = issue.generate()
@@ -232,7 +231,7 @@ class Custody:
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
         opened = self._opened(read_regular_path(path), role)
         if len(opened) != 1:
-            raise UsageError(f"{path} holds several keys", fix=f"give a file with one {role} key")
+            raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
         self._add(opened[0][1], role, gun)
         return opened[0][1]
 
@@ -255,12 +254,12 @@ def _certificates_only(pem_data: bytes) -> bytes:
 
     if b"PRIVATE KEY" in pem_data:
         raise UsageError(
-            "the root certificate's file holds a private key", fix="give a file with the certificate alone"
+            "the root certificate's file holds a private key", advice=Advice("give-certificate-alone")
         )
     try:
         found = x509.load_pem_x509_certificates(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
-        raise UsageError("the root certificate cannot be read", fix="give a PEM certificate") from None
+        raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
@@ -278,7 +277,7 @@ def _check_key_role(role: str, gun: str | None) -> None:
     if role in pem.GUN_ROLES and gun is None:
         raise UsageError(
             f"a {role} key belongs to one repository, and this file does not say to which",
-            fix="load the file that notarypy key export or notary key export wrote",
+            advice=Advice("load-exported"),
         )
     if role not in roles.BASE_ROLES and role != roles.RELEASES:
         roles.signer_role(role)

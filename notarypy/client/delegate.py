@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.initialise import Wanted, initialise
 from notarypy.client.results import SignerAdded, SignerRemoved
 from notarypy.client.sign import no_signer
-from notarypy.errors import AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope, valid_keys
@@ -205,7 +205,7 @@ def would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[st
             f"its tags: {', '.join(tags) or 'none'}",
             f"who can sign it again: {left}",
         ),
-        fix="run this where the key of one of them is, or add --force and have them sign again",
+        advice=Advice("force-or-sign-again"),
         roles=list(lost),
         tags=tags,
         needed=list(needed),

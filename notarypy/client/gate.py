@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.errors import NotVerifiedError
+from notarypy.errors import Advice, NotVerifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Gate:
             raise NotVerifiedError(
                 f"{image.reference} was not verified",
                 why=f'the scope "{image.policy.scope}" of the trust policy says skip',
-                fix="name a signer or a root, or call admit",
+                advice=Advice("require-or-admit"),
             )
         return image
 

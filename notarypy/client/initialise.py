@@ -23,6 +23,7 @@ from notarypy.client.publish import NOT_SENT, Publisher, confirm, sign_draft
 from notarypy.client.refresh import refresh
 from notarypy.client.results import InitResult
 from notarypy.errors import (
+    Advice,
     AlreadyExistsError,
     AuthenticationError,
     NetworkError,
@@ -176,7 +177,7 @@ def _settle(
         raise UnknownOutcomeError(
             f"nobody can say whether {repository.gun} was initialised",
             why=(error.message, "the new keys are kept"),
-            fix="run the same command again once the server answers",
+            advice=Advice("run-again-later"),
         ) from trouble
     if data == files[roles.ROOT]:
         return confirm(repository, files), True

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.keyresults import ImportedKey
 from notarypy.errors import (
+    Advice,
     AlreadyExistsError,
     ConfigurationError,
     InvalidNameError,
@@ -65,7 +66,7 @@ def import_keys(custody: Custody, data: bytes) -> list[ImportedKey]:
             raise UnsupportedKeyError(
                 f"key {number} of this file cannot be imported",
                 why=(error.message, *error.why, "nothing was imported"),
-                fix=error.fix or "import what notarypy key export or notary key export wrote",
+                advice=error.advice or Advice("give-exported"),
             ) from None
         _check_role(custody, block)
     return _stored(custody, blocks)
@@ -92,7 +93,7 @@ def _check(block: KeyBlock) -> None:
     if len(pem.with_path(block, None)) > MAX_FILE:
         raise UnsupportedKeyError("it is too large", why=f"a key file has at most {MAX_FILE} bytes")
     if KEYID.fullmatch(block.path or "") is None:
-        raise UnsupportedKeyError("it does not say which key it is", fix="store it: notarypy key load FILE")
+        raise UnsupportedKeyError("it does not say which key it is", advice=Advice("store-key"))
     if block.role is not None and block.role not in roles.BASE_ROLES:
         roles.signer_role(block.role)
     if block.role in pem.GUN_ROLES:
@@ -140,7 +141,7 @@ def remove_key(custody: Custody, directory: TrustDirectory, selector: str, *, fo
         raise KeyAccessError(
             f"key {info.keyid[:_SHORT]} is the last copy here of a root key that is needed",
             why=f"without it nobody here can change the root of {', '.join(needed)}",
-            fix="export it first: notarypy key export KEY -o FILE; then: notarypy key remove --force KEY",
+            advice=Advice("export-key-first"),
             keyid=info.keyid,
             repositories=needed,
         )

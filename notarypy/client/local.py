@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.errors import DigestMismatchError, UsageError
+from notarypy.errors import Advice, DigestMismatchError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,7 +42,7 @@ def check(session: Session, reference: Reference) -> Reference:
     if reference.digest is not None:
         raise UsageError(
             f'"{reference}" names a digest, and what the daemon pushes has its own',
-            fix=f"write {reference.repository}:{reference.tag or 'TAG'}",
+            advice=Advice("write-instead", text=f"{reference.repository}:{reference.tag or 'TAG'}"),
         )
     return reference
 

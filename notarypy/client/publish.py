@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.refresh import refresh
 from notarypy.errors import (
+    Advice,
     ConflictError,
     NetworkError,
     NotarypyError,
@@ -230,7 +231,7 @@ class _Attempts:
                 f"gave up on {self.repository.gun} after {self.tries} tries: others keep publishing it",
                 why=f"targets is at version {new.targets[roles.TARGETS].version}, "
                 f"snapshot at {new.snapshot.version}",
-                fix="sign all tags in one command, or give it more time: --retry-for SECONDS",
+                advice=Advice("sign-together"),
                 tries=self.tries,
             )
         ceiling = min(_MAX_PAUSE, _PAUSE * 2 ** min(self.tries, 6))
@@ -265,7 +266,7 @@ class _Attempts:
             raise UnknownOutcomeError(
                 f"nobody can say whether {self.repository.gun} was published",
                 why=(f"sending: {lost.message}", f"looking: {error.message}"),
-                fix="run the same command again: it publishes only what is missing",
+                advice=Advice("run-again"),
             ) from error
         if self.lost >= _LOOKS:
             raise lost
@@ -292,7 +293,7 @@ def confirm(
         raise UnknownOutcomeError(
             f"the server took the update of {repository.gun}, and reading it back failed",
             why=error.message,
-            fix="run the same command again: it publishes only what is missing",
+            advice=Advice("run-again"),
         ) from error
     if missing:
         raise _unconfirmed(repository, f"not served as sent: {', '.join(missing)}")
@@ -317,7 +318,7 @@ def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:
     return UnconfirmedPublishError(
         f"the server took the update of {repository.gun} and does not serve it",
         why=why,
-        fix=f"look at it: notarypy inspect {repository.gun} --json; and ask the server's operator",
+        advice=Advice("inspect-published", gun=repository.gun),
         gun=repository.gun,
     )
 

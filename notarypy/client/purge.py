@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.delegate import mend, others, would_break
 from notarypy.client.keyresults import PurgedKey
-from notarypy.errors import InvalidNameError, KeyNotAuthorisedError
+from notarypy.errors import Advice, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, State
 
@@ -97,7 +97,7 @@ def _one_key(state: State, key: str) -> str:
     raise InvalidNameError(
         f'"{key}" is not one key of the delegations of {state.gun}',
         why=f"their keys: {', '.join(found or sorted(known)) or 'none'}",
-        fix=f"see them with: notarypy delegate list {state.gun}",
+        advice=Advice("list-delegation-keys", gun=state.gun),
     )
 
 
@@ -113,6 +113,6 @@ def _not_ours(state: State, keyid: str, listing: Sequence[str]) -> KeyNotAuthori
     return KeyNotAuthorisedError(
         f"the keys here cannot remove key {keyid[:_SHORT]} from {', '.join(listing)} of {state.gun}",
         why=f"this takes the keys of {', '.join(above)}",
-        fix="run this where they are, or take them over: notarypy key import FILE",
+        advice=Advice("import-role-keys"),
         roles=list(listing),
     )

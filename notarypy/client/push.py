@@ -25,7 +25,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notarypy.client.transfers import PushedImage
-from notarypy.errors import DigestMismatchError, ImageMissingError, ServerError, VerificationError
+from notarypy.errors import Advice, DigestMismatchError, ImageMissingError, ServerError, VerificationError
 from notarypy.images import layout
 from notarypy.remote.blobs import Blobs
 
@@ -110,7 +110,7 @@ def check_digest(tree: Tree, target: Reference) -> None:
         raise DigestMismatchError(
             f"the image is not {target}",
             why=f"its digest is {digest}",
-            fix="leave the digest out, or name the right source",
+            advice=Advice("leave-digest-or-source"),
             expected=target.digest,
             actual=digest,
         )
@@ -177,7 +177,7 @@ def _lacking(host: str, reference: str, error: ServerError) -> VerificationError
     return VerificationError(
         f"{host} does not have what it says it has",
         why=(f"it says of the manifest {reference}:", *error.why),
-        fix="ask the operator of the registry",
+        advice=Advice("ask-registry"),
         host=host,
     )
 
@@ -205,14 +205,14 @@ def _read_back(registry: Registry, path: str, reference: str, node: Node) -> Non
         raise VerificationError(
             f"{host} took {reference} and does not have it",
             why=f"the manifest {wanted.digest} cannot be read back",
-            fix="ask the operator of the registry",
+            advice=Advice("ask-registry"),
             host=host,
         ) from None
     if answer.body != node.data:
         raise DigestMismatchError(
             f"{host} does not serve what was pushed as {reference}",
             why=f"pushed: {wanted.digest}, {wanted.size} bytes; it serves {len(answer.body)} other bytes",
-            fix="somebody else may have pushed the same tag: look, and push again",
+            advice=Advice("push-once-more"),
             host=host,
             expected=wanted.digest,
         )
@@ -221,6 +221,6 @@ def _read_back(registry: Registry, path: str, reference: str, node: Node) -> Non
         raise VerificationError(
             f"{host} serves {reference} as another kind of thing",
             why=(f"pushed: {wanted.media_type}", f"served: {said or 'without a type'}"),
-            fix="ask the operator of the registry",
+            advice=Advice("ask-registry"),
             host=host,
         )

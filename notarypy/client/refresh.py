@@ -26,6 +26,7 @@ from notarypy.client.keep import Before, keep
 from notarypy.client.pin import first_pinned
 from notarypy.client.repository import MAX_DELEGATION, MAX_DELEGATIONS, KnownFiles, ceiling
 from notarypy.errors import (
+    Advice,
     CacheDamagedError,
     NotFoundError,
     OperationError,
@@ -153,8 +154,7 @@ class Refresh:
         return CacheDamagedError(
             f"the trusted root of {self.repository.gun} was changed or damaged on this machine",
             why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
-            fix=f"restore it from a backup; or compare the root with its owner, then "
-            f"notarypy forget {self.repository.gun}",
+            advice=Advice("restore-or-forget", gun=self.repository.gun),
             gun=self.repository.gun,
         )
 
@@ -176,7 +176,7 @@ class Refresh:
                 raise self._vanished() from None
             raise RepositoryMissingError(
                 f"{self.repository.gun} has no trust data on {self.repository.server_url}",
-                fix=f"notarypy init {self.repository.gun}",
+                advice=Advice("init", gun=self.repository.gun),
                 gun=self.repository.gun,
                 server=self.repository.server_url,
             ) from None
@@ -337,7 +337,7 @@ def vanished(repository: Repository) -> RepositoryVanishedError:
             "it was deleted, the server was reset, or somebody answers in its place",
             "a repository that Go notary initialised and never published looks the same",
         ),
-        fix=f"ask the server's operator; to give up what was trusted: notarypy forget {repository.gun}",
+        advice=Advice("forget", gun=repository.gun),
         gun=repository.gun,
         server=repository.server_url,
     )

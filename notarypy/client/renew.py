@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.keyresults import Renewed
 from notarypy.client.outdated import refresh_to_renew
 from notarypy.client.status import statuses
-from notarypy.errors import InvalidNameError, KeyNotAuthorisedError
+from notarypy.errors import Advice, InvalidNameError, KeyNotAuthorisedError
 from notarypy.keys import issue
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AssignKeys, Change, Resign, State
@@ -94,7 +94,7 @@ def _wanted(found: Sequence[RoleStatus], gun: str, window: Window) -> list[RoleS
     if missing or roles.TIMESTAMP in window.roles:
         raise InvalidNameError(
             f"{gun} has no role {missing[0]}" if missing else "the timestamp is renewed by the server alone",
-            fix=f"see what there is: notarypy status {gun}",
+            advice=Advice("see-status", gun=gun),
         )
     return named
 
@@ -174,7 +174,7 @@ def _left_over(gun: str, left: Sequence[RoleStatus], renewed: Sequence[RoleStatu
     return KeyNotAuthorisedError(
         f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
         why=(*(_needs(status) for status in left), *([f"renewed: {', '.join(done)}"] if done else [])),
-        fix=_way_out(gun, left),
+        advice=_way_out(gun, left),
         renewed=done,
         left={status.role: list(status.keys) for status in left},
         gun=gun,
@@ -193,9 +193,7 @@ def _needs(status: RoleStatus) -> str:
     return f"{status.role}: {ends}{status.threshold} of these keys must be here: {ids}"
 
 
-def _way_out(gun: str, left: Sequence[RoleStatus]) -> str:
+def _way_out(gun: str, left: Sequence[RoleStatus]) -> Advice:
     if any(status.role == roles.ROOT and status.signable for status in left):
-        return (
-            f"a certificate without an authority, for the same key: notarypy key rotate {gun} root --key KEY"
-        )
-    return "run this where these keys are, or take them over: notarypy key import FILE"
+        return Advice("rotate-root", gun=gun)
+    return Advice("import-these-keys")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from notarypy.errors import DeadlineError, NotFoundError, UnreachableError
+from notarypy.errors import Advice, DeadlineError, NotFoundError, UnreachableError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ class Repository:
             raise UnreachableError(
                 f"the cache does not hold all of {self.gun}",
                 why="--offline allows no request",
-                fix="run the command once without --offline",
+                advice=Advice("go-online"),
                 gun=self.gun,
             )
         if self.until is not None and time.monotonic() > self.until:
             raise DeadlineError(
                 f"reading {self.gun} took too long",
                 why=f"gave up after {self.patience:.0f} seconds in all",
-                fix="give it more time: --timeout SECONDS",
+                advice=Advice("give-time"),
                 gun=self.gun,
             )
         return self.server

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.results import RevokedTag
 from notarypy.client.sign import keys_of, no_signer
 from notarypy.errors import (
+    Advice,
     DigestMismatchError,
     KeyNotAuthorisedError,
     TagUnsignedError,
@@ -60,7 +61,7 @@ def tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
             raise UsageError(
                 f"{reference.repository}@{reference.digest} names no tag",
                 why="what is revoked is a tag",
-                fix=f"see its tags with: notarypy inspect {reference.repository}",
+                advice=Advice("name-a-tag", gun=reference.repository),
             )
         tag = reference.tag or "latest"
         known = wanted.get(tag)
@@ -182,7 +183,7 @@ def _check_digest(state: State, tag: str, digest: str | None) -> None:
         raise DigestMismatchError(
             f"{state.gun}:{tag} is signed with another digest than the one named",
             why=tuple(f"{role} lists {found}" for role, found in others.items()),
-            fix="leave the digest out to revoke the tag whatever it is",
+            advice=Advice("leave-revoked-digest"),
             gun=state.gun,
             tag=tag,
         )
@@ -216,7 +217,7 @@ def _not_authorised(
             f"who can: {'; '.join(who)}",
             f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
         ),
-        fix="run this where one of these keys is, or load it: notarypy key load FILE --name NAME",
+        advice=Advice("load-revoking-key"),
         gun=state.gun,
         tag=tag,
         accepted=accepted,
@@ -225,16 +226,14 @@ def _not_authorised(
 
 def _unsigned(state: State, tag: str, signer: str | None) -> TagUnsignedError:
     if signer is None:
-        message, fix = f"{state.gun}:{tag} is not signed", "see what is signed with: notarypy inspect"
+        message, advice = f"{state.gun}:{tag} is not signed", Advice("inspect-tags", gun=state.gun)
     else:
-        message, fix = (
-            f"{signer} has not signed {state.gun}:{tag}",
-            "leave --signer out, or see: notarypy inspect",
-        )
+        message = f"{signer} has not signed {state.gun}:{tag}"
+        advice = Advice("inspect-signer", gun=state.gun)
     return TagUnsignedError(
         message,
         why="no role lists it" if signer is None else "",
-        fix=f"{fix} {state.gun}",
+        advice=advice,
         gun=state.gun,
         tag=tag,
     )

@@ -28,6 +28,7 @@ from notarypy.client.keyresults import RotatedKey
 from notarypy.client.outdated import refresh_to_renew
 from notarypy.client.refresh import refresh
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     ConflictError,
     KeyAccessError,
@@ -63,15 +64,20 @@ class Rotation:
             raise UsageError(
                 f"{self.role} is no role whose key is rotated",
                 why=f"these are: {', '.join(roles.BASE_ROLES)}",
-                fix="a signer's key: notarypy delegate add NAME REPO --key PUB, "
-                "then notarypy delegate remove NAME REPO --key ID",
+                advice=Advice("rotate-signer"),
             )
         if self.server_managed and self.role in {roles.ROOT, roles.TARGETS}:
-            raise UsageError(f"a server cannot keep the {self.role} key", fix="leave --server-managed out")
+            raise UsageError(
+                f"a server cannot keep the {self.role} key",
+                advice=Advice("leave-out", option="--server-managed"),
+            )
         if self.role == roles.TIMESTAMP and not self.server_managed:
-            raise UsageError("the timestamp key is always the server's", fix="add --server-managed")
+            raise UsageError("the timestamp key is always the server's", advice=Advice("add-server-managed"))
         if self.server_managed and self.key is not None:
-            raise UsageError("a key that the server manages is made by the server", fix="leave --key out")
+            raise UsageError(
+                "a key that the server manages is made by the server",
+                advice=Advice("leave-out", option="--key"),
+            )
 
 
 def rotate(publisher: Publisher, custody: Custody, rotation: Rotation) -> RotatedKey:
@@ -132,7 +138,7 @@ def _require_root(state: State, held: Collection[str]) -> None:
     raise KeyNotAuthorisedError(
         f"rotating a key of {state.gun} takes its root key, which is not here",
         why=f"{threshold} of these must be here: {', '.join(keyid[:_SHORT] for keyid in ids)}",
-        fix="run this where it is, or take it over: notarypy key import FILE",
+        advice=Advice("import-root-key"),
         role=roles.ROOT,
         accepted=ids,
         threshold=threshold,
@@ -145,5 +151,5 @@ def _require_single(state: State, role: str) -> None:
     if threshold > 1:
         raise UsageError(
             f"{role} of {state.gun} needs {threshold} signatures, and a rotation leaves it one key",
-            fix="rotate it with the tool that made this threshold",
+            advice=Advice("keep-threshold"),
         )

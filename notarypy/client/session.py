@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.connect import Connections
 from notarypy.client.repository import Repository
 from notarypy.client.roots import root_policy
-from notarypy.errors import ConfigurationError, UsageError
+from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.storage.settings import DOCKER_HUB_SERVER
@@ -211,15 +211,15 @@ class Session:
         from notarypy.tuf.keys import load_public_pem
 
         if not pems:
-            raise UsageError(
-                "no public key was given", fix="name the signer's public key or certificate with --key"
-            )
+            raise UsageError("no public key was given", advice=Advice("give-key-option"))
         return [load_public_pem(data, self._clock()) for data in pems]
 
     def refuse_literal(self, what: str) -> None:
         """Raise UsageError for what needs a registry when GUNs are literal."""
         if self.literal:
-            raise UsageError(f"{what} takes its content from a registry", fix="leave --gun out")
+            raise UsageError(
+                f"{what} takes its content from a registry", advice=Advice("leave-out", option="--gun")
+            )
 
 
 def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.results import SignedTag
 from notarypy.errors import (
+    Advice,
     ConfigurationError,
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -72,7 +73,9 @@ def tagged(text: str) -> Reference:
     reference = references.parse(text)
     if reference.tag is None and reference.digest is not None:
         raise UsageError(
-            f'"{text}" names no tag', why="what is signed is a tag", fix=f"write REPO:TAG@{reference.digest}"
+            f'"{text}" names no tag',
+            why="what is signed is a tag",
+            advice=Advice("write-digest", digest=reference.digest),
         )
     return reference
 
@@ -232,23 +235,21 @@ def _no_key(
             f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
             f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
         ),
-        fix=_way_out(state),
+        advice=_way_out(state),
         gun=state.gun,
         tag=tag,
     )
 
 
-def _way_out(state: State) -> str:
+def _way_out(state: State) -> Advice:
     """Say how to go on: where the last signer was removed there is no key to load."""
-    add = f"notarypy delegate add NAME {state.gun} --key PUB"
     if any(entry.keyids for entry in state.targets[roles.TARGETS].roles):
-        return f"load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: {add}"
-    back = f"notarypy delegate remove {roles.RELEASES} {state.gun}"
-    return f"the last signer is gone; add one: {add}; or have the targets key sign again: {back}"
+        return Advice("load-accepted-key", gun=state.gun)
+    return Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
 
 
 def no_signer(state: State, signer: str) -> InvalidNameError:
     """Return the error for a signer that a repository does not have."""
     return InvalidNameError(
-        f'{state.gun} has no signer "{signer}"', fix=f"see them with: notarypy signer list {state.gun}"
+        f'{state.gun} has no signer "{signer}"', advice=Advice("list-signers", gun=state.gun)
     )

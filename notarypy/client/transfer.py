@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.authoring import Authoring
 from notarypy.client.gate import Gate
-from notarypy.errors import NotVerifiedError
+from notarypy.errors import Advice, NotVerifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +188,7 @@ class Transfer(Gate, Authoring):
             raise NotVerifiedError(
                 f"{image.reference} was not verified, so no copy of it is signed",
                 why="the trust policy says to skip it",
-                fix="copy it and sign it by itself; or name a signer or a root to verify it by",
+                advice=Advice("copy-then-sign"),
             )
         parsed = self._session.parse(source)
         remote = RemoteImage(self._session.registry(parsed), parsed.path)
@@ -264,7 +264,7 @@ class Transfer(Gate, Authoring):
 
         self._session.refuse_literal(what)
         if self._session.settings.offline:
-            raise UsageError(f"{what} asks a registry", fix="leave --offline out")
+            raise UsageError(f"{what} asks a registry", advice=Advice("leave-out", option="--offline"))
 
     def _tell_foreign(self, tree: Tree, done: str) -> None:
         for blob in tree.foreign:

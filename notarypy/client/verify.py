@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.results import VerifiedImage
 from notarypy.client.status import root_end
-from notarypy.errors import DigestMismatchError, ExpiredError, TagUnsignedError
+from notarypy.errors import Advice, DigestMismatchError, ExpiredError, TagUnsignedError
 from notarypy.tuf import lookup, roles
 from notarypy.tuf.policy import Release
 
@@ -73,7 +73,7 @@ def require_current(trusted: TrustedMetadata, now: datetime) -> None:
         raise ExpiredError(
             f"the metadata of {trusted.gun} that was read earlier is out of date",
             why=f"{role} ended on {ends[role]:%Y-%m-%d %H:%M}Z",
-            fix="refresh it",
+            advice=Advice("refresh"),
             role=role,
         )
 
@@ -103,8 +103,11 @@ def compare(image: VerifiedImage, served: Manifest) -> None:
                 f"signed: {image.digest}, {image.size} bytes",
                 f"served: {served.digest}, {served.size} bytes",
             ),
-            fix=f"pull the signed one: {image.reference}; if the new one is right: "
-            f"notarypy sign {image.signed_as or image.repository}:{image.tag}",
+            advice=Advice(
+                "pull-signed",
+                reference=image.reference,
+                tagged=f"{image.signed_as or image.repository}:{image.tag}",
+            ),
             signed=image.digest,
             served=served.digest,
         )
@@ -165,7 +168,7 @@ def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
     return TagUnsignedError(
         f"{trusted.gun}:{tag} is not signed",
         why=tuple(why),
-        fix=f"sign it: notarypy sign {trusted.gun}:{tag}",
+        advice=Advice("sign-tag", gun=trusted.gun, tag=tag),
         gun=trusted.gun,
         tag=tag,
     )

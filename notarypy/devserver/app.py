@@ -27,7 +27,7 @@ from werkzeug.wrappers import Request as WebRequest
 from werkzeug.wrappers import Response as WebResponse
 
 from notarypy.devserver.wire import Refused
-from notarypy.errors import ConfigurationError, NetworkError
+from notarypy.errors import Advice, ConfigurationError, NetworkError
 from notarypy.remote.transport import Request
 
 if TYPE_CHECKING:
@@ -206,16 +206,16 @@ def _listening(address: str, port: int) -> socket.socket:
         raise ConfigurationError(
             f"cannot listen on {address}, port {port}",
             why=getattr(error, "strerror", None) or str(error),
-            fix=_fix(error),
+            advice=_advice(error),
             port=port,
         ) from None
 
 
-def _fix(error: Exception) -> str:
+def _advice(error: Exception) -> Advice:
     """Say what to do about an address or a port that nobody can listen on."""
     code = getattr(error, "errno", None)
     if isinstance(error, socket.gaierror | UnicodeError) or code == errno.EADDRNOTAVAIL:
-        return "give --host a name or an address of this machine"
+        return Advice("choose-host")
     if code == errno.EACCES:
-        return "name ports above 1023 with --port and --registry-port"
-    return "name a free port with --port and --registry-port, or stop what uses this one"
+        return Advice("choose-high-ports")
+    return Advice("choose-free-port")

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import files
 from notarypy.devserver import authority, saving
-from notarypy.errors import StorageError
+from notarypy.errors import Advice, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class Folder:
             raise StorageError(
                 f"{self.path} is no devserver's folder",
                 why="there are other files in it, which a devserver could overwrite",
-                fix="name a new or an empty folder with --dir",
+                advice=Advice("choose-empty-folder"),
                 path=str(self.path),
             )
 
@@ -145,5 +145,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise StorageError(f"cannot use {path}", why="it is not a JSON object", fix="move it away")
+        raise StorageError(f"cannot use {path}", why="it is not a JSON object", advice=Advice("move-away"))
     return document

@@ -23,7 +23,7 @@ from notarypy import files
 from notarypy.devserver import folder, saving
 from notarypy.devserver.core import Fake, Holdings
 from notarypy.devserver.login import Login, notary_scope, registry_scope
-from notarypy.errors import ConfigurationError, StorageError
+from notarypy.errors import Advice, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     import ssl
@@ -89,12 +89,14 @@ class Options:
     def require_usable(self) -> None:
         """Raise ConfigurationError for a host that cannot be one, or one port for two servers."""
         if not self.host or not self.host.isascii():
-            fix = "give --host a name or an address of this machine, or leave it out"
-            raise ConfigurationError(f'"{self.host}" is no host to listen on', fix=fix)
-        if self.port and self.port == self.registry_port:
-            fix = "give --port and --registry-port different ones"
             raise ConfigurationError(
-                f"two servers cannot listen on port {self.port}", fix=fix, port=self.port
+                f'"{self.host}" is no host to listen on', advice=Advice("choose-host-or-none")
+            )
+        if self.port and self.port == self.registry_port:
+            raise ConfigurationError(
+                f"two servers cannot listen on port {self.port}",
+                advice=Advice("choose-two-ports"),
+                port=self.port,
             )
 
 
@@ -179,7 +181,7 @@ def _owned(place: folder.Folder) -> Iterator[None]:
             raise StorageError(
                 f"another devserver uses {place.path}",
                 why=error.why,
-                fix="stop it, or name another folder with --dir",
+                advice=Advice("choose-devserver-folder"),
             ) from None
         yield
 
@@ -265,7 +267,7 @@ class _Start:
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"the devserver needs {error.name}",
-                fix="from a checkout of notarypy: python3 -m pip install '.[devserver]'",
+                advice=Advice("install-extra", extra="devserver"),
             ) from None
 
         def answer(request: Request) -> Response:

@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from notarypy.errors import Advice
 from notarypy.images import dockerwords, mentions
 from notarypy.images.dockerwords import SPACE, WordError
 
@@ -87,7 +88,7 @@ class Variables:
         lacking = self._hollow_part(found)
         if lacking is not None:
             raise self._failure(
-                line, f'"{text}" names no image: {lacking} has no value', fix=_remedy(lacking)
+                line, f'"{text}" names no image: {lacking} has no value', advice=_advice(lacking)
             )
         if not found.text:
             raise self._failure(line, f'"{text}" names no image', why="it is empty")
@@ -110,8 +111,8 @@ class Variables:
         except WordError as error:
             raise self._failure(line, f'"{text}" is not understood', why=str(error)) from None
 
-    def _failure(self, line: int, what: str, why: str = "", fix: str = "") -> Exception:
-        return mentions.failure(self.source, line, what, why, fix)
+    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
+        return mentions.failure(self.source, line, what, why, advice)
 
 
 def is_platform(text: str) -> bool:
@@ -119,10 +120,10 @@ def is_platform(text: str) -> bool:
     return _PLATFORM.fullmatch(text.lower()) is not None
 
 
-def _remedy(name: str) -> str:
+def _advice(name: str) -> Advice:
     if name in _OF_TARGET:
-        return "name the platform with --platform"
-    return f"give it one with --build-arg {name}=VALUE"
+        return Advice("name-platform")
+    return Advice("give-argument", option="--build-arg", name=name)
 
 
 def _of_platform(platform: str | None, source: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from notarypy.errors import Advice
 from notarypy.images import dockerlines, dockerwords, mentions
 from notarypy.images.dockerargs import Options, Variables
 from notarypy.images.dockerlines import lower
@@ -259,7 +260,7 @@ class _Reader:
     def _mounted(self, mount: Word, line: int) -> list[Word]:
         """Return what a mount is `from`: one word, or none."""
         if '"' in mount.text:
-            raise self._failure(line, "a quote is part of --mount", fix="write it without")
+            raise self._failure(line, "a quote is part of --mount", advice=Advice("write-without"))
         found, start = [], 0
         for each in mount.text.split(","):
             key, equals, _ = each.partition("=")
@@ -288,7 +289,7 @@ class _Reader:
             self._mention(word, word.text, line, what)
         elif not 0 <= number < acts:
             raise self._failure(
-                line, f'{what}: the stage "{word.text}" is not built yet', fix="name one that comes before"
+                line, f'{what}: the stage "{word.text}" is not built yet', advice=Advice("name-earlier-stage")
             )
         else:
             self.taken[word.at[0]] = number
@@ -312,9 +313,7 @@ class _Reader:
         except WordError:
             plain = ""
         if plain != text:
-            raise self._failure(
-                line, f'{what}: "{text}" has variables', fix="give the image a stage: FROM IMAGE AS NAME"
-            )
+            raise self._failure(line, f'{what}: "{text}" has variables', advice=Advice("name-stage"))
 
     def _mention(self, word: Word, image: str, line: int, what: str, kind: Kind = "base") -> None:
         self.mentions.append(Mention(image, word.text, line, word.at[0], word.at[-1] + 1, what, kind))
@@ -335,5 +334,5 @@ class _Reader:
                 wanted = flag.part(len(key) + 3)
         return wanted
 
-    def _failure(self, line: int, what: str, why: str = "", fix: str = "") -> Exception:
-        return mentions.failure(self.source, line, what, why, fix)
+    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
+        return mentions.failure(self.source, line, what, why, advice)

@@ -22,7 +22,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from notarypy.errors import MetadataError, VerificationError
+from notarypy.errors import Advice, MetadataError, VerificationError
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -148,7 +148,7 @@ def _refuse_schema_1(document: dict[str, Any], *types: str) -> None:
         raise VerificationError(
             "the image has the old manifest format, schema 1",
             why="its digest does not cover the bytes that a registry serves",
-            fix="push the image again with a current tool",
+            advice=Advice("push-with-current-tool"),
         )
 
 

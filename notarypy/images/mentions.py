@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import BuildFileError, InvalidNameError
+from notarypy.errors import Advice, BuildFileError, InvalidNameError
 from notarypy.images import reference as references
 
 if TYPE_CHECKING:
@@ -127,6 +127,6 @@ def is_covered(image: str, reference: str) -> bool:
     return theirs.tag in {None, tag} and theirs.digest in {None, ours.digest}
 
 
-def failure(source: str, line: int, what: str, why: str = "", fix: str = "") -> BuildFileError:
+def failure(source: str, line: int, what: str, why: str = "", advice: Advice | None = None) -> BuildFileError:
     """Return the error for a line that cannot be understood."""
-    return BuildFileError(f"{source}:{line}: {what}", why=why or (), fix=fix, file=source, line=line)
+    return BuildFileError(f"{source}:{line}: {what}", why=why or (), advice=advice, file=source, line=line)

@@ -26,6 +26,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from notarypy.errors import Advice
 from notarypy.images import mentions
 from notarypy.images.dockerlines import KEYWORDS, lower
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from notarypy.images.dockerfile import Dockerfile
     from notarypy.images.dockerlines import Instruction, Word
 
-_FIX = "write it in another way, or take --builder buildx"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")
 _NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
@@ -134,7 +134,7 @@ def _named(keyword: str, words: Sequence[str], source: str) -> Iterator[str]:
 
 def _misread(source: str) -> NoReturn:
     what = "no copy can be made of it that every builder reads alike"
-    raise mentions.failure(source, 1, what, fix="take --builder buildx")
+    raise mentions.failure(source, 1, what, advice=Advice("take-buildx"))
 
 
 class _Writer:
@@ -216,4 +216,4 @@ class _Writer:
 
     def _refuse(self, found: Instruction, why: str) -> NoReturn:
         what = "builders other than BuildKit may take other images here"
-        raise mentions.failure(self.source, found.line, what, why, _FIX)
+        raise mentions.failure(self.source, found.line, what, why, Advice("take-buildx-or-rewrite"))

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from notarypy.errors import InvalidNameError
+from notarypy.errors import Advice, InvalidNameError
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -111,7 +111,7 @@ def parse_repository(text: str) -> Reference:
     raise InvalidNameError(
         f'"{text}" names one image, not a repository',
         why="a repository has no tag and no digest",
-        fix=f"write {reference.repository}",
+        advice=Advice("write-instead", text=reference.repository),
         reference=text,
     )
 

@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notarypy.errors import Advice
 from notarypy.images import mentions
 from notarypy.images.mentions import Mention
 
@@ -234,7 +235,7 @@ def _interpolated(text: str, values: Mapping[str, str], node: Node) -> str:
             node.source,
             node.line,
             f'"{text}" names no image: {name} has no value',
-            fix=f"give it one with --env {name}=VALUE",
+            advice=Advice("give-argument", option="--env", name=name),
         )
 
     if "$" in _VARIABLE.sub("", text):

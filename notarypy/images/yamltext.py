@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from notarypy.errors import BuildFileError
+from notarypy.errors import Advice, BuildFileError
 from notarypy.images import mentions
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
@@ -40,7 +40,7 @@ def documents(text: str, source: str) -> list[Node]:
         raise BuildFileError(
             f"{source}: YAML cannot be read",
             why="ruamel.yaml is not installed",
-            fix="from a checkout of notarypy: python3 -m pip install '.[yaml]'",
+            advice=Advice("install-extra", extra="yaml"),
             file=source,
         ) from None
     try:
@@ -143,7 +143,10 @@ class Node:
         if text[start : start + 1] in ("'", '"') and text[start + 1 : end - 1] == self.scalar:
             return start + 1, end - 1
         raise mentions.failure(
-            self.source, self.line, "the name of this image cannot be replaced", fix="write it in one piece"
+            self.source,
+            self.line,
+            "the name of this image cannot be replaced",
+            advice=Advice("write-one-piece"),
         )
 
     def _read(self) -> dict[str, Node]:

@@ -18,7 +18,7 @@ import warnings
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import UnsupportedKeyError
+from notarypy.errors import Advice, UnsupportedKeyError
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.roles import check_gun
 
@@ -53,7 +53,7 @@ def generate(algorithm: str = "ecdsa") -> PrivateKey:
     raise UnsupportedKeyError(
         f"cannot make keys of type {algorithm}",
         why="a key is ecdsa or rsa",
-        fix="leave the option out for ecdsa",
+        advice=Advice("leave-key-type"),
     )
 
 

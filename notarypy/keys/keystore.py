@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import (
+    Advice,
     ConfigurationError,
     KeyAccessError,
     KeyMissingError,
@@ -179,7 +180,7 @@ class KeyStore:
             raise KeyAccessError(
                 f"the file of key {keyid[:7]} is not encrypted, so it is not exported",
                 why=f"the file is {info.path}",
-                fix="move it out of the trust directory, then store it encrypted: notarypy key load FILE",
+                advice=Advice("encrypt-elsewhere"),
                 keyid=keyid,
                 file=str(info.path),
             )
@@ -203,7 +204,7 @@ class KeyStore:
             if _opens(block, passphrase):
                 raise ConfigurationError(
                     f"{info.request.label} has this passphrase already, so nothing was changed",
-                    fix="give another one: set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE",
+                    advice=Advice("choose-other-passphrase"),
                     keyid=keyid,
                 )
             sealed = _sealed(key, info.role or "delegation", info.gun, passphrase, random)
@@ -251,7 +252,7 @@ class KeyStore:
             raise KeyMissingError(
                 f"there is no key {keyid[:7]} here",
                 why=f"looked in {self.directory}",
-                fix="import it with: notarypy key load FILE",
+                advice=Advice("load-key"),
                 keyid=keyid,
             )
         return place
@@ -290,7 +291,7 @@ def _check_id(key: PrivateKey, info: KeyInfo) -> None:
         raise KeyAccessError(
             f"the file of key {info.keyid[:7]} holds another key",
             why=(f"it holds {actual}", f"the file is {info.path}"),
-            fix=f"rename it to {actual}.key if it should be here at all",
+            advice=Advice("rename-key", actual=actual),
             keyid=info.keyid,
             actual=actual,
             file=str(info.path),

@@ -16,7 +16,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from notarypy.errors import StorageError
+from notarypy.errors import Advice, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,6 @@ def _key_files(directory: Path) -> list[Path]:
         raise StorageError(
             f"cannot list the keys in {directory}",
             why=error.strerror or "",
-            fix="check who owns it and its mode",
+            advice=Advice("check-owner"),
         ) from error
     return [directory / name for name in names if name.endswith(".key")]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import ConfigurationError, PassphraseNeededError
+from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,9 @@ def wanted(value: str, variable: str) -> bool:
     """
     word = value.strip().lower()
     if word not in _ON | _OFF:
-        raise ConfigurationError(f"{variable} is neither 1 nor 0", fix=f"set {variable}=1, or unset it")
+        raise ConfigurationError(
+            f"{variable} is neither 1 nor 0", advice=Advice("set-or-unset", variable=variable)
+        )
     return word in _ON
 
 
@@ -80,7 +82,7 @@ def _entry(backend: Any, request: PassphraseRequest) -> str | None:  # noqa: ANN
         raise PassphraseNeededError(
             f"{NAME} gave no passphrase for {request.label}",
             why=f"{_name(backend)} failed with {type(error).__name__}",
-            fix="unlock it, or unset NOTARYPY_KEYRING",
+            advice=Advice("unlock-keyring"),
             keyid=request.keyid,
             role=request.role,
             gun=request.gun,
@@ -96,7 +98,7 @@ def _backends() -> list[Any]:
         raise ConfigurationError(
             "NOTARYPY_KEYRING is set, but the keyring cannot be asked",
             why="the library keyring is not installed",
-            fix="from a checkout of notarypy: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING",
+            advice=Advice("install-keyring"),
         ) from None
     try:
         found = list(_parts(keyring.get_keyring()))
@@ -125,6 +127,5 @@ def _unusable(why: str) -> ConfigurationError:
     return ConfigurationError(
         "there is no keyring that can be used",
         why=why,
-        fix="run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "
-        "or unset NOTARYPY_KEYRING",
+        advice=Advice("use-keyring-elsewhere"),
     )

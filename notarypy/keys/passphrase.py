@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import ConfigurationError, PassphraseNeededError
+from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys.prompts import MIN_LENGTH, Wording
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class PassphraseChain:
                 raise ConfigurationError(
                     f"the {_wanted(request)} is too short",
                     why=f"{name} holds fewer than {MIN_LENGTH} characters",
-                    fix=f"choose a longer one for {name}",
+                    advice=Advice("choose-longer", source=name),
                     source=name,
                 )
             return value
@@ -255,7 +255,7 @@ class PassphraseChain:
         raise PassphraseNeededError(
             f"there is no {_wanted(request)}",
             why=self.absence(request),
-            fix=self.advice(request),
+            advice=self.advice(request),
             tried=self.tried(request),
         )
 
@@ -264,9 +264,9 @@ class PassphraseChain:
         looked = ", ".join(self.tried(request)) or "no source"
         return f"looked at {looked}" + ("" if self._prompt else "; there is no terminal to ask on")
 
-    def advice(self, request: PassphraseRequest) -> str:
+    def advice(self, request: PassphraseRequest) -> Advice:
         """Say how to supply a passphrase for this key."""
-        return f"set {_docker_variable(request)} or use --passphrase-file FILE"
+        return Advice("set-passphrase", variable=_docker_variable(request))
 
 
 def standard_chain(
@@ -290,9 +290,9 @@ def standard_chain(
 class _NewPassphraseChain(PassphraseChain):
     """The chain for a passphrase that takes the place of another."""
 
-    def advice(self, request: PassphraseRequest) -> str:  # noqa: ARG002 - the same for every key
+    def advice(self, request: PassphraseRequest) -> Advice:  # noqa: ARG002 - the same for every key
         """Say how to supply a new passphrase."""
-        return f"set {NEW_VARIABLE} or use --new-passphrase-file FILE"
+        return Advice("set-new-passphrase")
 
 
 def new_passphrase_chain(

@@ -23,7 +23,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
 
-from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
+from notarypy.errors import Advice, PassphraseWrongError, UnsupportedKeyError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm
@@ -68,7 +68,6 @@ _TRADITIONAL_SALT = 8
 _SEQUENCE = b"\x30"
 _WRONG = "the passphrase does not open this key"
 _DAMAGED = "this encrypted private key is damaged"
-_FIX_ENCRYPTION = "rewrite a copy of it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out COPY"
 
 
 @asn1.sequence
@@ -186,8 +185,9 @@ def require_portable(der: bytes) -> None:
     except (ValueError, OverflowError):
         raise UnsupportedKeyError(_DAMAGED) from None
     if not portable:
-        fix = "store it anew: notarypy key load FILE"
-        raise UnsupportedKeyError("docker and Go notary cannot read this encryption", fix=fix)
+        raise UnsupportedKeyError(
+            "docker and Go notary cannot read this encryption", advice=Advice("store-anew")
+        )
 
 
 def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations: int) -> bytes:
@@ -278,7 +278,7 @@ def _check_iterations(iterations: int) -> None:
 
 
 def _refuse_encryption(why: str) -> NoReturn:
-    raise UnsupportedKeyError("this key's encryption cannot be read", why=why, fix=_FIX_ENCRYPTION)
+    raise UnsupportedKeyError("this key's encryption cannot be read", why=why, advice=Advice("encrypt-anew"))
 
 
 def _derive(scheme: _Scheme, passphrase: bytes) -> bytes:

@@ -24,7 +24,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notarypy.errors import InvalidNameError, PassphraseNeededError, PassphraseWrongError, UnsupportedKeyError
+from notarypy.errors import (
+    Advice,
+    InvalidNameError,
+    PassphraseNeededError,
+    PassphraseWrongError,
+    UnsupportedKeyError,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -56,10 +62,10 @@ _DER_SEQUENCE = b"\x30"
 # A sequence of version 3, which no key has, and what begins another sequence.
 _PKCS12 = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82.{2}|\x83.{3}|\x84.{4})\x02\x01\x03\x30", re.DOTALL)
 _LINE = 64
-_FIXES = {
-    "OPENSSH PRIVATE KEY": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",
-    "PUBLIC KEY": "give the private half of the pair",
-    "CERTIFICATE": "give the private key that belongs to the certificate",
+_ADVICE = {
+    "OPENSSH PRIVATE KEY": Advice("rewrite-openssh"),
+    "PUBLIC KEY": Advice("give-private-half"),
+    "CERTIFICATE": Advice("give-certified-key"),
 }
 
 
@@ -109,7 +115,7 @@ def split(data: bytes) -> list[KeyBlock]:
             raise UnsupportedKeyError(
                 f"this kind of key file cannot be read: {block.label}",
                 why="Notary v1 keys are PKCS#8, SEC1 or PKCS#1",
-                fix=_FIXES.get(block.label, ""),
+                advice=_ADVICE.get(block.label),
             )
     return [_key_block(block) for block in keys]
 
@@ -194,7 +200,7 @@ def require_portable(block: KeyBlock) -> None:
 
     (parsed,) = _blocks(block.block)
     if not parsed.encrypted:
-        raise UnsupportedKeyError("this private key is not encrypted", fix="store it: notarypy key load FILE")
+        raise UnsupportedKeyError("this private key is not encrypted", advice=Advice("store-key"))
     der = _der(parsed)
     if parsed.label == _SEALED:
         pbes.require_portable(der)
@@ -257,21 +263,21 @@ def _key_block(block: _Block) -> KeyBlock:
 def _nothing_private(blocks: list[_Block], data: bytes) -> UnsupportedKeyError:
     labels = sorted({block.label for block in blocks})
     if labels:
-        fix = next((_FIXES[label] for label in labels if label in _FIXES), "")
+        advice = next((_ADVICE[label] for label in labels if label in _ADVICE), None)
         return UnsupportedKeyError(
-            "this file holds no private key", why=f"it holds: {', '.join(labels)}", fix=fix
+            "this file holds no private key", why=f"it holds: {', '.join(labels)}", advice=advice
         )
     if _PKCS12.match(data):
         return UnsupportedKeyError(
             "this file is not PEM",
             why="it looks like PKCS#12",
-            fix="take the key out of it with: openssl pkcs12 -nocerts -in FILE -out KEY.pem",
+            advice=Advice("convert-pkcs12"),
         )
     if data.startswith(_DER_SEQUENCE):
         return UnsupportedKeyError(
             "this file is not PEM",
             why="it looks like DER",
-            fix="convert it with: openssl pkey -inform DER -in KEY -out KEY.pem",
+            advice=Advice("convert-der"),
         )
     return UnsupportedKeyError("this file holds no PEM block")
 

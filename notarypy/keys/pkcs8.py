@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
 
-from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
+from notarypy.errors import Advice, PassphraseWrongError, UnsupportedKeyError
 from notarypy.keys import pbes
 from notarypy.tuf.keys import public_key_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _GO_ED25519 = "1.3.6.1.4.1.11591.15.1"
 _GO_ED25519_LENGTH = 96
-_FIX_KIND = "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
+_USE_KEY_KIND = Advice("use-key-kind")
 
 
 @asn1.sequence
@@ -107,7 +107,7 @@ def load_standard(der: bytes) -> PrivateKey:
         raise UnsupportedKeyError(
             "this private key cannot be read",
             why="it is damaged, or of a kind other than ECDSA and RSA",
-            fix=_FIX_KIND,
+            advice=_USE_KEY_KIND,
         ) from None
     return usable(key)
 
@@ -154,7 +154,7 @@ def usable(key: object) -> PrivateKey:
 
 
 def _refuse(message: str, why: str) -> NoReturn:
-    raise UnsupportedKeyError(message, why=why, fix=_FIX_KIND)
+    raise UnsupportedKeyError(message, why=why, advice=_USE_KEY_KIND)
 
 
 def _key_of(info: _PrivateKeyInfo) -> PrivateKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.errors import (
+    Advice,
     KeyAccessError,
     PassphraseNeededError,
     PassphraseWrongError,
@@ -53,23 +54,23 @@ def _closed(
         return PassphraseNeededError(
             f"{request.label} is encrypted, and there is no passphrase for it",
             why=(passphrases.absence(request), f"the file is {where}"),
-            fix=passphrases.advice(request),
+            advice=passphrases.advice(request),
             tried=passphrases.tried(request),
             **facts,
         )
     return PassphraseWrongError(
         f"cannot unlock {request.label}",
         why=f"tried {', '.join(tried)}; the file is {where}",
-        fix=_FIXES.get(request.role, "set the passphrase of this delegation key, not the repository key's"),
+        advice=_ADVICE.get(request.role, Advice("set-delegation-passphrase")),
         tried=tried,
         **facts,
     )
 
 
-_FIXES = {
-    "root": "set the passphrase of this root key, not the repository key's",
-    "targets": "set the passphrase this repository key was made with, not the root key's",
-    "snapshot": "set the passphrase this snapshot key was made with, not the root key's",
+_ADVICE = {
+    "root": Advice("set-root-passphrase"),
+    "targets": Advice("set-targets-passphrase"),
+    "snapshot": Advice("set-snapshot-passphrase"),
 }
 
 
@@ -77,5 +78,5 @@ def at_file(error: UnsupportedKeyError, where: str) -> UnsupportedKeyError:
     """Add the file to an error of the reader, which knows only bytes."""
     facts = {**error.facts, "file": where}
     return UnsupportedKeyError(
-        error.message, why=(*error.why, f"the file is {where}"), fix=error.fix, **facts
+        error.message, why=(*error.why, f"the file is {where}"), advice=error.advice, **facts
     )

@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     DigestMismatchError,
     NetworkError,
@@ -226,7 +227,7 @@ class Blobs:
         return DigestMismatchError(
             f"{host} does not have the blob that it says it has",
             why=(f"wanted: {digest}, {size} bytes", f"it has: {found}"),
-            fix="do not use this registry, and ask its operator",
+            advice=Advice("distrust-registry"),
             host=host,
             expected=digest,
         )

@@ -17,7 +17,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from notarypy.errors import ConfigurationError
+from notarypy.errors import Advice, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def decoded(text: str, source: str) -> Credential:
     if not colon or not user:
         raise ConfigurationError(
             f"{source} holds a credential that is not base64 of user:password",
-            fix=f"mend {source}, or log in again",
+            advice=Advice("mend-login", source=source),
         )
     return Credential(user, secret.strip("\x00"), source)
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     DeadlineError,
     ImageMissingError,
@@ -35,7 +36,6 @@ from notarypy.errors import (
 )
 from notarypy.remote import daemonstream as progress
 from notarypy.remote import wire
-from notarypy.remote.daemonhost import INSTEAD
 from notarypy.remote.failures import TEXT_LIMIT
 from notarypy.remote.redaction import Redaction
 
@@ -140,7 +140,7 @@ class Daemon:
         return ServerError(
             f"{self._name} pushed {image.repository}:{tag}, and did not say what",
             why="at the end of a push one digest and size are expected",
-            fix=INSTEAD,
+            advice=Advice("push-yourself"),
             socket=self._place.socket,
         )
 
@@ -178,11 +178,11 @@ class Daemon:
     def _unreachable(self, cause: object) -> UnreachableError:
         reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         denied = isinstance(cause, PermissionError)
-        advice = "ask for the right to use that socket" if denied else "start it, or set DOCKER_HOST"
+        advice = Advice("get-socket-right" if denied else "start-daemon")
         return UnreachableError(
             f"cannot connect to {self._name}",
             why=(str(reason), f"{self._place.source} names it"),
-            fix=f"{advice}; or {INSTEAD}",
+            advice=advice,
             reason="daemon",
             socket=self._place.socket,
         )
@@ -200,7 +200,7 @@ class Daemon:
         return ServerError(
             f"{self._name} answered with status {answer.status}",
             why=(said,) if said else (),
-            fix=INSTEAD,
+            advice=Advice("push-yourself"),
             socket=self._place.socket,
             status=answer.status,
         )
@@ -212,7 +212,7 @@ def _missing(image: Reference, place: Place) -> ImageMissingError:
     return ImageMissingError(
         f"the daemon at {place.socket} has no image {name}",
         why=f"{place.source} names that daemon",
-        fix=f"build it, or give it this name: docker tag IMAGE {name}",
+        advice=Advice("tag-image", name=name),
         host=image.registry,
         path=image.path,
         reference=image.tag or "latest",
@@ -224,12 +224,14 @@ def _failed(image: Reference, text: str, credential: Credential | None) -> Netwo
     """Return the error for a push that the registry, or the way there, did not allow."""
     name = f"{image.repository}:{image.tag or 'latest'}"
     if _DENIED.search(text) is None:
-        return ServerError(f"the daemon could not push {name}", why=text, fix=INSTEAD, host=image.registry)
+        return ServerError(
+            f"the daemon could not push {name}", why=text, advice=Advice("push-yourself"), host=image.registry
+        )
     login = f"as {credential.user or 'the holder of a token'}" if credential else "without a login"
     return AuthenticationError(
         f"{image.registry} does not allow the daemon to push {name}",
         why=(text, f"it was asked {login}"),
-        fix=f"log in with: docker login {image.registry}",
+        advice=Advice("docker-login", host=image.registry),
         host=image.registry,
         asked=f"repository:{image.path}:pull,push",
         granted=None,

@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files
-from notarypy.errors import ConfigurationError, StorageError, UnreachableError
+from notarypy.errors import Advice, ConfigurationError, StorageError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INSTEAD = "push the image yourself, with docker or skopeo, and then sign it without --local"
 DOCKER_SOCKET = "/var/run/docker.sock"
 PODMAN_SOCKET = "/run/podman/podman.sock"
 _SCHEME = "unix://"
@@ -64,7 +63,7 @@ def find(environ: Mapping[str, str], docker_config: Path) -> Place:
     raise UnreachableError(
         "there is no docker daemon here",
         why=f"DOCKER_HOST is not set, and there is none of: {', '.join(usual)}",
-        fix=f"start it, or set DOCKER_HOST; or {INSTEAD}",
+        advice=Advice("start-daemon"),
         reason="daemon",
         searched=usual,
     )
@@ -85,7 +84,7 @@ def _place(host: str, source: str) -> Place:
     raise ConfigurationError(
         f"cannot use the docker daemon that {source} names",
         why=f"only unix:///path/to/socket can be used here, and it has {scheme}",
-        fix=INSTEAD,
+        advice=Advice("push-yourself"),
         source=source,
     )
 
@@ -101,7 +100,7 @@ def _of_context(name: object, docker_config: Path, source: str) -> Place:
         raise ConfigurationError(
             f'there is no docker context "{shown}"',
             why=f"{source} names it, and {folder / 'meta.json'} has no address of a daemon",
-            fix=f"set DOCKER_HOST, or choose another context; or {INSTEAD}",
+            advice=Advice("choose-context"),
             source=source,
         )
     return _place(host, f'the docker context "{shown}"')

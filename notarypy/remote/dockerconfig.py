@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files
-from notarypy.errors import ConfigurationError, StorageError
+from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.remote.credentials import HUB, Credential, Source, decoded, host_key
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ class DockerConfig:
         return files.read_regular(self._path, CONFIG_LIMIT, follow=True)
 
     def _unusable(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"cannot use {self.name}", why=why, fix=f"mend {self.name}", path=self.name)
+        return ConfigurationError(
+            f"cannot use {self.name}", why=why, advice=Advice("mend-file", file=self.name), path=self.name
+        )
 
 
 class DockerAuthConfig(DockerConfig):

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     NetworkError,
     NotFoundError,
@@ -37,6 +38,8 @@ _DIGITS = 10
 _KNOWN_CODES = frozenset({"DIGEST_INVALID", "VERSION"})
 _NOT_YET_VALID = 9
 _WRONG_HOST = frozenset({62, 64})
+_GIVE_CA = Advice("give-ca")
+_GIVE_CERTIFICATE = Advice("give-client-certificate")
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def denied(
     scope: str | None,
     response: Response,
     why: Sequence[str] = (),
-    fix: str = "",
+    advice: Advice | None = None,
     **facts: object,
 ) -> AuthenticationError:
     """Return the error for a 401 or 403."""
@@ -127,7 +130,7 @@ def denied(
     lines = (*why, f"{host} answered {response.status}", *said)
     message = f"{host} does not allow {purpose(scope)}"
     known: dict[str, object] = {"asked": scope, "granted": None, "user": None, "source": None, **facts}
-    return AuthenticationError(message, why=lines, fix=fix, host=host, status=response.status, **known)
+    return AuthenticationError(message, why=lines, advice=advice, host=host, status=response.status, **known)
 
 
 def purpose(scope: str | None) -> str:
@@ -151,7 +154,7 @@ def lost(host: str, cause: BaseException) -> NetworkError:
 
 @dataclass(frozen=True)
 class TlsPlaces:
-    """Where certificates for a server were looked for, and how to add one, in words.
+    """Where certificates for a server were looked for, and how to add one.
 
     Attributes:
         searched: The places of CAs.
@@ -162,9 +165,9 @@ class TlsPlaces:
     """
 
     searched: tuple[str, ...] = ()
-    advice: str = "add the CA certificate of this server"
+    advice: Advice | None = _GIVE_CA
     client_searched: tuple[str, ...] = ()
-    client_advice: str = "name a client certificate and its key"
+    client_advice: Advice | None = _GIVE_CERTIFICATE
     client_cert: str = ""
 
 
@@ -208,16 +211,18 @@ def _unreachable(cause: BaseException) -> tuple[str, str]:
 
 def tls(host: str, cause: ssl.SSLError, places: TlsPlaces) -> TlsError:
     """Return the error for a failed TLS handshake."""
-    reason, why, fix = _tls_reason(host, cause, places)
+    reason, why, advice = _tls_reason(host, cause, places)
     message = f"cannot make a TLS connection to {host}"
     if reason in ("unknown_ca", "expired", "wrong_host", "certificate"):
         message = f"cannot trust the TLS certificate of {host}"
     facts = {"host": host, "reason": reason, "searched": list(places.searched)}
-    return TlsError(message, why=why, fix=fix, **facts)
+    return TlsError(message, why=why, advice=advice, **facts)
 
 
-def _tls_reason(host: str, cause: ssl.SSLError, places: TlsPlaces) -> tuple[str, tuple[str, ...], str]:
-    """Return a word for programs, the why and the fix."""
+def _tls_reason(
+    host: str, cause: ssl.SSLError, places: TlsPlaces
+) -> tuple[str, tuple[str, ...], Advice | None]:
+    """Return a word for programs, the why and the advice."""
     code = getattr(cause, "verify_code", 0)
     said = getattr(cause, "verify_message", "")
     if code in _UNKNOWN_CA:
@@ -225,27 +230,27 @@ def _tls_reason(host: str, cause: ssl.SSLError, places: TlsPlaces) -> tuple[str,
         return "unknown_ca", (f"its issuer is not in: {searched}",), places.advice
     if code in (_EXPIRED, _NOT_YET_VALID):
         word = "has expired" if code == _EXPIRED else "is not valid yet"
-        fix = "renew it, or check this machine's clock"
-        return "expired", (f"the certificate, or one above it, {word}",), fix
+        why = f"the certificate, or one above it, {word}"
+        return "expired", (why,), Advice("renew-certificate")
     if code in _WRONG_HOST:
-        return "wrong_host", (said,), "use the name that the certificate is for"
+        return "wrong_host", (said,), Advice("use-certified-name")
     if code:
-        return "certificate", (said,), ""
+        return "certificate", (said,), None
     return _handshake_reason(host, cause.reason or "TLS failed", places)
 
 
-def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tuple[str, ...], str]:
+def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tuple[str, ...], Advice | None]:
     if text in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return "not_tls", (f"{host} does not speak TLS there",), ""
+        return "not_tls", (f"{host} does not speak TLS there",), None
     shown = text.lower().replace("_", " ")
     if places.client_cert and "ALERT" in text and any(word in text for word in _ABOUT_CERTIFICATES):
         why = (f"it does not accept the client certificate {places.client_cert}", shown)
-        return "client_certificate", why, "use a certificate of an authority that it trusts"
+        return "client_certificate", why, Advice("use-accepted-certificate")
     if "CERTIFICATE_REQUIRED" in text or (text == _OLD_REQUIRED and not places.client_cert):
         searched = ", ".join(places.client_searched)
         looked = (f"none is in: {searched}",) if searched else ()
         return "client_certificate", ("it wants a client certificate", *looked), places.client_advice
-    return "handshake", (shown,), ""
+    return "handshake", (shown,), None
 
 
 def _reason(cause: BaseException) -> str:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import AuthenticationError, ConfigurationError
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError
 from notarypy.remote.credentials import Credential
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Helper:
             raise ConfigurationError(
                 f"{self.config} names a credential helper that cannot be used",
                 why=f'"{self.name}" is not a name of letters, digits, ".", "_" and "-"',
-                fix=f"write what follows docker-credential- in the program's name into {self.config}",
+                advice=Advice("name-helper", config=self.config),
                 config=self.config,
                 helper=self.name,
             )
@@ -133,7 +133,7 @@ class Helper:
         return ConfigurationError(
             f"the credential helper {self.program} {what}",
             why=(reason, f"{self.config} names it"),
-            fix=f"install {self.program}, or take it out of {self.config}",
+            advice=Advice("install-helper", program=self.program, config=self.config),
             config=self.config,
             helper=self.program,
         )
@@ -142,7 +142,7 @@ class Helper:
         return AuthenticationError(
             f"the credential helper {self.program} gave no credentials for {server}",
             why=(f"{reason}; what it wrote may be secret and is not shown", f"{self.config} names it"),
-            fix=f"see what it says to: echo {server} | {self.program} get",
+            advice=Advice("run-helper", server=server, program=self.program),
             host=server,
             config=self.config,
             helper=self.program,

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from notarypy.errors import InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
+from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
 from notarypy.remote import failures
 from notarypy.remote.transport import MIB, Exchange, Response
 from notarypy.remote.urls import host_port
@@ -136,14 +136,14 @@ class NotaryServer:
         why = [str(problem) for problem in found[:3]]
         if name or text:
             why.append(f"{name}: {text}".strip(": "))
-        fix = ""
+        advice = None
         if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             why.append("the update is too big for it")
-            fix = "raise the body size limit of the server or its proxy"
+            advice = Advice("raise-body-limit")
         return RefusedUpdateError(
             f"{self.host} refused the update of {gun}",
             why=tuple(why),
-            fix=fix,
+            advice=advice,
             gun=gun,
             host=self.host,
             status=response.status,

@@ -19,7 +19,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import DigestMismatchError
+from notarypy.errors import Advice, DigestMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +144,7 @@ class Reading:
                     f"wanted: {self.digest}, {self.size} bytes",
                     f"read: {read}",
                 ),
-                fix="look whether something else is writing to the source, or damaged it",
+                advice=Advice("look-at-source"),
                 expected=self.digest,
                 actual=actual,
             )

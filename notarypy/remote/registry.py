@@ -18,7 +18,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from notarypy.errors import DigestMismatchError, ImageMissingError, NetworkError, NotFoundError, ServerError
+from notarypy.errors import (
+    Advice,
+    DigestMismatchError,
+    ImageMissingError,
+    NetworkError,
+    NotFoundError,
+    ServerError,
+)
 from notarypy.images import manifests
 from notarypy.remote import failures
 from notarypy.remote.transport import ATTEMPTS, MIB, Exchange, Response
@@ -79,7 +86,7 @@ class Registry:
             raise ImageMissingError(
                 f"{self.host} has no {reference} in {path}",
                 why=error.why,
-                fix="push the image first; or look at the name and the tag",
+                advice=Advice("push-first"),
                 host=self.host,
                 path=path,
                 reference=reference,
@@ -117,7 +124,7 @@ class Registry:
             raise DigestMismatchError(
                 f"{self.host} says that it took something else than it was sent",
                 why=(f"sent: {digest}", f"taken: {stated}"),
-                fix="do not use this registry, and ask its operator",
+                advice=Advice("distrust-registry"),
                 host=self.host,
                 expected=digest,
                 actual=stated,

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import TlsError
+from notarypy.errors import Advice, TlsError
 
 if TYPE_CHECKING:
     import ssl
@@ -76,14 +76,17 @@ def _add_file(made: ssl.SSLContext, path: Path) -> None:
         raise TlsError(
             f"cannot use the CA file {path}",
             why=_why(error, "it holds no certificate in PEM form"),
-            fix="give a readable PEM file, or remove it",
+            advice=Advice("give-ca-file"),
             path=str(path),
         ) from None
 
 
 def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) -> None:
     if cert is None or key is None:
-        raise TlsError("a client certificate and its key must be given together", fix="give both, or neither")
+        raise TlsError(
+            "a client certificate and its key must be given together",
+            advice=Advice("give-certificate-and-key"),
+        )
     try:
         # Without a password OpenSSL itself would ask for one on the terminal.
         made.load_cert_chain(cert, key, password="")
@@ -91,7 +94,7 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
         raise TlsError(
             f"cannot use the client certificate {cert} with the key {key}",
             why=_why(error, "they are not a PEM certificate and its unencrypted PEM key"),
-            fix="give a readable PEM certificate and the unencrypted PEM key that belongs to it",
+            advice=Advice("give-client-pair"),
             path=str(cert),
         ) from None
 

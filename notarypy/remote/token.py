@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from notarypy.errors import AuthenticationError, ConfigurationError, ServerError
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
 from notarypy.remote import failures
 from notarypy.remote.challenge import Challenge, parse
 from notarypy.remote.transport import MIB, Fetch, Request, Response, Scope, scopes_of
@@ -125,10 +125,10 @@ class TokenAuthenticator:
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and granted is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
-        fix = "give this account the right to do that" if credential else f"log in to {self._host}"
+        advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
-            fix = "check user and password"
-        return failures.denied(host_port(url), scope, response, why, fix, **facts)
+            advice = Advice("check-password")
+        return failures.denied(host_port(url), scope, response, why, advice, **facts)
 
     def _is_ours(self, url: str) -> bool:
         """Tell whether a URL leads to the one server that this is for (rule 1)."""
@@ -193,7 +193,7 @@ class TokenAuthenticator:
     def _basic(self, scope: str | None) -> str:
         credential = self._credential(scope)
         if credential is None:
-            raise self._impossible(self._who(None), fix=f"log in to {self._host}")
+            raise self._impossible(self._who(None), advice=Advice("log-in", host=self._host))
         if credential.kind != "password":
             word = "an identity" if credential.kind == "identity" else "a registry"
             raise self._impossible(f"it wants a password, and only {word} token is there", credential)
@@ -228,13 +228,13 @@ class TokenAuthenticator:
     def _denied_token(
         self, host: str, scope: str, response: Response, credential: Credential | None
     ) -> AuthenticationError:
-        fix = "check user and password" if credential else f"log in to {self._host}"
+        advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
         return failures.denied(
             host,
             None,
             response,
             [f"it gives out the tokens for {self._host}", self._who(credential)],
-            fix,
+            advice,
             asked=scope,
             granted=None,
             user=credential.user if credential else None,
@@ -242,12 +242,12 @@ class TokenAuthenticator:
         )
 
     def _impossible(
-        self, why: str, credential: Credential | None = None, *, fix: str = ""
+        self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
     ) -> AuthenticationError:
         return AuthenticationError(
             f"cannot authenticate to {self._host}",
             why=why,
-            fix=fix,
+            advice=advice,
             host=self._host,
             asked=None,
             granted=None,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import DigestMismatchError, NetworkError, NotFoundError, ServerError
+from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote import failures
 from notarypy.remote.registry import Registry, writing
 
@@ -167,7 +167,7 @@ class Upload:
             raise DigestMismatchError(
                 f"{self._registry.host} received something else than was sent",
                 why=f"sent: {digest}, {self._reading.size} bytes",
-                fix="try again; if it stays so, something on the way changes what is sent",
+                advice=Advice("send-again"),
                 host=self._registry.host,
                 expected=digest,
             )
@@ -179,7 +179,7 @@ class Upload:
         return ServerError(
             f"{host} does not take a blob whose digest is not SHA-256",
             why=(f"{digest}: it answered {answer.status}", "most registries know SHA-256 alone"),
-            fix="make the image anew with SHA-256 digests",
+            advice=Advice("make-anew-with-sha256"),
             host=host,
             status=answer.status,
         )

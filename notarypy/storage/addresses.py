@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.errors import ConfigurationError
+from notarypy.errors import Advice, ConfigurationError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -45,7 +45,11 @@ def server_url(text: str, source: str) -> str:
     if not _is_host(host):
         raise _unusable(source, f"{text} has no usable host name")
     if parts.scheme == "http" and not is_loopback(host):
-        raise _unusable(source, f"{text} is not https", f"write https://{parts.netloc}{parts.path}")
+        raise _unusable(
+            source,
+            f"{text} is not https",
+            Advice("write-instead", text=f"https://{parts.netloc}{parts.path}"),
+        )
     if ".." in parts.path.split("/"):
         raise _unusable(source, f"{text} has .. in its path")
     shown_port = f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else ""
@@ -91,12 +95,14 @@ def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
     if not text:
         raise _unusable(source, "it is empty")
     if "@" in text or "?" in text or "#" in text:
-        fix = "put credentials into NOTARY_AUTH or log in with docker"
-        raise _unusable(source, "it holds a user, password, query or fragment (not shown)", fix)
+        advice = Advice("give-credentials-apart")
+        raise _unusable(source, "it holds a user, password, query or fragment (not shown)", advice)
     if _SAFE.fullmatch(text) is None or "\\" in text:
         raise _unusable(source, "it holds spaces or other characters that no address has")
     if "://" not in text:
-        raise _unusable(source, f"{text} does not begin with https://", f"write https://{text}")
+        raise _unusable(
+            source, f"{text} does not begin with https://", Advice("write-instead", text=f"https://{text}")
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -118,6 +124,6 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def _unusable(source: str, why: str, fix: str = "") -> ConfigurationError:
+def _unusable(source: str, why: str, advice: Advice | None = None) -> ConfigurationError:
     message = f"{source} is not the address of a Notary server"
-    return ConfigurationError(message, why=why, fix=fix, source=source)
+    return ConfigurationError(message, why=why, advice=advice, source=source)

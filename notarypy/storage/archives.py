@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, NoReturn
 
-from notarypy.errors import MetadataError, StorageError
+from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.files import regular
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ class Archive:
         """Yield a file from a position on; raise StorageError if there is none."""
         member = self.find(name)
         if member is None:
-            raise StorageError(
-                f"{self} does not have {name}", fix="make it anew, with all of the image", path=str(self)
-            )
+            raise StorageError(f"{self} does not have {name}", advice=Advice("make-anew"), path=str(self))
         return self.pieces(member, start)
 
     def pieces(self, member: Member, start: int) -> Iterator[bytes]:
@@ -157,8 +155,8 @@ def _header(path: Path, block: bytes) -> _Header:
     stated = _number(path, block[148:156])
     if len(block) < BLOCK or stated != sum(block[:148]) + 8 * 0x20 + sum(block[156:]):
         packed = next((kind for magic, kind in _PACKED.items() if block.startswith(magic)), "")
-        fix = f"unpack it first: it is compressed with {packed}" if packed else ""
-        _unusable(path, "it is not a tar archive, or damaged", fix)
+        advice = Advice("unpack", packed=packed) if packed else None
+        _unusable(path, "it is not a tar archive, or damaged", advice)
     prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
     name = _text(block[:100])
     size = _number(path, block[124:136])
@@ -233,5 +231,5 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode(errors="replace")
 
 
-def _unusable(path: Path, why: str, fix: str = "") -> NoReturn:
-    raise MetadataError(f"{path} is not a usable archive", why=why, fix=fix, path=str(path))
+def _unusable(path: Path, why: str, advice: Advice | None = None) -> NoReturn:
+    raise MetadataError(f"{path} is not a usable archive", why=why, advice=advice, path=str(path))

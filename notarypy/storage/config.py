@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from notarypy import files
-from notarypy.errors import ConfigurationError, InvalidNameError, StorageError
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.storage import addresses
 
@@ -82,7 +82,7 @@ def read(path: Path, home: Path) -> FileSettings:
     try:
         data = files.read_regular(path, LIMIT, follow=True)
     except StorageError as error:
-        raise ConfigurationError(error.message, why=error.why, fix=error.fix, path=str(path)) from error
+        raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
     is_json = path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{")
     if is_json:
         from notarypy.storage import goconfig
@@ -125,17 +125,21 @@ class Section:
         """Return where a key is, for people."""
         return f"{self._where}{key} in {self._path}"
 
-    def problem(self, key: str, why: str, fix: str = "") -> ConfigurationError:
+    def problem(self, key: str, why: str, advice: Advice | None = None) -> ConfigurationError:
         """Return the error for a key's value."""
         return ConfigurationError(
-            f"{self.place(key)} cannot be used", why=why, fix=fix, path=str(self._path), key=self._where + key
+            f"{self.place(key)} cannot be used",
+            why=why,
+            advice=advice,
+            path=str(self._path),
+            key=self._where + key,
         )
 
     def require_known(self, *known: str) -> None:
         """Refuse other keys than these (rule 1)."""
         for key in self._values:
             if key not in known:
-                raise self.problem(key, "there is no such key", f"known keys: {', '.join(known)}")
+                raise self.problem(key, "there is no such key", Advice("known-keys", names=", ".join(known)))
 
     def lowered(self) -> Section:
         """Return the same table as Go's reader sees it: keys in lower case, empty texts as if left out."""
@@ -220,7 +224,7 @@ class Section:
         """Return PINs in lower case; an empty list is an error, a missing one is empty (rule 4)."""
         values = self.texts(key)
         if key in self._values and not values:
-            raise self.problem(key, "it names no root", "leave it out to pin nothing")
+            raise self.problem(key, "it names no root", Advice("pin-nothing"))
         for value in values:
             if _PIN.fullmatch(value) is None:
                 raise self.problem(key, f'"{value}" is not 64 hex digits')
@@ -256,7 +260,7 @@ def _registry_host(tables: Section, key: str) -> str:
     try:
         return key if key == "*" else parse_registry(key).lower()
     except InvalidNameError as error:
-        raise tables.problem(f'"{key}"', error.why[0], 'write the registry\'s host, or "*"') from error
+        raise tables.problem(f'"{key}"', error.why[0], Advice("write-registry")) from error
 
 
 def _registry(table: Section) -> RegistrySettings:

@@ -24,7 +24,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from notarypy.errors import DigestMismatchError, MetadataError, UsageError
+from notarypy.errors import Advice, DigestMismatchError, MetadataError, UsageError
 from notarypy.images import layout, manifests
 from notarypy.images.layout import Descriptor
 from notarypy.images.mentions import normal
@@ -177,7 +177,7 @@ def _entry(archive: Archive, name: str | None) -> dict[str, Any]:
     raise UsageError(
         f'{archive} has no image "{name}"' if name else f"{archive} has not exactly one image",
         why=f"it has {len(listed)}; names: {names[:500]}",
-        fix="name one of them: docker-archive:TAR:REF" if listed else "",
+        advice=Advice("name-archive-image") if listed else None,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy.errors import Advice
 from notarypy.storage.config import FileSettings, RegistrySettings
 
 if TYPE_CHECKING:
@@ -61,5 +62,5 @@ def _refuse_unverified_tls(server: Section) -> None:
         raise server.problem(
             "skipTLSVerify",
             "certificates of servers are always verified",
-            "remove it and name the server's CA in root_ca",
+            Advice("trust-ca-instead"),
         )

@@ -25,7 +25,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, cast
 
-from notarypy.errors import AlreadyExistsError, StorageError
+from notarypy.errors import Advice, AlreadyExistsError, StorageError
 from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
 from notarypy.images import layout, manifests
 from notarypy.storage.layouts import blob_name
@@ -101,7 +101,7 @@ class Incoming:
         raise AlreadyExistsError(
             f"{self.path} is something else than an OCI image layout",
             why="nothing is put into other directories",
-            fix="name a directory that does not exist yet",
+            advice=Advice("choose-new-directory"),
             path=str(self.path),
         )
 
@@ -217,7 +217,7 @@ def refuse_existing(target: Path) -> None:
     """Raise AlreadyExistsError if there is a file of this name."""
     if target.exists() or target.is_symlink():
         raise AlreadyExistsError(
-            f"there is a file {target} already", fix="remove it, or choose another name", path=str(target)
+            f"there is a file {target} already", advice=Advice("choose-free-file"), path=str(target)
         )
 
 
@@ -278,7 +278,7 @@ def make_private(path: Path) -> None:
         raise StorageError(
             f"cannot use {path}",
             why="it is not a directory that only you can write to",
-            fix="remove it, or put the archive elsewhere",
+            advice=Advice("choose-safe-directory"),
             path=str(path),
         )
 

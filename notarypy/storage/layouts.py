@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import StorageError, UsageError
+from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.files import read_regular, regular
 from notarypy.images import layout, manifests
 from notarypy.storage.archives import PIECE
@@ -76,7 +76,7 @@ class Directory:
                     yield piece
         except FileNotFoundError:
             raise StorageError(
-                f"there is no file {path}", fix="make the layout anew, with all of the image", path=str(path)
+                f"there is no file {path}", advice=Advice("make-layout-anew"), path=str(path)
             ) from None
 
 
@@ -115,7 +115,7 @@ class Layout:
         raise UsageError(
             f'{self._files} has no image "{name}"' if name else f"{self._files} has not exactly one image",
             why=f"it has {len(self.entries)}; names: {listed or 'none'}",
-            fix="name one of them: SOURCE:TAG" if names else "",
+            advice=Advice("name-layout-image") if names else None,
         )
 
     def manifest(self, descriptor: Descriptor) -> bytes:

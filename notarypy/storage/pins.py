@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.errors import ConfigurationError, StorageError
+from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Pins:
         return ConfigurationError(
             f"no root can be pinned by {path}",
             why=(*why, f"it is named by {self.source}"),
-            fix="name a PEM file with certificates",
+            advice=Advice("name-certificates"),
             path=str(path),
         )
 

@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import files
-from notarypy.errors import ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.storage.config import LIMIT, Section
 from notarypy.storage.pins import Pins
@@ -93,7 +93,7 @@ class TrustPolicy:
         raise OutOfScopeError(
             f"the trust policy has no scope for {repository}",
             why=(f"the policy is {self.path}", f"its scopes: {', '.join(self.scopes) or 'none'}"),
-            fix=f'if you trust it, add [scope."{repository}"] with what you require',
+            advice=Advice("add-scope", repository=repository),
             repository=repository,
         )
 
@@ -132,7 +132,7 @@ class PolicyFile:
         return ConfigurationError(
             f"the trust policy {self.path} cannot be read",
             why=why,
-            fix="without it nothing is verified as you want: mend it, or name another with --policy",
+            advice=Advice("mend-policy"),
             path=str(self.path),
         )
 
@@ -153,14 +153,14 @@ def _scope(table: Section, prefix: str, path: Path) -> Scope:
     table.require_known(*KEYS)
     mode = table.text("mode") or "enforce"
     if mode not in _MODES:
-        raise table.problem("mode", f'"{mode}" is none', "write enforce, audit or skip")
+        raise table.problem("mode", f'"{mode}" is none', Advice("write-mode"))
     if mode == "skip" and table.names() != ["mode"]:
         raise table.problem("mode", "skip verifies nothing, and other keys stand beside it")
     source = f'scope "{prefix}" in {path}'
     roots = _roots(table.section("roots"), source)
     first_use = table.flag("first_use")
     if roots and first_use:
-        raise table.problem("first_use", "roots are pinned as well", "keep one of them")
+        raise table.problem("first_use", "roots are pinned as well", Advice("keep-one"))
     return Scope(
         prefix=prefix,
         source=source,
@@ -179,9 +179,9 @@ def _prefix(table: Section, key: str, text: str) -> str:
         return text
     host, slash, rest = text.partition("/")
     if _REGISTRY.fullmatch(host) is None:
-        raise table.problem(f'"{key}"', f'"{host}" is no registry', "begin with one, as in docker.io/library")
+        raise table.problem(f'"{key}"', f'"{host}" is no registry', Advice("name-registry-first"))
     if ":" in rest or "@" in rest:
-        raise table.problem(f'"{key}"', "it has a tag or a digest", "name a repository, or its beginning")
+        raise table.problem(f'"{key}"', "it has a tag or a digest", Advice("name-repository"))
     try:
         return f"{parse_registry(roles.check_gun(text).partition('/')[0])}{slash}{rest}"
     except InvalidNameError as error:
@@ -219,7 +219,7 @@ def _signers(table: Section) -> Signers:
 def _roles(table: Section, key: str) -> tuple[str, ...]:
     names = table.texts(key)
     if key in table.names() and not names:
-        raise table.problem(key, "it names nobody", "leave it out to require nobody")
+        raise table.problem(key, "it names nobody", Advice("require-nobody"))
     try:
         found = tuple(roles.signer_role(name) for name in names)
     except InvalidNameError as error:
@@ -244,5 +244,5 @@ def _ages(table: Section) -> MaxAge:
 def _span(table: Section, key: str) -> timedelta:
     match = _SPAN.fullmatch(table.text(key) or "")
     if match is None:
-        raise table.problem(key, "it is not a span of time", 'write "12h", "3d" or "8w"')
+        raise table.problem(key, "it is not a span of time", Advice("write-span"))
     return int(match[1]) * _UNITS[match[2]]

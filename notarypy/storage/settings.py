@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import ConfigurationError, InvalidNameError
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
 from notarypy.storage import addresses, config, pins, tlsfiles
 from notarypy.storage.config import FileSettings, RegistrySettings
@@ -162,7 +162,7 @@ class Settings:
             raise ConfigurationError(
                 f'no Notary server is known for "{registry_host}"',
                 why=error.why,
-                fix="name one with --server",
+                advice=Advice("name-server"),
             ) from error
 
     def _ca_for(self, host_port: str) -> Path | None:
@@ -236,7 +236,7 @@ def _given(flags: Mapping[str, object]) -> dict[str, object]:
     given = {name: value for name, value in flags.items() if value is not None}
     for name, value in given.items():
         if value == "":
-            raise ConfigurationError(f"{_option(name)} is empty", fix="give it a value or leave it out")
+            raise ConfigurationError(f"{_option(name)} is empty", advice=Advice("give-value"))
     return given
 
 
@@ -294,7 +294,7 @@ def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | No
 def _client_pair(given: Mapping[str, object], file: FileSettings) -> tuple[Path | None, Path | None]:
     cert, key = _path(given, "tlscert"), _path(given, "tlskey")
     if (cert is None) != (key is None):
-        raise ConfigurationError("--tlscert and --tlskey go together", fix="give both or neither")
+        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
     return (file.tls_cert, file.tls_key) if cert is None else (cert, key)
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError, StorageError, VerificationError
+from notarypy.errors import Advice, InvalidNameError, StorageError, VerificationError
 from notarypy.images.tree import Tree, grow
 from notarypy.storage.archives import Archive
 from notarypy.storage.layouts import Directory, Layout
@@ -111,7 +111,7 @@ def _named(place: Place) -> Iterator[None]:
         raise type(error)(
             error.message if named else f"{place} cannot be used",
             why=error.why if named else (error.message, *error.why),
-            fix=error.fix or "make it anew with the tool that wrote it",
+            advice=error.advice or Advice("make-anew-with-writer"),
             **{**error.facts, "path": str(place.path)},
         ) from None
 

@@ -19,7 +19,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.errors import ConfigurationError, TlsError
+from notarypy.errors import Advice, ConfigurationError, TlsError
 from notarypy.storage import addresses
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class TlsFiles:
         client_cert: Client certificate, or None.
         client_key: Its private key, or None.
         searched: The places that were looked at for CAs, in words, for error messages.
-        advice: How to add a CA, in words.
+        advice: How to add a CA.
         client_searched: The places of the client certificate, in words.
-        client_advice: How to add a client certificate, in words.
+        client_advice: How to add a client certificate.
     """
 
     replace_ca: Path | None = None
@@ -47,9 +47,9 @@ class TlsFiles:
     client_cert: Path | None = None
     client_key: Path | None = None
     searched: tuple[str, ...] = ()
-    advice: str = ""
+    advice: Advice | None = None
     client_searched: tuple[str, ...] = ()
-    client_advice: str = ""
+    client_advice: Advice | None = None
 
 
 def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
@@ -106,7 +106,7 @@ def find(
         tuple(places),
         _advice(replace_ca, own[-1], options=options),
         (f"{cert}",) if named else tuple(f"{folder} ({_shown(cert, folder)})" for folder in own),
-        f"put X.cert and X.key into {own[-1]}" + (", or name them: --tlscert, --tlskey" if options else ""),
+        Advice("put-client-pair-or-name-it" if options else "put-client-pair", folder=own[-1]),
     )
 
 
@@ -115,11 +115,10 @@ def _system(environ: Mapping[str, str]) -> str:
     return "the CA certificates of this system" + (f" ({', '.join(named)})" if named else "")
 
 
-def _advice(replace_ca: Path | None, folder: Path, *, options: bool) -> str:
+def _advice(replace_ca: Path | None, folder: Path, *, options: bool) -> Advice:
     if replace_ca is not None:
-        return f"see whether {replace_ca} has the CA of this server"
-    copy = f"copy the CA certificate of this server to {folder / 'ca.crt'}"
-    return f"{copy}, or name it: --tlscacert" if options else copy
+        return Advice("check-ca-file", file=replace_ca)
+    return Advice("copy-ca-or-name-it" if options else "copy-ca", file=folder / "ca.crt")
 
 
 def _shown(cert: Path | None, folder: Path) -> str:
@@ -136,7 +135,7 @@ def _files(folder: Path) -> list[Path]:
         raise TlsError(
             f"cannot look for certificates in {folder}",
             why=error.strerror or str(error),
-            fix=f"make {folder} a directory that you may read, or remove it",
+            advice=Advice("give-readable-folder", folder=folder),
             path=str(folder),
         ) from error
 
@@ -151,7 +150,7 @@ def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
             raise ConfigurationError(
                 f"{path} has no counterpart",
                 why=f"there is no {other.name} beside it",
-                fix=f"put {other.name} there, or remove {path.name}",
+                advice=Advice("put-counterpart", missing=other.name, present=path.name),
                 path=str(path),
             )
         return path.with_suffix(".cert"), path.with_suffix(".key")

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.errors import CacheDamagedError, InvalidNameError, MetadataError, StorageError
+from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, MetadataError, StorageError
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class TrustDirectory:
                 raise StorageError(
                     f"{self.path} belongs to another user",
                     why="its owner decides which keys it trusts",
-                    fix="name a directory of your own with --trust-dir",
+                    advice=Advice("choose-trust-dir"),
                     path=str(self.path),
                 )
             warnings.append(f"{self.path} belongs to user {status.st_uid}")
@@ -160,8 +160,7 @@ class RepositoryCache:
             raise CacheDamagedError(
                 f"the trusted root of {self.gun} cannot be read",
                 why=(f"the file is {path}", error.message, *error.why),
-                fix=f"restore it from a backup; or compare the root with its owner, then "
-                f"notarypy forget {self.gun}",
+                advice=Advice("restore-or-forget", gun=self.gun),
                 gun=self.gun,
                 path=str(path),
             ) from error

@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError, TagUnsignedError, TrustError
+from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
 from notarypy.tuf import roles
 from notarypy.tuf.metadata import Delegation, Targets
 
@@ -88,7 +88,9 @@ class State:
             return self.root.signers(role), self.root.roles[role].threshold
         delegation = self.delegation(role)
         if delegation is None:
-            raise TagUnsignedError(f"{self.gun} has no role {role}", fix=f"notarypy delegate list {self.gun}")
+            raise TagUnsignedError(
+                f"{self.gun} has no role {role}", advice=Advice("list-delegations", gun=self.gun)
+            )
         above = self.targets[roles.parent(role)]
         return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
 

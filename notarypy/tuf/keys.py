@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import MetadataError, NotarypyError, UnsupportedKeyError
+from notarypy.errors import Advice, MetadataError, NotarypyError, UnsupportedKeyError
 from notarypy.tuf import canonical
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MAX_KEY = 64 << 10
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT = 2**31
-_FIX_KEY = "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits"
+_USE_KEY_KIND = Advice("use-key-kind")
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
 _PEM_DASHES = b"-----"
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
@@ -143,7 +143,9 @@ def certified_key(certificate: x509.Certificate) -> PublicKey:
     try:
         public = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise UnsupportedKeyError("Notary v1 cannot use the key in this certificate", fix=_FIX_KEY) from None
+        raise UnsupportedKeyError(
+            "Notary v1 cannot use the key in this certificate", advice=_USE_KEY_KIND
+        ) from None
     return public_key_of(public)
 
 
@@ -166,7 +168,7 @@ def public_key_of(key: Any) -> PublicKey:  # noqa: ANN401 - any key object of th
     else:
         keytype, usable = "", False
     if not usable:
-        raise UnsupportedKeyError("Notary v1 cannot use this key", why=_kind(public), fix=_FIX_KEY)
+        raise UnsupportedKeyError("Notary v1 cannot use this key", why=_kind(public), advice=_USE_KEY_KIND)
     return PublicKey(keytype, public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
@@ -190,8 +192,8 @@ def load_public_pem(data: bytes, now: datetime) -> PublicKey:
         return _certificate_key(block, now)
     if label == "PUBLIC KEY":
         return _spki_key(body)
-    hint = "give the public half, for example NAME.pub" if "PRIVATE" in label else _FIX_KEY
-    raise UnsupportedKeyError(f"this file holds a {label}, not a public key", fix=hint)
+    advice = Advice("give-public-half") if "PRIVATE" in label else _USE_KEY_KIND
+    raise UnsupportedKeyError(f"this file holds a {label}, not a public key", advice=advice)
 
 
 def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
@@ -202,7 +204,7 @@ def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
         closing = b"-----END " + begin[1] + _PEM_DASHES
         if end >= 0 and data.startswith(closing, end):
             return begin[1].decode(), data[begin.end() : end], data[begin.start() : end + len(closing)]
-    raise UnsupportedKeyError("this file holds no PEM public key or certificate", fix=_FIX_KEY)
+    raise UnsupportedKeyError("this file holds no PEM public key or certificate", advice=_USE_KEY_KIND)
 
 
 def _spki_key(body: bytes) -> PublicKey:
@@ -212,14 +214,14 @@ def _spki_key(body: bytes) -> PublicKey:
     try:
         key = load_der_public_key(base64.b64decode(_PEM_HEADER.sub(b"", body)))
     except (ValueError, UnsupportedAlgorithm):
-        raise UnsupportedKeyError("this public key cannot be read", fix=_FIX_KEY) from None
+        raise UnsupportedKeyError("this public key cannot be read", advice=_USE_KEY_KIND) from None
     return _delegation_key(public_key_of(key))
 
 
 def _delegation_key(key: PublicKey) -> PublicKey:
     """Refuse ed25519: Go's clients verify such delegations but cannot load or list them."""
     if key.keytype == "ed25519":
-        raise UnsupportedKeyError("an Ed25519 key cannot be a signer's key", fix=_FIX_KEY)
+        raise UnsupportedKeyError("an Ed25519 key cannot be a signer's key", advice=_USE_KEY_KIND)
     return key
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.errors import KeyNotAuthorisedError, VerificationError
+from notarypy.errors import Advice, KeyNotAuthorisedError, VerificationError
 from notarypy.tuf import roles
 from notarypy.tuf.metadata import MAX_VERSION, FileMeta, RoleKeys, Root, Snapshot, Targets
 
@@ -156,8 +156,7 @@ def _not_authorised(
     return KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",
         why=f"{threshold} of these must be here: {short}",
-        fix="load one of these keys: notarypy key load FILE --name NAME; or ask an owner to add yours: "
-        f"notarypy delegate add NAME {state.gun} --key PUB",
+        advice=Advice("load-role-key", gun=state.gun),
         role=role,
         accepted=accepted,
         threshold=threshold,

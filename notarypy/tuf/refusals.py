@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.errors import (
+    Advice,
     ExpiredError,
     MetadataError,
     RootChangedError,
@@ -29,7 +30,7 @@ def not_pinned(gun: str, root: Root, reasons: Iterable[str]) -> RootNotPinnedErr
     return RootNotPinnedError(
         f"the root of {gun} is not a pinned one",
         why=(f"offered: {', '.join(offered)} (version {root.version})", *reasons),
-        fix="compare this root id with the repository's owner before you change the pin",
+        advice=Advice("compare-pin"),
         role=roles.ROOT,
         offered=list(offered),
     )
@@ -45,7 +46,7 @@ def root_changed(gun: str, trusted: Root, offered: Root) -> RootChangedError:
             f"offered: {', '.join(found)} (version {offered.version}), not signed by the trusted one",
             "this is what an attack looks like; a server reset or a second initialisation looks the same",
         ),
-        fix=f"ask the owner for the root id, then: notarypy trust {gun} --root PIN",
+        advice=Advice("ask-owner-for-root", gun=gun),
         trusted=list(known),
         offered=list(found),
     )
@@ -53,14 +54,12 @@ def root_changed(gun: str, trusted: Root, offered: Root) -> RootChangedError:
 
 def expired(gun: str, role: str, expires: datetime) -> ExpiredError:
     """Return the error for a file that is past its date."""
-    clock = "look at this machine's clock; then ask the server's operator, for the server renews it"
-    again = f"whoever has its key signs it again: notarypy renew {gun}"
     return ExpiredError(
         f"{gun} is expired: {role} ended on {expires:%Y-%m-%d %H:%M}Z",
         why="the server did not renew its timestamp"
         if role == roles.TIMESTAMP
         else "its signatures are valid",
-        fix=clock if role == roles.TIMESTAMP else again,
+        advice=Advice("check-clock") if role == roles.TIMESTAMP else Advice("sign-role-again", gun=gun),
         role=role,
         expires=expires.isoformat(),
     )

@@ -22,7 +22,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from notarypy.errors import InvalidNameError
+from notarypy.errors import Advice, InvalidNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,13 +124,15 @@ def signer_role(name: str) -> str:
         )
     if name in BASE_ROLES:
         raise InvalidNameError(
-            f'"{name}" is reserved', why=f"{name} is a role of every repository", fix="choose another name"
+            f'"{name}" is reserved',
+            why=f"{name} is a role of every repository",
+            advice=Advice("choose-other-name"),
         )
     if name == "releases":
         raise InvalidNameError(
             '"releases" is reserved',
             why="targets/releases lists what every signer released",
-            fix="choose another name",
+            advice=Advice("choose-other-name"),
         )
     return f"targets/{name}"
 

@@ -46,7 +46,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notarypy.errors import ExpiredError, RollbackError, TrustError, VerificationError
+from notarypy.errors import Advice, ExpiredError, RollbackError, TrustError, VerificationError
 from notarypy.tuf import canonical, certificates, envelope, refusals, roles
 from notarypy.tuf.envelope import Attempts, Envelope
 from notarypy.tuf.floors import Floors, rollback
@@ -323,7 +323,7 @@ class TrustedMetadata:
             raise ExpiredError(
                 f"the root certificate of {self.gun} is out of date",
                 why=tuple(sorted(reasons - {""})),
-                fix=f"whoever has the root key makes another: notarypy renew {self.gun}",
+                advice=Advice("renew-root-certificate", gun=self.gun),
                 role=roles.ROOT,
             )
 

@@ -13,14 +13,18 @@ from notarypy.cli import session, terminal
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.cli.main import run as run_command_line
+from notarypy.cli.text.advice import TEXTS
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
+from notarypy.errors import Advice
 from notarypy.keys.passphrase import standard_chain
 from support.author import NOW
 from support.commands import Outcome, StubClient
 from support.fakes import make_fake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from notarypy.devserver.core import Fake
     from support.commands import Run
 
@@ -49,6 +53,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Outcome(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def saying(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Advice]:
+    """Return a function that makes advice of any text."""
+    monkeypatch.setitem(TEXTS, "test", "{text}")
+    return lambda text: Advice("test", text=text)
 
 
 @pytest.fixture

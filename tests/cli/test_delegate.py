@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from notarypy.errors import Advice
     from support.commands import Run, StubClient
 
 
@@ -139,8 +140,8 @@ def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
     run("delegate", "purge", "--key", "f5a2a64", f"{REPO}:1").expect(2)
 
 
-def test_a_refusal_is_the_clients(run: Run, stub: StubClient) -> None:
-    stub.answers["remove_signer"] = KeyNotAuthorisedError("would break", fix="add --force")
+def test_a_refusal_is_the_clients(run: Run, stub: StubClient, saying: Callable[[str], Advice]) -> None:
+    stub.answers["remove_signer"] = KeyNotAuthorisedError("would break", advice=saying("add --force"))
     assert (
         "would break [key.not_authorised]\n  fix: add --force\n"
         in run("signer", "remove", "jeff", REPO).expect(6).err

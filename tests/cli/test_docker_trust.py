@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.prompts import DockersWording
+from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
@@ -758,8 +759,9 @@ def test_a_command_of_notarypy(run: Run, docker_trust: Run, signed: str) -> None
 def test_only_what_docker_trust_has_is_advised(home: Path, *, pair: bool) -> None:
     found = tlsfiles.find([home], "n:5000", None, None, options=True)
     advised = found.client_advice if pair else found.advice
-    assert "--tls" in advised
-    text = shell.told(TlsError("n is not trusted", fix=advised))
+    error = TlsError("n is not trusted", advice=advised)
+    assert "--tls" in advice(error)
+    text = shell.told(error)
     assert f"\n  fix: {'put X.cert and X.key into' if pair else 'copy the CA certificate'}" in text
     assert str(home / "n:5000") in text
     assert "--" not in text

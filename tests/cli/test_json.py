@@ -41,6 +41,9 @@ from support.results import (
 from support.schema import problems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.errors import Advice
     from support.commands import Run, StubClient
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -107,9 +110,12 @@ def test_a_success_fits_the_schema(run: Run, stub: StubClient, command: str) -> 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_failure_fits_the_schema(run: Run, stub: StubClient, command: str) -> None:
+def test_a_failure_fits_the_schema(
+    run: Run, stub: StubClient, saying: Callable[[str], Advice], command: str
+) -> None:
     argv, method, _ = COMMANDS[command]
-    stub.answers[method] = UnreachableError("gone", why=("a", "b"), fix="wait", host="n.test", tries=3)
+    wait = saying("wait")
+    stub.answers[method] = UnreachableError("gone", why=("a", "b"), advice=wait, host="n.test", tries=3)
     document = run("--json", *argv).expect(8).document
     assert problems(document, SCHEMA) == []
     error = document["error"] if command == "key list" else document["results"][0]["error"]

@@ -13,8 +13,10 @@ from notarypy.cli import main
 from notarypy.errors import ExpiredError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from notarypy.errors import Advice
     from support.commands import Run, StubClient
 
 REF = "registry.test/app:1"
@@ -139,8 +141,11 @@ def test_a_failure_outside_of_any_ref_stands_on_top(run: Run) -> None:
     assert document["results"] == []
 
 
-def test_errors_show_control_characters_escaped(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", fix="\u202egnp.exe")
+def test_errors_show_control_characters_escaped(
+    run: Run, stub: StubClient, saying: Callable[[str], Advice]
+) -> None:
+    reversing = saying("\u202egnp.exe")
+    stub.answers["admit"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", advice=reversing)
     assert run("verify", REF).expect(5).err == (
         "notarypy: error: old\\x1b]0;x\\x07 [trust.expired]\n  why: next\\nline\n  fix: \\u202egnp.exe\n"
     )

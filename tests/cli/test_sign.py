@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import ImageMissingError, RepositoryMissingError
+from notarypy.errors import Advice, ImageMissingError, RepositoryMissingError
 from support.commands import written
 from support.results import D1, D2, REPO, signed
 
@@ -97,7 +97,7 @@ def test_results_carry_the_ref_as_it_was_written(run: Run, stub: StubClient) -> 
 
 
 def test_a_library_error_may_name_the_next_command(run: Run, stub: StubClient) -> None:
-    stub.answers["sign"] = RepositoryMissingError("none", fix=f"notarypy init {REPO}")
+    stub.answers["sign"] = RepositoryMissingError("none", advice=Advice("init", gun=REPO))
     assert run("sign", REPO).expect(3).err.endswith(f"  fix: notarypy init {REPO}\n")
 
 

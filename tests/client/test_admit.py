@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client.admit import Shelf
 from notarypy.client.results import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.errors import (
@@ -312,7 +313,7 @@ def test_a_mirror_that_serves_something_else_is_refused(world: World, reader: Pe
     with pytest.raises(DigestMismatchError) as caught:
         client.verify(f"{MIRROR}:1")
     assert MIRROR in caught.value.message
-    assert f"notarypy sign {GUN}:1" in caught.value.fix
+    assert f"notarypy sign {GUN}:1" in advice(caught.value)
 
 
 def test_a_mirror_without_a_mapping_has_trust_data_of_its_own(world: World, reader: Person) -> None:

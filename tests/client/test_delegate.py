@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -246,7 +247,7 @@ def test_releases_with_tags_goes_only_with_force(world: World, owner: Person) ->
 def test_an_unknown_signer_is_a_wrong_name(world: World, owner: Person) -> None:
     with pytest.raises(InvalidNameError, match="no signer") as caught:
         owner.client().remove_signer("nobody", GUN)
-    assert caught.value.fix == f"see them with: notarypy signer list {GUN}"
+    assert advice(caught.value) == f"see them with: notarypy signer list {GUN}"
     assert "POST" not in world.requests()
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import InvalidNameError, KeyNotAuthorisedError, TagUnsignedError
 from notarypy.tuf import roles
 from support.author import GUN
@@ -118,8 +119,8 @@ def test_after_the_last_signer_the_way_out_is_named_and_works(world: World, owne
     owner.client().remove_signer("jeff", GUN, force=True)
     with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().sign([f"{GUN}:2"])
-    assert f"notarypy delegate remove targets/releases {GUN}" in caught.value.fix
-    assert f"notarypy delegate add NAME {GUN} --key PUB" in caught.value.fix
+    assert f"notarypy delegate remove targets/releases {GUN}" in advice(caught.value)
+    assert f"notarypy delegate add NAME {GUN} --key PUB" in advice(caught.value)
     owner.client().remove_signer("targets/releases", GUN)
     assert owner.client().sign([f"{GUN}:2"])[0].roles == (roles.TARGETS,)
     assert world.person("reader").client().verify(f"{GUN}:2").signers == ()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import files
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     AuthenticationError,
     CacheDamagedError,
@@ -109,7 +110,7 @@ def test_nothing_here_and_nothing_there_is_no_trust_data(world: World) -> None:
     reader = world.person("reader")
     with pytest.raises(RepositoryMissingError) as caught:
         reader.client().refresh(GUN)
-    assert caught.value.fix == f"notarypy init {GUN}"
+    assert advice(caught.value) == f"notarypy init {GUN}"
     assert reader.cache() == {}
 
 
@@ -201,7 +202,7 @@ def test_a_damaged_root_stops_everything_and_says_what_to_do(
         _damage(path, damage)
     with pytest.raises(CacheDamagedError) as caught:
         reader.client().refresh(GUN)
-    assert f"notarypy forget {GUN}" in caught.value.fix
+    assert f"notarypy forget {GUN}" in advice(caught.value)
     assert world.requests() == []
     with pytest.raises(CacheDamagedError):
         reader.client().sign([f"{GUN}:1"])

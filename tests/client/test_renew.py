@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     ExpiredError,
     InvalidNameError,
@@ -101,7 +102,7 @@ def test_nothing_of_this_reaches_those_who_verify(world: World, owner: Person) -
     assert owner.cache() == before
     with pytest.raises(ExpiredError) as caught:
         owner.client().verify(f"{GUN}:1")
-    assert caught.value.fix.endswith(f"notarypy renew {GUN}")
+    assert advice(caught.value).endswith(f"notarypy renew {GUN}")
 
 
 # -- renew
@@ -228,7 +229,7 @@ def test_a_certificate_of_an_authority_takes_the_authority_or_another_key(world:
     with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().renew(GUN)
     assert "which an authority made" in caught.value.why[0]
-    assert caught.value.fix.endswith(f"notarypy key rotate {GUN} root --key KEY")
+    assert advice(caught.value).endswith(f"notarypy key rotate {GUN} root --key KEY")
     assert owner.client().rotate_key(GUN, "root", key="root").published
     owner.client().renew(GUN)
     assert _verifies(world)

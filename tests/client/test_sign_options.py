@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     ConfigurationError,
     ExpiredError,
@@ -35,7 +36,7 @@ def test_without_trust_data_the_fix_is_init(world: World) -> None:
     alice = world.person()
     with pytest.raises(RepositoryMissingError) as caught:
         alice.client().sign([f"{GUN}:1"])
-    assert caught.value.fix == f"notarypy init {GUN}"
+    assert advice(caught.value) == f"notarypy init {GUN}"
     assert alice.key_files() == set()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client import verify
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import (
@@ -118,7 +119,7 @@ def test_an_unlisted_tag_is_not_signed_and_the_signed_ones_are_named(owner: Pers
     with pytest.raises(TagUnsignedError) as caught:
         owner.client().verify(f"{GUN}:3")
     assert "signed tags: 1, 2" in caught.value.why
-    assert caught.value.fix == f"sign it: notarypy sign {GUN}:3"
+    assert advice(caught.value) == f"sign it: notarypy sign {GUN}:3"
 
 
 def test_a_tag_of_a_signer_that_is_not_released_is_not_signed(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import Client
+from notarypy.cli.text.advice import advice
 from notarypy.devserver import authority, sample
 from notarypy.devserver.folder import Folder, exports
 from notarypy.devserver.start import Options, running
@@ -124,7 +125,7 @@ def test_without_werkzeug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
     with pytest.raises(ConfigurationError) as caught, running(None, Options(), clock=now):
         pass
-    assert "python3 -m pip install '.[devserver]'" in caught.value.fix
+    assert "python3 -m pip install '.[devserver]'" in advice(caught.value)
 
 
 @pytest.mark.parametrize("host", ["", "b\u00fccher.test"])
@@ -138,7 +139,7 @@ def test_a_host_that_is_none(host: str) -> None:
 def test_a_host_that_is_elsewhere(host: str) -> None:
     with pytest.raises(ConfigurationError) as caught, running(None, Options(host=host), clock=now):
         pass
-    assert "--host" in caught.value.fix
+    assert "--host" in advice(caught.value)
 
 
 def test_one_port_for_both_servers() -> None:
@@ -169,7 +170,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_text("mine")
     with pytest.raises(StorageError, match="is no devserver's folder") as caught:
         Folder(tmp_path)
-    assert "--dir" in caught.value.fix
+    assert "--dir" in advice(caught.value)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
         ("env", "server.pem", "ca.crt"), "mine"
     )

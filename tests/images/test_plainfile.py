@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import BuildFileError
 from notarypy.images import dockerfile, mentions, plainfile
 from notarypy.images.plainfile import Plain
@@ -87,7 +88,7 @@ def test_targets() -> None:
 def test_what_could_be_read_in_two_ways_is_refused(lines: str) -> None:
     with pytest.raises(BuildFileError, match="D:2: ") as caught:
         plain(f"FROM a\n{lines}\n")
-    assert "--builder buildx" in caught.value.fix
+    assert "--builder buildx" in advice(caught.value)
 
 
 @pytest.mark.parametrize("line", ["RUN a \\b", "ENV A=`b"])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import InvalidNameError
 from notarypy.images import reference
 from notarypy.tuf.roles import check_gun
@@ -159,7 +160,7 @@ def test_a_repository_has_neither_tag_nor_digest() -> None:
     for text in ("alpine:3", f"alpine@{DIGEST}", "localhost:5000"):
         with pytest.raises(InvalidNameError, match="names one image") as caught:
             reference.parse_repository(text)
-        assert caught.value.fix.startswith("write docker.io/library/")
+        assert advice(caught.value).startswith("write docker.io/library/")
 
 
 def test_docker_hub_is_asked_at_another_host() -> None:

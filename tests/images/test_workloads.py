@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import BuildFileError
 from notarypy.images import mentions, workloads, yamltext
 
@@ -260,4 +261,4 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
     with pytest.raises(BuildFileError) as caught:
         yamltext.documents("a: b", "c.yaml")
-    assert "pip install '.[yaml]'" in caught.value.fix
+    assert "pip install '.[yaml]'" in advice(caught.value)

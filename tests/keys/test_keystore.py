@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy import files
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     KeyAccessError,
     KeyMissingError,
@@ -196,7 +197,7 @@ def test_a_wrong_passphrase_names_key_sources_and_file_and_no_value(tmp_path: Pa
     assert error.message == 'cannot unlock key "dee" (577afec)'
     sources = "NOTARYPY_PASSPHRASE_DEE, DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, the prompt"
     assert error.why == (f"tried {sources}; the file is {path}",)
-    assert error.fix == "set the passphrase of this delegation key, not the repository key's"
+    assert advice(error) == "set the passphrase of this delegation key, not the repository key's"
     assert error.facts["role"] == "dee"
     assert "s3cret" not in str(vars(error)) + repr(error)
 
@@ -206,7 +207,7 @@ def test_without_a_passphrase_the_error_says_where_to_put_one(tmp_path: Path) ->
     with pytest.raises(PassphraseNeededError) as caught:
         KeyStore(tmp_path).unlock(DEE, standard_chain({}, None, None))
     assert "no terminal" in caught.value.why[0]
-    assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in caught.value.fix
+    assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in advice(caught.value)
 
 
 def test_a_file_that_holds_another_key_is_not_used(tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_a_plain_key_is_not_exported(store: KeyStore, key: PrivateKey) -> None:
     (store.directory / f"{keyid}.key").write_bytes(plain)
     with pytest.raises(KeyAccessError, match="not encrypted") as caught:
         store.export(keyid)
-    assert "notarypy key load" in caught.value.fix
+    assert "notarypy key load" in advice(caught.value)
     assert b"PRIVATE" not in repr(caught.value.facts).encode()
 
 

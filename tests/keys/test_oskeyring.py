@@ -13,6 +13,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends import chainer, fail, null
 from keyring.errors import KeyringLocked, PasswordSetError
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
 from notarypy.keys.passphrase import PassphraseRequest, standard_chain
@@ -164,7 +165,7 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ConfigurationError) as caught:
         candidates()
-    assert "python3 -m pip install '.[keyring]'" in caught.value.fix
+    assert "python3 -m pip install '.[keyring]'" in advice(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(oskeyring.BACKENDS | {oskeyring._CHAINER}))  # noqa: SLF001 - its spelling

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
 from notarypy.keys.passphrase import (
     CallbackSource,
@@ -245,7 +246,7 @@ def test_without_a_passphrase_and_a_terminal_the_error_lists_what_was_looked_at(
         standard_chain({}, None, None).for_new(ROOT)
     assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE, NOTARY_ROOT_PASSPHRASE" in caught.value.why[0]
     assert "no terminal" in caught.value.why[0]
-    assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in caught.value.fix
+    assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in advice(caught.value)
 
 
 def test_giving_up_at_the_prompt_for_a_new_key() -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notarypy.cli.text.advice import own_advice
 from notarypy.errors import (
     InvalidNameError,
     KeyAccessError,
@@ -143,7 +144,7 @@ def test_what_holds_no_usable_key_is_refused_by_name_and_with_advice(data: bytes
     with pytest.raises(UnsupportedKeyError) as caught:
         pem.split(data)
     assert caught.value.why == (why,)
-    assert caught.value.fix
+    assert own_advice(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_keys_that_notary_cannot_use_are_refused(path: Path, text: str) -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         pem.decrypt(only(path), "secret12")
     assert caught.value.message == text
-    assert caught.value.fix
+    assert own_advice(caught.value)
 
 
 def test_another_kind_of_key_is_refused_by_its_kind() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from notarypy.errors import Advice
 from notarypy.remote.failures import TlsPlaces
 from notarypy.remote.http import RequestsTransport
 from notarypy.remote.tls import context
@@ -72,7 +73,7 @@ def transport(ca_file: Path) -> Iterator[RequestsTransport]:
     made = RequestsTransport(
         lambda _: context(replace_ca=ca_file, environ={}),
         {},
-        lambda host: TlsPlaces(("OS store", f"dir of {host}"), "copy it there"),
+        lambda host: TlsPlaces(("OS store", f"dir of {host}"), Advice("test", text="copy it there")),
     )
     yield made
     made.close()

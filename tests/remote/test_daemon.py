@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     AuthenticationError,
     DeadlineError,
@@ -53,7 +54,7 @@ def daemon(fake: FakeDaemon) -> Daemon:
 
 
 def told(error: NotarypyError) -> str:
-    return f"{error!r} {error.message} {error.why} {error.fix} {error.facts}"
+    return f"{error!r} {error.message} {error.why} {advice(error)} {error.facts}"
 
 
 def test_a_push_is_two_requests(fake: FakeDaemon, daemon: Daemon) -> None:
@@ -80,7 +81,9 @@ def test_an_unknown_image_is_not_pushed(fake: FakeDaemon, daemon: Daemon) -> Non
     with pytest.raises(ImageMissingError) as caught:
         daemon.push(IMAGE)
     assert caught.value.exit_code == 3
-    assert caught.value.fix == "build it, or give it this name: docker tag IMAGE localhost:5000/team/app:1"
+    assert (
+        advice(caught.value) == "build it, or give it this name: docker tag IMAGE localhost:5000/team/app:1"
+    )
     assert len(fake.requests) == 1
 
 
@@ -252,7 +255,7 @@ def test_a_socket_that_nobody_listens_on(tmp_path: Path) -> None:
         with pytest.raises(UnreachableError) as caught:
             Daemon(Place(str(path), "DOCKER_HOST"), timeout=5).push(IMAGE)
         assert caught.value.why == (os.strerror(number), "DOCKER_HOST names it")
-        assert "without --local" in caught.value.fix
+        assert "without --local" in advice(caught.value)
 
 
 def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
@@ -269,5 +272,5 @@ def test_a_socket_that_is_not_for_us(
     monkeypatch.setattr("socket.socket.connect", refuse)
     with pytest.raises(UnreachableError) as caught:
         daemon.push(IMAGE)
-    assert "the right to use" in caught.value.fix
+    assert "the right to use" in advice(caught.value)
     assert fake.requests == []

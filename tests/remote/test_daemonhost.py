@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, UnreachableError
 from notarypy.remote import daemonhost
 from notarypy.remote.daemonhost import find
@@ -53,8 +54,8 @@ def test_only_unix_sockets_will_do_and_no_login_is_shown(tmp_path: Path, host: s
         find({"DOCKER_HOST": host}, tmp_path)
     error = caught.value
     assert error.exit_code == 2
-    assert "without --local" in error.fix
-    assert "s3cret" not in f"{error.message} {error.why} {error.fix} {error.facts}"
+    assert "without --local" in advice(error)
+    assert "s3cret" not in f"{error.message} {error.why} {advice(error)} {error.facts}"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_nothing_anywhere_names_every_place_and_the_way_out(tmp_path: Path, runt
     assert error.exit_code == 8
     assert error.facts["searched"] == [str(tmp_path / "docker.sock"), str(tmp_path / "podman.sock")]
     assert str(tmp_path / "podman.sock") in error.why[0]
-    assert "skopeo" in error.fix
+    assert "skopeo" in advice(error)
 
 
 def test_a_context_names_the_socket(tmp_path: Path) -> None:

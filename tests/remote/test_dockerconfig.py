@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
 from notarypy.remote import dockerconfig
 from notarypy.remote.credentials import Credential, Keychain
@@ -224,7 +225,7 @@ def test_a_member_of_the_wrong_type_is_named(tmp_path: Path, document: object, w
         config(tmp_path, document).get("h")
     assert str(tmp_path) in caught.value.message
     assert caught.value.why == (why,)
-    assert caught.value.fix == f"mend {tmp_path / 'config.json'}"
+    assert advice(caught.value) == f"mend {tmp_path / 'config.json'}"
 
 
 def test_unknown_members_and_empty_objects_are_none(tmp_path: Path) -> None:

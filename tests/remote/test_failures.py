@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from notarypy.errors import TlsError, UnreachableError
+from notarypy.errors import Advice, TlsError, UnreachableError
 from notarypy.remote import failures
 from notarypy.remote.failures import TlsPlaces
 
@@ -40,13 +40,18 @@ def test_tls(cause: ssl.SSLError, reason: str, why: str) -> None:
     assert error.why == (why,)
 
 
-PLACES = TlsPlaces(("system", "folder"), "copy it", ("/tls/h (no X.cert)",), "put them")
+PLACES = TlsPlaces(
+    ("system", "folder"),
+    Advice("test", text="copy it"),
+    ("/tls/h (no X.cert)",),
+    Advice("test", text="put them"),
+)
 
 
 def test_an_unknown_ca_lists_the_places_and_says_what_to_do() -> None:
     error = failures.not_connected("h", tls_error("", 19), "", PLACES)
     assert error.why == ("its issuer is not in: system, folder",)
-    assert error.fix == "copy it"
+    assert error.advice == Advice("test", text="copy it")
     assert error.facts["searched"] == ["system", "folder"]
 
 
@@ -55,7 +60,7 @@ def test_a_missing_client_certificate_lists_the_places(reason: str) -> None:
     error = failures.not_connected("h", tls_error(reason), "", PLACES)
     assert error.facts["reason"] == "client_certificate"
     assert error.why == ("it wants a client certificate", "none is in: /tls/h (no X.cert)")
-    assert error.fix == "put them"
+    assert error.advice == Advice("test", text="put them")
 
 
 @pytest.mark.parametrize("reason", ["TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE"])

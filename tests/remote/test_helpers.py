@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, ConfigurationError, NotarypyError
 from notarypy.remote.credentials import Credential
 from notarypy.remote.helpers import OUTPUT_LIMIT, Helper
@@ -35,7 +36,7 @@ def scripted(folder: Path, script: str, timeout: float = 10) -> Helper:
 def shown(error: NotarypyError) -> str:
     """Return everything that anybody could print of an error."""
     trace = "".join(traceback.format_exception(error))
-    return f"{error!r} {error.why} {error.fix} {error.facts} {trace}"
+    return f"{error!r} {error.why} {advice(error)} {error.facts} {trace}"
 
 
 def test_an_answer(folder: Path, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_failures_are_told_without_the_output(folder: Path, script: str, why: st
         f"{why}; what it wrote may be secret and is not shown",
         f"{CONFIG} names it",
     )
-    assert error.fix == "see what it says to: echo h:5000 | docker-credential-test get"
+    assert advice(error) == "see what it says to: echo h:5000 | docker-credential-test get"
     assert "s3cret" not in shown(error)
 
 
@@ -114,7 +115,7 @@ def test_a_missing_one(folder: Path) -> None:
         helper(folder, "absent").get("h")
     assert caught.value.message == "the credential helper docker-credential-absent is not here"
     assert caught.value.why == ("no directory of PATH has it", f"{CONFIG} names it")
-    assert caught.value.fix == f"install docker-credential-absent, or take it out of {CONFIG}"
+    assert advice(caught.value) == f"install docker-credential-absent, or take it out of {CONFIG}"
 
 
 @pytest.mark.parametrize("content", ["", "#!/nonexistent/interpreter\n"])

@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from notarypy.errors import (
+    Advice,
     ConfigurationError,
     DeadlineError,
     NetworkError,
@@ -200,7 +201,7 @@ def test_unknown_ca(transport: RequestsTransport, serve: Serve) -> None:
     assert error.facts["host"] == f"localhost:{server.port}"
     assert error.facts["searched"] == ["OS store", f"dir of localhost:{server.port}"]
     assert "OS store, dir of localhost" in error.why[0]
-    assert error.fix == "copy it there"
+    assert error.advice == Advice("test", text="copy it there")
     assert server.heads == []
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     AuthenticationError,
     InvalidNameError,
@@ -181,7 +182,7 @@ def test_a_refusal_without_a_document(fake: ScriptedTransport) -> None:
 
 def test_an_update_too_big_for_a_proxy(fake: ScriptedTransport) -> None:
     error = refusal(fake, [], 413)
-    assert "body size" in error.fix
+    assert "body size" in advice(error)
 
 
 @pytest.mark.parametrize("reply", [NetworkError("lost"), Response(500), Response(502), Response(302)])

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import TlsError
 from notarypy.remote.tls import context
 
@@ -107,7 +108,7 @@ def test_client_pair(tmp_path: Path, ca_file: Path, leaf: trustme.LeafCert) -> N
     with pytest.raises(TlsError) as caught:
         context(replace_ca=ca_file, client_cert=tmp_path / "none", client_key=key, environ={})
     assert caught.value.why == ("there is no such file",)
-    assert "unencrypted PEM key" in caught.value.fix
+    assert "unencrypted PEM key" in advice(caught.value)
 
 
 def test_an_encrypted_client_key_is_refused_without_asking(

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, NetworkError, ServerError
 from notarypy.remote.credentials import Credential, Keychain
 from notarypy.remote.token import TokenAuthenticator
@@ -153,7 +154,7 @@ def test_one_401_is_answered_the_next_is_an_error(fake: ScriptedTransport) -> No
     assert error.facts["source"] == "test.json"
     assert "user jo from test.json" in error.why
     assert "asked for push,pull; the token grants pull" in error.why
-    assert "s3cret" not in f"{error!r} {error.why} {error.fix} {error.facts}"
+    assert "s3cret" not in f"{error!r} {error.why} {advice(error)} {error.facts}"
 
 
 def test_forbidden_without_a_challenge(fake: ScriptedTransport) -> None:
@@ -177,7 +178,7 @@ def test_refused_basic_is_not_tried_again(fake: ScriptedTransport) -> None:
     exchange = fake.exchange(authenticator(fake))
     with pytest.raises(AuthenticationError) as caught:
         exchange.request("GET", URL, scope=SCOPE)
-    assert caught.value.fix == "check user and password"
+    assert advice(caught.value) == "check user and password"
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
     with pytest.raises(AuthenticationError):
         exchange.request("GET", URL, scope=SCOPE)
@@ -189,7 +190,7 @@ def test_basic_without_credentials_names_the_places(fake: ScriptedTransport) -> 
     with pytest.raises(AuthenticationError) as caught:
         fake.exchange(authenticator(fake, Known(None))).request("GET", URL, scope=SCOPE)
     assert caught.value.why == ("no credentials for notary.corp in: test.json",)
-    assert caught.value.fix == "log in to notary.corp"
+    assert advice(caught.value) == "log in to notary.corp"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
 from notarypy.storage import addresses
 
@@ -83,7 +84,7 @@ def test_a_secret_in_an_address_is_not_repeated(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         addresses.server_url(text, "--server")
     error = caught.value
-    assert "s3cret" not in repr((error, error.why, error.fix, error.facts, error.__cause__))
+    assert "s3cret" not in repr((error, error.why, advice(error), error.facts, error.__cause__))
 
 
 @pytest.mark.parametrize(

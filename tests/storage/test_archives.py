@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, StorageError
 from notarypy.storage import archives
 from notarypy.storage.archives import Archive
@@ -129,7 +130,7 @@ def test_a_compressed_archive_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(data) + bytes(600))
     with pytest.raises(MetadataError) as caught:
         Archive(tmp_path / "a.tar.gz")
-    assert caught.value.fix == "unpack it first: it is compressed with gzip"
+    assert advice(caught.value) == "unpack it first: it is compressed with gzip"
 
 
 def extended(path: Path, /, **said: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
 from notarypy.storage import config
 from notarypy.storage.config import FileSettings, RegistrySettings
@@ -23,7 +24,7 @@ def read(tmp_path: Path, content: object, name: str = "") -> FileSettings:
 def refused(tmp_path: Path, content: object, name: str = "") -> str:
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path, content, name)
-    return " ".join((caught.value.message, *caught.value.why, caught.value.fix))
+    return " ".join((caught.value.message, *caught.value.why, advice(caught.value)))
 
 
 # TOML

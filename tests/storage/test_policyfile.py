@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, OutOfScopeError
 from notarypy.storage.config import LIMIT
 from notarypy.storage.pins import Pins
@@ -29,7 +30,7 @@ def refused(tmp_path: Path, text: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path, text)
     assert str(tmp_path / "policy.toml") in caught.value.message
-    return " ".join((caught.value.message, *caught.value.why, caught.value.fix))
+    return " ".join((caught.value.message, *caught.value.why, advice(caught.value)))
 
 
 # -- the grammar

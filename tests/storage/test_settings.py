@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, InvalidNameError
 from notarypy.storage import settings
 from notarypy.storage.pins import Pins
@@ -176,7 +177,7 @@ def test_a_server_must_be_https_or_loopback(loaded: Loader) -> None:
 def test_without_a_registry_a_server_must_be_named(loaded: Loader, host: str) -> None:
     with pytest.raises(ConfigurationError, match="no Notary server is known") as caught:
         loaded().server_for(host)
-    assert "--server" in caught.value.fix
+    assert "--server" in advice(caught.value)
     assert loaded(server=A).server_for(host) == A
 
 

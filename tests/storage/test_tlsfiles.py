@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import ConfigurationError, TlsError
+from notarypy.cli.text.advice import advice
+from notarypy.errors import Advice, ConfigurationError, TlsError
 from notarypy.storage import tlsfiles
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def shown(found: Advice | None) -> str:
+    return advice(TlsError("", advice=found))
 
 
 def put(folder: Path, *names: str) -> None:
@@ -62,14 +67,14 @@ def test_half_a_client_pair_is_refused(tmp_path: Path, name: str) -> None:
     put(tmp_path / "h:5000", name)
     with pytest.raises(ConfigurationError, match="has no counterpart") as caught:
         tlsfiles.find([tmp_path], "h:5000", None, None)
-    assert caught.value.fix.endswith(f"there, or remove {name}")
+    assert advice(caught.value).endswith(f"there, or remove {name}")
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "h:5000")
     with pytest.raises(TlsError, match="cannot look for certificates") as caught:
         tlsfiles.find([tmp_path], "h:5000", None, None)
-    assert str(tmp_path / "h:5000") in caught.value.fix
+    assert str(tmp_path / "h:5000") in advice(caught.value)
 
 
 def test_the_places_are_told_with_what_to_do(tmp_path: Path) -> None:
@@ -77,14 +82,14 @@ def test_the_places_are_told_with_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "h:5000"
     copy = f"copy the CA certificate of this server to {folder / 'ca.crt'}"
     found = tlsfiles.find([tmp_path], "h:5000", None, None)
-    assert found.advice == copy
+    assert shown(found.advice) == copy
     assert found.client_searched == (f"{folder} (x.cert)",)
-    assert found.client_advice == f"put X.cert and X.key into {folder}"
+    assert shown(found.client_advice) == f"put X.cert and X.key into {folder}"
     found = tlsfiles.find([tmp_path], "h:5000", None, None, options=True)
-    assert found.advice == f"{copy}, or name it: --tlscacert"
-    assert found.client_advice.endswith(", or name them: --tlscert, --tlskey")
+    assert shown(found.advice) == f"{copy}, or name it: --tlscacert"
+    assert shown(found.client_advice).endswith(", or name them: --tlscert, --tlskey")
     found = tlsfiles.find([tmp_path], "g", tmp_path / "ca.pem", None)
-    assert found.advice == f"see whether {tmp_path / 'ca.pem'} has the CA of this server"
+    assert shown(found.advice) == f"see whether {tmp_path / 'ca.pem'} has the CA of this server"
     assert found.client_searched[0] == f"{tmp_path / 'g'} (no X.cert with X.key)"
     named = tlsfiles.find([tmp_path], "h:5000", None, (tmp_path / "c", tmp_path / "k"))
     assert named.client_searched == (f"{tmp_path / 'c'}",)

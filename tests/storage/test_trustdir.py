@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from notarypy import files
+from notarypy.cli.text.advice import advice
 from notarypy.errors import CacheDamagedError, InvalidNameError, StorageError
 from notarypy.storage import trustdir
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
@@ -181,7 +182,7 @@ def test_a_spoilt_file_is_as_good_as_none_except_the_root(cache: RepositoryCache
     for load in (cache.load_root, lambda: cache.load("root")):
         with pytest.raises(CacheDamagedError) as caught:
             load()
-        assert f"notarypy forget {GUN}" in caught.value.fix
+        assert f"notarypy forget {GUN}" in advice(caught.value)
         assert str(cache.directory / "root.json") in caught.value.why[0]
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, UnsupportedKeyError
 from notarypy.tuf.keys import PublicKey, certificates, load_public_pem, public_key_of, usable_rsa
 from notarypy.tuf.signatures import verify
@@ -245,7 +246,7 @@ def test_other_files_are_refused(data: bytes, says: str) -> None:
 def test_a_private_key_file_is_answered_with_advice() -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         load_public_pem(b"-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n", NOW)
-    assert "public half" in caught.value.fix
+    assert "public half" in advice(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import typer
 
 from notarypy.cli.dockertrust.program import run
 from notarypy.cli.dockertrust.shell import Shell
-from notarypy.errors import UsageError
+from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -32,6 +32,9 @@ def docker_trust(context: typer.Context) -> None:
     session: Session = context.obj
     session.report.command = "docker-trust"
     if session.options.json:
-        raise UsageError("docker-trust prints what docker prints, and no document", fix="leave --json out")
+        raise UsageError(
+            "docker-trust prints what docker prints, and no document",
+            advice=Advice("leave-out", option="--json"),
+        )
     shell = Shell(os.environ, session.options.for_client(), "notarypy docker-trust")
     session.report.own_code = run(context.args, shell)

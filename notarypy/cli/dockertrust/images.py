@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, image, told
 from notarypy.errors import (
+    Advice,
     ImageMissingError,
     InvalidNameError,
     KeyMissingError,
@@ -147,19 +148,26 @@ class _Signing:
             self.shell.out(f"Finished initializing signed repository for {self.text}")
 
     def _login(self) -> str:
-        fix = f"{self.shell.name} signer add --key FILE NAME {self.reference.repository}"
+        repository, program = self.reference.repository, self.shell.name
         name = self.client.login(str(self.reference))
         if name is None:
             raise KeyMissingError(
-                f"{self.reference.repository} has no trust data, and its first signer has no name",
+                f"{repository} has no trust data, and its first signer has no name",
                 why=f"a signer is named after the login, and there is none for {self.reference.registry}",
-                fix=f"docker login {self.reference.registry}; or name one: {fix}",
+                advice=Advice(
+                    "docker-login-or-signer",
+                    registry=self.reference.registry,
+                    program=program,
+                    repository=repository,
+                ),
             )
         try:
             roles.signer_role(name)
         except InvalidNameError as error:
             raise InvalidNameError(
-                f'the login "{name}" cannot be the name of a signer', why=error.why, fix=fix
+                f'the login "{name}" cannot be the name of a signer',
+                why=error.why,
+                advice=Advice("docker-add-signer", program=program, repository=repository),
             ) from None
         return name
 
@@ -170,7 +178,7 @@ class _Signing:
             return f"{before}{_NO_KEY}\n{told(error, '  why: ')}"
         if isinstance(error, ImageMissingError) and not self.local and self.client.has_local(self.text):
             error.why = (*error.why, "the docker daemon here has it")
-            error.fix = f"push that image and sign it: {self.shell.name} sign --local {self.text}"
+            error.advice = Advice("docker-sign-local", program=self.shell.name, image=self.text)
         return told(error, before)
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.cli import terminal
 from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.cli.render import safe
+from notarypy.cli.text.advice import own_advice
 from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -191,7 +192,7 @@ def told(error: NotarypyError, before: str = "") -> str:
     if known is not None:
         return f"{before}{known}"  # there is nothing else to say about it
     lines = [f"{before}{safe(error.message)}", *(f"  why: {safe(line)}" for line in error.why)]
-    fix = safe(reduce(str.removesuffix, _OPTIONS, error.fix))
+    fix = safe(reduce(str.removesuffix, _OPTIONS, own_advice(error)))
     return "\n".join([*lines, f"  fix: {fix}"] if fix else lines)
 
 

@@ -1,0 +1,317 @@
+"""What to do about an error, in words: the advice it carries, or else what helps with its kind.
+
+What it is: one table from the names of advice to texts, and one by exit code. What it is not: the
+choice of an advice (whoever raises an error makes it), or safe to show as it stands (`render`).
+
+Rules:
+
+1. An error names its advice and brings the values; only here are the words, and commands to type.
+2. A value goes in as it is. The braces in it, if there are any, mean nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.errors import NotarypyError
+
+_PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
+_ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
+_SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
+
+TEXTS: Mapping[str, str] = {
+    # -- what is typed: options and arguments
+    "add-server-managed": "add --server-managed",
+    "add-sign": "add --sign, or leave {option} out",
+    "add-yes": "add --yes if this is what you want",
+    "choose-other-name": "choose another name",
+    "choose-plugin-name": "choose another",
+    "did-you-mean": "did you mean: notarypy {command}",
+    "give-both": "give both or neither",
+    "give-pipe": "give a pipe to standard input: -",
+    "give-several-files": "add --in-place, --diff or --check",
+    "give-value": "give it a value or leave it out",
+    "keep-one": "keep one of them",
+    "known-keys": "known keys: {names}",
+    "leave-option-or-digest": "leave out --local or the digest",
+    "leave-other-options": "leave the other options out",
+    "leave-out": "leave {option} out",
+    "leave-out-dry-run": "leave out --local or --dry-run",
+    "leave-out-one": "leave out one of them",
+    "leave-out-sign": "leave one of them out",
+    "leave-refs-out": "leave out {refs}, or mend that first",
+    "name-image": "name at least one image",
+    "name-value": "write {option} NAME=VALUE",
+    "one-of": "one of {names}",
+    "one-ref-a-line": "one REF a line; # begins a comment",
+    "report-defect": "run it again with -vv and report what it prints",
+    "report-demo": "report it, with the lines above",
+    "see-help": "see {command} --help",
+    "write-days": 'write for example "90d"',
+    "write-digest": "write REPO:TAG@{digest}",
+    "write-instead": "write {text}",
+    # -- files and directories
+    "check-file": "check the name of the file and who may read it",
+    "check-owner": "check who owns it and its mode",
+    "choose-free-file": "remove it, or choose another name",
+    "choose-new-directory": "name a directory that does not exist yet",
+    "choose-safe-directory": "remove it, or put the archive elsewhere",
+    "choose-trust-dir": "name a directory of your own with --trust-dir",
+    "choose-writable": "use a directory that can be written",
+    "free-disk": "free some space on that disk",
+    "free-quota": "free some space within the quota",
+    "make-directory": "make the directory, or name another one",
+    "make-directory-or-dir": "make the directory, or use --dir",
+    "mend-file": "mend {file}",
+    "move-away": "move it away",
+    "move-away-or": "move it away, or use {option}",
+    "nothing-changed": "nothing was changed",
+    "put-directory": "put a real directory in its place",
+    "restore-or-forget": (
+        "restore it from a backup; or compare the root with its owner, then notarypy forget {gun}"
+    ),
+    "wait-for-other": "try again when it is done",
+    # -- configuration and policy
+    "add-scope": 'if you trust it, add [scope."{repository}"] with what you require',
+    "give-credentials-apart": "put credentials into NOTARY_AUTH or log in with docker",
+    "mend-policy": "without it nothing is verified as you want: mend it, or name another with --policy",
+    "name-certificates": "name a PEM file with certificates",
+    "name-registry-first": "begin with one, as in docker.io/library",
+    "name-repository": "name a repository, or its beginning",
+    "name-server": "name one with --server",
+    "pin-nothing": "leave it out to pin nothing",
+    "require-nobody": "leave it out to require nobody",
+    "trust-ca-instead": "remove it and name the server's CA in root_ca",
+    "write-mode": "write enforce, audit or skip",
+    "write-registry": 'write the registry\'s host, or "*"',
+    "write-span": 'write "12h", "3d" or "8w"',
+    # -- images, layouts and archives
+    "make-anew": "make it anew, with all of the image",
+    "make-anew-with-sha256": "make the image anew with SHA-256 digests",
+    "make-anew-with-writer": "make it anew with the tool that wrote it",
+    "make-layout-anew": "make the layout anew, with all of the image",
+    "name-archive-image": "name one of them: docker-archive:TAR:REF",
+    "name-layout-image": "name one of them: SOURCE:TAG",
+    "push-with-current-tool": "push the image again with a current tool",
+    "unpack": "unpack it first: it is compressed with {packed}",
+    # -- Dockerfiles, compose files, manifests and builders
+    "build-one-image": "leave out what keeps it from building one image",
+    "give-argument": "give it one with {option} {name}=VALUE",
+    "give-build-args": "give each of them with --build-arg",
+    "give-build-file": "give notarypy --file FILE",
+    "install-program": "install {program}",
+    "name-context-last": "name it as the last argument",
+    "name-context-option": "name it with --context",
+    "name-dockerfile": "name the Dockerfile with --file",
+    "name-earlier-stage": "name one that comes before",
+    "name-platform": "name the platform with --platform",
+    "name-stage": "give the image a stage: FROM IMAGE AS NAME",
+    "preprocess": "run the preprocessor before",
+    "push-then-sign": "push it, then: notarypy sign REF",
+    "say-format": "say what it is with --format",
+    "see-builder-output": "see what it says above",
+    "take-buildx": "take --builder buildx",
+    "take-buildx-or-name": "take --builder buildx, or another name",
+    "take-buildx-or-platform": "take --builder buildx, or one --platform",
+    "take-buildx-or-push": "take --builder buildx, or push and run: notarypy sign REF",
+    "take-buildx-or-rewrite": "write it in another way, or take --builder buildx",
+    "write-from": "write it in the Dockerfile: --from takes the place of its first image",
+    "write-one-piece": "write it in one piece",
+    "write-plain-names": "write the names of images without quotes and escapes",
+    "write-short-options": "write short options apart: -t NAME -q",
+    "write-syntax": "write # syntax= in the Dockerfile",
+    "write-without": "write it without",
+    # -- keys in files
+    "convert-der": "convert it with: openssl pkey -inform DER -in KEY -out KEY.pem",
+    "convert-pkcs12": "take the key out of it with: openssl pkcs12 -nocerts -in FILE -out KEY.pem",
+    "encrypt-anew": "rewrite a copy of it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out COPY",
+    "encrypt-elsewhere": (
+        "move it out of the trust directory, then store it encrypted: notarypy key load FILE"
+    ),
+    "export-key-first": (
+        "export it first: notarypy key export KEY -o FILE; then: notarypy key remove --force KEY"
+    ),
+    "give-certificate": "give a PEM certificate",
+    "give-certificate-alone": "give a file with the certificate alone",
+    "give-certified-key": "give the private key that belongs to the certificate",
+    "give-exported": "import what notarypy key export or notary key export wrote",
+    "give-key-option": "name the signer's public key or certificate with --key",
+    "give-one-key": "give a file with one {role} key",
+    "give-own-key": "give the file of a key of its own",
+    "give-private-half": "give the private half of the pair",
+    "give-public-half": "give the public half, for example NAME.pub",
+    "give-root-certificate": (
+        "its subject is CN={gun}, and it is no authority; or leave it out: one is made then"
+    ),
+    "leave-key-type": "leave the option out for ecdsa",
+    "load-exported": "load the file that notarypy key export or notary key export wrote",
+    "load-key": "import it with: notarypy key load FILE",
+    "rename-key": "rename it to {actual}.key if it should be here at all",
+    "rewrite-openssh": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",
+    "store-anew": "store it anew: notarypy key load FILE",
+    "store-key": "store it: notarypy key load FILE",
+    "use-key-kind": "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits",
+    # -- which key
+    "choose-root-key": "choose one: notarypy init --root-key KEY REPO",
+    "import-role-keys": "run this where they are, or take them over: notarypy key import FILE",
+    "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
+    "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
+    "list-keys": "see them with: notarypy key list",
+    "load-accepted-key": (
+        f"load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: {_ADD_YOURS}"
+    ),
+    "load-revoking-key": (
+        "run this where one of these keys is, or load it: notarypy key load FILE --name NAME"
+    ),
+    "load-role-key": (
+        "load one of these keys: notarypy key load FILE --name NAME; "
+        f"or ask an owner to add yours: {_ADD_YOURS}"
+    ),
+    "write-more-digits": "write more digits of the id",
+    # -- passphrases
+    "choose-longer": "choose a longer one for {source}",
+    "choose-other-passphrase": f"give another one: {_SET_NEW}",
+    "install-keyring": (
+        "from a checkout of notarypy: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
+    ),
+    "set-delegation-passphrase": "set the passphrase of this delegation key, not the repository key's",
+    "set-new-passphrase": _SET_NEW,
+    "set-or-unset": "set {variable}=1, or unset it",
+    "set-passphrase": "set {variable} or use --passphrase-file FILE",
+    "set-root-passphrase": "set the passphrase of this root key, not the repository key's",
+    "set-snapshot-passphrase": "set the passphrase this snapshot key was made with, not the root key's",
+    "set-targets-passphrase": "set the passphrase this repository key was made with, not the root key's",
+    "unlock-keyring": "unlock it, or unset NOTARYPY_KEYRING",
+    "use-keyring-elsewhere": (
+        "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "
+        "or unset NOTARYPY_KEYRING"
+    ),
+    # -- roots and dates
+    "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
+    "check-clock": ("look at this machine's clock; then ask the server's operator, for the server renews it"),
+    "compare-offered-root": "compare it with the owner, then: notarypy trust {gun} --root {root}",
+    "compare-pin": "compare this root id with the repository's owner before you change the pin",
+    "forget": "ask the server's operator; to give up what was trusted: notarypy forget {gun}",
+    "keep-threshold": "rotate it with the tool that made this threshold",
+    "refresh": "refresh it",
+    "renew": "notarypy renew {gun}",
+    "renew-root-certificate": "whoever has the root key makes another: notarypy renew {gun}",
+    "rotate-root": (
+        "a certificate without an authority, for the same key: notarypy key rotate {gun} root --key KEY"
+    ),
+    "rotate-signer": (
+        "a signer's key: notarypy delegate add NAME REPO --key PUB, "
+        "then notarypy delegate remove NAME REPO --key ID"
+    ),
+    "see-status": "see what there is: notarypy status {gun}",
+    "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
+    # -- verifying, signing and publishing
+    "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
+    "force-or-sign-again": (
+        "run this where the key of one of them is, or add --force and have them sign again"
+    ),
+    "init": "notarypy init {gun}",
+    "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
+    "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
+    "inspect-tags": "see what is signed with: notarypy inspect {gun}",
+    "leave-digest-or-source": "leave the digest out, or name the right source",
+    "leave-revoked-digest": "leave the digest out to revoke the tag whatever it is",
+    "list-delegation-keys": "see them with: notarypy delegate list {gun}",
+    "list-delegations": "notarypy delegate list {gun}",
+    "list-signers": "see them with: notarypy signer list {gun}",
+    "name-a-tag": "see its tags with: notarypy inspect {gun}",
+    "name-digest": "name the image by its digest, or let the registry be asked",
+    "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
+    "replace-last-signer": (
+        f"the last signer is gone; add one: {_ADD_YOURS}; "
+        "or have the targets key sign again: notarypy delegate remove {role} {gun}"
+    ),
+    "require-or-admit": "name a signer or a root, or call admit",
+    "run-again": "run the same command again: it publishes only what is missing",
+    "run-again-later": "run the same command again once the server answers",
+    "sign-tag": "sign it: notarypy sign {gun}:{tag}",
+    "sign-together": "sign all tags in one command, or give it more time: --retry-for SECONDS",
+    # -- servers, registries and TLS
+    "ask-registry": "ask the operator of the registry",
+    "check-ca-file": "see whether {file} has the CA of this server",
+    "copy-ca": "copy the CA certificate of this server to {file}",
+    "copy-ca-or-name-it": "copy the CA certificate of this server to {file}, or name it: --tlscacert",
+    "distrust-registry": "do not use this registry, and ask its operator",
+    "give-ca": "add the CA certificate of this server",
+    "give-ca-file": "give a readable PEM file, or remove it",
+    "give-certificate-and-key": "give both, or neither",
+    "give-client-certificate": "name a client certificate and its key",
+    "give-client-pair": "give a readable PEM certificate and the unencrypted PEM key that belongs to it",
+    "give-readable-folder": "make {folder} a directory that you may read, or remove it",
+    "give-time": "give it more time: --timeout SECONDS",
+    "go-online": "run the command once without --offline",
+    "look-at-source": "look whether something else is writing to the source, or damaged it",
+    "push-first": "push the image first; or look at the name and the tag",
+    "push-once-more": "somebody else may have pushed the same tag: look, and push again",
+    "put-client-pair": "put X.cert and X.key into {folder}",
+    "put-client-pair-or-name-it": ("put X.cert and X.key into {folder}, or name them: --tlscert, --tlskey"),
+    "put-counterpart": "put {missing} there, or remove {present}",
+    "raise-body-limit": "raise the body size limit of the server or its proxy",
+    "renew-certificate": "renew it, or check this machine's clock",
+    "send-again": "try again; if it stays so, something on the way changes what is sent",
+    "use-accepted-certificate": "use a certificate of an authority that it trusts",
+    "use-certified-name": "use the name that the certificate is for",
+    # -- logins
+    "check-password": "check user and password",
+    "docker-login": "log in with: docker login {host}",
+    "get-right": "give this account the right to do that",
+    "install-helper": "install {program}, or take it out of {config}",
+    "log-in": "log in to {host}",
+    "mend-login": "mend {source}, or log in again",
+    "name-helper": "write what follows docker-credential- in the program's name into {config}",
+    "run-helper": "see what it says to: echo {server} | {program} get",
+    # -- a docker daemon, and the words of docker trust
+    "choose-context": f"set DOCKER_HOST, or choose another context; or {_PUSH_YOURSELF}",
+    "docker-add-signer": "{program} signer add --key FILE NAME {repository}",
+    "docker-login-or-signer": (
+        "docker login {registry}; or name one: {program} signer add --key FILE NAME {repository}"
+    ),
+    "docker-sign-local": "push that image and sign it: {program} sign --local {image}",
+    "get-socket-right": f"ask for the right to use that socket; or {_PUSH_YOURSELF}",
+    "push-yourself": _PUSH_YOURSELF,
+    "start-daemon": f"start it, or set DOCKER_HOST; or {_PUSH_YOURSELF}",
+    "tag-image": "build it, or give it this name: docker tag IMAGE {name}",
+    # -- extras and the devserver
+    "choose-devserver-folder": "stop it, or name another folder with --dir",
+    "choose-empty-folder": "name a new or an empty folder with --dir",
+    "choose-free-port": "name a free port with --port and --registry-port, or stop what uses this one",
+    "choose-high-ports": "name ports above 1023 with --port and --registry-port",
+    "choose-host": "give --host a name or an address of this machine",
+    "choose-host-or-none": "give --host a name or an address of this machine, or leave it out",
+    "choose-two-ports": "give --port and --registry-port different ones",
+    "install-extra": "from a checkout of notarypy: python3 -m pip install '.[{extra}]'",
+}
+# By exit code, for errors that bring no advice of their own; for 2 it is the command's help.
+_USUAL = {
+    1: "run it again with -vv to see more",
+    3: "see what is signed: notarypy inspect REPO",
+    4: "do not use it, and tell the owner of the repository",
+    5: "ask the owner of the repository to sign it again",
+    6: "see the keys that are here: notarypy key list",
+    7: "check the login for this server",
+    8: "check the address of the server and the network, then try again",
+    9: "try again, or allow more time with --retry-for",
+    10: "ask the missing signer or the owner of the repository",
+}
+_USAGE = 2
+
+
+def own_advice(error: NotarypyError) -> str:
+    """Return the text of the advice that an error carries; nothing if it carries none."""
+    return "" if error.advice is None else TEXTS[error.advice.name].format_map(error.advice.values)
+
+
+def advice(error: NotarypyError, command: str | None = None) -> str:
+    """Return what to do about an error: its own advice, or else what helps with its kind."""
+    usual = _USUAL.get(error.exit_code, "")
+    if error.exit_code == _USAGE:
+        usual = TEXTS["see-help"].format(command=" ".join(filter(None, ("notarypy", command))))
+    return own_advice(error) or usual
