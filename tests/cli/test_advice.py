@@ -1,0 +1,90 @@
+"""Every advice that an error carries has its text, with the values that the text needs, and only there."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+import notarypy
+from notarypy.cli.text.advice import TEXTS, advice, own_advice
+from notarypy.errors import Advice, ConflictError, NotarypyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(notarypy.__file__).parent
+
+
+class Use(NamedTuple):
+    place: str
+    name: str
+    values: list[str | None]
+
+
+def calls() -> Iterator[tuple[Path, ast.Call]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Advice":
+                yield path, node
+
+
+def names(node: ast.expr) -> list[str]:
+    """Return the names that an argument may be: one, or one of two."""
+    if isinstance(node, ast.IfExp):
+        return names(node.body) + names(node.orelse)
+    assert isinstance(node, ast.Constant), ast.unparse(node)
+    return [str(node.value)]
+
+
+def uses() -> list[Use]:
+    found = []
+    for path, call in calls():
+        place = f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        assert len(call.args) == 1, place
+        values = sorted(str(keyword.arg) for keyword in call.keywords)
+        found += [Use(place, name, list(values)) for name in names(call.args[0])]
+    return found
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted({name for _, name, _, _ in Formatter().parse(text) if name is not None})
+
+
+def test_every_name_has_a_text() -> None:
+    assert [use for use in uses() if use.name not in TEXTS] == []
+
+
+def test_every_text_is_used() -> None:
+    assert set(TEXTS) - {use.name for use in uses()} == set()
+
+
+def test_the_values_are_those_that_the_text_needs() -> None:
+    assert [use for use in uses() if use.values != placeholders(TEXTS[use.name])] == []
+
+
+def test_equal_texts_share_a_name() -> None:
+    assert [text for text, count in Counter(TEXTS.values()).items() if count > 1] == []
+
+
+def test_only_the_command_line_knows_commands() -> None:
+    below = [(path, call) for path, call in calls() if PACKAGE / "cli" not in path.parents]
+    assert below
+    constants = [node for _, call in below for node in ast.walk(call) if isinstance(node, ast.Constant)]
+    assert [node.value for node in constants if "notarypy " in str(node.value)] == []
+
+
+@pytest.mark.parametrize("value", ["{0}", "{gun}", "{", "}", "%s", "\u202e"])
+def test_a_value_goes_in_as_it_is(value: str) -> None:
+    assert advice(NotarypyError("", advice=Advice("init", gun=value))) == f"notarypy init {value}"
+
+
+def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
+    assert advice(ConflictError("")) == "try again, or allow more time with --retry-for"
+    assert advice(UsageError(""), "key list") == "see notarypy key list --help"
+    assert advice(UsageError("")) == "see notarypy --help"
+    assert own_advice(UsageError("")) == ""
