@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from notarypy.client.transfers import CopiedImage, PulledImage, PushedImage
     from notarypy.errors import NotarypyError, OperationError, TrustError, UsageError
+    from notarypy.limits import Limits
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "ImportedKey",
     "InitResult",
     "Inspection",
+    "Limits",
     "NotarypyError",
     "OperationError",
     "PulledImage",
@@ -82,7 +84,7 @@ def __getattr__(name: str) -> object:
 
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = {"Client": "client.api", **dict.fromkeys(_RESULTS, "client.results")}
+    homes = {"Client": "client.api", "Limits": "limits", **dict.fromkeys(_RESULTS, "client.results")}
     homes |= dict.fromkeys(_KEY_RESULTS, "client.keyresults")
     homes |= dict.fromkeys(_TRANSFERS, "client.transfers")
     return getattr(import_module(f"{__name__}.{homes.get(name, 'errors')}"), name)

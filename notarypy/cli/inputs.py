@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, ConfigurationError, UsageError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LIMIT = 16 * 1024 * 1024
 _STDIN = "-"
 _BUILDX_DIGEST = "containerimage.digest"
 
@@ -23,12 +23,13 @@ def read(path: str) -> bytes:
     Raises:
         UsageError: It cannot be read, or is too big.
     """
+    most = DEFAULT.input_bytes
     try:
         if path == _STDIN:
-            data = b"" if sys.stdin is None else sys.stdin.buffer.read(_LIMIT + 1)
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read(most + 1)
         else:
             with Path(path).open("rb") as stream:
-                data = stream.read(_LIMIT + 1)
+                data = stream.read(most + 1)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"cannot read {path}",
@@ -36,8 +37,8 @@ def read(path: str) -> bytes:
             advice=Advice("check-file"),
             path=path,
         ) from None
-    if len(data) > _LIMIT:
-        raise UsageError(f"{path} is too big", why=f"more than {_LIMIT} bytes", path=path)
+    if len(data) > most:
+        raise UsageError(f"{path} is too big", why=f"more than {most} bytes", path=path)
     return data
 
 

@@ -13,13 +13,13 @@ import typer
 from notarypy import files
 from notarypy.cli.dockertrust import plugin
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from notarypy.cli.session import Session
 
-_LIMIT = 64 * 1024
 _MODE = 0o755
 _TRUST = "trust"
 
@@ -116,7 +116,7 @@ def _present(path: Path) -> bool:
         AlreadyExistsError: Something else is.
     """
     try:
-        data = files.read_regular(path, _LIMIT)
+        data = files.read_regular(path, DEFAULT.plugin_bytes)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (StorageError, OSError):

@@ -51,7 +51,8 @@ def offered(repository: Repository) -> TrustedRoot:
         raise RepositoryMissingError(
             f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
         ) from None
-    root = TrustedMetadata(repository.gun, repository.now).first_root(data)
+    limits = repository.limits
+    root = TrustedMetadata(repository.gun, repository.now, limits=limits).first_root(data)
     old = _trusted(repository)
     ids = root.roles[roles.ROOT].keyids
     return TrustedRoot(
@@ -76,7 +77,7 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
     with tempfile.TemporaryDirectory() as scratch:
         fresh = replace(
             repository,
-            cache=TrustDirectory(Path(scratch)).repository(repository.gun),
+            cache=TrustDirectory(Path(scratch), repository.limits).repository(repository.gun),
             roots=policy([wanted], "--root"),
         )
         trusted = refresh(fresh)
@@ -106,8 +107,10 @@ def forget(cache: RepositoryCache) -> bool:
 
 def _trusted(repository: Repository) -> Root | None:
     try:
-        data = repository.cache.load_root()
-        return None if data is None else Root.from_signed(Envelope.parse(data, roles.ROOT).signed)
+        data, limits = repository.cache.load_root(), repository.limits
+        if data is None:
+            return None
+        return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
     except VerificationError as error:
         repository.warn(f"what is trusted of {repository.gun} cannot be read: {error.message}")
         return None

@@ -25,6 +25,7 @@ from notarypy.client.keyring import Keyring
 from notarypy.client.session import Session, overridden
 from notarypy.client.transfer import Transfer
 from notarypy.client.upkeep import Upkeep
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings import Settings, load
 from notarypy.tuf import roles
 
@@ -72,6 +73,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         clock: Callable[[], datetime] = utc_now,
         warn: Callable[[str], None] = _ignore,
         literal_gun: bool = False,
+        limits: Limits = DEFAULT,
     ) -> None:
         """Make a client; nothing is read or sent yet.
 
@@ -84,13 +86,16 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
             clock: Tells the present moment, aware.
             warn: Told, in one line each, what a person should know.
             literal_gun: Take repository names as they stand; no registry is asked then.
+            limits: What to take at most of what servers and archives send.
         """
         if settings is None:
             settings = load({"server": server, "trust_dir": trust_dir}, {}, Path.home())
         elif server or trust_dir:
             settings = overridden(settings, server, trust_dir)
         self.settings = settings
-        self._session = Session(settings, transport, passphrases, clock, warn, literal_gun=literal_gun)
+        self._session = Session(
+            settings, transport, passphrases, clock, warn, literal_gun=literal_gun, limits=limits
+        )
 
     @classmethod
     def from_environment(
@@ -101,6 +106,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         prompt: Callable[[str], str] | None = None,
         wording: Wording | None = None,
         gun: bool = False,
+        limits: Limits = DEFAULT,
         **flags: object,
     ) -> Self:
         """Make a client from environment variables and configuration files, as the command line does.
@@ -111,6 +117,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
             prompt: Asks a person for a passphrase without echo; None where nobody can be asked.
             wording: What is asked then; None for notarypy's words.
             gun: Take repository names as they stand.
+            limits: See `Client`.
             flags: What command line options would say: `server`, `trust_dir`, `config`, ...
         """
         import os
@@ -123,7 +130,7 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
             from notarypy.keys.passphrase import standard_chain
 
             chain = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
-        return cls(settings, passphrases=chain, warn=warn, literal_gun=gun)
+        return cls(settings, passphrases=chain, warn=warn, literal_gun=gun, limits=limits)
 
     def __enter__(self) -> Self:
         """Return the client itself."""

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import Advice, BuilderError, UsageError
-from notarypy.images import mentions
 from notarypy.images import reference as references
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from notarypy.client.builders import Builder, Plan
@@ -130,7 +130,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _image_id(report: Path, builder: Builder) -> str:
     """Return the id of the image that was built just now (rule 3)."""
     try:
-        match = _IMAGE_ID.fullmatch(files.read_regular(report, mentions.LIMIT).decode().strip())
+        match = _IMAGE_ID.fullmatch(files.read_regular(report, DEFAULT.build_file_bytes).decode().strip())
     except (FileNotFoundError, ValueError):
         match = None
     if match is None:
@@ -145,7 +145,7 @@ def _image_id(report: Path, builder: Builder) -> str:
 def _digest(report: Path, builder: Builder) -> str:
     """Return the digest that the builder says it has pushed (rule 3)."""
     try:
-        text = files.read_regular(report, mentions.LIMIT).decode()
+        text = files.read_regular(report, DEFAULT.build_file_bytes).decode()
         found = json.loads(text)["containerimage.digest"] if builder.name == "buildx" else text.strip()
         return references.check_digest(str(found))
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, UsageError):

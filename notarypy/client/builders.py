@@ -32,6 +32,7 @@ from notarypy.errors import Advice, BuilderError, BuildFileError, UsageError
 from notarypy.images import dockerfile, mentions, plainfile
 from notarypy.images import reference as references
 from notarypy.images.dockerargs import Options
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,7 +161,7 @@ def plan(
     kaniko = builder.name == "kaniko"
     path = _file(file, told.context(arguments, is_option=kaniko), builder)
     try:
-        data = files.read_regular(path, mentions.LIMIT, follow=True)
+        data = files.read_regular(path, DEFAULT.build_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
     pinning.wish = replace(
@@ -292,5 +293,5 @@ def _ignore_files(path: Path) -> dict[str, bytes]:
     for ending in _IGNORE:
         beside = path.with_name(f"{path.name}{ending}")
         if beside.is_file():
-            found[ending] = files.read_regular(beside, mentions.LIMIT, follow=True)
+            found[ending] = files.read_regular(beside, DEFAULT.build_file_bytes, follow=True)
     return found

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.redaction import Redaction
 from notarypy.remote.transport import Exchange
 from notarypy.remote.urls import host_port
@@ -47,9 +48,9 @@ _HUB_LOGINS = ("index.docker.io", _HUB)
 class Connections:
     """Servers by name, made when first wanted; safe to use from several threads."""
 
-    def __init__(self, settings: Settings, transport: Transport | None) -> None:
+    def __init__(self, settings: Settings, transport: Transport | None, limits: Limits = DEFAULT) -> None:
         """Use one given transport for everything, or make real ones."""
-        self._settings = settings
+        self._settings, self._limits = settings, limits
         self._given = transport
         self._transports: dict[tuple[Kind, str], Transport] = {}
         self._notaries: dict[tuple[str, str], NotaryServer] = {}
@@ -97,7 +98,8 @@ class Connections:
         from notarypy.remote.daemonhost import find
 
         place = find(self._settings.environ, self._settings.docker_config)
-        return Daemon(place, timeout=self._settings.timeout, user_agent=f"notarypy/{__version__}")
+        agent = f"notarypy/{__version__}"
+        return Daemon(place, timeout=self._settings.timeout, user_agent=agent, limits=self._limits)
 
     def credential(self, reference: Reference) -> Credential | None:
         """Return the login for the registry that serves an image; the daemon asks nobody, so it gets it."""
@@ -124,10 +126,11 @@ class Connections:
         return Exchange(
             self._transport(kind, host),
             timeout=self._settings.timeout,
-            authenticator=TokenAuthenticator(host, keychain, logins),
+            authenticator=TokenAuthenticator(host, keychain, logins, limits=self._limits),
             user_agent=f"notarypy/{__version__}",
             hidden=self._hidden,
             configured=self._docker.registry_headers if kind == "registry" else None,
+            limits=self._limits,
         )
 
     @cached_property
@@ -154,6 +157,7 @@ class Connections:
                 lambda host: self._context(host, kind, server),
                 self._settings.environ,
                 lambda host: self._tls_places(host, kind, server),
+                self._limits,
             )
         return self._transports[kind, server]
 

@@ -34,6 +34,7 @@ from notarypy.keys import issue, pem
 from notarypy.keys.keystore import KeyInfo, KeyStore
 from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
 from notarypy.keys.unlock import open_block
+from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import PublicKey, public_key_of
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from notarypy.keys.pem import KeyBlock, PrivateKey
 
-MAX_KEY_FILE = 1 << 20
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SHORT = 7
 _DEFAULT_NAME = "signer"
@@ -268,7 +268,7 @@ def read_regular_path(path: str) -> bytes:
     from pathlib import Path
 
     try:
-        return read_regular(Path(path).expanduser(), MAX_KEY_FILE, follow=True)
+        return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
 

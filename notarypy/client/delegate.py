@@ -180,7 +180,7 @@ def _broken(after: State) -> list[str]:
             continue
         keys, threshold = after.keys_for(role)
         table = {key.keyid: key for key in keys}
-        file = Envelope.parse(after.published[role], role)
+        file = Envelope.parse(after.published[role], role, after.limits)
         if len(valid_keys(file, table, table)) < threshold:
             broken.append(role)
     return broken

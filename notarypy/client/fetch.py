@@ -37,6 +37,7 @@ class RemoteImage:
     def __init__(self, registry: Registry, path: str) -> None:
         """Read from a repository."""
         self.registry, self.path = registry, path
+        self.limits = registry.exchange.limits
         self.blobs = Blobs(registry, path)
         self._known: dict[str, bytes] = {}
 
@@ -47,7 +48,7 @@ class RemoteImage:
             DigestMismatchError: Something of another size than was signed.
         """
         answer = self.registry.document(self.path, digest)
-        found = manifests.read(answer.body, answer.headers.get("content-type"))
+        found = manifests.read(answer.body, answer.headers.get("content-type"), self.limits)
         if size not in {None, found.size}:
             raise DigestMismatchError(
                 f"{self.registry.host} has {digest} with another size than the signed one",
@@ -65,14 +66,14 @@ class RemoteImage:
             UsageError: There is nothing for this platform.
         """
         if platform is None:
-            return grow(top, self.manifest), ()
+            return grow(top, self.manifest, self.limits), ()
         data = top.check(self.manifest(top))
-        config = config_of(top, data)
+        config = config_of(top, data, self.limits)
         if config is not None:
-            check_single(config.check(b"".join(self.chunks(config, 0))), platform)
-            return grow(top, self.manifest), ()
-        chosen, left_out = choose(top, data, platform)
-        return grow(chosen, self.manifest), left_out
+            check_single(config.check(b"".join(self.chunks(config, 0))), platform, self.limits)
+            return grow(top, self.manifest, self.limits), ()
+        chosen, left_out = choose(top, data, platform, self.limits)
+        return grow(chosen, self.manifest, self.limits), left_out
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """Return a manifest by digest, asked for once."""

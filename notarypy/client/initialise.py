@@ -99,7 +99,8 @@ def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[Tru
 
 def _check_root(repository: Repository, data: bytes) -> None:
     """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
-    root = TrustedMetadata(repository.gun, repository.now).first_root(data, repository.roots)
+    blank = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
+    root = blank.first_root(data, repository.roots)
     for key in root.signers(roles.ROOT):
         problem = certificates.problem(key, repository.gun, repository.now)
         if problem:
@@ -139,7 +140,8 @@ def _role_keys(repository: Repository, custody: Custody, wanted: Wanted) -> dict
 def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
     """Read a key that the server keeps, as it offers it; raise ServerError if nobody can use it."""
     try:
-        return PublicKey.from_json(canonical.decode(data, f"the server's {role} key"))
+        offered = canonical.decode(data, f"the server's {role} key", repository.limits)
+        return PublicKey.from_json(offered, repository.limits)
     except VerificationError as error:
         raise ServerError(
             f"{repository.server_url} offers no usable {role} key", why=error.message

@@ -87,7 +87,7 @@ def _timestamp_moved(repository: Repository, trusted: TrustedMetadata, before: B
 
 
 def _anchored(trusted: TrustedMetadata, root: bytes) -> TrustedMetadata:
-    other = TrustedMetadata(trusted.gun, trusted.now)
+    other = TrustedMetadata(trusted.gun, trusted.now, limits=trusted.limits)
     other.first_root(root)
     return other
 

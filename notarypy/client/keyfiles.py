@@ -32,9 +32,9 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys import pem
-from notarypy.keys.keystore import MAX_FILE
 from notarypy.keys.layout import KEYID
 from notarypy.keys.prompts import MIN_LENGTH
+from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
@@ -90,8 +90,9 @@ def _stored(custody: Custody, blocks: list[KeyBlock]) -> list[ImportedKey]:
 def _check(block: KeyBlock) -> None:
     """Raise unless a block can be stored as it is (rule 2)."""
     pem.require_portable(block)
-    if len(pem.with_path(block, None)) > MAX_FILE:
-        raise UnsupportedKeyError("it is too large", why=f"a key file has at most {MAX_FILE} bytes")
+    most = DEFAULT.key_file_bytes
+    if len(pem.with_path(block, None)) > most:
+        raise UnsupportedKeyError("it is too large", why=f"a key file has at most {most} bytes")
     if KEYID.fullmatch(block.path or "") is None:
         raise UnsupportedKeyError("it does not say which key it is", advice=Advice("store-key"))
     if block.role is not None and block.role not in roles.BASE_ROLES:
@@ -167,4 +168,5 @@ def _roots_that_need(info: KeyInfo, custody: Custody, directory: TrustDirectory)
 
 def _root(directory: TrustDirectory, gun: str) -> Root:
     data = directory.repository(gun).load_root() or b""
-    return Root.from_signed(Envelope.parse(data, roles.ROOT).signed)
+    limits = directory.limits
+    return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)

@@ -86,9 +86,10 @@ class OutdatedRefresh(Refresh):
     def _cached_version(self) -> int:
         cached = self.known.cached(roles.TIMESTAMP)
         try:
-            version = Envelope.parse(cached or b"", roles.TIMESTAMP).signed.get("version")
+            file = Envelope.parse(cached or b"", roles.TIMESTAMP, self.repository.limits)
         except MetadataError:
             return 1
+        version = file.signed.get("version")
         return version if isinstance(version, int) and version > 0 else 1
 
     def _version(self, version: int) -> bytes | None:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.pinning import RootPolicy
     from notarypy.tuf.trusted import TrustedMetadata
 
-MAX_ROOTS = 256
-MAX_WALKED = 32 << 20
-
 
 def first_pinned(
     repository: Repository,
@@ -77,8 +74,9 @@ def _walked(
     blank: Callable[[], TrustedMetadata],
     error: RootNotPinnedError,
 ) -> TrustedMetadata:
-    present = Envelope.parse(data, roles.ROOT).signed.get("version")
-    if repository.server is None or not isinstance(present, int) or present > MAX_ROOTS:
+    limits = repository.limits
+    present = Envelope.parse(data, roles.ROOT, limits).signed.get("version")
+    if repository.server is None or not isinstance(present, int) or present > limits.root_versions:
         raise error
     trusted: TrustedMetadata | None = None
     start = blank()
@@ -88,7 +86,7 @@ def _walked(
         if link is None:
             continue
         walked += len(link)
-        if walked > MAX_WALKED or start.root_checks.left < 0:
+        if walked > limits.walked_bytes or start.root_checks.left < 0:
             raise error
         try:
             trusted = _advance(trusted or start, link, accept, anchored=trusted is not None)

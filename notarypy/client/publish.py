@@ -244,7 +244,8 @@ class _Attempts:
         for role in files:
             if roles.is_delegation(role) and role not in trusted.snapshot.meta:
                 with suppress(NotFoundError, VerificationError):
-                    version = Envelope.parse(self.repository.fetch(role), role).signed.get("version")
+                    data = self.repository.fetch(role)
+                    version = Envelope.parse(data, role, self.repository.limits).signed.get("version")
                     self.leftovers[role] = version if isinstance(version, int) else 0
         return self.leftovers != before
 
@@ -307,10 +308,12 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
         named = trusted.snapshot.meta.get(role, FileMeta(0, {"sha256": b""}))
     if named.matches(data):
         return True
-    version = Envelope.parse(data, role).signed["version"]
-    overtaken = (
-        role in trusted.files and Envelope.parse(trusted.files[role], role).signed["version"] > version
-    )
+
+    def version_in(file: bytes) -> int:
+        return int(Envelope.parse(file, role, repository.limits).signed["version"])
+
+    version = version_in(data)
+    overtaken = role in trusted.files and version_in(trusted.files[role]) > version
     return overtaken and repository.fetch_version(role, version) == data
 
 

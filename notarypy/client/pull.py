@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from notarypy.client.fetch import RemoteImage
     from notarypy.images.layout import Descriptor
     from notarypy.images.tree import Tree
+    from notarypy.limits import Limits
     from notarypy.storage.incoming import Arrival
     from notarypy.storage.sources import Place
 
@@ -66,7 +67,7 @@ def pull(remote: RemoteImage, tree: Tree, place: Place, name: str, tally: Tally)
         StorageError: The layout cannot be written.
     """
     counts = Counts()
-    with _layout(place, tree) as layout:
+    with _layout(place, tree, remote.limits) as layout:
 
         def job(blob: Descriptor) -> Callable[[], None]:
             return lambda: _bring(remote, layout, blob, counts, tally)
@@ -80,15 +81,15 @@ def pull(remote: RemoteImage, tree: Tree, place: Place, name: str, tally: Tally)
 
 
 @contextmanager
-def _layout(place: Place, tree: Tree) -> Iterator[Incoming]:
+def _layout(place: Place, tree: Tree, limits: Limits) -> Iterator[Incoming]:
     """Return the layout to fill; for an archive one beside it, which stays if this run fails."""
     if place.kind == LAYOUT:
-        with Incoming(place.path).opened() as layout:
+        with Incoming(place.path, limits).opened() as layout:
             yield layout
         return
     staging = place.path.with_name(f".{place.path.name}.notarypy")
     make_private(staging)
-    with Incoming(staging).opened() as layout:
+    with Incoming(staging, limits).opened() as layout:
         yield layout
         everything = (*tree.blobs, *(node.descriptor for node in (*tree.below, tree.top)))
         pack(layout, everything, place.path)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
+    from notarypy.limits import Limits
     from notarypy.remote.registry import Registry
     from notarypy.remote.transport import Response
     from notarypy.storage.sources import Content
@@ -69,6 +70,7 @@ class _Push:
     shipment: Shipment
     blobs: Blobs
     tally: Tally
+    limits: Limits
     uploaded: dict[str, int] = field(default_factory=dict)
     mounted: set[str] = field(default_factory=set)
 
@@ -97,7 +99,7 @@ class _Push:
 
     def send_again(self, node: Node) -> None:
         """Send what a manifest names and the registry only says it has (rule 4)."""
-        for blob in layout.links(node.data, node.descriptor.media_type).blobs:
+        for blob in layout.links(node.data, node.descriptor.media_type, self.limits).blobs:
             if not blob.is_foreign and blob.digest not in self.uploaded:
                 self.mounted.discard(blob.digest)
                 self.send(blob, lambda _: None, believe=False)
@@ -130,7 +132,7 @@ def push(shipment: Shipment, registry: Registry, target: Reference, tally: Tally
         NetworkError: The registry could not be asked, or did not take it.
     """
     tree = shipment.tree
-    work = _Push(shipment, Blobs(registry, target.path, push=True), tally)
+    work = _Push(shipment, Blobs(registry, target.path, push=True), tally, registry.exchange.limits)
 
     def job(blob: Descriptor) -> Callable[[], None]:
         return lambda: work.bring(blob)

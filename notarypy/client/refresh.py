@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.ages import tell_age, warn_of_expiry
 from notarypy.client.keep import Before, keep
 from notarypy.client.pin import first_pinned
-from notarypy.client.repository import MAX_DELEGATION, MAX_DELEGATIONS, KnownFiles, ceiling
+from notarypy.client.repository import KnownFiles
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from notarypy.client.repository import Repository
     from notarypy.tuf.metadata import FileMeta
 
-MAX_CHAIN = 256
-_ROOT_CHANGES = 3
 _OVERTAKEN = 3
 
 
@@ -113,7 +111,7 @@ class Refresh:
         return self.trusted
 
     def _blank(self) -> TrustedMetadata:
-        return self.kind(self.repository.gun, self.repository.now, self.known)
+        return self.kind(self.repository.gun, self.repository.now, self.known, self.repository.limits)
 
     def overtaken(self) -> bool:
         """Tell whether somebody else has refreshed the cache since this began (rule 7)."""
@@ -184,7 +182,7 @@ class Refresh:
     def _load_top(self) -> None:
         """Load timestamp and snapshot under the last root, walking to newer roots as needed."""
         timestamp = self._timestamp()
-        for _ in range(_ROOT_CHANGES):
+        for _ in range(self.repository.limits.root_changes + 1):
             try:
                 self.trusted.update_timestamp(timestamp)
                 self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
@@ -228,7 +226,7 @@ class Refresh:
         """Walk the chain to this root; tell whether it is another one than before (rule 5)."""
         if data == self.trusted.files[roles.ROOT]:
             return False
-        offered = Envelope.parse(data, roles.ROOT).signed.get("version")
+        offered = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
         if isinstance(offered, int) and not self.trusted.signs(data):
             self._walk(offered)
         self.trusted.update_root(data)
@@ -236,7 +234,7 @@ class Refresh:
 
     def _walk(self, offered: int) -> None:
         first = self.trusted.root.version + 1
-        if offered - first > MAX_CHAIN:
+        if offered - first > self.repository.limits.root_versions:
             raise VerificationError(
                 f"the root of {self.repository.gun} is too many versions ahead",
                 why=f"trusted: {first - 1}, offered: {offered}",
@@ -250,11 +248,13 @@ class Refresh:
     def _load_targets(self) -> None:
         meta = self.trusted.snapshot.meta
         self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
-        left = MAX_DELEGATIONS
+        limits = self.repository.limits
+        left = limits.all_delegations_bytes
         while (role := self.trusted.pending()) is not None:
-            limit = min(MAX_DELEGATION, left)
+            limit = min(limits.delegation_bytes, left)
             if meta[role].length > limit:
-                self.trusted.skip_delegation(role, _too_long(role, meta[role].length, limit))
+                error = _too_long(role, meta[role].length, limit, limits.all_delegations_bytes)
+                self.trusted.skip_delegation(role, error)
             else:
                 left -= meta[role].length
                 self.trusted.update_delegation(role, self._file(role, meta[role]))
@@ -273,7 +273,7 @@ class Refresh:
                 role=role,
             ) from None
         except ResponseLimitError as error:
-            if meta.length > ceiling(role):
+            if meta.length > self.repository.ceiling(role):
                 raise
             raise VerificationError(
                 f"the server sends another {role} than it announces",
@@ -323,8 +323,8 @@ class Refresh:
         )
 
 
-def _too_long(role: str, length: int, limit: int) -> VerificationError:
-    why = f"{length} bytes; {limit} at most, of {MAX_DELEGATIONS} for all delegations"
+def _too_long(role: str, length: int, limit: int, together: int) -> VerificationError:
+    why = f"{length} bytes; {limit} at most, of {together} for all delegations"
     return VerificationError(f"{role} is too long to be read", why=why, role=role)
 
 

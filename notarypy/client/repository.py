@@ -7,8 +7,7 @@ Rules:
 
 1. A refresh has one deadline for all its requests. A server that answers each of
    hundreds of requests just in time does not hold anybody for hours.
-2. A file has a limit: 32 MiB are enough for twice the tags that a text may have parts for
-   (`tuf.canonical`), with both hashes each.
+2. A file has a limit (`limits`), and never more than the length that is signed.
 3. Of cached files only short ones stay in memory, and what is not in the folder is not
    looked for: metadata may name a million roles.
 """
@@ -22,6 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from notarypy.errors import Advice, DeadlineError, NotFoundError, UnreachableError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -32,17 +32,7 @@ if TYPE_CHECKING:
     from notarypy.storage.trustdir import RepositoryCache
     from notarypy.tuf.pinning import RootPolicy
 
-MAX_ROOT = 8 << 20
-MAX_TIMESTAMP = 1 << 20
-MAX_FILE = 32 << 20
-MAX_DELEGATION = 16 << 20
-MAX_DELEGATIONS = 64 << 20
 _KEPT = 1 << 20
-
-
-def ceiling(role: str) -> int:
-    """Return the most bytes that a role's file may have."""
-    return {roles.ROOT: MAX_ROOT, roles.TIMESTAMP: MAX_TIMESTAMP}.get(role, MAX_FILE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +48,7 @@ class Repository:
         now: The moment that dates are compared with.
         warn: Told about what a person should know and no program needs.
         patience: Seconds that one refresh may take.
+        limits: What to take at most.
         until: When to send no more requests, as `time.monotonic()` counts; None for never.
     """
 
@@ -69,24 +60,30 @@ class Repository:
     now: datetime
     warn: Callable[[str], None]
     patience: float | None = None
+    limits: Limits = DEFAULT
     until: float | None = None
 
     def timed(self) -> Self:
         """Return the repository for one refresh that begins now."""
         return self if self.patience is None else replace(self, until=time.monotonic() + self.patience)
 
+    def ceiling(self, role: str) -> int:
+        """Return the most bytes that a role's file may have."""
+        of_role = {roles.ROOT: self.limits.root_bytes, roles.TIMESTAMP: self.limits.timestamp_bytes}
+        return of_role.get(role, self.limits.metadata_bytes)
+
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server."""
-        return self.online().get(self.gun, role, ceiling(role))
+        return self.online().get(self.gun, role, self.ceiling(role))
 
     def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
         """Return the file with this hash from the server; never more than `length` bytes."""
-        return self.online().get_by_hash(self.gun, role, sha256, min(length, ceiling(role)))
+        return self.online().get_by_hash(self.gun, role, sha256, min(length, self.ceiling(role)))
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""
         try:
-            return self.online().get_version(self.gun, role, version, ceiling(role))
+            return self.online().get_version(self.gun, role, version, self.ceiling(role))
         except NotFoundError:
             return None
 

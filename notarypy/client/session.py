@@ -17,6 +17,7 @@ from notarypy.client.roots import root_policy
 from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings import DOCKER_HUB_SERVER
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
@@ -53,10 +54,11 @@ class Session:
         warn: Callable[[str], None],
         *,
         literal_gun: bool,
+        limits: Limits = DEFAULT,
     ) -> None:
-        self.settings, self.warn, self.literal = settings, warn, literal_gun
-        self.connections = Connections(settings, transport)
-        self.trust_dir = TrustDirectory(settings.trust_dir)
+        self.settings, self.warn, self.literal, self.limits = settings, warn, literal_gun, limits
+        self.connections = Connections(settings, transport, limits)
+        self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
         self._custody: Custody | None = None
         self._told: set[str] = set()
@@ -175,6 +177,7 @@ class Session:
             now=now,
             warn=self.warn,
             patience=self.settings.timeout * _REQUESTS_AT_LEAST,
+            limits=self.limits,
         )
 
     def _server_for(self, registry_host: str, scope: Scope | None) -> str:

@@ -213,13 +213,13 @@ class Transfer(Gate, Authoring):
 
         place, target = sources.source(source), tagged(reference)
         self._online("push")
-        opened = sources.open_source(place)
+        opened = sources.open_source(place, self._session.limits)
         check_digest(opened.tree, target)
         for note in opened.notes:
             self._session.warn(note)
         self._tell_foreign(opened.tree, "sent")
-        host = target.registry
-        return target, Shipment(opened.tree, opened.content, lambda blob: blob.origins(host))
+        host, limits = target.registry, self._session.limits
+        return target, Shipment(opened.tree, opened.content, lambda blob: blob.origins(host, limits))
 
     def _push(self, shipment: Shipment, target: Reference, progress: Progress | None) -> PushedImage:
         from notarypy.client.crew import Tally
@@ -236,7 +236,8 @@ class Transfer(Gate, Authoring):
         from notarypy.images import manifests
 
         attached = None if wanted.custom is None else custom_data(wanted.custom)
-        manifest = manifests.read(tree.top.data, tree.top.descriptor.media_type)
+        top = tree.top
+        manifest = manifests.read(top.data, top.descriptor.media_type, self._session.limits)
         options = Options(wanted.signer, attached, wanted.discard_unverified)
         publisher = self._session.publisher(target.repository)
         rehearse(publisher, {target.tag or "latest": manifest}, options)

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 _SHOWN_TAGS = 10
 _SHOWN_CHARACTERS = 128
-# Of tags with one digest; those that differ in their signers come first.
-MAX_JUDGED = 1024
 
 
 def release(
@@ -145,7 +143,7 @@ def _released_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
         kind = (one.role, one.content.length, *listing)
         ranks[one.tag] = before[kind]
         before[kind] += 1
-    return sorted(found, key=lambda one: ranks[one.tag])[:MAX_JUDGED]
+    return sorted(found, key=lambda one: ranks[one.tag])[: trusted.limits.judged_tags]
 
 
 def _vouches(trusted: TrustedMetadata, role: str, one: Release) -> bool:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy import files
 from notarypy.devserver import authority, saving
 from notarypy.errors import Advice, StorageError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 USER = "dev"
 _LOCK, _DOCKER = "lock", "docker"
-_LIMIT = 1 << 20
 _PUBLIC = 0o644
 
 
@@ -134,7 +134,7 @@ def exports(variables: Mapping[str, str]) -> list[str]:
 
 def _read(path: Path) -> bytes:
     try:
-        return files.read_regular(path, _LIMIT)
+        return files.read_regular(path, DEFAULT.config_bytes)
     except FileNotFoundError:
         return b""
 

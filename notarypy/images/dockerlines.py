@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.images import dockerwords, mentions
 from notarypy.images.dockerwords import SPACE, WordError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,6 @@ _DIRECTIVES = frozenset({"escape", "syntax", "check"})
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)[\t\n\f\r ]*([^<]*)\Z")
 _BOM = "\ufeff"
-_LONGEST_LINE = 64 * 1024 - 1
 # Flags are read byte by byte: only ASCII's blanks part them, and these bytes inside of other characters.
 _ASCII_BLANKS = "\t\n\v\f\r "
 _LAST_OF_ASCII = "\x7f"
@@ -174,8 +174,9 @@ class _Reader:
     def _next(self) -> Word:
         """Return the next line without its end."""
         line, start = self.lines[self.number], self.start
-        if len(line.encode(errors="surrogateescape")) > _LONGEST_LINE:
-            raise self._failure(self.number + 1, f"the line has more than {_LONGEST_LINE} bytes")
+        most = DEFAULT.dockerfile_line_bytes
+        if len(line.encode(errors="surrogateescape")) > most:
+            raise self._failure(self.number + 1, f"the line has more than {most} bytes")
         self.number, self.start = self.number + 1, start + len(line) + 1
         line = line.rstrip("\r")
         return Word(line, range(start, start + len(line)))

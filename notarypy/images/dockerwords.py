@@ -20,15 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notarypy.limits import DEFAULT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # White space as Go's unicode.IsSpace has it; Python's counts four control characters more.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501 - one constant
 _SPECIAL_NAMES = "@*#?-$!"
-_DEEPEST = 50
-_LONGEST = 64 * 1024
-_LONGEST_PATTERN = 256
 _ANY, _MANY = object(), object()
 
 
@@ -104,7 +103,7 @@ class _Lexer:
     def until(self, stop: str | None, *, keep_escapes: bool) -> str:
         """Return what stands before a character outside of quotes, which is taken too."""
         self.depth += 1
-        if self.depth > _DEEPEST:
+        if self.depth > DEFAULT.word_levels:
             raise WordError("variables are nested too deeply")
         outermost, kept = stop is None, self.keep_escapes
         self.keep_escapes = keep_escapes
@@ -229,7 +228,7 @@ class _Lexer:
     def _counted(self, text: str) -> str:
         """Return a text unless all together have become too long: variables can double themselves."""
         self.size += len(text)
-        if self.size > _LONGEST:
+        if self.size > DEFAULT.word_bytes:
             raise WordError("it becomes too long")
         return text
 
@@ -279,8 +278,9 @@ class _Lexer:
 
 def _pattern(text: str, value: str) -> list[object]:
     """Return a pattern for a value as characters, `_ANY` and `_MANY`."""
-    if len(text) > _LONGEST_PATTERN or len(value) > _LONGEST_PATTERN:
-        raise WordError(f"a pattern and its value may have {_LONGEST_PATTERN} characters")
+    most = DEFAULT.pattern_chars
+    if len(text) > most or len(value) > most:
+        raise WordError(f"a pattern and its value may have {most} characters")
     found: list[object] = []
     characters = iter(text)
     for character in characters:

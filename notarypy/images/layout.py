@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.errors import DigestMismatchError, MetadataError
 from notarypy.images import manifests
 from notarypy.images.manifests import malformed
+from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +36,6 @@ ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 NAME = "org.opencontainers.image.ref.name"
 LAYOUT_FILE, INDEX_FILE = "oci-layout", "index.json"
 LAYOUT_TEXT = b'{"imageLayoutVersion":"1.0.0"}'
-LAYOUT_LIMIT = 4096
 
 _MANIFESTS = frozenset({*manifests.ACCEPT, ARTIFACT})
 _FOREIGN = (
@@ -44,7 +44,6 @@ _FOREIGN = (
 )
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _ORIGIN = "containerd.io/distribution.source."
-_ORIGINS = 4
 _REPOSITORY = re.compile(r"(?=.{1,255}\Z)[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
 
 
@@ -83,13 +82,13 @@ class Descriptor:
         """Whether nothing is to carry it (rule 3)."""
         return bool(self.urls) and self.media_type.startswith(_FOREIGN)
 
-    def origins(self, registry: str) -> tuple[str, ...]:
+    def origins(self, registry: str, limits: Limits = DEFAULT) -> tuple[str, ...]:
         """Return the repositories of a registry that it is said to be in, as containerd notes them.
 
         Each is asked for with our login, so that whoever wrote the manifest gets few, and names alone.
         """
         noted = filter(_REPOSITORY.fullmatch, self.annotations.get(_ORIGIN + registry, "").split(","))
-        return tuple(islice(noted, _ORIGINS))
+        return tuple(islice(noted, limits.blob_origins))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as an index lists it, without what only its own index knows."""
@@ -136,19 +135,20 @@ def of(data: bytes, media_type: str) -> Descriptor:
     return Descriptor(media_type, manifests.digest_of(data), len(data))
 
 
-def links(data: bytes, media_type: str) -> Links:
+def links(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Links:
     """Return what a manifest or index names.
 
     Args:
         data: The bytes.
         media_type: What it is said to be, one of those that `Descriptor.is_manifest` knows.
+        limits: What to take at most.
 
     Raises:
         VerificationError: It is something else, or not well-formed.
     """
     if media_type == ARTIFACT:
-        return Links((), _artifact_blobs(manifests.decode(data)))
-    found = manifests.read(data, media_type)
+        return Links((), _artifact_blobs(manifests.decode(data, limits.manifest_bytes)))
+    found = manifests.read(data, media_type, limits)
     document = json.loads(data)
     if not found.is_index:
         return Links((), _descriptors([document["config"], *document["layers"]], "manifest"))
@@ -159,14 +159,14 @@ def links(data: bytes, media_type: str) -> Links:
     return Links(listed, tuple(entry for entry in entries if not entry.is_manifest))
 
 
-def read_index(data: bytes) -> tuple[Descriptor, ...]:
+def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
     """Return the entries of a layout's `index.json` (rule 4).
 
     Raises:
         MetadataError: It is none.
     """
     try:
-        document = manifests.decode(data)
+        document = manifests.decode(data, limits.manifest_bytes)
         if document.get("schemaVersion") != 2 or not isinstance(document.get("manifests"), list):  # noqa: PLR2004 - the one there is
             malformed("schemaVersion is not 2, or there is no list of manifests")
         entries = _descriptors(document["manifests"], "manifests")
@@ -192,7 +192,7 @@ def check_layout(data: bytes) -> None:
         raise MetadataError("this is not an OCI image layout", why="its oci-layout does not say version 1")
 
 
-def with_entry(index: bytes | None, entry: Descriptor, name: str) -> bytes:
+def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits = DEFAULT) -> bytes:
     """Return a layout's `index.json` in which a name stands for an entry; others stay as they are.
 
     Raises:
@@ -200,7 +200,7 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str) -> bytes:
     """
     document: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
     if index is not None:
-        read_index(index)
+        read_index(index, limits)
         document = json.loads(index)
     kept = [old for old in document["manifests"] if (old.get("annotations") or {}).get(NAME) != name]
     document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]

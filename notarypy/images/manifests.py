@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from notarypy.errors import Advice, MetadataError, VerificationError
+from notarypy.limits import DEFAULT, Limits
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -30,9 +31,6 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
-
-LIMIT = 4 * 1024 * 1024
-"""The most bytes a manifest may have; registries refuse more too."""
 
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
@@ -62,18 +60,19 @@ class Manifest:
         return self.media_type in _INDEXES
 
 
-def read(data: bytes, content_type: str | None) -> Manifest:
+def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Manifest:
     """Decide what a registry's answer is.
 
     Args:
         data: The body, unchanged.
         content_type: The content type header, or None if there is none.
+        limits: What to take at most.
 
     Raises:
         MetadataError: Not JSON, or the structure does not fit.
         VerificationError: Of a type that cannot be signed, or said to be two types.
     """
-    document = decode(data)
+    document = decode(data, limits.manifest_bytes)
     media_type = _media_type(document, content_type)
     platforms: tuple[str, ...] = ()
     if media_type in _INDEXES:
@@ -93,10 +92,10 @@ def malformed(why: str) -> NoReturn:
     raise MetadataError("this is not an image manifest", why=why)
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """Read one JSON object strictly."""
-    if len(data) > LIMIT:
-        malformed(f"it has {len(data)} bytes, more than {LIMIT}")
+def decode(data: bytes, most: int = DEFAULT.manifest_bytes) -> dict[str, Any]:
+    """Read one JSON object of so many bytes at most strictly."""
+    if len(data) > most:
+        malformed(f"it has {len(data)} bytes, more than {most}")
     try:
         document = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_malformed_number)
     except RecursionError:

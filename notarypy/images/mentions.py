@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.errors import Advice, BuildFileError, InvalidNameError
 from notarypy.images import reference as references
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIMIT = 1024 * 1024
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
 
 Kind = Literal["base", "frontend", "trigger"]
@@ -58,8 +58,9 @@ def decode(data: bytes, source: str) -> str:
     Raises:
         BuildFileError: It is too big.
     """
-    if len(data) > LIMIT:
-        raise BuildFileError(f"{source} is too big", why=f"it has more than {LIMIT} bytes", file=source)
+    most = DEFAULT.build_file_bytes
+    if len(data) > most:
+        raise BuildFileError(f"{source} is too big", why=f"it has more than {most} bytes", file=source)
     return data.decode(errors="surrogateescape")
 
 

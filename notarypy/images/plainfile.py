@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NoReturn
 from notarypy.errors import Advice
 from notarypy.images import mentions
 from notarypy.images.dockerlines import KEYWORDS, lower
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +42,6 @@ _PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")
 _NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
 _HEREDOCS = frozenset({"add", "copy", "run", "onbuild"})
 _FROM, _MOUNT = "--from=", "--mount="
-_LONGEST = 60 * 1024
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,9 @@ class _Writer:
             self._refuse(found, "the escape character is a backtick, and it has one or a backslash")
         if found.heredocs or (found.keyword in _HEREDOCS and "<<" in whole):
             self._refuse(found, "it is, or looks like, a heredoc")
-        if len(whole.encode(errors="surrogateescape")) > _LONGEST:
-            self._refuse(found, f"it has more than {_LONGEST} bytes")
+        most = DEFAULT.instruction_bytes
+        if len(whole.encode(errors="surrogateescape")) > most:
+            self._refuse(found, f"it has more than {most} bytes")
         return whole
 
     def _plain(self, found: Instruction, outer: Instruction) -> str:

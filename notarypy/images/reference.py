@@ -26,13 +26,13 @@ import re
 from dataclasses import dataclass, replace
 
 from notarypy.errors import Advice, InvalidNameError
+from notarypy.limits import DEFAULT
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
 _DOCKER_HUB_ALIAS = "index.docker.io"
 
 _MAX_NAME = 255
-_MAX_TEXT = 1024
 _MAX_PORT = 65535
 
 _HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*")
@@ -148,15 +148,15 @@ def check_digest(digest: str) -> str:
 
 
 def _invalid(text: str, kind: str, problem: str) -> InvalidNameError:
-    shown = text if len(text) <= _MAX_TEXT else f"{text[:60]}..."
+    shown = text if len(text) <= DEFAULT.reference_chars else f"{text[:60]}..."
     return InvalidNameError(f'"{shown}" is not {kind}', why=problem, reference=shown)
 
 
 def _parse(text: str) -> Reference:
     if not text:
         raise _ProblemError("it is empty")
-    if len(text) > _MAX_TEXT:
-        raise _ProblemError(f"it has more than {_MAX_TEXT} characters")
+    if len(text) > DEFAULT.reference_chars:
+        raise _ProblemError(f"it has more than {DEFAULT.reference_chars} characters")
     if _IMAGE_ID.fullmatch(text):
         raise _ProblemError("64 hex digits are the id of a local image, not a name")
     registry, rest = _split_registry(text)

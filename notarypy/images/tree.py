@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import MetadataError, UsageError
 from notarypy.images import layout, manifests
+from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
 
     Read = Callable[[Descriptor], bytes]
-
-DEPTH = 4
-MANIFESTS = 2000
-BLOBS = 20_000
-BYTES = 32 * 1024 * 1024
-CONFIG = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -67,19 +62,20 @@ class Tree:
         return sum(blob.size for blob in self.blobs)
 
 
-def grow(top: Descriptor, read: Read) -> Tree:
+def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
     """Return the image that a descriptor names.
 
     Args:
         top: A manifest or index of one of the kinds that can be signed.
         read: Returns the bytes of a manifest; they are checked here.
+        limits: What to take at most.
 
     Raises:
         VerificationError: Something is not what it is said to be, or beyond the limits.
     """
-    grower = _Grower(read)
+    grower = _Grower(read, limits)
     data = grower.bytes_of(top)
-    kind = manifests.read(data, top.media_type)
+    kind = manifests.read(data, top.media_type, limits)
     grower.walk(top, data, 0)
     below = tuple(node for digest, node in grower.nodes.items() if digest != top.digest)
     blobs = tuple(grower.blobs.values())
@@ -92,41 +88,46 @@ def grow(top: Descriptor, read: Read) -> Tree:
     )
 
 
-def choose(top: Descriptor, data: bytes, platform: str) -> tuple[Descriptor, tuple[str, ...]]:
+def choose(
+    top: Descriptor, data: bytes, platform: str, limits: Limits = DEFAULT
+) -> tuple[Descriptor, tuple[str, ...]]:
     """Return the entry of an index for one platform, and the platforms that are left out.
 
     Args:
         top: The index.
         data: Its bytes, checked.
         platform: `os/architecture`, or with the variant where that is not clear.
+        limits: What to take at most.
 
     Raises:
         UsageError: It is no index, or has none or several for this platform.
     """
-    entries = [entry for entry in layout.links(data, top.media_type).manifests if entry.platform]
+    listed = layout.links(data, top.media_type, limits).manifests
+    entries = [entry for entry in listed if entry.platform]
     exact = [entry for entry in entries if entry.platform == platform]
     found = exact or [entry for entry in entries if entry.platform.startswith(f"{platform}/")]
     if len(found) != 1:
-        listed = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
+        there = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
         raise UsageError(
             f"the image has {'several entries' if found else 'nothing'} for {platform}",
-            why=f"its platforms: {listed}",
+            why=f"its platforms: {there}",
             platform=platform,
         )
     return found[0], tuple(entry.platform for entry in entries if entry is not found[0])
 
 
-def config_of(top: Descriptor, data: bytes) -> Descriptor | None:
+def config_of(top: Descriptor, data: bytes, limits: Limits = DEFAULT) -> Descriptor | None:
     """Return the configuration of a single image, which tells its platform; None for an index."""
-    named = layout.links(data, top.media_type)
-    small = [blob for blob in named.blobs[:1] if blob.size <= CONFIG]
-    return None if named.manifests or manifests.read(data, top.media_type).is_index or not small else small[0]
+    named = layout.links(data, top.media_type, limits)
+    small = [blob for blob in named.blobs[:1] if blob.size <= limits.image_config_bytes]
+    is_index = named.manifests or manifests.read(data, top.media_type, limits).is_index
+    return None if is_index or not small else small[0]
 
 
-def check_single(config: bytes, platform: str) -> None:
+def check_single(config: bytes, platform: str, limits: Limits = DEFAULT) -> None:
     """Raise UsageError for a single image that is of another platform than was asked for."""
     try:
-        found = manifests.platform_of({"platform": manifests.decode(config)})
+        found = manifests.platform_of({"platform": manifests.decode(config, limits.image_config_bytes)})
     except MetadataError:
         found = ""
     if found != platform and not found.startswith(f"{platform}/"):
@@ -140,8 +141,8 @@ def check_single(config: bytes, platform: str) -> None:
 class _Grower:
     """The walk, and what it has found so far."""
 
-    def __init__(self, read: Read) -> None:
-        self._read = read
+    def __init__(self, read: Read, limits: Limits) -> None:
+        self._read, self._limits = read, limits
         self._bytes = 0
         self.nodes: dict[str, Node] = {}
         self.blobs: dict[str, Descriptor] = {}
@@ -149,18 +150,20 @@ class _Grower:
 
     def bytes_of(self, descriptor: Descriptor) -> bytes:
         """Return the checked bytes of a manifest (rules 1 and 3)."""
-        if descriptor.size > manifests.LIMIT:
-            raise _beyond(f"a manifest has {descriptor.size} bytes, more than {manifests.LIMIT}")
+        limits = self._limits
+        if descriptor.size > limits.manifest_bytes:
+            raise _beyond(f"a manifest has {descriptor.size} bytes, more than {limits.manifest_bytes}")
         self._bytes += descriptor.size
-        if self._bytes > BYTES:
-            raise _beyond(f"its manifests have more than {BYTES} bytes together")
+        if self._bytes > limits.image_manifests_bytes:
+            raise _beyond(f"its manifests have more than {limits.image_manifests_bytes} bytes together")
         return descriptor.check(self._read(descriptor))
 
     def walk(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
         """Note what a manifest names, and then itself."""
-        if depth > DEPTH:
-            raise _beyond(f"indexes are nested more than {DEPTH} deep")
-        named = layout.links(data, descriptor.media_type)
+        limits = self._limits
+        if depth > limits.index_levels:
+            raise _beyond(f"indexes are nested more than {limits.index_levels} deep")
+        named = layout.links(data, descriptor.media_type, limits)
         self.platforms += [child.platform for child in named.manifests if child.platform]
         for child in named.manifests:
             known = self.nodes.get(child.digest)
@@ -174,8 +177,9 @@ class _Grower:
             if known_blob.is_foreign and not blob.is_foreign:
                 self.blobs[blob.digest] = blob
         self.nodes[descriptor.digest] = Node(descriptor, data)
-        if len(self.nodes) > MANIFESTS or len(self.blobs) > BLOBS:
-            raise _beyond(f"it has more than {MANIFESTS} manifests or {BLOBS} blobs")
+        most, blobs = limits.image_manifests, limits.image_blobs
+        if len(self.nodes) > most or len(self.blobs) > blobs:
+            raise _beyond(f"it has more than {most} manifests or {blobs} blobs")
 
 
 def _agree(one: Descriptor, other: Descriptor) -> None:

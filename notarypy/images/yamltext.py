@@ -20,11 +20,10 @@ from typing import Any
 
 from notarypy.errors import Advice, BuildFileError
 from notarypy.images import mentions
+from notarypy.limits import DEFAULT
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
 _MERGE = "<<"
-_MERGED = 100_000
-_DEEPEST = 100
 
 
 def documents(text: str, source: str) -> list[Node]:
@@ -176,7 +175,7 @@ class Node:
 
     def _limit(self) -> None:
         """Refuse merged keys that make for endless work (rule 4)."""
-        if self._shared.merged > _MERGED or self._shared.depth > _DEEPEST:
+        if self._shared.merged > DEFAULT.yaml_merged or self._shared.depth > DEFAULT.yaml_levels:
             raise mentions.failure(self.source, self.line, "there are too many merged keys")
 
     def _check_key(self, key: Any) -> None:  # noqa: ANN401 - ruamel's own types

@@ -40,6 +40,7 @@ from notarypy.keys.layout import KEYID, places
 from notarypy.keys.passphrase import PassphraseRequest
 from notarypy.keys.signer import LocalSigner
 from notarypy.keys.unlock import at_file, open_block
+from notarypy.limits import DEFAULT
 from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
     Texts = list[str]
-
-MAX_FILE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -259,7 +258,7 @@ class KeyStore:
 
     def _read(self, keyid: str, place: Place) -> tuple[KeyInfo, KeyBlock]:
         try:
-            block = pem.split(files.read_regular(place.path, MAX_FILE))[0]
+            block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
         except FileNotFoundError:
             raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
         except UnsupportedKeyError as error:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys.prompts import MIN_LENGTH, Wording
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 PROMPT = "the prompt"
 KEYRING_VARIABLE = "NOTARYPY_KEYRING"
 NEW_VARIABLE = "NOTARYPY_NEW_PASSPHRASE"
-_MAX_FILE = 64 * 1024
 _SHORT_ID = 7
 _NOTARY_ROLES = {"root": "ROOT", "targets": "TARGETS", "snapshot": "SNAPSHOT"}
 # A line of a file for several keys. What looks like base64's padding is a passphrase.
@@ -330,15 +330,16 @@ def _notary_variable(request: PassphraseRequest) -> str:
 
 def _read_lines(path: Path, name: str) -> list[str]:
     """Read a file the user named, be it a link, a pipe or a descriptor; at least one line, maybe empty."""
+    most = DEFAULT.passphrase_file_bytes
     try:
         with path.open("rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
-        text = data.decode("utf-8-sig") if len(data) <= _MAX_FILE else None
+            data = stream.read(most + 1)
+        text = data.decode("utf-8-sig") if len(data) <= most else None
     except (OSError, ValueError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "strerror", None)
         raise _unreadable(path, name, reason or "its name is not usable") from None
     if text is None:
-        raise _unreadable(path, name, f"it is longer than {_MAX_FILE} bytes")
+        raise _unreadable(path, name, f"it is longer than {most} bytes")
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 

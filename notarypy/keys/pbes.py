@@ -24,15 +24,12 @@ from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
 
 from notarypy.errors import Advice, PassphraseWrongError, UnsupportedKeyError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm
 
 _T = TypeVar("_T")
-
-MAX_ITERATIONS = 10_000_000
-_MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
-_MAX_SCRYPT_PARALLEL = 16
 
 _PBES2 = "1.2.840.113549.1.5.13"
 # MD5 with DES, SHA-1 with three-key triple DES, SHA-1 with RC2-40.
@@ -260,9 +257,9 @@ def _scheme(parameters: _Pbes2) -> _Scheme:
         _check_iterations(kdf.iterations)
     elif name == _SCRYPT:
         kdf = _parsed(parameters.kdf.parameters, _Scrypt)
-        if min(kdf.n, kdf.r, kdf.p) < 1 or kdf.p > _MAX_SCRYPT_PARALLEL:
+        if min(kdf.n, kdf.r, kdf.p) < 1 or kdf.p > DEFAULT.scrypt_parallel:
             _refuse_encryption("its scrypt parameters are out of range")
-        if kdf.n * kdf.r * 128 > _MAX_SCRYPT_MEMORY:
+        if kdf.n * kdf.r * 128 > DEFAULT.scrypt_memory_bytes:
             _refuse_encryption("its scrypt parameters ask for too much memory")
     else:
         _refuse_encryption(f"key derivation {name} is unknown")
@@ -273,8 +270,9 @@ def _scheme(parameters: _Pbes2) -> _Scheme:
 
 
 def _check_iterations(iterations: int) -> None:
-    if not 0 < iterations <= MAX_ITERATIONS:
-        _refuse_encryption(f"it asks for {iterations} rounds, and the limit is {MAX_ITERATIONS}")
+    most = DEFAULT.kdf_rounds
+    if not 0 < iterations <= most:
+        _refuse_encryption(f"it asks for {iterations} rounds, and the limit is {most}")
 
 
 def _refuse_encryption(why: str) -> NoReturn:
@@ -284,7 +282,7 @@ def _refuse_encryption(why: str) -> NoReturn:
 def _derive(scheme: _Scheme, passphrase: bytes) -> bytes:
     kdf, size = scheme.kdf, _KEY_SIZES[scheme.cipher]
     if isinstance(kdf, _Scrypt):
-        memory = _MAX_SCRYPT_MEMORY * 2
+        memory = DEFAULT.scrypt_memory_bytes * 2
         return hashlib.scrypt(passphrase, salt=kdf.salt, n=kdf.n, r=kdf.r, p=kdf.p, maxmem=memory, dklen=size)
     name = _hash_of(kdf)
     if name is None:

@@ -30,7 +30,7 @@ from notarypy.errors import (
 )
 from notarypy.remote import failures
 from notarypy.remote.reading import Reading
-from notarypy.remote.registry import REDIRECTS, Registry, writing
+from notarypy.remote.registry import Registry, writing
 from notarypy.remote.uploads import SLOWEST, Manners, Upload
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ class Blobs:
         return self._ask("HEAD", digest)
 
     def _ask(self, method: str, digest: str, **options: Any) -> Response:  # noqa: ANN401 - of `request`
-        options = {"scope": self._scope, "redirects": REDIRECTS, "elsewhere": True, **options}
+        redirects = self._registry.exchange.limits.redirects
+        options = {"scope": self._scope, "redirects": redirects, "elsewhere": True, **options}
         return self._registry.ask(method, self._path, f"blobs/{digest}", **options)
 
     def _begin(self, query: str, scopes: tuple[str, ...]) -> Response:

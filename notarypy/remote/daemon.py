@@ -34,9 +34,9 @@ from notarypy.errors import (
     ServerError,
     UnreachableError,
 )
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import daemonstream as progress
 from notarypy.remote import wire
-from notarypy.remote.failures import TEXT_LIMIT
 from notarypy.remote.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -86,8 +86,10 @@ class Daemon:
         user_agent: What to call ourselves.
     """
 
-    def __init__(self, place: Place, *, timeout: float, user_agent: str = "notarypy") -> None:
-        self._place = place
+    def __init__(
+        self, place: Place, *, timeout: float, user_agent: str = "notarypy", limits: Limits = DEFAULT
+    ) -> None:
+        self._place, self._limits = place, limits
         self._timeout = timeout
         self._headers = {"User-Agent": user_agent, "Connection": "close"}
 
@@ -126,7 +128,7 @@ class Daemon:
             if answer.status != HTTPStatus.OK:
                 raise self._refused(answer, image, credential)
             try:
-                return progress.outcome(answer, tag)
+                return progress.outcome(answer, tag, self._limits)
             except progress.PushError as error:
                 raise _failed(image, _without(str(error), image, credential), credential) from None
             except progress.SilentError:
@@ -151,7 +153,7 @@ class Daemon:
         """Send a request, hand out the answer, and name what goes wrong meanwhile."""
         try:
             with (
-                wire.until(time.monotonic() + seconds, stall),
+                wire.until(time.monotonic() + seconds, stall, self._limits.header_bytes),
                 contextlib.closing(_Connection(self._place.socket)) as connection,
             ):
                 connection.connect()
@@ -192,7 +194,7 @@ class Daemon:
     ) -> ServerError:
         """Return the error for a status that is no success; the daemon says why in a JSON object."""
         try:
-            document = json.loads(answer.read(progress.LINE_LIMIT).decode())
+            document = json.loads(answer.read(self._limits.daemon_line_bytes).decode())
         except (ValueError, RecursionError):
             document = None
         text = document.get("message") if isinstance(document, dict) else None
@@ -246,7 +248,7 @@ def _without(text: str, image: Reference, credential: Credential | None) -> str:
     if credential is not None:
         hidden.note(_header(image.registry, credential))
         hidden.note(credential.secret, credential.user)
-    return hidden.without(text)[:TEXT_LIMIT]
+    return hidden.without(text)[: DEFAULT.error_chars]
 
 
 def _header(registry: str, credential: Credential | None) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError, UnreachableError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 DOCKER_SOCKET = "/var/run/docker.sock"
 PODMAN_SOCKET = "/run/podman/podman.sock"
 _SCHEME = "unix://"
-_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
         ConfigurationError: There is something else.
     """
     try:
-        document = json.loads(files.read_regular(path, _LIMIT, follow=True).decode())
+        document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True).decode())
     except FileNotFoundError:
         return {}
     except (StorageError, OSError) as error:

@@ -19,13 +19,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from notarypy.images import manifests
+from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LINE_LIMIT = 64 * 1024
-STREAM_LIMIT = 256 * 1024 * 1024
 _CHUNK = 16 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SAID = re.compile(r"(?P<tag>\S{1,128}): digest: (?P<digest>\S{71}) size: (?P<size>[0-9]{1,9})")
@@ -69,7 +67,7 @@ class SilentError(Exception):
     """The stream ended well and named no digest, or several."""
 
 
-def outcome(source: Source, tag: str) -> Pushed:
+def outcome(source: Source, tag: str, limits: Limits = DEFAULT) -> Pushed:
     """Read the stream of a push to its end.
 
     Raises:
@@ -77,21 +75,21 @@ def outcome(source: Source, tag: str) -> Pushed:
     """
     found: set[tuple[str, int]] = set()
     partial = False
-    for record in _records(source):
+    for record in _records(source, limits):
         if problem := _problem(record):
             raise PushError(problem)
         aux = record.get("aux")
         partial |= isinstance(aux, dict) and aux.get("manifestPushedInsteadOfIndex") is True
-        found |= _named(record, tag)
+        found |= _named(record, tag, limits.manifest_bytes)
     if len(found) != 1:
         raise SilentError
     [(digest, size)] = found
     return Pushed(digest, size, partial)
 
 
-def _records(source: Source) -> Iterator[dict[str, Any]]:
+def _records(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
     """Yield the records of a stream, one JSON object a line."""
-    for line in _lines(source):
+    for line in _lines(source, limits):
         if not line.strip():
             continue
         try:
@@ -103,18 +101,19 @@ def _records(source: Source) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _lines(source: Source) -> Iterator[bytes]:
+def _lines(source: Source, limits: Limits) -> Iterator[bytes]:
     pending, total = b"", 0
+    most, longest = limits.daemon_stream_bytes, limits.daemon_line_bytes
     while part := source.read1(_CHUNK):
         total += len(part)
         *lines, pending = (pending + part).split(b"\n")
-        if total > STREAM_LIMIT or max(map(len, (*lines, pending))) > LINE_LIMIT:
+        if total > most or max(map(len, (*lines, pending))) > longest:
             raise TooMuchError
         yield from lines
     yield pending
 
 
-def _named(record: Mapping[str, Any], tag: str) -> set[tuple[str, int]]:
+def _named(record: Mapping[str, Any], tag: str, most: int) -> set[tuple[str, int]]:
     """Return digest and size if a record has those of the tag.
 
     Raises:
@@ -122,17 +121,17 @@ def _named(record: Mapping[str, Any], tag: str) -> set[tuple[str, int]]:
     """
     aux, status = record.get("aux"), record.get("status")
     if isinstance(aux, dict) and aux.get("Tag") == tag:
-        return {_checked(aux.get("Digest"), aux.get("Size"))}
+        return {_checked(aux.get("Digest"), aux.get("Size"), most)}
     said = _SAID.fullmatch(status) if isinstance(status, str) and not record.get("id") else None
     if said is not None and said["tag"] == tag:
-        return {_checked(said["digest"], int(said["size"]))}
+        return {_checked(said["digest"], int(said["size"]), most)}
     return set()
 
 
-def _checked(digest: object, size: object) -> tuple[str, int]:
+def _checked(digest: object, size: object, most: int) -> tuple[str, int]:
     if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
         raise NonsenseError("what it calls a digest is none")
-    if type(size) is not int or not 0 < size <= manifests.LIMIT:
+    if type(size) is not int or not 0 < size <= most:
         raise NonsenseError("what it calls the size of a manifest is none")
     return digest, size
 

@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
+from notarypy.limits import DEFAULT
 from notarypy.remote.credentials import HUB, Credential, Source, decoded, host_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CONFIG_LIMIT = 1024 * 1024
 REMEMBER = 60.0
 _HUB_SERVER = "https://index.docker.io/v1/"
 _META = "x-meta-"
@@ -200,7 +200,7 @@ class DockerConfig:
 
     def _read(self) -> bytes:
         # The file itself may be a link: dotfile managers and mounted secrets make it one.
-        return files.read_regular(self._path, CONFIG_LIMIT, follow=True)
+        return files.read_regular(self._path, DEFAULT.config_bytes, follow=True)
 
     def _unusable(self, why: str) -> ConfigurationError:
         return ConfigurationError(

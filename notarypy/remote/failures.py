@@ -20,6 +20,7 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
+from notarypy.limits import DEFAULT
 from notarypy.remote.redaction import NOTHING
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from notarypy.remote.redaction import Redaction
     from notarypy.remote.transport import Response
 
-TEXT_LIMIT = 1024
 _ABOUT_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 _OLD_REQUIRED = "SSLV3_ALERT_HANDSHAKE_FAILURE"  # what TLS 1.2 servers say when they miss a certificate
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
@@ -52,7 +52,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return code and message on one line, shortened."""
-        return ": ".join(part for part in (self.code, self.message) if part)[:TEXT_LIMIT]
+        return ": ".join(part for part in (self.code, self.message) if part)[: DEFAULT.error_chars]
 
 
 def problems(response: Response) -> tuple[Problem, ...]:
@@ -64,15 +64,15 @@ def problems(response: Response) -> tuple[Problem, ...]:
     entries = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         return ()
-    return tuple(_problem(entry, response.hidden) for entry in entries[:16] if isinstance(entry, dict))
+    looked_at = entries[: DEFAULT.error_entries]
+    return tuple(_problem(entry, response.hidden) for entry in looked_at if isinstance(entry, dict))
 
 
 def _problem(entry: Mapping[str, object], hidden: Redaction) -> Problem:
     code, message = (_text(entry.get(name)) for name in ("code", "message"))
     shown = code if code in _KNOWN_CODES else hidden.without(code)
-    return Problem(
-        shown[:TEXT_LIMIT], hidden.without(message)[:TEXT_LIMIT], _harmless(entry.get("detail"), hidden)
-    )
+    most = DEFAULT.error_chars
+    return Problem(shown[:most], hidden.without(message)[:most], _harmless(entry.get("detail"), hidden))
 
 
 def _text(value: object) -> str:
@@ -256,4 +256,4 @@ def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tup
 def _reason(cause: BaseException) -> str:
     """Return the plain text of a low-level error."""
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return str(text)[:TEXT_LIMIT]
+    return str(text)[: DEFAULT.error_chars]

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError
+from notarypy.limits import DEFAULT
 from notarypy.remote.credentials import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OUTPUT_LIMIT = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_FOUND = b"credentials not found in native keychain"
 _TOKEN_USER = "<token>"  # noqa: S105 - the word by which helpers say that their secret is an identity token
@@ -74,7 +74,8 @@ class Helper:
     def _read(self, server: str, output: bytes) -> Credential | None:
         """Read an answer (rule 2)."""
         try:
-            answer = json.loads(output.decode()) if len(output) <= OUTPUT_LIMIT else None
+            short = len(output) <= DEFAULT.helper_answer_bytes
+            answer = json.loads(output.decode()) if short else None
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):

@@ -28,9 +28,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import failures, proxies, wire
 from notarypy.remote.redaction import Redaction
-from notarypy.remote.transport import ERROR_LIMIT, Request, Response
+from notarypy.remote.transport import Request, Response
 from notarypy.remote.urls import host_port, origin
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class RequestsTransport:
         tls: Gives the TLS context of a host, named `host`, or `host:port` if it is not 443; asked once.
         environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
         places: Names the places where `tls` looked for certificates, for error texts.
+        limits: What to take at most of headers and of errors.
     """
 
     def __init__(
@@ -140,10 +142,12 @@ class RequestsTransport:
         tls: Callable[[str], ssl.SSLContext],
         environ: Mapping[str, str],
         places: Callable[[str], failures.TlsPlaces] = lambda _: failures.TlsPlaces(),
+        limits: Limits = DEFAULT,
     ) -> None:
         self._tls = tls
         self._environ = dict(environ)
         self._places = places
+        self._limits = limits
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self._session = requests.Session()
@@ -159,7 +163,7 @@ class RequestsTransport:
         proxy = proxies.proxy_for(request.url, self._environ)
         started = time.monotonic()
         try:
-            with wire.until(deadline, request.stall):
+            with wire.until(deadline, request.stall, self._limits.header_bytes):
                 response = self._exchanged(request, host, proxy)
         except wire.DeadlinePassedError:
             seconds = time.monotonic() - started
@@ -168,7 +172,7 @@ class RequestsTransport:
             ) from None
         except wire.HeaderFloodError:
             raise ResponseLimitError(
-                f"{host} sent more than the limit of {wire.HEADER_LIMIT} bytes of headers", host=host
+                f"{host} sent more than the limit of {self._limits.header_bytes} bytes of headers", host=host
             ) from None
         except wire.NotConnectedError as error:
             via = proxies.address(proxy) if proxy else ""
@@ -210,7 +214,7 @@ class RequestsTransport:
         )
         try:
             headers = {name.lower(): answer.headers[name] for name in answer.headers}
-            body = _body(answer, headers, request, host)
+            body = _body(answer, headers, request, host, self._limits.error_bytes)
         finally:
             # After a complete body the connection is back in its pool already, and this closes nothing.
             answer.close()
@@ -234,12 +238,14 @@ def _sendable(body: bytes | Stream | None) -> bytes | _Body | None:
     return body if body is None or isinstance(body, bytes) else _Body(body)
 
 
-def _body(answer: requests.Response, headers: Mapping[str, str], request: Request, host: str) -> bytes:
+def _body(
+    answer: requests.Response, headers: Mapping[str, str], request: Request, host: str, error_limit: int
+) -> bytes:
     """Read the body: all of a success within its limit, the beginning of anything else."""
     success = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
     if success and headers.get("content-encoding", "identity").lower() != "identity":
         raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
-    limit = request.limit if success else ERROR_LIMIT
+    limit = request.limit if success else error_limit
     parts: list[bytes] = []
     keep: Callable[[bytes], object] = parts.append
     if success and request.sink is not None:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
+from notarypy.limits import DEFAULT
 from notarypy.remote import failures
-from notarypy.remote.transport import MIB, Exchange, Response
 from notarypy.remote.urls import host_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY_LIMIT = 64 * 1024
+    from notarypy.remote.transport import Exchange, Response
+
 _REFUSALS = frozenset({400, 409, 413, 422})
 READ, WRITE, ADMIN = "pull", "push,pull", "*"
 
@@ -37,7 +38,7 @@ class NotaryServer:
         self.url = base_url.rstrip("/")
         self.host = host_port(self.url)
 
-    def get(self, gun: str, role: str, limit: int = MIB) -> bytes:
+    def get(self, gun: str, role: str, limit: int | None = None) -> bytes:
         """Return the current metadata of a role.
 
         Raises:
@@ -45,11 +46,11 @@ class NotaryServer:
         """
         return self._read(gun, f"{role}.json", READ, limit)
 
-    def get_by_hash(self, gun: str, role: str, sha256_hex: str, limit: int = MIB) -> bytes:
+    def get_by_hash(self, gun: str, role: str, sha256_hex: str, limit: int | None = None) -> bytes:
         """Return the metadata of a role that has this sha256, 64 lower-case hex digits."""
         return self._read(gun, f"{role}.{sha256_hex}.json", READ, limit)
 
-    def get_version(self, gun: str, role: str, version: int, limit: int = MIB) -> bytes:
+    def get_version(self, gun: str, role: str, version: int, limit: int | None = None) -> bytes:
         """Return one version of a role's metadata."""
         return self._read(gun, f"{version}.{role}.json", READ, limit)
 
@@ -58,7 +59,7 @@ class NotaryServer:
 
         Before the first publish the answer may differ from call to call: ask once, and use what came.
         """
-        return self._read(gun, f"{role}.key", WRITE, KEY_LIMIT)
+        return self._read(gun, f"{role}.key", WRITE, self._exchange.limits.public_key_bytes)
 
     def check_may_publish(self, gun: str) -> None:
         """Ask for what needs the right to publish, and changes nothing where there is trust data already.
@@ -94,7 +95,7 @@ class NotaryServer:
         """Delete all trust data of a repository; nothing there is fine too."""
         self._change("DELETE", gun, ADMIN)
 
-    def _read(self, gun: str, name: str, actions: str, limit: int) -> bytes:
+    def _read(self, gun: str, name: str, actions: str, limit: int | None) -> bytes:
         scope = f"repository:{gun}:{actions}"
         try:
             response = self._exchange.request("GET", self._address(gun, name), scope=scope, limit=limit)
@@ -159,15 +160,16 @@ class NotaryServer:
 
 def _detail(detail: object) -> tuple[str, str]:
     """Return name and text of an error's detail, which may be an object, a string or nothing."""
+    most = DEFAULT.error_chars
     if isinstance(detail, str):
-        return "", detail[: failures.TEXT_LIMIT]
+        return "", detail[:most]
     if not isinstance(detail, dict):
         return "", ""
     name, inner = detail.get("Name"), detail.get("Error")
     text = inner.get("Msg") if isinstance(inner, dict) else inner
     return (
-        name[: failures.TEXT_LIMIT] if isinstance(name, str) else "",
-        text[: failures.TEXT_LIMIT] if isinstance(text, str) else "",
+        name[:most] if isinstance(name, str) else "",
+        text[:most] if isinstance(text, str) else "",
     )
 
 

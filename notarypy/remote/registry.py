@@ -28,13 +28,11 @@ from notarypy.errors import (
 )
 from notarypy.images import manifests
 from notarypy.remote import failures
-from notarypy.remote.transport import ATTEMPTS, MIB, Exchange, Response
+from notarypy.remote.transport import ATTEMPTS, Exchange, Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MANIFEST_LIMIT = 4 * MIB
-REDIRECTS = 3
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = frozenset({"refused", "silent", "failed", "lost", "garbled", "not_tls", "handshake"})
 _READING = frozenset({"GET", "HEAD"})
@@ -66,7 +64,7 @@ class Registry:
             DigestMismatchError: The bytes are not those of the digest.
         """
         response = self.document(path, reference)
-        return manifests.read(response.body, response.headers.get("content-type"))
+        return manifests.read(response.body, response.headers.get("content-type"), self.exchange.limits)
 
     def document(self, path: str, reference: str, accept: Sequence[str] = manifests.ACCEPT) -> Response:
         """Return the answer that has a manifest, its bytes checked (rule 1); raises as `manifest` does.
@@ -80,7 +78,7 @@ class Registry:
             response = self.ask(
                 *("GET", path, f"manifests/{reference}"),
                 headers={"Accept": ", ".join(accept)},
-                limit=MANIFEST_LIMIT,
+                limit=self.exchange.limits.manifest_bytes,
             )
         except NotFoundError as error:
             raise ImageMissingError(
@@ -165,7 +163,8 @@ class Registry:
         return response
 
     def _ask(self, scheme: str, method: str, path: str, rest: str, options: dict[str, Any]) -> Response:
-        usual = {"scope": f"repository:{path}:pull", "redirects": REDIRECTS if method in _READING else 0}
+        redirects = self.exchange.limits.redirects if method in _READING else 0
+        usual = {"scope": f"repository:{path}:pull", "redirects": redirects}
         url = f"{scheme}://{self.host}/v2/{quote(path)}/{quote(rest, safe='/:?=&%')}"
         return self.exchange.request(method, url, **{**usual, **options})
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, TlsError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +28,6 @@ _BUNDLES = (
 )
 _DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-_BUNDLE_LIMIT = 16 * 1024 * 1024
 
 
 def context(
@@ -173,6 +173,6 @@ def _repeats(bundle: Path, hashed: Mapping[str, int]) -> bool:
 def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_BUNDLE_LIMIT)
+            return file.read(DEFAULT.ca_bundle_bytes)
     except OSError:
         return b""

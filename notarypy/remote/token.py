@@ -18,15 +18,16 @@ import re
 import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import failures
 from notarypy.remote.challenge import Challenge, parse
-from notarypy.remote.transport import MIB, Fetch, Request, Response, Scope, scopes_of
+from notarypy.remote.transport import Fetch, Request, Response, Scope, scopes_of
 from notarypy.remote.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from notarypy.remote.credentials import Credential, Keychain
 
-TOKEN_LIMIT = MIB
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
 EARLY = 10.0
@@ -65,6 +65,7 @@ class TokenAuthenticator:
         keychain: Asked when the server first wants to know who we are.
         names: Names to look up in the keychain, best first; the server's own host if empty.
         monotonic: Clock for the lifetime of tokens.
+        limits: What to take at most.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class TokenAuthenticator:
         names: Sequence[str] = (),
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT,
     ) -> None:
+        self._most = limits.token_bytes
         self._host = host.lower()
         self._keychain = keychain
         self._names = tuple(names) or (self._host,)
@@ -205,13 +208,14 @@ class TokenAuthenticator:
         self._check_realm(key.scheme, realm)
         credential = self._credential(_first(key.scopes))
         asked = self._monotonic()
-        response = fetch(_token_request(realm, key.service, key.scopes, credential))
+        request = _token_request(realm, key.service, key.scopes, credential)
+        response = fetch(replace(request, limit=self._most))
         host = host_port(realm)
         if response.status in (400, 401, 403):
             raise self._denied_token(host, scope, response, credential)
         if response.status != HTTPStatus.OK:
             raise failures.of_status(host, urlsplit(realm).path, response)
-        token, lifetime = _token_of(host, response)
+        token, lifetime = _token_of(host, response, self._most)
         return _Token(f"Bearer {token}", asked + lifetime - EARLY)
 
     def _check_realm(self, asked_over: str, realm: str) -> None:
@@ -277,7 +281,7 @@ def _token_request(realm: str, service: str, scopes: Sequence[str], credential: 
         fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
         body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return Request("POST", realm, headers, body, TOKEN_LIMIT)
+        return Request("POST", realm, headers, body)
     fields += [("scope", scope) for scope in scopes]
     headers = {}
     if credential is not None:
@@ -285,16 +289,16 @@ def _token_request(realm: str, service: str, scopes: Sequence[str], credential: 
         headers["Authorization"] = _basic(credential)
     parts = urlsplit(realm)
     query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
-    return Request("GET", parts._replace(query=query, fragment="").geturl(), headers, None, TOKEN_LIMIT)
+    return Request("GET", parts._replace(query=query, fragment="").geturl(), headers)
 
 
-def _token_of(host: str, response: Response) -> tuple[str, float]:
+def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
     """Read a token reply: the token and its lifetime in seconds (rule 5)."""
     try:
         document = json.loads(response.body.decode())
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict) or len(response.body) > TOKEN_LIMIT:
+    if not isinstance(document, dict) or len(response.body) > most:
         raise ServerError(f"{host} sent no usable token reply", host=host)
     token = document.get("token") or document.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):

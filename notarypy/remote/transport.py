@@ -12,7 +12,7 @@ Rules:
 4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
    that too, from https to https elsewhere. There goes nothing that is not meant for everybody: no token, no
    configured header. Who has left does not come back as somebody.
-5. A success body above the limit is an error. Error bodies are cut at `ERROR_LIMIT`.
+5. A success body above the limit is an error. Error bodies are cut (`limits.error_bytes`).
 6. Headers that the user configured go to the server itself, not to its token service, and over http only
    to this machine; they replace none of ours.
 7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
@@ -35,6 +35,7 @@ from notarypy.errors import (
     ResponseLimitError,
     UnreachableError,
 )
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import failures
 from notarypy.remote.redaction import NOTHING, Redaction
 from notarypy.remote.redirects import next_hop, plain
@@ -43,8 +44,6 @@ from notarypy.remote.urls import host_port, is_loopback, origin
 if TYPE_CHECKING:
     from notarypy.remote.streams import Sink, Stream
 
-MIB = 1024 * 1024
-ERROR_LIMIT = 64 * 1024
 ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
@@ -79,7 +78,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | Stream | None = field(default=None, repr=False)
-    limit: int = MIB
+    limit: int = DEFAULT.answer_bytes
     sink: Sink | None = field(default=None, repr=False)
     stall: float | None = None
     hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
@@ -157,6 +156,7 @@ class Exchange:
         hidden: Notes the secrets that are sent; None for one of its own.
         sleep: Waits between attempts.
         monotonic: The clock of deadlines.
+        limits: What to take at most.
     """
 
     def __init__(
@@ -170,7 +170,9 @@ class Exchange:
         hidden: Redaction | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT,
     ) -> None:
+        self.limits = limits
         self._transport = transport
         self._timeout = timeout
         self._authenticator = authenticator
@@ -188,7 +190,7 @@ class Exchange:
         scope: Scope = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | Stream | None = None,
-        limit: int = MIB,
+        limit: int | None = None,
         redirects: int = 0,
         elsewhere: bool = False,
         attempts: int = ATTEMPTS,
@@ -203,7 +205,7 @@ class Exchange:
             scope: Scope to ask a token for, such as `repository:NAME:pull`.
             headers: More headers.
             body: Request body, or what makes it.
-            limit: Most bytes of a success body.
+            limit: Most bytes of a success body; None for the usual limit.
             redirects: How many redirects to follow.
             elsewhere: Whether they may lead to another origin (rule 4).
             attempts: How often a GET or HEAD is tried.
@@ -220,7 +222,8 @@ class Exchange:
         own = {**self._for_server(url), **self._headers, **(headers or {})}
         flows = sink is not None or not isinstance(body, bytes | None)
         stall = self._timeout if flows and allowance else None
-        request = Request(method, url, own, body, limit, sink, stall)
+        most = self.limits.answer_bytes if limit is None else limit
+        request = Request(method, url, own, body, most, sink, stall)
         home = True
         for hop in range(redirects + 1):
             if home:

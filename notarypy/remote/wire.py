@@ -21,15 +21,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from notarypy.limits import DEFAULT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _typeshed import WriteableBuffer
 
-HEADER_LIMIT = 64 * 1024
 CONNECT_SECONDS = 10.0
 _RECORD = 16 * 1024
-_LIMITS: ContextVar[tuple[float, float]] = ContextVar("limits", default=(math.inf, math.inf))
+_BOUNDS: ContextVar[tuple[float, float, int]] = ContextVar(
+    "bounds", default=(math.inf, math.inf, DEFAULT.header_bytes)
+)
 
 
 class DeadlinePassedError(Exception):
@@ -37,7 +40,7 @@ class DeadlinePassedError(Exception):
 
 
 class HeaderFloodError(Exception):
-    """The head of the answer is longer than `HEADER_LIMIT`."""
+    """The head of the answer is longer than it may be."""
 
 
 class NotConnectedError(Exception):
@@ -45,13 +48,15 @@ class NotConnectedError(Exception):
 
 
 @contextmanager
-def until(deadline: float, stall: float | None = None) -> Iterator[None]:
-    """Hold all sockets of this thread to a deadline, and each of their steps to so many seconds."""
-    token = _LIMITS.set((deadline, math.inf if stall is None else stall))
+def until(
+    deadline: float, stall: float | None = None, header_bytes: int = DEFAULT.header_bytes
+) -> Iterator[None]:
+    """Hold all sockets of this thread to a deadline, each step to so many seconds, heads to so many bytes."""
+    token = _BOUNDS.set((deadline, math.inf if stall is None else stall, header_bytes))
     try:
         yield
     finally:
-        _LIMITS.reset(token)
+        _BOUNDS.reset(token)
 
 
 def remaining() -> float:
@@ -60,7 +65,7 @@ def remaining() -> float:
     Raises:
         DeadlinePassedError: There are none.
     """
-    deadline, stall = _LIMITS.get()
+    deadline, stall, _ = _BOUNDS.get()
     left = deadline - time.monotonic()
     if left <= 0:
         raise DeadlinePassedError
@@ -132,7 +137,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         """Read what there is."""
-        if self._head is not None and self._head > HEADER_LIMIT:
+        if self._head is not None and self._head > _BOUNDS.get()[2]:
             raise HeaderFloodError
         self._sock.settimeout(remaining())
         try:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.files import regular
+from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 PIECE = 256 * 1024
-MEMBERS = 100_000
-HEADER_LIMIT = 64 * 1024
 _FILES = frozenset({b"\0", b"0", b"7"})
 _LINK, _LONG_NAME, _LONG_LINK = b"2", b"L", b"K"
 _EXTENDED, _GLOBAL, _SPARSE = b"x", b"g", b"S"
@@ -61,20 +60,21 @@ class Archive:
 
     Attributes:
         path: The archive.
+        limits: What is taken at most.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         """Read all headers.
 
         Raises:
             StorageError: It is not there, or not readable.
             MetadataError: It is no such archive (rules 2 and 4).
         """
-        self.path = path
+        self.path, self.limits = path, limits
         self._links: dict[str, str] = {}
         try:
             with regular(path) as stream:
-                self._members = _index(stream, path, self._links)
+                self._members = _index(stream, path, self._links, limits)
         except FileNotFoundError:
             raise StorageError(f"there is no file {path}", path=str(path)) from None
 
@@ -125,7 +125,7 @@ class Archive:
                 yield piece
 
 
-def _index(stream: BinaryIO, path: Path, links: dict[str, str]) -> dict[str, Member]:
+def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) -> dict[str, Member]:
     """Read the headers one after the other; return the files, and note the links."""
     end = stream.seek(0, 2)
     stream.seek(0)
@@ -134,12 +134,12 @@ def _index(stream: BinaryIO, path: Path, links: dict[str, str]) -> dict[str, Mem
     seen = 0
     while (block := stream.read(BLOCK)).strip(b"\0"):
         seen += 1
-        if seen > MEMBERS:
-            _unusable(path, f"it has more than {MEMBERS} entries")
+        if seen > limits.archive_entries:
+            _unusable(path, f"it has more than {limits.archive_entries} entries")
         header = _header(path, block)
         offset = stream.tell()
         if header.kind in {_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL}:
-            _note(said, header, _small(stream, path, header.size))
+            _note(said, header, _small(stream, path, header.size, limits.archive_header_bytes))
         else:
             header = _told(path, header, said)
             if offset + header.size > end:
@@ -211,9 +211,9 @@ def _note(said: dict[str, str], header: _Header, data: bytes) -> None:
             said[key] = value
 
 
-def _small(stream: BinaryIO, path: Path, size: int) -> bytes:
-    if size > HEADER_LIMIT:
-        _unusable(path, f"a header in it has more than {HEADER_LIMIT} bytes")
+def _small(stream: BinaryIO, path: Path, size: int, most: int) -> bytes:
+    if size > most:
+        _unusable(path, f"a header in it has more than {most} bytes")
     return stream.read(size)
 
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, StorageError
 from notarypy.images.reference import parse_registry
+from notarypy.limits import DEFAULT
 from notarypy.storage import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LIMIT = 1024 * 1024
 _PIN = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -80,7 +80,7 @@ def read(path: Path, home: Path) -> FileSettings:
     """
     path = path.absolute()
     try:
-        data = files.read_regular(path, LIMIT, follow=True)
+        data = files.read_regular(path, DEFAULT.config_bytes, follow=True)
     except StorageError as error:
         raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
     is_json = path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{")

@@ -90,7 +90,7 @@ class SavedImage:
         member = self._archive.find(name) if isinstance(name, str) else None
         if member is None or not isinstance(name, str):
             _malformed(self._archive, "it lacks the configuration of the image")
-        data = self._archive.read(name, manifests.LIMIT)
+        data = self._archive.read(name, self._archive.limits.image_config_bytes)
         found = layout.of(data, _CONFIG)
         _same(_HEX.findall(name)[-1:], found.digest, name)
         self._members[found.digest] = member
@@ -163,7 +163,7 @@ def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: A
 def _entry(archive: Archive, name: str | None) -> dict[str, Any]:
     """Return the entry of one image in the list."""
     try:
-        listed = json.loads(archive.read(LIST_FILE, manifests.LIMIT))
+        listed = json.loads(archive.read(LIST_FILE, archive.limits.manifest_bytes))
     except FileNotFoundError:
         _malformed(archive, f"it has no {LIST_FILE}: docker save did not write it")
     except (ValueError, RecursionError):

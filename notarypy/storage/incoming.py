@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from notarypy.errors import Advice, AlreadyExistsError, StorageError
 from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
-from notarypy.images import layout, manifests
+from notarypy.images import layout
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.layouts import blob_name
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ _LOCK_SECONDS = 5.0
 class Incoming:
     """A layout in a directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         """Name the directory; `opened` makes it."""
-        self.path = path
+        self.path, self._limits = path, limits
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
@@ -89,8 +90,8 @@ class Incoming:
     def name(self, entry: Descriptor, name: str) -> None:
         """Let a name stand for an image that is there as a whole (rule 3)."""
         index = self.path / layout.INDEX_FILE
-        old = read_regular(index, manifests.LIMIT) if index.exists() else None
-        write_atomic(index, layout.with_entry(old, entry, name), _MODE)
+        old = read_regular(index, self._limits.manifest_bytes) if index.exists() else None
+        write_atomic(index, layout.with_entry(old, entry, name, self._limits), _MODE)
 
     def check(self) -> None:
         """Raise unless this is a layout, or nothing yet (rule 4)."""
@@ -109,7 +110,7 @@ class Incoming:
         """Write what says that this is a layout."""
         marker = self.path / layout.LAYOUT_FILE
         if marker.exists():
-            layout.check_layout(read_regular(marker, layout.LAYOUT_LIMIT))
+            layout.check_layout(read_regular(marker, self._limits.layout_marker_bytes))
         else:
             write_atomic(marker, layout.LAYOUT_TEXT, _MODE)
 

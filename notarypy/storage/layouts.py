@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.files import read_regular, regular
-from notarypy.images import layout, manifests
+from notarypy.images import layout
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.archives import PIECE
 
 if TYPE_CHECKING:
@@ -83,17 +84,17 @@ class Directory:
 class Layout:
     """An OCI image layout: content for `images.tree`."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, limits: Limits = DEFAULT) -> None:
         """Read its index.
 
         Raises:
             StorageError: There is no layout.
             MetadataError: There is one that is malformed.
         """
-        self._files = files
+        self._files, self.limits = files, limits
         try:
-            layout.check_layout(files.read(layout.LAYOUT_FILE, layout.LAYOUT_LIMIT))
-            self.entries = layout.read_index(files.read(layout.INDEX_FILE, manifests.LIMIT))
+            layout.check_layout(files.read(layout.LAYOUT_FILE, limits.layout_marker_bytes))
+            self.entries = layout.read_index(files.read(layout.INDEX_FILE, limits.manifest_bytes), limits)
         except (FileNotFoundError, NotADirectoryError):
             raise StorageError(
                 f"{files} is not an OCI image layout",
@@ -122,7 +123,7 @@ class Layout:
         """Return the bytes of a manifest, unchecked."""
         name = blob_name(descriptor.digest)
         try:
-            return self._files.read(name, manifests.LIMIT)
+            return self._files.read(name, self.limits.manifest_bytes)
         except FileNotFoundError:
             raise StorageError(
                 f"{self._files} does not hold all of the image",

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
+from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Pins:
     def read(self, path: Path) -> bytes:
         """Return what one of the files holds; raise ConfigurationError."""
         try:
-            return files.read_regular(path, LIMIT, follow=True)
+            return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
         except FileNotFoundError as error:
             raise self.unusable(path, "there is no such file") from error
         except StorageError as error:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Literal
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
-from notarypy.storage.config import LIMIT, Section
+from notarypy.limits import DEFAULT
+from notarypy.storage.config import Section
 from notarypy.storage.pins import Pins
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
@@ -119,7 +120,7 @@ class PolicyFile:
             ConfigurationError: It cannot be read or used (rules 2 and 3).
         """
         try:
-            data = files.read_regular(self.path, LIMIT, follow=True)
+            data = files.read_regular(self.path, DEFAULT.config_bytes, follow=True)
         except FileNotFoundError as error:
             if not self.named and not os.path.lexists(self.path):
                 return None

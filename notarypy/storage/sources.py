@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, InvalidNameError, StorageError, VerificationError
 from notarypy.images.tree import Tree, grow
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.archives import Archive
 from notarypy.storage.layouts import Directory, Layout
 
@@ -84,7 +85,7 @@ def destination(text: str) -> Place:
     return _place(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE))
 
 
-def open_source(place: Place) -> Opened:
+def open_source(place: Place, limits: Limits = DEFAULT) -> Opened:
     """Return the image that a place has (rules 2 and 3).
 
     Raises:
@@ -94,10 +95,10 @@ def open_source(place: Place) -> Opened:
     """
     with _named(place):
         if place.kind == LAYOUT:
-            return _layout(Layout(Directory(place.path)), place.name)
-        archive = Archive(place.path)
+            return _layout(Layout(Directory(place.path), limits), place.name)
+        archive = Archive(place.path, limits)
         if place.kind == LAYOUT_ARCHIVE:
-            return _layout(Layout(archive), place.name)
+            return _layout(Layout(archive, limits), place.name)
         return _docker(archive, place.name)
 
 
@@ -116,7 +117,7 @@ def _named(place: Place) -> Iterator[None]:
         ) from None
 
 
-def _grown(top: Descriptor, content: Content) -> Tree:
+def _grown(top: Descriptor, content: Content, limits: Limits) -> Tree:
     """Return an image; errors say which manifest was looked at."""
     latest = top
 
@@ -126,7 +127,7 @@ def _grown(top: Descriptor, content: Content) -> Tree:
         return content.manifest(descriptor)
 
     try:
-        return grow(top, read)
+        return grow(top, read, limits)
     except VerificationError as error:
         error.why = (*error.why, f"read last: {content.where(latest)}")
         raise
@@ -146,7 +147,7 @@ def _place(text: str, what: str, kinds: tuple[str, ...]) -> Place:
 
 
 def _layout(found: Layout, name: str | None) -> Opened:
-    return Opened(_grown(found.find(name), found), found)
+    return Opened(_grown(found.find(name), found, found.limits), found)
 
 
 def _docker(archive: Archive, name: str | None) -> Opened:
@@ -154,12 +155,12 @@ def _docker(archive: Archive, name: str | None) -> Opened:
 
     notes: tuple[str, ...] = ()
     if archive.size("index.json") is not None:
-        complete = _complete(Layout(archive), name)
+        complete = _complete(Layout(archive, archive.limits), name)
         if complete is not None:
             return complete
         notes = (f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json",)
     image = dockersave.SavedImage(archive, name)
-    return Opened(_grown(image.top, image), image, notes)
+    return Opened(_grown(image.top, image, archive.limits), image, notes)
 
 
 def _complete(found: Layout, name: str | None) -> Opened | None:
@@ -174,7 +175,7 @@ def _complete(found: Layout, name: str | None) -> Opened | None:
     if len({entry.digest for entry in entries}) != 1:
         return None
     try:
-        tree = _grown(entries[0], found)
+        tree = _grown(entries[0], found, found.limits)
     except StorageError:
         return None
     return Opened(tree, found) if all(map(found.holds, tree.blobs)) else None

@@ -32,16 +32,12 @@ from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, MetadataError, StorageError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
-
-LIMITS = {roles.ROOT: 8 * 1024 * 1024, roles.TIMESTAMP: 1024 * 1024}
-"""The most bytes a cached file may have, by role; other roles: `DEFAULT_LIMIT`."""
-
-DEFAULT_LIMIT = 128 * 1024 * 1024
 
 _FIRST = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS)
 _COLON = "_" if os.name == "nt" else ":"  # Windows allows no colon in names
@@ -51,10 +47,10 @@ _OTHERS_MAY_WRITE = 0o022
 class TrustDirectory:
     """A trust directory, which need not exist yet."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         """Take the directory's path; nothing is read or made."""
         # A relative path must not change its meaning when the process changes its directory.
-        self.path = path.absolute()
+        self.path, self.limits = path.absolute(), limits
 
     @property
     def private(self) -> Path:
@@ -63,7 +59,7 @@ class TrustDirectory:
 
     def repository(self, gun: str) -> RepositoryCache:
         """Return the cache of one repository; raise InvalidNameError for a GUN that is no safe path."""
-        return RepositoryCache(self.path, gun)
+        return RepositoryCache(self.path, gun, self.limits)
 
     def guns(self) -> list[str]:
         """Return the repositories that have a cached root, sorted."""
@@ -115,10 +111,10 @@ class RepositoryCache:
         warnings: What could not be read, in words; grows with each `load`.
     """
 
-    def __init__(self, base: Path, gun: str) -> None:
+    def __init__(self, base: Path, gun: str, limits: Limits = DEFAULT) -> None:
         """Take the trust directory and the GUN; nothing is read or made."""
         self.gun = roles.check_gun(gun)
-        self._base = base
+        self._base, self._limits = base, limits
         self._home = base / "tuf" / _folder(gun)
         self.directory = self._home / "metadata"
         self.warnings: list[str] = []
@@ -136,7 +132,7 @@ class RepositoryCache:
         if _in_another_cache(role):
             return None
         try:
-            return files.read_regular(path, _limit(role))
+            return files.read_regular(path, self._most(role))
         except FileNotFoundError:
             return None
         except StorageError as error:
@@ -152,8 +148,8 @@ class RepositoryCache:
         """
         path = self._checked_path(roles.ROOT)
         try:
-            data = files.read_regular(path, _limit(roles.ROOT))
-            canonical.decode(data, "the cached root")
+            data = files.read_regular(path, self._limits.root_bytes)
+            canonical.decode(data, "the cached root", self._limits)
         except FileNotFoundError:
             return None
         except (StorageError, MetadataError) as error:
@@ -263,11 +259,15 @@ class RepositoryCache:
         return path
 
     def _require_size(self, role: str, data: bytes) -> None:
-        limit = _limit(roles.check_role(role))
+        limit = self._most(roles.check_role(role))
         if len(data) > limit:
             raise StorageError(
                 f"cannot store {role} of {self.gun}", why=f"it has {len(data)} bytes, more than {limit}"
             )
+
+    def _most(self, role: str) -> int:
+        of_role = {roles.ROOT: self._limits.root_bytes, roles.TIMESTAMP: self._limits.timestamp_bytes}
+        return of_role.get(role, self._limits.cached_bytes)
 
     def _holds(self, path: Path, data: bytes) -> bool:
         """Tell whether a file already has this content: a write through to the disk costs milliseconds."""
@@ -291,10 +291,6 @@ class RepositoryCache:
 def _in_another_cache(role: str) -> bool:
     """Tell whether a role's file would lie in the cache of another repository (rule 7)."""
     return "metadata" in roles.parent(role).split("/")
-
-
-def _limit(role: str) -> int:
-    return LIMITS.get(role, DEFAULT_LIMIT)
 
 
 def _order(role: str) -> tuple[int, str]:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.errors import MetadataError, NotarypyError
+from notarypy.limits import DEFAULT
 from notarypy.tuf.keys import X509_TYPES, certificate_problem, certificates, certified_key
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from notarypy.tuf.keys import PublicKey
-
-MAX_DEPTH = 16
-MAX_CHECKS = 32
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
@@ -76,7 +74,7 @@ def _chain_problem(
     search = _Search(now)
     unused = [certificate for certificate in bundle if search.usable(certificate)]
     level = [leaf]
-    for depth in range(MAX_DEPTH):
+    for depth in range(DEFAULT.authority_levels):
         if any(search.issuers(child, pinned, depth) for child in level):
             return ""
         above = [issuer for child in level for issuer in search.issuers(child, unused, depth)]
@@ -97,13 +95,14 @@ class _Search:
     """
 
     now: datetime
-    left: int = MAX_CHECKS
+    left: int = DEFAULT.authority_checks
     reasons: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
     def reason(self) -> str:
         """Return the best reason that was found; empty when there is none."""
-        tired = [] if self.left else [f"more than {MAX_CHECKS} of its signatures would have to be checked"]
+        checks = DEFAULT.authority_checks
+        tired = [] if self.left else [f"more than {checks} of its signatures would have to be checked"]
         return next(iter((*self.reasons, *tired, *self.doubts)), "")
 
     def issuers(

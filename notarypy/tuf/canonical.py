@@ -15,7 +15,7 @@ Rules:
    no byte order mark, no number that is not an exact integer within +-2**53, no
    lone surrogate, at most 32 levels. Go takes some of these; two readers that
    disagree about a document are an attack.
-4. A text has at most `MAX_PARTS` brackets and commas, for a value costs far more
+4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more
    memory than its text. That is enough for 100 000 tags. A text above 8 MiB is ASCII,
    for one character outside may make Python keep four bytes for each of a string.
 """
@@ -27,15 +27,13 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from notarypy.errors import MetadataError
+from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 JsonObject = dict[str, Any]
 
-MAX_DEPTH = 32
-MAX_PARTS = 600_000
-MAX_WIDE = 8 << 20
 MAX_INTEGER = 2**53
 _MAX_DIGITS = 20
 # What the values of a text take beside their characters, for each bracket and comma; measured.
@@ -89,14 +87,14 @@ def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
     return b'{"signed":' + signed + b',"signatures":[' + listed + b"]}"
 
 
-def decode(data: bytes, what: str = "metadata") -> JsonObject:
+def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> JsonObject:
     """Decode received JSON strictly (rule 3).
 
     Raises:
         MetadataError: The text is not one well-formed object.
     """
     try:
-        _check_size(data)
+        _check_size(data, limits)
         text = data.decode("utf-8")
         value = json.loads(
             text,
@@ -152,18 +150,18 @@ def _refuse_floats(value: object) -> None:
             _refuse_floats(member)
 
 
-def _check_size(data: bytes) -> None:
+def _check_size(data: bytes, limits: Limits) -> None:
     """Bound parts and nesting before the recursive decoder sees the text (rules 3 and 4)."""
-    if _parts(data) > MAX_PARTS:
-        raise ValueError(f"it has more than {MAX_PARTS} brackets and commas")
-    if len(data) > MAX_WIDE and not _narrow(data):
-        raise ValueError(f"it has more than {MAX_WIDE} bytes, and not all of it is ASCII")
+    if _parts(data) > limits.json_parts:
+        raise ValueError(f"it has more than {limits.json_parts} brackets and commas")
+    if len(data) > limits.json_wide_bytes and not _narrow(data):
+        raise ValueError(f"it has more than {limits.json_wide_bytes} bytes, and not all of it is ASCII")
     depth = 0
     outlined = _without_escapes(data).translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
     for bracket in _STRING.sub(b"", outlined):
         depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        if depth > limits.json_levels:
+            raise ValueError(f"nested deeper than {limits.json_levels} levels")
 
 
 def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.metadata import Delegation, Targets
 
@@ -47,6 +48,7 @@ class State:
         dirty: Roles whose file must be signed anew.
         published: The verified files as the server has them, by role.
         former: The published root, where `root` is another one: its keys sign the new one too.
+        limits: What the published files were read with.
     """
 
     gun: str
@@ -56,6 +58,7 @@ class State:
     dirty: frozenset[str] = frozenset()
     published: Mapping[str, bytes] = field(default_factory=dict)
     former: Root | None = None
+    limits: Limits = DEFAULT
 
     @classmethod
     def of(cls, trusted: TrustedMetadata) -> State:
@@ -66,6 +69,7 @@ class State:
             dict(trusted.targets),
             dict(trusted.failures),
             published=dict(trusted.files),
+            limits=trusted.limits,
         )
 
     def delegation(self, role: str) -> Delegation | None:

@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from notarypy.errors import MetadataError, SignatureError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, signatures
 from notarypy.tuf.fields import part_of
 from notarypy.tuf.keys import decode_base64
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.keys import PublicKey
 
-MAX_SIGNATURES = 64
-MAX_TRIES = 8
 _SHORT = 7
 
 
@@ -60,11 +59,13 @@ class Envelope:
         raw: The bytes as received.
         signed: The decoded `signed` part.
         signatures: In file order.
+        limits: What it was read with.
     """
 
     raw: bytes
     signed: JsonObject
     signatures: tuple[Signature, ...]
+    limits: Limits = field(default=DEFAULT, repr=False, compare=False)
     _checked: dict[tuple[PublicKey, Signature], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -73,18 +74,18 @@ class Envelope:
         return canonical.encode(self.signed)
 
     @classmethod
-    def parse(cls, data: bytes, role: str) -> Envelope:
+    def parse(cls, data: bytes, role: str, limits: Limits = DEFAULT) -> Envelope:
         """Take a file apart; raise MetadataError if it is not a signed file."""
         with part_of(role):
-            outer = canonical.decode(data, role)
+            outer = canonical.decode(data, role, limits)
         signed, listed = outer.get("signed"), outer.get("signatures")
         if not isinstance(signed, dict):
             raise MetadataError(f"{role} has no signed part", role=role)
         if not isinstance(listed, list) or not listed:
             raise MetadataError(f"{role} carries no signatures", role=role)
-        if len(listed) > MAX_SIGNATURES:
-            raise MetadataError(f"{role} carries more than {MAX_SIGNATURES} signatures", role=role)
-        return cls(data, signed, tuple(_signature(entry, role) for entry in listed))
+        if len(listed) > limits.signatures:
+            raise MetadataError(f"{role} carries more than {limits.signatures} signatures", role=role)
+        return cls(data, signed, tuple(_signature(entry, role) for entry in listed), limits)
 
     def signed_by(self, key: PublicKey, entry: Signature, attempts: Attempts | None) -> bool:
         """Tell whether one of the signatures is this key's (rule 5)."""
@@ -125,9 +126,10 @@ def signers(
 ) -> Iterator[str]:
     """Yield the TUF ids of those listed keys that validly signed, each once (rule 3)."""
     allowed, done, tried = frozenset(keyids), set[str](), Counter[str]()
+    tries = envelope.limits.tries_of_key
     for entry in dict.fromkeys(envelope.signatures):
         keyid = entry.keyid
-        if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= MAX_TRIES:
+        if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= tries:
             continue
         tried[keyid] += 1
         if envelope.signed_by(keys[keyid], entry, attempts):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from notarypy.errors import MetadataError, VerificationError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import PublicKey, decode_base64
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
 
 MAX_VERSION = 2**31 - 1
-MAX_KEYS = 256
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):([0-5]\d))", re.ASCII
@@ -198,16 +198,17 @@ def strings(value: object, what: str) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def key_table(value: object, role: str) -> Mapping[str, PublicKey]:
+def key_table(value: object, role: str, limits: Limits = DEFAULT) -> Mapping[str, PublicKey]:
     """Return a key table, every key under its own id."""
-    keys = {keyid: PublicKey.from_json(entry) for keyid, entry in mapping(value, f"keys of {role}").items()}
+    listed = mapping(value, f"keys of {role}")
+    keys = {keyid: PublicKey.from_json(entry, limits) for keyid, entry in listed.items()}
     for keyid, key in keys.items():
         if key.keyid != keyid:
             raise MetadataError(f"{role} lists a key under an id that is not its own", role=role, keyid=keyid)
     return keys
 
 
-def role_keys(value: object, keys: Mapping[str, PublicKey], role: str) -> RoleKeys:
+def role_keys(value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits = DEFAULT) -> RoleKeys:
     """Return the keys and threshold assigned to a role, all of them in the key table."""
     if not isinstance(value, dict):
         raise MetadataError(f"{role} has no keys assigned", role=role)
@@ -215,8 +216,8 @@ def role_keys(value: object, keys: Mapping[str, PublicKey], role: str) -> RoleKe
     if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
         raise MetadataError(f"{role} has no usable threshold", role=role)
     # The same key twice is no error: Go publishes that, and a threshold counts it once.
-    if len(keyids) > MAX_KEYS:
-        raise MetadataError(f"{role} lists more than {MAX_KEYS} keys", role=role)
+    if len(keyids) > limits.keys_of_role:
+        raise MetadataError(f"{role} lists more than {limits.keys_of_role} keys", role=role)
     if any(keyid not in keys for keyid in keyids):
         raise MetadataError(f"{role} lists a key that is not in the key table", role=role)
     return RoleKeys(keyids, threshold)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.errors import RollbackError, VerificationError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import envelope
 from notarypy.tuf.envelope import Envelope
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 class Floors:
     """The copies of one repository's files that were trusted before."""
 
-    def __init__(self, seen: Mapping[str, bytes]) -> None:
+    def __init__(self, seen: Mapping[str, bytes], limits: Limits = DEFAULT) -> None:
         """Remember where the copies are; they are read only when they are asked for."""
-        self._seen = seen
+        self._seen, self._limits = seen, limits
 
     def require_version(
         self,
@@ -92,7 +93,7 @@ class Floors:
         if data is None:
             return None
         try:
-            return Envelope.parse(data, role)
+            return Envelope.parse(data, role, self._limits)
         except VerificationError:
             return None
 

@@ -26,6 +26,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import Advice, MetadataError, NotarypyError, UnsupportedKeyError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
 
 X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
-MAX_CERTIFICATES = 16
-MAX_KEY = 64 << 10
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT = 2**31
@@ -91,7 +90,7 @@ class PublicKey:
         return {"keytype": self.keytype, "keyval": {"private": None, "public": public}}
 
     @classmethod
-    def from_json(cls, value: object) -> PublicKey:
+    def from_json(cls, value: object, limits: Limits = DEFAULT) -> PublicKey:
         """Read a key object.
 
         Raises:
@@ -103,8 +102,9 @@ class PublicKey:
         if not isinstance(keytype, str) or not isinstance(public, str):
             raise MetadataError("a key object has no keytype or no public part")
         found = decode_base64(public, "a public key")
-        if len(found) + len(keytype) > MAX_KEY:
-            raise MetadataError("a key object is too large", why=f"{len(found)} bytes, {MAX_KEY} at most")
+        most = limits.public_key_bytes
+        if len(found) + len(keytype) > most:
+            raise MetadataError("a key object is too large", why=f"{len(found)} bytes, {most} at most")
         return cls(keytype, found)
 
 
@@ -126,8 +126,8 @@ def certificates(key: PublicKey) -> list[x509.Certificate]:
         found = x509.load_pem_x509_certificates(key.public)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("a key's certificate cannot be read", keyid=key.keyid) from None
-    if len(found) > MAX_CERTIFICATES:
-        raise MetadataError(f"a key has more than {MAX_CERTIFICATES} certificates", keyid=key.keyid)
+    if len(found) > DEFAULT.certificates:
+        raise MetadataError(f"a key has more than {DEFAULT.certificates} certificates", keyid=key.keyid)
     return found
 
 

@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles as names
 from notarypy.tuf.fields import (
     MAX_VERSION,
@@ -60,8 +61,6 @@ __all__ = [
     "parse_time",
 ]
 
-MAX_DELEGATIONS = 1024
-MAX_PATHS = 16_384
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -76,12 +75,12 @@ class Root:
 
     @classmethod
     @part_of(names.ROOT)
-    def from_signed(cls, signed: JsonObject) -> Root:
+    def from_signed(cls, signed: JsonObject, limits: Limits = DEFAULT) -> Root:
         """Read the signed part of root.json."""
         version, expires = header(signed, "Root", names.ROOT)
-        keys = key_table(signed.get("keys"), names.ROOT)
+        keys = key_table(signed.get("keys"), names.ROOT, limits)
         listed = mapping(signed.get("roles"), "roles of root")
-        found = {name: role_keys(listed.get(name), keys, name) for name in names.BASE_ROLES}
+        found = {name: role_keys(listed.get(name), keys, name, limits) for name in names.BASE_ROLES}
         return cls(version, expires, keys, found)
 
     def to_signed(self) -> JsonObject:
@@ -131,12 +130,12 @@ class Targets:
     roles: tuple[Delegation, ...] = ()
 
     @classmethod
-    def from_signed(cls, signed: JsonObject, role: str = names.TARGETS) -> Targets:
+    def from_signed(cls, signed: JsonObject, role: str = names.TARGETS, limits: Limits = DEFAULT) -> Targets:
         """Read the signed part of `role`'s file."""
         with part_of(role):
             version, expires = header(signed, "Targets", role)
             delegations = mapping(signed.get("delegations"), f"delegations of {role}")
-            keys = key_table(delegations.get("keys"), role)
+            keys = key_table(delegations.get("keys"), role, limits)
             entries = mapping(signed.get("targets"), f"targets of {role}")
             return cls(
                 version,
@@ -146,7 +145,7 @@ class Targets:
                     for name, entry in entries.items()
                 },
                 keys,
-                _delegations(delegations.get("roles"), keys, role),
+                _delegations(delegations.get("roles"), keys, role, limits),
             )
 
     def to_signed(self) -> JsonObject:
@@ -221,9 +220,11 @@ def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str
     return {name: FileMeta.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
 
 
-def _delegations(value: object, keys: Mapping[str, PublicKey], role: str) -> tuple[Delegation, ...]:
+def _delegations(
+    value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits
+) -> tuple[Delegation, ...]:
     listed = [] if value is None else value
-    if not isinstance(listed, list) or len(listed) > MAX_DELEGATIONS:
+    if not isinstance(listed, list) or len(listed) > limits.delegations_in_file:
         raise MetadataError(f"{role} has no usable list of delegations", role=role)
     found: dict[str, Delegation] = {}
     for entry in listed:
@@ -237,8 +238,9 @@ def _delegations(value: object, keys: Mapping[str, PublicKey], role: str) -> tup
             raise MetadataError(
                 f"{role} delegates to something that is no role below it, or twice", role=role
             )
-        assigned, paths = role_keys(entry, keys, name), strings(entry.get("paths"), f"paths of {name}")
-        if len(paths) > MAX_PATHS:
-            raise MetadataError(f"{role} gives {name} more than {MAX_PATHS} paths", role=role)
+        assigned = role_keys(entry, keys, name, limits)
+        paths = strings(entry.get("paths"), f"paths of {name}")
+        if len(paths) > limits.delegation_paths:
+            raise MetadataError(f"{role} gives {name} more than {limits.delegation_paths} paths", role=role)
         found[name] = Delegation(name, assigned.keyids, assigned.threshold, paths)
     return tuple(found.values())

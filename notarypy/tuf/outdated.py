@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.errors import ExpiredError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.trusted import TrustedMetadata
 
@@ -29,9 +30,11 @@ class OutdatedMetadata(TrustedMetadata):
         expired: What is past its date, by role; the root also for its certificate.
     """
 
-    def __init__(self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None, limits: Limits = DEFAULT
+    ) -> None:
         """Start with nothing trusted, as TrustedMetadata does."""
-        super().__init__(gun, now, seen)
+        super().__init__(gun, now, seen, limits)
         self.expired: dict[str, ExpiredError] = {}
 
     def update_root(self, data: bytes) -> Root:

@@ -28,6 +28,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import InvalidNameError, NotarypyError
+from notarypy.limits import DEFAULT
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.envelope import signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
 
-MAX_EXPLAINED = 8
 _PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -165,7 +165,7 @@ class Pinned:
 
     def explain(self, root: Root) -> tuple[str, ...]:
         """Return what each pin says of the first root keys, and where the pins are written."""
-        keyids = root.roles[roles.ROOT].keyids[:MAX_EXPLAINED]
+        keyids = root.roles[roles.ROOT].keyids[: DEFAULT.explained_keys]
         found = [pin.mismatch(root, keyid) for keyid in keyids for pin in self.pins]
         lines = [line for line in dict.fromkeys(found) if line]
         return (*lines, *([f"pinned by {self.source}"] if self.source else []))

@@ -47,6 +47,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, ExpiredError, RollbackError, TrustError, VerificationError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, certificates, envelope, refusals, roles
 from notarypy.tuf.envelope import Attempts, Envelope
 from notarypy.tuf.floors import Floors, rollback
@@ -57,11 +58,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.tuf.pinning import RootPolicy
-
-MAX_DELEGATIONS = 1024
-MAX_DEPTH = 16
-MAX_CHECKS = 4096
-MAX_HELD = 128 << 20
 
 
 class TrustedMetadata:
@@ -75,28 +71,33 @@ class TrustedMetadata:
         failures: Delegations that could not be trusted, and why (rule 12).
         paths: The shortest prefixes of the names that each role in `targets` may speak for.
         root_checks: How many signatures of roots may still be checked.
+        limits: What is taken at most (rule 13 has the usual values).
     """
 
-    def __init__(self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None, limits: Limits = DEFAULT
+    ) -> None:
         """Start with nothing trusted.
 
         Args:
             gun: The repository.
             now: An aware datetime.
             seen: Copies of files trusted before, by role; they only set floors (rules 8, 9).
+            limits: What to take at most.
         """
         self.gun = gun
         self.now = now
+        self.limits = limits
         self.files: dict[str, bytes] = {}
         self.targets: dict[str, Targets] = {}
         self.failures: dict[str, TrustError] = {}
         self.paths: dict[str, tuple[str, ...]] = {}
-        self.root_checks = Attempts(MAX_CHECKS, f"the roots of {gun}")
-        self._checks = Attempts(MAX_CHECKS, f"the delegations of {gun}")
+        self.root_checks = Attempts(limits.signature_checks, f"the roots of {gun}")
+        self._checks = Attempts(limits.signature_checks, f"the delegations of {gun}")
         self._held: dict[str, int] = {}
         self._queue: list[str] = []
         self._passed = 0
-        self._floors = Floors({} if seen is None else seen)
+        self._floors = Floors({} if seen is None else seen, limits)
         self._root: Root | None = None
         self._timestamp: Timestamp | None = None
         self._snapshot: Snapshot | None = None
@@ -135,8 +136,8 @@ class TrustedMetadata:
         """
         if self._root is not None:
             raise RuntimeError("a root is trusted already")
-        file = Envelope.parse(data, roles.ROOT)
-        root = Root.from_signed(file.signed)
+        file = self._parse(data, roles.ROOT)
+        root = Root.from_signed(file.signed, self.limits)
         self._require_own_threshold(root, file)
         if policy is not None:
             narrowed = self._narrowed(root)
@@ -150,7 +151,7 @@ class TrustedMetadata:
 
     def signs(self, data: bytes) -> bool:
         """Tell whether the trusted root's keys signed this root: then no link between is needed (rule 2)."""
-        file = Envelope.parse(data, roles.ROOT)
+        file = self._parse(data, roles.ROOT)
         return self._met(self.root, file)
 
     def update_root(self, data: bytes) -> Root:
@@ -162,8 +163,8 @@ class TrustedMetadata:
             RootChangedError: The trusted root's keys did not sign it.
             RollbackError: It is older than the trusted one.
         """
-        file = Envelope.parse(data, roles.ROOT)
-        root = Root.from_signed(file.signed)
+        file = self._parse(data, roles.ROOT)
+        root = Root.from_signed(file.signed, self.limits)
         if root.version < self.root.version:
             raise rollback(roles.ROOT, root.version, self.root.version)
         if not self._met(self.root, file):
@@ -187,7 +188,7 @@ class TrustedMetadata:
     def update_timestamp(self, data: bytes) -> Timestamp:
         """Trust a timestamp (rules 6 and 8)."""
         _first_time(self._timestamp is None, roles.TIMESTAMP)
-        file = Envelope.parse(data, roles.TIMESTAMP)
+        file = self._parse(data, roles.TIMESTAMP)
         self._require_base(file, roles.TIMESTAMP)
         timestamp = Timestamp.from_signed(file.signed)
         self._require_floor(file, roles.TIMESTAMP)
@@ -200,7 +201,7 @@ class TrustedMetadata:
         self._require_date(roles.TIMESTAMP, self.timestamp.expires)
         self.timestamp.snapshot.check(data, roles.SNAPSHOT)
         self._hold(roles.SNAPSHOT, data)
-        file = Envelope.parse(data, roles.SNAPSHOT)
+        file = self._parse(data, roles.SNAPSHOT)
         self._require_base(file, roles.SNAPSHOT)
         snapshot = Snapshot.from_signed(file.signed)
         self._require_floor(file, roles.SNAPSHOT)
@@ -216,9 +217,9 @@ class TrustedMetadata:
         self._require_date(roles.SNAPSHOT, self.snapshot.expires)
         self.snapshot.meta[roles.TARGETS].check(data, roles.TARGETS)
         self._hold(roles.TARGETS, data)
-        file = Envelope.parse(data, roles.TARGETS)
+        file = self._parse(data, roles.TARGETS)
         self._require_base(file, roles.TARGETS)
-        targets = Targets.from_signed(file.signed)
+        targets = Targets.from_signed(file.signed, limits=self.limits)
         self._require_floor(file, roles.TARGETS)
         self._require_date(roles.TARGETS, targets.expires)
         self._floors.require_listed(targets, self.snapshot, self._checks)
@@ -228,10 +229,11 @@ class TrustedMetadata:
 
     def pending(self) -> str | None:
         """Return the next delegation to load, breadth first; None when all are (rules 11, 13)."""
+        most, levels = self.limits.delegations, self.limits.delegation_levels
         while self._passed < len(self._queue):
             role = self._queue[self._passed]
             if role not in self.targets and role not in self.failures:
-                if self._passed < MAX_DELEGATIONS and role.count("/") <= MAX_DEPTH:
+                if self._passed < most and role.count("/") <= levels:
                     return role
                 self.failures[role] = refusals.beyond(self.gun, role)
             self._passed += 1
@@ -252,10 +254,10 @@ class TrustedMetadata:
         file = None
         try:
             self._hold(role, data)
-            file = Envelope.parse(data, role)
+            file = self._parse(data, role)
             keyids, checks = delegation.keyids, self._checks
             envelope.require_threshold(file, above.keys, keyids, delegation.threshold, role, attempts=checks)
-            targets = Targets.from_signed(file.signed, role)
+            targets = Targets.from_signed(file.signed, role, self.limits)
             self._require_date(role, targets.expires)
             self._floors.require_version(file, role, above.keys, keyids, checks)
             self._floors.require_listed(targets, self.snapshot, checks)
@@ -269,11 +271,14 @@ class TrustedMetadata:
         paths = roles.narrowed(self.paths[roles.parent(role)], delegation.paths)
         self._take_targets(role, targets, data, roles.shortest(paths))
 
+    def _parse(self, data: bytes, role: str) -> Envelope:
+        return Envelope.parse(data, role, self.limits)
+
     def _hold(self, role: str, data: bytes) -> None:
         """Count what a file takes in memory; raise MetadataError for one that is too much (rule 13)."""
         size = canonical.memory(data)
-        if sum(self._held.values()) + size > MAX_HELD:
-            raise refusals.too_much(self.gun, role, MAX_HELD)
+        if sum(self._held.values()) + size > self.limits.memory_bytes:
+            raise refusals.too_much(self.gun, role, self.limits.memory_bytes)
         self._held[role] = size
 
     def _take_targets(self, role: str, targets: Targets, data: bytes, paths: tuple[str, ...]) -> None:
@@ -286,7 +291,7 @@ class TrustedMetadata:
         return root
 
     def _canonical(self, role: str) -> bytes:
-        return Envelope.parse(self.files[role], role).canonical
+        return self._parse(self.files[role], role).canonical
 
     def _met(self, root: Root, file: Envelope) -> bool:
         usable = self._usable_root_keys(root, None)
@@ -316,7 +321,7 @@ class TrustedMetadata:
 
     def _require_final_root(self) -> None:
         self._require_date(roles.ROOT, self.root.expires)
-        file = Envelope.parse(self.files[roles.ROOT], roles.ROOT)
+        file = self._parse(self.files[roles.ROOT], roles.ROOT)
         usable = self._usable_root_keys(self.root, self.now)
         if len(envelope.valid_keys(file, self.root.keys, usable)) < self.root.roles[roles.ROOT].threshold:
             reasons = {certificates.problem(key, self.gun, self.now) for key in self.root.signers(roles.ROOT)}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.errors import MetadataError, SignatureError, VerificationError
-from notarypy.tuf import lookup, metadata, roles, trusted
+from notarypy.limits import DEFAULT
+from notarypy.tuf import lookup, roles
 from notarypy.tuf.metadata import Delegation, FileMeta
 from support.author import Author
 from support.repository import (
@@ -262,7 +263,7 @@ def test_very_deep_delegations_end_at_the_limit_and_spoil_nothing_else() -> None
         author.delegate(role, [key])
         author.add("x", b"x", role)
     result = load(author.repository())
-    assert max(name.count("/") for name in result.targets) == trusted.MAX_DEPTH
+    assert max(name.count("/") for name in result.targets) == DEFAULT.delegation_levels
     assert "targets/z" in result.targets
     assert len(result.failures) == 1
 
@@ -271,7 +272,7 @@ def flooded() -> tuple[Author, list[str]]:
     """A delegate who publishes as many roles below his own as one file may list."""
     author = delegated("targets/a", "targets/b")
     key = author.key("all")
-    names = [f"targets/a/{number}" for number in range(metadata.MAX_DELEGATIONS)]
+    names = [f"targets/a/{number}" for number in range(DEFAULT.delegations_in_file)]
     above = author.targets["targets/a"]
     author.targets["targets/a"] = replace(
         above, roles=tuple(Delegation(name, (key.keyid,), 1, ("",)) for name in names), keys={key.keyid: key}
@@ -287,7 +288,7 @@ def test_a_flood_of_delegations_below_one_role_does_not_drown_the_others() -> No
     result = load(files)
     assert time.monotonic() - begin < 10
     assert {"targets", "targets/a", "targets/b"} <= set(result.targets)
-    assert len(result.targets) == trusted.MAX_DELEGATIONS + 1
+    assert len(result.targets) == DEFAULT.delegations + 1
     assert set(result.failures) == set(names[-2:])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client import pin, refresh, repository
+from notarypy.client import repository
 from notarypy.errors import (
     DeadlineError,
     ResponseLimitError,
@@ -16,9 +16,10 @@ from notarypy.errors import (
     SignerMissingError,
     VerificationError,
 )
+from notarypy.limits import Limits
 from notarypy.remote.transport import Response
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
-from notarypy.tuf import roles, trusted
+from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, Signature, seal
 from notarypy.tuf.metadata import FileMeta, Snapshot
 from support.author import GUN
@@ -45,14 +46,12 @@ def _many_roots(stage: Stage, version: int = 256) -> None:
 # -- delegations
 
 
-def test_a_delegation_that_is_too_long_is_that_signers_failure(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refresh, "MAX_DELEGATION", len(stage.served()[roles.RELEASES]) + 1000)
+def test_a_delegation_that_is_too_long_is_that_signers_failure(stage: Stage) -> None:
+    limits = Limits(delegation_bytes=len(stage.served()[roles.RELEASES]) + 1000)
     for number in range(100):
         stage.author.add(f"more-{number}", b"x", JEFF)
     stage.publish(JEFF)
-    client = stage.reader.client()
+    client = stage.reader.client(limits=limits)
     assert client.verify(f"{GUN}:1").signers == ()
     assert not any(JEFF in line for line in stage.world.requests())
     with pytest.raises(SignerMissingError, match="not signed by jeff"):
@@ -60,23 +59,20 @@ def test_a_delegation_that_is_too_long_is_that_signers_failure(
     assert "too long" in {entry.role: entry for entry in client.delegations(GUN)}[JEFF].problem
 
 
-def test_releases_that_are_too_long_release_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "MAX_DELEGATION", len(stage.served()[roles.RELEASES]) - 1)
+def test_releases_that_are_too_long_release_nothing(stage: Stage) -> None:
+    limits = Limits(delegation_bytes=len(stage.served()[roles.RELEASES]) - 1)
     with pytest.raises(VerificationError, match="targets/releases is too long"):
-        stage.reader.client().verify(f"{GUN}:1", registry=False)
+        stage.reader.client(limits=limits).verify(f"{GUN}:1", registry=False)
 
 
-def test_delegations_have_a_limit_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    served = stage.served()
-    monkeypatch.setattr(refresh, "MAX_DELEGATIONS", len(served[roles.RELEASES]) + len(served[JEFF]))
+def test_delegations_have_a_limit_together(stage: Stage) -> None:
     role = f"{JEFF}/below"
     stage.author.delegate(role, [stage.author.key("jeff")])
-    monkeypatch.setattr(
-        refresh, "MAX_DELEGATIONS", sum(map(len, stage.author.files(JEFF, roles.RELEASES).values()))
-    )
+    together = sum(map(len, stage.author.files(JEFF, roles.RELEASES).values()))
+    limits = Limits(all_delegations_bytes=together)
     stage.author.add("1", manifest("1"), role)
     stage.publish(JEFF)
-    client = stage.reader.client()
+    client = stage.reader.client(limits=limits)
     assert client.verify(f"{GUN}:1", registry=False).signers == ("jeff",)
     assert not any(role in line for line in stage.world.requests())
     assert "too long" in {entry.role: entry for entry in client.delegations(GUN)}[role].problem
@@ -173,25 +169,25 @@ def test_a_link_that_is_another_repositorys_root_does_not_end_the_walk(stage: St
     assert stage.reader.client(pins=(pinned,)).refresh(GUN).root.version == 3
 
 
-def test_the_signatures_of_a_walk_are_bounded_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_signatures_of_a_walk_are_bounded_together(stage: Stage) -> None:
     file = Envelope.parse(stage.served()[roles.ROOT], roles.ROOT)
     junk = [Signature(file.signatures[0].keyid, "ecdsa", bytes([7] * 63 + [n])) for n in range(7)]
     link = seal(file.signed, [*junk, *file.signatures])
-    monkeypatch.setattr(trusted, "MAX_CHECKS", 32)
+    limits = Limits(signature_checks=32)
     _many_roots(stage)
     stage.world.attacker.answer(Response(200, {}, link), path=LINKS)
     with pytest.raises(RootNotPinnedError):
-        stage.reader.client(pins=("0" * 64,)).refresh(GUN)
+        stage.reader.client(limits=limits, pins=("0" * 64,)).refresh(GUN)
     assert len(stage.world.requests()) < 8
 
 
-def test_the_links_of_a_walk_are_bounded_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_links_of_a_walk_are_bounded_together(stage: Stage) -> None:
     link = stage.served()[roles.ROOT]
-    monkeypatch.setattr(pin, "MAX_WALKED", 3 * len(link))
+    limits = Limits(walked_bytes=3 * len(link))
     _many_roots(stage)
     stage.world.attacker.answer(Response(200, {}, link), path=LINKS)
     with pytest.raises(RootNotPinnedError):
-        stage.reader.client(pins=("0" * 64,)).refresh(GUN)
+        stage.reader.client(limits=limits, pins=("0" * 64,)).refresh(GUN)
     assert stage.world.requests()[-1] == "GET 4.root.json"
 
 

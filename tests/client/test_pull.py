@@ -23,6 +23,7 @@ from notarypy.errors import (
     TagUnsignedError,
     UsageError,
 )
+from notarypy.limits import Limits
 from notarypy.remote.transport import Response
 from notarypy.storage.layouts import Directory, Layout
 from notarypy.storage.sources import open_source, source
@@ -322,11 +323,10 @@ def test_foreign_layers_are_not_fetched(world: World, tmp_path: Path) -> None:
     assert "not fetched" in reader.warnings[-1]
 
 
-def test_an_index_beyond_the_limits(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notarypy.images.tree.MANIFESTS", 1)
+def test_an_index_beyond_the_limits(world: World, tmp_path: Path) -> None:
     reader = signed(world, sample.make("text"))
     with pytest.raises(MetadataError, match="beyond the limits"):
-        reader.client().pull(REF, f"oci:{tmp_path}/out")
+        reader.client(limits=Limits(image_manifests=1)).pull(REF, f"oci:{tmp_path}/out")
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.client import verify
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import (
     DigestMismatchError,
@@ -18,6 +17,7 @@ from notarypy.errors import (
     TagUnsignedError,
     UnreachableError,
 )
+from notarypy.limits import Limits
 from notarypy.tuf import roles
 from support.author import GUN, private_key
 from support.chains import authority, leaf, pem
@@ -200,14 +200,12 @@ def test_a_signer_cannot_spoil_the_digest_of_another(world: World, owner: Person
         client.verify(f"{GUN}@{digest}", signers=["nobody"])
 
 
-def test_many_tags_cannot_hide_the_one_that_others_signed(
-    world: World, owner: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verify, "MAX_JUDGED", 2)
+def test_many_tags_cannot_hide_the_one_that_others_signed(world: World, owner: Person) -> None:
     for tag in ("00", "01", "02"):
         digest = world.push(tag, "1")
     owner.client().sign([f"{GUN}:{tag}" for tag in ("00", "01", "02")], signer="jeff")
-    assert owner.client().verify(f"{GUN}@{digest}", signers=["bob"]).tag == "1"
+    client = owner.client(limits=Limits(judged_tags=2))
+    assert client.verify(f"{GUN}@{digest}", signers=["bob"]).tag == "1"
 
 
 def test_a_tag_with_a_digest_needs_both_to_agree(world: World, owner: Person) -> None:

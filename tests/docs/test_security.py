@@ -1,75 +1,46 @@
 from __future__ import annotations
 
+import ast
 import re
+from dataclasses import fields
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+import notarypy.limits
 from docs import pages
+from notarypy.limits import DEFAULT
 from notarypy.tuf import trusted
 
 PAGE = pages.read("docs/security.md")
+SOURCE = Path(notarypy.limits.__file__)
 RULES = pages.table(PAGE, "rule")
-LIMITS = {row[0]: row for row in next(pages.tables(pages.sections(PAGE)["Limits"]))[1:]}
-UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "levels": 1, "s": 1}
-# Which constant each row of the limits is; lengths that are signed and options come on top.
+LIMITS, OTHERS = (
+    {row[0]: row for row in table[1:]} for table in pages.tables(pages.sections(PAGE)["Limits"])
+)
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "levels": 1, "characters": 1, "s": 1}
+# Which constant each row of the other limits is; options come on top.
 CONSTANTS = {
     "one request with all its attempts, a token included": "storage.settings:Settings.timeout",
-    "headers of an answer": "remote.wire:HEADER_LIMIT",
-    "an error's body": "remote.transport:ERROR_LIMIT",
-    "a timestamp": "client.repository:MAX_TIMESTAMP",
-    "a root": "client.repository:MAX_ROOT",
-    "snapshot and targets": "client.repository:MAX_FILE",
-    "a delegation": "client.repository:MAX_DELEGATION",
-    "all delegations, by the lengths that are signed": "client.repository:MAX_DELEGATIONS",
-    "memory for snapshot, targets and delegations, as estimated": "tuf.trusted:MAX_HELD",
-    "root versions walked": "client.refresh:MAX_CHAIN",
-    "a token reply": "remote.token:TOKEN_LIMIT",
-    "a Dockerfile, compose file or manifest": "images.mentions:LIMIT",
-    "an image manifest": "images.manifests:LIMIT",
-    "manifests of an image": "images.tree:MANIFESTS",
-    "blobs of an image": "images.tree:BLOBS",
-    "bytes of an image's manifests": "images.tree:BYTES",
-    "depth of indexes": "images.tree:DEPTH",
-    "entries of an archive": "storage.archives:MEMBERS",
-    "a long header of an archive": "storage.archives:HEADER_LIMIT",
     "losses of a blob without progress": "remote.blobs:TRIES",
     "a wait that a registry asks for while blobs move": "remote.blobs:LONGEST_WAIT",
-    "nesting of metadata": "tuf.canonical:MAX_DEPTH",
-    "brackets and commas of metadata": "tuf.canonical:MAX_PARTS",
-    "metadata that is not all ASCII": "tuf.canonical:MAX_WIDE",
     "numbers in metadata": "tuf.canonical:MAX_INTEGER",
     "versions": "tuf.fields:MAX_VERSION",
-    "signatures of a file": "tuf.envelope:MAX_SIGNATURES",
-    "different signatures by one key id that are checked in a file": "tuf.envelope:MAX_TRIES",
-    "signatures of delegations that are checked, and of roots": "tuf.trusted:MAX_CHECKS",
-    "keys of a role": "tuf.fields:MAX_KEYS",
-    "a key with its certificates": "tuf.keys:MAX_KEY",
-    "certificates of a key": "tuf.keys:MAX_CERTIFICATES",
     "exponents of RSA keys": "tuf.keys:MAX_RSA_EXPONENT",
-    "signatures checked on the way to a pinned authority": "tuf.authorities:MAX_CHECKS",
-    "paths of a delegation": "tuf.metadata:MAX_PATHS",
-    "delegations loaded": "tuf.trusted:MAX_DELEGATIONS",
-    "depth of delegations": "tuf.trusted:MAX_DEPTH",
-    "tags with one digest that are judged": "client.verify:MAX_JUDGED",
     "a line or a cell that is shown": "cli.render:MAX_LINE",
-    "a key file": "keys.keystore:MAX_FILE",
-    "rounds of key derivation": "keys.pbes:MAX_ITERATIONS",
-    "docker's configuration": "remote.dockerconfig:CONFIG_LIMIT",
-    "a credential helper's answer": "remote.helpers:OUTPUT_LIMIT",
-    "a record of a docker daemon": "remote.daemonstream:LINE_LIMIT",
-    "all records of a push": "remote.daemonstream:STREAM_LIMIT",
     "a push by a docker daemon": "remote.daemon:PUSH_SECONDS",
 }
 
 
 def number(text: str) -> float:
-    """Read `64 KiB`, `2^31 - 1`, `256` or `16 levels` at the beginning of a cell."""
+    """Read `64 KiB`, `64 KiB - 1`, `2^31 - 1`, `256` or `16 levels` at the beginning of a cell."""
     if power := re.match(r"2\^(\d+)( - 1)?$", text):
         return float(2 ** int(power[1]) - bool(power[2]))
-    match = re.match(r"(\d+)(?: (KiB|MiB|levels|s))?\b", text)
+    match = re.match(r"(\d+)(?: (KiB|MiB|levels|characters|s)\b( - 1)?)?", text)
     assert match, text
-    return float(int(match[1]) * UNITS.get(match[2], 1))
+    return float(int(match[1]) * UNITS.get(match[2], 1) - bool(match[3]))
 
 
 def value(constant: str) -> float:
@@ -101,11 +72,36 @@ def test_every_line_names_its_tests(title: str) -> None:
 
 
 @pytest.mark.parametrize("what", CONSTANTS)
-def test_limits_are_those_of_the_code(what: str) -> None:
-    _, limit, place = LIMITS[what]
+def test_other_limits_are_those_of_the_code(what: str) -> None:
+    _, limit, place = OTHERS[what]
     assert number(limit) == value(CONSTANTS[what])
     assert pages.code(place) == CONSTANTS[what].partition(":")[0].replace(".", "/") + ".py"
 
 
-def test_no_limit_is_left_unchecked() -> None:
-    assert list(LIMITS) == list(CONSTANTS)
+def test_no_other_limit_is_left_unchecked() -> None:
+    assert list(OTHERS) == list(CONSTANTS)
+
+
+def documented() -> dict[str, str]:
+    """Return the fields of `Limits` with the text below each, in order."""
+    (found,) = (node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.ClassDef))
+    texts = {}
+    for member, text in pairwise(found.body):
+        match member, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                texts[name] = words
+    return texts
+
+
+def test_the_table_of_limits_is_the_dataclass() -> None:
+    assert list(documented()) == [field.name for field in fields(DEFAULT)]
+    assert {row[0]: row[2] for row in LIMITS.values()} == {
+        f"`{name}`": text for name, text in documented().items()
+    }
+    assert [pages.code(name) for name in LIMITS] == list(documented())
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(DEFAULT)])
+def test_limits_are_those_of_the_code(name: str) -> None:
+    _, limit, _ = LIMITS[f"`{name}`"]
+    assert number(limit) == getattr(DEFAULT, name)

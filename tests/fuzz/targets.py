@@ -43,6 +43,7 @@ from notarypy.errors import (
 from notarypy.images import dockerfile, layout, manifests, mentions, plainfile, reference
 from notarypy.images.dockerargs import Options
 from notarypy.keys import pbes, pem
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import challenge, daemonstream, failures, helpers, notary, token
 from notarypy.remote.dockerconfig import DockerAuthConfig
 from notarypy.remote.transport import Response
@@ -82,8 +83,7 @@ class Target:
 
 def limit_work() -> None:
     """Cut down what one key file may cost (rule 2)."""
-    pbes.MAX_ITERATIONS = _ROUNDS
-    pbes._MAX_SCRYPT_MEMORY = 1 << 16  # noqa: SLF001 - there is no other place to bound a fuzzer's work
+    vars(pbes)["DEFAULT"] = Limits(kdf_rounds=_ROUNDS, scrypt_memory_bytes=1 << 16)
 
 
 # -- images in files
@@ -297,7 +297,8 @@ def login_challenge(data: bytes) -> None:
 def token_reply(data: bytes) -> None:
     """A token service's answer: a token that can stand in a header, and a lifetime."""
     with suppress(ServerError):
-        found, lifetime = token._token_of("host", Response(200, {}, data))  # noqa: SLF001 - the reader itself
+        answer = Response(200, {}, data)
+        found, lifetime = token._token_of("host", answer, DEFAULT.token_bytes)  # noqa: SLF001 - the reader itself
         assert found.isascii()
         assert found.isprintable()
         assert 0 < lifetime <= token.LONGEST_LIFETIME
@@ -309,7 +310,7 @@ def error_document(data: bytes) -> None:
     answer = Response(400, {"retry-after": data[:12].decode("latin-1")}, data)
     for found in failures.problems(answer):
         notary._detail(found.detail)  # noqa: SLF001 - the reader itself
-        assert len(str(found)) <= failures.TEXT_LIMIT
+        assert len(str(found)) <= DEFAULT.error_chars
         assert safe(found).isprintable()
     assert failures.of_status("host", "path", answer).why is not None
 
@@ -336,7 +337,7 @@ def daemon_records(data: bytes) -> None:
     with suppress(*errors, daemonstream.TooMuchError):
         pushed = daemonstream.outcome(io.BytesIO(data), "1")
         assert pushed.digest == reference.check_digest(pushed.digest)
-        assert 0 < pushed.size <= manifests.LIMIT
+        assert 0 < pushed.size <= DEFAULT.manifest_bytes
 
 
 # -- seeds

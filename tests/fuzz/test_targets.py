@@ -11,6 +11,7 @@ import pytest
 
 from fuzz import campaign
 from fuzz.targets import TARGETS, Target, limit_work
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the work down, and give it back afterwards."""
-    monkeypatch.setattr("notarypy.keys.pbes.MAX_ITERATIONS", 1)
-    monkeypatch.setattr("notarypy.keys.pbes._MAX_SCRYPT_MEMORY", 1)
+    monkeypatch.setattr("notarypy.keys.pbes.DEFAULT", DEFAULT)
     limit_work()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.images import manifests
+from notarypy.limits import DEFAULT
 
 HEX = "0123456789abcdef" * 4
 
@@ -136,7 +137,7 @@ def test_refuses_what_does_not_fit(document: object, said: str | None, why: str)
         (b'{"schemaVersion": NaN}', "NaN"),
         (b'{"schemaVersion": ' + b"9" * 5000 + b"}", "strict JSON"),
         (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested"),
-        (b" " * (manifests.LIMIT + 1), "more than"),
+        (b" " * (DEFAULT.manifest_bytes + 1), "more than"),
     ],
 )
 def test_refuses_what_is_not_strict_json(data: bytes, why: str) -> None:

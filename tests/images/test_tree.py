@@ -7,6 +7,7 @@ import pytest
 from notarypy.devserver import sample
 from notarypy.errors import DigestMismatchError, MetadataError, UsageError, VerificationError
 from notarypy.images import layout, manifests, tree
+from notarypy.limits import DEFAULT, Limits
 from support import layouts
 from support.layouts import compact, entry
 
@@ -107,7 +108,7 @@ def test_an_artifact_below_is_taken_as_it_is() -> None:
 def test_nesting_has_an_end() -> None:
     data = layouts.image(b"layer").top
     kind, contents = MANIFEST, [data]
-    for _ in range(tree.DEPTH):
+    for _ in range(DEFAULT.index_levels):
         data, kind = index(entry(kind, data)), INDEX
         contents.append(data)
     assert tree.grow(layout.of(data, kind), Shelf(*contents).read)
@@ -116,15 +117,17 @@ def test_nesting_has_an_end() -> None:
         tree.grow(layout.of(data, kind), Shelf(*contents, data).read)
 
 
-def test_number_and_size_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_and_size_have_limits() -> None:
     made = sample.make("text", ["amd64", "arm64"])
     shelf, top = Shelf(made.top, *made.manifests), layout.of(made.top, INDEX)
-    for limit, value in (("MANIFESTS", 1), ("BLOBS", 2), ("BYTES", len(made.top))):
-        with monkeypatch.context() as patched:
-            patched.setattr(tree, limit, value)
-            with pytest.raises(MetadataError, match="beyond the limits"):
-                tree.grow(top, shelf.read)
-    huge = index({**entry(MANIFEST, made.top), "size": manifests.LIMIT + 1})
+    for limits in (
+        Limits(image_manifests=1),
+        Limits(image_blobs=2),
+        Limits(image_manifests_bytes=len(made.top)),
+    ):
+        with pytest.raises(MetadataError, match="beyond the limits"):
+            tree.grow(top, shelf.read, limits)
+    huge = index({**entry(MANIFEST, made.top), "size": DEFAULT.manifest_bytes + 1})
     with pytest.raises(MetadataError, match="beyond the limits"):
         tree.grow(layout.of(huge, INDEX), Shelf(huge, made.top).read)
 

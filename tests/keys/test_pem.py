@@ -21,6 +21,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys import pbes, pem
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import load_public_pem, public_key_of
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def test_rounds_beyond_the_limit_are_refused_before_they_are_done(monkeypatch: p
         return bytes(size)
 
     monkeypatch.setattr(hashlib, "pbkdf2_hmac", instant)
-    most = pbes.MAX_ITERATIONS
+    most = DEFAULT.kdf_rounds
     for iterations, reads in ((most, 1), (most + 1, 0)):
         text = pem.encrypt(KEY, "passphrase1", "jeff", None, salt=SALT, iv=IV, iterations=iterations)
         calls.clear()
@@ -309,7 +310,7 @@ def test_rounds_beyond_the_limit_are_refused_before_they_are_done(monkeypatch: p
 
 
 def test_scrypt_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pbes, "_MAX_SCRYPT_MEMORY", 16 * 1024 * 1024 - 1)
+    monkeypatch.setattr(pbes, "DEFAULT", Limits(scrypt_memory_bytes=16 * 1024 * 1024 - 1))
     with pytest.raises(UnsupportedKeyError) as caught:
         pem.decrypt(only(OPENSSL / "scrypt.pem"), "secret12")
     assert "scrypt" in caught.value.why[0]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from securesystemslib.formats import encode_canonical
 
 from notarypy.errors import MetadataError
+from notarypy.limits import DEFAULT
 from notarypy.tuf import canonical
 from support.strategies import json_objects, json_values, printable
 
@@ -69,7 +70,7 @@ def test_any_bytes_are_a_json_object_or_refused(data: bytes) -> None:
     except MetadataError:
         return
     assert value == json.loads(data.decode())
-    assert nesting(value) <= canonical.MAX_DEPTH
+    assert nesting(value) <= DEFAULT.json_levels
     canonical.encode(value)
 
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notarypy.remote import daemonstream
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.daemonstream import (
-    LINE_LIMIT,
     NonsenseError,
     Pushed,
     PushError,
@@ -131,16 +130,17 @@ def test_nonsense_is_refused(record: Record) -> None:
         read(record, aux("1", D1, 528))
 
 
-@pytest.mark.parametrize("data", [b"x" * (LINE_LIMIT + 1), b"{" + b" " * LINE_LIMIT + b"}\n"])
+@pytest.mark.parametrize(
+    "data", [b"x" * (DEFAULT.daemon_line_bytes + 1), b"{" + b" " * DEFAULT.daemon_line_bytes + b"}\n"]
+)
 def test_a_line_has_a_limit(data: bytes) -> None:
     with pytest.raises(TooMuchError):
         outcome(io.BytesIO(data), "1")
 
 
-def test_the_stream_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemonstream, "STREAM_LIMIT", 100_000)
+def test_the_stream_has_a_limit() -> None:
     with pytest.raises(TooMuchError):
-        outcome(io.BytesIO(b"{}\n" * 40_000), "1")
+        outcome(io.BytesIO(b"{}\n" * 40_000), "1", Limits(daemon_stream_bytes=100_000))
 
 
 @given(

@@ -9,8 +9,9 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, ConfigurationError, NotarypyError
+from notarypy.limits import DEFAULT
 from notarypy.remote.credentials import Credential
-from notarypy.remote.helpers import OUTPUT_LIMIT, Helper
+from notarypy.remote.helpers import Helper
 from support.helpers import knowing, write_helper
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ def test_knowing_nothing(folder: Path, script: str) -> None:
         ("""echo '{"Username": "jo", "Secret": ["s3cret"]}'""", "its answer lacks a user or a secret"),
         ("""echo '{"Username": 1, "Secret": "s3cret"}'""", "its answer lacks a user or a secret"),
         ("""echo 'credentials not found in native keychain'""", "its answer is no JSON object"),
-        (f"head -c {OUTPUT_LIMIT + 1} /dev/zero | tr '\\0' ' '; echo '{{}}'", "its answer is no JSON object"),
+        (
+            f"head -c {DEFAULT.helper_answer_bytes + 1} /dev/zero | tr '\\0' ' '; echo '{{}}'",
+            "its answer is no JSON object",
+        ),
     ],
 )
 def test_failures_are_told_without_the_output(folder: Path, script: str, why: str) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import NetworkError, ResponseLimitError, ServerError
+from notarypy.limits import DEFAULT
 from notarypy.remote.http import RequestsTransport
 from notarypy.remote.tls import context
-from notarypy.remote.transport import ERROR_LIMIT, Exchange, Request, Response
+from notarypy.remote.transport import Exchange, Request, Response
 
 if TYPE_CHECKING:
     import socket
@@ -45,7 +46,7 @@ def test_the_body_of_a_redirect_is_cut(transport: RequestsTransport, serve: Serv
             sock.sendall(b"x" * 100_000)
 
     server, started = serve(flood), time.monotonic()
-    assert get(transport, server.url()).body == b"x" * ERROR_LIMIT
+    assert get(transport, server.url()).body == b"x" * DEFAULT.error_bytes
     assert time.monotonic() - started < 3
     assert len(server.heads) == 1
 
@@ -117,5 +118,5 @@ def test_a_redirect_through_a_proxy_is_cut_and_not_followed(serve: Serve) -> Non
     made = RequestsTransport(lambda _: context(environ={}), {"HTTP_PROXY": proxy.url("")})
     with closing(made) as transport:
         found = get(transport, "http://notary.test/v2/")
-    assert (found.status, found.body) == (302, b"x" * ERROR_LIMIT)
+    assert (found.status, found.body) == (302, b"x" * DEFAULT.error_bytes)
     assert [line.split(b"\r\n")[0] for line in proxy.heads] == [b"GET http://notary.test/v2/ HTTP/1.1"]

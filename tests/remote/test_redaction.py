@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from notarypy.limits import DEFAULT
 from notarypy.remote import failures
 from notarypy.remote.redaction import HIDDEN, KEPT, NOTHING, Redaction
 from notarypy.remote.transport import Exchange, Response
@@ -78,7 +79,7 @@ def test_the_password_of_a_proxy() -> None:
 def test_error_documents_lose_secrets_before_they_are_shortened() -> None:
     hidden = Redaction()
     hidden.note(SECRET)
-    padding = "x" * (failures.TEXT_LIMIT - 3)
+    padding = "x" * (DEFAULT.error_chars - 3)
     errors = [
         {"code": SECRET, "message": padding + SECRET, "detail": {"Name": SECRET, "Error": {"Msg": SECRET}}},
         {"code": "DIGEST_INVALID", "detail": SECRET},

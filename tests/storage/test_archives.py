@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, StorageError
-from notarypy.storage import archives
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.archives import Archive
 from support import layouts
 
@@ -149,13 +149,12 @@ def test_extended_headers(tmp_path: Path) -> None:
             Archive(extended(tmp_path / "b.tar", **wrong))
 
 
-def test_large_headers_and_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_headers_and_many_entries(tmp_path: Path) -> None:
     with pytest.raises(MetadataError) as caught:
-        Archive(extended(tmp_path / "a.tar", comment="x" * archives.HEADER_LIMIT))
+        Archive(extended(tmp_path / "a.tar", comment="x" * DEFAULT.archive_header_bytes))
     assert "a header in it has more than" in caught.value.why[0]
-    monkeypatch.setattr(archives, "MEMBERS", 3)
     with pytest.raises(MetadataError) as caught:
-        Archive(layouts.archive(tmp_path / "b.tar", CONTENTS))
+        Archive(layouts.archive(tmp_path / "b.tar", CONTENTS), Limits(archive_entries=3))
     assert "more than 3 entries" in caught.value.why[0]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
+from notarypy.limits import DEFAULT
 from notarypy.storage import config
 from notarypy.storage.config import FileSettings, RegistrySettings
 
@@ -206,7 +207,7 @@ def test_a_missing_file_is_told_apart_from_an_unusable_one(tmp_path: Path) -> No
         config.read(tmp_path / "config.toml", HOME)
     os.mkfifo(tmp_path / "fifo.toml")
     (tmp_path / "directory.toml").mkdir()
-    (tmp_path / "huge.toml").write_bytes(b" " * (config.LIMIT + 1))
+    (tmp_path / "huge.toml").write_bytes(b" " * (DEFAULT.config_bytes + 1))
     (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
     for name in ("fifo", "directory", "huge", "latin"):
         with pytest.raises(ConfigurationError, match=name):

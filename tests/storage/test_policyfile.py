@@ -8,7 +8,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, OutOfScopeError
-from notarypy.storage.config import LIMIT
+from notarypy.limits import DEFAULT
 from notarypy.storage.pins import Pins
 from notarypy.storage.policyfile import PolicyFile, Scope, TrustPolicy
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
@@ -210,7 +210,7 @@ def test_the_usual_file_need_not_exist_and_a_named_one_must(tmp_path: Path) -> N
 def test_a_file_that_is_there_and_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "directory").mkdir()
-    (tmp_path / "huge").write_bytes(b" " * (LIMIT + 1))
+    (tmp_path / "huge").write_bytes(b" " * (DEFAULT.config_bytes + 1))
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "latin").write_bytes(b"# \xff")
     (tmp_path / "file").touch()

@@ -11,6 +11,7 @@ import pytest
 from notarypy import files
 from notarypy.cli.text.advice import advice
 from notarypy.errors import CacheDamagedError, InvalidNameError, StorageError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage import trustdir
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 
@@ -143,11 +144,9 @@ def test_unchanged_files_are_not_written_again(
     assert written == ["snapshot", "targets", "timestamp"]
 
 
-def test_what_could_not_be_loaded_is_not_stored(
-    cache: RepositoryCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_could_not_be_loaded_is_not_stored(trust: TrustDirectory, cache: RepositoryCache) -> None:
     cache.store(ALL)
-    monkeypatch.setattr(trustdir, "DEFAULT_LIMIT", 10)
+    cache = TrustDirectory(trust.path, Limits(cached_bytes=10)).repository(GUN)
     with pytest.raises(StorageError, match="cannot store targets") as caught:
         cache.store({"root": b'{"o":2}', "targets": b"x" * 11})
     assert "more than 10" in caught.value.why[0]
@@ -167,7 +166,7 @@ def spoil(path: Path, how: str) -> None:
         path.symlink_to("elsewhere")
     else:
         with path.open("wb") as stream:
-            stream.truncate(trustdir.DEFAULT_LIMIT + 1)
+            stream.truncate(DEFAULT.cached_bytes + 1)
 
 
 @pytest.mark.parametrize("how", ["fifo", "directory", "dangling link", "link", "huge"])

@@ -22,6 +22,7 @@ from notarypy.devserver.core import NOTARY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
 from notarypy.keys import issue
+from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings import load
 from notarypy.tuf import roles
 from support.author import GUN
@@ -84,7 +85,13 @@ class Person:
         self.warnings: list[str] = []
 
     def client(
-        self, *, pins: tuple[str, ...] = (), gun: bool = False, passphrase: str = PASSPHRASE, **flags: object
+        self,
+        *,
+        pins: tuple[str, ...] = (),
+        gun: bool = False,
+        passphrase: str = PASSPHRASE,
+        limits: Limits = DEFAULT,
+        **flags: object,
     ) -> Client:
         """Return a fresh client: nothing is unlocked and nothing remembered but files.
 
@@ -92,6 +99,7 @@ class Person:
             pins: Root PINs configured for `GUN`.
             gun: Take repository names as they stand.
             passphrase: What every question for a passphrase is answered with.
+            limits: What the client takes at most.
             flags: As the command line's options.
         """
         flags = {"server": SERVER, "trust_dir": str(self.trust_dir), "retry_for": 10, **flags}
@@ -109,6 +117,7 @@ class Person:
             clock=self.world.clock,
             warn=self.warnings.append,
             literal_gun=gun,
+            limits=limits,
         )
 
     def cache(self, gun: str = GUN) -> dict[str, bytes]:

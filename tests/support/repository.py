@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import FileMeta
@@ -46,6 +47,7 @@ def top(
     seen: Mapping[str, bytes] | None = None,
     anchor: bytes | None = None,
     policy: RootPolicy | None = None,
+    limits: Limits = DEFAULT,
 ) -> TrustedMetadata:
     """Verify root, timestamp and snapshot.
 
@@ -56,8 +58,9 @@ def top(
         seen: Files trusted before.
         anchor: The root trusted before; None for the first use of the root in `files`.
         policy: Decides on a first use.
+        limits: What is taken at most.
     """
-    trusted = TrustedMetadata(gun, now, seen)
+    trusted = TrustedMetadata(gun, now, seen, limits)
     trusted.first_root(anchor or files[roles.ROOT], policy)
     if anchor is not None and anchor != files[roles.ROOT]:
         trusted.update_root(files[roles.ROOT])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from notarypy.errors import MetadataError
+from notarypy.limits import DEFAULT
 from notarypy.tuf import canonical
 from support.repository import GO
 
@@ -105,10 +106,10 @@ def test_parts_are_bounded_before_they_cost_memory() -> None:
     def listed(count: int) -> bytes:
         return b'{"a":[' + b"0," * (count - 4) + b"0]}"
 
-    assert canonical.MAX_PARTS == 600_000
-    assert len(canonical.decode(listed(canonical.MAX_PARTS))["a"]) == canonical.MAX_PARTS - 3
+    assert DEFAULT.json_parts == 600_000
+    assert len(canonical.decode(listed(DEFAULT.json_parts))["a"]) == DEFAULT.json_parts - 3
     with pytest.raises(MetadataError) as caught:
-        canonical.decode(listed(canonical.MAX_PARTS + 1))
+        canonical.decode(listed(DEFAULT.json_parts + 1))
     assert caught.value.why == ("it has more than 600000 brackets and commas",)
 
 
@@ -131,9 +132,9 @@ def test_nesting_is_bounded_before_the_recursive_decoder_sees_it(open_: bytes) -
     def nested(levels: int) -> bytes:
         return b'{"top":' + open_ * (levels - 1) + b"1" + close * (levels - 1) + b"}"
 
-    assert canonical.MAX_DEPTH == 32
-    canonical.decode(nested(canonical.MAX_DEPTH))
-    for levels in (canonical.MAX_DEPTH + 1, 100_000):
+    assert DEFAULT.json_levels == 32
+    canonical.decode(nested(DEFAULT.json_levels))
+    for levels in (DEFAULT.json_levels + 1, 100_000):
         with pytest.raises(MetadataError) as caught:
             canonical.decode(nested(levels))
         assert "nested deeper" in caught.value.why[0]

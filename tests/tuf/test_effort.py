@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.errors import MetadataError, RootNotPinnedError, SignatureError
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import (
     authorities,
     canonical,
@@ -22,7 +23,7 @@ from notarypy.tuf import (
     trusted,
 )
 from notarypy.tuf.envelope import Attempts, Envelope, Signature, valid_keys
-from notarypy.tuf.keys import MAX_KEY, PublicKey
+from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Delegation, FileMeta, Targets
 from support.author import GUN, NOW, Author, public_key, root_key, signature
 from support.chains import authority, leaf, pem
@@ -86,7 +87,10 @@ def test_a_lookup_does_not_look_at_every_path() -> None:
 
 def test_a_delegation_has_a_limit_of_paths() -> None:
     author = delegated("targets/a", "targets/b")
-    for count, failed in ((metadata.MAX_PATHS, set[str]()), (metadata.MAX_PATHS + 1, {"targets/a"})):
+    for count, failed in (
+        (DEFAULT.delegation_paths, set[str]()),
+        (DEFAULT.delegation_paths + 1, {"targets/a"}),
+    ):
         author.delegate("targets/a/c", [author.key("c")], ("p",) * count)
         author.add("p", b"p", "targets/a/c")
         result = load(author.repository())
@@ -131,12 +135,12 @@ def test_a_key_that_signed_is_not_checked_again() -> None:
 def test_junk_before_a_good_signature_does_no_harm_but_only_so_much_is_checked() -> None:
     key = public_key("a")
     good = signature("a", key, MESSAGE)
-    assert checked(sealed(*junk(key, envelope.MAX_TRIES - 1), good), key)[0] == {key.keyid}
+    assert checked(sealed(*junk(key, DEFAULT.tries_of_key - 1), good), key)[0] == {key.keyid}
     assert checked(sealed(*junk(key, 1) * 60, good), key) == ({key.keyid}, 2)
-    assert checked(sealed(*junk(key, 63)), key) == (set(), envelope.MAX_TRIES)
+    assert checked(sealed(*junk(key, 63)), key) == (set(), DEFAULT.tries_of_key)
     other = public_key("b")
     both = sealed(*junk(key, 30), signature("b", other, MESSAGE))
-    assert checked(both, key, other) == ({other.keyid}, envelope.MAX_TRIES + 1)
+    assert checked(both, key, other) == ({other.keyid}, DEFAULT.tries_of_key + 1)
 
 
 def test_a_signature_of_one_file_is_checked_once() -> None:
@@ -169,20 +173,17 @@ def with_junk(*names: str, count: int = 6) -> dict[str, bytes]:
     return assembled(author, **found)
 
 
-def test_rule_13_delegations_beyond_the_signatures_that_are_checked_count_as_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_rule_13_delegations_beyond_the_signatures_that_are_checked_count_as_failed() -> None:
     names = [f"targets/{name}" for name in "abcdef"]
     files = with_junk(*names)
     assert not load(files).failures
-    monkeypatch.setattr(trusted, "MAX_CHECKS", 24)
-    result = load(files)
+    result = load(files, limits=Limits(signature_checks=24))
     assert set(result.targets) == {"targets", *names[:3]}
     assert set(result.failures) == set(names[3:])
     assert "too many signatures" in str(result.failures["targets/d"])
 
 
-def test_rule_13_the_signatures_of_copies_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_13_the_signatures_of_copies_count_too() -> None:
     names = [f"targets/{name}" for name in "abcdef"]
     old = with_junk(*names)
     files = versions(delegated(*names), 1).repository()
@@ -192,19 +193,17 @@ def test_rule_13_the_signatures_of_copies_count_too(monkeypatch: pytest.MonkeyPa
     files = assembled(author, **{name.replace("/", "__"): files[name] for name in names})
     seen = {name: old[name] for name in names}
     assert not load(files, seen=seen).failures
-    monkeypatch.setattr(trusted, "MAX_CHECKS", 18)
-    assert set(load(files, seen=seen).failures) == set(names[2:])
+    assert set(load(files, seen=seen, limits=Limits(signature_checks=18)).failures) == set(names[2:])
 
 
-def test_roots_have_a_limit_of_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_roots_have_a_limit_of_signatures() -> None:
     author = Author()
     (key,) = author.root.signers(roles.ROOT)
     file = Envelope.parse(author.file(roles.ROOT), roles.ROOT)
     data = envelope.seal(file.signed, [*junk(key, 6), *file.signatures])
     assert top(assembled(author, root=data)).root.version == 1
-    monkeypatch.setattr(trusted, "MAX_CHECKS", 6)
     with pytest.raises(SignatureError, match=r"the roots of .* carry too many signatures"):
-        top(assembled(author, root=data))
+        top(assembled(author, root=data), limits=Limits(signature_checks=6))
 
 
 def test_a_copy_of_an_older_file_is_not_verified() -> None:
@@ -247,7 +246,7 @@ def chained(key: PublicKey, pinned: Sequence[bytes]) -> str:
 def test_a_chain_is_followed_for_a_few_signatures_only() -> None:
     (key,) = crowd(1)
     strangers = [pem(authority("ca", key=ec.generate_private_key(ec.SECP256R1()))) for _ in range(40)]
-    assert calls(lambda: chained(key, strangers))["verify_directly_issued_by"] == authorities.MAX_CHECKS
+    assert calls(lambda: chained(key, strangers))["verify_directly_issued_by"] == DEFAULT.authority_checks
     assert "more than 32 of its signatures" in chained(key, strangers)
 
 
@@ -272,8 +271,8 @@ def test_only_keys_that_signed_are_compared_with_pins_and_each_once() -> None:
         with pytest.raises(RootNotPinnedError):
             trusted.TrustedMetadata(GUN, NOW).first_root(data, policy)
 
-    once = 1 + pinning.MAX_EXPLAINED
-    assert calls(refused)["verify_directly_issued_by"] <= once * authorities.MAX_CHECKS
+    once = 1 + DEFAULT.explained_keys
+    assert calls(refused)["verify_directly_issued_by"] <= once * DEFAULT.authority_checks
     assert calls(refused)["verify_directly_issued_by"] == 0
 
 
@@ -287,27 +286,26 @@ def test_pins_are_compared_until_the_threshold_is_met() -> None:
     assert count["mismatch"] == 2
 
 
-def test_the_certificates_of_roots_count_as_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificates_of_roots_count_as_signatures() -> None:
     author = Author()
     author.assign(roles.ROOT, [author.bundled_key("leaf", pem(leaf(), *[authority("x")] * 9))])
     policy = pinning.policy(author.root.roles[roles.ROOT].keyids)
     assert top(author.repository(), policy=policy).root.version == 1
-    monkeypatch.setattr(trusted, "MAX_CHECKS", 8)
     with pytest.raises(SignatureError, match="too many signatures"):
-        top(author.repository(), policy=policy)
+        top(author.repository(), policy=policy, limits=Limits(signature_checks=8))
 
 
 # -- memory
 
 
-def test_a_long_text_is_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical, "MAX_WIDE", 100)
+def test_a_long_text_is_ascii() -> None:
+    limits = Limits(json_wide_bytes=100)
     for text in ("y" * 99, '\\"\\\\\\n\\u003c\\u007f' + "y" * 99):
-        assert canonical.decode(b'{"a":"%s"}' % text.encode())
+        assert canonical.decode(b'{"a":"%s"}' % text.encode(), limits=limits)
     for character in ("\\u0080", "\\ud83d\\ude00", "\\u2028", "é", "\U0001f600"):
-        assert canonical.decode(b'{"a":"%s"}' % character.encode())
+        assert canonical.decode(b'{"a":"%s"}' % character.encode(), limits=limits)
         with pytest.raises(MetadataError) as caught:
-            canonical.decode(b'{"a":"%s"}' % (character + "y" * 99).encode())
+            canonical.decode(b'{"a":"%s"}' % (character + "y" * 99).encode(), limits=limits)
         assert "not all of it is ASCII" in str(caught.value.why)
 
 
@@ -319,34 +317,27 @@ def test_the_memory_of_a_text_is_estimated_from_its_length_its_characters_and_it
     assert canonical.memory(b"[[],[]]") - canonical.memory(b"       ") == 7 * 80
 
 
-def test_rule_13_delegations_that_do_not_fit_into_memory_count_as_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_rule_13_delegations_that_do_not_fit_into_memory_count_as_failed() -> None:
     author = delegated("targets/a", "targets/b", "targets/c")
     author.add("big", b"x", "targets/b")
     author.targets["targets/b"] = replace(
         author.targets["targets/b"], targets={"big" * 10_000: FileMeta.of(b"x")}
     )
-    monkeypatch.setattr(trusted, "MAX_HELD", 60_000)
-    result = load(author.repository())
+    result = load(author.repository(), limits=Limits(memory_bytes=60_000))
     assert set(result.failures) == {"targets/b"}
     assert "too large" in str(result.failures["targets/b"])
     assert {"targets/a", "targets/c"} <= set(result.targets)
 
 
 @pytest.mark.parametrize("role", [roles.SNAPSHOT, roles.TARGETS])
-def test_a_base_role_that_does_not_fit_into_memory_is_refused(
-    role: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_base_role_that_does_not_fit_into_memory_is_refused(role: str) -> None:
     files = tagged().repository()
     sizes = {name: canonical.memory(files[name]) for name in (roles.SNAPSHOT, roles.TARGETS)}
     limit = sizes[roles.SNAPSHOT] + (sizes[roles.TARGETS] if role == roles.TARGETS else 0)
-    monkeypatch.setattr(trusted, "MAX_HELD", limit - 1)
     with pytest.raises(MetadataError, match="too large") as caught:
-        load(files)
+        load(files, limits=Limits(memory_bytes=limit - 1))
     assert caught.value.facts["role"] == role
-    monkeypatch.setattr(trusted, "MAX_HELD", sum(sizes.values()))
-    assert load(files).targets
+    assert load(files, limits=Limits(memory_bytes=sum(sizes.values()))).targets
 
 
 def test_a_copy_of_the_very_same_file_costs_no_check() -> None:
@@ -354,28 +345,26 @@ def test_a_copy_of_the_very_same_file_costs_no_check() -> None:
     assert calls(lambda: load(files, seen=files))["check"] == calls(lambda: load(files))["check"] > 0
 
 
-def test_what_a_new_root_dropped_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_new_root_dropped_takes_no_memory() -> None:
     author = tagged()
     old = author.repository()
     author.next_root()
     new = author.repository()
     sizes = [canonical.memory(new[role]) for role in (roles.SNAPSHOT, roles.TARGETS)]
-    monkeypatch.setattr(trusted, "MAX_HELD", sum(sizes))
-    found = load(old)
+    found = load(old, limits=Limits(memory_bytes=sum(sizes)))
     found.update_root(new[roles.ROOT])
     found.update_timestamp(new[roles.TIMESTAMP])
     found.update_snapshot(new[roles.SNAPSHOT])
     assert found.update_targets(new[roles.TARGETS]).targets
 
 
-def test_a_failed_delegation_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_delegation_takes_no_memory() -> None:
     author = delegated("targets/a", "targets/b")
     long = rewritten(author, "targets/a", lambda value: changed(value, "version", 0) | {"x": "y" * 20_000})
-    monkeypatch.setattr(trusted, "MAX_HELD", 60_000)
     author.targets["targets/b"] = replace(
         author.targets["targets/b"], targets={"z" * 10_000: FileMeta.of(b"x")}
     )
-    result = load(assembled(author, targets__a=long))
+    result = load(assembled(author, targets__a=long), limits=Limits(memory_bytes=60_000))
     assert set(result.failures) == {"targets/a"}
     assert "no usable version" in str(result.failures["targets/a"])
 
@@ -384,16 +373,16 @@ def test_fifty_thousand_tags_of_several_signers_fit() -> None:
     entry = FileMeta(1, {"sha256": bytes(32)}).to_json()
     value = Targets(1, NOW, {}).to_signed() | {"targets": {f"v{n:06}": entry for n in range(50_000)}}
     data = envelope.seal(value, [Signature("0" * 64, "ecdsa", bytes(64))])
-    assert 3 * canonical.memory(data) < trusted.MAX_HELD
+    assert 3 * canonical.memory(data) < DEFAULT.memory_bytes
     assert len(Targets.from_signed(Envelope.parse(data, "targets").signed).targets) == 50_000
 
 
 def test_a_key_has_a_limit() -> None:
-    for size, fits in ((MAX_KEY - 5, True), (MAX_KEY - 4, False)):
+    for size, fits in ((DEFAULT.public_key_bytes - 5, True), (DEFAULT.public_key_bytes - 4, False)):
         value = PublicKey("ecdsa", bytes(size)).to_json()
         if fits:
             assert PublicKey.from_json(value).public == bytes(size)
         else:
             with pytest.raises(MetadataError, match="too large"):
                 PublicKey.from_json(value)
-    assert len(root_key("a", GUN).public) * 16 < MAX_KEY
+    assert len(root_key("a", GUN).public) * 16 < DEFAULT.public_key_bytes

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from notarypy.errors import MetadataError, SignatureError
-from notarypy.tuf import canonical, envelope
+from notarypy.limits import DEFAULT
+from notarypy.tuf import canonical
 from notarypy.tuf.envelope import Envelope, Signature, require_threshold, seal, valid_keys
 from notarypy.tuf.keys import PublicKey
 from support.author import NOW, public_key, root_key, signature
@@ -78,9 +79,7 @@ def test_an_error_of_structure_names_the_role() -> None:
     assert caught.value.facts["role"] == "targets/jeff"
 
 
-@pytest.mark.parametrize(
-    ("count", "accepted"), [(envelope.MAX_SIGNATURES, True), (envelope.MAX_SIGNATURES + 1, False)]
-)
+@pytest.mark.parametrize(("count", "accepted"), [(DEFAULT.signatures, True), (DEFAULT.signatures + 1, False)])
 def test_signatures_are_bounded(count: int, accepted: bool) -> None:
     data = seal(SIGNED, signed_by("a") * count)
     if accepted:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from notarypy.errors import MetadataError
-from notarypy.tuf import canonical, metadata
+from notarypy.limits import DEFAULT
+from notarypy.tuf import canonical
 from notarypy.tuf.metadata import Delegation, FileMeta, Root, Snapshot, Targets, Timestamp
 from support.author import Author, public_key
 from support.repository import changed, signed
@@ -154,11 +155,11 @@ def test_delegations_in_a_delegations_file_are_its_direct_children() -> None:
         Targets.from_signed(TARGETS, "targets/jeff")
 
 
-@pytest.mark.parametrize("count", [metadata.MAX_DELEGATIONS, metadata.MAX_DELEGATIONS + 1])
+@pytest.mark.parametrize("count", [DEFAULT.delegations_in_file, DEFAULT.delegations_in_file + 1])
 def test_delegations_of_one_file_are_bounded(count: int) -> None:
     listed = [{"name": f"targets/d{number}", "keyids": [], "threshold": 1} for number in range(count)]
     value = changed(TARGETS, "delegations.roles", listed)
-    if count <= metadata.MAX_DELEGATIONS:
+    if count <= DEFAULT.delegations_in_file:
         assert len(Targets.from_signed(value).roles) == count
     else:
         with pytest.raises(MetadataError, match="no usable list"):

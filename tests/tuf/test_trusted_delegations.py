@@ -14,7 +14,8 @@ from notarypy.errors import (
     SignatureError,
     VerificationError,
 )
-from notarypy.tuf import roles, trusted
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf import roles
 from support.author import NOW, Author
 from support.repository import (
     assembled,
@@ -192,23 +193,20 @@ def chain(levels: int) -> Author:
 
 
 def test_rule_13_delegations_are_followed_16_levels_deep() -> None:
-    assert (trusted.MAX_DEPTH, trusted.MAX_DELEGATIONS) == (16, 1024)
-    metadata = load(chain(trusted.MAX_DEPTH + 3).repository())
-    deepest = roles.TARGETS + "/a" * trusted.MAX_DEPTH
-    assert len(metadata.targets) == trusted.MAX_DEPTH + 1
+    assert (DEFAULT.delegation_levels, DEFAULT.delegations) == (16, 1024)
+    metadata = load(chain(DEFAULT.delegation_levels + 3).repository())
+    deepest = roles.TARGETS + "/a" * DEFAULT.delegation_levels
+    assert len(metadata.targets) == DEFAULT.delegation_levels + 1
     assert deepest in metadata.targets
     assert set(metadata.failures) == {deepest + "/a"}
 
 
-def test_rule_13_at_most_so_many_are_loaded_and_the_others_count_as_failed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(trusted, "MAX_DELEGATIONS", 5)
+def test_rule_13_at_most_so_many_are_loaded_and_the_others_count_as_failed() -> None:
     author = tagged()
     for name in "abcdefg":
         author.delegate(f"targets/{name}", [author.key("all")])
         author.add("x", b"x", f"targets/{name}")
-    metadata = load(author.repository())
+    metadata = load(author.repository(), limits=Limits(delegations=5))
     assert set(metadata.targets) == {"targets", *(f"targets/{name}" for name in "abcde")}
     assert set(metadata.failures) == {"targets/f", "targets/g"}
     assert metadata.failures["targets/f"].facts["role"] == "targets/f"

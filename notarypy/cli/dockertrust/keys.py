@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, signer_name, told
 from notarypy.errors import NotarypyError, UnsupportedKeyError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from notarypy.cli.dockertrust.grammar import Call
     from notarypy.cli.dockertrust.shell import Shell
 
-_MAX_FILE = 1 << 20
 _OTHERS = 0o077
 _MODE = 0o600
 
@@ -70,6 +70,7 @@ def load(shell: Shell, call: Call) -> None:
 
 def _private_file(path: str) -> bytes:
     """Return what a file holds that is its owner's alone (rule 1)."""
+    most = DEFAULT.named_file_bytes
     try:
         if Path(path).stat().st_mode & _OTHERS:
             raise FailureError(
@@ -77,10 +78,10 @@ def _private_file(path: str) -> bytes:
                 f"private key file {path} must not be readable or writable by others"
             )
         with Path(path).open("rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
+            data = stream.read(most + 1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "its name is not usable").lower()
         raise FailureError(f"refusing to load key from {path}: stat {path}: {reason}") from None
-    if len(data) > _MAX_FILE:
-        raise FailureError(f"refusing to load key from {path}: it has more than {_MAX_FILE} bytes")
+    if len(data) > most:
+        raise FailureError(f"refusing to load key from {path}: it has more than {most} bytes")
     return data

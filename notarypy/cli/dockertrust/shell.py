@@ -31,6 +31,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     TagUnsignedError,
 )
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.images.reference import Reference
 
-_ANSWERS = 1024
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.
 _OPTIONS = (
@@ -207,7 +207,7 @@ def _dockers_words(error: NotarypyError) -> str | None:
 
 def _line() -> str:
     """Return the next line of standard input; the end of input is an empty one."""
-    return "" if sys.stdin is None else sys.stdin.readline(_ANSWERS)
+    return "" if sys.stdin is None else sys.stdin.readline(DEFAULT.reply_chars)
 
 
 def _is_given() -> bool:

@@ -23,6 +23,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     UnsupportedKeyError,
 )
+from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from notarypy.cli.dockertrust.shell import Shell
     from notarypy.client.api import Client
 
-_MAX_FILE = 1 << 20
 _RELEASES = "releases"
 
 
@@ -133,14 +133,15 @@ def _each(shell: Shell, texts: Sequence[str], one: Callable[[str], None], summar
 
 
 def _public_file(path: str) -> bytes:
+    most = DEFAULT.named_file_bytes
     try:
         with Path(path).open("rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
+            data = stream.read(most + 1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "its name is not usable").lower()
         raise FailureError(f"unable to read public key from file: open {path}: {reason}") from None
-    if len(data) > _MAX_FILE:
-        raise FailureError(f"unable to read public key from file: {path} has more than {_MAX_FILE} bytes")
+    if len(data) > most:
+        raise FailureError(f"unable to read public key from file: {path} has more than {most} bytes")
     return data
 
 
