@@ -148,7 +148,7 @@ def test_a_client_may_take_longer_manifests_everywhere(world: World, tmp_path: P
     client.init(GUN)
     client.sign([REF])
     assert client.verify(REF).digest == digest
-    assert client.pull(REF, f"oci-archive:{tmp_path / 'pulled.tar'}").stored == digest
+    assert client.images.pull(REF, f"oci-archive:{tmp_path / 'pulled.tar'}").stored == digest
     place = sources.source(f"oci-archive:{tmp_path / 'pulled.tar'}")
     assert sources.open_source(place, limits).tree.top.data == made.top
     with pytest.raises(MetadataError):
@@ -159,9 +159,9 @@ def test_a_client_takes_no_larger_archives_than_it_is_told(world: World, tmp_pat
     made = layouts.image(b"layer")
     source = f"oci-archive:{layouts.archive(tmp_path / 'a.tar', layouts.files(made, '1'))}"
     with pytest.raises(MetadataError) as caught:
-        world.person().client(limits=Limits(archive_entries=2)).push(source, REF)
+        world.person().client(limits=Limits(archive_entries=2)).images.push(source, REF)
     assert "more than 2 entries" in caught.value.why[0]
-    assert world.person().client().push(source, REF).tag == "1"
+    assert world.person().client().images.push(source, REF).tag == "1"
 
 
 def test_a_client_from_the_environment_has_its_limits(tmp_path: Path) -> None:

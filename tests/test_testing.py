@@ -43,7 +43,7 @@ def test_a_test_begins_with_nothing(
 ) -> None:
     assert notary_server.requests == []
     assert not trust_dir.exists()
-    assert notary_client.keys() == []
+    assert notary_client.keys.list() == []
     assert notary_server.fake.registry.images.names() == []
     assert registry.reference("app") == "registry.test/app:latest"
 
@@ -51,7 +51,7 @@ def test_a_test_begins_with_nothing(
 def test_one_platform_or_several(registry: testing.Registry, notary_client: Client) -> None:
     registry.push("app", "one", platforms=["amd64"])
     registry.push("app", "two")
-    key, public = notary_client.generate_key("ci")
+    key, public = notary_client.keys.generate("ci")
     notary_client.init("registry.test/app", signer="ci", keys=[public])
     one, two = notary_client.sign(["registry.test/app:one", "registry.test/app:two"])
     assert (one.platforms, two.platforms) == ((), ("linux/amd64", "linux/arm64"))
@@ -62,7 +62,7 @@ def test_one_platform_or_several(registry: testing.Registry, notary_client: Clie
 def app(notary_client: Client, registry: testing.Registry) -> str:
     """Return a signed tag of an image whose trust data is in no cache."""
     registry.push("app", "1")
-    _, public = notary_client.generate_key("ci")
+    _, public = notary_client.keys.generate("ci")
     notary_client.init("registry.test/app", signer="ci", keys=[public])
     notary_client.sign(["registry.test/app:1"])
     return "registry.test/app:1"

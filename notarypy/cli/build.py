@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import demands, ending, pin, sign
+from notarypy.cli import ending, pin, sign, verifyoptions
 
 if TYPE_CHECKING:
     from notarypy.cli.session import Session
@@ -32,7 +32,7 @@ def build(
     ] = None,
     skip: pin.Skip = None,
     strict: pin.Strict = False,
-    policy: demands.Policy = None,
+    policy: verifyoptions.Policy = None,
 ) -> None:
     """Build with signed base images only.
 
@@ -45,16 +45,16 @@ def build(
     """
     session: Session = context.obj
     session.begin(context)
-    demands.take_policy(session, policy)
+    verifyoptions.take_policy(session, policy)
     with session.client() as client:
         wanted: dict[str, Any] = {"builder": builder, "file": file, "sign": sign_ref}
-        plan = client.plan_build(arguments, **wanted, skip=skip or (), strict=strict)
+        plan = client.images.plan_build(arguments, **wanted, skip=skip or (), strict=strict)
         for source, images in ((plan.pinned.source, plan.pinned.images), ("arguments", plan.contexts)):
             for image in images:
                 pin.tell(session, source, image)
         if session.report.exit_code == 0:
             with ending.Interrupting():
-                built = client.build(plan)
+                built = client.images.build(plan)
             _tell(session, plan, built)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notarypy.cli import demands, progress, push, references, sign
+from notarypy.cli import progress, push, references, sign, verifyoptions
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
@@ -29,10 +29,10 @@ def copy(
     init: Annotated[
         bool, typer.Option("--init", help="With --sign: make trust data for a repository that has none.")
     ] = False,
-    signer: demands.Signers = None,
-    all_signers: demands.AllSigners = False,
-    root: demands.Roots = None,
-    policy: demands.Policy = None,
+    signer: verifyoptions.Signers = None,
+    all_signers: verifyoptions.AllSigners = False,
+    root: verifyoptions.Roots = None,
+    policy: verifyoptions.Policy = None,
 ) -> None:
     """Verify an image as verify does, and copy it with all platforms to another name.
 
@@ -50,11 +50,11 @@ def copy(
         raise UsageError(f"{alone} does nothing without --sign", advice=Advice("add-sign", option=alone))
     if as_signer:
         roles.signer_role(as_signer)
-    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
+    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
     asked |= {"sign": sign_it, "signer": as_signer, "init": init}
     with session.client(asking=sign_it) as client, session.trying(target.text):
         shown = progress.bar(session.options)
-        done = client.copy(source.text, target.text, **asked, progress=shown)
+        done = client.images.copy(source.text, target.text, **asked, progress=shown)
         _tell(session, target, done)
 
 

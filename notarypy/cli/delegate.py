@@ -102,7 +102,7 @@ def purge_key(
     with session.client() as client:
         for repo in repos:
             with session.trying(repo, among=repos):
-                purged = client.purge_key(key, repo, force=force)
+                purged = client.keys.purge(key, repo, force=force)
                 session.report.done(repo, _purged_json(purged), *_purged_lines(purged))
                 if purged.left:
                     session.report.warn(

@@ -54,7 +54,7 @@ def to_json(found: Inspection) -> dict[str, Any]:
         "tags": [
             {
                 "tag": row.tag,
-                "digest": f"sha256:{row.digest}",
+                "digest": row.digest,
                 "signers": [signer for signer in row.signers if signer != render.REPO_ADMIN],
             }
             for row in found.tags

@@ -40,7 +40,7 @@ def generate(
     short = roles.signer_name(roles.signer_role(name))
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
     with session.client() as client, session.trying(name), new_file(path) as stream:
-        info, public = client.generate_key(name, algorithm=alg)
+        info, public = client.keys.generate(name, algorithm=alg)
         stream.write(public)
         data = {**to_json(info), "public_key": str(path)}
         session.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
@@ -68,7 +68,7 @@ def load(
     session.begin(context)
     data = inputs.read(file)
     with session.client() as client, session.trying(file):
-        for info in client.load_key(data, name=name):
+        for info in client.keys.load(data, name=name):
             session.report.done(
                 file, to_json(info), f"loaded key {info.keyid} ({roles.signer_name(info.role)})"
             )
@@ -84,7 +84,7 @@ def list_keys(context: typer.Context) -> None:
     session: Session = context.obj
     session.begin(context)
     with session.client(asking=False) as client:
-        infos = client.keys()
+        infos = client.keys.list()
     for info in infos:
         session.report.done(info.keyid, to_json(info))
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
@@ -116,8 +116,8 @@ def export(
     with session.client() as client:
         for key in keys:
             with session.trying(key):
-                info = client.find_key(key)
-                exported.append(client.export_keys([info.keyid]))
+                info = client.keys.find(key)
+                exported.append(client.keys.export([info.keyid]))
                 told = {"pem": exported[-1].decode()} if output is None else {"file": output}
                 session.report.done(key, {**to_json(info), **told})
     if session.report.exit_code == 0 and output is not None:
@@ -142,7 +142,7 @@ def import_keys(
     session.begin(context)
     data = inputs.read(file)
     with session.client(asking=False) as client, session.trying(file):
-        for imported in client.import_keys(data):
+        for imported in client.keys.import_(data):
             key = f"key {imported.key.keyid} ({roles.signer_name(imported.key.role)})"
             line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"
             session.report.done(file, {**to_json(imported.key), "already": imported.already}, line)
@@ -174,7 +174,7 @@ def passwd(
     path = None if new_passphrase_file is None else Path(new_passphrase_file)
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
     with session.client() as client, session.trying(key):
-        info = client.change_passphrase(key, new.for_new)
+        info = client.keys.change_passphrase(key, new.for_new)
         named = f"key {info.keyid} ({roles.signer_name(info.role)})"
         session.report.done(key, to_json(info), f"changed the passphrase of {named}")
 
@@ -202,7 +202,7 @@ def remove(
         found: dict[str, KeyInfo] = {}
         for key in keys:
             with session.trying(key):
-                info = client.find_key(key)
+                info = client.keys.find(key)
                 if all(info.keyid != other.keyid for other in found.values()):
                     found[key] = info
         if session.report.exit_code != 0:
@@ -211,7 +211,7 @@ def remove(
         session.confirm("Go on?", f"these keys are deleted for good: {listed}")
         for key, info in found.items():
             with session.trying(key):
-                removed = client.remove_key(info.keyid, force=force)
+                removed = client.keys.remove(info.keyid, force=force)
                 named = f"key {removed.keyid} ({roles.signer_name(removed.role)})"
                 session.report.done(key, to_json(removed), f"removed {named}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy import files
-from notarypy.cli import demands, inputs, render
+from notarypy.cli import inputs, render, verifyoptions
 from notarypy.cli.verify import policy_json
 from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.images import mentions
@@ -78,7 +78,7 @@ def pin(
     env: _Env = None,
     skip: Skip = None,
     strict: Strict = False,
-    policy: demands.Policy = None,
+    policy: verifyoptions.Policy = None,
 ) -> None:
     """Verify the images that files name, and name them by their signed digests.
 
@@ -91,23 +91,23 @@ def pin(
     """
     session: Session = context.obj
     session.begin(context)
-    demands.take_policy(session, policy)
+    verifyoptions.take_policy(session, policy)
     _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
-    told = _told(build_arg, platform, target, env)
+    variables = _variables(build_arg, platform, target, env)
     given = [(path, _read(path)) for path in paths]
     with session.client(asking=False) as client:
-        from notarypy.client.bases import Wish
+        from notarypy.client.parameters import PinOptions
 
-        pinning = client.pinning(Wish(skip or (), strict=strict, check=check))
+        resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
         done: list[tuple[str, bytes, PinnedFile]] = []
         for path, data in given:
             with session.trying(inputs.name(path)):
                 known = None if kind is None else "dockerfile" if kind == _POLICY else kind
-                found = pinning.file(data, inputs.name(path), known, told)  # type: ignore[arg-type]  # checked
+                found = resolver.file(data, inputs.name(path), known, variables)  # type: ignore[arg-type]  # checked
                 done.append((path, data, found))
                 for image in found.images:
                     tell(session, found.source, image)
-        pinning.tell_unused()
+        resolver.warn_of_unused()
     if session.report.exit_code == 0:
         _finish(session, done, kind, in_place=in_place, check=check, diff=diff)
 
@@ -140,13 +140,12 @@ def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check
         raise UsageError("several files do not fit on standard output", advice=Advice("give-several-files"))
 
 
-def _told(
+def _variables(
     build_arg: Sequence[str] | None, platform: str | None, target: str | None, env: Sequence[str] | None
 ) -> Any:  # noqa: ANN401 - its module loads when it is needed
-    from notarypy.client.buildfile import Told
-    from notarypy.images.dockerargs import Options
+    from notarypy.client.bases import variables
 
-    return Told(Options(_pairs("--build-arg", build_arg or ()), platform, target), _pairs("--env", env or ()))
+    return variables(_pairs("--build-arg", build_arg or ()), platform, target, _pairs("--env", env or ()))
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import demands, progress, references
+from notarypy.cli import progress, references, verifyoptions
 from notarypy.cli.verify import policy_json
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ def pull(
         str | None,
         typer.Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64."),
     ] = None,
-    signer: demands.Signers = None,
-    all_signers: demands.AllSigners = False,
-    root: demands.Roots = None,
-    policy: demands.Policy = None,
+    signer: verifyoptions.Signers = None,
+    all_signers: verifyoptions.AllSigners = False,
+    root: verifyoptions.Roots = None,
+    policy: verifyoptions.Policy = None,
 ) -> None:
     """Verify an image as verify does, and fetch it by its digest into an OCI layout.
 
@@ -42,10 +42,10 @@ def pull(
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
     sources.destination(dest)
-    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
+    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
     with session.client(asking=False) as client, session.trying(name.text):
         shown = progress.bar(session.options)
-        done = client.pull(name.text, dest, **asked, platform=platform, progress=shown)
+        done = client.images.pull(name.text, dest, **asked, platform=platform, progress=shown)
         if done.left_out:
             session.report.warn(f"left out: {', '.join(done.left_out)}")
         session.report.done(name.text, _result(done), done.reference)

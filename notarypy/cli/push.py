@@ -39,7 +39,7 @@ def push(
     (name,) = references.read([ref], literal=session.options.gun)
     sources.source(source)
     with session.client(asking=False) as client, session.trying(name.text):
-        done = client.push(source, name.text, progress=progress.bar(session.options))
+        done = client.images.push(source, name.text, progress=progress.bar(session.options))
         session.report.done(name.text, result(done), line(done))
 
 

@@ -105,11 +105,15 @@ def docker_json(inspections: Sequence[Inspection]) -> str:
     return json.dumps(value, indent=4).translate(_HTML) if value else "[]"
 
 
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
 def _docker_object(each: Inspection) -> dict[str, Any]:
     return {
         "Name": each.name,
         "SignedTags": [
-            {"SignedTag": row.tag, "Digest": row.digest, "Signers": list(row.signers) or [REPO_ADMIN]}
+            {"SignedTag": row.tag, "Digest": _hex(row.digest), "Signers": list(row.signers) or [REPO_ADMIN]}
             for row in each.tags
         ],
         "Signers": [_docker_keys(name, keys) for name, keys in each.signers],
@@ -132,7 +136,7 @@ def docker_pretty(each: Inspection) -> str:
     name = safe(each.name)
     parts = [f"\n{'Signatures' if each.tags else 'No signatures'} for {name}\n\n"]
     if each.tags:
-        rows = [(row.tag, row.digest, _signed_by(row.signers)) for row in each.tags]
+        rows = [(row.tag, _hex(row.digest), _signed_by(row.signers)) for row in each.tags]
         parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows) + "\n")
     if each.signers:
         parts.append(f"\nList of signers and their keys for {name}\n\n")

@@ -40,7 +40,7 @@ def rotate(
     if role == "root":
         session.confirm("Go on?", f"the root key of {repo} is replaced")
     with session.client() as client, session.trying(repo):
-        done = client.rotate_key(repo, role, key=key, server_managed=server_managed)
+        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
         session.report.done(repo, to_json(done), *_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
             session.report.warn(

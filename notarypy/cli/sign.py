@@ -154,7 +154,7 @@ def _push(session: Session, client: Client, source: str, name: Name, wanted: dic
     options = {option: value for option, value in wanted.items() if option not in {"local", "dry_run"}}
     with session.trying(name.text):
         shown = progress.bar(session.options)
-        pushed, done = client.sign_pushed(source, name.text, **options, progress=shown)
+        pushed, done = client.images.push_and_sign(source, name.text, **options, progress=shown)
         session.report.text(f"{pushing.line(pushed)}\n")
         _tell(session, name.text, done, dry_run=False)
 

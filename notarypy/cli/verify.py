@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import demands, references, render
+from notarypy.cli import references, render, verifyoptions
 from notarypy.client.results import SkippedImage
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ def verify(
     context: typer.Context,
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Images, or digests of them.")],
     *,
-    signer: demands.Signers = None,
-    all_signers: demands.AllSigners = False,
-    root: demands.Roots = None,
-    policy: demands.Policy = None,
+    signer: verifyoptions.Signers = None,
+    all_signers: verifyoptions.AllSigners = False,
+    root: verifyoptions.Roots = None,
+    policy: verifyoptions.Policy = None,
     no_registry: Annotated[
         bool, typer.Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
@@ -36,18 +36,20 @@ def verify(
       notarypy verify registry.example.com/app:1
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
-    from notarypy.client.admit import Shelf
+    from notarypy.client.verification import MetadataCache
 
     session: Session = context.obj
     session.begin(context, hold=True)
     names = references.read(refs, literal=session.options.gun)
-    asked = demands.read(session, signer, root, policy, all_signers=all_signers)
-    uses, shelf = Counter(name.repository for name in names), Shelf()
+    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
+    uses, cache = Counter(name.repository for name in names), MetadataCache()
     with session.client(asking=False) as client:
         for name in names:
             with session.trying(name.text):
-                shared = shelf if uses[name.repository] > 1 else None
-                image = client.admit(name.text, **asked, registry=not no_registry, shelf=shared)
+                shared = cache if uses[name.repository] > 1 else None
+                image = client.verify_unless_skipped(
+                    name.text, **asked, registry=not no_registry, cache=shared
+                )
                 session.report.done(name.text, _result(image), image.reference)
 
 

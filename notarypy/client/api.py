@@ -1,47 +1,46 @@
 """Client: everything notarypy does, as typed calls.
 
 What it is: the face of the library; the command line calls nothing else. What it is
-not: logic; each method joins settings, servers and keys for one use case.
+not: logic; each method is a door to one use case, which it names.
 
 Rules:
 
 1. A call returns when it has succeeded, and raises a NotarypyError otherwise.
-2. Nothing is printed and nobody is asked, but through `warn` and the passphrases
-   that were handed in.
+2. Nothing is printed and nobody is asked, but through what was handed in.
 3. This is the only module that reads the wall clock, as the default of `clock`.
 4. One Client may be used from several threads.
+5. One text where several are expected is a TypeError.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from notarypy.client.authoring import Authoring
-from notarypy.client.bases import Bases
-from notarypy.client.gate import Gate
-from notarypy.client.keyring import Keyring
+from notarypy.client.keys.api import Keys
+from notarypy.client.parameters import SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, overridden
-from notarypy.client.transfer import Transfer
-from notarypy.client.upkeep import Upkeep
+from notarypy.client.transfer.api import Images
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings import Settings, load
-from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
-    from notarypy.client.results import (
-        Inspection,
-        RoleEntry,
-        TrustedRoot,
-    )
-    from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
+    from notarypy.client import results
+    from notarypy.client.keyresults import Renewed, RepositoryStatus
+    from notarypy.client.session import Passphrases
+    from notarypy.client.transfers import Progress
+    from notarypy.client.verification import MetadataCache
     from notarypy.keys.prompts import Wording
     from notarypy.remote.transport import Transport
+    from notarypy.storage.settings import GlobalOptions
+    from notarypy.tuf.trusted import TrustedMetadata
 
-    Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
+WITHIN = timedelta(days=90)
 
 
 def utc_now() -> datetime:
@@ -49,15 +48,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _ignore(_: str) -> None:
-    """Drop a warning."""
-
-
-class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
+class Client:
     """A client for the Notary servers and registries that its settings name.
 
+    `keys` are the private keys of the trust directory, `images` whole images: moved, resolved, built.
+
     Example:
-        >>> from notarypy import Client
         >>> with Client.from_environment() as client:
         ...     image = client.verify("registry.example.com/admin/demo:1")
     """
@@ -71,7 +67,8 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         passphrases: Passphrases | None = None,
         transport: Transport | None = None,
         clock: Callable[[], datetime] = utc_now,
-        warn: Callable[[str], None] = _ignore,
+        progress: Progress | None = None,
+        warn: Callable[[str], None] = lambda _: None,
         literal_gun: bool = False,
         limits: Limits = DEFAULT,
     ) -> None:
@@ -79,11 +76,12 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
 
         Args:
             settings: All settings; None for the defaults with an empty environment.
-            server: The Notary server's URL, over that of `settings`.
-            trust_dir: The trust directory, over that of `settings`.
+            server: The Notary server's URL, in place of that of `settings`.
+            trust_dir: The trust directory, likewise.
             passphrases: A chain of sources, or a function from a request to a passphrase or None.
             transport: Sends requests; None for real HTTPS.
             clock: Tells the present moment, aware.
+            progress: Told how far calls are that move images.
             warn: Told, in one line each, what a person should know.
             literal_gun: Take repository names as they stand; no registry is asked then.
             limits: What to take at most of what servers and archives send.
@@ -94,43 +92,55 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
             settings = overridden(settings, server, trust_dir)
         self.settings = settings
         self._session = Session(
-            settings, transport, passphrases, clock, warn, literal_gun=literal_gun, limits=limits
+            settings,
+            transport,
+            passphrases,
+            clock,
+            warn,
+            progress=progress,
+            literal_gun=literal_gun,
+            limits=limits,
         )
+        self.keys = Keys(self._session)
+        self.images = Images(self._session)
 
     @classmethod
     def from_environment(
         cls,
         environ: Mapping[str, str] | None = None,
         *,
-        warn: Callable[[str], None] = _ignore,
+        passphrases: Passphrases | None = None,
+        transport: Transport | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        progress: Progress | None = None,
+        warn: Callable[[str], None] = lambda _: None,
         prompt: Callable[[str], str] | None = None,
         wording: Wording | None = None,
         gun: bool = False,
         limits: Limits = DEFAULT,
-        **flags: object,
+        **options: Unpack[GlobalOptions],
     ) -> Self:
         """Make a client from environment variables and configuration files, as the command line does.
 
-        Args:
-            environ: The environment; None for this process's.
-            warn: See `Client`.
-            prompt: Asks a person for a passphrase without echo; None where nobody can be asked.
-            wording: What is asked then; None for notarypy's words.
-            gun: Take repository names as they stand.
-            limits: See `Client`.
-            flags: What command line options would say: `server`, `trust_dir`, `config`, ...
+        Without `passphrases`, at last `prompt` asks for them without echo, in the words of `wording`. `gun`
+        takes repository names as they stand. For the others see `Client` and `GlobalOptions`.
         """
-        import os
-
         environ = dict(os.environ if environ is None else environ)
-        settings = load(flags, environ, Path(environ.get("HOME") or Path.home()))
-
-        chain = None
-        if prompt is not None:
+        settings = load(options, environ, Path(environ.get("HOME") or Path.home()))
+        if passphrases is None and prompt is not None:
             from notarypy.keys.passphrase import standard_chain
 
-            chain = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
-        return cls(settings, passphrases=chain, warn=warn, literal_gun=gun, limits=limits)
+            passphrases = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
+        return cls(
+            settings,
+            passphrases=passphrases,
+            transport=transport,
+            clock=clock,
+            progress=progress,
+            warn=warn,
+            literal_gun=gun,
+            limits=limits,
+        )
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -144,48 +154,188 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         """Close the connections and forget unlocked keys; the client can be used again."""
         self._session.close()
 
-    # Reading
+    # Whether an image may be used. All of it obeys the trust policy.
 
-    def inspect(self, reference: str) -> Inspection:
+    def verify(
+        self,
+        reference: str,
+        *,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        registry: bool = True,
+        metadata: TrustedMetadata | None = None,
+    ) -> results.VerifiedImage:
+        """Verify that an image is signed, and that the registry serves it as signed.
+
+        What is required, beside the trust policy, is that of `VerifyOptions`. With `metadata` from `refresh`,
+        many tags are verified at once while none of it has ended; `refresh` is then told the `root`.
+
+        Raises:
+            TagUnsignedError, VerificationError: It is not signed, or something does not match.
+            PolicyError: A required signer has not signed it, or the trust policy is not met.
+            NotVerifiedError: The trust policy says to skip it: `verify_unless_skipped` would.
+        """
+        from notarypy.client.verification import verify
+
+        options = VerifyOptions(signers, all_signers, root, registry)
+        return verify(self._session, reference, options, metadata)
+
+    def verify_unless_skipped(
+        self,
+        reference: str,
+        *,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        registry: bool = True,
+        cache: MetadataCache | None = None,
+    ) -> results.VerifiedImage | results.SkippedImage:
+        """Verify an image unless the trust policy says to skip it; see `verify`.
+
+        `cache` keeps metadata for the next images of the same repository, with the same `root`.
+        """
+        from notarypy.client.verification import verify_unless_skipped
+
+        options = VerifyOptions(signers, all_signers, root, registry)
+        return verify_unless_skipped(self._session, reference, options, cache=cache)
+
+    def refresh(self, repository: str, *, root: str | None = None) -> TrustedMetadata:
+        """Return a repository's current metadata, as `verify` reads it; `root` is a PIN that it must meet."""
+        from notarypy.client.verification import current_metadata
+
+        return current_metadata(self._session, repository, root)
+
+    # Who signed what
+
+    def inspect(self, reference: str) -> results.Inspection:
         """Return who signed what in a repository; a tag in `reference` narrows the tags."""
-        from notarypy.client.inspect import inspect
-        from notarypy.client.refresh import refresh
+        from notarypy.client.inspect import inspect_reference
 
-        repository = self._session.repository(reference)
-        trusted = refresh(repository)
-        tag = None if self._session.literal else self._session.parse(reference).tag
-        return inspect(trusted, reference, tag, repository.server_url)
+        return inspect_reference(self._session, reference)
 
-    def delegations(self, repository: str) -> tuple[RoleEntry, ...]:
+    def delegations(self, repository: str) -> tuple[results.RoleEntry, ...]:
         """Return every delegation of a repository."""
-        from notarypy.client.inspect import role_entries
-        from notarypy.client.refresh import refresh
+        from notarypy.client.inspect import delegations
 
-        entries = role_entries(refresh(self._session.repository(repository)))
-        return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
+        return delegations(self._session, repository)
+
+    def status(self, repository: str, *, within: timedelta = WITHIN) -> RepositoryStatus:
+        """Return when each role ends, and whose keys are here; expired ones are shown, not refused."""
+        from notarypy.client.outdated import status
+
+        return status(self._session, repository, within)
+
+    def repositories(self) -> list[str]:
+        """Return the repositories whose root is trusted in this trust directory."""
+        return self._session.directory().guns()
 
     def login(self, reference: str) -> str | None:
         """Return the name of the user that is logged in to an image's registry, None if nobody is."""
         return self._session.connections.login(self._session.parse(reference))
 
-    def has_local(self, reference: str) -> bool:
-        """Tell whether the docker daemon of this machine has an image; False where there is no daemon."""
-        from notarypy.errors import NetworkError
+    # Publishing: who may sign, and what is signed
 
-        try:
-            return self._session.connections.daemon().has(self._session.parse(reference))
-        except NetworkError:
-            return False
+    def init(
+        self,
+        repository: str,
+        *,
+        root_key: str | None = None,
+        root_cert: bytes | None = None,
+        snapshot: Literal["server", "local"] | None = None,
+        signer: str | None = None,
+        keys: Sequence[bytes] = (),
+    ) -> results.InitResult:
+        """Give a repository trust data; one that has some is left as it is.
 
-    # Anchors of trust
+        `root_key` is a KEY or key file, by default the root key that is here, or a new one; `root_cert` a PEM
+        certificate that carries it. `signer` is a first signer, `keys` its public keys or certificates, PEM.
+        `snapshot` says who keeps the snapshot key; None for the server, or whoever has it already.
+        """
+        from notarypy.client.initialise import Wanted, init
 
-    def offered_root(self, repository: str) -> TrustedRoot:
+        require_lists(keys=keys)
+        wanted = Wanted(root_key, root_cert, snapshot)
+        return init(self._session, repository, wanted, signer=signer, keys=keys)
+
+    def sign(
+        self,
+        references: Sequence[str],
+        *,
+        signer: str | None = None,
+        custom: bytes | None = None,
+        init: bool = False,
+        dry_run: bool = False,
+        discard_unverified: bool = False,
+        local: bool = False,
+    ) -> list[results.SignedTag]:
+        """Sign tags that are in the registry: one publish per repository, all of its tags or none.
+
+        How is said by `SignOptions`. `init` initialises a repository that has no trust data. `local` has each
+        tag pushed by the docker daemon of this machine first, and signs exactly that: nothing is pushed if no
+        key here may sign it (KeyAccessError). ImageMissingError: registry, or daemon, does not have it.
+        """
+        from notarypy.client.signing import sign_all
+
+        require_lists(references=references)
+        options = SignOptions(signer, custom, discard_unverified, dry_run)
+        return sign_all(self._session, references, options, init=init, daemon=local)
+
+    def revoke(self, references: Sequence[str], *, signer: str | None = None) -> list[results.RevokedTag]:
+        """Make tags unsigned again: one publish per repository, all of its tags or none.
+
+        With a digest only while the tag has it; with `signer` only what this signer signed, and its release.
+        """
+        from notarypy.client.revoke import revoke_references
+
+        require_lists(references=references)
+        return revoke_references(self._session, references, signer)
+
+    def revoke_all(self, repository: str, *, signer: str | None = None) -> list[results.RevokedTag]:
+        """Make every tag of a repository unsigned again, or every tag of one signer."""
+        from notarypy.client.revoke import revoke_all
+
+        self._session.whole_repository(repository)
+        return revoke_all(self._session.publisher(repository), signer)
+
+    def add_signer(
+        self,
+        name: str,
+        repository: str,
+        keys: Sequence[bytes],
+        *,
+        paths: Sequence[str] = ("",),
+        releases: bool = True,
+    ) -> results.SignerAdded:
+        """Let the holders of keys (PEM) sign tags that begin with `paths`, and release them too."""
+        from notarypy.client.delegate import add
+
+        require_lists(keys=keys, paths=paths)
+        return add(self._session, name, repository, keys, paths=paths, releases=releases)
+
+    def remove_signer(
+        self, name: str, repository: str, *, key: str | None = None, force: bool = False
+    ) -> results.SignerRemoved:
+        """Take a signer, or one of its keys, out of a repository; unless forced, every tag stays readable."""
+        from notarypy.client.delegate import remove_signer
+
+        return remove_signer(self._session.publisher(repository), name, key=key, force=force)
+
+    def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
+        """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""
+        from notarypy.client.renew import Window, renew
+
+        require_lists(only=only)
+        self._session.whole_repository(repository)
+        return renew(self._session.publisher(repository), self._session.keys(), Window(within, tuple(only)))
+
+    def offered_root(self, repository: str) -> results.TrustedRoot:
         """Return the root trusted here and the one the server offers; changes nothing."""
         from notarypy.client.anchors import offered
 
         return offered(self._session.repository(repository))
 
-    def trust(self, repository: str, root: str) -> TrustedRoot:
+    def trust(self, repository: str, root: str) -> results.TrustedRoot:
         """Trust the offered root with this full PIN from now on, whatever was trusted before."""
         from notarypy.client.anchors import accept
 
@@ -195,6 +345,5 @@ class Client(Bases, Transfer, Gate, Authoring, Upkeep, Keyring):
         """Drop what is cached of a repository; tells whether there was anything. Keys stay."""
         from notarypy.client.anchors import forget
 
-        # What is pinned, and whether that can be read, does not matter here.
-        gun, _ = self._session.gun(repository, whole=True)
-        return forget(self._session.directory().repository(gun))
+        # Whether pins can be read does not matter here.
+        return forget(self._session.directory().repository(self._session.gun(repository, whole=True)[0]))

@@ -1,11 +1,11 @@
 """Pin: every image that a file names is verified, and named by its signed digest.
 
-What it is: the use case behind `pin` and the first half of `build`, and the part of Client
-that has them. What it is not: usable alone; `api.Client` is the class to make.
+What it is: the use case behind `pin` and the first half of `build`. What it is not: the
+reading of files (`buildfile`).
 
 Rules:
 
-1. Each image is admitted as `verify` admits it, trust policy included; each repository is
+1. Each image is verified as by `verify`, trust policy included; each repository is
    refreshed once, each image looked at once, however often it is named.
 2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood.
    `NAME@DIGEST` must be signed, and stays. A name with neither follows `latest`, and says so.
@@ -19,66 +19,59 @@ Rules:
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client import buildfile
-from notarypy.client.authoring import Authoring
-from notarypy.client.buildfile import PinnedFile, PinnedImage, Told
+from notarypy.client.buildfile import FileVariables, PinnedFile, PinnedImage
+from notarypy.client.parameters import VerifyOptions
+from notarypy.client.results import SkippedImage
+from notarypy.client.verification import MetadataCache, scope_of, verify_unless_skipped
 from notarypy.errors import BuildFileError, NotarypyError
 from notarypy.images import mentions
 from notarypy.images import reference as references
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from notarypy.client.admit import Shelf
-    from notarypy.client.builders import Built, Plan
     from notarypy.client.buildfile import FileKind
+    from notarypy.client.parameters import PinOptions
     from notarypy.client.results import VerifiedImage
     from notarypy.client.session import Session
     from notarypy.images.mentions import Mention
 
 
-@dataclass(frozen=True)
-class Wish:
-    """How to go about it.
+@dataclass
+class Resolver:
+    """Resolves the images that several files name to signed digests.
 
     Attributes:
-        skip: REFs of images to leave alone.
-        strict: Whether to leave nothing else alone (rule 4).
-        check: Whether to look only (rule 3).
-        full: Whether to write names in full, with their registry.
-        replaced: Tells whether a build context takes the place of an image.
+        options: How to go about it.
     """
 
-    skip: Sequence[str] = ()
-    strict: bool = False
-    check: bool = False
-    full: bool = False
-    replaced: Callable[[Mention], bool] = lambda _: False
+    _session: Session
+    options: PinOptions
+    _cache: MetadataCache = field(default_factory=MetadataCache)
+    _known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
+    _skipped: set[str] = field(default_factory=set)
 
-
-@dataclass
-class Pinning:
-    """What several files share."""
-
-    session: Session
-    wish: Wish
-    shelf: Shelf
-    known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
-    skipped: set[str] = field(default_factory=set)
-
-    def file(self, data: bytes, source: str, kind: FileKind | None, told: Told) -> PinnedFile:
+    def file(
+        self,
+        data: bytes,
+        source: str,
+        kind: FileKind | None = None,
+        variables: FileVariables | None = None,
+    ) -> PinnedFile:
         """Return a file with what became of each of its images (rule 5)."""
-        found = buildfile.read(mentions.decode(data, source), source, kind, told)
-        if self.wish.strict and found.unknown:
+        variables = variables or FileVariables()
+        found = buildfile.read(mentions.decode(data, source), source, kind, variables)
+        if self.options.strict and found.unknown:
             raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
         for note in found.notes:
-            self.session.warn(note)
-        for line in () if self.wish.full else found.hidden:
-            self.session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
+            self._session.warn(note)
+        for line in () if self.options.full else found.hidden:
+            self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
         images = [self.image(source, mention) for mention in found.mentions]
         names = {
             mention: image.reference
@@ -86,8 +79,8 @@ class Pinning:
             if image.reference not in {None, self._standing(mention)}
         }
         after = data
-        if names and not self.wish.check and not any(image.error for image in images):
-            after = mentions.encode(found.with_names(names, told))
+        if names and not self.options.check and not any(image.error for image in images):
+            after = mentions.encode(found.with_names(names, variables))
             self._tell_variables(source, names)
         return PinnedFile(found, images, data, after)
 
@@ -99,47 +92,47 @@ class Pinning:
             previous = references.parse(mention.image).digest
             left = self._left(mention)
             if left:
-                self.session.warn(f"{place}: {mention.image} is NOT VERIFIED: {left}")
+                self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {left}")
                 return _changed(seen, left=left, previous=previous)
-            return self._admitted(seen, mention, previous, place)
+            return self._resolved(seen, mention, previous, place)
         except NotarypyError as error:
             return _changed(seen, error=_located(error, source, mention))
 
     def _standing(self, mention: Mention) -> str:
         """Return the name that has to become another one: for a build nothing is left to variables."""
-        return mention.written if self.wish.full else mention.image
+        return mention.written if self.options.full else mention.image
 
-    def tell_unused(self) -> None:
+    def warn_of_unused(self) -> None:
         """Warn of what was to be skipped and is named nowhere."""
-        for text in self.wish.skip:
-            if text not in self.skipped:
-                self.session.warn(f"nothing names {text}, which was to be skipped")
+        for text in self.options.skip:
+            if text not in self._skipped:
+                self._session.warn(f"nothing names {text}, which was to be skipped")
 
     def _left(self, mention: Mention) -> str:
         """Return why an image is left alone, or nothing (rule 4)."""
-        covering = [text for text in self.wish.skip if mentions.is_covered(mention.image, text)]
-        self.skipped.update(covering)
+        covering = [text for text in self.options.skip if mentions.is_covered(mention.image, text)]
+        self._skipped.update(covering)
         if covering:
             return f"--skip {covering[0]}"
-        if self.wish.replaced(mention):
+        if self.options.replaced(mention):
             return "a build context takes its place"
-        if mention.kind == "frontend" and not self.wish.strict:
+        if mention.kind == "frontend" and not self.options.strict:
             return "this image reads the Dockerfile and runs in the build; --strict verifies it"
-        if mention.kind == "trigger" and not self.wish.strict:
+        if mention.kind == "trigger" and not self.options.strict:
             return "it may be a stage of a later build; --strict takes it for an image"
         return ""
 
-    def _admitted(self, seen: PinnedImage, mention: Mention, previous: str | None, place: str) -> PinnedImage:
-        followed = mention.image if self.wish.check else mentions.followed(mention.image)
-        found = self._admit(followed)
+    def _resolved(self, seen: PinnedImage, mention: Mention, previous: str | None, place: str) -> PinnedImage:
+        followed = mention.image if self.options.check else mentions.followed(mention.image)
+        found = self._verified(followed)
         if isinstance(found, str):
-            self.session.warn(f"{place}: {mention.image} is NOT VERIFIED: {found}")
+            self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {found}")
             return _changed(seen, left=found, previous=previous)
         if isinstance(found, NotarypyError):
             raise found
-        if self.wish.check and previous is None:
-            self.session.warn(f"{place}: {mention.image} is signed, and not pinned")
-        name = str(references.parse(mention.image)) if self.wish.full else mention.image
+        if self.options.check and previous is None:
+            self._session.warn(f"{place}: {mention.image} is signed, and not pinned")
+        name = str(references.parse(mention.image)) if self.options.full else mention.image
         return _changed(
             seen,
             reference=mentions.pinned(name, found.digest),
@@ -148,23 +141,21 @@ class Pinning:
             verified=found,
         )
 
-    def _admit(self, text: str) -> VerifiedImage | NotarypyError | str:
+    def _verified(self, text: str) -> VerifiedImage | NotarypyError | str:
         """Return an image verified, or why it failed, or why the policy skips it (rule 1)."""
-        if text not in self.known:
+        if text not in self._known:
             try:
-                self.known[text] = self._judge(text)
+                self._known[text] = self._judge(text)
             except NotarypyError as error:
-                self.known[text] = error
-        return self.known[text]
+                self._known[text] = error
+        return self._known[text]
 
     def _judge(self, text: str) -> VerifiedImage | str:
-        from notarypy.client.admit import Demands, admit, scope_of
-        from notarypy.client.results import SkippedImage
-
-        scope = scope_of(self.session, text, Demands())
+        options = VerifyOptions()
+        scope = scope_of(self._session, text, options)
         if scope is not None and scope.mode == "skip":
             return f"{scope.source} says to skip it"
-        found = admit(self.session, text, Demands(), shelf=self.shelf)
+        found = verify_unless_skipped(self._session, text, options, cache=self._cache)
         if isinstance(found, SkippedImage):
             raise TypeError("the scope was looked at before")
         return found
@@ -172,15 +163,13 @@ class Pinning:
     def _tell_variables(self, source: str, names: Mapping[Mention, str]) -> None:
         for mention in names:
             if "$" in mention.written:
-                self.session.warn(
+                self._session.warn(
                     f"{source}:{mention.line}: {mention.written} is {mention.image} from now on, "
                     "whatever its variables say"
                 )
 
 
 def _changed(seen: PinnedImage, **known: object) -> PinnedImage:
-    from dataclasses import replace
-
     return replace(seen, **known)  # type: ignore[arg-type]  # each caller names members of it
 
 
@@ -193,114 +182,32 @@ def _located(error: NotarypyError, source: str, mention: Mention) -> NotarypyErr
     return found
 
 
-class Bases(Authoring):
-    """What a Client can do for builds and workloads that take signed images."""
+def variables(
+    build_args: Mapping[str, str], platform: str | None, target: str | None, environment: Mapping[str, str]
+) -> FileVariables:
+    """Return what decides which images a file means."""
+    return FileVariables(BuildOptions(build_args, platform, target), environment)
 
-    def pinning(self, wish: Wish | None = None) -> Pinning:
-        """Return what pins several files, with one look at each repository."""
-        from notarypy.client.admit import Shelf
 
-        self._session.refuse_literal("pin")
-        wish = wish or Wish()
-        for text in wish.skip:
-            references.parse(text)
-        return Pinning(self._session, wish, Shelf())
+def resolver(session: Session, options: PinOptions) -> Resolver:
+    """Return what resolves the images of several files, with one look at each repository."""
+    session.refuse_literal("pin")
+    for text in options.skip:
+        references.parse(text)
+    return Resolver(session, options)
 
-    def pin(
-        self,
-        data: bytes,
-        *,
-        source: str = "Dockerfile",
-        kind: FileKind | None = None,
-        build_args: Mapping[str, str] | None = None,
-        platform: str | None = None,
-        target: str | None = None,
-        environment: Mapping[str, str] | None = None,
-        skip: Sequence[str] = (),
-        strict: bool = False,
-        check: bool = False,
-    ) -> PinnedFile:
-        """Verify every image that a file names, and name it by its signed digest.
 
-        Args:
-            data: The file: a Dockerfile, a compose file or a Kubernetes manifest.
-            source: Its name.
-            kind: What it is; None to tell by name and content.
-            build_args: The build arguments of a Dockerfile.
-            platform: The platform that the build is for, `os/architecture[/variant]`.
-            target: The stage that is built; stages behind it are left alone.
-            environment: The variables of a compose file; nothing else is looked at.
-            skip: REFs of images to leave alone; a repository covers all of its images.
-            strict: Leave nothing else alone.
-            check: Replace nothing; digests that stand there must be the signed ones.
-
-        Raises:
-            BuildFileError: The file cannot be read, or does not say which images it means.
-
-        What fails for a single image is raised by `data` of the result.
-        """
-        pinning = self.pinning(Wish(skip, strict, check))
-        told = Told(Options(build_args or {}, platform, target), environment or {})
-        found = pinning.file(data, source, kind, told)
-        pinning.tell_unused()
-        return found
-
-    def plan_build(
-        self,
-        arguments: Sequence[str],
-        *,
-        builder: str | None = None,
-        file: str | None = None,
-        sign: str | None = None,
-        skip: Sequence[str] = (),
-        strict: bool = False,
-    ) -> Plan:
-        """Read a builder's arguments, and verify and pin the images that the build takes.
-
-        Args:
-            arguments: What comes after `docker buildx build` or its like; the context is the last.
-            builder: `buildx`, `docker`, `buildah`, `podman` or `kaniko`; None for the first that is here.
-            file: The Dockerfile; None for the usual one in the context.
-            sign: `REPO[:TAG]` to push to and to sign.
-            skip: REFs of images to leave alone.
-            strict: Leave nothing else alone.
-
-        Raises:
-            UsageError: The arguments do not tell which images the build takes.
-            BuilderError: There is no builder.
-        """
-        from notarypy.client import builders
-
-        pinning = self.pinning(Wish(skip, strict, full=True))
-        found = builders.plan(self._session, pinning, arguments, name=builder, file=file, sign=sign)
-        pinning.tell_unused()
-        return found
-
-    def build(self, plan: Plan) -> Built:
-        """Run the builder with every image pinned; sign what it pushed, if that is the plan.
-
-        Raises:
-            NotarypyError: An image is not signed, or the result could not be: nothing was started.
-            BuilderError: The builder failed.
-        """
-        from notarypy.client import builderrun, builders
-
-        plan.check()
-        if plan.sign is None:
-            builderrun.run(plan)
-            return builders.Built(plan.builder.name)
-        self._could_sign_result(plan.sign)
-        digest = builderrun.run(plan)
-        try:
-            (signed,) = self.sign([f"{plan.sign}@{digest}"])
-        except NotarypyError as error:
-            error.why = (*error.why, f"{plan.sign} was pushed with {digest}, and is not signed")
-            raise
-        return builders.Built(plan.builder.name, digest, signed)
-
-    def _could_sign_result(self, reference: str) -> None:
-        """Raise before a build what signing its result would raise after it."""
-        from notarypy.client.sign import Options as Signing
-
-        parsed = references.parse(reference)
-        self._check_signable(reference, {parsed.tag or "latest"}, Signing(), init=False)
+def pin(
+    session: Session,
+    data: bytes,
+    variables: FileVariables,
+    options: PinOptions,
+    *,
+    source: str,
+    kind: FileKind | None,
+) -> PinnedFile:
+    """Verify every image that one file names, and name it by its signed digest."""
+    found = resolver(session, options)
+    pinned = found.file(data, source, kind, variables)
+    found.warn_of_unused()
+    return pinned

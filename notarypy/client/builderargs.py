@@ -34,7 +34,7 @@ from notarypy.images.mentions import Mention
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from notarypy.client.bases import Pinning
+    from notarypy.client.bases import Resolver
     from notarypy.client.buildfile import PinnedImage
 
 _IMAGE_CONTEXTS = ("docker-image://", "container-image://", "docker://")
@@ -171,7 +171,7 @@ class Arguments:
         return tuple(words)
 
     def pin_contexts(
-        self, pinning: Pinning, arguments: Sequence[str]
+        self, resolver: Resolver, arguments: Sequence[str]
     ) -> tuple[tuple[PinnedImage, ...], tuple[str, ...]]:
         """Return the images among the contexts, and the arguments with them pinned."""
         found, words = [], list(arguments)
@@ -180,7 +180,7 @@ class Arguments:
             if scheme is None:
                 continue
             image = value.removeprefix(scheme)
-            pinned = pinning.image(
+            pinned = resolver.image(
                 f"--build-context {name}", Mention(image, image, 1, 0, 0, "--build-context")
             )
             found.append(pinned)

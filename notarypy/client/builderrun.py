@@ -28,16 +28,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.errors import Advice, BuilderError, UsageError
+from notarypy.client.builders import Built
+from notarypy.client.parameters import SignOptions
+from notarypy.client.signing import require_signable, sign_all
+from notarypy.errors import Advice, BuilderError, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from notarypy.client.builders import Builder, Plan
+    from notarypy.client.session import Session
 
 _STANDARD_ERROR = 2
 _IMAGE_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _PATIENCE = 10
+
+
+def build(session: Session, plan: Plan) -> Built:
+    """Run the builder; sign what it pushed, if that is the plan and, so far as can be told, possible."""
+    plan.check()
+    if plan.sign is None:
+        run(plan)
+        return Built(plan.builder.name)
+    tag = references.parse(plan.sign).tag or "latest"
+    require_signable(session, plan.sign, {tag}, SignOptions())
+    digest = run(plan)
+    try:
+        (signed,) = sign_all(session, [f"{plan.sign}@{digest}"], SignOptions())
+    except NotarypyError as error:
+        error.why = (*error.why, f"{plan.sign} was pushed with {digest}, and is not signed")
+        raise
+    return Built(plan.builder.name, digest, signed)
 
 
 def run(wanted: Plan) -> str | None:

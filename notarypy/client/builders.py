@@ -26,19 +26,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
+from notarypy.client.bases import Resolver, resolver
 from notarypy.client.builderargs import Arguments
-from notarypy.client.buildfile import Told
+from notarypy.client.buildfile import FileVariables
 from notarypy.errors import Advice, BuilderError, BuildFileError, UsageError
 from notarypy.images import dockerfile, mentions, plainfile
 from notarypy.images import reference as references
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from notarypy.client.bases import Pinning
     from notarypy.client.buildfile import PinnedFile, PinnedImage
+    from notarypy.client.parameters import PinOptions
     from notarypy.client.results import SignedTag
     from notarypy.client.session import Session
 
@@ -142,16 +143,31 @@ class Built:
     signed: SignedTag | None = None
 
 
-def plan(
+def plan_build(
     session: Session,
-    pinning: Pinning,
+    arguments: Sequence[str],
+    options: PinOptions,
+    *,
+    name: str | None,
+    file: str | None,
+    sign: str | None,
+) -> Plan:
+    """Read the arguments, then verify and pin, and say what was to be skipped and is named nowhere."""
+    images = resolver(session, options)
+    found = _plan(session, images, arguments, name=name, file=file, sign=sign)
+    images.warn_of_unused()
+    return found
+
+
+def _plan(
+    session: Session,
+    images: Resolver,
     arguments: Sequence[str],
     *,
     name: str | None,
     file: str | None,
     sign: str | None,
 ) -> Plan:
-    """Read the arguments, then verify and pin; see `Bases.plan_build`."""
     environ = {key: value for key, value in session.settings.environ.items() if not _SECRET.match(key)}
     told = Arguments.read(arguments, environ)
     target = None if sign is None else _tag(sign)
@@ -164,12 +180,12 @@ def plan(
         data = files.read_regular(path, DEFAULT.build_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
-    pinning.wish = replace(
-        pinning.wish, replaced=lambda mention: told.replaces(mention, buildkit=builder.buildkit)
+    images.options = replace(
+        images.options, replaced=lambda mention: told.replaces(mention, buildkit=builder.buildkit)
     )
-    options = Options(told.build_args, told.platform)
-    pinned = pinning.file(data, str(file or path), "dockerfile", Told(options))
-    contexts, argv = told.pin_contexts(pinning, arguments)
+    options = BuildOptions(told.build_args, told.platform)
+    pinned = images.file(data, str(file or path), "dockerfile", FileVariables(options))
+    contexts, argv = told.pin_contexts(images, arguments)
     wanted = Plan(
         builder,
         path,
@@ -187,7 +203,7 @@ def plan(
     return _in_plain_lines(wanted, told, options)
 
 
-def _in_plain_lines(wanted: Plan, told: Arguments, options: Options) -> Plan:
+def _in_plain_lines(wanted: Plan, told: Arguments, options: BuildOptions) -> Plan:
     """Return the plan with a Dockerfile that nobody can read in two ways, and its names (rule 1)."""
     source = wanted.pinned.source
     found = dockerfile.parse(mentions.decode(wanted.pinned.data, source), source, options)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.errors import Advice, BuildFileError, UsageError
 from notarypy.images import dockerfile, mentions
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,14 +58,14 @@ class BuildFile:
     hidden: tuple[int, ...] = ()
     unknown: tuple[str, ...] = ()
 
-    def with_names(self, names: Mapping[Mention, str], told: Told) -> str:
+    def with_names(self, names: Mapping[Mention, str], variables: FileVariables) -> str:
         """Return the text with other names (rule 2).
 
         Raises:
             BuildFileError: An image stands there in a form that cannot be replaced.
         """
         text = mentions.rewrite(self.text, names)
-        again = read(text, self.source, self.kind, told)
+        again = read(text, self.source, self.kind, variables)
         wanted = [names.get(mention, mention.image) for mention in self.mentions]
         if again.outline == self.outline and [mention.image for mention in again.mentions] == wanted:
             return text
@@ -79,7 +79,7 @@ class BuildFile:
 
 
 @dataclass(frozen=True)
-class Told:
+class FileVariables:
     """What decides which images a file means.
 
     Attributes:
@@ -87,18 +87,18 @@ class Told:
         environment: The variables of a compose file.
     """
 
-    options: Options = field(default_factory=Options)
+    options: BuildOptions = field(default_factory=BuildOptions)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile:
+def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildFile:
     """Read a file.
 
     Raises:
         BuildFileError: It is not what it should be, or does not say which images it means.
     """
     if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
-        found = dockerfile.parse(text, source, told.options)
+        found = dockerfile.parse(text, source, variables.options)
         outline = found.outline()
         return BuildFile(source, text, "dockerfile", found.mentions, found.notes, outline, found.hidden)
     from notarypy.images import workloads, yamltext
@@ -111,7 +111,7 @@ def read(text: str, source: str, kind: FileKind | None, told: Told) -> BuildFile
             raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
         if not roots:
             return BuildFile(source, text, "compose", (), (), [])
-        return _of_yaml(source, text, "compose", workloads.compose(roots[0], told.environment))
+        return _of_yaml(source, text, "compose", workloads.compose(roots[0], variables.environment))
     raise BuildFileError(
         f"{source} is neither a compose file nor a Kubernetes manifest",
         advice=Advice("say-format"),

@@ -17,12 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.client.initialise import Wanted, initialise
+from notarypy.client.initialise import Wanted, additions, initialise
 from notarypy.client.results import SignerAdded, SignerRemoved
 from notarypy.client.sign import no_signer
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
 from notarypy.tuf import roles
-from notarypy.tuf.changes import AddDelegation, Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
+from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope, valid_keys
 from notarypy.tuf.plan import require_signable
 
@@ -32,15 +32,38 @@ if TYPE_CHECKING:
     from notarypy.client.custody import Custody
     from notarypy.client.publish import Publisher
     from notarypy.client.results import InitResult
+    from notarypy.client.session import Session
     from notarypy.tuf.keys import PublicKey
 
 
-def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
-    """Return the changes that make keys a signer (rule 1)."""
-    changes: list[Change] = [AddDelegation(role, keys, paths)]
-    if releases and role != roles.RELEASES and roles.parent(role) == roles.TARGETS:
-        changes.append(AddDelegation(roles.RELEASES, keys))
-    return changes
+def add(
+    session: Session,
+    name: str,
+    repository: str,
+    keys: Sequence[bytes],
+    *,
+    paths: Sequence[str] = ("",),
+    releases: bool = True,
+) -> SignerAdded:
+    """Let the holders of keys sign, and say so if that lets them do more than it may seem.
+
+    Args:
+        session: Settings, servers and keys.
+        name: NAME or ROLE.
+        repository: The repository.
+        keys: Public keys or certificates, PEM.
+        paths: Beginnings of the tags the signer may sign.
+        releases: Let the signer release tags too.
+    """
+    role = roles.signer_role(name)
+    public = session.public_keys(keys)
+    changes = additions(role, public, paths, releases=releases)
+    if releases and "" not in paths:
+        session.warn(
+            f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
+            "whose paths cover every tag; --no-releases keeps it out"
+        )
+    return add_signer(session.publisher(repository), session.keys(), role, public, changes)
 
 
 def add_signer(

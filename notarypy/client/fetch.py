@@ -1,7 +1,7 @@
 """Images as they are in a registry: their trees, and their blobs as a stream.
 
 What it is: content for `push` and `pull` that a registry has. What it is not: a decision
-which image is the right one: digests come from `admit`.
+which image is the right one: digests come from `verification`.
 
 Rules:
 
@@ -23,12 +23,18 @@ from notarypy.images.tree import Tree, check_single, choose, config_of, grow
 from notarypy.remote.blobs import Blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from notarypy.remote.registry import Registry
 
 _PIECES = 16
 _POLL_SECONDS = 0.1
+
+
+def warn_of_foreign(tree: Tree, warn: Callable[[str], None], done: str) -> None:
+    """Say which layers of an image are not moved; `done` is what is not done with them."""
+    for blob in tree.foreign:
+        warn(f"the layer {blob.digest} may not be distributed: it is not {done}")
 
 
 class RemoteImage:

@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.publish import NOT_SENT, Publisher, confirm, sign_draft
@@ -36,7 +36,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import canonical, certificates, roles
-from notarypy.tuf.changes import Change, State, apply_all
+from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.custody import Custody
     from notarypy.client.repository import Repository
+    from notarypy.client.session import Session
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,29 @@ class Wanted:
     root_cert: bytes | None = None
     snapshot: Literal["server", "local"] | None = None
     changes: Sequence[Change] = ()
+
+
+def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
+    """Return the changes that make keys a signer, one who releases tags unless asked otherwise."""
+    changes: list[Change] = [AddDelegation(role, keys, paths)]
+    if releases and role != roles.RELEASES and roles.parent(role) == roles.TARGETS:
+        changes.append(AddDelegation(roles.RELEASES, keys))
+    return changes
+
+
+def init(
+    session: Session,
+    text: str,
+    wanted: Wanted | None = None,
+    *,
+    signer: str | None = None,
+    keys: Sequence[bytes] = (),
+) -> InitResult:
+    """Make trust data for the repository that a reference is in, with a first signer if one is named."""
+    publisher = session.publisher(text)
+    public = session.public_keys(keys) if signer else []
+    changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
+    return initialise(publisher, session.keys(), replace(wanted or Wanted(), changes=changes))
 
 
 def initialise(publisher: Publisher, custody: Custody, wanted: Wanted) -> InitResult:

@@ -17,16 +17,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from notarypy.client.refresh import refresh
 from notarypy.client.results import Inspection, RoleEntry, TagEntry
 from notarypy.tuf import lookup, roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from notarypy.client.session import Session
     from notarypy.tuf.metadata import Delegation, FileMeta, Root, Snapshot, Targets, Timestamp
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"
+
+
+def inspect_reference(session: Session, reference: str) -> Inspection:
+    """Return everything about the repository that a reference is in; its tag narrows the tags."""
+    repository = session.repository(reference)
+    trusted = refresh(repository)
+    tag = None if session.literal else session.parse(reference).tag
+    return inspect(trusted, reference, tag, repository.server_url)
+
+
+def delegations(session: Session, repository: str) -> tuple[RoleEntry, ...]:
+    """Return every delegation of a repository."""
+    entries = role_entries(refresh(session.repository(repository)))
+    return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
 
 def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:
@@ -85,7 +101,7 @@ def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
     for name in sorted(listed, key=natural):
         if tag in {None, name}:
             for content in _contents(trusted, name):
-                yield TagEntry(name, content.sha256, _signed_by(trusted, name, content))
+                yield TagEntry(name, f"sha256:{content.sha256}", _signed_by(trusted, name, content))
 
 
 def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:

@@ -20,15 +20,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, DigestMismatchError, UsageError
+from notarypy.client.rehearse import rehearse
+from notarypy.errors import Advice, DigestMismatchError, NetworkError, UsageError
+from notarypy.images.manifests import OCI_MANIFEST, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from notarypy.client.parameters import SignOptions
     from notarypy.client.publish import Publisher
     from notarypy.client.session import Session
-    from notarypy.client.sign import Options
-    from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def check(session: Session, reference: Reference) -> Reference:
     return reference
 
 
-def check_signable(publisher: Publisher, tags: Collection[str], options: Options) -> None:
+def check_signable(publisher: Publisher, tags: Collection[str], options: SignOptions) -> None:
     """Raise what signing tags would raise, whatever is pushed (rule 5).
 
     Raises:
@@ -55,11 +56,16 @@ def check_signable(publisher: Publisher, tags: Collection[str], options: Options
         KeyAccessError: No key here may sign one of the tags, or one that has to cannot be unlocked.
         AuthenticationError: The Notary server would not let us publish.
     """
-    from notarypy.client.rehearse import rehearse
-    from notarypy.images.manifests import OCI_MANIFEST, Manifest
-
     unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
     rehearse(publisher, dict.fromkeys(tags, unknown), options)
+
+
+def has(session: Session, reference: Reference) -> bool:
+    """Tell whether the daemon has an image; False where there is no daemon."""
+    try:
+        return session.connections.daemon().has(reference)
+    except NetworkError:
+        return False
 
 
 def push(session: Session, reference: Reference) -> Manifest:

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notarypy.client.keyresults import RepositoryStatus
 from notarypy.client.refresh import Refresh, refresh
+from notarypy.client.status import statuses
 from notarypy.errors import MetadataError, ServerError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -26,9 +28,19 @@ from notarypy.tuf.outdated import OutdatedMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from notarypy.client.repository import Repository
+    from notarypy.client.session import Session
     from notarypy.tuf.trusted import TrustedMetadata
+
+
+def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
+    """Return when each role ends, and whose keys are here."""
+    session.whole_repository(repository)
+    known = session.repository(repository)
+    found = statuses(refresh_outdated(known), session.keys().hands().held, within)
+    return RepositoryStatus(known.gun, known.server_url, found)
 
 
 def refresh_outdated(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:

@@ -1,7 +1,7 @@
 """Bring a verified image into an OCI layout.
 
-What it is: from a digest that `admit` vouches for to files. What it is not: the
-verification, or the writing (`storage.incoming`).
+What it is: the use case behind `pull`, from a digest that was verified to files. What it is
+not: the verification, or the writing (`storage.incoming`).
 
 Rules:
 
@@ -20,15 +20,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from notarypy.client.crew import Tally
+from notarypy.client.fetch import RemoteImage, warn_of_foreign
+from notarypy.client.results import VerifiedImage
+from notarypy.client.transfers import PulledImage
+from notarypy.client.verification import verify_unless_skipped
 from notarypy.errors import DigestMismatchError
+from notarypy.storage import sources
 from notarypy.storage.incoming import Incoming, discard, make_private, pack, refuse_existing
 from notarypy.storage.sources import LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from notarypy.client.crew import Tally
-    from notarypy.client.fetch import RemoteImage
+    from notarypy.client.parameters import VerifyOptions
+    from notarypy.client.session import Session
+    from notarypy.client.transfers import Progress
     from notarypy.images.layout import Descriptor
     from notarypy.images.tree import Tree
     from notarypy.limits import Limits
@@ -42,6 +49,51 @@ class Counts:
 
     fetched: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
+
+
+def pull_image(
+    session: Session,
+    reference: str,
+    destination: str,
+    options: VerifyOptions,
+    *,
+    platform: str | None,
+    progress: Progress | None,
+) -> PulledImage:
+    """Verify an image, obeying the trust policy, and bring it into an OCI layout.
+
+    Args:
+        session: Settings and servers.
+        reference: `REPO[:TAG][@DIGEST]`.
+        destination: `oci:DIR[:TAG]` or `oci-archive:TAR[:TAG]`.
+        options: What the caller requires of the image.
+        platform: Only this `os/architecture[/variant]` of an index.
+        progress: Told how far it is.
+    """
+    place = sources.destination(destination)
+    session.require_registry("pull")
+    check(place)
+    image = verify_unless_skipped(session, reference, options)
+    parsed = session.parse(reference)
+    remote = RemoteImage(session.registry(parsed), parsed.path)
+    tree, left_out = remote.tree(remote.top(image.digest, image.size), platform)
+    warn_of_foreign(tree, session.warn, "fetched")
+    name = place.name or image.tag or image.digest
+    counts = pull(remote, tree, place, name, Tally(progress or session.progress))
+    return PulledImage(
+        repository=image.repository,
+        tag=image.tag,
+        digest=image.digest,
+        verified=isinstance(image, VerifiedImage),
+        destination=f"{place.kind}:{place.path}:{name}",
+        stored=tree.top.descriptor.digest,
+        platforms=(platform,) if platform else tree.platforms,
+        left_out=left_out,
+        fetched=len(counts.fetched),
+        reused=len(counts.reused),
+        foreign=tuple(blob.digest for blob in tree.foreign),
+        policy=image.policy,
+    )
 
 
 def check(place: Place) -> None:

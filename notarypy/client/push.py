@@ -24,15 +24,20 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from notarypy.client.crew import Tally
+from notarypy.client.fetch import warn_of_foreign
+from notarypy.client.sign import tagged
 from notarypy.client.transfers import PushedImage
 from notarypy.errors import Advice, DigestMismatchError, ImageMissingError, ServerError, VerificationError
 from notarypy.images import layout
 from notarypy.remote.blobs import Blobs
+from notarypy.storage import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.crew import Tally
+    from notarypy.client.session import Session
+    from notarypy.client.transfers import Progress
     from notarypy.images.layout import Descriptor
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
@@ -116,6 +121,32 @@ def check_digest(tree: Tree, target: Reference) -> None:
             expected=target.digest,
             actual=digest,
         )
+
+
+def push_source(session: Session, source: str, reference: str, progress: Progress | None) -> PushedImage:
+    """Send an image from files to a registry, unsigned."""
+    target, shipment = outgoing(session, source, reference)
+    return send(session, shipment, target, progress)
+
+
+def outgoing(session: Session, source: str, reference: str) -> tuple[Reference, Shipment]:
+    """Open a source and say where it goes; nothing is sent yet."""
+    place, target = sources.source(source), tagged(reference)
+    session.require_registry("push")
+    opened = sources.open_source(place, session.limits)
+    check_digest(opened.tree, target)
+    for note in opened.notes:
+        session.warn(note)
+    warn_of_foreign(opened.tree, session.warn, "sent")
+    host, limits = target.registry, session.limits
+    return target, Shipment(opened.tree, opened.content, lambda blob: blob.origins(host, limits))
+
+
+def send(session: Session, shipment: Shipment, target: Reference, progress: Progress | None) -> PushedImage:
+    """Send an image to the registry of its target, as `latest` if the target has no tag."""
+    if target.tag is None:
+        target = target.with_tag("latest")
+    return push(shipment, session.registry(target), target, Tally(progress or session.progress))
 
 
 def push(shipment: Shipment, registry: Registry, target: Reference, tally: Tally) -> PushedImage:

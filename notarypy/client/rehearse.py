@@ -17,13 +17,14 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish import Published, Publisher, keeps_snapshot
-from notarypy.client.sign import Options, sign
+from notarypy.client.sign import sign
 from notarypy.tuf import roles
 from notarypy.tuf.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from notarypy.client.parameters import SignOptions
     from notarypy.client.publish import Wish
     from notarypy.images.manifests import Manifest
     from notarypy.tuf.changes import State
@@ -49,7 +50,7 @@ class _Unlocking(Publisher):
             self.keys.unlock(key.canonical_id)
 
 
-def rehearse(publisher: Publisher, contents: Mapping[str, Manifest], options: Options) -> None:
+def rehearse(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> None:
     """Raise what signing tags would raise (rule 1).
 
     Raises:

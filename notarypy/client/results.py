@@ -178,7 +178,7 @@ class RevokedTag:
 
 @dataclass(frozen=True)
 class TagEntry:
-    """A released tag: docker's row of `SignedTags`. `digest` is bare hex, `signers` short names."""
+    """A released tag: docker's row of `SignedTags`, with its digest in full, and signers by short names."""
 
     tag: str
     digest: str

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from notarypy.client.publish import Published, Publisher
+    from notarypy.client.session import Session
     from notarypy.images.reference import Reference
     from notarypy.tuf.changes import Change, State
 
@@ -69,6 +70,15 @@ def tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
             raise UsageError(f"{reference.repository}:{tag} is named with two digests")
         wanted[tag] = known or reference.digest
     return wanted
+
+
+def revoke_references(session: Session, texts: Sequence[str], signer: str | None) -> list[RevokedTag]:
+    """Revoke what references name, repository by repository; all of them are read first."""
+    groups: dict[str, list[Reference]] = {}
+    for text in texts:
+        groups.setdefault(session.gun(text)[0], []).append(session.parse(text))
+    wanted = {gun: tags_of(group) for gun, group in groups.items()}
+    return [done for gun, tags in wanted.items() for done in revoke(session.publisher(gun), tags, signer)]
 
 
 def revoke(publisher: Publisher, wanted: Wanted, signer: str | None) -> list[RevokedTag]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.custody import Custody
     from notarypy.client.publish import Publisher
+    from notarypy.client.transfers import Progress
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
     from notarypy.remote.registry import Registry
@@ -55,7 +56,9 @@ class Session:
         *,
         literal_gun: bool,
         limits: Limits = DEFAULT,
+        progress: Progress | None = None,
     ) -> None:
+        self.progress = progress
         self.settings, self.warn, self.literal, self.limits = settings, warn, literal_gun, limits
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
@@ -223,6 +226,12 @@ class Session:
             raise UsageError(
                 f"{what} takes its content from a registry", advice=Advice("leave-out", option="--gun")
             )
+
+    def require_registry(self, what: str) -> None:
+        """Raise UsageError where no registry may be asked."""
+        self.refuse_literal(what)
+        if self.settings.offline:
+            raise UsageError(f"{what} asks a registry", advice=Advice("leave-out", option="--offline"))
 
 
 def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:

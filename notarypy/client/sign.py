@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from notarypy.tuf.metadata import FileMeta
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from notarypy.client.parameters import SignOptions
     from notarypy.client.publish import Published, Publisher
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
@@ -105,16 +106,6 @@ def custom_data(data: bytes) -> object:
     return value
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to sign: as which signer, with what attached, over distrusted files or not, for real or not."""
-
-    signer: str | None = None
-    custom: object = None
-    discard: bool = False
-    dry_run: bool = False
-
-
 def hushed(publisher: Publisher) -> Publisher:
     """Return the publisher, which says nothing twice: before it publishes, and after."""
     tell, told = publisher.repository.warn, set[str]()
@@ -127,13 +118,14 @@ def hushed(publisher: Publisher) -> Publisher:
     return replace(publisher, repository=replace(publisher.repository, warn=warn))
 
 
-def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Options) -> list[SignedTag]:
+def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> list[SignedTag]:
     """Make every tag in `contents` signed; returns one result per tag, in order.
 
     Raises:
         KeyNotAuthorisedError: No key here may sign one of the tags.
     """
     repository = publisher.repository
+    attached = None if options.custom is None else custom_data(options.custom)
     if options.signer is not None:
         publisher = replace(publisher, narrow=partial(keys_of, role=roles.signer_role(options.signer)))
 
@@ -141,8 +133,8 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: Option
         changes: list[Change] = []
         for tag, manifest in contents.items():
             for role in signing_roles(state, tag, publisher.held(state), options.signer):
-                changes += [Discard(role)] if options.discard else []
-                changes.append(AddTarget(role, tag, _entry(manifest, options.custom)))
+                changes += [Discard(role)] if options.discard_unverified else []
+                changes.append(AddTarget(role, tag, _entry(manifest, attached)))
         return changes
 
     done = publisher.rehearse(wish) if options.dry_run else publisher.publish(wish)

@@ -41,7 +41,7 @@ _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILD
 
 
 @dataclass(frozen=True)
-class Options:
+class BuildOptions:
     """What the builder is told, as far as it decides which images are meant.
 
     Attributes:
@@ -58,7 +58,7 @@ class Options:
 class Variables:
     """The variables, as far as the file was read."""
 
-    def __init__(self, options: Options, escape: str, source: str) -> None:
+    def __init__(self, options: BuildOptions, escape: str, source: str) -> None:
         self.options, self.escape, self.source = options, escape, source
         self.values = _of_platform(options.platform, source)
         self.hollow: dict[str, str] = {}

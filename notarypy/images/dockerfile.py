@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images import dockerlines, dockerwords, mentions
-from notarypy.images.dockerargs import Options, Variables
+from notarypy.images.dockerargs import BuildOptions, Variables
 from notarypy.images.dockerlines import lower
 from notarypy.images.dockerwords import SPACE, WordError
 from notarypy.images.mentions import Mention
@@ -129,7 +129,7 @@ class Dockerfile:
         ]
 
 
-def parse(text: str, source: str, options: Options | None = None) -> Dockerfile:
+def parse(text: str, source: str, options: BuildOptions | None = None) -> Dockerfile:
     """Read a Dockerfile.
 
     Args:
@@ -141,7 +141,7 @@ def parse(text: str, source: str, options: Options | None = None) -> Dockerfile:
         BuildFileError: It breaks the rules, or does not say which image it means.
     """
     escape, instructions = dockerlines.read(text, source)
-    reader = _Reader(source, escape, options or Options(), instructions)
+    reader = _Reader(source, escape, options or BuildOptions(), instructions)
     reader.run(text, instructions)
     named = sorted(reader.mentions, key=lambda mention: mention.start)
     disputed = tuple(reader.disputed) if escape == "\\" else (1, *reader.disputed)
@@ -159,7 +159,7 @@ class _Reader:
     """One walk over the instructions."""
 
     def __init__(
-        self, source: str, escape: str, options: Options, instructions: tuple[Instruction, ...]
+        self, source: str, escape: str, options: BuildOptions, instructions: tuple[Instruction, ...]
     ) -> None:
         self.source, self.escape, self.target = source, escape, options.target
         self.variables = Variables(options, escape, source)

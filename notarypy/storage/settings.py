@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
@@ -33,9 +33,9 @@ from notarypy.storage.tlsfiles import TlsFiles
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["DOCKER_HUB_SERVER", "RegistrySettings", "Settings", "TlsFiles", "load"]
+__all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings", "TlsFiles", "load"]
 
 DOCKER_HUB_SERVER = "https://notary.docker.io"
 """Where docker looks for trust data of Docker Hub; the service was retired."""
@@ -44,10 +44,37 @@ _MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 SYSTEM_CERTS = Path("/etc/docker/certs.d")
 
-_OPTIONS = frozenset(
-    {"server", "trust_dir", "config", "tlscacert", "tlscert", "tlskey", "insecure_registry"}
-    | {"timeout", "retry_for", "passphrase_file", "offline", "policy"}
-)
+
+class GlobalOptions(TypedDict, total=False):
+    """What the command line's global options say; None is as good as left out.
+
+    Attributes:
+        server: The Notary server.
+        trust_dir: Keys and cached trust data.
+        config: The configuration file, TOML or Go notary's JSON.
+        tlscacert: The only CAs, a PEM file, to trust for the Notary server.
+        tlscert: Client certificate for the Notary server.
+        tlskey: Its private key.
+        insecure_registry: Registries that may be asked over http.
+        timeout: The most seconds that one request may take.
+        retry_for: How many seconds to go on when other publishers are quicker.
+        passphrase_file: One passphrase, or lines `root=`, `targets=`, `snapshot=`, `NAME=`.
+        offline: Whether to use cached trust data only.
+        policy: The trust policy.
+    """
+
+    server: str | None
+    trust_dir: Path | str | None
+    config: Path | str | None
+    tlscacert: Path | str | None
+    tlscert: Path | str | None
+    tlskey: Path | str | None
+    insecure_registry: Sequence[str] | None
+    timeout: float | None
+    retry_for: float | None
+    passphrase_file: Path | str | None
+    offline: bool | None
+    policy: Path | str | None
 
 
 @dataclass(frozen=True)
@@ -190,9 +217,7 @@ def load(
     """Join options, environment and configuration file.
 
     Args:
-        flags: The global options by name: `server`, `trust_dir`, `config`, `tlscacert`,
-            `tlscert`, `tlskey`, `insecure_registry` (a sequence), `timeout`, `retry_for`,
-            `passphrase_file`, `offline`, `policy`. None or missing: not given.
+        flags: Those of `GlobalOptions`.
         environ: The environment.
         home: The user's home directory.
         system_certs: Where this system keeps the certificates of registries.
@@ -230,7 +255,7 @@ def load(
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
     """Return the options that were given, none of them empty."""
-    unknown = flags.keys() - _OPTIONS
+    unknown = flags.keys() - GlobalOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
     given = {name: value for name, value in flags.items() if value is not None}

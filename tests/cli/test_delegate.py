@@ -122,7 +122,7 @@ def test_every_repository_has_a_result_and_the_worst_code_counts(
 
 
 def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
-    stub.answers["purge_key"] = PURGED
+    stub.answers["keys.purge"] = PURGED
     outcome = run("delegate", "purge", "--key", "f5a2a64", REPO).expect(0)
     assert outcome.out == (
         f"removed key f5a2a6400000 from targets/jeff, targets/releases of {REPO}\n"
@@ -130,8 +130,8 @@ def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
         "signed again: targets/releases\ntags kept: 1, 2\n"
     )
     assert "targets/bob/ci" in outcome.err
-    assert stub.calls == [("purge_key", ("f5a2a64", REPO), {"force": False})]
-    stub.answers["purge_key"] = replace(PURGED, left=(), resigned=(), unreadable=("targets/releases",))
+    assert stub.calls == [("keys.purge", ("f5a2a64", REPO), {"force": False})]
+    stub.answers["keys.purge"] = replace(PURGED, left=(), resigned=(), unreadable=("targets/releases",))
     assert (
         "cannot be verified until bob signs again"
         in run("delegate", "purge", "--key", "f5a2a64", "--force", REPO, "b.test/b").expect(0).err

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.prompts import DockersWording
 from notarypy.cli.text.advice import advice
+from notarypy.client import local
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
@@ -24,7 +25,11 @@ from support.commands import written
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from notarypy.client.api import Client
+    from notarypy.client.session import Session
     from notarypy.devserver.core import Fake
+    from notarypy.images.manifests import Manifest
+    from notarypy.images.reference import Reference
     from support.commands import Run
 
 REPO = f"{REGISTRY_HOST}/admin/demo"
@@ -505,16 +510,13 @@ def daemon(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> set[str]:
     """Return the tags that a daemon has; it pushes to the fake."""
     tags: set[str] = set()
 
-    def push_local(client: Client, reference: str) -> object:
-        tag = reference.rpartition(":")[2]
+    def push_local(session: Session, reference: Reference) -> Manifest:
+        tag = reference.tag or ""
         push(fake, tag, size=7)
-        return client._session.manifest(client._session.parse(reference), tag)  # noqa: SLF001 - what it stands for
+        return session.manifest(reference, tag)
 
-    def has_local(_: Client, reference: str) -> bool:
-        return reference.rpartition(":")[2] in tags
-
-    monkeypatch.setattr(Client, "push_local", push_local)
-    monkeypatch.setattr(Client, "has_local", has_local)
+    monkeypatch.setattr(local, "push", push_local)
+    monkeypatch.setattr(local, "has", lambda _, reference: reference.tag in tags)
     return tags
 
 

@@ -57,10 +57,10 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
         "sign",
         [signed(previous=D2, platforms=("linux/amd64",), also_old=("targets/x",))],
     ),
-    "verify": (["verify", REPO], "admit", image()),
-    "push": (["push", "oci:x", REPO], "push", PUSHED),
-    "pull": (["pull", REPO, "oci:x"], "pull", PULLED),
-    "copy": (["copy", "--sign", REPO, f"{REPO}:2"], "copy", COPIED),
+    "verify": (["verify", REPO], "verify_unless_skipped", image()),
+    "push": (["push", "oci:x", REPO], "images.push", PUSHED),
+    "pull": (["pull", REPO, "oci:x"], "images.pull", PULLED),
+    "copy": (["copy", "--sign", REPO, f"{REPO}:2"], "images.copy", COPIED),
     "revoke": (["revoke", REPO], "revoke", [revoked(), revoked(digest=None, still=("targets",))]),
     "inspect": (["inspect", REPO], "inspect", INSPECTION),
     "delegate add": (["delegate", "add", "--key", "k", "jeff", REPO], "add_signer", ADDED),
@@ -71,17 +71,17 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     ),
     "delegate remove": (["delegate", "remove", "jeff", REPO], "remove_signer", REMOVED),
     "signer remove": (["signer", "remove", "jeff", REPO], "remove_signer", REMOVED),
-    "delegate purge": (["delegate", "purge", "--key", KEY.keyid, REPO], "purge_key", PURGED),
+    "delegate purge": (["delegate", "purge", "--key", KEY.keyid, REPO], "keys.purge", PURGED),
     "delegate list": (["delegate", "list", REPO], "delegations", (JEFF, RELEASES)),
     "signer list": (["signer", "list", REPO], "delegations", ()),
-    "key generate": (["key", "generate", "jeff"], "generate_key", (KEY, b"public")),
-    "key load": (["key", "load", "k"], "load_key", [KEY, TARGETS_KEY]),
-    "key list": (["key", "list"], "keys", [KEY, TARGETS_KEY]),
-    "key export": (["key", "export", "jeff"], "find_key", KEY),
-    "key import": (["key", "import", "k"], "import_keys", [ImportedKey(KEY, already=False)]),
-    "key passwd": (["key", "passwd", "jeff"], "change_passphrase", KEY),
-    "key remove": (["key", "remove", "--yes", "jeff"], "remove_key", KEY),
-    "key rotate": (["key", "rotate", REPO, "targets"], "rotate_key", ROTATED),
+    "key generate": (["key", "generate", "jeff"], "keys.generate", (KEY, b"public")),
+    "key load": (["key", "load", "k"], "keys.load", [KEY, TARGETS_KEY]),
+    "key list": (["key", "list"], "keys.list", [KEY, TARGETS_KEY]),
+    "key export": (["key", "export", "jeff"], "keys.find", KEY),
+    "key import": (["key", "import", "k"], "keys.import_", [ImportedKey(KEY, already=False)]),
+    "key passwd": (["key", "passwd", "jeff"], "keys.change_passphrase", KEY),
+    "key remove": (["key", "remove", "--yes", "jeff"], "keys.remove", KEY),
+    "key rotate": (["key", "rotate", REPO, "targets"], "keys.rotate", ROTATED),
     "status": (["status", REPO], "status", STATUS),
     "renew": (["renew", REPO], "renew", RENEWED),
     "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
@@ -92,8 +92,8 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
 @pytest.fixture(autouse=True)
 def key_file(home: Path, stub: StubClient) -> None:
     written(home / "k", "a key")
-    stub.answers["export_keys"] = b"PEM"
-    stub.answers["find_key"] = KEY
+    stub.answers["keys.export"] = b"PEM"
+    stub.answers["keys.find"] = KEY
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -156,7 +156,7 @@ def test_an_interruption_keeps_what_was_done(run: Run, stub: StubClient) -> None
 
 
 def test_an_exported_file_fits_the_schema(run: Run, stub: StubClient) -> None:
-    stub.answers["find_key"] = KEY
+    stub.answers["keys.find"] = KEY
     document = run("--json", "key", "export", "jeff", "-o", "out").expect(0).document
     assert problems(document, SCHEMA) == []
     assert document["results"][0]["file"] == "out"

@@ -22,16 +22,16 @@ PEM = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 
 
 def test_generating_writes_the_public_half(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["generate_key"] = (KEY, b"public")
+    stub.answers["keys.generate"] = (KEY, b"public")
     (home / "keys").mkdir()
     outcome = run("key", "generate", "jeff", "--dir", "keys", "--alg", "rsa").expect(0)
     assert outcome.out == f"generated key {KEY.keyid} (jeff); public key: keys/jeff.pub\n"
     assert (home / "keys" / "jeff.pub").read_bytes() == b"public"
-    assert stub.calls == [("generate_key", ("jeff",), {"algorithm": "rsa"})]
+    assert stub.calls == [("keys.generate", ("jeff",), {"algorithm": "rsa"})]
 
 
 def test_a_role_names_its_file_safely(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["generate_key"] = (KEY, b"public")
+    stub.answers["keys.generate"] = (KEY, b"public")
     run("key", "generate", "targets/team/ci").expect(0)
     assert (home / "team_ci.pub").exists()
 
@@ -55,7 +55,7 @@ def test_a_link_that_leads_nowhere_is_in_the_way_too(run: Run, stub: StubClient,
 
 
 def test_a_key_that_could_not_be_made_leaves_no_public_half(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["generate_key"] = PassphraseNeededError("there is no passphrase")
+    stub.answers["keys.generate"] = PassphraseNeededError("there is no passphrase")
     run("key", "generate", "jeff").expect(6)
     assert not (home / "jeff.pub").exists()
 
@@ -66,42 +66,42 @@ def test_a_directory_that_is_missing(run: Run, stub: StubClient) -> None:
 
 
 def test_loading(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["load_key"] = [KEY, TARGETS_KEY]
+    stub.answers["keys.load"] = [KEY, TARGETS_KEY]
     outcome = run("key", "load", written(home / "k.pem", PEM), "--name", "jeff").expect(0)
     assert outcome.out == f"loaded key {KEY.keyid} (jeff)\nloaded key {TARGETS_KEY.keyid} (targets)\n"
-    assert stub.calls == [("load_key", (PEM,), {"name": "jeff"})]
+    assert stub.calls == [("keys.load", (PEM,), {"name": "jeff"})]
 
 
 def test_loading_from_standard_input(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub.answers["load_key"] = [KEY]
+    stub.answers["keys.load"] = [KEY]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PEM)))
     run("key", "load", "-").expect(0)
-    assert stub.calls == [("load_key", (PEM,), {"name": None})]
+    assert stub.calls == [("keys.load", (PEM,), {"name": None})]
 
 
 def test_loading_what_is_no_key(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["load_key"] = UnsupportedKeyError("junk")
+    stub.answers["keys.load"] = UnsupportedKeyError("junk")
     run("key", "load", written(home / "k.pem", "junk")).expect(6)
     run("key", "load", "missing").expect(2)
 
 
 def test_listing(run: Run, stub: StubClient) -> None:
-    stub.answers["keys"] = [KEY, TARGETS_KEY]
+    stub.answers["keys.list"] = [KEY, TARGETS_KEY]
     lines = run("key", "list").expect(0).out.splitlines()
     assert [line.split() for line in lines] == [
         ["ROLE", "GUN", "KEY", "ID", "LOCATION"],
         ["jeff", KEY.keyid, "/trust/private/f5.key"],
         ["targets", "registry.test/app", TARGETS_KEY.keyid, "/trust/private/cc.key"],
     ]
-    stub.answers["keys"] = []
+    stub.answers["keys.list"] = []
     assert run("key", "list").expect(0).out == ""
 
 
 @pytest.fixture
 def exporting(stub: StubClient) -> StubClient:
     infos = {"jeff": KEY, TARGETS_KEY.keyid[:7]: TARGETS_KEY}
-    stub.answers["find_key"] = lambda key: infos.get(key) or KeyMissingError("none")
-    stub.answers["export_keys"] = lambda keys: f"PEM of {keys[0][:3]}\n".encode()
+    stub.answers["keys.find"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["keys.export"] = lambda keys: f"PEM of {keys[0][:3]}\n".encode()
     return stub
 
 

@@ -27,18 +27,18 @@ NEW = "NOTARYPY_NEW_PASSPHRASE"
 
 
 def test_every_key_of_a_bundle_is_told(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["import_keys"] = [ImportedKey(KEY, already=False), ImportedKey(TARGETS_KEY, already=True)]
+    stub.answers["keys.import_"] = [ImportedKey(KEY, already=False), ImportedKey(TARGETS_KEY, already=True)]
     outcome = run("key", "import", written(home / "bundle.pem", "PEM")).expect(0)
     assert outcome.out == (
         f"imported key {KEY.keyid} (jeff)\n"
         f"key {TARGETS_KEY.keyid} (targets) is here already; it was left as it is\n"
     )
-    assert stub.calls == [("import_keys", (b"PEM",), {})]
+    assert stub.calls == [("keys.import_", (b"PEM",), {})]
     assert stub.asking is False
 
 
 def test_what_cannot_be_imported(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["import_keys"] = UnsupportedKeyError("junk")
+    stub.answers["keys.import_"] = UnsupportedKeyError("junk")
     run("key", "import", written(home / "k.pem", "junk")).expect(6)
     run("key", "import", "missing").expect(2)
 
@@ -125,8 +125,8 @@ def test_at_a_terminal_the_new_passphrase_is_asked_for_twice(
 @pytest.fixture
 def removing(stub: StubClient) -> StubClient:
     infos = {"jeff": KEY, "ccccccc": TARGETS_KEY}
-    stub.answers["find_key"] = lambda key: infos.get(key) or KeyMissingError("none")
-    stub.answers["remove_key"] = lambda keyid, **_: next(
+    stub.answers["keys.find"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["keys.remove"] = lambda keyid, **_: next(
         info for info in infos.values() if info.keyid == keyid
     )
     return stub
@@ -135,11 +135,11 @@ def removing(stub: StubClient) -> StubClient:
 def test_removing_wants_a_yes(run: Run, removing: StubClient) -> None:
     outcome = run("key", "remove", "jeff", "ccccccc").expect(2)
     assert f"these keys are deleted for good: jeff ({KEY.keyid[:7]}), targets (ccccccc)" in outcome.err
-    assert {call[0] for call in removing.calls} == {"find_key"}
+    assert {call[0] for call in removing.calls} == {"keys.find"}
     assert (
         run("key", "remove", "--yes", "jeff", "--force").expect(0).out == f"removed key {KEY.keyid} (jeff)\n"
     )
-    assert removing.calls[-1] == ("remove_key", (KEY.keyid,), {"force": True})
+    assert removing.calls[-1] == ("keys.remove", (KEY.keyid,), {"force": True})
 
 
 @pytest.mark.parametrize("keys", [("nobody", "jeff"), ("jeff", "nobody")])
@@ -148,15 +148,15 @@ def test_a_key_that_is_not_here_keeps_the_others(
 ) -> None:
     outcome = run("--json", "key", "remove", "-y", *keys).expect(6)
     assert [(item["ref"], item["ok"]) for item in outcome.document["results"]] == [("nobody", False)]
-    assert {call[0] for call in removing.calls} == {"find_key"}
+    assert {call[0] for call in removing.calls} == {"keys.find"}
 
 
 def test_a_key_that_is_named_twice_is_removed_once(run: Run, removing: StubClient) -> None:
     outcome = run("key", "remove", "-y", "jeff", "jeff").expect(0)
     assert outcome.out == f"removed key {KEY.keyid} (jeff)\n"
-    assert [call[0] for call in removing.calls].count("remove_key") == 1
+    assert [call[0] for call in removing.calls].count("keys.remove") == 1
     run("key", "remove", "-y", "nobody").expect(6)
-    removing.answers["remove_key"] = KeyAccessError("the last one")
+    removing.answers["keys.remove"] = KeyAccessError("the last one")
     run("key", "remove", "-y", "jeff").expect(6)
 
 
@@ -164,16 +164,16 @@ def test_a_key_that_is_named_twice_is_removed_once(run: Run, removing: StubClien
 
 
 def test_a_rotation_names_both_keys(run: Run, stub: StubClient) -> None:
-    stub.answers["rotate_key"] = replace(ROTATED, role="targets")
+    stub.answers["keys.rotate"] = replace(ROTATED, role="targets")
     outcome = run("key", "rotate", REPO, "targets", "--key", "next.pem").expect(0)
     assert outcome.out == f"rotated targets of {REPO}: {KEY.keyid[:12]} is replaced by {'b' * 12}\n"
-    assert stub.calls == [("rotate_key", (REPO, "targets"), {"key": "next.pem", "server_managed": False})]
-    stub.answers["rotate_key"] = replace(ROTATED, role="targets", published=False)
+    assert stub.calls == [("keys.rotate", (REPO, "targets"), {"key": "next.pem", "server_managed": False})]
+    stub.answers["keys.rotate"] = replace(ROTATED, role="targets", published=False)
     assert "nothing was published" in run("key", "rotate", REPO, "targets").expect(0).out
 
 
 def test_the_root_key_wants_a_yes_and_prints_the_pin(run: Run, stub: StubClient) -> None:
-    stub.answers["rotate_key"] = ROTATED
+    stub.answers["keys.rotate"] = ROTATED
     run("key", "rotate", REPO, "root").expect(2)
     assert stub.calls == []
     assert f"root pin: {PIN}\n" in run("key", "rotate", "-y", REPO, "root").expect(0).out
@@ -181,7 +181,7 @@ def test_the_root_key_wants_a_yes_and_prints_the_pin(run: Run, stub: StubClient)
 
 @pytest.mark.parametrize("managed", [True, False])
 def test_a_snapshot_key_that_comes_here_is_warned_of(run: Run, stub: StubClient, *, managed: bool) -> None:
-    stub.answers["rotate_key"] = replace(ROTATED, role="snapshot", server_managed=managed)
+    stub.answers["keys.rotate"] = replace(ROTATED, role="snapshot", server_managed=managed)
     options = ["--server-managed"] if managed else []
     outcome = run("key", "rotate", REPO, "snapshot", *options).expect(0)
     assert ("signers elsewhere cannot publish" in outcome.err) == (not managed)

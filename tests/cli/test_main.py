@@ -97,7 +97,7 @@ def test_words_after_two_dashes_are_no_options(run: Run) -> None:
 
 
 def test_an_interruption_is_130(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = KeyboardInterrupt()
+    stub.answers["verify_unless_skipped"] = KeyboardInterrupt()
     assert run("verify", REF).expect(130).err == "notarypy: error: interrupted [interrupted]\n"
     document = run("--json", "verify", REF).expect(130).document
     assert (document["exit"], document["error"]["code"]) == (130, "interrupted")
@@ -114,7 +114,7 @@ def test_an_interruption_before_anything_began_is_130(monkeypatch: pytest.Monkey
 
 
 def test_a_defect_is_one_line_without_its_text(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = KeyError("a secret")
+    stub.answers["verify_unless_skipped"] = KeyError("a secret")
     outcome = run("verify", REF).expect(1)
     assert outcome.out == ""
     assert "unexpected KeyError" in outcome.err
@@ -128,7 +128,7 @@ def test_a_defect_is_shown_in_full_on_demand_but_for_local_variables(run: Run, s
         passphrase = "hidden " + "value"
         raise ValueError(f"broken\x1b[31m{len(passphrase)}")
 
-    stub.answers["admit"] = verify
+    stub.answers["verify_unless_skipped"] = verify
     outcome = run("-vv", "verify", REF).expect(1)
     assert "Traceback" in outcome.err
     assert "broken\\x1b[31m" in outcome.err
@@ -145,7 +145,9 @@ def test_errors_show_control_characters_escaped(
     run: Run, stub: StubClient, saying: Callable[[str], Advice]
 ) -> None:
     reversing = saying("\u202egnp.exe")
-    stub.answers["admit"] = ExpiredError("old\x1b]0;x\x07", why="next\nline", advice=reversing)
+    stub.answers["verify_unless_skipped"] = ExpiredError(
+        "old\x1b]0;x\x07", why="next\nline", advice=reversing
+    )
     assert run("verify", REF).expect(5).err == (
         "notarypy: error: old\\x1b]0;x\\x07 [trust.expired]\n  why: next\\nline\n  fix: \\u202egnp.exe\n"
     )

@@ -17,7 +17,7 @@ GIVEN = {"server": "https://n.test", "trust_dir": "t", "tlscacert": "ca", "insec
 
 @pytest.fixture(autouse=True)
 def no_delegations(stub: StubClient) -> None:
-    stub.answers.update(delegations=(), keys=[])
+    stub.answers.update({"delegations": (), "keys.list": []})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_quiet_leaves_out_warnings(run: Run, stub: StubClient) -> None:
         stub.warn("beware\x1b")
         return []
 
-    stub.answers["keys"] = keys
+    stub.answers["keys.list"] = keys
     assert run("key", "list").expect(0).err == "notarypy: warning: beware\\x1b\n"
     assert run("key", "list", "-q").expect(0).err == ""
     assert run("key", "list", "--json").expect(0).document["warnings"] == ["beware\x1b"]
@@ -85,7 +85,7 @@ def test_verbose_shows_the_log(run: Run, stub: StubClient) -> None:
         logging.getLogger("notarypy.test").debug("detail")
         return []
 
-    stub.answers["keys"] = keys
+    stub.answers["keys.list"] = keys
     assert run("key", "list").expect(0).err == ""
     assert run("-v", "key", "list").expect(0).err == "notarypy: INFO: step\\x1b\n"
     assert "detail" in run("-v", "key", "list", "-v").expect(0).err

@@ -35,7 +35,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def scripted(stub: StubClient) -> None:
-    stub.answers |= {"push": PUSHED, "pull": PULLED, "copy": COPIED, "sign_pushed": (PUSHED, signed())}
+    stub.answers |= {"images.push": PUSHED, "images.pull": PULLED, "images.copy": COPIED}
+    stub.answers["images.push_and_sign"] = (PUSHED, signed())
 
 
 # -- push
@@ -47,12 +48,12 @@ def test_push_says_what_was_sent(run: Run, stub: StubClient) -> None:
         f"pushed {REPO}:1 {D1} (index: linux/amd64); blobs: 2 sent, 1 mounted, 3 already there\n"
     )
     assert outcome.err == ""
-    assert stub.calls == [("push", (SOURCE, f"{REPO}:1"), QUIET)]
+    assert stub.calls == [("images.push", (SOURCE, f"{REPO}:1"), QUIET)]
     assert stub.asking is False
 
 
 def test_push_of_an_image_without_blobs(run: Run, stub: StubClient) -> None:
-    stub.answers["push"] = replace(PUSHED, tag=None, platforms=(), uploaded=0, mounted=0, present=0)
+    stub.answers["images.push"] = replace(PUSHED, tag=None, platforms=(), uploaded=0, mounted=0, present=0)
     assert run("push", SOURCE, REPO).expect(0).out == f"pushed {REPO}@{D1} {D1}; blobs: none\n"
 
 
@@ -82,10 +83,10 @@ def test_words_are_read_before_anything_is_done(run: Run, stub: StubClient, argv
 @pytest.mark.parametrize(
     ("argv", "method"),
     [
-        (("push", SOURCE, REPO), "push"),
-        (("pull", REPO, "oci:x"), "pull"),
-        (("copy", REPO, f"{REPO}:2"), "copy"),
-        (("sign", "--push", SOURCE, REPO), "sign_pushed"),
+        (("push", SOURCE, REPO), "images.push"),
+        (("pull", REPO, "oci:x"), "images.pull"),
+        (("copy", REPO, f"{REPO}:2"), "images.copy"),
+        (("sign", "--push", SOURCE, REPO), "images.push_and_sign"),
     ],
 )
 def test_failures(
@@ -105,12 +106,12 @@ def test_pull_prints_what_verify_prints(run: Run, stub: StubClient) -> None:
     assert outcome.out == f"{REPO}@{D1}\n"
     assert outcome.err == "notarypy: warning: left out: linux/arm64\n"
     asked = {"platform": None, "signers": (), "all_signers": False, "root": None}
-    assert stub.calls == [("pull", (REPO, "oci:x"), {**asked, **QUIET})]
+    assert stub.calls == [("images.pull", (REPO, "oci:x"), {**asked, **QUIET})]
     assert stub.asking is False
 
 
 def test_options_of_pull(run: Run, stub: StubClient) -> None:
-    stub.answers["pull"] = replace(PULLED, left_out=(), verified=False, policy=None)
+    stub.answers["images.pull"] = replace(PULLED, left_out=(), verified=False, policy=None)
     words = ["--platform", "linux/arm64", "--signer", "jeff", "--all-signers", "--root", OTHER_PIN]
     run("pull", *words, "--policy", "p.toml", REPO, "oci:x").expect(0)
     asked = {"platform": "linux/arm64", "signers": ["jeff"], "all_signers": True, "root": OTHER_PIN}
@@ -132,7 +133,7 @@ def test_copy_says_what_was_copied_and_signed(run: Run, stub: StubClient) -> Non
 
 
 def test_options_of_copy(run: Run, stub: StubClient) -> None:
-    stub.answers["copy"] = replace(COPIED, signed=None)
+    stub.answers["images.copy"] = replace(COPIED, signed=None)
     words = [
         "--sign",
         "--as-signer",
@@ -148,14 +149,14 @@ def test_options_of_copy(run: Run, stub: StubClient) -> None:
     assert outcome.document["results"][0]["signed"] is None
     asked = {"sign": True, "signer": "bob", "init": True}
     asked |= {"signers": ["jeff"], "all_signers": True, "root": OTHER_PIN}
-    assert stub.calls == [("copy", (REPO, f"{REPO}:2"), {**asked, **QUIET})]
+    assert stub.calls == [("images.copy", (REPO, f"{REPO}:2"), {**asked, **QUIET})]
     assert stub.asking is True
     run("copy", REPO, f"{REPO}:2").expect(0)
     assert stub.asking is False
 
 
 def test_roles_with_an_old_digest_are_named(run: Run, stub: StubClient) -> None:
-    stub.answers["copy"] = replace(COPIED, signed=signed(also_old=("targets/bob",)))
+    stub.answers["images.copy"] = replace(COPIED, signed=signed(also_old=("targets/bob",)))
     assert "targets/bob still lists another digest" in run("copy", "--sign", REPO, f"{REPO}:2").expect(0).err
 
 
@@ -168,12 +169,12 @@ def test_sign_with_a_push_says_both(run: Run, stub: StubClient) -> None:
     assert pushed.startswith(f"pushed {REPO}:1 {D1}")
     assert told == f"signed {REPO}:1 {D1}"
     options = {"signer": None, "custom": None, "init": False, "discard_unverified": False}
-    assert stub.calls == [("sign_pushed", (SOURCE, f"{REPO}:1"), {**options, **QUIET})]
+    assert stub.calls == [("images.push_and_sign", (SOURCE, f"{REPO}:1"), {**options, **QUIET})]
     assert stub.asking is True
 
 
 def test_the_document_of_sign_with_a_push_is_that_of_sign(run: Run, stub: StubClient) -> None:
-    stub.answers["sign_pushed"] = (PUSHED, signed(previous=D2))
+    stub.answers["images.push_and_sign"] = (PUSHED, signed(previous=D2))
     (result,) = run("sign", "--push", SOURCE, f"{REPO}:1", "--json").expect(0).document["results"]
     assert (result["digest"], result["previous"], result["dry_run"]) == (D1, D2, False)
     assert "uploaded" not in result

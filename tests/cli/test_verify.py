@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def test_it_prints_what_to_pull(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = image()
+    stub.answers["verify_unless_skipped"] = image()
     outcome = run("verify", f"{REPO}:1").expect(0)
     assert (outcome.out, outcome.err) == (f"{REPO}@{D1}\n", "")
     assert stub.asking is False
 
 
 def test_options_reach_the_client(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = image()
+    stub.answers["verify_unless_skipped"] = image()
     argv = ["--signer", "jeff", "--signer", "targets/bob", "--all-signers", "--no-registry"]
     run("verify", *argv, "--root", PIN.upper(), f"{REPO}:1").expect(0)
     (call,) = stub.calls
@@ -36,37 +36,41 @@ def test_options_reach_the_client(run: Run, stub: StubClient) -> None:
         "all_signers": True,
         "registry": False,
         "root": PIN,
-        "shelf": None,
+        "cache": None,
     }
     assert "policy" not in stub.options
 
 
 def test_the_policy_file_is_an_option_of_the_client(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = image()
+    stub.answers["verify_unless_skipped"] = image()
     run("verify", "--policy", "p.toml", f"{REPO}:1").expect(0)
     assert stub.options == {"policy": "p.toml"}
 
 
 def test_nothing_is_printed_unless_all_passed(run: Run, stub: StubClient) -> None:
     stub.answers["refresh"] = "metadata"
-    stub.answers["admit"] = lambda text, **_: image() if text.endswith(":1") else TagUnsignedError("no")
+    stub.answers["verify_unless_skipped"] = lambda text, **_: (
+        image() if text.endswith(":1") else TagUnsignedError("no")
+    )
     outcome = run("verify", f"{REPO}:1", f"{REPO}:2").expect(3)
     assert outcome.out == ""
     assert outcome.err.startswith("notarypy: error: no [trust.tag_unsigned]\n  fix: ")
 
 
 def test_several_tags_of_a_repository_share_what_is_read(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = lambda text, **_: image(digest=D2) if text.endswith("2") else image()
+    stub.answers["verify_unless_skipped"] = lambda text, **_: (
+        image(digest=D2) if text.endswith("2") else image()
+    )
     refs = [f"{REPO}:2", "b.test/other", f"{REPO}:1"]
     outcome = run("verify", "--root", PIN, *refs).expect(0)
     assert [line[-1] for line in outcome.out.splitlines()] == ["2", "1", "1"]
-    first, alone, second = [call[2]["shelf"] for call in stub.calls]
+    first, alone, second = [call[2]["cache"] for call in stub.calls]
     assert first is second is not None
     assert alone is None
 
 
 def test_an_error_of_several_tags_is_told_once(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = UnreachableError("gone")
+    stub.answers["verify_unless_skipped"] = UnreachableError("gone")
     outcome = run("verify", f"{REPO}:1", f"{REPO}:2").expect(8)
     assert outcome.err.count("gone") == 1
     results = run("verify", "--json", f"{REPO}:1", f"{REPO}:2").expect(8).document["results"]
@@ -88,7 +92,7 @@ def test_every_ref_is_tried_and_the_worst_code_wins(
     run: Run, stub: StubClient, errors: list[NotarypyError | None], code: int
 ) -> None:
     waiting = list(errors)
-    stub.answers["admit"] = lambda *_, **__: waiting.pop(0) or image()
+    stub.answers["verify_unless_skipped"] = lambda *_, **__: waiting.pop(0) or image()
     document = run("verify", "--json", "a.test/a", "b.test/b").expect(code).document
     assert document["exit"] == code
     assert [result["ok"] for result in document["results"]] == [error is None for error in errors]
@@ -110,14 +114,14 @@ def test_bad_names_and_pins_are_usage_errors(run: Run, stub: StubClient, argv: l
 
 
 def test_a_literal_gun_need_not_be_an_image(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = image()
+    stub.answers["verify_unless_skipped"] = image()
     run("verify", "--gun", "Any Thing/x:1").expect(0)
     assert stub.options == {"gun": True}
     run("verify", "--gun", "../x:1").expect(2)
 
 
 def test_the_document(run: Run, stub: StubClient) -> None:
-    stub.answers["admit"] = image()
+    stub.answers["verify_unless_skipped"] = image()
     assert run("verify", "--json", f"{REPO}:1").expect(0).document == {
         "schema": 1,
         "command": "verify",

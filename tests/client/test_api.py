@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,8 +63,9 @@ def test_an_environment_may_be_handed_in(world: World) -> None:
     assert Client.from_environment(environ, server="https://other.test").settings.server == (
         "https://other.test"
     )
+    nonsense: dict[str, Any] = {"nonsense": 1}
     with pytest.raises(TypeError):
-        Client.from_environment(environ, nonsense=1)
+        Client.from_environment(environ, **nonsense)
 
 
 def test_single_settings_may_be_replaced(world: World) -> None:
@@ -115,61 +116,60 @@ def test_several_servers_are_kept_apart(world: World) -> None:
 def test_a_key_that_was_made_is_found_and_exported(world: World) -> None:
     alice = world.person()
     client = alice.client()
-    info, public = client.generate_key("jeff")
+    info, public = client.keys.generate("jeff")
     assert b"role: jeff" in public
-    assert client.keys() == [info]
-    assert (
-        client.find_key("jeff") == client.find_key("targets/jeff") == client.find_key(info.keyid[:7]) == info
-    )
-    exported = client.export_keys(["jeff"])
-    [loaded] = world.person("other").client().load_key(exported)
+    assert client.keys.list() == [info]
+    find = client.keys.find
+    assert find("jeff") == find("targets/jeff") == find(info.keyid[:7]) == info
+    exported = client.keys.export(["jeff"])
+    [loaded] = world.person("other").client().keys.load(exported)
     assert (loaded.keyid, loaded.role) == (info.keyid, "jeff")
 
 
 def test_a_selector_must_mean_one_key(world: World) -> None:
     client = world.person().client()
-    first, _ = client.generate_key("jeff")
-    second, _ = client.generate_key("jeff")
+    first, _ = client.keys.generate("jeff")
+    second, _ = client.keys.generate("jeff")
     with pytest.raises(UsageError) as caught:
-        client.find_key("jeff")
+        client.keys.find("jeff")
     assert all(info.keyid[:12] in caught.value.why[0] for info in (first, second))
     for wrong in ("bob", first.keyid[:6], "0" * 7):
         with pytest.raises(KeyMissingError):
-            client.find_key(wrong)
+            client.keys.find(wrong)
 
 
 def test_a_key_is_loaded_once_under_one_name(world: World) -> None:
     client = world.person().client()
-    client.generate_key("jeff")
-    exported = client.export_keys(["jeff"])
+    client.keys.generate("jeff")
+    exported = client.keys.export(["jeff"])
     other = world.person("other").client()
-    assert other.load_key(exported, name="ci") == other.load_key(exported, name="ci")
+    assert other.keys.load(exported, name="ci") == other.keys.load(exported, name="ci")
     with pytest.raises(AlreadyExistsError, match="as ci"):
-        other.load_key(exported, name="jeff")
+        other.keys.load(exported, name="jeff")
 
 
 def test_what_is_no_private_key_is_refused(world: World) -> None:
     client = world.person().client()
-    for junk in (b"", b"junk", client.generate_key("jeff")[1]):
+    for junk in (b"", b"junk", client.keys.generate("jeff")[1]):
         with pytest.raises(UnsupportedKeyError):
-            client.load_key(junk)
+            client.keys.load(junk)
 
 
 def test_a_key_without_its_repository_is_refused(world: World) -> None:
     client = world.person().client()
-    client.generate_key("jeff")
-    exported = client.export_keys(["jeff"])
+    client.keys.generate("jeff")
+    exported = client.keys.export(["jeff"])
     for role in (roles.TARGETS, roles.SNAPSHOT):
         with pytest.raises(UsageError, match="belongs to one repository"):
-            world.person("other").client().load_key(exported, name=role)
+            world.person("other").client().keys.load(exported, name=role)
 
 
 def test_key_files_that_cannot_be_read_are_said_aloud(world: World) -> None:
     alice = world.person()
     client = alice.client()
-    info, _ = client.generate_key("jeff")
+    info, _ = client.keys.generate("jeff")
     (alice.trust_dir / "private" / f"{'0' * 64}.key").write_bytes(b"junk")
-    assert client.keys() == [info]
+    assert client.keys.list() == [info]
     assert any("0" * 64 in warning for warning in alice.warnings)
 
 
@@ -237,7 +237,7 @@ def test_a_refused_init_takes_away_only_its_own_keys(world: World) -> None:
     made: list[str] = []
 
     def elsewhere() -> None:
-        thread = threading.Thread(target=lambda: made.append(client.generate_key("jeff")[0].keyid))
+        thread = threading.Thread(target=lambda: made.append(client.keys.generate("jeff")[0].keyid))
         thread.start()
         thread.join()
 

@@ -38,7 +38,7 @@ def digest(world: World, alice: Person) -> str:
 
 
 def test_the_new_file_and_what_vouches_for_each_image(alice: Person, digest: str) -> None:
-    found = alice.client().pin(f"FROM {GUN}:1 AS x\nFROM x\n".encode())
+    found = alice.client().images.pin(f"FROM {GUN}:1 AS x\nFROM x\n".encode())
     assert found.data == f"FROM {GUN}:1@{digest} AS x\nFROM x\n".encode()
     (image,) = found.images
     assert (image.line, image.what, image.digest, image.previous) == (1, "FROM", digest, None)
@@ -49,7 +49,7 @@ def test_the_new_file_and_what_vouches_for_each_image(alice: Person, digest: str
 
 
 def test_every_image_is_tried_and_the_file_raises_the_first_failure(alice: Person, digest: str) -> None:
-    found = alice.client().pin(f"FROM {GUN}:2\nFROM {GUN}:1\nFROM {GUN}x:1\n".encode(), source="D")
+    found = alice.client().images.pin(f"FROM {GUN}:2\nFROM {GUN}:1\nFROM {GUN}x:1\n".encode(), source="D")
     assert [type(error) for error in found.failures] == [TagUnsignedError, RepositoryMissingError]
     assert found.images[1].digest == digest
     for get in (lambda: found.data, lambda: found.changed, found.policy):
@@ -62,18 +62,18 @@ def test_every_image_is_tried_and_the_file_raises_the_first_failure(alice: Perso
 
 def test_another_digest_of_the_tag(alice: Person, digest: str) -> None:
     text = f"FROM {GUN}:1@sha256:{'0' * 64}\n".encode()
-    assert alice.client().pin(text).images[0].previous == f"sha256:{'0' * 64}"
-    checked = alice.client().pin(text, check=True)
+    assert alice.client().images.pin(text).images[0].previous == f"sha256:{'0' * 64}"
+    checked = alice.client().images.pin(text, check=True)
     assert [type(error) for error in checked.failures] == [DigestMismatchError]
-    good = alice.client().pin(f"FROM {GUN}:1@{digest}\n".encode(), check=True)
+    good = alice.client().images.pin(f"FROM {GUN}:1@{digest}\n".encode(), check=True)
     assert (good.changed, good.images[0].is_new) == (False, False)
 
 
 def test_a_file_that_does_not_say_which_images_it_means(alice: Person) -> None:
     for text in (b"", b"FROM $X\n", b"FROM a b\n", b"x" * (1024 * 1024 + 1)):
         with pytest.raises(BuildFileError):
-            alice.client().pin(text)
-    (failure,) = alice.client().pin(b"FROM Upper\n").failures
+            alice.client().images.pin(text)
+    (failure,) = alice.client().images.pin(b"FROM Upper\n").failures
     assert isinstance(failure, InvalidNameError)
     assert failure.message.startswith("Dockerfile:1: ")
 
@@ -82,12 +82,12 @@ def test_a_file_that_does_not_say_which_images_it_means(alice: Person) -> None:
 def test_a_quote_that_cannot_be_replaced_is_refused(alice: Person) -> None:
     text = f'FROM scratch\nRUN --mount=type=bind,from={GUN[:4]}"{GUN[4:]}:1,target=/x" true\n'
     with pytest.raises(BuildFileError, match="an image cannot be replaced"):
-        alice.client().pin(text.encode())
+        alice.client().images.pin(text.encode())
 
 
 def test_a_policy_is_for_builds(alice: Person, digest: str) -> None:
     compose = f"services: {{a: {{image: '{GUN}:1'}}}}\n".encode()
-    found = alice.client().pin(compose, source="c.yaml")
+    found = alice.client().images.pin(compose, source="c.yaml")
     assert digest.encode() in found.data
     with pytest.raises(UsageError, match="no Dockerfile"):
         found.policy()
@@ -95,8 +95,8 @@ def test_a_policy_is_for_builds(alice: Person, digest: str) -> None:
 
 def test_what_a_file_is(alice: Person) -> None:
     with pytest.raises(BuildFileError, match="neither a compose file nor"):
-        alice.client().pin(b"a: b\n", source="x.yml")
+        alice.client().images.pin(b"a: b\n", source="x.yml")
     with pytest.raises(BuildFileError, match="several documents"):
-        alice.client().pin(b"services: {}\n---\nservices: {}\n", source="x.yml")
-    assert alice.client().pin(b"services:\n", source="x.yml").kind == "compose"
-    assert alice.client().pin(b"a: b\n", kind="k8s").kind == "k8s"
+        alice.client().images.pin(b"services: {}\n---\nservices: {}\n", source="x.yml")
+    assert alice.client().images.pin(b"services:\n", source="x.yml").kind == "compose"
+    assert alice.client().images.pin(b"a: b\n", kind="k8s").kind == "k8s"

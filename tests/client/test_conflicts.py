@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.parameters import SignOptions
 from notarypy.client.publish import Patience, Publisher
-from notarypy.client.sign import Options, sign
+from notarypy.client.sign import sign
 from notarypy.errors import (
     AuthenticationError,
     ConflictError,
@@ -43,7 +44,7 @@ def _image(tag: str) -> Manifest:
 def _publish(client: Client, patience: Patience, tag: str = "1") -> list[SignedTag]:
     """Sign as `Client.sign` does, with a patience of our own."""
     publisher: Publisher = client._session.publisher(GUN)  # noqa: SLF001 - time is not a setting
-    return sign(replace(publisher, patience=patience), {tag: _image(tag)}, Options())
+    return sign(replace(publisher, patience=patience), {tag: _image(tag)}, SignOptions())
 
 
 def _posts(world: World) -> int:

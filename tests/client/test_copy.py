@@ -71,7 +71,7 @@ def has(images: Images, made: sample.Sample, path: str, tag: str) -> bool:
 
 @pytest.mark.parametrize("made", [MADE, sample.make("an index"), layouts.image(b"")])
 def test_to_another_registry(world: World, mirror: RegistryService, made: sample.Sample) -> None:
-    done = signed(world, made).client().copy(REF, f"{ELSEWHERE}/x/app:2")
+    done = signed(world, made).client().images.copy(REF, f"{ELSEWHERE}/x/app:2")
     assert (done.pushed.digest, done.verified, done.signed) == (made.digest, True, None)
     assert done.source == f"{GUN}@{made.digest}"
     assert (done.pushed.uploaded, done.pushed.mounted) == (len(set(made.blobs)), 0)
@@ -82,7 +82,7 @@ def test_a_large_layer_is_fetched_once_and_goes_in_chunks(
     world: World, mirror: RegistryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "CHUNK", 500_000)
-    signed(world, MADE).client().copy(REF, f"{ELSEWHERE}/x/app:2")
+    signed(world, MADE).client().images.copy(REF, f"{ELSEWHERE}/x/app:2")
     assert has(mirror.images, MADE, "x/app", "2")
     asked = [line.split()[0] for line in world.fake.lines() if "/blobs/" in line]
     assert asked.count("PATCH") == -(-len(BIG) // 500_000)
@@ -91,7 +91,7 @@ def test_a_large_layer_is_fetched_once_and_goes_in_chunks(
 
 def test_within_a_registry_blobs_are_mounted(world: World) -> None:
     made = sample.make("an index")
-    done = signed(world, made).client().copy(REF, "registry.test/other/app:2")
+    done = signed(world, made).client().images.copy(REF, "registry.test/other/app:2")
     assert (done.pushed.uploaded, done.pushed.mounted) == (0, 3)
     assert has(world.fake.registry.images, made, "other/app", "2")
     assert not any(line.startswith("GET") and "/blobs/" in line for line in world.fake.lines())
@@ -100,13 +100,13 @@ def test_within_a_registry_blobs_are_mounted(world: World) -> None:
 def test_within_a_registry_that_does_not_mount(world: World) -> None:
     owner = signed(world, MADE)
     world.fake.before.append(lambda request: Response(405) if "mount=" in request.url else None)
-    done = owner.client().copy(REF, "registry.test/other/app:2")
+    done = owner.client().images.copy(REF, "registry.test/other/app:2")
     assert (done.pushed.uploaded, done.pushed.mounted) == (3, 0)
     assert has(world.fake.registry.images, MADE, "other/app", "2")
 
 
 def test_a_second_tag_of_the_same_repository(world: World) -> None:
-    done = signed(world, MADE).client().copy(REF, f"{GUN}:2")
+    done = signed(world, MADE).client().images.copy(REF, f"{GUN}:2")
     assert (done.pushed.uploaded, done.pushed.present) == (0, 3)
     assert world.fake.registry.images.tags(REGISTRY_PATH)["2"] == MADE.digest
 
@@ -115,16 +115,16 @@ def test_what_is_not_signed_is_not_copied(world: World, mirror: RegistryService)
     owner = signed(world, MADE)
     world.push("2")
     with pytest.raises(TagUnsignedError):
-        owner.client().copy(f"{GUN}:2", f"{ELSEWHERE}/app:2")
+        owner.client().images.copy(f"{GUN}:2", f"{ELSEWHERE}/app:2")
     world.push("1", "evil")
     with pytest.raises(DigestMismatchError):
-        owner.client().copy(REF, f"{ELSEWHERE}/app:2")
+        owner.client().images.copy(REF, f"{ELSEWHERE}/app:2")
     assert mirror.images.names() == []
 
 
 def test_a_copy_is_signed_under_its_new_name(world: World, mirror: RegistryService) -> None:
     owner, target = signed(world, MADE), f"{ELSEWHERE}/x/app:2"
-    done = owner.client().copy(REF, target, sign=True, init=True)
+    done = owner.client().images.copy(REF, target, sign=True, init=True)
     assert done.signed is not None
     assert (done.signed.digest, done.signed.repository) == (MADE.digest, f"{ELSEWHERE}/x/app")
     assert owner.client().verify(target).digest == MADE.digest
@@ -134,11 +134,11 @@ def test_a_copy_is_signed_under_its_new_name(world: World, mirror: RegistryServi
 def test_who_may_not_sign_the_copy_copies_nothing(world: World, mirror: RegistryService) -> None:
     owner = signed(world, MADE)
     with pytest.raises(RepositoryMissingError):
-        owner.client().copy(REF, f"{ELSEWHERE}/app:2", sign=True)
+        owner.client().images.copy(REF, f"{ELSEWHERE}/app:2", sign=True)
     stranger = world.person("stranger")
     stranger.client().init(f"{ELSEWHERE}/app")
     with pytest.raises(KeyNotAuthorisedError):
-        stranger.client().copy(REF, f"{GUN}:2", sign=True)
+        stranger.client().images.copy(REF, f"{GUN}:2", sign=True)
     assert mirror.images.names() == []
     assert "2" not in world.fake.registry.images.tags(REGISTRY_PATH)
 
@@ -147,7 +147,7 @@ def test_a_copy_that_could_not_be_signed_is_not_made(world: World, mirror: Regis
     owner = signed(world, MADE)
     owner.client().init(f"{ELSEWHERE}/app")
     with pytest.raises(PassphraseWrongError):
-        owner.client(passphrase="another one").copy(REF, f"{ELSEWHERE}/app:2", sign=True)
+        owner.client(passphrase="another one").images.copy(REF, f"{ELSEWHERE}/app:2", sign=True)
     assert mirror.images.names() == []
 
 
@@ -163,7 +163,7 @@ def test_losses_on_both_sides(world: World, mirror: RegistryService) -> None:
 
     cuts: list[object] = []
     world.fake.before.append(cut)
-    owner.client().copy(REF, f"{ELSEWHERE}/app:2")
+    owner.client().images.copy(REF, f"{ELSEWHERE}/app:2")
     assert cuts
     assert has(mirror.images, MADE, "app", "2")
 
@@ -173,7 +173,7 @@ def test_a_source_that_lies_about_a_blob(world: World, mirror: RegistryService) 
     wrong = Response(200, {}, BIG[:-1] + b"X")
     world.attacker.answer(wrong, method="GET", path=f".*/blobs/{layouts.digest(BIG)}")
     with pytest.raises(DigestMismatchError):
-        owner.client().copy(REF, f"{ELSEWHERE}/app:2")
+        owner.client().images.copy(REF, f"{ELSEWHERE}/app:2")
     assert mirror.images.tags("app") == {}
     assert mirror.images.blob("app", layouts.digest(wrong.body)) is None
 
@@ -182,19 +182,19 @@ def test_a_target_that_is_gone(world: World, mirror: RegistryService) -> None:
     owner = signed(world, MADE)
     world.attacker.refuse_connections(path=BLOB_UPLOAD)
     with pytest.raises(NetworkError):
-        owner.client().copy(REF, f"{ELSEWHERE}/app:2")
+        owner.client().images.copy(REF, f"{ELSEWHERE}/app:2")
     assert mirror.images.tags("app") == {}
 
 
 def test_names_are_read_first(world: World) -> None:
     owner = signed(world, MADE)
     with pytest.raises(UsageError, match="names no tag"):
-        owner.client().copy(REF, f"{GUN}@{MADE.digest}")
+        owner.client().images.copy(REF, f"{GUN}@{MADE.digest}")
     with pytest.raises(UsageError, match="asks a registry"):
-        owner.client(offline=True).copy(REF, f"{GUN}:2")
+        owner.client(offline=True).images.copy(REF, f"{GUN}:2")
     assert world.fake.requests == []
     with pytest.raises(DigestMismatchError, match="the image is not"):
-        owner.client().copy(REF, f"{GUN}:2@sha256:{'0' * 64}")
+        owner.client().images.copy(REF, f"{GUN}:2@sha256:{'0' * 64}")
     assert not any("/blobs/" in line for line in world.fake.lines())
 
 
@@ -231,7 +231,7 @@ def test_what_was_not_verified_is_copied_and_never_signed(world: World, tmp_path
     policy.write_text(f'[scope."{REGISTRY_HOST}"]\nmode = "skip"\n')
     client = owner.client(policy=str(policy))
     with pytest.raises(NotVerifiedError, match="no copy of it is signed"):
-        client.copy(REF, f"{GUN}:copied", sign=True)
+        client.images.copy(REF, f"{GUN}:copied", sign=True)
     assert not any(line.startswith(("PUT", "POST", "PATCH")) for line in world.requests())
-    assert not client.copy(REF, f"{GUN}:copied").verified
-    assert client.copy(REF, f"{GUN}:again", sign=True, signers=["alice"]).signed is not None
+    assert not client.images.copy(REF, f"{GUN}:copied").verified
+    assert client.images.copy(REF, f"{GUN}:again", sign=True, signers=["alice"]).signed is not None

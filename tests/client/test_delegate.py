@@ -122,7 +122,7 @@ def test_a_private_key_is_no_public_key(world: World) -> None:
     owner = owned(world)
     owner.key("jeff")
     with pytest.raises(NotarypyError):
-        owner.client().add_signer("jeff", GUN, [owner.client().export_keys(["jeff"])])
+        owner.client().add_signer("jeff", GUN, [owner.client().keys.export(["jeff"])])
     assert world.requests() == []
 
 
@@ -153,7 +153,7 @@ def test_removing_who_carries_the_releases_needs_another_key(world: World, owner
 
 
 def test_another_key_here_signs_the_releases_again(world: World, owner: Person) -> None:
-    owner.client().load_key(world.person("bob").client().export_keys(["bob"]), name="bob")
+    owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.requests()
     removed = owner.client().remove_signer("jeff", GUN)
     assert (removed.resigned, removed.kept, removed.unreadable) == ((roles.RELEASES,), ("1",), ())
@@ -191,8 +191,8 @@ def test_the_last_signer_takes_the_releases_along_only_with_force(world: World, 
 
 def test_a_removal_that_is_not_ones_own_to_make_is_refused_for_that(owner: Person) -> None:
     owner.client().remove_signer("bob", GUN)
-    held = owner.client().keys()
-    owner.client().remove_key(next(info.keyid for info in held if info.role == "targets"))
+    held = owner.client().keys.list()
+    owner.client().keys.remove(next(info.keyid for info in held if info.role == "targets"))
     with pytest.raises(KeyNotAuthorisedError, match="cannot sign targets") as caught:
         owner.client().remove_signer("jeff", GUN)
     assert "needed" not in caught.value.facts
@@ -201,7 +201,7 @@ def test_a_removal_that_is_not_ones_own_to_make_is_refused_for_that(owner: Perso
 def test_one_key_of_two_may_go(world: World, owner: Person) -> None:
     second = world.person("second")
     owner.client().add_signer("bob", GUN, [second.key("bob")])
-    [info] = second.client().keys()
+    [info] = second.client().keys.list()
     gone = info.keyid
     removed = owner.client().remove_signer("bob", GUN, key=gone[:9])
     assert removed.role == "targets/bob"
@@ -216,7 +216,7 @@ def test_one_key_of_two_may_go(world: World, owner: Person) -> None:
 def test_a_key_that_another_signer_has_stays_in_releases(world: World, owner: Person) -> None:
     jeff = world.person("jeff")
     shared = jeff.client()
-    [info] = shared.keys()
+    [info] = shared.keys.list()
     public = _public(world, info.keyid)
     owner.client().add_signer("ci", GUN, [public])
     removed = owner.client().remove_signer("jeff", GUN)
@@ -227,7 +227,7 @@ def test_a_key_that_another_signer_has_stays_in_releases(world: World, owner: Pe
 
 def test_a_role_below_a_signer_leaves_the_releases_alone(world: World, owner: Person) -> None:
     jeff = world.person("jeff")
-    [info] = jeff.client().keys()
+    [info] = jeff.client().keys.list()
     jeff.client().add_signer("targets/jeff/ci", GUN, [_public(world, info.keyid)])
     jeff.client().remove_signer("targets/jeff/ci", GUN)
     assert info.keyid in _signers(world)[roles.RELEASES]
@@ -252,7 +252,7 @@ def test_an_unknown_signer_is_a_wrong_name(world: World, owner: Person) -> None:
 
 
 def test_a_removal_whose_answer_was_lost_is_still_done(world: World, owner: Person) -> None:
-    owner.client().load_key(world.person("bob").client().export_keys(["bob"]), name="bob")
+    owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.attacker.lose_answers(times=1)
     removed = owner.client().remove_signer("jeff", GUN)
     assert (removed.resigned, removed.kept) == ((roles.RELEASES,), ("1",))
@@ -270,7 +270,7 @@ def test_a_removal_that_was_lost_on_the_way_is_done_again(world: World, owner: P
 
 def test_a_removal_after_a_conflict_looks_at_the_new_releases(world: World, owner: Person) -> None:
     """Bob signs the releases while jeff's removal is on its way: now bob's signature would carry it."""
-    owner.client().load_key(world.person("bob").client().export_keys(["bob"]), name="bob")
+    owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.push("2")
     world.attacker.before_upload(lambda: world.person("bob").client().sign([f"{GUN}:2"]))
     owner.client().remove_signer("jeff", GUN)
@@ -287,7 +287,7 @@ def test_a_removed_signer_cannot_sign(world: World, owner: Person) -> None:
 
 def test_a_signer_who_comes_back_signs_again(world: World, owner: Person) -> None:
     jeff = world.person("jeff")
-    [info] = jeff.client().keys()
+    [info] = jeff.client().keys.list()
     public = _public(world, info.keyid)
     owner.client().remove_signer("jeff", GUN, force=True)
     owner.client().add_signer("jeff", GUN, [public])

@@ -55,20 +55,20 @@ def test_logins_that_cannot_be_read_are_no_missing_logins(tmp_path: Path) -> Non
 
 
 def test_without_a_daemon_there_is_no_local_image(tmp_path: Path) -> None:
-    assert client(tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none.sock").has_local(f"{GUN}:1") is False
+    assert client(tmp_path, DOCKER_HOST=f"unix://{tmp_path}/none.sock").images.has_local(f"{GUN}:1") is False
 
 
 def test_the_public_half_of_a_key(world: World) -> None:
     person = world.person()
     public = person.key("jeff")
-    assert person.client().public_key("jeff") == public
-    person.client().check_public_key(public)
+    assert person.client().keys.public("jeff") == public
+    person.client().keys.check_public(public)
     with pytest.raises(PassphraseWrongError):
-        person.client(passphrase="another one").public_key("jeff")
+        person.client(passphrase="another one").keys.public("jeff")
     with pytest.raises(KeyMissingError):
-        person.client().public_key("bob")
+        person.client().keys.public("bob")
 
 
 def test_what_is_no_public_key(world: World) -> None:
     with pytest.raises(UnsupportedKeyError):
-        world.person().client().check_public_key(b"hello")
+        world.person().client().keys.check_public(b"hello")

@@ -154,8 +154,8 @@ def test_a_lost_repository_is_never_made_again(world: World) -> None:
 
 def test_several_root_keys_need_a_choice(world: World) -> None:
     alice = world.person()
-    first = alice.client().load_key(root_pem(), name="root")[0].keyid
-    alice.client().load_key(root_pem(), name="root")
+    first = alice.client().keys.load(root_pem(), name="root")[0].keyid
+    alice.client().keys.load(root_pem(), name="root")
     with pytest.raises(UsageError, match="several root keys"):
         alice.client().init(GUN)
     assert alice.client().init(GUN, root_key=first[:12]).root_keys == (first,)
@@ -210,7 +210,7 @@ def test_a_root_that_meets_no_configured_pin_is_not_published(world: World) -> N
         alice.client(pins=("0" * 64,)).init(GUN)
     assert alice.key_files() == set()
     assert "POST" not in world.requests()
-    [info] = alice.client().load_key(root_pem(), name="root")
+    [info] = alice.client().keys.load(root_pem(), name="root")
     assert alice.client(pins=(info.keyid,)).init(GUN).created
 
 

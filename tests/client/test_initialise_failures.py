@@ -189,7 +189,7 @@ def test_the_loser_with_a_lost_answer_finds_out(world: World) -> None:
 
 def test_the_loser_of_a_race_for_a_signer_adds_its_signer(world: World) -> None:
     alice = world.person("alice")
-    alice.client().load_key(root_pem(), name="root")
+    alice.client().keys.load(root_pem(), name="root")
     bob = world.person("bob")
     shutil.copytree(alice.trust_dir, bob.trust_dir)
     jeff = world.person("jeff").key("jeff")
@@ -200,7 +200,7 @@ def test_the_loser_of_a_race_for_a_signer_adds_its_signer(world: World) -> None:
 
 def test_a_lost_race_does_not_count_as_what_was_wanted(world: World) -> None:
     alice, bob = world.person("alice"), world.person("bob")
-    alice.client().load_key(root_pem(), name="root")
+    alice.client().keys.load(root_pem(), name="root")
     before = alice.key_files()
     world.attacker.before_upload(lambda: bob.client().init(GUN))
     [root] = before

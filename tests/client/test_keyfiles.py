@@ -34,7 +34,7 @@ def _stored(person: Person) -> dict[str, bytes]:
 
 
 def _keys(person: Person) -> list[KeyInfo]:
-    return person.client().keys()
+    return person.client().keys.list()
 
 
 # -- import
@@ -42,7 +42,7 @@ def _keys(person: Person) -> list[KeyInfo]:
 
 def test_a_bundle_of_go_notary_is_taken_as_it_is(world: World) -> None:
     alice = world.person()
-    imported = alice.client().import_keys(BUNDLE)
+    imported = alice.client().keys.import_(BUNDLE)
     assert len(_stored(alice)) == len(imported) == 5
     for one in imported:
         assert one.key.encrypted
@@ -56,18 +56,18 @@ def test_a_bundle_of_go_notary_is_taken_as_it_is(world: World) -> None:
 def test_what_we_export_comes_back_to_the_byte(world: World) -> None:
     owner = owned(world, "jeff")
     ids = [key.keyid for key in _keys(owner)]
-    exported = owner.client().export_keys(ids)
+    exported = owner.client().keys.export(ids)
     heir = world.person("heir")
-    assert [one.key.keyid for one in heir.client(passphrase="nothing useful").import_keys(exported)] == ids
+    assert [one.key.keyid for one in heir.client(passphrase="nothing useful").keys.import_(exported)] == ids
     assert _stored(heir) == _stored(owner)
     heir.client().add_signer("bob", GUN, [heir.key("bob")])
 
 
 def test_a_second_import_leaves_what_is_there(world: World) -> None:
     alice = world.person()
-    alice.client().import_keys(BUNDLE)
+    alice.client().keys.import_(BUNDLE)
     before = _stored(alice)
-    assert all(one.already for one in alice.client().import_keys(BUNDLE))
+    assert all(one.already for one in alice.client().keys.import_(BUNDLE))
     assert _stored(alice) == before
 
 
@@ -96,7 +96,7 @@ def _without(header: bytes) -> bytes:
 def test_one_block_that_cannot_be_used_stops_all(world: World, data: bytes, why: str) -> None:
     alice = world.person()
     with pytest.raises(UnsupportedKeyError) as caught:
-        alice.client().import_keys(data)
+        alice.client().keys.import_(data)
     assert why in " ".join(caught.value.why)
     assert _stored(alice) == {}
 
@@ -105,37 +105,37 @@ def test_one_block_that_cannot_be_used_stops_all(world: World, data: bytes, why:
 def test_what_is_no_export_is_refused(world: World, data: bytes) -> None:
     alice = world.person()
     with pytest.raises(UnsupportedKeyError):
-        alice.client().import_keys(data)
+        alice.client().keys.import_(data)
     assert _stored(alice) == {}
 
 
 def test_a_key_that_is_here_as_something_else_stops_all(world: World) -> None:
     alice = world.person()
-    alice.client().import_keys(BUNDLE)
+    alice.client().keys.import_(BUNDLE)
     dee = next(key for key in _keys(alice) if key.role not in {"root", "targets", "snapshot"})
     before = _stored(alice)
     renamed = BUNDLE.replace(f"role: {dee.role}".encode(), b"role: mallory")
     with pytest.raises(AlreadyExistsError):
-        alice.client().import_keys(renamed)
+        alice.client().keys.import_(renamed)
     assert _stored(alice) == before
 
 
 @pytest.mark.parametrize("role", ["targets/dee", "targets/releases", "targets/a/b", "mallory"])
 def test_delegation_roles_and_names_of_signers_are_roles(world: World, role: str) -> None:
     alice = world.person()
-    imported = alice.client().import_keys(BUNDLE.replace(b"role: root", f"role: {role}".encode(), 1))
+    imported = alice.client().keys.import_(BUNDLE.replace(b"role: root", f"role: {role}".encode(), 1))
     assert role in {one.key.role for one in imported}
 
 
 def test_a_key_under_another_id_is_found_out_at_its_first_use(world: World) -> None:
     owner = owned(world, "jeff")
     (jeff,) = [key for key in _keys(owner) if key.role == "jeff"]
-    exported = owner.client().export_keys([jeff.keyid]).replace(jeff.keyid.encode(), b"0" * 64)
+    exported = owner.client().keys.export([jeff.keyid]).replace(jeff.keyid.encode(), b"0" * 64)
     heir = world.person("heir")
-    (imported,) = heir.client().import_keys(exported)
+    (imported,) = heir.client().keys.import_(exported)
     assert imported.key.keyid == "0" * 64
     with pytest.raises(KeyAccessError, match="holds another key"):
-        heir.client().change_passphrase("0" * 64, lambda _: "another passphrase")
+        heir.client().keys.change_passphrase("0" * 64, lambda _: "another passphrase")
 
 
 def test_a_disk_that_fills_up_keeps_none_of_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_disk_that_fills_up_keeps_none_of_them(world: World, monkeypatch: pyte
 
     monkeypatch.setattr(files, "write_atomic", failing)
     with pytest.raises(StorageError):
-        alice.client().import_keys(BUNDLE)
+        alice.client().keys.import_(BUNDLE)
     assert _stored(alice) == {}
 
 
@@ -165,7 +165,7 @@ def test_the_new_passphrase_counts_and_the_old_one_does_not(world: World) -> Non
         asked.append(request)
         return "another passphrase"
 
-    info = owner.client().change_passphrase("jeff", new)
+    info = owner.client().keys.change_passphrase("jeff", new)
     assert [(request.keyid, request.role, request.new) for request in asked] == [(info.keyid, "jeff", False)]
     world.push("1")
     with pytest.raises(PassphraseWrongError):
@@ -175,7 +175,7 @@ def test_the_new_passphrase_counts_and_the_old_one_does_not(world: World) -> Non
 
 def test_a_targets_key_keeps_role_and_repository(world: World) -> None:
     owner = owned(world)
-    info = owner.client().change_passphrase("targets", "another passphrase")
+    info = owner.client().keys.change_passphrase("targets", "another passphrase")
     assert (info.role, info.gun) == ("targets", GUN)
 
 
@@ -183,9 +183,9 @@ def test_the_same_passphrase_again_is_told_and_changes_nothing(world: World) -> 
     owner = owned(world, "jeff")
     before = _stored(owner)
     with pytest.raises(ConfigurationError, match="has this passphrase already"):
-        owner.client().change_passphrase("jeff", PASSPHRASE)
+        owner.client().keys.change_passphrase("jeff", PASSPHRASE)
     with pytest.raises(ConfigurationError, match="too short"):
-        owner.client().change_passphrase("jeff", "short")
+        owner.client().keys.change_passphrase("jeff", "short")
     assert _stored(owner) == before
 
 
@@ -197,19 +197,19 @@ def test_a_wrong_old_passphrase_asks_for_no_new_one(world: World) -> None:
         raise AssertionError("it was asked")
 
     with pytest.raises(PassphraseWrongError):
-        owner.client(passphrase="wrong passphrase").change_passphrase("jeff", new)
+        owner.client(passphrase="wrong passphrase").keys.change_passphrase("jeff", new)
     with pytest.raises(KeyMissingError):
-        owner.client().change_passphrase("nobody", new)
+        owner.client().keys.change_passphrase("nobody", new)
     assert _stored(owner) == before
 
 
 def test_a_plain_key_gets_its_first_passphrase(world: World) -> None:
     alice = world.person()
-    keyid = alice.client().load_key((KEYS / "plain-sec1-ec.key").read_bytes(), name="dee")[0].keyid
+    keyid = alice.client().keys.load((KEYS / "plain-sec1-ec.key").read_bytes(), name="dee")[0].keyid
     path = alice.trust_dir / "private" / f"{keyid}.key"
     path.write_bytes((KEYS / "plain-sec1-ec.key").read_bytes())
-    assert not alice.client().find_key(keyid[:7]).encrypted
-    assert alice.client().change_passphrase(keyid, "first passphrase").encrypted
+    assert not alice.client().keys.find(keyid[:7]).encrypted
+    assert alice.client().keys.change_passphrase(keyid, "first passphrase").encrypted
 
 
 def test_a_disk_that_fails_leaves_the_old_passphrase(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_a_disk_that_fails_leaves_the_old_passphrase(world: World, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(files, "write_atomic", failing)
         with pytest.raises(StorageError):
-            owner.client().change_passphrase("jeff", "another passphrase")
+            owner.client().keys.change_passphrase("jeff", "another passphrase")
     assert _stored(owner) == before
 
 
@@ -231,41 +231,41 @@ def test_a_disk_that_fails_leaves_the_old_passphrase(world: World, monkeypatch: 
 
 def test_a_signers_key_goes(world: World) -> None:
     owner = owned(world, "jeff")
-    info = owner.client().remove_key("jeff")
+    info = owner.client().keys.remove("jeff")
     assert (info.role, info.path.exists()) == ("jeff", False)
     with pytest.raises(KeyMissingError):
-        owner.client().remove_key("jeff")
+        owner.client().keys.remove("jeff")
 
 
 def test_the_last_root_key_stays_unless_forced(world: World) -> None:
     owner = owned(world)
     with pytest.raises(KeyAccessError) as caught:
-        owner.client().remove_key("root")
+        owner.client().keys.remove("root")
     assert caught.value.facts["repositories"] == [GUN]
     assert "root" in {key.role for key in _keys(owner)}
-    owner.client().remove_key("root", force=True)
+    owner.client().keys.remove("root", force=True)
     assert "root" not in {key.role for key in _keys(owner)}
 
 
 def test_a_root_key_that_was_rotated_away_is_not_needed(world: World) -> None:
     owner = owned(world)
-    done = owner.client().rotate_key(GUN, "root")
+    done = owner.client().keys.rotate(GUN, "root")
     with pytest.raises(UsageError):
-        owner.client().remove_key("root")
+        owner.client().keys.remove("root")
     with pytest.raises(KeyAccessError):
-        owner.client().remove_key(done.new[0])
-    owner.client().remove_key(done.old[0])
+        owner.client().keys.remove(done.new[0])
+    owner.client().keys.remove(done.old[0])
 
 
 def test_a_root_key_of_no_repository_here_goes(world: World) -> None:
     other = copy_of(world, owned(world))
-    assert other.client().remove_key("root").role == "root"
+    assert other.client().keys.remove("root").role == "root"
 
 
 def test_a_root_that_cannot_be_read_may_need_it(world: World) -> None:
     owner = owned(world, "jeff")
     owner.cached("root").write_bytes(b"junk")
     with pytest.raises(KeyAccessError) as caught:
-        owner.client().remove_key("root")
+        owner.client().keys.remove("root")
     assert "cannot be read" in " ".join(caught.value.why)
-    owner.client().remove_key("jeff")
+    owner.client().keys.remove("jeff")

@@ -65,7 +65,7 @@ def _given(path: Path) -> str | None:
 
 def _stored_well(client: Client, data: bytes, name: str | None = None) -> list[str]:
     """Load keys; insist that each is stored as Go reads it, and opens with the new passphrase alone."""
-    loaded = client.load_key(data, name=name)
+    loaded = client.keys.load(data, name=name)
     for info in loaded:
         (block,) = pem.split(info.path.read_bytes())
         pem.require_portable(block)
@@ -90,7 +90,7 @@ def test_every_form_is_stored_as_go_reads_it(
 def test_what_notary_cannot_use_is_refused(name: str, tmp_path: Path) -> None:
     (path,) = (path for path in FILES if path.name == name)
     with pytest.raises(UnsupportedKeyError):
-        _client(tmp_path, given="secret12").load_key(path.read_bytes())
+        _client(tmp_path, given="secret12").keys.load(path.read_bytes())
     assert not list(tmp_path.rglob("*.key"))
 
 

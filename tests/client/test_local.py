@@ -66,7 +66,7 @@ def test_what_was_pushed_is_signed(world: World, owner: Person, daemon: FakeDaem
 
 
 def test_it_is_what_push_local_returns(owner: Person, daemon: FakeDaemon, world: World) -> None:
-    found = owner.client().push_local(GUN)
+    found = owner.client().images.push_local(GUN)
     assert (found.digest, found.media_type) == (world.push("x", "built latest"), OCI_MANIFEST)
     assert daemon.requests[1].endswith("/push?tag=latest")
 

@@ -22,7 +22,7 @@ def owner(world: World) -> Person:
 
 
 def _id(person: Person, name: str) -> str:
-    return person.client().find_key(name).keyid
+    return person.client().keys.find(name).keyid
 
 
 def _keys(world: World) -> dict[str, tuple[str, ...]]:
@@ -36,20 +36,20 @@ def test_a_key_leaves_every_role_and_tags_stay(world: World, owner: Person) -> N
     world.push("1")
     bob.client().sign([f"{GUN}:1"])
     world.requests()
-    done = owner.client().purge_key(stolen[:9], GUN)
+    done = owner.client().keys.purge(stolen[:9], GUN)
     assert world.requests().count("POST") == 1
     assert (done.key, set(done.roles), done.removed) == (stolen, {BOB, roles.RELEASES}, (BOB,))
     assert (done.resigned, done.kept, done.unreadable, done.left) == ((roles.RELEASES,), ("1",), (), ())
     assert _keys(world) == {JEFF: (_id(owner, "jeff"),), roles.RELEASES: (_id(owner, "jeff"),)}
     assert world.person("reader").client().verify(f"{GUN}:1").signers == ()
     with pytest.raises(InvalidNameError):
-        owner.client().purge_key(stolen, GUN)
+        owner.client().keys.purge(stolen, GUN)
 
 
 def test_a_signer_with_another_key_stays(world: World, owner: Person) -> None:
     old = _id(owner, "jeff")
     owner.client().add_signer("jeff", GUN, [world.person("new laptop").key("jeff")])
-    done = owner.client().purge_key(old, GUN)
+    done = owner.client().keys.purge(old, GUN)
     assert (done.roles, done.removed) == ((JEFF, roles.RELEASES), ())
     assert all(len(keyids) == 1 and old not in keyids for keyids in _keys(world).values())
 
@@ -62,11 +62,11 @@ def test_tags_that_nobody_could_verify_stop_it(world: World, owner: Person) -> N
     world.requests()
     jeff = _id(owner, "jeff")
     with pytest.raises(KeyNotAuthorisedError) as caught:
-        owner.client().purge_key(jeff, GUN)
+        owner.client().keys.purge(jeff, GUN)
     assert caught.value.facts["tags"] == ["1"]
     assert caught.value.facts["needed"] == ["bob"]
     assert "POST" not in world.requests()
-    done = owner.client().purge_key(jeff, GUN, force=True)
+    done = owner.client().keys.purge(jeff, GUN, force=True)
     assert (done.unreadable, done.needed) == ((roles.RELEASES,), ("bob",))
 
 
@@ -75,7 +75,7 @@ def test_a_nested_delegation_is_purged_too(world: World, owner: Person) -> None:
     public = ci.key("ci")
     owner.client().add_signer("ci", GUN, [public])
     owner.client().add_signer("targets/jeff/ci", GUN, [public])
-    done = owner.client().purge_key(_id(ci, "ci"), GUN)
+    done = owner.client().keys.purge(_id(ci, "ci"), GUN)
     assert done.roles[0] == "targets/jeff/ci"
     assert set(done.roles) == {"targets/jeff/ci", "targets/ci", roles.RELEASES}
     assert set(_keys(world)) == {JEFF, roles.RELEASES}
@@ -87,9 +87,9 @@ def test_what_the_keys_here_cannot_change_is_left_and_named(world: World) -> Non
     owner.client().add_signer("jeff", GUN, [jeff.key("jeff")])
     jeff.client().add_signer("targets/jeff/ci", GUN, [public])
     with pytest.raises(KeyNotAuthorisedError, match="targets/jeff/ci"):
-        owner.client().purge_key(_id(ci, "ci"), GUN)
+        owner.client().keys.purge(_id(ci, "ci"), GUN)
     owner.client().add_signer("ci", GUN, [public])
-    done = owner.client().purge_key(_id(ci, "ci"), GUN)
+    done = owner.client().keys.purge(_id(ci, "ci"), GUN)
     assert done.left == ("targets/jeff/ci",)
     assert "targets/ci" not in _keys(world)
 
@@ -97,7 +97,7 @@ def test_what_the_keys_here_cannot_change_is_left_and_named(world: World) -> Non
 @pytest.mark.parametrize("key", ["0" * 64, "", "abc"])
 def test_a_key_that_is_not_one_key_is_refused(world: World, owner: Person, key: str) -> None:
     with pytest.raises(InvalidNameError):
-        owner.client().purge_key(key, GUN)
+        owner.client().keys.purge(key, GUN)
     assert "POST" not in world.requests()
 
 
@@ -105,7 +105,7 @@ def test_a_lost_answer_is_looked_after(world: World, owner: Person) -> None:
     bob = world.person("bob")
     owner.client().add_signer("bob", GUN, [bob.key("bob")])
     world.attacker.lose_answers(times=1)
-    assert owner.client().purge_key(_id(bob, "bob"), GUN).removed == (BOB,)
+    assert owner.client().keys.purge(_id(bob, "bob"), GUN).removed == (BOB,)
     assert BOB not in _keys(world)
 
 

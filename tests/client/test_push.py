@@ -85,7 +85,7 @@ def lines(world: World, *methods: str) -> list[str]:
 
 def test_an_index_with_all_it_names(world: World, client: Client, tmp_path: Path) -> None:
     made = sample.make("text")
-    done = client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    done = client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert serves(world, made)
     assert (done.reference, done.digest, done.size) == (REF, made.digest, len(made.top))
     assert done.platforms == ("linux/amd64", "linux/arm64")
@@ -95,7 +95,7 @@ def test_an_index_with_all_it_names(world: World, client: Client, tmp_path: Path
 
 def test_the_tag_comes_last_and_everything_is_read_back(world: World, client: Client, tmp_path: Path) -> None:
     made = sample.make("text")
-    client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     ends = [line.rpartition("/")[2] for line in world.fake.lines() if "/manifests/" in line]
     first, second = (layouts.digest(data) for data in made.manifests)
     assert ends == [first, first, second, second, "1", "1"]
@@ -105,9 +105,9 @@ def test_the_tag_comes_last_and_everything_is_read_back(world: World, client: Cl
 
 def test_a_second_push_sends_no_blob(world: World, client: Client, tmp_path: Path) -> None:
     source = f"oci:{layouts.layout(tmp_path / 'dir')}"
-    client.push(source, REF)
+    client.images.push(source, REF)
     world.requests()
-    done = client.push(source, f"{GUN}:2")
+    done = client.images.push(source, f"{GUN}:2")
     assert (done.uploaded, done.present, done.sent) == (0, 3, 0)
     assert lines(world, "POST", "PATCH") == []
 
@@ -118,15 +118,15 @@ def test_from_archives(world: World, client: Client, tmp_path: Path, kind: str) 
         layouts.saved([b"one", BIG]) if kind == "docker-archive" else layouts.files(sample.make("t"), "1")
     )
     layouts.archive(tmp_path / "a.tar", contents)
-    done = client.push(f"{kind}:{tmp_path}/a.tar", REF)
+    done = client.images.push(f"{kind}:{tmp_path}/a.tar", REF)
     assert world.fake.registry.images.tags(REGISTRY_PATH) == {"1": done.digest}
-    assert client.push(f"{kind}:{tmp_path}/a.tar", f"{GUN}:2").digest == done.digest
+    assert client.images.push(f"{kind}:{tmp_path}/a.tar", f"{GUN}:2").digest == done.digest
 
 
 def test_progress_is_told(client: Client, tmp_path: Path) -> None:
     watcher = Watcher()
     made = layouts.image(BIG, b"small")
-    client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF, progress=watcher)
+    client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF, progress=watcher)
     what, total, *steps, end = watcher.told
     assert (what, total, end) == (f"pushing {REF}", len(BIG) + 7, "end")
     assert sum(step for step in steps if isinstance(step, int)) == total
@@ -137,7 +137,7 @@ def test_progress_goes_back_when_an_upload_begins_anew(world: World, client: Cli
     world.attacker.cut_uploads(1000)
     world.attacker.answer(Response(404), method="GET", path=BLOB_UPLOAD)
     watcher = Watcher()
-    client.push(f"oci:{layouts.layout(tmp_path / 'dir', layouts.image(BIG))}", REF, progress=watcher)
+    client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', layouts.image(BIG))}", REF, progress=watcher)
     assert sum(step for step in watcher.told[2:-1] if isinstance(step, int)) == len(BIG) + 2
 
 
@@ -148,10 +148,10 @@ def test_an_interrupted_push_goes_on_with_what_is_missing(
     source = f"oci:{layouts.layout(tmp_path / 'dir', made)}"
     world.attacker.refuse_connections(method="PATCH", path=BLOB_UPLOAD)
     with pytest.raises(NetworkError):
-        client.push(source, REF)
+        client.images.push(source, REF)
     assert world.fake.registry.images.tags(REGISTRY_PATH) == {}
     world.attacker.undo_hooks()
-    done = client.push(source, REF)
+    done = client.images.push(source, REF)
     assert (done.uploaded, done.present) == (1, 2)
     assert serves(world, made)
 
@@ -164,7 +164,7 @@ def test_the_first_failure_stops_the_others(
     directory = layouts.layout(tmp_path / "dir", made)
     (directory / "blobs" / layouts.digest(made.blobs[3]).replace(":", "/")).write_bytes(b"x" * 10)
     with pytest.raises(DigestMismatchError):
-        client.push(f"oci:{directory}", REF)
+        client.images.push(f"oci:{directory}", REF)
     assert len(lines(world, "POST")) < 50
     assert world.fake.registry.images.tags(REGISTRY_PATH) == {}
 
@@ -175,11 +175,11 @@ def test_a_source_that_is_not_what_it_says(world: World, client: Client, tmp_pat
     for wrong in (b"X" + BIG[1:], BIG[:-1], BIG + b"x"):
         blob.write_bytes(wrong)
         with pytest.raises(DigestMismatchError) as caught:
-            client.push(f"oci:{directory}", REF)
+            client.images.push(f"oci:{directory}", REF)
         assert caught.value.exit_code == 4
     blob.unlink()
     with pytest.raises(StorageError):
-        client.push(f"oci:{directory}", REF)
+        client.images.push(f"oci:{directory}", REF)
     assert world.fake.registry.images.blob(REGISTRY_PATH, layouts.digest(BIG)) is None
     assert world.fake.registry.images.tags(REGISTRY_PATH) == {}
 
@@ -194,7 +194,7 @@ def test_a_file_that_changes_while_it_is_sent(world: World, client: Client, tmp_
 
     world.fake.before.append(change)
     with pytest.raises(DigestMismatchError, match="what is being sent"):
-        client.push(f"oci:{directory}", REF)
+        client.images.push(f"oci:{directory}", REF)
     assert not any(line.startswith("PUT") and "manifests" in line for line in world.fake.lines())
 
 
@@ -209,7 +209,7 @@ def test_foreign_layers_are_named_and_left_out(world: World, tmp_path: Path) -> 
         }
     )  # fmt: skip
     made = sample.Sample((b"{}",), (), top, sample.MANIFEST)
-    done = person.client().push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    done = person.client().images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert done.foreign == (layouts.digest(b"windows"),)
     assert person.warnings == [
         f"the layer {layouts.digest(b'windows')} may not be distributed: it is not sent"
@@ -226,7 +226,7 @@ def test_artifacts_and_nested_indexes_go_as_they_are(world: World, client: Clien
     entries = [entry(sample.INDEX, inner), entry(ARTIFACT, artifact), entry("x/layer+zstd", b"cached")]
     top = compact({"schemaVersion": 2, "mediaType": sample.INDEX, "manifests": entries})
     made = sample.Sample((*image.blobs, b"sbom", b"cached"), (image.top, inner, artifact), top, sample.INDEX)
-    client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert serves(world, made)
     pushed = world.fake.registry.images.manifest(REGISTRY_PATH, layouts.digest(artifact))
     assert pushed is not None
@@ -243,7 +243,7 @@ def test_where_containerd_says_a_blob_is_it_is_mounted(world: World, client: Cli
         }
     )  # fmt: skip
     made = sample.Sample((b"{}", BIG), (), top, sample.MANIFEST)
-    done = client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    done = client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert (done.uploaded, done.mounted) == (1, 1)
     assert lines(world, "PATCH") == []
     assert serves(world, made)
@@ -260,17 +260,17 @@ def test_names_and_sources_are_read_first(world: World, client: Client, tmp_path
         (f"oci:{tmp_path}/dir:9", REF, UsageError),
     ):
         with pytest.raises(error):
-            client.push(source, ref)
+            client.images.push(source, ref)
     with pytest.raises(UsageError, match="asks a registry"):
-        world.person().client(offline=True).push(f"oci:{tmp_path}/dir", REF)
+        world.person().client(offline=True).images.push(f"oci:{tmp_path}/dir", REF)
     with pytest.raises(UsageError, match="content from a registry"):
-        world.person().client(gun=True).push(f"oci:{tmp_path}/dir", REF)
+        world.person().client(gun=True).images.push(f"oci:{tmp_path}/dir", REF)
     assert world.fake.requests == []
 
 
 def test_a_digest_in_the_reference_must_be_right(world: World, client: Client, tmp_path: Path) -> None:
     made = sample.make("text")
-    done = client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", f"{REF}@{made.digest}")
+    done = client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", f"{REF}@{made.digest}")
     assert done.tag == "1"
     assert serves(world, made)
 
@@ -337,7 +337,7 @@ def test_a_lie_is_caught_and_nothing_is_signed(world: World, tmp_path: Path, lie
     which, change, error = LIES[lie]
     world.attacker.change_answers(change, **which)
     with pytest.raises(error) as caught:
-        owner.client().sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
+        owner.client().images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
     assert getattr(caught.value, "exit_code", None) == 4
     world.attacker.undo_hooks()
     assert owner.client().inspect(GUN).tags == ()
@@ -348,7 +348,7 @@ def test_a_lie_is_caught_and_nothing_is_signed(world: World, tmp_path: Path, lie
 
 def test_exactly_the_pushed_digest_is_signed(world: World, tmp_path: Path) -> None:
     owner, made = owned(world, "alice"), sample.make("text")
-    pushed, signed = owner.client().sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    pushed, signed = owner.client().images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert (pushed.digest, signed.digest, signed.size) == (made.digest, made.digest, len(made.top))
     assert (signed.published, signed.platforms) == (True, ("linux/amd64", "linux/arm64"))
     assert owner.client().verify(REF).digest == made.digest
@@ -365,7 +365,7 @@ def test_somebody_who_moves_the_tag_meanwhile_gets_nothing_signed(world: World, 
         return answer
 
     world.fake.after.append(move)
-    _, signed = owner.client().sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+    _, signed = owner.client().images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
     assert signed.digest == made.digest
     with pytest.raises(DigestMismatchError):
         owner.client().verify(REF)
@@ -376,9 +376,9 @@ def test_who_may_not_sign_sends_nothing(world: World, tmp_path: Path) -> None:
     stranger = world.person("stranger")
     source = f"oci:{layouts.layout(tmp_path / 'dir')}"
     with pytest.raises(KeyNotAuthorisedError):
-        stranger.client().sign_pushed(source, REF)
+        stranger.client().images.push_and_sign(source, REF)
     with pytest.raises(RepositoryMissingError):
-        stranger.client().sign_pushed(source, "registry.test/new/app:1")
+        stranger.client().images.push_and_sign(source, "registry.test/new/app:1")
     assert not any("/blobs/" in line for line in world.fake.lines())
     assert world.fake.registry.images.tags(REGISTRY_PATH) == {}
 
@@ -386,7 +386,9 @@ def test_who_may_not_sign_sends_nothing(world: World, tmp_path: Path) -> None:
 def test_a_key_that_cannot_be_unlocked_stops_it_before_anything_is_sent(world: World, tmp_path: Path) -> None:
     owner = owned(world, "alice")
     with pytest.raises(PassphraseWrongError):
-        owner.client(passphrase="another one").sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
+        owner.client(passphrase="another one").images.push_and_sign(
+            f"oci:{layouts.layout(tmp_path / 'dir')}", REF
+        )
     assert not any("/blobs/" in line for line in world.fake.lines())
 
 
@@ -396,19 +398,19 @@ def test_a_login_that_may_only_read_stops_it_before_anything_is_sent(world: Worl
         lambda request: Response(403, {}, b"") if request.url.endswith("/timestamp.key") else None
     )
     with pytest.raises(AuthenticationError):
-        owner.client().sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
+        owner.client().images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
     assert not any("/blobs/" in line for line in world.fake.lines())
 
 
 def test_a_first_image_with_its_first_trust_data(client: Client, tmp_path: Path) -> None:
-    pushed, signed = client.sign_pushed(f"oci:{layouts.layout(tmp_path / 'dir')}", REF, init=True)
+    pushed, signed = client.images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir')}", REF, init=True)
     assert signed.roles == ("targets",)
     assert client.verify(REF).digest == pushed.digest
 
 
 def test_signing_takes_the_same_options(world: World, tmp_path: Path) -> None:
     owner = owned(world, "alice", "bob")
-    _, signed = owner.client().sign_pushed(
+    _, signed = owner.client().images.push_and_sign(
         f"oci:{layouts.layout(tmp_path / 'dir')}", REF, signer="bob", custom=b'{"a":1}'
     )
     assert set(signed.roles) == {"targets/bob", "targets/releases"}
@@ -420,4 +422,4 @@ def test_an_image_of_a_kind_that_cannot_be_signed_is_not_pushed(client: Client, 
     top = compact({"schemaVersion": 2, "mediaType": "x/y", "manifests": []})
     made = sample.Sample((), (), top, "x/y")
     with pytest.raises((VerificationError, MetadataError)):
-        client.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)
+        client.images.push(f"oci:{layouts.layout(tmp_path / 'dir', made)}", REF)

@@ -56,7 +56,7 @@ def complete(world: World) -> bool:
 @pytest.mark.parametrize("answer", [UNKNOWN, UNKNOWN_TOO, Response(500)])
 def test_a_manifest_is_put_again(world: World, client: Client, source: str, answer: Response) -> None:
     world.attacker.answer(answer, method="PUT", path=TAG, times=2)
-    done = client.push(source, REF)
+    done = client.images.push(source, REF)
     assert complete(world)
     assert done.uploaded == 3
 
@@ -64,7 +64,7 @@ def test_a_manifest_is_put_again(world: World, client: Client, source: str, answ
 def test_blobs_that_a_registry_only_says_it_has_are_sent(world: World, client: Client, source: str) -> None:
     _claim_blobs(world)
     _require_blobs(world)
-    done = client.push(source, REF)
+    done = client.images.push(source, REF)
     assert complete(world)
     assert (done.uploaded, done.present, done.sent) == (3, 0, sum(map(len, MADE.blobs)))
 
@@ -72,7 +72,7 @@ def test_blobs_that_a_registry_only_says_it_has_are_sent(world: World, client: C
 def test_a_registry_that_never_has_the_blobs(world: World, client: Client, source: str) -> None:
     world.attacker.answer(UNKNOWN, method="PUT", path=TAG)
     with pytest.raises(VerificationError, match="does not have what it says it has") as caught:
-        client.push(source, REF)
+        client.images.push(source, REF)
     assert caught.value.exit_code == 4
     assert caught.value.why[1:] == ("MANIFEST_BLOB_UNKNOWN: blob unknown",)
     assert len([line for line in world.fake.lines() if line.startswith("PUT") and "/manifests/" in line]) == 4
@@ -81,7 +81,7 @@ def test_a_registry_that_never_has_the_blobs(world: World, client: Client, sourc
 def test_another_refusal_is_final(world: World, client: Client, source: str) -> None:
     world.attacker.answer(Response(400), method="PUT", path=TAG)
     with pytest.raises(ServerError, match="400"):
-        client.push(source, REF)
+        client.images.push(source, REF)
     assert len([line for line in world.fake.lines() if line.startswith("PUT") and "/manifests/" in line]) == 1
 
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_back_at_once_is_asked_for_again(
     world: World, client: Client, source: str, waits: list[int], status: int
 ) -> None:
     world.attacker.answer(Response(status), method="GET", path=TAG, times=3)
-    client.push(source, REF)
+    client.images.push(source, REF)
     assert complete(world)
     assert waits == [1, 2, 3]
 
@@ -98,11 +98,11 @@ def test_what_cannot_be_read_back_at_once_is_asked_for_again(
 def test_what_cannot_be_read_back_is_no_success(world: World, client: Client, source: str) -> None:
     world.attacker.answer(Response(404), method="GET", path=TAG)
     with pytest.raises(VerificationError, match="does not have it"):
-        client.push(source, REF)
+        client.images.push(source, REF)
     world.fake.before.clear()
     world.attacker.answer(Response(500), method="GET", path=TAG)
     with pytest.raises(ServerError, match="500"):
-        client.push(source, REF)
+        client.images.push(source, REF)
 
 
 def test_digests_that_a_registry_does_not_know(client: Client, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_digests_that_a_registry_does_not_know(client: Client, tmp_path: Path) -
     (directory / "blobs" / "sha512").mkdir()
     (directory / "blobs" / "sha512" / digest.partition(":")[2]).write_bytes(b"layer")
     with pytest.raises(ServerError, match="whose digest is not SHA-256"):
-        client.push(f"oci:{directory}", REF)
+        client.images.push(f"oci:{directory}", REF)
 
 
 def _claim_blobs(world: World) -> None:

@@ -87,7 +87,7 @@ def test_what_is_over_is_shown_and_not_refused(world: World, owner: Person) -> N
 
 def test_what_is_over_is_shown_to_who_pinned_an_earlier_root(world: World, owner: Person) -> None:
     pins = owner.client().refresh(GUN).root.roles[roles.ROOT].keyids
-    owner.client().rotate_key(GUN, "root")
+    owner.client().keys.rotate(GUN, "root")
     world.clock.now += 4 * YEAR
     found = world.person("reader").client(pins=pins).status(GUN)
     assert {JEFF, roles.TARGETS} <= {status.role for status in found.due}
@@ -182,7 +182,7 @@ def test_a_role_that_is_named_is_renewed_whatever_its_date(world: World, owner: 
 
 
 def test_a_snapshot_key_that_is_here_renews_the_snapshot(world: World, owner: Person) -> None:
-    owner.client().rotate_key(GUN, "snapshot")
+    owner.client().keys.rotate(GUN, "snapshot")
     owner.client().renew(GUN, only=["snapshot"])
     world.clock.now += 3 * YEAR - timedelta(days=20)
     owner.client().renew(GUN)
@@ -202,7 +202,7 @@ def test_a_key_that_is_not_here_is_named(world: World, owner: Person) -> None:
     bob.client().sign([f"{GUN}:1"])
     with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().renew(GUN, only=["targets/bob"])
-    assert bob.client().find_key("bob").keyid[:7] in " ".join(caught.value.why)
+    assert bob.client().keys.find("bob").keyid[:7] in " ".join(caught.value.why)
 
 
 def test_a_listed_key_without_a_certificate_stands_in_nobodys_way(world: World, owner: Person) -> None:
@@ -230,7 +230,7 @@ def test_a_certificate_of_an_authority_takes_the_authority_or_another_key(world:
         owner.client().renew(GUN)
     assert "which an authority made" in caught.value.why[0]
     assert advice(caught.value).endswith(f"notarypy key rotate {GUN} root --key KEY")
-    assert owner.client().rotate_key(GUN, "root", key="root").published
+    assert owner.client().keys.rotate(GUN, "root", key="root").published
     owner.client().renew(GUN)
     assert _verifies(world)
 
@@ -240,7 +240,7 @@ def test_a_certificate_of_an_authority_takes_the_authority_or_another_key(world:
 
 def test_what_cannot_be_verified_is_not_renewed(world: World, owner: Person) -> None:
     other = load_public_pem(owner.key("other"), world.clock())
-    old = owner.client().find_key("jeff").keyid
+    old = owner.client().keys.find("jeff").keyid
     changes: list[Change] = [RemoveKeys(JEFF, frozenset({old})), AddDelegation(JEFF, [other])]
     owner.client()._session.publisher(GUN).publish(lambda _: changes)  # noqa: SLF001 - below what it offers
     before = world.attacker.current(GUN, JEFF)

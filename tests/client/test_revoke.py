@@ -128,7 +128,7 @@ def test_the_second_time_it_is_unsigned(world: World, owner: Person) -> None:
 
 def test_who_has_no_key_is_told_who_could(world: World, owner: Person) -> None:
     _sign(world, owner, "1")
-    keyid = owner.client().find_key("jeff").keyid
+    keyid = owner.client().keys.find("jeff").keyid
     with pytest.raises(KeyNotAuthorisedError) as caught:
         world.person("stranger").client().revoke([f"{GUN}:1"])
     assert caught.value.facts["accepted"] == {JEFF: [keyid], roles.RELEASES: [keyid]}
@@ -272,7 +272,7 @@ def test_a_lost_answer_is_looked_after(world: World, owner: Person) -> None:
 def test_a_file_that_cannot_be_read_may_still_list_it(world: World, owner: Person) -> None:
     _sign(world, owner, "1")
     other = load_public_pem(world.person("other").key("jeff"), world.clock())
-    old = owner.client().find_key("jeff").keyid
+    old = owner.client().keys.find("jeff").keyid
     _publish(owner, RemoveKeys(JEFF, frozenset({old})), AddDelegation(JEFF, [other]))
     with pytest.raises(SignatureError):
         owner.client().revoke([f"{GUN}:2"])
@@ -285,7 +285,7 @@ def test_a_file_that_cannot_be_read_may_still_list_it(world: World, owner: Perso
 def test_all_of_nothing_names_a_file_that_cannot_be_read(world: World, owner: Person) -> None:
     _sign(world, owner, "1")
     other = load_public_pem(world.person("other").key("jeff"), world.clock())
-    old = owner.client().find_key("jeff").keyid
+    old = owner.client().keys.find("jeff").keyid
     for role in (JEFF, roles.RELEASES):
         _publish(owner, RemoveKeys(role, frozenset({old})), AddDelegation(role, [other]))
     owner.warnings.clear()

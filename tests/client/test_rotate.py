@@ -64,7 +64,7 @@ def _still_works(world: World, owner: Person, reader: Person) -> None:
 def test_a_new_targets_key_signs_what_the_old_one_signed(world: World, owner: Person, reader: Person) -> None:
     before = _root(owner)
     world.requests()
-    done = owner.client().rotate_key(GUN, "targets")
+    done = owner.client().keys.rotate(GUN, "targets")
     assert world.requests().count("POST") == 1
     after = _root(owner)
     assert done.published
@@ -80,7 +80,7 @@ def test_a_new_targets_key_signs_what_the_old_one_signed(world: World, owner: Pe
 
 def test_a_new_root_key_is_vouched_for_by_the_old_one(world: World, owner: Person, reader: Person) -> None:
     before = _root(owner)
-    done = owner.client().rotate_key(GUN, "root")
+    done = owner.client().keys.rotate(GUN, "root")
     after = _root(owner)
     assert done.root_pins == after.roles[roles.ROOT].keyids != before.roles[roles.ROOT].keyids
     assert set(before.roles[roles.ROOT].keyids) < set(after.keys)
@@ -92,26 +92,26 @@ def test_a_new_root_key_is_vouched_for_by_the_old_one(world: World, owner: Perso
 
 
 def test_the_old_root_key_alone_changes_nothing_any_more(world: World, owner: Person, reader: Person) -> None:
-    done = owner.client().rotate_key(GUN, "root")
+    done = owner.client().keys.rotate(GUN, "root")
     (owner.trust_dir / "private" / f"{done.new[0]}.key").unlink()
     with pytest.raises(KeyNotAuthorisedError):
-        owner.client().rotate_key(GUN, "targets")
+        owner.client().keys.rotate(GUN, "targets")
     reader.client().verify(f"{GUN}:1")
     assert "POST" not in world.requests()[-4:]
 
 
 def test_many_rotations_are_followed_in_one_go(world: World, owner: Person, reader: Person) -> None:
     for role in ("root", "targets", "root", "root"):
-        owner.client().rotate_key(GUN, role)
+        owner.client().keys.rotate(GUN, role)
     assert _root(reader).version == 5
     _still_works(world, owner, reader)
 
 
 def test_the_snapshot_key_comes_here_and_goes_back(world: World, owner: Person, reader: Person) -> None:
-    here = owner.client().rotate_key(GUN, "snapshot")
+    here = owner.client().keys.rotate(GUN, "snapshot")
     assert f"{here.new[0]}.key" in owner.key_files()
     _still_works(world, owner, reader)
-    back = owner.client().rotate_key(GUN, "snapshot", server_managed=True)
+    back = owner.client().keys.rotate(GUN, "snapshot", server_managed=True)
     assert back.old == here.new
     assert back.server_managed
     assert f"{back.new[0]}.key" not in owner.key_files()
@@ -120,7 +120,7 @@ def test_the_snapshot_key_comes_here_and_goes_back(world: World, owner: Person, 
 
 def test_the_server_makes_a_new_timestamp_key(world: World, owner: Person, reader: Person) -> None:
     before = _root(owner)
-    done = owner.client().rotate_key(GUN, "timestamp", server_managed=True)
+    done = owner.client().keys.rotate(GUN, "timestamp", server_managed=True)
     assert done.new != (_key(before, roles.TIMESTAMP),)
     assert "POST timestamp.key" in world.requests()
     _still_works(world, owner, reader)
@@ -130,15 +130,15 @@ def test_the_server_makes_a_new_timestamp_key(world: World, owner: Person, reade
 def test_a_key_of_a_file_may_be_the_new_one(world: World, owner: Person, reader: Person, role: str) -> None:
     path = world.base / "next.pem"
     path.write_bytes(root_pem())
-    done = owner.client().rotate_key(GUN, role, key=str(path))
-    assert owner.client().find_key(done.new[0]).role == role
+    done = owner.client().keys.rotate(GUN, role, key=str(path))
+    assert owner.client().keys.find(done.new[0]).role == role
     _still_works(world, owner, reader)
 
 
 def test_the_key_it_has_already_is_nothing_to_publish(world: World, owner: Person) -> None:
     current = _key(_root(owner), roles.TARGETS)
     world.requests()
-    done = owner.client().rotate_key(GUN, "targets", key=current)
+    done = owner.client().keys.rotate(GUN, "targets", key=current)
     assert (done.published, done.old, done.new) == (False, (current,), (current,))
     assert "POST" not in world.requests()
 
@@ -146,7 +146,7 @@ def test_the_key_it_has_already_is_nothing_to_publish(world: World, owner: Perso
 def test_the_root_key_it_has_already_gets_a_new_certificate(
     world: World, owner: Person, reader: Person
 ) -> None:
-    done = owner.client().rotate_key(GUN, "root", key="root")
+    done = owner.client().keys.rotate(GUN, "root", key="root")
     assert done.old == done.new
     assert done.published
     _still_works(world, owner, reader)
@@ -172,23 +172,23 @@ def test_what_no_repository_can_have_is_refused(
 ) -> None:
     keys = owner.key_files()
     with pytest.raises(UsageError):
-        owner.client().rotate_key(GUN, role, **options)  # type: ignore[arg-type]  # as parametrised
+        owner.client().keys.rotate(GUN, role, **options)  # type: ignore[arg-type]  # as parametrised
     assert "POST" not in world.requests()
     assert owner.key_files() == keys
 
 
 def test_an_image_has_no_keys(owner: Person) -> None:
     with pytest.raises(InvalidNameError):
-        owner.client().rotate_key(f"{GUN}:1", "targets")
+        owner.client().keys.rotate(f"{GUN}:1", "targets")
 
 
 def test_without_the_root_key_nothing_is_made(world: World, owner: Person) -> None:
-    root_id = owner.client().find_key("root").keyid
+    root_id = owner.client().keys.find("root").keyid
     (owner.trust_dir / "private" / f"{root_id}.key").unlink()
     before = owner.key_files()
     for role, server in (("targets", False), ("timestamp", True)):
         with pytest.raises(KeyNotAuthorisedError) as caught:
-            owner.client().rotate_key(GUN, role, server_managed=server)
+            owner.client().keys.rotate(GUN, role, server_managed=server)
         assert caught.value.facts["accepted"] == [root_id]
     assert owner.key_files() == before
     assert not any(line.startswith("POST") for line in world.requests())
@@ -203,7 +203,7 @@ def test_a_refusal_leaves_no_new_key(world: World, owner: Person) -> None:
     world.attacker.answer(Response(400, {}, body), method="POST")
     for role in ("root", "targets"):
         with pytest.raises(RefusedUpdateError):
-            owner.client().rotate_key(GUN, role)
+            owner.client().keys.rotate(GUN, role)
     assert owner.key_files() == before
     assert owner.cache() == cache
 
@@ -211,14 +211,14 @@ def test_a_refusal_leaves_no_new_key(world: World, owner: Person) -> None:
 def test_a_locked_root_key_leaves_no_new_key(owner: Person) -> None:
     before = owner.key_files()
     with pytest.raises(PassphraseWrongError):
-        owner.client(passphrase="another passphrase").rotate_key(GUN, "targets")
+        owner.client(passphrase="another passphrase").keys.rotate(GUN, "targets")
     assert owner.key_files() == before
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "snapshot"])
 def test_a_lost_answer_is_looked_after(world: World, owner: Person, reader: Person, role: str) -> None:
     world.attacker.lose_answers(times=1)
-    done = owner.client().rotate_key(GUN, role)
+    done = owner.client().keys.rotate(GUN, role)
     assert done.published
     assert done.new == (_key(_root(owner), role),)
     _still_works(world, owner, reader)
@@ -229,7 +229,7 @@ def test_a_new_key_stays_when_nobody_knows_what_happened(world: World, owner: Pe
     world.attacker.lose_answers()
     world.attacker.before_upload(lambda: world.attacker.refuse_connections(method="GET"))
     with pytest.raises(NetworkError):
-        owner.client().rotate_key(GUN, "root")
+        owner.client().keys.rotate(GUN, "root")
     assert len(owner.key_files() - before) == 1
     world.attacker.undo_hooks()
     (new,) = owner.key_files() - before
@@ -249,20 +249,20 @@ def test_a_new_key_stays_while_an_update_may_still_arrive(world: World, owner: P
 
     world.fake.before.append(hold)
     with pytest.raises(RefusedUpdateError) as caught:
-        owner.client().rotate_key(GUN, "root")
+        owner.client().keys.rotate(GUN, "root")
     assert any("the new key is kept" in line for line in caught.value.why)
     (new,) = owner.key_files() - before
     world.attacker.undo_hooks()
     world.fake.answer(late[0])
     assert f"{_key(_root(owner), roles.ROOT)}.key" == new
-    owner.client().rotate_key(GUN, "targets")
+    owner.client().keys.rotate(GUN, "targets")
 
 
 def test_an_update_that_is_not_served_is_no_success(world: World, owner: Person) -> None:
     before = owner.key_files()
     world.attacker.drop_uploads()
     with pytest.raises(VerificationError):
-        owner.client().rotate_key(GUN, "targets")
+        owner.client().keys.rotate(GUN, "targets")
     assert len(owner.key_files() - before) == 1
 
 
@@ -273,7 +273,7 @@ def test_a_race_with_a_signer_is_won_on_the_second_try(world: World, owner: Pers
         (other.trust_dir / "private" / path.name).write_bytes(path.read_bytes())
     world.push("2")
     world.attacker.before_upload(lambda: other.client().sign([f"{GUN}:2"]))
-    assert owner.client().rotate_key(GUN, "root").published
+    assert owner.client().keys.rotate(GUN, "root").published
     reader.client().verify(f"{GUN}:2")
     _still_works(world, owner, reader)
 
@@ -283,5 +283,5 @@ def test_a_file_with_several_keys_is_refused(world: World, owner: Person) -> Non
     path.write_bytes(pem_of(issue.generate()) + pem_of(issue.generate()))
     before = owner.key_files()
     with pytest.raises(UsageError, match="several keys"):
-        owner.client().rotate_key(GUN, "root", key=str(path))
+        owner.client().keys.rotate(GUN, "root", key=str(path))
     assert owner.key_files() == before

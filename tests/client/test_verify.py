@@ -319,7 +319,7 @@ def test_an_empty_pin_is_a_mistake_and_not_no_pin(owner: Person) -> None:
     client = owner.client()
     for use in (
         lambda: client.verify(f"{GUN}:1", root=""),
-        lambda: client.admit(f"{GUN}:1", root=""),
+        lambda: client.verify_unless_skipped(f"{GUN}:1", root=""),
         lambda: client.refresh(GUN, root=""),
         lambda: client.trust(GUN, ""),
     ):
@@ -331,7 +331,7 @@ def test_an_empty_pin_does_not_skip_what_a_policy_skips(world: World, owner: Per
     path = world.base / "skip.toml"
     path.write_text('[scope."registry.test"]\nmode = "skip"\n')
     with pytest.raises(InvalidNameError, match="not a root PIN"):
-        owner.client(policy=str(path)).admit(f"{GUN}:1", root="")
+        owner.client(policy=str(path)).verify_unless_skipped(f"{GUN}:1", root="")
 
 
 @pytest.mark.usefixtures("owner")

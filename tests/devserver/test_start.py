@@ -46,7 +46,7 @@ def client(started: Running, **more: str) -> Client:
 def sign(started: Running) -> str:
     repository = f"{started.registry}/app"
     with client(started) as signer:
-        _, public = signer.generate_key("jeff")
+        _, public = signer.keys.generate("jeff")
         signer.init(repository, signer="jeff", keys=[public])
         return signer.sign([f"{repository}:1"])[0].digest
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -13,15 +15,27 @@ from notarypy.storage import config, policyfile, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+LIBRARY = "".join(block.text for block in pages.blocks(pages.read("docs/library.md"), "python"))
+
 
 def test_the_examples_of_the_library_page_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    source = "".join(block.text for block in pages.blocks(pages.read("docs/library.md"), "python"))
-    exec(compile(source, "docs/library.md", "exec"), {})
+    exec(compile(LIBRARY, "docs/library.md", "exec"), {})
     assert capsys.readouterr().out.startswith("registry.test/app@sha256:")
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_library_page_are_typed(tmp_path: Path) -> None:
+    path = tmp_path / "library.py"
+    path.write_text(LIBRARY, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(path)],
+        cwd=pages.ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_configuration_file_of_the_page_can_be_read(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.cli.render import safe
 from notarypy.client import buildfile
-from notarypy.client.buildfile import Told
+from notarypy.client.buildfile import FileVariables
 from notarypy.errors import (
     AuthenticationError,
     BuildFileError,
@@ -41,7 +41,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.images import dockerfile, layout, manifests, mentions, plainfile, reference
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 from notarypy.keys import pbes, pem
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import challenge, daemonstream, failures, helpers, notary, token
@@ -258,11 +258,11 @@ def build_file(data: bytes) -> None:
     text = mentions.decode(data, "Dockerfile")
     assert mentions.encode(text) == data
     with suppress(BuildFileError):
-        found = dockerfile.parse(text, "Dockerfile", Options({"TAG": "1"}, "linux/arm64"))
+        found = dockerfile.parse(text, "Dockerfile", BuildOptions({"TAG": "1"}, "linux/arm64"))
         assert mentions.rewrite(text, {}) == text
         with suppress(BuildFileError):
             plainfile.write(found, "Dockerfile")
-        told = Told(Options({"TAG": "1"}, "linux/arm64"))
+        told = FileVariables(BuildOptions({"TAG": "1"}, "linux/arm64"))
         with suppress(InvalidNameError):
             names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
             buildfile.read(text, "Dockerfile", "dockerfile", told).with_names(names, told)
@@ -272,10 +272,10 @@ def workload(data: bytes) -> None:
     """A compose file or a manifest: as for a Dockerfile."""
     text = mentions.decode(data, "x.yaml")
     with suppress(BuildFileError):
-        found = buildfile.read(text, "x.yaml", None, Told(environment={"TAG": "1"}))
+        found = buildfile.read(text, "x.yaml", None, FileVariables(environment={"TAG": "1"}))
         with suppress(InvalidNameError):
             names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
-            found.with_names(names, Told(environment={"TAG": "1"}))
+            found.with_names(names, FileVariables(environment={"TAG": "1"}))
 
 
 def image_manifest(data: bytes) -> None:

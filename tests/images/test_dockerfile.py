@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.errors import BuildFileError
 from notarypy.images import dockerfile, mentions
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 
 CORPUS = Path(__file__).parents[2] / "fixtures" / "dockerfiles"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((CORPUS / "expected.json").read_text(encoding="utf-8"))
@@ -21,9 +21,9 @@ def text_of(name: str) -> str:
     return mentions.decode((CORPUS / f"{name}.dockerfile").read_bytes(), name)
 
 
-def options_of(name: str) -> Options:
+def options_of(name: str) -> BuildOptions:
     told = EXPECTED[name].get("options", {})
-    return Options(told.get("build_args", {}), told.get("platform"), told.get("target"))
+    return BuildOptions(told.get("build_args", {}), told.get("platform"), told.get("target"))
 
 
 GOOD = sorted(name for name in EXPECTED if "images" in EXPECTED[name])
@@ -114,7 +114,7 @@ def test_directives_that_older_releases_do_not_see_are_refused(text: str) -> Non
 
 def test_what_is_left_out_is_told() -> None:
     text = "FROM a AS one\nONBUILD COPY --from=two a b\nFROM b AS two\nFROM c\n"
-    assert dockerfile.parse(text, "D", Options(target="two")).notes == (
+    assert dockerfile.parse(text, "D", BuildOptions(target="two")).notes == (
         "D: left alone, as they come after the target: 2",
         'D:2: ONBUILD COPY --from means a stage "two" of later builds',
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INDEX, MANIFEST = manifests.OCI_INDEX, manifests.OCI_MANIFEST
 
 
-class Shelf:
+class Contents:
     """Manifests by digest, counting how often each is read."""
 
     def __init__(self, *contents: bytes) -> None:
@@ -35,7 +35,7 @@ def index(*entries: dict[str, object]) -> bytes:
 
 def test_an_index_with_everything_below_it() -> None:
     made = sample.make("text", ["amd64", "arm64"])
-    found = tree.grow(layout.of(made.top, INDEX), Shelf(made.top, *made.manifests).read)
+    found = tree.grow(layout.of(made.top, INDEX), Contents(made.top, *made.manifests).read)
     assert found.top.data == made.top
     assert [node.data for node in found.below] == list(made.manifests)
     assert found.platforms == ("linux/amd64", "linux/arm64")
@@ -47,18 +47,18 @@ def test_what_is_named_twice_is_there_once() -> None:
     image = layouts.image(b"same", b"same")
     once = entry(MANIFEST, image.top)
     top = index(once, {**once, "platform": {"os": "linux", "architecture": "s390x"}})
-    shelf = Shelf(top, image.top)
-    found = tree.grow(layout.of(top, INDEX), shelf.read)
+    contents = Contents(top, image.top)
+    found = tree.grow(layout.of(top, INDEX), contents.read)
     assert len(found.below) == 1
     assert len(found.blobs) == 2
-    assert len(shelf.asked) == len(set(shelf.asked))
+    assert len(contents.asked) == len(set(contents.asked))
 
 
 def test_children_come_before_what_names_them() -> None:
     image = layouts.image(b"layer")
     inner = index(entry(MANIFEST, image.top))
     outer = index(entry(INDEX, inner))
-    found = tree.grow(layout.of(outer, INDEX), Shelf(outer, inner, image.top).read)
+    found = tree.grow(layout.of(outer, INDEX), Contents(outer, inner, image.top).read)
     assert [node.data for node in found.below] == [image.top, inner]
 
 
@@ -68,39 +68,39 @@ def test_platforms_of_nested_indexes_count() -> None:
     outer = index(
         entry(MANIFEST, intel, platform={"os": "linux", "architecture": "amd64"}), entry(INDEX, inner)
     )
-    found = tree.grow(layout.of(outer, INDEX), Shelf(outer, inner, arm, intel).read)
+    found = tree.grow(layout.of(outer, INDEX), Contents(outer, inner, arm, intel).read)
     assert found.platforms == ("linux/amd64", "linux/arm64")
 
 
 def test_every_manifest_is_checked() -> None:
     image = layouts.image(b"layer")
     top = index(entry(MANIFEST, image.top))
-    shelf = Shelf(top, image.top)
-    shelf.contents[layouts.digest(image.top)] = image.top + b" "
+    contents = Contents(top, image.top)
+    contents.contents[layouts.digest(image.top)] = image.top + b" "
     with pytest.raises(DigestMismatchError):
-        tree.grow(layout.of(top, INDEX), shelf.read)
+        tree.grow(layout.of(top, INDEX), contents.read)
     wrong_size = index({**entry(MANIFEST, image.top), "size": 5})
     with pytest.raises(DigestMismatchError):
-        tree.grow(layout.of(wrong_size, INDEX), Shelf(wrong_size, image.top).read)
+        tree.grow(layout.of(wrong_size, INDEX), Contents(wrong_size, image.top).read)
 
 
 def test_a_child_is_of_the_kind_that_its_index_says() -> None:
     image = layouts.image(b"layer")
     top = index(entry(INDEX, image.top))
     with pytest.raises(VerificationError):
-        tree.grow(layout.of(top, INDEX), Shelf(top, image.top).read)
+        tree.grow(layout.of(top, INDEX), Contents(top, image.top).read)
 
 
 def test_the_top_is_something_that_can_be_signed() -> None:
     data = compact({"schemaVersion": 2, "mediaType": layout.ARTIFACT, "blobs": []})
     with pytest.raises(VerificationError, match="can be signed"):
-        tree.grow(layout.of(data, layout.ARTIFACT), Shelf(data).read)
+        tree.grow(layout.of(data, layout.ARTIFACT), Contents(data).read)
 
 
 def test_an_artifact_below_is_taken_as_it_is() -> None:
     data = compact({"mediaType": layout.ARTIFACT, "blobs": [entry("x/sbom", b"{}")]})
     top = index(entry(layout.ARTIFACT, data))
-    found = tree.grow(layout.of(top, INDEX), Shelf(top, data).read)
+    found = tree.grow(layout.of(top, INDEX), Contents(top, data).read)
     assert found.below[0].data == data
     assert [blob.media_type for blob in found.blobs] == ["x/sbom"]
 
@@ -111,25 +111,25 @@ def test_nesting_has_an_end() -> None:
     for _ in range(DEFAULT.index_levels):
         data, kind = index(entry(kind, data)), INDEX
         contents.append(data)
-    assert tree.grow(layout.of(data, kind), Shelf(*contents).read)
+    assert tree.grow(layout.of(data, kind), Contents(*contents).read)
     data = index(entry(kind, data))
     with pytest.raises(MetadataError, match="beyond the limits"):
-        tree.grow(layout.of(data, kind), Shelf(*contents, data).read)
+        tree.grow(layout.of(data, kind), Contents(*contents, data).read)
 
 
 def test_number_and_size_have_limits() -> None:
     made = sample.make("text", ["amd64", "arm64"])
-    shelf, top = Shelf(made.top, *made.manifests), layout.of(made.top, INDEX)
+    contents, top = Contents(made.top, *made.manifests), layout.of(made.top, INDEX)
     for limits in (
         Limits(image_manifests=1),
         Limits(image_blobs=2),
         Limits(image_manifests_bytes=len(made.top)),
     ):
         with pytest.raises(MetadataError, match="beyond the limits"):
-            tree.grow(top, shelf.read, limits)
+            tree.grow(top, contents.read, limits)
     huge = index({**entry(MANIFEST, made.top), "size": DEFAULT.manifest_bytes + 1})
     with pytest.raises(MetadataError, match="beyond the limits"):
-        tree.grow(layout.of(huge, INDEX), Shelf(huge, made.top).read)
+        tree.grow(layout.of(huge, INDEX), Contents(huge, made.top).read)
 
 
 def test_the_same_content_is_named_in_one_way() -> None:
@@ -143,11 +143,11 @@ def test_the_same_content_is_named_in_one_way() -> None:
         }
     )
     with pytest.raises(MetadataError, match="in two ways"):
-        tree.grow(layout.of(broken, MANIFEST), Shelf(broken).read)
+        tree.grow(layout.of(broken, MANIFEST), Contents(broken).read)
     docker = {**entry(manifests.DOCKER_MANIFEST, image.top)}
     top = index(entry(MANIFEST, image.top), docker)
     with pytest.raises(MetadataError, match="in two ways"):
-        tree.grow(layout.of(top, INDEX), Shelf(top, image.top).read)
+        tree.grow(layout.of(top, INDEX), Contents(top, image.top).read)
 
 
 def test_foreign_layers_are_set_apart_unless_they_are_ours_elsewhere() -> None:
@@ -159,7 +159,7 @@ def test_foreign_layers_are_set_apart_unless_they_are_ours_elsewhere() -> None:
         data = layouts.compact(
             {"schemaVersion": 2, "mediaType": MANIFEST, "config": entry("x/y", b"{}"), "layers": layers}
         )
-        found = tree.grow(layout.of(data, MANIFEST), Shelf(data).read)
+        found = tree.grow(layout.of(data, MANIFEST), Contents(data).read)
         assert (len(found.foreign), len(found.blobs)) == (expected, 2 - expected)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from notarypy.errors import BuildFileError, InvalidNameError
 from notarypy.images import dockerfile, dockerwords, mentions, plainfile
-from notarypy.images.dockerargs import Options
+from notarypy.images.dockerargs import BuildOptions
 from notarypy.images.dockerwords import WordError
 
 DIGEST = f"sha256:{'d' * 64}"
@@ -37,7 +37,7 @@ TEXTS = st.one_of(
     st.lists(LINES, max_size=12).map("\r\n".join),
     st.lists(st.one_of(LINES, st.text(max_size=10)), max_size=8).map("\n".join),
 )
-TOLD = Options({"TAG": "v2"})
+TOLD = BuildOptions({"TAG": "v2"})
 
 
 def read(text: str) -> dockerfile.Dockerfile | None:

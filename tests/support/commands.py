@@ -41,7 +41,7 @@ class StubClient:
     """A client that answers as the test says, and notes what it is asked.
 
     Attributes:
-        answers: By method: a value to return, an exception to raise, or a function to call.
+        answers: By method, as `keys.find`: a value to return, an exception to raise, or a function to call.
         calls: Method, positional and named arguments of every call.
         options: The global options that the client was opened with.
     """
@@ -58,6 +58,16 @@ class StubClient:
     def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
+    @property
+    def keys(self) -> StubGroup:
+        """The calls about keys."""
+        return StubGroup(self, "keys")
+
+    @property
+    def images(self) -> StubGroup:
+        """The calls about whole images."""
+        return StubGroup(self, "images")
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a method that answers as scripted; what is not scripted must not be called."""
         if name.startswith("_") or name not in self.answers:
@@ -72,6 +82,19 @@ class StubClient:
                 raise answer
             return answer
 
+        return method
+
+
+@dataclass
+class StubGroup:
+    """A group of calls of a scripted client."""
+
+    client: StubClient
+    name: str
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method of the client, under the name of the group."""
+        method: Callable[..., Any] = getattr(self.client, f"{self.name}.{name}")
         return method
 
 

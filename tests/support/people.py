@@ -138,7 +138,7 @@ class Person:
 
     def key(self, name: str) -> bytes:
         """Make a signer's key here; return its public half."""
-        return self.client().generate_key(name)[1]
+        return self.client().keys.generate(name)[1]
 
 
 def manifest(content: str) -> bytes:

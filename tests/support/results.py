@@ -36,8 +36,8 @@ INSPECTION = Inspection(
     name=f"{REPO}:1",
     repository=REPO,
     tags=(
-        TagEntry("1", D1.removeprefix("sha256:"), ("jeff", "bob")),
-        TagEntry("2", "d" * 64, ("Repo Admin",)),
+        TagEntry("1", D1, ("jeff", "bob")),
+        TagEntry("2", f"sha256:{'d' * 64}", ("Repo Admin",)),
     ),
     signers=(("jeff", (KEY.keyid,)), ("bob9", ("e" * 64,)), ("bob10", ("f" * 64, "0" * 64))),
     root_keys=(PIN,),

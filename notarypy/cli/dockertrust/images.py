@@ -91,8 +91,8 @@ class _Signing:
 
     def _prepare_push(self) -> None:
         """Initialise a repository before anything is pushed that nobody could sign (rule 4)."""
-        if not self.client.has_local(self.text):
-            self.client.push_local(self.text)  # which says what is missing: the image, or the daemon
+        if not self.client.images.has_local(self.text):
+            self.client.images.push_local(self.text)  # which says what is missing: the image, or the daemon
         self._initialise()
 
     def _existing(self) -> TagEntry | None:
@@ -123,9 +123,10 @@ class _Signing:
 
     def _resigned(self, existing: TagEntry, done: SignedTag) -> None:
         signers = ", ".join(sorted(set(existing.signers) - {"Repo Admin"}))
-        self.shell.out(f"Existing signatures for tag {done.tag} digest {existing.digest} from:")
+        digest = existing.digest.removeprefix("sha256:")
+        self.shell.out(f"Existing signatures for tag {done.tag} digest {digest} from:")
         self.shell.out(signers)
-        if done.digest != f"sha256:{existing.digest}":
+        if done.digest != existing.digest:
             self.shell.out(f"{done.tag}: digest: {done.digest} size: {done.size}")
         self._changed(done)
 
@@ -139,9 +140,9 @@ class _Signing:
         """Give the repository trust data and a signer named after the login (rule 2)."""
         name = self._login()
         try:
-            public = self.client.public_key(name)
+            public = self.client.keys.public(name)
         except KeyMissingError:
-            _, public = self.client.generate_key(name)
+            _, public = self.client.keys.generate(name)
         created = self.client.init(self.reference.repository, signer=name, keys=[public])
         if created.created:
             self.shell.out(f"Created signer: {name}")
@@ -176,7 +177,11 @@ class _Signing:
         before = f"failed to sign {self.reference}: "
         if isinstance(error, KeyNotAuthorisedError):
             return f"{before}{_NO_KEY}\n{told(error, '  why: ')}"
-        if isinstance(error, ImageMissingError) and not self.local and self.client.has_local(self.text):
+        if (
+            isinstance(error, ImageMissingError)
+            and not self.local
+            and self.client.images.has_local(self.text)
+        ):
             error.why = (*error.why, "the docker daemon here has it")
             error.advice = Advice("docker-sign-local", program=self.shell.name, image=self.text)
         return told(error, before)

@@ -40,7 +40,7 @@ def generate(shell: Shell, call: Call) -> None:
     shell.out(f"Generating key for {name}...")
     try:
         with shell.client() as client, new_file(path, _MODE) as stream:
-            _, public = client.generate_key(name)
+            _, public = client.keys.generate(name)
             stream.write(public)
     except NotarypyError as error:
         raise FailureError(told(error, f"failed to generate key for {name}: ")) from None
@@ -56,7 +56,7 @@ def load(shell: Shell, call: Call) -> None:
     data = _private_file(path)
     try:
         with shell.client() as client:
-            client.load_key(data, name=name)
+            client.keys.load(data, name=name)
     except UnsupportedKeyError as error:
         kind = (
             f"provided file {path} is not a supported private key - "

@@ -149,7 +149,7 @@ def _check_keys(client: Client, files: Sequence[str], keys: Sequence[bytes]) -> 
     """Raise FailureError for the first file that holds no public key, before anything is asked."""
     for path, data in zip(files, keys, strict=True):
         try:
-            client.check_public_key(data)
+            client.keys.check_public(data)
         except UnsupportedKeyError as error:
             reason = f"could not parse public key from file: {path}: no valid public key found"
             raise FailureError(f"{reason}\n{told(error, '  why: ')}") from None

@@ -229,7 +229,7 @@ TEXTS: Mapping[str, str] = {
         f"the last signer is gone; add one: {_ADD_YOURS}; "
         "or have the targets key sign again: notarypy delegate remove {role} {gun}"
     ),
-    "require-or-admit": "name a signer or a root, or call admit",
+    "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
     "run-again": "run the same command again: it publishes only what is missing",
     "run-again-later": "run the same command again once the server answers",
     "sign-tag": "sign it: notarypy sign {gun}:{tag}",

@@ -1,7 +1,7 @@
-"""What commands that verify images demand of them: the options that they share.
+"""What commands that verify images require of them: the options that they share.
 
 What it is: these options, read and checked before anything is asked. What it is not:
-the judgment (`client.admit`).
+the judgment (`client.verification`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read(
     *,
     all_signers: bool,
 ) -> dict[str, Any]:
-    """Return the demands as `Client.verify` takes them, and the policy into the session's options.
+    """Return what is required as `Client.verify` takes it, and the policy into the session's options.
 
     Raises:
         UsageError: One of them cannot be meant.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.client.admit import Shelf
 from notarypy.client.results import AppliedPolicy, SkippedImage, VerifiedImage
+from notarypy.client.verification import MetadataCache
 from notarypy.errors import (
     ConfigurationError,
     DigestMismatchError,
@@ -68,8 +68,8 @@ def with_policy(person: Person, text: str, **flags: Any) -> Client:  # noqa: ANN
     return person.client(policy=str(path), **flags)
 
 
-def admitted(client: Client, text: str, **how: Any) -> VerifiedImage:  # noqa: ANN401 - as admit names them
-    image = client.admit(text, **how)
+def verified(client: Client, text: str, **how: Any) -> VerifiedImage:  # noqa: ANN401 - as admit names them
+    image = client.verify_unless_skipped(text, **how)
     assert isinstance(image, VerifiedImage)
     return image
 
@@ -78,7 +78,7 @@ def admitted(client: Client, text: str, **how: Any) -> VerifiedImage:  # noqa: A
 
 
 def test_without_a_policy_nothing_changes(reader: Person) -> None:
-    assert admitted(reader.client(), f"{GUN}:1") == reader.client().verify(f"{GUN}:1")
+    assert verified(reader.client(), f"{GUN}:1") == reader.client().verify(f"{GUN}:1")
     assert reader.client().verify(f"{GUN}:1").policy is None
 
 
@@ -86,7 +86,7 @@ def test_the_usual_policy_file_counts_too(world: World, reader: Person) -> None:
     path = world.base / ".config" / "notarypy" / "policy.toml"
     path.parent.mkdir(parents=True)
     path.write_text("")
-    for use in (reader.client().verify, reader.client().admit, reader.client().refresh):
+    for use in (reader.client().verify, reader.client().verify_unless_skipped, reader.client().refresh):
         with pytest.raises(OutOfScopeError):
             use(f"{GUN}:1")
     assert world.requests() == []
@@ -98,7 +98,7 @@ def test_a_repository_without_a_scope_is_refused_before_anything_is_asked(
 ) -> None:
     client = policed(reader, "mode = 'audit'", scope="registry.test/other")
     with pytest.raises(OutOfScopeError):
-        client.admit(f"{GUN}:1", signers=["jeff"])
+        client.verify_unless_skipped(f"{GUN}:1", signers=["jeff"])
     assert world.requests() == []
 
 
@@ -238,7 +238,7 @@ def test_audit_does_not_soften_the_roots(reader: Person, line: str) -> None:
 
 def test_a_skipped_image_is_what_the_registry_serves(world: World, reader: Person) -> None:
     digest = world.push("unsigned")
-    image = policed(reader, "mode = 'skip'").admit(f"{GUN}:unsigned")
+    image = policed(reader, "mode = 'skip'").verify_unless_skipped(f"{GUN}:unsigned")
     assert isinstance(image, SkippedImage)
     assert (image.reference, image.tag) == (f"{GUN}@{digest}", "unsigned")
     assert image.size == len(manifest("unsigned"))
@@ -251,7 +251,7 @@ def test_a_skipped_image_is_what_the_registry_serves(world: World, reader: Perso
 def test_a_skipped_digest_is_taken_as_it_is(world: World, reader: Person) -> None:
     digest = "sha256:" + "0" * 64
     client = policed(reader, "mode = 'skip'")
-    image = client.admit(f"{GUN}@{digest}", registry=False)
+    image = client.verify_unless_skipped(f"{GUN}@{digest}", registry=False)
     assert isinstance(image, SkippedImage)
     assert (image.digest, image.size) == (digest, None)
     assert world.requests() == []
@@ -261,7 +261,7 @@ def test_a_skipped_digest_is_taken_as_it_is(world: World, reader: Person) -> Non
 def test_nobody_can_name_a_skipped_tag_without_the_registry(reader: Person, flags: dict[str, Any]) -> None:
     client = policed(reader, "mode = 'skip'", **flags)
     with pytest.raises(UsageError, match="nobody can say"):
-        client.admit(f"{GUN}:1", registry=bool(flags))
+        client.verify_unless_skipped(f"{GUN}:1", registry=bool(flags))
 
 
 def test_verify_returns_nothing_that_was_not_verified(reader: Person) -> None:
@@ -274,13 +274,13 @@ def test_skip_does_not_skip_what_the_caller_demands(owner: Person, reader: Perso
     (pin,) = owner.client().offered_root(GUN).offered
     client = policed(reader, "mode = 'skip'")
     for demand in ({"signers": ["jeff"]}, {"root": pin}):
-        image = admitted(client, f"{GUN}:2", **demand)
+        image = verified(client, f"{GUN}:2", **demand)
         assert image.signers == ("jeff",)
         assert image.policy is None
     with pytest.raises(SignerMissingError):
-        client.admit(f"{GUN}:2", all_signers=True)
+        client.verify_unless_skipped(f"{GUN}:2", all_signers=True)
     with pytest.raises(RootNotPinnedError):
-        client.admit(f"{GUN}:2", root="0" * 64)
+        client.verify_unless_skipped(f"{GUN}:2", root="0" * 64)
 
 
 # -- servers and mirrors
@@ -349,23 +349,23 @@ def test_metadata_is_read_as_the_policy_says(world: World, reader: Person) -> No
     assert policed(reader, "mode = 'skip'").refresh(GUN).gun == GUN
 
 
-def test_a_shelf_refreshes_once_for_each_scope(world: World, reader: Person) -> None:
+def test_a_cache_refreshes_once_for_each_scope(world: World, reader: Person) -> None:
     text = '[scope."registry.test"]\nfirst_use = true\n[scope."registry.test/mirror"]\nfirst_use = true\n'
     client = with_policy(reader, text + 'signed_as = "registry.test/team"')
-    shelf = Shelf()
+    cache = MetadataCache()
     for tag in "12":
         world.push(tag, path="mirror/app")
         for name in (GUN, MIRROR):
-            assert admitted(client, f"{name}:{tag}", shelf=shelf).repository == name
+            assert verified(client, f"{name}:{tag}", cache=cache).repository == name
     assert world.requests().count("GET timestamp.json") == 2
 
 
-def test_a_shelf_fails_once(world: World, reader: Person) -> None:
-    shelf, client = Shelf(), reader.client()
+def test_a_cache_fails_once(world: World, reader: Person) -> None:
+    cache, client = MetadataCache(), reader.client()
     errors = []
     for tag in "12":
         with pytest.raises(RepositoryMissingError) as caught:
-            client.admit(f"registry.test/none:{tag}", shelf=shelf)
+            client.verify_unless_skipped(f"registry.test/none:{tag}", cache=cache)
         errors.append(caught.value)
     assert errors[0] is errors[1]
     assert world.requests() == ["GET root.json"]

@@ -1,0 +1,93 @@
+"""What a caller may ask of a use case: frozen options that say how.
+
+What it is: options that several calls share. What it is not: the options of the command line
+(`cli`), or settings.
+
+Rules:
+
+1. Where several are expected, one text is a mistake, and a TypeError: taken as it is, it would be a list
+   of its characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.images.mentions import Mention
+
+
+def require_lists(**given: object) -> None:
+    """Raise TypeError for a single text or piece of bytes where several are expected (rule 1)."""
+    for name, value in given.items():
+        if isinstance(value, str | bytes):
+            raise TypeError(f"{name} takes a list, even of one: [{type(value).__name__}]")
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What the caller requires of an image, whatever the trust policy says.
+
+    Attributes:
+        signers: Names or roles of signers who must have signed this very digest.
+        all_signers: Whether every signer of the repository must have.
+        root: A PIN that the repository's root must meet, or None.
+        registry: Whether to compare with what the registry serves.
+    """
+
+    signers: Sequence[str] = ()
+    all_signers: bool = False
+    root: str | None = None
+    registry: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what mypy cannot."""
+        require_lists(signers=self.signers)
+
+    @property
+    def needs_verification(self) -> bool:
+        """Whether anything is required that only verification can tell."""
+        return bool(self.signers or self.all_signers or self.root is not None)
+
+
+@dataclass(frozen=True)
+class SignOptions:
+    """How to sign.
+
+    Attributes:
+        signer: Sign only as this signer (and release); None for every role whose key is here.
+        custom: JSON to attach to each tag.
+        discard_unverified: Whether to start over files that cannot be verified.
+        dry_run: Whether to check everything and publish nothing.
+    """
+
+    signer: str | None = None
+    custom: bytes | None = None
+    discard_unverified: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class PinOptions:
+    """How to name images by their digests.
+
+    Attributes:
+        skip: REFs of images to leave alone; a repository covers all of its images.
+        strict: Whether to leave nothing else alone.
+        check: Whether to replace nothing; digests that stand there must be the signed ones.
+        full: Whether to write names in full, with their registry.
+        replaced: Tells whether a build context takes the place of an image.
+    """
+
+    skip: Sequence[str] = ()
+    strict: bool = False
+    check: bool = False
+    full: bool = False
+    replaced: Callable[[Mention], bool] = lambda _: False
+
+    def __post_init__(self) -> None:
+        """Check what mypy cannot."""
+        require_lists(skip=self.skip)
