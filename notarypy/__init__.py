@@ -10,28 +10,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client as Client
-    from notarypy.client.bases import Resolver as Resolver
-    from notarypy.client.builders import Builder as Builder
-    from notarypy.client.builders import Built as Built
-    from notarypy.client.builders import Plan as Plan
-    from notarypy.client.buildfile import FileVariables as FileVariables
-    from notarypy.client.buildfile import PinnedFile as PinnedFile
-    from notarypy.client.buildfile import PinnedImage as PinnedImage
-    from notarypy.client.keyresults import ImportedKey as ImportedKey
-    from notarypy.client.keyresults import PurgedKey as PurgedKey
-    from notarypy.client.keyresults import Renewed as Renewed
-    from notarypy.client.keyresults import RepositoryStatus as RepositoryStatus
-    from notarypy.client.keyresults import RoleStatus as RoleStatus
-    from notarypy.client.keyresults import RotatedKey as RotatedKey
-    from notarypy.client.keys.api import Keys as Keys
+    from notarypy.client.build.builders import Builder as Builder
+    from notarypy.client.build.builders import Built as Built
+    from notarypy.client.build.builders import Plan as Plan
+    from notarypy.client.build.inputs import FileVariables as FileVariables
+    from notarypy.client.build.inputs import PinnedFile as PinnedFile
+    from notarypy.client.build.inputs import PinnedImage as PinnedImage
+    from notarypy.client.build.resolver import Resolver as Resolver
+    from notarypy.client.imagesapi import Images as Images
+    from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
     from notarypy.client.results import AppliedPolicy as AppliedPolicy
+    from notarypy.client.results import CopiedImage as CopiedImage
+    from notarypy.client.results import ImportedKey as ImportedKey
     from notarypy.client.results import InitResult as InitResult
     from notarypy.client.results import Inspection as Inspection
+    from notarypy.client.results import Progress as Progress
+    from notarypy.client.results import PulledImage as PulledImage
+    from notarypy.client.results import PurgedKey as PurgedKey
+    from notarypy.client.results import PushedImage as PushedImage
+    from notarypy.client.results import Renewed as Renewed
+    from notarypy.client.results import RepositoryStatus as RepositoryStatus
     from notarypy.client.results import RevokedTag as RevokedTag
     from notarypy.client.results import RoleEntry as RoleEntry
+    from notarypy.client.results import RoleStatus as RoleStatus
+    from notarypy.client.results import RotatedKey as RotatedKey
     from notarypy.client.results import SignedTag as SignedTag
     from notarypy.client.results import SignerAdded as SignerAdded
     from notarypy.client.results import SignerRemoved as SignerRemoved
@@ -39,72 +44,65 @@ if TYPE_CHECKING:
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
     from notarypy.client.results import VerifiedImage as VerifiedImage
-    from notarypy.client.transfer.api import Images as Images
-    from notarypy.client.transfers import CopiedImage as CopiedImage
-    from notarypy.client.transfers import Progress as Progress
-    from notarypy.client.transfers import PulledImage as PulledImage
-    from notarypy.client.transfers import PushedImage as PushedImage
-    from notarypy.client.verification import MetadataCache as MetadataCache
+    from notarypy.client.verify.image import MetadataCache as MetadataCache
     from notarypy.errors import Advice as Advice
     from notarypy.errors import NotarypyError as NotarypyError
     from notarypy.errors import OperationError as OperationError
     from notarypy.errors import PolicyError as PolicyError
     from notarypy.errors import TrustError as TrustError
     from notarypy.errors import UsageError as UsageError
-    from notarypy.images.dockerargs import BuildOptions as BuildOptions
+    from notarypy.images.dockerfile.variables import BuildOptions as BuildOptions
     from notarypy.images.manifests import Manifest as Manifest
-    from notarypy.images.mentions import Mention as Mention
+    from notarypy.images.occurrences import Mention as Mention
     from notarypy.keys.keystore import KeyInfo as KeyInfo
-    from notarypy.keys.passphrase import PassphraseChain as PassphraseChain
-    from notarypy.keys.passphrase import PassphraseRequest as PassphraseRequest
-    from notarypy.keys.passphrase import PassphraseSource as PassphraseSource
-    from notarypy.keys.prompts import Wording as Wording
-    from notarypy.keys.signer import Signer as Signer
+    from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
+    from notarypy.keys.passphrases import PassphraseRequest as PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
+    from notarypy.keys.passphrases import Wording as Wording
+    from notarypy.keys.signers.keyfile import Signer as Signer
     from notarypy.limits import Limits as Limits
-    from notarypy.remote.redaction import Redaction as Redaction
-    from notarypy.remote.streams import Sink as Sink
-    from notarypy.remote.streams import Stream as Stream
-    from notarypy.remote.transport import Request as Request
-    from notarypy.remote.transport import Response as Response
-    from notarypy.remote.transport import Transport as Transport
-    from notarypy.storage.config import RegistrySettings as RegistrySettings
-    from notarypy.storage.policyfile import PolicyFile as PolicyFile
-    from notarypy.storage.settings import GlobalOptions as GlobalOptions
-    from notarypy.storage.settings import Settings as Settings
+    from notarypy.remote.http.redaction import Redaction as Redaction
+    from notarypy.remote.http.transport import Request as Request
+    from notarypy.remote.http.transport import Response as Response
+    from notarypy.remote.http.transport import Sink as Sink
+    from notarypy.remote.http.transport import Stream as Stream
+    from notarypy.remote.http.transport import Transport as Transport
+    from notarypy.storage.settings.configfile import RegistrySettings as RegistrySettings
+    from notarypy.storage.settings.policyfile import PolicyFile as PolicyFile
+    from notarypy.storage.settings.settings import GlobalOptions as GlobalOptions
+    from notarypy.storage.settings.settings import Settings as Settings
     from notarypy.tuf.trusted import TrustedMetadata as TrustedMetadata
 
 __version__ = "0.1.0"
 
 _NAMES = {
     "client.api": "Client",
-    "client.bases": "Resolver",
-    "client.builders": "Builder Built Plan",
-    "client.buildfile": "FileVariables PinnedFile PinnedImage",
-    "client.keyresults": "ImportedKey PurgedKey Renewed RepositoryStatus RoleStatus RotatedKey",
-    "client.keys.api": "Keys",
+    "client.build.builders": "Builder Built Plan",
+    "client.build.inputs": "FileVariables PinnedFile PinnedImage",
+    "client.build.resolver": "Resolver",
+    "client.imagesapi": "Images",
+    "client.keysapi": "Keys",
     "client.parameters": "PinOptions SignOptions VerifyOptions",
     "client.results": (
-        "AppliedPolicy InitResult Inspection RevokedTag RoleEntry SignedTag SignerAdded "
-        "SignerRemoved SkippedImage TagEntry TrustedRoot VerifiedImage"
+        "AppliedPolicy CopiedImage ImportedKey InitResult Inspection Progress PulledImage "
+        "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag RoleEntry RoleStatus "
+        "RotatedKey SignedTag SignerAdded SignerRemoved SkippedImage TagEntry TrustedRoot "
+        "VerifiedImage"
     ),
-    "client.transfer.api": "Images",
-    "client.transfers": "CopiedImage Progress PulledImage PushedImage",
-    "client.verification": "MetadataCache",
+    "client.verify.image": "MetadataCache",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
-    "images.dockerargs": "BuildOptions",
+    "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",
-    "images.mentions": "Mention",
+    "images.occurrences": "Mention",
     "keys.keystore": "KeyInfo",
-    "keys.passphrase": "PassphraseChain PassphraseRequest PassphraseSource",
-    "keys.prompts": "Wording",
-    "keys.signer": "Signer",
+    "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
+    "keys.signers.keyfile": "Signer",
     "limits": "Limits",
-    "remote.redaction": "Redaction",
-    "remote.streams": "Sink Stream",
-    "remote.transport": "Request Response Transport",
-    "storage.config": "RegistrySettings",
-    "storage.policyfile": "PolicyFile",
-    "storage.settings": "GlobalOptions Settings",
+    "remote.http.redaction": "Redaction",
+    "remote.http.transport": "Request Response Sink Stream Transport",
+    "storage.settings.configfile": "RegistrySettings",
+    "storage.settings.policyfile": "PolicyFile",
+    "storage.settings.settings": "GlobalOptions Settings",
     "tuf.trusted": "TrustedMetadata",
 }
 

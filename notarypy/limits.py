@@ -1,8 +1,8 @@
 """Every limit on what is received or read, in one value.
 
 What it is: numbers, each with its unit and its reason. What it is not: a check; who reads something
-compares. What is no limit on received data is not here: deadlines and waits (`storage.settings`,
-`remote.transport`), sizes of pieces, and what a format fixes by itself (`tuf.fields.MAX_VERSION`).
+compares. What is no limit on received data is not here: deadlines and waits (`storage.settings.settings`,
+`remote.http.transport`), sizes of pieces, and what a format fixes by itself (`tuf.fields.MAX_VERSION`).
 
 Rules:
 

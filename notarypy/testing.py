@@ -28,8 +28,8 @@ from notarypy.devserver import sample
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
 from notarypy.devserver.start import Options, Running, running
 from notarypy.devserver.tampering import Tampering
-from notarypy.remote.transport import Exchange
-from notarypy.storage.settings import load
+from notarypy.remote.http.transport import Exchange
+from notarypy.storage.settings.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import pytest
 import notarypy
 from notarypy.errors import CacheDamagedError, MetadataError, ResponseLimitError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage import sources
+from notarypy.storage.images import locations
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH, World
@@ -23,8 +23,8 @@ REF = f"{GUN}:1"
 SAYS_LIMIT = re.compile(r"(?:^|_)(?:LIMIT|MAX|MOST|LONGEST|DEEPEST)")
 # No limits on what is received: fixed by a format or by another program, or about what is sent or shown.
 OTHERS = {
-    "notarypy/cli/render.py": {"MAX_LINE"},  # what is shown
-    "notarypy/devserver/app.py": {"BODY_LIMIT"},  # a server's own
+    "notarypy/cli/text/render.py": {"MAX_LINE"},  # what is shown
+    "notarypy/devserver/https.py": {"BODY_LIMIT"},  # a server's own
     "notarypy/images/reference.py": {"_MAX_NAME", "_MAX_PORT"},  # docker's references, TCP
     "notarypy/tuf/canonical.py": {"MAX_INTEGER", "_MAX_DIGITS"},  # what every JSON reader holds exactly
     "notarypy/tuf/fields.py": {"MAX_VERSION"},  # Go's integers
@@ -149,10 +149,10 @@ def test_a_client_may_take_longer_manifests_everywhere(world: World, tmp_path: P
     client.sign([REF])
     assert client.verify(REF).digest == digest
     assert client.images.pull(REF, f"oci-archive:{tmp_path / 'pulled.tar'}").stored == digest
-    place = sources.source(f"oci-archive:{tmp_path / 'pulled.tar'}")
-    assert sources.open_source(place, limits).tree.top.data == made.top
+    place = locations.source(f"oci-archive:{tmp_path / 'pulled.tar'}")
+    assert locations.open_source(place, limits).tree.top.data == made.top
     with pytest.raises(MetadataError):
-        sources.open_source(place)
+        locations.open_source(place)
 
 
 def test_a_client_takes_no_larger_archives_than_it_is_told(world: World, tmp_path: Path) -> None:

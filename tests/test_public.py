@@ -17,8 +17,8 @@ import pytest
 
 import notarypy
 from notarypy import Client, PassphraseChain, PinOptions, Resolver, Settings, VerifyOptions
-from notarypy.client.keys.api import Keys
-from notarypy.client.transfer.api import Images
+from notarypy.client.imagesapi import Images
+from notarypy.client.keysapi import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from notarypy.errors import Advice, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
 
 _HOME = "notarypy.cli"
 COMMANDS = {
@@ -26,22 +26,22 @@ COMMANDS = {
     "sign": "sign:sign",
     "verify": "verify:verify",
     "pin": "pin:pin",
-    "build": "build:build",
+    "build": "pin:build",
     "revoke": "revoke:revoke",
     "push": "push:push",
     "pull": "pull:pull",
     "copy": "copy:copy",
     "inspect": "inspect:inspect",
     "delegate": "delegate:app",
-    "signer": "signer:app",
+    "signer": "delegate:signer_app",
     "key": "key:app",
     "status": "renew:status",
     "renew": "renew:renew",
     "trust": "trust:trust",
     "forget": "trust:forget",
-    "docker-trust": "dockertrust.command:app",
-    "install-plugin": "installplugin:install_plugin",
-    "demo": "demo:demo",
+    "docker-trust": "dockertrust.program:app",
+    "install-plugin": "dockertrust.plugin:install_plugin",
+    "demo": "devserver:demo",
     "devserver": "devserver:devserver",
 }
 # These read all the words after them themselves.

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notarypy.cli import progress, push, references, sign, verifyoptions
+from notarypy.cli import push, references, sign
+from notarypy.cli.text import terminal
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.session import Session
-    from notarypy.client.transfers import CopiedImage
+    from notarypy.cli.run import Session
+    from notarypy.client.results import CopiedImage
 
 
 def copy(
@@ -29,10 +30,10 @@ def copy(
     init: Annotated[
         bool, typer.Option("--init", help="With --sign: make trust data for a repository that has none.")
     ] = False,
-    signer: verifyoptions.Signers = None,
-    all_signers: verifyoptions.AllSigners = False,
-    root: verifyoptions.Roots = None,
-    policy: verifyoptions.Policy = None,
+    signer: references.Signers = None,
+    all_signers: references.AllSigners = False,
+    root: references.Roots = None,
+    policy: references.Policy = None,
 ) -> None:
     """Verify an image as verify does, and copy it with all platforms to another name.
 
@@ -50,10 +51,10 @@ def copy(
         raise UsageError(f"{alone} does nothing without --sign", advice=Advice("add-sign", option=alone))
     if as_signer:
         roles.signer_role(as_signer)
-    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
+    asked = references.verify_options(session, signer, root, policy, all_signers=all_signers)
     asked |= {"sign": sign_it, "signer": as_signer, "init": init}
     with session.client(asking=sign_it) as client, session.trying(target.text):
-        shown = progress.bar(session.options)
+        shown = terminal.bar(session.options)
         done = client.images.copy(source.text, target.text, **asked, progress=shown)
         _tell(session, target, done)
 

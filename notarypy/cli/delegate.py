@@ -1,4 +1,7 @@
-"""`notarypy delegate`, and what `notarypy signer` shares with it."""
+"""`notarypy delegate`, and what `notarypy signer` shares with it.
+
+`notarypy signer`: delegations under docker's names and in its order of arguments.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import init as initialised
-from notarypy.cli import inputs, references, render
+from notarypy.cli import references, userfiles
 from notarypy.cli.app import group
 from notarypy.cli.inspect import role_to_json
+from notarypy.cli.text import render
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.cli.session import Session
-    from notarypy.client.keyresults import PurgedKey
-    from notarypy.client.results import RoleEntry, SignerAdded, SignerRemoved
+    from notarypy.cli.run import Session
+    from notarypy.client.results import PurgedKey, RoleEntry, SignerAdded, SignerRemoved
 
 app = group("Delegations: who may sign the tags of a repository.")
 
@@ -169,7 +172,7 @@ def add(
     session.begin(context)
     references.check_repositories(repos, literal=session.options.gun)
     roles.signer_role(name)
-    pems = inputs.read_all(keys)
+    pems = userfiles.read_all(keys)
     with session.client() as client:
         for repo in repos:
             with session.trying(repo, among=repos):
@@ -263,3 +266,56 @@ def show(
         rows = [cells for cells in map(row, entries) if cells is not None]
         if rows:
             session.report.text(render.table(header, rows) + "\n")
+
+
+signer_app = group("Signers: delegations under docker's names.")
+
+
+@signer_app.command("add")
+def add_signer(
+    context: typer.Context,
+    name: Name,
+    repos: Repositories,
+    *,
+    key: PublicKeys,
+) -> None:
+    """Add a signer to repositories; one without trust data is initialised.
+
+    Example:
+      notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
+    """
+    add(context.obj, context, name, repos, key)
+
+
+@signer_app.command("remove")
+def remove_signer(
+    context: typer.Context,
+    name: Name,
+    repos: Repositories,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
+    ] = False,
+) -> None:
+    """Remove a signer from repositories; its tags are signed again with another key that is here.
+
+    Example:
+      notarypy signer remove jeff registry.example.com/admin/demo
+    """
+    remove(context.obj, context, name, repos, force=force)
+
+
+@signer_app.command("list")
+def list_signers(context: typer.Context, repo: Repository) -> None:
+    """List the signers of a repository and their keys.
+
+    Example:
+      notarypy signer list registry.example.com/admin/demo
+    """
+    show(context.obj, context, repo, ("SIGNER", "TAGS", "KEYS"), _row)
+
+
+def _row(entry: RoleEntry) -> tuple[str, ...] | None:
+    if entry.role == roles.RELEASES:
+        return None
+    return (roles.signer_name(entry.role), paths(entry), render.short_ids(entry.keys))

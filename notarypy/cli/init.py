@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from notarypy.cli import inputs, references
+from notarypy.cli import references, userfiles
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.results import InitResult
 
 
@@ -56,10 +56,10 @@ def init(
         roles.signer_role(signer)
     wanted: dict[str, Any] = {
         "root_key": root_key,
-        "root_cert": None if root_cert is None else inputs.read(root_cert),
+        "root_cert": None if root_cert is None else userfiles.read(root_cert),
         "snapshot": snapshot,
         "signer": signer,
-        "keys": inputs.read_all(key),
+        "keys": userfiles.read_all(key),
     }
     with session.client() as client:
         for repo in repos:

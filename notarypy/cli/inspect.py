@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import references, render
+from notarypy.cli import references
+from notarypy.cli.text import render
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.results import Inspection, RoleEntry
 
 

@@ -1,4 +1,7 @@
-"""`notarypy key`."""
+"""`notarypy key`.
+
+`notarypy key rotate`.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,79 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from notarypy import files
-from notarypy.cli import inputs, render
+from notarypy.cli import references, userfiles
 from notarypy.cli.app import group
-from notarypy.cli.newfile import new_file, require_directory
-from notarypy.cli.rotate import rotate
+from notarypy.cli.text import render
+from notarypy.cli.userfiles import new_file, require_directory
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
+    from notarypy.client.results import RotatedKey
     from notarypy.keys.keystore import KeyInfo
+
+
+def rotate(
+    context: typer.Context,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="A repository.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
+    *,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
+    ] = None,
+    server_managed: Annotated[
+        bool, typer.Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
+    ] = False,
+) -> None:
+    """Replace the key of a role; the root key has to be here.
+
+    The old key stays in the trust directory. Readers follow a new root key without doing anything.
+
+    Example:
+      notarypy key rotate registry.example.com/app targets
+      notarypy key rotate registry.example.com/app snapshot --server-managed
+    """
+    session: Session = context.obj
+    session.begin(context)
+    references.check_repositories([repo], literal=session.options.gun)
+    if role == "root":
+        session.confirm("Go on?", f"the root key of {repo} is replaced")
+    with session.client() as client, session.trying(repo):
+        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
+        session.report.done(repo, rotated_json(done), *_lines(done))
+        if done.role == "snapshot" and done.published and not done.server_managed:
+            session.report.warn(
+                f"the snapshot key of {done.repository} is only here: "
+                "signers elsewhere cannot publish without it"
+            )
+
+
+def _lines(done: RotatedKey) -> list[str]:
+    if not done.published:
+        return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
+    told = [f"rotated {done.role} of {done.repository}: {_ids(done.old)} is replaced by {_ids(done.new)}"]
+    if done.role == "root":
+        told += [f"root pin: {pin}" for pin in done.root_pins]
+    return told
+
+
+def _ids(keyids: tuple[str, ...]) -> str:
+    return ", ".join(keyid[: render.SHORT_ID] for keyid in keyids)
+
+
+def rotated_json(done: RotatedKey) -> dict[str, Any]:
+    """Return what became of a role's keys."""
+    return {
+        "repository": done.repository,
+        "role": done.role,
+        "old": list(done.old),
+        "new": list(done.new),
+        "root_pins": list(done.root_pins),
+        "server_managed": done.server_managed,
+        "published": done.published,
+    }
+
 
 app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
 
@@ -66,7 +133,7 @@ def load(
     """
     session: Session = context.obj
     session.begin(context)
-    data = inputs.read(file)
+    data = userfiles.read(file)
     with session.client() as client, session.trying(file):
         for info in client.keys.load(data, name=name):
             session.report.done(
@@ -140,7 +207,7 @@ def import_keys(
     """
     session: Session = context.obj
     session.begin(context)
-    data = inputs.read(file)
+    data = userfiles.read(file)
     with session.client(asking=False) as client, session.trying(file):
         for imported in client.keys.import_(data):
             key = f"key {imported.key.keyid} ({roles.signer_name(imported.key.role)})"
@@ -166,8 +233,8 @@ def passwd(
     Example:
       notarypy key passwd jeff --new-passphrase-file new.txt
     """
-    from notarypy.cli import terminal
-    from notarypy.keys.passphrase import new_passphrase_chain
+    from notarypy.cli.text import terminal
+    from notarypy.keys.passphrases import new_passphrase_chain
 
     session: Session = context.obj
     session.begin(context)

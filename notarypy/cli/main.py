@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
 
 _INTERRUPTED = 130
 _VERSION = ["--version"]
@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
             return 1
         sys.stdout.write(f"{text()}\n")
         return 0
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
 
     show_everything()
     session = Session()

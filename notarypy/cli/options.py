@@ -1,7 +1,7 @@
 """The global options, which stand before or after the command.
 
 What it is: their one declaration, and what was given. What it is not: their
-meaning (`storage.settings`) or the options of single commands.
+meaning (`storage.settings.settings`) or the options of single commands.
 
 Rules:
 

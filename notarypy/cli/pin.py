@@ -1,4 +1,7 @@
-"""`notarypy pin`."""
+"""`notarypy pin`.
+
+`notarypy build`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy import files
-from notarypy.cli import inputs, render, verifyoptions
+from notarypy.cli import references, sign, signals, userfiles
+from notarypy.cli.text import render
 from notarypy.cli.verify import policy_json
 from notarypy.errors import Advice, StorageError, UsageError
-from notarypy.images import mentions
+from notarypy.images import occurrences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.session import Session
-    from notarypy.client.buildfile import PinnedFile, PinnedImage
+    from notarypy.cli.run import Session
+    from notarypy.client.build.builders import Built, Plan
+    from notarypy.client.build.inputs import PinnedFile, PinnedImage
 
 _STDIN = "-"
 _POLICY = "buildkit-policy"
@@ -78,7 +83,7 @@ def pin(
     env: _Env = None,
     skip: Skip = None,
     strict: Strict = False,
-    policy: verifyoptions.Policy = None,
+    policy: references.Policy = None,
 ) -> None:
     """Verify the images that files name, and name them by their signed digests.
 
@@ -91,7 +96,7 @@ def pin(
     """
     session: Session = context.obj
     session.begin(context)
-    verifyoptions.take_policy(session, policy)
+    references.take_policy(session, policy)
     _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
     variables = _variables(build_arg, platform, target, env)
     given = [(path, _read(path)) for path in paths]
@@ -101,9 +106,9 @@ def pin(
         resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
         done: list[tuple[str, bytes, PinnedFile]] = []
         for path, data in given:
-            with session.trying(inputs.name(path)):
+            with session.trying(userfiles.name(path)):
                 known = None if kind is None else "dockerfile" if kind == _POLICY else kind
-                found = resolver.file(data, inputs.name(path), known, variables)  # type: ignore[arg-type]  # checked
+                found = resolver.file(data, userfiles.name(path), known, variables)  # type: ignore[arg-type]  # checked
                 done.append((path, data, found))
                 for image in found.images:
                     tell(session, found.source, image)
@@ -119,7 +124,7 @@ def _read(path: str) -> bytes:
         is_pipe = path != _STDIN and not stat.S_ISREG(Path(path).stat().st_mode)
     if is_pipe:
         raise UsageError(f"{path} is no regular file", advice=Advice("give-pipe"), path=path)
-    return inputs.read(path)
+    return userfiles.read(path)
 
 
 def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check: bool, diff: bool) -> None:
@@ -143,7 +148,7 @@ def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check
 def _variables(
     build_arg: Sequence[str] | None, platform: str | None, target: str | None, env: Sequence[str] | None
 ) -> Any:  # noqa: ANN401 - its module loads when it is needed
-    from notarypy.client.bases import variables
+    from notarypy.client.build.resolver import variables
 
     return variables(_pairs("--build-arg", build_arg or ()), platform, target, _pairs("--env", env or ()))
 
@@ -205,7 +210,8 @@ def _finish(
     if in_place:
         _write([(path, before, found.data) for path, before, found in done if found.changed])
     for path, before, found in done:
-        text = _difference(path, before, found.data) if diff else mentions.encode(shown or "") or found.data
+        text = occurrences.encode(shown or "") or found.data
+        text = _difference(path, before, found.data) if diff else text
         quiet = check or (in_place and not diff)
         if in_place or check:
             lines = [line_of(found.source, image) for image in found.images]
@@ -262,3 +268,61 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
         raise StorageError(
             "cannot write all files", why=error.strerror or "", advice=Advice("nothing-changed")
         ) from None
+
+
+def build(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="-- ARGS...", help="What the builder is told; the context is the last."),
+    ],
+    *,
+    builder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="buildx, buildah, podman, kaniko or docker."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="The Dockerfile, unless it is the usual one.")
+    ] = None,
+    sign_ref: Annotated[
+        str | None, typer.Option("--sign", metavar="REF", help="Tag the result, push it and sign its digest.")
+    ] = None,
+    skip: Skip = None,
+    strict: Strict = False,
+    policy: references.Policy = None,
+) -> None:
+    """Build with signed base images only.
+
+    Verifies every image that the Dockerfile names, gives the builder a copy in which each is named by its
+    signed digest, and stops before the builder starts if one is not signed.
+
+    Example:
+      notarypy build -- -t registry.example.com/app:1 .
+      notarypy build --builder buildah --sign registry.example.com/app:1 -- --layers .
+    """
+    session: Session = context.obj
+    session.begin(context)
+    references.take_policy(session, policy)
+    with session.client() as client:
+        wanted: dict[str, Any] = {"builder": builder, "file": file, "sign": sign_ref}
+        plan = client.images.plan_build(arguments, **wanted, skip=skip or (), strict=strict)
+        for source, images in ((plan.pinned.source, plan.pinned.images), ("arguments", plan.contexts)):
+            for image in images:
+                tell(session, source, image)
+        if session.report.exit_code == 0:
+            with signals.Interrupting():
+                built = client.images.build(plan)
+            _tell(session, plan, built)
+
+
+def _tell(session: Session, plan: Plan, built: Built) -> None:
+    lines = [line_of(plan.pinned.source, image) for image in plan.pinned.images]
+    lines += [line_of("arguments", image) for image in plan.contexts]
+    data = {
+        "builder": built.builder,
+        "file": plan.pinned.source,
+        "digest": built.digest,
+        "signed": built.signed and sign.result(built.signed, dry_run=False),
+    }
+    lines += sign.lines(built.signed, dry_run=False) if built.signed else []
+    session.report.done(plan.sign or plan.pinned.source, data, *lines)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import progress, references, verifyoptions
+from notarypy.cli import references
+from notarypy.cli.text import terminal
 from notarypy.cli.verify import policy_json
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
-    from notarypy.client.transfers import PulledImage
+    from notarypy.cli.run import Session
+    from notarypy.client.results import PulledImage
 
 
 def pull(
@@ -23,10 +24,10 @@ def pull(
         str | None,
         typer.Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64."),
     ] = None,
-    signer: verifyoptions.Signers = None,
-    all_signers: verifyoptions.AllSigners = False,
-    root: verifyoptions.Roots = None,
-    policy: verifyoptions.Policy = None,
+    signer: references.Signers = None,
+    all_signers: references.AllSigners = False,
+    root: references.Roots = None,
+    policy: references.Policy = None,
 ) -> None:
     """Verify an image as verify does, and fetch it by its digest into an OCI layout.
 
@@ -36,15 +37,15 @@ def pull(
       notarypy pull registry.example.com/app:1 oci:layout
       notarypy pull --platform linux/arm64 registry.example.com/app:1 oci-archive:app.tar
     """
-    from notarypy.storage import sources
+    from notarypy.storage.images import locations
 
     session: Session = context.obj
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
-    sources.destination(dest)
-    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
+    locations.destination(dest)
+    asked = references.verify_options(session, signer, root, policy, all_signers=all_signers)
     with session.client(asking=False) as client, session.trying(name.text):
-        shown = progress.bar(session.options)
+        shown = terminal.bar(session.options)
         done = client.images.pull(name.text, dest, **asked, platform=platform, progress=shown)
         if done.left_out:
             session.report.warn(f"left out: {', '.join(done.left_out)}")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import progress, references
+from notarypy.cli import references
+from notarypy.cli.text import terminal
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
-    from notarypy.client.transfers import PushedImage
+    from notarypy.cli.run import Session
+    from notarypy.client.results import PushedImage
 
 
 def push(
@@ -32,14 +33,14 @@ def push(
       notarypy push oci:layout:1 registry.example.com/app:1
       notarypy push docker-archive:saved.tar registry.example.com/app:1
     """
-    from notarypy.storage import sources
+    from notarypy.storage.images import locations
 
     session: Session = context.obj
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
-    sources.source(source)
+    locations.source(source)
     with session.client(asking=False) as client, session.trying(name.text):
-        done = client.images.push(source, name.text, progress=progress.bar(session.options))
+        done = client.images.push(source, name.text, progress=terminal.bar(session.options))
         session.report.done(name.text, result(done), line(done))
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import references, render
+from notarypy.cli import references
+from notarypy.cli.text import render
 from notarypy.errors import Advice, ExpiredError, UsageError
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
-    from notarypy.client.keyresults import Renewed, RepositoryStatus, RoleStatus
+    from notarypy.cli.run import Session
+    from notarypy.client.results import Renewed, RepositoryStatus, RoleStatus
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
 

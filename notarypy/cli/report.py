@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from notarypy.cli import render
+from notarypy.cli.text import render
 from notarypy.errors import Advice, NotarypyError, StorageError
 
 if TYPE_CHECKING:

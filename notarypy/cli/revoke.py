@@ -10,7 +10,7 @@ from notarypy.cli import references
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.results import RevokedTag
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import inputs, references
+from notarypy.cli import references, userfiles
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.api import Client
     from notarypy.client.results import SignedTag
 
@@ -94,17 +94,17 @@ def sign(
 
 def _names(session: Session, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
     """Return all REFs of the command line and the files, checked for what signing needs."""
-    from notarypy.client.sign import by_repository
+    from notarypy.client.publish.signing import by_repository
 
     literal = session.options.gun
     if from_file is not None:
-        source = inputs.name(from_file)
-        refs += references.from_lines(inputs.read_text(from_file), source, literal=literal)
+        source = userfiles.name(from_file)
+        refs += references.from_lines(userfiles.read_text(from_file), source, literal=literal)
     names = references.read(refs, literal=literal)
     if digest_file is not None:
         if len(names) != 1:
             raise UsageError("--digest-file goes with exactly one REF", why=f"{len(names)} were given")
-        text = references.with_digest(names[0], inputs.buildx_digest(digest_file))
+        text = references.with_digest(names[0], userfiles.buildx_digest(digest_file))
         names = references.read([text], literal=literal)
     if not literal:
         by_repository([name.text for name in names])
@@ -123,9 +123,9 @@ def _check_local(names: list[Name], digest_file: str | None, *, dry_run: bool) -
 
 def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -> None:
     """Refuse what does not go with `--push`, before anything is pushed."""
-    from notarypy.storage import sources
+    from notarypy.storage.images import locations
 
-    sources.source(source)
+    locations.source(source)
     if len(names) != 1:
         raise UsageError("--push goes with exactly one REF", why=f"{len(names)} were given")
     if local:
@@ -148,12 +148,12 @@ def _sign(session: Session, client: Client, names: list[Name], wanted: dict[str,
 
 
 def _push(session: Session, client: Client, source: str, name: Name, wanted: dict[str, Any]) -> None:
-    from notarypy.cli import progress
     from notarypy.cli import push as pushing
+    from notarypy.cli.text import terminal
 
     options = {option: value for option, value in wanted.items() if option not in {"local", "dry_run"}}
     with session.trying(name.text):
-        shown = progress.bar(session.options)
+        shown = terminal.bar(session.options)
         pushed, done = client.images.push_and_sign(source, name.text, **options, progress=shown)
         session.report.text(f"{pushing.line(pushed)}\n")
         _tell(session, name.text, done, dry_run=False)
@@ -163,9 +163,9 @@ def _custom(path: str | None) -> bytes | None:
     """Read the file of `--custom`, and refuse what cannot be attached before anything is asked."""
     if path is None:
         return None
-    from notarypy.client.sign import custom_data
+    from notarypy.client.publish.signing import custom_data
 
-    data = inputs.read(path)
+    data = userfiles.read(path)
     custom_data(data)
     return data
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import references, render
+from notarypy.cli import references
+from notarypy.cli.text import render
 from notarypy.errors import Advice, ConfirmationNeededError
-from notarypy.tuf.pinning import check_pin
+from notarypy.tuf.trustanchors import check_pin
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.results import TrustedRoot
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notarypy.cli import references, render, verifyoptions
+from notarypy.cli import references
+from notarypy.cli.text import render
 from notarypy.client.results import SkippedImage
 
 if TYPE_CHECKING:
-    from notarypy.cli.session import Session
+    from notarypy.cli.run import Session
     from notarypy.client.results import AppliedPolicy, VerifiedImage
 
 
@@ -19,10 +20,10 @@ def verify(
     context: typer.Context,
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Images, or digests of them.")],
     *,
-    signer: verifyoptions.Signers = None,
-    all_signers: verifyoptions.AllSigners = False,
-    root: verifyoptions.Roots = None,
-    policy: verifyoptions.Policy = None,
+    signer: references.Signers = None,
+    all_signers: references.AllSigners = False,
+    root: references.Roots = None,
+    policy: references.Policy = None,
     no_registry: Annotated[
         bool, typer.Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
@@ -36,12 +37,12 @@ def verify(
       notarypy verify registry.example.com/app:1
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
-    from notarypy.client.verification import MetadataCache
+    from notarypy.client.verify.image import MetadataCache
 
     session: Session = context.obj
     session.begin(context, hold=True)
     names = references.read(refs, literal=session.options.gun)
-    asked = verifyoptions.read(session, signer, root, policy, all_signers=all_signers)
+    asked = references.verify_options(session, signer, root, policy, all_signers=all_signers)
     uses, cache = Counter(name.repository for name in names), MetadataCache()
     with session.client(asking=False) as client:
         for name in names:

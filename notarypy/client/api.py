@@ -19,25 +19,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from notarypy.client.keys.api import Keys
+from notarypy.client.imagesapi import Images
+from notarypy.client.keysapi import Keys
 from notarypy.client.parameters import SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, overridden
-from notarypy.client.transfer.api import Images
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.settings import Settings, load
+from notarypy.storage.settings.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
     from notarypy.client import results
-    from notarypy.client.keyresults import Renewed, RepositoryStatus
+    from notarypy.client.results import Progress, Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
-    from notarypy.client.transfers import Progress
-    from notarypy.client.verification import MetadataCache
-    from notarypy.keys.prompts import Wording
-    from notarypy.remote.transport import Transport
-    from notarypy.storage.settings import GlobalOptions
+    from notarypy.client.verify.image import MetadataCache
+    from notarypy.keys.passphrases import Wording
+    from notarypy.remote.http.transport import Transport
+    from notarypy.storage.settings.settings import GlobalOptions
     from notarypy.tuf.trusted import TrustedMetadata
 
 WITHIN = timedelta(days=90)
@@ -128,7 +127,7 @@ class Client:
         environ = dict(os.environ if environ is None else environ)
         settings = load(options, environ, Path(environ.get("HOME") or Path.home()))
         if passphrases is None and prompt is not None:
-            from notarypy.keys.passphrase import standard_chain
+            from notarypy.keys.passphrases import standard_chain
 
             passphrases = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
         return cls(
@@ -176,7 +175,7 @@ class Client:
             PolicyError: A required signer has not signed it, or the trust policy is not met.
             NotVerifiedError: The trust policy says to skip it: `verify_unless_skipped` would.
         """
-        from notarypy.client.verification import verify
+        from notarypy.client.verify.image import verify
 
         options = VerifyOptions(signers, all_signers, root, registry)
         return verify(self._session, reference, options, metadata)
@@ -195,14 +194,14 @@ class Client:
 
         `cache` keeps metadata for the next images of the same repository, with the same `root`.
         """
-        from notarypy.client.verification import verify_unless_skipped
+        from notarypy.client.verify.image import verify_unless_skipped
 
         options = VerifyOptions(signers, all_signers, root, registry)
         return verify_unless_skipped(self._session, reference, options, cache=cache)
 
     def refresh(self, repository: str, *, root: str | None = None) -> TrustedMetadata:
         """Return a repository's current metadata, as `verify` reads it; `root` is a PIN that it must meet."""
-        from notarypy.client.verification import current_metadata
+        from notarypy.client.verify.image import current_metadata
 
         return current_metadata(self._session, repository, root)
 
@@ -210,19 +209,19 @@ class Client:
 
     def inspect(self, reference: str) -> results.Inspection:
         """Return who signed what in a repository; a tag in `reference` narrows the tags."""
-        from notarypy.client.inspect import inspect_reference
+        from notarypy.client.verify.inspection import inspect_reference
 
         return inspect_reference(self._session, reference)
 
     def delegations(self, repository: str) -> tuple[results.RoleEntry, ...]:
         """Return every delegation of a repository."""
-        from notarypy.client.inspect import delegations
+        from notarypy.client.verify.inspection import delegations
 
         return delegations(self._session, repository)
 
     def status(self, repository: str, *, within: timedelta = WITHIN) -> RepositoryStatus:
         """Return when each role ends, and whose keys are here; expired ones are shown, not refused."""
-        from notarypy.client.outdated import status
+        from notarypy.client.metadata.expired import status
 
         return status(self._session, repository, within)
 
@@ -252,7 +251,7 @@ class Client:
         certificate that carries it. `signer` is a first signer, `keys` its public keys or certificates, PEM.
         `snapshot` says who keeps the snapshot key; None for the server, or whoever has it already.
         """
-        from notarypy.client.initialise import Wanted, init
+        from notarypy.client.publish.initialise import Wanted, init
 
         require_lists(keys=keys)
         wanted = Wanted(root_key, root_cert, snapshot)
@@ -275,7 +274,7 @@ class Client:
         tag pushed by the docker daemon of this machine first, and signs exactly that: nothing is pushed if no
         key here may sign it (KeyAccessError). ImageMissingError: registry, or daemon, does not have it.
         """
-        from notarypy.client.signing import sign_all
+        from notarypy.client.publish.signall import sign_all
 
         require_lists(references=references)
         options = SignOptions(signer, custom, discard_unverified, dry_run)
@@ -286,14 +285,14 @@ class Client:
 
         With a digest only while the tag has it; with `signer` only what this signer signed, and its release.
         """
-        from notarypy.client.revoke import revoke_references
+        from notarypy.client.publish.revoking import revoke_references
 
         require_lists(references=references)
         return revoke_references(self._session, references, signer)
 
     def revoke_all(self, repository: str, *, signer: str | None = None) -> list[results.RevokedTag]:
         """Make every tag of a repository unsigned again, or every tag of one signer."""
-        from notarypy.client.revoke import revoke_all
+        from notarypy.client.publish.revoking import revoke_all
 
         self._session.whole_repository(repository)
         return revoke_all(self._session.publisher(repository), signer)
@@ -308,7 +307,7 @@ class Client:
         releases: bool = True,
     ) -> results.SignerAdded:
         """Let the holders of keys (PEM) sign tags that begin with `paths`, and release them too."""
-        from notarypy.client.delegate import add
+        from notarypy.client.publish.delegations import add
 
         require_lists(keys=keys, paths=paths)
         return add(self._session, name, repository, keys, paths=paths, releases=releases)
@@ -317,13 +316,13 @@ class Client:
         self, name: str, repository: str, *, key: str | None = None, force: bool = False
     ) -> results.SignerRemoved:
         """Take a signer, or one of its keys, out of a repository; unless forced, every tag stays readable."""
-        from notarypy.client.delegate import remove_signer
+        from notarypy.client.publish.delegations import remove_signer
 
         return remove_signer(self._session.publisher(repository), name, key=key, force=force)
 
     def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
         """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""
-        from notarypy.client.renew import Window, renew
+        from notarypy.client.publish.renewing import Window, renew
 
         require_lists(only=only)
         self._session.whole_repository(repository)
@@ -331,19 +330,19 @@ class Client:
 
     def offered_root(self, repository: str) -> results.TrustedRoot:
         """Return the root trusted here and the one the server offers; changes nothing."""
-        from notarypy.client.anchors import offered
+        from notarypy.client.metadata.trustchange import offered
 
         return offered(self._session.repository(repository))
 
     def trust(self, repository: str, root: str) -> results.TrustedRoot:
         """Trust the offered root with this full PIN from now on, whatever was trusted before."""
-        from notarypy.client.anchors import accept
+        from notarypy.client.metadata.trustchange import accept
 
         return accept(self._session.repository(repository, root), root)
 
     def forget(self, repository: str) -> bool:
         """Drop what is cached of a repository; tells whether there was anything. Keys stay."""
-        from notarypy.client.anchors import forget
+        from notarypy.client.metadata.trustchange import forget
 
         # Whether pins can be read does not matter here.
         return forget(self._session.directory().repository(self._session.gun(repository, whole=True)[0]))

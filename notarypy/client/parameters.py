@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.images.mentions import Mention
+    from notarypy.images.occurrences import Mention
 
 
 def require_lists(**given: object) -> None:

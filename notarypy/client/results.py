@@ -4,17 +4,28 @@ What it is: the shapes a caller works with. What it is not: JSON; the command
 line renders these.
 
 A use case that returns has succeeded; everything else is an exception.
+
+What the use cases about keys and dates return: frozen values, as in `results`.
+
+What it is: the shapes for what was imported, rotated, purged or renewed, and for dates.
+What it is not: logic.
+
+What moving images returns, and how it says how far it is.
+
+What it is: frozen values, as those of `results`, and the shape of a progress display.
+What it is not: the moving.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.errors import PolicyError
+    from notarypy.keys.keystore import KeyInfo
 
 
 @dataclass(frozen=True)
@@ -271,3 +282,220 @@ class TrustedRoot:
     offered: tuple[str, ...]
     offered_version: int
     accepted: bool
+
+
+@dataclass(frozen=True)
+class PurgedKey:
+    """A key after `purge_key`.
+
+    Attributes:
+        repository: The GUN.
+        key: The canonical id of the key.
+        roles: The delegations that have it no more.
+        left: Delegations that still have it, for the keys here cannot edit them.
+        removed: Those of `roles` that had no other key, and are gone.
+        resigned: Roles whose file the keys here signed anew, so that its tags stay readable.
+        kept: Tags that stay released.
+        unreadable: Roles that nobody can verify until one of `needed` signs them (only with force).
+        needed: Short names of the signers who are left.
+    """
+
+    repository: str
+    key: str
+    roles: tuple[str, ...]
+    left: tuple[str, ...]
+    removed: tuple[str, ...]
+    resigned: tuple[str, ...]
+    kept: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportedKey:
+    """A key after `import_keys`; `already` tells that it was here before, and is left as it was."""
+
+    key: KeyInfo
+    already: bool
+
+
+@dataclass(frozen=True)
+class RotatedKey:
+    """A base role after `rotate_key`.
+
+    Attributes:
+        repository: The GUN.
+        role: `root`, `targets`, `snapshot` or `timestamp`.
+        old: Canonical ids of the keys it had before.
+        new: Canonical ids of the keys it has now.
+        root_pins: TUF ids of the root keys now: what to pin. Earlier pins lead to them.
+        server_managed: Whether the server keeps the new key.
+        published: False when it was the role's key already.
+    """
+
+    repository: str
+    role: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    root_pins: tuple[str, ...]
+    server_managed: bool
+    published: bool
+
+
+@dataclass(frozen=True)
+class RoleStatus:
+    """One role and its date.
+
+    Attributes:
+        role: The role.
+        version: Version of its file; None for a delegation that is not published.
+        expires: When it ends; for the root the end of its certificate, if that is earlier.
+        keys: Canonical ids of its keys.
+        threshold: How many of them sign.
+        here: Those of `keys` whose private half is here.
+        due: Whether it ends within the window and somebody has to do something about it.
+        problem: Why its file cannot be trusted; empty if it can, dates aside.
+    """
+
+    role: str
+    version: int | None
+    expires: datetime | None
+    keys: tuple[str, ...]
+    threshold: int
+    here: tuple[str, ...]
+    due: bool
+    problem: str
+
+    @property
+    def signable(self) -> bool:
+        """Whether the keys here can sign it."""
+        return len(set(self.here)) >= max(self.threshold, 1)
+
+
+@dataclass(frozen=True)
+class RepositoryStatus:
+    """The dates of a repository: every role of it, and those of them that are `due`."""
+
+    repository: str
+    server: str
+    roles: tuple[RoleStatus, ...]
+
+    @property
+    def due(self) -> tuple[RoleStatus, ...]:
+        """The roles that end within the window."""
+        return tuple(status for status in self.roles if status.due)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """A repository after `renew`.
+
+    Attributes:
+        repository: The GUN.
+        renewed: The roles that were signed again, as they are now.
+        root_pins: TUF ids of the root keys now: what to pin. Earlier pins lead to them.
+        published: False when nothing was due.
+    """
+
+    repository: str
+    renewed: tuple[RoleStatus, ...]
+    root_pins: tuple[str, ...]
+    published: bool
+
+
+class Progress(Protocol):
+    """Told how far the blobs are; called from several threads, one at a time."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Begin to move so many bytes."""
+        ...
+
+    def moved(self, count: int) -> None:
+        """Note that many more bytes are done; less than nothing where something begins anew."""
+        ...
+
+    def end(self) -> None:
+        """Note that all is over, well or not."""
+        ...
+
+
+@dataclass(frozen=True)
+class PushedImage:
+    """An image that is in a registry, read back.
+
+    Attributes:
+        repository: `registry/name`.
+        tag: Its tag; None when it was pushed by digest alone.
+        digest: Of its manifest or index: `sha256:` and 64 hex digits.
+        size: Bytes of that.
+        platforms: `os/architecture[/variant]` of an index; empty for a single image.
+        uploaded: Blobs that were sent.
+        mounted: Blobs that the registry took over from another repository.
+        present: Blobs that were there.
+        sent: Bytes of the blobs that were sent.
+        foreign: Digests of layers that nobody may distribute, and that were not sent.
+    """
+
+    repository: str
+    tag: str | None
+    digest: str
+    size: int
+    platforms: tuple[str, ...]
+    uploaded: int
+    mounted: int
+    present: int
+    sent: int
+    foreign: tuple[str, ...]
+
+    @property
+    def reference(self) -> str:
+        """`repository:tag`, or `repository@digest` without a tag."""
+        return f"{self.repository}:{self.tag}" if self.tag else f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class PulledImage:
+    """An image that was verified and is in an OCI layout.
+
+    Attributes:
+        repository: `registry/name`.
+        tag: The tag that was asked for or found; None for a digest that nothing vouches for.
+        digest: The verified digest.
+        verified: False only where the trust policy says to skip the verification.
+        destination: Where it is, as a SOURCE is written.
+        stored: The digest that the layout names: the verified one, or the chosen platform's.
+        platforms: What an index has for platforms and was fetched.
+        left_out: Platforms of the index that were not fetched.
+        fetched: Blobs that were fetched.
+        reused: Blobs that were there.
+        foreign: Digests of layers that nobody may distribute, and that are not there.
+        policy: What the trust policy said; None if there is none.
+    """
+
+    repository: str
+    tag: str | None
+    digest: str
+    verified: bool
+    destination: str
+    stored: str
+    platforms: tuple[str, ...]
+    left_out: tuple[str, ...]
+    fetched: int
+    reused: int
+    foreign: tuple[str, ...]
+    policy: AppliedPolicy | None
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class CopiedImage:
+    """An image that is under a second name: what was verified, what was pushed, and what was signed."""
+
+    source: str
+    verified: bool
+    pushed: PushedImage
+    signed: SignedTag | None

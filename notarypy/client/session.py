@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.connect import Connections
-from notarypy.client.repository import Repository
-from notarypy.client.roots import root_policy
+from notarypy.client.connections import Connections
+from notarypy.client.metadata.repository import Repository
+from notarypy.client.metadata.roots import root_policy
 from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.settings import DOCKER_HUB_SERVER
+from notarypy.storage.settings.settings import DOCKER_HUB_SERVER
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from notarypy.client.custody import Custody
-    from notarypy.client.publish import Publisher
-    from notarypy.client.transfers import Progress
+    from notarypy.client.keys.manager import Custody
+    from notarypy.client.publish.pipeline import Publisher
+    from notarypy.client.results import Progress
     from notarypy.images.manifests import Manifest
-    from notarypy.keys.passphrase import PassphraseChain, PassphraseRequest
-    from notarypy.remote.registry import Registry
-    from notarypy.remote.transport import Transport
-    from notarypy.storage.policyfile import PolicyFile, Scope, TrustPolicy
-    from notarypy.storage.settings import Settings
+    from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+    from notarypy.remote.http.transport import Transport
+    from notarypy.remote.registry.registry import Registry
+    from notarypy.storage.settings.policyfile import PolicyFile, Scope, TrustPolicy
+    from notarypy.storage.settings.settings import Settings
     from notarypy.tuf.keys import PublicKey
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
@@ -100,13 +100,13 @@ class Session:
         """Return the keys of the trust directory, made when first wanted."""
         with self._lock:
             if self._custody is None:
-                from notarypy.client.custody import Custody
+                from notarypy.client.keys.manager import Custody
 
                 self._custody = Custody(self.directory().private, self._chain())
             return self._custody
 
     def _chain(self) -> PassphraseChain:
-        from notarypy.keys.passphrase import CallbackSource, PassphraseChain, standard_chain
+        from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 
         given = self._passphrases
         if given is None:
@@ -194,7 +194,7 @@ class Session:
 
     def publisher(self, text: str) -> Publisher:
         """Return a publisher for the repository that a reference is in."""
-        from notarypy.client.publish import Patience, Publisher
+        from notarypy.client.publish.pipeline import Patience, Publisher
 
         repository = self.repository(text)
         staged = repository.cache.staged()
@@ -244,7 +244,7 @@ def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:
 
 def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:
     """Return settings with another Notary server, another trust directory, or both."""
-    from notarypy.storage.addresses import server_url
+    from notarypy.storage.settings.servers import server_url
 
     return replace(
         settings,

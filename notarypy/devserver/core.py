@@ -20,20 +20,19 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from notarypy.devserver.custody import ServerKeys
-from notarypy.devserver.images import Images
-from notarypy.devserver.notary import NotaryService
-from notarypy.devserver.registry import RegistryService
-from notarypy.devserver.storage import Store
-from notarypy.devserver.wire import Call
+from notarypy.devserver.calls import Call
+from notarypy.devserver.notaryservice import NotaryService
+from notarypy.devserver.registryservice import RegistryService
+from notarypy.devserver.serverkeys import ServerKeys
+from notarypy.devserver.stores import Images, Store
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.devserver.wire import Service
-    from notarypy.remote.transport import Request, Response
+    from notarypy.devserver.calls import Service
+    from notarypy.remote.http.transport import Request, Response
 
     Before = Callable[[Request], Response | None]
     After = Callable[[Request, Response], Response]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from notarypy.devserver import sample
 from notarypy.devserver.tampering import Tampering
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.tls import context
-from notarypy.remote.transport import Exchange
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.tls import context
+from notarypy.remote.http.transport import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,14 +20,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.devserver.wire import Call, Refused, json_response
+from notarypy.devserver.calls import Call, Refused, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from notarypy.devserver.wire import Service
-    from notarypy.remote.transport import Response
+    from notarypy.devserver.calls import Service
+    from notarypy.remote.http.transport import Response
 
     Kind = Literal["basic", "token"]
 

@@ -20,7 +20,7 @@ from notarypy.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.remote.transport import Exchange
+    from notarypy.remote.http.transport import Exchange
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import files
-from notarypy.devserver import folder, saving
+from notarypy.devserver import folder, sqlite
 from notarypy.devserver.core import Fake, Holdings
 from notarypy.devserver.login import Login, notary_scope, registry_scope
 from notarypy.errors import Advice, ConfigurationError, StorageError
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from notarypy.devserver.app import Server
-    from notarypy.devserver.wire import Call, Service
-    from notarypy.remote.transport import Request, Response
+    from notarypy.devserver.calls import Call, Service
+    from notarypy.devserver.https import Server
+    from notarypy.remote.http.transport import Request, Response
 
     Authentication = Literal["none", "basic", "token"]
 
@@ -190,10 +190,10 @@ def _holdings(stack: ExitStack, place: folder.Folder, random: Callable[[int], by
     import sqlite3
 
     try:
-        notary = stack.enter_context(closing(saving.notary_database(place.path)))
-        registry = stack.enter_context(closing(saving.registry_database(place.path)))
+        notary = stack.enter_context(closing(sqlite.notary_database(place.path)))
+        registry = stack.enter_context(closing(sqlite.registry_database(place.path)))
         return Holdings(
-            saving.SavedStore(notary), saving.SavedKeys(notary, random), saving.SavedImages(registry)
+            sqlite.SavedStore(notary), sqlite.SavedKeys(notary, random), sqlite.SavedImages(registry)
         )
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
@@ -263,7 +263,7 @@ class _Start:
 
     def _listen(self, port: int, fake: Fake, front: Service, tls: ssl.SSLContext) -> Server:
         try:
-            from notarypy.devserver.app import Server, Site
+            from notarypy.devserver.https import Server, Site
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"the devserver needs {error.name}",

@@ -22,11 +22,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from notarypy.devserver import multipart
-from notarypy.devserver.storage import Stored
-from notarypy.devserver.wire import Call
+from notarypy.devserver import upload
+from notarypy.devserver.calls import Call
+from notarypy.devserver.stores import Stored
 from notarypy.errors import MetadataError, NetworkError, UnreachableError
-from notarypy.remote.transport import Request, Response
+from notarypy.remote.http.transport import Request, Response
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Tampering:
             if response.status == HTTPStatus.OK and meant(request):
                 gun = unquote(urlsplit(request.url).path)[len("/v2/") : -len("/_trust/tuf/")]
                 body = Call.of(request).body
-                parts = multipart.split(request.headers["Content-Type"], body)
+                parts = upload.split(request.headers["Content-Type"], body)
                 self._store(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
                 if self._notary.maker(gun).can_sign(roles.SNAPSHOT):
                     self.sign_snapshot(gun)

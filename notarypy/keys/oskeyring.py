@@ -23,7 +23,7 @@ from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from notarypy.keys.passphrase import PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseRequest
 
 SERVICE = "notarypy"
 NAME = "the keyring"

@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
 from notarypy.limits import DEFAULT
-from notarypy.remote import failures
-from notarypy.remote.urls import host_port
+from notarypy.remote.http import failures
+from notarypy.remote.http.urls import host_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.remote.transport import Exchange, Response
+    from notarypy.remote.http.transport import Exchange, Response
 
 _REFUSALS = frozenset({400, 409, 413, 422})
 READ, WRITE, ADMIN = "pull", "push,pull", "*"

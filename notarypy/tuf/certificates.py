@@ -1,7 +1,7 @@
 """The certificates that carry root keys, and when one vouches for a GUN.
 
 What it is: the x509 rules Notary adds to TUF's root role. What it is not: making
-certificates (`keys.issue`) or chains to a certificate authority.
+certificates (`keys.generate`) or chains to a certificate authority.
 
 Rules:
 

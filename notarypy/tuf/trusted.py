@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from notarypy.tuf.pinning import RootPolicy
+    from notarypy.tuf.trustanchors import RootPolicy
 
 
 class TrustedMetadata:

@@ -19,7 +19,7 @@ from notarypy.errors import (
     SignatureError,
     VerificationError,
 )
-from notarypy.tuf import lookup, roles
+from notarypy.tuf import policy, roles
 from notarypy.tuf.metadata import FileMeta
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
@@ -285,6 +285,6 @@ def test_the_cached_copies_are_no_source_of_trust() -> None:
     evil.add("v1", b"evil")
     honest = delegated().repository()
     metadata = load(honest, seen={"targets": evil.file("targets"), "targets/a": evil.file("targets")})
-    found = lookup.released(metadata, "v1")
+    found = policy.released(metadata, "v1")
     assert found is not None
     assert found[1].sha256 == FileMeta.of(b"one").sha256

@@ -14,7 +14,7 @@ import pytest
 
 from notarypy.errors import MetadataError, SignatureError, VerificationError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import lookup, roles
+from notarypy.tuf import policy, roles
 from notarypy.tuf.metadata import Delegation, FileMeta
 from support.author import Author
 from support.repository import (
@@ -202,7 +202,7 @@ def test_names_outside_of_a_delegates_paths_do_not_exist() -> None:
     for name in ("latest", "", "rc", "RC-1", "xrc-1", "./rc-1", "dev", "rc-1", "dev/x"):
         author.add(name, b"evil", "targets/a")
     result = load(author.repository())
-    seen = {name for name in result.targets["targets/a"].targets if lookup.entry(result, "targets/a", name)}
+    seen = {name for name in result.targets["targets/a"].targets if policy.entry(result, "targets/a", name)}
     assert seen == {"rc-1", "dev/x"}
 
 
@@ -216,7 +216,7 @@ def test_a_child_has_no_path_that_its_parent_has_not() -> None:
     result = load(author.repository())
     assert result.paths["targets/a/b"] == ("rc-1",)
     seen = {
-        name for name in result.targets["targets/a/b"].targets if lookup.entry(result, "targets/a/b", name)
+        name for name in result.targets["targets/a/b"].targets if policy.entry(result, "targets/a/b", name)
     }
     assert seen == {"rc-1"}
 
@@ -225,15 +225,15 @@ def test_releases_below_another_signer_is_not_the_releases() -> None:
     author = delegated("targets/a")
     author.delegate("targets/a/releases")
     author.add("latest", b"evil", "targets/a/releases")
-    assert lookup.released(load(author.repository()), "latest") is None
+    assert policy.released(load(author.repository()), "latest") is None
 
 
 def test_an_empty_name_is_listed_by_nobody_with_other_paths() -> None:
     author = tagged()
     author.delegate(roles.RELEASES, paths=("v",))
     author.add("", b"evil", roles.RELEASES)
-    assert lookup.released(load(author.repository()), "") is None
-    assert "" not in lookup.released_names(load(author.repository()))
+    assert policy.released(load(author.repository()), "") is None
+    assert "" not in policy.released_names(load(author.repository()))
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "\u202e", "\x00", "../../x", "con"])

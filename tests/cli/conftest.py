@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import session, terminal
+from notarypy.cli import run as cli_run
 from notarypy.cli.dockertrust import program, shell
-from notarypy.cli.dockertrust.prompts import DockersWording
+from notarypy.cli.dockertrust.shell import DockersWording
 from notarypy.cli.main import run as run_command_line
+from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import TEXTS
 from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.errors import Advice
-from notarypy.keys.passphrase import standard_chain
+from notarypy.keys.passphrases import standard_chain
 from support.author import NOW
 from support.commands import Outcome, StubClient
 from support.fakes import make_fake
@@ -67,12 +68,12 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubClient:
     """Return the scripted client that every command gets."""
     client = StubClient()
 
-    def opened(opening: session.Session, *, asking: bool) -> StubClient:
+    def opened(opening: cli_run.Session, *, asking: bool) -> StubClient:
         client.options, client.asking = opening.options.for_client(), asking
         client.warn = opening.report.warn
         return client
 
-    monkeypatch.setattr(session, "open_client", opened)
+    monkeypatch.setattr(cli_run, "open_client", opened)
     return client
 
 
@@ -82,7 +83,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     server = make_fake()
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", f"https://{NOTARY_HOST}")
 
-    def opened(opening: session.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
+    def opened(opening: cli_run.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
         options = opening.options.for_client()
         settings = Client.from_environment(**options).settings
         literal = opening.options.gun
@@ -90,7 +91,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
             settings, transport=server, clock=lambda: NOW, warn=opening.report.warn, literal_gun=literal
         )
 
-    monkeypatch.setattr(session, "open_client", opened)
+    monkeypatch.setattr(cli_run, "open_client", opened)
     return server
 
 
@@ -106,7 +107,7 @@ def docker_trust(
         return Client(settings, passphrases=chain, transport=fake, clock=lambda: NOW, warn=run.warn)
 
     monkeypatch.setattr(shell, "open_client", opened)
-    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
 
     def call(*argv: str | Path, typed: str | None = None) -> Outcome:
         capsys.readouterr()

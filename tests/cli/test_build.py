@@ -81,7 +81,7 @@ class Builders:
 @pytest.fixture
 def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the digest of `base:1`, which is signed; `base:2` is not, and `app` has trust data."""
-    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
     found = fake.registry.push("base", "1", manifest("1"), OCI_MANIFEST)
     fake.registry.push("base", "2", manifest("2"), OCI_MANIFEST)
     run("init", BASE, APP).expect(0)
@@ -189,7 +189,7 @@ def test_kaniko(
 ) -> None:
     from dataclasses import replace
 
-    from notarypy.client import builders as known
+    from notarypy.client.build import builders as known
 
     builders.install("executor")
     kaniko = replace(known.BUILDERS["kaniko"], command=(str(home / "bin" / "executor"),))

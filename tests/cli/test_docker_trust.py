@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from notarypy.cli.dockertrust import program, shell
-from notarypy.cli.dockertrust.prompts import DockersWording
+from notarypy.cli.dockertrust.shell import DockersWording
 from notarypy.cli.text.advice import advice
-from notarypy.client import local
 from notarypy.client.api import Client
+from notarypy.client.transfer import daemonpush
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import TlsError, UnreachableError
-from notarypy.storage import tlsfiles
+from notarypy.storage.settings import servers
 from support.author import private_key
 from support.commands import written
 
@@ -515,8 +515,8 @@ def daemon(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> set[str]:
         push(fake, tag, size=7)
         return session.manifest(reference, tag)
 
-    monkeypatch.setattr(local, "push", push_local)
-    monkeypatch.setattr(local, "has", lambda _, reference: reference.tag in tags)
+    monkeypatch.setattr(daemonpush, "push", push_local)
+    monkeypatch.setattr(daemonpush, "has", lambda _, reference: reference.tag in tags)
     return tags
 
 
@@ -759,7 +759,7 @@ def test_a_command_of_notarypy(run: Run, docker_trust: Run, signed: str) -> None
 
 @pytest.mark.parametrize("pair", [False, True])
 def test_only_what_docker_trust_has_is_advised(home: Path, *, pair: bool) -> None:
-    found = tlsfiles.find([home], "n:5000", None, None, options=True)
+    found = servers.find([home], "n:5000", None, None, options=True)
     advised = found.client_advice if pair else found.advice
     error = TlsError("n is not trusted", advice=advised)
     assert "--tls" in advice(error)

@@ -34,13 +34,13 @@ def call(*words: str) -> Call:
         ("revoke -y=F a", "images:revoke", ["a"], {"yes": False}),
         ("revoke --yes -- -a", "images:revoke", ["-a"], {"yes": True}),
         ("revoke -", "images:revoke", ["-"], {}),
-        ("key generate --dir d n", "keys:generate", ["n"], {"dir": "d"}),
-        ("key generate n --dir=d --dir e", "keys:generate", ["n"], {"dir": "e"}),
-        ("key load --name= f", "keys:load", ["f"], {"name": ""}),
-        ("key load --name -x f", "keys:load", ["f"], {"name": "-x"}),
+        ("key generate --dir d n", "signers:generate", ["n"], {"dir": "d"}),
+        ("key generate n --dir=d --dir e", "signers:generate", ["n"], {"dir": "e"}),
+        ("key load --name= f", "signers:load", ["f"], {"name": ""}),
+        ("key load --name -x f", "signers:load", ["f"], {"name": "-x"}),
         ("signer add --key k n r --key=l s", "signers:add", ["n", "r", "s"], {"key": ["k", "l"]}),
         ("signer remove n r -f", "signers:remove", ["n", "r"], {"force": True}),
-        ("inspect a b --pretty", "inspection:inspect", ["a", "b"], {"pretty": True}),
+        ("inspect a b --pretty", "images:inspect", ["a", "b"], {"pretty": True}),
     ],
 )
 def test_lines_that_are_understood(

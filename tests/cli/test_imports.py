@@ -25,9 +25,9 @@ pytestmark = pytest.mark.slow
 
 HEAVY = {"rich", "pydantic", "click", "filelock", "keyring", "securesystemslib.signer"}
 SIGNING = {
-    "notarypy.client.publish",
-    "notarypy.client.sign",
-    "notarypy.client.custody",
+    "notarypy.client.publish.pipeline",
+    "notarypy.client.publish.signing",
+    "notarypy.client.keys.manager",
     "notarypy.tuf.changes",
 }
 SIGNING |= {"notarypy.tuf.plan", "notarypy.keys"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from notarypy.cli import render
-from notarypy.client.inspect import inspect, natural
+from notarypy.cli.text import render
+from notarypy.client.verify.inspection import inspect, natural
 from notarypy.errors import RepositoryMissingError
 from support.repository import GO, LATER, load, tree
 from support.results import D1, INSPECTION, KEY, PIN, REPO, TARGETS_KEY

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client.keyresults import ImportedKey
+from notarypy.client.results import ImportedKey
 from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableError
 from support.commands import written
 from support.results import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import terminal
-from notarypy.client.keyresults import ImportedKey
+from notarypy.cli.text import terminal
+from notarypy.client.results import ImportedKey
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import KeyAccessError, KeyMissingError, UnsupportedKeyError
 from support.commands import written

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.keyresults import Renewed, RepositoryStatus
+from notarypy.client.results import Renewed, RepositoryStatus
 from notarypy.errors import KeyNotAuthorisedError
 from support.results import BOB_STATUS, OTHER_PIN, PIN, RENEWED, REPO, STATUS
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import terminal
+from notarypy.cli.text import terminal
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import KeyNotAuthorisedError, TagUnsignedError
 from notarypy.images.manifests import OCI_MANIFEST

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import progress
 from notarypy.cli.options import Options
+from notarypy.cli.text import terminal
 from notarypy.devserver import sample
 from notarypy.errors import DigestMismatchError, UnreachableError
 from support import layouts
@@ -202,39 +202,39 @@ def test_through_the_real_client(run: Run, fake: Fake, home: Path) -> None:
 
 def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert progress.bar(Options()) is None
+    assert terminal.bar(Options()) is None
     monkeypatch.setattr("sys.stderr", None)
-    assert progress.bar(Options()) is None
+    assert terminal.bar(Options()) is None
     monkeypatch.setattr("sys.stderr", Terminal())
-    assert progress.bar(Options()) is not None
+    assert terminal.bar(Options()) is not None
     for unwanted in ("json", "quiet"):
-        assert progress.bar(Options({unwanted: True})) is None
+        assert terminal.bar(Options({unwanted: True})) is None
 
 
 def test_a_terminal_gets_a_bar(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "bar", lambda _: "a bar")
+    monkeypatch.setattr(terminal, "bar", lambda _: "a bar")
     run("push", SOURCE, REPO).expect(0)
     assert stub.calls[0][2] == {"progress": "a bar"}
 
 
 def test_what_a_bar_shows() -> None:
-    terminal, now = Terminal(), [0.0]
-    made = progress.Bar(terminal, lambda: now[0])
+    screen, now = Terminal(), [0.0]
+    made = terminal.Bar(screen, lambda: now[0])
     made.begin("pushing \x1b[31mapp", 3_000_000)
     made.moved(1_500_000)  # too soon to be drawn
     now[0] = 1.0
     made.moved(0)
     made.end()
-    first, second, last = terminal.getvalue().split("\r\x1b[K")[1:]
+    first, second, last = screen.getvalue().split("\r\x1b[K")[1:]
     assert first == f"pushing \\x1b[31mapp [{' ' * 24}]   0% 0 B/3.0 MB"
     assert second == f"pushing \\x1b[31mapp [{'#' * 12}{' ' * 12}]  50% 1.5 MB/3.0 MB"
     assert last == ""
 
 
-def test_a_bar_of_nothing_is_full_and_a_terminal_may_go_away() -> None:
-    terminal = Terminal()
-    made = progress.Bar(terminal, lambda: 0.0)
+def test_a_bar_of_nothing_is_full_and_a_screen_may_go_away() -> None:
+    screen = Terminal()
+    made = terminal.Bar(screen, lambda: 0.0)
     made.begin("pulling", 0)
-    assert "100% 0 B/0 B" in terminal.getvalue()
-    terminal.close()
+    assert "100% 0 B/0 B" in screen.getvalue()
+    screen.close()
     made.end()

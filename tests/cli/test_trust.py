@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import terminal
+from notarypy.cli.text import terminal
 from notarypy.errors import RootNotPinnedError
 from support.results import OFFERED, OTHER_PIN, PIN, REPO
 

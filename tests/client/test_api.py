@@ -18,9 +18,9 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.passphrase import CallbackSource, PassphraseChain
-from notarypy.remote.transport import Response
-from notarypy.storage.settings import Settings
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain
+from notarypy.remote.http.transport import Response
+from notarypy.storage.settings.settings import Settings
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import PASSPHRASE, SERVER, owned

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client.api import Client
-from notarypy.client.connect import Connections
+from notarypy.client.connections import Connections
 from notarypy.errors import AuthenticationError, TrustError
-from notarypy.remote.transport import Response
-from notarypy.storage.settings import RegistrySettings, Settings
+from notarypy.remote.http.transport import Response
+from notarypy.storage.settings.settings import RegistrySettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.remote.transport import Request
+    from notarypy.remote.http.transport import Request
 
 NAMED, DERIVED = "https://notary.corp.test", "https://evil.test"
 SECRET = base64.b64encode(b"corp:secret").decode()
@@ -73,8 +73,8 @@ def test_the_client_certificate_is_shown_to_the_server_itself(
         made.append(tls)
         return Asking()
 
-    monkeypatch.setattr("notarypy.remote.http.RequestsTransport", transport)
-    monkeypatch.setattr("notarypy.remote.tls.context", lambda **how: contexts.append(how))
+    monkeypatch.setattr("notarypy.remote.http.adapter.RequestsTransport", transport)
+    monkeypatch.setattr("notarypy.remote.http.tls.context", lambda **how: contexts.append(how))
     pair = (Path("/c.pem"), Path("/k.pem"))
     settings = Settings(
         tmp_path, tmp_path, tls_cert=pair[0], tls_key=pair[1], tls_ca=Path("/ca.pem"), server=NAMED

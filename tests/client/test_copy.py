@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.fetch import RemoteImage
+from notarypy.client.transfer.registrysource import RemoteImage
 from notarypy.devserver import sample
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.devserver.images import Images
-from notarypy.devserver.registry import RegistryService
+from notarypy.devserver.registryservice import RegistryService
+from notarypy.devserver.stores import Images
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD
 from notarypy.errors import (
     DigestMismatchError,
@@ -23,9 +23,9 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images import layout
-from notarypy.remote import uploads
-from notarypy.remote.registry import Registry
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.registry import uploads
+from notarypy.remote.registry.registry import Registry
 from support import layouts
 from support.author import GUN
 from support.fakes import repeatable_random

@@ -5,17 +5,17 @@ import time
 
 import pytest
 
-from notarypy.client import crew
-from notarypy.client.crew import Tally
+from notarypy.client.transfer import workers
+from notarypy.client.transfer.workers import Tally
 from notarypy.errors import StorageError
 
 
 def test_all_jobs_are_done_side_by_side() -> None:
-    together = threading.Barrier(crew.WORKERS, timeout=5)
+    together = threading.Barrier(workers.WORKERS, timeout=5)
     done: list[int] = []
 
     def job(number: int) -> None:
-        if number < crew.WORKERS:
+        if number < workers.WORKERS:
             together.wait()
         done.append(number)
 
@@ -45,7 +45,7 @@ def test_the_first_failure_stands_and_stops_the_others() -> None:
 
 
 def test_ctrl_c_does_not_wait_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(workers, "_GRACE_SECONDS", 0.05)
     release = threading.Event()
 
     def interrupted(*_: object) -> None:

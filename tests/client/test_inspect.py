@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.inspect import REPO_ADMIN
+from notarypy.client.verify.inspection import REPO_ADMIN
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import SERVER, owned

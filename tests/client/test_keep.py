@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client import refresh as refreshing
-from notarypy.client.keep import keep
+from notarypy.client.metadata import refresh as refreshing
+from notarypy.client.metadata.store import keep
 from notarypy.errors import RootChangedError
 from notarypy.tuf import roles
 from support.author import GUN

@@ -21,7 +21,7 @@ from support.people import PASSPHRASE, copy_of, owned
 
 if TYPE_CHECKING:
     from notarypy.keys.keystore import KeyInfo
-    from notarypy.keys.passphrase import PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseRequest
     from support.people import Person, World
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client import repository
+from notarypy.client.metadata import repository
 from notarypy.errors import (
     DeadlineError,
     ResponseLimitError,
@@ -17,7 +17,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.limits import Limits
-from notarypy.remote.transport import Response
+from notarypy.remote.http.transport import Response
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, Signature, seal

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from notarypy.client.api import Client
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
-from notarypy.keys import pem
+from notarypy.keys.formats import pem
 
 if TYPE_CHECKING:
-    from notarypy.keys.passphrase import PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseRequest
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = FIXTURES / "keys"
@@ -81,7 +81,7 @@ def _stored_well(client: Client, data: bytes, name: str | None = None) -> list[s
 def test_every_form_is_stored_as_go_reads_it(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
     name = None if pem.split(path.read_bytes())[0].role else "jeff"
     assert _stored_well(_client(tmp_path, given=_given(path)), path.read_bytes(), name)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver import multipart
+from notarypy.devserver import upload
 from notarypy.errors import (
     NetworkError,
     NotarypyError,
@@ -14,14 +14,14 @@ from notarypy.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from notarypy.remote.transport import Response
+from notarypy.remote.http.transport import Response
 from notarypy.tuf import canonical, roles
 from support.author import GUN
 from support.people import copy_of, owned, released_tags
 from support.scripted import body_of
 
 if TYPE_CHECKING:
-    from notarypy.remote.transport import Request
+    from notarypy.remote.http.transport import Request
     from support.people import Person, World
 
 
@@ -56,7 +56,7 @@ def test_an_upload_that_is_served_by_its_version_alone_is_no_success(world: Worl
     def take(request: Request) -> Response | None:
         name = request.url.rpartition("/_trust/tuf/")[2]
         if request.method == "POST" and not name:
-            for part in multipart.split(request.headers["Content-Type"], body_of(request)):
+            for part in upload.split(request.headers["Content-Type"], body_of(request)):
                 version = canonical.decode(part.data)["signed"]["version"]
                 hidden[f"{version}.{part.filename}.json"] = part.data
             return Response(200)

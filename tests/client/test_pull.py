@@ -24,9 +24,9 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.limits import Limits
-from notarypy.remote.transport import Response
-from notarypy.storage.layouts import Directory, Layout
-from notarypy.storage.sources import open_source, source
+from notarypy.remote.http.transport import Response
+from notarypy.storage.images.layouts import Directory, Layout
+from notarypy.storage.images.locations import open_source, source
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH, owned

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client import crew, push
+from notarypy.client.transfer import pushing, workers
 from notarypy.devserver import sample
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD
 from notarypy.errors import (
@@ -23,7 +23,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.images.layout import ARTIFACT
-from notarypy.remote.transport import Response
+from notarypy.remote.http.transport import Response
 from support import layouts
 from support.author import GUN
 from support.layouts import compact, entry
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.client.api import Client
-    from notarypy.remote.transport import Request
+    from notarypy.remote.http.transport import Request
     from support.people import World
 
 REF = f"{GUN}:1"
@@ -60,8 +60,8 @@ class Watcher:
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "WORKERS", 1)
-    monkeypatch.setattr(push, "READINGS", 1)
+    monkeypatch.setattr(workers, "WORKERS", 1)
+    monkeypatch.setattr(pushing, "READINGS", 1)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_an_interrupted_push_goes_on_with_what_is_missing(
 def test_the_first_failure_stops_the_others(
     world: World, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "WORKERS", 3)
+    monkeypatch.setattr(workers, "WORKERS", 3)
     made = layouts.image(*(bytes([number]) * 10 for number in range(50)))
     directory = layouts.layout(tmp_path / "dir", made)
     (directory / "blobs" / layouts.digest(made.blobs[3]).replace(":", "/")).write_bytes(b"x" * 10)

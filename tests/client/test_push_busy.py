@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client import crew
+from notarypy.client.transfer import workers
 from notarypy.errors import ServerError, VerificationError
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http.transport import Exchange, Response
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH
@@ -31,7 +31,7 @@ MADE = layouts.image(b"small", BIG)
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
-    monkeypatch.setattr(crew, "WORKERS", 1)
+    monkeypatch.setattr(workers, "WORKERS", 1)
     monkeypatch.setattr(Exchange, "pause", lambda _self, attempt, _wished=0.0: told.append(attempt))
     return told
 

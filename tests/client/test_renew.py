@@ -22,7 +22,7 @@ from support.chains import authority, leaf, pem
 from support.people import copy_of, owned, pem_of
 
 if TYPE_CHECKING:
-    from notarypy.client.keyresults import RoleStatus
+    from notarypy.client.results import RoleStatus
     from notarypy.tuf.changes import Change
     from support.people import Person, World
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.sign import by_repository
+from notarypy.client.publish.signing import by_repository
 from notarypy.errors import (
     ImageMissingError,
     InvalidNameError,

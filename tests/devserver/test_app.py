@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver import app, sample
+from notarypy.devserver import https, sample
 from notarypy.devserver.start import Options, Running, running
 from notarypy.devserver.tampering import Tampering
-from notarypy.remote import uploads
-from notarypy.remote.blobs import Blobs
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.registry import Registry
-from notarypy.remote.tls import context
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.tls import context
+from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.registry import uploads
+from notarypy.remote.registry.blobs import Blobs
+from notarypy.remote.registry.registry import Registry
 from support.fakes import verify_repository
 from support.rows import accepted, harmful, refused
 from support.served import Line, now
@@ -116,7 +116,7 @@ def test_an_upload_in_chunks_of_http(registry: Line) -> None:
 def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "BODY_LIMIT", 300_000)
+    monkeypatch.setattr(https, "BODY_LIMIT", 300_000)
     monkeypatch.setattr(uploads, "CHUNK", 250_000)
     data = os.urandom(2_000_001)
     transport = RequestsTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
@@ -141,7 +141,7 @@ def test_the_clients_own_code_pushes_and_reads(server: Running) -> None:
 
 
 def test_a_body_above_the_limit_is_refused(registry: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BODY_LIMIT", 10)
+    monkeypatch.setattr(https, "BODY_LIMIT", 10)
     response, body = registry.ask("POST", "/v2/app/blobs/uploads/", b"x" * 11)
     assert (response.status, json.loads(body)["errors"][0]["code"]) == (413, "SIZE_INVALID")
     assert registry.connection.sock is None
@@ -275,9 +275,9 @@ def test_half_open_connections_end_without_a_word(
 
 def test_what_werkzeug_has_to_say_goes_to_our_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    app.Server.log(object.__new__(app.Server), "error", "Cannot fetch %s", "SSL peer certificate info")
+    https.Server.log(object.__new__(https.Server), "error", "Cannot fetch %s", "SSL peer certificate info")
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
-        (app.__name__, "Cannot fetch SSL peer certificate info")
+        (https.__name__, "Cannot fetch SSL peer certificate info")
     ]
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.devserver import login
+from notarypy.devserver.calls import Call
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
 from notarypy.devserver.login import Login, notary_scope, registry_scope
-from notarypy.devserver.wire import Call
 from notarypy.errors import AuthenticationError, ImageMissingError, NotFoundError
-from notarypy.remote.credentials import Keychain, NotaryAuth
+from notarypy.remote.auth.credentials import Keychain, NotaryAuth
+from notarypy.remote.auth.tokens import TokenAuthenticator
+from notarypy.remote.http.transport import Exchange, Request, Response
 from notarypy.remote.notary import NotaryServer
-from notarypy.remote.registry import Registry
-from notarypy.remote.token import TokenAuthenticator
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.registry.registry import Registry
 from support.fakes import NO_DEADLINE, Clock, make_fake, repeatable_random
 
 if TYPE_CHECKING:

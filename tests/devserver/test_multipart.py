@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notarypy.devserver.multipart import Part, split
+from notarypy.devserver.upload import Part, split
 
 HTTP = Path(__file__).parents[2] / "fixtures" / "go" / "http"
 KIND = "multipart/form-data; boundary=b"

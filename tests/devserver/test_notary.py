@@ -11,8 +11,8 @@ import pytest
 
 from notarypy.devserver.core import NOTARY_HOST, Fake
 from notarypy.errors import RefusedUpdateError
+from notarypy.remote.http.transport import Exchange, Request, Response
 from notarypy.remote.notary import NotaryServer
-from notarypy.remote.transport import Exchange, Request, Response
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import PublicKey

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from notarypy.devserver.multipart import Part
-from notarypy.devserver.reading import read_part, rewritten
-from notarypy.devserver.wire import Refused
+from notarypy.devserver.calls import Refused
+from notarypy.devserver.upload import Part, read_part, rewritten
 from notarypy.errors import MetadataError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.devserver.core import REGISTRY_HOST, Fake
 from notarypy.errors import ImageMissingError
-from notarypy.remote.registry import Registry
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.registry.registry import Registry
 from support.fakes import NO_DEADLINE, make_fake
 
 OCI = "application/vnd.oci.image.manifest.v1+json"

@@ -9,10 +9,10 @@ import pytest
 
 from notarypy.devserver import sample
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.devserver.registry import RegistryService
+from notarypy.devserver.registryservice import RegistryService
 from notarypy.errors import ServerError
 from notarypy.images import manifests
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http.transport import Exchange, Response
 from support.fakes import make_fake
 
 

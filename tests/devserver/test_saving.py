@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver import saving
+from notarypy.devserver import sqlite
 from notarypy.devserver.core import Fake, Holdings
-from notarypy.devserver.images import Images, Pushed
-from notarypy.devserver.storage import OldVersionError, Stored
+from notarypy.devserver.stores import Images, OldVersionError, Pushed, Stored
 from notarypy.devserver.tampering import Tampering
 from support.author import GUN, NOW
 from support.fakes import Clock, open_desk, read_repository, repeatable_random
@@ -30,11 +29,11 @@ def opened(directory: Path, seed: str = "fake") -> Iterator[Fake]:
     """Open what was saved in a directory."""
     random = repeatable_random(seed)
     with (
-        closing(saving.notary_database(directory)) as notary,
-        closing(saving.registry_database(directory)) as registry,
+        closing(sqlite.notary_database(directory)) as notary,
+        closing(sqlite.registry_database(directory)) as registry,
     ):
         held = Holdings(
-            saving.SavedStore(notary), saving.SavedKeys(notary, random), saving.SavedImages(registry)
+            sqlite.SavedStore(notary), sqlite.SavedKeys(notary, random), sqlite.SavedImages(registry)
         )
         yield Fake(clock=Clock(), random=random, holdings=held)
 

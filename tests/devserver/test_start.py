@@ -11,7 +11,7 @@ import pytest
 
 from notarypy import Client
 from notarypy.cli.text.advice import advice
-from notarypy.devserver import authority, sample
+from notarypy.devserver import folder, sample
 from notarypy.devserver.folder import Folder, exports
 from notarypy.devserver.start import Options, running
 from notarypy.errors import AuthenticationError, ConfigurationError, RepositoryMissingError, StorageError
@@ -121,7 +121,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_without_werkzeug(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "notarypy.devserver.app", raising=False)
+    monkeypatch.delitem(sys.modules, "notarypy.devserver.https", raising=False)
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
     with pytest.raises(ConfigurationError) as caught, running(None, Options(), clock=now):
         pass
@@ -242,13 +242,13 @@ def test_exports_are_quoted() -> None:
 
 
 def test_a_certificate_serves_its_names_for_a_year() -> None:
-    issued = authority.issue(["localhost", "127.0.0.1"], NOW)
-    assert authority.serves(issued.server, ["localhost"], NOW)
-    assert authority.serves(issued.server, ["127.0.0.1"], NOW + timedelta(days=330))
-    assert not authority.serves(issued.server, ["localhost"], NOW + timedelta(days=340))
-    assert not authority.serves(issued.server, ["localhost"], NOW - timedelta(days=1))
-    assert not authority.serves(issued.server, ["devbox.test", "localhost"], NOW)
-    assert not authority.serves(b"", ["localhost"], NOW)
+    issued = folder.issue(["localhost", "127.0.0.1"], NOW)
+    assert folder.serves(issued.server, ["localhost"], NOW)
+    assert folder.serves(issued.server, ["127.0.0.1"], NOW + timedelta(days=330))
+    assert not folder.serves(issued.server, ["localhost"], NOW + timedelta(days=340))
+    assert not folder.serves(issued.server, ["localhost"], NOW - timedelta(days=1))
+    assert not folder.serves(issued.server, ["devbox.test", "localhost"], NOW)
+    assert not folder.serves(b"", ["localhost"], NOW)
     assert NOW.tzinfo is UTC
 
 

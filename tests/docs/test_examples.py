@@ -10,7 +10,7 @@ import pytest
 
 from docs import pages
 from notarypy.errors import OutOfScopeError
-from notarypy.storage import config, policyfile, settings
+from notarypy.storage.settings import configfile, policyfile, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_configuration_file_of_the_page_can_be_read(tmp_path: Path) -> None:
     (block,) = pages.blocks(pages.read("docs/configuration.md"), "toml")
     path = tmp_path / "config.toml"
     path.write_text(block.text, encoding="utf-8")
-    read = config.read(path, tmp_path)
+    read = configfile.read(path, tmp_path)
     assert read.registries["harbor.corp"].server == "https://notary.harbor.corp:4443"
     assert read.registries["harbor.corp"].ca == tmp_path / "harbor-ca.pem"
     assert (read.timeout, read.retry_for) == (settings.Settings.timeout, settings.Settings.retry_for)
@@ -75,5 +75,5 @@ def test_go_notarys_keys_are_those_of_the_page(tmp_path: Path) -> None:
     path.write_text(
         '{"trust_pinning": {"disable_tofu": true}, "remote_server": {"url": "https://notary.corp"}}'
     )
-    read = config.read(path, tmp_path)
+    read = configfile.read(path, tmp_path)
     assert not read.first_use

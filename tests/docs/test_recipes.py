@@ -10,8 +10,8 @@ import pytest
 
 from docs import ci, pages
 from notarypy.cli import app
-from notarypy.cli.session import Session
-from notarypy.storage import config
+from notarypy.cli.run import Session
+from notarypy.storage.settings import configfile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ def test_a_pipeline_is_yaml_without_surprises(file: str) -> None:
 
 def test_the_configuration_file_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes((ci.FOLDER / "notarypy.toml").read_bytes())
-    (registry,) = config.read(tmp_path / "config.toml", tmp_path).registries.values()
+    (registry,) = configfile.read(tmp_path / "config.toml", tmp_path).registries.values()
     assert registry.server == "https://notary.example.com"
     assert len(registry.root) == 1
 

@@ -23,14 +23,14 @@ LIMITS, OTHERS = (
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "levels": 1, "characters": 1, "s": 1}
 # Which constant each row of the other limits is; options come on top.
 CONSTANTS = {
-    "one request with all its attempts, a token included": "storage.settings:Settings.timeout",
-    "losses of a blob without progress": "remote.blobs:TRIES",
-    "a wait that a registry asks for while blobs move": "remote.blobs:LONGEST_WAIT",
+    "one request with all its attempts, a token included": "storage.settings.settings:Settings.timeout",
+    "losses of a blob without progress": "remote.registry.blobs:TRIES",
+    "a wait that a registry asks for while blobs move": "remote.registry.blobs:LONGEST_WAIT",
     "numbers in metadata": "tuf.canonical:MAX_INTEGER",
     "versions": "tuf.fields:MAX_VERSION",
     "exponents of RSA keys": "tuf.keys:MAX_RSA_EXPONENT",
-    "a line or a cell that is shown": "cli.render:MAX_LINE",
-    "a push by a docker daemon": "remote.daemon:PUSH_SECONDS",
+    "a line or a cell that is shown": "cli.text.render:MAX_LINE",
+    "a push by a docker daemon": "remote.daemon.daemon:PUSH_SECONDS",
 }
 
 

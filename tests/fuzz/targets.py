@@ -25,9 +25,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.cli.render import safe
-from notarypy.client import buildfile
-from notarypy.client.buildfile import FileVariables
+from notarypy.cli.text.render import safe
+from notarypy.client.build import inputs
+from notarypy.client.build.inputs import FileVariables
 from notarypy.errors import (
     AuthenticationError,
     BuildFileError,
@@ -40,14 +40,18 @@ from notarypy.errors import (
     UnsupportedKeyError,
     VerificationError,
 )
-from notarypy.images import dockerfile, layout, manifests, mentions, plainfile, reference
-from notarypy.images.dockerargs import BuildOptions
-from notarypy.keys import pbes, pem
+from notarypy.images import layout, manifests, occurrences, reference
+from notarypy.images.dockerfile import portable, stages
+from notarypy.images.dockerfile.variables import BuildOptions
+from notarypy.keys.formats import pbes, pem
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote import challenge, daemonstream, failures, helpers, notary, token
-from notarypy.remote.dockerconfig import DockerAuthConfig
-from notarypy.remote.transport import Response
-from notarypy.storage.archives import Archive
+from notarypy.remote import notary
+from notarypy.remote.auth import helpers, tokens
+from notarypy.remote.auth.dockerconfig import DockerAuthConfig
+from notarypy.remote.daemon import pushstream
+from notarypy.remote.http import failures
+from notarypy.remote.http.transport import Response
+from notarypy.storage.images.archives import Archive
 from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signatures
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
@@ -255,26 +259,26 @@ def image_reference(data: bytes) -> None:
 
 def build_file(data: bytes) -> None:
     """A Dockerfile: every image has its place, and with digests the file is the same but for them."""
-    text = mentions.decode(data, "Dockerfile")
-    assert mentions.encode(text) == data
+    text = occurrences.decode(data, "Dockerfile")
+    assert occurrences.encode(text) == data
     with suppress(BuildFileError):
-        found = dockerfile.parse(text, "Dockerfile", BuildOptions({"TAG": "1"}, "linux/arm64"))
-        assert mentions.rewrite(text, {}) == text
+        found = stages.parse(text, "Dockerfile", BuildOptions({"TAG": "1"}, "linux/arm64"))
+        assert occurrences.rewrite(text, {}) == text
         with suppress(BuildFileError):
-            plainfile.write(found, "Dockerfile")
+            portable.write(found, "Dockerfile")
         told = FileVariables(BuildOptions({"TAG": "1"}, "linux/arm64"))
         with suppress(InvalidNameError):
-            names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
-            buildfile.read(text, "Dockerfile", "dockerfile", told).with_names(names, told)
+            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            inputs.read(text, "Dockerfile", "dockerfile", told).with_names(names, told)
 
 
 def workload(data: bytes) -> None:
     """A compose file or a manifest: as for a Dockerfile."""
-    text = mentions.decode(data, "x.yaml")
+    text = occurrences.decode(data, "x.yaml")
     with suppress(BuildFileError):
-        found = buildfile.read(text, "x.yaml", None, FileVariables(environment={"TAG": "1"}))
+        found = inputs.read(text, "x.yaml", None, FileVariables(environment={"TAG": "1"}))
         with suppress(InvalidNameError):
-            names = {each: mentions.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
             found.with_names(names, FileVariables(environment={"TAG": "1"}))
 
 
@@ -289,7 +293,7 @@ def image_manifest(data: bytes) -> None:
 
 def login_challenge(data: bytes) -> None:
     """A WWW-Authenticate header."""
-    for found in challenge.parse(data.decode("latin-1")):
+    for found in tokens.parse(data.decode("latin-1")):
         assert found.scheme == found.scheme.lower()
         assert all(isinstance(value, str) for value in found.parameters.values())
 
@@ -298,11 +302,11 @@ def token_reply(data: bytes) -> None:
     """A token service's answer: a token that can stand in a header, and a lifetime."""
     with suppress(ServerError):
         answer = Response(200, {}, data)
-        found, lifetime = token._token_of("host", answer, DEFAULT.token_bytes)  # noqa: SLF001 - the reader itself
+        found, lifetime = tokens._token_of("host", answer, DEFAULT.token_bytes)  # noqa: SLF001 - the reader itself
         assert found.isascii()
         assert found.isprintable()
-        assert 0 < lifetime <= token.LONGEST_LIFETIME
-    token._granted(f"Bearer {data.decode('latin-1')}", "repository:a:pull")  # noqa: SLF001 - the same
+        assert 0 < lifetime <= tokens.LONGEST_LIFETIME
+    tokens._granted(f"Bearer {data.decode('latin-1')}", "repository:a:pull")  # noqa: SLF001 - the same
 
 
 def error_document(data: bytes) -> None:
@@ -333,9 +337,9 @@ def credential_helper(data: bytes) -> None:
 
 def daemon_records(data: bytes) -> None:
     """What a docker daemon says while it pushes: a digest and a size that can be, or an error."""
-    errors = (daemonstream.PushError, daemonstream.SilentError, daemonstream.NonsenseError)
-    with suppress(*errors, daemonstream.TooMuchError):
-        pushed = daemonstream.outcome(io.BytesIO(data), "1")
+    errors = (pushstream.PushError, pushstream.SilentError, pushstream.NonsenseError)
+    with suppress(*errors, pushstream.TooMuchError):
+        pushed = pushstream.outcome(io.BytesIO(data), "1")
         assert pushed.digest == reference.check_digest(pushed.digest)
         assert 0 < pushed.size <= DEFAULT.manifest_bytes
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the work down, and give it back afterwards."""
-    monkeypatch.setattr("notarypy.keys.pbes.DEFAULT", DEFAULT)
+    monkeypatch.setattr("notarypy.keys.formats.pbes.DEFAULT", DEFAULT)
     limit_work()
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from notarypy.errors import BuildFileError
-from notarypy.images import dockerfile, mentions
-from notarypy.images.dockerargs import BuildOptions
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import stages
+from notarypy.images.dockerfile.variables import BuildOptions
 
 CORPUS = Path(__file__).parents[2] / "fixtures" / "dockerfiles"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((CORPUS / "expected.json").read_text(encoding="utf-8"))
@@ -18,7 +19,7 @@ DIGEST = f"sha256:{'d' * 64}"
 
 
 def text_of(name: str) -> str:
-    return mentions.decode((CORPUS / f"{name}.dockerfile").read_bytes(), name)
+    return occurrences.decode((CORPUS / f"{name}.dockerfile").read_bytes(), name)
 
 
 def options_of(name: str) -> BuildOptions:
@@ -37,7 +38,7 @@ def test_every_file_is_listed() -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_the_images_are_those_that_a_build_takes(name: str) -> None:
-    found = dockerfile.parse(text_of(name), name, options_of(name))
+    found = stages.parse(text_of(name), name, options_of(name))
     assert [[each.what, each.image, each.line] for each in found.mentions] == EXPECTED[name]["images"]
 
 
@@ -45,29 +46,32 @@ def test_the_images_are_those_that_a_build_takes(name: str) -> None:
 def test_what_cannot_be_understood_is_refused_with_its_line(name: str) -> None:
     line, part = EXPECTED[name]["error"]
     with pytest.raises(BuildFileError) as caught:
-        dockerfile.parse(text_of(name), "Dockerfile", options_of(name))
+        stages.parse(text_of(name), "Dockerfile", options_of(name))
     assert caught.value.message.startswith(f"Dockerfile:{line}: ")
     assert part in caught.value.message
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_file_without_new_names_is_the_same_to_the_byte(name: str) -> None:
-    found = dockerfile.parse(text_of(name), name, options_of(name))
-    assert mentions.encode(mentions.rewrite(found.text, {})) == (CORPUS / f"{name}.dockerfile").read_bytes()
+    found = stages.parse(text_of(name), name, options_of(name))
+    assert (
+        occurrences.encode(occurrences.rewrite(found.text, {}))
+        == (CORPUS / f"{name}.dockerfile").read_bytes()
+    )
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_pinned_it_has_the_same_structure_and_nothing_else_changes(name: str) -> None:
-    found = dockerfile.parse(text_of(name), name, options_of(name))
-    names = {each: mentions.pinned(each.image, DIGEST) for each in found.mentions}
-    text = mentions.rewrite(found.text, names)
-    again = dockerfile.parse(text, name, options_of(name))
+    found = stages.parse(text_of(name), name, options_of(name))
+    names = {each: occurrences.pinned(each.image, DIGEST) for each in found.mentions}
+    text = occurrences.rewrite(found.text, names)
+    again = stages.parse(text, name, options_of(name))
     assert again.outline() == found.outline()
     assert [each.image for each in again.mentions] == list(names.values())
     assert _around(text, again.mentions) == _around(found.text, found.mentions)
 
 
-def _around(text: str, named: tuple[mentions.Mention, ...]) -> list[str]:
+def _around(text: str, named: tuple[occurrences.Mention, ...]) -> list[str]:
     """Return what stands between the images."""
     edges = [0, *(edge for each in named for edge in (each.start, each.end)), len(text)]
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
@@ -85,7 +89,7 @@ def _around(text: str, named: tuple[mentions.Mention, ...]) -> list[str]:
     ],
 )
 def test_heredocs_that_older_builders_would_take_images_from(text: str, lines: tuple[int, ...]) -> None:
-    assert dockerfile.parse(text, "Dockerfile").hidden == lines
+    assert stages.parse(text, "Dockerfile").hidden == lines
 
 
 @pytest.mark.parametrize(
@@ -103,25 +107,25 @@ def test_heredocs_that_older_builders_would_take_images_from(text: str, lines: t
     ],
 )
 def test_what_other_builders_read_in_another_way(text: str, lines: tuple[int, ...]) -> None:
-    assert dockerfile.parse(text, "Dockerfile").hidden == lines
+    assert stages.parse(text, "Dockerfile").hidden == lines
 
 
 @pytest.mark.parametrize("text", ["# check=skip=all\n# escape=`\nFROM a\n", "#\u00a0escape=`\nFROM a\n"])
 def test_directives_that_older_releases_do_not_see_are_refused(text: str) -> None:
     with pytest.raises(BuildFileError, match="not every release of BuildKit"):
-        dockerfile.parse(text, "Dockerfile")
+        stages.parse(text, "Dockerfile")
 
 
 def test_what_is_left_out_is_told() -> None:
     text = "FROM a AS one\nONBUILD COPY --from=two a b\nFROM b AS two\nFROM c\n"
-    assert dockerfile.parse(text, "D", BuildOptions(target="two")).notes == (
+    assert stages.parse(text, "D", BuildOptions(target="two")).notes == (
         "D: left alone, as they come after the target: 2",
         'D:2: ONBUILD COPY --from means a stage "two" of later builds',
     )
 
 
 def test_the_stages() -> None:
-    found = dockerfile.parse("FROM a AS One\nFROM one\nFROM scratch AS x\n", "D").stages
+    found = stages.parse("FROM a AS One\nFROM one\nFROM scratch AS x\n", "D").stages
     assert [(stage.number, stage.name, stage.line, stage.base, stage.parent) for stage in found] == [
         (0, "one", 1, "a", None),
         (1, "", 2, "", 0),
@@ -131,11 +135,9 @@ def test_the_stages() -> None:
 
 def test_many_stages_images_and_flags() -> None:
     number = 3000
-    stages = "".join(
-        f"FROM a:1 AS s{each}\nCOPY --from=s{max(each - 1, 0)} a b\n" for each in range(1, number)
-    )
+    text = "".join(f"FROM a:1 AS s{each}\nCOPY --from=s{max(each - 1, 0)} a b\n" for each in range(1, number))
     flags = "RUN " + "--mount=type=bind,from=b:1 \\\n" * number + "true\n"
-    found = dockerfile.parse(f"FROM a:1 AS s0\n{stages}{flags}", "D")
+    found = stages.parse(f"FROM a:1 AS s0\n{text}{flags}", "D")
     assert len(found.stages) == number
     assert len(found.mentions) == 2 * number
     assert len(found.instructions) == 2 * number

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notarypy.errors import BuildFileError
-from notarypy.images import dockerlines, mentions
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import lines
 
 CORPUS = sorted((Path(__file__).parents[2] / "fixtures" / "dockerfiles").glob("*.dockerfile"))
 # Why we refuse a file that the oracle reads: what comes after it in BuildKit would, or we do on purpose.
@@ -49,7 +50,7 @@ PIECES = [
 def ours(text: str) -> list[object] | str:
     """Return what we read: keyword, keyword of the trigger, lines, flags, heredocs."""
     try:
-        _, found = dockerlines.read(text, "Dockerfile")
+        _, found = lines.read(text, "Dockerfile")
     except BuildFileError as error:
         return error.message
     return [
@@ -97,7 +98,7 @@ def compare(text: str) -> None:
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_files_of_the_corpus(path: Path) -> None:
-    text = mentions.decode(path.read_bytes(), path.name)
+    text = occurrences.decode(path.read_bytes(), path.name)
     if text.isascii():
         compare(text)
     else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notarypy.images import dockerwords
-from notarypy.images.dockerwords import WordError
+from notarypy.images.dockerfile import words
+from notarypy.images.dockerfile.words import WordError
 
 VALUES = {"V": "1.22.3-bookworm", "EMPTY": "", "SLASH": "a/b/c", "X": "aXbXc", "STAR": "a*b"}
 
@@ -44,9 +44,9 @@ VALUES = {"V": "1.22.3-bookworm", "EMPTY": "", "SLASH": "a/b/c", "X": "aXbXc", "
 def test_what_a_word_means(text: str, meaning: str) -> None:
     if text.endswith("//\\/}"):
         with pytest.raises(WordError):
-            dockerwords.expand(text, VALUES)
+            words.expand(text, VALUES)
         text, meaning = r"${SLASH/\//-}|${SLASH//\//}", "a-b/c|abc"
-    assert dockerwords.expand(text, VALUES).text == meaning
+    assert words.expand(text, VALUES).text == meaning
 
 
 @pytest.mark.parametrize(
@@ -77,27 +77,27 @@ def test_what_a_word_means(text: str, meaning: str) -> None:
 )
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(WordError):
-        dockerwords.expand(text, VALUES)
+        words.expand(text, VALUES)
 
 
 def test_a_variable_that_nobody_set_is_told_unless_something_else_is_taken() -> None:
-    assert dockerwords.expand("$A${B}${C#x}${D/x/y}", {}).missing == {"A", "B", "C", "D"}
-    assert dockerwords.expand("${A:-x}${B-y}${C:+$D}${C+$D}", {}).missing == set()
-    assert dockerwords.expand("${A:-$B}${V:-$C}", {"V": "v"}).missing == {"B"}
+    assert words.expand("$A${B}${C#x}${D/x/y}", {}).missing == {"A", "B", "C", "D"}
+    assert words.expand("${A:-x}${B-y}${C:+$D}${C+$D}", {}).missing == set()
+    assert words.expand("${A:-$B}${V:-$C}", {"V": "v"}).missing == {"B"}
 
 
 def test_which_variables_are_part_of_it() -> None:
-    found = dockerwords.expand("$V${EMPTY:-$X}${V:+$STAR}${NONE:+$SLASH}", VALUES)
+    found = words.expand("$V${EMPTY:-$X}${V:+$STAR}${NONE:+$SLASH}", VALUES)
     assert found.taken == {"V", "X", "STAR"}
 
 
 def test_the_other_escape_character() -> None:
-    assert dockerwords.expand(r"c:\x`$V", VALUES, "`").text == r"c:\x$V"
+    assert words.expand(r"c:\x`$V", VALUES, "`").text == r"c:\x$V"
 
 
 def test_a_line_in_words() -> None:
     line = "cat  <<EOF '<< a' <<-'B B' ${V:0:3} x${A:-1 2}"
-    assert dockerwords.split(line, keep_escapes=True) == (
+    assert words.split(line, keep_escapes=True) == (
         *("cat", "<<EOF", "'<< a'", "<<-'B B'"),
         *("${V:0:3}", "x${A:-1", "2}"),
     )

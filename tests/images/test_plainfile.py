@@ -6,16 +6,17 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import BuildFileError
-from notarypy.images import dockerfile, mentions, plainfile
-from notarypy.images.plainfile import Plain
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import portable, stages
+from notarypy.images.dockerfile.portable import Plain
 
 
 def plain(text: str, *avoid: str) -> Plain:
     """Return the copy, after the last look at it."""
-    found = dockerfile.parse(text, "D")
-    written = plainfile.write(found, "D", avoid)
+    found = stages.parse(text, "D")
+    written = portable.write(found, "D", avoid)
     images = [mention.image for mention in found.mentions if mention.kind != "frontend"]
-    plainfile.check(written, images, "D")
+    portable.check(written, images, "D")
     return written
 
 
@@ -52,7 +53,7 @@ def test_what_looks_like_a_flag_of_a_program_stays() -> None:
 
 def test_targets() -> None:
     text = "FROM a AS One\nFROM b AS two\nFROM c AS TWO\n"
-    found, written = dockerfile.parse(text, "D"), plain(text)
+    found, written = stages.parse(text, "D"), plain(text)
     assert [written.stage(found, name, "D") for name in ("one", "ONE", "0", "1", "two")] == [
         "s0", "s0", "s0", "s1", "s2",
     ]  # fmt: skip
@@ -118,13 +119,13 @@ def test_another_escape_character_changes_nothing(line: str) -> None:
     ],
 )
 def test_the_last_look_knows_nothing_but_lines_and_words(text: str) -> None:
-    plainfile.check(Plain("FROM a AS s0\nCOPY --from=s0 x y\n", "s"), ["a"], "D")
+    portable.check(Plain("FROM a AS s0\nCOPY --from=s0 x y\n", "s"), ["a"], "D")
     with pytest.raises(BuildFileError, match="no copy can be made"):
-        plainfile.check(Plain(text, "s"), ["a"], "D")
+        portable.check(Plain(text, "s"), ["a"], "D")
 
 
 def test_bytes_that_are_blanks_to_some_do_not_hide_a_flag() -> None:
     """Blanks before flags are told byte by byte: a lone 0xA0 is one, though it is no character."""
     for byte in (b"\xa0", b"\x85"):
         with pytest.raises(BuildFileError, match="D:2: "):
-            dockerfile.parse(mentions.decode(b"FROM a\nCOPY " + byte + b"--from=b x y\n", "D"), "D")
+            stages.parse(occurrences.decode(b"FROM a\nCOPY " + byte + b"--from=b x y\n", "D"), "D")

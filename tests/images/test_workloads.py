@@ -8,7 +8,8 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import BuildFileError
-from notarypy.images import mentions, workloads, yamltext
+from notarypy.images import occurrences
+from notarypy.images.workloads import find, yamlnodes
 
 DIGEST = f"sha256:{'d' * 64}"
 POD = "containers: [{image: a:1}], initContainers: [{image: b:1}], ephemeralContainers: [{image: c:1}]"
@@ -17,14 +18,14 @@ WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Replic
 
 
 def kubernetes(text: str) -> tuple[list[str], tuple[str, ...]]:
-    found = workloads.kubernetes(yamltext.documents(text, "k.yaml"))
+    found = find.kubernetes(yamlnodes.documents(text, "k.yaml"))
     assert found.notes == found.unknown
     return [mention.image for mention in found.mentions], found.notes
 
 
 def compose(text: str, **values: str) -> tuple[list[str], tuple[str, ...]]:
-    (root,) = yamltext.documents(text, "c.yaml")
-    found = workloads.compose(root, values)
+    (root,) = yamlnodes.documents(text, "c.yaml")
+    found = find.compose(root, values)
     assert set(found.unknown) <= set(found.notes)
     return [mention.image for mention in found.mentions], found.notes
 
@@ -209,8 +210,8 @@ def test_what_cannot_be_replaced_in_place_is_refused(image: str) -> None:
 )
 def test_what_is_no_yaml_is_refused(text: str) -> None:
     def read() -> None:
-        for root in yamltext.documents(text, "c.yaml"):
-            workloads.compose(root, {})
+        for root in yamlnodes.documents(text, "c.yaml"):
+            find.compose(root, {})
 
     with pytest.raises(BuildFileError):
         read()
@@ -218,10 +219,10 @@ def test_what_is_no_yaml_is_refused(text: str) -> None:
 
 def test_only_names_change() -> None:
     text = "# c\r\nservices:   \n  a:   # x\n    'image'  :  \"a:1\"   # y\n  b: { image : b:2 }\n\n...\n"
-    (root,) = yamltext.documents(text, "c.yaml")
-    found = workloads.compose(root, {}).mentions
-    assert mentions.rewrite(text, {}) == text
-    pinned = mentions.rewrite(text, {each: mentions.pinned(each.image, DIGEST) for each in found})
+    (root,) = yamlnodes.documents(text, "c.yaml")
+    found = find.compose(root, {}).mentions
+    assert occurrences.rewrite(text, {}) == text
+    pinned = occurrences.rewrite(text, {each: occurrences.pinned(each.image, DIGEST) for each in found})
     assert pinned == text.replace("a:1", f"a:1@{DIGEST}").replace("b:2", f"b:2@{DIGEST}")
 
 
@@ -260,5 +261,5 @@ def test_what_aliases_repeat_is_looked_at_once() -> None:
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
     with pytest.raises(BuildFileError) as caught:
-        yamltext.documents("a: b", "c.yaml")
+        yamlnodes.documents("a: b", "c.yaml")
     assert "pip install '.[yaml]'" in advice(caught.value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import Client
-from notarypy.storage.settings import load
+from notarypy.storage.settings.settings import load
 
 if TYPE_CHECKING:
     from interop.harness.images import Manifest, Repository

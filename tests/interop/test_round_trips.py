@@ -21,9 +21,9 @@ NOT_FOR_VERIFYING = (
     "rich",
     "pydantic",
     "securesystemslib.signer",
-    "notarypy.client.publish",
-    "notarypy.client.sign",
-    "notarypy.keys.signer",
+    "notarypy.client.publish.pipeline",
+    "notarypy.client.publish.signing",
+    "notarypy.keys.signers.keyfile",
     "notarypy.tuf.changes",
     "notarypy.tuf.plan",
 )

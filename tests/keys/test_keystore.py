@@ -21,14 +21,14 @@ from notarypy.errors import (
     StorageError,
     UnsupportedKeyError,
 )
-from notarypy.keys import pem
+from notarypy.keys.formats import pem
 from notarypy.keys.keystore import KeyStore
-from notarypy.keys.passphrase import CallbackSource, PassphraseChain, PassphraseRequest, standard_chain
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain, PassphraseRequest, standard_chain
 from notarypy.tuf.keys import public_key_of
 from notarypy.tuf.signatures import verify
 
 if TYPE_CHECKING:
-    from notarypy.keys.pem import PrivateKey
+    from notarypy.keys.formats.pem import PrivateKey
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = FIXTURES / "keys"
@@ -367,6 +367,6 @@ def test_a_directory_that_cannot_be_listed_is_an_error_not_an_empty_store(
     def refuse(path: Path) -> list[str]:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("notarypy.keys.layout.os.listdir", refuse)
+    monkeypatch.setattr("notarypy.keys.keystore.os.listdir", refuse)
     with pytest.raises(StorageError):
         KeyStore(tmp_path).held()

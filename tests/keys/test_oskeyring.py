@@ -16,7 +16,7 @@ from keyring.errors import KeyringLocked, PasswordSetError
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
-from notarypy.keys.passphrase import PassphraseRequest, standard_chain
+from notarypy.keys.passphrases import PassphraseRequest, standard_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ def test_what_the_library_chooses_by_itself_is_checked(tmp_path: Path) -> None:
         "    def set_password(self, service, username, password): pass\n"
     )
     program = (
-        "from notarypy.keys.passphrase import PassphraseRequest, standard_chain\n"
+        "from notarypy.keys.passphrases import PassphraseRequest, standard_chain\n"
         "chain = standard_chain({'NOTARYPY_KEYRING': '1'}, None, None)\n"
         "try: print(list(chain.candidates(PassphraseRequest('0' * 64, 'jeff'))))\n"
         "except Exception as error: print(error.code, error.why)\n"
@@ -202,7 +202,7 @@ def test_what_the_library_chooses_by_itself_is_checked(tmp_path: Path) -> None:
 def test_the_library_is_loaded_only_when_it_is_asked() -> None:
     program = (
         "import sys\n"
-        "from notarypy.keys.passphrase import standard_chain\n"
+        "from notarypy.keys.passphrases import standard_chain\n"
         "standard_chain({'NOTARYPY_KEYRING': '1'}, None, None)\n"
         "print('keyring' in sys.modules)\n"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
-from notarypy.keys.passphrase import (
+from notarypy.keys.passphrases import (
     CallbackSource,
     FileSource,
     PassphraseChain,

@@ -20,7 +20,7 @@ from notarypy.errors import (
     PassphraseWrongError,
     UnsupportedKeyError,
 )
-from notarypy.keys import pbes, pem
+from notarypy.keys.formats import pbes, pem
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import load_public_pem, public_key_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.keys.pem import KeyBlock, PrivateKey
+    from notarypy.keys.formats.pem import KeyBlock, PrivateKey
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
 OPENSSL = KEYS / "openssl"

@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from notarypy.errors import UnsupportedKeyError
-from notarypy.keys.signer import LocalSigner
+from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf.signatures import verify
 
 

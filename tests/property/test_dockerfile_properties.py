@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.errors import BuildFileError, InvalidNameError
-from notarypy.images import dockerfile, dockerwords, mentions, plainfile
-from notarypy.images.dockerargs import BuildOptions
-from notarypy.images.dockerwords import WordError
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import portable, stages, words
+from notarypy.images.dockerfile.variables import BuildOptions
+from notarypy.images.dockerfile.words import WordError
 
 DIGEST = f"sha256:{'d' * 64}"
 LINES = st.sampled_from(
@@ -40,9 +41,9 @@ TEXTS = st.one_of(
 TOLD = BuildOptions({"TAG": "v2"})
 
 
-def read(text: str) -> dockerfile.Dockerfile | None:
+def read(text: str) -> stages.Dockerfile | None:
     try:
-        return dockerfile.parse(text, "Dockerfile", TOLD)
+        return stages.parse(text, "Dockerfile", TOLD)
     except BuildFileError:
         return None
 
@@ -51,7 +52,7 @@ def read(text: str) -> dockerfile.Dockerfile | None:
 def test_places_are_where_the_names_stand(text: str) -> None:
     found = read(text)
     if found is not None:
-        assert mentions.rewrite(text, {}) == text
+        assert occurrences.rewrite(text, {}) == text
         ends = [place for each in found.mentions for place in (each.start, each.end)]
         assert ends == sorted(ends)
         assert all(each.start < each.end for each in found.mentions)
@@ -63,10 +64,10 @@ def test_pinned_it_is_the_same_but_for_the_images(text: str) -> None:
     if found is None:
         return
     try:
-        names = {each: mentions.pinned(each.image, DIGEST) for each in found.mentions}
+        names = {each: occurrences.pinned(each.image, DIGEST) for each in found.mentions}
     except InvalidNameError:
         return
-    again = read(mentions.rewrite(text, names))
+    again = read(occurrences.rewrite(text, names))
     if again is not None and again.outline() == found.outline():
         assert [each.image for each in again.mentions] == list(names.values())
     else:
@@ -81,10 +82,10 @@ def test_the_copy_for_other_builders_has_the_same_stages_and_images(text: str) -
         return
     images = [each.image for each in found.mentions if each.kind != "frontend"]
     try:
-        plain = plainfile.write(found, "Dockerfile")
+        plain = portable.write(found, "Dockerfile")
     except BuildFileError:
         return
-    plainfile.check(plain, images, "Dockerfile")
+    portable.check(plain, images, "Dockerfile")
     again = read(plain.text)
     assert again is not None
     assert [each.image for each in again.mentions] == images
@@ -97,14 +98,14 @@ def test_the_copy_for_other_builders_has_the_same_stages_and_images(text: str) -
 
 @given(st.binary(max_size=200))
 def test_bytes_survive(data: bytes) -> None:
-    assert mentions.encode(mentions.decode(data, "Dockerfile")) == data
+    assert occurrences.encode(occurrences.decode(data, "Dockerfile")) == data
 
 
 @given(st.text(alphabet="ab$_{}:-+?#%/*\\'\"<` 1", max_size=30))
 def test_words_mean_something_or_are_refused(text: str) -> None:
     try:
-        found = dockerwords.expand(text, {"a": "1*b", "b": ""})
-        dockerwords.split(text)
+        found = words.expand(text, {"a": "1*b", "b": ""})
+        words.split(text)
     except WordError:
         return
     assert not found.taken - {"a", "b"}

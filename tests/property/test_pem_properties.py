@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
-from notarypy.keys import pem
+from notarypy.keys.formats import pem
 from notarypy.tuf.keys import PublicKey, load_public_pem, public_key_of
 from support.author import private_key
 

@@ -9,9 +9,9 @@ import pytest
 import trustme
 
 from notarypy.errors import Advice
-from notarypy.remote.failures import TlsPlaces
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.tls import context
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.failures import TlsPlaces
+from notarypy.remote.http.tls import context
 from support.loopback import Serve, Server
 from support.scripted import ScriptedTransport
 

@@ -16,10 +16,10 @@ from notarypy.errors import (
     ServerError,
     StorageError,
 )
-from notarypy.remote import uploads
-from notarypy.remote.blobs import TRIES, Blobs
-from notarypy.remote.registry import Registry
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.registry import uploads
+from notarypy.remote.registry.blobs import TRIES, Blobs
+from notarypy.remote.registry.registry import Registry
 from support.fakes import make_fake
 from support.scripted import body_of
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
+from notarypy.devserver.calls import Call
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.tampering import BLOB_UPLOAD, Matcher, Tampering
-from notarypy.devserver.wire import Call
 from notarypy.errors import DigestMismatchError, NetworkError, ServerError
-from notarypy.remote import uploads
-from notarypy.remote.blobs import LONGEST_WAIT, TRIES, Blobs
-from notarypy.remote.registry import Registry
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.registry import uploads
+from notarypy.remote.registry.blobs import LONGEST_WAIT, TRIES, Blobs
+from notarypy.remote.registry.registry import Registry
 from support.fakes import make_fake
 from support.scripted import body_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.devserver.core import Fake
-    from notarypy.remote.transport import Request
+    from notarypy.remote.http.transport import Request
 
 CHUNK = 1024 * 1024
 SIZE = 3 * CHUNK + 1000

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from notarypy.errors import ConfigurationError
-from notarypy.remote.credentials import Credential, Keychain, NotaryAuth, host_key
+from notarypy.remote.auth.credentials import Credential, Keychain, NotaryAuth, host_key
 
 
 def encoded(text: str) -> str:

@@ -21,11 +21,11 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.images.reference import parse
-from notarypy.remote import daemon as module
-from notarypy.remote.credentials import Credential
-from notarypy.remote.daemon import Daemon
-from notarypy.remote.daemonhost import Place
-from notarypy.remote.daemonstream import Pushed
+from notarypy.remote.auth.credentials import Credential
+from notarypy.remote.daemon import daemon as module
+from notarypy.remote.daemon.address import Place
+from notarypy.remote.daemon.daemon import Daemon
+from notarypy.remote.daemon.pushstream import Pushed
 from support.dockerd import aux, chunk, fake_daemon, head
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, UnreachableError
-from notarypy.remote import daemonhost
-from notarypy.remote.daemonhost import find
+from notarypy.remote.daemon import address
+from notarypy.remote.daemon.address import find
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemonhost, "DOCKER_SOCKET", str(tmp_path / "docker.sock"))
-    monkeypatch.setattr(daemonhost, "PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    monkeypatch.setattr(address, "DOCKER_SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(address, "PODMAN_SOCKET", str(tmp_path / "podman.sock"))
 
 
 def context(folder: Path, name: str, document: object) -> None:

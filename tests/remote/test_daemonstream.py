@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.daemonstream import (
+from notarypy.remote.daemon.pushstream import (
     NonsenseError,
     Pushed,
     PushError,

@@ -11,9 +11,9 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
-from notarypy.remote import dockerconfig
-from notarypy.remote.credentials import Credential, Keychain
-from notarypy.remote.dockerconfig import DockerAuthConfig, DockerConfig
+from notarypy.remote.auth import dockerconfig
+from notarypy.remote.auth.credentials import Credential, Keychain
+from notarypy.remote.auth.dockerconfig import DockerAuthConfig, DockerConfig
 from support.helpers import knowing, write_helper
 
 HUB = "https://index.docker.io/v1/"
@@ -250,9 +250,9 @@ def test_a_bad_helper_name_names_the_file(tmp_path: Path) -> None:
 def test_what_runs_programs_is_loaded_only_for_a_helper(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"a": login("jo")}}))
     program = (
-        "import sys; from pathlib import Path; from notarypy.remote.dockerconfig import DockerConfig\n"
+        "import sys; from pathlib import Path; from notarypy.remote.auth.dockerconfig import DockerConfig\n"
         "print(DockerConfig(Path(sys.argv[1])).get('a').user)\n"
-        "print({'subprocess', 'notarypy.remote.helpers'} & set(sys.modules))\n"
+        "print({'subprocess', 'notarypy.remote.auth.helpers'} & set(sys.modules))\n"
     )
     argv = [sys.executable, "-c", program, str(tmp_path / "config.json")]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from notarypy.errors import Advice, TlsError, UnreachableError
-from notarypy.remote import failures
-from notarypy.remote.failures import TlsPlaces
+from notarypy.remote.http import failures
+from notarypy.remote.http.failures import TlsPlaces
 
 
 def tls_error(reason: str, verify_code: int = 0, verify_message: str = "") -> ssl.SSLError:

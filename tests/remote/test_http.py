@@ -23,10 +23,10 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.failures import TlsPlaces
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.tls import context
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.failures import TlsPlaces
+from notarypy.remote.http.tls import context
+from notarypy.remote.http.transport import Exchange, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pytest
 
 from notarypy.errors import NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.tls import context
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.tls import context
+from notarypy.remote.http.transport import Exchange, Request, Response
 
 if TYPE_CHECKING:
     import socket

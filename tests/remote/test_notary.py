@@ -16,8 +16,8 @@ from notarypy.errors import (
     RefusedUpdateError,
     ServerError,
 )
+from notarypy.remote.http.transport import Response
 from notarypy.remote.notary import NotaryServer, multipart
-from notarypy.remote.transport import Response
 from support.scripted import body_of
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from notarypy.errors import ConfigurationError
-from notarypy.remote.proxies import address, proxy_for
+from notarypy.remote.http.urls import address, proxy_for
 
 PROXY = "http://proxy.corp:3128"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import DigestMismatchError, StorageError
-from notarypy.remote import reading
-from notarypy.remote.reading import Reading
+from notarypy.remote.registry import hashing
+from notarypy.remote.registry.hashing import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class File:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch) -> File:
-    monkeypatch.setattr(reading, "MARK_EVERY", 1000)
+    monkeypatch.setattr(hashing, "MARK_EVERY", 1000)
     return File()
 
 

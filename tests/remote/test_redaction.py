@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from notarypy.limits import DEFAULT
-from notarypy.remote import failures
-from notarypy.remote.redaction import HIDDEN, KEPT, NOTHING, Redaction
-from notarypy.remote.transport import Exchange, Response
+from notarypy.remote.http import failures
+from notarypy.remote.http.redaction import HIDDEN, KEPT, NOTHING, Redaction
+from notarypy.remote.http.transport import Exchange, Response
 from support.scripted import ScriptedTransport
 
 URL = "https://registry.test/v2/"

@@ -15,8 +15,8 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.images import manifests
-from notarypy.remote.registry import Registry
-from notarypy.remote.transport import Response
+from notarypy.remote.http.transport import Response
+from notarypy.remote.registry.registry import Registry
 
 if TYPE_CHECKING:
     from support.scripted import ScriptedTransport

@@ -16,9 +16,9 @@ from notarypy.errors import (
     ServerError,
     StorageError,
 )
-from notarypy.remote.credentials import Credential, Keychain
-from notarypy.remote.token import TokenAuthenticator
-from notarypy.remote.transport import Exchange, Request, Response
+from notarypy.remote.auth.credentials import Credential, Keychain
+from notarypy.remote.auth.tokens import TokenAuthenticator
+from notarypy.remote.http.transport import Exchange, Request, Response
 from support.scripted import ScriptedTransport, body_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from notarypy.remote.http import RequestsTransport
+    from notarypy.remote.http.adapter import RequestsTransport
     from support.loopback import Serve
 
 URL = "https://registry.corp/v2/a/blobs/sha256:0"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import TlsError
-from notarypy.remote.tls import context
+from notarypy.remote.http.tls import context
 
 
 def loaded(made: ssl.SSLContext) -> int:

@@ -10,9 +10,9 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, NetworkError, ServerError
-from notarypy.remote.credentials import Credential, Keychain
-from notarypy.remote.token import TokenAuthenticator
-from notarypy.remote.transport import Request, Response
+from notarypy.remote.auth.credentials import Credential, Keychain
+from notarypy.remote.auth.tokens import TokenAuthenticator
+from notarypy.remote.http.transport import Request, Response
 from support.scripted import body_of
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.transport import Exchange, Request, Response
-from notarypy.remote.urls import host_port, is_loopback, origin
+from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
-    from notarypy.remote.transport import Fetch
+    from notarypy.remote.http.transport import Fetch
     from support.scripted import ScriptedTransport
 
 URL = "https://notary.corp/v2/x"
@@ -223,7 +223,8 @@ def test_reprs_show_no_secrets() -> None:
 
 
 def test_importing_the_interfaces_is_cheap() -> None:
-    names = ["transport", "notary", "registry", "token", "credentials", "challenge", "tls", "proxies"]
+    names = ["http.transport", "notary", "registry.registry", "auth.tokens", "auth.credentials"]
+    names += ["http.tls", "http.urls"]
     program = (
         f"import sys; {'; '.join(f'import notarypy.remote.{name}' for name in names)}; print(*sys.modules)"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.remote import wire
+from notarypy.remote.http import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,27 +30,27 @@ def test_a_dead_address_does_not_hide_a_living_one(
     with socket.create_server(("127.0.0.1", 0)) as dead:
         refused = dead.getsockname()
     resolve_to(monkeypatch, refused, listener.getsockname())
-    with wire.until(time.monotonic() + 5), wire.connect("x", 1) as sock:
+    with sockets.until(time.monotonic() + 5), sockets.connect("x", 1) as sock:
         assert sock.getpeername() == listener.getsockname()
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_name_without_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch)
-    with wire.until(time.monotonic() + 5), pytest.raises(OSError, match="no address"):
-        wire.connect("x", 1)
+    with sockets.until(time.monotonic() + 5), pytest.raises(OSError, match="no address"):
+        sockets.connect("x", 1)
 
 
 def test_no_connection_after_the_deadline(monkeypatch: pytest.MonkeyPatch, listener: socket.socket) -> None:
     resolve_to(monkeypatch, listener.getsockname())
-    with wire.until(time.monotonic() - 1), pytest.raises(wire.DeadlinePassedError):
-        wire.connect("x", 1)
+    with sockets.until(time.monotonic() - 1), pytest.raises(sockets.DeadlinePassedError):
+        sockets.connect("x", 1)
 
 
 def test_deadlines_end_with_their_block() -> None:
-    with wire.until(time.monotonic() + 5):
-        assert 4 < wire.remaining() <= 5
-    assert wire.remaining() == float("inf")
+    with sockets.until(time.monotonic() + 5):
+        assert 4 < sockets.remaining() <= 5
+    assert sockets.remaining() == float("inf")
 
 
 @pytest.mark.parametrize("error", [ssl.SSLEOFError, ssl.SSLZeroReturnError])
@@ -61,5 +61,5 @@ def test_a_server_that_stops_listening_may_still_have_answered(
         raise error(8, "EOF occurred in violation of protocol")
 
     monkeypatch.setattr(socket.socket, "sendall", sendall)
-    with wire.until(time.monotonic() + 5), socket.socket() as sock, pytest.raises(BrokenPipeError):
-        wire.send(sock, b"x")
+    with sockets.until(time.monotonic() + 5), socket.socket() as sock, pytest.raises(BrokenPipeError):
+        sockets.send(sock, b"x")

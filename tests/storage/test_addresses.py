@@ -4,7 +4,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
-from notarypy.storage import addresses
+from notarypy.storage.settings import servers
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ from notarypy.storage import addresses
     ],
 )
 def test_one_form_for_every_way_to_write_an_address(text: str, url: str) -> None:
-    assert addresses.server_url(text, "--server") == url
-    assert addresses.server_url(url, "--server") == url
+    assert servers.server_url(text, "--server") == url
+    assert servers.server_url(url, "--server") == url
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_one_form_for_every_way_to_write_an_address(text: str, url: str) -> None
 )
 def test_refuses_and_says_where_and_why(text: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=r"DOCKER_CONTENT_TRUST_SERVER is not the address") as caught:
-        addresses.server_url(text, "DOCKER_CONTENT_TRUST_SERVER")
+        servers.server_url(text, "DOCKER_CONTENT_TRUST_SERVER")
     assert why in caught.value.why[0]
 
 
@@ -82,7 +82,7 @@ def test_refuses_and_says_where_and_why(text: str, why: str) -> None:
 )
 def test_a_secret_in_an_address_is_not_repeated(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        addresses.server_url(text, "--server")
+        servers.server_url(text, "--server")
     error = caught.value
     assert "s3cret" not in repr((error, error.why, advice(error), error.facts, error.__cause__))
 
@@ -99,14 +99,14 @@ def test_a_secret_in_an_address_is_not_repeated(text: str) -> None:
     ],
 )
 def test_finds_host_and_port(text: str, found: str) -> None:
-    assert addresses.host_port(text) == found
+    assert servers.with_port(text) == found
 
 
 @pytest.mark.parametrize(
     "text", ["localhost", "LocalHost:5000", "127.0.0.1", "127.3.2.1:80", "[::1]:5", "[::1]"]
 )
 def test_knows_this_machine(text: str) -> None:
-    assert addresses.is_loopback(text)
+    assert servers.is_loopback(text)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_knows_this_machine(text: str) -> None:
     ["", "local", "localhost.corp", "127.evil", "127.0.0.256", "128.0.0.1", "[::2]:5", "[::", "0.0.0.0"],
 )
 def test_knows_other_machines(text: str) -> None:
-    assert not addresses.is_loopback(text)
+    assert not servers.is_loopback(text)

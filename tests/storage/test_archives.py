@@ -11,7 +11,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, StorageError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.archives import Archive
+from notarypy.storage.images.archives import Archive
 from support import layouts
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
 from notarypy.limits import DEFAULT
-from notarypy.storage import config
-from notarypy.storage.config import FileSettings, RegistrySettings
+from notarypy.storage.settings import configfile
+from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
 
 PIN = "0123456789abcdef" * 4
 HOME = Path("/home/me")
@@ -19,7 +19,7 @@ HOME = Path("/home/me")
 def read(tmp_path: Path, content: object, name: str = "") -> FileSettings:
     path = tmp_path / (name or ("config.toml" if isinstance(content, str) else "config.json"))
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return config.read(path, HOME)
+    return configfile.read(path, HOME)
 
 
 def refused(tmp_path: Path, content: object, name: str = "") -> str:
@@ -199,16 +199,16 @@ def test_the_first_character_tells_the_format_where_the_name_does_not(tmp_path: 
 def test_a_mounted_file_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("timeout = 1")
     (tmp_path / "config.toml").symlink_to("real")
-    assert config.read(tmp_path / "config.toml", HOME).timeout == 1.0
+    assert configfile.read(tmp_path / "config.toml", HOME).timeout == 1.0
 
 
 def test_a_missing_file_is_told_apart_from_an_unusable_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        config.read(tmp_path / "config.toml", HOME)
+        configfile.read(tmp_path / "config.toml", HOME)
     os.mkfifo(tmp_path / "fifo.toml")
     (tmp_path / "directory.toml").mkdir()
     (tmp_path / "huge.toml").write_bytes(b" " * (DEFAULT.config_bytes + 1))
     (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
     for name in ("fifo", "directory", "huge", "latin"):
         with pytest.raises(ConfigurationError, match=name):
-            config.read(tmp_path / f"{name}.toml", HOME)
+            configfile.read(tmp_path / f"{name}.toml", HOME)

@@ -10,9 +10,9 @@ import pytest
 
 from notarypy.errors import AlreadyExistsError, DigestMismatchError, MetadataError, StorageError
 from notarypy.images import layout
-from notarypy.storage import incoming
-from notarypy.storage.incoming import Arrival, Incoming, pack
-from notarypy.storage.layouts import Directory, Layout
+from notarypy.storage.images import layoutwriter
+from notarypy.storage.images.layouts import Directory, Layout
+from notarypy.storage.images.layoutwriter import Arrival, Incoming, pack
 from support import layouts
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ TOP = layout.of(MADE.top, MADE.media_type)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr(incoming, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(layoutwriter, "_LOCK_SECONDS", 0.05)
 
 
 def path_of(directory: Path) -> Path:
@@ -65,12 +65,12 @@ def test_what_others_can_write_to_is_not_packed(tmp_path: Path, kind: str) -> No
         path.mkdir()
         path.chmod(0o777)
     with pytest.raises(StorageError, match="cannot"):
-        incoming.make_private(path)
+        layoutwriter.make_private(path)
 
 
 def test_a_directory_of_ours_is_private_and_stays(tmp_path: Path) -> None:
-    incoming.make_private(tmp_path / "a" / "staging")
-    incoming.make_private(tmp_path / "a" / "staging")
+    layoutwriter.make_private(tmp_path / "a" / "staging")
+    layoutwriter.make_private(tmp_path / "a" / "staging")
     assert (tmp_path / "a" / "staging").stat().st_mode & 0o777 == 0o700
 
 

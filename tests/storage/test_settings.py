@@ -7,10 +7,10 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, InvalidNameError
-from notarypy.storage import settings
-from notarypy.storage.pins import Pins
-from notarypy.storage.policyfile import PolicyFile
-from notarypy.storage.settings import RegistrySettings, Settings, load
+from notarypy.storage.settings import settings
+from notarypy.storage.settings.policyfile import PolicyFile
+from notarypy.storage.settings.rootpins import Pins
+from notarypy.storage.settings.settings import RegistrySettings, Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

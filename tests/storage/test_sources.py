@@ -18,19 +18,19 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.storage import sources
+from notarypy.storage.images import locations
 from support import layouts
 
 if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
-    from notarypy.storage.sources import Opened
+    from notarypy.storage.images.locations import Opened
 
 IMAGE = sample.make("an image", ["amd64"])
 BASE, TOP = b"the base layer" * 100, b"the layer above"
 
 
 def opened(text: str) -> Opened:
-    return sources.open_source(sources.source(text))
+    return locations.open_source(locations.source(text))
 
 
 def content(found: Opened, blob: Descriptor) -> bytes:
@@ -54,7 +54,7 @@ def check(found: Opened) -> None:
     ],
 )
 def test_a_source_is_kind_path_and_name(text: str, expected: tuple[str, str, str | None]) -> None:
-    place = sources.source(text)
+    place = locations.source(text)
     assert (place.kind, str(place.path), place.name) == expected
     assert str(place) == text
 
@@ -64,14 +64,14 @@ def test_a_source_is_kind_path_and_name(text: str, expected: tuple[str, str, str
 )
 def test_what_is_no_source(text: str) -> None:
     with pytest.raises(InvalidNameError) as caught:
-        sources.source(text)
+        locations.source(text)
     assert caught.value.exit_code == 2
 
 
 def test_a_destination_is_a_layout() -> None:
-    assert sources.destination("oci-archive:x.tar:1").path == Path("x.tar")
+    assert locations.destination("oci-archive:x.tar:1").path == Path("x.tar")
     with pytest.raises(InvalidNameError, match="is no DEST"):
-        sources.destination("docker-archive:x.tar")
+        locations.destination("docker-archive:x.tar")
 
 
 @pytest.mark.parametrize("made", [IMAGE, sample.make("an index"), layouts.image(b"", b"layer")])

@@ -21,9 +21,9 @@ from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
-from notarypy.keys import issue
+from notarypy.keys import generate
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.settings import load
+from notarypy.storage.settings.settings import load
 from notarypy.tuf import roles
 from support.author import GUN
 from support.fakes import Clock, make_fake
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from notarypy.devserver.custody import ServerKeys
-    from notarypy.devserver.storage import Store
-    from notarypy.keys.passphrase import PassphraseRequest
+    from notarypy.devserver.serverkeys import ServerKeys
+    from notarypy.devserver.stores import Store
+    from notarypy.keys.passphrases import PassphraseRequest
 
 SERVER = f"https://{NOTARY_HOST}"
 PASSPHRASE = "a passphrase of tests"
@@ -177,9 +177,9 @@ def index(*platforms: str) -> bytes:
 
 def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world of quick key files, a quick disk and a quick network."""
-    monkeypatch.setattr("notarypy.keys.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("notarypy.remote.transport._backoff", lambda _: 0.001)
+    monkeypatch.setattr("notarypy.remote.http.transport._backoff", lambda _: 0.001)
     return World(base)
 
 
@@ -225,7 +225,7 @@ def released_tags(world: World) -> set[str]:
 
 def root_pem() -> bytes:
     """Return a new key that may become a root key, as PEM without a passphrase."""
-    return pem_of(issue.generate())
+    return pem_of(generate.generate())
 
 
 def pem_of(key: object) -> bytes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.pinning import RootPolicy
+    from notarypy.tuf.trustanchors import RootPolicy
 
 GO = Path(__file__).parents[2] / "fixtures" / "go"
 DAY = timedelta(days=1)

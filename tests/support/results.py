@@ -5,13 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notarypy.client.keyresults import PurgedKey, Renewed, RepositoryStatus, RoleStatus, RotatedKey
 from notarypy.client.results import (
     AppliedPolicy,
+    CopiedImage,
     InitResult,
     Inspection,
+    PulledImage,
+    PurgedKey,
+    PushedImage,
+    Renewed,
+    RepositoryStatus,
     RevokedTag,
     RoleEntry,
+    RoleStatus,
+    RotatedKey,
     SignedTag,
     SignerAdded,
     SignerRemoved,
@@ -19,7 +26,6 @@ from notarypy.client.results import (
     TrustedRoot,
     VerifiedImage,
 )
-from notarypy.client.transfers import CopiedImage, PulledImage, PushedImage
 from notarypy.keys.keystore import KeyInfo
 
 REPO = "registry.test/app"

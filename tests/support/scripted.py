@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from notarypy.remote.transport import Authenticator, Exchange, Request, Response
+from notarypy.remote.http.transport import Authenticator, Exchange, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from notarypy.devserver import sample
-from notarypy.remote import tls
-from notarypy.remote.credentials import Keychain, NotaryAuth
-from notarypy.remote.http import RequestsTransport
-from notarypy.remote.token import TokenAuthenticator
-from notarypy.remote.transport import Exchange
+from notarypy.remote.auth.credentials import Keychain, NotaryAuth
+from notarypy.remote.auth.tokens import TokenAuthenticator
+from notarypy.remote.http import tls
+from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.transport import Exchange
 from support.uploads import Answer, Desk
 
 if TYPE_CHECKING:

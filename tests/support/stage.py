@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver.storage import Stored
+from notarypy.devserver.stores import Stored
 from notarypy.errors import ExpiredError, MetadataError, VerificationError
 from notarypy.tuf import canonical, roles
 from support.author import GUN, NOW, Author

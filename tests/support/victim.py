@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notarypy.cli import session, terminal
+from notarypy.cli import run as cli_run
 from notarypy.cli.main import run
+from notarypy.cli.text import terminal
 from notarypy.client.api import Client
 from support.author import GUN
 from support.commands import Outcome
@@ -41,11 +42,11 @@ class Victim:
         world = self.stage.world
         monkeypatch.setattr(terminal, "present", lambda: False)
 
-        def opened(opening: session.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked
+        def opened(opening: cli_run.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked
             settings = Client.from_environment(**opening.options.for_client()).settings
             return Client(settings, transport=world.fake, clock=world.clock, warn=opening.report.warn)
 
-        monkeypatch.setattr(session, "open_client", opened)
+        monkeypatch.setattr(cli_run, "open_client", opened)
 
     def run(self, *argv: str) -> Outcome:
         """Run one command line."""

@@ -12,16 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.errors import MetadataError, RootNotPinnedError, SignatureError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import (
-    authorities,
-    canonical,
-    envelope,
-    lookup,
-    metadata,
-    pinning,
-    roles,
-    trusted,
-)
+from notarypy.tuf import authorities, canonical, envelope, metadata, policy, roles, trustanchors, trusted
 from notarypy.tuf.envelope import Attempts, Envelope, Signature, valid_keys
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Delegation, FileMeta, Targets
@@ -80,9 +71,9 @@ def test_narrowing_looks_at_each_path_a_few_times() -> None:
 def test_a_lookup_does_not_look_at_every_path() -> None:
     result = nested(2000)
     content = FileMeta.of(b"one")
-    assert work(lambda: lookup.signers(result, "v1", content)) < 200
-    assert work(lambda: lookup.released(result, "v1")) < 200
-    assert lookup.signers(result, "v1", content) == ("targets/a",)
+    assert work(lambda: policy.signers(result, "v1", content)) < 200
+    assert work(lambda: policy.released(result, "v1")) < 200
+    assert policy.signers(result, "v1", content) == ("targets/a",)
 
 
 def test_a_delegation_has_a_limit_of_paths() -> None:
@@ -265,7 +256,7 @@ def test_only_keys_that_signed_are_compared_with_pins_and_each_once() -> None:
         roles={**author.root.roles, roles.ROOT: metadata.RoleKeys(tuple(k.keyid for k in listed), 1)},
     )
     data = author.seal(author.root.to_signed(), mine)
-    policy = pinning.pinned((), (), authorities.load(pem(authority("pinned"))), NOW, "a test")
+    policy = trustanchors.pinned((), (), authorities.load(pem(authority("pinned"))), NOW, "a test")
 
     def refused() -> None:
         with pytest.raises(RootNotPinnedError):
@@ -280,7 +271,7 @@ def test_pins_are_compared_until_the_threshold_is_met() -> None:
     author = Author()
     keys = [author.root_key(f"root {number}") for number in range(30)]
     author.assign(roles.ROOT, keys, 2)
-    policy = pinning.pinned((), authorities.load(b"".join(k.public for k in keys)), (), NOW, "a test")
+    policy = trustanchors.pinned((), authorities.load(b"".join(k.public for k in keys)), (), NOW, "a test")
     data = author.file(roles.ROOT)
     count = calls(lambda: trusted.TrustedMetadata(GUN, NOW).first_root(data, policy))
     assert count["mismatch"] == 2
@@ -289,7 +280,7 @@ def test_pins_are_compared_until_the_threshold_is_met() -> None:
 def test_the_certificates_of_roots_count_as_signatures() -> None:
     author = Author()
     author.assign(roles.ROOT, [author.bundled_key("leaf", pem(leaf(), *[authority("x")] * 9))])
-    policy = pinning.policy(author.root.roles[roles.ROOT].keyids)
+    policy = trustanchors.policy(author.root.roles[roles.ROOT].keyids)
     assert top(author.repository(), policy=policy).root.version == 1
     with pytest.raises(SignatureError, match="too many signatures"):
         top(author.repository(), policy=policy, limits=Limits(signature_checks=8))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.errors import ExpiredError, SignatureError
-from notarypy.tuf import envelope, lookup, roles
+from notarypy.tuf import envelope, policy, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp, format_time, parse_time
 from notarypy.tuf.trusted import TrustedMetadata
@@ -82,7 +82,7 @@ def test_whole_trees_of_go_verify(
     files = tree(folder)
     trusted = load(files, gun=gun, now=now)
     assert trusted.failures == {}
-    names = set(lookup.released_names(trusted))
+    names = set(policy.released_names(trusted))
     assert names
     assert released is None or names == released
     assert signers is None or set(trusted.targets) == signers
@@ -110,16 +110,16 @@ def test_releases_without_keys_lists_nothing_and_the_tag_falls_back_to_targets()
     files = tree("edge-releases-without-keys/server")
     trusted = load(files, gun=common_name(files["root"]), now=LAB)
     assert isinstance(trusted.failures[roles.RELEASES], SignatureError)
-    assert lookup.released_names(trusted) == {
+    assert policy.released_names(trusted) == {
         name: ("targets", entry) for name, entry in trusted.targets["targets"].targets.items()
     }
 
 
 def test_docker_signers_and_released_tags_are_as_docker_shows_them() -> None:
     trusted = load(tree("docker-ecdsa-rsa/server"), gun="localhost:15000/hp/demo", now=LAB)
-    released = lookup.released_names(trusted)
+    released = policy.released_names(trusted)
     shown = {
-        name: (entry.sha256, set(lookup.signers(trusted, name, entry)))
+        name: (entry.sha256, set(policy.signers(trusted, name, entry)))
         for name, (_, entry) in released.items()
     }
     assert shown == inspected(GO / "docker-ecdsa-rsa" / "inspect.json")
@@ -141,7 +141,7 @@ def inspected(path: Path) -> dict[str, tuple[str, set[str]]]:
 def test_alpine_of_2018_verifies_inside_its_dates() -> None:
     files = tree("dockerhub-alpine-2018")
     trusted = load(files, gun="docker.io/library/alpine", now=ALPINE)
-    released = lookup.released_names(trusted)
+    released = policy.released_names(trusted)
     role, latest = released["latest"]
     assert len(released) == 13
     assert (role, latest.length) == ("targets", 2029)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from notarypy.errors import ExpiredError, MetadataError, SignatureError, VerificationError
-from notarypy.tuf import lookup, roles
+from notarypy.tuf import policy, roles
 from notarypy.tuf.metadata import FileMeta
 from support.author import NOW, Author
 from support.repository import assembled, changed, hidden, load, rewritten, snapshot_of
@@ -33,7 +33,7 @@ def test_releases_wins_over_targets() -> None:
     author = docker("jeff")
     author.add("v1", b"from targets")
     author.add("v1", b"from releases", RELEASES)
-    found = lookup.released(load(author.repository()), "v1")
+    found = policy.released(load(author.repository()), "v1")
     assert found is not None
     assert (found[0], found[1].sha256) == (RELEASES, digest(b"from releases"))
 
@@ -45,10 +45,10 @@ def test_targets_speaks_where_releases_does_not(published: bool) -> None:
     if published:
         author.add("other", b"x", RELEASES)
     metadata = load(author.repository())
-    found = lookup.released(metadata, "v1")
+    found = policy.released(metadata, "v1")
     assert found is not None
     assert found[0] == roles.TARGETS
-    assert set(lookup.released_names(metadata)) == ({"v1", "other"} if published else {"v1"})
+    assert set(policy.released_names(metadata)) == ({"v1", "other"} if published else {"v1"})
 
 
 @pytest.mark.parametrize("role", ["targets/jeff", "targets/releases/x"])
@@ -59,17 +59,17 @@ def test_no_other_role_releases(role: str) -> None:
         author.delegate(role, [author.key("x")])
     author.add("v1", b"one", role)
     metadata = load(author.repository())
-    assert lookup.released(metadata, "v1") is None
-    assert set(lookup.released_names(metadata)) == {"other"}
-    assert [name for name, _ in lookup.entries(metadata, "v1")] == [role]
+    assert policy.released(metadata, "v1") is None
+    assert set(policy.released_names(metadata)) == {"other"}
+    assert [name for name, _ in policy.entries(metadata, "v1")] == [role]
 
 
 def test_an_unknown_name_is_nobodys() -> None:
     metadata = load(docker("jeff").repository())
-    assert lookup.released(metadata, "v1") is None
-    assert lookup.entry(metadata, roles.TARGETS, "v1") is None
-    assert lookup.entry(metadata, "targets/nobody", "v1") is None
-    assert list(lookup.entries(metadata, "v1")) == []
+    assert policy.released(metadata, "v1") is None
+    assert policy.entry(metadata, roles.TARGETS, "v1") is None
+    assert policy.entry(metadata, "targets/nobody", "v1") is None
+    assert list(policy.entries(metadata, "v1")) == []
 
 
 def test_signers_list_the_same_length_and_sha256() -> None:
@@ -83,9 +83,9 @@ def test_signers_list_the_same_length_and_sha256() -> None:
     author.targets["targets/dan"] = replace(author.targets["targets/dan"], targets={"v1": longer})
     author.add("v1", b"one")
     metadata = load(author.repository())
-    found = lookup.released(metadata, "v1")
+    found = policy.released(metadata, "v1")
     assert found is not None
-    assert lookup.signers(metadata, "v1", found[1]) == ("targets/ann",)
+    assert policy.signers(metadata, "v1", found[1]) == ("targets/ann",)
 
 
 def test_signers_may_be_any_role_below() -> None:
@@ -96,7 +96,7 @@ def test_signers_may_be_any_role_below() -> None:
         author.delegate(role)
         author.add("v1", b"one", role)
     metadata = load(author.repository())
-    assert set(lookup.signers(metadata, "v1", FileMeta.of(b"one"))) == {
+    assert set(policy.signers(metadata, "v1", FileMeta.of(b"one"))) == {
         "targets/ann/deep",
         "targets/releases/x",
     }
@@ -127,14 +127,14 @@ def test_paths_narrow_at_each_level(
     author.delegate("targets/a/b", paths=inner)
     author.add(name, b"one", "targets/a/b")
     metadata = load(author.repository())
-    assert (lookup.entry(metadata, "targets/a/b", name) is not None) is visible
-    assert bool(list(lookup.entries(metadata, name))) is visible
+    assert (policy.entry(metadata, "targets/a/b", name) is not None) is visible
+    assert bool(list(policy.entries(metadata, name))) is visible
 
 
 def test_the_top_role_speaks_for_all_names() -> None:
     metadata = load(docker("jeff").repository())
     assert metadata.paths[roles.TARGETS] == ("",)
-    assert lookup.entry(metadata, roles.TARGETS, "any") is None
+    assert policy.entry(metadata, roles.TARGETS, "any") is None
 
 
 def test_releases_outside_its_paths_leaves_the_name_to_targets() -> None:
@@ -142,7 +142,7 @@ def test_releases_outside_its_paths_leaves_the_name_to_targets() -> None:
     author.delegate(RELEASES, paths=("rc-",))
     author.add("v1", b"from releases", RELEASES)
     author.add("v1", b"from targets")
-    found = lookup.released(load(author.repository()), "v1")
+    found = policy.released(load(author.repository()), "v1")
     assert found is not None
     assert found[0] == roles.TARGETS
 
@@ -160,9 +160,9 @@ def test_releases_that_cannot_be_trusted_never_falls_back_to_targets(
     author.targets[RELEASES] = replace(author.targets[RELEASES], expires=NOW)
     metadata = load(author.repository())
     with pytest.raises(ExpiredError):
-        lookup.released(metadata, "v1")
+        policy.released(metadata, "v1")
     with pytest.raises(ExpiredError):
-        lookup.released_names(metadata)
+        policy.released_names(metadata)
 
 
 def test_releases_signed_by_strangers_is_an_error_too() -> None:
@@ -172,9 +172,9 @@ def test_releases_signed_by_strangers_is_an_error_too() -> None:
     forged = author.seal(author.targets[RELEASES].to_signed(), [author.key("stranger")])
     metadata = load(assembled(author, targets__releases=forged))
     with pytest.raises(SignatureError):
-        lookup.released(metadata, "v1")
+        policy.released(metadata, "v1")
     with pytest.raises(SignatureError):
-        lookup.released_names(metadata)
+        policy.released_names(metadata)
 
 
 def test_releases_without_keys_lists_nothing_as_docker_leaves_it() -> None:
@@ -189,8 +189,8 @@ def test_releases_without_keys_lists_nothing_as_docker_leaves_it() -> None:
     targets = rewritten(author, roles.TARGETS, emptied)
     metadata = load(assembled(author, targets=targets, targets__releases=signed))
     assert isinstance(metadata.failures[RELEASES], SignatureError)
-    assert lookup.released(metadata, "v1") == (roles.TARGETS, author.targets["targets"].targets["v1"])
-    assert set(lookup.released_names(metadata)) == {"v1"}
+    assert policy.released(metadata, "v1") == (roles.TARGETS, author.targets["targets"].targets["v1"])
+    assert set(policy.released_names(metadata)) == {"v1"}
 
 
 @pytest.mark.parametrize(("keys", "threshold", "raises"), [(1, 1, True), (1, 2, False), (2, 2, True)])
@@ -203,9 +203,9 @@ def test_fewer_keys_than_the_threshold_is_the_same_as_none(keys: int, threshold:
     metadata = load(assembled(author, targets__releases=forged))
     if raises:
         with pytest.raises(SignatureError):
-            lookup.released(metadata, "v1")
+            policy.released(metadata, "v1")
     else:
-        assert lookup.released(metadata, "v1") is not None
+        assert policy.released(metadata, "v1") is not None
 
 
 def test_a_failed_signer_is_not_the_released_tags_concern() -> None:
@@ -214,9 +214,9 @@ def test_a_failed_signer_is_not_the_released_tags_concern() -> None:
     author.add("v1", b"new", "targets/jeff")
     author.targets["targets/jeff"] = replace(author.targets["targets/jeff"], expires=NOW)
     metadata = load(author.repository())
-    found = lookup.released(metadata, "v1")
+    found = policy.released(metadata, "v1")
     assert found is not None
-    assert lookup.signers(metadata, "v1", found[1]) == ()
+    assert policy.signers(metadata, "v1", found[1]) == ()
 
 
 def test_a_targets_entry_without_sha256_harms_only_who_asks_for_it() -> None:
@@ -228,18 +228,18 @@ def test_a_targets_entry_without_sha256_harms_only_who_asks_for_it() -> None:
         return changed(signed, "targets.odd", {"length": 3, "hashes": {"sha512": sha512}})
 
     metadata = load(assembled(author, targets=rewritten(author, roles.TARGETS, with_odd)))
-    found = lookup.released_names(metadata)
+    found = policy.released_names(metadata)
     assert found["v1"][1].sha256 == digest(b"one")
     with pytest.raises(VerificationError, match="names no sha256"):
         _ = found["odd"][1].sha256
-    assert lookup.signers(metadata, "odd", found["odd"][1]) == ()
+    assert policy.signers(metadata, "odd", found["odd"][1]) == ()
 
 
 def test_an_unpublished_releases_lists_nothing() -> None:
     author = docker("jeff")
     author.add("v1", b"old")
     author.add("v1", b"new", RELEASES)
-    found = lookup.released(load(hidden(author, RELEASES)), "v1")
+    found = policy.released(load(hidden(author, RELEASES)), "v1")
     assert found is not None
     assert found[0] == roles.TARGETS
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from notarypy.client.metadata.expired import OutdatedMetadata
 from notarypy.errors import RollbackError, SignatureError
 from notarypy.tuf import roles
-from notarypy.tuf.outdated import OutdatedMetadata
 from support.author import GUN, NOW
 from support.repository import DAY, delegated, finish
 

@@ -10,7 +10,7 @@ import pytest
 from notarypy.errors import InvalidNameError, RootNotPinnedError
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.keys import leaf_certificate
-from notarypy.tuf.pinning import (
+from notarypy.tuf.trustanchors import (
     Every,
     FirstUse,
     Forbidden,
@@ -31,7 +31,7 @@ from support.repository import LATER, top
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from notarypy.tuf.pinning import RootPolicy
+    from notarypy.tuf.trustanchors import RootPolicy
 
 
 def two_roots(threshold: int) -> Author:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import PolicyError, SignerMissingError, TooOldError
-from notarypy.tuf import lookup, policy, roles
+from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import MaxAge, Release, Requirements, Signers
 from support.author import GUN, NOW, Author
 from support.repository import DAY, LATER, load
@@ -31,7 +31,7 @@ def repository(*signing: str, others: tuple[str, ...] = ()) -> Author:
 
 def unmet(author: Author, required: Requirements, now: datetime = LATER) -> list[PolicyError]:
     trusted = load(author.repository(), now=now)
-    found = lookup.released(trusted, "1")
+    found = policy.released(trusted, "1")
     assert found is not None
     return policy.unmet(trusted, Release("1", *found), required)
 

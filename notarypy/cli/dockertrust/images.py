@@ -1,7 +1,7 @@
 """`docker trust sign` and `docker trust revoke`.
 
 What it is: docker's steps and docker's words around the client's calls. What it is not: the choice
-of roles (`client.sign`, `client.revoke`), or a conversation with a daemon (`remote.daemon`).
+of roles (`client.publish`), or a conversation with a daemon (`remote.daemon`).
 
 Rules:
 
@@ -12,6 +12,17 @@ Rules:
 3. Success is said after the server was read back, of a tag that is signed now, or that nothing
    releases any more.
 4. What cannot be signed is not pushed: the keys are unlocked before the daemon is asked to push.
+
+`docker trust inspect`: who signed what.
+
+What it is: docker's document and docker's text for people. What it is not: a verification of
+an image; `notarypy verify` is.
+
+Rules:
+
+5. JSON has every image that could be read, `[]` if none could; text for people ends at the
+   first that cannot.
+6. What cannot be read is an error, with docker's line first and the reason after it.
 """
 
 from __future__ import annotations
@@ -20,6 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, image, told
+from notarypy.cli.text import render
 from notarypy.errors import (
     Advice,
     ImageMissingError,
@@ -36,7 +48,7 @@ if TYPE_CHECKING:
     from notarypy.cli.dockertrust.grammar import Call
     from notarypy.cli.dockertrust.shell import Shell
     from notarypy.client.api import Client
-    from notarypy.client.results import SignedTag, TagEntry
+    from notarypy.client.results import Inspection, SignedTag, TagEntry
     from notarypy.images.reference import Reference
 
 _NO_KEY = "no valid signing keys for delegation roles"
@@ -227,3 +239,49 @@ def _revoke(client: Client, reference: Reference) -> None:
             f"{', '.join(tag.tag for tag in left)}: still released\n"
             f"  why: {', '.join(where)} still lists it; no key of that is here"
         )
+
+
+def inspect(shell: Shell, call: Call) -> None:
+    """Print what the trust data of some images says."""
+    if call.switch("pretty"):
+        with shell.client() as client:
+            _pretty(shell, client, call.arguments)
+    else:
+        _document(shell, call.arguments)
+
+
+def _document(shell: Shell, texts: list[str]) -> None:
+    found: list[Inspection] = []
+    failed: list[str] = []
+    try:
+        with shell.client() as client:
+            for text in texts:
+                try:
+                    found.append(_inspection(client, text))
+                except FailureError as failure:
+                    failed.append(str(failure))
+    except FailureError as failure:
+        failed.append(str(failure))
+    shell.write(render.docker_json(found) + "\n")
+    if failed:
+        raise FailureError("\n".join(failed))
+
+
+def _pretty(shell: Shell, client: Client, texts: list[str]) -> None:
+    for number, text in enumerate(texts, start=1):
+        shell.write(render.docker_pretty(_inspection(client, text)))
+        shell.write("\n\n" if number < len(texts) else "")
+
+
+def _inspection(client: Client, text: str) -> Inspection:
+    image(text)
+    try:
+        return client.inspect(text)
+    except NotarypyError as error:
+        line = f"no signatures or cannot access {text}"
+        why = "" if isinstance(error, RepositoryMissingError) else f"\n{_reason(error)}"
+        raise FailureError(f"{line}{why}") from None
+
+
+def _reason(error: NotarypyError) -> str:
+    return told(error, before="  why: ")

@@ -9,6 +9,8 @@ Rules:
    follows. The options that mean something here are `--config`, `--host` and `--context`.
 2. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
 3. Ctrl-C is 130. Standard output that cannot be written is 1.
+
+`notarypy docker-trust`.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+import typer
+
 from notarypy.cli.dockertrust import grammar, plugin
 from notarypy.cli.dockertrust.shell import FailureError, Shell, told
-from notarypy.errors import NotarypyError
+from notarypy.errors import Advice, NotarypyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from notarypy.cli.run import Session
 
 _HERE = "notarypy.cli.dockertrust"
 _INTERRUPTED = 130
@@ -97,3 +103,29 @@ def _run(words: Sequence[str], shell: Shell) -> int:
     module, _, function = read.function.partition(":")
     getattr(import_module(f"{_HERE}.{module}"), function)(shell, read)
     return 0
+
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    "docker-trust",
+    context_settings={
+        "allow_extra_args": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+        "ignore_unknown_options": True,
+    },
+    add_help_option=False,
+)
+def docker_trust(context: typer.Context) -> None:
+    """Do what docker trust does, in its words."""
+    session: Session = context.obj
+    session.report.command = "docker-trust"
+    if session.options.json:
+        raise UsageError(
+            "docker-trust prints what docker prints, and no document",
+            advice=Advice("leave-out", option="--json"),
+        )
+    shell = Shell(os.environ, session.options.for_client(), "notarypy docker-trust")
+    session.report.own_code = run(context.args, shell)

@@ -9,6 +9,10 @@ Rules:
 2. No answer is no: nothing is done then, and that is an error.
 3. Where docker has a text for an error, that text comes first; what is known beyond it
    follows in lines `why:` and `fix:`. Everything from outside is made safe to show.
+
+Questions for passphrases as `docker trust` asks them: scripts that type the answers wait for these words.
+
+What it is: docker's texts and numbers of tries. What it is not: the asking (`keys.passphrases`).
 """
 
 from __future__ import annotations
@@ -20,10 +24,9 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from notarypy.cli import terminal
-from notarypy.cli.dockertrust.prompts import DockersWording
-from notarypy.cli.render import safe
+from notarypy.cli.text import terminal
 from notarypy.cli.text.advice import own_advice
+from notarypy.cli.text.render import safe
 from notarypy.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -31,6 +34,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     TagUnsignedError,
 )
+from notarypy.keys.passphrases import Wording
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 
     from notarypy.client.api import Client
     from notarypy.images.reference import Reference
+    from notarypy.keys.passphrases import PassphraseRequest
+
 
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.
@@ -216,3 +222,40 @@ def _is_given() -> bool:
         return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
     except (OSError, ValueError):
         return False
+
+
+_SHORT = 7
+_NAMES = {"snapshot": "repository", "targets": "repository"}
+
+
+class DockersWording(Wording):
+    """See `Wording`."""
+
+    tries = 4
+    choices = 12
+    empty_ends = False
+    too_short = (
+        "Passphrase is too short. "
+        "Please use a password manager to generate and store a good random passphrase.\n"
+    )
+    different = "Passphrases do not match. Please retry.\n"
+
+    def existing(self, request: PassphraseRequest, *, again: bool) -> str:
+        """Return the question for the passphrase of a key."""
+        wrong = "Passphrase incorrect. Please retry.\n" if again else ""
+        return f"{wrong}Enter passphrase for {_key(request)}: "
+
+    def new(self, request: PassphraseRequest) -> str:
+        """Return the question for a new passphrase."""
+        return f"Enter passphrase for new {_key(request)}: "
+
+    def repeat(self, request: PassphraseRequest) -> str:
+        """Return the question for the same again."""
+        return f"Repeat passphrase for new {_key(request)}: "
+
+
+def _key(request: PassphraseRequest) -> str:
+    """Name a key; one in a file is known by nothing yet."""
+    if not request.keyid:
+        return "encrypted key"
+    return f"{_NAMES.get(request.role, request.name)} key with ID {request.keyid[:_SHORT]}"

@@ -1,0 +1,160 @@
+"""What people and programs read: error texts, tables, docker's formats, JSON documents.
+
+What it is: values in, text out. What it is not: printing (`report`).
+
+Rules:
+
+1. Text from outside is shown with every character that is not printable escaped: no
+   control sequence and no change of writing direction reaches a terminal.
+2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
+3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and
+   a table is not widened for cells of more than 256 characters.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from notarypy.cli.text.advice import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from notarypy.client.results import Inspection
+    from notarypy.errors import NotarypyError
+
+REPO_ADMIN = "Repo Admin"
+SHORT_ID = 12
+# docker's tables: no column narrower than 10, three blanks between columns.
+_NARROWEST = 10
+_WIDEST = 256
+_GAP = 3
+MAX_LINE = 16 << 10
+# Go's encoder escapes these in strings, so that JSON may stand in HTML.
+_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
+
+
+def safe(text: object) -> str:
+    """Return text with everything unprintable escaped (rule 1), and not too much of it (rule 3)."""
+    shown = str(text)
+    left, shown = max(len(shown) - MAX_LINE, 0), shown[:MAX_LINE]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return f"{shown}... ({left} characters more)" if left else shown
+
+
+def error_text(error: NotarypyError, command: str | None = None, about: str = "") -> str:
+    """Return an error for people: what, about which REF unless it says so itself, why, fix."""
+    fix = advice(error, command)
+    lines = [f"notarypy: error: {safe(error.message)} [{error.code}]"]
+    lines += [f"  for: {safe(about)}"] if about not in " ".join((error.message, *error.why)) else []
+    lines += [f"  why: {safe(line)}" for line in error.why]
+    lines += [f"  fix: {safe(fix)}"] if fix else []
+    return "\n".join(lines)
+
+
+def error_json(error: NotarypyError, command: str | None = None) -> dict[str, Any]:
+    """Return an error for programs."""
+    return {
+        "code": error.code,
+        "exit": error.exit_code,
+        "message": error.message,
+        "why": list(error.why),
+        "facts": error.facts,
+        "fix": advice(error, command),
+        "retryable": error.retryable,
+    }
+
+
+def document(value: object, indent: int | None = None) -> str:
+    """Return JSON in ASCII, so that no character can do harm; what JSON lacks becomes text."""
+    return json.dumps(value, indent=indent, default=_plain).translate({0x7F: "\\u007f"})
+
+
+def _plain(value: object) -> object:
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+
+def moment(when: datetime | None) -> str | None:
+    """Return a point in time as metadata writes it, to the second."""
+    from datetime import UTC
+
+    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return an aligned table in docker's style; every cell is made safe."""
+    lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
+    longest = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+    widths = [max(_NARROWEST, length + _GAP) for length in longest][:-1]
+    return "\n".join(
+        "".join(_padded(cell, width) for cell, width in zip(line, widths, strict=False)) + line[-1]
+        for line in lines
+    )
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width - _GAP else cell + " " * _GAP
+
+
+def docker_json(inspections: Sequence[Inspection]) -> str:
+    """Return the document that `docker trust inspect` prints."""
+    value = [_docker_object(each) for each in inspections]
+    return json.dumps(value, indent=4).translate(_HTML) if value else "[]"
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _docker_object(each: Inspection) -> dict[str, Any]:
+    return {
+        "Name": each.name,
+        "SignedTags": [
+            {"SignedTag": row.tag, "Digest": _hex(row.digest), "Signers": list(row.signers) or [REPO_ADMIN]}
+            for row in each.tags
+        ],
+        "Signers": [_docker_keys(name, keys) for name, keys in each.signers],
+        "AdministrativeKeys": [
+            _docker_keys("Root", each.root_keys),
+            _docker_keys("Repository", each.repository_keys),
+        ],
+    }
+
+
+def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:
+    listed = {"Keys": [{"ID": keyid} for keyid in keys]} if keys else {}
+    return {"Name": name, **listed}
+
+
+def docker_pretty(each: Inspection) -> str:
+    """Return the text that `docker trust inspect --pretty` prints for one argument."""
+    from notarypy.client.verify.inspection import natural
+
+    name = safe(each.name)
+    parts = [f"\n{'Signatures' if each.tags else 'No signatures'} for {name}\n\n"]
+    if each.tags:
+        rows = [(row.tag, _hex(row.digest), _signed_by(row.signers)) for row in each.tags]
+        parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows) + "\n")
+    if each.signers:
+        parts.append(f"\nList of signers and their keys for {name}\n\n")
+        listed = sorted(each.signers, key=lambda signer: natural(signer[0]))
+        parts.append(table(("SIGNER", "KEYS"), [(who, short_ids(keys)) for who, keys in listed]) + "\n")
+    parts.append(f"\nAdministrative keys for {name}\n\n")
+    parts += [
+        f"  {role}:\t{safe(', '.join(sorted(keys)))}\n"
+        for role, keys in (("Repository Key", each.repository_keys), ("Root Key", each.root_keys))
+    ]
+    return "".join(parts)
+
+
+def _signed_by(signers: Sequence[str]) -> str:
+    named = [signer for signer in signers if signer != REPO_ADMIN]
+    return ", ".join(sorted(named)) or f"({REPO_ADMIN})"
+
+
+def short_ids(keys: Iterable[str]) -> str:
+    """Return key ids as docker abbreviates them."""
+    return ", ".join(keyid[:SHORT_ID] for keyid in sorted(keys))

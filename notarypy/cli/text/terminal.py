@@ -1,0 +1,134 @@
+"""A progress bar on the terminal, and nothing in a pipe.
+
+What it is: one line of standard error that is written over again and again. What it is
+not: a result, or a log.
+
+Rules:
+
+1. Only a terminal gets one, and not with `--json` or `--quiet`.
+2. The line is gone when something else is to be said.
+
+Questions to the person at the terminal, if there is one.
+
+Rules:
+
+3. Nothing is asked where standard input and standard error are both no terminal: in a
+   pipeline nobody answers.
+4. Questions and answers bypass standard output, which is for results, and standard
+   input, which may be a list of REFs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.cli.text.render import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from notarypy.cli.options import Options
+
+_EVERY_SECONDS = 0.1
+_WIDTH = 24
+_CLEAR = "\r\x1b[K"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def bar(options: Options) -> Bar | None:
+    """Return a bar where somebody looks at it (rule 1)."""
+    stream = sys.stderr
+    if options.json or options.quiet or stream is None or not stream.isatty():
+        return None
+    return Bar(stream, time.monotonic)
+
+
+class Bar:
+    """A bar; see `client.results.Progress`."""
+
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float]) -> None:
+        """Write to a terminal, now and then by this clock."""
+        self._stream, self._monotonic = stream, monotonic
+        self._what, self._total, self._done, self._next = "", 0, 0, 0.0
+
+    def begin(self, what: str, total: int) -> None:
+        """Begin with nothing done."""
+        self._what, self._total, self._done, self._next = what, total, 0, 0.0
+        self.moved(0)
+
+    def moved(self, count: int) -> None:
+        """Draw, unless that was just done."""
+        self._done += count
+        if self._monotonic() >= self._next:
+            self._next = self._monotonic() + _EVERY_SECONDS
+            self._write(_CLEAR + self._line())
+
+    def end(self) -> None:
+        """Leave an empty line (rule 2)."""
+        self._write(_CLEAR)
+
+    def _line(self) -> str:
+        part = min(self._done / self._total, 1) if self._total else 1
+        filled = "#" * int(_WIDTH * part)
+        amounts = f"{_amount(self._done)}/{_amount(self._total)}"
+        return f"{safe(self._what)} [{filled:<{_WIDTH}}] {part:4.0%} {amounts}"
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _amount(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    value, unit = float(count), _UNITS[0]
+    for unit in _UNITS:
+        if value < _STEP or unit == _UNITS[-1]:
+            break
+        value /= _STEP
+    return f"{value:.0f} {unit}" if unit == _UNITS[0] else f"{value:.1f} {unit}"
+
+
+_TERMINAL = Path("/dev/tty")
+
+
+def present() -> bool:
+    """Tell whether somebody can be asked (rule 3)."""
+    if not any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return False
+    if os.name == "nt":
+        return True
+    try:
+        os.close(os.open(_TERMINAL, os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
+    except OSError:
+        return False
+    return True
+
+
+def secret(question: str) -> str:
+    """Ask without echo; the end of input is an empty answer."""
+    import getpass
+
+    try:
+        return getpass.getpass(safe(question))
+    except EOFError:
+        return ""
+
+
+def agreed(question: str) -> bool:
+    """Ask a yes-or-no question; only `y` and `yes` are a yes."""
+    text = f"{safe(question)} [y/N] "
+    if os.name == "nt":
+        answer = input(text)
+    else:
+        with _TERMINAL.open("r+b", buffering=0) as terminal:
+            terminal.write(text.encode(errors="backslashreplace"))
+            answer = terminal.readline(64).decode(errors="replace")
+    return answer.strip().lower() in {"y", "yes"}

@@ -1,0 +1,130 @@
+"""Files that the user names: key files, lists, JSON. Links and pipes are fine, `-` is standard input.
+
+A file for a public key: new, or not at all.
+
+What it is: how `key generate` makes `NAME.pub`. What it is not: for secrets; `files` writes those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from notarypy.errors import Advice, AlreadyExistsError, ConfigurationError, StorageError, UsageError
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_STDIN = "-"
+_BUILDX_DIGEST = "containerimage.digest"
+
+
+def read(path: str) -> bytes:
+    """Return what a file, or standard input for `-`, holds.
+
+    Raises:
+        UsageError: It cannot be read, or is too big.
+    """
+    most = DEFAULT.input_bytes
+    try:
+        if path == _STDIN:
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read(most + 1)
+        else:
+            with Path(path).open("rb") as stream:
+                data = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"cannot read {path}",
+            why=getattr(error, "strerror", None) or "its name is not usable",
+            advice=Advice("check-file"),
+            path=path,
+        ) from None
+    if len(data) > most:
+        raise UsageError(f"{path} is too big", why=f"more than {most} bytes", path=path)
+    return data
+
+
+def read_all(paths: Sequence[str] | None) -> list[bytes]:
+    """Return what several files hold; see `read`."""
+    return [read(path) for path in paths or ()]
+
+
+def read_text(path: str) -> str:
+    """Return what a UTF-8 file holds; see `read`."""
+    try:
+        return read(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name(path)} is not UTF-8 text", path=path) from None
+
+
+def name(path: str) -> str:
+    """Return what messages call a file."""
+    return "standard input" if path == _STDIN else path
+
+
+def buildx_digest(path: str) -> str:
+    """Return the digest in a metadata file of buildx.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    try:
+        found = json.loads(read_text(path))
+        digest = found[_BUILDX_DIGEST]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        digest = None
+    if not isinstance(digest, str):
+        raise ConfigurationError(
+            f"{name(path)} has no {_BUILDX_DIGEST}",
+            why="--digest-file takes what docker buildx build --metadata-file wrote",
+            path=path,
+        )
+    return digest
+
+
+_PUBLIC_MODE = 0o644
+
+
+def _exists(path: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"{path} exists",
+        why="it may be the public half of another key",
+        advice=Advice("move-away-or", option="--dir"),
+    )
+
+
+def require_directory(path: Path) -> None:
+    """Raise StorageError unless the directory that a file is to be in exists; it is never made."""
+    if not path.parent.is_dir():
+        raise StorageError(
+            f"cannot write {path}",
+            why=f"the directory {path.parent} does not exist",
+            advice=Advice("make-directory"),
+            path=str(path),
+        )
+
+
+@contextmanager
+def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
+    """Make a file that must not exist, before anything else is made; what fails takes it away again."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the public key to {path}",
+            why=error.strerror or "",
+            advice=Advice("make-directory-or-dir"),
+        ) from None
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
+            yield stream
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

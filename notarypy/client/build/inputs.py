@@ -1,0 +1,257 @@
+"""A file that names images, whatever its kind, and what becomes of it.
+
+What it is: Dockerfiles, compose files and manifests behind one face. What it is not: the
+verification of images (`bases`), or the reading itself (`images`).
+
+Rules:
+
+1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` tells YAML, which JSON is too,
+   and its content which; everything else is a Dockerfile.
+2. The new text is read again before anybody gets it: it must have the same structure, and
+   exactly the images that it was given.
+
+A source policy of BuildKit: which images a build may take, and by which digest.
+
+What it is: the JSON that `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. What it is not:
+verification; it says what somebody has verified.
+
+Rules:
+
+3. BuildKit begins again after each CONVERT that changed something. What is left in the end
+   is taken if the last rule that fits says ALLOW: so DENY for all images comes first.
+4. Names are complete, as BuildKit asks for them: registry, path, and a tag or a digest.
+5. What was left alone is allowed by its name, with any digest that the name leads to.
+6. Sources that are no images are not spoken of.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.errors import Advice, BuildFileError, UsageError
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import stages
+from notarypy.images.dockerfile.variables import BuildOptions
+from notarypy.images.occurrences import in_full
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.results import VerifiedImage
+    from notarypy.errors import NotarypyError
+    from notarypy.images.occurrences import Mention
+    from notarypy.images.workloads.find import Named
+
+FileKind = Literal["dockerfile", "compose", "k8s"]
+KINDS: tuple[FileKind, ...] = ("dockerfile", "compose", "k8s")
+POLICY = "buildkit-policy"
+_YAML = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class BuildFile:
+    """A file that names images.
+
+    Attributes:
+        source: Its name, for messages.
+        text: Its text.
+        kind: `dockerfile`, `compose` or `k8s`.
+        mentions: The images, in the order of the text.
+        notes: What a person should know.
+        outline: What must not change with the names.
+        hidden: Lines that builders other than BuildKit may read in another way.
+        unknown: Those of the notes that tell of something which may name images unseen.
+    """
+
+    source: str
+    text: str
+    kind: FileKind
+    mentions: tuple[Mention, ...]
+    notes: tuple[str, ...]
+    outline: object
+    hidden: tuple[int, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def with_names(self, names: Mapping[Mention, str], variables: FileVariables) -> str:
+        """Return the text with other names (rule 2).
+
+        Raises:
+            BuildFileError: An image stands there in a form that cannot be replaced.
+        """
+        text = occurrences.rewrite(self.text, names)
+        again = read(text, self.source, self.kind, variables)
+        wanted = [names.get(mention, mention.image) for mention in self.mentions]
+        if again.outline == self.outline and [mention.image for mention in again.mentions] == wanted:
+            return text
+        lines = ", ".join(str(line) for line in sorted({mention.line for mention in names}))
+        raise BuildFileError(
+            f"{self.source}: an image cannot be replaced",
+            why=f"with another name the file would mean something else; images are named in lines {lines}",
+            advice=Advice("write-plain-names"),
+            file=self.source,
+        )
+
+
+@dataclass(frozen=True)
+class FileVariables:
+    """What decides which images a file means.
+
+    Attributes:
+        options: What the builder is told.
+        environment: The variables of a compose file.
+    """
+
+    options: BuildOptions = field(default_factory=BuildOptions)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildFile:
+    """Read a file.
+
+    Raises:
+        BuildFileError: It is not what it should be, or does not say which images it means.
+    """
+    if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
+        found = stages.parse(text, source, variables.options)
+        outline = found.outline()
+        return BuildFile(source, text, "dockerfile", found.mentions, found.notes, outline, found.hidden)
+    from notarypy.images.workloads import find, yamlnodes
+
+    roots = yamlnodes.documents(text, source)
+    if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
+        return _of_yaml(source, text, "k8s", find.kubernetes(roots))
+    if kind == "compose" or any(root.get("services") is not None for root in roots):
+        if len(roots) > 1:
+            raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
+        if not roots:
+            return BuildFile(source, text, "compose", (), (), [])
+        return _of_yaml(source, text, "compose", find.compose(roots[0], variables.environment))
+    raise BuildFileError(
+        f"{source} is neither a compose file nor a Kubernetes manifest",
+        advice=Advice("say-format"),
+        file=source,
+    )
+
+
+def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildFile:
+    outline = [mention.what for mention in named.mentions]
+    return BuildFile(source, text, kind, named.mentions, named.notes, outline, unknown=named.unknown)
+
+
+@dataclass(frozen=True)
+class PinnedImage:
+    """What became of one image that a file names.
+
+    Attributes:
+        line: The line.
+        what: What names it: `FROM`, `COPY --from`, `image`, ...
+        written: The name as it stands there.
+        image: The name with everything in it worked out.
+        reference: The name with the signed digest; None for what was left alone or failed.
+        digest: The signed digest, or None.
+        previous: The digest that stood there, or None.
+        left: Why it was left alone, or empty.
+        verified: What vouches for it, or None.
+        error: Why it failed, or None.
+    """
+
+    line: int
+    what: str
+    written: str
+    image: str
+    reference: str | None = None
+    digest: str | None = None
+    previous: str | None = None
+    left: str = ""
+    verified: VerifiedImage | None = None
+    error: NotarypyError | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the name gets a digest that did not stand there."""
+        return self.digest is not None and self.digest != self.previous
+
+
+class PinnedFile:
+    """A file of which every image was looked at.
+
+    Attributes:
+        source: Its name.
+        kind: `dockerfile`, `compose` or `k8s`.
+        images: What became of each image.
+        hidden: Lines that builders other than BuildKit may read in another way.
+    """
+
+    def __init__(self, file: BuildFile, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:
+        self.source, self.kind, self.hidden = file.source, file.kind, file.hidden
+        self.images = tuple(images)
+        self._before, self._after = before, after
+
+    @property
+    def failures(self) -> tuple[NotarypyError, ...]:
+        """Why images failed."""
+        return tuple(image.error for image in self.images if image.error is not None)
+
+    @property
+    def data(self) -> bytes:
+        """The file with every image pinned.
+
+        Raises:
+            NotarypyError: An image is not signed, or failed in another way: the first one.
+        """
+        for error in self.failures:
+            raise error
+        return self._after
+
+    @property
+    def changed(self) -> bool:
+        """Whether it differs from the file that was read."""
+        return self.data != self._before
+
+    def policy(self) -> dict[str, object]:
+        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is.
+
+        Raises:
+            NotarypyError: As `data`; or it is no Dockerfile.
+        """
+        if self.kind != "dockerfile":
+            raise UsageError(f"{self.source} is no Dockerfile", why="a source policy is for builds")
+        if self.failures:
+            raise self.failures[0]
+
+        signed = {image.image: image.reference for image in self.images if image.reference is not None}
+        left = [image.image for image in self.images if image.reference is None]
+        return rules(signed, left)
+
+
+_SCHEME = "docker-image://"
+
+
+def rules(signed: Mapping[str, str], left: Sequence[str]) -> dict[str, object]:
+    """Return the policy.
+
+    Args:
+        signed: Names of images to the same with the signed digest.
+        left: Names of images that are taken as they are.
+    """
+    found: list[dict[str, object]] = [_rule("DENY", "REGEX", f"^{_SCHEME}")]
+    for image, pinned in signed.items():
+        before, after = _full(image), _full(pinned)
+        if before != after:
+            found.append({**_rule("CONVERT", "EXACT", before), "updates": {"identifier": after}})
+        found.append(_rule("ALLOW", "EXACT", after))
+    for image in dict.fromkeys(left):
+        # What stands for itself in a pattern of Go's too: names have no other special characters.
+        name = re.sub(r"[.\[\]]", lambda match: f"\\{match[0]}", _full(image))
+        found.append(_rule("ALLOW", "REGEX", f"^{name}(@sha256:[0-9a-f]{{64}})?$"))
+    return {"version": 1, "rules": found}
+
+
+def _full(image: str) -> str:
+    return f"{_SCHEME}{in_full(image)}"
+
+
+def _rule(action: str, match: str, identifier: str) -> dict[str, object]:
+    return {"action": action, "selector": {"identifier": identifier, "match_type": match}}

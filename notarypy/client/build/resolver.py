@@ -1,0 +1,213 @@
+"""Pin: every image that a file names is verified, and named by its signed digest.
+
+What it is: the use case behind `pin` and the first half of `build`. What it is not: the
+reading of files (`buildfile`).
+
+Rules:
+
+1. Each image is verified as by `verify`, trust policy included; each repository is
+   refreshed once, each image looked at once, however often it is named.
+2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood.
+   `NAME@DIGEST` must be signed, and stays. A name with neither follows `latest`, and says so.
+3. With `check` nothing is replaced, and a digest that stands there must be the signed one.
+4. Left alone, and told: what the caller or the trust policy skips, the image that reads the
+   file, and names that may be stages of a later build. With `strict` the last two are
+   images like any other, and a file is refused of which a part is not known here.
+5. All images are tried; only a file without a failure gives its new text.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from notarypy.client.build import inputs
+from notarypy.client.build.inputs import FileVariables, PinnedFile, PinnedImage
+from notarypy.client.parameters import VerifyOptions
+from notarypy.client.results import SkippedImage
+from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
+from notarypy.errors import BuildFileError, NotarypyError
+from notarypy.images import occurrences
+from notarypy.images import reference as references
+from notarypy.images.dockerfile.variables import BuildOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.client.build.inputs import FileKind
+    from notarypy.client.parameters import PinOptions
+    from notarypy.client.results import VerifiedImage
+    from notarypy.client.session import Session
+    from notarypy.images.occurrences import Mention
+
+
+@dataclass
+class Resolver:
+    """Resolves the images that several files name to signed digests.
+
+    Attributes:
+        options: How to go about it.
+    """
+
+    _session: Session
+    options: PinOptions
+    _cache: MetadataCache = field(default_factory=MetadataCache)
+    _known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
+    _skipped: set[str] = field(default_factory=set)
+
+    def file(
+        self,
+        data: bytes,
+        source: str,
+        kind: FileKind | None = None,
+        variables: FileVariables | None = None,
+    ) -> PinnedFile:
+        """Return a file with what became of each of its images (rule 5)."""
+        variables = variables or FileVariables()
+        found = inputs.read(occurrences.decode(data, source), source, kind, variables)
+        if self.options.strict and found.unknown:
+            raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
+        for note in found.notes:
+            self._session.warn(note)
+        for line in () if self.options.full else found.hidden:
+            self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
+        images = [self.image(source, mention) for mention in found.mentions]
+        names = {
+            mention: image.reference
+            for mention, image in zip(found.mentions, images, strict=True)
+            if image.reference not in {None, self._standing(mention)}
+        }
+        after = data
+        if names and not self.options.check and not any(image.error for image in images):
+            after = occurrences.encode(found.with_names(names, variables))
+            self._tell_variables(source, names)
+        return PinnedFile(found, images, data, after)
+
+    def image(self, source: str, mention: Mention) -> PinnedImage:
+        """Return what becomes of one image."""
+        seen = PinnedImage(mention.line, mention.what, mention.written, mention.image)
+        place = f"{source}:{mention.line}"
+        try:
+            previous = references.parse(mention.image).digest
+            left = self._left(mention)
+            if left:
+                self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {left}")
+                return _changed(seen, left=left, previous=previous)
+            return self._resolved(seen, mention, previous, place)
+        except NotarypyError as error:
+            return _changed(seen, error=_located(error, source, mention))
+
+    def _standing(self, mention: Mention) -> str:
+        """Return the name that has to become another one: for a build nothing is left to variables."""
+        return mention.written if self.options.full else mention.image
+
+    def warn_of_unused(self) -> None:
+        """Warn of what was to be skipped and is named nowhere."""
+        for text in self.options.skip:
+            if text not in self._skipped:
+                self._session.warn(f"nothing names {text}, which was to be skipped")
+
+    def _left(self, mention: Mention) -> str:
+        """Return why an image is left alone, or nothing (rule 4)."""
+        covering = [text for text in self.options.skip if occurrences.is_covered(mention.image, text)]
+        self._skipped.update(covering)
+        if covering:
+            return f"--skip {covering[0]}"
+        if self.options.replaced(mention):
+            return "a build context takes its place"
+        if mention.kind == "frontend" and not self.options.strict:
+            return "this image reads the Dockerfile and runs in the build; --strict verifies it"
+        if mention.kind == "trigger" and not self.options.strict:
+            return "it may be a stage of a later build; --strict takes it for an image"
+        return ""
+
+    def _resolved(self, seen: PinnedImage, mention: Mention, previous: str | None, place: str) -> PinnedImage:
+        followed = mention.image if self.options.check else occurrences.followed(mention.image)
+        found = self._verified(followed)
+        if isinstance(found, str):
+            self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {found}")
+            return _changed(seen, left=found, previous=previous)
+        if isinstance(found, NotarypyError):
+            raise found
+        if self.options.check and previous is None:
+            self._session.warn(f"{place}: {mention.image} is signed, and not pinned")
+        name = str(references.parse(mention.image)) if self.options.full else mention.image
+        return _changed(
+            seen,
+            reference=occurrences.pinned(name, found.digest),
+            digest=found.digest,
+            previous=previous,
+            verified=found,
+        )
+
+    def _verified(self, text: str) -> VerifiedImage | NotarypyError | str:
+        """Return an image verified, or why it failed, or why the policy skips it (rule 1)."""
+        if text not in self._known:
+            try:
+                self._known[text] = self._judge(text)
+            except NotarypyError as error:
+                self._known[text] = error
+        return self._known[text]
+
+    def _judge(self, text: str) -> VerifiedImage | str:
+        options = VerifyOptions()
+        scope = scope_of(self._session, text, options)
+        if scope is not None and scope.mode == "skip":
+            return f"{scope.source} says to skip it"
+        found = verify_unless_skipped(self._session, text, options, cache=self._cache)
+        if isinstance(found, SkippedImage):
+            raise TypeError("the scope was looked at before")
+        return found
+
+    def _tell_variables(self, source: str, names: Mapping[Mention, str]) -> None:
+        for mention in names:
+            if "$" in mention.written:
+                self._session.warn(
+                    f"{source}:{mention.line}: {mention.written} is {mention.image} from now on, "
+                    "whatever its variables say"
+                )
+
+
+def _changed(seen: PinnedImage, **known: object) -> PinnedImage:
+    return replace(seen, **known)  # type: ignore[arg-type]  # each caller names members of it
+
+
+def _located(error: NotarypyError, source: str, mention: Mention) -> NotarypyError:
+    """Return an error that says where the image is named."""
+    found = copy.copy(error)
+    found.message = f"{source}:{mention.line}: {error.message}"
+    found.args = (found.message,)
+    found.facts = {**error.facts, "file": source, "line": mention.line, "image": mention.image}
+    return found
+
+
+def variables(
+    build_args: Mapping[str, str], platform: str | None, target: str | None, environment: Mapping[str, str]
+) -> FileVariables:
+    """Return what decides which images a file means."""
+    return FileVariables(BuildOptions(build_args, platform, target), environment)
+
+
+def resolver(session: Session, options: PinOptions) -> Resolver:
+    """Return what resolves the images of several files, with one look at each repository."""
+    session.refuse_literal("pin")
+    for text in options.skip:
+        references.parse(text)
+    return Resolver(session, options)
+
+
+def pin(
+    session: Session,
+    data: bytes,
+    variables: FileVariables,
+    options: PinOptions,
+    *,
+    source: str,
+    kind: FileKind | None,
+) -> PinnedFile:
+    """Verify every image that one file names, and name it by its signed digest."""
+    found = resolver(session, options)
+    pinned = found.file(data, source, kind, variables)
+    found.warn_of_unused()
+    return pinned

@@ -1,0 +1,195 @@
+"""From settings to servers: one connection pool each for Notary servers and for registries.
+
+What it is: the one place that joins settings, TLS, credentials and transports.
+What it is not: it sends nothing; the first request opens the first connection.
+
+Rules:
+
+1. Notary servers are asked with the certificates for Notary servers, registries with
+   those for registries. The CAs of a server vouch for the token server it names too,
+   as they do in docker and Go notary; its client certificate is not shown there.
+2. NOTARY_AUTH is for Notary servers alone, and only for one that was named. A Notary
+   server may be shown the login of the registry whose trust data it keeps: that is how
+   docker logs in to it.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from notarypy import __version__
+from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.http.redaction import Redaction
+from notarypy.remote.http.transport import Exchange
+from notarypy.remote.http.urls import host_port
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from notarypy.images.reference import Reference
+    from notarypy.remote.auth.credentials import Credential, Source
+    from notarypy.remote.auth.dockerconfig import DockerConfig
+    from notarypy.remote.daemon.daemon import Daemon
+    from notarypy.remote.http.failures import TlsPlaces
+    from notarypy.remote.http.transport import Transport
+    from notarypy.remote.notary import NotaryServer
+    from notarypy.remote.registry.registry import Registry
+    from notarypy.storage.settings.settings import Settings
+
+    Kind = Literal["notary", "registry"]
+
+_HUB = "docker.io"
+_HUB_LOGINS = ("index.docker.io", _HUB)
+
+
+class Connections:
+    """Servers by name, made when first wanted; safe to use from several threads."""
+
+    def __init__(self, settings: Settings, transport: Transport | None, limits: Limits = DEFAULT) -> None:
+        """Use one given transport for everything, or make real ones."""
+        self._settings, self._limits = settings, limits
+        self._given = transport
+        self._transports: dict[tuple[Kind, str], Transport] = {}
+        self._notaries: dict[tuple[str, str], NotaryServer] = {}
+        self._registries: dict[str, Registry] = {}
+        self._hidden = Redaction()
+        self._lock = threading.RLock()
+
+    def notary(self, url: str, registry_host: str) -> NotaryServer:
+        """Return the Notary server at `url`, logged in as for `registry_host` when it asks."""
+        from notarypy.remote.auth.credentials import NotaryAuth
+        from notarypy.remote.notary import NotaryServer
+
+        with self._lock:
+            key = (url, registry_host)
+            if key not in self._notaries:
+                names = (host_port(url), *_logins(registry_host))
+                # A server that was only derived from a reference is anybody's: it gets no secret of ours.
+                named = self._settings.names_server(registry_host)
+                sources = [NotaryAuth(self._settings.environ)] if named else []
+                self._notaries[key] = NotaryServer(
+                    self._exchange("notary", host_port(url), names, sources), url
+                )
+            return self._notaries[key]
+
+    def registry(self, reference: Reference) -> Registry:
+        """Return the registry that serves an image."""
+        from notarypy.remote.registry.registry import Registry
+
+        with self._lock:
+            host = reference.api_host
+            if host not in self._registries:
+                schemes = self._settings.schemes_for(reference.registry)
+                exchange = self._exchange("registry", host, _logins(reference.registry), [])
+                self._registries[host] = Registry(exchange, host, schemes)
+            return self._registries[host]
+
+    def login(self, reference: Reference) -> str | None:
+        """Return the user that is configured for the registry of an image; None if there is none."""
+        found = self.credential(reference)
+        return found.user or None if found is not None else None
+
+    def daemon(self) -> Daemon:
+        """Return the docker daemon of this machine."""
+        from notarypy.remote.daemon.address import find
+        from notarypy.remote.daemon.daemon import Daemon
+
+        place = find(self._settings.environ, self._settings.docker_config)
+        agent = f"notarypy/{__version__}"
+        return Daemon(place, timeout=self._settings.timeout, user_agent=agent, limits=self._limits)
+
+    def credential(self, reference: Reference) -> Credential | None:
+        """Return the login for the registry that serves an image; the daemon asks nobody, so it gets it."""
+        from notarypy.remote.auth.credentials import Keychain
+
+        return Keychain(self._places).find(_logins(reference.registry), reference.path)
+
+    def close(self) -> None:
+        """Close all connections that were made here."""
+        with self._lock:
+            for transport in self._transports.values():
+                transport.close()
+            self._transports.clear()
+            self._notaries.clear()
+            self._registries.clear()
+            self.__dict__.pop("_docker", None)
+            self.__dict__.pop("_places", None)
+
+    def _exchange(self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
+        from notarypy.remote.auth.credentials import Keychain
+        from notarypy.remote.auth.tokens import TokenAuthenticator
+
+        keychain = Keychain([*sources, *self._places])
+        return Exchange(
+            self._transport(kind, host),
+            timeout=self._settings.timeout,
+            authenticator=TokenAuthenticator(host, keychain, logins, limits=self._limits),
+            user_agent=f"notarypy/{__version__}",
+            hidden=self._hidden,
+            configured=self._docker.registry_headers if kind == "registry" else None,
+            limits=self._limits,
+        )
+
+    @cached_property
+    def _docker(self) -> DockerConfig:
+        from notarypy.remote.auth.dockerconfig import DockerConfig
+
+        path = self._settings.docker_config / "config.json"
+        return DockerConfig(path, self._settings.environ, timeout=self._settings.timeout)
+
+    @cached_property
+    def _places(self) -> list[Source]:
+        """The places of logins; shared, so that a helper program is asked once for all servers."""
+        from notarypy.remote.auth.dockerconfig import sources
+
+        return sources(self._docker, self._settings.environ, timeout=self._settings.timeout)
+
+    def _transport(self, kind: Kind, server: str) -> Transport:
+        if self._given is not None:
+            return self._given
+        if (kind, server) not in self._transports:
+            from notarypy.remote.http.adapter import RequestsTransport
+
+            self._transports[kind, server] = RequestsTransport(
+                lambda host: self._context(host, kind, server),
+                self._settings.environ,
+                lambda host: self._tls_places(host, kind, server),
+                self._limits,
+            )
+        return self._transports[kind, server]
+
+    def _tls_places(self, host: str, kind: Kind, server: str) -> TlsPlaces:
+        """Return where `_context` looked, for error texts."""
+        from notarypy.remote.http.failures import TlsPlaces
+
+        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
+        # The first place is the system's store, or what is in place of it.
+        searched = found.searched if found.replace_ca else (*named.searched, *found.searched[1:])
+        own = host == server
+        return TlsPlaces(
+            tuple(dict.fromkeys(searched)),
+            found.advice,
+            found.client_searched if own else (),
+            found.client_advice,
+            str(found.client_cert or "") if own else "",
+        )
+
+    def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
+        """Return the context for a server itself, or for the token server that it names (rule 1)."""
+        from notarypy.remote.http.tls import context
+
+        found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
+        return context(
+            replace_ca=found.replace_ca or named.replace_ca,
+            extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
+            client_cert=found.client_cert if host == server else None,
+            client_key=found.client_key if host == server else None,
+            environ=self._settings.environ,
+        )
+
+
+def _logins(registry_host: str) -> tuple[str, ...]:
+    return _HUB_LOGINS if registry_host == _HUB else (registry_host,)

@@ -1,0 +1,231 @@
+"""Images: what `Client.images` offers.
+
+What it is: a door for each use case, as in `client.api`. What it is not: logic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.client.parameters import PinOptions, SignOptions, VerifyOptions, require_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.build.builders import Built, Plan
+    from notarypy.client.build.inputs import FileKind, PinnedFile
+    from notarypy.client.build.resolver import Resolver
+    from notarypy.client.results import CopiedImage, Progress, PulledImage, PushedImage, SignedTag
+    from notarypy.client.session import Session
+    from notarypy.images.manifests import Manifest
+
+
+class Images:
+    """Whole images. SOURCE is `oci:DIR[:TAG]`, `oci-archive:TAR[:TAG]` or `docker-archive:TAR[:REF]`.
+
+    `progress` is told how far a call is, in place of the client's.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Move images with a client's session."""
+        self._session = session
+
+    def push(self, source: str, reference: str, *, progress: Progress | None = None) -> PushedImage:
+        """Send an image from a SOURCE to a registry, unsigned; a digest in `reference` must be the image's.
+
+        Raises:
+            VerificationError: The source, or the registry, has something else than it says.
+            NetworkError: The registry did not take it.
+        """
+        from notarypy.client.transfer.pushing import push_source
+
+        return push_source(self._session, source, reference, progress)
+
+    def push_and_sign(
+        self,
+        source: str,
+        reference: str,
+        *,
+        signer: str | None = None,
+        custom: bytes | None = None,
+        init: bool = False,
+        discard_unverified: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[PushedImage, SignedTag]:
+        """Send an image from a SOURCE to a registry, and sign exactly its digest; see `Client.sign`.
+
+        Raises:
+            KeyNotAuthorisedError: No key here may sign it; nothing was sent.
+        """
+        from notarypy.client.transfer.copying import push_and_sign
+
+        signing = SignOptions(signer, custom, discard_unverified)
+        return push_and_sign(self._session, source, reference, signing, init=init, progress=progress)
+
+    def pull(
+        self,
+        reference: str,
+        destination: str,
+        *,
+        platform: str | None = None,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> PulledImage:
+        """Verify an image, as `Client.verify_unless_skipped` does, and bring it into an OCI layout.
+
+        Args:
+            reference: `REPO[:TAG][@DIGEST]`.
+            destination: `oci:DIR[:TAG]` or `oci-archive:TAR[:TAG]`; the tag is the image's if not given.
+            platform: Only this `os/architecture[/variant]` of an index.
+            signers: Signers who must have signed this very digest.
+            all_signers: Require every signer of the repository.
+            root: A PIN that the repository's root must meet.
+            progress: Told how far it is.
+
+        Raises:
+            TrustError: It is not signed or not trustworthy; nothing was written.
+            DigestMismatchError: The registry serves something else; the layout does not name it.
+        """
+        from notarypy.client.transfer.pulling import pull_image
+
+        options = VerifyOptions(signers, all_signers, root)
+        return pull_image(
+            self._session, reference, destination, options, platform=platform, progress=progress
+        )
+
+    def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        sign: bool = False,
+        signer: str | None = None,
+        init: bool = False,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> CopiedImage:
+        """Verify an image and copy it, all platforms, to another name, with the same digest.
+
+        Args:
+            source: See `pull`, as `signers`, `all_signers` and `root`.
+            destination: `REPO[:TAG]`.
+            sign: Sign the copy under its new name.
+            signer: Sign only as this signer (and release).
+            init: Initialise the new name's repository if it has no trust data.
+            signers: Signers who must have signed this very digest.
+            all_signers: Require every signer of the repository.
+            root: A PIN that the repository's root must meet.
+            progress: Told how far it is.
+        """
+        from notarypy.client.transfer.copying import copy
+
+        options, signing = VerifyOptions(signers, all_signers, root), SignOptions(signer) if sign else None
+        return copy(self._session, source, destination, options, signing, init=init, progress=progress)
+
+    def has_local(self, reference: str) -> bool:
+        """Tell whether the docker daemon of this machine has an image; False where there is no daemon."""
+        from notarypy.client.transfer import daemonpush
+
+        return daemonpush.has(self._session, self._session.parse(reference))
+
+    def push_local(self, reference: str) -> Manifest:
+        """Push a tag from the docker daemon of this machine, and return what the registry has then.
+
+        Raises:
+            ImageMissingError: The daemon does not have it.
+            NetworkError: There is no daemon, or it could not push.
+            DigestMismatchError: The registry has something else than the daemon says it pushed.
+        """
+        from notarypy.client.transfer import daemonpush
+
+        return daemonpush.push(self._session, self._session.parse(reference))
+
+    def pin(
+        self,
+        data: bytes,
+        *,
+        source: str = "Dockerfile",
+        kind: FileKind | None = None,
+        build_args: Mapping[str, str] | None = None,
+        platform: str | None = None,
+        target: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        skip: Sequence[str] = (),
+        strict: bool = False,
+        check: bool = False,
+    ) -> PinnedFile:
+        """Verify every image that a file names, and name it by its signed digest.
+
+        Args:
+            data: The file: a Dockerfile, a compose file or a Kubernetes manifest.
+            source: Its name.
+            kind: What it is; None to tell by name and content.
+            build_args: The build arguments of a Dockerfile.
+            platform: The platform that the build is for, `os/architecture[/variant]`.
+            target: The stage that is built; stages behind it are left alone.
+            environment: The variables of a compose file; nothing else is looked at.
+            skip: REFs of images to leave alone; a repository covers all of its images.
+            strict: Leave nothing else alone.
+            check: Replace nothing; digests that stand there must be the signed ones.
+
+        Raises:
+            BuildFileError: The file cannot be read, or does not say which images it means.
+
+        What fails for a single image is raised by `data` of the result.
+        """
+        from notarypy.client.build import resolver
+
+        variables = resolver.variables(build_args or {}, platform, target, environment or {})
+        options = PinOptions(skip, strict, check)
+        return resolver.pin(self._session, data, variables, options, source=source, kind=kind)
+
+    def resolver(self, options: PinOptions | None = None) -> Resolver:
+        """Return what pins several files, with one look at each repository."""
+        from notarypy.client.build.resolver import resolver
+
+        return resolver(self._session, options or PinOptions())
+
+    def plan_build(
+        self,
+        arguments: Sequence[str],
+        *,
+        builder: str | None = None,
+        file: str | None = None,
+        sign: str | None = None,
+        skip: Sequence[str] = (),
+        strict: bool = False,
+    ) -> Plan:
+        """Read a builder's arguments, and verify and pin the images that the build takes.
+
+        Args:
+            arguments: What comes after `docker buildx build` or its like; the context is the last.
+            builder: `buildx`, `docker`, `buildah`, `podman` or `kaniko`; None for the first that is here.
+            file: The Dockerfile; None for the usual one in the context.
+            sign: `REPO[:TAG]` to push to and to sign.
+            skip: REFs of images to leave alone.
+            strict: Leave nothing else alone.
+
+        Raises:
+            UsageError: The arguments do not tell which images the build takes.
+            BuilderError: There is no builder.
+        """
+        from notarypy.client.build.builders import plan_build
+
+        require_lists(arguments=arguments)
+        options = PinOptions(skip, strict, full=True)
+        return plan_build(self._session, arguments, options, name=builder, file=file, sign=sign)
+
+    def build(self, plan: Plan) -> Built:
+        """Run the builder with every image pinned; sign what it pushed, if that is the plan.
+
+        Raises:
+            NotarypyError: An image is not signed, or the result could not be: nothing was started.
+            BuilderError: The builder failed.
+        """
+        from notarypy.client.build.process import build
+
+        return build(self._session, plan)

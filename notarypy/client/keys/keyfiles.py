@@ -1,0 +1,172 @@
+"""Key files that exist already: taken over from elsewhere, given another passphrase, removed.
+
+What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making
+and loading keys (`custody`), or replacing them in a repository (`rotate`).
+
+Rules:
+
+1. An import stores exported keys as they are: role, GUN and encryption untouched, no
+   passphrase asked. All blocks of a file are looked at before the first one is stored;
+   one that cannot be used stops all of them.
+2. What an import takes is encrypted as docker and Go notary read it, names its key, and
+   has a role that exists, if it says one. Whether it is that key shows when it is used:
+   nobody can tell without the passphrase.
+3. A passphrase is changed after the old one opened the key; the new one comes from a
+   source of its own, and the new file has been opened with it before success is told.
+4. A root key that a repository cached here could not do without is removed by force only.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from notarypy.client.results import ImportedKey
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    ConfigurationError,
+    InvalidNameError,
+    KeyAccessError,
+    NotarypyError,
+    UnsupportedKeyError,
+)
+from notarypy.keys.formats import pem
+from notarypy.keys.keystore import KEYID
+from notarypy.keys.passphrases import MIN_LENGTH
+from notarypy.limits import DEFAULT
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.client.keys.manager import Custody
+    from notarypy.keys.formats.pem import KeyBlock
+    from notarypy.keys.keystore import KeyInfo
+    from notarypy.keys.passphrases import PassphraseRequest
+    from notarypy.storage.trustdir import TrustDirectory
+
+_SHORT = 7
+
+
+def import_keys(custody: Custody, data: bytes) -> list[ImportedKey]:
+    """Store every key of an export (rules 1 and 2).
+
+    Raises:
+        UnsupportedKeyError: One of them cannot be used; nothing is stored then.
+        AlreadyExistsError: One of them is here under another role.
+    """
+    blocks = pem.split(data)
+    for number, block in enumerate(blocks, start=1):
+        try:
+            _check(block)
+        except (UnsupportedKeyError, InvalidNameError) as error:
+            raise UnsupportedKeyError(
+                f"key {number} of this file cannot be imported",
+                why=(error.message, *error.why, "nothing was imported"),
+                advice=error.advice or Advice("give-exported"),
+            ) from None
+        _check_role(custody, block)
+    return _stored(custody, blocks)
+
+
+def _stored(custody: Custody, blocks: list[KeyBlock]) -> list[ImportedKey]:
+    done: list[ImportedKey] = []
+    try:
+        for block in blocks:
+            already = (block.path or "") in custody.store.held()
+            done.append(ImportedKey(custody.store.store(block), already))
+    except NotarypyError:
+        for imported in done:
+            if not imported.already:
+                with suppress(NotarypyError):  # what went wrong before is what matters
+                    custody.store.remove(imported.key.keyid)
+        raise
+    return done
+
+
+def _check(block: KeyBlock) -> None:
+    """Raise unless a block can be stored as it is (rule 2)."""
+    pem.require_portable(block)
+    most = DEFAULT.key_file_bytes
+    if len(pem.with_path(block, None)) > most:
+        raise UnsupportedKeyError("it is too large", why=f"a key file has at most {most} bytes")
+    if KEYID.fullmatch(block.path or "") is None:
+        raise UnsupportedKeyError("it does not say which key it is", advice=Advice("store-key"))
+    if block.role is not None and block.role not in roles.BASE_ROLES:
+        roles.signer_role(block.role)
+    if block.role in pem.GUN_ROLES:
+        if block.gun is None:
+            raise UnsupportedKeyError(f"it is a {block.role} key and does not say of which repository")
+        roles.check_gun(block.gun)
+
+
+def _check_role(custody: Custody, block: KeyBlock) -> None:
+    present = custody.store.find(block.path or "")
+    if present is not None and (present.role, present.gun) != (block.role or "", _gun(block)):
+        raise AlreadyExistsError(
+            f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}",
+            why=(f"the file is {present.path}", "nothing was imported"),
+            keyid=present.keyid,
+        )
+
+
+def _gun(block: KeyBlock) -> str | None:
+    return block.gun if block.role in pem.GUN_ROLES else None
+
+
+def change_passphrase(custody: Custody, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
+    """Encrypt a key under another passphrase; `new` is asked after the old one opened it (rule 3)."""
+    info = custody.find(selector)
+    custody.store.private_key(info.keyid, custody.passphrases)
+    passphrase = new(info.request)
+    if len(passphrase) < MIN_LENGTH:
+        raise ConfigurationError(
+            f"the new passphrase for {info.request.label} is too short",
+            why=f"it has fewer than {MIN_LENGTH} characters",
+        )
+    return custody.store.change_passphrase(info.keyid, custody.passphrases, passphrase)
+
+
+def remove_key(custody: Custody, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
+    """Delete a key's file.
+
+    Raises:
+        KeyAccessError: A repository could not replace its root keys any more (rule 4).
+    """
+    info = custody.find(selector)
+    needed = [] if force else _roots_that_need(info, custody, directory)
+    if needed:
+        raise KeyAccessError(
+            f"key {info.keyid[:_SHORT]} is the last copy here of a root key that is needed",
+            why=f"without it nobody here can change the root of {', '.join(needed)}",
+            advice=Advice("export-key-first"),
+            keyid=info.keyid,
+            repositories=needed,
+        )
+    custody.store.remove(info.keyid)
+    return info
+
+
+def _roots_that_need(info: KeyInfo, custody: Custody, directory: TrustDirectory) -> list[str]:
+    """Return the cached repositories whose root no longer could be signed here, and those nobody can read."""
+    rest = custody.store.held() - {info.keyid}
+    needed = []
+    for gun in directory.guns():
+        try:
+            root = _root(directory, gun)
+            ids = {key.canonical_id for key in root.signers(roles.ROOT)}
+        except NotarypyError:
+            needed += [f"{gun} (its cached root cannot be read)"] if info.role == roles.ROOT else []
+            continue
+        if info.keyid in ids and len(ids & rest) < root.roles[roles.ROOT].threshold:
+            needed.append(gun)
+    return needed
+
+
+def _root(directory: TrustDirectory, gun: str) -> Root:
+    data = directory.repository(gun).load_root() or b""
+    limits = directory.limits
+    return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)

@@ -1,0 +1,293 @@
+"""The private keys of a trust directory, as the use cases need them.
+
+What it is: choosing, making, loading, listing and exporting keys by the words
+people use for them. What it is not: key files (`keys.keystore`) or passphrase
+sources (`keys.passphrases`).
+
+Rules:
+
+1. KEY is a signer's name or at least 7 hex digits of a canonical id; what fits
+   several keys is refused with the list.
+2. A key is stored encrypted, under a passphrase of at least 8 characters.
+3. Nothing but new keys is ever removed, and only by whoever made them.
+4. One at a time makes keys that may be removed again: nobody builds on a root key
+   that is about to go.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from notarypy.client.publish.pipeline import Keys
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    KeyMissingError,
+    NotarypyError,
+    UsageError,
+)
+from notarypy.files import locked, read_regular
+from notarypy.keys import generate
+from notarypy.keys.formats import pem
+from notarypy.keys.keystore import KeyInfo, KeyStore
+from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+from notarypy.keys.signers.keyfile import open_block
+from notarypy.limits import DEFAULT
+from notarypy.tuf import certificates, roles
+from notarypy.tuf.keys import PublicKey, public_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from notarypy.keys.formats.pem import KeyBlock, PrivateKey
+
+_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+_SHORT = 7
+_DEFAULT_NAME = "signer"
+_LOCK = ".notarypy-init.lock"
+
+
+class _Made(threading.local):
+    """The keys that this thread made, in order."""
+
+    def __init__(self) -> None:
+        self.keyids: list[str] = []
+
+
+class Custody:
+    """The keys of one trust directory and the passphrases for them."""
+
+    def __init__(self, directory: Path, passphrases: PassphraseChain) -> None:
+        """Use the key files in `directory`, `private` of a trust directory."""
+        self.store = KeyStore(directory)
+        self.passphrases = passphrases
+        self._made = _Made()
+
+    def hands(self) -> Keys:
+        """Return the keys for publishing: ids now, unlocking when needed."""
+        return Keys(self.store.held(), lambda keyid: self.store.unlock(keyid, self.passphrases))
+
+    @contextmanager
+    def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:
+        """Note the keys made inside; the value removes them again (rules 3 and 4).
+
+        Raises:
+            StorageError: Another process has been inside for `timeout` seconds.
+        """
+        start = len(self._made.keyids)
+
+        def undo() -> None:
+            for keyid in self._made.keyids[start:]:
+                with suppress(NotarypyError):  # what went wrong before is what matters
+                    self.store.remove(keyid)
+            del self._made.keyids[start:]
+
+        with locked(self.store.directory / _LOCK, timeout):
+            yield undo
+
+    def new_key(self, role: str, gun: str | None, algorithm: str = "ecdsa") -> PublicKey:
+        """Make and store a key for a role; returns its public half (rule 2)."""
+        key = generate.generate(algorithm)
+        self._add(key, role, gun)
+        return public_key_of(key)
+
+    def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
+        """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
+        if selector is not None and _is_path(selector):
+            key = self._imported(selector, roles.ROOT, None)
+        elif selector is not None:
+            key = self.store.private_key(self.select(selector), self.passphrases)
+        else:
+            key = self._own_root()
+        if certificate is None:
+            return generate.root_certificate(key, gun, now)
+        wrapped = PublicKey(f"{public_key_of(key).keytype}-x509", _certificates_only(certificate))
+        if wrapped.canonical_id != public_key_of(key).keyid:
+            raise UsageError(
+                "the root certificate is for another key", why=f"the key is {public_key_of(key).keyid}"
+            )
+        reason = certificates.problem(wrapped, gun, now)
+        if reason:
+            raise UsageError(
+                "the root certificate cannot be used",
+                why=reason,
+                advice=Advice("give-root-certificate", gun=gun),
+            )
+        return wrapped
+
+    def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
+        """Return another root key, certified for `gun`: the selected one, or a new one."""
+        if selector is not None:
+            return self.root_key(gun, selector, None, now)
+        key = generate.generate()
+        self._add(key, roles.ROOT, None)
+        return generate.root_certificate(key, gun, now)
+
+    def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
+        """Return a key for a role of one repository: the selected one, or a new one.
+
+        Raises:
+            UsageError: The selected key is for something else.
+        """
+        if selector is None:
+            return self.new_key(role, gun)
+        if _is_path(selector):
+            return public_key_of(self._imported(selector, role, gun))
+        info = self.find(selector)
+        if (info.role, info.gun) != (role, gun):
+            raise UsageError(f"{info.request.label} is no {role} key of {gun}", advice=Advice("give-own-key"))
+        return public_key_of(self.store.private_key(info.keyid, self.passphrases))
+
+    def select(self, selector: str) -> str:
+        """Return the canonical id that a KEY or key file means (rule 1)."""
+        if _is_path(selector):
+            return public_key_of(self._opened(read_regular_path(selector), "root")[0][1]).keyid
+        return self.find(selector).keyid
+
+    def find(self, selector: str) -> KeyInfo:
+        """Return the one key here that KEY means (rule 1).
+
+        Raises:
+            UsageError: It fits several keys.
+            KeyMissingError: It fits none.
+        """
+        infos = self.store.list()
+        found = [info for info in infos if _fits(info, selector)]
+        if len(found) == 1:
+            return found[0]
+        listed = ", ".join(f"{info.keyid[:12]} ({info.role})" for info in (found or infos)) or "none"
+        if found:
+            raise UsageError(
+                f'"{selector}" fits several keys', why=listed, advice=Advice("write-more-digits")
+            )
+        raise KeyMissingError(
+            f'there is no key "{selector}" here',
+            why=f"keys here: {listed}",
+            advice=Advice("list-keys"),
+        )
+
+    def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
+        """Store every private key in PEM data under a name; returns them as stored.
+
+        Raises:
+            UnsupportedKeyError: There is none, or one that Notary cannot use.
+            AlreadyExistsError: A key is here under another role.
+        """
+        loaded = []
+        for block, key in self._opened(data, name or _DEFAULT_NAME):
+            role = name or block.role or _DEFAULT_NAME
+            _check_key_role(role, block.gun)
+            present = self.store.find(public_key_of(key).keyid)
+            if present is not None and present.role != role:
+                raise AlreadyExistsError(
+                    f"this key is here already, as {present.role}",
+                    why=f"the file is {present.path}",
+                    keyid=present.keyid,
+                )
+            loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
+        return loaded
+
+    def generate(self, name: str, algorithm: str) -> tuple[KeyInfo, bytes]:
+        """Make a signer's key; returns it and its public half as PEM with the signer's name."""
+        roles.signer_role(name)
+        key = generate.generate(algorithm)
+        return self._add(key, name, None), pem.public_pem(public_key_of(key), name)
+
+    def public(self, selector: str) -> bytes:
+        """Return the public half of the key that KEY means, as PEM with its name."""
+        info = self.find(selector)
+        key = self.store.private_key(info.keyid, self.passphrases)
+        return pem.public_pem(public_key_of(key), roles.signer_name(info.role))
+
+    def export(self, selectors: Sequence[str]) -> bytes:
+        """Return keys as PEM blocks that name their id, encrypted as they are here."""
+        return b"".join(self.store.export(self.find(selector).keyid) for selector in selectors)
+
+    def _add(self, key: PrivateKey, role: str, gun: str | None) -> KeyInfo:
+        keyid = public_key_of(key).keyid
+        present = self.store.find(keyid)
+        if present is not None:
+            return present
+        passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
+        info = self.store.add(key, role, gun, passphrase)
+        self._made.keyids.append(keyid)
+        return info
+
+    def _own_root(self) -> PrivateKey:
+        here = [info for info in self.store.list() if info.role == roles.ROOT]
+        if len(here) > 1:
+            listed = ", ".join(info.keyid[:12] for info in here)
+            raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
+        if here:
+            return self.store.private_key(here[0].keyid, self.passphrases)
+        key = generate.generate()
+        self._add(key, roles.ROOT, None)
+        return key
+
+    def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
+        opened = self._opened(read_regular_path(path), role)
+        if len(opened) != 1:
+            raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
+        self._add(opened[0][1], role, gun)
+        return opened[0][1]
+
+    def _opened(self, data: bytes, role: str) -> list[tuple[KeyBlock, PrivateKey]]:
+        return [
+            (
+                block,
+                open_block(
+                    block, PassphraseRequest("", block.role or role), self.passphrases, "the given file"
+                ),
+            )
+            for block in pem.split(data)
+        ]
+
+
+def _certificates_only(pem_data: bytes) -> bytes:
+    """Return the certificates of a PEM file written anew: it is published, and must hold nothing else."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if b"PRIVATE KEY" in pem_data:
+        raise UsageError(
+            "the root certificate's file holds a private key", advice=Advice("give-certificate-alone")
+        )
+    try:
+        found = x509.load_pem_x509_certificates(pem_data)
+    except (ValueError, TypeError, x509.InvalidVersion):
+        raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
+
+
+def read_regular_path(path: str) -> bytes:
+    """Read a key or certificate file that a person named."""
+    from pathlib import Path
+
+    try:
+        return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}") from None
+
+
+def _check_key_role(role: str, gun: str | None) -> None:
+    if role in pem.GUN_ROLES and gun is None:
+        raise UsageError(
+            f"a {role} key belongs to one repository, and this file does not say to which",
+            advice=Advice("load-exported"),
+        )
+    if role not in roles.BASE_ROLES and role != roles.RELEASES:
+        roles.signer_role(role)
+
+
+def _is_path(selector: str) -> bool:
+    return "/" in selector or "." in selector
+
+
+def _fits(info: KeyInfo, selector: str) -> bool:
+    named = roles.signer_name(info.role) == roles.signer_name(selector)
+    return named or (_ID.fullmatch(selector) is not None and info.keyid.startswith(selector))

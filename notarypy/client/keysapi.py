@@ -1,0 +1,143 @@
+"""Keys: what `Client.keys` offers.
+
+What it is: a door for each use case, as in `client.api`. What it is not: logic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.client.parameters import require_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.client.results import ImportedKey, PurgedKey, RotatedKey
+    from notarypy.client.session import Session
+    from notarypy.keys.keystore import KeyInfo
+    from notarypy.keys.passphrases import PassphraseRequest
+
+    KeyInfos = list[KeyInfo]  # the method `list` hides the type inside the class
+    ImportedKeys = list[ImportedKey]
+
+
+class Keys:
+    """The private keys of the trust directory. KEY is a name or at least 7 digits of an id."""
+
+    def __init__(self, session: Session) -> None:
+        """Use the keys of a client's session."""
+        self._session = session
+
+    def list(self) -> KeyInfos:
+        """Return all keys; what cannot be read is told to `warn`."""
+        store = self._session.keys().store
+        found = store.list()
+        for warning in store.warnings:
+            self._session.warn(warning)
+        return found
+
+    def find(self, key: str) -> KeyInfo:
+        """Return the one key that KEY means.
+
+        Raises:
+            KeyMissingError: There is none.
+            UsageError: It fits several.
+        """
+        return self._session.keys().find(key)
+
+    def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[KeyInfo, bytes]:
+        """Make a signer's key; returns it and its public half as PEM."""
+        return self._session.keys().generate(name, algorithm)
+
+    def load(self, data: bytes, *, name: str | None = None) -> KeyInfos:
+        """Store every private key in PEM data, as `name`, as its header says, or as `signer`."""
+        return self._session.keys().load(data, name)
+
+    def export(self, keys: Sequence[str]) -> bytes:
+        """Return keys as PEM, encrypted as they are here, in the form `notary key import` reads."""
+        require_lists(keys=keys)
+        return self._session.keys().export(keys)
+
+    def import_(self, data: bytes) -> ImportedKeys:
+        """Store exported keys as they are, all or none; no passphrase is asked.
+
+        Raises:
+            UnsupportedKeyError: One of them cannot be stored as it is.
+        """
+        from notarypy.client.keys.keyfiles import import_keys
+
+        return import_keys(self._session.keys(), data)
+
+    def change_passphrase(self, key: str, new: str | Callable[[PassphraseRequest], str]) -> KeyInfo:
+        """Encrypt a key anew, after unlocking it with the passphrase it has.
+
+        Args:
+            key: KEY.
+            new: The new passphrase, or what returns it; asked when the key is unlocked.
+
+        Raises:
+            ConfigurationError: It has this passphrase already, or the new one is too short.
+        """
+        from notarypy.client.keys.keyfiles import change_passphrase
+
+        return change_passphrase(self._session.keys(), key, new if callable(new) else lambda _: new)
+
+    def remove(self, key: str, *, force: bool = False) -> KeyInfo:
+        """Delete a key's file; returns what it was.
+
+        Raises:
+            KeyAccessError: It is the last copy of a root key that a repository cached here needs;
+                `force` deletes it all the same.
+        """
+        from notarypy.client.keys.keyfiles import remove_key
+
+        return remove_key(self._session.keys(), self._session.directory(), key, force=force)
+
+    def public(self, key: str) -> bytes:
+        """Return the public half of a key, as PEM; unlocks it.
+
+        Raises:
+            KeyAccessError: There is none, or it cannot be unlocked.
+        """
+        return self._session.keys().public(key)
+
+    def check_public(self, data: bytes) -> None:
+        """Raise UnsupportedKeyError unless PEM data holds a public key or certificate for a signer."""
+        self._session.public_keys([data])
+
+    def rotate(
+        self, repository: str, role: str, *, key: str | None = None, server_managed: bool = False
+    ) -> RotatedKey:
+        """Give `root`, `targets`, `snapshot` or `timestamp` another key; this takes the root key.
+
+        Args:
+            repository: The repository.
+            role: The role; the keys of signers are added and removed instead.
+            key: KEY or key file of the new key; None to make one.
+            server_managed: Let the server make and keep it: snapshot or timestamp.
+
+        Raises:
+            KeyNotAuthorisedError: The root key is not here.
+        """
+        from notarypy.client.publish.rotating import Rotation, rotate
+
+        rotation = Rotation(role, key, server_managed)
+        rotation.check()
+        self._session.whole_repository(repository)
+        return rotate(self._session.publisher(repository), self._session.keys(), rotation)
+
+    def purge(self, key: str, repository: str, *, force: bool = False) -> PurgedKey:
+        """Take one key out of all delegations of a repository, keeping every tag readable.
+
+        Args:
+            key: At least 7 digits of its id.
+            repository: The repository.
+            force: Even if files cannot be verified until others sign them again.
+
+        Raises:
+            KeyNotAuthorisedError: The keys here may not remove it, or tags would become unreadable.
+        """
+        from notarypy.client.publish.delegations import purge
+
+        self._session.whole_repository(repository)
+        return purge(self._session.publisher(repository), key, force=force)

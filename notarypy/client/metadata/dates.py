@@ -1,0 +1,143 @@
+"""When the roles of a repository end, and whose keys could sign them again.
+
+What it is: verified metadata as dates. What it is not: verification of images; dates are
+let pass, so that there is something to see when they are over.
+
+Rules:
+
+1. The root ends with its file or with the certificates that it takes to meet its
+   threshold, whichever is earlier.
+2. A role is due when it ends within the window. What a server signs is renewed by the
+   server: its timestamp, and a snapshot whose key is not here, are due only when they
+   are over.
+
+How old trust data is and how long it will do, told to people.
+
+What it is: warnings about dates. What it is not: a judge; what is out of date is refused
+by `tuf.trusted`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from notarypy.client.results import RoleEntry, RoleStatus
+from notarypy.tuf import certificates, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
+    from notarypy.tuf.trusted import TrustedMetadata
+
+
+def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
+    """Yield every role: the base roles, then all delegations below the files that loaded."""
+    base: dict[str, Root | Targets | Snapshot | Timestamp] = {
+        roles.ROOT: trusted.root,
+        roles.TARGETS: trusted.targets[roles.TARGETS],
+        roles.SNAPSHOT: trusted.snapshot,
+        roles.TIMESTAMP: trusted.timestamp,
+    }
+    for role, file in base.items():
+        keys = tuple(key.canonical_id for key in trusted.root.signers(role))
+        threshold = trusted.root.roles[role].threshold
+        yield RoleEntry(role, file.version, file.expires, keys, threshold, (), "")
+    for above in trusted.targets:
+        for delegation in trusted.targets[above].roles:
+            yield _delegation_entry(trusted, above, delegation)
+
+
+def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegation) -> RoleEntry:
+    table = trusted.targets[above].keys
+    file = trusted.targets.get(delegation.name)
+    failure = trusted.failures.get(delegation.name)
+    return RoleEntry(
+        role=delegation.name,
+        version=file.version if file else None,
+        expires=file.expires if file else None,
+        keys=tuple(table[keyid].canonical_id for keyid in delegation.keyids),
+        threshold=delegation.threshold,
+        paths=delegation.paths,
+        problem="; ".join((failure.message, *failure.why)) if failure else "",
+    )
+
+
+def statuses(trusted: TrustedMetadata, held: Collection[str], within: timedelta) -> tuple[RoleStatus, ...]:
+    """Return every role with its date.
+
+    Args:
+        trusted: The repository, verified in all but dates.
+        held: Canonical ids of the private keys at hand.
+        within: How far ahead of its end a role is due.
+    """
+    return tuple(_status(trusted, entry, held, within) for entry in role_entries(trusted))
+
+
+def root_end(trusted: TrustedMetadata) -> datetime:
+    """Return when a root ends (rule 1)."""
+    root, gun = trusted.root, trusted.gun
+    usable = [key for key in root.signers(roles.ROOT) if not certificates.problem(key, gun, None)]
+    ends = sorted(map(certificates.expiry, usable), reverse=True)
+    return min(root.expires, ends[root.roles[roles.ROOT].threshold - 1])
+
+
+def _status(
+    trusted: TrustedMetadata, entry: RoleEntry, held: Collection[str], within: timedelta
+) -> RoleStatus:
+    expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
+    here = tuple(keyid for keyid in entry.keys if keyid in held)
+    status = RoleStatus(
+        role=entry.role,
+        version=entry.version,
+        expires=expires,
+        keys=entry.keys,
+        threshold=entry.threshold,
+        here=here,
+        due=False,
+        problem=entry.problem,
+    )
+    return replace(status, due=_due(status, trusted.now, within))
+
+
+def _due(status: RoleStatus, now: datetime, within: timedelta) -> bool:
+    if status.expires is None:
+        return False
+    servers = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
+    return status.expires <= (now if servers else now + within)
+
+
+_WARN_BEFORE = timedelta(days=180)
+_SKEW = timedelta(minutes=5)
+
+
+def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
+    """Warn about every role but the timestamp that ends within 180 days."""
+    dates = {role: targets.expires for role, targets in trusted.targets.items()}
+    dates[roles.ROOT], dates[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
+    for role, expires in sorted(dates.items()):
+        if expires - repository.now < _WARN_BEFORE:
+            repository.warn(f"{role} of {repository.gun} expires on {expires:%Y-%m-%d}")
+
+
+def tell_age(repository: Repository, expires: datetime) -> None:
+    """Warn how old the cached trust data is, which is used without asking the server."""
+    repository.warn(
+        f"offline: the trust data of {repository.gun} {_age(repository.cache.confirmed(), repository.now)}; "
+        f"what changed since is not known, and it ends on {expires:%Y-%m-%d}"
+    )
+
+
+def _age(confirmed: datetime | None, now: datetime) -> str:
+    if confirmed is None:
+        return "is of unknown age"
+    since = f"is as of {confirmed:%Y-%m-%d %H:%M}Z"
+    if confirmed > now + _SKEW:
+        return f"{since}, which this machine's clock says is still to come"
+    age = max(now - confirmed, timedelta())
+    unit, count = ("day", age.days) if age.days else ("hour", age.seconds // 3600)
+    return f"{since}, {count} {unit}{'' if count == 1 else 's'} ago"

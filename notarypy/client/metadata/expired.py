@@ -1,0 +1,149 @@
+"""Metadata that may be past its date: what renewing and a look at dates need to read.
+
+What it is: TrustedMetadata in which dates are noted and not enforced. What it is not:
+weaker in anything else; signatures, hashes, versions and names count as ever.
+
+Rule: nothing read this way says that an image is signed. It is for showing dates, and for
+signing again what is verified in all but its date.
+
+Reading a repository whose files may be past their date.
+
+What it is: a refresh for those who look at dates or sign again what is expired. What it
+is not: a way to verify images; nothing of what is read here reaches `verify`.
+
+Rules:
+
+1. Only dates are let pass (`client.metadata.expired`). Everything else is as in `refresh`.
+2. What is expired is not kept in the cache, and no warnings are given: the callers tell
+   about dates themselves.
+3. A server refuses to make a new timestamp under an expired root. Then the newest
+   timestamp is looked up by its version.
+4. To sign on something old would bring back what it says. Under a root that is in date a
+   server renews its timestamp; one that is past its date is then taken by nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.dates import statuses
+from notarypy.client.metadata.refresh import Refresh, refresh
+from notarypy.client.results import RepositoryStatus
+from notarypy.errors import ExpiredError, MetadataError, ServerError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.session import Session
+    from notarypy.tuf.metadata import Root
+
+
+class OutdatedMetadata(TrustedMetadata):
+    """Everything verified but dates.
+
+    Attributes:
+        expired: What is past its date, by role; the root also for its certificate.
+    """
+
+    def __init__(
+        self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None, limits: Limits = DEFAULT
+    ) -> None:
+        """Start with nothing trusted, as TrustedMetadata does."""
+        super().__init__(gun, now, seen, limits)
+        self.expired: dict[str, ExpiredError] = {}
+
+    def update_root(self, data: bytes) -> Root:
+        """Trust a newer root; what was expired under the old one is looked at again."""
+        self.expired.clear()
+        return super().update_root(data)
+
+    def _require_date(self, role: str, expires: datetime) -> None:
+        try:
+            super()._require_date(role, expires)
+        except ExpiredError as error:
+            self.expired[role] = error
+
+    def _require_final_root(self) -> None:
+        try:
+            super()._require_final_root()
+        except ExpiredError as error:
+            self.expired[roles.ROOT] = error
+
+
+def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
+    """Return when each role ends, and whose keys are here."""
+    session.whole_repository(repository)
+    known = session.repository(repository)
+    found = statuses(refresh_outdated(known), session.keys().hands().held, within)
+    return RepositoryStatus(known.gun, known.server_url, found)
+
+
+def refresh_outdated(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
+    """Return a repository's metadata, verified in all but its dates; raise as `refresh` does."""
+    return refresh(repository, own, OutdatedRefresh)
+
+
+def refresh_to_renew(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
+    """Do the same for those who sign again what they read: only what is the newest will do (rule 4).
+
+    Raises:
+        ExpiredError: The timestamp is past its date, and nothing explains it.
+    """
+    trusted = refresh_outdated(repository, own)
+    expired = trusted.expired if isinstance(trusted, OutdatedMetadata) else {}
+    if roles.TIMESTAMP in expired and roles.ROOT not in expired:
+        raise expired[roles.TIMESTAMP]
+    return trusted
+
+
+class OutdatedRefresh(Refresh):
+    """One run that lets dates pass (rules 1 to 3)."""
+
+    kind = OutdatedMetadata
+
+    def _persist(self) -> None:
+        if not isinstance(self.trusted, OutdatedMetadata) or not self.trusted.expired:
+            super()._persist()
+
+    def _tell_dates(self) -> None:
+        """Say nothing (rule 2)."""
+
+    def _timestamp(self) -> bytes:
+        try:
+            return super()._timestamp()
+        except ServerError:
+            newest = self._newest_timestamp()
+            if newest is None:
+                raise
+            return newest
+
+    def _newest_timestamp(self) -> bytes | None:
+        """Find the newest timestamp by version: versions have no gaps, the server makes them (rule 3)."""
+        low, step = self._cached_version(), 1
+        newest = self._version(low)
+        while newest is not None and (found := self._version(low + step)) is not None:
+            low, step, newest = low + step, step * 2, found
+        while newest is not None and step > 1:
+            step //= 2
+            found = self._version(low + step)
+            if found is not None:
+                low, newest = low + step, found
+        return newest
+
+    def _cached_version(self) -> int:
+        cached = self.known.cached(roles.TIMESTAMP)
+        try:
+            file = Envelope.parse(cached or b"", roles.TIMESTAMP, self.repository.limits)
+        except MetadataError:
+            return 1
+        version = file.signed.get("version")
+        return version if isinstance(version, int) and version > 0 else 1
+
+    def _version(self, version: int) -> bytes | None:
+        return self.repository.fetch_version(roles.TIMESTAMP, version)

@@ -1,0 +1,343 @@
+"""Bring a repository's trusted metadata up to date: cache first, then as few requests as possible.
+
+What it is: the driver of TrustedMetadata; it fetches, TrustedMetadata judges.
+What it is not: a judge; nothing here decides whether bytes can be trusted.
+
+Rules:
+
+1. With a current cache one request is made: the timestamp.
+2. No answer is an error. "No trust data" is an answer only while the trust directory
+   holds no root of this repository; afterwards it is an alarm.
+3. Nothing reaches the cache unless all of it was verified, except a newer root that
+   the chain vouches for: keys that it revoked must not stay usable.
+4. What is kept is kept by `keep`'s rules.
+5. At most 256 root versions are walked, and the root may change twice in one refresh.
+6. All requests of a refresh have one deadline.
+7. Another process may refresh the cache meanwhile. What looks old beside its newer files
+   is no attack: the refresh begins again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.dates import tell_age, warn_of_expiry
+from notarypy.client.metadata.repository import KnownFiles
+from notarypy.client.metadata.roots import first_pinned
+from notarypy.client.metadata.store import Before, keep
+from notarypy.errors import (
+    Advice,
+    CacheDamagedError,
+    NotFoundError,
+    OperationError,
+    RepositoryMissingError,
+    RepositoryVanishedError,
+    ResponseLimitError,
+    RollbackError,
+    RootNotPinnedError,
+    SignatureError,
+    TrustError,
+    VerificationError,
+)
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.trustanchors import FirstUse
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.tuf.metadata import FileMeta
+
+_OVERTAKEN = 3
+
+
+def refresh(
+    repository: Repository, own: Mapping[str, bytes] | None = None, kind: type[Refresh] | None = None
+) -> TrustedMetadata:
+    """Return the repository's current, fully verified metadata, and keep it in the cache.
+
+    Args:
+        repository: What to read, and from where.
+        own: Files just published by us, by role: taken instead of fetching them where
+            the server's metadata names exactly them.
+        kind: How dates are looked at; None for strictly (`outdated` has another).
+
+    Raises:
+        TrustError: It does not exist, cannot be verified, or is out of date.
+        OperationError: The server cannot be asked.
+    """
+    repository = repository.timed()
+    for _ in range(_OVERTAKEN):
+        attempt = (kind or Refresh)(repository, own or {})
+        try:
+            return attempt.run()
+        except RollbackError:
+            if not attempt.overtaken():
+                raise
+    return (kind or Refresh)(repository, own or {}).run()
+
+
+class Refresh:
+    """One run; holds what the steps share."""
+
+    kind: type[TrustedMetadata] = TrustedMetadata
+
+    def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
+        self.repository = repository
+        self.own = own
+        self.known = KnownFiles(repository.cache, own)
+        self.trusted = self._blank()
+        self.anchored = False
+        self.pinned = True
+        self.start: bytes | None = None
+        self.began = self.known.cached(roles.TIMESTAMP)
+
+    def run(self) -> TrustedMetadata:
+        """Anchor, load everything, persist."""
+        self._anchor()
+        anchor = self.trusted.files[roles.ROOT]
+        try:
+            self._load_top()
+            self._require_pin()
+            self._load_targets()
+        except TrustError:
+            self._keep_newer_root(anchor)
+            raise
+        self._persist()
+        self._tell_dates()
+        self._pass_on_warnings()
+        return self.trusted
+
+    def _blank(self) -> TrustedMetadata:
+        return self.kind(self.repository.gun, self.repository.now, self.known, self.repository.limits)
+
+    def overtaken(self) -> bool:
+        """Tell whether somebody else has refreshed the cache since this began (rule 7)."""
+        return self.repository.cache.load(roles.TIMESTAMP) != self.began
+
+    def _anchor(self) -> None:
+        """Trust a first root: ours, the cached one, or the server's by the pins."""
+        self.start = self.repository.cache.load_root()
+        cached = self.start or self.own.get(roles.ROOT)
+        self.anchored = cached is not None
+        if not self.anchored and self.repository.cache.cached():
+            self.repository.warn(
+                f"{self.repository.gun} was known here, but its trusted root is gone from the cache"
+            )
+        data = cached or self._server_root()
+        accept = self.repository.roots
+        try:
+            root = self.trusted.first_root(data, accept)
+        except RootNotPinnedError as error:
+            self.pinned = not self.anchored
+            if self.anchored:
+                self.trusted.first_root(data)
+            else:
+                self.trusted = first_pinned(self.repository, data, accept, self._blank, error)
+            return
+        except VerificationError as error:
+            if not self.anchored:
+                raise
+            raise self._damaged(error) from error
+        if not self.anchored and isinstance(accept, FirstUse):
+            ids = ", ".join(root.roles[roles.ROOT].keyids)
+            gun = self.repository.gun
+            self.repository.warn(
+                f"first use of {gun}: its root is trusted from now on; better pin it: --root {ids}"
+            )
+
+    def _damaged(self, error: VerificationError) -> CacheDamagedError:
+        return CacheDamagedError(
+            f"the trusted root of {self.repository.gun} was changed or damaged on this machine",
+            why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
+            advice=Advice("restore-or-forget", gun=self.repository.gun),
+            gun=self.repository.gun,
+        )
+
+    def _require_pin(self) -> None:
+        """Hold the pins against the newest root, where they do not fit the cached one."""
+        if self.pinned:
+            return
+        data, accept = self.trusted.files[roles.ROOT], self.repository.roots
+        try:
+            self._blank().first_root(data, accept)
+        except RootNotPinnedError as error:
+            first_pinned(self.repository, data, accept, self._blank, error)
+
+    def _server_root(self) -> bytes:
+        try:
+            return self.repository.fetch(roles.ROOT)
+        except NotFoundError:
+            if self.anchored:
+                raise self._vanished() from None
+            raise RepositoryMissingError(
+                f"{self.repository.gun} has no trust data on {self.repository.server_url}",
+                advice=Advice("init", gun=self.repository.gun),
+                gun=self.repository.gun,
+                server=self.repository.server_url,
+            ) from None
+
+    def _load_top(self) -> None:
+        """Load timestamp and snapshot under the last root, walking to newer roots as needed."""
+        timestamp = self._timestamp()
+        for _ in range(self.repository.limits.root_changes + 1):
+            try:
+                self.trusted.update_timestamp(timestamp)
+                self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
+            except (SignatureError, RollbackError) as error:
+                # The server's keys may have been rotated, or the repository made anew: its root says so.
+                if not self._explained(error):
+                    raise
+                continue
+            named = self.trusted.outdated_root()
+            if named is None:
+                return
+            self._adopt(self._named_root(named))
+        raise VerificationError(f"the root of {self.repository.gun} keeps changing")
+
+    def _explained(self, error: SignatureError | RollbackError) -> bool:
+        """Tell whether the server has a newer root, which is adopted; raise if it has another one."""
+        if self.repository.server is None:
+            return False
+        try:
+            return self._adopt(self._server_root())
+        except OperationError:
+            if isinstance(error, RollbackError):
+                return False
+            raise
+
+    def _timestamp(self) -> bytes:
+        if self.repository.server is None:
+            cached = self.known.cached(roles.TIMESTAMP)
+            return cached if cached is not None else self.repository.fetch(roles.TIMESTAMP)
+        try:
+            return self.repository.fetch(roles.TIMESTAMP)
+        except NotFoundError:
+            raise self._vanished() from None
+
+    def _named_root(self, named: FileMeta) -> bytes:
+        data = self._file(roles.ROOT, named)
+        named.check(data, roles.ROOT)
+        return data
+
+    def _adopt(self, data: bytes) -> bool:
+        """Walk the chain to this root; tell whether it is another one than before (rule 5)."""
+        if data == self.trusted.files[roles.ROOT]:
+            return False
+        offered = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
+        if isinstance(offered, int) and not self.trusted.signs(data):
+            self._walk(offered)
+        self.trusted.update_root(data)
+        return True
+
+    def _walk(self, offered: int) -> None:
+        first = self.trusted.root.version + 1
+        if offered - first > self.repository.limits.root_versions:
+            raise VerificationError(
+                f"the root of {self.repository.gun} is too many versions ahead",
+                why=f"trusted: {first - 1}, offered: {offered}",
+            )
+        for version in range(first, offered):
+            link = self.repository.fetch_version(roles.ROOT, version)
+            if link is None:
+                return
+            self.trusted.update_root(link)
+
+    def _load_targets(self) -> None:
+        meta = self.trusted.snapshot.meta
+        self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
+        limits = self.repository.limits
+        left = limits.all_delegations_bytes
+        while (role := self.trusted.pending()) is not None:
+            limit = min(limits.delegation_bytes, left)
+            if meta[role].length > limit:
+                error = _too_long(role, meta[role].length, limit, limits.all_delegations_bytes)
+                self.trusted.skip_delegation(role, error)
+            else:
+                left -= meta[role].length
+                self.trusted.update_delegation(role, self._file(role, meta[role]))
+
+    def _file(self, role: str, meta: FileMeta) -> bytes:
+        """Return the file with this hash: from what we know if it fits, else from the server."""
+        for data in self.known.candidates(role):
+            if meta.matches(data):
+                return data
+        try:
+            return self.repository.fetch_by_hash(role, meta.sha256, meta.length)
+        except NotFoundError:
+            raise VerificationError(
+                f"the server does not have the {role} that it announces",
+                why=f"sha256 {meta.sha256}",
+                role=role,
+            ) from None
+        except ResponseLimitError as error:
+            if meta.length > self.repository.ceiling(role):
+                raise
+            raise VerificationError(
+                f"the server sends another {role} than it announces",
+                why=f"longer than {meta.length} bytes",
+                role=role,
+            ) from error
+
+    def _persist(self) -> None:
+        """Write what differs from the cache (rules 3 and 4), and note that it is current now."""
+        files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
+        if files:
+            self._store(files)
+        cache = self.repository.cache
+        if (
+            self.repository.server is not None
+            and cache.load(roles.TIMESTAMP) == self.trusted.files[roles.TIMESTAMP]
+        ):
+            cache.confirm(self.repository.now)
+
+    def _tell_dates(self) -> None:
+        if self.repository.server is None:
+            tell_age(self.repository, self.trusted.timestamp.expires)
+        warn_of_expiry(self.trusted, self.repository)
+
+    def _pass_on_warnings(self) -> None:
+        """Say which cached files could not be read: the versions they stood for are forgotten."""
+        found = self.repository.cache.warnings
+        for warning in dict.fromkeys(found):
+            self.repository.warn(warning)
+        found.clear()
+
+    def _store(self, files: Mapping[str, bytes]) -> None:
+        before = Before(self.start, self.known.cached(roles.TIMESTAMP))
+        keep(self.repository, self.trusted, files, before)
+
+    def _keep_newer_root(self, anchor: bytes) -> None:
+        newest = self.trusted.files[roles.ROOT]
+        if self.anchored and newest != anchor:
+            self._store({roles.ROOT: newest})
+
+    def _vanished(self) -> TrustError:
+        if self.anchored:
+            return vanished(self.repository)
+        url = self.repository.server_url
+        return VerificationError(
+            f"{url} has a root of {self.repository.gun} and no timestamp", why="the server's data is broken"
+        )
+
+
+def _too_long(role: str, length: int, limit: int, together: int) -> VerificationError:
+    why = f"{length} bytes; {limit} at most, of {together} for all delegations"
+    return VerificationError(f"{role} is too long to be read", why=why, role=role)
+
+
+def vanished(repository: Repository) -> RepositoryVanishedError:
+    """Return the alarm for a repository that is trusted here and unknown to the server (rule 2)."""
+    return RepositoryVanishedError(
+        f"{repository.server_url} no longer has the trust data of {repository.gun}",
+        why=(
+            "the trust directory holds its root, so it had some once",
+            "it was deleted, the server was reset, or somebody answers in its place",
+            "a repository that Go notary initialised and never published looks the same",
+        ),
+        advice=Advice("forget", gun=repository.gun),
+        gun=repository.gun,
+        server=repository.server_url,
+    )

@@ -1,0 +1,156 @@
+"""One repository as the use cases see it: its server, its cache, its pins, and the moment.
+
+What it is: the things that belong together for one GUN. What it is not: logic;
+`refresh` and `publish` have that.
+
+Rules:
+
+1. A refresh has one deadline for all its requests. A server that answers each of
+   hundreds of requests just in time does not hold anybody for hours.
+2. A file has a limit (`limits`), and never more than the length that is signed.
+3. Of cached files only short ones stay in memory, and what is not in the folder is not
+   looked for: metadata may name a million roles.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from notarypy.errors import Advice, DeadlineError, NotFoundError, UnreachableError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notarypy.remote.notary import NotaryServer
+    from notarypy.storage.trustdir import RepositoryCache
+    from notarypy.tuf.trustanchors import RootPolicy
+
+_KEPT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One GUN with everything that is needed to read or publish it.
+
+    Attributes:
+        gun: The repository.
+        server: The Notary server; None when only the cache may be used.
+        server_url: Its address, for people.
+        cache: Its folder in the trust directory.
+        roots: Decides whether its root may be trusted.
+        now: The moment that dates are compared with.
+        warn: Told about what a person should know and no program needs.
+        patience: Seconds that one refresh may take.
+        limits: What to take at most.
+        until: When to send no more requests, as `time.monotonic()` counts; None for never.
+    """
+
+    gun: str
+    server: NotaryServer | None
+    server_url: str
+    cache: RepositoryCache
+    roots: RootPolicy
+    now: datetime
+    warn: Callable[[str], None]
+    patience: float | None = None
+    limits: Limits = DEFAULT
+    until: float | None = None
+
+    def timed(self) -> Self:
+        """Return the repository for one refresh that begins now."""
+        return self if self.patience is None else replace(self, until=time.monotonic() + self.patience)
+
+    def ceiling(self, role: str) -> int:
+        """Return the most bytes that a role's file may have."""
+        of_role = {roles.ROOT: self.limits.root_bytes, roles.TIMESTAMP: self.limits.timestamp_bytes}
+        return of_role.get(role, self.limits.metadata_bytes)
+
+    def fetch(self, role: str) -> bytes:
+        """Return a role's current file from the server."""
+        return self.online().get(self.gun, role, self.ceiling(role))
+
+    def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
+        """Return the file with this hash from the server; never more than `length` bytes."""
+        return self.online().get_by_hash(self.gun, role, sha256, min(length, self.ceiling(role)))
+
+    def fetch_version(self, role: str, version: int) -> bytes | None:
+        """Return one version of a role's file from the server, or None if it has no such version."""
+        try:
+            return self.online().get_version(self.gun, role, version, self.ceiling(role))
+        except NotFoundError:
+            return None
+
+    def online(self) -> NotaryServer:
+        """Return the server.
+
+        Raises:
+            UnreachableError: Only the cache may be used.
+            DeadlineError: It is too late for another request.
+        """
+        if self.server is None:
+            raise UnreachableError(
+                f"the cache does not hold all of {self.gun}",
+                why="--offline allows no request",
+                advice=Advice("go-online"),
+                gun=self.gun,
+            )
+        if self.until is not None and time.monotonic() > self.until:
+            raise DeadlineError(
+                f"reading {self.gun} took too long",
+                why=f"gave up after {self.patience:.0f} seconds in all",
+                advice=Advice("give-time"),
+                gun=self.gun,
+            )
+        return self.server
+
+
+class KnownFiles(Mapping[str, bytes]):
+    """The files of one repository known before asking: own new ones first, then the cache."""
+
+    def __init__(self, cache: RepositoryCache, own: Mapping[str, bytes]) -> None:
+        """Look into `own`, then into `cache`."""
+        self._cache, self._own = cache, own
+        self._loaded: dict[str, bytes | None] = {}
+
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        return frozenset(self._cache.cached())
+
+    def cached(self, role: str) -> bytes | None:
+        """Return the file of the trust directory; a short one is read once (rule 3)."""
+        if role in self._loaded:
+            return self._loaded[role]
+        if role not in roles.BASE_ROLES and role not in self._there:
+            return None
+        found = self._cache.load(role)
+        if found is None or len(found) <= _KEPT:
+            self._loaded[role] = found
+        return found
+
+    def candidates(self, role: str) -> Iterator[bytes]:
+        """Yield every copy at hand, newest first."""
+        for data in (self._own.get(role), self.cached(role)):
+            if data is not None:
+                yield data
+
+    def __getitem__(self, role: str) -> bytes:
+        """Return the trust directory's copy: the one that sets floors."""
+        data = self.cached(role)
+        if data is None:
+            raise KeyError(role)
+        return data
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the roles read so far."""
+        return iter([role for role, data in self._loaded.items() if data is not None])
+
+    def __len__(self) -> int:
+        """Count the roles read so far."""
+        return len(list(iter(self)))

@@ -1,0 +1,174 @@
+"""Meet a pin with an earlier root that leads to the present one through a verified chain.
+
+What it is: the slow path, taken only when the present root itself is not pinned.
+What it is not: the pin's own test (`tuf.trustanchors`).
+
+Rule: what is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many
+signatures are checked as for one root, and the first one that is no root at all ends the
+walk.
+
+What a repository's root must be: the option, the configuration and the trust policy, joined.
+
+What it is: from pins as they were written to one policy for a root. What it is not: the
+decision about a root (`tuf.trustanchors`), or the walk to earlier roots (`pin`).
+
+Rules:
+
+1. `--root` counts in place of the configured pins. The pins of the trust policy are
+   added to either, and all of them must be met.
+2. Where nothing is pinned, a root may be trusted on first use, unless the trust policy
+   or `disable_tofu` forbids it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
+from notarypy.tuf import authorities, roles, trustanchors
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.trustanchors import Forbidden, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.storage.settings.policyfile import Scope
+    from notarypy.storage.settings.rootpins import Pins
+    from notarypy.storage.settings.settings import Settings
+    from notarypy.tuf.trustanchors import RootPolicy
+    from notarypy.tuf.trusted import TrustedMetadata
+
+
+def first_pinned(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    blank: Callable[[], TrustedMetadata],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
+    """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
+
+    Of several policies each is met on its own, maybe by different roots of the chain.
+
+    Args:
+        repository: What is read.
+        data: The present root.
+        accept: The policies.
+        blank: Makes metadata in which nothing is trusted yet.
+        error: What the present root was refused with.
+
+    Raises:
+        RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.
+    """
+    found = [_anchored(repository, data, policy, blank, error) for policy in parts(accept)]
+    return found[-1]
+
+
+def _anchored(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    blank: Callable[[], TrustedMetadata],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
+    start = blank()
+    with suppress(RootNotPinnedError):
+        start.first_root(data, accept)
+        return start
+    if isinstance(accept, Forbidden):
+        raise error
+    return _walked(repository, data, accept, blank, error)
+
+
+def _walked(
+    repository: Repository,
+    data: bytes,
+    accept: RootPolicy,
+    blank: Callable[[], TrustedMetadata],
+    error: RootNotPinnedError,
+) -> TrustedMetadata:
+    limits = repository.limits
+    present = Envelope.parse(data, roles.ROOT, limits).signed.get("version")
+    if repository.server is None or not isinstance(present, int) or present > limits.root_versions:
+        raise error
+    trusted: TrustedMetadata | None = None
+    start = blank()
+    walked = 0
+    for version in range(1, present):
+        link = repository.fetch_version(roles.ROOT, version)
+        if link is None:
+            continue
+        walked += len(link)
+        if walked > limits.walked_bytes or start.root_checks.left < 0:
+            raise error
+        try:
+            trusted = _advance(trusted or start, link, accept, anchored=trusted is not None)
+        except MetadataError:
+            raise error from None
+    if trusted is None:
+        raise error
+    trusted.update_root(data)
+    return trusted
+
+
+def _advance(
+    trusted: TrustedMetadata, link: bytes, accept: RootPolicy, *, anchored: bool
+) -> TrustedMetadata | None:
+    """Take one more root; before any is pinned, one that is not is passed over, and leaves nothing behind."""
+    if anchored:
+        trusted.update_root(link)
+        return trusted
+    try:
+        trusted.first_root(link, accept)
+    except MetadataError:
+        raise
+    except VerificationError:
+        return None
+    return trusted
+
+
+def root_policy(
+    settings: Settings, gun: str, now: datetime, root: str | None, scope: Scope | None
+) -> RootPolicy:
+    """Return the policy that a repository's root must meet.
+
+    Raises:
+        InvalidNameError: `root` is no full key id.
+        ConfigurationError: A file that is to be pinned cannot be read.
+    """
+    configured = settings.pins_for(gun.partition("/")[0], gun)
+    wanted: list[RootPolicy] = []
+    if root is not None:
+        wanted.append(trustanchors.policy([root], "--root"))
+    elif configured is not None:
+        wanted.append(_pinned(configured, now))
+    if scope is not None and scope.roots:
+        wanted.append(_pinned(scope.roots, now))
+    return trustanchors.every(wanted) if wanted else _unpinned(settings, scope)
+
+
+def _unpinned(settings: Settings, scope: Scope | None) -> RootPolicy:
+    if scope is not None and not scope.first_use:
+        return trustanchors.Forbidden(f"{scope.source} allows no trust on first use")
+    if not settings.first_use:
+        return trustanchors.Forbidden("trust_pinning.disable_tofu turns trust on first use off")
+    return trustanchors.FirstUse()
+
+
+def _pinned(pins: Pins, now: datetime) -> RootPolicy:
+    leaves = [_certificates(pins, path)[0] for path in pins.certificates]
+    ca = () if pins.ca is None else _certificates(pins, pins.ca)
+    return trustanchors.pinned(pins.ids, leaves, ca, now, pins.source)
+
+
+def _certificates(pins: Pins, path: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        return authorities.load(pins.read(path))
+    except MetadataError as error:
+        raise pins.unusable(path, error.message) from error

@@ -1,0 +1,116 @@
+"""The two deliberate ways to change what is trusted: accept another root, or forget a repository.
+
+What it is: the only code that replaces or drops a trusted root without a chain of
+signatures. What it is not: reachable by accident; `accept` wants the full id.
+
+Rules:
+
+1. The offered root is shown beside the trusted one; nothing changes by looking.
+2. `accept` verifies everything the server has under the named root before the old
+   one is given up.
+3. Keys and staged changes of other tools are never touched.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.refresh import refresh, vanished
+from notarypy.client.results import TrustedRoot
+from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root
+from notarypy.tuf.trustanchors import check_pin, policy, root_ids
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.storage.trustdir import RepositoryCache
+
+_LOCK_SECONDS = 10.0
+
+
+def offered(repository: Repository) -> TrustedRoot:
+    """Return the root trusted here and the one the server offers (rule 1).
+
+    Raises:
+        RepositoryMissingError: The server has none.
+        RepositoryVanishedError: It has none any more.
+        VerificationError: What it offers is no valid root of this repository.
+    """
+    try:
+        data = repository.fetch(roles.ROOT)
+    except NotFoundError:
+        if _trusted(repository) is not None:
+            raise vanished(repository) from None
+        raise RepositoryMissingError(
+            f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
+        ) from None
+    limits = repository.limits
+    root = TrustedMetadata(repository.gun, repository.now, limits=limits).first_root(data)
+    old = _trusted(repository)
+    ids = root.roles[roles.ROOT].keyids
+    return TrustedRoot(
+        repository=repository.gun,
+        trusted=old.roles[roles.ROOT].keyids if old else (),
+        trusted_version=old.version if old else None,
+        offered=ids,
+        offered_version=root.version,
+        accepted=old is not None and old.roles[roles.ROOT].keyids == ids,
+    )
+
+
+def accept(repository: Repository, pin: str) -> TrustedRoot:
+    """Trust the offered root with this id from now on, whatever was trusted before (rule 2).
+
+    Raises:
+        RootNotPinnedError: The server offers another root.
+        TrustError: What the server has under that root cannot be verified.
+    """
+    wanted = check_pin(pin)
+    seen = offered(repository)
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = replace(
+            repository,
+            cache=TrustDirectory(Path(scratch), repository.limits).repository(repository.gun),
+            roots=policy([wanted], "--root"),
+        )
+        trusted = refresh(fresh)
+    found = {
+        name for keyid in trusted.root.roles[roles.ROOT].keyids for name in root_ids(trusted.root, keyid)
+    }
+    if wanted not in found:
+        raise RootNotPinnedError(
+            f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
+        )
+    with repository.cache.lock(_LOCK_SECONDS):
+        # The new anchor first: whatever goes wrong afterwards, there is never none.
+        repository.cache.store({roles.ROOT: trusted.files[roles.ROOT]})
+        repository.cache.drop(role for role in repository.cache.cached() if role != roles.ROOT)
+        repository.cache.store(trusted.files)
+    return replace(seen, accepted=True)
+
+
+def forget(cache: RepositoryCache) -> bool:
+    """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3)."""
+    if not cache.cached():
+        return False
+    with cache.lock(_LOCK_SECONDS):
+        cache.forget()
+    return True
+
+
+def _trusted(repository: Repository) -> Root | None:
+    try:
+        data, limits = repository.cache.load_root(), repository.limits
+        if data is None:
+            return None
+        return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
+    except VerificationError as error:
+        repository.warn(f"what is trusted of {repository.gun} cannot be read: {error.message}")
+        return None

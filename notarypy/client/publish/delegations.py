@@ -1,0 +1,339 @@
+"""Signers: who may sign a repository's tags, added and removed without breaking what is signed.
+
+What it is: what `delegate` and `signer` want to be true. What it is not: how it is
+published (`publish`).
+
+Rules:
+
+1. A signer gets the role `targets/NAME`, and is added to `targets/releases`, where
+   released tags are listed, unless asked otherwise.
+2. A repository without trust data is initialised in the same publish.
+3. Removing keys leaves no file that its readers can no longer verify: such a file is
+   signed again by another key that is here, or nothing is changed unless forced.
+
+Take one key out of every delegation of a repository: it was stolen, or its owner left.
+
+What it is: what `delegate purge` wants to be true. What it is not: how it is published
+(`publish`); and root and targets keys are rotated, not purged.
+
+Rules:
+
+4. The key leaves every delegation that lists it, nested ones included. A signer that
+   has no other key leaves with it; `targets/releases` stays, even without keys.
+5. As when a signer is removed, no file is left that nobody can verify: another key
+   that is here signs it again, or nothing is changed unless forced. A file of the
+   signer who leaves goes with the signer.
+6. Delegations below files that the keys here cannot sign are left and named; if there
+   are only such ones, it is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.client.publish.initialise import Wanted, additions, initialise
+from notarypy.client.publish.signing import no_signer
+from notarypy.client.results import PurgedKey, SignerAdded, SignerRemoved
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
+from notarypy.tuf import roles
+from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
+from notarypy.tuf.envelope import Envelope, valid_keys
+from notarypy.tuf.plan import require_signable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from notarypy.client.keys.manager import Custody
+    from notarypy.client.publish.pipeline import Publisher
+    from notarypy.client.results import InitResult
+    from notarypy.client.session import Session
+    from notarypy.tuf.keys import PublicKey
+
+
+def add(
+    session: Session,
+    name: str,
+    repository: str,
+    keys: Sequence[bytes],
+    *,
+    paths: Sequence[str] = ("",),
+    releases: bool = True,
+) -> SignerAdded:
+    """Let the holders of keys sign, and say so if that lets them do more than it may seem.
+
+    Args:
+        session: Settings, servers and keys.
+        name: NAME or ROLE.
+        repository: The repository.
+        keys: Public keys or certificates, PEM.
+        paths: Beginnings of the tags the signer may sign.
+        releases: Let the signer release tags too.
+    """
+    role = roles.signer_role(name)
+    public = session.public_keys(keys)
+    changes = additions(role, public, paths, releases=releases)
+    if releases and "" not in paths:
+        session.warn(
+            f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
+            "whose paths cover every tag; --no-releases keeps it out"
+        )
+    return add_signer(session.publisher(repository), session.keys(), role, public, changes)
+
+
+def add_signer(
+    publisher: Publisher, custody: Custody, role: str, keys: Sequence[PublicKey], changes: Sequence[Change]
+) -> SignerAdded:
+    """Add a signer; a repository without trust data is initialised with it (rules 1 and 2)."""
+    ids = tuple(key.canonical_id for key in keys)
+    gun = publisher.repository.gun
+    created = _created(publisher, custody, changes)
+    if created is not None and created.created:
+        return SignerAdded(gun, role, ids, created, published=True)
+    done = publisher.publish(lambda _: changes)
+    return SignerAdded(gun, role, ids, None, published=done.uploaded)
+
+
+def _created(publisher: Publisher, custody: Custody, changes: Sequence[Change]) -> InitResult | None:
+    if publisher.repository.cache.load_root() is not None:
+        return None
+    try:
+        return initialise(publisher, custody, Wanted(changes=changes))
+    except AlreadyExistsError:
+        return None
+
+
+def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bool) -> SignerRemoved:
+    """Remove a signer, or one of its keys, and keep every tag readable (rule 3).
+
+    Args:
+        publisher: The repository and the keys at hand.
+        name: NAME or ROLE.
+        key: The beginning of one canonical key id; None for the whole signer.
+        force: Publish even if a file cannot be verified afterwards.
+
+    Raises:
+        InvalidNameError: There is no such signer or key.
+        KeyNotAuthorisedError: A file would lose its last valid signature, and no key here can sign it.
+    """
+    role = roles.signer_role(name)
+    outcome: list[SignerRemoved] = []
+
+    def wish(state: State) -> Sequence[Change]:
+        if outcome and _gone(state, role, key):
+            return ()  # an earlier try did it, though its answer was lost, or somebody else did
+        changes = _removals(state, role, key)
+        mended = mend(state, changes, publisher.keys.held)
+        needed = others(mended.after, {role})
+        if mended.lost and not force:
+            # Whoever may not do it at all is not asked whether it should be done.
+            require_signable(state, roles.parent(role), publisher.held(state))
+            raise would_break(state, roles.signer_name(role), mended.lost, needed)
+        outcome[:] = [
+            SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
+        ]
+        return mended.changes
+
+    publisher.publish(wish)
+    return outcome[-1]
+
+
+@dataclass(frozen=True)
+class Mended:
+    """Removals with what keeps their readers reading (rule 3).
+
+    Attributes:
+        changes: The removals, and what is signed again.
+        after: The state after the removals.
+        resigned: Roles whose file is signed again by a key that is here.
+        kept: The tags in these.
+        lost: Roles whose file nobody can verify afterwards.
+    """
+
+    changes: tuple[Change, ...]
+    after: State
+    resigned: tuple[str, ...]
+    kept: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def mend(state: State, changes: Sequence[Change], held: Collection[str]) -> Mended:
+    """Return removals together with the files to sign again for them (rule 3)."""
+    after = apply_all(state, changes)
+    broken = _broken(after)
+    resigned = tuple(name for name in broken if after.signable(name, held))
+    kept = sorted({tag for name in resigned for tag in after.targets[name].targets})
+    lost = [name for name in broken if name not in resigned] + _dropped(state, after)
+    again = (Resign(name) for name in resigned)
+    return Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
+
+
+def _removals(state: State, role: str, key: str | None) -> list[Change]:
+    delegation = state.delegation(role)
+    if delegation is None:
+        raise no_signer(state, roles.signer_name(role))
+    listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
+    gone = frozenset(keyid for keyid in listed if key is None or keyid.startswith(key))
+    if key is not None and len(gone) != 1:
+        raise InvalidNameError(
+            f'"{key}" is not one key of {role}', why=f"its keys: {', '.join(listed) or 'none'}", role=role
+        )
+    changes: list[Change] = []
+    first_level = roles.parent(role) == roles.TARGETS
+    if first_level and state.delegation(roles.RELEASES) is not None and role != roles.RELEASES:
+        changes.append(RemoveKeys(roles.RELEASES, gone - _used_elsewhere(state, role)))
+    changes.append(RemoveDelegation(role) if key is None else RemoveKeys(role, gone))
+    return changes
+
+
+def _gone(state: State, role: str, key: str | None) -> bool:
+    """Tell whether the signer, or this key of it, is gone already."""
+    if state.delegation(role) is None:
+        return True
+    listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
+    return key is not None and not any(keyid.startswith(key) for keyid in listed)
+
+
+def _dropped(state: State, after: State) -> list[str]:
+    """Return `targets/releases` if it goes away as a whole, with tags in it."""
+    file = state.targets.get(roles.RELEASES)
+    return [roles.RELEASES] if file and file.targets and roles.RELEASES not in after.targets else []
+
+
+def _used_elsewhere(state: State, role: str) -> frozenset[str]:
+    """Return the keys that another signer has too: those stay in releases."""
+    others = [
+        entry.name
+        for entry in state.targets[roles.parent(role)].roles
+        if entry.name not in {role, roles.RELEASES}
+    ]
+    return frozenset(key.canonical_id for name in others for key in state.keys_for(name)[0])
+
+
+def _broken(after: State) -> list[str]:
+    """Return the roles whose published file was valid and will not be any more."""
+    broken = []
+    for role in after.targets:
+        if role in {*roles.BASE_ROLES} or role not in after.published:
+            continue
+        keys, threshold = after.keys_for(role)
+        table = {key.keyid: key for key in keys}
+        file = Envelope.parse(after.published[role], role, after.limits)
+        if len(valid_keys(file, table, table)) < threshold:
+            broken.append(role)
+    return broken
+
+
+def others(after: State, gone: Collection[str]) -> list[str]:
+    """Return the signers who are left."""
+    listed = after.targets[roles.TARGETS].roles
+    left = [entry.name for entry in listed if entry.keyids and entry.name not in {*gone, roles.RELEASES}]
+    return [roles.signer_name(name) for name in left]
+
+
+def would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[str]) -> KeyNotAuthorisedError:
+    """Return the refusal to leave files that nobody can verify."""
+    tags = sorted({tag for name in lost for tag in state.targets[name].targets})
+    left = ", ".join(needed) or "nobody: this is the last signer"
+    gone = roles.RELEASES in lost and who == roles.signer_name(roles.RELEASES)
+    return KeyNotAuthorisedError(
+        f"without {who} nobody could verify {', '.join(lost)} of {state.gun}",
+        why=(
+            "it would be gone" if gone else "no other key of it is here",
+            f"its tags: {', '.join(tags) or 'none'}",
+            f"who can sign it again: {left}",
+        ),
+        advice=Advice("force-or-sign-again"),
+        roles=list(lost),
+        tags=tags,
+        needed=list(needed),
+    )
+
+
+_SHORT = 7
+
+
+def purge(publisher: Publisher, key: str, *, force: bool) -> PurgedKey:
+    """Remove a key from all delegations (rules 4 to 6).
+
+    Args:
+        publisher: The repository and the keys at hand.
+        key: The beginning of a canonical key id.
+        force: Publish even if a file cannot be verified afterwards.
+
+    Raises:
+        InvalidNameError: No delegation has such a key, or it fits several.
+        KeyNotAuthorisedError: The keys here may not remove it, or a file would lose its last valid signature.
+    """
+    outcome: list[PurgedKey] = []
+
+    def wish(state: State) -> Sequence[Change]:
+        if outcome and not _listing(state, outcome[-1].key):
+            return ()  # an earlier try did it, though its answer was lost, or somebody else did
+        keyid = _one_key(state, key)
+        listing = _listing(state, keyid)
+        editable = [role for role in listing if state.signable(roles.parent(role), publisher.keys.held)]
+        if not editable:
+            raise _not_ours(state, keyid, listing)
+        changes = [_removal(state, role, keyid) for role in editable]
+        mended = mend(state, changes, publisher.keys.held)
+        needed = others(mended.after, ())
+        if mended.lost and not force:
+            raise would_break(state, f"key {keyid[:_SHORT]}", mended.lost, needed)
+        outcome[:] = [
+            PurgedKey(
+                repository=state.gun,
+                key=keyid,
+                roles=tuple(editable),
+                left=tuple(role for role in listing if role not in editable),
+                removed=tuple(change.role for change in changes if isinstance(change, RemoveDelegation)),
+                resigned=mended.resigned,
+                kept=mended.kept,
+                unreadable=mended.lost,
+                needed=tuple(needed),
+            )
+        ]
+        return mended.changes
+
+    publisher.publish(wish)
+    return outcome[-1]
+
+
+def _delegated(state: State) -> dict[str, tuple[str, ...]]:
+    """Return every delegation with the canonical ids of its keys, those nearest to the top last."""
+    listed = [entry.name for file in state.targets.values() for entry in file.roles]
+    deepest_first = sorted(listed, key=lambda role: -role.count("/"))
+    return {role: tuple(key.canonical_id for key in state.keys_for(role)[0]) for role in deepest_first}
+
+
+def _listing(state: State, keyid: str) -> list[str]:
+    return [role for role, keyids in _delegated(state).items() if keyid in keyids]
+
+
+def _one_key(state: State, key: str) -> str:
+    known = {keyid for keyids in _delegated(state).values() for keyid in keyids}
+    found = sorted(keyid for keyid in known if keyid.startswith(key))
+    if len(found) == 1 and len(key) >= _SHORT:
+        return found[0]
+    raise InvalidNameError(
+        f'"{key}" is not one key of the delegations of {state.gun}',
+        why=f"their keys: {', '.join(found or sorted(known)) or 'none'}",
+        advice=Advice("list-delegation-keys", gun=state.gun),
+    )
+
+
+def _removal(state: State, role: str, keyid: str) -> RemoveDelegation | RemoveKeys:
+    only = {key.canonical_id for key in state.keys_for(role)[0]} == {keyid}
+    if only and role != roles.RELEASES:
+        return RemoveDelegation(role)
+    return RemoveKeys(role, frozenset({keyid}))
+
+
+def _not_ours(state: State, keyid: str, listing: Sequence[str]) -> KeyNotAuthorisedError:
+    above = sorted({roles.parent(role) for role in listing})
+    return KeyNotAuthorisedError(
+        f"the keys here cannot remove key {keyid[:_SHORT]} from {', '.join(listing)} of {state.gun}",
+        why=f"this takes the keys of {', '.join(above)}",
+        advice=Advice("import-role-keys"),
+        roles=list(listing),
+    )

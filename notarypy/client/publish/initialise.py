@@ -1,0 +1,246 @@
+"""Give a repository trust data: keys, a root, a first targets file.
+
+What it is: the first publish. What it is not: a way to replace trust data; a
+repository that has some is left as it is.
+
+Rules:
+
+1. The server is asked first. Only where it knows nothing, and the trust directory
+   neither, is a root made.
+2. The timestamp key is the server's; the snapshot key too, unless asked otherwise.
+3. New private keys are on the disk before anything is sent. They are removed after a
+   definite refusal, and kept when the outcome is unknown.
+4. Who loses a race for the first publish removes its new keys and goes on as if the
+   repository had been there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.pipeline import NOT_SENT, Publisher, confirm, sign_draft
+from notarypy.client.results import InitResult
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    AuthenticationError,
+    NetworkError,
+    NotarypyError,
+    NotFoundError,
+    RefusedUpdateError,
+    RepositoryMissingError,
+    ServerError,
+    UnknownOutcomeError,
+    VerificationError,
+)
+from notarypy.tuf import canonical, certificates, roles
+from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
+from notarypy.tuf.keys import PublicKey
+from notarypy.tuf.metadata import Targets
+from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
+from notarypy.tuf.trusted import TrustedMetadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.client.keys.manager import Custody
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.session import Session
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `init` is asked for.
+
+    Attributes:
+        root_key: KEY or file of the root key; None to reuse the only one here or make one.
+        root_cert: PEM certificate to carry the root key; None to make one.
+        snapshot: Who keeps the snapshot key; None when it does not matter.
+        changes: Delegations to publish with the first targets file.
+    """
+
+    root_key: str | None = None
+    root_cert: bytes | None = None
+    snapshot: Literal["server", "local"] | None = None
+    changes: Sequence[Change] = ()
+
+
+def additions(role: str, keys: Sequence[PublicKey], paths: Sequence[str], *, releases: bool) -> list[Change]:
+    """Return the changes that make keys a signer, one who releases tags unless asked otherwise."""
+    changes: list[Change] = [AddDelegation(role, keys, paths)]
+    if releases and role != roles.RELEASES and roles.parent(role) == roles.TARGETS:
+        changes.append(AddDelegation(roles.RELEASES, keys))
+    return changes
+
+
+def init(
+    session: Session,
+    text: str,
+    wanted: Wanted | None = None,
+    *,
+    signer: str | None = None,
+    keys: Sequence[bytes] = (),
+) -> InitResult:
+    """Make trust data for the repository that a reference is in, with a first signer if one is named."""
+    publisher = session.publisher(text)
+    public = session.public_keys(keys) if signer else []
+    changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
+    return initialise(publisher, session.keys(), replace(wanted or Wanted(), changes=changes))
+
+
+def initialise(publisher: Publisher, custody: Custody, wanted: Wanted) -> InitResult:
+    """Make trust data where there is none; say what is there where there is some (rules 1 to 4).
+
+    Raises:
+        AlreadyExistsError: There is some, and it is not what was asked for.
+    """
+    repository = publisher.repository
+    try:
+        trusted = refresh(repository)
+    except RepositoryMissingError:
+        trusted, created = _create(publisher, custody, wanted)
+    else:
+        created = False
+    if not created:
+        _require_wanted(trusted, custody, wanted)
+    return _result(repository, trusted, custody, created=created)
+
+
+def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
+    repository = publisher.repository
+    with custody.new_keys(publisher.patience.seconds) as undo:
+        try:
+            keys = _role_keys(repository, custody, wanted)
+            files = _first_files(repository, custody, keys, wanted)
+            _check_root(repository, files[roles.ROOT])
+        except NotarypyError:
+            undo()
+            raise
+        return _upload(repository, files, undo)
+
+
+def _check_root(repository: Repository, data: bytes) -> None:
+    """Raise VerificationError for a new root that nobody could trust, or that meets no pin."""
+    blank = TrustedMetadata(repository.gun, repository.now, limits=repository.limits)
+    root = blank.first_root(data, repository.roots)
+    for key in root.signers(roles.ROOT):
+        problem = certificates.problem(key, repository.gun, repository.now)
+        if problem:
+            raise VerificationError("the root certificate cannot be used", why=problem)
+
+
+def _upload(
+    repository: Repository, files: dict[str, bytes], undo: Callable[[], None]
+) -> tuple[TrustedMetadata, bool]:
+    """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
+    try:
+        repository.online().update(repository.gun, files)
+    except (AuthenticationError, *NOT_SENT):
+        undo()
+        raise
+    except (RefusedUpdateError, NetworkError) as error:
+        return _settle(repository, files, error, undo)
+    return confirm(repository, files), True
+
+
+def _role_keys(repository: Repository, custody: Custody, wanted: Wanted) -> dict[str, PublicKey]:
+    """Return the four role keys; private ones are stored by now."""
+    root = custody.root_key(repository.gun, wanted.root_key, wanted.root_cert, repository.now)
+    local, server = wanted.snapshot == "local", repository.online()
+    return {
+        roles.ROOT: root,
+        roles.TARGETS: custody.new_key(roles.TARGETS, repository.gun),
+        roles.SNAPSHOT: custody.new_key(roles.SNAPSHOT, repository.gun)
+        if local
+        else server_key(repository, roles.SNAPSHOT, server.get_key(repository.gun, roles.SNAPSHOT)),
+        roles.TIMESTAMP: server_key(
+            repository, roles.TIMESTAMP, server.get_key(repository.gun, roles.TIMESTAMP)
+        ),
+    }
+
+
+def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
+    """Read a key that the server keeps, as it offers it; raise ServerError if nobody can use it."""
+    try:
+        offered = canonical.decode(data, f"the server's {role} key", repository.limits)
+        return PublicKey.from_json(offered, repository.limits)
+    except VerificationError as error:
+        raise ServerError(
+            f"{repository.server_url} offers no usable {role} key", why=error.message
+        ) from error
+
+
+def _first_files(
+    repository: Repository, custody: Custody, keys: dict[str, PublicKey], wanted: Wanted
+) -> dict[str, bytes]:
+    root = first_root(keys, repository.now)
+    hands = custody.hands()
+    empty = Targets(version=0, expires=repository.now + TARGETS_LIFETIME)
+    start = State(repository.gun, root, {roles.TARGETS: empty}, dirty=frozenset({roles.TARGETS}))
+    state = apply_all(start, wanted.changes)
+    drafts = [root_draft(root), *plan(state, repository.now, hands.held)]
+    files = {draft.role: sign_draft(draft, hands) for draft in drafts}
+    if wanted.snapshot == "local":
+        files[roles.SNAPSHOT] = sign_draft(snapshot_draft(root, None, files, state, repository.now), hands)
+    return files
+
+
+def _settle(
+    repository: Repository,
+    files: dict[str, bytes],
+    error: RefusedUpdateError | NetworkError,
+    undo: Callable[[], None],
+) -> tuple[TrustedMetadata, bool]:
+    """Look what became of a first publish that was refused, or whose answer was lost (rules 3 and 4)."""
+    try:
+        data = repository.fetch(roles.ROOT)
+    except NotarypyError as trouble:
+        if isinstance(error, RefusedUpdateError) and isinstance(trouble, NotFoundError):
+            undo()
+            raise error from None
+        raise UnknownOutcomeError(
+            f"nobody can say whether {repository.gun} was initialised",
+            why=(error.message, "the new keys are kept"),
+            advice=Advice("run-again-later"),
+        ) from trouble
+    if data == files[roles.ROOT]:
+        return confirm(repository, files), True
+    undo()
+    return refresh(repository), False
+
+
+def _require_wanted(trusted: TrustedMetadata, custody: Custody, wanted: Wanted) -> None:
+    """Raise AlreadyExistsError unless the repository is as wanted."""
+    root_ids = {key.canonical_id for key in trusted.root.signers(roles.ROOT)}
+    problem = ""
+    if wanted.root_key is not None and custody.select(wanted.root_key) not in root_ids:
+        problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
+    held = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)} & set(custody.hands().held)
+    if wanted.snapshot == "local" and not held:
+        problem = "its snapshot key is not here"
+    if apply_all(State.of(trusted), wanted.changes).dirty:
+        problem = "the signer that was asked for is not one of its signers"
+    if problem:
+        raise AlreadyExistsError(
+            f"{trusted.gun} has trust data, of another kind", why=problem, gun=trusted.gun
+        )
+
+
+def _result(
+    repository: Repository, trusted: TrustedMetadata, custody: Custody, *, created: bool
+) -> InitResult:
+    held = custody.hands().held
+    root = trusted.root
+    here = [role for role in roles.BASE_ROLES if any(key.canonical_id in held for key in root.signers(role))]
+    delegated = [entry.name for entry in trusted.targets[roles.TARGETS].roles if entry.name != roles.RELEASES]
+    return InitResult(
+        repository=repository.gun,
+        created=created,
+        root_pins=root.roles[roles.ROOT].keyids,
+        root_keys=tuple(key.canonical_id for key in root.signers(roles.ROOT)),
+        keys_here=tuple(here),
+        signers=tuple(roles.signer_name(role) for role in delegated),
+        server=repository.server_url,
+    )

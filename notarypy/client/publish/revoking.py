@@ -1,0 +1,249 @@
+"""Revoke tags: take them out of every role whose key is here.
+
+What it is: what `revoke` wants to be true of one repository. What it is not: how it
+is published (`publish`); and nothing is removed from the registry.
+
+Rules:
+
+1. A tag is removed from every role that lists it, `targets` and all delegations
+   alike, and whose keys, up to the threshold, are here. `--signer N` narrows this to
+   `targets/N`, which must list the tag, and `targets/releases`.
+2. All tags of a repository are one publish, all or nothing. A tag that no role lists
+   is an error, and so is one that only roles list whose keys are elsewhere.
+3. `--all` means every tag that a role lists. None at all is fine; a released one that
+   can be removed nowhere is an error.
+4. Whoever still lists a tag afterwards is named. A tag that stays released, because
+   one of `targets` and `targets/releases` still lists it, is warned of; so is a role
+   that cannot be read, which may list anything.
+5. `REPO:TAG@DIGEST` revokes the tag only while nothing but this digest is listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from notarypy.client.publish.signing import keys_of, no_signer
+from notarypy.client.results import RevokedTag
+from notarypy.errors import (
+    Advice,
+    DigestMismatchError,
+    KeyNotAuthorisedError,
+    TagUnsignedError,
+    UsageError,
+)
+from notarypy.tuf import roles
+from notarypy.tuf.changes import RemoveTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from notarypy.client.publish.pipeline import Published, Publisher
+    from notarypy.client.session import Session
+    from notarypy.images.reference import Reference
+    from notarypy.tuf.changes import Change, State
+
+    Wanted = Mapping[str, str | None]
+
+_RELEASING = (roles.RELEASES, roles.TARGETS)
+_SHORT = 7
+
+
+def tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
+    """Return the tags to revoke, each with the digest it must have (rule 5), or None.
+
+    Raises:
+        UsageError: One names a digest alone, or a tag is named with two digests.
+    """
+    wanted: dict[str, str | None] = {}
+    for reference in references:
+        if reference.tag is None and reference.digest is not None:
+            raise UsageError(
+                f"{reference.repository}@{reference.digest} names no tag",
+                why="what is revoked is a tag",
+                advice=Advice("name-a-tag", gun=reference.repository),
+            )
+        tag = reference.tag or "latest"
+        known = wanted.get(tag)
+        if None not in {known, reference.digest} and known != reference.digest:
+            raise UsageError(f"{reference.repository}:{tag} is named with two digests")
+        wanted[tag] = known or reference.digest
+    return wanted
+
+
+def revoke_references(session: Session, texts: Sequence[str], signer: str | None) -> list[RevokedTag]:
+    """Revoke what references name, repository by repository; all of them are read first."""
+    groups: dict[str, list[Reference]] = {}
+    for text in texts:
+        groups.setdefault(session.gun(text)[0], []).append(session.parse(text))
+    wanted = {gun: tags_of(group) for gun, group in groups.items()}
+    return [done for gun, tags in wanted.items() for done in revoke(session.publisher(gun), tags, signer)]
+
+
+def revoke(publisher: Publisher, wanted: Wanted, signer: str | None) -> list[RevokedTag]:
+    """Remove tags from every role whose key is here; returns one result per tag, in order.
+
+    Args:
+        publisher: The repository and the keys at hand.
+        wanted: Tags, each with the only digest it may have, or None.
+        signer: Remove only what this signer signed (and its release).
+
+    Raises:
+        TagUnsignedError: No role lists one of the tags.
+        KeyNotAuthorisedError: Only roles list it whose keys are elsewhere.
+        DigestMismatchError: It has another digest than the one named.
+    """
+    return _Revocation(_narrowed(publisher, signer), signer, dict(wanted)).run()
+
+
+def revoke_all(publisher: Publisher, signer: str | None) -> list[RevokedTag]:
+    """Remove every tag of a repository; see `revoke`, and rule 3."""
+    return _Revocation(_narrowed(publisher, signer), signer, None).run()
+
+
+def _narrowed(publisher: Publisher, signer: str | None) -> Publisher:
+    if signer is None:
+        return publisher
+    return replace(publisher, narrow=partial(keys_of, role=roles.signer_role(signer)))
+
+
+@dataclass
+class _Revocation:
+    """One publish. `tried` tells that an earlier try may have done it, though its answer was lost."""
+
+    publisher: Publisher
+    signer: str | None
+    wanted: dict[str, str | None] | None
+    tried: bool = False
+
+    def run(self) -> list[RevokedTag]:
+        done = self.publisher.publish(self.wish)
+        before = self.wanted or dict.fromkeys(_listed(done.before, self.signer))
+        results = [_result(done, tag) for tag in before]
+        self._warn(results, done.after)
+        return results
+
+    def wish(self, state: State) -> Sequence[Change]:
+        held = self.publisher.held(state)
+        if self.signer is not None and state.delegation(roles.signer_role(self.signer)) is None:
+            raise no_signer(state, self.signer)
+        changes: list[Change] = []
+        for tag, digest in (self.wanted or dict.fromkeys(_listed(state, self.signer))).items():
+            _check_digest(state, tag, digest)
+            usable = self._usable(state, tag, held)
+            if not usable and not self.tried:
+                self._refuse(state, tag, held)
+            changes += [RemoveTarget(role, tag) for role in usable]
+        self.tried = True
+        return changes
+
+    def _usable(self, state: State, tag: str, held: Collection[str]) -> list[str]:
+        """Return the roles to remove a tag from (rule 1)."""
+        listing = list(_entries(state, tag))
+        if self.signer is not None:
+            own = roles.signer_role(self.signer)
+            listing = [role for role in (own, roles.RELEASES) if role in listing] if own in listing else []
+        return [role for role in listing if state.signable(role, held)]
+
+    def _refuse(self, state: State, tag: str, held: Collection[str]) -> None:
+        """Raise what stands against revoking a tag (rules 2 and 3)."""
+        listing = _entries(state, tag)
+        if self.wanted is None and not set(listing) & set(_RELEASING):
+            return
+        if self.signer is not None:
+            listing = {
+                role: entry for role, entry in listing.items() if role == roles.signer_role(self.signer)
+            }
+        if listing:
+            raise _not_authorised(state, tag, list(listing), held)
+        for error in state.failures.values():
+            raise error
+        raise _unsigned(state, tag, self.signer)
+
+    def _warn(self, results: Sequence[RevokedTag], after: State) -> None:
+        warn = self.publisher.repository.warn
+        for done in results:
+            if done.still_released:
+                where = ", ".join(role for role in done.still if role in _RELEASING)
+                warn(f"{done.reference} is still released: {where} lists it, and its key was not used here")
+            elif done.still:
+                warn(f"{', '.join(done.still)} still lists {done.reference}")
+        what = "still list what was revoked" if results else "list tags"
+        for role, error in after.failures.items():
+            warn(f"{role} of {after.gun} may {what}: {error.message}")
+
+
+def _entries(state: State, tag: str) -> dict[str, str | None]:
+    """Return every role that lists a tag, with its digest."""
+    return {role: file.targets[tag].digest for role, file in state.targets.items() if tag in file.targets}
+
+
+def _listed(state: State, signer: str | None) -> list[str]:
+    """Return every tag that any role, or this signer, lists."""
+    only = None if signer is None else roles.signer_role(signer)
+    files = [file for role, file in state.targets.items() if only in {None, role}]
+    return sorted({tag for file in files for tag in file.targets})
+
+
+def _check_digest(state: State, tag: str, digest: str | None) -> None:
+    """Refuse a tag that has another digest than the one named (rule 5)."""
+    others = {role: found for role, found in _entries(state, tag).items() if found != digest}
+    if digest is not None and others:
+        raise DigestMismatchError(
+            f"{state.gun}:{tag} is signed with another digest than the one named",
+            why=tuple(f"{role} lists {found}" for role, found in others.items()),
+            advice=Advice("leave-revoked-digest"),
+            gun=state.gun,
+            tag=tag,
+        )
+
+
+def _result(done: Published, tag: str) -> RevokedTag:
+    before, after = _entries(done.before, tag), _entries(done.after, tag)
+    removed = tuple(role for role in before if role not in after)
+    released = next((before[role] for role in _RELEASING if role in before), None)
+    return RevokedTag(
+        repository=done.before.gun,
+        tag=tag,
+        digest=released or next((before[role] for role in removed), None),
+        roles=removed,
+        still=tuple(after),
+        published=done.uploaded and bool(removed),
+    )
+
+
+def _not_authorised(
+    state: State, tag: str, listing: Sequence[str], held: Collection[str]
+) -> KeyNotAuthorisedError:
+    accepted = {role: [key.canonical_id for key in state.keys_for(role)[0]] for role in listing}
+    who = [
+        f"{roles.signer_name(role)}: {', '.join(keyid[:_SHORT] for keyid in keyids) or 'no keys'}"
+        for role, keyids in accepted.items()
+    ]
+    return KeyNotAuthorisedError(
+        f"none of your keys may revoke {state.gun}:{tag}",
+        why=(
+            f"who can: {'; '.join(who)}",
+            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
+        ),
+        advice=Advice("load-revoking-key"),
+        gun=state.gun,
+        tag=tag,
+        accepted=accepted,
+    )
+
+
+def _unsigned(state: State, tag: str, signer: str | None) -> TagUnsignedError:
+    if signer is None:
+        message, advice = f"{state.gun}:{tag} is not signed", Advice("inspect-tags", gun=state.gun)
+    else:
+        message = f"{signer} has not signed {state.gun}:{tag}"
+        advice = Advice("inspect-signer", gun=state.gun)
+    return TagUnsignedError(
+        message,
+        why="no role lists it" if signer is None else "",
+        advice=advice,
+        gun=state.gun,
+        tag=tag,
+    )

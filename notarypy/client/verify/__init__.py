@@ -1,0 +1,1 @@
+"""notarypy.client.verify."""

@@ -1,0 +1,115 @@
+"""Who signed what: docker's view of a repository, and ours.
+
+What it is: verified metadata rearranged for people. What it is not: verification.
+
+Rules:
+
+1. As docker does, a row stands for each distinct digest of a tag in `targets` and
+   `targets/releases`; its signers are the other roles that list the same content,
+   or "Repo Admin" when there are none.
+2. Tags sort naturally (1, 9, 10), a tag's signers in walking order, the list of signers
+   by name descending.
+3. Keys of signers and of the repository go by canonical id, root keys by TUF id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.dates import role_entries
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.results import Inspection, RoleEntry, TagEntry
+from notarypy.tuf import policy, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.client.session import Session
+    from notarypy.tuf.metadata import FileMeta
+    from notarypy.tuf.trusted import TrustedMetadata
+
+REPO_ADMIN = "Repo Admin"
+
+
+def inspect_reference(session: Session, reference: str) -> Inspection:
+    """Return everything about the repository that a reference is in; its tag narrows the tags."""
+    repository = session.repository(reference)
+    trusted = refresh(repository)
+    tag = None if session.literal else session.parse(reference).tag
+    return inspect(trusted, reference, tag, repository.server_url)
+
+
+def delegations(session: Session, repository: str) -> tuple[RoleEntry, ...]:
+    """Return every delegation of a repository."""
+    entries = role_entries(refresh(session.repository(repository)))
+    return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
+
+
+def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:
+    """Return everything about a repository; `tag` narrows the signed tags to one."""
+    return Inspection(
+        name=name,
+        repository=trusted.gun,
+        tags=tuple(_tags(trusted, tag)),
+        signers=tuple(_signers(trusted)),
+        root_keys=trusted.root.roles[roles.ROOT].keyids,
+        repository_keys=tuple(key.canonical_id for key in trusted.root.signers(roles.TARGETS)),
+        roles=tuple(role_entries(trusted)),
+        server=server,
+    )
+
+
+def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
+    listed = {
+        name
+        for role in (roles.RELEASES, roles.TARGETS)
+        if role in trusted.targets
+        for name in trusted.targets[role].targets
+    }
+    for name in sorted(listed, key=natural):
+        if tag in {None, name}:
+            for content in _contents(trusted, name):
+                yield TagEntry(name, f"sha256:{content.sha256}", _signed_by(trusted, name, content))
+
+
+def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
+    """Return the distinct digests that releases, then targets, lists for a tag (rule 1)."""
+    found: dict[str, FileMeta] = {}
+    for role in (roles.RELEASES, roles.TARGETS):
+        content = policy.entry(trusted, role, name)
+        if content is not None and content.digest is not None:
+            found.setdefault(content.sha256, content)
+    return list(found.values())
+
+
+def _signed_by(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str, ...]:
+    return tuple(roles.signer_name(role) for role in policy.signers(trusted, name, content)) or (REPO_ADMIN,)
+
+
+def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:
+    found = [
+        (roles.signer_name(entry.role), entry.keys)
+        for entry in role_entries(trusted)
+        if entry.role not in {*roles.BASE_ROLES, roles.RELEASES}
+    ]
+    return sorted(found, reverse=True)
+
+
+def natural(name: str) -> str:
+    """Return a sort key that puts 9 before 10, and all else in the order of characters.
+
+    It is a text, for a hostile name may have more digits than an int takes, and more
+    characters than there is memory for as many objects.
+    """
+    return re.sub(r"[0-9]+", _number, name)
+
+
+def _number(match: re.Match[str]) -> str:
+    """Put the length before the digits, and that of the zeros after them."""
+    digits = match[0].lstrip("0")
+    return f"0{_sortable(len(digits))}{digits}{_sortable(len(match[0]))}"
+
+
+def _sortable(length: int) -> str:
+    return chr(length >> 16) + chr(length & 0xFFFF)

@@ -1,0 +1,249 @@
+"""The Notary server: its HTTP interface over storage, keys and checks.
+
+What it is: version 1 of the Notary server's interface, for tests and demonstrations.
+What it is not: for production; its keys are unprotected and nobody is asked who they are.
+
+Rules:
+
+1. One update at a time: what it is checked against cannot change before it is stored.
+2. An update is answered with 200 only when all of it is stored.
+3. A timestamp past its date is made anew when somebody asks for it, as is a snapshot
+   of the server's.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import threading
+from typing import TYPE_CHECKING
+
+from notarypy.devserver import checks, upload
+from notarypy.devserver.calls import JSON_TYPE, Call, Refused, Routes
+from notarypy.devserver.checks import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid
+from notarypy.devserver.serverkeys import Maker
+from notarypy.devserver.stores import OldVersionError, Stored
+from notarypy.devserver.upload import Upload, read_part, rewritten
+from notarypy.errors import MetadataError
+from notarypy.remote.http.transport import Response
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.metadata import Root, Snapshot, Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from notarypy.devserver.serverkeys import ServerKeys
+    from notarypy.devserver.stores import Store
+
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
+_NOT_FOUND = ("METADATA_NOT_FOUND", "You have requested metadata that does not exist.")
+_NO_SNAPSHOT = (
+    "no snapshot was included in update and server does not hold current snapshot key for repository"
+)
+_TUF = r"/v2/(?P<gun>[^*]+)/_trust/tuf/"
+_ROLE = r"(?P<role>root|targets(?:/[^/\s]+)*|snapshot|timestamp)"
+_SERVER_ROLE = r"(?P<role>snapshot|timestamp)\.key"
+
+
+class NotaryService:
+    """A Notary server without a network.
+
+    Attributes:
+        keys: The private keys of timestamps and snapshots.
+        store: Everything that was published.
+        strict: Whether to refuse what the real server accepts to everybody's harm.
+        renews: Whether rule 3 holds; a test that wants an expired file served turns it off.
+    """
+
+    def __init__(
+        self, clock: Callable[[], datetime], store: Store, keys: ServerKeys, *, strict: bool = True
+    ) -> None:
+        """Serve what `store` and `keys` hold, with the time from `clock()`."""
+        self.keys = keys
+        self.store = store
+        self.strict = strict
+        self.renews = True
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._routes = Routes()
+        for method, pattern, handler in (
+            ("GET", "/v2/", self._ping),
+            ("GET", "/_notary_server/health", self._health),
+            ("GET", r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed", self._changefeed),
+            ("POST", _TUF, self._update),
+            ("DELETE", _TUF, self._delete),
+            ("GET", rf"{_TUF}{_ROLE}\.(?P<sha256>[a-f0-9]{{64}})\.json", self._by_hash),
+            ("GET", rf"{_TUF}(?P<version>[0-9]+)\.{_ROLE}\.json", self._by_version),
+            ("GET", rf"{_TUF}{_ROLE}\.json", self._current),
+            ("GET", f"{_TUF}{_SERVER_ROLE}", self._key),
+            ("POST", f"{_TUF}{_SERVER_ROLE}", self._new_key),
+        ):
+            self._routes.add(method, pattern, handler)
+
+    def handle(self, call: Call) -> Response:
+        """Return the answer to a call."""
+        clean = _cleaned(call.path)
+        if clean != call.path:
+            return Response(301, {"location": clean})
+        if call.method not in {"GET", "POST", "PUT", "HEAD", "DELETE"}:
+            return Response(405)
+        try:
+            with self._lock:
+                answer = self._routes.answer(call)
+            return answer or Refused(404, *_NOT_FOUND).response()
+        except Refused as refused:
+            return refused.response()
+        except MetadataError as error:
+            # Only tampering brings unreadable files into the store.
+            return Refused(500, "UNKNOWN", "unknown error", error.message).response()
+
+    def now(self) -> datetime:
+        """Return the server's time."""
+        return self._clock()
+
+    def maker(self, gun: str) -> Maker:
+        """Return what signs as this server under a repository's current root; LookupError without one."""
+        root = self._current_root(gun)
+        if root is None:
+            raise LookupError(f"{gun} has no root")
+        return Maker(self.keys, root, self._clock())
+
+    # -- reading
+
+    def _ping(self, _call: Call) -> Response:
+        return Response(200, _TEXT, b"{}")
+
+    def _health(self, _call: Call) -> Response:
+        return Response(200, {"content-type": JSON_TYPE}, b"{}")
+
+    def _current(self, _call: Call, gun: str, role: str) -> Response:
+        if self.renews and role in (roles.SNAPSHOT, roles.TIMESTAMP):
+            self._renew(gun)
+        return _file(self.store.current(gun, role))
+
+    def _by_hash(self, _call: Call, gun: str, role: str, sha256: str) -> Response:
+        return _file(self.store.by_hash(gun, role, sha256))
+
+    def _by_version(self, _call: Call, gun: str, role: str, version: str) -> Response:
+        return _file(self.store.numbered(gun, role, int(version)))
+
+    def _key(self, _call: Call, gun: str, role: str) -> Response:
+        root = self._current_root(gun)
+        named = self.keys.holds(root.signers(role)) if root else []
+        return _key_document((named or [self.keys.offered(gun, role)])[0].to_json())
+
+    def _new_key(self, _call: Call, gun: str, role: str) -> Response:
+        return _key_document(self.keys.create(gun, role).to_json())
+
+    def _changefeed(self, call: Call, gun: str | None) -> Response:
+        records, after = call.query.get("records", ""), call.query.get("change_id") or "0"
+        try:
+            page = self.store.changes(gun, int(records), int(after))
+        except ValueError:
+            text = "The parameters provided are not valid."
+            detail = f"records and change_id are numbers, not {records!r} and {after!r}"
+            raise Refused(400, "INVALID_PARAMETERS", text, detail) from None
+        body = json.dumps({"count": len(page or ()), "records": page}, separators=(",", ":"))
+        return Response(200, _TEXT, body.encode())
+
+    # -- changing
+
+    def _delete(self, _call: Call, gun: str) -> Response:
+        self.store.delete(gun, self._clock())
+        return Response(200)
+
+    def _update(self, call: Call, gun: str) -> Response:
+        update = Update(gun, self._clock(), _uploads(call), lambda role: self._data(gun, role))
+        update.check()
+        if self.strict:
+            checks.check(update)
+        files = {
+            role: Stored(upload.version, upload.data)
+            for role, upload in update.posted.items()
+            if role != roles.TIMESTAMP
+        }
+        maker = Maker(self.keys, update.root, update.now)
+        if roles.SNAPSHOT not in files:
+            files[roles.SNAPSHOT] = self._make_snapshot(update, maker)
+        if not maker.can_sign(roles.TIMESTAMP):
+            raise invalid(BAD_ROOT, "no  timestamp keys exist on the server")
+        snapshot = _rewritten(files[roles.SNAPSHOT].data, roles.SNAPSHOT)
+        files[roles.TIMESTAMP] = maker.timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
+        try:
+            self.store.update(gun, files, update.now)
+        except OldVersionError:
+            text = "A newer version of metadata is already available."
+            raise Refused(400, "VERSION", text, {}) from None
+        return Response(200)
+
+    def _make_snapshot(self, update: Update, maker: Maker) -> Stored:
+        previous = self._data(update.gun, roles.SNAPSHOT)
+        if previous is None and roles.TARGETS not in update.targets:
+            raise invalid(VALIDATION, "targets must be loaded first")
+        if not maker.can_sign(roles.SNAPSHOT):
+            raise invalid(BAD_HIERARCHY, _NO_SNAPSHOT, Missing=roles.SNAPSHOT)
+        return maker.snapshot(previous, {role: rewritten(file, role) for role, file in update.files.items()})
+
+    def _renew(self, gun: str) -> None:
+        """Make a timestamp, and a snapshot of the server's, anew when they are past their date (rule 3)."""
+        stamped, snapshot = (self.store.current(gun, role) for role in (roles.TIMESTAMP, roles.SNAPSHOT))
+        root = self._current_root(gun)
+        if stamped is None or snapshot is None or root is None:
+            return
+        now, maker = self._clock(), Maker(self.keys, root, self._clock())
+        files: dict[str, Stored] = {}
+        if _expired(snapshot, Snapshot, now) and maker.can_sign(roles.SNAPSHOT):
+            files[roles.SNAPSHOT] = snapshot = maker.snapshot(snapshot.data, {})
+        if (files or _expired(stamped, Timestamp, now)) and maker.can_sign(roles.TIMESTAMP):
+            if root.expires < now:
+                raise Refused(500, "UNKNOWN", "unknown error", "the root is past its date")
+            files[roles.TIMESTAMP] = maker.timestamp(stamped.data, snapshot.data)
+            self.store.update(gun, files, now)
+
+    def _data(self, gun: str, role: str) -> bytes | None:
+        stored = self.store.current(gun, role)
+        return stored.data if stored else None
+
+    def _current_root(self, gun: str) -> Root | None:
+        data = self._data(gun, roles.ROOT)
+        return Root.from_signed(Envelope.parse(data, roles.ROOT).signed) if data else None
+
+
+def _uploads(call: Call) -> Mapping[str, Upload]:
+    """Return the uploads of an update by role; of a role that is there twice the last one."""
+    try:
+        parts = upload.split(call.headers.get("content-type", ""), call.body)
+    except ValueError:
+        raise Refused(400, "MALFORMED_UPLOAD", "The body of your request is malformed.") from None
+    uploads = [read_part(part) for part in parts]
+    return {upload.role: upload for upload in uploads}
+
+
+def _expired(stored: Stored, kind: type[Snapshot | Timestamp], now: datetime) -> bool:
+    return kind.from_signed(Envelope.parse(stored.data, kind.__name__).signed).expires < now
+
+
+def _rewritten(data: bytes, role: str) -> bytes:
+    return rewritten(Envelope.parse(data, role), role)
+
+
+def _missing() -> Refused:
+    return Refused(404, *_NOT_FOUND, {})
+
+
+def _file(stored: Stored | None) -> Response:
+    if stored is None:
+        raise _missing()
+    return Response(200, _TEXT, stored.data)
+
+
+def _key_document(key: Mapping[str, object]) -> Response:
+    return Response(200, _TEXT, json.dumps(key, separators=(",", ":")).encode())
+
+
+def _cleaned(path: str) -> str:
+    """Return the path to which the real server's router redirects."""
+    clean = "/" + posixpath.normpath("/" + path).lstrip("/")
+    return clean + "/" if path.endswith("/") and clean != "/" else clean

@@ -1,0 +1,192 @@
+"""What a registry remembers: manifests, tags and blobs, each within its repository.
+
+What it is: memory. What it is not: checks of anything (`registry`), or files (`saving`).
+
+What a Notary server remembers: every version of every file, and the list of changes.
+
+What it is: memory with the two rules of the real server's storage. What it is not:
+checks of content, or files (`saving`).
+
+Rules:
+
+1. An update is stored completely or not at all, and only if every version in it is
+   above all stored versions of its role.
+2. Every new timestamp, and every deletion, is a change with the next number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.tuf.fields import format_time
+from notarypy.tuf.roles import TIMESTAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from notarypy.tuf.canonical import JsonObject
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A manifest as it was pushed."""
+
+    media_type: str
+    data: bytes
+
+
+class Images:
+    """Manifests and blobs by repository and digest, tags by repository."""
+
+    def __init__(self) -> None:
+        self._manifests: dict[tuple[str, str], Pushed] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+        self._blobs: dict[tuple[str, str], bytes] = {}
+
+    def names(self) -> list[str]:
+        """Return the repositories that ever had a manifest, sorted."""
+        return sorted(self._tags)
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Return the digests of a repository by tag."""
+        return dict(self._tags.get(name, {}))
+
+    def manifest(self, name: str, digest: str) -> Pushed | None:
+        """Return a manifest."""
+        return self._manifests.get((name, digest))
+
+    def put_manifest(self, name: str, digest: str, pushed: Pushed, tag: str | None) -> None:
+        """Store a manifest, and let a tag name it."""
+        self._manifests[name, digest] = pushed
+        tags = self._tags.setdefault(name, {})
+        if tag is not None:
+            tags[tag] = digest
+
+    def delete_manifest(self, name: str, digest: str) -> None:
+        """Forget a manifest and the tags that name it."""
+        self._manifests.pop((name, digest), None)
+        self._tags[name] = {tag: named for tag, named in self.tags(name).items() if named != digest}
+
+    def delete_tag(self, name: str, tag: str) -> None:
+        """Forget a tag; its manifest stays."""
+        del self._tags[name][tag]
+
+    def blob(self, name: str, digest: str) -> bytes | None:
+        """Return a blob."""
+        return self._blobs.get((name, digest))
+
+    def put_blob(self, name: str, digest: str, data: bytes) -> None:
+        """Store a blob."""
+        self._blobs[name, digest] = data
+
+    def delete_blob(self, name: str, digest: str) -> None:
+        """Forget a blob of this repository."""
+        self._blobs.pop((name, digest), None)
+
+
+PAGE = 100
+
+
+class OldVersionError(Exception):
+    """A version in an update is not above the stored ones (rule 1)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of one file."""
+
+    version: int
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class Store:
+    """Files by GUN, role and version, in memory."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, dict[str, dict[int, Stored]]] = {}
+        self._hashes: dict[tuple[str, str, str], int] = {}
+        self._changes: list[JsonObject] = []
+
+    def current(self, gun: str, role: str) -> Stored | None:
+        """Return the file with the highest version."""
+        versions = self._versions(gun, role)
+        return versions[max(versions)] if versions else None
+
+    def numbered(self, gun: str, role: str, version: int) -> Stored | None:
+        """Return one version of a file."""
+        return self._versions(gun, role).get(version)
+
+    def by_hash(self, gun: str, role: str, sha256: str) -> Stored | None:
+        """Return the file that was stored with this SHA-256 (hex)."""
+        version = self._hashes.get((gun, role, sha256))
+        return None if version is None else self.numbered(gun, role, version)
+
+    def update(self, gun: str, files: Mapping[str, Stored], now: datetime) -> None:
+        """Store files by role (rules 1 and 2); raise OldVersionError."""
+        for role, file in files.items():
+            if any(version >= file.version for version in self._versions(gun, role)):
+                raise OldVersionError(role)
+        for role, file in files.items():
+            self.replace(gun, role, file)
+            if role == TIMESTAMP:
+                self._note(gun, "update", now, file)
+
+    def replace(self, gun: str, role: str, file: Stored) -> None:
+        """Store a file as it is, also over one of the same version: the old hash then finds the new bytes."""
+        self._files.setdefault(gun, {}).setdefault(role, {})[file.version] = file
+        self._hashes[gun, role, file.sha256] = file.version
+
+    def forget_above(self, gun: str, role: str, version: int) -> None:
+        """Make an older version the current one; newer ones are found by hash no longer."""
+        for number in [number for number in self._versions(gun, role) if number > version]:
+            del self._files[gun][role][number]
+
+    def delete(self, gun: str, now: datetime) -> None:
+        """Forget a repository; nothing there is fine and no change."""
+        if self._files.pop(gun, None) is None:
+            return
+        self._hashes = {key: version for key, version in self._hashes.items() if key[0] != gun}
+        self._note(gun, "deletion", now, None)
+
+    def roles(self, gun: str) -> list[str]:
+        """Return the roles that have files."""
+        return list(self._files.get(gun, {}))
+
+    def changes(self, gun: str | None, records: int, after: int) -> list[JsonObject] | None:
+        """Return a page of changes, oldest first; None when there is nothing beyond `after`.
+
+        Args:
+            gun: Of one repository alone, or None for all.
+            records: At most so many, 0 for the usual number; negative for those just before `after`.
+            after: The number of the change to start behind; below 0 for the newest page.
+        """
+        backwards = records < 0 or after < 0
+        if not backwards and after >= len(self._changes):
+            return None
+        window = self._changes[: after - 1 if after > 0 else None] if backwards else self._changes[after:]
+        fitting = [change for change in window if gun in (None, change["GUN"])]
+        size = abs(records) or PAGE
+        return fitting[-size:] if backwards else fitting[:size]
+
+    def _versions(self, gun: str, role: str) -> dict[int, Stored]:
+        return self._files.get(gun, {}).get(role, {})
+
+    def _note(self, gun: str, category: str, now: datetime, timestamp: Stored | None) -> None:
+        self._changes.append(
+            {
+                "ID": str(len(self._changes) + 1),
+                "CreatedAt": format_time(now),
+                "GUN": gun,
+                "Version": timestamp.version if timestamp else 0,
+                "SHA256": timestamp.sha256 if timestamp else "",
+                "Category": category,
+            }
+        )

@@ -1,0 +1,1 @@
+"""notarypy.images.dockerfile."""

@@ -1,0 +1,348 @@
+"""A Dockerfile as instructions: directives, continued lines, comments, flags and heredocs.
+
+What it is: the first half of reading one, by the rules of BuildKit's parser. What it is
+not: it does not know what an instruction means, except where that decides which lines
+belong to it.
+
+Rules:
+
+1. Directives (`# escape=`, `# syntax=`, `# check=`) stand in the first lines, before
+   anything else; the same one twice is an error. Another escape character must not depend
+   on what older releases of BuildKit do not know: `# check=` before it, or odd blanks.
+2. A line that ends with the escape character goes on. Within it, comment lines and empty
+   lines are left out.
+3. After the keyword come flags, words that begin with `--`; quotes and escapes in them are
+   taken away.
+4. The heredocs of ADD, COPY and RUN take whole lines, up to their own end. What stands in
+   them is no instruction.
+5. The image that reads a file instead of BuildKit's own parser stands in `# syntax=`, in
+   the first line or after `#!`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import words
+from notarypy.images.dockerfile.words import SPACE, WordError
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WITH_HEREDOCS = frozenset({"add", "copy", "run"})
+_OTHERS = {"arg", "cmd", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer"}
+KEYWORDS = _WITH_HEREDOCS | _OTHERS | {"onbuild", "shell", "stopsignal", "user", "volume", "workdir"}
+_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*([^\n]+?)[\t\n\f\r ]*\Z")
+_ODD_BLANK = re.compile(r"[^\S\t ]")
+_DIRECTIVES = frozenset({"escape", "syntax", "check"})
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_HEREDOC = re.compile(r"[0-9]*<<(-?)[\t\n\f\r ]*([^<]*)\Z")
+_BOM = "\ufeff"
+# Flags are read byte by byte: only ASCII's blanks part them, and these bytes inside of other characters.
+_ASCII_BLANKS = "\t\n\v\f\r "
+_LAST_OF_ASCII = "\x7f"
+_SPLITTING = frozenset({0x85, 0xA0})
+_LONE_BLANKS = ("\udc85", "\udca0")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of text, and where in the file each of its characters stands."""
+
+    text: str
+    at: Sequence[int]
+
+    def part(self, start: int, end: int | None = None) -> Word:
+        """Return some of it."""
+        return Word(self.text[start:end], self.at[start:end])
+
+    def strip(self) -> Word:
+        """Return it without blanks around."""
+        start = len(self.text) - len(self.text.lstrip(SPACE))
+        return self.part(start, max(start, len(self.text.rstrip(SPACE))))
+
+    def words(self, limit: int = 0) -> list[Word]:
+        """Return it split at blanks, at `limit` places at most if that is not 0."""
+        found, start = [], 0
+        for number, blanks in enumerate(_BLANKS.finditer(self.text), start=1):
+            found.append(self.part(start, blanks.start()))
+            start = blanks.end()
+            if number == limit:
+                break
+        return [*found, self.part(start)]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction.
+
+    Attributes:
+        keyword: In lower case.
+        flags: Its flags.
+        rest: What follows them.
+        line: Its first line.
+        last: Its last line.
+        trigger: What ONBUILD is followed by.
+        heredocs: The text of each of its heredocs.
+    """
+
+    keyword: str
+    flags: tuple[Word, ...]
+    rest: Word
+    line: int
+    last: int
+    trigger: Instruction | None = None
+    heredocs: tuple[str, ...] = ()
+
+
+def lower(text: str) -> str:
+    """Return text in lower case, letter by letter as Go does."""
+    return "".join("i" if c == "\u0130" else c.lower() for c in text)
+
+
+def read(text: str, source: str) -> tuple[str, tuple[Instruction, ...]]:
+    """Return the escape character and all instructions.
+
+    Raises:
+        BuildFileError: It breaks the rules.
+    """
+    reader = _Reader(text, source)
+    found = []
+    while (instruction := reader.instruction()) is not None:
+        found.append(instruction)
+    if not found:
+        raise occurrences.failure(source, 1, "there is no instruction")
+    return reader.escape, tuple(found)
+
+
+def frontend(text: str) -> tuple[Word, int] | None:
+    """Return the image that `# syntax=` names, and its line (rule 5)."""
+    start, line, seen = int(text.startswith(_BOM)), 1, set[str]()
+    if text.startswith("#!", start):
+        start, line = text.find("\n", start) + 1 or len(text), 2
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        value = text[start:end].removesuffix("\r")
+        match = _DIRECTIVE.match(value[1:].lstrip(SPACE)) if value.startswith("#") else None
+        key = match[1].lower() if match else ""
+        if match is None or key not in _DIRECTIVES or key in seen:
+            return None
+        if key == "syntax":
+            begin = start + len(value) - len(value[1:].lstrip(SPACE)) + match.start(2)
+            name = match[2].partition(" ")[0]
+            return Word(name, range(begin, begin + len(name))), line
+        seen.add(key)
+        start, line = end + 1, line + 1
+    return None
+
+
+class _Reader:
+    """One walk over the lines of a file."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source, self.escape = source, "\\"
+        self.lines = text.split("\n")
+        if not self.lines[-1]:
+            self.lines.pop()
+        self.start, self.number = 0, 0
+        self.seen: set[str] | None = set()
+
+    def instruction(self) -> Instruction | None:
+        """Return the next instruction."""
+        while self.number < len(self.lines):
+            body = self._first()
+            body, goes_on = self._continued(body)
+            line = self.number
+            if not body.text and not goes_on:
+                continue
+            pieces = [body]
+            while goes_on and self.number < len(self.lines):
+                body = self._next()
+                if body.text.lstrip(SPACE)[:1] in ("", "#"):
+                    continue
+                body, goes_on = self._continued(body)
+                pieces.append(body)
+            whole = Word("".join(piece.text for piece in pieces), [at for piece in pieces for at in piece.at])
+            return self._with_heredocs(self._split(whole, line), whole)
+        return None
+
+    def _next(self) -> Word:
+        """Return the next line without its end."""
+        line, start = self.lines[self.number], self.start
+        most = DEFAULT.dockerfile_line_bytes
+        if len(line.encode(errors="surrogateescape")) > most:
+            raise self._failure(self.number + 1, f"the line has more than {most} bytes")
+        self.number, self.start = self.number + 1, start + len(line) + 1
+        line = line.rstrip("\r")
+        return Word(line, range(start, start + len(line)))
+
+    def _first(self) -> Word:
+        """Return the first line of an instruction; empty for a comment."""
+        body = self._next()
+        if self.number == 1 and body.text.startswith(_BOM):
+            body = body.part(1)
+        body = body.part(len(body.text) - len(body.text.lstrip(SPACE)))
+        self._directive(body.text)
+        return body.part(0, 0) if body.text.startswith("#") else body
+
+    def _directive(self, line: str) -> None:
+        """Take a directive, or note that there are no more (rule 1)."""
+        if self.seen is None:
+            return
+        match = _DIRECTIVE.match(line[1:].lstrip(SPACE)) if line.startswith("#") else None
+        key = match[1].lower() if match else ""
+        if match is None or key not in _DIRECTIVES:
+            self.seen = None
+            return
+        if key in self.seen:
+            raise self._failure(self.number, f"there is a second directive {key}")
+        self.seen.add(key)
+        if key == "escape":
+            if match[2] not in ("\\", "`"):
+                raise self._failure(self.number, f'"{match[2]}" is no escape character', why="\\ and ` are")
+            if match[2] != self.escape and ("check" in self.seen or _ODD_BLANK.search(line)):
+                raise self._failure(
+                    self.number,
+                    "not every release of BuildKit sees this directive",
+                    "write # escape= in the first line, with plain blanks",
+                )
+            self.escape = match[2]
+
+    def _continued(self, body: Word) -> tuple[Word, bool]:
+        """Return a line without the escape character at its end, and whether there was one."""
+        text = body.text.rstrip("\t ")
+        before = text[:-1]
+        if not text.endswith(self.escape) or before.endswith(self.escape):
+            return body, False
+        return body.part(0, len(before)), True
+
+    def _split(self, whole: Word, line: int) -> Instruction:
+        """Return keyword, flags and the rest of an instruction (rule 3)."""
+        keyword, *rest = whole.strip().words(1)
+        name = lower(keyword.text)
+        if name not in KEYWORDS:
+            raise self._failure(line, f'"{keyword.text[:40]}" is no instruction')
+        flags, arguments = self._flags(rest[0] if rest else whole.part(0, 0), line)
+        trigger = None
+        if name == "onbuild":
+            trigger = self._trigger(flags, arguments, line)
+        return Instruction(name, tuple(flags), arguments.strip(), line, self.number, trigger)
+
+    def _trigger(self, flags: list[Word], arguments: Word, line: int) -> Instruction:
+        if flags or not arguments.strip().text:
+            raise self._failure(line, "ONBUILD needs an instruction")
+        trigger = self._split(arguments, line)
+        if trigger.keyword in {"onbuild", "from", "maintainer"}:
+            raise self._failure(line, f"{trigger.keyword.upper()} is not allowed after ONBUILD")
+        return trigger
+
+    def _flags(self, text: Word, line: int) -> tuple[list[Word], Word]:
+        found: list[Word] = []
+        position = 0
+        while True:
+            while position < len(text.text) and text.text[position] in _ASCII_BLANKS:
+                position += 1
+            if text.text.startswith(_LONE_BLANKS, position):
+                self._refuse_splitting(text.text[position], line)
+            if not text.text.startswith("--", position):
+                return found, text.part(position)
+            flag, position = self._flag(text, position, line)
+            if flag.text == "--":
+                return found, text.part(position)
+            if flag.text:
+                found.append(flag)
+
+    def _flag(self, text: Word, position: int, line: int) -> tuple[Word, int]:
+        """Return the flag that begins here, without quotes and escapes, and where it ends."""
+        kept, quote = [], ""
+        while position < len(text.text):
+            character = text.text[position]
+            if character in _ASCII_BLANKS and not quote:
+                break
+            if not quote and character > _LAST_OF_ASCII:
+                self._refuse_splitting(character, line)
+            if character == quote or (not quote and character in "'\""):
+                quote = "" if quote else character
+            elif character != self.escape:
+                kept.append(position)
+            elif position + 1 < len(text.text):
+                position += 1
+                self._refuse_splitting("" if quote else text.text[position], line)
+                kept.append(position)
+            position += 1
+        return Word("".join(text.text[i] for i in kept), [text.at[i] for i in kept]), position
+
+    def _refuse_splitting(self, text: str, line: int) -> None:
+        if _SPLITTING.intersection(text.encode(errors="surrogateescape")):
+            raise self._failure(
+                line, "a character among the flags is a blank to BuildKit", "write it elsewhere"
+            )
+
+    def _with_heredocs(self, found: Instruction, whole: Word) -> Instruction:
+        """Return an instruction with the lines of its heredocs taken (rule 4)."""
+        acting = found.trigger or found
+        if acting.keyword not in _WITH_HEREDOCS or "<<" not in whole.text or self._is_json(acting):
+            return found
+        texts = []
+        for name, chomp in self._heredocs(whole.text, found.line):
+            lines: list[str] = []
+            while True:
+                if self.number == len(self.lines):
+                    raise self._failure(found.line, f'the heredoc "{name}" has no end')
+                line = self._next().text
+                if (line.lstrip("\t") if chomp else line) == name:
+                    break
+                lines.append(line)
+            texts.append("\n".join(lines))
+        return Instruction(
+            found.keyword, found.flags, found.rest, found.line, self.number, found.trigger, tuple(texts)
+        )
+
+    def _heredocs(self, line: str, number: int) -> list[tuple[str, bool]]:
+        """Return the end of each heredoc that a line begins, and whether tabs are taken away."""
+        try:
+            parts = words.split(line, keep_escapes=True)
+        except WordError:
+            return []  # BuildKit sees no heredoc in a line that it cannot split
+        found = []
+        for word in parts:
+            match = _HEREDOC.match(word)
+            if match is None or not match[2]:
+                continue
+            try:
+                names = words.split(match[2], keep_quotes=False)
+            except WordError as error:
+                raise self._failure(number, "the heredoc is not understood", why=str(error)) from None
+            if len(names) == 1:
+                found.append((names[0], bool(match[1])))
+        return found
+
+    def _is_json(self, found: Instruction) -> bool:
+        """Tell whether the arguments are a JSON array, which has no heredocs."""
+        if not found.rest.text.startswith("["):
+            return False
+        decoder = json.JSONDecoder(parse_constant=_no_constant)
+        try:
+            value, end = decoder.raw_decode(found.rest.text)
+        except (ValueError, RecursionError):
+            return False
+        if found.rest.text[end:].strip(" \t\r\n"):
+            raise self._failure(
+                found.line, "a heredoc stands behind a JSON array", "not every release of BuildKit sees it"
+            )
+        if not all(isinstance(each, str) for each in value):
+            raise self._failure(found.line, "the JSON array has something else than texts in it")
+        return True
+
+    def _failure(self, line: int, what: str, why: str = "") -> Exception:
+        return occurrences.failure(self.source, line, what, why)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)

@@ -1,0 +1,220 @@
+"""A Dockerfile written so that no builder can read it in two ways.
+
+What it is: the copy for builders that do not read by BuildKit's rules (buildah, podman,
+kaniko, docker's classic one). What it is not: a list of what these get wrong; where the
+copy could be read in another way at all, there is none.
+
+Rules:
+
+1. No directive, no comment, no empty line. One instruction is one line: continued lines are
+   joined as BuildKit joins them. The keyword comes first, in capitals.
+2. Every stage gets a name of its own, in lower case, that stands nowhere else; whatever
+   took a stage by another spelling, or by number, takes it by that name.
+3. FROM, `COPY --from` and `from` in a mount name an image as it was worked out: nothing is
+   left to variables.
+4. Refused: heredocs and what looks like one; a line that ends with a backslash; backslashes
+   and backticks where the backtick is the escape character; control characters; very long
+   lines; quotes and escapes in flags; variables in mounts, which some put in before they
+   split the mount; ONBUILD with an image or a stage; `scratch`, or nothing, as a source.
+5. What was written is read once more, by a reader that knows nothing but lines and words
+   (`check`): its images must be the ones that were verified, in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from notarypy.errors import Advice
+from notarypy.images import occurrences
+from notarypy.images.dockerfile.lines import KEYWORDS, lower
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from notarypy.images.dockerfile.lines import Instruction, Word
+    from notarypy.images.dockerfile.stages import Dockerfile
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")
+_NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
+_HEREDOCS = frozenset({"add", "copy", "run", "onbuild"})
+_FROM, _MOUNT = "--from=", "--mount="
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The copy.
+
+    Attributes:
+        text: Its text.
+        prefix: What the names of stages begin with, before their number.
+    """
+
+    text: str
+    prefix: str
+
+    def stage(self, found: Dockerfile, wanted: str, source: str) -> str:
+        """Return the name here of a stage of the original, by name or number.
+
+        Raises:
+            BuildFileError: There is no such stage.
+        """
+        named = {stage.name: stage.number for stage in found.stages if stage.name}
+        number = named.get(lower(wanted))
+        if number is None and wanted.isdecimal() and wanted.isascii():
+            number = int(wanted[:6])
+        if number is None or number >= len(found.stages):
+            raise occurrences.failure(source, 1, f'there is no stage "{wanted}" to build')
+        return f"{self.prefix}{number}"
+
+
+def write(found: Dockerfile, source: str, avoid: Sequence[str] = ()) -> Plain:
+    """Return a Dockerfile in lines that all builders read alike.
+
+    Args:
+        found: The Dockerfile, with the names of images that the copy is to have.
+        source: Its name, for messages.
+        avoid: Other texts in which no stage's name may stand.
+
+    Raises:
+        BuildFileError: It cannot be written so (rule 4).
+    """
+    prefix = "s"
+    while any(re.search(prefix + "[0-9]", lower(text)) for text in (found.text, *avoid)):
+        prefix += "s"
+    writer = _Writer(found, source, prefix)
+    return Plain("".join(f"{writer.line(each)}\n" for each in found.instructions), prefix)
+
+
+def check(plain: Plain, images: Sequence[str], source: str) -> None:
+    """Look at the copy with a reader that knows nothing but lines and words (rule 5).
+
+    Args:
+        plain: The copy.
+        images: The images that it may name, in their order.
+        source: The name of the original.
+
+    Raises:
+        BuildFileError: It names something else.
+    """
+    stages: list[str] = ["scratch"]
+    seen: list[str] = []
+    for line in plain.text.split("\n")[:-1]:
+        keyword, *words = line.split(" ")
+        if keyword.lower() not in KEYWORDS or line.endswith("\\"):
+            _misread(source)
+        seen += [name for name in _named(keyword, words, source) if name not in stages]
+        if keyword == "FROM":
+            if words[-2:] != ["AS", f"{plain.prefix}{len(stages) - 1}"]:
+                _misread(source)
+            stages.append(words[-1])
+    if seen != list(images):
+        _misread(source)
+
+
+def _named(keyword: str, words: Sequence[str], source: str) -> Iterator[str]:
+    """Return what a line of the copy takes files from."""
+    if keyword == "ONBUILD":
+        keyword, *words = words
+    flags = next((place for place, word in enumerate(words) if not word.startswith("--")), len(words))
+    for flag in words[:flags]:
+        if flag.startswith(_FROM):
+            yield flag.removeprefix(_FROM)
+        for part in flag.removeprefix(_MOUNT).split(",") if flag.startswith(_MOUNT) else ():
+            if part.startswith("from="):
+                yield part.removeprefix("from=")
+            elif "from" in part.partition("=")[0].lower():
+                _misread(source)
+    if keyword == "FROM":
+        yield words[flags]
+
+
+def _misread(source: str) -> NoReturn:
+    what = "no copy can be made of it that every builder reads alike"
+    raise occurrences.failure(source, 1, what, advice=Advice("take-buildx"))
+
+
+class _Writer:
+    """One walk over the instructions."""
+
+    def __init__(self, found: Dockerfile, source: str, prefix: str) -> None:
+        self.source, self.prefix, self.stages = source, prefix, 0
+        self.odd = "\\`" if found.escape != "\\" else ""
+        self.names = {mention.start: mention.image for mention in found.mentions}
+        self.names |= {start: f"{prefix}{number}" for start, number in found.taken.items()}
+
+    def line(self, found: Instruction) -> str:
+        """Return the line of an instruction (rule 1)."""
+        whole = self._plain(found, found)
+        if found.trigger is not None:
+            whole = f"ONBUILD {self._plain(found.trigger, found)}"
+        if _CONTROL.search(whole):
+            self._refuse(found, "a control character stands here")
+        if whole.endswith("\\"):
+            self._refuse(found, "it ends with a backslash")
+        if any(character in whole for character in self.odd):
+            self._refuse(found, "the escape character is a backtick, and it has one or a backslash")
+        if found.heredocs or (found.keyword in _HEREDOCS and "<<" in whole):
+            self._refuse(found, "it is, or looks like, a heredoc")
+        most = DEFAULT.instruction_bytes
+        if len(whole.encode(errors="surrogateescape")) > most:
+            self._refuse(found, f"it has more than {most} bytes")
+        return whole
+
+    def _plain(self, found: Instruction, outer: Instruction) -> str:
+        if found.trigger is not None:
+            return ""
+        flags = [self._flag(flag, found, outer) for flag in found.flags]
+        rest = found.rest.text
+        if found.keyword == "from":
+            rest = f"{self._base(found)} AS {self.prefix}{self.stages}"
+            self.stages += 1
+        if rest.startswith("--"):
+            self._refuse(outer, "it has an argument that looks like a flag")
+        return " ".join([found.keyword.upper(), *flags, *filter(None, [rest])])
+
+    def _base(self, found: Instruction) -> str:
+        """Return what a stage begins with; only `scratch` is neither an image nor a stage."""
+        return self._checked(self.names.get(found.rest.words()[0].at[0], "scratch"), found)
+
+    def _flag(self, flag: Word, found: Instruction, outer: Instruction) -> str:
+        text = flag.text
+        if found.keyword == "copy" and text.startswith(_FROM):
+            text = _FROM + self._source(flag.part(len(_FROM)), outer)
+        if found.keyword == "run" and text.startswith(_MOUNT):
+            text = self._mount(flag.part(len(_MOUNT)), outer)
+        if not _PLAIN_FLAG.fullmatch(text):
+            self._refuse(outer, "a flag has other characters than letters, digits and plain signs")
+        return text
+
+    def _mount(self, mount: Word, outer: Instruction) -> str:
+        if "$" in mount.text:
+            self._refuse(outer, "a mount has a variable")
+        parts, start = [], 0
+        for part in mount.text.split(","):
+            key, equals, _ = part.partition("=")
+            end = start + len(part)
+            is_source = lower(key) == "from" and equals
+            parts.append(
+                f"from={self._source(mount.part(start + len(key) + 1, end), outer)}" if is_source else part
+            )
+            start = end + 1
+        return _MOUNT + ",".join(parts)
+
+    def _source(self, word: Word, outer: Instruction) -> str:
+        name = self.names.get(word.at[0]) if word.text else None
+        if name is None or outer.trigger is not None:
+            self._refuse(outer, f'"{word.text}" is neither an image nor a stage of this build')
+        return self._checked(name, outer)
+
+    def _checked(self, name: str, outer: Instruction) -> str:
+        if not _NAME.fullmatch(name):
+            self._refuse(outer, f'"{name}" is no name of an image')
+        return name
+
+    def _refuse(self, found: Instruction, why: str) -> NoReturn:
+        what = "builders other than BuildKit may take other images here"
+        raise occurrences.failure(self.source, found.line, what, why, Advice("take-buildx-or-rewrite"))

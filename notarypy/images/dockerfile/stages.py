@@ -1,0 +1,339 @@
+"""A Dockerfile's stages, and the images that a build of it takes.
+
+What it is: the second half of reading one: what FROM, `COPY --from` and
+`RUN --mount=from=` mean, as BuildKit decides it. What it is not: a builder; instructions
+that name no image are not checked.
+
+Rules:
+
+1. Stages are numbered from 0; their names are lower case. FROM takes an earlier stage of
+   that name, else an image; `scratch` is neither. FROM knows no numbers.
+2. `COPY --from` takes a stage by name or number, else an image; `RUN --mount=from=` by
+   name, else an image. Either may name a stage only once it is built, and has no variables.
+3. The variables in FROM are those of `dockerargs`; one without a value is an error.
+4. What ONBUILD names is wanted by the builds that come from this image. A name that could
+   be a stage there is left to them (kind `trigger`), unless a stage of this very file is
+   built from this one: the trigger acts there.
+5. With a target, stages behind it are left out. Those before it count, needed or not: not
+   every builder leaves them out.
+6. Where releases of BuildKit disagree, or nobody can say which image is meant, the file is
+   refused. What other builders read in another way is told (`hidden`), for whoever runs one
+   to refuse: a heredoc that would name an image if its lines were instructions, another
+   escape character than a backslash, two of them at the end of a line, which some take for
+   a line that goes on, and a stage that is named in other letters than it has, or by a
+   variable: to buildah that is an image.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import lines, words
+from notarypy.images.dockerfile.lines import lower
+from notarypy.images.dockerfile.variables import BuildOptions, Variables
+from notarypy.images.dockerfile.words import SPACE, WordError
+from notarypy.images.occurrences import Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.images.dockerfile.lines import Instruction, Word
+    from notarypy.images.occurrences import Kind
+
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_MOUNT = "--mount="
+_TWICE = re.compile(r"\\\\[ \t]*\r*\Z")
+_CONTINUED = re.compile(r"\\[ \t\r]*\n")
+_NAMING = re.compile(r"^\s*(from|copy|run|onbuild)\s", re.IGNORECASE | re.MULTILINE)
+_FLAGS = {
+    "from": {"platform"},
+    "add": {"chown", "chmod", "link", "exclude", "checksum", "keep-git-dir", "unpack"},
+    "copy": {"from", "chown", "chmod", "link", "exclude", "parents"},
+    "run": {"mount", "network", "security", "device"},
+}
+_REPEATABLE = frozenset({"exclude", "mount", "device"})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        number: Its number.
+        name: Its name in lower case, or empty.
+        line: The line of its FROM.
+        base: The image that it begins with; empty for a stage and for `scratch`.
+        parent: The number of the stage that it begins with, or None.
+    """
+
+    number: int
+    name: str
+    line: int
+    base: str
+    parent: int | None
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    """A Dockerfile that was read.
+
+    Attributes:
+        text: All of it.
+        instructions: Its instructions.
+        stages: Its stages, up to the target.
+        mentions: The images that it names, in the order of the text.
+        notes: What a person should know.
+        disputed: Lines that other builders may read in another way; some of `hidden`.
+        taken: The number of the stage that each name of one means, by where the name begins.
+        escape: The escape character.
+    """
+
+    text: str
+    instructions: tuple[Instruction, ...]
+    stages: tuple[Stage, ...]
+    mentions: tuple[Mention, ...]
+    notes: tuple[str, ...] = ()
+    disputed: tuple[int, ...] = ()
+    taken: Mapping[int, int] = field(default_factory=dict)
+    escape: str = "\\"
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The lines that builders other than BuildKit may read in another way (rule 6)."""
+        heredocs = [found.line for found in self.instructions if any(map(_may_name, found.heredocs))]
+        ends = [
+            number
+            for number, line in enumerate(self.text.split("\n"), start=1)
+            if _TWICE.search(line) and not line.lstrip(SPACE).startswith("#")
+        ]
+        return tuple(sorted({*heredocs, *ends, *self.disputed}))
+
+    def outline(self) -> list[object]:
+        """Return all that must stay the same when images get other names."""
+        named = {at for mention in self.mentions for at in range(mention.start, mention.end)}
+
+        def rest(found: Instruction) -> list[object]:
+            words = [*found.flags, found.rest, *([found.trigger.rest] if found.trigger else [])]
+            words += found.trigger.flags if found.trigger else ()
+            kept = ["".join(c for c, at in zip(w.text, w.at, strict=True) if at not in named) for w in words]
+            return [found.keyword, kept if found.trigger is None else kept[1:], found.heredocs]
+
+        return [
+            [(stage.number, stage.name, stage.parent, bool(stage.base)) for stage in self.stages],
+            [mention.what for mention in self.mentions],
+            [rest(found) for found in self.instructions],
+        ]
+
+
+def parse(text: str, source: str, options: BuildOptions | None = None) -> Dockerfile:
+    """Read a Dockerfile.
+
+    Args:
+        text: The file.
+        source: Its name, for messages.
+        options: What the builder is told.
+
+    Raises:
+        BuildFileError: It breaks the rules, or does not say which image it means.
+    """
+    escape, instructions = lines.read(text, source)
+    reader = _Reader(source, escape, options or BuildOptions(), instructions)
+    reader.run(text, instructions)
+    named = sorted(reader.mentions, key=lambda mention: mention.start)
+    disputed = tuple(reader.disputed) if escape == "\\" else (1, *reader.disputed)
+    stages, notes = tuple(reader.stages), tuple(reader.notes)
+    return Dockerfile(text, instructions, stages, tuple(named), notes, disputed, reader.taken, escape)
+
+
+def _may_name(heredoc: str) -> bool:
+    """Tell whether a line of a heredoc would be an instruction that can name an image."""
+    lines = [line for line in heredoc.split("\n") if line.lstrip(SPACE)[:1] not in ("", "#")]
+    return _NAMING.search(_CONTINUED.sub("", "\n".join(lines))) is not None
+
+
+class _Reader:
+    """One walk over the instructions."""
+
+    def __init__(
+        self, source: str, escape: str, options: BuildOptions, instructions: tuple[Instruction, ...]
+    ) -> None:
+        self.source, self.escape, self.target = source, escape, options.target
+        self.variables = Variables(options, escape, source)
+        self.spelled = [self._name(found) for found in instructions if found.keyword == "from"]
+        self.names = [lower(name) for name in self.spelled]
+        if not self.names:
+            raise self._failure(1, "there is no FROM")
+        self.newest = {name: number for number, name in enumerate(self.names) if name}
+        self.earlier: dict[str, int] = {}
+        self.children: dict[int, int] = {}
+        self.stages: list[Stage] = []
+        self.mentions: list[Mention] = []
+        self.notes: list[str] = []
+        self.disputed: list[int] = []
+        self.taken: dict[int, int] = {}
+
+    def run(self, text: str, instructions: tuple[Instruction, ...]) -> None:
+        """Read everything: first the stages, then what they take from elsewhere."""
+        last = self._last()
+        self.variables.values.setdefault("TARGETSTAGE", self.target or self.names[-1] or "default")
+        frontend = lines.frontend(text)
+        if frontend is not None:
+            self._mention(frontend[0], frontend[0].text, frontend[1], "# syntax", "frontend")
+        taking: list[tuple[int, Instruction]] = []
+        for found in instructions:
+            if found.keyword == "from":
+                if len(self.stages) > last:
+                    self._leave(last)
+                    break
+                self._from(found)
+            elif self.stages:
+                taking.append((len(self.stages) - 1, found))
+            elif found.keyword == "arg":
+                self.variables.declare(found.rest.text, found.line)
+            else:
+                raise self._failure(found.line, f"{found.keyword.upper()} stands before the first FROM")
+        for stage, found in taking:
+            self._sources(stage, found.trigger or found, triggered=found.trigger is not None)
+
+    def _name(self, found: Instruction) -> str:
+        """Return the name that a FROM gives its stage, as it is written."""
+        words = [word.text for word in found.rest.words()]
+        if not words[0] or len(words) not in {1, 3}:
+            raise self._failure(found.line, "FROM takes an image, or an image AS name")
+        if len(words) == 1:
+            return ""
+        if words[1].casefold() != "as" or not _STAGE_NAME.fullmatch(lower(words[2])):
+            raise self._failure(found.line, f'"{words[1]} {words[2]}" gives no stage a name')
+        return words[2]
+
+    def _last(self) -> int:
+        """Return the number of the target (rule 5)."""
+        wanted = self.target
+        if not wanted:
+            return len(self.names) - 1
+        if lower(wanted) in self.newest:
+            return self.newest[lower(wanted)]
+        if wanted.isdecimal() and wanted.isascii() and int(wanted[:6]) < len(self.names):
+            return int(wanted[:6])
+        raise self._failure(1, f'there is no stage "{wanted}" to build')
+
+    def _leave(self, last: int) -> None:
+        names = [name or str(number) for number, name in enumerate(self.names)][last + 1 :]
+        self.notes.append(f"{self.source}: left alone, as they come after the target: {', '.join(names)}")
+
+    def _from(self, found: Instruction) -> None:
+        self._flag(found, "platform")
+        word = found.rest.words()[0]
+        base = self.variables.expand(word.text, found.line)
+        parent, image = self.earlier.get(lower(base)), ""
+        if parent is None and base != "scratch":
+            image = base
+            self._mention(word, base, found.line, "FROM")
+        if parent is not None:
+            self._compare(word.text if "$" in word.text else base, parent, found.line)
+            self.taken[word.at[0]] = parent
+        number = len(self.stages)
+        name = self.names[number]
+        self.stages.append(Stage(number, name, found.line, image, parent))
+        if name:
+            self.earlier[name] = number
+        if parent is not None:
+            self.children.setdefault(parent, number)
+
+    def _sources(self, stage: int, found: Instruction, *, triggered: bool) -> None:
+        """Note the images of COPY and RUN; their flags are looked at in any case."""
+        if found.keyword not in _FLAGS:
+            return
+        flag = self._flag(found, "from")
+        if found.keyword == "copy" and flag is not None:
+            self._source(stage, flag, found.line, "COPY --from", triggered=triggered)
+        if found.keyword == "run":
+            for mount in found.flags:
+                if mount.text.startswith(_MOUNT):
+                    for value in self._mounted(mount.part(len(_MOUNT)), found.line):
+                        self._source(stage, value, found.line, "RUN --mount", triggered=triggered)
+
+    def _mounted(self, mount: Word, line: int) -> list[Word]:
+        """Return what a mount is `from`: one word, or none."""
+        if '"' in mount.text:
+            raise self._failure(line, "a quote is part of --mount", advice=Advice("write-without"))
+        found, start = [], 0
+        for each in mount.text.split(","):
+            key, equals, _ = each.partition("=")
+            if lower(key) == "from" and equals:
+                found.append(mount.part(start + len(key) + 1, start + len(each)))
+            start += len(each) + 1
+        if len(found) > 1:
+            raise self._failure(line, "--mount has two from")
+        return found
+
+    def _source(self, stage: int, word: Word, line: int, what: str, *, triggered: bool) -> None:
+        """Note an image, unless it is a stage (rules 2 and 4)."""
+        if word.text in {"", "scratch"}:
+            return
+        self._refuse_variables(word.text, line, what)
+        acts = self.children.get(stage) if triggered else stage
+        number = int(word.text) if what.startswith("COPY") and _NUMBER.fullmatch(word.text) else None
+        if number is None:
+            number = self.newest.get(lower(word.text))
+            if number is not None:
+                self._compare(word.text, number, line)
+        what = f"ONBUILD {what}" if triggered else what
+        if acts is None:
+            self._left_to_others(word, line, what, is_stage=number is not None)
+        elif number is None:
+            self._mention(word, word.text, line, what)
+        elif not 0 <= number < acts:
+            raise self._failure(
+                line, f'{what}: the stage "{word.text}" is not built yet', advice=Advice("name-earlier-stage")
+            )
+        else:
+            self.taken[word.at[0]] = number
+
+    def _compare(self, name: str, stage: int, line: int) -> None:
+        """Note a stage's name that is not written as the stage has it (rule 6)."""
+        if name != self.spelled[stage]:
+            self.disputed.append(line)
+
+    def _left_to_others(self, word: Word, line: int, what: str, *, is_stage: bool) -> None:
+        """Note a trigger that acts in other builds alone (rule 4)."""
+        if is_stage:
+            self.notes.append(f'{self.source}:{line}: {what} means a stage "{word.text}" of later builds')
+            return
+        kind: Kind = "trigger" if _STAGE_NAME.fullmatch(lower(word.text)) else "base"
+        self._mention(word, word.text, line, what, kind)
+
+    def _refuse_variables(self, text: str, line: int, what: str) -> None:
+        try:
+            plain = words.expand(text, {}, self.escape).text
+        except WordError:
+            plain = ""
+        if plain != text:
+            raise self._failure(line, f'{what}: "{text}" has variables', advice=Advice("name-stage"))
+
+    def _mention(self, word: Word, image: str, line: int, what: str, kind: Kind = "base") -> None:
+        self.mentions.append(Mention(image, word.text, line, word.at[0], word.at[-1] + 1, what, kind))
+
+    def _flag(self, found: Instruction, name: str) -> Word | None:
+        """Return the value of a flag, after a look at all of them."""
+        wanted, seen = None, set()
+        for flag in found.flags:
+            key, equals, _ = flag.text[2:].partition("=")
+            if key not in _FLAGS[found.keyword]:
+                raise self._failure(found.line, f'{found.keyword.upper()} has no flag "--{key}"')
+            if key in seen and key not in _REPEATABLE:
+                raise self._failure(found.line, f"--{key} is there twice")
+            seen.add(key)
+            if key == name:
+                if not equals:
+                    raise self._failure(found.line, f"--{key} needs a value")
+                wanted = flag.part(len(key) + 3)
+        return wanted
+
+    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
+        return occurrences.failure(self.source, line, what, why, advice)

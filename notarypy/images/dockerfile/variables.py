@@ -1,0 +1,165 @@
+"""The variables that FROM may use: build arguments, those of the platform, and ARG.
+
+What it is: names to values, in the order in which BuildKit lets them count. What it is not:
+the expansion of a word (`dockerwords`).
+
+Rules:
+
+1. ARG before the first FROM sets a variable; a build argument of that name counts instead
+   of its default. Build arguments that no ARG declares do not count.
+2. The variables of the target platform are known when the platform is told; those of the
+   machine that builds are not. A build argument, or ARG with a default, counts over them.
+3. A default that uses a variable without a value has none itself, whatever a builder makes
+   of it: whoever uses it is told.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice
+from notarypy.images import occurrences
+from notarypy.images.dockerfile import words
+from notarypy.images.dockerfile.words import SPACE, WordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_-]+)(?:/([a-z0-9]+))?")
+_MACHINES = {
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "i386": "386",
+    "armhf": "arm",
+    "armel": "arm",
+}
+_USUAL = {("amd64", "v1"): "", ("arm64", "v8"): "", ("arm64", "8"): "", ("arm", ""): "v7"}
+_OF_TARGET = ("TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT")
+_OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILDVARIANT")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What the builder is told, as far as it decides which images are meant.
+
+    Attributes:
+        arguments: The build arguments.
+        platform: `os/architecture[/variant]`, or None.
+        target: The stage to build, by name or number, or None for the last.
+    """
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    platform: str | None = None
+    target: str | None = None
+
+
+class Variables:
+    """The variables, as far as the file was read."""
+
+    def __init__(self, options: BuildOptions, escape: str, source: str) -> None:
+        self.options, self.escape, self.source = options, escape, source
+        self.values = _of_platform(options.platform, source)
+        self.hollow: dict[str, str] = {}
+        for name in (*_OF_TARGET, *_OF_BUILDER, "TARGETSTAGE"):
+            if name in options.arguments:
+                self.values[name] = options.arguments[name]
+
+    def declare(self, text: str, line: int) -> None:
+        """Take an ARG (rule 1)."""
+        for word in _words(text, self.escape):
+            name, equals, default = word.partition("=")
+            if not name:
+                raise self._failure(line, "ARG needs a name")
+            if name in self.options.arguments:
+                self._set(name, self.options.arguments[name], None)
+            elif equals:
+                found = self._expand(default, line)
+                self._set(name, found.text, self._hollow_part(found))
+
+    def expand(self, text: str, line: int) -> str:
+        """Return what a word of FROM means.
+
+        Raises:
+            BuildFileError: It means nothing, or a variable in it has no value.
+        """
+        found = self._expand(text, line)
+        lacking = self._hollow_part(found)
+        if lacking is not None:
+            raise self._failure(
+                line, f'"{text}" names no image: {lacking} has no value', advice=_advice(lacking)
+            )
+        if not found.text:
+            raise self._failure(line, f'"{text}" names no image', why="it is empty")
+        return found.text
+
+    def _set(self, name: str, value: str, hollow: str | None) -> None:
+        self.values[name] = value
+        self.hollow.pop(name, None)
+        if hollow is not None:
+            self.hollow[name] = hollow
+
+    def _hollow_part(self, found: words.Expanded) -> str | None:
+        """Return a variable without a value that a text is made with (rule 3)."""
+        hollow = [self.hollow[name] for name in sorted(found.taken) if name in self.hollow]
+        return next(iter([*sorted(found.missing), *hollow]), None)
+
+    def _expand(self, text: str, line: int) -> words.Expanded:
+        try:
+            return words.expand(text, self.values, self.escape)
+        except WordError as error:
+            raise self._failure(line, f'"{text}" is not understood', why=str(error)) from None
+
+    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
+        return occurrences.failure(self.source, line, what, why, advice)
+
+
+def is_platform(text: str) -> bool:
+    """Tell whether a text is one platform."""
+    return _PLATFORM.fullmatch(text.lower()) is not None
+
+
+def _advice(name: str) -> Advice:
+    if name in _OF_TARGET:
+        return Advice("name-platform")
+    return Advice("give-argument", option="--build-arg", name=name)
+
+
+def _of_platform(platform: str | None, source: str) -> dict[str, str]:
+    """Return the variables of a platform (rule 2)."""
+    if platform is None:
+        return {}
+    match = _PLATFORM.fullmatch(platform.lower())
+    if match is None:
+        raise occurrences.failure(
+            source, 1, f'"{platform}" is not one platform', why="one is os/architecture[/variant]"
+        )
+    system, machine, variant = match[1], match[2], match[3] or ""
+    variant = variant or {"armel": "v6"}.get(machine, "")
+    machine = _MACHINES.get(machine, machine)
+    variant = _USUAL.get((machine, variant), variant)
+    whole = "/".join(filter(None, (system, machine, variant)))
+    return dict(zip(_OF_TARGET, (whole, system, "", machine, variant), strict=True))
+
+
+def _words(text: str, escape: str) -> list[str]:
+    """Return the words of ARG, with their quotes."""
+    found, word, quote, position = [], "", "", 0
+    while position < len(text):
+        character = text[position]
+        position += 1
+        if not quote and character in SPACE:
+            found.append(word)
+            word = ""
+            continue
+        if character == escape and quote != "'":
+            if position == len(text):
+                break
+            character += text[position]
+            position += 1
+        elif character in ("'", '"') and quote in ("", character):
+            quote = "" if quote else character
+        word += character
+    return list(filter(None, [*found, word]))

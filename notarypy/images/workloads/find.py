@@ -1,0 +1,252 @@
+"""Compose files and Kubernetes manifests: where they name images.
+
+What it is: the paths to images in both. What it is not: YAML (`yamltext`) or the meaning
+of anything else in these files.
+
+Rules:
+
+1. Kubernetes: containers, init and ephemeral containers and image volumes of each known
+   kind, also within a list, whose kind tells that of items without one. Every object whose
+   kind is not known is told, whatever it looks like: nobody here knows where it has images.
+   A kind is known together with its API group, for others use the same names.
+2. Compose: the image of each service that is not built, image volumes and images as
+   build contexts. A service that is built has its bases in a Dockerfile, which is told, and
+   so is its image, which compose may take from a registry before it builds. Other files and
+   models are told.
+3. A variable of compose counts with the value that the caller gives it, else with its
+   default; without either the file is refused. `$$` is a dollar.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice
+from notarypy.images import occurrences
+from notarypy.images.occurrences import Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from notarypy.images.workloads.yamlnodes import Node
+
+_POD = {
+    "Pod": ("spec",),
+    "PodTemplate": ("template", "spec"),
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "DaemonSet": ("spec", "template", "spec"),
+    "ReplicaSet": ("spec", "template", "spec"),
+    "ReplicationController": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+# Objects of Kubernetes itself that name no image.
+_WITHOUT = """
+APIService Binding CSIDriver CSINode ClusterRole ClusterRoleBinding ConfigMap ControllerRevision
+CustomResourceDefinition EndpointSlice Endpoints Event HorizontalPodAutoscaler Ingress IngressClass Lease
+LimitRange MutatingWebhookConfiguration Namespace NetworkPolicy PersistentVolume PersistentVolumeClaim
+PodDisruptionBudget PriorityClass ResourceQuota Role RoleBinding RuntimeClass Secret Service ServiceAccount
+StorageClass ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
+VolumeAttachment
+"""
+_KNOWN = frozenset({*_POD, *_WITHOUT.split()})
+_KNOWN_GROUPS = """
+apps batch extensions autoscaling policy networking.k8s.io rbac.authorization.k8s.io storage.k8s.io
+scheduling.k8s.io node.k8s.io coordination.k8s.io discovery.k8s.io events.k8s.io apiextensions.k8s.io
+apiregistration.k8s.io admissionregistration.k8s.io
+"""
+_GROUPS = frozenset(_KNOWN_GROUPS.split())
+_LIST = "List"
+_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+_CONTEXT = "docker-image://"
+_VARIABLE = re.compile(
+    r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_]\w*)"
+    r"|\{(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>[^{}$]*))?\})",
+    re.ASCII,
+)
+
+
+def is_kubernetes(roots: Sequence[Node]) -> bool:
+    """Tell whether documents are manifests."""
+    return any(root.get("kind") is not None and root.get("apiVersion") is not None for root in roots)
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a file names.
+
+    Attributes:
+        mentions: The images.
+        notes: What a person should know.
+        unknown: Those of the notes that tell of something which may name images unseen.
+    """
+
+    mentions: tuple[Mention, ...]
+    notes: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def kubernetes(roots: Sequence[Node]) -> Named:
+    """Return the images of manifests (rule 1).
+
+    Raises:
+        BuildFileError: An image cannot be told.
+    """
+    found: list[Mention] = []
+    unknown: list[str] = []
+    waiting, seen = [(root, "", "") for root in roots], set[int]()
+    while waiting:
+        root, usual, version = waiting.pop(0)
+        kind = _scalar(root.get("kind")) or usual
+        version = _scalar(root.get("apiVersion")) or version
+        items, path = root.get("items"), _POD.get(kind)
+        if kind.endswith(_LIST) and items is not None:
+            one = kind.removesuffix(_LIST)
+            waiting += [(item, one, version if one else "") for item in items.list(seen)]
+            continue
+        spec = root.get(*path) if path else None
+        found += _pod(spec, seen) if spec is not None else []
+        if not _is_known(kind, version):
+            unknown.append(_unknown(root, kind, version))
+    return Named(_once(found), tuple(unknown), tuple(unknown))
+
+
+def _is_known(kind: str, version: str) -> bool:
+    group, slash, _ = version.partition("/")
+    return kind in _KNOWN and (not slash or group in _GROUPS)
+
+
+def _unknown(root: Node, kind: str, version: str) -> str:
+    """Return what is said of an object that may have images anywhere."""
+    group = version.partition("/")[0] if "/" in version else ""
+    what = f'the kind "{kind}"' if kind else "an object without a kind"
+    named = f"{what} of {group}" if group else what
+    return f"{root.source}:{root.line}: {named} is not known: images that it may have are left alone"
+
+
+def _pod(spec: Node, seen: set[int]) -> Iterator[Mention]:
+    for name in _CONTAINERS:
+        containers = spec.get(name)
+        for container in containers.list(seen) if containers is not None else ():
+            image = container.get("image")
+            if image is not None:
+                yield _mention(image, name)
+    volumes = spec.get("volumes")
+    for volume in volumes.list(seen) if volumes is not None else ():
+        reference = volume.get("image", "reference")
+        if reference is not None:
+            yield _mention(reference, "volumes")
+
+
+def compose(root: Node, values: Mapping[str, str]) -> Named:
+    """Return the images of a compose file (rule 2).
+
+    Args:
+        root: The document.
+        values: The variables.
+
+    Raises:
+        BuildFileError: An image cannot be told.
+    """
+    found: list[Mention] = []
+    unknown = [
+        f"{root.source}: {key} names {what}, which are not looked at"
+        for key, what in (("include", "other files"), ("models", "images of models"))
+        if (node := root.get(key)) is not None and not node.is_nothing
+    ]
+    notes: list[str] = []
+    services, seen = root.get("services"), set[int]()
+    for name, service in services.items() if services is not None else ():
+        image, build = service.get("image"), service.get("build")
+        if build is not None and build.scalar != "" and not build.is_nothing:
+            notes.append(_built(name, build) + _pulled(service))
+            found += _contexts(build, values, seen)
+        elif image is not None:
+            found.append(_mention(image, "image", values))
+        if service.get("extends", "file") is not None:
+            unknown.append(
+                f"{root.source}:{service.line}: {name} extends another file, which is not looked at"
+            )
+        found += _volumes(service, values, seen)
+    return Named(_once(found), (*unknown, *notes), tuple(unknown))
+
+
+def _built(name: str, build: Node) -> str:
+    context = _scalar(build) or _scalar(build.get("context")) or "."
+    file = _scalar(build.get("dockerfile")) or "Dockerfile"
+    where = "its own dockerfile_inline" if build.get("dockerfile_inline") is not None else f"{context}/{file}"
+    return f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
+
+
+def _pulled(service: Node) -> str:
+    """Return what is to be said of an image that compose asks a registry for before it builds."""
+    image = _scalar(service.get("image"))
+    if not image or _scalar(service.get("pull_policy")) == "build":
+        return ""
+    return f"; compose may take {image} from a registry instead, unless pull_policy is build"
+
+
+def _contexts(build: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
+    contexts = build.get("additional_contexts")
+    if contexts is None:
+        return
+    for node in [value for _, value in contexts.items()] + contexts.list(seen):
+        before, mark, _ = (node.scalar or "").partition(_CONTEXT)
+        if mark:
+            yield _mention(node, "additional_contexts", values, skip=len(before) + len(mark))
+
+
+def _volumes(service: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
+    volumes = service.get("volumes")
+    for volume in volumes.list(seen) if volumes is not None else ():
+        source = volume.get("source")
+        if _scalar(volume.get("type")) == "image" and source is not None:
+            yield _mention(source, "volumes", values)
+
+
+def _mention(node: Node, what: str, values: Mapping[str, str] | None = None, skip: int = 0) -> Mention:
+    written = (node.scalar or "")[skip:]
+    image = written if values is None else _interpolated(written, values, node)
+    if not image:
+        raise occurrences.failure(node.source, node.line, f"{what} names no image")
+    start, end = node.place()
+    return Mention(image, written, node.line, start + skip, end, what)
+
+
+def _interpolated(text: str, values: Mapping[str, str], node: Node) -> str:
+    """Return a text with its variables (rule 3)."""
+
+    def value(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
+        found = values.get(name)
+        there = bool(found) if operator.startswith(":") else found is not None
+        if operator.endswith("+"):
+            return word if there else ""
+        if there:
+            return found or ""
+        if operator.endswith("-"):
+            return word
+        raise occurrences.failure(
+            node.source,
+            node.line,
+            f'"{text}" names no image: {name} has no value',
+            advice=Advice("give-argument", option="--env", name=name),
+        )
+
+    if "$" in _VARIABLE.sub("", text):
+        raise occurrences.failure(node.source, node.line, f'"{text}" is not understood')
+    return _VARIABLE.sub(value, text)
+
+
+def _scalar(node: Node | None) -> str | None:
+    return None if node is None else node.scalar
+
+
+def _once(found: Sequence[Mention]) -> tuple[Mention, ...]:
+    """Return mentions in the order of the text, one for each place: an alias is not another one."""
+    return tuple(sorted({each.start: each for each in found}.values(), key=lambda each: each.start))

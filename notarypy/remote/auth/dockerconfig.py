@@ -1,0 +1,260 @@
+"""Logins as docker and podman write them down: config.json, auth.json, DOCKER_AUTH_CONFIG.
+
+What it is: what one such document says for a host, and where such documents are. What it is not: it runs no
+helper program itself (`helpers`), and sends nothing.
+
+Rules:
+
+1. A document is read when it is first needed. A missing file is an empty one.
+2. For a host the helper in `credHelpers` is asked, else the one in `credsStore`, and then `auths` is looked
+   at. An empty name in `credHelpers` means no helper for that host.
+3. The most specific key of `auths` counts: `registry/ns/app`, `registry/ns`, `registry`. Keys that are URLs,
+   or end in `/v1/` or `/v2/`, are for their whole host. In docker's file, as in docker, any other key counts
+   for its whole host too when there is nothing better.
+4. An answer of a helper is kept for a minute: one command asks once, a long-lived program notices when
+   short-lived credentials change.
+5. A member about logins that is not of its type is an error: nobody would know why requests
+   are anonymous. Members that are unknown, null or empty objects are none.
+6. Of `HttpHeaders` only those named `X-Meta-...` are for registries; the others are for a docker daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notarypy import files
+from notarypy.errors import Advice, ConfigurationError, StorageError
+from notarypy.limits import DEFAULT
+from notarypy.remote.auth.credentials import HUB, Credential, Source, decoded, host_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+REMEMBER = 60.0
+_HUB_SERVER = "https://index.docker.io/v1/"
+_META = "x-meta-"
+_SECRETS = ("auth", "password", "identitytoken", "registrytoken")
+_MEMBERS = ("username", *_SECRETS)
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
+_LOG = logging.getLogger(__name__)
+
+
+class DockerConfig:
+    """The logins of one file.
+
+    Args:
+        path: The file.
+        environ: The environment of helper programs.
+        podman: Whether it is podman's file, where keys mean what they say and Docker Hub is `docker.io`.
+        timeout: Seconds that a helper may take.
+        monotonic: Clock for what is remembered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        podman: bool = False,
+        timeout: float = 60.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._environ = environ or {}
+        self._podman = podman
+        self._timeout = timeout
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[str, str], tuple[float, Credential | None]] = {}
+        self.name = str(path)
+
+    def get(self, host: str, path: str = "") -> Credential | None:
+        """Return what the document says for a host and a repository on it (rules 2 and 3)."""
+        helper = self._helper(host)
+        found = self._ask(helper, self._server(host)) if helper else None
+        if found is not None:
+            return found
+        entry = self._entry(host_key(host), path)
+        return None if entry is None else self._credential(entry)
+
+    def registry_headers(self) -> dict[str, str]:
+        """Return the headers to send to registries (rule 6); none if the file cannot be used.
+
+        Raises:
+            ConfigurationError: One of them cannot be sent.
+        """
+        try:
+            headers = self._table("HttpHeaders")
+        except ConfigurationError as error:
+            # Whoever needs a login learns of it; an anonymous reader must not be stopped by it.
+            _LOG.info("%s: %s", error.message, "; ".join(error.why))
+            return {}
+        found = {name: value for name, value in headers.items() if name.lower().startswith(_META)}
+        for name, value in found.items():
+            usable = isinstance(value, str) and _HEADER_VALUE.fullmatch(value)
+            if not usable or not _HEADER_NAME.fullmatch(name):
+                raise self._unusable(f'"{name}" in "HttpHeaders" is not a header that can be sent')
+        return found
+
+    def _server(self, host: str) -> str:
+        """Return the name under which helpers keep a host's login."""
+        if host_key(host) != HUB:
+            return host
+        return HUB if self._podman else _HUB_SERVER
+
+    def _helper(self, host: str) -> str:
+        """Return the name of the helper for a host, empty if there is none (rules 2 and 5)."""
+        helpers = self._table("credHelpers")
+        named = {host_key(name): self._text(helpers, name, f'"{name}" in "credHelpers"') for name in helpers}
+        usual = self._text(self._document, "credsStore", '"credsStore"')
+        return named.get(host_key(host), usual)
+
+    def _ask(self, name: str, server: str) -> Credential | None:
+        """Ask a helper, or remember what it said (rule 4)."""
+        from notarypy.remote.auth.helpers import Helper
+
+        with self._lock:
+            until, answer = self._answers.get((name, server), (self._monotonic(), None))
+            if self._monotonic() >= until:
+                answer = Helper(name, self.name, self._environ, self._timeout).get(server)
+                self._answers[name, server] = self._monotonic() + REMEMBER, answer
+            return answer
+
+    def _entry(self, host: str, path: str) -> dict[str, str] | None:
+        parts = [part for part in path.split("/") if part]
+        for length in range(len(parts), -1, -1):
+            if entry := self._entries.get("/".join([host, *parts[:length]])):
+                return entry
+        if not self._podman:
+            for place, entry in self._entries.items():
+                if place.partition("/")[0] == host:
+                    return entry
+        return None
+
+    @cached_property
+    def _entries(self) -> dict[str, dict[str, str]]:
+        """The entries that hold something, by what they are for; a key without a URL's parts goes first."""
+        auths = self._table("auths")
+        found: dict[str, dict[str, str]] = {}
+        for name in sorted(auths, key=lambda name: name.lower() not in (_place(name), _HUB_SERVER)):
+            entry = {} if auths[name] is None else auths[name]
+            if not isinstance(entry, dict):
+                raise self._unusable(f'"{name}" in "auths" is not an object')
+            texts = {
+                member: self._text(entry, member, f'"{member}" of "{name}" in "auths"') for member in _MEMBERS
+            }
+            # A credential helper leaves an empty entry behind: there is nothing here for us then.
+            if any(texts[member] for member in _SECRETS):
+                found.setdefault(_place(name), texts)
+        return found
+
+    def _credential(self, entry: dict[str, str]) -> Credential | None:
+        if token := entry["registrytoken"]:
+            return Credential("", token, self.name, "bearer")
+        user, secret = entry["username"], entry["password"]
+        if auth := entry["auth"]:
+            stored = decoded(auth, self.name)
+            user, secret = stored.user, stored.secret
+        if token := entry["identitytoken"]:
+            return Credential(user, token, self.name, "identity")
+        return Credential(user, secret, self.name) if user and secret else None
+
+    def _text(self, table: Mapping[str, object], name: str, shown: str) -> str:
+        """Return a text, empty for none; raise ConfigurationError for anything else (rule 5)."""
+        value = table.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self._unusable(f"{shown} is not text")
+        return value or ""
+
+    def _table(self, key: str) -> dict[str, Any]:
+        table = self._document.get(key)
+        if table is None:
+            return {}
+        if not isinstance(table, dict):
+            raise self._unusable(f'"{key}" is not an object')
+        return table
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        try:
+            document = json.loads(self._read().decode())
+        except FileNotFoundError:
+            return {}
+        except (StorageError, OSError) as error:
+            raise self._unusable(str(error)) from None
+        except (ValueError, RecursionError):
+            raise self._unusable("it is not JSON") from None
+        if not isinstance(document, dict):
+            raise self._unusable("it is not a JSON object")
+        return document
+
+    def _read(self) -> bytes:
+        # The file itself may be a link: dotfile managers and mounted secrets make it one.
+        return files.read_regular(self._path, DEFAULT.config_bytes, follow=True)
+
+    def _unusable(self, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"cannot use {self.name}", why=why, advice=Advice("mend-file", file=self.name), path=self.name
+        )
+
+
+class DockerAuthConfig(DockerConfig):
+    """The variable DOCKER_AUTH_CONFIG: the same JSON, handed over in the environment."""
+
+    VARIABLE = "DOCKER_AUTH_CONFIG"
+
+    def __init__(self, environ: Mapping[str, str], *, timeout: float = 60.0) -> None:
+        super().__init__(Path(), environ, timeout=timeout)
+        self.name = self.VARIABLE
+
+    def _read(self) -> bytes:
+        return self._environ.get(self.VARIABLE, "").encode(errors="surrogateescape")
+
+
+def sources(docker: DockerConfig, environ: Mapping[str, str], *, timeout: float) -> list[Source]:
+    """Return all places in their order: the variable, docker's file, podman's files.
+
+    Args:
+        docker: Docker's file.
+        environ: The environment, which names the other places and is that of helper programs.
+        timeout: Seconds that a helper may take.
+    """
+    variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
+    found: list[Source] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
+    podman = (DockerConfig(path, environ, podman=True, timeout=timeout) for path in _podman_files(environ))
+    return [*found, docker, *podman]
+
+
+def _podman_files(environ: Mapping[str, str]) -> list[Path]:
+    """Return the files podman reads, in its order; a file named by the variable stands alone."""
+    if named := environ.get("REGISTRY_AUTH_FILE"):
+        return [Path(named)]
+    runtime, config = environ.get("XDG_RUNTIME_DIR"), Path(environ.get("XDG_CONFIG_HOME") or "")
+    if not config.is_absolute():
+        config = Path(environ.get("HOME") or Path.home()) / ".config"
+    found = [config / "containers" / "auth.json"]
+    if runtime:
+        found.insert(0, Path(runtime) / "containers" / "auth.json")
+    elif sys.platform == "linux":
+        found.insert(0, Path(f"/run/containers/{os.getuid()}/auth.json"))
+    return found
+
+
+def _place(name: str) -> str:
+    """Return what a key of `auths` is for: a host, or a host and the beginning of a path (rule 3)."""
+    _, separator, rest = name.rpartition("://")
+    host, _, path = rest.partition("/")
+    path = path.strip("/")
+    if separator or path in ("", "v1", "v2"):
+        return host_key(host)
+    return f"{host_key(host)}/{path}"

@@ -1,0 +1,373 @@
+"""The WWW-Authenticate header: which schemes a server offers, and with which parameters.
+
+Several challenges may stand in one header or in many, which arrive joined by commas. What cannot be
+understood ends the reading; the challenges before it count. A challenge that names a parameter twice is left
+out: nobody can say which one another reader would take.
+
+Answers to challenges: Bearer tokens and Basic authentication, for one server.
+
+Rules:
+
+1. Nothing is sent before this very server has asked for it, and nothing of it goes to another server.
+2. Credentials go to the server itself or to the token service it names, over https; over http only between
+   loopback addresses.
+3. The scope that is asked for is the caller's, not the challenge's.
+4. A token serves the scopes it was asked for together, usually one, until ten seconds before its end.
+5. Replies of token services are limited in size and checked before use.
+6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from base64 import b64encode, urlsafe_b64decode
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.http import failures
+from notarypy.remote.http.transport import Fetch, Request, Response, Scope, scopes_of
+from notarypy.remote.http.urls import host_port, is_loopback, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from notarypy.remote.auth.credentials import Credential, Keychain
+
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_SCHEME = re.compile(rf"[\s,]*({_NAME})(?=[\s,]|$)")
+_BLOB = re.compile(r"[ \t]+[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
+_PARAMETER = re.compile(rf'[\s,]*({_NAME})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))(?=[\s,]|$)')
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One offered scheme; scheme and parameter names are in lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+    def get(self, name: str) -> str:
+        """Return a parameter, "" if it is not there."""
+        return self.parameters.get(name, "")
+
+
+def parse(header: str) -> tuple[Challenge, ...]:
+    """Return the challenges of a WWW-Authenticate header in their order."""
+    found: list[Challenge] = []
+    position = 0
+    while scheme := _SCHEME.match(header, position):
+        parameters, position = _parameters(header, scheme.end())
+        names = [name for name, _ in parameters]
+        if len(set(names)) == len(names):
+            found.append(Challenge(scheme[1].lower(), dict(parameters)))
+    return tuple(found)
+
+
+def _parameters(header: str, position: int) -> tuple[list[tuple[str, str]], int]:
+    """Return the parameters that follow a scheme, and where they end."""
+    if blob := _BLOB.match(header, position):
+        return [], blob.end()
+    found: list[tuple[str, str]] = []
+    while parameter := _PARAMETER.match(header, position):
+        name, quoted, plain = parameter.groups()
+        value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        found.append((name.lower(), value))
+        position = parameter.end()
+    return found, position
+
+
+DEFAULT_LIFETIME = 60.0
+LONGEST_LIFETIME = 24 * 3600.0
+EARLY = 10.0
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_CLIENT = "notarypy"
+
+
+class _Key(NamedTuple):
+    """What a token is good for; one got over https is never sent over http."""
+
+    scheme: str
+    realm: str
+    service: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Token:
+    header: str = field(repr=False)
+    until: float
+
+
+class TokenAuthenticator:
+    """Authenticates to one server; safe to use from several threads.
+
+    Args:
+        host: The server, as `host` or `host:port`.
+        keychain: Asked when the server first wants to know who we are.
+        names: Names to look up in the keychain, best first; the server's own host if empty.
+        monotonic: Clock for the lifetime of tokens.
+        limits: What to take at most.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        keychain: Keychain,
+        names: Sequence[str] = (),
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self._most = limits.token_bytes
+        self._host = host.lower()
+        self._keychain = keychain
+        self._names = tuple(names) or (self._host,)
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._known: dict[str, Challenge] = {}
+        self._tokens: dict[_Key, _Token] = {}
+        self._fetching: dict[_Key, threading.Lock] = {}
+
+    def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
+        """Return the header for a server that has asked before; None if it never did (rule 1)."""
+        scheme = origin(url)[0]
+        known = self._known.get(scheme)
+        if known is None or not self._is_ours(url):
+            return None
+        if known.scheme == "bearer" and scope is None:
+            return None
+        return self._header(scheme, known, scopes_of(scope), fetch, None)
+
+    def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
+        """Return the header that answers a 401.
+
+        Raises:
+            AuthenticationError: It cannot be answered.
+        """
+        final = used is not None and (used.startswith("Basic ") or used == self._given(_first(scope)))
+        if final or not self._is_ours(url):
+            raise self.refused(url, scope, response, used)
+        challenge = self._choose(url, response)
+        scheme = origin(url)[0]
+        self._known[scheme] = challenge
+        # Only a challenge lists several scopes; in ours a blank belongs to the repository's name.
+        scopes = scopes_of(scope) or tuple(challenge.get("scope").split())
+        return self._header(scheme, challenge, scopes, fetch, used)
+
+    def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
+        """Return the error for a 401 or 403 that stands, with what was asked, granted and by whom."""
+        scope = _first(scope)
+        credential = self._credential(scope) if used else None
+        granted = _granted(used, scope)
+        granted = granted and response.hidden.without(granted)
+        facts: dict[str, object] = {
+            "asked": scope,
+            "granted": granted,
+            "user": credential.user if credential else None,
+            "source": credential.source if credential else None,
+        }
+        why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
+        if scope and granted is not None:
+            why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
+        advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
+        if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
+            advice = Advice("check-password")
+        return failures.denied(host_port(url), scope, response, why, advice, **facts)
+
+    def _is_ours(self, url: str) -> bool:
+        """Tell whether a URL leads to the one server that this is for (rule 1)."""
+        asked = origin(url)
+        return asked == origin(f"{asked[0]}://{self._host}")
+
+    def _who(self, credential: Credential | None) -> str:
+        if credential is not None and credential.user:
+            return f"user {credential.user} from {credential.source}"
+        if credential is not None:
+            word = "an identity" if credential.kind == "identity" else "the registry"
+            return f"{word} token from {credential.source}"
+        places = ", ".join(self._keychain.places) or "no place is configured"
+        return f"no credentials for {' or '.join(self._names)} in: {places}"
+
+    def _choose(self, url: str, response: Response) -> Challenge:
+        """Pick the scheme to answer (rule 2 for the way to the server itself)."""
+        scheme, host, _ = origin(url)
+        if scheme != "https" and not is_loopback(host):
+            raise self._impossible("it speaks plain http, over which no credentials are sent")
+        offered = parse(response.headers.get("www-authenticate", ""))
+        for wanted in ("bearer", "basic"):
+            for challenge in offered:
+                if challenge.scheme == wanted:
+                    return challenge
+        raise self._impossible("it offers neither Bearer nor Basic authentication")
+
+    def _header(
+        self, scheme: str, challenge: Challenge, scopes: tuple[str, ...], fetch: Fetch, stale: str | None
+    ) -> str:
+        scope = _first(scopes)
+        if challenge.scheme == "basic":
+            return self._basic(scope)
+        if (given := self._given(scope)) is not None:
+            return given
+        key = _Key(scheme, challenge.get("realm"), challenge.get("service"), scopes)
+        with self._lock:
+            lock = self._fetching.setdefault(key, threading.Lock())
+        with lock:
+            token = self._tokens.get(key)
+            if token is None or token.header == stale or token.until <= self._monotonic():
+                token = self._fetch(key, fetch)
+                self._tokens[key] = token
+            return token.header
+
+    def _credential(self, scope: str | None) -> Credential | None:
+        """Look up who we are for this server and the repository of a scope."""
+        path = _name_in(scope)
+        for host in self._names:
+            path = path.removeprefix(f"{host}/")
+        return self._keychain.find(self._names, path)
+
+    def _given(self, scope: str | None) -> str | None:
+        """Return the header with a registry token, if we have one (rule 6)."""
+        credential = self._credential(scope)
+        if credential is None or credential.kind != "bearer":
+            return None
+        if not _TOKEN.fullmatch(credential.secret):
+            raise self._impossible(f"the registry token from {credential.source} is malformed", credential)
+        return f"Bearer {credential.secret}"
+
+    def _basic(self, scope: str | None) -> str:
+        credential = self._credential(scope)
+        if credential is None:
+            raise self._impossible(self._who(None), advice=Advice("log-in", host=self._host))
+        if credential.kind != "password":
+            word = "an identity" if credential.kind == "identity" else "a registry"
+            raise self._impossible(f"it wants a password, and only {word} token is there", credential)
+        return _basic(credential)
+
+    def _fetch(self, key: _Key, fetch: Fetch) -> _Token:
+        """Get a token from the service that the challenge names."""
+        realm, scope = key.realm, " ".join(key.scopes)
+        self._check_realm(key.scheme, realm)
+        credential = self._credential(_first(key.scopes))
+        asked = self._monotonic()
+        request = _token_request(realm, key.service, key.scopes, credential)
+        response = fetch(replace(request, limit=self._most))
+        host = host_port(realm)
+        if response.status in (400, 401, 403):
+            raise self._denied_token(host, scope, response, credential)
+        if response.status != HTTPStatus.OK:
+            raise failures.of_status(host, urlsplit(realm).path, response)
+        token, lifetime = _token_of(host, response, self._most)
+        return _Token(f"Bearer {token}", asked + lifetime - EARLY)
+
+    def _check_realm(self, asked_over: str, realm: str) -> None:
+        """Refuse a token service that must not see credentials (rule 2)."""
+        try:
+            scheme, host, _ = origin(realm)
+        except ConfigurationError:
+            raise self._impossible("the token service it names is no usable URL") from None
+        if scheme == "http" and not (asked_over == "http" and is_loopback(host)):
+            raise self._impossible(
+                f"the token service it names, {host}, would get credentials over plain http"
+            )
+
+    def _denied_token(
+        self, host: str, scope: str, response: Response, credential: Credential | None
+    ) -> AuthenticationError:
+        advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
+        return failures.denied(
+            host,
+            None,
+            response,
+            [f"it gives out the tokens for {self._host}", self._who(credential)],
+            advice,
+            asked=scope,
+            granted=None,
+            user=credential.user if credential else None,
+            source=credential.source if credential else None,
+        )
+
+    def _impossible(
+        self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
+    ) -> AuthenticationError:
+        return AuthenticationError(
+            f"cannot authenticate to {self._host}",
+            why=why,
+            advice=advice,
+            host=self._host,
+            asked=None,
+            granted=None,
+            user=credential.user if credential else None,
+            source=credential.source if credential else None,
+        )
+
+
+def _first(scope: Scope) -> str | None:
+    """Return the scope whose repository says which login counts."""
+    return next(iter(scopes_of(scope)), None)
+
+
+def _name_in(scope: str | None) -> str:
+    """Return the name of a scope's repository, which may hold colons itself."""
+    return (scope or "").partition(":")[2].rpartition(":")[0]
+
+
+def _basic(credential: Credential) -> str:
+    return "Basic " + b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
+
+
+def _token_request(realm: str, service: str, scopes: Sequence[str], credential: Credential | None) -> Request:
+    """Build the request for a token: a GET, or for an identity token the OAuth form."""
+    fields = [("service", service)] if service else []
+    if credential is not None and credential.kind == "identity":
+        fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
+        body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Request("POST", realm, headers, body)
+    fields += [("scope", scope) for scope in scopes]
+    headers = {}
+    if credential is not None:
+        fields.append(("account", credential.user))
+        headers["Authorization"] = _basic(credential)
+    parts = urlsplit(realm)
+    query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
+    return Request("GET", parts._replace(query=query, fragment="").geturl(), headers)
+
+
+def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
+    """Read a token reply: the token and its lifetime in seconds (rule 5)."""
+    try:
+        document = json.loads(response.body.decode())
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or len(response.body) > most:
+        raise ServerError(f"{host} sent no usable token reply", host=host)
+    token = document.get("token") or document.get("access_token")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise ServerError(f"{host} sent a token reply without a usable token", host=host)
+    lifetime = document.get("expires_in")
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime > 0:
+        return token, DEFAULT_LIFETIME
+    return token, min(float(min(lifetime, LONGEST_LIFETIME)), LONGEST_LIFETIME)
+
+
+def _granted(header: str | None, scope: str | None) -> str | None:
+    """Return the actions that a token says it grants on the scope's name; None if it does not say.
+
+    For error texts only: the signature is the server's business.
+    """
+    try:
+        payload = (header or "").removeprefix("Bearer ").split(".")[1]
+        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        access = claims["access"] or []
+        name = _name_in(scope)
+        actions = [action for entry in access if entry["name"] == name for action in entry["actions"]]
+        return ",".join(str(action) for action in actions)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,293 @@
+"""The transport over requests and urllib3: the only module that imports them.
+
+It is not where policy lives (see `transport`); it only moves bytes, and takes care that the libraries add
+nothing of their own:
+
+1. TLS contexts are used exactly as they were made: nothing is loaded into them.
+2. The environment is read by nobody but `proxies`: no netrc, no CA bundle variables, no cookies.
+3. Nothing is followed, decoded or repeated.
+4. The deadline holds for every byte in either direction, the limits while bytes arrive.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import threading
+import time
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.http import failures, sockets, urls
+from notarypy.remote.http.redaction import Redaction
+from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.urls import host_port, origin
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
+
+    from urllib3.poolmanager import PoolManager
+
+    from notarypy.remote.http.transport import Stream
+
+_CHUNK = 64 * 1024
+_POOL_SIZE = 32
+_LOG = logging.getLogger(__name__)
+
+
+class _Connection(HTTPConnection):
+    """A connection whose every step keeps the deadline."""
+
+    response_class = sockets.LimitedResponse
+
+    def connect(self) -> None:
+        """Connect, through a proxy and with TLS where wanted."""
+        try:
+            super().connect()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise sockets.NotConnectedError from error
+
+    def _new_conn(self) -> socket.socket:
+        return sockets.connect(self._dns_host, self.port)
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
+        """Send bytes."""
+        if self.sock is None:
+            self.connect()
+        sockets.send(self.sock, data)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Connection pools with our connections and, per host, our TLS contexts."""
+
+    def __init__(self, context: Callable[[str], ssl.SSLContext]) -> None:
+        self._context = context
+        super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        """Make the pools."""
+        super().init_poolmanager(*args, **options)
+        _with_own_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:  # noqa: ANN401 - passed on
+        """Make or find the pools behind a proxy; TLS to the proxy itself is checked like any other."""
+        if proxy not in self.proxy_manager and proxy.startswith("https:"):
+            options["proxy_ssl_context"] = self._context(urls.address(proxy))
+        manager: PoolManager = super().proxy_manager_for(proxy, **options)
+        _with_own_pools(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,  # noqa: ARG002, FBT001 - as in the base class
+        cert: str | tuple[str, str] | None = None,  # noqa: ARG002 - as in the base class
+    ) -> tuple[Any, Any]:
+        """Say which pool a request belongs to: its origin, and the TLS context of its host."""
+        url = request.url or ""
+        scheme, host, port = origin(url)
+        options: dict[str, Any] = {}
+        if scheme == "https":
+            options = {"ssl_context": self._context(host_port(url)), "cert_reqs": ssl.CERT_REQUIRED}
+        return {"scheme": scheme, "host": host, "port": port}, options
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Keep requests from loading its own CA bundle into our context."""
+        conn.cert_reqs = ssl.CERT_REQUIRED
+
+
+def _with_own_pools(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = _POOLS
+
+
+class RequestsTransport:
+    """A keep-alive transport for several hosts and threads.
+
+    Args:
+        tls: Gives the TLS context of a host, named `host`, or `host:port` if it is not 443; asked once.
+        environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
+        places: Names the places where `tls` looked for certificates, for error texts.
+        limits: What to take at most of headers and of errors.
+    """
+
+    def __init__(
+        self,
+        tls: Callable[[str], ssl.SSLContext],
+        environ: Mapping[str, str],
+        places: Callable[[str], failures.TlsPlaces] = lambda _: failures.TlsPlaces(),
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self._tls = tls
+        self._environ = dict(environ)
+        self._places = places
+        self._limits = limits
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(self._context)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(self, request: Request, deadline: float) -> Response:
+        """See `Transport.send`."""
+        host = host_port(request.url)
+        proxy = urls.proxy_for(request.url, self._environ)
+        started = time.monotonic()
+        try:
+            with sockets.until(deadline, request.stall, self._limits.header_bytes):
+                response = self._exchanged(request, host, proxy)
+        except sockets.DeadlinePassedError:
+            seconds = time.monotonic() - started
+            raise DeadlineError(
+                f"{host} took too long", why=f"gave up after {seconds:.1f} seconds", host=host
+            ) from None
+        except sockets.HeaderFloodError:
+            raise ResponseLimitError(
+                f"{host} sent more than the limit of {self._limits.header_bytes} bytes of headers", host=host
+            ) from None
+        except sockets.NotConnectedError as error:
+            via = urls.address(proxy) if proxy else ""
+            cause, hidden = error.__cause__ or error, Redaction()
+            hidden.note_url(proxy or "")
+            raise failures.not_connected(host, cause, via, self._places(host), hidden) from None
+        except (
+            requests.RequestException,
+            HTTPError,
+            OSError,
+            http.client.HTTPException,
+            ValueError,
+        ) as error:
+            raise _broken(host, error, self._places) from None
+        shown = request.hidden.without(request.url.partition("?")[0])
+        _LOG.debug("%s %s: %d", request.method, shown, response.status)
+        return response
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    def _context(self, host: str) -> ssl.SSLContext:
+        with self._lock:
+            if host not in self._contexts:
+                self._contexts[host] = self._tls(host)
+            return self._contexts[host]
+
+    def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
+        prepared = requests.Request(
+            request.method, request.url, headers=dict(request.headers), data=_sendable(request.body)
+        ).prepare()
+        # Not Session.send: it reads the body of a redirect whole and decoded, and follows its Location.
+        answer = self._session.get_adapter(request.url).send(
+            prepared,
+            stream=True,
+            timeout=sockets.remaining(),
+            proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
+        )
+        try:
+            headers = {name.lower(): answer.headers[name] for name in answer.headers}
+            body = _body(answer, headers, request, host, self._limits.error_bytes)
+        finally:
+            # After a complete body the connection is back in its pool already, and this closes nothing.
+            answer.close()
+        return Response(answer.status_code, headers, body)
+
+
+class _Body:
+    """A stream as requests takes one: what it iterates over, with a length it can send ahead."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __len__(self) -> int:
+        return self._stream.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+
+def _sendable(body: bytes | Stream | None) -> bytes | _Body | None:
+    return body if body is None or isinstance(body, bytes) else _Body(body)
+
+
+def _body(
+    answer: requests.Response, headers: Mapping[str, str], request: Request, host: str, error_limit: int
+) -> bytes:
+    """Read the body: all of a success within its limit, the beginning of anything else."""
+    success = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
+    if success and headers.get("content-encoding", "identity").lower() != "identity":
+        raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
+    limit = request.limit if success else error_limit
+    parts: list[bytes] = []
+    keep: Callable[[bytes], object] = parts.append
+    if success and request.sink is not None:
+        keep = request.sink.begin(answer.status_code, headers)
+    size = 0
+    while size <= limit:
+        part = answer.raw.read(min(_CHUNK, limit + 1 - size), decode_content=False)
+        if not part:
+            return b"".join(parts)
+        size += len(part)
+        if size <= limit or not success:
+            keep(part)
+    if success:
+        raise ResponseLimitError(f"{host} sent more than the limit of {limit} bytes", host=host, limit=limit)
+    return b"".join(parts)[:limit]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it comes from; the libraries wrap some only as an argument."""
+    found = [error]
+    for link in found:
+        yield link
+        inner = (link.__cause__, link.__context__, *link.args)
+        found += [cause for cause in inner if isinstance(cause, BaseException) and cause not in found]
+
+
+def _broken(host: str, error: BaseException, places: Callable[[str], failures.TlsPlaces]) -> NetworkError:
+    """Return our error for what the libraries raised on a connection that stood."""
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
+        ):
+            return failures.tls(host, cause, places(host))
+        if isinstance(cause, ConnectionError | http.client.IncompleteRead):
+            return failures.lost(host, cause)
+    for cause in chain:
+        if isinstance(cause, http.client.HTTPException):
+            return ServerError(
+                f"{host} sent something that is not HTTP",
+                why=type(cause).__name__,
+                host=host,
+                reason="garbled",
+            )
+    return failures.lost(host, chain[-1])

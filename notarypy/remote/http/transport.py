@@ -1,0 +1,368 @@
+"""One HTTP request and its policy: deadline, retries, authentication, limits.
+
+`Transport` is the port: it moves bytes and knows nothing of Notary. `Exchange` is the policy around any
+transport, so that no implementation can forget it. Nothing here imports an HTTP library.
+
+Rules:
+
+1. One deadline covers a whole request: every attempt, the waits between them and the fetch of a token.
+2. Only GET and HEAD are repeated. Any other method is sent once, and once more only if the first answer was
+   a 401, with which a server says that it did nothing.
+3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
+4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
+   that too, from https to https elsewhere. There goes nothing that is not meant for everybody: no token, no
+   configured header. Who has left does not come back as somebody.
+5. A success body above the limit is an error. Error bodies are cut (`limits.error_bytes`).
+6. Headers that the user configured go to the server itself, not to its token service, and over http only
+   to this machine; they replace none of ours.
+7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
+   send or to receive some of them, may take longer than a whole small request.
+8. What is sent as a secret is noted, and every answer knows what must not be shown of it (`redaction`).
+
+Bodies that are too large to be held: made while they are sent, taken while they arrive.
+
+What it is: the two shapes that `transport` and what is built on it agree on. What it is not: files or HTTP.
+
+Rules:
+
+9. A stream can be sent again: each iteration begins anew.
+10. Neither raises OSError: that would look like the network's. What goes wrong with a file is a StorageError.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from notarypy.errors import AuthenticationError, NetworkError, ResponseLimitError, UnreachableError
+from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.http import failures
+from notarypy.remote.http.redaction import NOTHING, Redaction
+from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ATTEMPTS = 4
+RETRY_AFTER_LIMIT = 5.0
+_REPEATABLE = frozenset({"GET", "HEAD"})
+_PASSING = frozenset({429, 502, 503, 504})
+_NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
+
+Scope = str | tuple[str, ...] | None
+"""What a token is wanted for: one scope, or several, of which the first names the repository worked on."""
+
+
+def scopes_of(scope: Scope) -> tuple[str, ...]:
+    """Return the single scopes."""
+    return (scope,) if isinstance(scope, str) else scope or ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: HTTP method.
+        url: Absolute URL.
+        headers: Header lines.
+        body: Request body, or what makes it.
+        limit: Most bytes of the body of a successful answer.
+        sink: Takes the body of a successful answer, which the answer then lacks.
+        stall: Seconds that a single step may take; None for all there is until the deadline.
+        hidden: What logs must not show.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Stream | None = field(default=None, repr=False)
+    limit: int = DEFAULT.answer_bytes
+    sink: Sink | None = field(default=None, repr=False)
+    stall: float | None = None
+    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP answer; header names are in lower case, repeated headers joined by a comma.
+
+    What it says may be shown only without what is `hidden`: secrets that it may repeat.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the status is 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_redirect(self) -> bool:
+        """Tell whether the status is 3xx."""
+        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+
+
+class Transport(Protocol):
+    """Sends one request and returns its answer, whatever the status."""
+
+    def send(self, request: Request, deadline: float) -> Response:
+        """Send without following redirects, decoding or repeating anything.
+
+        Args:
+            request: What to send.
+            deadline: When to give up, as `time.monotonic()` counts.
+
+        Raises:
+            UnreachableError: No connection; certainly nothing was sent.
+            TlsError: The server cannot be trusted; certainly nothing was accepted.
+            DeadlineError, ResponseLimitError, ServerError: As their names say.
+            NetworkError: The connection was lost before the answer was complete.
+        """
+
+    def close(self) -> None:
+        """Close idle connections."""
+
+
+Fetch = Callable[[Request], Response]
+
+
+class Authenticator(Protocol):
+    """Knows how to answer the challenges of one server."""
+
+    def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
+        """Return the Authorization header to send at once, or None to go without."""
+
+    def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
+        """Return the Authorization header that answers a 401; `used` is the one that was refused."""
+
+    def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
+        """Return the error for a 401 or 403 that cannot be answered."""
+
+
+class Exchange:
+    """Requests to one server under the rules above; safe to use from several threads.
+
+    Args:
+        transport: Moves the bytes; several exchanges may share one.
+        timeout: Seconds that one request may take in all.
+        authenticator: Answers challenges; None makes every 401 an error.
+        user_agent: What to call ourselves.
+        configured: Gives the headers that the user configured for this server.
+        hidden: Notes the secrets that are sent; None for one of its own.
+        sleep: Waits between attempts.
+        monotonic: The clock of deadlines.
+        limits: What to take at most.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        timeout: float,
+        authenticator: Authenticator | None = None,
+        user_agent: str = "notarypy",
+        configured: Callable[[], Mapping[str, str]] | None = None,
+        hidden: Redaction | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.limits = limits
+        self._transport = transport
+        self._timeout = timeout
+        self._authenticator = authenticator
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
+        self._configured = configured
+        self._hidden = hidden or Redaction()
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        scope: Scope = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Stream | None = None,
+        limit: int | None = None,
+        redirects: int = 0,
+        elsewhere: bool = False,
+        attempts: int = ATTEMPTS,
+        sink: Sink | None = None,
+        allowance: float = 0.0,
+    ) -> Response:
+        """Send a request and return a 2xx answer, or a 4xx that only the caller can judge (400, 409, 413...).
+
+        Args:
+            method: HTTP method.
+            url: Absolute URL.
+            scope: Scope to ask a token for, such as `repository:NAME:pull`.
+            headers: More headers.
+            body: Request body, or what makes it.
+            limit: Most bytes of a success body; None for the usual limit.
+            redirects: How many redirects to follow.
+            elsewhere: Whether they may lead to another origin (rule 4).
+            attempts: How often a GET or HEAD is tried.
+            sink: Takes the body of a 2xx answer.
+            allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
+
+        Raises:
+            AuthenticationError: 401 that could not be answered, or 403.
+            NotFoundError: 404.
+            ServerError: Redirect, 408, 429 or 5xx, after the retries.
+            NetworkError: See `Transport.send`.
+        """
+        deadline = self._monotonic() + self._timeout + allowance
+        own = {**self._for_server(url), **self._headers, **(headers or {})}
+        flows = sink is not None or not isinstance(body, bytes | None)
+        stall = self._timeout if flows and allowance else None
+        most = self.limits.answer_bytes if limit is None else limit
+        request = Request(method, url, own, body, most, sink, stall)
+        home = True
+        for hop in range(redirects + 1):
+            if home:
+                response = self._authenticated(request, scope, deadline, attempts)
+            else:
+                response = self._send(request, deadline, attempts)
+            if not response.is_redirect or hop == redirects:
+                break
+            target = next_hop(request.url, response, elsewhere=elsewhere)
+            home = home and origin(target) == origin(url)
+            request = replace(request, url=target, headers=request.headers if home else plain(own))
+        return _judged(request, response)
+
+    def pause(self, attempt: int, wished: float = 0.0) -> None:
+        """Wait as before another attempt, the longer the more there were, and as long as was wished."""
+        self._sleep(max(_backoff(attempt), wished))
+
+    def _for_server(self, url: str) -> Mapping[str, str]:
+        """Return the configured headers, where they may be sent (rule 6)."""
+        scheme, host, _ = origin(url)
+        if self._configured is None or (scheme != "https" and not is_loopback(host)):
+            return {}
+        headers = self._configured()
+        for value in headers.values():
+            self._hidden.note(value)
+        return headers
+
+    def _authenticated(self, request: Request, scope: Scope, deadline: float, attempts: int) -> Response:
+        """Send with what is known, answer one 401, refuse the next."""
+        origin(request.url)
+
+        def fetch(wanted: Request) -> Response:
+            headers = {**self._headers, **wanted.headers}
+            return self._send(replace(wanted, headers=headers), deadline, ATTEMPTS)
+
+        if self._authenticator is None:
+            response = self._send(request, deadline, attempts)
+            if response.status in (401, 403):
+                raise failures.denied(host_port(request.url), next(iter(scopes_of(scope)), None), response)
+            return response
+        used = self._authenticator.authorize(request.url, scope, fetch)
+        response = self._send(_carrying(request, used), deadline, attempts)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            used = self._authenticator.answer(request.url, scope, response, fetch, used)
+            response = self._send(_carrying(request, used), deadline, attempts)
+        if response.status in (401, 403):
+            raise self._authenticator.refused(request.url, scope, response, used)
+        return response
+
+    def _send(self, request: Request, deadline: float, attempts: int) -> Response:
+        """Send once, or several times what may be repeated, until an answer is worth returning."""
+        last = attempts if request.method in _REPEATABLE else 1
+        for attempt in range(1, last + 1):
+            outcome = self._attempt(request, deadline)
+            pause = _pause(outcome, attempt)
+            if attempt == last or pause is None or self._monotonic() + pause >= deadline:
+                break
+            self._sleep(pause)
+        if isinstance(outcome, NetworkError):
+            outcome.facts["attempts"] = attempt
+            raise outcome
+        return outcome
+
+    def _attempt(self, request: Request, deadline: float) -> Response | NetworkError:
+        """Send once; an error that another attempt might cure is returned (rule 8)."""
+        self._hidden.note_request(request.headers, request.body)
+        try:
+            answer = self._transport.send(replace(request, hidden=self._hidden), deadline)
+            return replace(answer, hidden=self._hidden)
+        except UnreachableError as error:
+            return error
+        except NetworkError as error:
+            # The sub-classes say something final: a deadline, a limit, TLS, nonsense.
+            if type(error) is NetworkError:
+                return error
+            raise
+
+
+def _carrying(request: Request, authorization: str | None) -> Request:
+    """Return the request with this Authorization header."""
+    if authorization is None:
+        return request
+    return replace(request, headers={**request.headers, "Authorization": authorization})
+
+
+def _pause(outcome: Response | NetworkError, attempt: int) -> float | None:
+    """Return the seconds to wait before the next attempt; None if there is no point in one."""
+    if isinstance(outcome, NetworkError):
+        return None if outcome.facts.get("reason") == "name" else _backoff(attempt)
+    if outcome.status not in _PASSING:
+        return None
+    wished = failures.retry_after(outcome)
+    if wished is None:
+        return _backoff(attempt)
+    return wished if wished <= RETRY_AFTER_LIMIT else None
+
+
+def _backoff(attempt: int) -> float:
+    """Return 0.2, 0.4, 0.8 seconds, each spread by half so that clients do not march in step."""
+    from random import SystemRandom
+
+    return float(0.1 * 2**attempt * SystemRandom().uniform(0.75, 1.25))
+
+
+def _judged(request: Request, response: Response) -> Response:
+    """Return an answer that the caller can use; raise for every other one."""
+    host = host_port(request.url)
+    if response.is_success:
+        if len(response.body) > request.limit:
+            raise ResponseLimitError(
+                f"{host} sent more than the limit of {request.limit} bytes", host=host, limit=request.limit
+            )
+        return response
+    client_error = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if client_error and response.status not in _NOT_FOR_CALLERS:
+        return response
+    path = response.hidden.without(urlsplit(request.url).path)
+    raise failures.of_status(host, path, response)
+
+
+class Stream(Protocol):
+    """A request body of a known size, which is more than nothing (rules 9 and 10)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all of it in pieces of moderate size."""
+        ...
+
+
+class Sink(Protocol):
+    """What takes the body of an answer (rule 10)."""
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+        """Return what takes the pieces of this answer, a 2xx; raise to refuse it."""
+        ...

@@ -1,0 +1,162 @@
+"""What a URL says of the server it leads to.
+
+Pure: texts in, values out. A server is its origin: scheme, host and port.
+
+Where a redirect may lead, and what goes along.
+
+Pure: an answer in, a URL out. `transport` decides whether redirects are followed at all, and counts them.
+
+Rules:
+
+1. A redirect leads to the same origin, or, where the caller allows that, from https to https elsewhere:
+   registries keep blobs with others.
+2. Elsewhere go only headers that are no secret to anybody, and never another one that will be added later.
+
+Which proxy a request goes through, from an environment that is handed in.
+
+As in Go: HTTPS_PROXY for https, HTTP_PROXY for http (not in a CGI program), NO_PROXY with names, `.suffixes`,
+addresses, networks, ports and `*`; the machine itself is never asked through a proxy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from notarypy.errors import ConfigurationError, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.remote.http.transport import Response
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL.
+
+    Raises:
+        ConfigurationError: It is not a plain http or https URL.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError("a server's URL cannot be understood") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError("a server's URL must begin with https:// and a host name")
+    if "@" in parts.netloc:
+        raise ConfigurationError("a server's URL must not hold a user or a password", host=host)
+    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
+
+
+def host_port(url: str) -> str:
+    """Return `host` or `host:port` of a URL, without the scheme's own port."""
+    scheme, host, port = origin(url)
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port == (443 if scheme == "https" else 80) else f"{shown}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name is this machine by its very name."""
+    if host == "localhost":
+        return True
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_FOR_EVERYBODY = frozenset({"accept", "accept-encoding", "range", "user-agent"})
+
+
+def plain(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that are no secret to anybody (rule 2)."""
+    return {name: value for name, value in headers.items() if name.lower() in _FOR_EVERYBODY}
+
+
+def next_hop(url: str, response: Response, *, elsewhere: bool) -> str:
+    """Return where a redirect leads, if that is the same origin, or https elsewhere where that is allowed."""
+    target = ""
+    try:
+        target = urljoin(url, response.headers.get("location", ""))
+        old, new = origin(url), origin(target)
+        followed = old == new or (elsewhere and old[0] == new[0] == "https")
+    except (ValueError, ConfigurationError):
+        followed = False
+    if not followed:
+        raise ServerError(
+            f"{host_port(url)} redirects to another place",
+            why="a redirect is followed only to the same scheme, host and port"
+            + (", or from https to https" if elsewhere else ""),
+            host=host_port(url),
+            status=response.status,
+        )
+    return target
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """Return the proxy URL for a request, or None for a direct connection.
+
+    Raises:
+        ConfigurationError: The proxy variable does not hold an http or https URL.
+    """
+    scheme, host, port = origin(url)
+    name = f"{scheme}_proxy"
+    value = environ.get(name.upper()) or environ.get(name) or ""
+    if not value or is_loopback(host) or (scheme == "http" and "REQUEST_METHOD" in environ):
+        return None
+    if _excluded(host, port, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+        return None
+    proxy = value if "://" in value else f"http://{value}"
+    if not proxy.startswith(("http://", "https://")) or not _host(proxy):
+        # The value may hold a password, so it is not shown.
+        raise ConfigurationError(
+            f"{name.upper()} does not name a usable proxy", why="it must be an http:// or https:// URL"
+        )
+    return proxy
+
+
+def address(proxy: str) -> str:
+    """Return `host:port` of a proxy URL, without its user and password."""
+    return urlsplit(proxy).netloc.rpartition("@")[2]
+
+
+def _host(proxy: str) -> str:
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.port != 0
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if usable else ""
+
+
+def _excluded(host: str, port: int, patterns: str) -> bool:
+    """Tell whether one of the comma-separated patterns covers a host."""
+    return any(_covers(pattern.strip().lower(), host.lower(), port) for pattern in patterns.split(","))
+
+
+def _covers(pattern: str, host: str, port: int) -> bool:
+    if pattern in ("", "*"):
+        return pattern == "*"
+    if _in_network(pattern, host):
+        return True
+    name, colon, number = pattern.rpartition(":")
+    if colon and number.isdigit():
+        if int(number) != port:
+            return False
+        pattern = name.strip("[]")
+    pattern = pattern.removeprefix("*")
+    if pattern.startswith("."):
+        return host.endswith(pattern)
+    return host == pattern or host.endswith(f".{pattern}")
+
+
+def _in_network(pattern: str, host: str) -> bool:
+    from ipaddress import ip_address, ip_network
+
+    try:
+        return ip_address(host) in ip_network(pattern, strict=False)
+    except ValueError:
+        return False

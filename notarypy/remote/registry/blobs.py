@@ -1,0 +1,284 @@
+"""Blobs of one repository of a registry: whether they are there, sending them, fetching them.
+
+What it is: one blob at a time, of any size, in little memory. What it is not: images
+(`client.transfer`), files, or threads; several threads may each move a blob.
+
+Rules:
+
+1. A blob that is there is not sent. A registry that has it with another size is not believed anything.
+2. An upload (`uploads`) is done only when the registry says that it has the blob.
+3. When a connection is lost, a download asks for what is missing, and an upload sends that.
+4. Patience is for progress: after `TRIES` losses without any the error stands. A registry that asks to wait
+   gets its time, up to `LONGEST_WAIT`.
+5. A registry may send those who fetch a blob elsewhere (`redirects`), and nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    DigestMismatchError,
+    NetworkError,
+    NotFoundError,
+    ResponseLimitError,
+    ServerError,
+)
+from notarypy.remote.http import failures
+from notarypy.remote.registry.hashing import Reading
+from notarypy.remote.registry.registry import Registry, writing
+from notarypy.remote.registry.uploads import SLOWEST, Manners, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from notarypy.remote.http.transport import Response
+    from notarypy.remote.registry.hashing import Open
+
+TRIES = 5
+LONGEST_WAIT = 60.0
+_PROGRESS = 1024 * 1024
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+
+
+class Arrival(Protocol):
+    """Where a download goes."""
+
+    @property
+    def position(self) -> int:
+        """Bytes that are there already."""
+        ...
+
+    def restart(self) -> None:
+        """Throw away what is there."""
+        ...
+
+    def write(self, data: bytes) -> object:
+        """Take more."""
+        ...
+
+
+class Blobs:
+    """The blobs of one repository.
+
+    Args:
+        registry: Where it is.
+        path: The repository.
+        push: Whether anything is to be sent there: logins are asked for accordingly.
+    """
+
+    def __init__(self, registry: Registry, path: str, *, push: bool = False) -> None:
+        self._registry, self._path = registry, path
+        self._scope = writing(path) if push else f"repository:{path}:pull"
+        self._manners = Manners()
+
+    def has(self, digest: str, size: int) -> bool:
+        """Tell whether the blob is there (rule 1).
+
+        Raises:
+            DigestMismatchError: With another size.
+        """
+        try:
+            answer = self._head(digest)
+        except NotFoundError:
+            return False
+        if answer.status != HTTPStatus.OK:
+            return False
+        stated = _length(answer.headers)
+        if stated not in {None, size}:
+            raise self._lies(digest, size, f"{stated} bytes")
+        self._registry.check_taken(answer, digest)
+        return True
+
+    def mount(self, digest: str, size: int, origin: str) -> bool:
+        """Take the blob over from another repository of the registry, if that lets us."""
+        scopes = (self._scope, f"repository:{origin}:pull")
+        try:
+            answer = self._begin(f"?mount={digest}&from={origin}", scopes)
+        except (AuthenticationError, NotFoundError, ServerError):
+            return False  # where mounting is not to be had, sending is
+        if answer.status == HTTPStatus.CREATED:
+            self._registry.check_taken(answer, digest)
+            return self.has(digest, size)
+        self._cancel(answer)
+        return False
+
+    def upload(
+        self,
+        digest: str,
+        size: int,
+        content: Open,
+        moved: Callable[[int], object],
+        *,
+        where: str = "",
+        believe: bool = True,
+    ) -> None:
+        """Send a blob (rules 2 to 4).
+
+        Args:
+            digest: Its digest.
+            size: Its size.
+            content: Yields it from some position on, as often as it is asked to.
+            moved: Told how far it is, after each piece.
+            where: What errors call the source.
+            believe: Whether the registry's word that it has the blob saves sending it, after a loss.
+
+        Raises:
+            DigestMismatchError: It is not what it was said to be, or the registry says so.
+            NetworkError: It could not be sent.
+        """
+        reading = Reading(digest, size, content, moved, where)
+
+        def done() -> bool:
+            return believe and self.has(digest, size)
+
+        upload = Upload(self._registry, self._path, reading, done, self._manners)
+        try:
+            self._patiently(upload.attempt, lambda: upload.confirmed)
+        finally:
+            reading.close()
+        if not self.has(digest, size):
+            raise self._lies(digest, size, "nothing, after it took the upload")
+
+    def download(self, digest: str, size: int, arrival: Arrival) -> None:
+        """Fetch a blob's bytes (rules 3 to 5); whoever gets them checks them.
+
+        Raises:
+            DigestMismatchError: The registry has another size.
+            NotFoundError: It is not there.
+        """
+
+        def attempt() -> None:
+            if arrival.position < size or size == 0:
+                self._fetch(digest, size, arrival)
+
+        self._patiently(attempt, lambda: arrival.position)
+
+    def _fetch(self, digest: str, size: int, arrival: Arrival) -> None:
+        start = arrival.position
+        try:
+            answer = self._ask(
+                *("GET", digest),
+                headers={"Range": f"bytes={start}-"} if start else {},
+                limit=size,
+                sink=_Sink(self._lies, digest, size, arrival),
+                attempts=1,
+                allowance=size / SLOWEST + 1,
+            )
+        except ResponseLimitError:
+            raise self._lies(digest, size, "more bytes") from None
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            arrival.restart()
+            raise failures.lost(self._registry.host, ValueError("the rest of the blob cannot be had alone"))
+        if not answer.is_success:
+            raise failures.of_status(self._registry.host, f"blob {digest} of {self._path}", answer)
+        if arrival.position != size:
+            raise self._lies(digest, size, f"{arrival.position} bytes")
+
+    def _head(self, digest: str) -> Response:
+        """Ask for a blob; registries fail at one that somebody else is just finishing."""
+        for attempt in range(1, TRIES):
+            try:
+                return self._ask("HEAD", digest)
+            except ServerError as error:
+                if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+            self._registry.exchange.pause(attempt)
+        return self._ask("HEAD", digest)
+
+    def _ask(self, method: str, digest: str, **options: Any) -> Response:  # noqa: ANN401 - of `request`
+        redirects = self._registry.exchange.limits.redirects
+        options = {"scope": self._scope, "redirects": redirects, "elsewhere": True, **options}
+        return self._registry.ask(method, self._path, f"blobs/{digest}", **options)
+
+    def _begin(self, query: str, scopes: tuple[str, ...]) -> Response:
+        return self._registry.ask("POST", self._path, f"blobs/uploads/{query}", scope=scopes, body=b"")
+
+    def _cancel(self, answer: Response) -> None:
+        """Give up an upload that was begun in place of a mount; a registry that minds is no problem."""
+        try:
+            self._registry.exchange.request("DELETE", self._registry.onward(answer), scope=self._scope)
+        except (NetworkError, NotFoundError, AuthenticationError):
+            return
+
+    def _patiently(self, attempt: Callable[[], None], position: Callable[[], int]) -> None:
+        """Try again while there is progress (rule 4)."""
+        losses, reached = 0, position()
+        while True:
+            try:
+                attempt()
+            except NetworkError as error:
+                if position() >= reached + _PROGRESS:
+                    losses, reached = 0, position()
+                losses += 1
+                wished = _wished(error)
+                if losses >= TRIES or not _passing(error) or wished > LONGEST_WAIT:
+                    raise
+                self._registry.exchange.pause(losses, wished)
+            else:
+                return
+
+    def _lies(self, digest: str, size: int, found: str) -> DigestMismatchError:
+        host = self._registry.host
+        return DigestMismatchError(
+            f"{host} does not have the blob that it says it has",
+            why=(f"wanted: {digest}, {size} bytes", f"it has: {found}"),
+            advice=Advice("distrust-registry"),
+            host=host,
+            expected=digest,
+        )
+
+
+class _Sink:
+    """Takes the answer to a download, whole or the rest of it."""
+
+    def __init__(
+        self, lies: Callable[[str, int, str], DigestMismatchError], digest: str, size: int, arrival: Arrival
+    ) -> None:
+        self._lies, self._digest, self._size, self._arrival = lies, digest, size, arrival
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+        """Return what takes the bytes."""
+        at, stated = 0, _length(headers)
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+            at = int(match[1]) if match else -1
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or at not in (0, self._arrival.position):
+            raise ServerError("a download was answered with something else", status=status)
+        if stated is not None and at + stated != self._size:
+            raise self._lies(self._digest, self._size, f"{at + stated} bytes")
+        if at != self._arrival.position:
+            self._arrival.restart()
+        return self._take
+
+    def _take(self, data: bytes) -> object:
+        if self._arrival.position + len(data) > self._size:
+            raise self._lies(self._digest, self._size, "more bytes")
+        return self._arrival.write(data)
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Return the length that an answer states, None if it states none that can be."""
+    stated = headers.get("content-length", "")
+    return int(stated) if _LENGTH.fullmatch(stated) else None
+
+
+def _wished(error: NetworkError) -> float:
+    """Return the seconds that a registry asks to wait."""
+    wished = error.facts.get("retry_after")
+    return float(wished) if isinstance(wished, int | float) else 0.0
+
+
+def _passing(error: NetworkError) -> bool:
+    """Tell whether another attempt might help: for lost connections, and servers with a bad moment."""
+    status = error.facts.get("status")
+    return error.retryable and (
+        not isinstance(status, int)
+        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+    )

@@ -1,0 +1,294 @@
+"""An OCI image layout that is being written: blobs arrive one by one, the index comes last.
+
+What it is: the directory of one layout, and a tar archive made of one. What it is not: a
+download; `client.transfer.pulling` brings the bytes.
+
+Rules:
+
+1. A blob has its name only when all of it is there and its hash was right. Until then it
+   is a file ending in `.part`, which the next run goes on with after hashing it.
+2. What is there already counts only after it was hashed.
+3. `index.json` is replaced as a whole, after everything that it names is on the disk. An
+   archive gets its name when it is complete, and replaces nothing.
+4. A directory that is something else than a layout is left alone. Links in place of
+   directories or blobs in it are not followed.
+5. One run works on a layout at a time.
+6. What an archive is packed from lies in a directory that nobody else can write to: it was
+   hashed before, and is not hashed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self, cast
+
+from notarypy.errors import Advice, AlreadyExistsError, StorageError
+from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
+from notarypy.images import layout
+from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.images.layouts import blob_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from notarypy.images.layout import Descriptor
+
+_LOCK = ".notarypy.lock"
+_MODE = 0o644
+_PIECE = 1024 * 1024
+_LOCK_SECONDS = 5.0
+
+
+class Incoming:
+    """A layout in a directory."""
+
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
+        """Name the directory; `opened` makes it."""
+        self.path, self._limits = path, limits
+
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Hold the layout for one run (rule 5); make the directory where there is none.
+
+        Raises:
+            AlreadyExistsError: There is something else (rule 4).
+            StorageError: It cannot be written, or another run has it.
+        """
+        self.check()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise failure("make directory", self.path, error) from error
+        with locked(self.path / _LOCK, _LOCK_SECONDS):
+            self._begin()
+            yield self
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether the content is there, every byte of it (rule 2)."""
+        path = self._path(descriptor)
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != descriptor.size:
+            return False
+        with _opened(path, os.O_RDONLY) as stream:
+            return _hash(stream, descriptor.digest).hexdigest() == descriptor.digest.partition(":")[2]
+
+    def put(self, descriptor: Descriptor, data: bytes) -> None:
+        """Write small content that was checked."""
+        write_atomic(self._path(descriptor), data, _MODE)
+
+    @contextmanager
+    def arrival(self, descriptor: Descriptor) -> Iterator[Arrival]:
+        """Open the place where a blob is written, going on with what an earlier run left (rule 1)."""
+        path = self._path(descriptor)
+        with _opened(path.with_name(f"{path.name}.part"), os.O_RDWR | os.O_CREAT) as stream:
+            yield Arrival(path, stream, descriptor)
+
+    def name(self, entry: Descriptor, name: str) -> None:
+        """Let a name stand for an image that is there as a whole (rule 3)."""
+        index = self.path / layout.INDEX_FILE
+        old = read_regular(index, self._limits.manifest_bytes) if index.exists() else None
+        write_atomic(index, layout.with_entry(old, entry, name, self._limits), _MODE)
+
+    def check(self) -> None:
+        """Raise unless this is a layout, or nothing yet (rule 4)."""
+        if not self.path.exists() or (self.path / layout.LAYOUT_FILE).is_file():
+            return
+        if self.path.is_dir() and all(entry.name == _LOCK for entry in self.path.iterdir()):
+            return
+        raise AlreadyExistsError(
+            f"{self.path} is something else than an OCI image layout",
+            why="nothing is put into other directories",
+            advice=Advice("choose-new-directory"),
+            path=str(self.path),
+        )
+
+    def _begin(self) -> None:
+        """Write what says that this is a layout."""
+        marker = self.path / layout.LAYOUT_FILE
+        if marker.exists():
+            layout.check_layout(read_regular(marker, self._limits.layout_marker_bytes))
+        else:
+            write_atomic(marker, layout.LAYOUT_TEXT, _MODE)
+
+    def _path(self, descriptor: Descriptor) -> Path:
+        path = self.path / blob_name(descriptor.digest)
+        refuse_links(path.parent, self.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise failure("make directory", path.parent, error) from error
+        return path
+
+
+class Arrival:
+    """A blob that is being written.
+
+    Attributes:
+        position: Bytes that are there.
+        resumed: Whether an earlier run left some of them.
+    """
+
+    def __init__(self, path: Path, stream: BinaryIO, descriptor: Descriptor) -> None:
+        """Begin, or go on with what is in the file (rule 1)."""
+        self._path, self._stream, self._descriptor = path, stream, descriptor
+        self._part = path.with_name(f"{path.name}.part")
+        with _storage("read", self._part):
+            self._hash = _hash(stream, descriptor.digest)
+            self.position = stream.tell()
+        self.resumed = self.position > 0
+        if self.position > descriptor.size:
+            self.restart()
+
+    def restart(self) -> None:
+        """Throw away what is there."""
+        with _storage("write", self._part):
+            self._stream.seek(0)
+            self._stream.truncate()
+        self._hash = hashlib.new(self._hash.name)
+        self.position, self.resumed = 0, False
+
+    def write(self, data: bytes) -> None:
+        """Take more."""
+        with _storage("write", self._part):
+            self._stream.write(data)
+        self._hash.update(data)
+        self.position += len(data)
+
+    def finish(self) -> None:
+        """Give the blob its name (rule 1).
+
+        Raises:
+            DigestMismatchError: It is another one; what is there is thrown away.
+        """
+        actual = f"{self._hash.name}:{self._hash.hexdigest()}"
+        if self.position != self._descriptor.size or actual != self._descriptor.digest:
+            position = self.position
+            self.restart()
+            with suppress(OSError):
+                self._part.unlink()
+            raise layout.differs(self._descriptor, actual, position)
+        with _storage("write", self._part):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._part.replace(self._path)
+
+
+def pack(source: Incoming, blobs: Iterable[Descriptor], target: Path) -> None:
+    """Make a tar archive of a layout; the same layout gives the same archive.
+
+    Raises:
+        AlreadyExistsError: There is a file of this name (rule 3).
+    """
+    import tarfile
+
+    refuse_existing(target)
+    temporary = target.with_name(f".notarypy-{os.urandom(8).hex()}.tmp")
+    names = sorted({blob_name(blob.digest) for blob in blobs})
+    try:
+        with _storage("write", target), _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as stream:
+            with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                for name in (layout.LAYOUT_FILE, layout.INDEX_FILE, *names):
+                    _add(archive, source.path / name, name)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _name(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, target: Path) -> None:
+    """Give a finished file its name, and take no other file's place."""
+    with _storage("write", target):
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            refuse_existing(target)
+            raise
+        except OSError:
+            # Some file systems have no second names for a file.
+            refuse_existing(target)
+            temporary.replace(target)
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise AlreadyExistsError if there is a file of this name."""
+    if target.exists() or target.is_symlink():
+        raise AlreadyExistsError(
+            f"there is a file {target} already", advice=Advice("choose-free-file"), path=str(target)
+        )
+
+
+def _add(archive: object, path: Path, name: str) -> None:
+    import tarfile
+
+    assert isinstance(archive, tarfile.TarFile)  # noqa: S101 - tells the type checker; the import costs time
+    member = tarfile.TarInfo(name)
+    member.mode = _MODE
+    with _opened(path, os.O_RDONLY) as stream:
+        member.size = os.fstat(stream.fileno()).st_size
+        archive.addfile(member, stream)
+
+
+def _hash(stream: BinaryIO, digest: str) -> hashlib._Hash:
+    found = hashlib.new(digest.partition(":")[0])
+    while piece := stream.read(_PIECE):
+        found.update(piece)
+    return found
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[BinaryIO]:
+    """Open a file that is no link (rule 4)."""
+    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    with _storage("open", path):
+        descriptor = os.open(path, flags | more | getattr(os, "O_BINARY", 0), _MODE)
+    mode = "r+b" if flags & os.O_RDWR else "wb" if flags & os.O_WRONLY else "rb"
+    # What is left in the buffer may fail to be written even when the file is closed.
+    with _storage("use", path), open(descriptor, mode) as stream:  # noqa: PTH123 - a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StorageError(f"cannot use {path}", why="it is not a regular file", path=str(path))
+        yield cast("BinaryIO", stream)
+
+
+@contextmanager
+def _storage(action: str, path: Path) -> Iterator[None]:
+    """Turn the system's errors into ours: on the way of a download they would look like the network's."""
+    try:
+        yield
+    except OSError as error:
+        raise failure(action, path, error) from error
+
+
+def make_private(path: Path) -> None:
+    """Make a directory of our own, or go on with the one of an earlier run (rule 6).
+
+    Raises:
+        StorageError: There is something that others can write to, or that is not a directory.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise failure("make directory", path, error) from error
+    ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+    if not stat.S_ISDIR(found.st_mode) or not ours:
+        raise StorageError(
+            f"cannot use {path}",
+            why="it is not a directory that only you can write to",
+            advice=Advice("choose-safe-directory"),
+            path=str(path),
+        )
+
+
+def discard(path: Path) -> None:
+    """Remove a layout of our own making."""
+    import shutil
+
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}", why=error.strerror or "", path=str(path)) from error

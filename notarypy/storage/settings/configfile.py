@@ -1,0 +1,334 @@
+"""Configuration files: our TOML and Go notary's JSON, read into one form.
+
+What it is: files in, `FileSettings` out. What it is not: it knows no options and
+no environment, and it sets no defaults (`settings` does).
+
+Rules:
+
+1. An unknown key is an error: a mistyped `root` must not mean "no pin".
+2. What Go notary's file asks for and this program does not do is refused, not left
+   out: turning off the verification of TLS.
+3. Relative paths are relative to the file, except the trust directory of Go's
+   file, which is relative to the working directory as there. `~/` is the home.
+4. A PIN is 64 hex digits; abbreviations are refused.
+
+Go notary's `config.json` in the form of our own settings.
+
+What it is: which of its keys mean what here. What it is not: reading files
+(`config`), and its passphrases, which never stand in this file.
+
+Its one server, with its CA, is for every registry. Keys count in any case, as
+Go reads them; GUNs in `trust_pinning` keep theirs, where Go forgets it and such
+pins never match. The files of `trust_pinning.ca` are relative to the configuration
+file, where Go takes the working directory.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from notarypy import files
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError, StorageError
+from notarypy.images.reference import parse_registry
+from notarypy.limits import DEFAULT
+from notarypy.storage.settings import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PIN = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True)
+class RegistrySettings:
+    """What is configured for the images of one registry.
+
+    Attributes:
+        server: Address of its Notary server, or None.
+        ca: The only CAs to trust for that server, or None.
+        root: PINs of roots; empty for none.
+    """
+
+    server: str | None = None
+    ca: Path | None = None
+    root: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """What a configuration file says; None and empty for what it leaves out.
+
+    Attributes:
+        registries: Settings by registry host; `*` for the rest.
+        gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_authorities: Files with authorities of root certificates, by the beginning of a GUN.
+        first_use: Whether a root may be trusted on first use where nothing is pinned.
+    """
+
+    trust_dir: Path | None = None
+    timeout: float | None = None
+    retry_for: float | None = None
+    insecure_registries: tuple[str, ...] = ()
+    registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gun_authorities: Mapping[str, Path] = field(default_factory=dict)
+    first_use: bool = True
+
+
+def read(path: Path, home: Path) -> FileSettings:
+    """Read a configuration file; its extension, or else its first character, tells the format.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ConfigurationError: It cannot be read or used.
+    """
+    path = path.absolute()
+    try:
+        data = files.read_regular(path, DEFAULT.config_bytes, follow=True)
+    except StorageError as error:
+        raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
+    is_json = path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{")
+    if is_json:
+        return read_gonotary(Section.of_json(data, path, home))
+    return _read_toml(Section.of_toml(data, path, home))
+
+
+class Section:
+    """One table of a configuration file: takes values out, and complains with their place."""
+
+    def __init__(self, values: Mapping[str, Any], where: str, path: Path, home: Path) -> None:
+        """Keep the values and the place they are from."""
+        self._values, self._where, self._path, self._home = values, where, path, home
+
+    @classmethod
+    def of_toml(cls, data: bytes, path: Path, home: Path) -> Section:
+        """Read TOML; raise ConfigurationError."""
+        import tomllib
+
+        try:
+            return cls(tomllib.loads(data.decode()), "", path, home)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(path, "TOML", error) from error
+
+    @classmethod
+    def of_json(cls, data: bytes, path: Path, home: Path) -> Section:
+        """Read one JSON object without duplicate members; raise ConfigurationError."""
+        import json
+
+        try:
+            values = json.loads(data.decode(), object_pairs_hook=_unique)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(path, "JSON", error) from error
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"{path} cannot be used", why="it is not a JSON object", path=str(path))
+        return cls(values, "", path, home)
+
+    def place(self, key: str) -> str:
+        """Return where a key is, for people."""
+        return f"{self._where}{key} in {self._path}"
+
+    def problem(self, key: str, why: str, advice: Advice | None = None) -> ConfigurationError:
+        """Return the error for a key's value."""
+        return ConfigurationError(
+            f"{self.place(key)} cannot be used",
+            why=why,
+            advice=advice,
+            path=str(self._path),
+            key=self._where + key,
+        )
+
+    def require_known(self, *known: str) -> None:
+        """Refuse other keys than these (rule 1)."""
+        for key in self._values:
+            if key not in known:
+                raise self.problem(key, "there is no such key", Advice("known-keys", names=", ".join(known)))
+
+    def lowered(self) -> Section:
+        """Return the same table as Go's reader sees it: keys in lower case, empty texts as if left out."""
+        pairs = [(key.lower(), None if value == "" else value) for key, value in self._values.items()]
+        if len(dict(pairs)) != len(pairs):
+            raise self.problem("", "two keys differ only in case")
+        return Section(dict(pairs), self._where, self._path, self._home)
+
+    def section(self, key: str) -> Section:
+        """Return the table of a key; a missing one is empty."""
+        value = self._values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.problem(key, "it is not a table")
+        return Section(value, f"{self._where}{key}.", self._path, self._home)
+
+    def names(self) -> list[str]:
+        """Return the keys in their order."""
+        return list(self._values)
+
+    def value(self, key: str) -> object:
+        """Return a value of any type, or None."""
+        return self._values.get(key)
+
+    def text(self, key: str) -> str | None:
+        """Return a text; an empty one is an error."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value:
+            raise self.problem(key, "it is not a text, or is empty")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts; a missing one is empty."""
+        values = self._values.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.problem(key, "it is not a list of texts")
+        return tuple(values)
+
+    def flag(self, key: str) -> bool:
+        """Return true or false; a missing one is false."""
+        value = self._values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.problem(key, "it is neither true nor false")
+        return value
+
+    def seconds(self, key: str) -> float | None:
+        """Return a number of seconds."""
+        value = self._values.get(key)
+        return None if value is None else seconds(value, self.place(key))
+
+    def file(self, key: str, *, base: Path | None = None) -> Path | None:
+        """Return a path (rule 3)."""
+        text = self.text(key)
+        return None if text is None else self._expanded(text, base)
+
+    def paths(self, key: str) -> tuple[Path, ...]:
+        """Return a list of paths (rule 3); a missing one is empty."""
+        texts = self.texts(key)
+        if not all(texts):
+            raise self.problem(key, "a name of a file is empty")
+        return tuple(self._expanded(text, None) for text in texts)
+
+    def _expanded(self, text: str, base: Path | None) -> Path:
+        if text == "~" or text.startswith("~/"):
+            return self._home / text[2:]
+        return (base or self._path.parent) / text
+
+    def required_file(self, key: str) -> Path:
+        """Return the path of a key that is there (rule 3)."""
+        found = self.file(key)
+        if found is None:
+            raise self.problem(key, "it names no file")
+        return found
+
+    def server(self, key: str) -> str | None:
+        """Return the address of a Notary server."""
+        text = self.text(key)
+        return None if text is None else servers.server_url(text, self.place(key))
+
+    def pins(self, key: str) -> tuple[str, ...]:
+        """Return PINs in lower case; an empty list is an error, a missing one is empty (rule 4)."""
+        values = self.texts(key)
+        if key in self._values and not values:
+            raise self.problem(key, "it names no root", Advice("pin-nothing"))
+        for value in values:
+            if _PIN.fullmatch(value) is None:
+                raise self.problem(key, f'"{value}" is not 64 hex digits')
+        return tuple(value.lower() for value in values)
+
+
+def seconds(value: object, place: str) -> float:
+    """Return a finite number of seconds, 0 or more; raise ConfigurationError naming the place."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise ConfigurationError(f"{place} cannot be used", why=f"{value} is not a number of seconds")
+
+
+def _read_toml(top: Section) -> FileSettings:
+    top.require_known("trust_dir", "timeout", "retry_for", "insecure_registries", "registry")
+    tables = top.section("registry")
+    registries: dict[str, RegistrySettings] = {}
+    for key in tables.names():
+        host = _registry_host(tables, key)
+        if host in registries:
+            raise tables.problem(key, f"{host} has two tables")
+        registries[host] = _registry(tables.section(key))
+    return FileSettings(
+        trust_dir=top.file("trust_dir"),
+        timeout=top.seconds("timeout"),
+        retry_for=top.seconds("retry_for"),
+        insecure_registries=top.texts("insecure_registries"),
+        registries=registries,
+    )
+
+
+def _registry_host(tables: Section, key: str) -> str:
+    try:
+        return key if key == "*" else parse_registry(key).lower()
+    except InvalidNameError as error:
+        raise tables.problem(f'"{key}"', error.why[0], Advice("write-registry")) from error
+
+
+def _registry(table: Section) -> RegistrySettings:
+    table.require_known("server", "ca", "root")
+    return RegistrySettings(table.server("server"), table.file("ca"), table.pins("root"))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has the same member twice")
+    return members
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> ConfigurationError:
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return ConfigurationError(f"{path} is not {kind}", why=why, path=str(path))
+
+
+_SERVER_KEYS = ("url", "root_ca", "tls_client_cert", "tls_client_key", "skiptlsverify")
+_OFF = (None, False, 0, "", "0", "f", "false")
+
+
+def read_gonotary(top: Section) -> FileSettings:
+    """Read the file's content.
+
+    Raises:
+        ConfigurationError: A key is unknown, or asks for what is not done here.
+    """
+    top = top.lowered()
+    top.require_known("trust_dir", "remote_server", "trust_pinning")
+    server = top.section("remote_server").lowered()
+    server.require_known(*_SERVER_KEYS)
+    _refuse_unverified_tls(server)
+    pinning = top.section("trust_pinning").lowered()
+    pinning.require_known("certs", "ca", "disable_tofu")
+    cert, key = server.file("tls_client_cert"), server.file("tls_client_key")
+    if (cert is None) != (key is None):
+        raise server.problem("tls_client_cert", "tls_client_cert and tls_client_key go together")
+    everywhere = RegistrySettings(server.server("url"), server.file("root_ca"))
+    certs, authorities = pinning.section("certs"), pinning.section("ca")
+    return FileSettings(
+        trust_dir=top.file("trust_dir", base=Path.cwd()),
+        registries={} if everywhere == RegistrySettings() else {"*": everywhere},
+        tls_cert=cert,
+        tls_key=key,
+        gun_pins={gun: certs.pins(gun) for gun in certs.names()},
+        gun_authorities={prefix: authorities.required_file(prefix) for prefix in authorities.names()},
+        first_use=_is_off(pinning.value("disable_tofu")),
+    )
+
+
+def _is_off(value: object) -> bool:
+    return (value.lower() if isinstance(value, str) else value) in _OFF
+
+
+def _refuse_unverified_tls(server: Section) -> None:
+    if not _is_off(server.value("skiptlsverify")):
+        raise server.problem(
+            "skipTLSVerify",
+            "certificates of servers are always verified",
+            Advice("trust-ca-instead"),
+        )

@@ -1,0 +1,249 @@
+"""The trust policy file: which repositories are verified, and what is required of them.
+
+What it is: a TOML file in, a `TrustPolicy` out. What it is not: a judge of images
+(`tuf.policy`) or of roots (`tuf.trustanchors`).
+
+Rules:
+
+1. Where there is a policy file, a repository that no scope fits is refused.
+2. A file that is there and cannot be read, a broken link too, is an error, and so is a
+   file that an option names and that is not there.
+3. An unknown key, an empty list, a wrong type and a doubtful combination are errors: a
+   mistyped requirement must not mean "nothing is required".
+4. A scope is written in full, registry first: `docker.io/library`, not `library`.
+5. Relative paths are relative to the file; `~/` is the home.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from notarypy import files
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
+from notarypy.images.reference import parse_registry
+from notarypy.limits import DEFAULT
+from notarypy.storage.settings.configfile import Section
+from notarypy.storage.settings.rootpins import Pins
+from notarypy.tuf import policy, roles
+from notarypy.tuf.policy import MaxAge, Requirements, Signers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Mode = Literal["enforce", "audit", "skip"]
+
+_MODES: dict[str, Mode] = {"enforce": "enforce", "audit": "audit", "skip": "skip"}
+KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime")
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What counts for the repositories below one prefix.
+
+    Attributes:
+        prefix: Registry and maybe more, or `*` for the rest.
+        source: Where it is written, for people.
+        mode: `enforce`; `audit` to only tell what is not met; `skip` to verify nothing.
+        requirements: What is required of a release.
+        roots: Pins that the repository's root must meet.
+        first_use: Whether a root that nothing pins may be trusted on first use.
+        server: The Notary server, or None for the usual one.
+        signed_as: What stands for the prefix in the name of the trust data, or None.
+    """
+
+    prefix: str
+    source: str
+    mode: Mode = "enforce"
+    requirements: Requirements = field(default_factory=Requirements)
+    roots: Pins = field(default_factory=Pins)
+    first_use: bool = False
+    server: str | None = None
+    signed_as: str | None = None
+
+    def gun(self, repository: str) -> str:
+        """Return the name of the trust data that counts for a repository of this scope."""
+        if self.signed_as is None:
+            return repository
+        return policy.replaced(repository, self.prefix, self.signed_as)
+
+
+@dataclass(frozen=True)
+class TrustPolicy:
+    """A policy file as it was read: its scopes by prefix."""
+
+    path: Path
+    scopes: Mapping[str, Scope]
+
+    def scope_for(self, repository: str) -> Scope:
+        """Return the scope that counts for a repository.
+
+        Raises:
+            OutOfScopeError: None does (rule 1).
+        """
+        prefix = policy.longest(self.scopes, repository)
+        if prefix is not None:
+            return self.scopes[prefix]
+        raise OutOfScopeError(
+            f"the trust policy has no scope for {repository}",
+            why=(f"the policy is {self.path}", f"its scopes: {', '.join(self.scopes) or 'none'}"),
+            advice=Advice("add-scope", repository=repository),
+            repository=repository,
+        )
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """Where the policy is, or would be.
+
+    Attributes:
+        path: The file.
+        home: What `~/` stands for in it.
+        named: Whether the user named it; else it need not exist.
+    """
+
+    path: Path
+    home: Path
+    named: bool
+
+    def read(self) -> TrustPolicy | None:
+        """Return the policy; None when there is no file at the usual place.
+
+        Raises:
+            ConfigurationError: It cannot be read or used (rules 2 and 3).
+        """
+        try:
+            data = files.read_regular(self.path, DEFAULT.config_bytes, follow=True)
+        except FileNotFoundError as error:
+            if not self.named and not os.path.lexists(self.path):
+                return None
+            raise self._unreadable("there is no such file") from error
+        except StorageError as error:
+            raise self._unreadable(*error.why) from error
+        return _read(Section.of_toml(data, self.path, self.home), self.path)
+
+    def _unreadable(self, *why: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the trust policy {self.path} cannot be read",
+            why=why,
+            advice=Advice("mend-policy"),
+            path=str(self.path),
+        )
+
+
+def _read(top: Section, path: Path) -> TrustPolicy:
+    top.require_known("scope")
+    tables = top.section("scope")
+    scopes: dict[str, Scope] = {}
+    for key in tables.names():
+        prefix = _prefix(tables, key, key)
+        if any(policy.same(prefix, other) for other in scopes):
+            raise tables.problem(f'"{key}"', "this scope has two tables")
+        scopes[prefix] = _scope(tables.section(key), prefix, path)
+    return TrustPolicy(path, scopes)
+
+
+def _scope(table: Section, prefix: str, path: Path) -> Scope:
+    table.require_known(*KEYS)
+    mode = table.text("mode") or "enforce"
+    if mode not in _MODES:
+        raise table.problem("mode", f'"{mode}" is none', Advice("write-mode"))
+    if mode == "skip" and table.names() != ["mode"]:
+        raise table.problem("mode", "skip verifies nothing, and other keys stand beside it")
+    source = f'scope "{prefix}" in {path}'
+    roots = _roots(table.section("roots"), source)
+    first_use = table.flag("first_use")
+    if roots and first_use:
+        raise table.problem("first_use", "roots are pinned as well", Advice("keep-one"))
+    return Scope(
+        prefix=prefix,
+        source=source,
+        mode=_MODES[mode],
+        requirements=Requirements(_signers(table.section("signers")), _ages(table), source),
+        roots=roots,
+        first_use=first_use,
+        server=table.server("server"),
+        signed_as=_signed_as(table, prefix),
+    )
+
+
+def _prefix(table: Section, key: str, text: str) -> str:
+    """Return a checked prefix (rule 4)."""
+    if text == policy.ANY:
+        return text
+    host, slash, rest = text.partition("/")
+    if _REGISTRY.fullmatch(host) is None:
+        raise table.problem(f'"{key}"', f'"{host}" is no registry', Advice("name-registry-first"))
+    if ":" in rest or "@" in rest:
+        raise table.problem(f'"{key}"', "it has a tag or a digest", Advice("name-repository"))
+    try:
+        return f"{parse_registry(roles.check_gun(text).partition('/')[0])}{slash}{rest}"
+    except InvalidNameError as error:
+        raise table.problem(f'"{key}"', "; ".join((error.message, *error.why))) from error
+
+
+def _signed_as(table: Section, prefix: str) -> str | None:
+    text = table.text("signed_as")
+    if text is None:
+        return None
+    if policy.ANY in {text, prefix}:
+        raise table.problem("signed_as", "one beginning of a name is replaced by another; * is none")
+    return _prefix(table, "signed_as", text)
+
+
+def _roots(table: Section, source: str) -> Pins:
+    table.require_known("ids", "certificates", "ca")
+    if "certificates" in table.names() and not table.texts("certificates"):
+        raise table.problem("certificates", "it names no file")
+    return Pins(table.pins("ids"), table.paths("certificates"), table.file("ca"), source)
+
+
+def _signers(table: Section) -> Signers:
+    table.require_known("all", "any", "threshold", "everyone")
+    some = _roles(table, "any")
+    threshold = table.value("threshold")
+    if threshold is not None and not some:
+        raise table.problem("threshold", "it counts those of any, and there is none")
+    if threshold is not None and (type(threshold) is not int or not 1 <= threshold <= len(some)):
+        raise table.problem("threshold", f"it is not a number from 1 to {len(some)}")
+    count = threshold if isinstance(threshold, int) else 1
+    return Signers(_roles(table, "all"), some, count, everyone=table.flag("everyone"))
+
+
+def _roles(table: Section, key: str) -> tuple[str, ...]:
+    names = table.texts(key)
+    if key in table.names() and not names:
+        raise table.problem(key, "it names nobody", Advice("require-nobody"))
+    try:
+        found = tuple(roles.signer_role(name) for name in names)
+    except InvalidNameError as error:
+        raise table.problem(key, "; ".join((error.message, *error.why))) from error
+    if len(set(found)) != len(found):
+        raise table.problem(key, "it names a signer twice")
+    return found
+
+
+def _ages(table: Section) -> MaxAge:
+    limits, lifetimes = table.section("max_age"), table.section("lifetime")
+    given: dict[str, timedelta] = {}
+    for section, suffix in ((limits, ""), (lifetimes, "_lifetime")):
+        section.require_known("timestamp", "signatures")
+        given |= {f"{key}{suffix}": _span(section, key) for key in section.names()}
+    for key in lifetimes.names():
+        if key not in limits.names():
+            raise lifetimes.problem(key, f"it counts only with max_age.{key}")
+    return MaxAge(**given)
+
+
+def _span(table: Section, key: str) -> timedelta:
+    match = _SPAN.fullmatch(table.text(key) or "")
+    if match is None:
+        raise table.problem(key, "it is not a span of time", Advice("write-span"))
+    return int(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,277 @@
+"""Addresses of servers: checked, brought to one form, and told apart as loopback or not.
+
+What it is: text in, text out. What it is not: it resolves no name.
+
+Rules:
+
+1. https only; http just for a loopback address, and only where the user wrote it.
+2. No user, password, query or fragment. A refused address that may hold a secret
+   is not repeated in the error.
+3. One form: lower-case host, no default port, no slash at the end. A path in
+   front of `/v2/` is kept.
+
+Which certificate files count for a server: docker's folders per host, and explicit files.
+
+What it is: paths. What it is not: it opens no certificate (`remote.http.tls` does) and
+decides nothing about trust.
+
+Rules:
+
+4. In a folder named after a host, every `*.crt` is a CA that adds to the system's
+   store, and `X.cert` with `X.key` is a client certificate.
+5. A CA named by an option or a configuration file replaces the system's store
+   and the folder's CAs.
+6. A folder that exists but cannot be listed is an error: without it the user's
+   own CA would silently not count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice, ConfigurationError, TlsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from urllib.parse import SplitResult
+
+HTTPS_PORT = 443
+_DEFAULT_PORTS = {"https": HTTPS_PORT, "http": 80}
+# Wider than DNS: names with an underscore work in container networks.
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
+_SAFE = re.compile(r"[!-~]+")
+
+
+def server_url(text: str, source: str) -> str:
+    """Return the address of a Notary server in its one form.
+
+    Args:
+        text: What the user wrote.
+        source: Where: an option, a variable, or a place in a file.
+
+    Raises:
+        ConfigurationError: It breaks a rule.
+    """
+    parts, port = _split(text, source)
+    host = (parts.hostname or "").lower()
+    if ":" in host:
+        host = f"[{host}]"
+    if not _is_host(host):
+        raise _unusable(source, f"{text} has no usable host name")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise _unusable(
+            source,
+            f"{text} is not https",
+            Advice("write-instead", text=f"https://{parts.netloc}{parts.path}"),
+        )
+    if ".." in parts.path.split("/"):
+        raise _unusable(source, f"{text} has .. in its path")
+    shown_port = f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else ""
+    return f"{parts.scheme}://{host}{shown_port}{parts.path.rstrip('/')}"
+
+
+def with_port(text: str) -> str:
+    """Return `host:port` of a URL or of `host[:port]`; the default is the port of its scheme, or 443."""
+    scheme, separator, rest = text.partition("://")
+    authority = (rest if separator else text).partition("/")[0].lower()
+    host, port = _host_and_port(authority)
+    return f"{host}:{port or _DEFAULT_PORTS.get(scheme.lower(), HTTPS_PORT)}"
+
+
+def is_loopback(text: str) -> bool:
+    """Tell whether `host[:port]` is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    host = _host_and_port(text.lower())[0].strip("[]")
+    if host == "localhost":
+        return True
+    if not host.startswith("127.") and ":" not in host:
+        return False
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    """Split `host[:port]`; an IPv6 address is in brackets."""
+    host, bracket, rest = authority.partition("]")
+    if bracket:
+        return f"{host}]", rest.removeprefix(":")
+    host, _, port = authority.partition(":")
+    return host, port
+
+
+def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
+    """Take an address apart after refusing what must not be in one."""
+    from urllib.parse import urlsplit
+
+    if not text:
+        raise _unusable(source, "it is empty")
+    if "@" in text or "?" in text or "#" in text:
+        advice = Advice("give-credentials-apart")
+        raise _unusable(source, "it holds a user, password, query or fragment (not shown)", advice)
+    if _SAFE.fullmatch(text) is None or "\\" in text:
+        raise _unusable(source, "it holds spaces or other characters that no address has")
+    if "://" not in text:
+        raise _unusable(
+            source, f"{text} does not begin with https://", Advice("write-instead", text=f"https://{text}")
+        )
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise _unusable(source, f"{text}: {error}") from error
+    if parts.scheme not in _DEFAULT_PORTS or port == 0:
+        raise _unusable(source, f"{text} is not an https address")
+    return parts, port
+
+
+def _is_host(host: str) -> bool:
+    if not host.startswith("["):
+        return _HOST.fullmatch(host) is not None and ".." not in host
+    import ipaddress
+
+    try:
+        return ipaddress.IPv6Address(host[1:-1]).scope_id is None
+    except ValueError:
+        return False
+
+
+def _unusable(source: str, why: str, advice: Advice | None = None) -> ConfigurationError:
+    message = f"{source} is not the address of a Notary server"
+    return ConfigurationError(message, why=why, advice=advice, source=source)
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """The certificate files for one server.
+
+    Attributes:
+        replace_ca: The only CAs to trust; None means the system's store and `extra_ca`.
+        extra_ca: Further CA files.
+        client_cert: Client certificate, or None.
+        client_key: Its private key, or None.
+        searched: The places that were looked at for CAs, in words, for error messages.
+        advice: How to add a CA.
+        client_searched: The places of the client certificate, in words.
+        client_advice: How to add a client certificate.
+    """
+
+    replace_ca: Path | None = None
+    extra_ca: tuple[Path, ...] = ()
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    searched: tuple[str, ...] = ()
+    advice: Advice | None = None
+    client_searched: tuple[str, ...] = ()
+    client_advice: Advice | None = None
+
+
+def folders(bases: Sequence[Path], host_port: str) -> list[Path]:
+    """Return the folders that may hold a host's certificates; on port 443 the port may be left out."""
+    name = with_port(host_port)
+    host, _, port = name.rpartition(":")
+    names = [host, name] if port == str(HTTPS_PORT) else [name]
+    if os.name == "nt":  # no colon in names there
+        names = [name.replace(":", "_") for name in names]
+    return [base / name for base in bases for name in names]
+
+
+def find(
+    bases: Sequence[Path],
+    host_port: str,
+    replace_ca: Path | None,
+    pair: tuple[Path, Path] | None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    options: bool = False,
+) -> TlsFiles:
+    """Collect the files for a server.
+
+    Args:
+        bases: Directories that hold a folder per host.
+        host_port: The server.
+        replace_ca: A CA file that the user named, or None.
+        pair: A client certificate and key that the user named, or None.
+        environ: What may name the system's store.
+        options: Whether options can name files for this server, for error messages.
+
+    Raises:
+        TlsError: A folder cannot be listed.
+        ConfigurationError: A folder has half of a client pair.
+    """
+    extra: list[Path] = []
+    places = [_system(environ or {})]
+    own = folders(bases, host_port)
+    named = pair is not None
+    for folder in own:
+        found = _files(folder)
+        ca = [path for path in found if path.suffix == ".crt"]
+        extra += ca
+        places.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
+        pair = pair or _pair(found)
+    if replace_ca is not None:
+        extra, places = [], [f"{replace_ca}, in place of the CA certificates of this system"]
+    cert, key = pair or (None, None)
+    return TlsFiles(
+        replace_ca,
+        tuple(extra),
+        cert,
+        key,
+        tuple(places),
+        _advice(replace_ca, own[-1], options=options),
+        (f"{cert}",) if named else tuple(f"{folder} ({_shown(cert, folder)})" for folder in own),
+        Advice("put-client-pair-or-name-it" if options else "put-client-pair", folder=own[-1]),
+    )
+
+
+def _system(environ: Mapping[str, str]) -> str:
+    named = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
+    return "the CA certificates of this system" + (f" ({', '.join(named)})" if named else "")
+
+
+def _advice(replace_ca: Path | None, folder: Path, *, options: bool) -> Advice:
+    if replace_ca is not None:
+        return Advice("check-ca-file", file=replace_ca)
+    return Advice("copy-ca-or-name-it" if options else "copy-ca", file=folder / "ca.crt")
+
+
+def _shown(cert: Path | None, folder: Path) -> str:
+    return cert.name if cert is not None and cert.parent == folder else "no X.cert with X.key"
+
+
+def _files(folder: Path) -> list[Path]:
+    """List a folder in order; a missing one is empty."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TlsError(
+            f"cannot look for certificates in {folder}",
+            why=error.strerror or str(error),
+            advice=Advice("give-readable-folder", folder=folder),
+            path=str(folder),
+        ) from error
+
+
+def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Return the first client certificate and its key."""
+    for path in found:
+        if path.suffix not in {".cert", ".key"}:
+            continue
+        other = path.with_suffix(".key" if path.suffix == ".cert" else ".cert")
+        if other not in found:
+            raise ConfigurationError(
+                f"{path} has no counterpart",
+                why=f"there is no {other.name} beside it",
+                advice=Advice("put-counterpart", missing=other.name, present=path.name),
+                path=str(path),
+            )
+        return path.with_suffix(".cert"), path.with_suffix(".key")
+    return None

@@ -1,0 +1,340 @@
+"""Options, environment and configuration files, joined into one frozen `Settings`.
+
+What it is: the one answer to "which server, which directory, which certificates".
+What it is not: credentials (`remote.auth.credentials`) and passphrases
+(`keys.passphrases`), which take what they need from `Settings.environ`.
+
+Rules:
+
+1. An option beats the environment, which beats the configuration file, which
+   beats the default. An empty variable counts as unset; an empty option is an
+   error, for it is mostly a variable that should have had a value.
+2. A registry's own table beats the table `*`, key by key. A `ca` belongs to the
+   server of its own table.
+3. Servers speak https, except a loopback address for which the user wrote http.
+4. A registry named insecure may be asked over http; its certificate is verified
+   all the same when it speaks https.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError
+from notarypy.images.reference import DOCKER_HUB, parse_registry
+from notarypy.storage.settings import configfile, rootpins, servers
+from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
+from notarypy.storage.settings.policyfile import PolicyFile
+from notarypy.storage.settings.servers import TlsFiles
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings", "TlsFiles", "load"]
+
+DOCKER_HUB_SERVER = "https://notary.docker.io"
+"""Where docker looks for trust data of Docker Hub; the service was retired."""
+
+_MOST_SECONDS = 1_000_000.0
+SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
+SYSTEM_CERTS = Path("/etc/docker/certs.d")
+
+
+class GlobalOptions(TypedDict, total=False):
+    """What the command line's global options say; None is as good as left out.
+
+    Attributes:
+        server: The Notary server.
+        trust_dir: Keys and cached trust data.
+        config: The configuration file, TOML or Go notary's JSON.
+        tlscacert: The only CAs, a PEM file, to trust for the Notary server.
+        tlscert: Client certificate for the Notary server.
+        tlskey: Its private key.
+        insecure_registry: Registries that may be asked over http.
+        timeout: The most seconds that one request may take.
+        retry_for: How many seconds to go on when other publishers are quicker.
+        passphrase_file: One passphrase, or lines `root=`, `targets=`, `snapshot=`, `NAME=`.
+        offline: Whether to use cached trust data only.
+        policy: The trust policy.
+    """
+
+    server: str | None
+    trust_dir: Path | str | None
+    config: Path | str | None
+    tlscacert: Path | str | None
+    tlscert: Path | str | None
+    tlskey: Path | str | None
+    insecure_registry: Sequence[str] | None
+    timeout: float | None
+    retry_for: float | None
+    passphrase_file: Path | str | None
+    offline: bool | None
+    policy: Path | str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that was decided before the first file or server is touched.
+
+    Attributes:
+        trust_dir: The trust directory.
+        docker_config: Docker's own configuration directory.
+        server: The Notary server that an option or the environment names, or None.
+        tls_ca: The only CAs to trust for Notary servers, from an option, or None.
+        tls_cert: Client certificate for Notary servers, or None.
+        tls_key: Its key; None exactly if `tls_cert` is.
+        insecure_registries: Registries that may be asked over http.
+        timeout: Seconds for one request as a whole.
+        retry_for: Seconds to go on after conflicts with other publishers.
+        passphrase_file: As given by the option, or None.
+        registries: Settings by registry host; `*` for the rest.
+        offline: Whether only cached trust data may be used.
+        environ: The environment; holds secrets, so it is not shown.
+        registry_certs: Directories that hold a folder of certificates per registry.
+        gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_authorities: Files with the authorities of root certificates, by the beginning of a GUN.
+        policy: Where the trust policy is, or would be; None for no policy at all.
+        first_use: Whether a root may be trusted on first use where nothing is pinned.
+    """
+
+    trust_dir: Path
+    docker_config: Path
+    server: str | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_registries: frozenset[str] = frozenset()
+    timeout: float = 60.0
+    retry_for: float = 60.0
+    passphrase_file: Path | None = None
+    registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    offline: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    registry_certs: tuple[Path, ...] = (SYSTEM_CERTS,)
+    gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gun_authorities: Mapping[str, Path] = field(default_factory=dict)
+    policy: PolicyFile | None = None
+    first_use: bool = True
+
+    def server_for(self, registry_host: str) -> str:
+        """Return the address of the Notary server for a registry's images.
+
+        Raises:
+            ConfigurationError: No server is named and the host is none.
+        """
+        return self.server or self._configured_server(registry_host)
+
+    def names_server(self, registry_host: str) -> bool:
+        """Tell whether the user named the Notary server for a registry; else it is only derived."""
+        return self.server is not None or any(table.server for table in self._tables(registry_host))
+
+    def pins_for(self, registry_host: str, gun: str = "") -> rootpins.Pins | None:
+        """Return the configured pins for a repository, or None.
+
+        The most specific counts alone: the GUN, the longest beginning of the GUN, the
+        longest beginning with authorities, the registry, `*`.
+        """
+        found = rootpins.by_gun(gun, self.gun_pins, self.gun_authorities)
+        if found:
+            return found
+        for table in self._tables(registry_host):
+            if table.root:
+                return rootpins.Pins(table.root, source="root in the configuration file")
+        return None
+
+    def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
+        """Return the certificate files for a server; options and `ca` count for Notary servers only.
+
+        Raises:
+            TlsError: A folder of certificates cannot be listed.
+            ConfigurationError: A folder has half of a client pair.
+        """
+        if kind == "registry":
+            return servers.find(self.registry_certs, host_port, None, None, environ=self.environ)
+        pair = (self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None
+        bases, ca = [self.docker_config / "tls"], self._ca_for(host_port)
+        return servers.find(bases, host_port, ca, pair, environ=self.environ, options=True)
+
+    def schemes_for(self, registry_host: str) -> tuple[str, ...]:
+        """Return the schemes to ask a registry with, in order."""
+        loopback = servers.is_loopback(registry_host)
+        if registry_host.lower() in self.insecure_registries:
+            return ("http", "https") if loopback else ("https", "http")
+        plain = loopback and not servers.with_port(registry_host).endswith(f":{servers.HTTPS_PORT}")
+        if plain and not any(map(os.path.isdir, servers.folders(self.registry_certs, registry_host))):
+            return ("http", "https")
+        return ("https",)
+
+    def _tables(self, registry_host: str) -> list[RegistrySettings]:
+        """Return the tables that count for a registry: under its name, in another spelling, for the rest."""
+        wanted = roles.comparable(registry_host)
+        own = [host for host in self.registries if roles.comparable(host) == wanted]
+        own.sort(key=lambda host: host != registry_host.lower())
+        return [self.registries[host] for host in (*own, "*") if host in self.registries]
+
+    def _configured_server(self, registry_host: str) -> str:
+        for table in self._tables(registry_host):
+            if table.server:
+                return table.server
+        if registry_host == DOCKER_HUB:
+            return DOCKER_HUB_SERVER
+        try:
+            return servers.server_url(f"https://{parse_registry(registry_host)}", "the registry's host")
+        except (InvalidNameError, ConfigurationError) as error:
+            raise ConfigurationError(
+                f'no Notary server is known for "{registry_host}"',
+                why=error.why,
+                advice=Advice("name-server"),
+            ) from error
+
+    def _ca_for(self, host_port: str) -> Path | None:
+        """Return the CA file that replaces the system's store for a Notary server (rule 2)."""
+        if self.tls_ca is not None:
+            return self.tls_ca
+        wanted = servers.with_port(host_port)
+        for host, table in self.registries.items():
+            if host == "*" or not (table.server or table.ca):
+                continue
+            if servers.with_port(self._configured_server(host)) == wanted:
+                return table.ca
+        rest = self.registries.get("*", RegistrySettings())
+        using = {servers.with_port(url) for url in (rest.server, self.server) if url}
+        return rest.ca if rest.server is None or wanted in using else None
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    system_certs: Path = SYSTEM_CERTS,
+) -> Settings:
+    """Join options, environment and configuration file.
+
+    Args:
+        flags: Those of `GlobalOptions`.
+        environ: The environment.
+        home: The user's home directory.
+        system_certs: Where this system keeps the certificates of registries.
+
+    Raises:
+        ConfigurationError: Something has an unusable value.
+        TypeError: There is no such option.
+    """
+    given = _given(flags)
+    xdg = _xdg_config_home(environ, home)
+    file = _file_settings(given, xdg, home)
+    docker_config = Path(environ.get("DOCKER_CONFIG") or home / ".docker").absolute()
+    tls_cert, tls_key = _client_pair(given, file)
+    return Settings(
+        trust_dir=_trust_dir(given, environ, docker_config, file),
+        docker_config=docker_config,
+        server=_server(given, environ),
+        tls_ca=_path(given, "tlscacert"),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure_registries=_insecure(given.get("insecure_registry", ()), file.insecure_registries),
+        timeout=_seconds(given, "timeout", file.timeout, least=0.001),
+        retry_for=_seconds(given, "retry_for", file.retry_for, least=0),
+        passphrase_file=_path(given, "passphrase_file"),
+        registries=file.registries,
+        offline=bool(given.get("offline", False)),
+        environ=dict(environ),
+        registry_certs=(system_certs, xdg / "docker" / "certs.d", docker_config / "certs.d"),
+        gun_pins=file.gun_pins,
+        gun_authorities=file.gun_authorities,
+        policy=_policy(given, xdg, home),
+        first_use=file.first_use,
+    )
+
+
+def _given(flags: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that were given, none of them empty."""
+    unknown = flags.keys() - GlobalOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name, value in given.items():
+        if value == "":
+            raise ConfigurationError(f"{_option(name)} is empty", advice=Advice("give-value"))
+    return given
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _path(given: Mapping[str, object], name: str) -> Path | None:
+    value = given.get(name)
+    return None if value is None else Path(str(value)).absolute()
+
+
+def _xdg_config_home(environ: Mapping[str, str], home: Path) -> Path:
+    path = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return path if path.is_absolute() else home / ".config"
+
+
+def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSettings:
+    """Read the file of `--config`, or the default one if it exists."""
+    path = _path(given, "config")
+    try:
+        return configfile.read(path or xdg / "notarypy" / "config.toml", home)
+    except FileNotFoundError as error:
+        if path is None:
+            return FileSettings()
+        raise ConfigurationError(
+            "--config names no file", why=f"there is no {path}", path=str(path)
+        ) from error
+
+
+def _policy(given: Mapping[str, object], xdg: Path, home: Path) -> PolicyFile:
+    """Return where the trust policy is; it is read when it is wanted."""
+    named = _path(given, "policy")
+    return PolicyFile(named or xdg / "notarypy" / "policy.toml", home, named=named is not None)
+
+
+def _trust_dir(
+    given: Mapping[str, object], environ: Mapping[str, str], docker_config: Path, file: FileSettings
+) -> Path:
+    option = _path(given, "trust_dir")
+    if option is not None:
+        return option
+    if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
+        return file.trust_dir.absolute()
+    return docker_config / "trust"
+
+
+def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
+    if "server" in given:
+        return servers.server_url(str(given["server"]), "--server")
+    written = environ.get(SERVER_VARIABLE)
+    return servers.server_url(written, SERVER_VARIABLE) if written else None
+
+
+def _client_pair(given: Mapping[str, object], file: FileSettings) -> tuple[Path | None, Path | None]:
+    cert, key = _path(given, "tlscert"), _path(given, "tlskey")
+    if (cert is None) != (key is None):
+        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
+    return (file.tls_cert, file.tls_key) if cert is None else (cert, key)
+
+
+def _insecure(option: object, configured: Iterable[str]) -> frozenset[str]:
+    if isinstance(option, str) or not isinstance(option, Iterable):
+        raise TypeError("insecure_registry is a sequence of hosts")
+    return frozenset(parse_registry(str(host)).lower() for host in (*option, *configured))
+
+
+def _seconds(given: Mapping[str, object], name: str, configured: float | None, *, least: float) -> float:
+    value = given.get(name, configured)
+    if value is None:
+        return Settings.timeout if name == "timeout" else Settings.retry_for
+    number = configfile.seconds(value, _option(name))
+    if not least <= number <= _MOST_SECONDS:
+        problem = "few" if number < least else "many"
+        raise ConfigurationError(f"{_option(name)} cannot be used", why=f"{value} seconds are too {problem}")
+    return number
