@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from notarypy.errors import UsageError as UsageError
     from notarypy.images.dockerfile.variables import BuildOptions as BuildOptions
     from notarypy.images.manifests import Manifest as Manifest
-    from notarypy.images.occurrences import Mention as Mention
+    from notarypy.images.occurrences import Occurrence as Occurrence
     from notarypy.keys.keystore import KeyInfo as KeyInfo
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
     from notarypy.keys.passphrases import PassphraseRequest as PassphraseRequest
@@ -93,7 +93,7 @@ _NAMES = {
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",
-    "images.occurrences": "Mention",
+    "images.occurrences": "Occurrence",
     "keys.keystore": "KeyInfo",
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers.keyfile": "Signer",

@@ -106,7 +106,7 @@ def reached() -> dict[str, type]:
 
 def test_every_type_that_a_caller_meets_is_public() -> None:
     met = reached()
-    assert {"TagEntry", "Progress", "GlobalOptions", "Response", "Mention", "PolicyError"} <= set(met)
+    assert {"TagEntry", "Progress", "GlobalOptions", "Response", "Occurrence", "PolicyError"} <= set(met)
     assert set(met) <= set(PUBLIC)
     assert all(getattr(notarypy, name) is cls for name, cls in met.items())
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.images.occurrences import Mention
+    from notarypy.images.occurrences import Occurrence
 
 
 def require_lists(**given: object) -> None:
@@ -86,7 +86,7 @@ class PinOptions:
     strict: bool = False
     check: bool = False
     full: bool = False
-    replaced: Callable[[Mention], bool] = lambda _: False
+    replaced: Callable[[Occurrence], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         """Check what mypy cannot."""

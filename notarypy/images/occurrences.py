@@ -29,7 +29,7 @@ Kind = Literal["base", "frontend", "trigger"]
 
 
 @dataclass(frozen=True)
-class Mention:
+class Occurrence:
     """One image that a file names.
 
     Attributes:
@@ -69,14 +69,14 @@ def encode(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def rewrite(text: str, names: Mapping[Mention, str]) -> str:
-    """Return the text with a new name in the place of each of these mentions."""
+def rewrite(text: str, names: Mapping[Occurrence, str]) -> str:
+    """Return the text with a new name in the place of each of these occurrences."""
     parts, done = [], 0
-    for mention in sorted(names, key=lambda mention: mention.start):
-        if not _PLAIN.fullmatch(names[mention]) or mention.start < done:
+    for occurrence in sorted(names, key=lambda occurrence: occurrence.start):
+        if not _PLAIN.fullmatch(names[occurrence]) or occurrence.start < done:
             raise RuntimeError("a name that cannot be put down, or two in one place")
-        parts += [text[done : mention.start], names[mention]]
-        done = mention.end
+        parts += [text[done : occurrence.start], names[occurrence]]
+        done = occurrence.end
     return "".join(parts) + text[done:]
 
 

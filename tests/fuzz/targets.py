@@ -268,7 +268,7 @@ def build_file(data: bytes) -> None:
             portable.write(found, "Dockerfile")
         told = FileVariables(BuildOptions({"TAG": "1"}, "linux/arm64"))
         with suppress(InvalidNameError):
-            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.occurrences}
             inputs.read(text, "Dockerfile", "dockerfile", told).with_names(names, told)
 
 
@@ -278,7 +278,7 @@ def workload(data: bytes) -> None:
     with suppress(BuildFileError):
         found = inputs.read(text, "x.yaml", None, FileVariables(environment={"TAG": "1"}))
         with suppress(InvalidNameError):
-            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.mentions}
+            names = {each: occurrences.pinned(each.image, f"sha256:{'0' * 64}") for each in found.occurrences}
             found.with_names(names, FileVariables(environment={"TAG": "1"}))
 
 

@@ -39,7 +39,7 @@ def test_every_file_is_listed() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_the_images_are_those_that_a_build_takes(name: str) -> None:
     found = stages.parse(text_of(name), name, options_of(name))
-    assert [[each.what, each.image, each.line] for each in found.mentions] == EXPECTED[name]["images"]
+    assert [[each.what, each.image, each.line] for each in found.occurrences] == EXPECTED[name]["images"]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -63,15 +63,15 @@ def test_a_file_without_new_names_is_the_same_to_the_byte(name: str) -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_pinned_it_has_the_same_structure_and_nothing_else_changes(name: str) -> None:
     found = stages.parse(text_of(name), name, options_of(name))
-    names = {each: occurrences.pinned(each.image, DIGEST) for each in found.mentions}
+    names = {each: occurrences.pinned(each.image, DIGEST) for each in found.occurrences}
     text = occurrences.rewrite(found.text, names)
     again = stages.parse(text, name, options_of(name))
     assert again.outline() == found.outline()
-    assert [each.image for each in again.mentions] == list(names.values())
-    assert _around(text, again.mentions) == _around(found.text, found.mentions)
+    assert [each.image for each in again.occurrences] == list(names.values())
+    assert _around(text, again.occurrences) == _around(found.text, found.occurrences)
 
 
-def _around(text: str, named: tuple[occurrences.Mention, ...]) -> list[str]:
+def _around(text: str, named: tuple[occurrences.Occurrence, ...]) -> list[str]:
     """Return what stands between the images."""
     edges = [0, *(edge for each in named for edge in (each.start, each.end)), len(text)]
     return [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
@@ -139,5 +139,5 @@ def test_many_stages_images_and_flags() -> None:
     flags = "RUN " + "--mount=type=bind,from=b:1 \\\n" * number + "true\n"
     found = stages.parse(f"FROM a:1 AS s0\n{text}{flags}", "D")
     assert len(found.stages) == number
-    assert len(found.mentions) == 2 * number
+    assert len(found.occurrences) == 2 * number
     assert len(found.instructions) == 2 * number

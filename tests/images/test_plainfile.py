@@ -15,7 +15,7 @@ def plain(text: str, *avoid: str) -> Plain:
     """Return the copy, after the last look at it."""
     found = stages.parse(text, "D")
     written = portable.write(found, "D", avoid)
-    images = [mention.image for mention in found.mentions if mention.kind != "frontend"]
+    images = [occurrence.image for occurrence in found.occurrences if occurrence.kind != "frontend"]
     portable.check(written, images, "D")
     return written
 

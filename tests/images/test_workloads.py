@@ -20,14 +20,14 @@ WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Replic
 def kubernetes(text: str) -> tuple[list[str], tuple[str, ...]]:
     found = find.kubernetes(yamlnodes.documents(text, "k.yaml"))
     assert found.notes == found.unknown
-    return [mention.image for mention in found.mentions], found.notes
+    return [occurrence.image for occurrence in found.occurrences], found.notes
 
 
 def compose(text: str, **values: str) -> tuple[list[str], tuple[str, ...]]:
     (root,) = yamlnodes.documents(text, "c.yaml")
     found = find.compose(root, values)
     assert set(found.unknown) <= set(found.notes)
-    return [mention.image for mention in found.mentions], found.notes
+    return [occurrence.image for occurrence in found.occurrences], found.notes
 
 
 def manifest(kind: str, spec: str) -> str:
@@ -220,7 +220,7 @@ def test_what_is_no_yaml_is_refused(text: str) -> None:
 def test_only_names_change() -> None:
     text = "# c\r\nservices:   \n  a:   # x\n    'image'  :  \"a:1\"   # y\n  b: { image : b:2 }\n\n...\n"
     (root,) = yamlnodes.documents(text, "c.yaml")
-    found = find.compose(root, {}).mentions
+    found = find.compose(root, {}).occurrences
     assert occurrences.rewrite(text, {}) == text
     pinned = occurrences.rewrite(text, {each: occurrences.pinned(each.image, DIGEST) for each in found})
     assert pinned == text.replace("a:1", f"a:1@{DIGEST}").replace("b:2", f"b:2@{DIGEST}")

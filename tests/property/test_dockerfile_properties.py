@@ -53,9 +53,9 @@ def test_places_are_where_the_names_stand(text: str) -> None:
     found = read(text)
     if found is not None:
         assert occurrences.rewrite(text, {}) == text
-        ends = [place for each in found.mentions for place in (each.start, each.end)]
+        ends = [place for each in found.occurrences for place in (each.start, each.end)]
         assert ends == sorted(ends)
-        assert all(each.start < each.end for each in found.mentions)
+        assert all(each.start < each.end for each in found.occurrences)
 
 
 @given(TEXTS)
@@ -64,15 +64,15 @@ def test_pinned_it_is_the_same_but_for_the_images(text: str) -> None:
     if found is None:
         return
     try:
-        names = {each: occurrences.pinned(each.image, DIGEST) for each in found.mentions}
+        names = {each: occurrences.pinned(each.image, DIGEST) for each in found.occurrences}
     except InvalidNameError:
         return
     again = read(occurrences.rewrite(text, names))
     if again is not None and again.outline() == found.outline():
-        assert [each.image for each in again.mentions] == list(names.values())
+        assert [each.image for each in again.occurrences] == list(names.values())
     else:
         # Only where a quote or an escape is part of a name's place.
-        assert any(set(text[each.start : each.end]) & set("'\"\\`$\n") for each in found.mentions)
+        assert any(set(text[each.start : each.end]) & set("'\"\\`$\n") for each in found.occurrences)
 
 
 @given(TEXTS)
@@ -80,7 +80,7 @@ def test_the_copy_for_other_builders_has_the_same_stages_and_images(text: str) -
     found = read(text)
     if found is None:
         return
-    images = [each.image for each in found.mentions if each.kind != "frontend"]
+    images = [each.image for each in found.occurrences if each.kind != "frontend"]
     try:
         plain = portable.write(found, "Dockerfile")
     except BuildFileError:
@@ -88,7 +88,7 @@ def test_the_copy_for_other_builders_has_the_same_stages_and_images(text: str) -
     portable.check(plain, images, "Dockerfile")
     again = read(plain.text)
     assert again is not None
-    assert [each.image for each in again.mentions] == images
+    assert [each.image for each in again.occurrences] == images
     assert [(each.base, each.parent) for each in again.stages] == [
         (each.base, each.parent) for each in found.stages
     ]

@@ -29,7 +29,7 @@ from notarypy.errors import Advice, UsageError
 from notarypy.images import occurrences
 from notarypy.images.dockerfile.lines import lower
 from notarypy.images.dockerfile.variables import is_platform
-from notarypy.images.occurrences import Mention
+from notarypy.images.occurrences import Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,19 +136,19 @@ class Arguments:
             )
         return Path(text)
 
-    def replaces(self, mention: Mention, *, buildkit: bool) -> bool:
+    def replaces(self, occurrence: Occurrence, *, buildkit: bool) -> bool:
         """Tell whether a context takes the place of an image (rule 4).
 
         Args:
-            mention: The image, and how it is named.
+            occurrence: The image, and how it is named.
             buildkit: Whether the builder is BuildKit.
         """
-        if mention.kind == "frontend":
+        if occurrence.kind == "frontend":
             return False
         if buildkit:
-            return occurrences.normal(mention.image) in map(occurrences.normal, self.contexts)
-        value = self.contexts.get(mention.image)
-        return value is not None and (mention.what != "FROM" or value.startswith(_IMAGE_CONTEXTS))
+            return occurrences.normal(occurrence.image) in map(occurrences.normal, self.contexts)
+        value = self.contexts.get(occurrence.image)
+        return value is not None and (occurrence.what != "FROM" or value.startswith(_IMAGE_CONTEXTS))
 
     def refuse_stages(self, names: Sequence[str]) -> None:
         """Raise UsageError for a context that would take the place of a stage (rule 2).
@@ -181,7 +181,7 @@ class Arguments:
                 continue
             image = value.removeprefix(scheme)
             pinned = resolver.image(
-                f"--build-context {name}", Mention(image, image, 1, 0, 0, "--build-context")
+                f"--build-context {name}", Occurrence(image, image, 1, 0, 0, "--build-context")
             )
             found.append(pinned)
             if pinned.reference is not None:

@@ -182,7 +182,7 @@ def _plan(
     except FileNotFoundError:
         raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
     images.options = replace(
-        images.options, replaced=lambda mention: told.replaces(mention, buildkit=builder.buildkit)
+        images.options, replaced=lambda occurrence: told.replaces(occurrence, buildkit=builder.buildkit)
     )
     options = BuildOptions(told.build_args, told.platform)
     pinned = images.file(data, str(file or path), "dockerfile", FileVariables(options))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.results import VerifiedImage
     from notarypy.errors import NotarypyError
-    from notarypy.images.occurrences import Mention
+    from notarypy.images.occurrences import Occurrence
     from notarypy.images.workloads.find import Named
 
 FileKind = Literal["dockerfile", "compose", "k8s"]
@@ -51,14 +51,14 @@ _YAML = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
-class BuildFile:
+class BuildInput:
     """A file that names images.
 
     Attributes:
         source: Its name, for messages.
         text: Its text.
         kind: `dockerfile`, `compose` or `k8s`.
-        mentions: The images, in the order of the text.
+        occurrences: The images, in the order of the text.
         notes: What a person should know.
         outline: What must not change with the names.
         hidden: Lines that builders other than BuildKit may read in another way.
@@ -68,13 +68,13 @@ class BuildFile:
     source: str
     text: str
     kind: FileKind
-    mentions: tuple[Mention, ...]
+    occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...]
     outline: object
     hidden: tuple[int, ...] = ()
     unknown: tuple[str, ...] = ()
 
-    def with_names(self, names: Mapping[Mention, str], variables: FileVariables) -> str:
+    def with_names(self, names: Mapping[Occurrence, str], variables: FileVariables) -> str:
         """Return the text with other names (rule 2).
 
         Raises:
@@ -82,10 +82,10 @@ class BuildFile:
         """
         text = occurrences.rewrite(self.text, names)
         again = read(text, self.source, self.kind, variables)
-        wanted = [names.get(mention, mention.image) for mention in self.mentions]
-        if again.outline == self.outline and [mention.image for mention in again.mentions] == wanted:
+        wanted = [names.get(occurrence, occurrence.image) for occurrence in self.occurrences]
+        if again.outline == self.outline and [occurrence.image for occurrence in again.occurrences] == wanted:
             return text
-        lines = ", ".join(str(line) for line in sorted({mention.line for mention in names}))
+        lines = ", ".join(str(line) for line in sorted({occurrence.line for occurrence in names}))
         raise BuildFileError(
             f"{self.source}: an image cannot be replaced",
             why=f"with another name the file would mean something else; images are named in lines {lines}",
@@ -107,7 +107,7 @@ class FileVariables:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildFile:
+def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
     """Read a file.
 
     Raises:
@@ -116,7 +116,7 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
     if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
         found = stages.parse(text, source, variables.options)
         outline = found.outline()
-        return BuildFile(source, text, "dockerfile", found.mentions, found.notes, outline, found.hidden)
+        return BuildInput(source, text, "dockerfile", found.occurrences, found.notes, outline, found.hidden)
     from notarypy.images.workloads import find, yamlnodes
 
     roots = yamlnodes.documents(text, source)
@@ -126,7 +126,7 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
         if len(roots) > 1:
             raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
         if not roots:
-            return BuildFile(source, text, "compose", (), (), [])
+            return BuildInput(source, text, "compose", (), (), [])
         return _of_yaml(source, text, "compose", find.compose(roots[0], variables.environment))
     raise BuildFileError(
         f"{source} is neither a compose file nor a Kubernetes manifest",
@@ -135,9 +135,9 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
     )
 
 
-def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildFile:
-    outline = [mention.what for mention in named.mentions]
-    return BuildFile(source, text, kind, named.mentions, named.notes, outline, unknown=named.unknown)
+def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildInput:
+    outline = [occurrence.what for occurrence in named.occurrences]
+    return BuildInput(source, text, kind, named.occurrences, named.notes, outline, unknown=named.unknown)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class PinnedFile:
         hidden: Lines that builders other than BuildKit may read in another way.
     """
 
-    def __init__(self, file: BuildFile, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:
+    def __init__(self, file: BuildInput, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:
         self.source, self.kind, self.hidden = file.source, file.kind, file.hidden
         self.images = tuple(images)
         self._before, self._after = before, after

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import PinOptions
     from notarypy.client.results import VerifiedImage
     from notarypy.client.session import Session
-    from notarypy.images.occurrences import Mention
+    from notarypy.images.occurrences import Occurrence
 
 
 @dataclass
@@ -72,11 +72,11 @@ class Resolver:
             self._session.warn(note)
         for line in () if self.options.full else found.hidden:
             self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
-        images = [self.image(source, mention) for mention in found.mentions]
+        images = [self.image(source, occurrence) for occurrence in found.occurrences]
         names = {
-            mention: image.reference
-            for mention, image in zip(found.mentions, images, strict=True)
-            if image.reference not in {None, self._standing(mention)}
+            occurrence: image.reference
+            for occurrence, image in zip(found.occurrences, images, strict=True)
+            if image.reference not in {None, self._standing(occurrence)}
         }
         after = data
         if names and not self.options.check and not any(image.error for image in images):
@@ -84,23 +84,23 @@ class Resolver:
             self._tell_variables(source, names)
         return PinnedFile(found, images, data, after)
 
-    def image(self, source: str, mention: Mention) -> PinnedImage:
+    def image(self, source: str, occurrence: Occurrence) -> PinnedImage:
         """Return what becomes of one image."""
-        seen = PinnedImage(mention.line, mention.what, mention.written, mention.image)
-        place = f"{source}:{mention.line}"
+        seen = PinnedImage(occurrence.line, occurrence.what, occurrence.written, occurrence.image)
+        place = f"{source}:{occurrence.line}"
         try:
-            previous = references.parse(mention.image).digest
-            left = self._left(mention)
+            previous = references.parse(occurrence.image).digest
+            left = self._left(occurrence)
             if left:
-                self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {left}")
+                self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {left}")
                 return _changed(seen, left=left, previous=previous)
-            return self._resolved(seen, mention, previous, place)
+            return self._resolved(seen, occurrence, previous, place)
         except NotarypyError as error:
-            return _changed(seen, error=_located(error, source, mention))
+            return _changed(seen, error=_located(error, source, occurrence))
 
-    def _standing(self, mention: Mention) -> str:
+    def _standing(self, occurrence: Occurrence) -> str:
         """Return the name that has to become another one: for a build nothing is left to variables."""
-        return mention.written if self.options.full else mention.image
+        return occurrence.written if self.options.full else occurrence.image
 
     def warn_of_unused(self) -> None:
         """Warn of what was to be skipped and is named nowhere."""
@@ -108,31 +108,33 @@ class Resolver:
             if text not in self._skipped:
                 self._session.warn(f"nothing names {text}, which was to be skipped")
 
-    def _left(self, mention: Mention) -> str:
+    def _left(self, occurrence: Occurrence) -> str:
         """Return why an image is left alone, or nothing (rule 4)."""
-        covering = [text for text in self.options.skip if occurrences.is_covered(mention.image, text)]
+        covering = [text for text in self.options.skip if occurrences.is_covered(occurrence.image, text)]
         self._skipped.update(covering)
         if covering:
             return f"--skip {covering[0]}"
-        if self.options.replaced(mention):
+        if self.options.replaced(occurrence):
             return "a build context takes its place"
-        if mention.kind == "frontend" and not self.options.strict:
+        if occurrence.kind == "frontend" and not self.options.strict:
             return "this image reads the Dockerfile and runs in the build; --strict verifies it"
-        if mention.kind == "trigger" and not self.options.strict:
+        if occurrence.kind == "trigger" and not self.options.strict:
             return "it may be a stage of a later build; --strict takes it for an image"
         return ""
 
-    def _resolved(self, seen: PinnedImage, mention: Mention, previous: str | None, place: str) -> PinnedImage:
-        followed = mention.image if self.options.check else occurrences.followed(mention.image)
+    def _resolved(
+        self, seen: PinnedImage, occurrence: Occurrence, previous: str | None, place: str
+    ) -> PinnedImage:
+        followed = occurrence.image if self.options.check else occurrences.followed(occurrence.image)
         found = self._verified(followed)
         if isinstance(found, str):
-            self._session.warn(f"{place}: {mention.image} is NOT VERIFIED: {found}")
+            self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {found}")
             return _changed(seen, left=found, previous=previous)
         if isinstance(found, NotarypyError):
             raise found
         if self.options.check and previous is None:
-            self._session.warn(f"{place}: {mention.image} is signed, and not pinned")
-        name = str(references.parse(mention.image)) if self.options.full else mention.image
+            self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")
+        name = str(references.parse(occurrence.image)) if self.options.full else occurrence.image
         return _changed(
             seen,
             reference=occurrences.pinned(name, found.digest),
@@ -160,11 +162,11 @@ class Resolver:
             raise TypeError("the scope was looked at before")
         return found
 
-    def _tell_variables(self, source: str, names: Mapping[Mention, str]) -> None:
-        for mention in names:
-            if "$" in mention.written:
+    def _tell_variables(self, source: str, names: Mapping[Occurrence, str]) -> None:
+        for occurrence in names:
+            if "$" in occurrence.written:
                 self._session.warn(
-                    f"{source}:{mention.line}: {mention.written} is {mention.image} from now on, "
+                    f"{source}:{occurrence.line}: {occurrence.written} is {occurrence.image} from now on, "
                     "whatever its variables say"
                 )
 
@@ -173,12 +175,12 @@ def _changed(seen: PinnedImage, **known: object) -> PinnedImage:
     return replace(seen, **known)  # type: ignore[arg-type]  # each caller names members of it
 
 
-def _located(error: NotarypyError, source: str, mention: Mention) -> NotarypyError:
+def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:
     """Return an error that says where the image is named."""
     found = copy.copy(error)
-    found.message = f"{source}:{mention.line}: {error.message}"
+    found.message = f"{source}:{occurrence.line}: {error.message}"
     found.args = (found.message,)
-    found.facts = {**error.facts, "file": source, "line": mention.line, "image": mention.image}
+    found.facts = {**error.facts, "file": source, "line": occurrence.line, "image": occurrence.image}
     return found
 
 

@@ -111,7 +111,7 @@ def read(text: str, source: str) -> tuple[str, tuple[Instruction, ...]]:
     Raises:
         BuildFileError: It breaks the rules.
     """
-    reader = _Reader(text, source)
+    reader = _LineReader(text, source)
     found = []
     while (instruction := reader.instruction()) is not None:
         found.append(instruction)
@@ -142,7 +142,7 @@ def frontend(text: str) -> tuple[Word, int] | None:
     return None
 
 
-class _Reader:
+class _LineReader:
     """One walk over the lines of a file."""
 
     def __init__(self, text: str, source: str) -> None:

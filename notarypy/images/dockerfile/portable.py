@@ -143,7 +143,7 @@ class _Writer:
     def __init__(self, found: Dockerfile, source: str, prefix: str) -> None:
         self.source, self.prefix, self.stages = source, prefix, 0
         self.odd = "\\`" if found.escape != "\\" else ""
-        self.names = {mention.start: mention.image for mention in found.mentions}
+        self.names = {occurrence.start: occurrence.image for occurrence in found.occurrences}
         self.names |= {start: f"{prefix}{number}" for start, number in found.taken.items()}
 
     def line(self, found: Instruction) -> str:

@@ -36,7 +36,7 @@ from notarypy.images.dockerfile import lines, words
 from notarypy.images.dockerfile.lines import lower
 from notarypy.images.dockerfile.variables import BuildOptions, Variables
 from notarypy.images.dockerfile.words import SPACE, WordError
-from notarypy.images.occurrences import Mention
+from notarypy.images.occurrences import Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,7 @@ class Dockerfile:
         text: All of it.
         instructions: Its instructions.
         stages: Its stages, up to the target.
-        mentions: The images that it names, in the order of the text.
+        occurrences: The images that it names, in the order of the text.
         notes: What a person should know.
         disputed: Lines that other builders may read in another way; some of `hidden`.
         taken: The number of the stage that each name of one means, by where the name begins.
@@ -96,7 +96,7 @@ class Dockerfile:
     text: str
     instructions: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
-    mentions: tuple[Mention, ...]
+    occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...] = ()
     disputed: tuple[int, ...] = ()
     taken: Mapping[int, int] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Dockerfile:
 
     def outline(self) -> list[object]:
         """Return all that must stay the same when images get other names."""
-        named = {at for mention in self.mentions for at in range(mention.start, mention.end)}
+        named = {at for occurrence in self.occurrences for at in range(occurrence.start, occurrence.end)}
 
         def rest(found: Instruction) -> list[object]:
             words = [*found.flags, found.rest, *([found.trigger.rest] if found.trigger else [])]
@@ -125,7 +125,7 @@ class Dockerfile:
 
         return [
             [(stage.number, stage.name, stage.parent, bool(stage.base)) for stage in self.stages],
-            [mention.what for mention in self.mentions],
+            [occurrence.what for occurrence in self.occurrences],
             [rest(found) for found in self.instructions],
         ]
 
@@ -142,9 +142,9 @@ def parse(text: str, source: str, options: BuildOptions | None = None) -> Docker
         BuildFileError: It breaks the rules, or does not say which image it means.
     """
     escape, instructions = lines.read(text, source)
-    reader = _Reader(source, escape, options or BuildOptions(), instructions)
+    reader = _StageReader(source, escape, options or BuildOptions(), instructions)
     reader.run(text, instructions)
-    named = sorted(reader.mentions, key=lambda mention: mention.start)
+    named = sorted(reader.occurrences, key=lambda occurrence: occurrence.start)
     disputed = tuple(reader.disputed) if escape == "\\" else (1, *reader.disputed)
     stages, notes = tuple(reader.stages), tuple(reader.notes)
     return Dockerfile(text, instructions, stages, tuple(named), notes, disputed, reader.taken, escape)
@@ -156,7 +156,7 @@ def _may_name(heredoc: str) -> bool:
     return _NAMING.search(_CONTINUED.sub("", "\n".join(lines))) is not None
 
 
-class _Reader:
+class _StageReader:
     """One walk over the instructions."""
 
     def __init__(
@@ -172,7 +172,7 @@ class _Reader:
         self.earlier: dict[str, int] = {}
         self.children: dict[int, int] = {}
         self.stages: list[Stage] = []
-        self.mentions: list[Mention] = []
+        self.occurrences: list[Occurrence] = []
         self.notes: list[str] = []
         self.disputed: list[int] = []
         self.taken: dict[int, int] = {}
@@ -183,7 +183,7 @@ class _Reader:
         self.variables.values.setdefault("TARGETSTAGE", self.target or self.names[-1] or "default")
         frontend = lines.frontend(text)
         if frontend is not None:
-            self._mention(frontend[0], frontend[0].text, frontend[1], "# syntax", "frontend")
+            self._occurrence(frontend[0], frontend[0].text, frontend[1], "# syntax", "frontend")
         taking: list[tuple[int, Instruction]] = []
         for found in instructions:
             if found.keyword == "from":
@@ -233,7 +233,7 @@ class _Reader:
         parent, image = self.earlier.get(lower(base)), ""
         if parent is None and base != "scratch":
             image = base
-            self._mention(word, base, found.line, "FROM")
+            self._occurrence(word, base, found.line, "FROM")
         if parent is not None:
             self._compare(word.text if "$" in word.text else base, parent, found.line)
             self.taken[word.at[0]] = parent
@@ -287,7 +287,7 @@ class _Reader:
         if acts is None:
             self._left_to_others(word, line, what, is_stage=number is not None)
         elif number is None:
-            self._mention(word, word.text, line, what)
+            self._occurrence(word, word.text, line, what)
         elif not 0 <= number < acts:
             raise self._failure(
                 line, f'{what}: the stage "{word.text}" is not built yet', advice=Advice("name-earlier-stage")
@@ -306,7 +306,7 @@ class _Reader:
             self.notes.append(f'{self.source}:{line}: {what} means a stage "{word.text}" of later builds')
             return
         kind: Kind = "trigger" if _STAGE_NAME.fullmatch(lower(word.text)) else "base"
-        self._mention(word, word.text, line, what, kind)
+        self._occurrence(word, word.text, line, what, kind)
 
     def _refuse_variables(self, text: str, line: int, what: str) -> None:
         try:
@@ -316,8 +316,8 @@ class _Reader:
         if plain != text:
             raise self._failure(line, f'{what}: "{text}" has variables', advice=Advice("name-stage"))
 
-    def _mention(self, word: Word, image: str, line: int, what: str, kind: Kind = "base") -> None:
-        self.mentions.append(Mention(image, word.text, line, word.at[0], word.at[-1] + 1, what, kind))
+    def _occurrence(self, word: Word, image: str, line: int, what: str, kind: Kind = "base") -> None:
+        self.occurrences.append(Occurrence(image, word.text, line, word.at[0], word.at[-1] + 1, what, kind))
 
     def _flag(self, found: Instruction, name: str) -> Word | None:
         """Return the value of a flag, after a look at all of them."""

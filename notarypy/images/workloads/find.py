@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences
-from notarypy.images.occurrences import Mention
+from notarypy.images.occurrences import Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from notarypy.images.workloads.yamlnodes import Node
+    from notarypy.images.workloads.yamlnodes import YamlNode
 
 _POD = {
     "Pod": ("spec",),
@@ -69,7 +69,7 @@ _VARIABLE = re.compile(
 )
 
 
-def is_kubernetes(roots: Sequence[Node]) -> bool:
+def is_kubernetes(roots: Sequence[YamlNode]) -> bool:
     """Tell whether documents are manifests."""
     return any(root.get("kind") is not None and root.get("apiVersion") is not None for root in roots)
 
@@ -79,23 +79,23 @@ class Named:
     """What a file names.
 
     Attributes:
-        mentions: The images.
+        occurrences: The images.
         notes: What a person should know.
         unknown: Those of the notes that tell of something which may name images unseen.
     """
 
-    mentions: tuple[Mention, ...]
+    occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-def kubernetes(roots: Sequence[Node]) -> Named:
+def kubernetes(roots: Sequence[YamlNode]) -> Named:
     """Return the images of manifests (rule 1).
 
     Raises:
         BuildFileError: An image cannot be told.
     """
-    found: list[Mention] = []
+    found: list[Occurrence] = []
     unknown: list[str] = []
     waiting, seen = [(root, "", "") for root in roots], set[int]()
     while waiting:
@@ -119,7 +119,7 @@ def _is_known(kind: str, version: str) -> bool:
     return kind in _KNOWN and (not slash or group in _GROUPS)
 
 
-def _unknown(root: Node, kind: str, version: str) -> str:
+def _unknown(root: YamlNode, kind: str, version: str) -> str:
     """Return what is said of an object that may have images anywhere."""
     group = version.partition("/")[0] if "/" in version else ""
     what = f'the kind "{kind}"' if kind else "an object without a kind"
@@ -127,21 +127,21 @@ def _unknown(root: Node, kind: str, version: str) -> str:
     return f"{root.source}:{root.line}: {named} is not known: images that it may have are left alone"
 
 
-def _pod(spec: Node, seen: set[int]) -> Iterator[Mention]:
+def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence]:
     for name in _CONTAINERS:
         containers = spec.get(name)
         for container in containers.list(seen) if containers is not None else ():
             image = container.get("image")
             if image is not None:
-                yield _mention(image, name)
+                yield _occurrence(image, name)
     volumes = spec.get("volumes")
     for volume in volumes.list(seen) if volumes is not None else ():
         reference = volume.get("image", "reference")
         if reference is not None:
-            yield _mention(reference, "volumes")
+            yield _occurrence(reference, "volumes")
 
 
-def compose(root: Node, values: Mapping[str, str]) -> Named:
+def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     """Return the images of a compose file (rule 2).
 
     Args:
@@ -151,7 +151,7 @@ def compose(root: Node, values: Mapping[str, str]) -> Named:
     Raises:
         BuildFileError: An image cannot be told.
     """
-    found: list[Mention] = []
+    found: list[Occurrence] = []
     unknown = [
         f"{root.source}: {key} names {what}, which are not looked at"
         for key, what in (("include", "other files"), ("models", "images of models"))
@@ -165,7 +165,7 @@ def compose(root: Node, values: Mapping[str, str]) -> Named:
             notes.append(_built(name, build) + _pulled(service))
             found += _contexts(build, values, seen)
         elif image is not None:
-            found.append(_mention(image, "image", values))
+            found.append(_occurrence(image, "image", values))
         if service.get("extends", "file") is not None:
             unknown.append(
                 f"{root.source}:{service.line}: {name} extends another file, which is not looked at"
@@ -174,14 +174,14 @@ def compose(root: Node, values: Mapping[str, str]) -> Named:
     return Named(_once(found), (*unknown, *notes), tuple(unknown))
 
 
-def _built(name: str, build: Node) -> str:
+def _built(name: str, build: YamlNode) -> str:
     context = _scalar(build) or _scalar(build.get("context")) or "."
     file = _scalar(build.get("dockerfile")) or "Dockerfile"
     where = "its own dockerfile_inline" if build.get("dockerfile_inline") is not None else f"{context}/{file}"
     return f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
 
 
-def _pulled(service: Node) -> str:
+def _pulled(service: YamlNode) -> str:
     """Return what is to be said of an image that compose asks a registry for before it builds."""
     image = _scalar(service.get("image"))
     if not image or _scalar(service.get("pull_policy")) == "build":
@@ -189,34 +189,36 @@ def _pulled(service: Node) -> str:
     return f"; compose may take {image} from a registry instead, unless pull_policy is build"
 
 
-def _contexts(build: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
+def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
     contexts = build.get("additional_contexts")
     if contexts is None:
         return
     for node in [value for _, value in contexts.items()] + contexts.list(seen):
         before, mark, _ = (node.scalar or "").partition(_CONTEXT)
         if mark:
-            yield _mention(node, "additional_contexts", values, skip=len(before) + len(mark))
+            yield _occurrence(node, "additional_contexts", values, skip=len(before) + len(mark))
 
 
-def _volumes(service: Node, values: Mapping[str, str], seen: set[int]) -> Iterator[Mention]:
+def _volumes(service: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
     volumes = service.get("volumes")
     for volume in volumes.list(seen) if volumes is not None else ():
         source = volume.get("source")
         if _scalar(volume.get("type")) == "image" and source is not None:
-            yield _mention(source, "volumes", values)
+            yield _occurrence(source, "volumes", values)
 
 
-def _mention(node: Node, what: str, values: Mapping[str, str] | None = None, skip: int = 0) -> Mention:
+def _occurrence(
+    node: YamlNode, what: str, values: Mapping[str, str] | None = None, skip: int = 0
+) -> Occurrence:
     written = (node.scalar or "")[skip:]
     image = written if values is None else _interpolated(written, values, node)
     if not image:
         raise occurrences.failure(node.source, node.line, f"{what} names no image")
     start, end = node.place()
-    return Mention(image, written, node.line, start + skip, end, what)
+    return Occurrence(image, written, node.line, start + skip, end, what)
 
 
-def _interpolated(text: str, values: Mapping[str, str], node: Node) -> str:
+def _interpolated(text: str, values: Mapping[str, str], node: YamlNode) -> str:
     """Return a text with its variables (rule 3)."""
 
     def value(match: re.Match[str]) -> str:
@@ -243,10 +245,10 @@ def _interpolated(text: str, values: Mapping[str, str], node: Node) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def _scalar(node: Node | None) -> str | None:
+def _scalar(node: YamlNode | None) -> str | None:
     return None if node is None else node.scalar
 
 
-def _once(found: Sequence[Mention]) -> tuple[Mention, ...]:
-    """Return mentions in the order of the text, one for each place: an alias is not another one."""
+def _once(found: Sequence[Occurrence]) -> tuple[Occurrence, ...]:
+    """Return occurrences in the order of the text, one for each place: an alias is not another one."""
     return tuple(sorted({each.start: each for each in found}.values(), key=lambda each: each.start))

@@ -26,7 +26,7 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
 _MERGE = "<<"
 
 
-def documents(text: str, source: str) -> list[Node]:
+def documents(text: str, source: str) -> list[YamlNode]:
     """Return the root of every document that is not empty.
 
     Raises:
@@ -51,7 +51,7 @@ def documents(text: str, source: str) -> list[Node]:
         raise occurrences.failure(source, line, "this is no YAML", why=str(error.problem or "")) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise occurrences.failure(source, 1, "this is no YAML", why=str(error).partition("\n")[0]) from None
-    return [Node(root, _Shared(text, source)) for root in roots if root is not None]
+    return [YamlNode(root, _Shared(text, source)) for root in roots if root is not None]
 
 
 @dataclass
@@ -60,12 +60,12 @@ class _Shared:
 
     text: str
     source: str
-    mappings: dict[int, dict[str, Node] | None] = field(default_factory=dict)
+    mappings: dict[int, dict[str, YamlNode] | None] = field(default_factory=dict)
     merged: int = 0
     depth: int = 0
 
 
-class Node:
+class YamlNode:
     """A node of a document; asking it for what it is not gives nothing.
 
     Attributes:
@@ -93,11 +93,11 @@ class Node:
         """Whether it is null, or what `!reset` of compose makes the same of."""
         return (self.raw.id == "scalar" and self.scalar is None) or str(self.raw.tag or "") == "!reset"
 
-    def items(self) -> list[tuple[str, Node]]:
+    def items(self) -> list[tuple[str, YamlNode]]:
         """Return keys and values of a mapping, merged keys included (rule 2)."""
         return list(self.mapping().items())
 
-    def mapping(self) -> dict[str, Node]:
+    def mapping(self) -> dict[str, YamlNode]:
         """Return the same as a dictionary."""
         if self.raw.id != "mapping":
             return {}
@@ -113,20 +113,20 @@ class Node:
             raise occurrences.failure(self.source, self.line, "merged keys lead in a circle")
         return found
 
-    def get(self, *keys: str) -> Node | None:
+    def get(self, *keys: str) -> YamlNode | None:
         """Return what a path of keys leads to."""
-        found: Node | None = self
+        found: YamlNode | None = self
         for key in keys:
             found = None if found is None else found.mapping().get(key)
         return found
 
-    def list(self, seen: set[int] | None = None) -> list[Node]:
+    def list(self, seen: set[int] | None = None) -> list[YamlNode]:
         """Return the elements of a sequence; none for one that was `seen`, which notes it."""
         if self.raw.id != "sequence" or id(self.raw) in (seen or ()):
             return []
         if seen is not None:
             seen.add(id(self.raw))
-        return [Node(each, self._shared) for each in self.raw.value]
+        return [YamlNode(each, self._shared) for each in self.raw.value]
 
     def place(self) -> tuple[int, int]:
         """Return where the characters of a scalar begin and end (rule 3).
@@ -148,10 +148,10 @@ class Node:
             advice=Advice("write-one-piece"),
         )
 
-    def _read(self) -> dict[str, Node]:
+    def _read(self) -> dict[str, YamlNode]:
         """Return keys and values, with what is merged below what is written here."""
-        own: dict[str, Node] = {}
-        merged: list[Node] = []
+        own: dict[str, YamlNode] = {}
+        merged: list[YamlNode] = []
         for key, value in self.raw.value:
             if not isinstance(key.value, str):
                 continue
@@ -161,10 +161,10 @@ class Node:
                     self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is there twice'
                 )
             if key.value == _MERGE:
-                node = Node(value, self._shared)
+                node = YamlNode(value, self._shared)
                 merged += node.list() or [node]
             else:
-                own[key.value] = Node(value, self._shared)
+                own[key.value] = YamlNode(value, self._shared)
         for node in merged:
             found = node.mapping()
             self._shared.merged += len(found)
