@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.results import Progress
     from notarypy.images.manifests import Manifest
@@ -63,7 +63,7 @@ class Session:
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
-        self._custody: Custody | None = None
+        self._manager: KeyManager | None = None
         self._told: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()
@@ -72,7 +72,7 @@ class Session:
         """Close all connections, and lock all keys again."""
         self.connections.close()
         with self._lock:
-            self._custody = None
+            self._manager = None
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -96,14 +96,14 @@ class Session:
             self.tell(warning)
         return self.trust_dir
 
-    def keys(self) -> Custody:
+    def keys(self) -> KeyManager:
         """Return the keys of the trust directory, made when first wanted."""
         with self._lock:
-            if self._custody is None:
-                from notarypy.client.keys.manager import Custody
+            if self._manager is None:
+                from notarypy.client.keys.manager import KeyManager
 
-                self._custody = Custody(self.directory().private, self._chain())
-            return self._custody
+                self._manager = KeyManager(self.directory().private, self._chain())
+            return self._manager
 
     def _chain(self) -> PassphraseChain:
         from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
@@ -200,7 +200,7 @@ class Session:
         staged = repository.cache.staged()
         if staged:
             self.tell(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
-        return Publisher(repository, self.keys().hands(), Patience(self.settings.retry_for))
+        return Publisher(repository, self.keys().signing_keys(), Patience(self.settings.retry_for))
 
     def manifest(self, reference: Reference, wanted: str) -> Manifest:
         """Return what the registry serves for a tag or digest of an image."""

@@ -104,7 +104,7 @@ class KeyStore:
         self._unlocked: dict[str, PrivateKey] = {}
         self._lock = threading.RLock()
 
-    def held(self) -> frozenset[str]:
+    def available(self) -> frozenset[str]:
         """Return the canonical ids of all keys here, from the files' names."""
         return frozenset(places(self.directory)[0])
 

@@ -76,7 +76,7 @@ def test_every_key_of_the_go_clients_unlocks_and_signs(
     found = store.list()
     assert len(found) == count
     assert store.warnings == []
-    assert store.held() == {info.keyid for info in found}
+    assert store.available() == {info.keyid for info in found}
     for info in found:
         signer = store.unlock(info.keyid, standard_chain(environ, None, None))
         method, signature = signer.sign(b"message")
@@ -107,7 +107,7 @@ def test_reading_an_old_layout_moves_nothing(tmp_path: Path) -> None:
 
 def test_a_store_that_does_not_exist_is_empty(store: KeyStore) -> None:
     assert store.list() == []
-    assert store.held() == frozenset()
+    assert store.available() == frozenset()
     assert store.find(DEE) is None
     with pytest.raises(KeyMissingError) as caught:
         store.unlock(DEE, NOBODY)
@@ -369,4 +369,4 @@ def test_a_directory_that_cannot_be_listed_is_an_error_not_an_empty_store(
 
     monkeypatch.setattr("notarypy.keys.keystore.os.listdir", refuse)
     with pytest.raises(StorageError):
-        KeyStore(tmp_path).held()
+        KeyStore(tmp_path).available()

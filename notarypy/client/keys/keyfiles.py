@@ -1,7 +1,7 @@
 """Key files that exist already: taken over from elsewhere, given another passphrase, removed.
 
 What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making
-and loading keys (`custody`), or replacing them in a repository (`rotate`).
+and loading keys (`manager`), or replacing them in a repository (`rotate`).
 
 Rules:
 
@@ -42,7 +42,7 @@ from notarypy.tuf.metadata import Root
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.keys.formats.pem import KeyBlock
     from notarypy.keys.keystore import KeyInfo
     from notarypy.keys.passphrases import PassphraseRequest
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _SHORT = 7
 
 
-def import_keys(custody: Custody, data: bytes) -> list[ImportedKey]:
+def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
     """Store every key of an export (rules 1 and 2).
 
     Raises:
@@ -68,21 +68,21 @@ def import_keys(custody: Custody, data: bytes) -> list[ImportedKey]:
                 why=(error.message, *error.why, "nothing was imported"),
                 advice=error.advice or Advice("give-exported"),
             ) from None
-        _check_role(custody, block)
-    return _stored(custody, blocks)
+        _check_role(manager, block)
+    return _stored(manager, blocks)
 
 
-def _stored(custody: Custody, blocks: list[KeyBlock]) -> list[ImportedKey]:
+def _stored(manager: KeyManager, blocks: list[KeyBlock]) -> list[ImportedKey]:
     done: list[ImportedKey] = []
     try:
         for block in blocks:
-            already = (block.path or "") in custody.store.held()
-            done.append(ImportedKey(custody.store.store(block), already))
+            already = (block.path or "") in manager.store.available()
+            done.append(ImportedKey(manager.store.store(block), already))
     except NotarypyError:
         for imported in done:
             if not imported.already:
                 with suppress(NotarypyError):  # what went wrong before is what matters
-                    custody.store.remove(imported.key.keyid)
+                    manager.store.remove(imported.key.keyid)
         raise
     return done
 
@@ -103,8 +103,8 @@ def _check(block: KeyBlock) -> None:
         roles.check_gun(block.gun)
 
 
-def _check_role(custody: Custody, block: KeyBlock) -> None:
-    present = custody.store.find(block.path or "")
+def _check_role(manager: KeyManager, block: KeyBlock) -> None:
+    present = manager.store.find(block.path or "")
     if present is not None and (present.role, present.gun) != (block.role or "", _gun(block)):
         raise AlreadyExistsError(
             f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}",
@@ -117,27 +117,27 @@ def _gun(block: KeyBlock) -> str | None:
     return block.gun if block.role in pem.GUN_ROLES else None
 
 
-def change_passphrase(custody: Custody, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
+def change_passphrase(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
     """Encrypt a key under another passphrase; `new` is asked after the old one opened it (rule 3)."""
-    info = custody.find(selector)
-    custody.store.private_key(info.keyid, custody.passphrases)
+    info = manager.find(selector)
+    manager.store.private_key(info.keyid, manager.passphrases)
     passphrase = new(info.request)
     if len(passphrase) < MIN_LENGTH:
         raise ConfigurationError(
             f"the new passphrase for {info.request.label} is too short",
             why=f"it has fewer than {MIN_LENGTH} characters",
         )
-    return custody.store.change_passphrase(info.keyid, custody.passphrases, passphrase)
+    return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
 
 
-def remove_key(custody: Custody, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
+def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
     """Delete a key's file.
 
     Raises:
         KeyAccessError: A repository could not replace its root keys any more (rule 4).
     """
-    info = custody.find(selector)
-    needed = [] if force else _roots_that_need(info, custody, directory)
+    info = manager.find(selector)
+    needed = [] if force else _roots_that_need(info, manager, directory)
     if needed:
         raise KeyAccessError(
             f"key {info.keyid[:_SHORT]} is the last copy here of a root key that is needed",
@@ -146,13 +146,13 @@ def remove_key(custody: Custody, directory: TrustDirectory, selector: str, *, fo
             keyid=info.keyid,
             repositories=needed,
         )
-    custody.store.remove(info.keyid)
+    manager.store.remove(info.keyid)
     return info
 
 
-def _roots_that_need(info: KeyInfo, custody: Custody, directory: TrustDirectory) -> list[str]:
+def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirectory) -> list[str]:
     """Return the cached repositories whose root no longer could be signed here, and those nobody can read."""
-    rest = custody.store.held() - {info.keyid}
+    rest = manager.store.available() - {info.keyid}
     needed = []
     for gun in directory.guns():
         try:

@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.client.publish.pipeline import Keys
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
@@ -40,16 +40,25 @@ from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import PublicKey, public_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from notarypy.keys.formats.pem import KeyBlock, PrivateKey
+    from notarypy.keys.signers.keyfile import Signer
 
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SHORT = 7
 _DEFAULT_NAME = "signer"
 _LOCK = ".notarypy-init.lock"
+
+
+@dataclass(frozen=True)
+class SigningKeys:
+    """The private keys at hand: their canonical ids, and how to unlock one for signing."""
+
+    available: Collection[str]
+    unlock: Callable[[str], Signer]
 
 
 class _Made(threading.local):
@@ -59,7 +68,7 @@ class _Made(threading.local):
         self.keyids: list[str] = []
 
 
-class Custody:
+class KeyManager:
     """The keys of one trust directory and the passphrases for them."""
 
     def __init__(self, directory: Path, passphrases: PassphraseChain) -> None:
@@ -68,9 +77,9 @@ class Custody:
         self.passphrases = passphrases
         self._made = _Made()
 
-    def hands(self) -> Keys:
+    def signing_keys(self) -> SigningKeys:
         """Return the keys for publishing: ids now, unlocking when needed."""
-        return Keys(self.store.held(), lambda keyid: self.store.unlock(keyid, self.passphrases))
+        return SigningKeys(self.store.available(), lambda keyid: self.store.unlock(keyid, self.passphrases))
 
     @contextmanager
     def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:

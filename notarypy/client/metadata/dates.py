@@ -67,15 +67,17 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
     )
 
 
-def statuses(trusted: TrustedMetadata, held: Collection[str], within: timedelta) -> tuple[RoleStatus, ...]:
+def statuses(
+    trusted: TrustedMetadata, available: Collection[str], within: timedelta
+) -> tuple[RoleStatus, ...]:
     """Return every role with its date.
 
     Args:
         trusted: The repository, verified in all but dates.
-        held: Canonical ids of the private keys at hand.
+        available: Canonical ids of the private keys at hand.
         within: How far ahead of its end a role is due.
     """
-    return tuple(_status(trusted, entry, held, within) for entry in role_entries(trusted))
+    return tuple(_status(trusted, entry, available, within) for entry in role_entries(trusted))
 
 
 def root_end(trusted: TrustedMetadata) -> datetime:
@@ -87,10 +89,10 @@ def root_end(trusted: TrustedMetadata) -> datetime:
 
 
 def _status(
-    trusted: TrustedMetadata, entry: RoleEntry, held: Collection[str], within: timedelta
+    trusted: TrustedMetadata, entry: RoleEntry, available: Collection[str], within: timedelta
 ) -> RoleStatus:
     expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
-    here = tuple(keyid for keyid in entry.keys if keyid in held)
+    here = tuple(keyid for keyid in entry.keys if keyid in available)
     status = RoleStatus(
         role=entry.role,
         version=entry.version,

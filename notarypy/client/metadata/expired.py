@@ -80,7 +80,7 @@ def status(session: Session, repository: str, within: timedelta) -> RepositorySt
     """Return when each role ends, and whose keys are here."""
     session.whole_repository(repository)
     known = session.repository(repository)
-    found = statuses(refresh_outdated(known), session.keys().hands().held, within)
+    found = statuses(refresh_outdated(known), session.keys().signing_keys().available, within)
     return RepositoryStatus(known.gun, known.server_url, found)
 
 

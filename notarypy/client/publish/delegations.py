@@ -44,7 +44,7 @@ from notarypy.tuf.plan import require_signable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.results import InitResult
     from notarypy.client.session import Session
@@ -82,23 +82,23 @@ def add(
 
 
 def add_signer(
-    publisher: Publisher, custody: Custody, role: str, keys: Sequence[PublicKey], changes: Sequence[Change]
+    publisher: Publisher, manager: KeyManager, role: str, keys: Sequence[PublicKey], changes: Sequence[Change]
 ) -> SignerAdded:
     """Add a signer; a repository without trust data is initialised with it (rules 1 and 2)."""
     ids = tuple(key.canonical_id for key in keys)
     gun = publisher.repository.gun
-    created = _created(publisher, custody, changes)
+    created = _created(publisher, manager, changes)
     if created is not None and created.created:
         return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda _: changes)
     return SignerAdded(gun, role, ids, None, published=done.uploaded)
 
 
-def _created(publisher: Publisher, custody: Custody, changes: Sequence[Change]) -> InitResult | None:
+def _created(publisher: Publisher, manager: KeyManager, changes: Sequence[Change]) -> InitResult | None:
     if publisher.repository.cache.load_root() is not None:
         return None
     try:
-        return initialise(publisher, custody, Wanted(changes=changes))
+        return initialise(publisher, manager, Wanted(changes=changes))
     except AlreadyExistsError:
         return None
 
@@ -123,11 +123,11 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
         if outcome and _gone(state, role, key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         changes = _removals(state, role, key)
-        mended = mend(state, changes, publisher.keys.held)
+        mended = mend(state, changes, publisher.keys.available)
         needed = others(mended.after, {role})
         if mended.lost and not force:
             # Whoever may not do it at all is not asked whether it should be done.
-            require_signable(state, roles.parent(role), publisher.held(state))
+            require_signable(state, roles.parent(role), publisher.available(state))
             raise would_break(state, roles.signer_name(role), mended.lost, needed)
         outcome[:] = [
             SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
@@ -157,11 +157,11 @@ class Mended:
     lost: tuple[str, ...]
 
 
-def mend(state: State, changes: Sequence[Change], held: Collection[str]) -> Mended:
+def mend(state: State, changes: Sequence[Change], available: Collection[str]) -> Mended:
     """Return removals together with the files to sign again for them (rule 3)."""
     after = apply_all(state, changes)
     broken = _broken(after)
-    resigned = tuple(name for name in broken if after.signable(name, held))
+    resigned = tuple(name for name in broken if after.signable(name, available))
     kept = sorted({tag for name in resigned for tag in after.targets[name].targets})
     lost = [name for name in broken if name not in resigned] + _dropped(state, after)
     again = (Resign(name) for name in resigned)
@@ -272,11 +272,11 @@ def purge(publisher: Publisher, key: str, *, force: bool) -> PurgedKey:
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         keyid = _one_key(state, key)
         listing = _listing(state, keyid)
-        editable = [role for role in listing if state.signable(roles.parent(role), publisher.keys.held)]
+        editable = [role for role in listing if state.signable(roles.parent(role), publisher.keys.available)]
         if not editable:
             raise _not_ours(state, keyid, listing)
         changes = [_removal(state, role, keyid) for role in editable]
-        mended = mend(state, changes, publisher.keys.held)
+        mended = mend(state, changes, publisher.keys.available)
         needed = others(mended.after, ())
         if mended.lost and not force:
             raise would_break(state, f"key {keyid[:_SHORT]}", mended.lost, needed)

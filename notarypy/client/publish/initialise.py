@@ -45,7 +45,7 @@ from notarypy.tuf.trusted import TrustedMetadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
 
@@ -90,7 +90,7 @@ def init(
     return initialise(publisher, session.keys(), replace(wanted or Wanted(), changes=changes))
 
 
-def initialise(publisher: Publisher, custody: Custody, wanted: Wanted) -> InitResult:
+def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> InitResult:
     """Make trust data where there is none; say what is there where there is some (rules 1 to 4).
 
     Raises:
@@ -100,20 +100,20 @@ def initialise(publisher: Publisher, custody: Custody, wanted: Wanted) -> InitRe
     try:
         trusted = refresh(repository)
     except RepositoryMissingError:
-        trusted, created = _create(publisher, custody, wanted)
+        trusted, created = _create(publisher, manager, wanted)
     else:
         created = False
     if not created:
-        _require_wanted(trusted, custody, wanted)
-    return _result(repository, trusted, custody, created=created)
+        _require_wanted(trusted, manager, wanted)
+    return _result(repository, trusted, manager, created=created)
 
 
-def _create(publisher: Publisher, custody: Custody, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
+def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
     repository = publisher.repository
-    with custody.new_keys(publisher.patience.seconds) as undo:
+    with manager.new_keys(publisher.patience.seconds) as undo:
         try:
-            keys = _role_keys(repository, custody, wanted)
-            files = _first_files(repository, custody, keys, wanted)
+            keys = _role_keys(repository, manager, wanted)
+            files = _first_files(repository, manager, keys, wanted)
             _check_root(repository, files[roles.ROOT])
         except NotarypyError:
             undo()
@@ -145,14 +145,14 @@ def _upload(
     return confirm(repository, files), True
 
 
-def _role_keys(repository: Repository, custody: Custody, wanted: Wanted) -> dict[str, PublicKey]:
+def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:
     """Return the four role keys; private ones are stored by now."""
-    root = custody.root_key(repository.gun, wanted.root_key, wanted.root_cert, repository.now)
+    root = manager.root_key(repository.gun, wanted.root_key, wanted.root_cert, repository.now)
     local, server = wanted.snapshot == "local", repository.online()
     return {
         roles.ROOT: root,
-        roles.TARGETS: custody.new_key(roles.TARGETS, repository.gun),
-        roles.SNAPSHOT: custody.new_key(roles.SNAPSHOT, repository.gun)
+        roles.TARGETS: manager.new_key(roles.TARGETS, repository.gun),
+        roles.SNAPSHOT: manager.new_key(roles.SNAPSHOT, repository.gun)
         if local
         else server_key(repository, roles.SNAPSHOT, server.get_key(repository.gun, roles.SNAPSHOT)),
         roles.TIMESTAMP: server_key(
@@ -173,17 +173,17 @@ def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
 
 
 def _first_files(
-    repository: Repository, custody: Custody, keys: dict[str, PublicKey], wanted: Wanted
+    repository: Repository, manager: KeyManager, keys: dict[str, PublicKey], wanted: Wanted
 ) -> dict[str, bytes]:
     root = first_root(keys, repository.now)
-    hands = custody.hands()
+    signing = manager.signing_keys()
     empty = Targets(version=0, expires=repository.now + TARGETS_LIFETIME)
     start = State(repository.gun, root, {roles.TARGETS: empty}, dirty=frozenset({roles.TARGETS}))
     state = apply_all(start, wanted.changes)
-    drafts = [root_draft(root), *plan(state, repository.now, hands.held)]
-    files = {draft.role: sign_draft(draft, hands) for draft in drafts}
+    drafts = [root_draft(root), *plan(state, repository.now, signing.available)]
+    files = {draft.role: sign_draft(draft, signing) for draft in drafts}
     if wanted.snapshot == "local":
-        files[roles.SNAPSHOT] = sign_draft(snapshot_draft(root, None, files, state, repository.now), hands)
+        files[roles.SNAPSHOT] = sign_draft(snapshot_draft(root, None, files, state, repository.now), signing)
     return files
 
 
@@ -211,14 +211,16 @@ def _settle(
     return refresh(repository), False
 
 
-def _require_wanted(trusted: TrustedMetadata, custody: Custody, wanted: Wanted) -> None:
+def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:
     """Raise AlreadyExistsError unless the repository is as wanted."""
     root_ids = {key.canonical_id for key in trusted.root.signers(roles.ROOT)}
     problem = ""
-    if wanted.root_key is not None and custody.select(wanted.root_key) not in root_ids:
+    if wanted.root_key is not None and manager.select(wanted.root_key) not in root_ids:
         problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
-    held = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)} & set(custody.hands().held)
-    if wanted.snapshot == "local" and not held:
+    available = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)} & set(
+        manager.signing_keys().available
+    )
+    if wanted.snapshot == "local" and not available:
         problem = "its snapshot key is not here"
     if apply_all(State.of(trusted), wanted.changes).dirty:
         problem = "the signer that was asked for is not one of its signers"
@@ -229,11 +231,13 @@ def _require_wanted(trusted: TrustedMetadata, custody: Custody, wanted: Wanted) 
 
 
 def _result(
-    repository: Repository, trusted: TrustedMetadata, custody: Custody, *, created: bool
+    repository: Repository, trusted: TrustedMetadata, manager: KeyManager, *, created: bool
 ) -> InitResult:
-    held = custody.hands().held
+    available = manager.signing_keys().available
     root = trusted.root
-    here = [role for role in roles.BASE_ROLES if any(key.canonical_id in held for key in root.signers(role))]
+    here = [
+        role for role in roles.BASE_ROLES if any(key.canonical_id in available for key in root.signers(role))
+    ]
     delegated = [entry.name for entry in trusted.targets[roles.TARGETS].roles if entry.name != roles.RELEASES]
     return InitResult(
         repository=repository.gun,

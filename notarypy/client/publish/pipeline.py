@@ -54,8 +54,8 @@ from notarypy.tuf.plan import Draft, plan, snapshot_draft
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from notarypy.client.keys.manager import SigningKeys
     from notarypy.client.metadata.repository import Repository
-    from notarypy.keys.signers.keyfile import Signer
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
@@ -68,14 +68,6 @@ _LOOKS = 3
 
 NOT_SENT = (UnreachableError, TlsError)
 """What an upload raises that certainly did not reach the server."""
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The private keys at hand: their canonical ids, and how to unlock one for signing."""
-
-    held: Collection[str]
-    unlock: Callable[[str], Signer]
 
 
 @dataclass(frozen=True)
@@ -114,15 +106,15 @@ class Publisher:
     """
 
     repository: Repository
-    keys: Keys
+    keys: SigningKeys
     patience: Patience
     narrow: Callable[[State], Collection[str]] | None = None
     read: Callable[..., TrustedMetadata] = field(default=refresh)
 
-    def held(self, state: State) -> frozenset[str]:
+    def available(self, state: State) -> frozenset[str]:
         """Return the canonical ids of the keys that may sign targets files and delegations."""
-        held = frozenset(self.keys.held)
-        return held if self.narrow is None else held.intersection(self.narrow(state))
+        available = frozenset(self.keys.available)
+        return available if self.narrow is None else available.intersection(self.narrow(state))
 
     def publish(self, wish: Wish) -> Published:
         """Make a wish true on the server, whatever other publishers do meanwhile (rules 1 to 5).
@@ -153,11 +145,11 @@ class Publisher:
         trusted = refresh(self.repository)
         before = State.of(trusted)
         after = apply_all(before, wish(before))
-        plan(after, self.repository.now, self.held(after))
+        plan(after, self.repository.now, self.available(after))
         return Published(before, after, uploaded=False, trusted=trusted)
 
 
-def sign_draft(draft: Draft, keys: Keys) -> bytes:
+def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     """Return the finished file: the draft signed by each of its keys."""
     from notarypy.tuf import canonical
 
@@ -170,7 +162,7 @@ class _Attempts:
 
     def __init__(self, publisher: Publisher, wish: Wish) -> None:
         self.repository, self.keys, self.patience = publisher.repository, publisher.keys, publisher.patience
-        self.held, self.read = publisher.held, publisher.read
+        self.available, self.read = publisher.available, publisher.read
         self.wish = wish
         self.deadline = self.patience.monotonic() + self.patience.seconds
         self.tries = 0
@@ -210,9 +202,11 @@ class _Attempts:
                 )
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
-        now, held = self.repository.now, self.keys.held
-        files = {draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.held(after))}
-        if keeps_snapshot(after.root, held):
+        now, available = self.repository.now, self.keys.available
+        files = {
+            draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.available(after))
+        }
+        if keeps_snapshot(after.root, available):
             draft = snapshot_draft(after.root, trusted.snapshot, files, after, now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)
         return files
@@ -326,15 +320,15 @@ def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:
     )
 
 
-def _signature(key: PublicKey, message: bytes, keys: Keys) -> Signature:
+def _signature(key: PublicKey, message: bytes, keys: SigningKeys) -> Signature:
     method, raw = keys.unlock(key.canonical_id).sign(message)
     return Signature(key.keyid, method, raw)
 
 
-def keeps_snapshot(root: Root, held: Collection[str]) -> bool:
+def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
     """Tell whether the snapshot is signed here, and not by the server."""
     keys, threshold = root.signers(roles.SNAPSHOT), root.roles[roles.SNAPSHOT].threshold
-    return len({key.canonical_id for key in keys if _canonical(key) in held}) >= threshold
+    return len({key.canonical_id for key in keys if _canonical(key) in available}) >= threshold
 
 
 def _canonical(key: PublicKey) -> str:

@@ -42,10 +42,12 @@ class _Unlocking(Publisher):
         return done
 
     def _unlock(self, after: State) -> None:
-        drafts = plan(after, self.repository.now, self.held(after))
+        drafts = plan(after, self.repository.now, self.available(after))
         keys = [key for draft in drafts for key in draft.keys]
-        if keeps_snapshot(after.root, self.keys.held):
-            keys += [key for key in after.root.signers(roles.SNAPSHOT) if key.canonical_id in self.keys.held]
+        if keeps_snapshot(after.root, self.keys.available):
+            keys += [
+                key for key in after.root.signers(roles.SNAPSHOT) if key.canonical_id in self.keys.available
+            ]
         for key in keys:
             self.keys.unlock(key.canonical_id)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.results import RoleStatus
     from notarypy.tuf.keys import PublicKey
@@ -53,7 +53,7 @@ class Window:
     roles: tuple[str, ...] = ()
 
 
-def renew(publisher: Publisher, custody: Custody, window: Window) -> Renewed:
+def renew(publisher: Publisher, manager: KeyManager, window: Window) -> Renewed:
     """Sign again what is due and can be signed here (rules 1 to 5).
 
     Raises:
@@ -62,8 +62,8 @@ def renew(publisher: Publisher, custody: Custody, window: Window) -> Renewed:
     """
     publisher = replace(publisher, read=refresh_to_renew)
     before = refresh_to_renew(publisher.repository)
-    wanted = _wanted(statuses(before, publisher.keys.held, window.within), before.gun, window)
-    root_keys = _root_keys(before, custody, window) if any(one.role == roles.ROOT for one in wanted) else ()
+    wanted = _wanted(statuses(before, publisher.keys.available, window.within), before.gun, window)
+    root_keys = _root_keys(before, manager, window) if any(one.role == roles.ROOT for one in wanted) else ()
     names = _possible(wanted, root_keys, before)
     changes = {name: _change(name, before, root_keys) for name in names}
 
@@ -76,7 +76,7 @@ def renew(publisher: Publisher, custody: Custody, window: Window) -> Renewed:
     start = State.of(before)
     old = {name: _version(start, name) for name in names}
     after = publisher.publish(wish).trusted if changes else before
-    now = {status.role: status for status in statuses(after, publisher.keys.held, window.within)}
+    now = {status.role: status for status in statuses(after, publisher.keys.available, window.within)}
     renewed = tuple(now[name] for name in names if name in now)
     found = [now[status.role] for status in wanted if status.role in now]
     left = [status for status in found if status.role not in names and (status.due or window.roles)]
@@ -128,9 +128,9 @@ def _change(name: str, trusted: TrustedMetadata, root_keys: Sequence[PublicKey])
     return Resign(name) if name != roles.ROOT or same else AssignKeys(name, root_keys)
 
 
-def _root_keys(trusted: TrustedMetadata, custody: Custody, window: Window) -> tuple[PublicKey, ...]:
+def _root_keys(trusted: TrustedMetadata, manager: KeyManager, window: Window) -> tuple[PublicKey, ...]:
     limit = trusted.now + window.within
-    return tuple(_recertified(key, trusted, custody, limit) for key in trusted.root.signers(roles.ROOT))
+    return tuple(_recertified(key, trusted, manager, limit) for key in trusted.root.signers(roles.ROOT))
 
 
 def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], window: Window) -> bool:
@@ -145,16 +145,16 @@ def _certified(key: PublicKey, trusted: TrustedMetadata) -> bool:
     return not certificates.problem(key, trusted.gun, None)
 
 
-def _recertified(key: PublicKey, trusted: TrustedMetadata, custody: Custody, limit: datetime) -> PublicKey:
+def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, limit: datetime) -> PublicKey:
     """Return a root key with a certificate that lasts, if that can be made here (rule 3)."""
     if (
         not _certified(key, trusted)
         or certificates.expiry(key) > limit
-        or key.canonical_id not in custody.store.held()
+        or key.canonical_id not in manager.store.available()
         or not _made_itself(key)
     ):
         return key
-    private = custody.store.private_key(key.canonical_id, custody.passphrases)
+    private = manager.store.private_key(key.canonical_id, manager.passphrases)
     return generate.root_certificate(private, trusted.gun, trusted.now)
 
 

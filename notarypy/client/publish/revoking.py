@@ -125,28 +125,28 @@ class _Revocation:
         return results
 
     def wish(self, state: State) -> Sequence[Change]:
-        held = self.publisher.held(state)
+        available = self.publisher.available(state)
         if self.signer is not None and state.delegation(roles.signer_role(self.signer)) is None:
             raise no_signer(state, self.signer)
         changes: list[Change] = []
         for tag, digest in (self.wanted or dict.fromkeys(_listed(state, self.signer))).items():
             _check_digest(state, tag, digest)
-            usable = self._usable(state, tag, held)
+            usable = self._usable(state, tag, available)
             if not usable and not self.tried:
-                self._refuse(state, tag, held)
+                self._refuse(state, tag, available)
             changes += [RemoveTarget(role, tag) for role in usable]
         self.tried = True
         return changes
 
-    def _usable(self, state: State, tag: str, held: Collection[str]) -> list[str]:
+    def _usable(self, state: State, tag: str, available: Collection[str]) -> list[str]:
         """Return the roles to remove a tag from (rule 1)."""
         listing = list(_entries(state, tag))
         if self.signer is not None:
             own = roles.signer_role(self.signer)
             listing = [role for role in (own, roles.RELEASES) if role in listing] if own in listing else []
-        return [role for role in listing if state.signable(role, held)]
+        return [role for role in listing if state.signable(role, available)]
 
-    def _refuse(self, state: State, tag: str, held: Collection[str]) -> None:
+    def _refuse(self, state: State, tag: str, available: Collection[str]) -> None:
         """Raise what stands against revoking a tag (rules 2 and 3)."""
         listing = _entries(state, tag)
         if self.wanted is None and not set(listing) & set(_RELEASING):
@@ -156,7 +156,7 @@ class _Revocation:
                 role: entry for role, entry in listing.items() if role == roles.signer_role(self.signer)
             }
         if listing:
-            raise _not_authorised(state, tag, list(listing), held)
+            raise _not_authorised(state, tag, list(listing), available)
         for error in state.failures.values():
             raise error
         raise _unsigned(state, tag, self.signer)
@@ -214,7 +214,7 @@ def _result(done: Published, tag: str) -> RevokedTag:
 
 
 def _not_authorised(
-    state: State, tag: str, listing: Sequence[str], held: Collection[str]
+    state: State, tag: str, listing: Sequence[str], available: Collection[str]
 ) -> KeyNotAuthorisedError:
     accepted = {role: [key.canonical_id for key in state.keys_for(role)[0]] for role in listing}
     who = [
@@ -225,7 +225,7 @@ def _not_authorised(
         f"none of your keys may revoke {state.gun}:{tag}",
         why=(
             f"who can: {'; '.join(who)}",
-            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
+            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in available)) or 'no keys'}",
         ),
         advice=Advice("load-revoking-key"),
         gun=state.gun,

@@ -42,7 +42,7 @@ from notarypy.tuf.changes import AssignKeys, State
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from notarypy.client.keys.manager import Custody
+    from notarypy.client.keys.manager import KeyManager
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.tuf.keys import PublicKey
 
@@ -80,7 +80,7 @@ class Rotation:
             )
 
 
-def rotate(publisher: Publisher, custody: Custody, rotation: Rotation) -> RotatedKey:
+def rotate(publisher: Publisher, manager: KeyManager, rotation: Rotation) -> RotatedKey:
     """Give a base role another key (rules 1 to 6).
 
     Raises:
@@ -91,15 +91,15 @@ def rotate(publisher: Publisher, custody: Custody, rotation: Rotation) -> Rotate
     repository, role = publisher.repository, rotation.role
     publisher = replace(publisher, read=refresh_to_renew if role == roles.ROOT else refresh)
     before = State.of(publisher.read(repository))
-    _require_root(before, publisher.keys.held)
+    _require_root(before, publisher.keys.available)
     _require_single(before, role)
     if rotation.server_managed:
         new = server_key(repository, role, repository.online().rotate_key(repository.gun, role))
         done = publisher.publish(lambda _: [AssignKeys(role, [new])])
     else:
-        with _new_key(publisher, custody, rotation) as new:
-            hands = replace(publisher, keys=custody.hands())
-            done = hands.publish(lambda _: [AssignKeys(role, [new])])
+        with _new_key(publisher, manager, rotation) as new:
+            renewed = replace(publisher, keys=manager.signing_keys())
+            done = renewed.publish(lambda _: [AssignKeys(role, [new])])
     return RotatedKey(
         repository=repository.gun,
         role=role,
@@ -112,15 +112,15 @@ def rotate(publisher: Publisher, custody: Custody, rotation: Rotation) -> Rotate
 
 
 @contextmanager
-def _new_key(publisher: Publisher, custody: Custody, rotation: Rotation) -> Iterator[PublicKey]:
+def _new_key(publisher: Publisher, manager: KeyManager, rotation: Rotation) -> Iterator[PublicKey]:
     """Make or take the key, and remove a new one after a failure that published nothing (rule 3)."""
     repository = publisher.repository
-    with custody.new_keys(publisher.patience.seconds) as undo:
+    with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             if rotation.role == roles.ROOT:
-                key = custody.next_root_key(repository.gun, rotation.key, repository.now)
+                key = manager.next_root_key(repository.gun, rotation.key, repository.now)
             else:
-                key = custody.role_key(rotation.role, repository.gun, rotation.key)
+                key = manager.role_key(rotation.role, repository.gun, rotation.key)
             yield key
         except _UNPUBLISHED as error:
             if "unanswered" in error.facts:
@@ -130,8 +130,8 @@ def _new_key(publisher: Publisher, custody: Custody, rotation: Rotation) -> Iter
             raise
 
 
-def _require_root(state: State, held: Collection[str]) -> None:
-    if state.signable(roles.ROOT, held):
+def _require_root(state: State, available: Collection[str]) -> None:
+    if state.signable(roles.ROOT, available):
         return
     keys, threshold = state.keys_for(roles.ROOT)
     ids = [key.canonical_id for key in keys]

@@ -132,7 +132,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
     def wish(state: State) -> Sequence[Change]:
         changes: list[Change] = []
         for tag, manifest in contents.items():
-            for role in signing_roles(state, tag, publisher.held(state), options.signer):
+            for role in signing_roles(state, tag, publisher.available(state), options.signer):
                 changes += [Discard(role)] if options.discard_unverified else []
                 changes.append(AddTarget(role, tag, _entry(manifest, attached)))
         return changes
@@ -140,7 +140,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
     done = publisher.rehearse(wish) if options.dry_run else publisher.publish(wish)
     results = []
     for tag, manifest in contents.items():
-        written = signing_roles(done.after, tag, publisher.held(done.after), options.signer)
+        written = signing_roles(done.after, tag, publisher.available(done.after), options.signer)
         if roles.RELEASES not in written and roles.TARGETS not in written:
             repository.warn(
                 f"{repository.gun}:{tag} is not released by this: no key of targets/releases is here"
@@ -149,7 +149,7 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
     return results
 
 
-def signing_roles(state: State, tag: str, held: Collection[str], signer: str | None) -> tuple[str, ...]:
+def signing_roles(state: State, tag: str, available: Collection[str], signer: str | None) -> tuple[str, ...]:
     """Return the roles to write a tag to (rule 2); raise KeyNotAuthorisedError if there are none."""
     delegations = state.targets[roles.TARGETS].roles
     if not delegations and signer is None:
@@ -157,14 +157,14 @@ def signing_roles(state: State, tag: str, held: Collection[str], signer: str | N
     wanted = None if signer is None else {roles.signer_role(signer), roles.RELEASES}
     covering = [entry.name for entry in delegations if roles.covers(entry.paths, tag)]
     usable = tuple(
-        role for role in covering if (wanted is None or role in wanted) and state.signable(role, held)
+        role for role in covering if (wanted is None or role in wanted) and state.signable(role, available)
     )
     if not usable or (signer is not None and roles.signer_role(signer) not in usable):
-        raise _no_key(state, tag, covering, held, signer)
+        raise _no_key(state, tag, covering, available, signer)
     limited = [entry.name for entry in delegations if entry.name not in {*covering, roles.RELEASES}]
-    if set(usable) == {roles.RELEASES} and any(state.signable(role, held) for role in limited):
+    if set(usable) == {roles.RELEASES} and any(state.signable(role, available) for role in limited):
         # The keys here are a signer's that may not sign this tag: that they can release it does not count.
-        raise _no_key(state, tag, covering, held, signer)
+        raise _no_key(state, tag, covering, available, signer)
     return usable
 
 
@@ -212,7 +212,7 @@ def _listed(state: State, tag: str) -> dict[str, str]:
 
 
 def _no_key(
-    state: State, tag: str, covering: Sequence[str], held: Collection[str], signer: str | None
+    state: State, tag: str, covering: Sequence[str], available: Collection[str], signer: str | None
 ) -> KeyNotAuthorisedError | InvalidNameError:
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
         return no_signer(state, signer)
@@ -225,7 +225,7 @@ def _no_key(
         f"none of your keys may sign {state.gun}:{tag}",
         why=(
             f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
-            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in held)) or 'no keys'}",
+            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in available)) or 'no keys'}",
         ),
         advice=_way_out(state),
         gun=state.gun,
