@@ -18,7 +18,7 @@ from notarypy.errors import Advice, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
 _HOME = "notarypy.cli"
 COMMANDS = {
@@ -123,7 +123,7 @@ class CommandTable(TyperGroup):
         return _load(cmd_name)
 
 
-def dispatch(argv: Sequence[str], session: Session) -> None:
+def dispatch(argv: Sequence[str], session: Run) -> None:
     """Read a command line and run its command.
 
     Raises:
@@ -181,7 +181,7 @@ def group(help_text: str) -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, add_completion=False, help=help_text)
 
 
-def _usage_error(error: Any, session: Session) -> UsageError:  # noqa: ANN401 - typer's own type
+def _usage_error(error: Any, session: Run) -> UsageError:  # noqa: ANN401 - typer's own type
     context = error.ctx
     path = context.command_path if context is not None else _PROGRAM
     session.report.command = path.removeprefix(_PROGRAM).strip() or None
@@ -189,7 +189,7 @@ def _usage_error(error: Any, session: Session) -> UsageError:  # noqa: ANN401 - 
     return UsageError(message[:1].lower() + message[1:], advice=Advice("see-help", command=path))
 
 
-def _ask_for_json(argv: Sequence[str], session: Session) -> None:
+def _ask_for_json(argv: Sequence[str], session: Run) -> None:
     """Take `--json` from a command line that could not be read to its end."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     if "--json" in words:

@@ -13,7 +13,7 @@ from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import CopiedImage
 
 
@@ -43,7 +43,7 @@ def copy(
       notarypy copy registry.example.com/app:1 mirror.example.com/app:1
       notarypy copy --sign registry.example.com/app:1 mirror.example.com/app:1
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     source, target = references.read([src, dst], literal=session.options.gun)
     if (as_signer or init) and not sign_it:
@@ -59,7 +59,7 @@ def copy(
         _tell(session, target, done)
 
 
-def _tell(session: Session, target: Name, done: CopiedImage) -> None:
+def _tell(session: Run, target: Name, done: CopiedImage) -> None:
     data = {**push.result(done.pushed), "source": done.source, "verified": done.verified, "signed": None}
     told = [f"copied {done.source}", push.line(done.pushed)]
     if done.signed is not None:

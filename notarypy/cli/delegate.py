@@ -19,7 +19,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import PurgedKey, RoleEntry, SignerAdded, SignerRemoved
 
 app = group("Delegations: who may sign the tags of a repository.")
@@ -99,7 +99,7 @@ def purge_key(
     Example:
       notarypy delegate purge --key 49ed06e registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories(repos, literal=session.options.gun)
     with session.client() as client:
@@ -143,7 +143,7 @@ def list_delegations(context: typer.Context, repo: Repository) -> None:
     Example:
       notarypy delegate list registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     header = ("ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS")
     show(session, context, repo, header, _delegation_row)
 
@@ -159,7 +159,7 @@ def paths(entry: RoleEntry) -> str:
 
 
 def add(
-    session: Session,
+    session: Run,
     context: typer.Context,
     name: str,
     repos: Sequence[str],
@@ -200,7 +200,7 @@ def _added_json(added: SignerAdded) -> dict[str, Any]:
 
 
 def remove(
-    session: Session,
+    session: Run,
     context: typer.Context,
     name: str,
     repos: Sequence[str],
@@ -220,7 +220,7 @@ def remove(
                 _warn_of_unreadable(session, removed)
 
 
-def _warn_of_unreadable(session: Session, done: SignerRemoved | PurgedKey) -> None:
+def _warn_of_unreadable(session: Run, done: SignerRemoved | PurgedKey) -> None:
     if done.unreadable:
         who = ", ".join(done.needed) or "a signer"
         session.report.warn(
@@ -251,7 +251,7 @@ def _removed_json(removed: SignerRemoved) -> dict[str, Any]:
 
 
 def show(
-    session: Session,
+    session: Run,
     context: typer.Context,
     repo: str,
     header: tuple[str, ...],

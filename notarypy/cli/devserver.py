@@ -18,7 +18,7 @@ import typer
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.devserver.demo import Demo, Step
     from notarypy.devserver.start import Options, Running
 
@@ -62,13 +62,13 @@ def devserver(
     """
     from notarypy.devserver.start import Options
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     options = Options(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
     serve(session, None if directory is None else Path(directory), options)
 
 
-def serve(session: Session, directory: Path | None, options: Options) -> None:
+def serve(session: Run, directory: Path | None, options: Options) -> None:
     """Run both servers until the process is told to end."""
     from notarypy.cli.signals import Ending
     from notarypy.client.api import utc_now
@@ -83,14 +83,14 @@ def serve(session: Session, directory: Path | None, options: Options) -> None:
         ending.wait()
 
 
-def warn(session: Session, options: Options) -> None:
+def warn(session: Run, options: Options) -> None:
     """Say what these servers are not."""
     session.report.warn("these servers are for development: their keys are not protected")
     if options.public:
         session.report.warn(f"other machines can reach them at {options.host}")
 
 
-def tell(session: Session, started: Running) -> None:
+def tell(session: Run, started: Running) -> None:
     """Say where the servers are, to people at once."""
     from notarypy.devserver.folder import exports
 
@@ -155,7 +155,7 @@ def demo(
     from notarypy.devserver.demo import Demo
     from notarypy.devserver.start import Options, running
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     with ExitStack() as stack:
         ending = stack.enter_context(Ending())
@@ -174,7 +174,7 @@ def demo(
             ending.wait()
 
 
-def _show(session: Session, step: Step) -> None:
+def _show(session: Run, step: Step) -> None:
     """Show a command with its output, and its exit code where that says something."""
     session.report.done(step.command, {"told": step.told, "exit": step.code, "output": step.output})
     ended = f"[exit {step.code}]\n" if step.code else ""
@@ -191,7 +191,7 @@ def _check(step: Step) -> None:
         )
 
 
-def _tell(session: Session, shown: Demo) -> None:
+def _tell(session: Run, shown: Demo) -> None:
     """Say how to go on with the servers that are left running."""
     from notarypy.devserver.folder import exports
 

@@ -11,7 +11,7 @@ from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import InitResult
 
 
@@ -47,7 +47,7 @@ def init(
       notarypy init registry.example.com/app
       notarypy init --signer jeff --key jeff.pub registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories(repos, literal=session.options.gun)
     if (signer is None) != (not key):

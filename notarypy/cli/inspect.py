@@ -10,7 +10,7 @@ from notarypy.cli import references
 from notarypy.cli.text import render
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import Inspection, RoleEntry
 
 
@@ -31,7 +31,7 @@ def inspect(
       notarypy inspect registry.example.com/app
       notarypy inspect --pretty registry.example.com/app:1
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     names = references.read(refs, literal=session.options.gun)
     found: list[Inspection] = []

@@ -19,7 +19,7 @@ from notarypy.cli.userfiles import new_file, require_directory
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import RotatedKey
     from notarypy.keys.keystore import KeyInfo
 
@@ -45,7 +45,7 @@ def rotate(
       notarypy key rotate registry.example.com/app targets
       notarypy key rotate registry.example.com/app snapshot --server-managed
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories([repo], literal=session.options.gun)
     if role == "root":
@@ -102,7 +102,7 @@ def generate(
     Example:
       notarypy key generate jeff --dir keys
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     short = roles.signer_name(roles.signer_role(name))
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
@@ -131,7 +131,7 @@ def load(
     Example:
       notarypy key load delegation.key --name jeff
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     data = userfiles.read(file)
     with session.client() as client, session.trying(file):
@@ -148,7 +148,7 @@ def list_keys(context: typer.Context) -> None:
     Example:
       notarypy key list
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     with session.client(asking=False) as client:
         infos = client.keys.list()
@@ -173,7 +173,7 @@ def export(
     Example:
       notarypy key export jeff -o jeff.pem
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context, hold=True)
     if output is not None:
         require_directory(Path(output))
@@ -205,7 +205,7 @@ def import_keys(
     Example:
       notarypy key import root.pem
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     data = userfiles.read(file)
     with session.client(asking=False) as client, session.trying(file):
@@ -236,7 +236,7 @@ def passwd(
     from notarypy.cli.text import terminal
     from notarypy.keys.passphrases import new_passphrase_chain
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     path = None if new_passphrase_file is None else Path(new_passphrase_file)
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
@@ -263,7 +263,7 @@ def remove(
     Example:
       notarypy key remove --yes jeff
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     with session.client(asking=False) as client:
         found: dict[str, KeyInfo] = {}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
 _INTERRUPTED = 130
 _VERSION = ["--version"]
@@ -57,15 +57,15 @@ def run(argv: Sequence[str]) -> int:
             return 1
         sys.stdout.write(f"{text()}\n")
         return 0
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
     show_everything()
-    session = Session()
+    session = Run()
     _guarded(session, argv)
     return session.report.finish()
 
 
-def _guarded(session: Session, argv: Sequence[str]) -> None:
+def _guarded(session: Run, argv: Sequence[str]) -> None:
     """Run the command; what it raises becomes part of the report (rule 1)."""
     from notarypy.errors import NotarypyError
 

@@ -48,7 +48,7 @@ HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work her
 
 
 @dataclass
-class Options:
+class GivenOptions:
     """The global options that were given, by name."""
 
     given: dict[str, Any] = field(default_factory=dict)

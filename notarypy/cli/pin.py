@@ -23,7 +23,7 @@ from notarypy.images import occurrences
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.build.builders import Built, Plan
     from notarypy.client.build.inputs import PinnedFile, PinnedImage
 
@@ -94,7 +94,7 @@ def pin(
       notarypy pin --in-place Dockerfile compose.yaml k8s/*.yaml
       notarypy pin --check Dockerfile
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.take_policy(session, policy)
     _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
@@ -163,7 +163,7 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def tell(session: Session, source: str, image: PinnedImage) -> None:
+def tell(session: Run, source: str, image: PinnedImage) -> None:
     """Note what became of an image."""
     data = {
         "file": source,
@@ -197,7 +197,7 @@ def line_of(source: str, image: PinnedImage) -> str:
 
 
 def _finish(
-    session: Session,
+    session: Run,
     done: Sequence[tuple[str, bytes, PinnedFile]],
     kind: str | None,
     *,
@@ -300,7 +300,7 @@ def build(
       notarypy build -- -t registry.example.com/app:1 .
       notarypy build --builder buildah --sign registry.example.com/app:1 -- --layers .
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.take_policy(session, policy)
     with session.client() as client:
@@ -315,7 +315,7 @@ def build(
             _tell(session, plan, built)
 
 
-def _tell(session: Session, plan: Plan, built: Built) -> None:
+def _tell(session: Run, plan: Plan, built: Built) -> None:
     lines = [line_of(plan.pinned.source, image) for image in plan.pinned.images]
     lines += [line_of("arguments", image) for image in plan.contexts]
     data = {

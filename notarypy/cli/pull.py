@@ -11,7 +11,7 @@ from notarypy.cli.text import terminal
 from notarypy.cli.verify import policy_json
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import PulledImage
 
 
@@ -39,7 +39,7 @@ def pull(
     """
     from notarypy.storage.images import locations
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
     locations.destination(dest)

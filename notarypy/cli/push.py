@@ -10,7 +10,7 @@ from notarypy.cli import references
 from notarypy.cli.text import terminal
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import PushedImage
 
 
@@ -35,7 +35,7 @@ def push(
     """
     from notarypy.storage.images import locations
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     (name,) = references.read([ref], literal=session.options.gun)
     locations.source(source)

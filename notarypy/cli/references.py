@@ -23,7 +23,7 @@ from notarypy.tuf.trustanchors import check_pin
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
 
 class Name(NamedTuple):
@@ -126,7 +126,7 @@ Policy = Annotated[
 
 
 def verify_options(
-    session: Session,
+    session: Run,
     signers: Sequence[str] | None,
     roots: Sequence[str] | None,
     policy: str | None,
@@ -144,7 +144,7 @@ def verify_options(
     return {"signers": signers or (), "all_signers": all_signers, "root": _only(roots)}
 
 
-def take_policy(session: Session, policy: str | None) -> None:
+def take_policy(session: Run, policy: str | None) -> None:
     """Let the session's client obey this trust policy, if one is named."""
     if policy is not None:
         session.options.take("policy", policy)

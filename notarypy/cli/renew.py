@@ -13,7 +13,7 @@ from notarypy.cli.text import render
 from notarypy.errors import Advice, ExpiredError, UsageError
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import Renewed, RepositoryStatus, RoleStatus
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
@@ -38,7 +38,7 @@ def renew(
     Example:
       notarypy renew registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories(repos, literal=session.options.gun)
     span = _span(within)
@@ -67,7 +67,7 @@ def status(
       notarypy status registry.example.com/app
       notarypy status --check --within 30d
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories(repos or (), literal=session.options.gun)
     span = _span(within)
@@ -77,7 +77,7 @@ def status(
                 _show(session, repo, client.status(repo, within=span), within, check=check)
 
 
-def _known(session: Session, repos: list[str]) -> list[str]:
+def _known(session: Run, repos: list[str]) -> list[str]:
     """Return those of the repositories known here whose names mean them; the others are told."""
     found = []
     for repo in repos:
@@ -98,7 +98,7 @@ def _span(text: str) -> timedelta:
     return timedelta(days=int(found[1]))
 
 
-def _show(session: Session, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
+def _show(session: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
     told = _status_json(found)
     names = ", ".join(status.role for status in found.due)
     message = f"{names} of {found.repository} ends within {within} or has ended"

@@ -24,7 +24,7 @@ from notarypy.errors import Advice, NotarypyError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.options import Options
+    from notarypy.cli.options import GivenOptions
 
 _WORST_FIRST = (4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
 _INTERRUPTED = 130
@@ -71,7 +71,7 @@ class Report:
         own_code: The exit code of a command that tells everything itself.
     """
 
-    options: Options
+    options: GivenOptions
     command: str | None = None
     hold: bool = False
     results: list[Result] = field(default_factory=list)

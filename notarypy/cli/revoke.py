@@ -10,7 +10,7 @@ from notarypy.cli import references
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import RevokedTag
 
 
@@ -34,7 +34,7 @@ def revoke(
       notarypy revoke registry.example.com/app:1
       notarypy revoke --all --yes registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     if every:
         _revoke_all(session, refs, signer)
@@ -42,7 +42,7 @@ def revoke(
         _revoke(session, references.read(refs, literal=session.options.gun), signer)
 
 
-def _revoke(session: Session, names: list[Name], signer: str | None) -> None:
+def _revoke(session: Run, names: list[Name], signer: str | None) -> None:
     groups: dict[str, list[Name]] = {}
     for name in names:
         groups.setdefault(name.repository, []).append(name)
@@ -54,7 +54,7 @@ def _revoke(session: Session, names: list[Name], signer: str | None) -> None:
                     _tell(session, written.get(done.reference, done.reference), done)
 
 
-def _revoke_all(session: Session, repos: list[str], signer: str | None) -> None:
+def _revoke_all(session: Run, repos: list[str], signer: str | None) -> None:
     references.check_repositories(repos, literal=session.options.gun)
     whose = "" if signer is None else f" that {signer} signed"
     session.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
@@ -68,7 +68,7 @@ def _revoke_all(session: Session, repos: list[str], signer: str | None) -> None:
                     session.report.text(f"no tag of {repo} is signed; nothing was published\n")
 
 
-def _tell(session: Session, ref: str, done: RevokedTag) -> None:
+def _tell(session: Run, ref: str, done: RevokedTag) -> None:
     told = f"revoked {done.reference} in {', '.join(done.roles)}"
     session.report.done(ref, to_json(done), told if done.roles else f"left {done.reference} as it is")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from notarypy.cli.options import Options
+from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
 
 
-class Session:
+class Run:
     """What the commands share."""
 
     def __init__(self) -> None:
-        self.options = Options()
+        self.options = GivenOptions()
         self.report = Report(self.options)
 
     def begin(self, context: Context, *, hold: bool = False) -> None:
@@ -93,7 +93,7 @@ class Session:
             raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
 
 
-def open_client(session: Session, *, asking: bool) -> Client:
+def open_client(session: Run, *, asking: bool) -> Client:
     """Make the client; a prompt is part of it only where somebody can answer."""
     from notarypy.cli.text import terminal
     from notarypy.client.api import Client

@@ -11,7 +11,7 @@ from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.api import Client
     from notarypy.client.results import SignedTag
 
@@ -70,7 +70,7 @@ def sign(
       notarypy sign --local registry.example.com/app:1
       notarypy sign --push oci:layout registry.example.com/app:1
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     names = _names(session, list(refs or ()), from_file, digest_file)
     if local:
@@ -92,7 +92,7 @@ def sign(
             _sign(session, client, names, wanted)
 
 
-def _names(session: Session, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
+def _names(session: Run, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
     """Return all REFs of the command line and the files, checked for what signing needs."""
     from notarypy.client.publish.signing import by_repository
 
@@ -134,7 +134,7 @@ def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -
         raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
 
 
-def _sign(session: Session, client: Client, names: list[Name], wanted: dict[str, Any]) -> None:
+def _sign(session: Run, client: Client, names: list[Name], wanted: dict[str, Any]) -> None:
     """Sign what the registries have, one repository after the other."""
     groups: dict[str, list[Name]] = {}
     for name in names:
@@ -147,7 +147,7 @@ def _sign(session: Session, client: Client, names: list[Name], wanted: dict[str,
                 _tell(session, ref, done, dry_run=wanted["dry_run"])
 
 
-def _push(session: Session, client: Client, source: str, name: Name, wanted: dict[str, Any]) -> None:
+def _push(session: Run, client: Client, source: str, name: Name, wanted: dict[str, Any]) -> None:
     from notarypy.cli import push as pushing
     from notarypy.cli.text import terminal
 
@@ -170,7 +170,7 @@ def _custom(path: str | None) -> bytes | None:
     return data
 
 
-def _tell(session: Session, ref: str, done: SignedTag, *, dry_run: bool) -> None:
+def _tell(session: Run, ref: str, done: SignedTag, *, dry_run: bool) -> None:
     session.report.done(ref, result(done, dry_run=dry_run), *lines(done, dry_run=dry_run))
     for role in done.also_old:
         session.report.warn(f"{role} still lists another digest for {done.reference}")

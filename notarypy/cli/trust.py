@@ -12,7 +12,7 @@ from notarypy.errors import Advice, ConfirmationNeededError
 from notarypy.tuf.trustanchors import check_pin
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import TrustedRoot
 
 
@@ -33,7 +33,7 @@ def trust(
       notarypy trust registry.example.com/app
       notarypy trust registry.example.com/app --root 7d58...64 digits
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories([repo], literal=session.options.gun)
     pin = None if root is None else check_pin(root)
@@ -88,7 +88,7 @@ def forget(
     Example:
       notarypy forget --yes registry.example.com/app
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     references.check_repositories([repo], literal=session.options.gun)
     session.confirm(

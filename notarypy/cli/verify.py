@@ -12,7 +12,7 @@ from notarypy.cli.text import render
 from notarypy.client.results import SkippedImage
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
     from notarypy.client.results import AppliedPolicy, VerifiedImage
 
 
@@ -39,7 +39,7 @@ def verify(
     """
     from notarypy.client.verify.image import MetadataCache
 
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context, hold=True)
     names = references.read(refs, literal=session.options.gun)
     asked = references.verify_options(session, signer, root, policy, all_signers=all_signers)

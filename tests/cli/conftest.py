@@ -68,7 +68,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubClient:
     """Return the scripted client that every command gets."""
     client = StubClient()
 
-    def opened(opening: cli_run.Session, *, asking: bool) -> StubClient:
+    def opened(opening: cli_run.Run, *, asking: bool) -> StubClient:
         client.options, client.asking = opening.options.for_client(), asking
         client.warn = opening.report.warn
         return client
@@ -83,7 +83,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     server = make_fake()
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", f"https://{NOTARY_HOST}")
 
-    def opened(opening: cli_run.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
+    def opened(opening: cli_run.Run, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
         options = opening.options.for_client()
         settings = Client.from_environment(**options).settings
         literal = opening.options.gun

@@ -21,15 +21,15 @@ GET_DUMPABLE = 3
 PROGRAM = f"""
 import ctypes, resource, sys
 from notarypy.cli import main
-from notarypy.keys import passphrase
+from notarypy.keys import passphrases
 def state():
     dumpable = ctypes.CDLL(None).prctl({GET_DUMPABLE}, 0, 0, 0, 0) if sys.platform == "linux" else 0
     return *resource.getrlimit(resource.RLIMIT_CORE), dumpable
-made = passphrase.standard_chain
+made = passphrases.standard_chain
 def chain(*arguments, **named):
     print(*state())
     return made(*arguments, **named)
-passphrase.standard_chain = chain
+passphrases.standard_chain = chain
 sys.argv = ["notarypy", *sys.argv[1:]]
 main.main()
 """

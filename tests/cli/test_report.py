@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import errors
-from notarypy.cli.options import Options
+from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
 from notarypy.errors import NotarypyError
 
@@ -33,7 +33,7 @@ def an_error(code: int) -> NotarypyError:
 @pytest.mark.parametrize(("worse", "better"), list(itertools.combinations(WORST_FIRST, 2)))
 def test_the_worst_exit_code_wins(worse: int, better: int) -> None:
     for first, second in ((worse, better), (better, worse)):
-        report = Report(Options())
+        report = Report(GivenOptions())
         report.failed(["a"], an_error(first))
         report.done("b", {})
         report.failed(["c"], an_error(second))
@@ -45,7 +45,7 @@ def test_every_exit_code_of_the_library_has_its_rank() -> None:
 
 
 def test_an_interruption_beats_all() -> None:
-    report = Report(Options())
+    report = Report(GivenOptions())
     report.failed(["a"], an_error(4))
     report.interrupt()
     assert report.finish() == 130
@@ -53,13 +53,13 @@ def test_an_interruption_beats_all() -> None:
 
 def test_every_error_tells_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in error_classes():
-        report = Report(Options(), command="verify")
+        report = Report(GivenOptions(), command="verify")
         report.fail(kind("it failed"))
         assert capsys.readouterr().err.startswith(f"notarypy: error: it failed [{kind.code}]\n  fix: ")
 
 
 def test_a_held_report_is_all_or_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(Options(), hold=True)
+    report = Report(GivenOptions(), hold=True)
     report.done("a", {}, "first")
     report.text("second\n")
     assert capsys.readouterr().out == ""
@@ -71,12 +71,12 @@ def test_a_held_report_is_all_or_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_lines_are_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
-    Report(Options()).done("a", {}, "one\ntwo\x1b", "three")
+    Report(GivenOptions()).done("a", {}, "one\ntwo\x1b", "three")
     assert capsys.readouterr().out == "one\\ntwo\\x1b\nthree\n"
 
 
 def test_facts_of_any_kind_become_json(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(Options({"json": True}))
+    report = Report(GivenOptions({"json": True}))
     report.fail(errors.StorageError("it failed", set={2, 1}, bytes=b"x", name="\udcff\u2028"))
     assert report.finish() == 1
     out = capsys.readouterr().out
@@ -105,7 +105,7 @@ def test_an_output_that_breaks_does_not_stop_the_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, told: int, late: bool
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Broken(error, late=late))
-    report = Report(Options())
+    report = Report(GivenOptions())
     report.done("a", {}, "first")
     report.done("b", {}, "second")
     assert report.finish() == 1
@@ -116,7 +116,7 @@ def test_an_output_that_is_closed_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    report = Report(Options())
+    report = Report(GivenOptions())
     report.done("a", {}, "first")
     assert report.finish() == 1
     assert "it is closed" in capsys.readouterr().err
@@ -124,7 +124,7 @@ def test_an_output_that_is_closed_is_an_error(
 
 def test_an_error_output_that_is_gone_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    report = Report(Options())
+    report = Report(GivenOptions())
     report.warn("beware")
     report.failed(["a"], an_error(5))
     assert report.finish() == 5

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.options import Options
+from notarypy.cli.options import GivenOptions
 from notarypy.cli.text import terminal
 from notarypy.devserver import sample
 from notarypy.errors import DigestMismatchError, UnreachableError
@@ -202,13 +202,13 @@ def test_through_the_real_client(run: Run, fake: Fake, home: Path) -> None:
 
 def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert terminal.bar(Options()) is None
+    assert terminal.bar(GivenOptions()) is None
     monkeypatch.setattr("sys.stderr", None)
-    assert terminal.bar(Options()) is None
+    assert terminal.bar(GivenOptions()) is None
     monkeypatch.setattr("sys.stderr", Terminal())
-    assert terminal.bar(Options()) is not None
+    assert terminal.bar(GivenOptions()) is not None
     for unwanted in ("json", "quiet"):
-        assert terminal.bar(Options({unwanted: True})) is None
+        assert terminal.bar(GivenOptions({unwanted: True})) is None
 
 
 def test_a_terminal_gets_a_bar(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class Victim:
         world = self.stage.world
         monkeypatch.setattr(terminal, "present", lambda: False)
 
-        def opened(opening: cli_run.Session, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked
+        def opened(opening: cli_run.Run, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked
             settings = Client.from_environment(**opening.options.for_client()).settings
             return Client(settings, transport=world.fake, clock=world.clock, warn=opening.report.warn)
 

@@ -32,7 +32,7 @@ from notarypy.limits import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
 METADATA = "docker-cli-plugin-metadata"
 MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
@@ -110,7 +110,7 @@ def install_plugin(
       notarypy install-plugin
       notarypy install-plugin --name dct
     """
-    session: Session = context.obj
+    session: Run = context.obj
     session.begin(context)
     if re.fullmatch(r"[a-z][a-z0-9]*", name) is None:
         raise InvalidNameError(f'"{name}" cannot be a plugin', why="docker takes letters a-z and digits")

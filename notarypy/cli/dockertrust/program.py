@@ -30,7 +30,7 @@ from notarypy.errors import Advice, NotarypyError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.run import Session
+    from notarypy.cli.run import Run
 
 _HERE = "notarypy.cli.dockertrust"
 _INTERRUPTED = 130
@@ -120,7 +120,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 )
 def docker_trust(context: typer.Context) -> None:
     """Do what docker trust does, in its words."""
-    session: Session = context.obj
+    session: Run = context.obj
     session.report.command = "docker-trust"
     if session.options.json:
         raise UsageError(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from notarypy.cli.options import Options
+    from notarypy.cli.options import GivenOptions
 
 _EVERY_SECONDS = 0.1
 _WIDTH = 24
@@ -42,7 +42,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
 
 
-def bar(options: Options) -> Bar | None:
+def bar(options: GivenOptions) -> Bar | None:
     """Return a bar where somebody looks at it (rule 1)."""
     stream = sys.stderr
     if options.json or options.quiet or stream is None or not stream.isatty():
