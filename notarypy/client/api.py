@@ -278,7 +278,11 @@ class Client:
 
         require_lists(references=references)
         options = SignOptions(signer, custom, discard_unverified, dry_run)
-        return sign_all(self._session, references, options, init=init, daemon=local)
+        if local:
+            from notarypy.client.transfer.copying import sign_local
+
+            return sign_local(self._session, references, options, init=init)
+        return sign_all(self._session, references, options, init=init)
 
     def revoke(self, references: Sequence[str], *, signer: str | None = None) -> list[results.RevokedTag]:
         """Make tags unsigned again: one publish per repository, all of its tags or none.

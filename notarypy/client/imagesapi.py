@@ -128,9 +128,9 @@ class Images:
 
     def has_local(self, reference: str) -> bool:
         """Tell whether the docker daemon of this machine has an image; False where there is no daemon."""
-        from notarypy.client.transfer import daemonpush
+        from notarypy.client.transfer import pushing
 
-        return daemonpush.has(self._session, self._session.parse(reference))
+        return pushing.has_local(self._session, self._session.parse(reference))
 
     def push_local(self, reference: str) -> Manifest:
         """Push a tag from the docker daemon of this machine, and return what the registry has then.
@@ -140,9 +140,9 @@ class Images:
             NetworkError: There is no daemon, or it could not push.
             DigestMismatchError: The registry has something else than the daemon says it pushed.
         """
-        from notarypy.client.transfer import daemonpush
+        from notarypy.client.transfer import pushing
 
-        return daemonpush.push(self._session, self._session.parse(reference))
+        return pushing.push_local(self._session, self._session.parse(reference))
 
     def pin(
         self,

@@ -14,7 +14,7 @@ from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.shell import DockersWording
 from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client
-from notarypy.client.transfer import daemonpush
+from notarypy.client.transfer import pushing
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import TlsError, UnreachableError
@@ -515,8 +515,8 @@ def daemon(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> set[str]:
         push(fake, tag, size=7)
         return session.manifest(reference, tag)
 
-    monkeypatch.setattr(daemonpush, "push", push_local)
-    monkeypatch.setattr(daemonpush, "has", lambda _, reference: reference.tag in tags)
+    monkeypatch.setattr(pushing, "push_local", push_local)
+    monkeypatch.setattr(pushing, "has_local", lambda _, reference: reference.tag in tags)
     return tags
 
 

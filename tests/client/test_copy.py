@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.transfer.registrysource import RemoteImage
+from notarypy.client.transfer.pulling import RemoteImage
 from notarypy.devserver import sample
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.registryservice import RegistryService

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.publish.pipeline import Published, Publisher, keeps_snapshot
 from notarypy.client.publish.signing import sign
+from notarypy.images.manifests import OCI_MANIFEST, Manifest
 from notarypy.tuf import roles
 from notarypy.tuf.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from notarypy.client.parameters import SignOptions
     from notarypy.client.publish.pipeline import Wish
-    from notarypy.images.manifests import Manifest
     from notarypy.tuf.changes import State
 
 
@@ -63,3 +63,9 @@ def rehearse(publisher: Publisher, contents: Mapping[str, Manifest], options: Si
     quiet = replace(publisher, repository=replace(publisher.repository, warn=lambda _: None))
     unlocking = _Unlocking(**{field.name: getattr(quiet, field.name) for field in fields(quiet)})
     sign(unlocking, contents, replace(options, dry_run=True))
+
+
+def check_signable(publisher: Publisher, tags: Collection[str], options: SignOptions) -> None:
+    """Raise what signing tags would raise, whatever they will name (rule 1)."""
+    unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
+    rehearse(publisher, dict.fromkeys(tags, unknown), options)

@@ -1,5 +1,5 @@
-"""Whole images: moved between files, registries and daemons, resolved to digests, and built.
+"""Whole images, moved between files, registries and daemons; behind `Client.images`.
 
-What it is: the calls of `Client.images`. What it is not: signing what is in a registry already
-(`Client.sign`). Read `api.py` first.
+What it is: push, pull and copy. What it is not: who may be trusted (`verify`), what is written to a
+Notary server (`publish`), or single requests (`remote.registry`). Read `pushing` first.
 """

@@ -1,13 +1,13 @@
-"""Move an image and sign it: from files to a registry, or between registries.
+"""Move an image and sign it: from files or the docker daemon to a registry, or between registries.
 
-What it is: the use cases behind `copy` and `sign --push`. What it is not: the moving (`push`,
-`fetch`), or the signing (`signing`).
+What it is: the use cases behind `copy`, `sign --push` and `sign --local`. What it is not: the moving
+(`pushing`, `pulling`), or the signing (`publish`).
 
 Rules:
 
 1. What leaves a registry was verified; the trust policy is obeyed as by `verify`.
-2. What is signed is the digest that was pushed, and no other. Whether the keys here may
-   sign it is looked at before anything is sent.
+2. What is signed is the digest that was pushed, and no other. Whether the keys here may sign it is looked
+   at before anything is sent.
 3. A digest never changes on the way.
 """
 
@@ -17,19 +17,23 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
 from notarypy.client.publish.preview import rehearse
-from notarypy.client.publish.signall import sign_all
-from notarypy.client.publish.signing import custom_data, tagged
+from notarypy.client.publish.signall import require_signable, sign_all, sign_groups
+from notarypy.client.publish.signing import by_repository, custom_data, tagged
 from notarypy.client.results import CopiedImage, VerifiedImage
-from notarypy.client.transfer.pushing import Shipment, check_digest, outgoing, send
-from notarypy.client.transfer.registrysource import RemoteImage, warn_of_foreign
+from notarypy.client.transfer import pushing
+from notarypy.client.transfer.pulling import RemoteImage
+from notarypy.client.transfer.workers import warn_of_foreign
 from notarypy.client.verify.image import verify_unless_skipped
-from notarypy.errors import Advice, NotVerifiedError
+from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from notarypy.client.parameters import SignOptions, VerifyOptions
     from notarypy.client.results import Progress, PushedImage, SignedTag
     from notarypy.client.session import Session
+    from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Tree
 
@@ -43,20 +47,31 @@ def push_and_sign(
     init: bool,
     progress: Progress | None,
 ) -> tuple[PushedImage, SignedTag]:
-    """Send an image from files to a registry, and sign exactly its digest.
-
-    Args:
-        session: Settings, servers and keys.
-        source: `oci:DIR[:TAG]`, `oci-archive:TAR[:TAG]` or `docker-archive:TAR[:REF]`.
-        reference: `REPO[:TAG]`.
-        signing: How to sign.
-        init: Initialise a repository that has no trust data.
-        progress: Told how far it is.
-    """
-    target, shipment = outgoing(session, source, reference)
+    """Send an image from files to a registry, and sign exactly its digest; see `Client.images`."""
+    target, shipment = pushing.outgoing(session, source, reference)
     _require_signable(session, shipment.tree, target, signing, init=init)
-    pushed = send(session, shipment, target, progress)
+    pushed = pushing.send(session, shipment, target, progress)
     return pushed, _sign_exactly(session, pushed, target, signing)
+
+
+def sign_local(
+    session: Session, texts: Sequence[str], options: SignOptions, *, init: bool = False
+) -> list[SignedTag]:
+    """Have the daemon of this machine push tags, and sign exactly that; see `Client.sign`."""
+    session.refuse_literal("sign")
+    groups = by_repository(texts)
+    if options.dry_run:
+        raise UsageError(
+            "what would be signed is not known before it is pushed", advice=Advice("leave-out-dry-run")
+        )
+    for text in texts:
+        pushing.require_pushable(session, session.parse(text))
+
+    def pushed(repository: str, wanted: Mapping[str, Reference]) -> dict[str, Manifest]:
+        require_signable(session, repository, wanted, options, init=init)
+        return {tag: pushing.push_local(session, one) for tag, one in wanted.items()}
+
+    return sign_groups(session, groups, options, pushed)
 
 
 def copy(
@@ -69,17 +84,7 @@ def copy(
     init: bool,
     progress: Progress | None,
 ) -> CopiedImage:
-    """Verify an image and copy it, all platforms, to another name, with the same digest.
-
-    Args:
-        session: Settings, servers and keys.
-        source: `REPO[:TAG][@DIGEST]`.
-        destination: `REPO[:TAG]`.
-        options: What the caller requires of the image.
-        signing: How to sign the copy; None to leave it unsigned.
-        init: Initialise the new name's repository if the copy is signed and it has no trust data.
-        progress: Told how far it is.
-    """
+    """Verify an image and copy it, all platforms, to another name; without `signing` the copy is unsigned."""
     target = tagged(destination)
     session.require_registry("copy")
     image = verify_unless_skipped(session, source, options)
@@ -93,12 +98,12 @@ def copy(
     parsed = session.parse(source)
     remote = RemoteImage(session.registry(parsed), parsed.path)
     tree, _ = remote.tree(remote.top(image.digest, image.size))
-    check_digest(tree, target)
+    pushing.check_digest(tree, target)
     origins = (parsed.path,) if parsed.api_host == target.api_host and parsed.path != target.path else ()
     if signing is not None:
         _require_signable(session, tree, target, signing, init=init)
     warn_of_foreign(tree, session.warn, "copied")
-    pushed = send(session, Shipment(tree, remote, lambda _: origins), target, progress)
+    pushed = pushing.send(session, pushing.Shipment(tree, remote, lambda _: origins), target, progress)
     signed = None if signing is None else _sign_exactly(session, pushed, target, signing)
     return CopiedImage(image.reference, verified, pushed, signed)
 

@@ -1,30 +1,38 @@
-"""Bring a verified image into an OCI layout.
+"""Bring a verified image into an OCI layout, and read images as they are in a registry.
 
-What it is: the use case behind `pull`, from a digest that was verified to files. What it is
-not: the verification, or the writing (`storage.images.layoutwriter`).
+What it is: the use case behind `pull`, and content for `pushing` that another registry has. What it is
+not: the verification, a decision which image is the right one, or the writing (`layoutwriter`).
 
 Rules:
 
-1. Everything is fetched by digest, and every byte hashed before it counts. What is in the
-   layout already counts after it was hashed.
-2. The layout names the image last, when all of it is there. Until then nobody takes it
-   for an image.
-3. An index is fetched with everything that it names. Of one platform the layout gets that
-   platform's manifest, and the platforms that were left out are named.
+1. Everything is fetched by digest, and every byte hashed before it counts. What is in the layout already
+   counts after it was hashed.
+2. The layout names the image last, when all of it is there. Until then nobody takes it for an image.
+3. An index is fetched with everything that it names. Of one platform the layout gets that platform's
+   manifest, and the platforms that were left out are named.
 4. Foreign layers are not fetched from anywhere. That is said.
+5. A blob for another registry is streamed through a few pieces in memory, and through no file. It arrives
+   in a thread of its own, which ends with whoever reads.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import PulledImage, VerifiedImage
-from notarypy.client.transfer.registrysource import RemoteImage, warn_of_foreign
-from notarypy.client.transfer.workers import Tally
+from notarypy.client.transfer.workers import Workers, warn_of_foreign
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import DigestMismatchError
+from notarypy.images import manifests
+from notarypy.images.layout import ARTIFACT, Descriptor
+from notarypy.images.tree import Tree, check_single, choose, config_of, grow
+from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
 from notarypy.storage.images.layoutwriter import Incoming, discard, make_private, pack, refuse_existing
 from notarypy.storage.images.locations import LAYOUT
@@ -35,19 +43,14 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import VerifyOptions
     from notarypy.client.results import Progress
     from notarypy.client.session import Session
-    from notarypy.images.layout import Descriptor
-    from notarypy.images.tree import Tree
     from notarypy.limits import Limits
+    from notarypy.remote.registry.registry import Registry
     from notarypy.storage.images.layoutwriter import Arrival
     from notarypy.storage.images.locations import Place
 
-
-@dataclass
-class Counts:
-    """Blobs that were fetched, and blobs that were there."""
-
-    fetched: list[str] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
+_PIECES = 16
+_POLL_SECONDS = 0.1
+_LOG = logging.getLogger(__name__)
 
 
 def pull_image(
@@ -59,26 +62,22 @@ def pull_image(
     platform: str | None,
     progress: Progress | None,
 ) -> PulledImage:
-    """Verify an image, obeying the trust policy, and bring it into an OCI layout.
-
-    Args:
-        session: Settings and servers.
-        reference: `REPO[:TAG][@DIGEST]`.
-        destination: `oci:DIR[:TAG]` or `oci-archive:TAR[:TAG]`.
-        options: What the caller requires of the image.
-        platform: Only this `os/architecture[/variant]` of an index.
-        progress: Told how far it is.
-    """
+    """Verify an image, obeying the trust policy, and bring it into an OCI layout; see `Client.images`."""
     place = locations.destination(destination)
     session.require_registry("pull")
-    check(place)
+    if place.kind == LAYOUT:
+        Incoming(place.path).check()
+    else:
+        refuse_existing(place.path)
     image = verify_unless_skipped(session, reference, options)
     parsed = session.parse(reference)
     remote = RemoteImage(session.registry(parsed), parsed.path)
     tree, left_out = remote.tree(remote.top(image.digest, image.size), platform)
     warn_of_foreign(tree, session.warn, "fetched")
     name = place.name or image.tag or image.digest
-    counts = pull(remote, tree, place, name, Tally(progress or session.progress))
+    with _layout(place, tree, remote.limits) as layout:
+        pull = _Pull(remote, layout, Workers(progress or session.progress))
+        pull.run(tree, f"pulling to {place}", name)
     return PulledImage(
         repository=image.repository,
         tag=image.tag,
@@ -88,47 +87,11 @@ def pull_image(
         stored=tree.top.descriptor.digest,
         platforms=(platform,) if platform else tree.platforms,
         left_out=left_out,
-        fetched=len(counts.fetched),
-        reused=len(counts.reused),
+        fetched=len(pull.fetched),
+        reused=len(pull.reused),
         foreign=tuple(blob.digest for blob in tree.foreign),
         policy=image.policy,
     )
-
-
-def check(place: Place) -> None:
-    """Raise AlreadyExistsError for a DEST that nothing can be put into."""
-    if place.kind == LAYOUT:
-        Incoming(place.path).check()
-    else:
-        refuse_existing(place.path)
-
-
-def pull(remote: RemoteImage, tree: Tree, place: Place, name: str, tally: Tally) -> Counts:
-    """Fetch an image into a layout.
-
-    Args:
-        remote: The registry that has it.
-        tree: The image.
-        place: The layout, or the archive that becomes one.
-        name: What it is to be called there.
-        tally: Counts, and runs the threads.
-
-    Raises:
-        DigestMismatchError: The registry serves something else than it says.
-        StorageError: The layout cannot be written.
-    """
-    counts = Counts()
-    with _layout(place, tree, remote.limits) as layout:
-
-        def job(blob: Descriptor) -> Callable[[], None]:
-            return lambda: _bring(remote, layout, blob, counts, tally)
-
-        with tally.telling(f"pulling to {place}", tree.size):
-            tally.run([job(blob) for blob in tree.blobs])
-        for node in (*tree.below, tree.top):
-            layout.put(node.descriptor, node.data)
-        layout.name(tree.top.descriptor, name)
-    return counts
 
 
 @contextmanager
@@ -147,35 +110,56 @@ def _layout(place: Place, tree: Tree, limits: Limits) -> Iterator[Incoming]:
     discard(staging)
 
 
-def _bring(remote: RemoteImage, layout: Incoming, blob: Descriptor, counts: Counts, tally: Tally) -> None:
-    """See to it that the layout has a blob (rule 1)."""
-    moved = tally.blob()
-    moved(0)
-    if layout.has(blob):
-        counts.reused.append(blob.digest)
-    else:
-        _fetch(remote, layout, blob, moved)
-        counts.fetched.append(blob.digest)
-    moved(blob.size)
+@dataclass
+class _Pull:
+    """One image on its way into a layout: the blobs that were fetched, and those that were there."""
+
+    remote: RemoteImage
+    layout: Incoming
+    workers: Workers
+    fetched: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+
+    def run(self, tree: Tree, what: str, name: str) -> None:
+        """Fetch an image, and name it at the end (rule 2)."""
+        with self.workers.reporting(what, tree.size):
+            self.workers.run([partial(self._bring, blob) for blob in tree.blobs])
+        for node in (*tree.below, tree.top):
+            self.layout.put(node.descriptor, node.data)
+        self.layout.name(tree.top.descriptor, name)
+        _LOG.debug("%s is in the layout as %s", tree.top.descriptor.digest, name)
+
+    def _bring(self, blob: Descriptor) -> None:
+        """See to it that the layout has a blob (rule 1)."""
+        moved = self.workers.counter()
+        moved(0)
+        if self.layout.has(blob):
+            self.reused.append(blob.digest)
+            _LOG.debug("%s is in the layout already", blob.digest)
+        else:
+            self._fetch(blob, moved)
+            self.fetched.append(blob.digest)
+            _LOG.debug("%s fetched, %d bytes", blob.digest, blob.size)
+        moved(blob.size)
+
+    def _fetch(self, blob: Descriptor, moved: Callable[[int], object]) -> None:
+        while True:
+            with self.layout.arrival(blob) as arrival:
+                resumed = arrival.resumed
+                self.remote.blobs.download(blob.digest, blob.size, _CountedArrival(arrival, moved))
+                try:
+                    arrival.finish()
+                except DigestMismatchError:
+                    # What an earlier run left may be what is wrong: nobody is accused of that.
+                    if not resumed:
+                        raise
+                    _LOG.debug("what an earlier run left of %s is wrong: once more", blob.digest)
+                    continue
+                return
 
 
-def _fetch(remote: RemoteImage, layout: Incoming, blob: Descriptor, moved: Callable[[int], object]) -> None:
-    while True:
-        with layout.arrival(blob) as arrival:
-            resumed = arrival.resumed
-            remote.blobs.download(blob.digest, blob.size, _Watched(arrival, moved))
-            try:
-                arrival.finish()
-            except DigestMismatchError:
-                # What an earlier run left may be what is wrong: nobody is accused of that.
-                if not resumed:
-                    raise
-                continue
-            return
-
-
-class _Watched:
-    """An arrival whose progress is told."""
+class _CountedArrival:
+    """An arrival whose progress is counted."""
 
     def __init__(self, arrival: Arrival, moved: Callable[[int], object]) -> None:
         self._arrival, self._moved = arrival, moved
@@ -191,7 +175,132 @@ class _Watched:
         self._moved(0)
 
     def write(self, data: bytes) -> None:
-        """Take more; whoever is to stop is told before."""
+        """Take more, unless the job is to stop."""
         self._moved(self._arrival.position)
         self._arrival.write(data)
         self._moved(self._arrival.position)
+
+
+class RemoteImage:
+    """One repository of a registry: content for `images.tree` and `client.transfer.pushing`."""
+
+    def __init__(self, registry: Registry, path: str) -> None:
+        """Read from a repository."""
+        self.registry, self.path = registry, path
+        self.limits = registry.exchange.limits
+        self.blobs = Blobs(registry, path)
+        self._known: dict[str, bytes] = {}
+
+    def top(self, digest: str, size: int | None) -> Descriptor:
+        """Return what the registry has for a digest.
+
+        Raises:
+            DigestMismatchError: Something of another size than was signed.
+        """
+        answer = self.registry.document(self.path, digest)
+        found = manifests.read(answer.body, answer.headers.get("content-type"), self.limits)
+        if size not in {None, found.size}:
+            raise DigestMismatchError(
+                f"{self.registry.host} has {digest} with another size than the signed one",
+                why=f"signed: {size} bytes; served: {found.size} bytes",
+                host=self.registry.host,
+                expected=digest,
+            )
+        self._known[digest] = answer.body
+        return Descriptor(found.media_type, digest, found.size)
+
+    def tree(self, top: Descriptor, platform: str | None = None) -> tuple[Tree, tuple[str, ...]]:
+        """Return an image, or what an index has for one platform and the platforms that are left out.
+
+        Raises:
+            UsageError: There is nothing for this platform.
+        """
+        left_out: tuple[str, ...] = ()
+        if platform is not None:
+            data = top.check(self.manifest(top))
+            config = config_of(top, data, self.limits)
+            if config is not None:
+                check_single(config.check(b"".join(self.chunks(config, 0))), platform, self.limits)
+            else:
+                top, left_out = choose(top, data, platform, self.limits)
+                _LOG.debug("of the index only %s for %s; left out: %s", top.digest, platform, left_out)
+        return grow(top, self.manifest, self.limits), left_out
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        """Return a manifest by digest; the named one was asked for already."""
+        if descriptor.digest in self._known:
+            return self._known[descriptor.digest]
+        accept = (descriptor.media_type,) if descriptor.media_type == ARTIFACT else manifests.ACCEPT
+        return self.registry.document(self.path, descriptor.digest, accept).body
+
+    def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
+        """Yield a blob from a position on (rule 5)."""
+        pipe = _Pipe(start)
+
+        def fill() -> None:
+            try:
+                self.blobs.download(descriptor.digest, descriptor.size, pipe)
+                pipe.put(None)
+            except _GoneError:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised again where the pieces are read
+                pipe.fail(error)
+
+        threading.Thread(target=fill, daemon=True).start()
+        try:
+            yield from pipe.pieces()
+        finally:
+            pipe.gone.set()
+
+    def where(self, descriptor: Descriptor) -> str:
+        """Return what errors call the place of a blob."""
+        return f"{self.registry.host}/{self.path}@{descriptor.digest}"
+
+
+class _GoneError(Exception):
+    """Nobody reads any more."""
+
+
+class _Pipe:
+    """Where a download goes on one side, and from where it is read on the other."""
+
+    def __init__(self, start: int) -> None:
+        self.position = self._passed = start
+        self.gone = threading.Event()
+        self._queue: Queue[bytes | BaseException | None] = Queue(_PIECES)
+
+    def restart(self) -> None:
+        """Begin anew: what was passed on already is not passed on again."""
+        self.position = 0
+
+    def write(self, data: bytes) -> None:
+        """Pass on what is new."""
+        fresh = data[max(self._passed - self.position, 0) :]
+        self.position += len(data)
+        if fresh:
+            self._passed += len(fresh)
+            self.put(fresh)
+
+    def put(self, item: bytes | BaseException | None) -> None:
+        """Wait for room; raise when nobody reads any more."""
+        while not self.gone.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_SECONDS)
+            except Full:
+                continue
+            return
+        raise _GoneError
+
+    def fail(self, error: BaseException) -> None:
+        """Pass on an error, if anybody is there to take it."""
+        try:
+            self.put(error)
+        except _GoneError:
+            return
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what is passed on; raise what went wrong on the other side."""
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item

@@ -1,34 +1,48 @@
-"""Send an image to a registry: blobs side by side, then manifests, the named one last.
+"""Send an image to a registry, or have the docker daemon of this machine send it.
 
-What it is: from a checked tree and its content to a registry that serves it. What it is
-not: where the content comes from, or signing.
+What it is: from a checked tree and its content, or a name that the daemon knows, to a registry that serves
+it. What it is not: signing (`copying`); and no image is built or tagged.
 
 Rules:
 
-1. A blob that is there is not sent; one that is in another repository of the registry is
-   mounted where that is known and allowed.
-2. Every manifest is put after all that it names, and the tag last: whoever sees the tag
-   sees the whole image.
+1. A blob that is there is not sent; one that is in another repository of the registry is mounted where
+   that is known and allowed. Blobs go side by side.
+2. Every manifest is put after all that it names, and the tag last: whoever sees the tag sees the whole
+   image.
 3. What was put is read back, byte for byte and with its type, before this returns.
 4. A registry that fails at a manifest, or says that it lacks a blob of it, may be busy with somebody who
    pushes the same: it is asked again. Then its word that it has the blobs counts no longer, and they are
    sent, once.
 5. What cannot be read back at once is asked for again, for a few seconds.
-6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry
-   takes the manifest without them. That is said. skopeo does the same.
+6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry takes the manifest
+   without them. That is said. skopeo does the same.
+7. A daemon pushes with the login for that registry that docker would send, and replaces the tag there. An
+   image that it does not have is not looked for anywhere else; and a reference with a digest is refused:
+   what is pushed has the digest that it has.
+8. What a daemon pushed is read back by the digest that it named: a manifest with that digest and that
+   size, or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.signing import tagged
 from notarypy.client.results import PushedImage
-from notarypy.client.transfer.registrysource import warn_of_foreign
-from notarypy.client.transfer.workers import Tally
-from notarypy.errors import Advice, DigestMismatchError, ImageMissingError, ServerError, VerificationError
+from notarypy.client.transfer.workers import Workers, warn_of_foreign
+from notarypy.errors import (
+    Advice,
+    DigestMismatchError,
+    ImageMissingError,
+    NetworkError,
+    ServerError,
+    UsageError,
+    VerificationError,
+)
 from notarypy.images import layout
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
@@ -39,18 +53,17 @@ if TYPE_CHECKING:
     from notarypy.client.results import Progress
     from notarypy.client.session import Session
     from notarypy.images.layout import Descriptor
+    from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
-    from notarypy.limits import Limits
     from notarypy.remote.http.transport import Response
     from notarypy.remote.registry.registry import Registry
     from notarypy.storage.images.locations import Content
 
-    Origins = Callable[[Descriptor], Sequence[str]]
-
 READINGS = 5
 _LACKING = "MANIFEST_BLOB_UNKNOWN"
 _ASKED = 4
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,62 +78,7 @@ class Shipment:
 
     tree: Tree
     content: Content
-    origins: Origins
-
-
-@dataclass
-class _Push:
-    """One push, and how each blob came to be there."""
-
-    shipment: Shipment
-    blobs: Blobs
-    tally: Tally
-    limits: Limits
-    uploaded: dict[str, int] = field(default_factory=dict)
-    mounted: set[str] = field(default_factory=set)
-
-    def bring(self, blob: Descriptor) -> None:
-        """See to it that the registry has a blob (rule 1)."""
-        moved = self.tally.blob()
-        moved(0)
-        origins = self.shipment.origins(blob)
-        if self.blobs.has(blob.digest, blob.size):
-            pass
-        elif any(self.blobs.mount(blob.digest, blob.size, origin) for origin in origins):
-            self.mounted.add(blob.digest)
-        else:
-            self.send(blob, moved)
-        moved(blob.size)
-
-    def send(self, blob: Descriptor, moved: Callable[[int], object], *, believe: bool = True) -> None:
-        """Send a blob."""
-        content = self.shipment.content
-        self.blobs.upload(
-            *(blob.digest, blob.size, lambda start: content.chunks(blob, start), moved),
-            where=content.where(blob),
-            believe=believe,
-        )
-        self.uploaded[blob.digest] = blob.size
-
-    def send_again(self, node: Node) -> None:
-        """Send what a manifest names and the registry only says it has (rule 4)."""
-        for blob in layout.links(node.data, node.descriptor.media_type, self.limits).blobs:
-            if not blob.is_foreign and blob.digest not in self.uploaded:
-                self.mounted.discard(blob.digest)
-                self.send(blob, lambda _: None, believe=False)
-
-
-def check_digest(tree: Tree, target: Reference) -> None:
-    """Raise DigestMismatchError if the target names another digest than the image has."""
-    digest = tree.top.descriptor.digest
-    if target.digest not in {None, digest}:
-        raise DigestMismatchError(
-            f"the image is not {target}",
-            why=f"its digest is {digest}",
-            advice=Advice("leave-digest-or-source"),
-            expected=target.digest,
-            actual=digest,
-        )
+    origins: Callable[[Descriptor], Sequence[str]]
 
 
 def push_source(session: Session, source: str, reference: str, progress: Progress | None) -> PushedImage:
@@ -142,68 +100,117 @@ def outgoing(session: Session, source: str, reference: str) -> tuple[Reference, 
     return target, Shipment(opened.tree, opened.content, lambda blob: blob.origins(host, limits))
 
 
+def check_digest(tree: Tree, target: Reference) -> None:
+    """Raise DigestMismatchError if the target names another digest than the image has."""
+    digest = tree.top.descriptor.digest
+    if target.digest not in {None, digest}:
+        raise DigestMismatchError(
+            f"the image is not {target}",
+            why=f"its digest is {digest}",
+            advice=Advice("leave-digest-or-source"),
+            expected=target.digest,
+            actual=digest,
+        )
+
+
 def send(session: Session, shipment: Shipment, target: Reference, progress: Progress | None) -> PushedImage:
-    """Send an image to the registry of its target, as `latest` if the target has no tag."""
-    if target.tag is None:
-        target = target.with_tag("latest")
-    return push(shipment, session.registry(target), target, Tally(progress or session.progress))
-
-
-def push(shipment: Shipment, registry: Registry, target: Reference, tally: Tally) -> PushedImage:
-    """Send an image and return when the registry serves it.
-
-    Args:
-        shipment: The image.
-        registry: The target's registry.
-        target: What it is to be called there.
-        tally: Counts, and runs the threads.
+    """Send an image, as `latest` if the target has no tag, and return when the registry serves it.
 
     Raises:
         DigestMismatchError: The source or the registry has something else than it says.
         NetworkError: The registry could not be asked, or did not take it.
     """
-    tree = shipment.tree
-    work = _Push(shipment, Blobs(registry, target.path, push=True), tally, registry.exchange.limits)
-
-    def job(blob: Descriptor) -> Callable[[], None]:
-        return lambda: work.bring(blob)
-
-    with tally.telling(f"pushing {target}", tree.size):
-        tally.run([job(blob) for blob in tree.blobs])
-    for node in tree.below:
-        _put(registry, target.path, node.descriptor.digest, node, work)
-    _put(registry, target.path, target.tag or target.digest or "latest", tree.top, work)
-    top = tree.top.descriptor
+    if target.tag is None:
+        target = target.with_tag("latest")
+    registry = session.registry(target)
+    blobs = Blobs(registry, target.path, push=True)
+    push = _Push(shipment, registry, target, blobs, Workers(progress or session.progress))
+    push.run()
+    tree, top = shipment.tree, shipment.tree.top.descriptor
     return PushedImage(
         repository=target.repository,
         tag=target.tag,
         digest=top.digest,
         size=top.size,
         platforms=tree.platforms,
-        uploaded=len(work.uploaded),
-        mounted=len(work.mounted),
-        present=len(tree.blobs) - len(work.uploaded) - len(work.mounted),
-        sent=sum(work.uploaded.values()),
+        uploaded=len(push.uploaded),
+        mounted=len(push.mounted),
+        present=len(tree.blobs) - len(push.uploaded) - len(push.mounted),
+        sent=sum(push.uploaded.values()),
         foreign=tuple(blob.digest for blob in tree.foreign),
     )
 
 
-def _put(registry: Registry, path: str, reference: str, node: Node, work: _Push) -> None:
-    """Store a manifest and read it back (rules 2 to 5)."""
-    for attempt in range(1, _ASKED + 1):
-        try:
-            registry.put_manifest(path, reference, node.data, node.descriptor.media_type)
-            break
-        except ServerError as error:
-            lacking = any(line.startswith(_LACKING) for line in error.why)
-            if not lacking and error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            if attempt == _ASKED:
-                raise _lacking(registry.host, reference, error) if lacking else error from None
-        registry.exchange.pause(attempt)
-        if lacking and attempt == _ASKED - 1:
-            work.send_again(node)
-    _read_back(registry, path, reference, node)
+@dataclass
+class _Push:
+    """One push, and how each blob came to be there."""
+
+    shipment: Shipment
+    registry: Registry
+    target: Reference
+    blobs: Blobs
+    workers: Workers
+    uploaded: dict[str, int] = field(default_factory=dict)
+    mounted: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Send an image in the order of rule 2."""
+        tree = self.shipment.tree
+        with self.workers.reporting(f"pushing {self.target}", tree.size):
+            self.workers.run([partial(self._bring, blob) for blob in tree.blobs])
+        for node in tree.below:
+            self._put(node.descriptor.digest, node)
+        self._put(self.target.tag or "latest", tree.top)
+
+    def _bring(self, blob: Descriptor) -> None:
+        """See to it that the registry has a blob (rule 1)."""
+        moved = self.workers.counter()
+        moved(0)
+        origins = self.shipment.origins(blob)
+        if self.blobs.has(blob.digest, blob.size):
+            _LOG.debug("%s is there already", blob.digest)
+        elif any(self.blobs.mount(blob.digest, blob.size, origin) for origin in origins):
+            self.mounted.add(blob.digest)
+            _LOG.debug("%s mounted from another repository", blob.digest)
+        else:
+            self._send(blob, moved)
+        moved(blob.size)
+
+    def _send(self, blob: Descriptor, moved: Callable[[int], object], *, believe: bool = True) -> None:
+        content = self.shipment.content
+        self.blobs.upload(
+            *(blob.digest, blob.size, lambda start: content.chunks(blob, start), moved),
+            where=content.where(blob),
+            believe=believe,
+        )
+        self.uploaded[blob.digest] = blob.size
+        _LOG.debug("%s sent, %d bytes", blob.digest, blob.size)
+
+    def _send_again(self, node: Node) -> None:
+        """Send what a manifest names and the registry only says it has (rule 4)."""
+        limits = self.registry.exchange.limits
+        for blob in layout.links(node.data, node.descriptor.media_type, limits).blobs:
+            if not blob.is_foreign and blob.digest not in self.uploaded:
+                self.mounted.discard(blob.digest)
+                self._send(blob, lambda _: None, believe=False)
+
+    def _put(self, reference: str, node: Node) -> None:
+        """Store a manifest and read it back (rules 2 to 5)."""
+        for attempt in range(1, _ASKED + 1):
+            try:
+                self.registry.put_manifest(self.target.path, reference, node.data, node.descriptor.media_type)
+                break
+            except ServerError as error:
+                lacking = any(line.startswith(_LACKING) for line in error.why)
+                if not lacking and error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                if attempt == _ASKED:
+                    raise _lacking(self.registry.host, reference, error) if lacking else error from None
+                _LOG.debug("the manifest %s was not taken: once more (%s)", reference, error.message)
+            self.registry.exchange.pause(attempt)
+            if lacking and attempt == _ASKED - 1:
+                self._send_again(node)
+        _read_back(self.registry, self.target.path, reference, node)
 
 
 def _lacking(host: str, reference: str, error: ServerError) -> VerificationError:
@@ -213,20 +220,6 @@ def _lacking(host: str, reference: str, error: ServerError) -> VerificationError
         advice=Advice("ask-registry"),
         host=host,
     )
-
-
-def _read(registry: Registry, path: str, reference: str, wanted: Descriptor) -> Response:
-    """Return what the registry has now, as soon as it can be had (rule 5)."""
-    for attempt in range(1, READINGS):
-        try:
-            return registry.document(path, reference, (wanted.media_type,))
-        except ImageMissingError:
-            pass
-        except ServerError as error:
-            if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-        registry.exchange.pause(attempt)
-    return registry.document(path, reference, (wanted.media_type,))
 
 
 def _read_back(registry: Registry, path: str, reference: str, node: Node) -> None:
@@ -257,3 +250,67 @@ def _read_back(registry: Registry, path: str, reference: str, node: Node) -> Non
             advice=Advice("ask-registry"),
             host=host,
         )
+    _LOG.debug("%s read back as %s", wanted.digest, reference)
+
+
+def _read(registry: Registry, path: str, reference: str, wanted: Descriptor) -> Response:
+    """Return what the registry has now, as soon as it can be had (rule 5)."""
+    for attempt in range(1, READINGS):
+        try:
+            return registry.document(path, reference, (wanted.media_type,))
+        except ImageMissingError:
+            pass
+        except ServerError as error:
+            if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+        registry.exchange.pause(attempt)
+    return registry.document(path, reference, (wanted.media_type,))
+
+
+def has_local(session: Session, reference: Reference) -> bool:
+    """Return whether the daemon has an image; False where there is no daemon."""
+    try:
+        return session.connections.daemon().has(reference)
+    except NetworkError:
+        return False
+
+
+def require_pushable(session: Session, reference: Reference) -> None:
+    """Raise UsageError for what no daemon can push from here (rule 7)."""
+    session.refuse_literal("pushing")
+    if session.settings.offline:
+        raise UsageError(f"{reference} is to be pushed", why="--offline allows no request")
+    if reference.digest is not None:
+        raise UsageError(
+            f'"{reference}" names a digest, and what the daemon pushes has its own',
+            advice=Advice("write-instead", text=f"{reference.repository}:{reference.tag or 'TAG'}"),
+        )
+
+
+def push_local(session: Session, image: Reference) -> Manifest:
+    """Have the daemon push a tag, and return the manifest or index that the registry has then.
+
+    Raises:
+        UsageError: The reference names a digest, or nothing may be sent.
+        ImageMissingError: The daemon does not have it, or the registry has nothing of that digest.
+        DigestMismatchError: What the registry has is not what the daemon says it pushed.
+    """
+    require_pushable(session, image)
+    name = f"{image.repository}:{image.tag or 'latest'}"
+    _LOG.info("the daemon pushes %s", name)
+    pushed = session.connections.daemon().push(image, session.connections.credential(image))
+    if pushed.partial:
+        session.tell(f"the daemon has only a part of the index {name}: it pushed one platform's manifest")
+    manifest = session.manifest(image, pushed.digest)
+    if (manifest.digest, manifest.size) != (pushed.digest, pushed.size):
+        raise DigestMismatchError(
+            f"{image.registry} has something else than the daemon says it pushed as {name}",
+            why=(
+                f"pushed: {pushed.digest}, {pushed.size} bytes",
+                f"there: {manifest.digest}, {manifest.size} bytes",
+            ),
+            expected=pushed.digest,
+            actual=manifest.digest,
+        )
+    _LOG.debug("%s read back, as the daemon pushed it", manifest.digest)
+    return manifest

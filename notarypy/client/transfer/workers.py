@@ -1,12 +1,11 @@
-"""Several blobs at a time: a few threads, one tally.
+"""Several blobs at a time: a few threads, one progress.
 
-What it is: how jobs run side by side and how the first failure ends them all. What it is
-not: what the jobs do.
+What it is: how jobs run side by side and how the first failure ends them all. What it is not: what the
+jobs do.
 
 Rules:
 
-1. The first failure is the failure of the whole; the other jobs stop at their next
-   piece.
+1. The first failure is the failure of the whole; the other jobs stop at their next piece.
 2. Ctrl-C does not wait for a connection that is silent.
 """
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from notarypy.client.results import Progress
+    from notarypy.images.tree import Tree
 
     Job = Callable[[], None]
 
@@ -33,18 +33,18 @@ class _StoppedError(Exception):
     """Another job failed."""
 
 
-class Tally:
-    """Counts what has been moved, for one transfer; tells the jobs when to stop."""
+class Workers:
+    """The threads of one transfer, and the count of what they moved."""
 
     def __init__(self, progress: Progress | None) -> None:
-        """Tell `progress`, if anybody wants to know."""
+        """Report to `progress`, if anybody wants to know."""
         self._progress = progress
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
     @contextmanager
-    def telling(self, what: str, total: int) -> Iterator[None]:
-        """Tell the beginning and the end of everything."""
+    def reporting(self, what: str, total: int) -> Iterator[None]:
+        """Report the beginning and the end of everything."""
         if self._progress is not None:
             self._progress.begin(what, total)
         try:
@@ -53,24 +53,20 @@ class Tally:
             if self._progress is not None:
                 self._progress.end()
 
-    def blob(self) -> Callable[[int], None]:
-        """Return what is told the position in one blob after each piece."""
+    def counter(self) -> Callable[[int], None]:
+        """Return what takes the position in one blob after each piece; it raises when the job is to stop."""
         before = 0
 
         def moved(position: int) -> None:
             nonlocal before
             if self._stop.is_set():
                 raise _StoppedError
-            self.add(position - before)
+            if self._progress is not None:
+                with self._lock:
+                    self._progress.moved(position - before)
             before = position
 
         return moved
-
-    def add(self, count: int) -> None:
-        """Count bytes."""
-        if self._progress is not None:
-            with self._lock:
-                self._progress.moved(count)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs; raise what the first failing one raised (rule 1)."""
@@ -106,3 +102,9 @@ class Tally:
             except BaseException as error:  # noqa: BLE001 - raised again where the jobs were given
                 failures.append(error)
                 self._stop.set()
+
+
+def warn_of_foreign(tree: Tree, warn: Callable[[str], None], done: str) -> None:
+    """Say which layers of an image are not moved; `done` is what is not done with them."""
+    for blob in tree.foreign:
+        warn(f"the layer {blob.digest} may not be distributed: it is not {done}")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from notarypy.client.transfer import workers
-from notarypy.client.transfer.workers import Tally
+from notarypy.client.transfer.workers import Workers
 from notarypy.errors import StorageError
 
 
@@ -19,19 +19,19 @@ def test_all_jobs_are_done_side_by_side() -> None:
             together.wait()
         done.append(number)
 
-    Tally(None).run([lambda n=n: job(n) for n in range(20)])  # type: ignore[misc]  # a default binds it
+    Workers(None).run([lambda n=n: job(n) for n in range(20)])  # type: ignore[misc]  # a default binds it
     assert sorted(done) == list(range(20))
-    Tally(None).run([])
+    Workers(None).run([])
 
 
 def test_the_first_failure_stands_and_stops_the_others() -> None:
-    tally, stopped = Tally(None), threading.Event()
+    running, stopped = Workers(None), threading.Event()
 
     def fails() -> None:
         raise StorageError("first")
 
     def goes_on() -> None:
-        moved = tally.blob()
+        moved = running.counter()
         try:
             for position in range(10_000):
                 moved(position)
@@ -40,7 +40,7 @@ def test_the_first_failure_stands_and_stops_the_others() -> None:
             stopped.set()
 
     with pytest.raises(StorageError, match="first"):
-        tally.run([goes_on, fails, *[fails] * 50])
+        running.run([goes_on, fails, *[fails] * 50])
     assert stopped.is_set()
 
 
@@ -64,7 +64,7 @@ def test_ctrl_c_does_not_wait_for_silence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(threading, "Thread", Interrupted)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        Tally(None).run([wait])
+        Workers(None).run([wait])
     assert time.monotonic() - began < 2
     release.set()
 
@@ -84,9 +84,9 @@ def test_what_is_moved_is_counted_once() -> None:
         def end(self) -> None:
             counted.append(0)
 
-    tally = Tally(Counter())
-    with tally.telling("moving", 5):
-        moved = tally.blob()
+    running = Workers(Counter())
+    with running.reporting("moving", 5):
+        moved = running.counter()
         for position in (2, 5, 1, 5):
             moved(position)
     assert counted == [2, 3, -4, 4, 0]
