@@ -133,6 +133,23 @@ def test_the_stages() -> None:
     ]
 
 
+def test_numbers_of_stages_are_read_to_their_last_digit() -> None:
+    text = "FROM a\nFROM b\nFROM c\n"
+    for number in ("0000001", "0" * 5000 + "1"):
+        (note,) = stages.parse(text, "D", BuildOptions(target=number)).notes
+        assert note == "D: left alone, as they come after the target: 2"
+        copied = stages.parse(f"{text}COPY --from={number} x y\n", "D")
+        assert [each.image for each in copied.occurrences] == ["a", "b", "c"]
+        assert list(copied.taken.values()) == [1]
+    for number in ("1000000", "10000000000000000000", "9" * 5000, "+1", "-1"):
+        with pytest.raises(BuildFileError, match="no stage"):
+            stages.parse(text, "D", BuildOptions(target=number))
+    too_long = stages.parse(f"{text}COPY --from={2**63} x y\n", "D")  # not a number to BuildKit
+    assert too_long.occurrences[-1].image == str(2**63)
+    with pytest.raises(BuildFileError, match="not built yet"):
+        stages.parse(f"{text}COPY --from={2**63 - 1} x y\n", "D")
+
+
 def test_many_stages_images_and_flags() -> None:
     number = 3000
     text = "".join(f"FROM a:1 AS s{each}\nCOPY --from=s{max(each - 1, 0)} a b\n" for each in range(1, number))

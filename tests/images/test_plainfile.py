@@ -54,10 +54,10 @@ def test_what_looks_like_a_flag_of_a_program_stays() -> None:
 def test_targets() -> None:
     text = "FROM a AS One\nFROM b AS two\nFROM c AS TWO\n"
     found, written = stages.parse(text, "D"), plain(text)
-    assert [written.stage(found, name, "D") for name in ("one", "ONE", "0", "1", "two")] == [
-        "s0", "s0", "s0", "s1", "s2",
+    assert [written.stage(found, name, "D") for name in ("one", "ONE", "0", "1", "two", "0000001")] == [
+        "s0", "s0", "s0", "s1", "s2", "s1",
     ]  # fmt: skip
-    for name in ("3", "three", "-1", "\u0661"):
+    for name in ("3", "three", "-1", "\u0661", "1000000"):
         with pytest.raises(BuildFileError, match="no stage"):
             written.stage(found, name, "D")
 

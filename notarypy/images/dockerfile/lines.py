@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.images import occurrences
@@ -32,7 +33,7 @@ from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _WITH_HEREDOCS = frozenset({"add", "copy", "run"})
 _OTHERS = {"arg", "cmd", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer"}
@@ -100,21 +101,25 @@ class Instruction:
     heredocs: tuple[str, ...] = ()
 
 
+def mount_parts(mount: Word) -> Iterator[tuple[str, Word | None]]:
+    """Return the parts of a mount as they are written, and what `from` is for those that say so."""
+    start = 0
+    for part in mount.text.split(","):
+        key, equals, _ = part.partition("=")
+        is_source = equals and lower(key) == "from"
+        yield part, mount.part(start + len(key) + 1, start + len(part)) if is_source else None
+        start += len(part) + 1
+
+
 def lower(text: str) -> str:
     """Return text in lower case, letter by letter as Go does."""
     return "".join("i" if c == "\u0130" else c.lower() for c in text)
 
 
 def read(text: str, source: str) -> tuple[str, tuple[Instruction, ...]]:
-    """Return the escape character and all instructions.
-
-    Raises:
-        BuildFileError: It breaks the rules.
-    """
+    """Return the escape character and all instructions; raise BuildFileError if the rules are broken."""
     reader = _LineReader(text, source)
-    found = []
-    while (instruction := reader.instruction()) is not None:
-        found.append(instruction)
+    found = list(reader.instructions())
     if not found:
         raise occurrences.failure(source, 1, "there is no instruction")
     return reader.escape, tuple(found)
@@ -129,12 +134,11 @@ def frontend(text: str) -> tuple[Word, int] | None:
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
         value = text[start:end].removesuffix("\r")
-        match = _DIRECTIVE.match(value[1:].lstrip(SPACE)) if value.startswith("#") else None
-        key = match[1].lower() if match else ""
-        if match is None or key not in _DIRECTIVES or key in seen:
+        match = _directive(value)
+        if match is None or (key := match[1].lower()) in seen:
             return None
         if key == "syntax":
-            begin = start + len(value) - len(value[1:].lstrip(SPACE)) + match.start(2)
+            begin = start + len(value) - len(match.string) + match.start(2)
             name = match[2].partition(" ")[0]
             return Word(name, range(begin, begin + len(name))), line
         seen.add(key)
@@ -142,19 +146,25 @@ def frontend(text: str) -> tuple[Word, int] | None:
     return None
 
 
+def _directive(line: str) -> re.Match[str] | None:
+    """Return the name and the value of a directive; None for any other line."""
+    match = _DIRECTIVE.match(line[1:].lstrip(SPACE)) if line.startswith("#") else None
+    return match if match is not None and match[1].lower() in _DIRECTIVES else None
+
+
 class _LineReader:
     """One walk over the lines of a file."""
 
     def __init__(self, text: str, source: str) -> None:
-        self.source, self.escape = source, "\\"
+        self.escape, self.failure = "\\", partial(occurrences.failure, source)
         self.lines = text.split("\n")
         if not self.lines[-1]:
             self.lines.pop()
         self.start, self.number = 0, 0
         self.seen: set[str] | None = set()
 
-    def instruction(self) -> Instruction | None:
-        """Return the next instruction."""
+    def instructions(self) -> Iterator[Instruction]:
+        """Return one after the other."""
         while self.number < len(self.lines):
             body = self._first()
             body, goes_on = self._continued(body)
@@ -169,15 +179,14 @@ class _LineReader:
                 body, goes_on = self._continued(body)
                 pieces.append(body)
             whole = Word("".join(piece.text for piece in pieces), [at for piece in pieces for at in piece.at])
-            return self._with_heredocs(self._split(whole, line), whole)
-        return None
+            yield self._with_heredocs(self._split(whole, line), whole)
 
     def _next(self) -> Word:
         """Return the next line without its end."""
         line, start = self.lines[self.number], self.start
         most = DEFAULT.dockerfile_line_bytes
         if len(line.encode(errors="surrogateescape")) > most:
-            raise self._failure(self.number + 1, f"the line has more than {most} bytes")
+            raise self.failure(self.number + 1, f"the line has more than {most} bytes")
         self.number, self.start = self.number + 1, start + len(line) + 1
         line = line.rstrip("\r")
         return Word(line, range(start, start + len(line)))
@@ -195,19 +204,19 @@ class _LineReader:
         """Take a directive, or note that there are no more (rule 1)."""
         if self.seen is None:
             return
-        match = _DIRECTIVE.match(line[1:].lstrip(SPACE)) if line.startswith("#") else None
-        key = match[1].lower() if match else ""
-        if match is None or key not in _DIRECTIVES:
+        match = _directive(line)
+        if match is None:
             self.seen = None
             return
+        key = match[1].lower()
         if key in self.seen:
-            raise self._failure(self.number, f"there is a second directive {key}")
+            raise self.failure(self.number, f"there is a second directive {key}")
         self.seen.add(key)
         if key == "escape":
             if match[2] not in ("\\", "`"):
-                raise self._failure(self.number, f'"{match[2]}" is no escape character', why="\\ and ` are")
+                raise self.failure(self.number, f'"{match[2]}" is no escape character', why="\\ and ` are")
             if match[2] != self.escape and ("check" in self.seen or _ODD_BLANK.search(line)):
-                raise self._failure(
+                raise self.failure(
                     self.number,
                     "not every release of BuildKit sees this directive",
                     "write # escape= in the first line, with plain blanks",
@@ -227,19 +236,17 @@ class _LineReader:
         keyword, *rest = whole.strip().words(1)
         name = lower(keyword.text)
         if name not in KEYWORDS:
-            raise self._failure(line, f'"{keyword.text[:40]}" is no instruction')
+            raise self.failure(line, f'"{keyword.text[:40]}" is no instruction')
         flags, arguments = self._flags(rest[0] if rest else whole.part(0, 0), line)
-        trigger = None
-        if name == "onbuild":
-            trigger = self._trigger(flags, arguments, line)
+        trigger = self._trigger(flags, arguments, line) if name == "onbuild" else None
         return Instruction(name, tuple(flags), arguments.strip(), line, self.number, trigger)
 
     def _trigger(self, flags: list[Word], arguments: Word, line: int) -> Instruction:
         if flags or not arguments.strip().text:
-            raise self._failure(line, "ONBUILD needs an instruction")
+            raise self.failure(line, "ONBUILD needs an instruction")
         trigger = self._split(arguments, line)
         if trigger.keyword in {"onbuild", "from", "maintainer"}:
-            raise self._failure(line, f"{trigger.keyword.upper()} is not allowed after ONBUILD")
+            raise self.failure(line, f"{trigger.keyword.upper()} is not allowed after ONBUILD")
         return trigger
 
     def _flags(self, text: Word, line: int) -> tuple[list[Word], Word]:
@@ -280,7 +287,7 @@ class _LineReader:
 
     def _refuse_splitting(self, text: str, line: int) -> None:
         if _SPLITTING.intersection(text.encode(errors="surrogateescape")):
-            raise self._failure(
+            raise self.failure(
                 line, "a character among the flags is a blank to BuildKit", "write it elsewhere"
             )
 
@@ -294,15 +301,13 @@ class _LineReader:
             lines: list[str] = []
             while True:
                 if self.number == len(self.lines):
-                    raise self._failure(found.line, f'the heredoc "{name}" has no end')
+                    raise self.failure(found.line, f'the heredoc "{name}" has no end')
                 line = self._next().text
                 if (line.lstrip("\t") if chomp else line) == name:
                     break
                 lines.append(line)
             texts.append("\n".join(lines))
-        return Instruction(
-            found.keyword, found.flags, found.rest, found.line, self.number, found.trigger, tuple(texts)
-        )
+        return replace(found, last=self.number, heredocs=tuple(texts))
 
     def _heredocs(self, line: str, number: int) -> list[tuple[str, bool]]:
         """Return the end of each heredoc that a line begins, and whether tabs are taken away."""
@@ -318,7 +323,7 @@ class _LineReader:
             try:
                 names = words.split(match[2], keep_quotes=False)
             except WordError as error:
-                raise self._failure(number, "the heredoc is not understood", why=str(error)) from None
+                raise self.failure(number, "the heredoc is not understood", why=str(error)) from None
             if len(names) == 1:
                 found.append((names[0], bool(match[1])))
         return found
@@ -333,15 +338,12 @@ class _LineReader:
         except (ValueError, RecursionError):
             return False
         if found.rest.text[end:].strip(" \t\r\n"):
-            raise self._failure(
+            raise self.failure(
                 found.line, "a heredoc stands behind a JSON array", "not every release of BuildKit sees it"
             )
         if not all(isinstance(each, str) for each in value):
-            raise self._failure(found.line, "the JSON array has something else than texts in it")
+            raise self.failure(found.line, "the JSON array has something else than texts in it")
         return True
-
-    def _failure(self, line: int, what: str, why: str = "") -> Exception:
-        return occurrences.failure(self.source, line, what, why)
 
 
 def _no_constant(name: str) -> object:

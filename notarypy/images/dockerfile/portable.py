@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences
-from notarypy.images.dockerfile.lines import KEYWORDS, lower
+from notarypy.images.dockerfile.lines import KEYWORDS, lower, mount_parts
+from notarypy.images.dockerfile.stages import number_of
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
@@ -57,30 +58,14 @@ class Plain:
     prefix: str
 
     def stage(self, found: Dockerfile, wanted: str, source: str) -> str:
-        """Return the name here of a stage of the original, by name or number.
-
-        Raises:
-            BuildFileError: There is no such stage.
-        """
-        named = {stage.name: stage.number for stage in found.stages if stage.name}
-        number = named.get(lower(wanted))
-        if number is None and wanted.isdecimal() and wanted.isascii():
-            number = int(wanted[:6])
-        if number is None or number >= len(found.stages):
-            raise occurrences.failure(source, 1, f'there is no stage "{wanted}" to build')
-        return f"{self.prefix}{number}"
+        """Return the name here of the stage to build; raise BuildFileError if there is no such stage."""
+        return f"{self.prefix}{number_of(wanted, [stage.name for stage in found.stages], source)}"
 
 
 def write(found: Dockerfile, source: str, avoid: Sequence[str] = ()) -> Plain:
-    """Return a Dockerfile in lines that all builders read alike.
+    """Return a Dockerfile in lines that all builders read alike; raise BuildFileError by rule 4.
 
-    Args:
-        found: The Dockerfile, with the names of images that the copy is to have.
-        source: Its name, for messages.
-        avoid: Other texts in which no stage's name may stand.
-
-    Raises:
-        BuildFileError: It cannot be written so (rule 4).
+    No name of a stage stands in the texts to `avoid` either.
     """
     prefix = "s"
     while any(re.search(prefix + "[0-9]", lower(text)) for text in (found.text, *avoid)):
@@ -90,16 +75,7 @@ def write(found: Dockerfile, source: str, avoid: Sequence[str] = ()) -> Plain:
 
 
 def check(plain: Plain, images: Sequence[str], source: str) -> None:
-    """Look at the copy with a reader that knows nothing but lines and words (rule 5).
-
-    Args:
-        plain: The copy.
-        images: The images that it may name, in their order.
-        source: The name of the original.
-
-    Raises:
-        BuildFileError: It names something else.
-    """
+    """Raise BuildFileError if the copy names anything but these images in their order (rule 5)."""
     stages: list[str] = ["scratch"]
     seen: list[str] = []
     for line in plain.text.split("\n")[:-1]:
@@ -148,9 +124,8 @@ class _Writer:
 
     def line(self, found: Instruction) -> str:
         """Return the line of an instruction (rule 1)."""
-        whole = self._plain(found, found)
-        if found.trigger is not None:
-            whole = f"ONBUILD {self._plain(found.trigger, found)}"
+        whole = self._plain(found.trigger or found, found)
+        whole = f"ONBUILD {whole}" if found.trigger else whole
         if _CONTROL.search(whole):
             self._refuse(found, "a control character stands here")
         if whole.endswith("\\"):
@@ -165,20 +140,16 @@ class _Writer:
         return whole
 
     def _plain(self, found: Instruction, outer: Instruction) -> str:
-        if found.trigger is not None:
-            return ""
         flags = [self._flag(flag, found, outer) for flag in found.flags]
         rest = found.rest.text
         if found.keyword == "from":
-            rest = f"{self._base(found)} AS {self.prefix}{self.stages}"
+            # Only `scratch` is neither an image nor a stage.
+            base = self._checked(self.names.get(found.rest.words()[0].at[0], "scratch"), found)
+            rest = f"{base} AS {self.prefix}{self.stages}"
             self.stages += 1
         if rest.startswith("--"):
             self._refuse(outer, "it has an argument that looks like a flag")
         return " ".join([found.keyword.upper(), *flags, *filter(None, [rest])])
-
-    def _base(self, found: Instruction) -> str:
-        """Return what a stage begins with; only `scratch` is neither an image nor a stage."""
-        return self._checked(self.names.get(found.rest.words()[0].at[0], "scratch"), found)
 
     def _flag(self, flag: Word, found: Instruction, outer: Instruction) -> str:
         text = flag.text
@@ -193,16 +164,10 @@ class _Writer:
     def _mount(self, mount: Word, outer: Instruction) -> str:
         if "$" in mount.text:
             self._refuse(outer, "a mount has a variable")
-        parts, start = [], 0
-        for part in mount.text.split(","):
-            key, equals, _ = part.partition("=")
-            end = start + len(part)
-            is_source = lower(key) == "from" and equals
-            parts.append(
-                f"from={self._source(mount.part(start + len(key) + 1, end), outer)}" if is_source else part
-            )
-            start = end + 1
-        return _MOUNT + ",".join(parts)
+        return _MOUNT + ",".join(
+            part if value is None else f"from={self._source(value, outer)}"
+            for part, value in mount_parts(mount)
+        )
 
     def _source(self, word: Word, outer: Instruction) -> str:
         name = self.names.get(word.at[0]) if word.text else None

@@ -10,14 +10,14 @@ Rules:
    that name, else an image; `scratch` is neither. FROM knows no numbers.
 2. `COPY --from` takes a stage by name or number, else an image; `RUN --mount=from=` by
    name, else an image. Either may name a stage only once it is built, and has no variables.
-3. The variables in FROM are those of `dockerargs`; one without a value is an error.
+3. The variables in FROM are those of `variables`; one without a value is an error.
 4. What ONBUILD names is wanted by the builds that come from this image. A name that could
    be a stage there is left to them (kind `trigger`), unless a stage of this very file is
    built from this one: the trigger acts there.
 5. With a target, stages behind it are left out. Those before it count, needed or not: not
    every builder leaves them out.
 6. Where releases of BuildKit disagree, or nobody can say which image is meant, the file is
-   refused. What other builders read in another way is told (`hidden`), for whoever runs one
+   refused. What other builders read in another way is listed (`hidden`), for whoever runs one
    to refuse: a heredoc that would name an image if its lines were instructions, another
    escape character than a backslash, two of them at the end of a line, which some take for
    a line that goes on, and a stage that is named in other letters than it has, or by a
@@ -27,7 +27,9 @@ Rules:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
@@ -39,13 +41,13 @@ from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.images.occurrences import Occurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from notarypy.images.dockerfile.lines import Instruction, Word
     from notarypy.images.occurrences import Kind
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _MOUNT = "--mount="
 _TWICE = re.compile(r"\\\\[ \t]*\r*\Z")
 _CONTINUED = re.compile(r"\\[ \t\r]*\n")
@@ -113,30 +115,41 @@ class Dockerfile:
         ]
         return tuple(sorted({*heredocs, *ends, *self.disputed}))
 
-    def outline(self) -> list[object]:
+    def outline(self) -> Outline:
         """Return all that must stay the same when images get other names."""
-        named = {at for occurrence in self.occurrences for at in range(occurrence.start, occurrence.end)}
+        named = {at for each in self.occurrences for at in range(each.start, each.end)}
 
-        def rest(found: Instruction) -> list[object]:
-            words = [*found.flags, found.rest, *([found.trigger.rest] if found.trigger else [])]
-            words += found.trigger.flags if found.trigger else ()
-            kept = ["".join(c for c, at in zip(w.text, w.at, strict=True) if at not in named) for w in words]
-            return [found.keyword, kept if found.trigger is None else kept[1:], found.heredocs]
+        def kept(word: Word) -> str:
+            return "".join(c for c, at in zip(word.text, word.at, strict=True) if at not in named)
 
-        return [
-            [(stage.number, stage.name, stage.parent, bool(stage.base)) for stage in self.stages],
-            [occurrence.what for occurrence in self.occurrences],
-            [rest(found) for found in self.instructions],
-        ]
+        def rest(found: Instruction) -> tuple[str, ...]:
+            acting = found.trigger or found
+            return (found.keyword, *map(kept, (*acting.flags, acting.rest)), *found.heredocs)
+
+        return Outline(
+            tuple((stage.number, stage.name, stage.parent, bool(stage.base)) for stage in self.stages),
+            tuple(each.what for each in self.occurrences),
+            tuple(map(rest, self.instructions)),
+        )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A Dockerfile without the names of images.
+
+    Attributes:
+        stages: Number, name, and what each begins with: a stage, or whether it is an image.
+        occurrences: What names each image.
+        instructions: The rest of each instruction, word by word.
+    """
+
+    stages: tuple[tuple[int, str, int | None, bool], ...]
+    occurrences: tuple[str, ...]
+    instructions: tuple[tuple[str, ...], ...]
 
 
 def parse(text: str, source: str, options: BuildOptions | None = None) -> Dockerfile:
-    """Read a Dockerfile.
-
-    Args:
-        text: The file.
-        source: Its name, for messages.
-        options: What the builder is told.
+    """Read the Dockerfile that messages name by its `source`.
 
     Raises:
         BuildFileError: It breaks the rules, or does not say which image it means.
@@ -144,10 +157,37 @@ def parse(text: str, source: str, options: BuildOptions | None = None) -> Docker
     escape, instructions = lines.read(text, source)
     reader = _StageReader(source, escape, options or BuildOptions(), instructions)
     reader.run(text, instructions)
-    named = sorted(reader.occurrences, key=lambda occurrence: occurrence.start)
-    disputed = tuple(reader.disputed) if escape == "\\" else (1, *reader.disputed)
-    stages, notes = tuple(reader.stages), tuple(reader.notes)
-    return Dockerfile(text, instructions, stages, tuple(named), notes, disputed, reader.taken, escape)
+    return Dockerfile(
+        text,
+        instructions,
+        tuple(reader.stages),
+        tuple(sorted(reader.occurrences, key=lambda each: each.start)),
+        tuple(reader.notes),
+        tuple(reader.disputed),
+        reader.taken,
+        escape,
+    )
+
+
+def number_of(wanted: str, names: Sequence[str], source: str) -> int:
+    """Return the number of the stage to build: the last of that name, or else of that number.
+
+    Raises:
+        BuildFileError: There is no such stage.
+    """
+    if lower(wanted) in names:
+        return len(names) - 1 - names[::-1].index(lower(wanted))
+    number = _integer(wanted)
+    if number is None or wanted[0] in "+-" or number >= len(names):
+        raise occurrences.failure(source, 1, f'there is no stage "{wanted}" to build')
+    return number
+
+
+def _integer(text: str) -> int | None:
+    """Return a number as BuildKit reads it, with 64 bits; None for what it takes for a name."""
+    match = _INTEGER.fullmatch(text)
+    number = int(match[1] + match[2]) if match else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def _may_name(heredoc: str) -> bool:
@@ -163,23 +203,24 @@ class _StageReader:
         self, source: str, escape: str, options: BuildOptions, instructions: tuple[Instruction, ...]
     ) -> None:
         self.source, self.escape, self.target = source, escape, options.target
+        self.failure = partial(occurrences.failure, source)
         self.variables = Variables(options, escape, source)
         self.spelled = [self._name(found) for found in instructions if found.keyword == "from"]
         self.names = [lower(name) for name in self.spelled]
         if not self.names:
-            raise self._failure(1, "there is no FROM")
+            raise self.failure(1, "there is no FROM")
         self.newest = {name: number for number, name in enumerate(self.names) if name}
         self.earlier: dict[str, int] = {}
         self.children: dict[int, int] = {}
         self.stages: list[Stage] = []
         self.occurrences: list[Occurrence] = []
         self.notes: list[str] = []
-        self.disputed: list[int] = []
+        self.disputed = [] if escape == "\\" else [1]
         self.taken: dict[int, int] = {}
 
     def run(self, text: str, instructions: tuple[Instruction, ...]) -> None:
         """Read everything: first the stages, then what they take from elsewhere."""
-        last = self._last()
+        last = number_of(self.target, self.names, self.source) if self.target else len(self.names) - 1
         self.variables.values.setdefault("TARGETSTAGE", self.target or self.names[-1] or "default")
         frontend = lines.frontend(text)
         if frontend is not None:
@@ -187,8 +228,10 @@ class _StageReader:
         taking: list[tuple[int, Instruction]] = []
         for found in instructions:
             if found.keyword == "from":
-                if len(self.stages) > last:
-                    self._leave(last)
+                if len(self.stages) > last:  # rule 5
+                    left = [name or str(number) for number, name in enumerate(self.names)][last + 1 :]
+                    note = f"left alone, as they come after the target: {', '.join(left)}"
+                    self.notes.append(f"{self.source}: {note}")
                     break
                 self._from(found)
             elif self.stages:
@@ -196,7 +239,7 @@ class _StageReader:
             elif found.keyword == "arg":
                 self.variables.declare(found.rest.text, found.line)
             else:
-                raise self._failure(found.line, f"{found.keyword.upper()} stands before the first FROM")
+                raise self.failure(found.line, f"{found.keyword.upper()} stands before the first FROM")
         for stage, found in taking:
             self._sources(stage, found.trigger or found, triggered=found.trigger is not None)
 
@@ -204,46 +247,30 @@ class _StageReader:
         """Return the name that a FROM gives its stage, as it is written."""
         words = [word.text for word in found.rest.words()]
         if not words[0] or len(words) not in {1, 3}:
-            raise self._failure(found.line, "FROM takes an image, or an image AS name")
+            raise self.failure(found.line, "FROM takes an image, or an image AS name")
         if len(words) == 1:
             return ""
         if words[1].casefold() != "as" or not _STAGE_NAME.fullmatch(lower(words[2])):
-            raise self._failure(found.line, f'"{words[1]} {words[2]}" gives no stage a name')
+            raise self.failure(found.line, f'"{words[1]} {words[2]}" gives no stage a name')
         return words[2]
-
-    def _last(self) -> int:
-        """Return the number of the target (rule 5)."""
-        wanted = self.target
-        if not wanted:
-            return len(self.names) - 1
-        if lower(wanted) in self.newest:
-            return self.newest[lower(wanted)]
-        if wanted.isdecimal() and wanted.isascii() and int(wanted[:6]) < len(self.names):
-            return int(wanted[:6])
-        raise self._failure(1, f'there is no stage "{wanted}" to build')
-
-    def _leave(self, last: int) -> None:
-        names = [name or str(number) for number, name in enumerate(self.names)][last + 1 :]
-        self.notes.append(f"{self.source}: left alone, as they come after the target: {', '.join(names)}")
 
     def _from(self, found: Instruction) -> None:
         self._flag(found, "platform")
         word = found.rest.words()[0]
         base = self.variables.expand(word.text, found.line)
         parent, image = self.earlier.get(lower(base)), ""
-        if parent is None and base != "scratch":
+        number = len(self.stages)
+        self._compare(word.text if "$" in word.text else base, parent, found.line)
+        if parent is not None:
+            self.taken[word.at[0]] = parent
+            self.children.setdefault(parent, number)
+        elif base != "scratch":
             image = base
             self._occurrence(word, base, found.line, "FROM")
-        if parent is not None:
-            self._compare(word.text if "$" in word.text else base, parent, found.line)
-            self.taken[word.at[0]] = parent
-        number = len(self.stages)
         name = self.names[number]
         self.stages.append(Stage(number, name, found.line, image, parent))
         if name:
             self.earlier[name] = number
-        if parent is not None:
-            self.children.setdefault(parent, number)
 
     def _sources(self, stage: int, found: Instruction, *, triggered: bool) -> None:
         """Note the images of COPY and RUN; their flags are looked at in any case."""
@@ -261,60 +288,43 @@ class _StageReader:
     def _mounted(self, mount: Word, line: int) -> list[Word]:
         """Return what a mount is `from`: one word, or none."""
         if '"' in mount.text:
-            raise self._failure(line, "a quote is part of --mount", advice=Advice("write-without"))
-        found, start = [], 0
-        for each in mount.text.split(","):
-            key, equals, _ = each.partition("=")
-            if lower(key) == "from" and equals:
-                found.append(mount.part(start + len(key) + 1, start + len(each)))
-            start += len(each) + 1
+            raise self.failure(line, "a quote is part of --mount", advice=Advice("write-without"))
+        found = [value for _, value in lines.mount_parts(mount) if value is not None]
         if len(found) > 1:
-            raise self._failure(line, "--mount has two from")
+            raise self.failure(line, "--mount has two from")
         return found
 
     def _source(self, stage: int, word: Word, line: int, what: str, *, triggered: bool) -> None:
         """Note an image, unless it is a stage (rules 2 and 4)."""
         if word.text in {"", "scratch"}:
             return
-        self._refuse_variables(word.text, line, what)
+        plain = ""
+        with suppress(WordError):
+            plain = words.expand(word.text, {}, self.escape).text
+        if plain != word.text:
+            raise self.failure(line, f'{what}: "{word.text}" has variables', advice=Advice("name-stage"))
         acts = self.children.get(stage) if triggered else stage
-        number = int(word.text) if what.startswith("COPY") and _NUMBER.fullmatch(word.text) else None
+        number = _integer(word.text) if what.startswith("COPY") else None
         if number is None:
             number = self.newest.get(lower(word.text))
-            if number is not None:
-                self._compare(word.text, number, line)
+            self._compare(word.text, number, line)
         what = f"ONBUILD {what}" if triggered else what
-        if acts is None:
-            self._left_to_others(word, line, what, is_stage=number is not None)
-        elif number is None:
-            self._occurrence(word, word.text, line, what)
+        if number is None:
+            possible = acts is None and _STAGE_NAME.fullmatch(lower(word.text))
+            self._occurrence(word, word.text, line, what, "trigger" if possible else "base")
+        elif acts is None:  # the trigger acts in other builds alone
+            self.notes.append(f'{self.source}:{line}: {what} means a stage "{word.text}" of later builds')
         elif not 0 <= number < acts:
-            raise self._failure(
+            raise self.failure(
                 line, f'{what}: the stage "{word.text}" is not built yet', advice=Advice("name-earlier-stage")
             )
         else:
             self.taken[word.at[0]] = number
 
-    def _compare(self, name: str, stage: int, line: int) -> None:
+    def _compare(self, name: str, stage: int | None, line: int) -> None:
         """Note a stage's name that is not written as the stage has it (rule 6)."""
-        if name != self.spelled[stage]:
+        if stage is not None and name != self.spelled[stage]:
             self.disputed.append(line)
-
-    def _left_to_others(self, word: Word, line: int, what: str, *, is_stage: bool) -> None:
-        """Note a trigger that acts in other builds alone (rule 4)."""
-        if is_stage:
-            self.notes.append(f'{self.source}:{line}: {what} means a stage "{word.text}" of later builds')
-            return
-        kind: Kind = "trigger" if _STAGE_NAME.fullmatch(lower(word.text)) else "base"
-        self._occurrence(word, word.text, line, what, kind)
-
-    def _refuse_variables(self, text: str, line: int, what: str) -> None:
-        try:
-            plain = words.expand(text, {}, self.escape).text
-        except WordError:
-            plain = ""
-        if plain != text:
-            raise self._failure(line, f'{what}: "{text}" has variables', advice=Advice("name-stage"))
 
     def _occurrence(self, word: Word, image: str, line: int, what: str, kind: Kind = "base") -> None:
         self.occurrences.append(Occurrence(image, word.text, line, word.at[0], word.at[-1] + 1, what, kind))
@@ -325,15 +335,12 @@ class _StageReader:
         for flag in found.flags:
             key, equals, _ = flag.text[2:].partition("=")
             if key not in _FLAGS[found.keyword]:
-                raise self._failure(found.line, f'{found.keyword.upper()} has no flag "--{key}"')
+                raise self.failure(found.line, f'{found.keyword.upper()} has no flag "--{key}"')
             if key in seen and key not in _REPEATABLE:
-                raise self._failure(found.line, f"--{key} is there twice")
+                raise self.failure(found.line, f"--{key} is there twice")
             seen.add(key)
             if key == name:
                 if not equals:
-                    raise self._failure(found.line, f"--{key} needs a value")
+                    raise self.failure(found.line, f"--{key} needs a value")
                 wanted = flag.part(len(key) + 3)
         return wanted
-
-    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
-        return occurrences.failure(self.source, line, what, why, advice)

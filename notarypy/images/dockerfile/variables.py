@@ -1,22 +1,23 @@
 """The variables that FROM may use: build arguments, those of the platform, and ARG.
 
 What it is: names to values, in the order in which BuildKit lets them count. What it is not:
-the expansion of a word (`dockerwords`).
+the expansion of a word (`words`).
 
 Rules:
 
 1. ARG before the first FROM sets a variable; a build argument of that name counts instead
    of its default. Build arguments that no ARG declares do not count.
-2. The variables of the target platform are known when the platform is told; those of the
+2. The variables of the target platform are known when the platform is given; those of the
    machine that builds are not. A build argument, or ARG with a default, counts over them.
 3. A default that uses a variable without a value has none itself, whatever a builder makes
-   of it: whoever uses it is told.
+   of it: whoever uses it gets an error.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
@@ -28,14 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_-]+)(?:/([a-z0-9]+))?")
-_MACHINES = {
-    "x86_64": "amd64",
-    "x86-64": "amd64",
-    "aarch64": "arm64",
-    "i386": "386",
-    "armhf": "arm",
-    "armel": "arm",
-}
+_MACHINES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
+_MACHINES |= {"armhf": "arm", "armel": "arm"}
 _USUAL = {("amd64", "v1"): "", ("arm64", "v8"): "", ("arm64", "8"): "", ("arm", ""): "v7"}
 _OF_TARGET = ("TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT")
 _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILDVARIANT")
@@ -43,7 +38,7 @@ _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILD
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What the builder is told, as far as it decides which images are meant.
+    """Options of a builder that decide which images are meant.
 
     Attributes:
         arguments: The build arguments.
@@ -60,7 +55,7 @@ class Variables:
     """The variables, as far as the file was read."""
 
     def __init__(self, options: BuildOptions, escape: str, source: str) -> None:
-        self.options, self.escape, self.source = options, escape, source
+        self.options, self.escape, self.failure = options, escape, partial(occurrences.failure, source)
         self.values = _of_platform(options.platform, source)
         self.hollow: dict[str, str] = {}
         for name in (*_OF_TARGET, *_OF_BUILDER, "TARGETSTAGE"):
@@ -72,7 +67,7 @@ class Variables:
         for word in _words(text, self.escape):
             name, equals, default = word.partition("=")
             if not name:
-                raise self._failure(line, "ARG needs a name")
+                raise self.failure(line, "ARG needs a name")
             if name in self.options.arguments:
                 self._set(name, self.options.arguments[name], None)
             elif equals:
@@ -80,19 +75,16 @@ class Variables:
                 self._set(name, found.text, self._hollow_part(found))
 
     def expand(self, text: str, line: int) -> str:
-        """Return what a word of FROM means.
-
-        Raises:
-            BuildFileError: It means nothing, or a variable in it has no value.
-        """
+        """Return what a word of FROM means; raise BuildFileError if a variable in it has no value."""
         found = self._expand(text, line)
         lacking = self._hollow_part(found)
         if lacking is not None:
-            raise self._failure(
-                line, f'"{text}" names no image: {lacking} has no value', advice=_advice(lacking)
-            )
+            advice = Advice("give-argument", option="--build-arg", name=lacking)
+            if lacking in _OF_TARGET:
+                advice = Advice("name-platform")
+            raise self.failure(line, f'"{text}" names no image: {lacking} has no value', advice=advice)
         if not found.text:
-            raise self._failure(line, f'"{text}" names no image', why="it is empty")
+            raise self.failure(line, f'"{text}" names no image', why="it is empty")
         return found.text
 
     def _set(self, name: str, value: str, hollow: str | None) -> None:
@@ -110,21 +102,12 @@ class Variables:
         try:
             return words.expand(text, self.values, self.escape)
         except WordError as error:
-            raise self._failure(line, f'"{text}" is not understood', why=str(error)) from None
-
-    def _failure(self, line: int, what: str, why: str = "", advice: Advice | None = None) -> Exception:
-        return occurrences.failure(self.source, line, what, why, advice)
+            raise self.failure(line, f'"{text}" is not understood', why=str(error)) from None
 
 
 def is_platform(text: str) -> bool:
     """Tell whether a text is one platform."""
     return _PLATFORM.fullmatch(text.lower()) is not None
-
-
-def _advice(name: str) -> Advice:
-    if name in _OF_TARGET:
-        return Advice("name-platform")
-    return Advice("give-argument", option="--build-arg", name=name)
 
 
 def _of_platform(platform: str | None, source: str) -> dict[str, str]:
@@ -136,8 +119,7 @@ def _of_platform(platform: str | None, source: str) -> dict[str, str]:
         raise occurrences.failure(
             source, 1, f'"{platform}" is not one platform', why="one is os/architecture[/variant]"
         )
-    system, machine, variant = match[1], match[2], match[3] or ""
-    variant = variant or {"armel": "v6"}.get(machine, "")
+    system, machine, variant = match[1], match[2], match[3] or {"armel": "v6"}.get(match[2], "")
     machine = _MACHINES.get(machine, machine)
     variant = _USUAL.get((machine, variant), variant)
     whole = "/".join(filter(None, (system, machine, variant)))

@@ -41,7 +41,7 @@ class Expanded:
 
     Attributes:
         text: The text.
-        words: The text split at blanks outside of quotes.
+        words: It, split at blanks outside of quotes.
         missing: Variables that had no value (rule 3).
         taken: Variables whose value is part of it.
     """
@@ -53,16 +53,7 @@ class Expanded:
 
 
 def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> Expanded:
-    """Return what a word means.
-
-    Args:
-        text: The word.
-        values: The variables.
-        escape: The escape character.
-
-    Raises:
-        WordError: A quote or a brace is not closed, or an operator is unknown.
-    """
+    """Return what a word means; raise WordError if quotes or braces are open, or an operator is unknown."""
     return _Lexer(text, values, escape).run()
 
 
@@ -116,25 +107,18 @@ class _Lexer:
         return "".join(parts)
 
     def _one(self, character: str, *, outermost: bool) -> str:
-        special: dict[str, Callable[[], str]] = {
-            "$": self._variable,
-            "<": self._heredoc,
-            "'": self._single,
-            '"': self._double,
-        }
+        special: dict[str, Callable[[], str]]
+        special = {"$": self._variable, "<": self._heredoc, "'": self._single, '"': self._double}
+        raw = character in {"<", "'", '"', self.escape}
         if character in special:
             found = special[character]()
-            if outermost:
-                self._add(found, raw=character != "$")
-            return found
-        self.position += 1
-        if character != self.escape:
-            if outermost:
-                self._add(character, raw=False)
-            return character
-        found = (character if self.keep_escapes else "") + self.next()
+        else:
+            self.position += 1
+            found = character
+            if raw:
+                found = (character if self.keep_escapes else "") + self.next()
         if outermost:
-            self._add(found, raw=True)
+            self._add(found, raw=raw)
         return found
 
     def _add(self, text: str, *, raw: bool) -> None:
@@ -244,13 +228,13 @@ class _Lexer:
         there = bool(value) if colon else value is not None
         if operator == "?" and not there:
             raise WordError(f"{name}: {word or 'it has no value'}")
-        if (operator == "+") != there:
-            self.missing, self.taken = missing, taken  # the word was not taken, nor what is in it
-        if there and operator != "+":
-            self.taken.add(name)
+        if (operator == "+") == there:
+            return word
+        self.missing, self.taken = missing, taken  # the word was not taken, nor what is in it
         if operator == "+":
-            return word if there else ""
-        return self._counted(value or "") if there else word
+            return ""
+        self.taken.add(name)
+        return self._counted(value or "")
 
     def _cut(self, name: str, operator: str) -> str:
         pattern = self.until("}", keep_escapes=True)
@@ -284,13 +268,12 @@ def _pattern(text: str, value: str) -> list[object]:
     found: list[object] = []
     characters = iter(text)
     for character in characters:
+        token = {"*": _MANY, "?": _ANY}.get(character, character)
         if character == "\\":
-            escaped = next(characters, "")
-            if not escaped or escaped not in "}/*?\\":
-                raise WordError(f'"\\{escaped}" means nothing in a pattern')
-            found.append(escaped)
-        else:
-            found.append({"*": _MANY, "?": _ANY}.get(character, character))
+            token = next(characters, "")
+            if token not in {*"}/*?\\"}:
+                raise WordError(f'"\\{token}" means nothing in a pattern')
+        found.append(token)
     return found
 
 
