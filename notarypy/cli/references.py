@@ -18,7 +18,6 @@ import typer
 from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles
-from notarypy.tuf.trustanchors import check_pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -156,4 +155,4 @@ def _only(pins: Sequence[str] | None) -> str | None:
         raise UsageError(
             "--root was given more than once", why="one root is meant", advice=Advice("keep-one")
         )
-    return check_pin(pins[0]) if pins else None
+    return roles.check_pin(pins[0]) if pins else None

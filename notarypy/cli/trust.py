@@ -9,7 +9,7 @@ import typer
 from notarypy.cli import references
 from notarypy.cli.text import render
 from notarypy.errors import Advice, ConfirmationNeededError
-from notarypy.tuf.trustanchors import check_pin
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
@@ -36,7 +36,7 @@ def trust(
     session: Run = context.obj
     session.begin(context)
     references.check_repositories([repo], literal=session.options.gun)
-    pin = None if root is None else check_pin(root)
+    pin = None if root is None else roles.check_pin(root)
     with session.client(asking=False) as client, session.trying(repo):
         seen = client.offered_root(repo) if pin is None else client.trust(repo, pin)
         if seen.accepted:

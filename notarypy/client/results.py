@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from notarypy.tuf.keys import meets
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -369,7 +371,7 @@ class RoleStatus:
     @property
     def signable(self) -> bool:
         """Whether the keys here can sign it."""
-        return len(set(self.here)) >= max(self.threshold, 1)
+        return meets(self.here, self.threshold)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ from notarypy.devserver.upload import rewritten
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.envelope import Envelope, valid_keys
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets
+from notarypy.tuf.keys import meets
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,7 +200,7 @@ def require_signatures(
     file: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], threshold: int, role: str
 ) -> None:
     """Raise VerificationError unless a threshold of keys signed."""
-    if len(valid_keys(file, keys, keyids)) < threshold:
+    if not meets(valid_keys(file, keys, keyids), threshold):
         raise VerificationError(f"valid signatures did not meet threshold for {role}")
 
 
@@ -216,13 +217,13 @@ def _certified(root: Root, gun: str, now: datetime | None) -> list[str]:
 
 
 def _met(file: Envelope, root: Root, keyids: list[str]) -> bool:
-    return len(valid_keys(file, root.keys, keyids)) >= root.roles[roles.ROOT].threshold
+    return meets(valid_keys(file, root.keys, keyids), root.roles[roles.ROOT].threshold)
 
 
-def _check_hashes(entry: FileMeta | None, data: bytes, role: str) -> None:
+def _check_hashes(entry: MetaFile | None, data: bytes, role: str) -> None:
     if entry is None:
         raise MetadataError(f"no checksums for supported algorithms were provided for {role}")
-    for name, wanted in FileMeta.of(data).hashes.items():
+    for name, wanted in MetaFile.of(data).hashes.items():
         if entry.hashes.get(name, wanted) != wanted:
             raise VerificationError(
                 f"{name} checksum for {role} did not match: expected {entry.hashes[name].hex()}"

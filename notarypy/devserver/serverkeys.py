@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.devserver.stores import Stored
 from notarypy.tuf import canonical, envelope, roles
-from notarypy.tuf.keys import PublicKey, public_key_of
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Timestamp
+from notarypy.tuf.keys import PublicKey, meets, public_key_of
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -96,7 +96,7 @@ class Maker:
     def can_sign(self, role: str) -> bool:
         """Tell whether the keys held here meet a role's threshold (rule 3)."""
         held = self._keys.holds(self._root.signers(role))
-        return len(held) >= self._root.roles[role].threshold
+        return meets((key.canonical_id for key in held), self._root.roles[role].threshold)
 
     def seal(self, role: str, signed: JsonObject) -> bytes:
         """Sign anything as a role."""
@@ -105,14 +105,14 @@ class Maker:
     def snapshot(self, previous: bytes | None, files: Mapping[str, bytes]) -> Stored:
         """Make the next snapshot, with entries for `files` by role (rules 1 and 2)."""
         old = Snapshot.from_signed(_signed(previous, roles.SNAPSHOT)) if previous else None
-        meta = {**(old.meta if old else {}), **{role: FileMeta.of(data) for role, data in files.items()}}
+        meta = {**(old.meta if old else {}), **{role: MetaFile.of(data) for role, data in files.items()}}
         value = Snapshot(old.version + 1 if old else 1, self._now + SNAPSHOT_LIFE, meta)
         return Stored(value.version, self.seal(roles.SNAPSHOT, value.to_signed()))
 
     def timestamp(self, previous: bytes | None, snapshot: bytes) -> Stored:
         """Make the next timestamp, for this snapshot (rule 2)."""
         old = Timestamp.from_signed(_signed(previous, roles.TIMESTAMP)) if previous else None
-        value = Timestamp(old.version + 1 if old else 1, self._now + TIMESTAMP_LIFE, FileMeta.of(snapshot))
+        value = Timestamp(old.version + 1 if old else 1, self._now + TIMESTAMP_LIFE, MetaFile.of(snapshot))
         return Stored(value.version, self.seal(roles.TIMESTAMP, value.to_signed()))
 
 

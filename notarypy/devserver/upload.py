@@ -30,7 +30,7 @@ from notarypy.errors import MetadataError
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.fields import mapping
 from notarypy.tuf.keys import decode_base64
-from notarypy.tuf.metadata import MAX_VERSION, FileMeta, Root, Snapshot, Targets, parse_time
+from notarypy.tuf.metadata import MAX_VERSION, Root, Snapshot, TargetFile, Targets, parse_time
 
 if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
@@ -88,14 +88,14 @@ def targets(signed: JsonObject, role: str) -> Targets:
     return replace(value, version=beyond or value.version, targets=entries)
 
 
-def _entry(value: object, what: str) -> FileMeta:
+def _entry(value: object, what: str) -> TargetFile:
     entry = mapping(value, what)
     length = entry.get("length", 0)
     if type(length) is not int:
         raise MetadataError(f"{what} has no usable length")
     hashes = mapping(entry.get("hashes"), f"hashes of {what}")
     decoded = {name: decode_base64(text, f"a hash of {what}") for name, text in hashes.items()}
-    return FileMeta(length, decoded, entry.get("custom"))
+    return TargetFile(length, decoded, entry.get("custom"))
 
 
 def rewritten(file: envelope.Envelope, role: str) -> bytes:

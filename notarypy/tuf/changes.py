@@ -26,13 +26,14 @@ from typing import TYPE_CHECKING, Protocol
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
+from notarypy.tuf.keys import meets
 from notarypy.tuf.metadata import Delegation, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.metadata import FileMeta, Root
+    from notarypy.tuf.metadata import Root, TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
 
@@ -101,7 +102,7 @@ class State:
     def signable(self, role: str, held: Collection[str]) -> bool:
         """Tell whether the keys at hand, by canonical id, reach a role's threshold."""
         keys, threshold = self.keys_for(role)
-        return len({key.canonical_id for key in keys if key.canonical_id in held}) >= max(threshold, 1)
+        return meets((key.canonical_id for key in keys if key.canonical_id in held), threshold)
 
     def with_file(self, role: str, targets: Targets) -> State:
         """Return the state with one file replaced and dirty; itself if nothing differs."""
@@ -134,7 +135,7 @@ class AddTarget:
 
     role: str
     name: str
-    content: FileMeta
+    content: TargetFile
 
     def apply(self, state: State) -> State:
         """Add or replace the entry; same length, SHA-256 and custom data, or none given, is no change."""
@@ -147,7 +148,7 @@ class AddTarget:
             return state
         return state.with_file(self.role, replace(old, targets={**old.targets, self.name: self.content}))
 
-    def _listed_as(self, present: FileMeta) -> bool:
+    def _listed_as(self, present: TargetFile) -> bool:
         kept = self.content.custom is None or self.content.custom == present.custom
         return kept and self.content.same_content(present)
 

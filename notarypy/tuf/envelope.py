@@ -12,7 +12,7 @@ Rules:
    id at most 8 different signatures are checked, and none after a valid one.
 4. A threshold below 1 or above the number of distinct keys is never met.
 5. At most 64 signatures are looked at in one file, and each of them is checked once.
-   Over several files `Attempts` bounds the checks: some keys are slow on purpose.
+   Over several files `VerificationBudget` bounds the checks: some keys are slow on purpose.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from notarypy.errors import MetadataError, SignatureError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, signatures
 from notarypy.tuf.fields import part_of
-from notarypy.tuf.keys import decode_base64
+from notarypy.tuf.keys import decode_base64, meets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,16 +87,16 @@ class Envelope:
             raise MetadataError(f"{role} carries more than {limits.signatures} signatures", role=role)
         return cls(data, signed, tuple(_signature(entry, role) for entry in listed), limits)
 
-    def signed_by(self, key: PublicKey, entry: Signature, attempts: Attempts | None) -> bool:
+    def signed_by(self, key: PublicKey, entry: Signature, budget: VerificationBudget | None) -> bool:
         """Tell whether one of the signatures is this key's (rule 5)."""
         if (key, entry) not in self._checked:
-            if attempts is not None:
-                attempts.take()
+            if budget is not None:
+                budget.take()
             self._checked[key, entry] = signatures.verify(key, entry.method, entry.sig, self.canonical)
         return self._checked[key, entry]
 
 
-class Attempts:
+class VerificationBudget:
     """How many signatures of several files may still be checked (rule 5)."""
 
     def __init__(self, left: int, what: str) -> None:
@@ -122,7 +122,7 @@ def signers(
     envelope: Envelope,
     keys: Mapping[str, PublicKey],
     keyids: Iterable[str],
-    attempts: Attempts | None = None,
+    budget: VerificationBudget | None = None,
 ) -> Iterator[str]:
     """Yield the TUF ids of those listed keys that validly signed, each once (rule 3)."""
     allowed, done, tried = frozenset(keyids), set[str](), Counter[str]()
@@ -132,7 +132,7 @@ def signers(
         if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= tries:
             continue
         tried[keyid] += 1
-        if envelope.signed_by(keys[keyid], entry, attempts):
+        if envelope.signed_by(keys[keyid], entry, budget):
             done.add(keyid)
             yield keyid
 
@@ -141,10 +141,10 @@ def valid_keys(
     envelope: Envelope,
     keys: Mapping[str, PublicKey],
     keyids: Iterable[str],
-    attempts: Attempts | None = None,
+    budget: VerificationBudget | None = None,
 ) -> frozenset[str]:
     """Return the canonical ids of the listed keys that validly signed (rules 2 and 3)."""
-    return frozenset(keys[keyid].canonical_id for keyid in signers(envelope, keys, keyids, attempts))
+    return frozenset(keys[keyid].canonical_id for keyid in signers(envelope, keys, keyids, budget))
 
 
 def require_threshold(
@@ -154,11 +154,11 @@ def require_threshold(
     threshold: int,
     role: str,
     *,
-    attempts: Attempts | None = None,
+    budget: VerificationBudget | None = None,
 ) -> None:
     """Raise SignatureError unless `threshold` distinct keys of `keyids` signed (rules 2 to 4)."""
-    found = valid_keys(envelope, keys, keyids, attempts)
-    if 1 <= threshold <= len(found):
+    found = valid_keys(envelope, keys, keyids, budget)
+    if meets(found, threshold):
         return
     accepted = (
         ", ".join((keys[keyid].canonical_id if keyid in keys else keyid)[:_SHORT] for keyid in keyids)

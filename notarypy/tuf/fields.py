@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
@@ -39,15 +40,44 @@ class RoleKeys:
 
 
 @dataclass(frozen=True)
-class FileMeta:
-    """What metadata says of a file or an image manifest: its length in bytes and its raw hashes by name.
+class FileEntry:
+    """What metadata says of a file: its length in bytes and its raw hashes by name.
 
-    `custom` is any JSON value the signer attached, or None. Only the entry of a target can lack sha256.
+    `custom` is any JSON value that the signer attached, or None.
     """
 
     length: int
     hashes: Mapping[str, bytes]
     custom: object = None
+    needs_sha256: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """Describe `data` with both hashes, as snapshot and timestamp entries do."""
+        return cls(len(data), {name: hashlib.new(name, data).digest() for name in ("sha256", "sha512")})
+
+    @classmethod
+    def from_json(cls, value: object, what: str) -> Self:
+        """Read an entry, which errors call `what` (rule 3 of `metadata`)."""
+        entry = mapping(value, what)
+        length = entry.get("length")
+        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+            raise MetadataError(f"{what} has no usable length")
+        hashes = {
+            name: decode_base64(encoded, f"a hash of {what}")
+            for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items()
+        }
+        if (cls.needs_sha256 and "sha256" not in hashes) or any(
+            len(hashes[name]) != size for name, size in _HASH_SIZES.items() if name in hashes
+        ):
+            raise MetadataError(f"{what} has no sha256, or a hash of the wrong size")
+        return cls(length, hashes, entry.get("custom"))
+
+    def to_json(self) -> JsonObject:
+        """Return the entry as metadata stores it."""
+        value: JsonObject = {"hashes": {name: b64encode(raw).decode() for name, raw in self.hashes.items()}}
+        value["length"] = self.length
+        return value if self.custom is None else {"custom": self.custom, **value}
 
     @property
     def sha256(self) -> str:
@@ -58,16 +88,6 @@ class FileMeta:
                 why=f"it names: {', '.join(sorted(self.hashes)) or 'no hash'}",
             )
         return self.hashes["sha256"].hex()
-
-    @property
-    def digest(self) -> str | None:
-        """`sha256:` and 64 hex digits; None where the entry of a target names no sha256."""
-        return f"sha256:{self.hashes['sha256'].hex()}" if "sha256" in self.hashes else None
-
-    @classmethod
-    def of(cls, data: bytes) -> FileMeta:
-        """Describe `data` with both hashes, as snapshot and timestamp entries do."""
-        return cls(len(data), {name: hashlib.new(name, data).digest() for name in ("sha256", "sha512")})
 
     def check(self, data: bytes, what: str) -> None:
         """Raise VerificationError unless `data` has this length and every known hash, at least one."""
@@ -96,45 +116,28 @@ class FileMeta:
             return False
         return True
 
-    def same_content(self, other: FileMeta | None) -> bool:
+
+class MetaFile(FileEntry):
+    """An entry of snapshot or timestamp: a metadata file."""
+
+
+class TargetFile(FileEntry):
+    """An entry of targets: an image manifest. Go signs some without sha256; nobody can resolve such a tag."""
+
+    needs_sha256 = False
+
+    @property
+    def digest(self) -> str | None:
+        """`sha256:` and 64 hex digits; None where the entry names no sha256."""
+        return f"sha256:{self.sha256}" if "sha256" in self.hashes else None
+
+    def same_content(self, other: TargetFile | None) -> bool:
         """Tell whether two entries mean the same content: length and SHA-256."""
-        mine = self.hashes.get("sha256")
         return (
             other is not None
-            and mine is not None
-            and (self.length, mine) == (other.length, other.hashes.get("sha256"))
+            and self.digest is not None
+            and (self.length, self.digest) == (other.length, other.digest)
         )
-
-    @classmethod
-    def from_json(cls, value: object, what: str, *, sha256: bool = True) -> FileMeta:
-        """Read an entry of targets, snapshot or timestamp (rule 3).
-
-        Args:
-            value: The decoded entry.
-            what: Its name in errors.
-            sha256: Whether it must have one. Go signs targets without; nobody can resolve such a tag.
-        """
-        entry = mapping(value, what)
-        length = entry.get("length")
-        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-            raise MetadataError(f"{what} has no usable length")
-        hashes = {
-            name: decode_base64(encoded, f"a hash of {what}")
-            for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items()
-        }
-        if (sha256 and "sha256" not in hashes) or any(
-            len(hashes[name]) != size for name, size in _HASH_SIZES.items() if name in hashes
-        ):
-            raise MetadataError(f"{what} has no sha256, or a hash of the wrong size")
-        return cls(length, hashes, entry.get("custom"))
-
-    def to_json(self) -> JsonObject:
-        """Return the entry as metadata stores it."""
-        from base64 import b64encode
-
-        value: JsonObject = {"hashes": {name: b64encode(raw).decode() for name, raw in self.hashes.items()}}
-        value["length"] = self.length
-        return value if self.custom is None else {"custom": self.custom, **value}
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from notarypy.tuf.envelope import Envelope
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from notarypy.tuf.envelope import Attempts
+    from notarypy.tuf.envelope import VerificationBudget
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Snapshot, Targets
 
@@ -42,7 +42,7 @@ class Floors:
         role: str,
         keys: Mapping[str, PublicKey],
         keyids: Sequence[str],
-        checks: Attempts | None = None,
+        budget: VerificationBudget | None = None,
     ) -> None:
         """Raise RollbackError for a file below the copy's version, or another one of the same version.
 
@@ -56,7 +56,7 @@ class Floors:
         if seen is None:
             return
         old, new = seen.signed.get("version"), file.signed["version"]
-        if not isinstance(old, int) or new > old or not _signed(seen, keys, keyids, checks):
+        if not isinstance(old, int) or new > old or not _signed(seen, keys, keyids, budget):
             return
         if new < old:
             raise rollback(role, new, old)
@@ -65,13 +65,15 @@ class Floors:
                 f"{role} changed without a new version", why=f"version {new} twice", role=role
             )
 
-    def require_listed(self, targets: Targets, snapshot: Snapshot, checks: Attempts | None = None) -> None:
+    def require_listed(
+        self, targets: Targets, snapshot: Snapshot, budget: VerificationBudget | None = None
+    ) -> None:
         """Raise RollbackError if the snapshot hides a delegation whose file was seen before.
 
         Args:
             targets: The verified file that delegates.
             snapshot: The snapshot that is trusted now.
-            checks: How many signatures of copies may be checked.
+            budget: How many signatures of copies may be checked.
 
         Raises:
             RollbackError: It does.
@@ -81,7 +83,7 @@ class Floors:
             if delegation.name in snapshot.meta:
                 continue
             seen = self._envelope(delegation.name)
-            if seen is not None and _signed(seen, targets.keys, delegation.keyids, checks):
+            if seen is not None and _signed(seen, targets.keys, delegation.keyids, budget):
                 raise RollbackError(
                     f"the snapshot no longer lists {delegation.name}",
                     why="its file was seen before, and one of its present keys signed it",
@@ -99,9 +101,9 @@ class Floors:
 
 
 def _signed(
-    seen: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], checks: Attempts | None
+    seen: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], budget: VerificationBudget | None
 ) -> bool:
-    return next(envelope.signers(seen, keys, keyids, checks), None) is not None
+    return next(envelope.signers(seen, keys, keyids, budget), None) is not None
 
 
 def rollback(role: str, offered: int, seen: int) -> RollbackError:

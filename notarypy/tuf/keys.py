@@ -13,6 +13,7 @@ Rules:
 4. Keys of unknown types and unreadable certificates are kept, never used; their
    canonical id is the TUF id.
 5. A key has at most 64 KiB, with all its certificates: used keys stay in memory.
+6. A threshold counts different canonical ids, and one below 1 is never met.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from cryptography import x509
@@ -106,6 +108,11 @@ class PublicKey:
         if len(found) + len(keytype) > most:
             raise MetadataError("a key object is too large", why=f"{len(found)} bytes, {most} at most")
         return cls(keytype, found)
+
+
+def meets(found: Iterable[str], threshold: int) -> bool:
+    """Tell whether these canonical ids are enough different keys for a threshold (rule 6)."""
+    return 1 <= threshold <= len(frozenset(found))
 
 
 def decode_base64(text: object, what: str) -> bytes:

@@ -29,8 +29,9 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles as names
 from notarypy.tuf.fields import (
     MAX_VERSION,
-    FileMeta,
+    MetaFile,
     RoleKeys,
+    TargetFile,
     format_time,
     header,
     key_table,
@@ -51,10 +52,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_VERSION",
     "Delegation",
-    "FileMeta",
+    "MetaFile",
     "RoleKeys",
     "Root",
     "Snapshot",
+    "TargetFile",
     "Targets",
     "Timestamp",
     "format_time",
@@ -125,7 +127,7 @@ class Targets:
 
     version: int
     expires: datetime
-    targets: Mapping[str, FileMeta] = field(default_factory=lambda: _EMPTY)
+    targets: Mapping[str, TargetFile] = field(default_factory=lambda: _EMPTY)
     keys: Mapping[str, PublicKey] = field(default_factory=lambda: _EMPTY)
     roles: tuple[Delegation, ...] = ()
 
@@ -140,10 +142,7 @@ class Targets:
             return cls(
                 version,
                 expires,
-                {
-                    name: FileMeta.from_json(entry, f"a target of {role}", sha256=False)
-                    for name, entry in entries.items()
-                },
+                {name: TargetFile.from_json(entry, f"a target of {role}") for name, entry in entries.items()},
                 keys,
                 _delegations(delegations.get("roles"), keys, role, limits),
             )
@@ -172,7 +171,7 @@ class Snapshot:
 
     version: int
     expires: datetime
-    meta: Mapping[str, FileMeta]
+    meta: Mapping[str, MetaFile]
 
     @classmethod
     @part_of(names.SNAPSHOT)
@@ -193,7 +192,7 @@ class Timestamp:
 
     version: int
     expires: datetime
-    snapshot: FileMeta
+    snapshot: MetaFile
 
     @classmethod
     @part_of(names.TIMESTAMP)
@@ -207,17 +206,17 @@ class Timestamp:
         return _signed("Timestamp", self.version, self.expires, {names.SNAPSHOT: self.snapshot})
 
 
-def _signed(kind: str, version: int, expires: datetime, meta: Mapping[str, FileMeta]) -> JsonObject:
+def _signed(kind: str, version: int, expires: datetime, meta: Mapping[str, MetaFile]) -> JsonObject:
     listed = {name: entry.to_json() for name, entry in meta.items()}
     return {"_type": kind, "expires": format_time(expires), "meta": listed, "version": version}
 
 
-def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str, FileMeta]:
+def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str, MetaFile]:
     listed = mapping(signed.get("meta"), f"meta of {role}")
     for name in needed:
         if name not in listed:
             raise MetadataError(f"{role} does not list {name}", role=role)
-    return {name: FileMeta.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
+    return {name: MetaFile.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
 
 
 def _delegations(

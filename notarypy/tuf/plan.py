@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, KeyNotAuthorisedError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import MAX_VERSION, FileMeta, RoleKeys, Root, Snapshot, Targets
+from notarypy.tuf.keys import meets
+from notarypy.tuf.metadata import MAX_VERSION, MetaFile, RoleKeys, Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -100,7 +101,7 @@ def snapshot_draft(
         now: The moment its lifetime begins.
     """
     kept = {} if old is None else dict(old.meta)
-    meta = {**kept, **{role: FileMeta.of(data) for role, data in files.items()}}
+    meta = {**kept, **{role: MetaFile.of(data) for role, data in files.items()}}
     live = {name: entry for name, entry in meta.items() if _lives(state, name)}
     version = _next(roles.SNAPSHOT, old.version if old else 0)
     return Draft(
@@ -133,7 +134,7 @@ def _root_draft(state: State, now: datetime, held: Collection[str]) -> Draft:
     for root in (state.root, state.former or state.root):
         keys, threshold = root.signers(roles.ROOT), root.roles[roles.ROOT].threshold
         usable = [key for key in keys if key.canonical_id in held]
-        if len({key.canonical_id for key in usable}) < threshold:
+        if not meets((key.canonical_id for key in usable), threshold):
             raise _not_authorised(state, roles.ROOT, keys, threshold)
         signers.update((key.keyid, key) for key in usable)
     root = replace(state.root, version=_next(roles.ROOT, state.root.version), expires=now + ROOT_LIFETIME)

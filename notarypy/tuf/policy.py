@@ -48,7 +48,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from notarypy.tuf.metadata import FileMeta
+    from notarypy.tuf.metadata import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
 ANY = "*"
@@ -110,7 +110,7 @@ class Release:
 
     tag: str
     role: str
-    content: FileMeta
+    content: TargetFile
 
 
 def unmet(trusted: TrustedMetadata, release: Release, required: Requirements) -> list[PolicyError]:
@@ -273,13 +273,13 @@ def _source(required: Requirements) -> tuple[str, ...]:
     return (f"required by {required.source}",) if required.source else ()
 
 
-def entry(trusted: TrustedMetadata, role: str, name: str) -> FileMeta | None:
+def entry(trusted: TrustedMetadata, role: str, name: str) -> TargetFile | None:
     """Return what one role says of a name, or None (rule 6)."""
     found = trusted.targets[role].targets.get(name) if role in trusted.targets else None
     return found if found is not None and roles.admits(trusted.paths[role], name) else None
 
 
-def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, FileMeta]]:
+def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, TargetFile]]:
     """Yield every role that lists a name, with its entry, in loading order."""
     for role in trusted.targets:
         found = entry(trusted, role, name)
@@ -287,7 +287,7 @@ def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, FileMeta
             yield role, found
 
 
-def released(trusted: TrustedMetadata, name: str) -> tuple[str, FileMeta] | None:
+def released(trusted: TrustedMetadata, name: str) -> tuple[str, TargetFile] | None:
     """Return the releasing role and its entry for a name, or None (rules 7 and 8).
 
     Raises:
@@ -301,7 +301,7 @@ def released(trusted: TrustedMetadata, name: str) -> tuple[str, FileMeta] | None
     return None
 
 
-def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, FileMeta]]:
+def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, TargetFile]]:
     """Return every released name with its role and entry (rules 7 and 8).
 
     Raises:
@@ -318,7 +318,7 @@ def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, FileMeta]]:
     return {name: item for name, item in found.items() if item is not None}
 
 
-def signers(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str, ...]:
+def signers(trusted: TrustedMetadata, name: str, content: TargetFile) -> tuple[str, ...]:
     """Return the roles besides targets and releases that list this very content (rule 9)."""
     return tuple(
         role

@@ -14,6 +14,7 @@ Rules:
    aliases. They are different GUNs, but what is said of one spelling counts for all.
 5. A target name that is written has no control character and is not empty; such
    names verify, but no Notary server re-signs them.
+6. A root PIN is a key id in full, 64 hex digits: short ones can be forged.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _SIGNER = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 _FORBIDDEN_IN_GUN = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#%*]")
 _DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
 _HTTPS_PORT = 443
+_PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -149,6 +151,16 @@ def check_target_name(name: str) -> str:
             "this name cannot be signed", why="it is empty or holds a control character", name=name
         )
     return name
+
+
+def check_pin(pin: str) -> str:
+    """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits."""
+    if _PIN.fullmatch(pin.lower()) is None:
+        raise InvalidNameError(
+            f'"{pin}" is not a root PIN',
+            why="a PIN is a root key id in full, 64 hex digits: short ones can be forged",
+        )
+    return pin.lower()
 
 
 def parent(role: str) -> str:

@@ -22,16 +22,15 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import InvalidNameError, NotarypyError
+from notarypy.errors import NotarypyError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.envelope import signers
-from notarypy.tuf.keys import X509_TYPES, leaf_certificate
+from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
-
-_PIN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class RootPolicy(Protocol):
@@ -159,7 +156,7 @@ class Pinned:
         for keyid in signers(envelope, root.keys, assigned.keyids):
             if any(not pin.mismatch(root, keyid) for pin in self.pins):
                 pinned.add(root.keys[keyid].canonical_id)
-            if len(pinned) >= assigned.threshold:
+            if meets(pinned, assigned.threshold):
                 return True
         return False
 
@@ -211,7 +208,7 @@ def policy(pins: Iterable[str], source: str = "") -> RootPolicy:
     Raises:
         InvalidNameError: Something is no full key id.
     """
-    checked = frozenset(check_pin(pin) for pin in pins)
+    checked = frozenset(roles.check_pin(pin) for pin in pins)
     return Pinned((KeyPin(checked),), source) if checked else FirstUse()
 
 
@@ -234,23 +231,13 @@ def pinned(
     Raises:
         InvalidNameError: Something is no full key id.
     """
-    checked = frozenset(check_pin(pin) for pin in ids)
+    checked = frozenset(roles.check_pin(pin) for pin in ids)
     prints = frozenset(certificate_sha256(certificate) for certificate in certificates)
     pins: list[Pin] = [KeyPin(checked)] if checked else []
     pins += [CertificatePin(prints)] if prints else []
     found = tuple(ca)
     pins += [AuthorityPin(found, now)] if found else []
     return Pinned(tuple(pins), source) if pins else FirstUse()
-
-
-def check_pin(pin: str) -> str:
-    """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits."""
-    if _PIN.fullmatch(pin.lower()) is None:
-        raise InvalidNameError(
-            f'"{pin}" is not a root PIN',
-            why="a PIN is a root key id in full, 64 hex digits: short ones can be forged",
-        )
-    return pin.lower()
 
 
 def root_ids(root: Root, keyid: str) -> frozenset[str]:

@@ -49,9 +49,10 @@ from typing import TYPE_CHECKING
 from notarypy.errors import Advice, ExpiredError, RollbackError, TrustError, VerificationError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, certificates, envelope, refusals, roles
-from notarypy.tuf.envelope import Attempts, Envelope
+from notarypy.tuf.envelope import Envelope, VerificationBudget
 from notarypy.tuf.floors import Floors, rollback
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.keys import meets
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,8 +93,8 @@ class TrustedMetadata:
         self.targets: dict[str, Targets] = {}
         self.failures: dict[str, TrustError] = {}
         self.paths: dict[str, tuple[str, ...]] = {}
-        self.root_checks = Attempts(limits.signature_checks, f"the roots of {gun}")
-        self._checks = Attempts(limits.signature_checks, f"the delegations of {gun}")
+        self.root_checks = VerificationBudget(limits.signature_checks, f"the roots of {gun}")
+        self._checks = VerificationBudget(limits.signature_checks, f"the delegations of {gun}")
         self._held: dict[str, int] = {}
         self._queue: list[str] = []
         self._passed = 0
@@ -180,7 +181,7 @@ class TrustedMetadata:
         self._held.clear()
         return self._take_root(root, data)
 
-    def outdated_root(self) -> FileMeta | None:
+    def outdated_root(self) -> MetaFile | None:
         """Return what the snapshot says of the root if it is another one than ours (rule 5)."""
         named = self.snapshot.meta[roles.ROOT]
         return None if named.matches(self.files[roles.ROOT]) else named
@@ -256,7 +257,7 @@ class TrustedMetadata:
             self._hold(role, data)
             file = self._parse(data, role)
             keyids, checks = delegation.keyids, self._checks
-            envelope.require_threshold(file, above.keys, keyids, delegation.threshold, role, attempts=checks)
+            envelope.require_threshold(file, above.keys, keyids, delegation.threshold, role, budget=checks)
             targets = Targets.from_signed(file.signed, role, self.limits)
             self._require_date(role, targets.expires)
             self._floors.require_version(file, role, above.keys, keyids, checks)
@@ -296,7 +297,7 @@ class TrustedMetadata:
     def _met(self, root: Root, file: Envelope) -> bool:
         usable = self._usable_root_keys(root, None)
         found = envelope.valid_keys(file, root.keys, usable, self.root_checks)
-        return len(found) >= root.roles[roles.ROOT].threshold
+        return meets(found, root.roles[roles.ROOT].threshold)
 
     def _usable_root_keys(self, root: Root, now: datetime | None) -> list[str]:
         keyids = root.roles[roles.ROOT].keyids
@@ -317,13 +318,14 @@ class TrustedMetadata:
                 role=roles.ROOT,
             )
         threshold = root.roles[roles.ROOT].threshold
-        envelope.require_threshold(file, root.keys, usable, threshold, roles.ROOT, attempts=self.root_checks)
+        envelope.require_threshold(file, root.keys, usable, threshold, roles.ROOT, budget=self.root_checks)
 
     def _require_final_root(self) -> None:
         self._require_date(roles.ROOT, self.root.expires)
         file = self._parse(self.files[roles.ROOT], roles.ROOT)
         usable = self._usable_root_keys(self.root, self.now)
-        if len(envelope.valid_keys(file, self.root.keys, usable)) < self.root.roles[roles.ROOT].threshold:
+        signed = envelope.valid_keys(file, self.root.keys, usable)
+        if not meets(signed, self.root.roles[roles.ROOT].threshold):
             reasons = {certificates.problem(key, self.gun, self.now) for key in self.root.signers(roles.ROOT)}
             raise ExpiredError(
                 f"the root certificate of {self.gun} is out of date",

@@ -9,7 +9,7 @@ import pytest
 
 from notarypy.cli.main import run
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import FileMeta, Targets
+from notarypy.tuf.metadata import TargetFile, Targets
 from support.people import manifest
 from support.wire import Wire
 
@@ -47,7 +47,7 @@ def publish(wire: Wire, *changed: str) -> None:
     wire.serve(wire.author.repository())
 
 
-def listing(wire: Wire, role: str, more: Mapping[str, FileMeta]) -> None:
+def listing(wire: Wire, role: str, more: Mapping[str, TargetFile]) -> None:
     """Let a role list more names."""
     old = wire.author.targets.get(role) or Targets(1, wire.author.expiry(roles.TARGETS))
     wire.author.targets[role] = replace(old, targets={**old.targets, **more})
@@ -66,9 +66,9 @@ def test_the_roles_below_one_signer_have_a_limit_in_sum(wire: Wire, content: str
         listing(
             wire,
             role,
-            {"t": FileMeta(1, HASHES, "y" * (15 * MIB))}
+            {"t": TargetFile(1, HASHES, "y" * (15 * MIB))}
             if content == "long texts"
-            else {f"{number}-{tag}": FileMeta(1, HASHES) for tag in range(90_000)},
+            else {f"{number}-{tag}": TargetFile(1, HASHES) for tag in range(90_000)},
         )
     publish(wire, JEFF)
     verifies(wire)
@@ -79,7 +79,7 @@ def test_the_roles_below_one_signer_have_a_limit_in_sum(wire: Wire, content: str
 def test_one_wide_character_does_not_make_a_file_four_times_as_large(
     wire: Wire, size: int, *, kept: bool
 ) -> None:
-    listing(wire, JEFF, {"wide": FileMeta(1, HASHES, "\U0001f600" + "y" * size)})
+    listing(wire, JEFF, {"wide": TargetFile(1, HASHES, "\U0001f600" + "y" * size)})
     publish(wire, JEFF)
     verifies(wire)
     code, told, _ = wire.spent(*wire.argv, "--signer", "jeff")
@@ -88,7 +88,7 @@ def test_one_wide_character_does_not_make_a_file_four_times_as_large(
 
 def test_base_files_have_a_limit(wire: Wire) -> None:
     before = wire.cached()
-    listing(wire, roles.TARGETS, {"big": FileMeta(1, HASHES, "y" * (33 * MIB))})
+    listing(wire, roles.TARGETS, {"big": TargetFile(1, HASHES, "y" * (33 * MIB))})
     publish(wire, roles.TARGETS)
     code, _, told = wire.spent(*wire.argv)
     assert (code, "[net.limit]" in told) == (8, True)
@@ -96,7 +96,7 @@ def test_base_files_have_a_limit(wire: Wire) -> None:
 
 
 def test_a_long_name_is_not_shown_at_length(wire: Wire) -> None:
-    listing(wire, roles.RELEASES, {"\x9f" * (3 * MIB): FileMeta(1, HASHES)})
+    listing(wire, roles.RELEASES, {"\x9f" * (3 * MIB): TargetFile(1, HASHES)})
     publish(wire, roles.RELEASES)
     asked = [*wire.argv[:-1], f"{wire.author.gun}:nope"]
     code, _, told = wire.spent(*asked)

@@ -20,7 +20,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 from support.repository import DAY, LATER, assembled, delegated, load, top
@@ -263,7 +263,7 @@ def test_an_older_root_does_not_bring_revoked_keys_back() -> None:
     metadata.first_root(new["root"])
     metadata.update_timestamp(attack["timestamp"])
     metadata.update_snapshot(attack["snapshot"])
-    assert metadata.outdated_root() == FileMeta.of(old["root"])
+    assert metadata.outdated_root() == MetaFile.of(old["root"])
     with pytest.raises(RuntimeError):
         metadata.update_targets(attack["targets"])
     with pytest.raises(RollbackError):
@@ -276,7 +276,7 @@ def test_a_withheld_newer_root_is_noticed_through_the_snapshot() -> None:
     author.next_root()
     files = author.repository()
     metadata = top({**files, "root": old_root})
-    assert metadata.outdated_root() == FileMeta.of(files["root"])
+    assert metadata.outdated_root() == MetaFile.of(files["root"])
 
 
 def test_the_cached_copies_are_no_source_of_trust() -> None:
@@ -287,4 +287,4 @@ def test_the_cached_copies_are_no_source_of_trust() -> None:
     metadata = load(honest, seen={"targets": evil.file("targets"), "targets/a": evil.file("targets")})
     found = policy.released(metadata, "v1")
     assert found is not None
-    assert found[1].sha256 == FileMeta.of(b"one").sha256
+    assert found[1].sha256 == MetaFile.of(b"one").sha256

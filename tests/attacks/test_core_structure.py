@@ -15,7 +15,7 @@ import pytest
 from notarypy.errors import MetadataError, SignatureError, VerificationError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import Delegation, FileMeta
+from notarypy.tuf.metadata import Delegation, TargetFile
 from support.author import Author
 from support.repository import (
     assembled,
@@ -32,7 +32,7 @@ from support.repository import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVIL = FileMeta.of(b"evil").to_json()
+EVIL = TargetFile.of(b"evil").to_json()
 
 
 def one_key_for_all() -> Author:

@@ -12,7 +12,7 @@ from notarypy.errors import RootNotPinnedError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, FileMeta, RoleKeys, Targets
+from notarypy.tuf.metadata import Delegation, RoleKeys, TargetFile, Targets
 from support.author import GUN
 from support.chains import authority, leaf, pem
 from support.counting import calls, work
@@ -162,7 +162,7 @@ def test_a_crowd_of_root_keys_is_not_followed_to_a_pinned_authority(victim: Vict
 def test_long_names_do_not_flood_the_terminal(victim: Victim) -> None:
     stage = victim.stage
     victim.knows()
-    entry = FileMeta(1, {"sha256": bytes(32)})
+    entry = TargetFile(1, {"sha256": bytes(32)})
     long = {f"{number}" + "\x9f" * 100_000: entry for number in range(12)}
     author = stage.author
     author.targets[roles.RELEASES] = replace(

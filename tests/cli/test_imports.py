@@ -14,7 +14,7 @@ import pytest
 
 from notarypy.cli.app import COMMANDS
 from notarypy.images.manifests import ACCEPT
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from support.author import Author
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def published(port: int) -> dict[str, tuple[str, bytes]]:
     author.add("1", body)
     found = {"/v2/app/manifests/1": (media_type, body)}
     for role, data in author.repository().items():
-        for name in (role, f"{role}.{FileMeta.of(data).sha256}"):
+        for name in (role, f"{role}.{MetaFile.of(data).sha256}"):
             found[f"/v2/{author.gun}/_trust/tuf/{name}.json"] = ("application/json", data)
     return found
 

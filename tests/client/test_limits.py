@@ -21,7 +21,7 @@ from notarypy.remote.http.transport import Response
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, Signature, seal
-from notarypy.tuf.metadata import FileMeta, Snapshot
+from notarypy.tuf.metadata import MetaFile, Snapshot
 from support.author import GUN
 from support.people import manifest
 from support.stage import JEFF, Stage
@@ -120,7 +120,7 @@ def test_a_root_that_is_announced_too_long_is_blamed_for_that(stage: Stage, leng
     author = stage.author
     author.snapshot_version += 1
     author.timestamp_version += 1
-    meta = {role: FileMeta.of(data) for role, data in author.files().items()}
+    meta = {role: MetaFile.of(data) for role, data in author.files().items()}
     meta[roles.ROOT] = replace(meta[roles.ROOT], length=length)
     snapshot = author.seal(
         Snapshot(author.snapshot_version, author.expiry(roles.SNAPSHOT), meta).to_signed(),

@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.errors import TagUnsignedError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import TargetFile
 from support.author import GUN
 from support.people import make_world
 from support.stage import JEFF, Stage
@@ -18,7 +18,7 @@ from support.stage import JEFF, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-ODD = FileMeta(3, {"sha512": hashlib.sha512(b"abc").digest()})
+ODD = TargetFile(3, {"sha512": hashlib.sha512(b"abc").digest()})
 
 
 @pytest.fixture(params=[roles.TARGETS, roles.RELEASES, JEFF])

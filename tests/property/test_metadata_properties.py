@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from notarypy.errors import MetadataError, TrustError
 from notarypy.tuf import canonical
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
 from support.author import Author, public_key
 from support.repository import assembled, changed, delegated, load, signed
 from support.strategies import json_objects, json_values, printable
 
 AUTHOR = delegated("targets/a")
-META = FileMeta.of(b"x").to_json()
+META = MetaFile.of(b"x").to_json()
 FILES: dict[str, Any] = {
     "Root": (Root, signed(AUTHOR, "root")),
     "Targets": (Targets, signed(AUTHOR, "targets")),
@@ -105,7 +105,7 @@ def test_a_flipped_byte_anywhere_is_refused(role: str, data: st.DataObject) -> N
         assert role == "root"  # another root than the snapshot names
         return
     assert role == "timestamp"
-    assert result.timestamp.snapshot == FileMeta.of(files["snapshot"])
+    assert result.timestamp.snapshot == MetaFile.of(files["snapshot"])
 
 
 @given(st.sampled_from(["ecdsa", "rsa", "ed25519", "ecdsa-x509", "rsa-x509", "x"]), st.binary(max_size=120))

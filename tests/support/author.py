@@ -21,7 +21,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.tuf import canonical, envelope, roles, signatures
 from notarypy.tuf.keys import PublicKey, public_key_of
-from notarypy.tuf.metadata import Delegation, FileMeta, RoleKeys, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.metadata import (
+    Delegation,
+    MetaFile,
+    RoleKeys,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -170,9 +179,9 @@ class Author:
         """Give a targets file its next version."""
         self.targets[role] = replace(self.targets[role], version=self.targets[role].version + 1)
 
-    def add(self, tag: str, content: bytes, role: str = roles.TARGETS) -> FileMeta:
+    def add(self, tag: str, content: bytes, role: str = roles.TARGETS) -> TargetFile:
         """List a tag in a role's file, which is begun when there is none."""
-        meta = FileMeta(len(content), {"sha256": hashlib.sha256(content).digest()})
+        meta = TargetFile(len(content), {"sha256": hashlib.sha256(content).digest()})
         old = self.targets.get(role) or Targets(1, self.expiry(roles.TARGETS))
         self.targets[role] = replace(old, targets={**old.targets, tag: meta})
         return meta
@@ -230,13 +239,13 @@ class Author:
 
     def snapshot(self, files: Mapping[str, bytes]) -> bytes:
         """Return a snapshot of these files, signed with the author's key."""
-        meta = {role: FileMeta.of(data) for role, data in files.items()}
+        meta = {role: MetaFile.of(data) for role, data in files.items()}
         value = Snapshot(self.snapshot_version, self.expiry(roles.SNAPSHOT), meta)
         return self.seal(value.to_signed(), self.signers(roles.SNAPSHOT))
 
     def timestamp(self, snapshot: bytes) -> bytes:
         """Return a timestamp for this snapshot, signed with the author's key."""
-        value = Timestamp(self.timestamp_version, self.expiry(roles.TIMESTAMP), FileMeta.of(snapshot))
+        value = Timestamp(self.timestamp_version, self.expiry(roles.TIMESTAMP), MetaFile.of(snapshot))
         return self.seal(value.to_signed(), self.signers(roles.TIMESTAMP))
 
     def repository(self) -> dict[str, bytes]:

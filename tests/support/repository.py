@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 
@@ -141,7 +141,7 @@ def timestamp_of(author: Author, edit: Callable[[JsonObject], JsonObject]) -> di
 
 def meta(data: bytes) -> JsonObject:
     """Return a snapshot's entry for these bytes, decoded."""
-    return FileMeta.of(data).to_json()
+    return MetaFile.of(data).to_json()
 
 
 def tagged() -> Author:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from support.author import Author
 from support.loopback import Server
 from support.people import manifest
@@ -67,7 +67,7 @@ class Wire:
     def serve(self, files: Mapping[str, bytes]) -> None:
         """Have these as the current files."""
         for role, data in files.items():
-            for name in (role, f"{role}.{FileMeta.of(data).sha256}"):
+            for name in (role, f"{role}.{MetaFile.of(data).sha256}"):
                 self.files[f"/v2/{self.author.gun}/_trust/tuf/{name}.json"] = ("application/json", data)
 
     def _answer(self, head: bytes, sock: socket.socket) -> object:

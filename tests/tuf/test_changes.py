@@ -21,12 +21,12 @@ from notarypy.tuf.changes import (
     apply_all,
 )
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, FileMeta
+from notarypy.tuf.metadata import Delegation, TargetFile
 from support.author import GUN, Author, public_key, root_key
 from support.repository import delegated, load
 
-ONE = FileMeta.of(b"one")
-TWO = FileMeta.of(b"two")
+ONE = TargetFile.of(b"one")
+TWO = TargetFile.of(b"two")
 JEFF, BOB = public_key("jeff"), public_key("bob")
 
 
@@ -60,7 +60,7 @@ def test_a_state_is_what_was_verified(state: State) -> None:
     "change",
     [
         AddTarget("targets", "v1", ONE),
-        AddTarget("targets/jeff", "v1", FileMeta(3, {"sha256": ONE.hashes["sha256"]})),
+        AddTarget("targets/jeff", "v1", TargetFile(3, {"sha256": ONE.hashes["sha256"]})),
         RemoveTarget("targets", "nothing"),
         RemoveTarget("targets/new", "nothing"),
         RemoveTarget("targets/nobody", "v1"),
@@ -141,7 +141,7 @@ def test_the_same_custom_data_and_fewer_hashes_is_no_change() -> None:
     author = delegated()
     author.targets["targets"] = replace(author.targets["targets"], targets={"v1": replace(ONE, custom=[1])})
     state = published(author)
-    fewer = FileMeta(3, {"sha256": ONE.hashes["sha256"]}, [1])
+    fewer = TargetFile(3, {"sha256": ONE.hashes["sha256"]}, [1])
     assert AddTarget("targets", "v1", fewer).apply(state) is state
     assert AddTarget("targets", "v2", fewer).apply(state).targets["targets"].targets["v2"] == fewer
 

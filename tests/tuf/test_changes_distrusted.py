@@ -18,11 +18,11 @@ from notarypy.tuf.changes import (
     Resign,
     State,
 )
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import TargetFile
 from support.author import NOW, Author, public_key
 from support.repository import delegated, load
 
-ONE = FileMeta.of(b"one")
+ONE = TargetFile.of(b"one")
 BOB = public_key("bob")
 
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from notarypy.errors import MetadataError, RootNotPinnedError, SignatureError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import authorities, canonical, envelope, metadata, policy, roles, trustanchors, trusted
-from notarypy.tuf.envelope import Attempts, Envelope, Signature, valid_keys
+from notarypy.tuf.envelope import Envelope, Signature, VerificationBudget, valid_keys
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, FileMeta, Targets
+from notarypy.tuf.metadata import Delegation, TargetFile, Targets
 from support.author import GUN, NOW, Author, public_key, root_key, signature
 from support.chains import authority, leaf, pem
 from support.counting import calls, work
@@ -70,7 +70,7 @@ def test_narrowing_looks_at_each_path_a_few_times() -> None:
 
 def test_a_lookup_does_not_look_at_every_path() -> None:
     result = nested(2000)
-    content = FileMeta.of(b"one")
+    content = TargetFile.of(b"one")
     assert work(lambda: policy.signers(result, "v1", content)) < 200
     assert work(lambda: policy.released(result, "v1")) < 200
     assert policy.signers(result, "v1", content) == ("targets/a",)
@@ -141,7 +141,7 @@ def test_a_signature_of_one_file_is_checked_once() -> None:
 
 
 def test_attempts_are_counted_over_several_files() -> None:
-    key, left = public_key("a"), Attempts(3, "the files")
+    key, left = public_key("a"), VerificationBudget(3, "the files")
     good = sealed(signature("a", key, MESSAGE))
     table = {key.keyid: key}
     assert valid_keys(good, table, table, left)
@@ -312,7 +312,7 @@ def test_rule_13_delegations_that_do_not_fit_into_memory_count_as_failed() -> No
     author = delegated("targets/a", "targets/b", "targets/c")
     author.add("big", b"x", "targets/b")
     author.targets["targets/b"] = replace(
-        author.targets["targets/b"], targets={"big" * 10_000: FileMeta.of(b"x")}
+        author.targets["targets/b"], targets={"big" * 10_000: TargetFile.of(b"x")}
     )
     result = load(author.repository(), limits=Limits(memory_bytes=60_000))
     assert set(result.failures) == {"targets/b"}
@@ -353,7 +353,7 @@ def test_a_failed_delegation_takes_no_memory() -> None:
     author = delegated("targets/a", "targets/b")
     long = rewritten(author, "targets/a", lambda value: changed(value, "version", 0) | {"x": "y" * 20_000})
     author.targets["targets/b"] = replace(
-        author.targets["targets/b"], targets={"z" * 10_000: FileMeta.of(b"x")}
+        author.targets["targets/b"], targets={"z" * 10_000: TargetFile.of(b"x")}
     )
     result = load(assembled(author, targets__a=long), limits=Limits(memory_bytes=60_000))
     assert set(result.failures) == {"targets/a"}
@@ -361,7 +361,7 @@ def test_a_failed_delegation_takes_no_memory() -> None:
 
 
 def test_fifty_thousand_tags_of_several_signers_fit() -> None:
-    entry = FileMeta(1, {"sha256": bytes(32)}).to_json()
+    entry = TargetFile(1, {"sha256": bytes(32)}).to_json()
     value = Targets(1, NOW, {}).to_signed() | {"targets": {f"v{n:06}": entry for n in range(50_000)}}
     data = envelope.seal(value, [Signature("0" * 64, "ecdsa", bytes(64))])
     assert 3 * canonical.memory(data) < DEFAULT.memory_bytes

@@ -11,7 +11,7 @@ import pytest
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.tuf import fields
-from notarypy.tuf.fields import FileMeta, format_time, header, key_table, parse_time, role_keys
+from notarypy.tuf.fields import MetaFile, TargetFile, format_time, header, key_table, parse_time, role_keys
 from support.author import public_key
 
 DATA = b"manifest"
@@ -89,19 +89,19 @@ def test_the_time_zone_of_the_machine_does_not_matter(monkeypatch: pytest.Monkey
 
 
 def test_the_digest_is_the_sha256_if_there_is_one() -> None:
-    assert FileMeta.of(b"one").digest == "sha256:" + hashlib.sha256(b"one").hexdigest()
-    assert FileMeta(3, {}).digest is None
+    assert TargetFile.of(b"one").digest == "sha256:" + hashlib.sha256(b"one").hexdigest()
+    assert TargetFile(3, {}).digest is None
     with pytest.raises(VerificationError) as caught:
-        _ = FileMeta(3, {}).sha256
+        _ = TargetFile(3, {}).sha256
     assert caught.value.why == ("it names: no hash",)
     with pytest.raises(VerificationError) as caught:
-        _ = FileMeta(3, {"sha512": b"", "md5": b""}).sha256
+        _ = TargetFile(3, {"sha512": b"", "md5": b""}).sha256
     assert caught.value.why == ("it names: md5, sha512",)
 
 
 def test_an_error_names_the_role_whose_file_is_read() -> None:
     with pytest.raises(MetadataError) as caught, fields.part_of("targets/jeff"):
-        FileMeta.from_json(1, "a target")
+        TargetFile.from_json(1, "a target")
     assert caught.value.facts["role"] == "targets/jeff"
     assert "a target" in caught.value.message
     with pytest.raises(MetadataError) as caught, fields.part_of("root"):
@@ -111,8 +111,8 @@ def test_an_error_names_the_role_whose_file_is_read() -> None:
 
 
 def test_a_file_is_described_by_length_and_both_hashes() -> None:
-    meta = FileMeta.of(DATA)
-    assert meta == FileMeta(8, {"sha256": SHA256, "sha512": SHA512})
+    meta = TargetFile.of(DATA)
+    assert meta == TargetFile(8, {"sha256": SHA256, "sha512": SHA512})
     assert meta.sha256 == hashlib.sha256(DATA).hexdigest()
     meta.check(DATA, "x")
     assert meta.matches(DATA)
@@ -121,18 +121,18 @@ def test_a_file_is_described_by_length_and_both_hashes() -> None:
 @pytest.mark.parametrize(
     ("meta", "says"),
     [
-        (FileMeta(7, {"sha256": SHA256}), "wrong length"),
-        (FileMeta(9, {"sha256": SHA256}), "wrong length"),
-        (FileMeta(0, {"sha256": SHA256}), "wrong length"),
-        (FileMeta(8, {"sha256": SHA512[:32]}), "promised sha256"),
-        (FileMeta(8, {"sha256": SHA256, "sha512": SHA256 * 2}), "promised sha512"),
-        (FileMeta(8, {"sha256": SHA512[:32], "sha512": SHA512}), "promised sha256"),
-        (FileMeta(8, {"sha512": SHA256 * 2}), "promised sha512"),
-        (FileMeta(8, {}), "cannot be checked"),
-        (FileMeta(8, {"md5": hashlib.md5(DATA).digest()}), "cannot be checked"),
+        (TargetFile(7, {"sha256": SHA256}), "wrong length"),
+        (TargetFile(9, {"sha256": SHA256}), "wrong length"),
+        (TargetFile(0, {"sha256": SHA256}), "wrong length"),
+        (TargetFile(8, {"sha256": SHA512[:32]}), "promised sha256"),
+        (TargetFile(8, {"sha256": SHA256, "sha512": SHA256 * 2}), "promised sha512"),
+        (TargetFile(8, {"sha256": SHA512[:32], "sha512": SHA512}), "promised sha256"),
+        (TargetFile(8, {"sha512": SHA256 * 2}), "promised sha512"),
+        (TargetFile(8, {}), "cannot be checked"),
+        (TargetFile(8, {"md5": hashlib.md5(DATA).digest()}), "cannot be checked"),
     ],
 )
-def test_length_and_every_known_hash_must_fit(meta: FileMeta, says: str) -> None:
+def test_length_and_every_known_hash_must_fit(meta: TargetFile, says: str) -> None:
     with pytest.raises(VerificationError, match=says) as caught:
         meta.check(DATA, "snapshot")
     assert caught.value.facts["role"] == "snapshot"
@@ -143,7 +143,7 @@ def test_length_and_every_known_hash_must_fit(meta: FileMeta, says: str) -> None
     "hashes", [{"sha256": SHA256}, {"sha512": SHA512}, {"sha256": SHA256, "md5": b"whatever"}]
 )
 def test_one_known_hash_is_enough_and_unknown_ones_do_not_matter(hashes: dict[str, bytes]) -> None:
-    FileMeta(8, hashes).check(DATA, "x")
+    TargetFile(8, hashes).check(DATA, "x")
 
 
 def entry(**members: object) -> dict[str, Any]:
@@ -156,15 +156,15 @@ def entry(**members: object) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [None, ..., -1, True, False, "8", [8], 8.5])
 def test_a_length_is_an_integer_of_0_or_more(length: object) -> None:
     with pytest.raises(MetadataError, match="no usable length"):
-        FileMeta.from_json(entry(length=length), "snapshot in timestamp")
+        MetaFile.from_json(entry(length=length), "snapshot in timestamp")
     with pytest.raises(MetadataError, match="no usable length"):
-        FileMeta.from_json(entry(length=length), "a target", sha256=False)
+        TargetFile.from_json(entry(length=length), "a target")
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])
 def test_an_entry_is_an_object(value: object) -> None:
     with pytest.raises(MetadataError):
-        FileMeta.from_json(value, "a target of targets", sha256=False)
+        TargetFile.from_json(value, "a target of targets")
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_an_entry_is_an_object(value: object) -> None:
 )  # fmt: skip
 def test_an_entry_of_snapshot_or_timestamp_has_a_sha256_of_32_bytes(hashes: object) -> None:
     with pytest.raises(MetadataError):
-        FileMeta.from_json(entry(hashes=hashes), "root in snapshot")
+        MetaFile.from_json(entry(hashes=hashes), "root in snapshot")
 
 
 @pytest.mark.parametrize("hashes", [..., None, {}, {"md5": "QQ=="}])
 def test_go_signs_targets_without_sha256_and_they_spoil_nothing_else(hashes: object) -> None:
-    meta = FileMeta.from_json(entry(hashes=hashes), "a target of targets", sha256=False)
+    meta = TargetFile.from_json(entry(hashes=hashes), "a target of targets")
     assert not meta.same_content(meta)
-    assert not FileMeta(8, {"sha256": SHA256}).same_content(meta)
+    assert not TargetFile(8, {"sha256": SHA256}).same_content(meta)
     assert not meta.matches(DATA)
     with pytest.raises(VerificationError, match="names no sha256"):
         _ = meta.sha256
@@ -195,32 +195,32 @@ def test_go_signs_targets_without_sha256_and_they_spoil_nothing_else(hashes: obj
 @pytest.mark.parametrize("hashes", [{"sha256": "QQ=="}, {"sha512": "QQ=="}, {"sha256": None}, []])
 def test_a_targets_hash_of_the_wrong_size_is_refused(hashes: object) -> None:
     with pytest.raises(MetadataError):
-        FileMeta.from_json(entry(hashes=hashes), "a target of targets", sha256=False)
+        TargetFile.from_json(entry(hashes=hashes), "a target of targets")
 
 
 @pytest.mark.parametrize(
     ("other", "same"),
     [
-        (FileMeta(8, {"sha256": SHA256}), True),
-        (FileMeta(8, {"sha256": SHA256, "sha512": SHA512}, {"a": 1}), True),
-        (FileMeta(9, {"sha256": SHA256}), False),
-        (FileMeta(8, {"sha256": SHA512[:32]}), False),
+        (TargetFile(8, {"sha256": SHA256}), True),
+        (TargetFile(8, {"sha256": SHA256, "sha512": SHA512}, {"a": 1}), True),
+        (TargetFile(9, {"sha256": SHA256}), False),
+        (TargetFile(8, {"sha256": SHA512[:32]}), False),
         (None, False),
     ],
 )
-def test_same_content_is_length_and_sha256(other: FileMeta | None, same: bool) -> None:
-    assert FileMeta(8, {"sha256": SHA256}).same_content(other) is same
+def test_same_content_is_length_and_sha256(other: TargetFile | None, same: bool) -> None:
+    assert TargetFile(8, {"sha256": SHA256}).same_content(other) is same
 
 
 @pytest.mark.parametrize("custom", [{"a": [1, None]}, [], 0, False, "", "x"])
 def test_custom_data_is_any_json_value(custom: object) -> None:
-    meta = FileMeta.from_json(entry(custom=custom), "x")
+    meta = TargetFile.from_json(entry(custom=custom), "x")
     assert meta.custom == custom
     assert meta.to_json() == entry(custom=custom)
 
 
 def test_custom_null_is_absent() -> None:
-    assert FileMeta.from_json(entry(custom=None), "x").to_json() == entry()
+    assert TargetFile.from_json(entry(custom=None), "x").to_json() == entry()
 
 
 @pytest.mark.parametrize("kind", ["root", "Roots", "Targets", "", None, 1, ["Root"], {"Root": "Root"}, ...])

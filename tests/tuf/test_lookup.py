@@ -8,7 +8,7 @@ import pytest
 
 from notarypy.errors import ExpiredError, MetadataError, SignatureError, VerificationError
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import TargetFile
 from support.author import NOW, Author
 from support.repository import assembled, changed, hidden, load, rewritten, snapshot_of
 
@@ -26,7 +26,7 @@ def docker(*signers: str) -> Author:
 
 
 def digest(text: bytes) -> str:
-    return FileMeta.of(text).sha256
+    return TargetFile.of(text).sha256
 
 
 def test_releases_wins_over_targets() -> None:
@@ -96,7 +96,7 @@ def test_signers_may_be_any_role_below() -> None:
         author.delegate(role)
         author.add("v1", b"one", role)
     metadata = load(author.repository())
-    assert set(policy.signers(metadata, "v1", FileMeta.of(b"one"))) == {
+    assert set(policy.signers(metadata, "v1", TargetFile.of(b"one"))) == {
         "targets/ann/deep",
         "targets/releases/x",
     }
@@ -224,7 +224,7 @@ def test_a_targets_entry_without_sha256_harms_only_who_asks_for_it() -> None:
     author.add("v1", b"one")
 
     def with_odd(signed: dict[str, object]) -> dict[str, object]:
-        sha512 = FileMeta.of(b"odd").to_json()["hashes"]["sha512"]
+        sha512 = TargetFile.of(b"odd").to_json()["hashes"]["sha512"]
         return changed(signed, "targets.odd", {"length": 3, "hashes": {"sha512": sha512}})
 
     metadata = load(assembled(author, targets=rewritten(author, roles.TARGETS, with_odd)))

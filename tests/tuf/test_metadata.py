@@ -9,7 +9,7 @@ import pytest
 from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import canonical
-from notarypy.tuf.metadata import Delegation, FileMeta, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.metadata import Delegation, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from support.author import Author, public_key
 from support.repository import changed, signed
 
@@ -18,7 +18,7 @@ AUTHOR.add("v1", b"one")
 AUTHOR.delegate("targets/jeff", [public_key("jeff")], ("", "x"))
 ROOT = signed(AUTHOR, "root")
 TARGETS = signed(AUTHOR, "targets")
-META = FileMeta.of(b"data").to_json()
+META = MetaFile.of(b"data").to_json()
 SNAPSHOT: dict[str, Any] = {
     "_type": "Snapshot",
     "expires": "2036-11-20T06:28:53Z",
@@ -213,7 +213,7 @@ def test_member_names_are_case_sensitive() -> None:
 def test_what_is_written_is_canonical_in_every_order() -> None:
     keys = {public_key(name).keyid: public_key(name) for name in ("b", "a")}
     listed = (Delegation("targets/b", tuple(keys), 1, ("z", "a")), Delegation("targets/a", (), 1, ()))
-    one = Targets(1, AUTHOR.now, {"b": FileMeta.of(b"b"), "a": FileMeta.of(b"a")}, keys, listed)
+    one = Targets(1, AUTHOR.now, {"b": TargetFile.of(b"b"), "a": TargetFile.of(b"a")}, keys, listed)
     text = canonical.encode(one.to_signed())
     assert Targets.from_signed(canonical.decode(text)) == one
     assert text.index(b'"z","a"') > 0

@@ -17,7 +17,6 @@ from notarypy.tuf.trustanchors import (
     KeyPin,
     Pinned,
     certificate_sha256,
-    check_pin,
     every,
     parts,
     pinned,
@@ -120,7 +119,7 @@ def test_an_old_certificate_of_the_pinned_key_is_no_obstacle_to_the_pin_itself()
 )
 def test_short_and_malformed_pins_are_refused(pin: str) -> None:
     with pytest.raises(InvalidNameError):
-        check_pin(pin)
+        roles.check_pin(pin)
     with pytest.raises(InvalidNameError):
         policy(["0" * 64, pin])
 

@@ -20,7 +20,7 @@ from notarypy.tuf.changes import (
 )
 from notarypy.tuf.fields import MAX_VERSION, format_time
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import FileMeta, Root, Snapshot, Targets
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, TargetFile, Targets
 from notarypy.tuf.plan import (
     ROOT_LIFETIME,
     TARGETS_LIFETIME,
@@ -32,7 +32,7 @@ from notarypy.tuf.plan import (
 from support.author import NOW, Author, public_key, root_key
 from support.repository import LATER, delegated, load
 
-ONE = FileMeta.of(b"one")
+ONE = TargetFile.of(b"one")
 JEFF, BOB = public_key("jeff"), public_key("bob")
 
 
@@ -226,7 +226,7 @@ def test_rule_4_a_first_snapshot_lists_the_new_files_with_both_hashes() -> None:
     draft = snapshot_draft(author.root, None, author.files(), published(author), NOW)
     snapshot = Snapshot.from_signed(draft.signed)
     assert snapshot.version == 1
-    assert snapshot.meta == {role: FileMeta.of(data) for role, data in author.files().items()}
+    assert snapshot.meta == {role: MetaFile.of(data) for role, data in author.files().items()}
 
 
 def test_rule_4_a_snapshot_lists_what_the_last_one_did_and_the_new_files() -> None:
@@ -234,7 +234,7 @@ def test_rule_4_a_snapshot_lists_what_the_last_one_did_and_the_new_files() -> No
     snapshot = snapshot_after(author, published(author), targets=b"new targets")
     expected = {**author.files(), "targets": b"new targets"}
     assert snapshot.version == 2
-    assert snapshot.meta == {role: FileMeta.of(data) for role, data in expected.items()}
+    assert snapshot.meta == {role: MetaFile.of(data) for role, data in expected.items()}
 
 
 def test_rule_4_a_snapshot_lists_no_removed_delegation_nor_what_is_below() -> None:

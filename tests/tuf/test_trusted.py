@@ -12,7 +12,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import FileMeta, RoleKeys, Targets
+from notarypy.tuf.metadata import MetaFile, RoleKeys, Targets
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 from support.repository import (
@@ -38,8 +38,8 @@ def test_an_honest_repository_is_trusted_as_received() -> None:
     assert metadata.targets == author.targets
     assert metadata.failures == {}
     assert (metadata.root, metadata.gun, metadata.now) == (author.root, GUN, LATER)
-    assert metadata.timestamp.snapshot == FileMeta.of(files[roles.SNAPSHOT])
-    assert metadata.snapshot.meta[roles.ROOT] == FileMeta.of(files[roles.ROOT])
+    assert metadata.timestamp.snapshot == MetaFile.of(files[roles.SNAPSHOT])
+    assert metadata.snapshot.meta[roles.ROOT] == MetaFile.of(files[roles.ROOT])
 
 
 def test_nothing_is_trusted_at_first() -> None:

@@ -16,7 +16,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author, public_key
 from support.repository import (
@@ -126,7 +126,7 @@ def test_rule_7_the_length_must_fit_even_when_the_hashes_do(stated: int) -> None
 @pytest.mark.parametrize("name", ["sha256", "sha512"])
 def test_rule_7_every_stated_hash_must_fit(name: str) -> None:
     author = tagged()
-    wrong = FileMeta.of(b"other").to_json()["hashes"][name]
+    wrong = MetaFile.of(b"other").to_json()["hashes"][name]
     for files in (
         snapshot_of(author, lambda signed: changed(signed, f"meta.targets.hashes.{name}", wrong)),
         timestamp_of(author, lambda signed: changed(signed, f"meta.snapshot.hashes.{name}", wrong)),

@@ -15,7 +15,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author, public_key
 from support.repository import (
@@ -325,7 +325,7 @@ def test_rule_5_the_root_is_byte_for_byte_the_one_that_the_snapshot_names() -> N
     author.next_root()
     files = {**author.repository(), roles.ROOT: old[roles.ROOT]}
     metadata = top(files)
-    assert metadata.outdated_root() == FileMeta.of(author.file(roles.ROOT))
+    assert metadata.outdated_root() == MetaFile.of(author.file(roles.ROOT))
     with pytest.raises(RuntimeError, match="not the one that the snapshot names"):
         metadata.update_targets(files[roles.TARGETS])
 
@@ -336,15 +336,15 @@ def test_rule_5_also_when_only_a_signature_differs() -> None:
     author.key("more")
     other = author.seal(author.root.to_signed(), [*author.root.signers(roles.ROOT), public_key("more")])
     assert top(files).outdated_root() is None
-    assert top({**files, roles.ROOT: other}).outdated_root() == FileMeta.of(files[roles.ROOT])
+    assert top({**files, roles.ROOT: other}).outdated_root() == MetaFile.of(files[roles.ROOT])
 
 
 def test_rule_5_every_stated_hash_and_the_length_must_fit() -> None:
     author = tagged()
     for path, value in (
         ("meta.root.length", 1),
-        ("meta.root.hashes.sha256", FileMeta.of(b"").to_json()["hashes"]["sha256"]),
-        ("meta.root.hashes.sha512", FileMeta.of(b"").to_json()["hashes"]["sha512"]),
+        ("meta.root.hashes.sha256", MetaFile.of(b"").to_json()["hashes"]["sha256"]),
+        ("meta.root.hashes.sha512", MetaFile.of(b"").to_json()["hashes"]["sha512"]),
     ):
         files = snapshot_of(author, lambda signed, at=path, to=value: changed(signed, at, to))  # type: ignore[misc]
         assert top(files).outdated_root() is not None

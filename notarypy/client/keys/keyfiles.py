@@ -37,6 +37,7 @@ from notarypy.keys.passphrases import MIN_LENGTH
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.keys import meets
 from notarypy.tuf.metadata import Root
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirecto
         except NotarypyError:
             needed += [f"{gun} (its cached root cannot be read)"] if info.role == roles.ROOT else []
             continue
-        if info.keyid in ids and len(ids & rest) < root.roles[roles.ROOT].threshold:
+        if info.keyid in ids and not meets(ids & rest, root.roles[roles.ROOT].threshold):
             needed.append(gun)
     return needed
 

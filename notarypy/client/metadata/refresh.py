@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notarypy.client.metadata.repository import Repository
-    from notarypy.tuf.metadata import FileMeta
+    from notarypy.tuf.metadata import MetaFile
 
 _OVERTAKEN = 3
 
@@ -217,7 +217,7 @@ class Refresh:
         except NotFoundError:
             raise self._vanished() from None
 
-    def _named_root(self, named: FileMeta) -> bytes:
+    def _named_root(self, named: MetaFile) -> bytes:
         data = self._file(roles.ROOT, named)
         named.check(data, roles.ROOT)
         return data
@@ -259,7 +259,7 @@ class Refresh:
                 left -= meta[role].length
                 self.trusted.update_delegation(role, self._file(role, meta[role]))
 
-    def _file(self, role: str, meta: FileMeta) -> bytes:
+    def _file(self, role: str, meta: MetaFile) -> bytes:
         """Return the file with this hash: from what we know if it fits, else from the server."""
         for data in self.known.candidates(role):
             if meta.matches(data):

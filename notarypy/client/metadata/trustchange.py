@@ -25,7 +25,7 @@ from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
-from notarypy.tuf.trustanchors import check_pin, policy, root_ids
+from notarypy.tuf.trustanchors import policy, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
         RootNotPinnedError: The server offers another root.
         TrustError: What the server has under that root cannot be verified.
     """
-    wanted = check_pin(pin)
+    wanted = roles.check_pin(pin)
     seen = offered(repository)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = replace(

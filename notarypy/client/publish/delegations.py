@@ -39,6 +39,7 @@ from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, KeyNot
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.envelope import Envelope, valid_keys
+from notarypy.tuf.keys import meets
 from notarypy.tuf.plan import require_signable
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _broken(after: State) -> list[str]:
         keys, threshold = after.keys_for(role)
         table = {key.keyid: key for key in keys}
         file = Envelope.parse(after.published[role], role, after.limits)
-        if len(valid_keys(file, table, table)) < threshold:
+        if not meets(valid_keys(file, table, table), threshold):
             broken.append(role)
     return broken
 

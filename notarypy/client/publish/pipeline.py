@@ -48,7 +48,8 @@ from notarypy.errors import (
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Envelope, Signature, seal
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.keys import meets
+from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.plan import Draft, plan, snapshot_draft
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
     if role == roles.SNAPSHOT:
         named = trusted.timestamp.snapshot
     else:
-        named = trusted.snapshot.meta.get(role, FileMeta(0, {"sha256": b""}))
+        named = trusted.snapshot.meta.get(role, MetaFile(0, {"sha256": b""}))
     if named.matches(data):
         return True
 
@@ -328,7 +329,7 @@ def _signature(key: PublicKey, message: bytes, keys: SigningKeys) -> Signature:
 def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
     """Tell whether the snapshot is signed here, and not by the server."""
     keys, threshold = root.signers(roles.SNAPSHOT), root.roles[roles.SNAPSHOT].threshold
-    return len({key.canonical_id for key in keys if _canonical(key) in available}) >= threshold
+    return meets((key.canonical_id for key in keys if _canonical(key) in available), threshold)
 
 
 def _canonical(key: PublicKey) -> str:

@@ -33,7 +33,7 @@ from notarypy.images import reference as references
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import TargetFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -174,9 +174,9 @@ def keys_of(state: State, role: str) -> frozenset[str]:
     return frozenset(key.canonical_id for key in state.keys_for(role)[0]) if known else frozenset()
 
 
-def _entry(manifest: Manifest, custom: object) -> FileMeta:
+def _entry(manifest: Manifest, custom: object) -> TargetFile:
     digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
-    return FileMeta(manifest.size, {"sha256": digest}, custom)
+    return TargetFile(manifest.size, {"sha256": digest}, custom)
 
 
 def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, ...]) -> SignedTag:

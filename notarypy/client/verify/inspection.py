@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.client.session import Session
-    from notarypy.tuf.metadata import FileMeta
+    from notarypy.tuf.metadata import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"
@@ -73,9 +73,9 @@ def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
                 yield TagEntry(name, f"sha256:{content.sha256}", _signed_by(trusted, name, content))
 
 
-def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
+def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
     """Return the distinct digests that releases, then targets, lists for a tag (rule 1)."""
-    found: dict[str, FileMeta] = {}
+    found: dict[str, TargetFile] = {}
     for role in (roles.RELEASES, roles.TARGETS):
         content = policy.entry(trusted, role, name)
         if content is not None and content.digest is not None:
@@ -83,7 +83,7 @@ def _contents(trusted: TrustedMetadata, name: str) -> list[FileMeta]:
     return list(found.values())
 
 
-def _signed_by(trusted: TrustedMetadata, name: str, content: FileMeta) -> tuple[str, ...]:
+def _signed_by(trusted: TrustedMetadata, name: str, content: TargetFile) -> tuple[str, ...]:
     return tuple(roles.signer_name(role) for role in policy.signers(trusted, name, content)) or (REPO_ADMIN,)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import FileMeta
+from notarypy.tuf.metadata import TargetFile
 from support.uploads import Row
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def delegation_without_keys(desk: Desk) -> Answer:
 
 def custom_data(desk: Desk) -> Answer:
     value = desk.author.targets[roles.TARGETS]
-    entry = replace(FileMeta.of(b"content"), custom={"a": 1, "b": ["é"]})
+    entry = replace(TargetFile.of(b"content"), custom={"a": 1, "b": ["é"]})
     desk.author.targets[roles.TARGETS] = replace(value, targets={"é<1>": entry})
     return desk.post(desk.author.files())
 
