@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from binascii import Error as Base64Error
+from base64 import b64decode
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,6 @@ _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.diff.",
     "application/vnd.oci.image.layer.nondistributable.",
 )
-_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _ORIGIN = "containerd.io/distribution.source."
 _REPOSITORY = re.compile(r"(?=.{1,255}\Z)[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
 
@@ -95,11 +94,7 @@ class Descriptor:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
     def check(self, data: bytes) -> bytes:
-        """Return the content if it is what this names.
-
-        Raises:
-            DigestMismatchError: It is something else.
-        """
+        """Return the content if it is what this names; raise DigestMismatchError if it is not."""
         actual = digest_like(self.digest, data)
         if len(data) != self.size or actual != self.digest:
             raise differs(self, actual, len(data))
@@ -108,7 +103,7 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Links:
-    """What a manifest or index names: further manifests, and blobs."""
+    """What a manifest or index names."""
 
     manifests: tuple[Descriptor, ...]
     blobs: tuple[Descriptor, ...]
@@ -136,35 +131,29 @@ def of(data: bytes, media_type: str) -> Descriptor:
 
 
 def links(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Links:
-    """Return what a manifest or index names.
-
-    Args:
-        data: The bytes.
-        media_type: What it is said to be, one of those that `Descriptor.is_manifest` knows.
-        limits: What to take at most.
+    """Return what a manifest or index of a type that `Descriptor.is_manifest` knows names.
 
     Raises:
         VerificationError: It is something else, or not well-formed.
     """
     if media_type == ARTIFACT:
-        return Links((), _artifact_blobs(manifests.decode(data, limits.manifest_bytes)))
+        artifact = manifests.decode(data, limits.manifest_bytes)
+        if artifact.get("mediaType") != ARTIFACT or not isinstance(artifact.get("blobs", []), list):
+            malformed("it is not the artifact manifest that it is said to be")
+        return Links((), _descriptors(artifact.get("blobs", []), "blobs"))
     found = manifests.read(data, media_type, limits)
     document = json.loads(data)
     if not found.is_index:
         return Links((), _descriptors([document["config"], *document["layers"]], "manifest"))
     entries = _descriptors(document["manifests"], "manifests")
-    if any(entry.media_type.startswith(_SCHEMA_1) for entry in entries):
+    if any(entry.media_type.startswith(manifests.SCHEMA_1) for entry in entries):
         malformed("the index lists an image of the old manifest format, schema 1")
     listed = tuple(entry for entry in entries if entry.is_manifest)
     return Links(listed, tuple(entry for entry in entries if not entry.is_manifest))
 
 
 def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
-    """Return the entries of a layout's `index.json` (rule 4).
-
-    Raises:
-        MetadataError: It is none.
-    """
+    """Return the entries of a layout's `index.json`; raise MetadataError if it is none (rule 4)."""
     try:
         document = manifests.decode(data, limits.manifest_bytes)
         if document.get("schemaVersion") != 2 or not isinstance(document.get("manifests"), list):  # noqa: PLR2004 - the one there is
@@ -179,11 +168,7 @@ def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
 
 
 def check_layout(data: bytes) -> None:
-    """Check the file that says that a folder or archive is a layout (rule 4).
-
-    Raises:
-        MetadataError: It is none, or of another version.
-    """
+    """Raise MetadataError unless a file says that its folder or archive is a layout (rule 4)."""
     try:
         version = manifests.decode(data).get("imageLayoutVersion")
     except MetadataError:
@@ -193,11 +178,7 @@ def check_layout(data: bytes) -> None:
 
 
 def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits = DEFAULT) -> bytes:
-    """Return a layout's `index.json` in which a name stands for an entry; others stay as they are.
-
-    Raises:
-        MetadataError: The present one is malformed.
-    """
+    """Return a layout's `index.json` in which a name stands for an entry; others stay as they are."""
     document: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
     if index is not None:
         read_index(index, limits)
@@ -205,12 +186,6 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits
     kept = [old for old in document["manifests"] if (old.get("annotations") or {}).get(NAME) != name]
     document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _artifact_blobs(document: dict[str, Any]) -> tuple[Descriptor, ...]:
-    if document.get("mediaType") != ARTIFACT or not isinstance(document.get("blobs", []), list):
-        malformed("it is not the artifact manifest that it is said to be")
-    return _descriptors(document.get("blobs", []), "blobs")
 
 
 def _descriptors(entries: Sequence[object], where: str) -> tuple[Descriptor, ...]:
@@ -250,9 +225,7 @@ def _annotations(value: object, where: str) -> Mapping[str, str]:
 
 
 def _base64(value: object, where: str) -> bytes:
-    from base64 import b64decode
-
     try:
         return b64decode(value if isinstance(value, str) else "?", validate=True)
-    except (Base64Error, ValueError):
+    except ValueError:
         malformed(f"data in {where} is not base64")

@@ -33,7 +33,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
-_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _SCHEMA_VERSION = 2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 
@@ -61,12 +61,7 @@ class Manifest:
 
 
 def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Manifest:
-    """Decide what a registry's answer is.
-
-    Args:
-        data: The body, unchanged.
-        content_type: The content type header, or None if there is none.
-        limits: What to take at most.
+    """Decide what a registry's answer is, by its body and its content type header, if there is one.
 
     Raises:
         MetadataError: Not JSON, or the structure does not fit.
@@ -74,12 +69,8 @@ def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Man
     """
     document = decode(data, limits.manifest_bytes)
     media_type = _media_type(document, content_type)
-    platforms: tuple[str, ...] = ()
-    if media_type in _INDEXES:
-        platforms = _read_index(document)
-    else:
-        _check_manifest(document)
-    return Manifest(media_type, digest_of(data), len(data), platforms)
+    read_structure = _read_index if media_type in _INDEXES else _check_manifest
+    return Manifest(media_type, digest_of(data), len(data), read_structure(document))
 
 
 def digest_of(data: bytes) -> str:
@@ -132,7 +123,7 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
             "a manifest is said to be two things",
             why=(f"it came as {said}", f"it calls itself {written}"),
         )
-    media_type = said or written or _type_of_structure(document)
+    media_type = said or written or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
     if media_type not in ACCEPT:
         raise VerificationError(
             f"{media_type} is not a kind of image that can be signed",
@@ -143,16 +134,12 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
 
 
 def _refuse_schema_1(document: dict[str, Any], *types: str) -> None:
-    if any(text.startswith(_SCHEMA_1) for text in types) or "fsLayers" in document:
+    if any(text.startswith(SCHEMA_1) for text in types) or "fsLayers" in document:
         raise VerificationError(
             "the image has the old manifest format, schema 1",
             why="its digest does not cover the bytes that a registry serves",
             advice=Advice("push-with-current-tool"),
         )
-
-
-def _type_of_structure(document: dict[str, Any]) -> str:
-    return OCI_INDEX if "manifests" in document else OCI_MANIFEST
 
 
 def _read_index(document: dict[str, Any]) -> tuple[str, ...]:
@@ -164,11 +151,11 @@ def _read_index(document: dict[str, Any]) -> tuple[str, ...]:
         malformed("an index needs a list of manifests")
     for entry in entries:
         check_descriptor(entry, "manifests")
-    found = [platform_of(entry) for entry in entries]
-    return tuple(dict.fromkeys(platform for platform in found if platform))
+    return tuple(dict.fromkeys(filter(None, map(platform_of, entries))))
 
 
-def _check_manifest(document: dict[str, Any]) -> None:
+def _check_manifest(document: dict[str, Any]) -> tuple[str, ...]:
+    """Check a manifest, which has no platforms."""
     if "manifests" in document:
         malformed("a manifest must not have the members of an index")
     check_descriptor(document.get("config"), "config")
@@ -177,6 +164,7 @@ def _check_manifest(document: dict[str, Any]) -> None:
         malformed("a manifest needs a list of layers")
     for layer in layers:
         check_descriptor(layer, "layers")
+    return ()
 
 
 def check_descriptor(value: object, where: str) -> None:
@@ -205,4 +193,4 @@ def platform_of(entry: dict[str, Any]) -> str:
     # Builders put attestations beside images, as manifests for a platform that is none.
     if not parts[0] or not parts[1] or parts[:2] == ["unknown", "unknown"]:
         return ""
-    return "/".join(part for part in parts if part)
+    return "/".join(filter(None, parts))

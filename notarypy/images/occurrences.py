@@ -53,11 +53,7 @@ class Occurrence:
 
 
 def decode(data: bytes, source: str) -> str:
-    """Return a file's text; bytes that are no UTF-8 survive (rule 1).
-
-    Raises:
-        BuildFileError: It is too big.
-    """
+    """Return a file's text (rule 1); raise BuildFileError if it is too big."""
     most = DEFAULT.build_file_bytes
     if len(data) > most:
         raise BuildFileError(f"{source} is too big", why=f"it has more than {most} bytes", file=source)
@@ -72,22 +68,18 @@ def encode(text: str) -> bytes:
 def rewrite(text: str, names: Mapping[Occurrence, str]) -> str:
     """Return the text with a new name in the place of each of these occurrences."""
     parts, done = [], 0
-    for occurrence in sorted(names, key=lambda occurrence: occurrence.start):
-        if not _PLAIN.fullmatch(names[occurrence]) or occurrence.start < done:
+    for each in sorted(names, key=lambda each: each.start):
+        if not _PLAIN.fullmatch(names[each]) or each.start < done:
             raise RuntimeError("a name that cannot be put down, or two in one place")
-        parts += [text[done : occurrence.start], names[occurrence]]
-        done = occurrence.end
+        parts += [text[done : each.start], names[each]]
+        done = each.end
     return "".join(parts) + text[done:]
 
 
 def followed(image: str) -> str:
-    """Return the tag that a name follows, in the words it was written in: `name:tag`.
+    """Return the tag that a name follows, in the words it was written in; raise InvalidNameError.
 
-    A name without tag and digest follows `latest`; one with a digest alone follows nothing: it
-    comes back as it is.
-
-    Raises:
-        InvalidNameError: It is no image reference.
+    A name without tag and digest follows `latest`; one with a digest alone comes back as it is.
     """
     parsed = references.parse(image)
     name = image.partition("@")[0]
@@ -116,11 +108,7 @@ def in_full(name: str) -> str:
 
 
 def is_covered(image: str, reference: str) -> bool:
-    """Tell whether a REF covers an image: all of a repository, or one tag, or one digest.
-
-    Raises:
-        InvalidNameError: One of them is no image reference.
-    """
+    """Tell whether a REF covers an image: all of a repository, or one tag, or one digest."""
     ours, theirs = references.parse(image), references.parse(reference)
     if ours.repository != theirs.repository:
         return False

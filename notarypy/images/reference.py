@@ -22,11 +22,18 @@ alternatives can match the same character for long.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.errors import Advice, InvalidNameError
 from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
@@ -39,6 +46,7 @@ _HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:
 _PATH_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PORT = re.compile(r":[0-9]{1,5}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -88,23 +96,12 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Read a reference.
-
-    Raises:
-        InvalidNameError: The text breaks the grammar.
-    """
-    try:
-        return _parse(text)
-    except _ProblemError as problem:
-        raise _invalid(text, "an image reference", str(problem)) from None
+    """Read a reference; raise InvalidNameError if the text breaks the grammar."""
+    return _checked(text, "an image reference", _parse)
 
 
 def parse_repository(text: str) -> Reference:
-    """Read a reference that must have neither tag nor digest.
-
-    Raises:
-        InvalidNameError: It has one, or breaks the grammar.
-    """
+    """Read a reference that must have neither tag nor digest; raise InvalidNameError if it has."""
     reference = parse(text)
     if reference.tag is None and reference.digest is None:
         return reference
@@ -117,39 +114,27 @@ def parse_repository(text: str) -> Reference:
 
 
 def parse_registry(text: str) -> str:
-    """Read the name of a registry, `host` or `host:port`, and return its usual form.
-
-    Raises:
-        InvalidNameError: It is not such a name.
-    """
-    try:
-        _check_registry(text)
-    except _ProblemError as problem:
-        raise _invalid(text, "a registry", str(problem)) from None
+    """Return the usual form of a registry's name, `host` or `host:port`; raise InvalidNameError."""
+    _checked(text, "a registry", _check_registry)
     return DOCKER_HUB if text == _DOCKER_HUB_ALIAS else text
 
 
 def check_tag(tag: str) -> str:
     """Return `tag` if it is one; raise InvalidNameError."""
-    try:
-        _check_tag(tag)
-    except _ProblemError as problem:
-        raise _invalid(tag, "a tag", str(problem)) from None
-    return tag
+    return _checked(tag, "a tag", _check_tag)
 
 
 def check_digest(digest: str) -> str:
     """Return `digest` if it is `sha256:` and 64 lower-case hex digits; raise InvalidNameError."""
+    return _checked(digest, "a digest", _check_digest)
+
+
+def _checked(text: str, kind: str, check: Callable[[str], _T]) -> _T:
     try:
-        _check_digest(digest)
+        return check(text)
     except _ProblemError as problem:
-        raise _invalid(digest, "a digest", str(problem)) from None
-    return digest
-
-
-def _invalid(text: str, kind: str, problem: str) -> InvalidNameError:
-    shown = text if len(text) <= DEFAULT.reference_chars else f"{text[:60]}..."
-    return InvalidNameError(f'"{shown}" is not {kind}', why=problem, reference=shown)
+        shown = text if len(text) <= DEFAULT.reference_chars else f"{text[:60]}..."
+        raise InvalidNameError(f'"{shown}" is not {kind}', why=str(problem), reference=shown) from None
 
 
 def _parse(text: str) -> Reference:
@@ -168,11 +153,9 @@ def _parse(text: str) -> Reference:
     _check_path(path)
     if len(registry) + 1 + len(path) > _MAX_NAME:
         raise _ProblemError(f"registry and path have more than {_MAX_NAME} characters together")
-    if colon:
-        _check_tag(tag)
-    if at:
-        _check_digest(digest)
-    return Reference(registry, path, tag if colon else None, digest if at else None)
+    return Reference(
+        registry, path, _check_tag(tag) if colon else None, _check_digest(digest) if at else None
+    )
 
 
 def _split_registry(text: str) -> tuple[str, str]:
@@ -195,29 +178,16 @@ def _check_registry(text: str) -> None:
         valid = len(text) <= _MAX_NAME and _HOST.fullmatch(host) is not None
     if not valid:
         raise _ProblemError(f'"{text}" is not a host name or an IPv6 address in brackets')
-    if port and not _is_port(port):
+    if port and not (_PORT.fullmatch(port) and int(port[1:]) <= _MAX_PORT):
         raise _ProblemError(f'"{port.removeprefix(":")}" is not a port number')
 
 
 def _is_ipv6(text: str) -> bool:
-    import ipaddress
-
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         return False
     return address.scope_id is None
-
-
-def _is_port(text: str) -> bool:
-    digits = text[1:]
-    return (
-        text[0] == ":"
-        and digits.isascii()
-        and digits.isdigit()
-        and len(digits) <= len(str(_MAX_PORT))
-        and int(digits) <= _MAX_PORT
-    )
 
 
 def _check_path(path: str) -> None:
@@ -239,13 +209,15 @@ def _what_is_wrong(part: str) -> str:
     return "has characters other than a-z, 0-9, dot, underscore and dash"
 
 
-def _check_tag(tag: str) -> None:
+def _check_tag(tag: str) -> str:
     if _TAG.fullmatch(tag) is None:
         raise _ProblemError(
             f'the tag "{tag}" is not 1 to 128 letters, digits, _, . and -, beginning with none of . and -'
         )
+    return tag
 
 
-def _check_digest(digest: str) -> None:
+def _check_digest(digest: str) -> str:
     if _DIGEST.fullmatch(digest) is None:
         raise _ProblemError(f'the digest "{digest}" is not sha256: and 64 lower-case hex digits')
+    return digest

@@ -1,7 +1,7 @@
 """A whole image: the named manifest or index, all that it names, each once.
 
 What it is: the walk from a digest down to blobs, the bytes of every manifest checked on
-the way. What it is not: it fetches nothing; `read` is handed in, and blobs are only
+the way. What it is not: it fetches nothing; `read` is a parameter, and blobs are only
 named.
 
 Rules:
@@ -63,10 +63,10 @@ class Tree:
 
 
 def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
-    """Return the image that a descriptor names.
+    """Return the image that the descriptor of a manifest or index names.
 
     Args:
-        top: A manifest or index of one of the kinds that can be signed.
+        top: The descriptor, of one of the kinds that can be signed.
         read: Returns the bytes of a manifest; they are checked here.
         limits: What to take at most.
 
@@ -93,11 +93,7 @@ def choose(
 ) -> tuple[Descriptor, tuple[str, ...]]:
     """Return the entry of an index for one platform, and the platforms that are left out.
 
-    Args:
-        top: The index.
-        data: Its bytes, checked.
-        platform: `os/architecture`, or with the variant where that is not clear.
-        limits: What to take at most.
+    `data` are the bytes of `top`, checked; `platform` has a variant where it is not clear without.
 
     Raises:
         UsageError: It is no index, or has none or several for this platform.

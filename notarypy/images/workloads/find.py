@@ -1,18 +1,18 @@
 """Compose files and Kubernetes manifests: where they name images.
 
-What it is: the paths to images in both. What it is not: YAML (`yamltext`) or the meaning
+What it is: the paths to images in both. What it is not: YAML (`yamlnodes`) or the meaning
 of anything else in these files.
 
 Rules:
 
 1. Kubernetes: containers, init and ephemeral containers and image volumes of each known
-   kind, also within a list, whose kind tells that of items without one. Every object whose
-   kind is not known is told, whatever it looks like: nobody here knows where it has images.
+   kind, also within a list, whose kind is that of items without one. Every object whose
+   kind is not known is noted, whatever it looks like: nobody here knows where it has images.
    A kind is known together with its API group, for others use the same names.
 2. Compose: the image of each service that is not built, image volumes and images as
-   build contexts. A service that is built has its bases in a Dockerfile, which is told, and
+   build contexts. A service that is built has its bases in a Dockerfile, which is noted, and
    so is its image, which compose may take from a registry before it builds. Other files and
-   models are told.
+   models are noted.
 3. A variable of compose counts with the value that the caller gives it, else with its
    default; without either the file is refused. `$$` is a dollar.
 """
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
-from notarypy.images import occurrences
 from notarypy.images.occurrences import Occurrence
 
 if TYPE_CHECKING:
@@ -32,16 +31,12 @@ if TYPE_CHECKING:
 
     from notarypy.images.workloads.yamlnodes import YamlNode
 
+_TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
 _POD = {
     "Pod": ("spec",),
     "PodTemplate": ("template", "spec"),
-    "Deployment": ("spec", "template", "spec"),
-    "StatefulSet": ("spec", "template", "spec"),
-    "DaemonSet": ("spec", "template", "spec"),
-    "ReplicaSet": ("spec", "template", "spec"),
-    "ReplicationController": ("spec", "template", "spec"),
-    "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+    **dict.fromkeys(_TEMPLATED, ("spec", "template", "spec")),
 }
 # Objects of Kubernetes itself that name no image.
 _WITHOUT = """
@@ -81,7 +76,7 @@ class Named:
     Attributes:
         occurrences: The images.
         notes: What a person should know.
-        unknown: Those of the notes that tell of something which may name images unseen.
+        unknown: Those of the notes about something that may name images unseen.
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -90,11 +85,7 @@ class Named:
 
 
 def kubernetes(roots: Sequence[YamlNode]) -> Named:
-    """Return the images of manifests (rule 1).
-
-    Raises:
-        BuildFileError: An image cannot be told.
-    """
+    """Return the images of manifests; raise BuildFileError if one of them is not clear (rule 1)."""
     found: list[Occurrence] = []
     unknown: list[str] = []
     waiting, seen = [(root, "", "") for root in roots], set[int]()
@@ -109,48 +100,26 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
             continue
         spec = root.get(*path) if path else None
         found += _pod(spec, seen) if spec is not None else []
-        if not _is_known(kind, version):
-            unknown.append(_unknown(root, kind, version))
+        group = version.partition("/")[0] if "/" in version else ""
+        if kind not in _KNOWN or ("/" in version and group not in _GROUPS):
+            what = f'the kind "{kind}"' if kind else "an object without a kind"
+            what = f"{what} of {group}" if group else what
+            unknown.append(
+                f"{root.source}:{root.line}: {what} is not known: images that it may have are left alone"
+            )
     return Named(_once(found), tuple(unknown), tuple(unknown))
 
 
-def _is_known(kind: str, version: str) -> bool:
-    group, slash, _ = version.partition("/")
-    return kind in _KNOWN and (not slash or group in _GROUPS)
-
-
-def _unknown(root: YamlNode, kind: str, version: str) -> str:
-    """Return what is said of an object that may have images anywhere."""
-    group = version.partition("/")[0] if "/" in version else ""
-    what = f'the kind "{kind}"' if kind else "an object without a kind"
-    named = f"{what} of {group}" if group else what
-    return f"{root.source}:{root.line}: {named} is not known: images that it may have are left alone"
-
-
 def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence]:
-    for name in _CONTAINERS:
-        containers = spec.get(name)
-        for container in containers.list(seen) if containers is not None else ():
-            image = container.get("image")
+    for name, *path in (*((each, "image") for each in _CONTAINERS), ("volumes", "image", "reference")):
+        for element in _elements(spec.get(name), seen):
+            image = element.get(*path)
             if image is not None:
                 yield _occurrence(image, name)
-    volumes = spec.get("volumes")
-    for volume in volumes.list(seen) if volumes is not None else ():
-        reference = volume.get("image", "reference")
-        if reference is not None:
-            yield _occurrence(reference, "volumes")
 
 
 def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
-    """Return the images of a compose file (rule 2).
-
-    Args:
-        root: The document.
-        values: The variables.
-
-    Raises:
-        BuildFileError: An image cannot be told.
-    """
+    """Return the images of a compose file with these variables; raise BuildFileError (rule 2)."""
     found: list[Occurrence] = []
     unknown = [
         f"{root.source}: {key} names {what}, which are not looked at"
@@ -159,7 +128,7 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     ]
     notes: list[str] = []
     services, seen = root.get("services"), set[int]()
-    for name, service in services.items() if services is not None else ():
+    for name, service in services.mapping().items() if services is not None else ():
         image, build = service.get("image"), service.get("build")
         if build is not None and build.scalar != "" and not build.is_nothing:
             notes.append(_built(name, build) + _pulled(service))
@@ -193,15 +162,14 @@ def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Ite
     contexts = build.get("additional_contexts")
     if contexts is None:
         return
-    for node in [value for _, value in contexts.items()] + contexts.list(seen):
+    for node in (*contexts.mapping().values(), *contexts.list(seen)):
         before, mark, _ = (node.scalar or "").partition(_CONTEXT)
         if mark:
             yield _occurrence(node, "additional_contexts", values, skip=len(before) + len(mark))
 
 
 def _volumes(service: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
-    volumes = service.get("volumes")
-    for volume in volumes.list(seen) if volumes is not None else ():
+    for volume in _elements(service.get("volumes"), seen):
         source = volume.get("source")
         if _scalar(volume.get("type")) == "image" and source is not None:
             yield _occurrence(source, "volumes", values)
@@ -213,7 +181,7 @@ def _occurrence(
     written = (node.scalar or "")[skip:]
     image = written if values is None else _interpolated(written, values, node)
     if not image:
-        raise occurrences.failure(node.source, node.line, f"{what} names no image")
+        raise node.failure(f"{what} names no image")
     start, end = node.place()
     return Occurrence(image, written, node.line, start + skip, end, what)
 
@@ -233,20 +201,20 @@ def _interpolated(text: str, values: Mapping[str, str], node: YamlNode) -> str:
             return found or ""
         if operator.endswith("-"):
             return word
-        raise occurrences.failure(
-            node.source,
-            node.line,
-            f'"{text}" names no image: {name} has no value',
-            advice=Advice("give-argument", option="--env", name=name),
-        )
+        advice = Advice("give-argument", option="--env", name=name)
+        raise node.failure(f'"{text}" names no image: {name} has no value', advice=advice)
 
     if "$" in _VARIABLE.sub("", text):
-        raise occurrences.failure(node.source, node.line, f'"{text}" is not understood')
+        raise node.failure(f'"{text}" is not understood')
     return _VARIABLE.sub(value, text)
 
 
 def _scalar(node: YamlNode | None) -> str | None:
     return None if node is None else node.scalar
+
+
+def _elements(node: YamlNode | None, seen: set[int]) -> list[YamlNode]:
+    return [] if node is None else node.list(seen)
 
 
 def _once(found: Sequence[Occurrence]) -> tuple[Occurrence, ...]:

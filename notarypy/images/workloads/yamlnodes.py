@@ -27,11 +27,7 @@ _MERGE = "<<"
 
 
 def documents(text: str, source: str) -> list[YamlNode]:
-    """Return the root of every document that is not empty.
-
-    Raises:
-        BuildFileError: It is no YAML, or ruamel.yaml is not here.
-    """
+    """Return the root of every document that is not empty; raise BuildFileError for what is no YAML."""
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -66,42 +62,40 @@ class _Shared:
 
 
 class YamlNode:
-    """A node of a document; asking it for what it is not gives nothing.
-
-    Attributes:
-        raw: The node as ruamel.yaml has it.
-        source: The name of the file.
-    """
+    """A node of a document; asking it for what it is not gives nothing."""
 
     def __init__(self, raw: Any, shared: _Shared) -> None:  # noqa: ANN401 - ruamel's own types
-        self.raw, self.source, self._shared = raw, shared.source, shared
+        self._raw, self.source, self._shared = raw, shared.source, shared
 
     @property
     def line(self) -> int:
         """The line where it begins, counted from 1."""
-        return int(self.raw.start_mark.line) + 1
+        return int(self._raw.start_mark.line) + 1
 
     @property
     def scalar(self) -> str | None:
         """The text of a scalar; None for anything else, and for null."""
-        value = self.raw.value
-        is_null = str(self.raw.tag or "").endswith(":null")
-        return value if isinstance(value, str) and not is_null else None
+        value = self._raw.value
+        return value if isinstance(value, str) and not self._tag.endswith(":null") else None
 
     @property
     def is_nothing(self) -> bool:
         """Whether it is null, or what `!reset` of compose makes the same of."""
-        return (self.raw.id == "scalar" and self.scalar is None) or str(self.raw.tag or "") == "!reset"
+        return (self._raw.id == "scalar" and self.scalar is None) or self._tag == "!reset"
 
-    def items(self) -> list[tuple[str, YamlNode]]:
-        """Return keys and values of a mapping, merged keys included (rule 2)."""
-        return list(self.mapping().items())
+    @property
+    def _tag(self) -> str:
+        return str(self._raw.tag or "")
+
+    def failure(self, what: str, why: str = "", advice: Advice | None = None) -> BuildFileError:
+        """Return the error for what stands here."""
+        return occurrences.failure(self.source, self.line, what, why, advice)
 
     def mapping(self) -> dict[str, YamlNode]:
-        """Return the same as a dictionary."""
-        if self.raw.id != "mapping":
+        """Return keys and values of a mapping, merged keys included (rule 2)."""
+        if self._raw.id != "mapping":
             return {}
-        known, key = self._shared.mappings, id(self.raw)
+        known, key = self._shared.mappings, id(self._raw)
         if key not in known:
             known[key] = None
             self._shared.depth += 1
@@ -110,7 +104,7 @@ class YamlNode:
             self._shared.depth -= 1
         found = known[key]
         if found is None:
-            raise occurrences.failure(self.source, self.line, "merged keys lead in a circle")
+            raise self.failure("merged keys lead in a circle")
         return found
 
     def get(self, *keys: str) -> YamlNode | None:
@@ -122,49 +116,41 @@ class YamlNode:
 
     def list(self, seen: set[int] | None = None) -> list[YamlNode]:
         """Return the elements of a sequence; none for one that was `seen`, which notes it."""
-        if self.raw.id != "sequence" or id(self.raw) in (seen or ()):
+        if self._raw.id != "sequence" or id(self._raw) in (seen or ()):
             return []
         if seen is not None:
-            seen.add(id(self.raw))
-        return [YamlNode(each, self._shared) for each in self.raw.value]
+            seen.add(id(self._raw))
+        return [YamlNode(each, self._shared) for each in self._raw.value]
 
     def place(self) -> tuple[int, int]:
-        """Return where the characters of a scalar begin and end (rule 3).
-
-        Raises:
-            BuildFileError: It cannot be replaced.
-        """
-        text, start, end = self._shared.text, self.raw.start_mark.index, self.raw.end_mark.index
+        """Return where a scalar begins and ends; raise BuildFileError if it cannot be replaced (rule 3)."""
+        text, start, end = self._shared.text, self._raw.start_mark.index, self._raw.end_mark.index
         properties = _PROPERTIES.match(text[start:end])
         start += properties.end() if properties else 0
         if text[start:end] == self.scalar:
             return start, end
         if text[start : start + 1] in ("'", '"') and text[start + 1 : end - 1] == self.scalar:
             return start + 1, end - 1
-        raise occurrences.failure(
-            self.source,
-            self.line,
-            "the name of this image cannot be replaced",
-            advice=Advice("write-one-piece"),
-        )
+        raise self.failure("the name of this image cannot be replaced", advice=Advice("write-one-piece"))
 
     def _read(self) -> dict[str, YamlNode]:
         """Return keys and values, with what is merged below what is written here."""
         own: dict[str, YamlNode] = {}
         merged: list[YamlNode] = []
-        for key, value in self.raw.value:
-            if not isinstance(key.value, str):
+        for raw_key, raw_value in self._raw.value:
+            name = raw_key.value
+            if not isinstance(name, str):
                 continue
-            self._check_key(key)
-            if key.value in own or (key.value == _MERGE and merged):
-                raise occurrences.failure(
-                    self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is there twice'
-                )
-            if key.value == _MERGE:
-                node = YamlNode(value, self._shared)
-                merged += node.list() or [node]
+            key, value = YamlNode(raw_key, self._shared), YamlNode(raw_value, self._shared)
+            is_odd = name == _MERGE and (raw_key.style is not None or not key._tag.endswith(":merge"))
+            if is_odd or key._tag.endswith(":binary"):
+                raise key.failure(f'the key "{name[:80]}" is not a plain one')
+            if name in own or (name == _MERGE and merged):
+                raise key.failure(f'the key "{name[:80]}" is there twice')
+            if name == _MERGE:
+                merged += value.list() or [value]
             else:
-                own[key.value] = YamlNode(value, self._shared)
+                own[name] = value
         for node in merged:
             found = node.mapping()
             self._shared.merged += len(found)
@@ -176,13 +162,4 @@ class YamlNode:
     def _limit(self) -> None:
         """Refuse merged keys that make for endless work (rule 4)."""
         if self._shared.merged > DEFAULT.yaml_merged or self._shared.depth > DEFAULT.yaml_levels:
-            raise occurrences.failure(self.source, self.line, "there are too many merged keys")
-
-    def _check_key(self, key: Any) -> None:  # noqa: ANN401 - ruamel's own types
-        """Refuse a key that programs do not agree on (rule 2)."""
-        tag = str(key.tag or "")
-        merge = key.value == _MERGE and (key.style is not None or not tag.endswith(":merge"))
-        if merge or tag.endswith(":binary"):
-            raise occurrences.failure(
-                self.source, key.start_mark.line + 1, f'the key "{key.value[:80]}" is not a plain one'
-            )
+            raise self.failure("there are too many merged keys")
