@@ -274,7 +274,7 @@ class Client:
         tag pushed by the docker daemon of this machine first, and signs exactly that: nothing is pushed if no
         key here may sign it (KeyAccessError). ImageMissingError: registry, or daemon, does not have it.
         """
-        from notarypy.client.publish.signall import sign_all
+        from notarypy.client.publish.signing import sign_all
 
         require_lists(references=references)
         options = SignOptions(signer, custom, discard_unverified, dry_run)
@@ -298,8 +298,7 @@ class Client:
         """Make every tag of a repository unsigned again, or every tag of one signer."""
         from notarypy.client.publish.revoking import revoke_all
 
-        self._session.whole_repository(repository)
-        return revoke_all(self._session.publisher(repository), signer)
+        return revoke_all(self._session, repository, signer)
 
     def add_signer(
         self,
@@ -322,15 +321,14 @@ class Client:
         """Take a signer, or one of its keys, out of a repository; unless forced, every tag stays readable."""
         from notarypy.client.publish.delegations import remove_signer
 
-        return remove_signer(self._session.publisher(repository), name, key=key, force=force)
+        return remove_signer(self._session, name, repository, key=key, force=force)
 
     def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
         """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""
-        from notarypy.client.publish.renewing import Window, renew
+        from notarypy.client.publish.maintenance import renew
 
         require_lists(only=only)
-        self._session.whole_repository(repository)
-        return renew(self._session.publisher(repository), self._session.keys(), Window(within, tuple(only)))
+        return renew(self._session, repository, within, only)
 
     def offered_root(self, repository: str) -> results.TrustedRoot:
         """Return the root trusted here and the one the server offers; changes nothing."""

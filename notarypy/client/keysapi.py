@@ -119,12 +119,9 @@ class Keys:
         Raises:
             KeyNotAuthorisedError: The root key is not here.
         """
-        from notarypy.client.publish.rotating import Rotation, rotate
+        from notarypy.client.publish.maintenance import Rotation, rotate
 
-        rotation = Rotation(role, key, server_managed)
-        rotation.check()
-        self._session.whole_repository(repository)
-        return rotate(self._session.publisher(repository), self._session.keys(), rotation)
+        return rotate(self._session, repository, Rotation(role, key, server_managed))
 
     def purge(self, key: str, repository: str, *, force: bool = False) -> PurgedKey:
         """Take one key out of all delegations of a repository, keeping every tag readable.
@@ -139,5 +136,4 @@ class Keys:
         """
         from notarypy.client.publish.delegations import purge
 
-        self._session.whole_repository(repository)
-        return purge(self._session.publisher(repository), key, force=force)
+        return purge(self._session, key, repository, force=force)

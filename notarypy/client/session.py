@@ -1,6 +1,6 @@
 """A session: the settings, servers, keys and moment that all use cases share.
 
-What it is: where a text becomes a Repository, a Publisher or a Manifest. What it is
+What it is: where a text becomes a Repository or a Manifest. What it is
 not: a use case; `api` has those.
 """
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.client.keys.manager import KeyManager
-    from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.results import Progress
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
@@ -64,7 +63,7 @@ class Session:
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
-        self._told: set[str] = set()
+        self._given: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()
 
@@ -78,11 +77,11 @@ class Session:
         """Return the present moment."""
         return self._clock()
 
-    def tell(self, warning: str) -> None:
+    def warn_once(self, warning: str) -> None:
         """Warn, but say nothing twice."""
         with self._lock:
-            known = warning in self._told
-            self._told.add(warning)
+            known = warning in self._given
+            self._given.add(warning)
         if not known:
             self.warn(warning)
 
@@ -93,7 +92,7 @@ class Session:
             StorageError: It belongs to another user.
         """
         for warning in self.trust_dir.check():
-            self.tell(warning)
+            self.warn_once(warning)
         return self.trust_dir
 
     def keys(self) -> KeyManager:
@@ -169,7 +168,9 @@ class Session:
         now = self.now()
         url = self._server_for(registry_host, scope)
         if url == DOCKER_HUB_SERVER:
-            self.tell(f"{url}, Docker Hub's Notary service, was retired; name another server with --server")
+            self.warn_once(
+                f"{url}, Docker Hub's Notary service, was retired; name another server with --server"
+            )
         server = None if self.settings.offline else self.connections.notary(url, registry_host)
         return Repository(
             gun=gun,
@@ -187,20 +188,10 @@ class Session:
         if scope is None or scope.server is None:
             return self.settings.server_for(registry_host)
         if self.settings.server not in {None, scope.server}:
-            self.tell(
+            self.warn_once(
                 f"{scope.source} names the server {scope.server}, so {self.settings.server} is not asked"
             )
         return scope.server
-
-    def publisher(self, text: str) -> Publisher:
-        """Return a publisher for the repository that a reference is in."""
-        from notarypy.client.publish.pipeline import Patience, Publisher
-
-        repository = self.repository(text)
-        staged = repository.cache.staged()
-        if staged:
-            self.tell(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
-        return Publisher(repository, self.keys().signing_keys(), Patience(self.settings.retry_for))
 
     def manifest(self, reference: Reference, wanted: str) -> Manifest:
         """Return what the registry serves for a tag or digest of an image."""
@@ -209,7 +200,7 @@ class Session:
     def registry(self, reference: Reference) -> Registry:
         """Return the registry of an image, and say so if it may be asked over plain http."""
         if reference.registry.lower() in self.settings.insecure_registries:
-            self.tell(f"{reference.registry} is named insecure: it may be asked over plain http")
+            self.warn_once(f"{reference.registry} is named insecure: it may be asked over plain http")
         return self.connections.registry(reference)
 
     def public_keys(self, pems: Sequence[bytes]) -> list[PublicKey]:

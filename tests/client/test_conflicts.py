@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client.parameters import SignOptions
-from notarypy.client.publish.pipeline import Patience, Publisher
+from notarypy.client.publish.pipeline import Patience, Publisher, publisher_for
 from notarypy.client.publish.signing import sign
 from notarypy.errors import (
     AuthenticationError,
@@ -43,7 +43,7 @@ def _image(tag: str) -> Manifest:
 
 def _publish(client: Client, patience: Patience, tag: str = "1") -> list[SignedTag]:
     """Sign as `Client.sign` does, with a patience of our own."""
-    publisher: Publisher = client._session.publisher(GUN)  # noqa: SLF001 - time is not a setting
+    publisher: Publisher = publisher_for(client._session, GUN)  # noqa: SLF001 - time is not a setting
     return sign(replace(publisher, patience=patience), {tag: _image(tag)}, SignOptions())
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
+from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import (
     ExpiredError,
     InvalidNameError,
@@ -208,7 +209,7 @@ def test_a_key_that_is_not_here_is_named(world: World, owner: Person) -> None:
 def test_a_listed_key_without_a_certificate_stands_in_nobodys_way(world: World, owner: Person) -> None:
     bare = public_key_of(private_key("bare"))
     keys = [*owner.client().refresh(GUN).root.signers(roles.ROOT), bare]
-    publisher = owner.client()._session.publisher(GUN)  # noqa: SLF001 - what no command can
+    publisher = publisher_for(owner.client()._session, GUN)  # noqa: SLF001 - what no command can
     publisher.publish(lambda _: [AssignKeys(roles.ROOT, keys)])
     assert not _status(owner)[roles.ROOT].due
     world.clock.now += 11 * YEAR
@@ -242,7 +243,7 @@ def test_what_cannot_be_verified_is_not_renewed(world: World, owner: Person) -> 
     other = load_public_pem(owner.key("other"), world.clock())
     old = owner.client().keys.find("jeff").keyid
     changes: list[Change] = [RemoveKeys(JEFF, frozenset({old})), AddDelegation(JEFF, [other])]
-    owner.client()._session.publisher(GUN).publish(lambda _: changes)  # noqa: SLF001 - below what it offers
+    publisher_for(owner.client()._session, GUN).publish(lambda _: changes)  # noqa: SLF001 - below what it offers
     before = world.attacker.current(GUN, JEFF)
     world.clock.now += 4 * YEAR
     owner.client().renew(GUN)

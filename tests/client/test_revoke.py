@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.publish.pipeline import publisher_for
 from notarypy.errors import (
     DigestMismatchError,
     InvalidNameError,
@@ -45,7 +46,7 @@ def _listing(world: World, tag: str) -> set[str]:
 
 def _publish(person: Person, *changes: Change) -> None:
     """Publish what no command can."""
-    person.client()._session.publisher(GUN).publish(lambda _: changes)  # noqa: SLF001 - below what it offers
+    publisher_for(person.client()._session, GUN).publish(lambda _: changes)  # noqa: SLF001 - below what it offers
 
 
 def _unsigned(world: World, tag: str) -> bool:

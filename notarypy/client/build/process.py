@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from notarypy import files
 from notarypy.client.build.builders import Built
 from notarypy.client.parameters import SignOptions
-from notarypy.client.publish.signall import require_signable, sign_all
+from notarypy.client.publish.signing import require_signable, sign_all
 from notarypy.errors import Advice, BuilderError, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.limits import DEFAULT

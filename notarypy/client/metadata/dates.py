@@ -110,7 +110,12 @@ def _due(status: RoleStatus, now: datetime, within: timedelta) -> bool:
     if status.expires is None:
         return False
     servers = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
-    return status.expires <= (now if servers else now + within)
+    return ended(status.expires, now if servers else now + within)
+
+
+def ended(expires: datetime | None, now: datetime) -> bool:
+    """Tell whether what has this date is over at a moment."""
+    return expires is not None and expires <= now
 
 
 _WARN_BEFORE = timedelta(days=180)

@@ -1,7 +1,8 @@
 """Signers: who may sign a repository's tags, added and removed without breaking what is signed.
 
-What it is: what `delegate` and `signer` want to be true. What it is not: how it is
-published (`publish`).
+What it is: what `delegate` and `signer` want to be true, and `delegate purge`, which takes one key
+out of every delegation: it was stolen, or its owner left. What it is not: how it is published
+(`pipeline`); and root and targets keys are rotated, not purged.
 
 Rules:
 
@@ -10,15 +11,7 @@ Rules:
 2. A repository without trust data is initialised in the same publish.
 3. Removing keys leaves no file that its readers can no longer verify: such a file is
    signed again by another key that is here, or nothing is changed unless forced.
-
-Take one key out of every delegation of a repository: it was stolen, or its owner left.
-
-What it is: what `delegate purge` wants to be true. What it is not: how it is published
-(`publish`); and root and targets keys are rotated, not purged.
-
-Rules:
-
-4. The key leaves every delegation that lists it, nested ones included. A signer that
+4. A purged key leaves every delegation that lists it, nested ones included. A signer that
    has no other key leaves with it; `targets/releases` stays, even without keys.
 5. As when a signer is removed, no file is left that nobody can verify: another key
    that is here signs it again, or nothing is changed unless forced. A file of the
@@ -29,10 +22,12 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import Wanted, additions, initialise
+from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.publish.signing import no_signer
 from notarypy.client.results import PurgedKey, SignerAdded, SignerRemoved
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, KeyNotAuthorisedError
@@ -49,7 +44,9 @@ if TYPE_CHECKING:
     from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.results import InitResult
     from notarypy.client.session import Session
-    from notarypy.tuf.keys import PublicKey
+
+_LOG = logging.getLogger(__name__)
+_SHORT = 7
 
 
 def add(
@@ -61,7 +58,7 @@ def add(
     paths: Sequence[str] = ("",),
     releases: bool = True,
 ) -> SignerAdded:
-    """Let the holders of keys sign, and say so if that lets them do more than it may seem.
+    """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2).
 
     Args:
         session: Settings, servers and keys.
@@ -79,16 +76,10 @@ def add(
             f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
             "whose paths cover every tag; --no-releases keeps it out"
         )
-    return add_signer(session.publisher(repository), session.keys(), role, public, changes)
-
-
-def add_signer(
-    publisher: Publisher, manager: KeyManager, role: str, keys: Sequence[PublicKey], changes: Sequence[Change]
-) -> SignerAdded:
-    """Add a signer; a repository without trust data is initialised with it (rules 1 and 2)."""
-    ids = tuple(key.canonical_id for key in keys)
-    gun = publisher.repository.gun
-    created = _created(publisher, manager, changes)
+    publisher = publisher_for(session, repository)
+    ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
+    _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
+    created = _created(publisher, session.keys(), changes)
     if created is not None and created.created:
         return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda _: changes)
@@ -104,12 +95,15 @@ def _created(publisher: Publisher, manager: KeyManager, changes: Sequence[Change
         return None
 
 
-def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bool) -> SignerRemoved:
+def remove_signer(
+    session: Session, name: str, repository: str, *, key: str | None, force: bool
+) -> SignerRemoved:
     """Remove a signer, or one of its keys, and keep every tag readable (rule 3).
 
     Args:
-        publisher: The repository and the keys at hand.
+        session: Settings, servers and keys.
         name: NAME or ROLE.
+        repository: The repository.
         key: The beginning of one canonical key id; None for the whole signer.
         force: Publish even if a file cannot be verified afterwards.
 
@@ -117,30 +111,30 @@ def remove_signer(publisher: Publisher, name: str, *, key: str | None, force: bo
         InvalidNameError: There is no such signer or key.
         KeyNotAuthorisedError: A file would lose its last valid signature, and no key here can sign it.
     """
-    role = roles.signer_role(name)
+    publisher, role = publisher_for(session, repository), roles.signer_role(name)
     outcome: list[SignerRemoved] = []
 
-    def wish(state: State) -> Sequence[Change]:
+    def edit(state: State) -> Sequence[Change]:
         if outcome and _gone(state, role, key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         changes = _removals(state, role, key)
-        mended = mend(state, changes, publisher.keys.available)
-        needed = others(mended.after, {role})
+        mended = _mend(state, changes, publisher.keys.available)
+        needed = _others(mended.after, {role})
         if mended.lost and not force:
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))
-            raise would_break(state, roles.signer_name(role), mended.lost, needed)
+            raise _would_break(state, roles.signer_name(role), mended.lost, needed)
         outcome[:] = [
             SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
         ]
         return mended.changes
 
-    publisher.publish(wish)
+    publisher.publish(edit)
     return outcome[-1]
 
 
 @dataclass(frozen=True)
-class Mended:
+class _Mended:
     """Removals with what keeps their readers reading (rule 3).
 
     Attributes:
@@ -158,7 +152,7 @@ class Mended:
     lost: tuple[str, ...]
 
 
-def mend(state: State, changes: Sequence[Change], available: Collection[str]) -> Mended:
+def _mend(state: State, changes: Sequence[Change], available: Collection[str]) -> _Mended:
     """Return removals together with the files to sign again for them (rule 3)."""
     after = apply_all(state, changes)
     broken = _broken(after)
@@ -166,7 +160,8 @@ def mend(state: State, changes: Sequence[Change], available: Collection[str]) ->
     kept = sorted({tag for name in resigned for tag in after.targets[name].targets})
     lost = [name for name in broken if name not in resigned] + _dropped(state, after)
     again = (Resign(name) for name in resigned)
-    return Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
+    _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
+    return _Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
 
 
 def _removals(state: State, role: str, key: str | None) -> list[Change]:
@@ -225,14 +220,14 @@ def _broken(after: State) -> list[str]:
     return broken
 
 
-def others(after: State, gone: Collection[str]) -> list[str]:
+def _others(after: State, gone: Collection[str]) -> list[str]:
     """Return the signers who are left."""
     listed = after.targets[roles.TARGETS].roles
     left = [entry.name for entry in listed if entry.keyids and entry.name not in {*gone, roles.RELEASES}]
     return [roles.signer_name(name) for name in left]
 
 
-def would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[str]) -> KeyNotAuthorisedError:
+def _would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[str]) -> KeyNotAuthorisedError:
     """Return the refusal to leave files that nobody can verify."""
     tags = sorted({tag for name in lost for tag in state.targets[name].targets})
     left = ", ".join(needed) or "nobody: this is the last signer"
@@ -251,24 +246,24 @@ def would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[st
     )
 
 
-_SHORT = 7
-
-
-def purge(publisher: Publisher, key: str, *, force: bool) -> PurgedKey:
+def purge(session: Session, key: str, repository: str, *, force: bool) -> PurgedKey:
     """Remove a key from all delegations (rules 4 to 6).
 
     Args:
-        publisher: The repository and the keys at hand.
+        session: Settings, servers and keys.
         key: The beginning of a canonical key id.
+        repository: The repository.
         force: Publish even if a file cannot be verified afterwards.
 
     Raises:
         InvalidNameError: No delegation has such a key, or it fits several.
         KeyNotAuthorisedError: The keys here may not remove it, or a file would lose its last valid signature.
     """
+    session.whole_repository(repository)
+    publisher = publisher_for(session, repository)
     outcome: list[PurgedKey] = []
 
-    def wish(state: State) -> Sequence[Change]:
+    def edit(state: State) -> Sequence[Change]:
         if outcome and not _listing(state, outcome[-1].key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
         keyid = _one_key(state, key)
@@ -277,10 +272,10 @@ def purge(publisher: Publisher, key: str, *, force: bool) -> PurgedKey:
         if not editable:
             raise _not_ours(state, keyid, listing)
         changes = [_removal(state, role, keyid) for role in editable]
-        mended = mend(state, changes, publisher.keys.available)
-        needed = others(mended.after, ())
+        mended = _mend(state, changes, publisher.keys.available)
+        needed = _others(mended.after, ())
         if mended.lost and not force:
-            raise would_break(state, f"key {keyid[:_SHORT]}", mended.lost, needed)
+            raise _would_break(state, f"key {keyid[:_SHORT]}", mended.lost, needed)
         outcome[:] = [
             PurgedKey(
                 repository=state.gun,
@@ -296,7 +291,7 @@ def purge(publisher: Publisher, key: str, *, force: bool) -> PurgedKey:
         ]
         return mended.changes
 
-    publisher.publish(wish)
+    publisher.publish(edit)
     return outcome[-1]
 
 

@@ -16,11 +16,12 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.pipeline import NOT_SENT, Publisher, confirm, sign_draft
+from notarypy.client.publish.pipeline import NOT_SENT, Publisher, confirm, publisher_for, sign_draft
 from notarypy.client.results import InitResult
 from notarypy.errors import (
     Advice,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def init(
     keys: Sequence[bytes] = (),
 ) -> InitResult:
     """Make trust data for the repository that a reference is in, with a first signer if one is named."""
-    publisher = session.publisher(text)
+    publisher = publisher_for(session, text)
     public = session.public_keys(keys) if signer else []
     changes = additions(roles.signer_role(signer), public, ("",), releases=True) if signer else []
     return initialise(publisher, session.keys(), replace(wanted or Wanted(), changes=changes))
@@ -103,6 +106,7 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
         trusted, created = _create(publisher, manager, wanted)
     else:
         created = False
+    _LOG.debug("%s: %s", repository.gun, "initialised" if created else "it had trust data already")
     if not created:
         _require_wanted(trusted, manager, wanted)
     return _result(repository, trusted, manager, created=created)
@@ -217,10 +221,8 @@ def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wante
     problem = ""
     if wanted.root_key is not None and manager.select(wanted.root_key) not in root_ids:
         problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
-    available = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)} & set(
-        manager.signing_keys().available
-    )
-    if wanted.snapshot == "local" and not available:
+    snapshot = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)}
+    if wanted.snapshot == "local" and not snapshot.intersection(manager.signing_keys().available):
         problem = "its snapshot key is not here"
     if apply_all(State.of(trusted), wanted.changes).dirty:
         problem = "the signer that was asked for is not one of its signers"
@@ -233,18 +235,15 @@ def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wante
 def _result(
     repository: Repository, trusted: TrustedMetadata, manager: KeyManager, *, created: bool
 ) -> InitResult:
-    available = manager.signing_keys().available
-    root = trusted.root
-    here = [
-        role for role in roles.BASE_ROLES if any(key.canonical_id in available for key in root.signers(role))
-    ]
+    available, root = set(manager.signing_keys().available), trusted.root
+    ids = {role: [key.canonical_id for key in root.signers(role)] for role in roles.BASE_ROLES}
     delegated = [entry.name for entry in trusted.targets[roles.TARGETS].roles if entry.name != roles.RELEASES]
     return InitResult(
         repository=repository.gun,
         created=created,
         root_pins=root.roles[roles.ROOT].keyids,
-        root_keys=tuple(key.canonical_id for key in root.signers(roles.ROOT)),
-        keys_here=tuple(here),
+        root_keys=tuple(ids[roles.ROOT]),
+        keys_here=tuple(role for role in ids if available.intersection(ids[role])),
         signers=tuple(roles.signer_name(role) for role in delegated),
         server=repository.server_url,
     )

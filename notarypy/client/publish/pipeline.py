@@ -1,32 +1,36 @@
-"""The one publish pipeline: refresh, apply, plan, sign, upload at once, read back, keep.
+"""The one publish pipeline: refresh, apply, plan, sign, upload at once, read back, store.
 
-What it is: the only code that uploads metadata. What it is not: what to publish;
-callers hand in a wish, a function from the current state to changes.
+What it is: the only code that uploads metadata. What it is not: what to publish; callers hand
+in an edit, a function from the present state to changes.
 
 Rules:
 
 1. One upload carries everything. Nothing dirty, nothing uploaded.
-2. A publish has succeeded when the server's verified timestamp and snapshot name
-   exactly the bytes that were sent; or, where another publisher came right after,
-   when the server serves our version of each file as sent. HTTP 200 is not enough.
-3. After a refusal the state is read again. If a file we build on has moved it was a
-   conflict: the wish is applied to the new state, with jitter, until the deadline.
-   Otherwise the refusal is final.
-4. When the answer to an upload is lost the server is looked at. What landed is a
-   success; what did not is applied again, which is safe since a version can be
-   taken only once. It may still arrive: an error that comes later says `unanswered`.
+2. A publish has succeeded when the server's verified timestamp and snapshot name exactly the
+   bytes that were sent; or, where another publisher came right after, when the server serves
+   our version of each file as sent. HTTP 200 is not enough.
+3. After a refusal the state is read again. If a file we build on has moved it was a conflict:
+   the edit is applied to the new state, with jitter, until the deadline. Otherwise the refusal
+   is final.
+4. When the answer to an upload is lost the server is looked at. What landed is a success; what
+   did not is applied again, which is safe since a version can be taken only once. It may still
+   arrive: an error that comes later says `unanswered`.
 5. Keys are unlocked once; a retry never asks again.
-6. The server never forgets a version. A delegation that was removed and comes back
-   goes on above the version it had.
+6. The server never forgets a version. A delegation that was removed and comes back goes on
+   above the version it had.
+7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing.
+   To unlock the keys too means to ask for the right to publish as well; where nothing is to be
+   signed it does neither.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from notarypy.client.metadata.refresh import refresh
 from notarypy.errors import (
@@ -45,11 +49,10 @@ from notarypy.errors import (
     UnreachableError,
     VerificationError,
 )
-from notarypy.tuf import roles
+from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Envelope, Signature, seal
 from notarypy.tuf.keys import meets
-from notarypy.tuf.metadata import MetaFile
 from notarypy.tuf.plan import Draft, plan, snapshot_draft
 
 if TYPE_CHECKING:
@@ -57,12 +60,14 @@ if TYPE_CHECKING:
 
     from notarypy.client.keys.manager import SigningKeys
     from notarypy.client.metadata.repository import Repository
-    from notarypy.tuf.keys import PublicKey
+    from notarypy.client.session import Session
     from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
-    Wish = Callable[[State], Sequence[Change]]
+    Edit = Callable[[State], Sequence[Change]]
+    """From the present state to the changes to make; it is asked again after every conflict."""
 
+_LOG = logging.getLogger(__name__)
 _PAUSE = 0.05
 _MAX_PAUSE = 2.0
 _LOOKS = 3
@@ -78,18 +83,14 @@ class Patience:
     seconds: float = 60.0
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    dice: Callable[[], float] = field(default=random.random)
+    dice: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did.
+    """A publish: the state before the changes, the state that is published now, the metadata as read back.
 
-    Attributes:
-        before: The state the changes were applied to.
-        after: The state that is published now.
-        uploaded: False when everything was true already.
-        trusted: The metadata as read back.
+    `uploaded` is False when everything was true already.
     """
 
     before: State
@@ -102,23 +103,29 @@ class Published:
 class Publisher:
     """Publishes one repository with the keys at hand.
 
-    `narrow` tells, for a state, which keys may sign targets files and delegations; None for all.
-    `read` refreshes the repository, as `refresh` does.
+    With `signer`, a role, the keys of that one alone may sign targets files and delegations. `read` refreshes
+    the repository, as `refresh` does.
     """
 
     repository: Repository
     keys: SigningKeys
     patience: Patience
-    narrow: Callable[[State], Collection[str]] | None = None
-    read: Callable[..., TrustedMetadata] = field(default=refresh)
+    signer: str | None = None
+    read: Callable[..., TrustedMetadata] = refresh
+
+    def only(self, signer: str | None) -> Self:
+        """Return a publisher that signs as this signer alone; with None the same."""
+        return self if signer is None else replace(self, signer=roles.signer_role(signer))
 
     def available(self, state: State) -> frozenset[str]:
         """Return the canonical ids of the keys that may sign targets files and delegations."""
-        available = frozenset(self.keys.available)
-        return available if self.narrow is None else available.intersection(self.narrow(state))
+        if self.signer is None:
+            return frozenset(self.keys.available)
+        listed = state.keys_for(self.signer)[0] if state.delegation(self.signer) is not None else ()
+        return frozenset(key.canonical_id for key in listed).intersection(self.keys.available)
 
-    def publish(self, wish: Wish) -> Published:
-        """Make a wish true on the server, whatever other publishers do meanwhile (rules 1 to 5).
+    def publish(self, edit: Edit) -> Published:
+        """Make an edit on the server, whatever other publishers do meanwhile (rules 1 to 5).
 
         Raises:
             ConflictError: Others kept winning until the deadline.
@@ -127,49 +134,64 @@ class Publisher:
             UnknownOutcomeError: The answer was lost, and looking was not possible.
             KeyAccessError: A key is missing, locked or not authorised.
         """
-        with ExitStack() as turn:
-            self._queue(turn)
-            return _Attempts(self, wish).run()
-
-    def _queue(self, turn: ExitStack) -> None:
-        """Queue up behind publishers of the same trust directory: cheaper than colliding on the server."""
         cache = self.repository.cache
-        if not cache.directory.is_dir():
-            return
-        try:
-            turn.enter_context(cache.lock(self.patience.seconds, "publish"))
-        except StorageError as error:
-            self.repository.warn(f"publishing without waiting for others here: {error.message}")
+        with ExitStack() as turn:
+            # To queue up behind publishers of the same trust directory is cheaper than to collide later.
+            if cache.directory.is_dir():
+                try:
+                    turn.enter_context(cache.lock(self.patience.seconds, "publish"))
+                except StorageError as error:
+                    self.repository.warn(f"publishing without waiting for others here: {error.message}")
+            return _PublishLoop(self, edit).run()
 
-    def rehearse(self, wish: Wish) -> Published:
-        """Apply a wish and check that the keys at hand could sign it; upload nothing."""
+    def preview(self, edit: Edit, *, unlock: bool = False) -> Published:
+        """Apply an edit and check that the keys at hand could sign it; upload nothing (rule 7)."""
         trusted = refresh(self.repository)
         before = State.of(trusted)
-        after = apply_all(before, wish(before))
-        plan(after, self.repository.now, self.available(after))
+        after = apply_all(before, edit(before))
+        drafts = plan(after, self.repository.now, self.available(after))
+        _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
+        if unlock and after.dirty:
+            keys = [key for draft in drafts for key in draft.keys]
+            if keeps_snapshot(after.root, self.keys.available):
+                signers = after.root.signers(roles.SNAPSHOT)
+                keys += [key for key in signers if key.canonical_id in self.keys.available]
+            for key in keys:
+                self.keys.unlock(key.canonical_id)
+            self.repository.online().check_may_publish(self.repository.gun)
         return Published(before, after, uploaded=False, trusted=trusted)
+
+
+def publisher_for(session: Session, text: str) -> Publisher:
+    """Return a publisher for the repository that a reference is in."""
+    repository = session.repository(text)
+    if staged := repository.cache.staged():
+        session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
+    return Publisher(repository, session.keys().signing_keys(), Patience(session.settings.retry_for))
 
 
 def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     """Return the finished file: the draft signed by each of its keys."""
-    from notarypy.tuf import canonical
-
     message = canonical.encode(draft.signed)
-    return seal(draft.signed, [_signature(key, message, keys) for key in draft.keys])
+    ids = [key.canonical_id for key in draft.keys]
+    _LOG.debug("signing %s, version %s, with %s", draft.role, draft.signed.get("version"), ids)
+    signatures = []
+    for key in draft.keys:
+        method, raw = keys.unlock(key.canonical_id).sign(message)
+        signatures.append(Signature(key.keyid, method, raw))
+    return seal(draft.signed, signatures)
 
 
-class _Attempts:
-    """Tries of one publish; holds what they share."""
+class _PublishLoop:
+    """The tries of one publish; holds what they share."""
 
-    def __init__(self, publisher: Publisher, wish: Wish) -> None:
+    def __init__(self, publisher: Publisher, edit: Edit) -> None:
+        self.publisher, self.edit = publisher, edit
         self.repository, self.keys, self.patience = publisher.repository, publisher.keys, publisher.patience
-        self.available, self.read = publisher.available, publisher.read
-        self.wish = wish
+        self.gun = publisher.repository.gun
         self.deadline = self.patience.monotonic() + self.patience.seconds
-        self.tries = 0
-        self.lost = 0
-        self.origin: State | None = None
-        self.leftovers: dict[str, int] = {}
+        self.tries = self.lost = 0
+        self.stale: dict[str, int] = {}
 
     def run(self) -> Published:
         try:
@@ -180,17 +202,20 @@ class _Attempts:
             raise
 
     def _run(self) -> Published:
-        trusted = self.read(self.repository)
+        trusted = self.publisher.read(self.repository)
+        origin = State.of(trusted)
         while True:
             self.tries += 1
             before = State.of(trusted)
-            self.origin = self.origin or before
-            after = self._above_leftovers(apply_all(before, self.wish(before)))
+            after = self._above_stale(apply_all(before, self.edit(before)))
             if not after.dirty:
-                return Published(self.origin, after, uploaded=self.lost > 0, trusted=trusted)
+                _LOG.debug("%s: at try %s nothing is to be published", self.gun, self.tries)
+                return Published(origin, after, uploaded=self.lost > 0, trusted=trusted)
             files = self._signed(trusted, after)
+            sizes = {role: len(data) for role, data in files.items()}
+            _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
             try:
-                self.repository.online().update(self.repository.gun, files)
+                self.repository.online().update(self.gun, files)
             except RefusedUpdateError as refusal:
                 trusted = self._after_refusal(trusted, files, refusal)
             except NOT_SENT:
@@ -198,17 +223,14 @@ class _Attempts:
             except NetworkError as lost:
                 trusted = self._after_silence(files, lost)
             else:
-                return Published(
-                    self.origin, after, uploaded=True, trusted=confirm(self.repository, files, self.read)
-                )
+                trusted = confirm(self.repository, files, self.publisher.read)
+                return Published(origin, after, uploaded=True, trusted=trusted)
 
     def _signed(self, trusted: TrustedMetadata, after: State) -> dict[str, bytes]:
-        now, available = self.repository.now, self.keys.available
-        files = {
-            draft.role: sign_draft(draft, self.keys) for draft in plan(after, now, self.available(after))
-        }
-        if keeps_snapshot(after.root, available):
-            draft = snapshot_draft(after.root, trusted.snapshot, files, after, now)
+        drafts = plan(after, self.repository.now, self.publisher.available(after))
+        files = {draft.role: sign_draft(draft, self.keys) for draft in drafts}
+        if keeps_snapshot(after.root, self.keys.available):
+            draft = snapshot_draft(after.root, trusted.snapshot, files, after, self.repository.now)
             files[roles.SNAPSHOT] = sign_draft(draft, self.keys)
         return files
 
@@ -216,16 +238,17 @@ class _Attempts:
         self, old: TrustedMetadata, files: Mapping[str, bytes], refusal: RefusedUpdateError
     ) -> TrustedMetadata:
         """Return the new state to try again on, if a file we build on has moved (rule 3)."""
-        new = self.read(self.repository)
+        new = self.publisher.read(self.repository)
         relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
-        moved = any(old.files.get(role) != new.files.get(role) for role in relevant)
-        if not moved and not self._found_leftovers(old, files):
+        moved = [role for role in relevant if old.files.get(role) != new.files.get(role)]
+        _LOG.debug("%s: try %s was refused; moved: %s: %s", self.gun, self.tries, moved, refusal.message)
+        if not moved and not self._found_stale(old, files):
             raise refusal
         if self.patience.monotonic() > self.deadline:
+            versions = f"targets is at version {new.targets[roles.TARGETS].version}"
             raise ConflictError(
-                f"gave up on {self.repository.gun} after {self.tries} tries: others keep publishing it",
-                why=f"targets is at version {new.targets[roles.TARGETS].version}, "
-                f"snapshot at {new.snapshot.version}",
+                f"gave up on {self.gun} after {self.tries} tries: others keep publishing it",
+                why=f"{versions}, snapshot at {new.snapshot.version}",
                 advice=Advice("sign-together"),
                 tries=self.tries,
             )
@@ -233,34 +256,34 @@ class _Attempts:
         self.patience.sleep(ceiling * self.patience.dice())
         return new
 
-    def _found_leftovers(self, trusted: TrustedMetadata, files: Mapping[str, bytes]) -> bool:
+    def _found_stale(self, trusted: TrustedMetadata, files: Mapping[str, bytes]) -> bool:
         """Look for files that removed delegations of the same names left on the server (rule 6)."""
-        before = dict(self.leftovers)
+        before = dict(self.stale)
         for role in files:
             if roles.is_delegation(role) and role not in trusted.snapshot.meta:
                 with suppress(NotFoundError, VerificationError):
                     data = self.repository.fetch(role)
                     version = Envelope.parse(data, role, self.repository.limits).signed.get("version")
-                    self.leftovers[role] = version if isinstance(version, int) else 0
-        return self.leftovers != before
+                    self.stale[role] = version if isinstance(version, int) else 0
+        _LOG.debug("%s: stale versions on the server: %s", self.gun, self.stale)
+        return self.stale != before
 
-    def _above_leftovers(self, state: State) -> State:
-        """Return the state with versions above those of leftovers (rule 6)."""
-        raised = {
-            role: replace(state.targets[role], version=max(version, state.targets[role].version))
-            for role, version in self.leftovers.items()
-            if role in state.dirty
-        }
-        return replace(state, targets={**state.targets, **raised})
+    def _above_stale(self, state: State) -> State:
+        """Return the state with versions above the stale ones (rule 6)."""
+        targets = dict(state.targets)
+        for role in self.stale.keys() & state.dirty:
+            targets[role] = replace(targets[role], version=max(self.stale[role], targets[role].version))
+        return replace(state, targets=targets)
 
     def _after_silence(self, files: Mapping[str, bytes], lost: NetworkError) -> TrustedMetadata:
         """Look at the server after an answer was lost (rule 4)."""
         self.lost += 1
+        _LOG.debug("%s: the answer to try %s was lost: %s", self.gun, self.tries, lost.message)
         try:
-            trusted = self.read(self.repository, files)
+            trusted = self.publisher.read(self.repository, files)
         except NetworkError as error:
             raise UnknownOutcomeError(
-                f"nobody can say whether {self.repository.gun} was published",
+                f"nobody can say whether {self.gun} was published",
                 why=(f"sending: {lost.message}", f"looking: {error.message}"),
                 advice=Advice("run-again"),
             ) from error
@@ -293,15 +316,13 @@ def confirm(
         ) from error
     if missing:
         raise _unconfirmed(repository, f"not served as sent: {', '.join(missing)}")
+    _LOG.debug("%s: the server serves %s as sent", repository.gun, list(files))
     return trusted
 
 
 def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: bytes) -> bool:
-    if role == roles.SNAPSHOT:
-        named = trusted.timestamp.snapshot
-    else:
-        named = trusted.snapshot.meta.get(role, MetaFile(0, {"sha256": b""}))
-    if named.matches(data):
+    named = trusted.timestamp.snapshot if role == roles.SNAPSHOT else trusted.snapshot.meta.get(role)
+    if named is not None and named.matches(data):
         return True
 
     def version_in(file: bytes) -> int:
@@ -321,19 +342,10 @@ def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:
     )
 
 
-def _signature(key: PublicKey, message: bytes, keys: SigningKeys) -> Signature:
-    method, raw = keys.unlock(key.canonical_id).sign(message)
-    return Signature(key.keyid, method, raw)
-
-
 def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
     """Tell whether the snapshot is signed here, and not by the server."""
-    keys, threshold = root.signers(roles.SNAPSHOT), root.roles[roles.SNAPSHOT].threshold
-    return meets((key.canonical_id for key in keys if _canonical(key) in available), threshold)
-
-
-def _canonical(key: PublicKey) -> str:
-    try:
-        return key.canonical_id
-    except NotarypyError:
-        return ""
+    found = set()
+    for key in root.signers(roles.SNAPSHOT):
+        with suppress(NotarypyError):  # a key of a kind that nobody here can have
+            found.add(key.canonical_id)
+    return meets(found.intersection(available), root.roles[roles.SNAPSHOT].threshold)

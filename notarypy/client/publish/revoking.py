@@ -1,7 +1,7 @@
 """Revoke tags: take them out of every role whose key is here.
 
 What it is: what `revoke` wants to be true of one repository. What it is not: how it
-is published (`publish`); and nothing is removed from the registry.
+is published (`pipeline`); and nothing is removed from the registry.
 
 Rules:
 
@@ -20,11 +20,12 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.client.publish.signing import keys_of, no_signer
+from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.publish.signing import no_signer
 from notarypy.client.results import RevokedTag
 from notarypy.errors import (
     Advice,
@@ -44,13 +45,14 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
     from notarypy.tuf.changes import Change, State
 
-    Wanted = Mapping[str, str | None]
+    Tags = Mapping[str, str | None]
 
+_LOG = logging.getLogger(__name__)
 _RELEASING = (roles.RELEASES, roles.TARGETS)
 _SHORT = 7
 
 
-def tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
+def _tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
     """Return the tags to revoke, each with the digest it must have (rule 5), or None.
 
     Raises:
@@ -77,35 +79,19 @@ def revoke_references(session: Session, texts: Sequence[str], signer: str | None
     groups: dict[str, list[Reference]] = {}
     for text in texts:
         groups.setdefault(session.gun(text)[0], []).append(session.parse(text))
-    wanted = {gun: tags_of(group) for gun, group in groups.items()}
-    return [done for gun, tags in wanted.items() for done in revoke(session.publisher(gun), tags, signer)]
+    wanted = {gun: _tags_of(group) for gun, group in groups.items()}
+    return [done for gun, tags in wanted.items() for done in _revoke(session, gun, tags, signer)]
 
 
-def revoke(publisher: Publisher, wanted: Wanted, signer: str | None) -> list[RevokedTag]:
-    """Remove tags from every role whose key is here; returns one result per tag, in order.
-
-    Args:
-        publisher: The repository and the keys at hand.
-        wanted: Tags, each with the only digest it may have, or None.
-        signer: Remove only what this signer signed (and its release).
-
-    Raises:
-        TagUnsignedError: No role lists one of the tags.
-        KeyNotAuthorisedError: Only roles list it whose keys are elsewhere.
-        DigestMismatchError: It has another digest than the one named.
-    """
-    return _Revocation(_narrowed(publisher, signer), signer, dict(wanted)).run()
+def revoke_all(session: Session, repository: str, signer: str | None) -> list[RevokedTag]:
+    """Remove every tag of a repository, or every tag of one signer (rule 3)."""
+    session.whole_repository(repository)
+    return _revoke(session, repository, None, signer)
 
 
-def revoke_all(publisher: Publisher, signer: str | None) -> list[RevokedTag]:
-    """Remove every tag of a repository; see `revoke`, and rule 3."""
-    return _Revocation(_narrowed(publisher, signer), signer, None).run()
-
-
-def _narrowed(publisher: Publisher, signer: str | None) -> Publisher:
-    if signer is None:
-        return publisher
-    return replace(publisher, narrow=partial(keys_of, role=roles.signer_role(signer)))
+def _revoke(session: Session, gun: str, wanted: Tags | None, signer: str | None) -> list[RevokedTag]:
+    """Remove tags from every role whose key is here; return one result per tag, in order."""
+    return _Revocation(publisher_for(session, gun).only(signer), signer, wanted).run()
 
 
 @dataclass
@@ -114,17 +100,19 @@ class _Revocation:
 
     publisher: Publisher
     signer: str | None
-    wanted: dict[str, str | None] | None
+    wanted: Tags | None
     tried: bool = False
 
     def run(self) -> list[RevokedTag]:
-        done = self.publisher.publish(self.wish)
+        done = self.publisher.publish(self.edit)
         before = self.wanted or dict.fromkeys(_listed(done.before, self.signer))
         results = [_result(done, tag) for tag in before]
+        for one in results:
+            _LOG.debug("%s was taken out of %s, and stays in %s", one.reference, one.roles, one.still)
         self._warn(results, done.after)
         return results
 
-    def wish(self, state: State) -> Sequence[Change]:
+    def edit(self, state: State) -> Sequence[Change]:
         available = self.publisher.available(state)
         if self.signer is not None and state.delegation(roles.signer_role(self.signer)) is None:
             raise no_signer(state, self.signer)

@@ -1,25 +1,32 @@
 """Sign tags: the registry's digests, into every role whose key is here.
 
-What it is: what `sign` wants to be true of one repository. What it is not: how it
-is published (`publish`).
+What it is: what `sign` does, from references to signed tags, and whether an image could be
+signed, found out before it is sent. What it is not: how it is published (`pipeline`), or pushing.
 
 Rules:
 
-1. Digest and size are those of the manifest that the registry serves, an index as
-   the index. `REPO:TAG@DIGEST` asks the registry for that digest.
-2. Without delegations a tag is written to `targets`. With delegations it is written
-   to every first-level one that covers it and whose keys, up to the threshold, are
-   here. `--signer N` narrows this to `targets/N` and `targets/releases`.
+1. Digest and size are those of the manifest that the registry serves, an index as the index.
+   `REPO:TAG@DIGEST` asks the registry for that digest.
+2. Without delegations a tag is written to `targets`. With delegations it is written to every
+   first-level one that covers it and whose keys, up to the threshold, are here. `--signer N`
+   narrows this to `targets/N` and `targets/releases`.
 3. A tag already listed with the same content in all those roles is not published.
-4. All tags of a repository are one publish, all or nothing.
+4. All tags of a repository are one publish, all or nothing; repositories follow one another, in
+   the order in which they were named.
+5. All references are read before anything is asked of a server.
+6. What signing would raise is raised before a push or a build: no trust data, no key that may
+   sign, a passphrase that is missing or wrong, a login that may read and not publish. It is no
+   promise: others may publish meanwhile. What there is to warn of is said once, when it is signed.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
+from notarypy.client.publish.initialise import init as initialise
+from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import SignedTag
 from notarypy.errors import (
     Advice,
@@ -30,25 +37,100 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images import reference as references
+from notarypy.images.manifests import OCI_MANIFEST, Manifest
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.metadata import TargetFile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from notarypy.client.parameters import SignOptions
-    from notarypy.client.publish.pipeline import Published, Publisher
-    from notarypy.images.manifests import Manifest
+    from notarypy.client.publish.pipeline import Edit, Published, Publisher
+    from notarypy.client.session import Session
     from notarypy.images.reference import Reference
 
+_LOG = logging.getLogger(__name__)
 _SHORT = 7
 _SPACE = 0x20
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
 
 
-def by_repository(texts: Sequence[str]) -> dict[str, list[str]]:
+def sign_all(
+    session: Session,
+    texts: Sequence[str],
+    options: SignOptions,
+    *,
+    init: bool = False,
+    push: Callable[[Reference], Manifest] | None = None,
+) -> list[SignedTag]:
+    """Sign tags that are in the registry, or exactly what `push` pushes.
+
+    Args:
+        session: Settings, servers and keys.
+        texts: `REPO[:TAG][@DIGEST]` each.
+        options: How to sign.
+        init: Initialise a repository that has no trust data.
+        push: Pushes a tag, only after it is known that the keys here may sign it (rule 6).
+    """
+    session.refuse_literal("sign")
+    groups = by_repository(texts)
+    if options.custom is not None:
+        custom_data(options.custom)
+    results: list[SignedTag] = []
+    for gun, group in groups.items():
+        wanted = _one_each(map(tagged, group))
+        if push is not None:
+            require_signable(session, gun, wanted, options, init=init)
+            contents = {tag: push(one) for tag, one in wanted.items()}
+        else:
+            contents = {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
+            if init and not options.dry_run:
+                initialise(session, gun)
+        results += sign(_warning_once(publisher_for(session, gun)), contents, options)
+    return results
+
+
+def require_signable(
+    session: Session,
+    text: str,
+    tags: Collection[str],
+    options: SignOptions,
+    manifest: Manifest | None = None,
+    *,
+    init: bool = False,
+) -> None:
+    """Raise what signing these tags of a repository would raise, before there is anything to sign (rule 6).
+
+    Without a `manifest`, whatever is pushed later; with `init` a repository without trust data gets some.
+
+    Raises:
+        RepositoryMissingError: There is nothing to sign in.
+        KeyAccessError: No key here may sign one of the tags, or one that has to cannot be unlocked.
+        AuthenticationError: The Notary server would not let us publish.
+    """
+    if init:
+        initialise(session, text)
+    publisher = publisher_for(session, text).only(options.signer)
+    silent = replace(publisher, repository=replace(publisher.repository, warn=lambda _: None))
+    unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
+    silent.preview(_edit(silent, dict.fromkeys(tags, manifest or unknown), options), unlock=True)
+
+
+def _warning_once(publisher: Publisher) -> Publisher:
+    """Return a publisher that says nothing twice: before it publishes, and after."""
+    warn, given = publisher.repository.warn, set[str]()
+
+    def warn_once(text: str) -> None:
+        if text not in given:
+            given.add(text)
+            warn(text)
+
+    return replace(publisher, repository=replace(publisher.repository, warn=warn_once))
+
+
+def by_repository(texts: Iterable[str]) -> dict[str, list[str]]:
     """Group references by repository, keeping order; raise before any work if one is unusable."""
     groups: dict[str, list[str]] = {}
     for text in texts:
@@ -56,10 +138,10 @@ def by_repository(texts: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
-def one_each(references: Sequence[Reference]) -> dict[str, Reference]:
+def _one_each(named: Iterable[Reference]) -> dict[str, Reference]:
     """Return references of one repository by tag; raise UsageError for a tag with two contents."""
     found: dict[str, Reference] = {}
-    for reference in references:
+    for reference in named:
         tag = reference.tag or "latest"
         if found.setdefault(tag, reference).digest != reference.digest:
             raise UsageError(
@@ -87,35 +169,19 @@ def custom_data(data: bytes) -> object:
     Raises:
         ConfigurationError: Go could not sign a file with this data again.
     """
+    why: tuple[str, ...] = ()
     try:
         [value] = decode(b'{"custom":' + data + b"}", "custom data").values()
         canonical = encode(value)
     except NotarypyError as error:
-        raise ConfigurationError(
-            "the custom data cannot be attached", why=(error.message, *error.why)
-        ) from None
+        why = (error.message, *error.why)
     except ValueError:
-        raise ConfigurationError(
-            "the custom data cannot be attached", why="it is more than one JSON value"
-        ) from None
-    if any(mark in canonical for mark in _UNSAFE) or any(byte < _SPACE for byte in canonical):
-        raise ConfigurationError(
-            "the custom data cannot be attached",
-            why="it holds < > & or a control or line separator character, which Go signs in another form",
-        )
-    return value
-
-
-def hushed(publisher: Publisher) -> Publisher:
-    """Return the publisher, which says nothing twice: before it publishes, and after."""
-    tell, told = publisher.repository.warn, set[str]()
-
-    def warn(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            tell(text)
-
-    return replace(publisher, repository=replace(publisher.repository, warn=warn))
+        why = ("it is more than one JSON value",)
+    else:
+        if not any(mark in canonical for mark in _UNSAFE) and not any(byte < _SPACE for byte in canonical):
+            return value
+        why = ("it holds < > & or a control or line separator character, which Go signs in another form",)
+    raise ConfigurationError("the custom data cannot be attached", why=why)
 
 
 def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> list[SignedTag]:
@@ -124,29 +190,36 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
     Raises:
         KeyNotAuthorisedError: No key here may sign one of the tags.
     """
-    repository = publisher.repository
-    attached = None if options.custom is None else custom_data(options.custom)
-    if options.signer is not None:
-        publisher = replace(publisher, narrow=partial(keys_of, role=roles.signer_role(options.signer)))
-
-    def wish(state: State) -> Sequence[Change]:
-        changes: list[Change] = []
-        for tag, manifest in contents.items():
-            for role in signing_roles(state, tag, publisher.available(state), options.signer):
-                changes += [Discard(role)] if options.discard_unverified else []
-                changes.append(AddTarget(role, tag, _entry(manifest, attached)))
-        return changes
-
-    done = publisher.rehearse(wish) if options.dry_run else publisher.publish(wish)
+    publisher = publisher.only(options.signer)
+    repository, edit = publisher.repository, _edit(publisher, contents, options)
+    done = publisher.preview(edit) if options.dry_run else publisher.publish(edit)
     results = []
     for tag, manifest in contents.items():
         written = signing_roles(done.after, tag, publisher.available(done.after), options.signer)
+        _LOG.debug("%s:%s is %s in %s", repository.gun, tag, manifest.digest, written)
         if roles.RELEASES not in written and roles.TARGETS not in written:
             repository.warn(
                 f"{repository.gun}:{tag} is not released by this: no key of targets/releases is here"
             )
         results.append(_result(tag, manifest, done, written))
     return results
+
+
+def _edit(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> Edit:
+    """Return the edit that lists every tag in its roles."""
+    attached = None if options.custom is None else custom_data(options.custom)
+
+    def edit(state: State) -> Sequence[Change]:
+        changes: list[Change] = []
+        for tag, manifest in contents.items():
+            digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
+            content = TargetFile(manifest.size, {"sha256": digest}, attached)
+            for role in signing_roles(state, tag, publisher.available(state), options.signer):
+                changes += [Discard(role)] if options.discard_unverified else []
+                changes.append(AddTarget(role, tag, content))
+        return changes
+
+    return edit
 
 
 def signing_roles(state: State, tag: str, available: Collection[str], signer: str | None) -> tuple[str, ...]:
@@ -168,23 +241,13 @@ def signing_roles(state: State, tag: str, available: Collection[str], signer: st
     return usable
 
 
-def keys_of(state: State, role: str) -> frozenset[str]:
-    """Return the canonical ids of a signer's keys; none for a signer that does not exist."""
-    known = state.delegation(role) is not None
-    return frozenset(key.canonical_id for key in state.keys_for(role)[0]) if known else frozenset()
-
-
-def _entry(manifest: Manifest, custom: object) -> TargetFile:
-    digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
-    return TargetFile(manifest.size, {"sha256": digest}, custom)
-
-
 def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, ...]) -> SignedTag:
     old = _listed(done.before, tag)
     released = (
         old.get(roles.RELEASES) or old.get(roles.TARGETS) or next((old[r] for r in written if r in old), None)
     )
-    differs = any(_differs(done, role, tag) for role in written)
+    differs = any(_entry(done.before, role, tag) != _entry(done.after, role, tag) for role in written)
+    others = [role for role, digest in _listed(done.after, tag).items() if digest != manifest.digest]
     return SignedTag(
         repository=done.before.gun,
         tag=tag,
@@ -195,15 +258,12 @@ def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, .
         previous=released if released != manifest.digest else None,
         published=done.uploaded and differs,
         already=not differs,
-        also_old=tuple(
-            role for role, digest in _listed(done.after, tag).items() if digest != manifest.digest
-        ),
+        also_old=tuple(others),
     )
 
 
-def _differs(done: Published, role: str, tag: str) -> bool:
-    old, new = (state.targets.get(role) for state in (done.before, done.after))
-    return (old and old.targets.get(tag)) != (new and new.targets.get(tag))
+def _entry(state: State, role: str, tag: str) -> TargetFile | None:
+    return state.targets[role].targets.get(tag) if role in state.targets else None
 
 
 def _listed(state: State, tag: str) -> dict[str, str]:
@@ -218,26 +278,21 @@ def _no_key(
         return no_signer(state, signer)
     accepted = []
     for role in covering:
-        listed, _ = state.keys_for(role)
-        ids = ", ".join(key.canonical_id[:_SHORT] for key in listed) or "no keys"
+        ids = ", ".join(key.canonical_id[:_SHORT] for key in state.keys_for(role)[0]) or "no keys"
         accepted.append(f"{roles.signer_name(role)}: {ids}")
+    # Where the last signer was removed there is no key to load.
+    any_keys = any(entry.keyids for entry in state.targets[roles.TARGETS].roles)
+    replacing = Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
     return KeyNotAuthorisedError(
         f"none of your keys may sign {state.gun}:{tag}",
         why=(
             f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
             f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in available)) or 'no keys'}",
         ),
-        advice=_way_out(state),
+        advice=Advice("load-accepted-key", gun=state.gun) if any_keys else replacing,
         gun=state.gun,
         tag=tag,
     )
-
-
-def _way_out(state: State) -> Advice:
-    """Say how to go on: where the last signer was removed there is no key to load."""
-    if any(entry.keyids for entry in state.targets[roles.TARGETS].roles):
-        return Advice("load-accepted-key", gun=state.gun)
-    return Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
 
 
 def no_signer(state: State, signer: str) -> InvalidNameError:

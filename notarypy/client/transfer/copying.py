@@ -13,12 +13,10 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.publish.initialise import init as initialise
-from notarypy.client.publish.preview import rehearse
-from notarypy.client.publish.signall import require_signable, sign_all, sign_groups
-from notarypy.client.publish.signing import by_repository, custom_data, tagged
+from notarypy.client.publish.signing import by_repository, custom_data, require_signable, sign_all, tagged
 from notarypy.client.results import CopiedImage, VerifiedImage
 from notarypy.client.transfer import pushing
 from notarypy.client.transfer.pulling import RemoteImage
@@ -28,12 +26,11 @@ from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from notarypy.client.parameters import SignOptions, VerifyOptions
     from notarypy.client.results import Progress, PushedImage, SignedTag
     from notarypy.client.session import Session
-    from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Tree
 
@@ -59,19 +56,14 @@ def sign_local(
 ) -> list[SignedTag]:
     """Have the daemon of this machine push tags, and sign exactly that; see `Client.sign`."""
     session.refuse_literal("sign")
-    groups = by_repository(texts)
+    by_repository(texts)
     if options.dry_run:
         raise UsageError(
             "what would be signed is not known before it is pushed", advice=Advice("leave-out-dry-run")
         )
     for text in texts:
         pushing.require_pushable(session, session.parse(text))
-
-    def pushed(repository: str, wanted: Mapping[str, Reference]) -> dict[str, Manifest]:
-        require_signable(session, repository, wanted, options, init=init)
-        return {tag: pushing.push_local(session, one) for tag, one in wanted.items()}
-
-    return sign_groups(session, groups, options, pushed)
+    return sign_all(session, texts, options, init=init, push=partial(pushing.push_local, session))
 
 
 def copy(
@@ -114,10 +106,9 @@ def _require_signable(
     """Raise what signing an image would raise, before anything is sent (rule 2)."""
     if signing.custom is not None:
         custom_data(signing.custom)
-    if init:
-        initialise(session, target.repository)
     manifest = manifests.read(tree.top.data, tree.top.descriptor.media_type, session.limits)
-    rehearse(session.publisher(target.repository), {target.tag or "latest": manifest}, signing)
+    tags = {target.tag or "latest"}
+    require_signable(session, target.repository, tags, signing, manifest, init=init)
 
 
 def _sign_exactly(

@@ -300,7 +300,9 @@ def push_local(session: Session, image: Reference) -> Manifest:
     _LOG.info("the daemon pushes %s", name)
     pushed = session.connections.daemon().push(image, session.connections.credential(image))
     if pushed.partial:
-        session.tell(f"the daemon has only a part of the index {name}: it pushed one platform's manifest")
+        session.warn_once(
+            f"the daemon has only a part of the index {name}: it pushed one platform's manifest"
+        )
     manifest = session.manifest(image, pushed.digest)
     if (manifest.digest, manifest.size) != (pushed.digest, pushed.size):
         raise DigestMismatchError(

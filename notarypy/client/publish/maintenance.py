@@ -1,0 +1,317 @@
+"""New keys and new dates for the roles of a repository: `key rotate` and `renew`.
+
+What it is: what the two want to be true, also of a repository that has expired. What it is not:
+the keys of signers (`delegations`), how it is published (`pipeline`), or a way to make trusted what
+cannot be verified.
+
+Rules of rotation:
+
+1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by
+   either. Whoever rotates holds the root key.
+2. A new root is signed by the old root key and the new one, so that readers can follow. A
+   targets key signs the targets file anew, in the same publish.
+3. A new private key is on the disk before anything is sent. It is removed again when certainly
+   nothing was published, and kept in every other case.
+4. The old private key stays here. Whoever lost trust in it removes it by `key remove`.
+5. A key that the role has already is published no second time.
+6. A root that has ended, or whose certificate has, may still be given another root key: it is
+   read as for renewing.
+
+Rules of renewing:
+
+7. Only what is verified in all but its date is signed again; its content stays as it is. A file
+   with any other fault is left alone.
+8. What is due and can be signed here is renewed in one publish. A role that is named is renewed
+   whatever its date.
+9. A root certificate that made itself and is due is replaced by another one of the same key; the
+   new root is signed under both. One that an authority made is not replaced: that takes the
+   authority.
+10. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
+11. What is due and cannot be renewed here is an error that names the keys it takes, after
+    everything else was published.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+
+from notarypy.client.metadata.dates import ended, statuses
+from notarypy.client.metadata.expired import refresh_to_renew
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.initialise import server_key
+from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.results import Renewed, RotatedKey
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    ConflictError,
+    InvalidNameError,
+    KeyAccessError,
+    KeyNotAuthorisedError,
+    RefusedUpdateError,
+    UsageError,
+)
+from notarypy.keys import generate
+from notarypy.tuf import certificates, roles
+from notarypy.tuf.changes import AssignKeys, Change, Resign, State
+from notarypy.tuf.keys import certificates as certificates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
+
+    from notarypy.client.keys.manager import KeyManager
+    from notarypy.client.publish.pipeline import Publisher
+    from notarypy.client.results import RoleStatus
+    from notarypy.client.session import Session
+    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.trusted import TrustedMetadata
+
+_LOG = logging.getLogger(__name__)
+_SHORT = 7
+_UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What is asked for: a role's key, the given one or a new one, here or at the server."""
+
+    role: str
+    key: str | None = None
+    server_managed: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError for what no repository can have (rule 1)."""
+        if self.role not in roles.BASE_ROLES:
+            raise UsageError(
+                f"{self.role} is no role whose key is rotated",
+                why=f"these are: {', '.join(roles.BASE_ROLES)}",
+                advice=Advice("rotate-signer"),
+            )
+        if self.server_managed and self.role in {roles.ROOT, roles.TARGETS}:
+            advice = Advice("leave-out", option="--server-managed")
+            raise UsageError(f"a server cannot keep the {self.role} key", advice=advice)
+        if self.role == roles.TIMESTAMP and not self.server_managed:
+            raise UsageError("the timestamp key is always the server's", advice=Advice("add-server-managed"))
+        if self.server_managed and self.key is not None:
+            advice = Advice("leave-out", option="--key")
+            raise UsageError("a key that the server manages is made by the server", advice=advice)
+
+
+def rotate(session: Session, repository: str, rotation: Rotation) -> RotatedKey:
+    """Give a base role another key (rules 1 to 6).
+
+    Raises:
+        UsageError: The role cannot have such a key.
+        KeyNotAuthorisedError: The root key is not here.
+    """
+    rotation.check()
+    session.whole_repository(repository)
+    publisher, role = publisher_for(session, repository), rotation.role
+    publisher = replace(publisher, read=refresh_to_renew if role == roles.ROOT else refresh)
+    known = publisher.repository
+    before = State.of(publisher.read(known))
+    _require_rotatable(before, role, publisher)
+    if rotation.server_managed:
+        new = server_key(known, role, known.online().rotate_key(known.gun, role))
+        done = publisher.publish(lambda _: [AssignKeys(role, [new])])
+    else:
+        with _new_key(publisher, session.keys(), rotation) as new:
+            publisher = replace(publisher, keys=session.keys().signing_keys())
+            done = publisher.publish(lambda _: [AssignKeys(role, [new])])
+    old, now = (tuple(key.canonical_id for key in one.root.signers(role)) for one in (before, done.after))
+    _LOG.debug("%s: the keys of %s were %s and are %s", known.gun, role, old, now)
+    return RotatedKey(
+        repository=known.gun,
+        role=role,
+        old=old,
+        new=now,
+        root_pins=done.after.root.roles[roles.ROOT].keyids,
+        server_managed=rotation.server_managed,
+        published=done.uploaded,
+    )
+
+
+@contextmanager
+def _new_key(publisher: Publisher, manager: KeyManager, rotation: Rotation) -> Iterator[PublicKey]:
+    """Make or take the key, and remove a new one after a failure that published nothing (rule 3)."""
+    repository = publisher.repository
+    with manager.new_keys(publisher.patience.seconds) as undo:
+        try:
+            if rotation.role == roles.ROOT:
+                key = manager.next_root_key(repository.gun, rotation.key, repository.now)
+            else:
+                key = manager.role_key(rotation.role, repository.gun, rotation.key)
+            yield key
+        except _UNPUBLISHED as error:
+            if "unanswered" in error.facts:
+                error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
+            else:
+                undo()
+            raise
+
+
+def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
+    """Refuse without the root key, and for a role whose threshold one key cannot meet."""
+    if not state.signable(roles.ROOT, publisher.keys.available):
+        keys, threshold = state.keys_for(roles.ROOT)
+        ids = [key.canonical_id for key in keys]
+        raise KeyNotAuthorisedError(
+            f"rotating a key of {state.gun} takes its root key, which is not here",
+            why=f"{threshold} of these must be here: {', '.join(keyid[:_SHORT] for keyid in ids)}",
+            advice=Advice("import-root-key"),
+            role=roles.ROOT,
+            accepted=ids,
+            threshold=threshold,
+        )
+    threshold = state.keys_for(role)[1]
+    if threshold > 1:
+        raise UsageError(
+            f"{role} of {state.gun} needs {threshold} signatures, and a rotation leaves it one key",
+            advice=Advice("keep-threshold"),
+        )
+
+
+def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:
+    """Sign again what is due and can be signed here (rules 7 to 11).
+
+    Args:
+        session: Settings, servers and keys.
+        repository: The repository.
+        within: Renew whatever ends within this time.
+        only: Renew these roles instead, if any are named.
+
+    Raises:
+        InvalidNameError: There is no such role.
+        KeyNotAuthorisedError: Something is due that the keys here cannot sign; the rest was renewed.
+    """
+    session.whole_repository(repository)
+    publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
+    before, available = refresh_to_renew(publisher.repository), publisher.keys.available
+    wanted = _wanted(statuses(before, available, within), before.gun, only)
+    root_keys: tuple[PublicKey, ...] = ()
+    limit = before.now + within
+    if any(one.role == roles.ROOT for one in wanted):
+        signers = before.root.signers(roles.ROOT)
+        root_keys = tuple(_recertified(key, before, session.keys(), limit) for key in signers)
+    names = _possible(wanted, root_keys, before)
+    changes = {name: _change(name, before, root_keys) for name in names}
+    _LOG.debug("%s: wanted anew: %s; possible here: %s", before.gun, [one.role for one in wanted], names)
+    start = State.of(before)
+    old = {name: _version(start, name) for name in names}
+
+    def edit(state: State) -> Sequence[Change]:
+        # What got a new version meanwhile got a new date with it: by us, the answer lost, or by others.
+        fresh = {name for name in names if _version(state, name) != old[name]}
+        fresh |= {roles.SNAPSHOT} if fresh else set()
+        return [change for name, change in changes.items() if name not in fresh]
+
+    after = publisher.publish(edit).trusted if changes else before
+    now = {status.role: status for status in statuses(after, available, within)}
+    renewed = tuple(now[name] for name in names if name in now)
+    found = [now[status.role] for status in wanted if status.role in now]
+    left = [status for status in found if status.role not in names and (status.due or only)]
+    left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
+    if left:
+        raise _left_over(before.gun, left, renewed)
+    return Renewed(before.gun, renewed, after.root.roles[roles.ROOT].keyids, published=bool(changes))
+
+
+def _wanted(found: Sequence[RoleStatus], gun: str, only: Sequence[str]) -> list[RoleStatus]:
+    if not only:
+        return [status for status in found if status.due]
+    named = [status for status in found if status.role in only]
+    missing = sorted(set(only) - {status.role for status in named})
+    if missing or roles.TIMESTAMP in only:
+        raise InvalidNameError(
+            f"{gun} has no role {missing[0]}" if missing else "the timestamp is renewed by the server alone",
+            advice=Advice("see-status", gun=gun),
+        )
+    return named
+
+
+def _version(state: State, name: str) -> int | None:
+    """Return the version of a role's file; None for the snapshot, which is made anew with every update."""
+    file = state.root if name == roles.ROOT else state.targets.get(name)
+    return None if file is None else file.version
+
+
+def _possible(
+    wanted: Sequence[RoleStatus], root_keys: Sequence[PublicKey], trusted: TrustedMetadata
+) -> list[str]:
+    """Return the roles to sign again: none under a root that has ended and cannot be renewed."""
+    able = [status.role for status in wanted if status.signable and not status.problem]
+    ends = [certificates.expiry(key) for key in root_keys if _certified(key, trusted)]
+    if roles.ROOT in able and ended(max(ends), trusted.now):
+        able.remove(roles.ROOT)
+    over = any(status.role == roles.ROOT and ended(status.expires, trusted.now) for status in wanted)
+    return [] if over and roles.ROOT not in able else able
+
+
+def _change(name: str, trusted: TrustedMetadata, root_keys: Sequence[PublicKey]) -> Change:
+    same = tuple(key.keyid for key in root_keys) == trusted.root.roles[roles.ROOT].keyids
+    return Resign(name) if name != roles.ROOT or same else AssignKeys(name, root_keys)
+
+
+def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], limit: datetime) -> bool:
+    """Tell whether a certificate that soon ends could not be replaced."""
+    old = trusted.root.roles[roles.ROOT].keyids
+    certified = [key for key in root_keys if _certified(key, trusted)]
+    return any(key.keyid in old and ended(certificates.expiry(key), limit) for key in certified)
+
+
+def _certified(key: PublicKey, trusted: TrustedMetadata) -> bool:
+    """Tell whether a key that the root lists can be a root key; one that cannot does no harm."""
+    return not certificates.problem(key, trusted.gun, None)
+
+
+def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, limit: datetime) -> PublicKey:
+    """Return a root key with a certificate that lasts, if that can be made here (rule 9)."""
+    if (
+        not _certified(key, trusted)
+        or not ended(certificates.expiry(key), limit)
+        or key.canonical_id not in manager.store.available()
+        or not _made_itself(key)
+    ):
+        return key
+    private = manager.store.private_key(key.canonical_id, manager.passphrases)
+    return generate.root_certificate(private, trusted.gun, trusted.now)
+
+
+def _made_itself(key: PublicKey) -> bool:
+    [leaf, *_] = certificates_of(key)
+    try:
+        leaf.verify_directly_issued_by(leaf)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _left_over(gun: str, left: Sequence[RoleStatus], renewed: Sequence[RoleStatus]) -> KeyNotAuthorisedError:
+    done = [status.role for status in renewed]
+    certificate = any(status.role == roles.ROOT and status.signable for status in left)
+    return KeyNotAuthorisedError(
+        f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
+        why=(*(_needs(status) for status in left), *([f"renewed: {', '.join(done)}"] if done else [])),
+        advice=Advice("rotate-root", gun=gun) if certificate else Advice("import-these-keys"),
+        renewed=done,
+        left={status.role: list(status.keys) for status in left},
+        gun=gun,
+    )
+
+
+def _needs(status: RoleStatus) -> str:
+    if status.problem:
+        return f"{status.role}: {status.problem}"
+    if status.role == roles.ROOT and status.signable:
+        return f"root: its certificate, which an authority made, ends on {status.expires:%Y-%m-%d}"
+    if status.role in {roles.SNAPSHOT, roles.TIMESTAMP} and not status.signable:
+        return f"{status.role}: it is renewed by the server, while the root has not ended"
+    ids = ", ".join(keyid[:_SHORT] for keyid in status.keys) or "none: the role has no keys"
+    ends = f"ends on {status.expires:%Y-%m-%d}; " if status.expires else ""
+    return f"{status.role}: {ends}{status.threshold} of these keys must be here: {ids}"
