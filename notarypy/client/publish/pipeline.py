@@ -68,8 +68,7 @@ if TYPE_CHECKING:
     """From the present state to the changes to make; it is asked again after every conflict."""
 
 _LOG = logging.getLogger(__name__)
-_PAUSE = 0.05
-_MAX_PAUSE = 2.0
+_PAUSE, _MAX_PAUSE = 0.05, 2.0
 _LOOKS = 3
 
 NOT_SENT = (UnreachableError, TlsError)
@@ -173,8 +172,8 @@ def publisher_for(session: Session, text: str) -> Publisher:
 def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     """Return the finished file: the draft signed by each of its keys."""
     message = canonical.encode(draft.signed)
-    ids = [key.canonical_id for key in draft.keys]
-    _LOG.debug("signing %s, version %s, with %s", draft.role, draft.signed.get("version"), ids)
+    version, ids = draft.signed.get("version"), [key.canonical_id for key in draft.keys]
+    _LOG.debug("signing %s, version %s, with %s", draft.role, version, ids)
     signatures = []
     for key in draft.keys:
         method, raw = keys.unlock(key.canonical_id).sign(message)
@@ -245,10 +244,10 @@ class _PublishLoop:
         if not moved and not self._found_stale(old, files):
             raise refusal
         if self.patience.monotonic() > self.deadline:
-            versions = f"targets is at version {new.targets[roles.TARGETS].version}"
+            targets, snapshot = new.targets[roles.TARGETS].version, new.snapshot.version
             raise ConflictError(
                 f"gave up on {self.gun} after {self.tries} tries: others keep publishing it",
-                why=f"{versions}, snapshot at {new.snapshot.version}",
+                why=f"targets is at version {targets}, snapshot at {snapshot}",
                 advice=Advice("sign-together"),
                 tries=self.tries,
             )
