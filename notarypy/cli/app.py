@@ -39,7 +39,7 @@ COMMANDS = {
     "renew": "renew:renew",
     "trust": "trust:trust",
     "forget": "trust:forget",
-    "docker-trust": "dockertrust.program:app",
+    "docker-trust": "dockertrust.plugin:app",
     "install-plugin": "dockertrust.plugin:install_plugin",
     "demo": "devserver:demo",
     "devserver": "devserver:devserver",

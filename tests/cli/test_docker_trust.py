@@ -763,7 +763,7 @@ def test_only_what_docker_trust_has_is_advised(home: Path, *, pair: bool) -> Non
     advised = found.client_advice if pair else found.advice
     error = TlsError("n is not trusted", advice=advised)
     assert "--tls" in advice(error)
-    text = shell.told(error)
+    text = shell.error_text(error)
     assert f"\n  fix: {'put X.cert and X.key into' if pair else 'copy the CA certificate'}" in text
     assert str(home / "n:5000") in text
     assert "--" not in text

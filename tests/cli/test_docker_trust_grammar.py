@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notarypy.cli.dockertrust.commands import COMMANDS, help_text
-from notarypy.cli.dockertrust.grammar import Answer, Call, read
+from notarypy.cli.dockertrust.grammar import COMMANDS, Answer, CommandLine, help_text, read
 
 NAME = "docker trust"
 
@@ -16,9 +15,9 @@ def answer(*words: str) -> Answer:
     return found
 
 
-def call(*words: str) -> Call:
+def call(*words: str) -> CommandLine:
     found = read(words, NAME)
-    assert isinstance(found, Call), found
+    assert isinstance(found, CommandLine), found
     return found
 
 
@@ -46,11 +45,11 @@ def call(*words: str) -> Call:
 def test_lines_that_are_understood(
     words: str, function: str, arguments: list[str], flags: dict[str, object]
 ) -> None:
-    assert call(*words.split()) == Call(function, arguments, flags)  # type: ignore[arg-type]  # as given
+    assert call(*words.split()) == CommandLine(function, arguments, flags)  # type: ignore[arg-type]  # as given
 
 
 def test_values_by_kind() -> None:
-    found = Call("f", [], {"yes": True, "dir": "d", "key": ["k"]})
+    found = CommandLine("f", [], {"yes": True, "dir": "d", "key": ["k"]})
     assert (found.switch("yes"), found.switch("no"), found.text("dir"), found.text("no")) == (
         True,
         False,

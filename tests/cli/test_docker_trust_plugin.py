@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notarypy.cli.dockertrust.plugin import without_dockers_own
+from notarypy.cli.dockertrust.program import without_dockers_own
 
 SIGN = ["sign", "r.test/a:1"]
 

@@ -1,39 +1,168 @@
-"""The command line of `docker trust`, read as docker reads it.
+"""The command line of `docker trust`: the table of its commands, their help, and how docker reads them.
 
-What it is: words in; out comes the command to run with its flags and arguments, or what to
-print instead. What it is not: the commands (`commands` has their table).
+What it is: words in; out comes the command to run with its flags and arguments, or what to print instead.
+What it is not: running it: the table names the functions. Names, words and flags are docker's; the
+sentences are our own.
 
 Rules:
 
-1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or
-   several short ones in one word; after `--` nothing is a flag. The last value counts, but
-   for lists, which collect. Before their command only a request for help may stand.
-2. Help is asked for with `--help`, whatever else the line says, as long as its flags are
-   known. A group of commands alone prints its help on standard error, exit code 0.
+1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or several short ones
+   in one word; after `--` nothing is a flag. The last value counts, but for lists, which collect. Before
+   their command only a request for help may stand.
+2. Help is asked for with `--help`, whatever else the line says, as long as its flags are known. A group of
+   commands alone prints its help on standard error, exit code 0.
 3. A flag that cannot be read is exit code 125, any other mistake 1; both say how to get help.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from notarypy.cli.dockertrust.commands import BY_WORDS, help_text
+from textwrap import wrap
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from notarypy.cli.dockertrust.commands import Command, Flag
 
     Value = bool | str | list[str]
 
 FLAG_ERROR = 125
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
+_WIDTH = 80
 
 
 @dataclass(frozen=True)
-class Call:
+class Flag:
+    """A flag; `kind` is what its value is, and stands in the help unless it is a switch."""
+
+    name: str
+    help: str
+    short: str = ""
+    kind: Literal["bool", "string", "list"] = "bool"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command with its words, or a group of them.
+
+    Attributes:
+        words: What follows `docker trust`.
+        usage: The rest of the usage line.
+        about: One line that says what it does.
+        function: `module:function` in this package; empty for a group.
+        flags: Its flags.
+        arguments: How many it takes.
+        more: Whether it takes more than that.
+    """
+
+    words: tuple[str, ...]
+    usage: str
+    about: str
+    function: str = ""
+    flags: tuple[Flag, ...] = ()
+    arguments: int = 0
+    more: bool = False
+
+
+_SIGNERS = "NAME REPOSITORY [REPOSITORY...]"
+COMMANDS = (
+    Command((), "COMMAND", "Sign images, and say who may"),
+    Command(("key",), "COMMAND", "Make and load signing keys"),
+    Command(("signer",), "COMMAND", "Say who may sign the images of a repository"),
+    Command(
+        ("key", "generate"),
+        "NAME",
+        "Make a signing key and load it",
+        "signers:generate",
+        (Flag("dir", "Where NAME.pub goes; by default the current directory", kind="string"),),
+        arguments=1,
+    ),
+    Command(
+        ("key", "load"),
+        "[OPTIONS] KEYFILE",
+        "Load a private key from a file",
+        "signers:load",
+        (Flag("name", 'The name of the key (default "signer")', kind="string"),),
+        arguments=1,
+    ),
+    Command(
+        ("signer", "add"),
+        f"OPTIONS {_SIGNERS} ",
+        "Let somebody sign",
+        "signers:add",
+        (Flag("key", "A file with the signer's public key", kind="list"),),
+        arguments=2,
+        more=True,
+    ),
+    Command(
+        ("signer", "remove"),
+        f"[OPTIONS] {_SIGNERS}",
+        "Let somebody sign no more",
+        "signers:remove",
+        (Flag("force", "Even if images cannot be pulled until somebody else signs; do not ask", "f"),),
+        arguments=2,
+        more=True,
+    ),
+    Command(
+        ("inspect",),
+        "IMAGE[:TAG] [IMAGE[:TAG]...]",
+        "Show who signed what, and with which keys",
+        "images:inspect",
+        (Flag("pretty", "Print text for people"),),
+        arguments=1,
+        more=True,
+    ),
+    Command(
+        ("revoke",),
+        "[OPTIONS] IMAGE[:TAG]",
+        "Take the signatures of an image away",
+        "images:revoke",
+        (Flag("yes", "Do not ask", "y"),),
+        arguments=1,
+    ),
+    Command(
+        ("sign",),
+        "IMAGE:TAG",
+        "Sign an image",
+        "images:sign",
+        (Flag("local", "Push the image of the local daemon, and sign that"),),
+        arguments=1,
+    ),
+)
+BY_WORDS = {command.words: command for command in COMMANDS}
+
+
+def help_text(command: Command, program: str) -> str:
+    """Return the help of a command, in docker's form; `program` is what comes before its words."""
+    path = " ".join((program, *command.words))
+    parts = [f"Usage:  {path} {command.usage}\n\n{command.about}\n"]
+    inner = [
+        one for one in COMMANDS if one.words[:-1] == command.words and len(one.words) > len(command.words)
+    ]
+    for title, listed in (
+        ("Management Commands", [one for one in inner if not one.function]),
+        ("Commands", [one for one in inner if one.function]),
+    ):
+        if listed:
+            lines = "".join(f"  {one.words[-1]:<12}{one.about}\n" for one in listed)
+            parts.append(f"{title}:\n{lines}")
+    if command.flags:
+        parts.append(f"Options:\n{''.join(map(_flag_help, command.flags))}")
+    if inner:
+        parts.append(f"Run '{path} COMMAND --help' for more information on a command.\n")
+    return "\n".join(parts)
+
+
+def _flag_help(flag: Flag) -> str:
+    short = f"-{flag.short}, " if flag.short else "    "
+    kind = "" if flag.kind == "bool" else f" {flag.kind}"
+    head = f"  {short}--{flag.name}{kind}   "
+    lines = wrap(flag.help, _WIDTH - len(head))
+    return head + f"\n{' ' * len(head)}".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class CommandLine:
     """A command line that was understood."""
 
     function: str
@@ -72,24 +201,32 @@ class _HelpWantedError(Exception):
     """Somebody asked for help; the text says how if that way is an old one."""
 
 
-def read(words: Sequence[str], program: str) -> Call | Answer:
-    """Read a command line.
-
-    Args:
-        words: What follows the program's name.
-        program: What the program is called in help and errors, such as `docker trust`.
-    """
+def read(words: Sequence[str], program: str) -> CommandLine | Answer:
+    """Read a command line: what follows the program's name, which help and errors give as `program`."""
     command, rest = BY_WORDS[()], list(words)
     while not command.function:
         at = next((index for index, word in enumerate(rest) if not _is_flag(word)), None)
-        found = None if at is None else BY_WORDS.get((*command.words, rest[at]))
         early = None if at is None else _early(command, rest, at, program)
         if early is not None:
             return early
+        found = None if at is None else BY_WORDS.get((*command.words, rest[at]))
         if at is None or found is None:
-            return _group(command, rest, program)
+            break
         command, rest = found, rest[:at] + rest[at + 1 :]
-    return _leaf(command, rest, program)
+    path = " ".join((program, *command.words))
+    usage = f"{path} {command.usage}" if command.function else path
+    try:
+        flags, arguments = _flags(command, rest)
+    except _HelpWantedError as wanted:
+        return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
+    except _FlagError as error:
+        return Answer(_mistake(str(error), usage, path), FLAG_ERROR)
+    if command.function:
+        wrong = _wrong_number(command, arguments, usage, path)
+        return CommandLine(command.function, arguments, flags) if wrong is None else wrong
+    if not arguments:
+        return Answer(help_text(command, program))
+    return Answer(_mistake(f"docker: unknown command: {path} {arguments[0]}", path, path), 1)
 
 
 def _early(command: Command, rest: list[str], at: int, program: str) -> Answer | None:
@@ -107,37 +244,14 @@ def _early(command: Command, rest: list[str], at: int, program: str) -> Answer |
     return None
 
 
-def _group(command: Command, rest: list[str], program: str) -> Answer:
-    """Answer a line that names no command."""
-    path = " ".join((program, *command.words))
-    try:
-        _, names = _flags(command, rest)
-    except _HelpWantedError as wanted:
-        return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
-    except _FlagError as error:
-        return Answer(_mistake(str(error), path, path), FLAG_ERROR)
-    if not names:
-        return Answer(help_text(command, program))
-    unknown = f"docker: unknown command: {path} {names[0]}"
-    return Answer(_mistake(unknown, path, path), 1)
-
-
-def _leaf(command: Command, rest: list[str], program: str) -> Call | Answer:
-    path = " ".join((program, *command.words))
-    usage = f"{path} {command.usage}"
-    try:
-        flags, arguments = _flags(command, rest)
-    except _HelpWantedError as wanted:
-        return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
-    except _FlagError as error:
-        return Answer(_mistake(str(error), usage, path), FLAG_ERROR)
+def _wrong_number(command: Command, arguments: list[str], usage: str, path: str) -> Answer | None:
     enough = len(arguments) >= command.arguments if command.more else len(arguments) == command.arguments
-    if not enough:
-        least = "at least " if command.more else ""
-        plural = "" if command.arguments == 1 else "s"
-        text = f"docker: '{path}' requires {least}{command.arguments} argument{plural}"
-        return Answer(_mistake(text, usage, path, "See" if command.more else "Run"), 1)
-    return Call(command.function, arguments, flags)
+    if enough:
+        return None
+    least = "at least " if command.more else ""
+    plural = "" if command.arguments == 1 else "s"
+    text = f"docker: '{path}' requires {least}{command.arguments} argument{plural}"
+    return Answer(_mistake(text, usage, path, "See" if command.more else "Run"), 1)
 
 
 def _mistake(text: str, usage: str, path: str, verb: str = "Run") -> str:
@@ -150,7 +264,7 @@ def _is_flag(word: str) -> bool:
 
 def _flags(command: Command, words: list[str]) -> tuple[dict[str, Value], list[str]]:
     """Return flags and arguments of a command (rules 1 and 2)."""
-    reader = _Reader(command, words)
+    reader = _FlagReader(command, words)
     while reader.words:
         reader.next()
     if reader.help is not None:
@@ -158,7 +272,7 @@ def _flags(command: Command, words: list[str]) -> tuple[dict[str, Value], list[s
     return reader.found, reader.arguments
 
 
-class _Reader:
+class _FlagReader:
     """Reads the words after a command, one after the other."""
 
     def __init__(self, command: Command, words: list[str]) -> None:

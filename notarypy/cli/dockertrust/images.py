@@ -1,27 +1,20 @@
-"""`docker trust sign` and `docker trust revoke`.
+"""`docker trust sign`, `revoke` and `inspect`.
 
-What it is: docker's steps and docker's words around the client's calls. What it is not: the choice
-of roles (`client.publish`), or a conversation with a daemon (`remote.daemon`).
+What it is: docker's steps and docker's words around the client's calls. What it is not: the choice of
+roles (`client.publish`), a conversation with a daemon (`remote.daemon`), or a verification of an image;
+`notarypy verify` is.
 
 Rules:
 
-1. What is signed is what the registry serves for the tag, now. Only `--local` takes the image of
-   a daemon: it is pushed, and exactly what was pushed is signed.
-2. A repository without trust data gets some, and a signer named after the login for the registry,
-   but only after the image was found.
-3. Success is said after the server was read back, of a tag that is signed now, or that nothing
-   releases any more.
+1. What is signed is what the registry serves for the tag, now. Only `--local` takes the image of a daemon:
+   it is pushed, and exactly what was pushed is signed.
+2. A repository without trust data gets some, and a signer named after the login for the registry, but only
+   after the image was found.
+3. Success is said after the server was read back, of a tag that is signed now, or that nothing releases
+   any more.
 4. What cannot be signed is not pushed: the keys are unlocked before the daemon is asked to push.
-
-`docker trust inspect`: who signed what.
-
-What it is: docker's document and docker's text for people. What it is not: a verification of
-an image; `notarypy verify` is.
-
-Rules:
-
-5. JSON has every image that could be read, `[]` if none could; text for people ends at the
-   first that cannot.
+5. JSON has every image that could be read, `[]` if none could; text for people ends at the first that
+   cannot.
 6. What cannot be read is an error, with docker's line first and the reason after it.
 """
 
@@ -30,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.cli.dockertrust.shell import FailureError, image, told
+from notarypy.cli.dockertrust.shell import FailureError, error_text, image
 from notarypy.cli.text import render
 from notarypy.errors import (
     Advice,
@@ -45,7 +38,7 @@ from notarypy.errors import (
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.dockertrust.grammar import Call
+    from notarypy.cli.dockertrust.grammar import CommandLine
     from notarypy.cli.dockertrust.shell import Shell
     from notarypy.client.api import Client
     from notarypy.client.results import Inspection, SignedTag, TagEntry
@@ -55,16 +48,16 @@ _NO_KEY = "no valid signing keys for delegation roles"
 _DIGEST = "cannot use a digest reference for IMAGE:TAG"
 
 
-def sign(shell: Shell, call: Call) -> None:
+def sign(shell: Shell, line: CommandLine) -> None:
     """Sign one tag."""
-    text = call.arguments[0]
+    text = line.arguments[0]
     reference = image(text)
     if reference.digest is not None:
         raise FailureError(_DIGEST)
     if reference.tag is None:
         raise FailureError(f"no tag specified for {text}")
     with shell.client() as client:
-        signing = _Signing(shell, client, text, reference, local=call.switch("local"))
+        signing = _TagSigning(shell, client, text, reference, local=line.switch("local"))
         try:
             signing.run()
         except NotarypyError as error:
@@ -73,7 +66,7 @@ def sign(shell: Shell, call: Call) -> None:
 
 
 @dataclass
-class _Signing:
+class _TagSigning:
     """One `sign`: the tag as it was written, and what it means."""
 
     shell: Shell
@@ -188,27 +181,24 @@ class _Signing:
         """Return what to print when it failed."""
         before = f"failed to sign {self.reference}: "
         if isinstance(error, KeyNotAuthorisedError):
-            return f"{before}{_NO_KEY}\n{told(error, '  why: ')}"
-        if (
-            isinstance(error, ImageMissingError)
-            and not self.local
-            and self.client.images.has_local(self.text)
-        ):
+            return f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}"
+        missing = isinstance(error, ImageMissingError)
+        if missing and not self.local and self.client.images.has_local(self.text):
             error.why = (*error.why, "the docker daemon here has it")
             error.advice = Advice("docker-sign-local", program=self.shell.name, image=self.text)
-        return told(error, before)
+        return error_text(error, before)
 
 
-def revoke(shell: Shell, call: Call) -> None:
+def revoke(shell: Shell, line: CommandLine) -> None:
     """Take the signatures of a tag, or of all tags, away."""
-    text = call.arguments[0]
+    text = line.arguments[0]
     reference = image(text)
     if reference.digest is not None:
         raise FailureError(_DIGEST)
     question = f"Confirm you would like to delete all signature data for {text}?"
     if (
         reference.tag is None
-        and not call.switch("yes")
+        and not line.switch("yes")
         and not shell.agreed(question, "add --yes if this is what you want")
     ):
         return
@@ -217,9 +207,9 @@ def revoke(shell: Shell, call: Call) -> None:
         try:
             _revoke(client, reference)
         except KeyNotAuthorisedError as error:
-            raise FailureError(f"{before}{_NO_KEY}\n{told(error, '  why: ')}") from None
+            raise FailureError(f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}") from None
         except NotarypyError as error:
-            raise FailureError(told(error, before)) from None
+            raise FailureError(error_text(error, before)) from None
         except FailureError as failure:
             raise FailureError(f"{before}{failure}") from None
     shell.out(f"Successfully deleted signature for {text}")
@@ -241,13 +231,15 @@ def _revoke(client: Client, reference: Reference) -> None:
         )
 
 
-def inspect(shell: Shell, call: Call) -> None:
+def inspect(shell: Shell, line: CommandLine) -> None:
     """Print what the trust data of some images says."""
-    if call.switch("pretty"):
-        with shell.client() as client:
-            _pretty(shell, client, call.arguments)
-    else:
-        _document(shell, call.arguments)
+    if not line.switch("pretty"):
+        _document(shell, line.arguments)
+        return
+    with shell.client() as client:
+        for number, text in enumerate(line.arguments, start=1):
+            shell.write(render.docker_pretty(_inspection(client, text)))
+            shell.write("\n\n" if number < len(line.arguments) else "")
 
 
 def _document(shell: Shell, texts: list[str]) -> None:
@@ -267,21 +259,11 @@ def _document(shell: Shell, texts: list[str]) -> None:
         raise FailureError("\n".join(failed))
 
 
-def _pretty(shell: Shell, client: Client, texts: list[str]) -> None:
-    for number, text in enumerate(texts, start=1):
-        shell.write(render.docker_pretty(_inspection(client, text)))
-        shell.write("\n\n" if number < len(texts) else "")
-
-
 def _inspection(client: Client, text: str) -> Inspection:
     image(text)
     try:
         return client.inspect(text)
     except NotarypyError as error:
         line = f"no signatures or cannot access {text}"
-        why = "" if isinstance(error, RepositoryMissingError) else f"\n{_reason(error)}"
+        why = "" if isinstance(error, RepositoryMissingError) else f"\n{error_text(error, '  why: ')}"
         raise FailureError(f"{line}{why}") from None
-
-
-def _reason(error: NotarypyError) -> str:
-    return told(error, before="  why: ")

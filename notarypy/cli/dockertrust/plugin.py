@@ -1,24 +1,21 @@
-"""docker's protocol for plugins of its command line, and the file that makes one of this program.
+"""notarypy's own commands for `docker trust`: `docker-trust` runs it, `install-plugin` makes docker run it.
 
-What it is: what docker asks a plugin, what it calls it with, and what stands in its folder. What it is
-not: the installation (`cli.dockertrust.plugin`).
+What it is: the two commands of the program notarypy, and the file in docker's folder of plugins. What it
+is not: the program that this file starts (`program`).
 
 Rules:
 
-1. docker asks for metadata with one word, and takes only plugins that answer in JSON.
-2. What comes before the plugin's name are docker's own options; `docker help NAME` is a request for
-   help. As with docker, `--context` counts before `DOCKER_HOST`, unless it is `default`.
-3. The file starts the very Python that wrote it, and adds nothing to where modules are looked for.
-
-`notarypy install-plugin`.
+1. The file starts the very Python that wrote it, and adds nothing to where modules are looked for.
+2. Only what `install-plugin` wrote is overwritten or removed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,66 +23,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notarypy import files
-from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError
+from notarypy.cli.dockertrust.program import run
+from notarypy.cli.dockertrust.shell import Shell
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError, UsageError
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from notarypy.cli.run import Run
 
-METADATA = "docker-cli-plugin-metadata"
 MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
 _START = "import sys; del sys.argv[0]; from notarypy.cli.dockertrust.program import main; main()"
-_VARIABLES = {"--config": "DOCKER_CONFIG", "--host": "DOCKER_HOST", "--context": "DOCKER_CONTEXT"}
-_SHORT = {"-H": "--host", "-c": "--context", "-l": "--log-level"}
-_WITH_VALUE = {*_VARIABLES, "--log-level", "--tlscacert", "--tlscert", "--tlskey"}
-_SWITCHES = {"-D", "--debug", "--tls", "--tlsverify"}
-
-
-def metadata() -> str:
-    """Return what docker wants to know of a plugin (rule 1)."""
-    from notarypy import __version__
-
-    facts = {
-        "SchemaVersion": "0.1.0",
-        "Vendor": "notarypy",
-        "Version": __version__,
-        "ShortDescription": "Sign images, and say who may",
-    }
-    return json.dumps(facts, indent=5) + "\n"
-
-
-def script(python: str) -> str:
-    """Return the file for docker's folder of plugins (rule 3)."""
-    command = f'exec {shlex.quote(python)} -P -c {shlex.quote(_START)} "$0" "$@"'
-    return f"#!/bin/sh\n{MARK}\n{command}\n"
-
-
-def without_dockers_own(words: Sequence[str], name: str) -> tuple[list[str], dict[str, str]]:
-    """Return the words after the plugin's name, and variables for the options before it (rule 2)."""
-    rest, changed = list(words), dict[str, str]()
-    while rest and rest[0].startswith("-"):
-        flag, equals, value = rest[0].partition("=")
-        flag = _SHORT.get(flag, flag)
-        if flag in _WITH_VALUE and (equals or len(rest) > 1):
-            if not equals:
-                value = rest.pop(1)
-            if flag in _VARIABLES:
-                changed[_VARIABLES[flag]] = value
-            if flag == "--context" and value != "default":
-                changed["DOCKER_HOST"] = ""
-        elif flag not in _SWITCHES:
-            break
-        rest.pop(0)
-    if rest[:2] == ["help", name]:
-        return [*rest[2:], "--help"], changed
-    # Without the plugin's name docker did not start this: what stands there is for the grammar.
-    return (rest[1:], changed) if rest[:1] == [name] else (list(words), {})
-
-
 _MODE = 0o755
 _TRUST = "trust"
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    "docker-trust",
+    context_settings={
+        "allow_extra_args": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+        "ignore_unknown_options": True,
+    },
+    add_help_option=False,
+)
+def docker_trust(context: typer.Context) -> None:
+    """Do what docker trust does, in its words."""
+    session: Run = context.obj
+    session.report.command = "docker-trust"
+    if session.options.json:
+        raise UsageError(
+            "docker-trust prints what docker prints, and no document",
+            advice=Advice("leave-out", option="--json"),
+        )
+    shell = Shell(os.environ, session.options.for_client(), "notarypy docker-trust")
+    session.report.own_code = run(context.args, shell)
 
 
 def install_plugin(
@@ -145,9 +120,6 @@ def _own_commands() -> frozenset[str]:
 
     No daemon is asked: it is sent where there is none.
     """
-    import shutil
-    import subprocess
-
     program = shutil.which("docker")
     if program is None:
         return frozenset()
@@ -196,4 +168,6 @@ def _present(path: Path) -> bool:
 
 
 def _write(path: Path) -> None:
-    files.write_atomic(path, script(sys.executable).encode(), _MODE)
+    """Write the plugin (rule 1)."""
+    command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} "$0" "$@"'
+    files.write_atomic(path, f"#!/bin/sh\n{MARK}\n{command}\n".encode(), _MODE)

@@ -1,40 +1,44 @@
 """The program `docker-trust`: also the plugin that docker runs for `docker trust`.
 
-What it is: the way from the words of a command line to an exit code. What it is not: their grammar
-(`grammar`) or the commands.
+What it is: the way from the words of a command line to an exit code, and docker's protocol for plugins.
+What it is not: the words' grammar (`grammar`), the commands, or the installation (`plugin`).
 
 Rules:
 
-1. docker runs a plugin with all of its own words: its global options, the plugin's name, and what
-   follows. The options that mean something here are `--config`, `--host` and `--context`.
-2. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
-3. Ctrl-C is 130. Standard output that cannot be written is 1.
-
-`notarypy docker-trust`.
+1. docker asks a plugin for metadata with one word, and takes only plugins that answer in JSON.
+2. docker runs a plugin with all of its own words: its global options, the plugin's name, and what follows;
+   `docker help NAME` is a request for help. The options that mean something here are `--config`, `--host`
+   and `--context`, which counts before `DOCKER_HOST`, as with docker, unless it is `default`.
+3. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
+4. Ctrl-C is 130. Standard output that cannot be written is 1.
+5. typer is not loaded for this program.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from notarypy.cli.dockertrust import grammar, plugin
-from notarypy.cli.dockertrust.shell import FailureError, Shell, told
-from notarypy.errors import Advice, NotarypyError, UsageError
+from notarypy import __version__
+from notarypy.cli.dockertrust import grammar
+from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
+from notarypy.errors import NotarypyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.cli.run import Run
-
+METADATA = "docker-cli-plugin-metadata"
 _HERE = "notarypy.cli.dockertrust"
 _INTERRUPTED = 130
 _NAME = "trust"
+_VARIABLES = {"--config": "DOCKER_CONFIG", "--host": "DOCKER_HOST", "--context": "DOCKER_CONTEXT"}
+_SHORT = {"-H": "--host", "-c": "--context", "-l": "--log-level"}
+_WITH_VALUE = {*_VARIABLES, "--log-level", "--tlscacert", "--tlscert", "--tlskey"}
+_SWITCHES = {"-D", "--debug", "--tls", "--tlsverify"}
 
 
 def main() -> NoReturn:
@@ -51,10 +55,10 @@ def start(argv: Sequence[str]) -> int:
     show_everything()
     called = os.path.basename(argv[0]).removesuffix(".exe")  # noqa: PTH119 - a word, not a path
     name = called.removeprefix("docker-") if called.startswith("docker-") else _NAME
-    if list(argv[1:]) == [plugin.METADATA]:
-        sys.stdout.write(plugin.metadata())
+    if list(argv[1:]) == [METADATA]:
+        sys.stdout.write(metadata())
         return 0
-    words, changed = plugin.without_dockers_own(argv[1:], name)
+    words, changed = without_dockers_own(argv[1:], name)
     return run(words, Shell({**os.environ, **changed}, name=f"docker {name}"))
 
 
@@ -66,7 +70,7 @@ def run(words: Sequence[str], shell: Shell) -> int:
     except FailureError as failure:
         code = _failed(shell, str(failure))
     except NotarypyError as error:
-        code = _failed(shell, told(error))
+        code = _failed(shell, error_text(error))
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
@@ -105,27 +109,34 @@ def _run(words: Sequence[str], shell: Shell) -> int:
     return 0
 
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+def metadata() -> str:
+    """Return what docker wants to know of a plugin (rule 1)."""
+    facts = {
+        "SchemaVersion": "0.1.0",
+        "Vendor": "notarypy",
+        "Version": __version__,
+        "ShortDescription": "Sign images, and say who may",
+    }
+    return json.dumps(facts, indent=5) + "\n"
 
 
-@app.command(
-    "docker-trust",
-    context_settings={
-        "allow_extra_args": True,
-        "allow_interspersed_args": False,
-        "help_option_names": [],
-        "ignore_unknown_options": True,
-    },
-    add_help_option=False,
-)
-def docker_trust(context: typer.Context) -> None:
-    """Do what docker trust does, in its words."""
-    session: Run = context.obj
-    session.report.command = "docker-trust"
-    if session.options.json:
-        raise UsageError(
-            "docker-trust prints what docker prints, and no document",
-            advice=Advice("leave-out", option="--json"),
-        )
-    shell = Shell(os.environ, session.options.for_client(), "notarypy docker-trust")
-    session.report.own_code = run(context.args, shell)
+def without_dockers_own(words: Sequence[str], name: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words after the plugin's name, and variables for the options before it (rule 2)."""
+    rest, changed = list(words), dict[str, str]()
+    while rest and rest[0].startswith("-"):
+        flag, equals, value = rest[0].partition("=")
+        flag = _SHORT.get(flag, flag)
+        if flag in _WITH_VALUE and (equals or len(rest) > 1):
+            if not equals:
+                value = rest.pop(1)
+            if flag in _VARIABLES:
+                changed[_VARIABLES[flag]] = value
+            if flag == "--context" and value != "default":
+                changed["DOCKER_HOST"] = ""
+        elif flag not in _SWITCHES:
+            break
+        rest.pop(0)
+    if rest[:2] == ["help", name]:
+        return [*rest[2:], "--help"], changed
+    # Without the plugin's name docker did not start this: what stands there is for the grammar.
+    return (rest[1:], changed) if rest[:1] == [name] else (list(words), {})

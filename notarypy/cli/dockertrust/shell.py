@@ -1,23 +1,23 @@
-"""What the commands of `docker trust` share: output, questions, the client, docker's words for errors.
+"""What the commands of `docker trust` share: output, questions, the client, docker's words.
 
-What it is: the surroundings of one run. What it is not: a command.
+What it is: the surroundings of one run. What it is not: a command, or the asking for passphrases
+(`keys.passphrases`).
 
 Rules:
 
-1. Questions and their answers use standard output and standard input, as docker's do, be
-   they a terminal or a pipe. Only at a terminal is a passphrase typed without echo.
+1. Questions and their answers use standard output and standard input, as docker's do, be they a terminal
+   or a pipe. Only at a terminal is a passphrase typed without echo.
 2. No answer is no: nothing is done then, and that is an error.
-3. Where docker has a text for an error, that text comes first; what is known beyond it
-   follows in lines `why:` and `fix:`. Everything from outside is made safe to show.
-
-Questions for passphrases as `docker trust` asks them: scripts that type the answers wait for these words.
-
-What it is: docker's texts and numbers of tries. What it is not: the asking (`keys.passphrases`).
+3. Where docker has a text for an error, that text comes first; what is known beyond it follows in lines
+   `why:` and `fix:`. Everything from outside is made safe to show.
+4. Scripts that type passphrases wait for docker's questions, and get as many tries as from docker.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import stat
 import sys
 from contextlib import contextmanager
@@ -34,6 +34,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     TagUnsignedError,
 )
+from notarypy.images import reference
 from notarypy.keys.passphrases import Wording
 from notarypy.limits import DEFAULT
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
     from notarypy.keys.passphrases import PassphraseRequest
 
-
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.
 _OPTIONS = (
@@ -53,6 +53,8 @@ _OPTIONS = (
     ", or name them: --tlscert, --tlskey",
 )
 _GIVEN = (stat.S_IFIFO, stat.S_IFREG, stat.S_IFSOCK)
+_SHORT = 7
+_NAMES = {"snapshot": "repository", "targets": "repository"}
 
 
 class FailureError(Exception):
@@ -64,7 +66,7 @@ class Shell:
 
     Attributes:
         environ: The environment, as docker's own options change it.
-        options: What `Client.from_environment` is told besides.
+        options: What `Client.from_environment` gets besides.
         name: What the program is called in help and errors.
     """
 
@@ -77,18 +79,14 @@ class Shell:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """Open a client.
-
-        Raises:
-            FailureError: The address of the Notary server is none, in docker's words.
-        """
+        """Open a client; raise FailureError in docker's words where the Notary server's address is none."""
         try:
             client = open_client(self)
         except ConfigurationError as error:
             if _SERVER not in error.message:
                 raise
             known = f"valid https URL required for trust server, got {safe(self.environ.get(_SERVER, ''))}"
-            raise FailureError(f"{known}\n{told(error, '  why: ')}") from None
+            raise FailureError(f"{known}\n{error_text(error, '  why: ')}") from None
         with client:
             yield client
 
@@ -114,14 +112,10 @@ class Shell:
         self.err(f"warning: {text}")
 
     def agreed(self, question: str, without: str) -> bool:
-        """Ask a yes-or-no question (rules 1 and 2), to which docker takes only `y` for a yes.
-
-        Args:
-            question: The question.
-            without: What to do where nobody can answer.
+        """Ask a question to which docker takes only `y` for a yes (rules 1 and 2).
 
         Raises:
-            FailureError: There is no answer.
+            FailureError: There is no answer; it says `without`, what to do where nobody can give one.
         """
         self.write(f"{safe(question)} [y/N] ", flush=True)
         answer = _line()
@@ -139,8 +133,6 @@ class Shell:
         return self._piped if _is_given() else None
 
     def _typed(self, question: str) -> str:
-        import getpass
-
         self._show(question)
         return getpass.getpass("", sys.stdout)
 
@@ -167,13 +159,7 @@ def open_client(shell: Shell) -> Client:
 
 
 def image(text: str) -> Reference:
-    """Read an image's name.
-
-    Raises:
-        FailureError: It is none, in docker's words.
-    """
-    from notarypy.images import reference
-
+    """Read an image's name; raise FailureError in docker's words if it is none."""
     try:
         return reference.parse(text)
     except InvalidNameError as error:
@@ -182,8 +168,6 @@ def image(text: str) -> Reference:
 
 def signer_name(name: str, what: str) -> str:
     """Return a name that docker takes; raise FailureError in docker's words otherwise."""
-    import re
-
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) is None:
         raise FailureError(
             f'{what} name "{name}" must start with lowercase alphanumeric characters '
@@ -192,7 +176,7 @@ def signer_name(name: str, what: str) -> str:
     return name
 
 
-def told(error: NotarypyError, before: str = "") -> str:
+def error_text(error: NotarypyError, before: str = "") -> str:
     """Return an error's text (rule 3); `before` is put in front of its first line."""
     known = _dockers_words(error)
     if known is not None:
@@ -222,10 +206,6 @@ def _is_given() -> bool:
         return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
     except (OSError, ValueError):
         return False
-
-
-_SHORT = 7
-_NAMES = {"snapshot": "repository", "targets": "repository"}
 
 
 class DockersWording(Wording):
