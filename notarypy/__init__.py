@@ -61,11 +61,11 @@ if TYPE_CHECKING:
     from notarypy.keys.passphrases import Wording as Wording
     from notarypy.keys.signers.keyfile import Signer as Signer
     from notarypy.limits import Limits as Limits
-    from notarypy.remote.http.redaction import Redaction as Redaction
-    from notarypy.remote.http.transport import Request as Request
-    from notarypy.remote.http.transport import Response as Response
-    from notarypy.remote.http.transport import Sink as Sink
-    from notarypy.remote.http.transport import Stream as Stream
+    from notarypy.remote.http.messages import Redaction as Redaction
+    from notarypy.remote.http.messages import Request as Request
+    from notarypy.remote.http.messages import Response as Response
+    from notarypy.remote.http.messages import Sink as Sink
+    from notarypy.remote.http.messages import Stream as Stream
     from notarypy.remote.http.transport import Transport as Transport
     from notarypy.storage.settings.configfile import RegistrySettings as RegistrySettings
     from notarypy.storage.settings.policyfile import PolicyFile as PolicyFile
@@ -98,8 +98,8 @@ _NAMES = {
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers.keyfile": "Signer",
     "limits": "Limits",
-    "remote.http.redaction": "Redaction",
-    "remote.http.transport": "Request Response Sink Stream Transport",
+    "remote.http.messages": "Redaction Request Response Sink Stream",
+    "remote.http.transport": "Transport",
     "storage.settings.configfile": "RegistrySettings",
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",

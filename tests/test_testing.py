@@ -13,7 +13,7 @@ import pytest
 
 from notarypy import testing
 from notarypy.errors import ExpiredError, MetadataError, TagUnsignedError
-from notarypy.remote.http.transport import Request
+from notarypy.remote.http.messages import Request
 
 if TYPE_CHECKING:
     from notarypy import Client

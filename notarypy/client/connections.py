@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.http.redaction import Redaction
+from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.http.urls import host_port
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from notarypy.remote.auth.credentials import Credential, Source
     from notarypy.remote.auth.dockerconfig import DockerConfig
     from notarypy.remote.daemon.daemon import Daemon
-    from notarypy.remote.http.failures import TlsPlaces
+    from notarypy.remote.http.sockets import TlsPlaces
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.notary import NotaryServer
     from notarypy.remote.registry.registry import Registry
@@ -55,7 +55,7 @@ class Connections:
         self._transports: dict[tuple[Kind, str], Transport] = {}
         self._notaries: dict[tuple[str, str], NotaryServer] = {}
         self._registries: dict[str, Registry] = {}
-        self._hidden = Redaction()
+        self._secrets = Redaction()
         self._lock = threading.RLock()
 
     def notary(self, url: str, registry_host: str) -> NotaryServer:
@@ -128,7 +128,7 @@ class Connections:
             timeout=self._settings.timeout,
             authenticator=TokenAuthenticator(host, keychain, logins, limits=self._limits),
             user_agent=f"notarypy/{__version__}",
-            hidden=self._hidden,
+            secrets=self._secrets,
             configured=self._docker.registry_headers if kind == "registry" else None,
             limits=self._limits,
         )
@@ -163,7 +163,7 @@ class Connections:
 
     def _tls_places(self, host: str, kind: Kind, server: str) -> TlsPlaces:
         """Return where `_context` looked, for error texts."""
-        from notarypy.remote.http.failures import TlsPlaces
+        from notarypy.remote.http.sockets import TlsPlaces
 
         found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
         # The first place is the system's store, or what is in place of it.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

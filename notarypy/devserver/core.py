@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.devserver.calls import Service
-    from notarypy.remote.http.transport import Request, Response
+    from notarypy.remote.http.messages import Request, Response
 
     Before = Callable[[Request], Response | None]
     After = Callable[[Request, Response], Response]

@@ -28,7 +28,7 @@ from werkzeug.wrappers import Response as WebResponse
 
 from notarypy.devserver.calls import Refused
 from notarypy.errors import Advice, ConfigurationError, NetworkError
-from notarypy.remote.http.transport import Request
+from notarypy.remote.http.messages import Request
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from notarypy.remote.http.transport import Response
+    from notarypy.remote.http.messages import Response
 
     Answer = Callable[[Request], Response]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.devserver.calls import Service
-    from notarypy.remote.http.transport import Response
+    from notarypy.remote.http.messages import Response
 
     Kind = Literal["basic", "token"]
 

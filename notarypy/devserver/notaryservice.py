@@ -25,7 +25,7 @@ from notarypy.devserver.serverkeys import Maker
 from notarypy.devserver.stores import OldVersionError, Stored
 from notarypy.devserver.upload import Upload, read_part, rewritten
 from notarypy.errors import MetadataError
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Timestamp

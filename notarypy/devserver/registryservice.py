@@ -23,7 +23,7 @@ from notarypy.devserver.calls import Call, Refused, Routes, json_response
 from notarypy.devserver.stores import Images, Pushed
 from notarypy.errors import MetadataError
 from notarypy.images import manifests
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from notarypy.errors import ServerError
+from notarypy.remote.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample)
     scope = f"repository:{name}:pull,push"
 
     def send(method: str, url: str, body: bytes, media_type: str = "application/octet-stream") -> None:
-        response = exchange.request(method, url, scope=scope, headers={"Content-Type": media_type}, body=body)
+        response = exchange.send(Request(method, url, {"Content-Type": media_type}, body), scope=scope)
         if not response.is_success:
             raise ServerError(f"{registry} did not take {name}", status=response.status)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from notarypy.devserver.calls import Call, Service
     from notarypy.devserver.https import Server
-    from notarypy.remote.http.transport import Request, Response
+    from notarypy.remote.http.messages import Request, Response
 
     Authentication = Literal["none", "basic", "token"]
 

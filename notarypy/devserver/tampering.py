@@ -26,7 +26,7 @@ from notarypy.devserver import upload
 from notarypy.devserver.calls import Call
 from notarypy.devserver.stores import Stored
 from notarypy.errors import MetadataError, NetworkError, UnreachableError
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:

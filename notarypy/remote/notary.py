@@ -14,12 +14,15 @@ from urllib.parse import quote
 from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
+from notarypy.remote.http.messages import Request
+from notarypy.remote.http.transport import AnswerPolicy
 from notarypy.remote.http.urls import host_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.remote.http.transport import Exchange, Response
+    from notarypy.remote.http.messages import Response
+    from notarypy.remote.http.transport import Exchange
 
 _REFUSALS = frozenset({400, 409, 413, 422})
 READ, WRITE, ADMIN = "pull", "push,pull", "*"
@@ -96,9 +99,10 @@ class NotaryServer:
         self._change("DELETE", gun, ADMIN)
 
     def _read(self, gun: str, name: str, actions: str, limit: int | None) -> bytes:
-        scope = f"repository:{gun}:{actions}"
         try:
-            response = self._exchange.request("GET", self._address(gun, name), scope=scope, limit=limit)
+            response = self._exchange.send(
+                Request("GET", self._address(gun, name)), _scope(gun, actions), AnswerPolicy(limit)
+            )
         except NotFoundError as error:
             raise NotFoundError(
                 f"{self.host} has no {name} for {gun}",
@@ -115,10 +119,9 @@ class NotaryServer:
         self, method: str, gun: str, actions: str, name: str = "", files: Mapping[str, bytes] | None = None
     ) -> Response:
         headers, body = ({}, None) if files is None else multipart(files, os.urandom(24).hex())
-        scope = f"repository:{gun}:{actions}"
         try:
-            response = self._exchange.request(
-                method, self._address(gun, name), scope=scope, headers=headers, body=body
+            response = self._exchange.send(
+                Request(method, self._address(gun, name), headers, body), _scope(gun, actions)
             )
         except NotFoundError as error:
             raise ServerError(
@@ -156,6 +159,10 @@ class NotaryServer:
     def _address(self, gun: str, name: str) -> str:
         path = quote(f"{gun}/_trust/tuf/{name}", safe="/:@!$&'()+,;=~")
         return f"{self.url}/v2/{path}"
+
+
+def _scope(gun: str, actions: str) -> str:
+    return f"repository:{gun}:{actions}"
 
 
 def _detail(detail: object) -> tuple[str, str]:

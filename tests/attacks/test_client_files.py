@@ -17,7 +17,7 @@ from notarypy.errors import (
     StorageError,
     VerificationError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import canonical, roles
 from support.author import GUN, Author
 from support.people import make_world

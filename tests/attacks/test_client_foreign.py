@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from notarypy.errors import MetadataError, VerificationError
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.tuf.keys import PublicKey
 from support.author import GUN, root_key

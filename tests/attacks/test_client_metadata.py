@@ -13,7 +13,7 @@ from notarypy.errors import (
     RollbackError,
     VerificationError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import make_world

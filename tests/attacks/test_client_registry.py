@@ -8,7 +8,7 @@ import pytest
 
 from notarypy.errors import DigestMismatchError, NetworkError, NotarypyError, VerificationError
 from notarypy.images.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from support.author import GUN
 from support.people import index, make_world, manifest, owned
 

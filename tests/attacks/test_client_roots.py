@@ -17,7 +17,7 @@ from notarypy.errors import (
     SignatureError,
     VerificationError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from support.author import GUN, NOW, Author
 from support.people import make_world

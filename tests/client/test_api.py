@@ -19,7 +19,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import Settings
 from notarypy.tuf import roles
 from support.author import GUN

@@ -16,7 +16,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.images.manifests import OCI_MANIFEST, Manifest, digest_of
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import copy_of, manifest, owned, released_tags
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.results import SignedTag
     from notarypy.devserver.core import Before
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
     from support.people import Person, World
 
 

@@ -11,13 +11,13 @@ import pytest
 from notarypy.client.api import Client
 from notarypy.client.connections import Connections
 from notarypy.errors import AuthenticationError, TrustError
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import RegistrySettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
 
 NAMED, DERIVED = "https://notary.corp.test", "https://evil.test"
 SECRET = base64.b64encode(b"corp:secret").decode()

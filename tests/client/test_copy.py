@@ -23,7 +23,8 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images import layout
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.registry import Registry
 from support import layouts

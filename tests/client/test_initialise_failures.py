@@ -16,13 +16,13 @@ from notarypy.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import root_pem
 
 if TYPE_CHECKING:
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
     from support.people import World
 
 OTHER_GUN = "registry.test/team/other"

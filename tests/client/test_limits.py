@@ -17,7 +17,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.limits import Limits
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, Signature, seal

@@ -23,7 +23,7 @@ from notarypy.errors import (
 )
 from notarypy.images.manifests import OCI_MANIFEST
 from notarypy.remote.daemon import address
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from support.author import GUN
 from support.dockerd import Record, aux, fake_daemon
 from support.people import PASSPHRASE, REGISTRY_PATH, manifest, owned

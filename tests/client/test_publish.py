@@ -14,14 +14,14 @@ from notarypy.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.tuf import canonical, roles
 from support.author import GUN
 from support.people import copy_of, owned, released_tags
 from support.scripted import body_of
 
 if TYPE_CHECKING:
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
     from support.people import Person, World
 
 

@@ -24,7 +24,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.limits import Limits
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.images.layouts import Directory, Layout
 from notarypy.storage.images.locations import open_source, source
 from support import layouts

@@ -23,7 +23,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.images.layout import ARTIFACT
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from support import layouts
 from support.author import GUN
 from support.layouts import compact, entry
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.client.api import Client
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
     from support.people import World
 
 REF = f"{GUN}:1"

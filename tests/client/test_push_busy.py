@@ -9,7 +9,8 @@ import pytest
 
 from notarypy.client.transfer import workers
 from notarypy.errors import ServerError, VerificationError
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import Response
+from notarypy.remote.http.transport import Exchange
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH

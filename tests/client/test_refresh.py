@@ -22,7 +22,7 @@ from notarypy.errors import (
     UnreachableError,
     VerificationError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
@@ -31,7 +31,7 @@ from support.people import owned
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
     from support.people import Person, World
 
 TIMESTAMP = "GET timestamp.json"

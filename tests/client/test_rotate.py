@@ -14,7 +14,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.keys import generate
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import owned, pem_of, root_pem

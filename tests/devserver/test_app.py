@@ -15,8 +15,9 @@ from notarypy.devserver import https, sample
 from notarypy.devserver.start import Options, Running, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import context
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.registry import Registry

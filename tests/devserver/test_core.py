@@ -6,7 +6,7 @@ import pytest
 
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 from support.author import GUN
 from support.fakes import NO_DEADLINE, make_fake, open_desk
 

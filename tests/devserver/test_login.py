@@ -14,7 +14,8 @@ from notarypy.devserver.login import Login, notary_scope, registry_scope
 from notarypy.errors import AuthenticationError, ImageMissingError, NotFoundError
 from notarypy.remote.auth.credentials import Keychain, NotaryAuth
 from notarypy.remote.auth.tokens import TokenAuthenticator
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.notary import NotaryServer
 from notarypy.remote.registry.registry import Registry
 from support.fakes import NO_DEADLINE, Clock, make_fake, repeatable_random

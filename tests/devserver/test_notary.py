@@ -11,7 +11,8 @@ import pytest
 
 from notarypy.devserver.core import NOTARY_HOST, Fake
 from notarypy.errors import RefusedUpdateError
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.notary import NotaryServer
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope

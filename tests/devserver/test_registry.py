@@ -8,7 +8,8 @@ import pytest
 
 from notarypy.devserver.core import REGISTRY_HOST, Fake
 from notarypy.errors import ImageMissingError
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry.registry import Registry
 from support.fakes import NO_DEADLINE, make_fake
 

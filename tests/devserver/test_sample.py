@@ -12,7 +12,8 @@ from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.registryservice import RegistryService
 from notarypy.errors import ServerError
 from notarypy.images import manifests
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import Response
+from notarypy.remote.http.transport import Exchange
 from support.fakes import make_fake
 
 

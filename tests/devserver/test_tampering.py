@@ -15,7 +15,7 @@ from notarypy.errors import (
     UnreachableError,
     VerificationError,
 )
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from notarypy.tuf.fields import format_time
 from support.author import GUN, NOW

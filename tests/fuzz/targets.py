@@ -50,7 +50,7 @@ from notarypy.remote.auth import helpers, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.daemon import pushstream
 from notarypy.remote.http import failures
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.storage.images.archives import Archive
 from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signatures
 from notarypy.tuf.envelope import Envelope

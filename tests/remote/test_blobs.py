@@ -16,7 +16,8 @@ from notarypy.errors import (
     ServerError,
     StorageError,
 )
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import TRIES, Blobs
 from notarypy.remote.registry.registry import Registry

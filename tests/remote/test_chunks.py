@@ -13,7 +13,8 @@ from notarypy.devserver.calls import Call
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.tampering import BLOB_UPLOAD, Matcher, Tampering
 from notarypy.errors import DigestMismatchError, NetworkError, ServerError
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import Response
+from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import LONGEST_WAIT, TRIES, Blobs
 from notarypy.remote.registry.registry import Registry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.devserver.core import Fake
-    from notarypy.remote.http.transport import Request
+    from notarypy.remote.http.messages import Request
 
 CHUNK = 1024 * 1024
 SIZE = 3 * CHUNK + 1000

@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from notarypy.errors import Advice, TlsError, UnreachableError
-from notarypy.remote.http import failures
-from notarypy.remote.http.failures import TlsPlaces
+from notarypy.remote.http import failures, sockets
+from notarypy.remote.http.sockets import TlsPlaces
 
 
 def tls_error(reason: str, verify_code: int = 0, verify_message: str = "") -> ssl.SSLError:
@@ -34,7 +34,7 @@ def tls_error(reason: str, verify_code: int = 0, verify_message: str = "") -> ss
     ],
 )
 def test_tls(cause: ssl.SSLError, reason: str, why: str) -> None:
-    error = failures.not_connected("h", cause, "", TlsPlaces())
+    error = sockets.not_connected("h", cause, "", TlsPlaces())
     assert isinstance(error, TlsError)
     assert error.facts["reason"] == reason
     assert error.why == (why,)
@@ -49,7 +49,7 @@ PLACES = TlsPlaces(
 
 
 def test_an_unknown_ca_lists_the_places_and_says_what_to_do() -> None:
-    error = failures.not_connected("h", tls_error("", 19), "", PLACES)
+    error = sockets.not_connected("h", tls_error("", 19), "", PLACES)
     assert error.why == ("its issuer is not in: system, folder",)
     assert error.advice == Advice("test", text="copy it")
     assert error.facts["searched"] == ["system", "folder"]
@@ -57,7 +57,7 @@ def test_an_unknown_ca_lists_the_places_and_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("reason", ["TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"])
 def test_a_missing_client_certificate_lists_the_places(reason: str) -> None:
-    error = failures.not_connected("h", tls_error(reason), "", PLACES)
+    error = sockets.not_connected("h", tls_error(reason), "", PLACES)
     assert error.facts["reason"] == "client_certificate"
     assert error.why == ("it wants a client certificate", "none is in: /tls/h (no X.cert)")
     assert error.advice == Advice("test", text="put them")
@@ -65,10 +65,10 @@ def test_a_missing_client_certificate_lists_the_places(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", ["TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE"])
 def test_a_refused_client_certificate_is_named(reason: str) -> None:
-    error = failures.not_connected("h", tls_error(reason), "", TlsPlaces(client_cert="/x.cert"))
+    error = sockets.not_connected("h", tls_error(reason), "", TlsPlaces(client_cert="/x.cert"))
     assert error.facts["reason"] == "client_certificate"
     assert error.why[0] == "it does not accept the client certificate /x.cert"
-    plain = failures.not_connected("h", tls_error(reason), "", TlsPlaces())
+    plain = sockets.not_connected("h", tls_error(reason), "", TlsPlaces())
     assert plain.facts["reason"] == "handshake"
 
 
@@ -84,7 +84,7 @@ def test_a_refused_client_certificate_is_named(reason: str) -> None:
     ],
 )
 def test_unreachable(cause: Exception, reason: str) -> None:
-    error = failures.not_connected("h", cause, "proxy:1", TlsPlaces())
+    error = sockets.not_connected("h", cause, "proxy:1", TlsPlaces())
     assert isinstance(error, UnreachableError)
     assert error.facts == {"host": "h", "reason": reason, "proxy": "proxy:1"}
     assert "through the proxy proxy:1" in error.why[0]

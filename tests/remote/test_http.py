@@ -24,9 +24,10 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.remote.http.adapter import RequestsTransport
-from notarypy.remote.http.failures import TlsPlaces
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.sockets import TlsPlaces
 from notarypy.remote.http.tls import context
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.transport import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -585,11 +586,11 @@ def test_the_log_holds_no_query(
     with caplog.at_level(logging.DEBUG, logger="notarypy"):
         get(transport, server.url("/token?account=jo"))
     (record,) = [record for record in caplog.records if record.name.startswith("notarypy")]
-    assert record.getMessage() == f"GET {server.url('/token')}: 200"
+    assert record.getMessage() == f"GET {server.url('/token')}: 200, 5 bytes"
 
 
 def test_exchange_over_the_wire(transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
     answers = [reply(b"", "503 Later", "Retry-After: 0"), reply(b"done")]
     server = serve(in_turn(*answers), leaf)
-    assert Exchange(transport, timeout=5).request("GET", server.url()).body == b"done"
+    assert Exchange(transport, timeout=5).send(Request("GET", server.url())).body == b"done"
     assert server.connections == 1

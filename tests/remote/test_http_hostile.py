@@ -11,8 +11,9 @@ import pytest
 from notarypy.errors import NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT
 from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import context
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.transport import AnswerPolicy, Exchange
 
 if TYPE_CHECKING:
     import socket
@@ -67,7 +68,9 @@ def test_a_redirect_to_nonsense_is_an_error_of_ours(
 ) -> None:
     server = serve(sending(b"HTTP/1.1 302 Found\r\nLocation: ", location, b"\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(ServerError):
-        Exchange(transport, timeout=5).request("GET", server.url("/v2/x"), redirects=redirects)
+        Exchange(transport, timeout=5).send(
+            Request("GET", server.url("/v2/x")), answers=AnswerPolicy(redirects=redirects)
+        )
 
 
 @pytest.mark.parametrize("size", [b"-5", b"zz", b"+5", b" ", b"0x5", b"\xb2", b"f" * 40])

@@ -16,7 +16,7 @@ from notarypy.errors import (
     RefusedUpdateError,
     ServerError,
 )
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.messages import Response
 from notarypy.remote.notary import NotaryServer, multipart
 from support.scripted import body_of
 

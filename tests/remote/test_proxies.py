@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from notarypy.errors import ConfigurationError
-from notarypy.remote.http.urls import address, proxy_for
+from notarypy.remote.http.urls import proxy_address, proxy_for
 
 PROXY = "http://proxy.corp:3128"
 
@@ -75,4 +75,4 @@ def test_unusable_proxy_is_an_error_without_its_password(value: str) -> None:
 
 
 def test_address_has_no_password() -> None:
-    assert address("http://jo:s3cret@proxy.corp:3128") == "proxy.corp:3128"
+    assert proxy_address("http://jo:s3cret@proxy.corp:3128") == "proxy.corp:3128"

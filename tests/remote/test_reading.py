@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import DigestMismatchError, StorageError
-from notarypy.remote.registry import hashing
-from notarypy.remote.registry.hashing import Reading
+from notarypy.remote.registry import uploads
+from notarypy.remote.registry.uploads import HashingReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,20 +32,20 @@ class File:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch) -> File:
-    monkeypatch.setattr(hashing, "MARK_EVERY", 1000)
+    monkeypatch.setattr(uploads, "MARK_EVERY", 1000)
     return File()
 
 
 def test_a_stream_can_be_sent_again(file: File) -> None:
     told: list[int] = []
-    part = Reading(DIGEST, len(DATA), file, told.append).part(0)
+    part = HashingReader(DIGEST, len(DATA), file, told.append).part(0)
     assert part.size == len(DATA)
     assert [b"".join(part) for _ in range(2)] == [DATA, DATA]
     assert told[-1] == len(DATA)
 
 
 def test_a_later_beginning_reads_from_the_last_mark(file: File) -> None:
-    whole = Reading(DIGEST, len(DATA), file, lambda _: None)
+    whole = HashingReader(DIGEST, len(DATA), file, lambda _: None)
     stream = iter(whole.part(0))
     for _ in range(55):
         next(stream)
@@ -59,18 +59,18 @@ def test_a_later_beginning_reads_from_the_last_mark(file: File) -> None:
 @pytest.mark.parametrize("changed", [b"x" + DATA[1:], DATA[:-1], DATA + b"x", b""])
 def test_a_file_that_changes_is_caught(changed: bytes) -> None:
     with pytest.raises(DigestMismatchError, match="what is being sent"):
-        b"".join(Reading(DIGEST, len(DATA), File(changed), lambda _: None).part(0))
+        b"".join(HashingReader(DIGEST, len(DATA), File(changed), lambda _: None).part(0))
 
 
 def test_nothing_beyond_the_size_is_handed_out() -> None:
     told: list[int] = []
     with pytest.raises(DigestMismatchError):
-        Reading(DIGEST, len(DATA), File(DATA + DATA), told.append).whole()
+        HashingReader(DIGEST, len(DATA), File(DATA + DATA), told.append).whole()
     assert max(told) <= len(DATA)
 
 
 def test_a_change_between_two_readings_is_caught(file: File) -> None:
-    whole = Reading(DIGEST, len(DATA), file, lambda _: None)
+    whole = HashingReader(DIGEST, len(DATA), file, lambda _: None)
     stream = iter(whole.part(0))
     for _ in range(30):
         next(stream)
@@ -83,7 +83,7 @@ def test_a_change_between_two_readings_is_caught(file: File) -> None:
 
 def test_parts_one_after_the_other_read_the_source_once(file: File) -> None:
     told: list[int] = []
-    whole = Reading(DIGEST, len(DATA), file, told.append)
+    whole = HashingReader(DIGEST, len(DATA), file, told.append)
     ends = [*range(0, len(DATA), 1234), len(DATA)]
     parts = [b"".join(whole.part(start, end)) for start, end in pairwise(ends)]
     assert [len(part) for part in parts] == [end - start for start, end in pairwise(ends)]
@@ -94,7 +94,7 @@ def test_parts_one_after_the_other_read_the_source_once(file: File) -> None:
 
 
 def test_a_part_that_is_not_there_any_more_is_caught(file: File) -> None:
-    whole = Reading(DIGEST, len(DATA), file, lambda _: None)
+    whole = HashingReader(DIGEST, len(DATA), file, lambda _: None)
     assert b"".join(whole.part(0, 1000)) == DATA[:1000]
     file.data = DATA[:1500]
     with pytest.raises(DigestMismatchError, match="what is being sent"):
@@ -108,25 +108,25 @@ def test_a_source_that_fails_is_begun_anew(file: File) -> None:
                 raise StorageError("the disk broke")
             yield piece
 
-    whole = Reading(DIGEST, len(DATA), broken, lambda _: None)
+    whole = HashingReader(DIGEST, len(DATA), broken, lambda _: None)
     with pytest.raises(StorageError):
         b"".join(whole.part(0))
     assert b"".join(whole.part(500)) == DATA[500:]
 
 
 def test_errors_name_the_source() -> None:
-    whole = Reading(DIGEST, len(DATA), File(b"other"), lambda _: None, "the file /made/up")
+    whole = HashingReader(DIGEST, len(DATA), File(b"other"), lambda _: None, "the file /made/up")
     with pytest.raises(DigestMismatchError) as caught:
         whole.whole()
     assert caught.value.why[0] == "read from: the file /made/up"
 
 
 def test_a_small_blob_is_checked_before_it_is_sent() -> None:
-    assert Reading(DIGEST, len(DATA), File(), lambda _: None).whole() == DATA
+    assert HashingReader(DIGEST, len(DATA), File(), lambda _: None).whole() == DATA
     with pytest.raises(DigestMismatchError):
-        Reading(DIGEST, len(DATA), File(b"other"), lambda _: None).whole()
+        HashingReader(DIGEST, len(DATA), File(b"other"), lambda _: None).whole()
 
 
 def test_other_algorithms() -> None:
     digest = f"sha512:{hashlib.sha512(DATA).hexdigest()}"
-    assert Reading(digest, len(DATA), File(), lambda _: None).whole() == DATA
+    assert HashingReader(digest, len(DATA), File(), lambda _: None).whole() == DATA

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
-from notarypy.remote.http.redaction import HIDDEN, KEPT, NOTHING, Redaction
-from notarypy.remote.http.transport import Exchange, Response
+from notarypy.remote.http.messages import HIDDEN, KEPT, NOTHING, Redaction, Request, Response
+from notarypy.remote.http.transport import Exchange
 from support.scripted import ScriptedTransport
 
 URL = "https://registry.test/v2/"
@@ -102,8 +102,8 @@ def test_codes_that_are_acted_upon_are_kept() -> None:
 def test_an_exchange_hides_what_it_sent_and_what_its_friends_sent() -> None:
     fake, shared = ScriptedTransport(), Redaction()
     fake.handler = lambda _: Response(200)
-    one = Exchange(fake, timeout=60, configured=lambda: {"X-Meta-Key": "meta"}, hidden=shared)
-    one.request("GET", URL)
-    other = Exchange(fake, timeout=60, hidden=shared)
-    answer = other.request("GET", URL, headers={"Authorization": "Bearer token"})
-    assert answer.hidden.without("meta token") == "*** ***"
+    one = Exchange(fake, timeout=60, configured=lambda: {"X-Meta-Key": "meta"}, secrets=shared)
+    one.send(Request("GET", URL))
+    other = Exchange(fake, timeout=60, secrets=shared)
+    answer = other.send(Request("GET", URL, {"Authorization": "Bearer token"}))
+    assert answer.secrets.without("meta token") == "*** ***"

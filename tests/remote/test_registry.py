@@ -9,13 +9,13 @@ import pytest
 from notarypy.errors import (
     DigestMismatchError,
     ImageMissingError,
-    NetworkError,
     ServerError,
     TlsError,
     UnreachableError,
 )
 from notarypy.images import manifests
-from notarypy.remote.http.transport import Response
+from notarypy.remote.http.failures import LostConnectionError, NotHttpError, NotTlsError, UnknownHostError
+from notarypy.remote.http.messages import Response
 from notarypy.remote.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def test_redirects_within_the_registry(fake: ScriptedTransport) -> None:
     "first",
     [
         UnreachableError("x", reason="refused"),
-        NetworkError("x", reason="lost"),
-        ServerError("x", reason="garbled"),
+        LostConnectionError("x", reason="lost"),
+        NotHttpError("x", reason="garbled"),
         Response(400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
     ],
 )
@@ -119,7 +119,7 @@ def test_https_after_http(fake: ScriptedTransport, first: Response | Exception) 
 
 
 def test_the_first_scheme_is_remembered(fake: ScriptedTransport) -> None:
-    fake.replies.extend([good(), UnreachableError("x", reason="name")])
+    fake.replies.extend([good(), UnknownHostError("x", reason="name")])
     registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
     registry.manifest("a", "1")
     with pytest.raises(UnreachableError):
@@ -128,7 +128,7 @@ def test_the_first_scheme_is_remembered(fake: ScriptedTransport) -> None:
 
 
 def test_http_after_https_that_is_no_tls(fake: ScriptedTransport) -> None:
-    fake.replies.extend([TlsError("x", reason="not_tls"), good()])
+    fake.replies.extend([NotTlsError("x", reason="not_tls"), good()])
     assert Registry(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1").digest == DIGEST
 
 

@@ -18,7 +18,8 @@ from notarypy.errors import (
 )
 from notarypy.remote.auth.credentials import Credential, Keychain
 from notarypy.remote.auth.tokens import TokenAuthenticator
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import AnswerPolicy, Exchange, RetryPolicy
 from support.scripted import ScriptedTransport, body_of
 
 if TYPE_CHECKING:
@@ -254,10 +255,11 @@ def test_elsewhere_goes_nothing_secret(scripted: ScriptedTransport) -> None:
     redirecting(
         scripted, "https://registry.corp/b", "https://storage.corp/c?signature=x", "https://cdn.corp/d"
     )
-    answer = exchange(scripted).request(
-        *("GET", URL), scope="repository:a:pull", headers={"Range": "bytes=5-", "X-Mine": "y"},
-        redirects=3, elsewhere=True,
-    )  # fmt: skip
+    answer = exchange(scripted).send(
+        Request("GET", URL, {"Range": "bytes=5-", "X-Mine": "y"}),
+        scope="repository:a:pull",
+        answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+    )
     assert answer.body == b"blob"
     home, away = scripted.sent[-4:-2], scripted.sent[-2:]
     assert [secrets(request) for request in home] == [{"Authorization", "X-Secret"}] * 2
@@ -267,7 +269,11 @@ def test_elsewhere_goes_nothing_secret(scripted: ScriptedTransport) -> None:
 
 def test_who_has_left_does_not_come_back_as_somebody(scripted: ScriptedTransport) -> None:
     redirecting(scripted, "https://storage.corp/c", "https://registry.corp/d")
-    exchange(scripted).request("GET", URL, scope="repository:a:pull", redirects=3, elsewhere=True)
+    exchange(scripted).send(
+        Request("GET", URL),
+        scope="repository:a:pull",
+        answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+    )
     assert secrets(scripted.sent[-1]) == set()
 
 
@@ -277,19 +283,28 @@ def test_who_has_left_does_not_come_back_as_somebody(scripted: ScriptedTransport
 def test_elsewhere_is_https_alone(scripted: ScriptedTransport, location: str) -> None:
     redirecting(scripted, location)
     with pytest.raises(ServerError, match="redirects to another place"):
-        exchange(scripted).request("GET", URL, scope="repository:a:pull", redirects=3, elsewhere=True)
+        exchange(scripted).send(
+            Request("GET", URL),
+            scope="repository:a:pull",
+            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+        )
 
 
 def test_from_http_nothing_leads_elsewhere(scripted: ScriptedTransport) -> None:
     scripted.replies.append(Response(307, {"location": "https://storage.corp/"}))
     with pytest.raises(ServerError, match="redirects to another place"):
-        scripted.exchange().request("GET", "http://localhost:5000/x", redirects=3, elsewhere=True)
+        scripted.exchange().send(
+            Request("GET", "http://localhost:5000/x"),
+            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+        )
 
 
 def test_redirects_elsewhere_come_to_an_end(scripted: ScriptedTransport) -> None:
     scripted.replies.extend(Response(307, {"location": f"https://{n}.corp/"}) for n in "abcd")
     with pytest.raises(ServerError, match="307"):
-        scripted.exchange().request("GET", URL, redirects=3, elsewhere=True)
+        scripted.exchange().send(
+            Request("GET", URL), answers=AnswerPolicy(redirects=3, allow_cross_origin=True)
+        )
 
 
 def test_a_refusal_elsewhere_is_no_question_of_our_login(scripted: ScriptedTransport) -> None:
@@ -298,23 +313,27 @@ def test_a_refusal_elsewhere_is_no_question_of_our_login(scripted: ScriptedTrans
     assert handler is not None
     scripted.handler = lambda request: Response(403) if "storage" in request.url else handler(request)
     with pytest.raises(ServerError, match=r"storage\.corp answered with status 403"):
-        exchange(scripted).request("GET", URL, scope="repository:a:pull", redirects=3, elsewhere=True)
+        exchange(scripted).send(
+            Request("GET", URL),
+            scope="repository:a:pull",
+            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+        )
 
 
 def test_what_is_large_gets_more_time(scripted: ScriptedTransport) -> None:
     scripted.replies.extend([Response(200)] * 4)
     made = scripted.exchange(timeout=60)
-    made.request("GET", URL)
-    made.request("GET", URL, allowance=1000, sink=Keeper())
-    made.request("PATCH", URL, allowance=1000, body=Pieces(b"x"))
-    made.request("PUT", URL, allowance=1000, body=b"")
+    made.send(Request("GET", URL))
+    made.send(Request("GET", URL, sink=Keeper()), retries=RetryPolicy(allowance=1000))
+    made.send(Request("PATCH", URL, body=Pieces(b"x")), retries=RetryPolicy(allowance=1000))
+    made.send(Request("PUT", URL, body=b""), retries=RetryPolicy(allowance=1000))
     assert scripted.deadlines == [1060, 2060, 2060, 2060]
     assert [request.stall for request in scripted.sent] == [None, 60, 60, None]
 
 
 def test_a_stream_is_sent_again_after_a_challenge(scripted: ScriptedTransport) -> None:
     redirecting(scripted)
-    exchange(scripted).request("PATCH", URL, scope="repository:a:pull,push", body=Pieces(b"a", b"b"))
+    exchange(scripted).send(Request("PATCH", URL, body=Pieces(b"a", b"b")), scope="repository:a:pull,push")
     sent = [request for request in scripted.sent if request.method == "PATCH"]
     assert [body_of(request) for request in sent] == [b"ab", b"ab"]
     assert "Authorization" in sent[-1].headers
@@ -325,7 +344,7 @@ def test_a_stream_is_sent_again_after_a_challenge(scripted: ScriptedTransport) -
 
 def test_one_token_for_several_scopes(scripted: ScriptedTransport) -> None:
     redirecting(scripted)
-    exchange(scripted).request("POST", URL, scope=SCOPES)
+    exchange(scripted).send(Request("POST", URL), scope=SCOPES)
     asked = next(request for request in scripted.sent if "/token" in request.url)
     assert asked.url == (
         "https://registry.corp/token?scope=repository%3Aa%3Apull%2Cpush&scope=repository%3Ab%3Apull"
@@ -346,7 +365,7 @@ def test_the_first_scope_says_whose_login_counts(scripted: ScriptedTransport) ->
     scripted.handler = lambda _: Response(401, {"www-authenticate": 'Basic realm="x"'})
     made = TokenAuthenticator("registry.corp", Keychain([Source()]), monotonic=lambda: scripted.now)
     with pytest.raises(AuthenticationError, match="does not allow changing a"):
-        scripted.exchange(made).request("POST", URL, scope=SCOPES)
+        scripted.exchange(made).send(Request("POST", URL), scope=SCOPES)
     assert Source.paths == {"a"}
 
 
@@ -364,7 +383,7 @@ def test_a_token_that_ends_during_a_long_push_is_fetched_anew(scripted: Scripted
     scripted.handler = answer
     pushing = exchange(scripted)
     for _ in range(4):
-        pushing.request("PATCH", URL, scope="repository:a:pull,push", body=Pieces(b"x"))
+        pushing.send(Request("PATCH", URL, body=Pieces(b"x")), scope="repository:a:pull,push")
         scripted.now += 40
     assert fetched == ["t0", "t1"]
     refused = [request for request in scripted.sent if request.method == "PATCH"]

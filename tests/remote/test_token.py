@@ -12,7 +12,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, NetworkError, ServerError
 from notarypy.remote.auth.credentials import Credential, Keychain
 from notarypy.remote.auth.tokens import TokenAuthenticator
-from notarypy.remote.http.transport import Request, Response
+from notarypy.remote.http.messages import Request, Response
 from support.scripted import body_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def authenticator(
 
 def test_token_for_the_own_scope_with_credentials(fake: ScriptedTransport) -> None:
     site = Site(fake, f'Bearer realm="{REALM}?keep=1",service="svc",scope="repository:other:*"')
-    assert fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE).body == b"data"
+    assert fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE).body == b"data"
     (asked,) = site.token_requests
     assert asked.method == "GET"
     assert parse_qs(urlsplit(asked.url).query) == {
@@ -101,7 +101,7 @@ def test_token_for_the_own_scope_with_credentials(fake: ScriptedTransport) -> No
 def test_anonymous_token(fake: ScriptedTransport) -> None:
     site = Site(fake)
     exchange = fake.exchange(authenticator(fake, Known(None)))
-    assert exchange.request("GET", URL, scope=SCOPE).body == b"data"
+    assert exchange.send(Request("GET", URL), scope=SCOPE).body == b"data"
     assert "Authorization" not in site.token_requests[0].headers
     assert "account" not in site.token_requests[0].url
 
@@ -109,7 +109,7 @@ def test_anonymous_token(fake: ScriptedTransport) -> None:
 def test_credentials_are_looked_up_only_after_a_challenge(fake: ScriptedTransport) -> None:
     source = Known()
     fake.replies.append(Response(200))
-    fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+    fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE)
     assert source.asked == []
     assert "Authorization" not in fake.sent[0].headers
 
@@ -118,16 +118,16 @@ def test_tokens_are_kept_per_scope_until_shortly_before_their_end(fake: Scripted
     site = Site(fake)
     exchange = fake.exchange(authenticator(fake))
     for _ in range(3):
-        exchange.request("GET", URL, scope=SCOPE)
+        exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == 1
     fake.now += 289
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == 1
     fake.now += 2
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == 2
     assert len(fake.sent) == 1 + 5 + 2  # one challenge in all: the rest knew what to send
-    exchange.request("POST", URL, scope="repository:a/b:push,pull")
+    exchange.send(Request("POST", URL), scope="repository:a/b:push,pull")
     assert "push%2Cpull" in site.token_requests[2].url
     assert len(fake.sent) == 8 + 2
 
@@ -135,9 +135,9 @@ def test_tokens_are_kept_per_scope_until_shortly_before_their_end(fake: Scripted
 def test_a_token_the_server_no_longer_takes_is_replaced_once(fake: ScriptedTransport) -> None:
     site = Site(fake)
     exchange = fake.exchange(authenticator(fake))
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     site.token = "revoked"
-    assert exchange.request("POST", URL, scope=SCOPE, body=b"x").body == b"data"
+    assert exchange.send(Request("POST", URL, body=b"x"), scope=SCOPE).body == b"data"
     assert len(site.token_requests) == 2
 
 
@@ -145,7 +145,9 @@ def test_one_401_is_answered_the_next_is_an_error(fake: ScriptedTransport) -> No
     site = Site(fake)
     site.refuse_all = True
     with pytest.raises(AuthenticationError, match=r"notary\.corp does not allow changing a/b") as caught:
-        fake.exchange(authenticator(fake)).request("POST", URL, scope="repository:a/b:push,pull", body=b"x")
+        fake.exchange(authenticator(fake)).send(
+            Request("POST", URL, body=b"x"), scope="repository:a/b:push,pull"
+        )
     assert len(fake.sent) == 3
     error = caught.value
     assert error.facts["asked"] == "repository:a/b:push,pull"
@@ -160,7 +162,7 @@ def test_one_401_is_answered_the_next_is_an_error(fake: ScriptedTransport) -> No
 def test_forbidden_without_a_challenge(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(403))
     with pytest.raises(AuthenticationError, match="reading a/b") as caught:
-        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
     assert caught.value.facts["user"] is None
     assert len(fake.sent) == 1
 
@@ -168,8 +170,8 @@ def test_forbidden_without_a_challenge(fake: ScriptedTransport) -> None:
 def test_basic(fake: ScriptedTransport) -> None:
     Site(fake, 'Basic realm="Registry"')
     exchange = fake.exchange(authenticator(fake))
-    exchange.request("GET", URL, scope=SCOPE)
-    exchange.request("GET", URL)
+    exchange.send(Request("GET", URL), scope=SCOPE)
+    exchange.send(Request("GET", URL))
     assert [request.headers.get("Authorization") for request in fake.sent] == [None, BASIC_JO, BASIC_JO]
 
 
@@ -177,18 +179,18 @@ def test_refused_basic_is_not_tried_again(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(401, {"www-authenticate": "Basic realm=x"})] * 2)
     exchange = fake.exchange(authenticator(fake))
     with pytest.raises(AuthenticationError) as caught:
-        exchange.request("GET", URL, scope=SCOPE)
+        exchange.send(Request("GET", URL), scope=SCOPE)
     assert advice(caught.value) == "check user and password"
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
     with pytest.raises(AuthenticationError):
-        exchange.request("GET", URL, scope=SCOPE)
+        exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(fake.sent) == 3
 
 
 def test_basic_without_credentials_names_the_places(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
     with pytest.raises(AuthenticationError) as caught:
-        fake.exchange(authenticator(fake, Known(None))).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake, Known(None))).send(Request("GET", URL), scope=SCOPE)
     assert caught.value.why == ("no credentials for notary.corp in: test.json",)
     assert advice(caught.value) == "log in to notary.corp"
 
@@ -207,20 +209,22 @@ def test_basic_without_credentials_names_the_places(fake: ScriptedTransport) -> 
 def test_realms_that_must_not_see_credentials(fake: ScriptedTransport, realm: str) -> None:
     fake.replies.append(Response(401, {"www-authenticate": f'Bearer realm="{realm}",service="svc"'}))
     with pytest.raises(AuthenticationError, match=r"cannot authenticate to notary\.corp"):
-        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
     assert len(fake.sent) == 1
 
 
 def test_loopback_http_may_name_a_loopback_http_realm(fake: ScriptedTransport) -> None:
     Site(fake, 'Bearer realm="http://127.0.0.1:9/token",service="svc"')
     exchange = fake.exchange(authenticator(fake, host="localhost:5000"))
-    assert exchange.request("GET", "http://localhost:5000/v2/x", scope=SCOPE).body == b"data"
+    assert exchange.send(Request("GET", "http://localhost:5000/v2/x"), scope=SCOPE).body == b"data"
 
 
 def test_loopback_http_may_not_send_credentials_away_in_clear(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(401, {"www-authenticate": 'Bearer realm="http://auth.corp/token"'}))
     with pytest.raises(AuthenticationError):
-        fake.exchange(authenticator(fake, host="localhost:5000")).request("GET", "http://localhost:5000/v2/x")
+        fake.exchange(authenticator(fake, host="localhost:5000")).send(
+            Request("GET", "http://localhost:5000/v2/x")
+        )
     assert len(fake.sent) == 1
 
 
@@ -229,7 +233,9 @@ def test_nothing_over_plain_http(fake: ScriptedTransport, challenge: str) -> Non
     source = Known()
     fake.replies.append(Response(401, {"www-authenticate": challenge}))
     with pytest.raises(AuthenticationError) as caught:
-        fake.exchange(authenticator(fake, source)).request("GET", "http://notary.corp/v2/x", scope=SCOPE)
+        fake.exchange(authenticator(fake, source)).send(
+            Request("GET", "http://notary.corp/v2/x"), scope=SCOPE
+        )
     assert "plain http" in caught.value.why[0]
     assert source.asked == []
 
@@ -237,19 +243,19 @@ def test_nothing_over_plain_http(fake: ScriptedTransport, challenge: str) -> Non
 def test_what_https_got_is_not_sent_over_http(fake: ScriptedTransport) -> None:
     site = Site(fake)
     exchange = fake.exchange(authenticator(fake, host="localhost:5000"))
-    exchange.request("GET", "https://localhost:5000/v2/x", scope=SCOPE)
+    exchange.send(Request("GET", "https://localhost:5000/v2/x"), scope=SCOPE)
     site.challenge = "Basic realm=x"
-    exchange.request("GET", "http://localhost:5000/v2/x", scope=SCOPE)
+    exchange.send(Request("GET", "http://localhost:5000/v2/x"), scope=SCOPE)
     assert [request.headers.get("Authorization") for request in fake.sent[3:]] == [None, BASIC_JO]
 
 
 def test_another_host_gets_nothing(fake: ScriptedTransport) -> None:
     site = Site(fake)
     exchange = fake.exchange(authenticator(fake))
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     count = len(fake.sent)
     with pytest.raises(AuthenticationError):
-        exchange.request("GET", "https://evil.corp/v2/x", scope=SCOPE)
+        exchange.send(Request("GET", "https://evil.corp/v2/x"), scope=SCOPE)
     assert [request.headers.get("Authorization") for request in fake.sent[count:]] == [None]
     assert len(site.token_requests) == 1
 
@@ -258,19 +264,19 @@ def test_another_host_gets_nothing(fake: ScriptedTransport) -> None:
 def test_schemes_that_cannot_be_answered(fake: ScriptedTransport, header: str) -> None:
     fake.replies.append(Response(401, {"www-authenticate": header}))
     with pytest.raises(AuthenticationError, match="cannot authenticate"):
-        fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
 
 
 def test_bearer_is_preferred(fake: ScriptedTransport) -> None:
     site = Site(fake, f'Basic realm="x", Bearer realm="{REALM}",service="svc"')
-    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == 1
 
 
 def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
     site = Site(fake)
     source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
-    assert fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE).body == b"data"
+    assert fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE).body == b"data"
     (asked,) = site.token_requests
     assert (asked.method, asked.url) == ("POST", REALM)
     assert parse_qs(body_of(asked).decode()) == {
@@ -288,7 +294,7 @@ def test_an_identity_token_is_called_one(fake: ScriptedTransport) -> None:
         [Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}), Response(401, {}, b"")]
     )
     with pytest.raises(AuthenticationError) as caught:
-        fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE)
     assert "an identity token from test.json" in caught.value.why
 
 
@@ -296,7 +302,7 @@ def test_identity_token_is_no_password(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(401, {"www-authenticate": "Basic realm=x"}))
     source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
     with pytest.raises(AuthenticationError) as caught:
-        fake.exchange(authenticator(fake, source)).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE)
     assert "identity token" in caught.value.why[0]
     assert len(fake.sent) == 1
 
@@ -309,7 +315,7 @@ def test_a_registry_token_is_sent_as_it_is_once_it_is_asked_for(fake: ScriptedTr
     site.token = BEARER.secret
     exchange = fake.exchange(authenticator(fake, Known(BEARER)))
     for _ in range(2):
-        assert exchange.request("GET", URL, scope=SCOPE).body == b"data"
+        assert exchange.send(Request("GET", URL), scope=SCOPE).body == b"data"
     assert [request.headers.get("Authorization") for request in fake.sent] == [None, *["Bearer b3arer"] * 2]
     assert site.token_requests == []
 
@@ -318,11 +324,11 @@ def test_a_refused_registry_token_is_not_tried_again(fake: ScriptedTransport) ->
     site = Site(fake)
     site.token = BEARER.secret
     exchange = fake.exchange(authenticator(fake, Known(BEARER)))
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     site.refuse_all = True
     for _ in range(2):
         with pytest.raises(AuthenticationError) as caught:
-            exchange.request("GET", URL, scope=SCOPE)
+            exchange.send(Request("GET", URL), scope=SCOPE)
     assert caught.value.why[0] == "the registry token from test.json"
     assert BEARER.secret not in f"{caught.value.why} {caught.value.facts}"
     assert len(fake.sent) == 4
@@ -341,7 +347,7 @@ def test_a_registry_token_that_cannot_be_used(
 ) -> None:
     fake.replies.append(Response(401, {"www-authenticate": challenge}))
     with pytest.raises(AuthenticationError) as caught:
-        fake.exchange(authenticator(fake, Known(credential))).request("GET", URL, scope=SCOPE)
+        fake.exchange(authenticator(fake, Known(credential))).send(Request("GET", URL), scope=SCOPE)
     assert why in caught.value.why[0]
     assert len(fake.sent) == 1
 
@@ -350,7 +356,7 @@ def test_a_registry_token_is_not_shown_to_a_notary_server(fake: ScriptedTranspor
     site = Site(fake)
     keychain = Keychain([Known(BEARER)])
     asking = TokenAuthenticator("notary.other", keychain, ("notary.other", "notary.corp"))
-    fake.exchange(asking).request("GET", "https://notary.other/v2/x", scope=SCOPE)
+    fake.exchange(asking).send(Request("GET", "https://notary.other/v2/x"), scope=SCOPE)
     assert "Authorization" not in site.token_requests[0].headers
     assert BEARER.secret not in str([request.headers for request in fake.sent])
 
@@ -371,14 +377,14 @@ def test_the_repository_is_looked_up_without_its_registry(
     source = Known()
     names = ("notary.corp", "registry.corp:5000")
     asking = TokenAuthenticator("notary.corp", Keychain([source]), names)
-    fake.exchange(asking).request("GET", URL, scope=scope)
+    fake.exchange(asking).send(Request("GET", URL), scope=scope)
     assert source.paths == {path}
 
 
 def challenged(fake: ScriptedTransport, *replies: Response) -> None:
     fake.replies.append(Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}))
     fake.replies.extend(replies)
-    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -432,18 +438,18 @@ def test_lifetimes(fake: ScriptedTransport, lifetime: object, kept: float) -> No
     site = Site(fake)
     site.lifetime = lifetime
     exchange = fake.exchange(authenticator(fake))
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     fake.now += max(kept, 0)
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == (1 if kept > 0 else 2)
     fake.now += 2
-    exchange.request("GET", URL, scope=SCOPE)
+    exchange.send(Request("GET", URL), scope=SCOPE)
     assert len(site.token_requests) == (2 if kept > 0 else 3)
 
 
 def test_a_limit_for_token_replies(fake: ScriptedTransport) -> None:
     site = Site(fake)
-    fake.exchange(authenticator(fake)).request("GET", URL, scope=SCOPE)
+    fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=SCOPE)
     assert site.token_requests[0].limit == 1024 * 1024
     fake.handler = None
     with pytest.raises(NetworkError):
@@ -457,7 +463,7 @@ def test_threads_share_one_token(fake: ScriptedTransport) -> None:
 
     def work() -> None:
         barrier.wait()
-        exchange.request("GET", URL, scope=SCOPE)
+        exchange.send(Request("GET", URL), scope=SCOPE)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -470,25 +476,27 @@ def test_threads_share_one_token(fake: ScriptedTransport) -> None:
 def test_a_blank_in_a_repositorys_name_makes_no_second_scope(fake: ScriptedTransport) -> None:
     site = Site(fake)
     scope = "repository:a/b repository:victim:push,pull"
-    fake.exchange(authenticator(fake)).request("GET", URL, scope=scope)
+    fake.exchange(authenticator(fake)).send(Request("GET", URL), scope=scope)
     assert parse_qs(urlsplit(site.token_requests[0].url).query)["scope"] == [scope]
 
 
 def test_without_a_scope_the_challenge_says_what_to_ask(fake: ScriptedTransport) -> None:
     site = Site(fake, f'Bearer realm="{REALM}",scope="registry:catalog:* x:y:z"')
     exchange = fake.exchange(authenticator(fake))
-    exchange.request("GET", URL)
+    exchange.send(Request("GET", URL))
     assert parse_qs(urlsplit(site.token_requests[0].url).query)["scope"] == ["registry:catalog:*", "x:y:z"]
 
 
 @pytest.mark.parametrize("host", ["notary.corp", "Notary.Corp", "notary.corp:443"])
 def test_ways_to_write_the_host(fake: ScriptedTransport, host: str) -> None:
     Site(fake)
-    assert fake.exchange(authenticator(fake, host=host)).request("GET", URL, scope=SCOPE).body == b"data"
+    assert (
+        fake.exchange(authenticator(fake, host=host)).send(Request("GET", URL), scope=SCOPE).body == b"data"
+    )
 
 
 def test_another_port_is_another_server(fake: ScriptedTransport) -> None:
     site = Site(fake)
     with pytest.raises(AuthenticationError):
-        fake.exchange(authenticator(fake)).request("GET", "https://notary.corp:444/", scope=SCOPE)
+        fake.exchange(authenticator(fake)).send(Request("GET", "https://notary.corp:444/"), scope=SCOPE)
     assert site.token_requests == []

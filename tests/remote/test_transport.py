@@ -18,7 +18,9 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.http.transport import Exchange, Request, Response
+from notarypy.remote.http.failures import UnknownHostError
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import AnswerPolicy, Exchange
 from notarypy.remote.http.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ OK = Response(200, {}, b"fine")
 
 def test_every_request_asks_for_plain_bytes(fake: ScriptedTransport) -> None:
     fake.replies.append(OK)
-    assert fake.exchange().request("GET", URL, headers={"Accept": "x"}) == OK
+    assert fake.exchange().send(Request("GET", URL, {"Accept": "x"})) == OK
     assert fake.sent[0].headers == {"Accept-Encoding": "identity", "User-Agent": "notarypy", "Accept": "x"}
     assert fake.deadlines == [1060.0]
 
@@ -39,7 +41,7 @@ def test_every_request_asks_for_plain_bytes(fake: ScriptedTransport) -> None:
 @pytest.mark.parametrize("first", [Response(503), Response(429), UnreachableError("x"), NetworkError("lost")])
 def test_get_is_repeated(fake: ScriptedTransport, first: Response | Exception) -> None:
     fake.replies.extend([first, first, OK])
-    assert fake.exchange().request("GET", URL) == OK
+    assert fake.exchange().send(Request("GET", URL)) == OK
     assert len(fake.sent) == 3
     assert 0.1 < fake.slept[0] < fake.slept[1] < 1
     assert len(set(fake.deadlines)) == 1
@@ -48,7 +50,7 @@ def test_get_is_repeated(fake: ScriptedTransport, first: Response | Exception) -
 def test_get_is_repeated_three_times_at_most(fake: ScriptedTransport) -> None:
     fake.replies.extend([UnreachableError("x")] * 9)
     with pytest.raises(UnreachableError) as caught:
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert len(fake.sent) == 4
     assert caught.value.facts["attempts"] == 4
 
@@ -60,13 +62,13 @@ def test_get_is_repeated_three_times_at_most(fake: ScriptedTransport) -> None:
         TlsError("x"),
         ResponseLimitError("x"),
         ServerError("x"),
-        UnreachableError("x", reason="name"),
+        UnknownHostError("x", reason="name"),
     ],
 )
 def test_what_another_attempt_cannot_cure(fake: ScriptedTransport, error: NetworkError) -> None:
     fake.replies.append(error)
     with pytest.raises(type(error)):
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert len(fake.sent) == 1
 
 
@@ -77,20 +79,20 @@ def test_nothing_but_get_is_repeated(
 ) -> None:
     fake.replies.append(reply)
     with pytest.raises(NetworkError):
-        fake.exchange().request(method, URL, body=b"x")
+        fake.exchange().send(Request(method, URL, body=b"x"))
     assert len(fake.sent) == 1
 
 
 def test_retry_after_is_honoured_when_short(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(503, {"retry-after": "3"}), OK])
-    assert fake.exchange().request("GET", URL) == OK
+    assert fake.exchange().send(Request("GET", URL)) == OK
     assert fake.slept == [3.0]
 
 
 def test_retry_after_is_reported_when_long(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(429, {"retry-after": "600"}))
     with pytest.raises(ServerError) as caught:
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert fake.slept == []
     assert caught.value.facts["retry_after"] == 600
     assert "600" in caught.value.why[-1]
@@ -99,21 +101,21 @@ def test_retry_after_is_reported_when_long(fake: ScriptedTransport) -> None:
 def test_no_wait_beyond_the_deadline(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(503, {"retry-after": "3"})] * 5)
     with pytest.raises(ServerError, match="503"):
-        fake.exchange(timeout=4).request("GET", URL)
+        fake.exchange(timeout=4).send(Request("GET", URL))
     assert fake.slept == [3.0]
 
 
 @pytest.mark.parametrize("status", [400, 405, 409, 413, 422])
 def test_statuses_for_the_caller(fake: ScriptedTransport, status: int) -> None:
     fake.replies.append(Response(status, {}, b"why"))
-    assert fake.exchange().request("POST", URL).status == status
+    assert fake.exchange().send(Request("POST", URL)).status == status
 
 
 def test_not_found_tells_what_the_server_said(fake: ScriptedTransport) -> None:
     body = json.dumps({"errors": [{"code": "METADATA_NOT_FOUND", "message": "You have asked for metadata"}]})
     fake.replies.append(Response(404, {}, body.encode()))
     with pytest.raises(NotFoundError, match=r"notary\.corp has no /v2/x") as caught:
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert caught.value.facts["server_code"] == "METADATA_NOT_FOUND"
     assert caught.value.why == ("METADATA_NOT_FOUND: You have asked for metadata",)
 
@@ -124,7 +126,7 @@ def test_not_found_tells_what_the_server_said(fake: ScriptedTransport) -> None:
 def test_error_documents_may_be_anything(fake: ScriptedTransport, body: bytes) -> None:
     fake.replies.append(Response(500, {}, body))
     with pytest.raises(ServerError, match="500") as caught:
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert caught.value.facts["status"] == 500
 
 
@@ -132,19 +134,19 @@ def test_error_documents_may_be_anything(fake: ScriptedTransport, body: bytes) -
 def test_without_authenticator_a_refusal_is_final(fake: ScriptedTransport, status: int) -> None:
     fake.replies.append(Response(status))
     with pytest.raises(AuthenticationError, match="changing a/b"):
-        fake.exchange().request("GET", URL, scope="repository:a/b:push,pull")
+        fake.exchange().send(Request("GET", URL), scope="repository:a/b:push,pull")
 
 
 def test_a_success_above_the_limit_is_refused_whatever_the_transport(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(200, {}, b"12345"))
     with pytest.raises(ResponseLimitError):
-        fake.exchange().request("GET", URL, limit=4)
+        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(limit=4))
 
 
 def test_redirects_are_refused(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(302, {"location": "/elsewhere"}))
     with pytest.raises(ServerError, match="302"):
-        fake.exchange().request("GET", URL)
+        fake.exchange().send(Request("GET", URL))
     assert len(fake.sent) == 1
 
 
@@ -152,7 +154,7 @@ def test_redirects_within_the_origin_where_allowed(fake: ScriptedTransport) -> N
     fake.replies.extend(
         [Response(307, {"location": "/b"}), Response(302, {"location": "https://NOTARY.corp:443/c"}), OK]
     )
-    assert fake.exchange().request("GET", URL, redirects=3) == OK
+    assert fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=3)) == OK
     assert [request.url for request in fake.sent[1:]] == [
         "https://notary.corp/b",
         "https://NOTARY.corp:443/c",
@@ -174,14 +176,14 @@ def test_redirects_within_the_origin_where_allowed(fake: ScriptedTransport) -> N
 def test_redirects_never_leave_the_origin(fake: ScriptedTransport, location: str) -> None:
     fake.replies.append(Response(302, {"location": location}))
     with pytest.raises(ServerError, match="redirects to another place"):
-        fake.exchange().request("GET", URL, redirects=3)
+        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=3))
     assert len(fake.sent) == 1
 
 
 def test_redirects_come_to_an_end(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(302, {"location": "/x"})] * 9)
     with pytest.raises(ServerError, match="302"):
-        fake.exchange().request("GET", URL, redirects=2)
+        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=2))
     assert len(fake.sent) == 3
 
 
@@ -190,7 +192,7 @@ def test_redirects_come_to_an_end(fake: ScriptedTransport) -> None:
 )
 def test_unusable_urls(fake: ScriptedTransport, url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        fake.exchange().request("GET", url)
+        fake.exchange().send(Request("GET", url))
     assert "s3cret" not in f"{caught.value} {caught.value.why} {caught.value.facts}"
     assert fake.sent == []
 
@@ -256,7 +258,7 @@ def test_configured_headers_go_to_the_server_itself(fake: ScriptedTransport, url
 
     fake.replies.extend([Response(401), Response(200), Response(200)])
     exchange = Exchange(fake, timeout=5, authenticator=Asking(), configured=lambda: META, monotonic=lambda: 0)
-    exchange.request("GET", url, headers={"Accept": "x"})
+    exchange.send(Request("GET", url, {"Accept": "x"}))
     first, token, second = (request.headers for request in fake.sent)
     assert [headers.get("X-Meta-Team") for headers in (first, token, second)] == [
         "a" if sent else None,

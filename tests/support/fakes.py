@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.devserver.core import NOTARY_HOST, Fake
 from notarypy.errors import NotFoundError
-from notarypy.remote.http.transport import Request
+from notarypy.remote.http.messages import Request
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW
 from support.uploads import Answer, Desk

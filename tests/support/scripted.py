@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from notarypy.remote.http.transport import Authenticator, Exchange, Request, Response
+from notarypy.remote.http.transport import Authenticator, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from notarypy.remote.http.messages import Request, Response
 
 
 def body_of(request: Request) -> bytes:

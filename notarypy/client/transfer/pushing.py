@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
-    from notarypy.remote.http.transport import Response
+    from notarypy.remote.http.messages import Response
     from notarypy.remote.registry.registry import Registry
     from notarypy.storage.images.locations import Content
 

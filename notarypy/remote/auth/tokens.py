@@ -32,7 +32,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures
-from notarypy.remote.http.transport import Fetch, Request, Response, Scope, scopes_of
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import Fetch, Scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class TokenAuthenticator:
         scope = _first(scope)
         credential = self._credential(scope) if used else None
         granted = _granted(used, scope)
-        granted = granted and response.hidden.without(granted)
+        granted = granted and response.secrets.without(granted)
         facts: dict[str, object] = {
             "asked": scope,
             "granted": granted,

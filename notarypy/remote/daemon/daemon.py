@@ -37,7 +37,7 @@ from notarypy.errors import (
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.daemon import pushstream as progress
 from notarypy.remote.http import sockets
-from notarypy.remote.http.redaction import Redaction
+from notarypy.remote.http.messages import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -244,11 +244,11 @@ def _failed(image: Reference, text: str, credential: Credential | None) -> Netwo
 
 def _without(text: str, image: Reference, credential: Credential | None) -> str:
     """Take a secret out of a text in whatever form it was sent (rule 1), and shorten it."""
-    hidden = Redaction()
+    secrets = Redaction()
     if credential is not None:
-        hidden.note(_header(image.registry, credential))
-        hidden.note(credential.secret, credential.user)
-    return hidden.without(text)[: DEFAULT.error_chars]
+        secrets.note(_header(image.registry, credential))
+        secrets.note(credential.secret, credential.user)
+    return secrets.without(text)[: DEFAULT.error_chars]
 
 
 def _header(registry: str, credential: Credential | None) -> str:

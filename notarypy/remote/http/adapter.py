@@ -1,10 +1,10 @@
 """The transport over requests and urllib3: the only module that imports them.
 
-It is not where policy lives (see `transport`); it only moves bytes, and takes care that the libraries add
-nothing of their own:
+It is not where policy lives (`transport`); it only moves bytes, and takes care that the libraries add nothing
+of their own:
 
 1. TLS contexts are used exactly as they were made: nothing is loaded into them.
-2. The environment is read by nobody but `proxies`: no netrc, no CA bundle variables, no cookies.
+2. The environment is read by nobody but `urls.proxy_for`: no netrc, no CA bundle variables, no cookies.
 3. Nothing is followed, decoded or repeated.
 4. The deadline holds for every byte in either direction, the limits while bytes arrive.
 """
@@ -29,10 +29,9 @@ from urllib3.exceptions import HTTPError
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.http import failures, sockets, urls
-from notarypy.remote.http.redaction import Redaction
-from notarypy.remote.http.transport import Request, Response
-from notarypy.remote.http.urls import host_port, origin
+from notarypy.remote.http import failures, sockets
+from notarypy.remote.http.messages import Redaction, Request, Response
+from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for
 
 if TYPE_CHECKING:
     import socket
@@ -40,14 +39,16 @@ if TYPE_CHECKING:
 
     from urllib3.poolmanager import PoolManager
 
-    from notarypy.remote.http.transport import Stream
+    from notarypy.remote.http.messages import Stream
+    from notarypy.remote.http.tls import ContextOf
 
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32
+_BROKEN = (requests.RequestException, HTTPError, OSError, http.client.HTTPException, ValueError)
 _LOG = logging.getLogger(__name__)
 
 
-class _Connection(HTTPConnection):
+class _DeadlineConnection(HTTPConnection):
     """A connection whose every step keeps the deadline."""
 
     response_class = sockets.LimitedResponse
@@ -69,16 +70,16 @@ class _Connection(HTTPConnection):
         sockets.send(self.sock, data)
 
 
-class _TlsConnection(_Connection, HTTPSConnection):
+class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
     """The same with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _DeadlineConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = _DeadlineTlsConnection
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}
@@ -87,21 +88,21 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 class _Adapter(HTTPAdapter):
     """Connection pools with our connections and, per host, our TLS contexts."""
 
-    def __init__(self, context: Callable[[str], ssl.SSLContext]) -> None:
+    def __init__(self, context: ContextOf) -> None:
         self._context = context
         super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
         """Make the pools."""
         super().init_poolmanager(*args, **options)
-        _with_own_pools(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:  # noqa: ANN401 - passed on
         """Make or find the pools behind a proxy; TLS to the proxy itself is checked like any other."""
         if proxy not in self.proxy_manager and proxy.startswith("https:"):
-            options["proxy_ssl_context"] = self._context(urls.address(proxy))
+            options["proxy_ssl_context"] = self._context(proxy_address(proxy))
         manager: PoolManager = super().proxy_manager_for(proxy, **options)
-        _with_own_pools(manager)
+        manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def build_connection_pool_key_attributes(
@@ -123,15 +124,11 @@ class _Adapter(HTTPAdapter):
         conn.cert_reqs = ssl.CERT_REQUIRED
 
 
-def _with_own_pools(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = _POOLS
-
-
 class RequestsTransport:
     """A keep-alive transport for several hosts and threads.
 
     Args:
-        tls: Gives the TLS context of a host, named `host`, or `host:port` if it is not 443; asked once.
+        tls: Gives the TLS context of a host; asked once.
         environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
         places: Names the places where `tls` looked for certificates, for error texts.
         limits: What to take at most of headers and of errors.
@@ -139,9 +136,9 @@ class RequestsTransport:
 
     def __init__(
         self,
-        tls: Callable[[str], ssl.SSLContext],
+        tls: ContextOf,
         environ: Mapping[str, str],
-        places: Callable[[str], failures.TlsPlaces] = lambda _: failures.TlsPlaces(),
+        places: Callable[[str], sockets.TlsPlaces] = lambda _: sockets.TlsPlaces(),
         limits: Limits = DEFAULT,
     ) -> None:
         self._tls = tls
@@ -160,11 +157,11 @@ class RequestsTransport:
     def send(self, request: Request, deadline: float) -> Response:
         """See `Transport.send`."""
         host = host_port(request.url)
-        proxy = urls.proxy_for(request.url, self._environ)
+        proxy = proxy_for(request.url, self._environ)
         started = time.monotonic()
         try:
             with sockets.until(deadline, request.stall, self._limits.header_bytes):
-                response = self._exchanged(request, host, proxy)
+                return self._exchanged(request, host, proxy)
         except sockets.DeadlinePassedError:
             seconds = time.monotonic() - started
             raise DeadlineError(
@@ -175,21 +172,12 @@ class RequestsTransport:
                 f"{host} sent more than the limit of {self._limits.header_bytes} bytes of headers", host=host
             ) from None
         except sockets.NotConnectedError as error:
-            via = urls.address(proxy) if proxy else ""
-            cause, hidden = error.__cause__ or error, Redaction()
-            hidden.note_url(proxy or "")
-            raise failures.not_connected(host, cause, via, self._places(host), hidden) from None
-        except (
-            requests.RequestException,
-            HTTPError,
-            OSError,
-            http.client.HTTPException,
-            ValueError,
-        ) as error:
+            via = proxy_address(proxy) if proxy else ""
+            cause, secrets = error.__cause__ or error, Redaction()
+            secrets.note_url(proxy or "")
+            raise sockets.not_connected(host, cause, via, self._places(host), secrets) from None
+        except _BROKEN as error:
             raise _broken(host, error, self._places) from None
-        shown = request.hidden.without(request.url.partition("?")[0])
-        _LOG.debug("%s %s: %d", request.method, shown, response.status)
-        return response
 
     def close(self) -> None:
         """Close idle connections."""
@@ -214,14 +202,16 @@ class RequestsTransport:
         )
         try:
             headers = {name.lower(): answer.headers[name] for name in answer.headers}
-            body = _body(answer, headers, request, host, self._limits.error_bytes)
+            body, size = _body(answer, headers, request, host, self._limits.error_bytes)
         finally:
             # After a complete body the connection is back in its pool already, and this closes nothing.
             answer.close()
+        shown = request.secrets.without(request.url.partition("?")[0])
+        _LOG.info("%s %s: %d, %d bytes", request.method, shown, answer.status_code, size)
         return Response(answer.status_code, headers, body)
 
 
-class _Body:
+class _SizedBody:
     """A stream as requests takes one: what it iterates over, with a length it can send ahead."""
 
     def __init__(self, stream: Stream) -> None:
@@ -234,33 +224,33 @@ class _Body:
         return iter(self._stream)
 
 
-def _sendable(body: bytes | Stream | None) -> bytes | _Body | None:
-    return body if body is None or isinstance(body, bytes) else _Body(body)
+def _sendable(body: bytes | Stream | None) -> bytes | _SizedBody | None:
+    return body if body is None or isinstance(body, bytes) else _SizedBody(body)
 
 
 def _body(
     answer: requests.Response, headers: Mapping[str, str], request: Request, host: str, error_limit: int
-) -> bytes:
-    """Read the body: all of a success within its limit, the beginning of anything else."""
+) -> tuple[bytes, int]:
+    """Read the body: all of a success within its limit, the beginning of anything else; and its size."""
     success = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
     if success and headers.get("content-encoding", "identity").lower() != "identity":
         raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
     limit = request.limit if success else error_limit
     parts: list[bytes] = []
-    keep: Callable[[bytes], object] = parts.append
+    take: Callable[[bytes], object] = parts.append
     if success and request.sink is not None:
-        keep = request.sink.begin(answer.status_code, headers)
+        take = request.sink.begin(answer.status_code, headers)
     size = 0
     while size <= limit:
         part = answer.raw.read(min(_CHUNK, limit + 1 - size), decode_content=False)
         if not part:
-            return b"".join(parts)
+            return b"".join(parts), size
         size += len(part)
         if size <= limit or not success:
-            keep(part)
+            take(part)
     if success:
         raise ResponseLimitError(f"{host} sent more than the limit of {limit} bytes", host=host, limit=limit)
-    return b"".join(parts)[:limit]
+    return b"".join(parts)[:limit], limit
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -272,19 +262,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found += [cause for cause in inner if isinstance(cause, BaseException) and cause not in found]
 
 
-def _broken(host: str, error: BaseException, places: Callable[[str], failures.TlsPlaces]) -> NetworkError:
+def _broken(host: str, error: BaseException, places: Callable[[str], sockets.TlsPlaces]) -> NetworkError:
     """Return our error for what the libraries raised on a connection that stood."""
     chain = list(_causes(error))
     for cause in chain:
-        if isinstance(cause, ssl.SSLError) and not isinstance(
-            cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
-        ):
-            return failures.tls(host, cause, places(host))
+        if sockets.is_tls_failure(cause):
+            return sockets.tls_failed(host, cause, places(host))
         if isinstance(cause, ConnectionError | http.client.IncompleteRead):
             return failures.lost(host, cause)
     for cause in chain:
         if isinstance(cause, http.client.HTTPException):
-            return ServerError(
+            return failures.NotHttpError(
                 f"{host} sent something that is not HTTP",
                 why=type(cause).__name__,
                 host=host,

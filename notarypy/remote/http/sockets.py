@@ -1,4 +1,4 @@
-"""Sockets under one deadline, for the HTTP implementation.
+"""Sockets under one deadline, and what it means when no connection comes about.
 
 A socket's own timeout starts anew with every call, so a server that sends a byte now and then would never
 meet it. Here each single send and receive gets only what is left of the whole request's time, and the bytes
@@ -16,12 +16,17 @@ import http.client
 import io
 import math
 import socket
+import ssl
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from notarypy.errors import Advice, NetworkError, TlsError, UnreachableError
 from notarypy.limits import DEFAULT
+from notarypy.remote.http import failures
+from notarypy.remote.http.messages import NOTHING, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +38,16 @@ _RECORD = 16 * 1024
 _BOUNDS: ContextVar[tuple[float, float, int]] = ContextVar(
     "bounds", default=(math.inf, math.inf, DEFAULT.header_bytes)
 )
+_ABOUT_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+_OLD_REQUIRED = "SSLV3_ALERT_HANDSHAKE_FAILURE"  # what TLS 1.2 servers say when they miss a certificate
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+)
+_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_WRONG_HOST = frozenset({62, 64})
+_GIVE_CA = Advice("give-ca")
+_GIVE_CERTIFICATE = Advice("give-client-certificate")
 
 
 class DeadlinePassedError(Exception):
@@ -106,8 +121,6 @@ def send(sock: socket.socket, data: bytes) -> None:
         DeadlinePassedError: The other side does not take it in time.
         BrokenPipeError: The other side takes no more; its answer may be there all the same.
     """
-    import ssl
-
     view = memoryview(data)
     for start in range(0, len(view), _RECORD):
         sock.settimeout(remaining())
@@ -119,7 +132,7 @@ def send(sock: socket.socket, data: bytes) -> None:
             raise BrokenPipeError from error
 
 
-class _Reader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """The receiving side of a socket: deadline on every read, and a count while the head is read."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
@@ -159,10 +172,110 @@ class LimitedResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(sock, *args, **options)
-        self._reader = _Reader(sock, self.fp.detach())
+        self._reader = _DeadlineReader(sock, self.fp.detach())
         self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
         """Read the head."""
         super().begin()
         self._reader.end_of_head()
+
+
+@dataclass(frozen=True)
+class TlsPlaces:
+    """Where certificates for a server were looked for, and how to add one.
+
+    Attributes:
+        searched: The places of CAs.
+        advice: How to add a CA.
+        client_searched: The places of the client certificate.
+        client_advice: How to add a client certificate.
+        client_cert: The client certificate that was shown, or "".
+    """
+
+    searched: tuple[str, ...] = ()
+    advice: Advice | None = _GIVE_CA
+    client_searched: tuple[str, ...] = ()
+    client_advice: Advice | None = _GIVE_CERTIFICATE
+    client_cert: str = ""
+
+
+def is_tls_failure(cause: BaseException) -> bool:
+    """Tell whether TLS itself failed, and not the connection below it."""
+    return isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+
+
+def not_connected(
+    host: str, cause: BaseException, via: str, places: TlsPlaces, secrets: Redaction = NOTHING
+) -> NetworkError:
+    """Return the error for a connection that could not be made.
+
+    Args:
+        host: The server, as `host` or `host:port`.
+        cause: What the socket or TLS layer raised.
+        via: The proxy in between, or "".
+        places: Where certificates were looked for.
+        secrets: What a proxy was told.
+    """
+    if is_tls_failure(cause):
+        return tls_failed(host, cause, places)
+    kind, reason, text = _unreachable(cause)
+    text = secrets.without(text)
+    why = (f"{text} (through the proxy {via})" if via else text,)
+    return kind(f"cannot connect to {host}", why=why, host=host, reason=reason, proxy=via or None)
+
+
+def _unreachable(cause: BaseException) -> tuple[type[UnreachableError], str, str]:
+    """Return the class, a word for programs and a sentence for people."""
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
+        return failures.NameServiceError, "resolver", "the name service does not answer"
+    if isinstance(cause, socket.gaierror | UnicodeError):
+        return failures.UnknownHostError, "name", "no such host name"
+    if isinstance(cause, ConnectionRefusedError):
+        return UnreachableError, "refused", "the connection was refused"
+    if isinstance(cause, TimeoutError):
+        return UnreachableError, "silent", "there was no answer in time"
+    return UnreachableError, "failed", failures.plain_text(cause)
+
+
+def tls_failed(host: str, cause: BaseException, places: TlsPlaces) -> TlsError:
+    """Return the error for a failed TLS handshake."""
+    reason, why, advice = _tls_reason(host, cause, places)
+    message = f"cannot make a TLS connection to {host}"
+    if reason in ("unknown_ca", "expired", "wrong_host", "certificate"):
+        message = f"cannot trust the TLS certificate of {host}"
+    kind = failures.NotTlsError if reason in ("not_tls", "handshake") else TlsError
+    return kind(message, why=why, advice=advice, host=host, reason=reason, searched=list(places.searched))
+
+
+def _tls_reason(
+    host: str, cause: BaseException, places: TlsPlaces
+) -> tuple[str, tuple[str, ...], Advice | None]:
+    """Return a word for programs, the why and the advice."""
+    code = getattr(cause, "verify_code", 0)
+    said = getattr(cause, "verify_message", "")
+    if code in _UNKNOWN_CA:
+        searched = ", ".join(places.searched) or "the CA certificates in use"
+        return "unknown_ca", (f"its issuer is not in: {searched}",), places.advice
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        word = "has expired" if code == _EXPIRED else "is not valid yet"
+        return "expired", (f"the certificate, or one above it, {word}",), Advice("renew-certificate")
+    if code in _WRONG_HOST:
+        return "wrong_host", (said,), Advice("use-certified-name")
+    if code:
+        return "certificate", (said,), None
+    return _handshake_reason(host, getattr(cause, "reason", "") or "TLS failed", places)
+
+
+def _handshake_reason(host: str, text: str, places: TlsPlaces) -> tuple[str, tuple[str, ...], Advice | None]:
+    if text in _NO_TLS:
+        return "not_tls", (f"{host} does not speak TLS there",), None
+    shown = text.lower().replace("_", " ")
+    if places.client_cert and "ALERT" in text and any(word in text for word in _ABOUT_CERTIFICATES):
+        why = (f"it does not accept the client certificate {places.client_cert}", shown)
+        return "client_certificate", why, Advice("use-accepted-certificate")
+    if "CERTIFICATE_REQUIRED" in text or (text == _OLD_REQUIRED and not places.client_cert):
+        searched = ", ".join(places.client_searched)
+        looked = (f"none is in: {searched}",) if searched else ()
+        return "client_certificate", ("it wants a client certificate", *looked), places.client_advice
+    return "handshake", (shown,), None

@@ -6,11 +6,12 @@ everything: to go on without it would be to trust other issuers than the user ch
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, TlsError
 from notarypy.limits import DEFAULT
@@ -28,6 +29,14 @@ _BUNDLES = (
 )
 _DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_LOG = logging.getLogger(__name__)
+
+
+class ContextOf(Protocol):
+    """Knows which certificates count for which host."""
+
+    def __call__(self, host: str, /) -> ssl.SSLContext:
+        """Return the TLS context of a host, named `host`, or `host:port` if it is not 443."""
 
 
 def context(
@@ -50,7 +59,7 @@ def context(
     Raises:
         TlsError: A file cannot be read or holds no certificate or key.
     """
-    import ssl
+    import ssl  # costs milliseconds, and commands without a network import this module too
 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -58,12 +67,16 @@ def context(
     made.hostname_checks_common_name = False
     # A CA file may hold just the issuing intermediate: it was named, so it is trusted, as in Go.
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if replace_ca is None:
-        _add_system_store(made, environ)
-    for path in (*((replace_ca,) if replace_ca else ()), *extra_ca):
+    system = [] if replace_ca else _add_system_store(made, environ, ssl.get_default_verify_paths())
+    files = [*([replace_ca] if replace_ca else ()), *extra_ca]
+    for path in files:
         _add_file(made, path)
     if client_cert or client_key:
         _add_client_pair(made, client_cert, client_key)
+    shown = ", ".join(map(str, (*system, *files)))
+    _LOG.debug(
+        "a TLS context: CAs from %s; client certificate: %s", shown or "nowhere", client_cert or "none"
+    )
     return made
 
 
@@ -100,49 +113,36 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
 
 
 def _why(error: Exception, otherwise: str) -> str:
-    """Return the system's reason; OpenSSL's own is of no use to anybody."""
-    import ssl
-
+    """Return the system's reason; OpenSSL's own (it names a library) is of no use to anybody."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    return (
-        error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
-    ) or otherwise
+    return ("" if hasattr(error, "library") else getattr(error, "strerror", None)) or otherwise
 
 
-def _add_system_store(made: ssl.SSLContext, environ: Mapping[str, str]) -> None:
+def _add_system_store(
+    made: ssl.SSLContext, environ: Mapping[str, str], usual: ssl.DefaultVerifyPaths
+) -> list[str]:
+    """Add the system's store, return its places; OpenSSL alone would look into the real environment."""
     if sys.platform == "win32":
         made.load_default_certs()
     hashed = {}
-    for directory in _directories(environ):
+    directories = [usual.openssl_capath, *_DIRECTORIES]
+    if named := environ.get("SSL_CERT_DIR"):
+        directories = [directory for directory in named.split(os.pathsep) if directory]
+    for directory in dict.fromkeys(directories):
         names = _names(directory)
         links = sum(1 for name in names if _HASHED.fullmatch(name))
         if links:
             made.load_verify_locations(capath=directory)
             hashed[directory] = links
-        elif environ.get("SSL_CERT_DIR"):
+        elif named:
             _add_plain_directory(made, directory, names)
-    bundle = _bundle(environ)
-    if bundle is not None and not _repeats(bundle, hashed):
-        _add_file(made, bundle)
-
-
-def _directories(environ: Mapping[str, str]) -> list[str]:
-    """Return the CA directories; OpenSSL's own idea of them would read the real environment."""
-    if named := environ.get("SSL_CERT_DIR"):
-        return [directory for directory in named.split(os.pathsep) if directory]
-    import ssl
-
-    return list(dict.fromkeys((ssl.get_default_verify_paths().openssl_capath, *_DIRECTORIES)))
-
-
-def _bundle(environ: Mapping[str, str]) -> Path | None:
-    if named := environ.get("SSL_CERT_FILE"):
-        return Path(named)
-    import ssl
-
-    candidates = (ssl.get_default_verify_paths().openssl_cafile, *_BUNDLES)
-    return next((Path(name) for name in candidates if Path(name).is_file()), None)
+    candidates = (name for name in (usual.openssl_cafile, *_BUNDLES) if Path(name).is_file())
+    bundle = environ.get("SSL_CERT_FILE") or next(candidates, None)
+    if bundle is None or _repeats(Path(bundle), hashed):
+        return [*hashed]
+    _add_file(made, Path(bundle))
+    return [*hashed, bundle]
 
 
 def _names(directory: str) -> list[str]:

@@ -17,41 +17,42 @@ Rules:
    to this machine; they replace none of ours.
 7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
    send or to receive some of them, may take longer than a whole small request.
-8. What is sent as a secret is noted, and every answer knows what must not be shown of it (`redaction`).
-
-Bodies that are too large to be held: made while they are sent, taken while they arrive.
-
-What it is: the two shapes that `transport` and what is built on it agree on. What it is not: files or HTTP.
-
-Rules:
-
-9. A stream can be sent again: each iteration begins anew.
-10. Neither raises OSError: that would look like the network's. What goes wrong with a file is a StorageError.
+8. What is sent as a secret is noted, and every answer knows what must not be shown of it.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from notarypy.errors import AuthenticationError, NetworkError, ResponseLimitError, UnreachableError
+from notarypy.errors import (
+    AuthenticationError,
+    DeadlineError,
+    NetworkError,
+    ResponseLimitError,
+    ServerError,
+    TlsError,
+)
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures
-from notarypy.remote.http.redaction import NOTHING, Redaction
-from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, plain
+from notarypy.remote.http.messages import Redaction, Request, Response
+from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Mapping
 
 ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _PASSING = frozenset({429, 502, 503, 504})
 _NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
+_FINAL = (DeadlineError, ResponseLimitError, ServerError, TlsError)
+_LOG = logging.getLogger(__name__)
 
 Scope = str | tuple[str, ...] | None
 """What a token is wanted for: one scope, or several, of which the first names the repository worked on."""
@@ -63,51 +64,35 @@ def scopes_of(scope: Scope) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One HTTP request.
+class AnswerPolicy:
+    """Which answers will do.
 
     Attributes:
-        method: HTTP method.
-        url: Absolute URL.
-        headers: Header lines.
-        body: Request body, or what makes it.
-        limit: Most bytes of the body of a successful answer.
-        sink: Takes the body of a successful answer, which the answer then lacks.
-        stall: Seconds that a single step may take; None for all there is until the deadline.
-        hidden: What logs must not show.
+        limit: Most bytes of a success body; None for the usual limit.
+        redirects: How many redirects to follow.
+        allow_cross_origin: Whether they may lead to another origin (rule 4).
     """
 
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | Stream | None = field(default=None, repr=False)
-    limit: int = DEFAULT.answer_bytes
-    sink: Sink | None = field(default=None, repr=False)
-    stall: float | None = None
-    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
+    limit: int | None = None
+    redirects: int = 0
+    allow_cross_origin: bool = False
 
 
 @dataclass(frozen=True)
-class Response:
-    """One HTTP answer; header names are in lower case, repeated headers joined by a comma.
+class RetryPolicy:
+    """How long to try.
 
-    What it says may be shown only without what is `hidden`: secrets that it may repeat.
+    Attributes:
+        attempts: How often a GET or HEAD is sent.
+        allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
     """
 
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-    hidden: Redaction = field(default=NOTHING, repr=False, compare=False)
+    attempts: int = ATTEMPTS
+    allowance: float = 0.0
 
-    @property
-    def is_success(self) -> bool:
-        """Tell whether the status is 2xx."""
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
-    @property
-    def is_redirect(self) -> bool:
-        """Tell whether the status is 3xx."""
-        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+NO_REDIRECTS = AnswerPolicy()
+USUAL_RETRIES = RetryPolicy()
 
 
 class Transport(Protocol):
@@ -131,7 +116,11 @@ class Transport(Protocol):
         """Close idle connections."""
 
 
-Fetch = Callable[[Request], Response]
+class Fetch(Protocol):
+    """Sends a request to a token service, under the deadline of the request that needs the token."""
+
+    def __call__(self, request: Request, /) -> Response:
+        """Return the answer, whatever the status; raise as `Transport.send` does."""
 
 
 class Authenticator(Protocol):
@@ -156,7 +145,7 @@ class Exchange:
         authenticator: Answers challenges; None makes every 401 an error.
         user_agent: What to call ourselves.
         configured: Gives the headers that the user configured for this server.
-        hidden: Notes the secrets that are sent; None for one of its own.
+        secrets: Notes the secrets that are sent; None for one of its own.
         sleep: Waits between attempts.
         monotonic: The clock of deadlines.
         limits: What to take at most.
@@ -170,7 +159,7 @@ class Exchange:
         authenticator: Authenticator | None = None,
         user_agent: str = "notarypy",
         configured: Callable[[], Mapping[str, str]] | None = None,
-        hidden: Redaction | None = None,
+        secrets: Redaction | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits = DEFAULT,
@@ -181,39 +170,24 @@ class Exchange:
         self._authenticator = authenticator
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         self._configured = configured
-        self._hidden = hidden or Redaction()
+        self._secrets = secrets or Redaction()
         self._sleep = sleep
         self._monotonic = monotonic
 
-    def request(
+    def send(
         self,
-        method: str,
-        url: str,
-        *,
+        request: Request,
         scope: Scope = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Stream | None = None,
-        limit: int | None = None,
-        redirects: int = 0,
-        elsewhere: bool = False,
-        attempts: int = ATTEMPTS,
-        sink: Sink | None = None,
-        allowance: float = 0.0,
+        answers: AnswerPolicy = NO_REDIRECTS,
+        retries: RetryPolicy = USUAL_RETRIES,
     ) -> Response:
         """Send a request and return a 2xx answer, or a 4xx that only the caller can judge (400, 409, 413...).
 
         Args:
-            method: HTTP method.
-            url: Absolute URL.
-            scope: Scope to ask a token for, such as `repository:NAME:pull`.
-            headers: More headers.
-            body: Request body, or what makes it.
-            limit: Most bytes of a success body; None for the usual limit.
-            redirects: How many redirects to follow.
-            elsewhere: Whether they may lead to another origin (rule 4).
-            attempts: How often a GET or HEAD is tried.
-            sink: Takes the body of a 2xx answer.
-            allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
+            request: What to send; limit, stall and secrets are set here.
+            scope: What to ask a token for, such as `repository:NAME:pull`.
+            answers: What to take, and from where.
+            retries: How long to try.
 
         Raises:
             AuthenticationError: 401 that could not be answered, or 403.
@@ -221,23 +195,25 @@ class Exchange:
             ServerError: Redirect, 408, 429 or 5xx, after the retries.
             NetworkError: See `Transport.send`.
         """
-        deadline = self._monotonic() + self._timeout + allowance
-        own = {**self._for_server(url), **self._headers, **(headers or {})}
-        flows = sink is not None or not isinstance(body, bytes | None)
-        stall = self._timeout if flows and allowance else None
-        most = self.limits.answer_bytes if limit is None else limit
-        request = Request(method, url, own, body, most, sink, stall)
-        home = True
-        for hop in range(redirects + 1):
-            if home:
-                response = self._authenticated(request, scope, deadline, attempts)
+        deadline = self._monotonic() + self._timeout + retries.allowance
+        headers = {**self._for_server(request.url), **self._headers, **request.headers}
+        flows = request.sink is not None or not isinstance(request.body, bytes | None)
+        stall = self._timeout if flows and retries.allowance else None
+        limit = self.limits.answer_bytes if answers.limit is None else answers.limit
+        request = replace(request, headers=headers, limit=limit, stall=stall)
+        start, same_origin = origin(request.url), True
+        for hop in range(answers.redirects + 1):
+            if same_origin:
+                response = self._authenticated(request, scope, deadline, retries.attempts)
             else:
-                response = self._send(request, deadline, attempts)
-            if not response.is_redirect or hop == redirects:
+                response = self._send(request, deadline, retries.attempts)
+            if not response.is_redirect or hop == answers.redirects:
                 break
-            target = next_hop(request.url, response, elsewhere=elsewhere)
-            home = home and origin(target) == origin(url)
-            request = replace(request, url=target, headers=request.headers if home else plain(own))
+            target = next_hop(request.url, response, allow_cross_origin=answers.allow_cross_origin)
+            same_origin = same_origin and origin(target) == start
+            request = replace(
+                request, url=target, headers=headers if same_origin else public_headers(headers)
+            )
         return _judged(request, response)
 
     def pause(self, attempt: int, wished: float = 0.0) -> None:
@@ -251,14 +227,13 @@ class Exchange:
             return {}
         headers = self._configured()
         for value in headers.values():
-            self._hidden.note(value)
+            self._secrets.note(value)
         return headers
 
     def _authenticated(self, request: Request, scope: Scope, deadline: float, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""
-        origin(request.url)
 
-        def fetch(wanted: Request) -> Response:
+        def fetch(wanted: Request, /) -> Response:
             headers = {**self._headers, **wanted.headers}
             return self._send(replace(wanted, headers=headers), deadline, ATTEMPTS)
 
@@ -284,6 +259,8 @@ class Exchange:
             pause = _pause(outcome, attempt)
             if attempt == last or pause is None or self._monotonic() + pause >= deadline:
                 break
+            reason = outcome.message if isinstance(outcome, NetworkError) else f"status {outcome.status}"
+            _LOG.debug("%s %s again in %.1f s: %s", request.method, host_port(request.url), pause, reason)
             self._sleep(pause)
         if isinstance(outcome, NetworkError):
             outcome.facts["attempts"] = attempt
@@ -292,17 +269,14 @@ class Exchange:
 
     def _attempt(self, request: Request, deadline: float) -> Response | NetworkError:
         """Send once; an error that another attempt might cure is returned (rule 8)."""
-        self._hidden.note_request(request.headers, request.body)
+        self._secrets.note_request(request.headers, request.body)
         try:
-            answer = self._transport.send(replace(request, hidden=self._hidden), deadline)
-            return replace(answer, hidden=self._hidden)
-        except UnreachableError as error:
-            return error
-        except NetworkError as error:
-            # The sub-classes say something final: a deadline, a limit, TLS, nonsense.
-            if type(error) is NetworkError:
-                return error
+            answer = self._transport.send(replace(request, secrets=self._secrets), deadline)
+            return replace(answer, secrets=self._secrets)
+        except _FINAL:
             raise
+        except NetworkError as error:
+            return error
 
 
 def _carrying(request: Request, authorization: str | None) -> Request:
@@ -315,7 +289,7 @@ def _carrying(request: Request, authorization: str | None) -> Request:
 def _pause(outcome: Response | NetworkError, attempt: int) -> float | None:
     """Return the seconds to wait before the next attempt; None if there is no point in one."""
     if isinstance(outcome, NetworkError):
-        return None if outcome.facts.get("reason") == "name" else _backoff(attempt)
+        return None if isinstance(outcome, failures.UnknownHostError) else _backoff(attempt)
     if outcome.status not in _PASSING:
         return None
     wished = failures.retry_after(outcome)
@@ -326,9 +300,7 @@ def _pause(outcome: Response | NetworkError, attempt: int) -> float | None:
 
 def _backoff(attempt: int) -> float:
     """Return 0.2, 0.4, 0.8 seconds, each spread by half so that clients do not march in step."""
-    from random import SystemRandom
-
-    return float(0.1 * 2**attempt * SystemRandom().uniform(0.75, 1.25))
+    return 0.1 * 2.0**attempt * (0.75 + os.urandom(1)[0] / 510)
 
 
 def _judged(request: Request, response: Response) -> Response:
@@ -343,26 +315,5 @@ def _judged(request: Request, response: Response) -> Response:
     client_error = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
     if client_error and response.status not in _NOT_FOR_CALLERS:
         return response
-    path = response.hidden.without(urlsplit(request.url).path)
+    path = response.secrets.without(urlsplit(request.url).path)
     raise failures.of_status(host, path, response)
-
-
-class Stream(Protocol):
-    """A request body of a known size, which is more than nothing (rules 9 and 10)."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole."""
-        ...
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield all of it in pieces of moderate size."""
-        ...
-
-
-class Sink(Protocol):
-    """What takes the body of an answer (rule 10)."""
-
-    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
-        """Return what takes the pieces of this answer, a 2xx; raise to refuse it."""
-        ...

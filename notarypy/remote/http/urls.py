@@ -1,25 +1,22 @@
-"""What a URL says of the server it leads to.
+"""What a URL says of the server it leads to, where a redirect may lead, and which proxy is in between.
 
-Pure: texts in, values out. A server is its origin: scheme, host and port.
-
-Where a redirect may lead, and what goes along.
-
-Pure: an answer in, a URL out. `transport` decides whether redirects are followed at all, and counts them.
+Pure: texts and answers in, values out. A server is its origin: scheme, host and port. `transport` decides
+whether redirects are followed at all, and counts them.
 
 Rules:
 
 1. A redirect leads to the same origin, or, where the caller allows that, from https to https elsewhere:
    registries keep blobs with others.
 2. Elsewhere go only headers that are no secret to anybody, and never another one that will be added later.
-
-Which proxy a request goes through, from an environment that is handed in.
-
-As in Go: HTTPS_PROXY for https, HTTP_PROXY for http (not in a CGI program), NO_PROXY with names, `.suffixes`,
-addresses, networks, ports and `*`; the machine itself is never asked through a proxy.
+3. As in Go: HTTPS_PROXY for https, HTTP_PROXY for http (not in a CGI program), NO_PROXY with names,
+   `.suffixes`, addresses, networks, ports and `*`; the machine itself is never asked through a proxy.
 """
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -28,7 +25,10 @@ from notarypy.errors import ConfigurationError, ServerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.remote.http.transport import Response
+    from notarypy.remote.http.messages import Response
+
+_PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "range", "user-agent"})
+_LOG = logging.getLogger(__name__)
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -60,44 +60,45 @@ def is_loopback(host: str) -> bool:
     """Tell whether a host name is this machine by its very name."""
     if host == "localhost":
         return True
-    from ipaddress import ip_address
-
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-_FOR_EVERYBODY = frozenset({"accept", "accept-encoding", "range", "user-agent"})
-
-
-def plain(headers: Mapping[str, str]) -> dict[str, str]:
+def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that are no secret to anybody (rule 2)."""
-    return {name: value for name, value in headers.items() if name.lower() in _FOR_EVERYBODY}
+    return {name: value for name, value in headers.items() if name.lower() in _PUBLIC_HEADERS}
 
 
-def next_hop(url: str, response: Response, *, elsewhere: bool) -> str:
-    """Return where a redirect leads, if that is the same origin, or https elsewhere where that is allowed."""
+def next_hop(url: str, response: Response, *, allow_cross_origin: bool) -> str:
+    """Return where a redirect leads.
+
+    Raises:
+        ServerError: To where it must not be followed (rule 1).
+    """
     target = ""
     try:
         target = urljoin(url, response.headers.get("location", ""))
         old, new = origin(url), origin(target)
-        followed = old == new or (elsewhere and old[0] == new[0] == "https")
+        followed = old == new or (allow_cross_origin and old[0] == new[0] == "https")
     except (ValueError, ConfigurationError):
         followed = False
     if not followed:
+        _LOG.debug("a redirect of %s is refused", host_port(url))
         raise ServerError(
             f"{host_port(url)} redirects to another place",
             why="a redirect is followed only to the same scheme, host and port"
-            + (", or from https to https" if elsewhere else ""),
+            + (", or from https to https" if allow_cross_origin else ""),
             host=host_port(url),
             status=response.status,
         )
+    _LOG.debug("a redirect of %s to %s is followed", host_port(url), host_port(target))
     return target
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the proxy URL for a request, or None for a direct connection.
+    """Return the proxy URL for a request, or None for a direct connection (rule 3).
 
     Raises:
         ConfigurationError: The proxy variable does not hold an http or https URL.
@@ -107,10 +108,11 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     value = environ.get(name.upper()) or environ.get(name) or ""
     if not value or is_loopback(host) or (scheme == "http" and "REQUEST_METHOD" in environ):
         return None
-    if _excluded(host, port, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+    excluded = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    if any(_covers(pattern.strip().lower(), host.lower(), port) for pattern in excluded.split(",")):
         return None
     proxy = value if "://" in value else f"http://{value}"
-    if not proxy.startswith(("http://", "https://")) or not _host(proxy):
+    if not proxy.startswith(("http://", "https://")) or not _has_host(proxy):
         # The value may hold a password, so it is not shown.
         raise ConfigurationError(
             f"{name.upper()} does not name a usable proxy", why="it must be an http:// or https:// URL"
@@ -118,30 +120,26 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     return proxy
 
 
-def address(proxy: str) -> str:
+def proxy_address(proxy: str) -> str:
     """Return `host:port` of a proxy URL, without its user and password."""
     return urlsplit(proxy).netloc.rpartition("@")[2]
 
 
-def _host(proxy: str) -> str:
+def _has_host(proxy: str) -> bool:
     try:
         parts = urlsplit(proxy)
-        usable = parts.port != 0
+        return parts.port != 0 and bool(parts.hostname)
     except ValueError:
-        return ""
-    return (parts.hostname or "") if usable else ""
-
-
-def _excluded(host: str, port: int, patterns: str) -> bool:
-    """Tell whether one of the comma-separated patterns covers a host."""
-    return any(_covers(pattern.strip().lower(), host.lower(), port) for pattern in patterns.split(","))
+        return False
 
 
 def _covers(pattern: str, host: str, port: int) -> bool:
+    """Tell whether a pattern of NO_PROXY is for a host."""
     if pattern in ("", "*"):
         return pattern == "*"
-    if _in_network(pattern, host):
-        return True
+    with suppress(ValueError):  # one of them may be a name
+        if ip_address(host) in ip_network(pattern, strict=False):
+            return True
     name, colon, number = pattern.rpartition(":")
     if colon and number.isdigit():
         if int(number) != port:
@@ -151,12 +149,3 @@ def _covers(pattern: str, host: str, port: int) -> bool:
     if pattern.startswith("."):
         return host.endswith(pattern)
     return host == pattern or host.endswith(f".{pattern}")
-
-
-def _in_network(pattern: str, host: str) -> bool:
-    from ipaddress import ip_address, ip_network
-
-    try:
-        return ip_address(host) in ip_network(pattern, strict=False)
-    except ValueError:
-        return False

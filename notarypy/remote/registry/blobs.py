@@ -1,7 +1,7 @@
 """Blobs of one repository of a registry: whether they are there, sending them, fetching them.
 
-What it is: one blob at a time, of any size, in little memory. What it is not: images
-(`client.transfer`), files, or threads; several threads may each move a blob.
+What it is: one blob at a time, of any size, in little memory. What it is not: images (`client.transfer`),
+files, or threads; several threads may each move a blob.
 
 Rules:
 
@@ -10,14 +10,16 @@ Rules:
 3. When a connection is lost, a download asks for what is missing, and an upload sends that.
 4. Patience is for progress: after `TRIES` losses without any the error stands. A registry that asks to wait
    gets its time, up to `LONGEST_WAIT`.
-5. A registry may send those who fetch a blob elsewhere (`redirects`), and nobody else.
+5. A registry may send those who fetch a blob elsewhere (`urls`), and nobody else.
 """
 
 from __future__ import annotations
 
+import logging
 import re
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import (
     Advice,
@@ -29,24 +31,26 @@ from notarypy.errors import (
     ServerError,
 )
 from notarypy.remote.http import failures
-from notarypy.remote.registry.hashing import Reading
+from notarypy.remote.http.messages import Request
+from notarypy.remote.http.transport import AnswerPolicy, RetryPolicy
 from notarypy.remote.registry.registry import Registry, writing
-from notarypy.remote.registry.uploads import SLOWEST, Manners, Upload
+from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, RegistryQuirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from notarypy.remote.http.transport import Response
-    from notarypy.remote.registry.hashing import Open
+    from notarypy.remote.http.messages import Response
+    from notarypy.remote.registry.uploads import ReadFrom
 
 TRIES = 5
 LONGEST_WAIT = 60.0
 _PROGRESS = 1024 * 1024
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_LOG = logging.getLogger(__name__)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
-class Arrival(Protocol):
+class DownloadTarget(Protocol):
     """Where a download goes."""
 
     @property
@@ -75,7 +79,9 @@ class Blobs:
     def __init__(self, registry: Registry, path: str, *, push: bool = False) -> None:
         self._registry, self._path = registry, path
         self._scope = writing(path) if push else f"repository:{path}:pull"
-        self._manners = Manners()
+        redirects = registry.exchange.limits.redirects
+        self._answers = AnswerPolicy(redirects=redirects, allow_cross_origin=True)
+        self._quirks = RegistryQuirks()
 
     def has(self, digest: str, size: int) -> bool:
         """Tell whether the blob is there (rule 1).
@@ -91,19 +97,22 @@ class Blobs:
             return False
         stated = _length(answer.headers)
         if stated not in {None, size}:
-            raise self._lies(digest, size, f"{stated} bytes")
+            raise self.lies(digest, size, f"{stated} bytes")
         self._registry.check_taken(answer, digest)
+        _LOG.debug("%s/%s has the blob %s", self._registry.host, self._path, digest)
         return True
 
     def mount(self, digest: str, size: int, origin: str) -> bool:
         """Take the blob over from another repository of the registry, if that lets us."""
         scopes = (self._scope, f"repository:{origin}:pull")
         try:
-            answer = self._begin(f"?mount={digest}&from={origin}", scopes)
+            begin = Request("POST", f"blobs/uploads/?mount={digest}&from={origin}", body=b"")
+            answer = self._registry.ask(self._path, begin, scopes)
         except (AuthenticationError, NotFoundError, ServerError):
             return False  # where mounting is not to be had, sending is
         if answer.status == HTTPStatus.CREATED:
             self._registry.check_taken(answer, digest)
+            _LOG.debug("%s took the blob %s over from %s", self._registry.host, digest, origin)
             return self.has(digest, size)
         self._cancel(answer)
         return False
@@ -112,7 +121,7 @@ class Blobs:
         self,
         digest: str,
         size: int,
-        content: Open,
+        content: ReadFrom,
         moved: Callable[[int], object],
         *,
         where: str = "",
@@ -123,7 +132,7 @@ class Blobs:
         Args:
             digest: Its digest.
             size: Its size.
-            content: Yields it from some position on, as often as it is asked to.
+            content: Where it is read.
             moved: Told how far it is, after each piece.
             where: What errors call the source.
             believe: Whether the registry's word that it has the blob saves sending it, after a loss.
@@ -132,20 +141,20 @@ class Blobs:
             DigestMismatchError: It is not what it was said to be, or the registry says so.
             NetworkError: It could not be sent.
         """
-        reading = Reading(digest, size, content, moved, where)
+        reader = HashingReader(digest, size, content, moved, where)
 
         def done() -> bool:
             return believe and self.has(digest, size)
 
-        upload = Upload(self._registry, self._path, reading, done, self._manners)
+        upload = BlobUpload(self._registry, self._path, reader, done, self._quirks)
         try:
             self._patiently(upload.attempt, lambda: upload.confirmed)
         finally:
-            reading.close()
+            reader.close()
         if not self.has(digest, size):
-            raise self._lies(digest, size, "nothing, after it took the upload")
+            raise self.lies(digest, size, "nothing, after it took the upload")
 
-    def download(self, digest: str, size: int, arrival: Arrival) -> None:
+    def download(self, digest: str, size: int, target: DownloadTarget) -> None:
         """Fetch a blob's bytes (rules 3 to 5); whoever gets them checks them.
 
         Raises:
@@ -154,55 +163,50 @@ class Blobs:
         """
 
         def attempt() -> None:
-            if arrival.position < size or size == 0:
-                self._fetch(digest, size, arrival)
+            if target.position < size or size == 0:
+                self._fetch(digest, size, target)
 
-        self._patiently(attempt, lambda: arrival.position)
+        self._patiently(attempt, lambda: target.position)
 
-    def _fetch(self, digest: str, size: int, arrival: Arrival) -> None:
-        start = arrival.position
+    def _fetch(self, digest: str, size: int, target: DownloadTarget) -> None:
+        start = target.position
         try:
-            answer = self._ask(
-                *("GET", digest),
-                headers={"Range": f"bytes={start}-"} if start else {},
-                limit=size,
-                sink=_Sink(self._lies, digest, size, arrival),
-                attempts=1,
-                allowance=size / SLOWEST + 1,
+            answer = self._registry.ask(
+                self._path,
+                Request(
+                    *("GET", f"blobs/{digest}", {"Range": f"bytes={start}-"} if start else {}),
+                    sink=_DownloadSink(self, digest, size, target),
+                ),
+                self._scope,
+                replace(self._answers, limit=size),
+                RetryPolicy(attempts=1, allowance=size / SLOWEST + 1),
             )
         except ResponseLimitError:
-            raise self._lies(digest, size, "more bytes") from None
+            raise self.lies(digest, size, "more bytes") from None
         if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            arrival.restart()
+            target.restart()
             raise failures.lost(self._registry.host, ValueError("the rest of the blob cannot be had alone"))
         if not answer.is_success:
             raise failures.of_status(self._registry.host, f"blob {digest} of {self._path}", answer)
-        if arrival.position != size:
-            raise self._lies(digest, size, f"{arrival.position} bytes")
+        if target.position != size:
+            raise self.lies(digest, size, f"{target.position} bytes")
 
     def _head(self, digest: str) -> Response:
         """Ask for a blob; registries fail at one that somebody else is just finishing."""
+        request = Request("HEAD", f"blobs/{digest}")
         for attempt in range(1, TRIES):
             try:
-                return self._ask("HEAD", digest)
+                return self._registry.ask(self._path, request, self._scope, self._answers)
             except ServerError as error:
                 if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise
             self._registry.exchange.pause(attempt)
-        return self._ask("HEAD", digest)
-
-    def _ask(self, method: str, digest: str, **options: Any) -> Response:  # noqa: ANN401 - of `request`
-        redirects = self._registry.exchange.limits.redirects
-        options = {"scope": self._scope, "redirects": redirects, "elsewhere": True, **options}
-        return self._registry.ask(method, self._path, f"blobs/{digest}", **options)
-
-    def _begin(self, query: str, scopes: tuple[str, ...]) -> Response:
-        return self._registry.ask("POST", self._path, f"blobs/uploads/{query}", scope=scopes, body=b"")
+        return self._registry.ask(self._path, request, self._scope, self._answers)
 
     def _cancel(self, answer: Response) -> None:
         """Give up an upload that was begun in place of a mount; a registry that minds is no problem."""
         try:
-            self._registry.exchange.request("DELETE", self._registry.onward(answer), scope=self._scope)
+            self._registry.exchange.send(Request("DELETE", self._registry.onward(answer)), self._scope)
         except (NetworkError, NotFoundError, AuthenticationError):
             return
 
@@ -219,11 +223,13 @@ class Blobs:
                 wished = _wished(error)
                 if losses >= TRIES or not _passing(error) or wished > LONGEST_WAIT:
                     raise
+                _LOG.debug("a transfer goes on at byte %d, loss %d: %s", position(), losses, error.message)
                 self._registry.exchange.pause(losses, wished)
             else:
                 return
 
-    def _lies(self, digest: str, size: int, found: str) -> DigestMismatchError:
+    def lies(self, digest: str, size: int, found: str) -> DigestMismatchError:
+        """Return the error for a registry that has something else under a digest."""
         host = self._registry.host
         return DigestMismatchError(
             f"{host} does not have the blob that it says it has",
@@ -234,13 +240,11 @@ class Blobs:
         )
 
 
-class _Sink:
+class _DownloadSink:
     """Takes the answer to a download, whole or the rest of it."""
 
-    def __init__(
-        self, lies: Callable[[str, int, str], DigestMismatchError], digest: str, size: int, arrival: Arrival
-    ) -> None:
-        self._lies, self._digest, self._size, self._arrival = lies, digest, size, arrival
+    def __init__(self, blobs: Blobs, digest: str, size: int, target: DownloadTarget) -> None:
+        self._blobs, self._digest, self._size, self._target = blobs, digest, size, target
 
     def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
         """Return what takes the bytes."""
@@ -248,18 +252,18 @@ class _Sink:
         if status == HTTPStatus.PARTIAL_CONTENT:
             match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
             at = int(match[1]) if match else -1
-        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or at not in (0, self._arrival.position):
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or at not in (0, self._target.position):
             raise ServerError("a download was answered with something else", status=status)
         if stated is not None and at + stated != self._size:
-            raise self._lies(self._digest, self._size, f"{at + stated} bytes")
-        if at != self._arrival.position:
-            self._arrival.restart()
+            raise self._blobs.lies(self._digest, self._size, f"{at + stated} bytes")
+        if at != self._target.position:
+            self._target.restart()
         return self._take
 
     def _take(self, data: bytes) -> object:
-        if self._arrival.position + len(data) > self._size:
-            raise self._lies(self._digest, self._size, "more bytes")
-        return self._arrival.write(data)
+        if self._target.position + len(data) > self._size:
+            raise self._blobs.lies(self._digest, self._size, "more bytes")
+        return self._target.write(data)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:

@@ -13,29 +13,38 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
     ImageMissingError,
-    NetworkError,
     NotFoundError,
     ServerError,
+    UnreachableError,
 )
 from notarypy.images import manifests
 from notarypy.remote.http import failures
-from notarypy.remote.http.transport import ATTEMPTS, Exchange, Response
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import NO_REDIRECTS, USUAL_RETRIES, AnswerPolicy, Exchange, RetryPolicy, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
-_OTHER_SCHEME = frozenset({"refused", "silent", "failed", "lost", "garbled", "not_tls", "handshake"})
+_OTHER_SCHEME = (
+    UnreachableError,
+    failures.LostConnectionError,
+    failures.NotHttpError,
+    failures.NotTlsError,
+)
 _READING = frozenset({"GET", "HEAD"})
+_LOG = logging.getLogger(__name__)
 
 
 class Registry:
@@ -51,6 +60,7 @@ class Registry:
         self.exchange = exchange
         self.host = host
         self._schemes = tuple(schemes)
+        self._redirected = AnswerPolicy(redirects=exchange.limits.redirects)
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
         """Return the manifest or index that a tag or digest stands for.
@@ -67,18 +77,12 @@ class Registry:
         return manifests.read(response.body, response.headers.get("content-type"), self.exchange.limits)
 
     def document(self, path: str, reference: str, accept: Sequence[str] = manifests.ACCEPT) -> Response:
-        """Return the answer that has a manifest, its bytes checked (rule 1); raises as `manifest` does.
-
-        Args:
-            path: The repository.
-            reference: A tag, or a digest that the bytes must have.
-            accept: The media types that will do.
-        """
+        """Return the answer that has a manifest of an accepted type; checks and raises as `manifest` does."""
         try:
             response = self.ask(
-                *("GET", path, f"manifests/{reference}"),
-                headers={"Accept": ", ".join(accept)},
-                limit=self.exchange.limits.manifest_bytes,
+                path,
+                Request("GET", f"manifests/{reference}", {"Accept": ", ".join(accept)}),
+                answers=replace(self._redirected, limit=self.exchange.limits.manifest_bytes),
             )
         except NotFoundError as error:
             raise ImageMissingError(
@@ -101,12 +105,8 @@ class Registry:
             DigestMismatchError: The registry says that it took something else.
             ServerError: It did not take it.
         """
-        response = self.ask(
-            *("PUT", path, f"manifests/{reference}"),
-            scope=writing(path),
-            headers={"Content-Type": media_type},
-            body=data,
-        )
+        request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
+        response = self.ask(path, request, writing(path))
         if response.status != HTTPStatus.CREATED:
             raise failures.of_status(self.host, f"manifests/{reference} of {path}", response)
         self.check_taken(response, manifests.digest_of(data))
@@ -128,45 +128,53 @@ class Registry:
                 actual=stated,
             )
 
-    def ask(self, method: str, path: str, rest: str, **options: Any) -> Response:  # noqa: ANN401 - of `request`
+    def ask(
+        self,
+        path: str,
+        request: Request,
+        scope: Scope = None,
+        answers: AnswerPolicy | None = None,
+        retries: RetryPolicy = USUAL_RETRIES,
+    ) -> Response:
         """Send a request about a repository, by the first scheme that the registry speaks (rule 3).
 
         Args:
-            method: HTTP method.
             path: The repository.
-            rest: What follows it in the path, and maybe a query.
-            options: As `Exchange.request` takes them.
+            request: Its URL is what follows the repository in the path, and maybe a query.
+            scope: What to ask a token for; None for reading the repository.
+            answers: What to take; None for the usual, with redirects within the registry for what reads.
+            retries: How long to try; once for a scheme that is not the last.
         """
-        if method not in _READING and len(self._schemes) > 1:
+        if request.method not in _READING and len(self._schemes) > 1:
             with suppress(NotFoundError):
-                self.ask("GET", path, "tags/list?n=1", scope=options.get("scope"))
-        for scheme in self._schemes[:-1]:
+                self.ask(path, Request("GET", "tags/list?n=1"), scope)
+        scope = scope or f"repository:{path}:pull"
+        if answers is None:
+            answers = self._redirected if request.method in _READING else NO_REDIRECTS
+        target = f"://{self.host}/v2/{quote(path)}/{quote(request.url, safe='/:?=&%')}"
+
+        def over(scheme: str, retries: RetryPolicy) -> Response:
             try:
-                response = self._ask(scheme, method, path, rest, {**options, "attempts": 1})
-            except NetworkError as error:
-                if error.facts.get("reason") not in _OTHER_SCHEME:
-                    raise
-                continue
+                return self.exchange.send(replace(request, url=scheme + target), scope, answers, retries)
             except NotFoundError:
                 self._schemes = (scheme,)
                 raise
-            if response.status == HTTPStatus.BAD_REQUEST and scheme == "http":
-                continue
-            self._schemes = (scheme,)
-            return response
-        try:
-            response = self._ask(self._schemes[-1], method, path, rest, {"attempts": ATTEMPTS, **options})
-        except NotFoundError:
-            self._schemes = self._schemes[-1:]
-            raise
-        self._schemes = self._schemes[-1:]
-        return response
 
-    def _ask(self, scheme: str, method: str, path: str, rest: str, options: dict[str, Any]) -> Response:
-        redirects = self.exchange.limits.redirects if method in _READING else 0
-        usual = {"scope": f"repository:{path}:pull", "redirects": redirects}
-        url = f"{scheme}://{self.host}/v2/{quote(path)}/{quote(rest, safe='/:?=&%')}"
-        return self.exchange.request(method, url, **{**usual, **options})
+        *others, last = self._schemes
+        for scheme in others:
+            try:
+                response = over(scheme, replace(retries, attempts=1))
+            except _OTHER_SCHEME as error:
+                if isinstance(error, failures.NameServiceError):
+                    raise
+                _LOG.debug("%s does not speak %s: %s", self.host, scheme, error.message)
+                continue
+            if scheme != "http" or response.status != HTTPStatus.BAD_REQUEST:
+                self._schemes = (scheme,)
+                return response
+        response = over(last, retries)
+        self._schemes = (last,)
+        return response
 
     def onward(self, response: Response) -> str:
         """Return where an upload goes on (rule 4).

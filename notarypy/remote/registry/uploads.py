@@ -1,37 +1,44 @@
-"""One upload of a blob to a registry, until the registry took it, through lost connections.
+"""One upload of a blob to a registry: hashed as it is read, and sent until the registry took it.
 
-What it is: the state of one upload. What it is not: patience (`blobs`), which tries again.
+What it is: a blob as a stream that can begin anywhere, and the state of one upload through lost connections.
+What it is not: a file, or patience (`blobs`), which tries again.
 
 Rules:
 
-1. What was hashed is what is sent (`reading`). The upload is finished only after all of it was right: until
-   then the registry has no blob.
-2. After a loss the registry is asked how much it has, and gets the rest. Where it does not say, the upload
+1. Every byte that is handed out has gone through the hash. To begin elsewhere than where it stopped, the
+   bytes between the last mark and there are read and hashed again.
+2. A stream that ends with the blob has been all of it: size and digest were right. A file that changes
+   meanwhile, grows or shrinks makes it fail. The upload is finished only after that: until then the registry
+   has no blob.
+3. The source is read on, and not begun anew, by whoever goes on where the one before stopped.
+4. After a loss the registry is asked how much it has, and gets the rest. Where it does not say, the upload
    begins anew.
-3. A small blob is sent in the request that finishes it, one of moderate size in one request before that: this
+5. A small blob is sent in the request that finishes it, one of moderate size in one request before that: this
    is what all registries take.
-4. A large blob goes in chunks, none smaller than the registry asks for. What it says of a chunk that it took
+6. A large blob goes in chunks, none smaller than the registry asks for. What it says of a chunk that it took
    is not believed: some repeat what they said of an earlier one. What it says when asked is.
-5. A registry that refuses chunks, or cannot put them together, gets the blob in one request, and so do the
+7. A registry that refuses chunks, or cannot put them together, gets the blob in one request, and so do the
    next ones.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote.http import failures
+from notarypy.remote.http.messages import Request, Response, Stream
+from notarypy.remote.http.transport import RetryPolicy
 from notarypy.remote.registry.registry import Registry, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from notarypy.remote.http.transport import Response
-    from notarypy.remote.registry.hashing import Reading
+    from collections.abc import Callable, Iterator, Mapping
 
 SLOWEST = 16 * 1024
 """Bytes per second: what is slower than this on the whole is given up."""
@@ -39,12 +46,152 @@ COMMIT = 4 * 1024 * 1024
 """Bytes per second that a registry puts away, in silence, when an upload is finished."""
 SMALL = 1024 * 1024
 CHUNK = 16 * 1024 * 1024
+MARK_EVERY = 8 * 1024 * 1024
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _FIRST_LOSSES = 2  # some break the connection in place of refusing a chunk
 # What a registry says that does not know an upload, or not this place in it.
 _LOST_PLACE = frozenset({400, 404, 409, 416})
+_LOG = logging.getLogger(__name__)
+
+
+class ReadFrom(Protocol):
+    """A source of bytes."""
+
+    def __call__(self, start: int, /) -> Iterator[bytes]:
+        """Yield it from some position on, as often as it is asked to; raise StorageError."""
+
+
+@dataclass
+class _Run:
+    """The source, read up to some position."""
+
+    pieces: Iterator[bytes]
+    at: int
+    hasher: Any
+    rest: bytes = b""
+
+    def next(self) -> bytes:
+        """Return more of the source, and nothing at its end."""
+        piece, self.rest = self.rest or next(filter(None, self.pieces), b""), b""
+        return piece
+
+    def close(self) -> None:
+        """Read no further."""
+        if isinstance(self.pieces, Generator):
+            self.pieces.close()
+
+
+class HashingReader:
+    """One blob.
+
+    Args:
+        digest: What it must have.
+        size: The same.
+        content: Where it is read.
+        moved: Told how far it is, after each piece.
+        where: What errors call the source.
+    """
+
+    def __init__(
+        self, digest: str, size: int, content: ReadFrom, moved: Callable[[int], object], where: str = ""
+    ) -> None:
+        self.digest, self.size = digest, size
+        self._content, self._moved, self._where = content, moved, where
+        self._marks: list[tuple[int, Any]] = [(0, hashlib.new(digest.partition(":")[0]))]
+        self._run: _Run | None = None
+
+    def part(self, start: int, end: int | None = None) -> BlobPart:
+        """Return what lies between two positions; None for all that is left."""
+        return BlobPart(self, start, self.size if end is None else min(end, self.size))
+
+    def whole(self) -> bytes:
+        """Return all of it, for a small blob."""
+        return b"".join(self.pieces(0, self.size))
+
+    def check(self) -> None:
+        """Hash what was sent already and not hashed to its end; raises as `pieces` does."""
+        for _ in self.pieces(self.size, self.size):
+            continue
+
+    def close(self) -> None:
+        """Leave the source alone."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
+
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield it from one position to another (rules 1 to 3).
+
+        Raises:
+            DigestMismatchError: It is not what it was said to be.
+        """
+        run = self._at(start)
+        while run.at < end and (piece := self._hashed(run, end)):
+            yield piece
+            self._moved(run.at)
+        if end == self.size or run.at < end:
+            self._ended(run)
+
+    def _at(self, start: int) -> _Run:
+        """Return the source, read up to a position (rule 3)."""
+        if self._run is None or self._run.at != start:
+            self.close()
+            at, hasher = next((at, mark.copy()) for at, mark in reversed(self._marks) if at <= start)
+            self._run = _Run(self._content(at), at, hasher)
+            while self._run.at < start and self._hashed(self._run, start):
+                continue
+        return self._run
+
+    def _hashed(self, run: _Run, end: int) -> bytes:
+        """Return the next piece before a position (rule 1); nothing at the end of the source."""
+        try:
+            piece = run.next()
+        except BaseException:
+            self.close()  # a source that failed is begun anew
+            raise
+        piece, run.rest = piece[: end - run.at], piece[end - run.at :]
+        run.hasher.update(piece)
+        run.at += len(piece)
+        if run.at >= self._marks[-1][0] + MARK_EVERY:
+            self._marks.append((run.at, run.hasher.copy()))
+        return piece
+
+    def _ended(self, run: _Run) -> None:
+        """Check that this was the blob, and all there is (rule 2)."""
+        found = run.at + len(run.next())
+        actual = f"{run.hasher.name}:{run.hasher.hexdigest()}"
+        self.close()
+        if found != self.size or actual != self.digest:
+            read = f"more than {self.size} bytes" if found > self.size else f"{found} bytes, {actual}"
+            raise DigestMismatchError(
+                "what is being sent is not what its manifest says",
+                why=(
+                    *([f"read from: {self._where}"] if self._where else []),
+                    f"wanted: {self.digest}, {self.size} bytes",
+                    f"read: {read}",
+                ),
+                advice=Advice("look-at-source"),
+                expected=self.digest,
+                actual=actual,
+            )
+
+
+class BlobPart:
+    """A part of a blob, as a `Stream`."""
+
+    def __init__(self, reader: HashingReader, start: int, end: int) -> None:
+        self._reader, self.start, self.end = reader, start, end
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return self.end - self.start
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield them."""
+        return self._reader.pieces(self.start, self.end)
 
 
 class _LostPlaceError(Exception):
@@ -52,28 +199,33 @@ class _LostPlaceError(Exception):
 
 
 @dataclass
-class Manners:
-    """What uploads found out about a registry, for the next ones (rule 5)."""
+class RegistryQuirks:
+    """What uploads found out about a registry, for the next ones (rule 7)."""
 
     whole: bool = False
 
 
-class Upload:
+class BlobUpload:
     """One upload.
 
     Args:
         registry: Where it goes.
         path: The repository.
-        reading: The blob.
+        reader: The blob.
         done: Tells whether the registry has the blob.
-        manners: How the registry wants it.
+        quirks: How the registry wants it.
     """
 
     def __init__(
-        self, registry: Registry, path: str, reading: Reading, done: Callable[[], bool], manners: Manners
+        self,
+        registry: Registry,
+        path: str,
+        reader: HashingReader,
+        done: Callable[[], bool],
+        quirks: RegistryQuirks,
     ) -> None:
-        self._registry, self._path, self._reading, self._done = registry, path, reading, done
-        self._manners = manners
+        self._registry, self._path, self._reader, self._done = registry, path, reader, done
+        self._quirks = quirks
         self._place: str | None = None
         self._chunk = CHUNK
         self._first_losses = 0
@@ -82,7 +234,7 @@ class Upload:
         self.confirmed = 0
 
     def attempt(self) -> None:
-        """Send what is missing; after a loss the registry is asked first (rule 2)."""
+        """Send what is missing; after a loss the registry is asked first (rule 4)."""
         try:
             self._attempt()
         except _LostPlaceError as error:
@@ -95,7 +247,7 @@ class Upload:
             raise
 
     def _attempt(self) -> None:
-        reading = self._reading
+        reader = self._reader
         if self._unsure and self._done():
             return
         if self._unsure and self._place is not None:
@@ -103,19 +255,19 @@ class Upload:
         if self._place is None:
             self._begin()
         self._unsure = False
-        if reading.size <= SMALL:
-            self._finish(reading.whole())
+        if reader.size <= SMALL:
+            self._finish(reader.whole())
             return
-        if self.confirmed == reading.size:
-            reading.check()
-        while self.confirmed < reading.size:
+        if self.confirmed == reader.size:
+            reader.check()
+        while self.confirmed < reader.size:
             self._patch()
         self._finish(b"")
 
     @property
     def _in_chunks(self) -> bool:
         tried = self._first_losses >= _FIRST_LOSSES
-        return self._reading.size > self._chunk and not tried and not self._manners.whole
+        return self._reader.size > self._chunk and not tried and not self._quirks.whole
 
     def _begin(self) -> None:
         answer = self._sent("POST", None, b"")
@@ -124,9 +276,9 @@ class Upload:
         self._chunk = max(CHUNK, int(least) if _LENGTH.fullmatch(least) else 0)
 
     def _patch(self) -> None:
-        """Send the next chunk, or all that is left (rules 3 and 4)."""
+        """Send the next chunk, or all that is left (rules 5 and 6)."""
         start, chunked = self.confirmed, self._in_chunks
-        part = self._reading.part(start, start + self._chunk if chunked else None)
+        part = self._reader.part(start, start + self._chunk if chunked else None)
         headers = dict(_OCTETS)
         if start or chunked:
             headers["Content-Range"] = f"{part.start}-{part.end - 1}"
@@ -150,15 +302,16 @@ class Upload:
         return True
 
     def _wants_it_whole(self, answer: Response) -> None:
-        """Begin anew without chunks (rule 5)."""
-        self._manners.whole = True
+        """Begin anew without chunks (rule 7)."""
+        self._quirks.whole = True
+        _LOG.debug("%s takes no chunks: it answered %d", self._registry.host, answer.status)
         raise _LostPlaceError(f"it answered {answer.status} to a chunk")
 
     def _finish(self, body: bytes) -> None:
-        digest, place = self._reading.digest, self._place or ""
+        digest, place = self._reader.digest, self._place or ""
         url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
         chunked = self._in_chunks
-        answer = self._sent("PUT", url, body, _OCTETS, self._reading.size / COMMIT)
+        answer = self._sent("PUT", url, body, _OCTETS, self._reader.size / COMMIT)
         if chunked and not answer.is_success:
             self._wants_it_whole(answer)
         if not answer.is_success and not digest.startswith("sha256:"):
@@ -166,7 +319,7 @@ class Upload:
         if answer.status == HTTPStatus.BAD_REQUEST and _says_digest(answer):
             raise DigestMismatchError(
                 f"{self._registry.host} received something else than was sent",
-                why=f"sent: {digest}, {self._reading.size} bytes",
+                why=f"sent: {digest}, {self._reader.size} bytes",
                 advice=Advice("send-again"),
                 host=self._registry.host,
                 expected=digest,
@@ -175,7 +328,7 @@ class Upload:
         self._registry.check_taken(answer, digest)
 
     def _unknown_algorithm(self, answer: Response) -> ServerError:
-        digest, host = self._reading.digest, self._registry.host
+        digest, host = self._reader.digest, self._registry.host
         return ServerError(
             f"{host} does not take a blob whose digest is not SHA-256",
             why=(f"{digest}: it answered {answer.status}", "most registries know SHA-256 alone"),
@@ -185,7 +338,7 @@ class Upload:
         )
 
     def _look(self) -> bool:
-        """Find out how much of the upload the registry has; tell whether it said so (rule 2)."""
+        """Find out how much of the upload the registry has; tell whether it said so (rule 4)."""
         try:
             answer = self._sent("GET", self._place, None)
         except _LostPlaceError:
@@ -196,25 +349,25 @@ class Upload:
         last = int(match[1]) if match else 0
         self.confirmed = last + 1
         # "0-0" is what they say of one byte, and of nothing.
-        if not 0 < last < self._reading.size:
+        if not 0 < last < self._reader.size:
             self._place, self.confirmed = None, 0
+        _LOG.debug("an upload of %s goes on at byte %d", self._reader.digest, self.confirmed)
         return self._place is not None
 
     def _sent(
         self,
         method: str,
         url: str | None,
-        body: Any,  # noqa: ANN401 - of `request`
+        body: bytes | Stream | None,
         headers: Mapping[str, str] | None = None,
         allowance: float = 0.0,
     ) -> Response:
         scope = writing(self._path)
         if url is None:
-            return self._registry.ask(method, self._path, "blobs/uploads/", scope=scope, body=body)
+            return self._registry.ask(self._path, Request(method, "blobs/uploads/", body=body), scope)
+        request = Request(method, url, headers or {}, body)
         try:
-            return self._registry.exchange.request(
-                method, url, scope=scope, headers=headers, body=body, allowance=allowance
-            )
+            return self._registry.exchange.send(request, scope, retries=RetryPolicy(allowance=allowance))
         except NotFoundError as error:
             raise _LostPlaceError(" ".join(error.why) or "it does not know it any more") from error
 

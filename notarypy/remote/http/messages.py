@@ -1,0 +1,175 @@
+"""Requests and answers as values, bodies as streams, and the secrets that no text may repeat.
+
+What it is: what a transport and what is built on it agree on. What it is not: sending, files or credentials.
+
+Rules:
+
+1. A stream can be sent again: each iteration begins anew.
+2. Neither a stream nor a sink raises OSError: that would look like the network's. What goes wrong with a file
+   is a StorageError.
+3. Every secret is noted before it is sent: passwords, tokens, values of configured headers. It is kept only
+   to recognise it.
+4. Text of a server is shown only without them. A secret is found as it was sent and as it is written in
+   base64, URLs and JSON, alone or behind its user's name.
+5. Servers may tell each other what they were told: those that share logins share this too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+HIDDEN = "***"
+KEPT = 512
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Redaction:
+    """The secrets of a conversation; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[tuple[str, str], set[str]] = {}
+        self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+
+    def note(self, secret: str, user: str = "") -> None:
+        """Note a secret, and whose it is; the latest ones are remembered (rule 3)."""
+        with self._lock:
+            if not secret or (secret, user) in self._secrets:
+                return
+            self._secrets[secret, user] = _forms(secret, user)
+            if len(self._secrets) > KEPT:
+                del self._secrets[next(iter(self._secrets))]
+            self._pattern = None
+
+    def note_request(self, headers: Mapping[str, str], body: object) -> None:
+        """Note what a request says to show who it is from."""
+        for name, value in headers.items():
+            if name.lower() == "authorization":
+                self._note_authorization(value)
+        kinds = {value for name, value in headers.items() if name.lower() == "content-type"}
+        if _FORM in kinds and isinstance(body, bytes):
+            for name, value in parse_qsl(body.decode()):
+                if name == "refresh_token":
+                    self.note(value)
+
+    def note_url(self, url: str) -> None:
+        """Note the password in a URL."""
+        parts = urlsplit(url)
+        self.note(unquote(parts.password or ""), unquote(parts.username or ""))
+
+    def without(self, text: str) -> str:
+        """Return a text of a server without any secret (rule 4)."""
+        with self._lock:
+            if not self._secrets:
+                return text
+            if self._pattern is None:
+                forms = {form for known in self._secrets.values() for form in known}
+                self._pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
+            return self._pattern.sub(HIDDEN, text)
+
+    def _note_authorization(self, value: str) -> None:
+        kind, _, rest = value.partition(" ")
+        if kind.lower() == "basic":
+            with suppress(ValueError):
+                user, _, secret = b64decode(rest).decode().partition(":")
+                self.note(secret, user)
+        self.note(rest)
+
+
+def _forms(secret: str, user: str) -> set[str]:
+    """Return the ways in which a secret may be written (rule 4)."""
+    raw = secret.encode(errors="surrogatepass")
+    whole = f"{user}:{secret}".encode(errors="surrogatepass")
+    encoded = {encode(data).decode() for encode in (b64encode, urlsafe_b64encode) for data in (raw, whole)}
+    return {
+        *(secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], raw.hex()),
+        *encoded,
+        *(text.rstrip("=") for text in encoded),
+        *(quoted(raw, safe="") for quoted in (quote, quote_plus)),
+    }
+
+
+NOTHING = Redaction()
+"""Knows no secret."""
+
+
+class Stream(Protocol):
+    """A request body of a known size, which is more than nothing (rules 1 and 2)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all of it in pieces of moderate size."""
+        ...
+
+
+class Sink(Protocol):
+    """What takes the body of an answer (rule 2)."""
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+        """Return what takes the pieces of this answer, a 2xx; raise to refuse it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: HTTP method.
+        url: Absolute URL.
+        headers: Header lines.
+        body: Request body, or what makes it.
+        limit: Most bytes of the body of a successful answer.
+        sink: Takes the body of a successful answer, which the answer then lacks.
+        stall: Seconds that a single step may take; None for all there is until the deadline.
+        secrets: What logs must not show.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Stream | None = field(default=None, repr=False)
+    limit: int = DEFAULT.answer_bytes
+    sink: Sink | None = field(default=None, repr=False)
+    stall: float | None = None
+    secrets: Redaction = field(default=NOTHING, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP answer; header names are in lower case, repeated headers joined by a comma.
+
+    What it says may be shown only without the `secrets` that it may repeat.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    secrets: Redaction = field(default=NOTHING, repr=False, compare=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the status is 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def is_redirect(self) -> bool:
+        """Tell whether the status is 3xx."""
+        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
