@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notarypy.images.reference import Reference
-    from notarypy.remote.auth.credentials import Credential, Source
+    from notarypy.remote.auth.credentials import Credential, CredentialSource
     from notarypy.remote.auth.dockerconfig import DockerConfig
     from notarypy.remote.daemon.daemon import Daemon
     from notarypy.remote.http.sockets import TlsPlaces
     from notarypy.remote.http.transport import Transport
-    from notarypy.remote.notary import NotaryServer
-    from notarypy.remote.registry.registry import Registry
+    from notarypy.remote.notary import NotaryClient
+    from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.settings.settings import Settings
 
     Kind = Literal["notary", "registry"]
@@ -53,15 +53,15 @@ class Connections:
         self._settings, self._limits = settings, limits
         self._given = transport
         self._transports: dict[tuple[Kind, str], Transport] = {}
-        self._notaries: dict[tuple[str, str], NotaryServer] = {}
-        self._registries: dict[str, Registry] = {}
+        self._notaries: dict[tuple[str, str], NotaryClient] = {}
+        self._registries: dict[str, RegistryClient] = {}
         self._secrets = Redaction()
         self._lock = threading.RLock()
 
-    def notary(self, url: str, registry_host: str) -> NotaryServer:
+    def notary(self, url: str, registry_host: str) -> NotaryClient:
         """Return the Notary server at `url`, logged in as for `registry_host` when it asks."""
         from notarypy.remote.auth.credentials import NotaryAuth
-        from notarypy.remote.notary import NotaryServer
+        from notarypy.remote.notary import NotaryClient
 
         with self._lock:
             key = (url, registry_host)
@@ -70,21 +70,21 @@ class Connections:
                 # A server that was only derived from a reference is anybody's: it gets no secret of ours.
                 named = self._settings.names_server(registry_host)
                 sources = [NotaryAuth(self._settings.environ)] if named else []
-                self._notaries[key] = NotaryServer(
+                self._notaries[key] = NotaryClient(
                     self._exchange("notary", host_port(url), names, sources), url
                 )
             return self._notaries[key]
 
-    def registry(self, reference: Reference) -> Registry:
+    def registry(self, reference: Reference) -> RegistryClient:
         """Return the registry that serves an image."""
-        from notarypy.remote.registry.registry import Registry
+        from notarypy.remote.registry.registry import RegistryClient
 
         with self._lock:
             host = reference.api_host
             if host not in self._registries:
                 schemes = self._settings.schemes_for(reference.registry)
                 exchange = self._exchange("registry", host, _logins(reference.registry), [])
-                self._registries[host] = Registry(exchange, host, schemes)
+                self._registries[host] = RegistryClient(exchange, host, schemes)
             return self._registries[host]
 
     def login(self, reference: Reference) -> str | None:
@@ -118,7 +118,9 @@ class Connections:
             self.__dict__.pop("_docker", None)
             self.__dict__.pop("_places", None)
 
-    def _exchange(self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[Source]) -> Exchange:
+    def _exchange(
+        self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[CredentialSource]
+    ) -> Exchange:
         from notarypy.remote.auth.credentials import Keychain
         from notarypy.remote.auth.tokens import TokenAuthenticator
 
@@ -141,7 +143,7 @@ class Connections:
         return DockerConfig(path, self._settings.environ, timeout=self._settings.timeout)
 
     @cached_property
-    def _places(self) -> list[Source]:
+    def _places(self) -> list[CredentialSource]:
         """The places of logins; shared, so that a helper program is asked once for all servers."""
         from notarypy.remote.auth.dockerconfig import sources
 

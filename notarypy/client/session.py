@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
     from notarypy.remote.http.transport import Transport
-    from notarypy.remote.registry.registry import Registry
+    from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.settings.policyfile import PolicyFile, Scope, TrustPolicy
     from notarypy.storage.settings.settings import Settings
     from notarypy.tuf.keys import PublicKey
@@ -197,7 +197,7 @@ class Session:
         """Return what the registry serves for a tag or digest of an image."""
         return self.registry(reference).manifest(reference.path, wanted)
 
-    def registry(self, reference: Reference) -> Registry:
+    def registry(self, reference: Reference) -> RegistryClient:
         """Return the registry of an image, and say so if it may be asked over plain http."""
         if reference.registry.lower() in self.settings.insecure_registries:
             self.warn_once(f"{reference.registry} is named insecure: it may be asked over plain http")

@@ -28,7 +28,7 @@ _REFUSALS = frozenset({400, 409, 413, 422})
 READ, WRITE, ADMIN = "pull", "push,pull", "*"
 
 
-class NotaryServer:
+class NotaryClient:
     """One Notary server.
 
     Args:

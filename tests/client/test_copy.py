@@ -26,7 +26,7 @@ from notarypy.images import layout
 from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 from support import layouts
 from support.author import GUN
 from support.fakes import repeatable_random
@@ -201,7 +201,7 @@ def test_names_are_read_first(world: World) -> None:
 
 def remote(world: World) -> RemoteImage:
     exchange = Exchange(world.fake, timeout=5, sleep=lambda _: None)
-    return RemoteImage(Registry(exchange, REGISTRY_HOST), REGISTRY_PATH)
+    return RemoteImage(RegistryClient(exchange, REGISTRY_HOST), REGISTRY_PATH)
 
 
 def test_a_stream_can_begin_anywhere_and_end_early(world: World) -> None:

@@ -20,7 +20,7 @@ from notarypy.remote.http.tls import context
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import Blobs
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import verify_repository
 from support.rows import accepted, harmful, refused
 from support.served import Line, now
@@ -121,7 +121,7 @@ def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
     monkeypatch.setattr(uploads, "CHUNK", 250_000)
     data = os.urandom(2_000_001)
     transport = RequestsTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
-    registry = Registry(Exchange(transport, timeout=5), server.registry)
+    registry = RegistryClient(Exchange(transport, timeout=5), server.registry)
     told: list[int] = []
     blobs = Blobs(registry, "large", push=True)
     blobs.upload(sample.digest(data), len(data), lambda start: iter([data[start:]]), told.append)
@@ -136,7 +136,7 @@ def test_the_clients_own_code_pushes_and_reads(server: Running) -> None:
     exchange = Exchange(transport, timeout=5)
     made = sample.make("over HTTPS")
     pushed = sample.push(exchange, f"https://{server.registry}", "mine", "1", made)
-    found = Registry(exchange, server.registry).manifest("mine", "1")
+    found = RegistryClient(exchange, server.registry).manifest("mine", "1")
     assert (found.digest, found.platforms) == (pushed, ("linux/amd64", "linux/arm64"))
     transport.close()
 

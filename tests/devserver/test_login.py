@@ -16,8 +16,8 @@ from notarypy.remote.auth.credentials import Keychain, NotaryAuth
 from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import Exchange
-from notarypy.remote.notary import NotaryServer
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.notary import NotaryClient
+from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import NO_DEADLINE, Clock, make_fake, repeatable_random
 
 if TYPE_CHECKING:
@@ -149,11 +149,11 @@ def test_the_clients_own_code_logs_in(kind: Kind) -> None:
         authenticator = TokenAuthenticator(host, Keychain([known]), (host,))
         return Exchange(fake, timeout=5, authenticator=authenticator)
 
-    notary = NotaryServer(exchange(NOTARY_HOST, "secret"), URL)
+    notary = NotaryClient(exchange(NOTARY_HOST, "secret"), URL)
     assert notary.get_key(GUN, "timestamp")
     with pytest.raises(NotFoundError):
         notary.get(GUN, "root", 100)
     with pytest.raises(ImageMissingError):
-        Registry(exchange(REGISTRY_HOST, "secret"), REGISTRY_HOST).manifest("app", "1")
+        RegistryClient(exchange(REGISTRY_HOST, "secret"), REGISTRY_HOST).manifest("app", "1")
     with pytest.raises(AuthenticationError):
-        NotaryServer(exchange(NOTARY_HOST, "wrong"), URL).get_key(GUN, "timestamp")
+        NotaryClient(exchange(NOTARY_HOST, "wrong"), URL).get_key(GUN, "timestamp")

@@ -13,7 +13,7 @@ from notarypy.devserver.core import NOTARY_HOST, Fake
 from notarypy.errors import RefusedUpdateError
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import Exchange
-from notarypy.remote.notary import NotaryServer
+from notarypy.remote.notary import NotaryClient
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import PublicKey
@@ -270,7 +270,7 @@ def test_one_of_many_equal_updates_wins() -> None:
 
 def test_the_clients_own_code_talks_to_it() -> None:
     fake = make_fake()
-    server = NotaryServer(Exchange(fake, timeout=5), f"https://{NOTARY_HOST}")
+    server = NotaryClient(Exchange(fake, timeout=5), f"https://{NOTARY_HOST}")
     author = Author()
     for role in (roles.TIMESTAMP, roles.SNAPSHOT):
         author.use_server_key(role, PublicKey.from_json(json.loads(server.get_key(GUN, role))))

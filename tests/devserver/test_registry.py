@@ -10,7 +10,7 @@ from notarypy.devserver.core import REGISTRY_HOST, Fake
 from notarypy.errors import ImageMissingError
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import Exchange
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import NO_DEADLINE, make_fake
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -45,7 +45,7 @@ def code(response: Response) -> str:
 def test_the_clients_own_code_reads_a_pushed_image() -> None:
     fake = make_fake()
     pushed = fake.registry.push("team/app", "1.0", manifest(), OCI)
-    registry = Registry(Exchange(fake, timeout=5), REGISTRY_HOST)
+    registry = RegistryClient(Exchange(fake, timeout=5), REGISTRY_HOST)
     found = registry.manifest("team/app", "1.0")
     assert (found.digest, found.media_type, found.size) == (pushed, OCI, len(manifest()))
     assert registry.manifest("team/app", pushed) == found

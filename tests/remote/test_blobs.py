@@ -20,7 +20,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import TRIES, Blobs
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import make_fake
 from support.scripted import body_of
 
@@ -47,7 +47,7 @@ def attacker(fake: Fake) -> Tampering:
 
 def blobs(fake: Fake, path: str = "app", *, push: bool = True) -> Blobs:
     exchange = Exchange(fake, timeout=5, sleep=lambda _: None)
-    return Blobs(Registry(exchange, REGISTRY_HOST), path, push=push)
+    return Blobs(RegistryClient(exchange, REGISTRY_HOST), path, push=push)
 
 
 def content(data: bytes = DATA, piece: int = 100_000) -> object:

@@ -17,7 +17,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.registry import uploads
 from notarypy.remote.registry.blobs import LONGEST_WAIT, TRIES, Blobs
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import make_fake
 from support.scripted import body_of
 
@@ -56,7 +56,7 @@ class Pusher:
         self.source = Source()
         self.slept: list[float] = []
         exchange = Exchange(fake, timeout=5, sleep=self.slept.append)
-        self.blobs = Blobs(Registry(exchange, REGISTRY_HOST), "app", push=True)
+        self.blobs = Blobs(RegistryClient(exchange, REGISTRY_HOST), "app", push=True)
 
     def __call__(self, digest: str = DIGEST) -> None:
         self.blobs.upload(digest, SIZE, self.source, lambda _: None, where="the source")

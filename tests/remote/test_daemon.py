@@ -23,9 +23,9 @@ from notarypy.errors import (
 from notarypy.images.reference import parse
 from notarypy.remote.auth.credentials import Credential
 from notarypy.remote.daemon import daemon as module
-from notarypy.remote.daemon.address import Place
+from notarypy.remote.daemon.address import DaemonAddress
 from notarypy.remote.daemon.daemon import Daemon
-from notarypy.remote.daemon.pushstream import Pushed
+from notarypy.remote.daemon.pushstream import PushOutcome
 from support.dockerd import aux, chunk, fake_daemon, head
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def fake() -> Iterator[FakeDaemon]:
 
 @pytest.fixture
 def daemon(fake: FakeDaemon) -> Daemon:
-    return Daemon(Place(str(fake.path), "DOCKER_HOST"), timeout=5)
+    return Daemon(DaemonAddress(str(fake.path), "DOCKER_HOST"), timeout=5)
 
 
 def told(error: NotarypyError) -> str:
@@ -58,7 +58,7 @@ def told(error: NotarypyError) -> str:
 
 
 def test_a_push_is_two_requests(fake: FakeDaemon, daemon: Daemon) -> None:
-    assert daemon.push(IMAGE) == Pushed(D1, 528)
+    assert daemon.push(IMAGE) == PushOutcome(D1, 528)
     assert fake.requests == [
         "GET /images/localhost:5000/team/app:1/json",
         "POST /images/localhost:5000/team/app/push?tag=1",
@@ -149,7 +149,7 @@ def test_podman_ends_its_answer_by_hanging_up(fake: FakeDaemon, daemon: Daemon) 
     fake.answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b"".join(
         json.dumps(line).encode() + b"\n" for line in lines
     )
-    assert daemon.push(IMAGE) == Pushed(D1, 528)
+    assert daemon.push(IMAGE) == PushOutcome(D1, 528)
 
 
 # -- what goes wrong -------------------------------------------------------------------------------
@@ -253,14 +253,14 @@ def test_a_socket_that_nobody_listens_on(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     for path, number in ((tmp_path / "none", errno.ENOENT), (tmp_path / "plain", errno.ECONNREFUSED)):
         with pytest.raises(UnreachableError) as caught:
-            Daemon(Place(str(path), "DOCKER_HOST"), timeout=5).push(IMAGE)
+            Daemon(DaemonAddress(str(path), "DOCKER_HOST"), timeout=5).push(IMAGE)
         assert caught.value.why == (os.strerror(number), "DOCKER_HOST names it")
         assert "without --local" in advice(caught.value)
 
 
 def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="cannot connect"):
-        Daemon(Place(f"{tmp_path}/{'x' * 200}", "DOCKER_HOST"), timeout=5).has(IMAGE)
+        Daemon(DaemonAddress(f"{tmp_path}/{'x' * 200}", "DOCKER_HOST"), timeout=5).has(IMAGE)
 
 
 def test_a_socket_that_is_not_for_us(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.daemon.pushstream import (
     NonsenseError,
-    Pushed,
     PushError,
+    PushOutcome,
     SilentError,
     TooMuchError,
     outcome,
@@ -32,7 +32,7 @@ LAYER: Record = {
 OTHER: Record = {"status": "The push refers to repository [localhost:5000/app]"}
 
 
-def read(*records: Record, end: bytes = b"\r\n") -> Pushed:
+def read(*records: Record, end: bytes = b"\r\n") -> PushOutcome:
     lines = (record if isinstance(record, bytes) else json.dumps(record).encode() for record in records)
     return outcome(io.BytesIO(end.join([*lines, b""])), "1")
 
@@ -51,18 +51,18 @@ def read(*records: Record, end: bytes = b"\r\n") -> Pushed:
 )
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\n\n"])
 def test_a_push_that_succeeded(records: Iterable[Record], end: bytes) -> None:
-    assert read(*records, end=end) == Pushed(D1, 528)
+    assert read(*records, end=end) == PushOutcome(D1, 528)
 
 
 def test_the_last_line_needs_no_end() -> None:
-    assert outcome(io.BytesIO(json.dumps(aux("1", D1, 2)).encode()), "1") == Pushed(D1, 2)
+    assert outcome(io.BytesIO(json.dumps(aux("1", D1, 2)).encode()), "1") == PushOutcome(D1, 2)
 
 
 def test_a_part_of_an_index_is_told_apart() -> None:
     note: Record = {
         "aux": {"manifestPushedInsteadOfIndex": True, "originalIndex": {}, "selectedManifest": {}}
     }
-    assert read(note, said("1", D1, 528)) == Pushed(D1, 528, partial=True)
+    assert read(note, said("1", D1, 528)) == PushOutcome(D1, 528, partial=True)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_any_bytes_end_in_a_digest_or_an_error(parts: list[bytes]) -> None:
         pushed = outcome(io.BytesIO(b"".join(parts)), "1")
     except (PushError, SilentError, NonsenseError, TooMuchError):
         return
-    assert pushed == Pushed(D1, 5)
+    assert pushed == PushOutcome(D1, 5)

@@ -17,7 +17,7 @@ from notarypy.errors import (
     ServerError,
 )
 from notarypy.remote.http.messages import Response
-from notarypy.remote.notary import NotaryServer, multipart
+from notarypy.remote.notary import NotaryClient, multipart
 from support.scripted import body_of
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ GUN = "registry.corp:5000/a/b"
 BASE = f"https://notary.corp:4443/v2/{GUN}/_trust/tuf"
 
 
-def server(fake: ScriptedTransport, base: str = "https://notary.corp:4443/") -> NotaryServer:
-    return NotaryServer(fake.exchange(), base)
+def server(fake: ScriptedTransport, base: str = "https://notary.corp:4443/") -> NotaryClient:
+    return NotaryClient(fake.exchange(), base)
 
 
 def test_addresses_of_reads(fake: ScriptedTransport) -> None:

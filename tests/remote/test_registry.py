@@ -16,7 +16,7 @@ from notarypy.errors import (
 from notarypy.images import manifests
 from notarypy.remote.http.failures import LostConnectionError, NotHttpError, NotTlsError, UnknownHostError
 from notarypy.remote.http.messages import Response
-from notarypy.remote.registry.registry import Registry
+from notarypy.remote.registry.registry import RegistryClient
 
 if TYPE_CHECKING:
     from support.scripted import ScriptedTransport
@@ -38,7 +38,7 @@ def good(**headers: str) -> Response:
 
 def test_one_get_by_tag(fake: ScriptedTransport) -> None:
     fake.replies.append(good())
-    found = Registry(fake.exchange(), "registry.corp:5000").manifest("a/b", "v1.0_x")
+    found = RegistryClient(fake.exchange(), "registry.corp:5000").manifest("a/b", "v1.0_x")
     assert (found.digest, found.size, found.media_type) == (DIGEST, len(BODY), TYPE)
     (request,) = fake.sent
     assert (request.method, request.url) == ("GET", "https://registry.corp:5000/v2/a/b/manifests/v1.0_x")
@@ -48,7 +48,7 @@ def test_one_get_by_tag(fake: ScriptedTransport) -> None:
 
 def test_by_digest(fake: ScriptedTransport) -> None:
     fake.replies.append(good(**{"docker-content-digest": DIGEST}))
-    assert Registry(fake.exchange(), "r.corp").manifest("a", DIGEST).digest == DIGEST
+    assert RegistryClient(fake.exchange(), "r.corp").manifest("a", DIGEST).digest == DIGEST
     assert fake.sent[0].url == f"https://r.corp/v2/a/manifests/{DIGEST}"
 
 
@@ -59,20 +59,20 @@ def test_by_digest(fake: ScriptedTransport) -> None:
 def test_a_stated_digest_must_be_right(fake: ScriptedTransport, wrong: str) -> None:
     fake.replies.append(good(**{"docker-content-digest": wrong}))
     with pytest.raises(DigestMismatchError) as caught:
-        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
     assert caught.value.facts["expected"] == wrong
     assert caught.value.facts["actual"] == DIGEST
 
 
 def test_another_algorithm_may_be_right_too(fake: ScriptedTransport) -> None:
     fake.replies.append(good(**{"docker-content-digest": "sha512:" + hashlib.sha512(BODY).hexdigest()}))
-    assert Registry(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
+    assert RegistryClient(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
 
 
 def test_other_bytes_than_asked_for(fake: ScriptedTransport) -> None:
     fake.replies.append(good())
     with pytest.raises(DigestMismatchError) as caught:
-        Registry(fake.exchange(), "r.corp").manifest("a", "sha256:" + "0" * 64)
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "sha256:" + "0" * 64)
     assert "asked for: sha256:000" in caught.value.why[0]
 
 
@@ -81,7 +81,7 @@ def test_missing(fake: ScriptedTransport) -> None:
         Response(404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
     )
     with pytest.raises(ImageMissingError, match="has no 1 in a") as caught:
-        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
     assert caught.value.why == ("MANIFEST_UNKNOWN: manifest unknown",)
 
 
@@ -89,15 +89,15 @@ def test_missing(fake: ScriptedTransport) -> None:
 def test_other_answers(fake: ScriptedTransport, status: int) -> None:
     fake.replies.append(Response(status))
     with pytest.raises(ServerError, match=str(status)):
-        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
 
 
 def test_redirects_within_the_registry(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(307, {"location": "/other/manifests/1"}), good()])
-    assert Registry(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
+    assert RegistryClient(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
     fake.replies.append(Response(307, {"location": "https://cdn.corp/1"}))
     with pytest.raises(ServerError, match="another place"):
-        Registry(fake.exchange(), "r.corp").manifest("a", "1")
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_redirects_within_the_registry(fake: ScriptedTransport) -> None:
 )
 def test_https_after_http(fake: ScriptedTransport, first: Response | Exception) -> None:
     fake.replies.extend([first, good(), good()])
-    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry = RegistryClient(fake.exchange(), "localhost:5000", ("http", "https"))
     for _ in range(2):
         assert registry.manifest("a", "1").digest == DIGEST
     assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "https", "https"]
@@ -120,7 +120,7 @@ def test_https_after_http(fake: ScriptedTransport, first: Response | Exception) 
 
 def test_the_first_scheme_is_remembered(fake: ScriptedTransport) -> None:
     fake.replies.extend([good(), UnknownHostError("x", reason="name")])
-    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry = RegistryClient(fake.exchange(), "localhost:5000", ("http", "https"))
     registry.manifest("a", "1")
     with pytest.raises(UnreachableError):
         registry.manifest("a", "1")
@@ -129,26 +129,26 @@ def test_the_first_scheme_is_remembered(fake: ScriptedTransport) -> None:
 
 def test_http_after_https_that_is_no_tls(fake: ScriptedTransport) -> None:
     fake.replies.extend([NotTlsError("x", reason="not_tls"), good()])
-    assert Registry(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1").digest == DIGEST
+    assert RegistryClient(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1").digest == DIGEST
 
 
 @pytest.mark.parametrize("reason", ["unknown_ca", "expired", "wrong_host", "certificate"])
 def test_a_bad_certificate_is_no_reason_for_plain_http(fake: ScriptedTransport, reason: str) -> None:
     fake.replies.append(TlsError("x", reason=reason))
     with pytest.raises(TlsError):
-        Registry(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1")
+        RegistryClient(fake.exchange(), "r.corp", ("https", "http")).manifest("a", "1")
     assert len(fake.sent) == 1
 
 
 def test_a_missing_tag_is_missing_by_any_scheme(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(404))
     with pytest.raises(ImageMissingError):
-        Registry(fake.exchange(), "localhost:5000", ("http", "https")).manifest("a", "1")
+        RegistryClient(fake.exchange(), "localhost:5000", ("http", "https")).manifest("a", "1")
 
 
 def test_nothing_is_changed_over_a_scheme_that_was_not_tried(fake: ScriptedTransport) -> None:
     fake.replies.extend([UnreachableError("x", reason="refused"), Response(404), Response(201)])
-    Registry(fake.exchange(), "localhost:5000", ("http", "https")).put_manifest("a", "1", BODY, TYPE)
+    RegistryClient(fake.exchange(), "localhost:5000", ("http", "https")).put_manifest("a", "1", BODY, TYPE)
     assert [(request.method, request.url.partition(":")[0]) for request in fake.sent] == [
         ("GET", "http"),
         ("GET", "https"),
@@ -158,14 +158,14 @@ def test_nothing_is_changed_over_a_scheme_that_was_not_tried(fake: ScriptedTrans
 
 def test_a_registry_that_lacks_it_has_shown_its_scheme(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(404), Response(201)])
-    registry = Registry(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry = RegistryClient(fake.exchange(), "localhost:5000", ("http", "https"))
     registry.put_manifest("a", "1", BODY, TYPE)
     assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "http"]
 
 
 def test_a_manifest_is_put_as_it_is(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(201, {"docker-content-digest": DIGEST}))
-    Registry(fake.exchange(), "r.corp").put_manifest("a/b", "1", BODY, TYPE)
+    RegistryClient(fake.exchange(), "r.corp").put_manifest("a/b", "1", BODY, TYPE)
     (request,) = fake.sent
     assert (request.method, request.url) == ("PUT", "https://r.corp/v2/a/b/manifests/1")
     assert (request.body, request.headers["Content-Type"]) == (BODY, TYPE)
@@ -186,10 +186,10 @@ def test_what_a_registry_may_say_to_a_manifest(
 ) -> None:
     fake.replies.append(answer)
     with pytest.raises(error):
-        Registry(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)
+        RegistryClient(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)
     assert len(fake.sent) == 1
 
 
 def test_a_registry_that_names_a_digest_of_another_kind_is_believed(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(201, {"docker-content-digest": "sha512:" + "0" * 128}))
-    Registry(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)
+    RegistryClient(fake.exchange(), "r.corp").put_manifest("a", "1", BODY, TYPE)

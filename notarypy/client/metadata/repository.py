@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.remote.notary import NotaryServer
+    from notarypy.remote.notary import NotaryClient
     from notarypy.storage.trustdir import RepositoryCache
     from notarypy.tuf.trustanchors import RootPolicy
 
@@ -53,7 +53,7 @@ class Repository:
     """
 
     gun: str
-    server: NotaryServer | None
+    server: NotaryClient | None
     server_url: str
     cache: RepositoryCache
     roots: RootPolicy
@@ -87,7 +87,7 @@ class Repository:
         except NotFoundError:
             return None
 
-    def online(self) -> NotaryServer:
+    def online(self) -> NotaryClient:
         """Return the server.
 
         Raises:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import Progress
     from notarypy.client.session import Session
     from notarypy.limits import Limits
-    from notarypy.remote.registry.registry import Registry
+    from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.images.layoutwriter import Arrival
     from notarypy.storage.images.locations import Place
 
@@ -184,7 +184,7 @@ class _CountedArrival:
 class RemoteImage:
     """One repository of a registry: content for `images.tree` and `client.transfer.pushing`."""
 
-    def __init__(self, registry: Registry, path: str) -> None:
+    def __init__(self, registry: RegistryClient, path: str) -> None:
         """Read from a repository."""
         self.registry, self.path = registry, path
         self.limits = registry.exchange.limits

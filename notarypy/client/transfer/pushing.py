@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Node, Tree
     from notarypy.remote.http.messages import Response
-    from notarypy.remote.registry.registry import Registry
+    from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.images.locations import Content
 
 READINGS = 5
@@ -146,7 +146,7 @@ class _Push:
     """One push, and how each blob came to be there."""
 
     shipment: Shipment
-    registry: Registry
+    registry: RegistryClient
     target: Reference
     blobs: Blobs
     workers: Workers
@@ -222,7 +222,7 @@ def _lacking(host: str, reference: str, error: ServerError) -> VerificationError
     )
 
 
-def _read_back(registry: Registry, path: str, reference: str, node: Node) -> None:
+def _read_back(registry: RegistryClient, path: str, reference: str, node: Node) -> None:
     """Check that the registry serves a manifest as it was put (rule 3)."""
     host, wanted = registry.host, node.descriptor
     try:
@@ -253,7 +253,7 @@ def _read_back(registry: Registry, path: str, reference: str, node: Node) -> Non
     _LOG.debug("%s read back as %s", wanted.digest, reference)
 
 
-def _read(registry: Registry, path: str, reference: str, wanted: Descriptor) -> Response:
+def _read(registry: RegistryClient, path: str, reference: str, wanted: Descriptor) -> Response:
     """Return what the registry has now, as soon as it can be had (rule 5)."""
     for attempt in range(1, READINGS):
         try:

@@ -45,7 +45,7 @@ class Credential:
     kind: Kind = "password"
 
 
-class Source(Protocol):
+class CredentialSource(Protocol):
     """One place that may know credentials."""
 
     name: str
@@ -57,7 +57,7 @@ class Source(Protocol):
 class Keychain:
     """Sources in their order; an empty keychain stays anonymous."""
 
-    def __init__(self, sources: Sequence[Source] = ()) -> None:
+    def __init__(self, sources: Sequence[CredentialSource] = ()) -> None:
         self._sources = tuple(sources)
 
     @property

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
-from notarypy.remote.auth.credentials import HUB, Credential, Source, decoded, host_key
+from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, decoded, host_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,7 +221,7 @@ class DockerAuthConfig(DockerConfig):
         return self._environ.get(self.VARIABLE, "").encode(errors="surrogateescape")
 
 
-def sources(docker: DockerConfig, environ: Mapping[str, str], *, timeout: float) -> list[Source]:
+def sources(docker: DockerConfig, environ: Mapping[str, str], *, timeout: float) -> list[CredentialSource]:
     """Return all places in their order: the variable, docker's file, podman's files.
 
     Args:
@@ -230,7 +230,7 @@ def sources(docker: DockerConfig, environ: Mapping[str, str], *, timeout: float)
         timeout: Seconds that a helper may take.
     """
     variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
-    found: list[Source] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
+    found: list[CredentialSource] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
     podman = (DockerConfig(path, environ, podman=True, timeout=timeout) for path in _podman_files(environ))
     return [*found, docker, *podman]
 

@@ -31,14 +31,14 @@ _SCHEME = "unix://"
 
 
 @dataclass(frozen=True)
-class Place:
+class DaemonAddress:
     """A daemon's socket, and who said that it is there, for error texts."""
 
     socket: str
     source: str
 
 
-def find(environ: Mapping[str, str], docker_config: Path) -> Place:
+def find(environ: Mapping[str, str], docker_config: Path) -> DaemonAddress:
     """Return where the daemon listens.
 
     Args:
@@ -59,7 +59,7 @@ def find(environ: Mapping[str, str], docker_config: Path) -> Place:
     usual = _usual(environ)
     for socket in usual:
         if Path(socket).exists():
-            return Place(socket, "the usual place")
+            return DaemonAddress(socket, "the usual place")
     raise UnreachableError(
         "there is no docker daemon here",
         why=f"DOCKER_HOST is not set, and there is none of: {', '.join(usual)}",
@@ -75,10 +75,10 @@ def _usual(environ: Mapping[str, str]) -> list[str]:
     return [DOCKER_SOCKET, *own, PODMAN_SOCKET]
 
 
-def _place(host: str, source: str) -> Place:
+def _place(host: str, source: str) -> DaemonAddress:
     """Read a daemon's address (rule 3)."""
     if host.startswith(f"{_SCHEME}/"):
-        return Place(host.removeprefix(_SCHEME), source)
+        return DaemonAddress(host.removeprefix(_SCHEME), source)
     # The address itself may hold a login: only its scheme is shown.
     scheme = host.partition("://")[0] if "://" in host else "no scheme"
     raise ConfigurationError(
@@ -89,7 +89,7 @@ def _place(host: str, source: str) -> Place:
     )
 
 
-def _of_context(name: object, docker_config: Path, source: str) -> Place:
+def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress:
     """Return where the daemon of a docker context listens; docker keeps contexts by their names' hashes."""
     shown = name if isinstance(name, str) else ""
     folder = docker_config / "contexts" / "meta" / hashlib.sha256(shown.encode()).hexdigest()

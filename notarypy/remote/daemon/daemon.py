@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from notarypy.images.reference import Reference
     from notarypy.remote.auth.credentials import Credential
-    from notarypy.remote.daemon.address import Place
-    from notarypy.remote.daemon.pushstream import Pushed
+    from notarypy.remote.daemon.address import DaemonAddress
+    from notarypy.remote.daemon.pushstream import PushOutcome
 
 PUSH_SECONDS = 4 * 3600.0
 STALL_SECONDS = 600.0
@@ -87,7 +87,7 @@ class Daemon:
     """
 
     def __init__(
-        self, place: Place, *, timeout: float, user_agent: str = "notarypy", limits: Limits = DEFAULT
+        self, place: DaemonAddress, *, timeout: float, user_agent: str = "notarypy", limits: Limits = DEFAULT
     ) -> None:
         self._place, self._limits = place, limits
         self._timeout = timeout
@@ -105,7 +105,7 @@ class Daemon:
                 raise self._refused(answer, image, None)
             return answer.status == HTTPStatus.OK
 
-    def push(self, image: Reference, credential: Credential | None = None) -> Pushed:
+    def push(self, image: Reference, credential: Credential | None = None) -> PushOutcome:
         """Push a tag to its registry, and return what the daemon says it pushed.
 
         Args:
@@ -208,7 +208,7 @@ class Daemon:
         )
 
 
-def _missing(image: Reference, place: Place) -> ImageMissingError:
+def _missing(image: Reference, place: DaemonAddress) -> ImageMissingError:
     """Return the error for an image that the daemon does not have."""
     name = f"{image.repository}:{image.tag or 'latest'}"
     return ImageMissingError(

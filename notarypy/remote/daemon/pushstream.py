@@ -29,7 +29,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SAID = re.compile(r"(?P<tag>\S{1,128}): digest: (?P<digest>\S{71}) size: (?P<size>[0-9]{1,9})")
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where the bytes come from."""
 
     def read1(self, size: int, /) -> bytes:
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushOutcome:
     """What a daemon says it pushed.
 
     Attributes:
@@ -67,7 +67,7 @@ class SilentError(Exception):
     """The stream ended well and named no digest, or several."""
 
 
-def outcome(source: Source, tag: str, limits: Limits = DEFAULT) -> Pushed:
+def outcome(source: ByteSource, tag: str, limits: Limits = DEFAULT) -> PushOutcome:
     """Read the stream of a push to its end.
 
     Raises:
@@ -84,10 +84,10 @@ def outcome(source: Source, tag: str, limits: Limits = DEFAULT) -> Pushed:
     if len(found) != 1:
         raise SilentError
     [(digest, size)] = found
-    return Pushed(digest, size, partial)
+    return PushOutcome(digest, size, partial)
 
 
-def _records(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
+def _records(source: ByteSource, limits: Limits) -> Iterator[dict[str, Any]]:
     """Yield the records of a stream, one JSON object a line."""
     for line in _lines(source, limits):
         if not line.strip():
@@ -101,7 +101,7 @@ def _records(source: Source, limits: Limits) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _lines(source: Source, limits: Limits) -> Iterator[bytes]:
+def _lines(source: ByteSource, limits: Limits) -> Iterator[bytes]:
     pending, total = b"", 0
     most, longest = limits.daemon_stream_bytes, limits.daemon_line_bytes
     while part := source.read1(_CHUNK):

@@ -33,7 +33,7 @@ from notarypy.errors import (
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request
 from notarypy.remote.http.transport import AnswerPolicy, RetryPolicy
-from notarypy.remote.registry.registry import Registry, writing
+from notarypy.remote.registry.registry import RegistryClient, writing
 from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, RegistryQuirks
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Blobs:
         push: Whether anything is to be sent there: logins are asked for accordingly.
     """
 
-    def __init__(self, registry: Registry, path: str, *, push: bool = False) -> None:
+    def __init__(self, registry: RegistryClient, path: str, *, push: bool = False) -> None:
         self._registry, self._path = registry, path
         self._scope = writing(path) if push else f"repository:{path}:pull"
         redirects = registry.exchange.limits.redirects

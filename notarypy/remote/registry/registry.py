@@ -31,7 +31,14 @@ from notarypy.errors import (
 from notarypy.images import manifests
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import NO_REDIRECTS, USUAL_RETRIES, AnswerPolicy, Exchange, RetryPolicy, Scope
+from notarypy.remote.http.transport import (
+    NO_REDIRECTS,
+    USUAL_RETRIES,
+    AnswerPolicy,
+    Exchange,
+    RetryPolicy,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +54,7 @@ _READING = frozenset({"GET", "HEAD"})
 _LOG = logging.getLogger(__name__)
 
 
-class Registry:
+class RegistryClient:
     """One registry.
 
     Args:

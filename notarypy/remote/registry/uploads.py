@@ -35,7 +35,7 @@ from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundE
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response, Stream
 from notarypy.remote.http.transport import RetryPolicy
-from notarypy.remote.registry.registry import Registry, writing
+from notarypy.remote.registry.registry import RegistryClient, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -218,7 +218,7 @@ class BlobUpload:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: RegistryClient,
         path: str,
         reader: HashingReader,
         done: Callable[[], bool],
