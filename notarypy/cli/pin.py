@@ -1,15 +1,13 @@
-"""`notarypy pin`.
-
-`notarypy build`.
-"""
+"""`notarypy pin` and `notarypy build`."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import stat
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +15,8 @@ from notarypy import files
 from notarypy.cli import references, sign, signals, userfiles
 from notarypy.cli.text import render
 from notarypy.cli.verify import policy_json
+from notarypy.client.build.inputs import KINDS, FileVariables
+from notarypy.client.parameters import PinOptions
 from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.images import occurrences
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 _STDIN = "-"
 _POLICY = "buildkit-policy"
-_FORMATS = ("dockerfile", "compose", "k8s", _POLICY)
-
+_FORMATS = (*KINDS, _POLICY)
 
 _Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Dockerfiles, compose files, manifests; - is stdin.")
@@ -60,11 +59,11 @@ _Env = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="A variable of the compose file. May be repeated."),
 ]
-Skip = Annotated[
+_Skip = Annotated[
     list[str] | None,
     typer.Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
 ]
-Strict = Annotated[
+_Strict = Annotated[
     bool, typer.Option("--strict", help="Leave nothing else alone: # syntax= images, ONBUILD names.")
 ]
 
@@ -81,8 +80,8 @@ def pin(
     platform: _Platform = None,
     target: _Target = None,
     env: _Env = None,
-    skip: Skip = None,
-    strict: Strict = False,
+    skip: _Skip = None,
+    strict: _Strict = False,
     policy: references.Policy = None,
 ) -> None:
     """Verify the images that files name, and name them by their signed digests.
@@ -97,24 +96,24 @@ def pin(
     session: Run = context.obj
     session.begin(context)
     references.take_policy(session, policy)
-    _check_mode(paths, kind, in_place=in_place, check=check, diff=diff)
-    variables = _variables(build_arg, platform, target, env)
+    mode = _Mode(kind, in_place, check, diff)
+    mode.require_fitting(paths)
+    variables = FileVariables.of(_pairs("--build-arg", build_arg), platform, target, _pairs("--env", env))
     given = [(path, _read(path)) for path in paths]
     with session.client(asking=False) as client:
-        from notarypy.client.parameters import PinOptions
-
         resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
+        wanted = "dockerfile" if kind == _POLICY else kind
+        known = next((each for each in KINDS if each == wanted), None)
         done: list[tuple[str, bytes, PinnedFile]] = []
         for path, data in given:
             with session.trying(userfiles.name(path)):
-                known = None if kind is None else "dockerfile" if kind == _POLICY else kind
-                found = resolver.file(data, userfiles.name(path), known, variables)  # type: ignore[arg-type]  # checked
+                found = resolver.file(data, userfiles.name(path), known, variables)
                 done.append((path, data, found))
                 for image in found.images:
-                    tell(session, found.source, image)
+                    _report_image(session, found.source, image)
         resolver.warn_of_unused()
     if session.report.exit_code == 0:
-        _finish(session, done, kind, in_place=in_place, check=check, diff=diff)
+        _finish(session, done, mode)
 
 
 def _read(path: str) -> bytes:
@@ -127,35 +126,38 @@ def _read(path: str) -> bytes:
     return userfiles.read(path)
 
 
-def _check_mode(paths: Sequence[str], kind: str | None, *, in_place: bool, check: bool, diff: bool) -> None:
-    """Refuse what does not go together, before anything is read."""
-    if kind is not None and kind not in _FORMATS:
-        raise UsageError(f'there is no format "{kind}"', advice=Advice("one-of", names=", ".join(_FORMATS)))
-    if check and (in_place or diff):
-        raise UsageError(
-            "--check writes and prints nothing", advice=Advice("leave-out", option="--in-place and --diff")
-        )
-    if kind == _POLICY and (in_place or check or diff):
-        raise UsageError("--format buildkit-policy prints a policy", advice=Advice("leave-other-options"))
-    if _STDIN in paths and (in_place or len(paths) > 1):
-        raise UsageError("standard input goes alone, and to standard output")
-    if len(set(paths)) != len(paths):
-        raise UsageError("a file is named twice")
-    if len(paths) > 1 and not (in_place or check or diff):
-        raise UsageError("several files do not fit on standard output", advice=Advice("give-several-files"))
+@dataclass(frozen=True)
+class _Mode:
+    """What `pin` is to do with what comes out."""
+
+    kind: str | None
+    in_place: bool
+    check: bool
+    diff: bool
+
+    def require_fitting(self, paths: Sequence[str]) -> None:
+        """Refuse what does not go together, before anything is read."""
+        advice = Advice("one-of", names=", ".join(_FORMATS))
+        if self.kind is not None and self.kind not in _FORMATS:
+            raise UsageError(f'there is no format "{self.kind}"', advice=advice)
+        if self.check and (self.in_place or self.diff):
+            advice = Advice("leave-out", option="--in-place and --diff")
+            raise UsageError("--check writes and prints nothing", advice=advice)
+        to_output = not (self.in_place or self.check or self.diff)
+        if self.kind == _POLICY and not to_output:
+            raise UsageError("--format buildkit-policy prints a policy", advice=Advice("leave-other-options"))
+        if _STDIN in paths and (self.in_place or len(paths) > 1):
+            raise UsageError("standard input goes alone, and to standard output")
+        if len(set(paths)) != len(paths):
+            raise UsageError("a file is named twice")
+        if len(paths) > 1 and to_output:
+            advice = Advice("give-several-files")
+            raise UsageError("several files do not fit on standard output", advice=advice)
 
 
-def _variables(
-    build_arg: Sequence[str] | None, platform: str | None, target: str | None, env: Sequence[str] | None
-) -> Any:  # noqa: ANN401 - its module loads when it is needed
-    from notarypy.client.build.resolver import variables
-
-    return variables(_pairs("--build-arg", build_arg or ()), platform, target, _pairs("--env", env or ()))
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     found = {}
-    for text in texts:
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise UsageError(f'{option} "{text}" gives no value', advice=Advice("name-value", option=option))
@@ -163,7 +165,7 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def tell(session: Run, source: str, image: PinnedImage) -> None:
+def _report_image(session: Run, source: str, image: PinnedImage) -> None:
     """Note what became of an image."""
     data = {
         "file": source,
@@ -186,7 +188,7 @@ def tell(session: Run, source: str, image: PinnedImage) -> None:
         session.report.done(image.image, data)
 
 
-def line_of(source: str, image: PinnedImage) -> str:
+def _line_of(source: str, image: PinnedImage) -> str:
     """Return a line about an image."""
     place = f"{source}:{image.line}: {image.what}"
     if image.reference is None:
@@ -196,54 +198,39 @@ def line_of(source: str, image: PinnedImage) -> str:
     return f"{place} {image.reference}"
 
 
-def _finish(
-    session: Run,
-    done: Sequence[tuple[str, bytes, PinnedFile]],
-    kind: str | None,
-    *,
-    in_place: bool,
-    check: bool,
-    diff: bool,
-) -> None:
+def _finish(session: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode) -> None:
     """Write or print what came out, now that every image is good."""
-    shown = _policy(done) if kind == _POLICY else None
-    if in_place:
+    if mode.in_place:
         _write([(path, before, found.data) for path, before, found in done if found.changed])
     for path, before, found in done:
-        text = occurrences.encode(shown or "") or found.data
-        text = _difference(path, before, found.data) if diff else text
-        quiet = check or (in_place and not diff)
-        if in_place or check:
-            lines = [line_of(found.source, image) for image in found.images]
-            session.report.text("" if diff else "".join(f"{render.safe(line)}\n" for line in lines))
+        text = _difference(path, before, found.data) if mode.diff else found.data
+        if mode.kind == _POLICY:
+            text = occurrences.encode(f"{render.document(found.policy(), 2)}\n")
+        if mode.in_place or mode.check:
+            lines = [_line_of(found.source, image) for image in found.images]
+            session.report.text("" if mode.diff else "".join(f"{render.safe(line)}\n" for line in lines))
+        quiet = mode.check or (mode.in_place and not mode.diff)
         if not quiet:
             session.report.content(text)
         data = {
             "file": found.source,
             "format": found.kind,
             "changed": found.changed,
-            "written": in_place and found.changed,
+            "written": mode.in_place and found.changed,
             "text": None if quiet else text.decode(errors="backslashreplace"),
         }
         session.report.done(found.source, data)
 
 
-def _policy(done: Sequence[tuple[str, bytes, PinnedFile]]) -> str:
-    return "".join(f"{render.document(found.policy(), 2)}\n" for _, _, found in done)
-
-
 def _difference(path: str, before: bytes, after: bytes) -> bytes:
     """Return a unified diff; the texts may have any line ends."""
     name = path.encode(errors="surrogateescape")
-    old, new = before.split(b"\n"), after.split(b"\n")
-    lines = difflib.diff_bytes(
-        difflib.unified_diff, [*_ended(old)], [*_ended(new)], b"a/" + name, b"b/" + name
-    )
-    return b"".join(lines)
+    old, new = _lines_of(before), _lines_of(after)
+    return b"".join(difflib.diff_bytes(difflib.unified_diff, old, new, b"a/" + name, b"b/" + name))
 
 
-def _ended(lines: list[bytes]) -> list[bytes]:
-    *whole, last = lines
+def _lines_of(text: bytes) -> list[bytes]:
+    *whole, last = text.split(b"\n")
     ended = [line + b"\n" for line in whole]
     return [*ended, last + b"\n\\ No newline at end of file\n"] if last else ended
 
@@ -287,8 +274,8 @@ def build(
     sign_ref: Annotated[
         str | None, typer.Option("--sign", metavar="REF", help="Tag the result, push it and sign its digest.")
     ] = None,
-    skip: Skip = None,
-    strict: Strict = False,
+    skip: _Skip = None,
+    strict: _Strict = False,
     policy: references.Policy = None,
 ) -> None:
     """Build with signed base images only.
@@ -304,20 +291,21 @@ def build(
     session.begin(context)
     references.take_policy(session, policy)
     with session.client() as client:
-        wanted: dict[str, Any] = {"builder": builder, "file": file, "sign": sign_ref}
-        plan = client.images.plan_build(arguments, **wanted, skip=skip or (), strict=strict)
+        plan = client.images.plan_build(
+            arguments, builder=builder, file=file, sign=sign_ref, skip=skip or (), strict=strict
+        )
         for source, images in ((plan.pinned.source, plan.pinned.images), ("arguments", plan.contexts)):
             for image in images:
-                tell(session, source, image)
+                _report_image(session, source, image)
         if session.report.exit_code == 0:
             with signals.Interrupting():
                 built = client.images.build(plan)
-            _tell(session, plan, built)
+            _report_build(session, plan, built)
 
 
-def _tell(session: Run, plan: Plan, built: Built) -> None:
-    lines = [line_of(plan.pinned.source, image) for image in plan.pinned.images]
-    lines += [line_of("arguments", image) for image in plan.contexts]
+def _report_build(session: Run, plan: Plan, built: Built) -> None:
+    lines = [_line_of(plan.pinned.source, image) for image in plan.pinned.images]
+    lines += [_line_of("arguments", image) for image in plan.contexts]
     data = {
         "builder": built.builder,
         "file": plan.pinned.source,

@@ -177,9 +177,9 @@ class Images:
 
         What fails for a single image is raised by `data` of the result.
         """
-        from notarypy.client.build import resolver
+        from notarypy.client.build import inputs, resolver
 
-        variables = resolver.variables(build_args or {}, platform, target, environment or {})
+        variables = inputs.FileVariables.of(build_args, platform, target, environment)
         options = PinOptions(skip, strict, check)
         return resolver.pin(self._session, data, variables, options, source=source, kind=kind)
 
@@ -213,7 +213,7 @@ class Images:
             UsageError: The arguments do not tell which images the build takes.
             BuilderError: There is no builder.
         """
-        from notarypy.client.build.builders import plan_build
+        from notarypy.client.build.arguments import plan_build
 
         require_lists(arguments=arguments)
         options = PinOptions(skip, strict, full=True)
@@ -226,6 +226,6 @@ class Images:
             NotarypyError: An image is not signed, or the result could not be: nothing was started.
             BuilderError: The builder failed.
         """
-        from notarypy.client.build.process import build
+        from notarypy.client.build.builders import build
 
         return build(self._session, plan)

@@ -1,51 +1,55 @@
-"""Programs that build images: what they are told, and how they are run with pinned images.
+"""Programs that build images: which there are, how they are run as planned, and the digest they push.
 
-What it is: the second half of `build`, up to the start. What it is not: the choice of
-digests (`bases`), the run (`builderrun`), or a builder.
+What it is: the part of `build` that starts programs. What it is not: the decision what to
+start (`arguments`), or the choice of digests (`resolver`).
 
 Rules:
 
-1. The builder gets a Dockerfile of ours, in a directory of its own outside of the context,
-   with every image in full and by digest. The ignore file beside the first one stays in
-   force, as for BuildKit before the one of the context; buildah and podman are told so.
-   Builders that do not read by BuildKit's rules get it so written that there is one way to
-   read it (`images.dockerfile.portable`); what cannot be written so is refused.
-2. Nothing else may bring an image in: see `builderargs`.
-3. An image that is not signed stops everything before the builder is started.
-4. One image is signed: several platforms are for builders that push them as one.
+1. Everything that the builder gets or writes for us is in a new directory of our own, which
+   goes away with it. So what is found there is of this build.
+2. A program is started without a shell, in a session of its own, and without the variables of
+   notarypy, Notary and docker content trust: those may be passphrases. What it prints goes to
+   standard error. Whoever interrupts us ends all of its processes too, before anything else.
+3. What is signed is the digest that the builder says it has pushed. Builders that push in a
+   second step are made to push the very image that the first one made, by its id, from the
+   store that it was made in. Without an id nothing is pushed.
+4. Programs are looked for in the absolute directories of PATH alone.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
-from notarypy.client.build.arguments import Arguments
-from notarypy.client.build.inputs import FileVariables
-from notarypy.client.build.resolver import Resolver, resolver
-from notarypy.errors import Advice, BuilderError, BuildFileError, UsageError
-from notarypy.images import occurrences
+from notarypy.client.parameters import SignOptions
+from notarypy.client.publish.signing import require_signable, sign_all
+from notarypy.errors import Advice, BuilderError, NotarypyError, UsageError
 from notarypy.images import reference as references
-from notarypy.images.dockerfile import portable, stages
-from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from notarypy.client.build.inputs import PinnedFile, PinnedImage
-    from notarypy.client.parameters import PinOptions
     from notarypy.client.results import SignedTag
     from notarypy.client.session import Session
 
+_LOG = logging.getLogger(__name__)
 _SECRET = re.compile(r"(NOTARYPY_|NOTARY_|DOCKER_CONTENT_TRUST)")
-_IGNORE = (".dockerignore", ".containerignore")
+_STANDARD_ERROR = 2
+_IMAGE_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -73,25 +77,23 @@ class Builder:
     ignore: str = ""
 
 
-_CONTAINERFILES = ("Containerfile", "Dockerfile")
-BUILDERS = {
-    each.name: each
-    for each in (
-        Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), buildkit=True),
-        *(
-            Builder(
-                name,
-                (name, "build"),
-                usual=_CONTAINERFILES,
-                push=(name, "push"),
-                reserved=("manifest", "iidfile"),
-                ignore="--ignorefile",
-            )
-            for name in ("buildah", "podman")
-        ),
-        Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file", "no-push")),
-        Builder("docker", ("docker", "build")),
+def _of_containers(name: str) -> Builder:
+    return Builder(
+        name,
+        (name, "build"),
+        usual=("Containerfile", "Dockerfile"),
+        push=(name, "push"),
+        reserved=("manifest", "iidfile"),
+        ignore="--ignorefile",
     )
+
+
+BUILDERS = {
+    "buildx": Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), buildkit=True),
+    "buildah": _of_containers("buildah"),
+    "podman": _of_containers("podman"),
+    "kaniko": Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file", "no-push")),
+    "docker": Builder("docker", ("docker", "build")),
 }
 
 
@@ -104,7 +106,7 @@ class Plan:
         file: The Dockerfile.
         pinned: What became of its images.
         contexts: What became of images that are build contexts.
-        arguments: What the builder is told.
+        arguments: The builder's arguments.
         sign: `REPO:TAG` to push and sign, or None.
         copy: The Dockerfile for builders that are not BuildKit; else None.
         connection: Options that reach the builder's store, and the registry.
@@ -144,104 +146,32 @@ class Built:
     signed: SignedTag | None = None
 
 
-def plan_build(
-    session: Session,
-    arguments: Sequence[str],
-    options: PinOptions,
-    *,
-    name: str | None,
-    file: str | None,
-    sign: str | None,
-) -> Plan:
-    """Read the arguments, then verify and pin, and say what was to be skipped and is named nowhere."""
-    images = resolver(session, options)
-    found = _plan(session, images, arguments, name=name, file=file, sign=sign)
-    images.warn_of_unused()
-    return found
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a builder may see (rule 2)."""
+    return {key: value for key, value in environ.items() if not _SECRET.match(key)}
 
 
-def _plan(
-    session: Session,
-    images: Resolver,
-    arguments: Sequence[str],
-    *,
-    name: str | None,
-    file: str | None,
-    sign: str | None,
-) -> Plan:
-    environ = {key: value for key, value in session.settings.environ.items() if not _SECRET.match(key)}
-    told = Arguments.read(arguments, environ)
-    target = None if sign is None else _tag(sign)
-    builder = _builder(name, environ)
-    if target is not None:
-        _check_signing(builder, told)
-    kaniko = builder.name == "kaniko"
-    path = _file(file, told.context(arguments, is_option=kaniko), builder)
-    try:
-        data = files.read_regular(path, DEFAULT.build_file_bytes, follow=True)
-    except FileNotFoundError:
-        raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
-    images.options = replace(
-        images.options, replaced=lambda occurrence: told.replaces(occurrence, buildkit=builder.buildkit)
-    )
-    options = BuildOptions(told.build_args, told.platform)
-    pinned = images.file(data, str(file or path), "dockerfile", FileVariables(options))
-    contexts, argv = told.pin_contexts(images, arguments)
-    wanted = Plan(
-        builder,
-        path,
-        pinned,
-        contexts,
-        argv,
-        target,
-        None,
-        tuple(told.connection),
-        _ignore_files(path),
-        environ,
-    )
-    if builder.buildkit or any(image.error for image in wanted.images):
-        return wanted
-    return _in_plain_lines(wanted, told, options)
+def find(name: str | None, environ: Mapping[str, str]) -> Builder:
+    """Return the builder of a name, or the first of the usual ones that is here, with its programs' paths."""
+    if name is None:
+        usual = (BUILDERS[each] for each in ("buildx", "buildah", "podman"))
+        found = next((each for each in usual if _is_here(each, environ)), None)
+        if found is None:
+            why = "docker buildx, buildah and podman were looked for"
+            raise BuilderError("there is no builder here", why=why)
+    elif name in BUILDERS:
+        found = BUILDERS[name]
+    else:
+        raise UsageError(f'there is no builder "{name}"', advice=Advice("one-of", names=", ".join(BUILDERS)))
+    program = _program(found.command[0], environ)
+    push = (program, *found.push[1:]) if found.push else ()
+    return replace(found, command=(program, *found.command[1:]), push=push)
 
 
-def _in_plain_lines(wanted: Plan, told: Arguments, options: BuildOptions) -> Plan:
-    """Return the plan with a Dockerfile that nobody can read in two ways, and its names (rule 1)."""
-    source = wanted.pinned.source
-    found = stages.parse(occurrences.decode(wanted.pinned.data, source), source, options)
-    told.refuse_stages([stage.name for stage in found.stages])
-    plain = portable.write(found, source, wanted.arguments)
-    images = [image for image in wanted.pinned.images if image.what != "# syntax"]
-    portable.check(plain, [image.reference or image.image for image in images], source)
-    argv = wanted.arguments
-    if told.target:
-        argv = told.retarget(argv, plain.stage(found, told.target, source))
-    return replace(wanted, copy=occurrences.encode(plain.text), arguments=argv)
-
-
-def _tag(sign: str) -> str:
-    parsed = references.parse(sign)
-    if parsed.digest is not None:
-        raise UsageError(f'"{sign}" has a digest', why="the digest is what comes out of the build")
-    return str(parsed if parsed.tag else parsed.with_tag("latest"))
-
-
-def _builder(name: str | None, environ: Mapping[str, str]) -> Builder:
-    """Return the builder that is asked for, or the first of the usual ones that is here."""
-    if name is not None:
-        if name not in BUILDERS:
-            raise UsageError(
-                f'there is no builder "{name}"', advice=Advice("one-of", names=", ".join(BUILDERS))
-            )
-        return _here(BUILDERS[name], environ)
-    for each in ("buildx", "buildah", "podman"):
-        found = BUILDERS[each]
-        if shutil.which(found.command[0], path=environ.get("PATH")) and _works(found, environ):
-            return _here(found, environ)
-    raise BuilderError("there is no builder here", why="docker buildx, buildah and podman were looked for")
-
-
-def _works(builder: Builder, environ: Mapping[str, str]) -> bool:
-    """Tell whether docker has buildx; other programs have only to be there."""
+def _is_here(builder: Builder, environ: Mapping[str, str]) -> bool:
+    """Tell whether a program is there; docker must have buildx too."""
+    if not shutil.which(builder.command[0], path=environ.get("PATH")):
+        return False
     if builder.name != "buildx":
         return True
     try:
@@ -259,14 +189,8 @@ def _works(builder: Builder, environ: Mapping[str, str]) -> bool:
     return done.returncode == 0
 
 
-def _here(builder: Builder, environ: Mapping[str, str]) -> Builder:
-    """Return a builder with the paths of its programs."""
-    command = (_program(builder.command[0], environ), *builder.command[1:])
-    return replace(builder, command=command, push=(command[0], *builder.push[1:]) if builder.push else ())
-
-
 def _program(name: str, environ: Mapping[str, str]) -> str:
-    """Return the path of a program, from the absolute directories of PATH alone."""
+    """Return the path of a program (rule 4)."""
     directories = environ.get("PATH", os.defpath).split(os.pathsep)
     places = os.pathsep.join(directory for directory in directories if Path(directory).is_absolute())
     found = shutil.which(name, path=places) if places or "/" in name else None
@@ -279,36 +203,135 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     return found
 
 
-def _check_signing(builder: Builder, told: Arguments) -> None:
-    if builder.name == "docker":
-        raise UsageError(
-            "--sign does not go with docker build",
-            why="it does not say which digest it has pushed",
-            advice=Advice("take-buildx-or-push"),
-        )
-    if told.several and builder.push:
-        raise UsageError(
-            f"{builder.name} makes several images of several platforms",
-            why="--sign signs one",
-            advice=Advice("take-buildx-or-platform"),
-        )
-    for option in builder.reserved:
-        if option in told.options:
-            raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-sign"))
+def build(session: Session, plan: Plan) -> Built:
+    """Run the builder; sign what it pushed, if that is the plan and, so far as can be seen, possible."""
+    plan.check()
+    if plan.sign is None:
+        _build(plan)
+        return Built(plan.builder.name)
+    tag = references.parse(plan.sign).tag or "latest"
+    require_signable(session, plan.sign, {tag}, SignOptions())
+    digest = _build(plan)
+    try:
+        (signed,) = sign_all(session, [f"{plan.sign}@{digest}"], SignOptions())
+    except NotarypyError as error:
+        error.why = (*error.why, f"{plan.sign} was pushed with {digest}, and is not signed")
+        raise
+    return Built(plan.builder.name, digest, signed)
 
 
-def _file(given: str | None, context: Path, builder: Builder) -> Path:
-    names = [Path(given)] if given else [context / name for name in builder.usual]
-    path = next((name for name in names if name.exists()), names[0]).absolute()
-    if path.suffix == ".in":
-        raise BuildFileError(f"{path} is for a preprocessor", why="builders run one on files that end in .in")
-    return path
+def _build(plan: Plan) -> str | None:
+    """Run the builder; return the digest that it pushed, if that is the plan (rules 1 and 3)."""
+    builder = plan.builder
+    with tempfile.TemporaryDirectory(prefix="notarypy-build-") as directory:
+        folder = Path(directory)
+        copied = folder / plan.file.name
+        copied.write_bytes(plan.pinned.data if plan.copy is None else plan.copy)
+        command = [*builder.command, builder.file, str(copied)]
+        for ending, content in plan.ignored.items():
+            beside = copied.with_name(f"{copied.name}{ending}")
+            beside.write_bytes(content)
+        if plan.ignored and builder.ignore:
+            command += [builder.ignore, str(beside)]  # the last one counts
+        environ = _environ(plan, folder)
+        _run([*command, *_signing(plan, folder), *plan.arguments], environ)
+        if plan.sign is None:
+            return None
+        report = folder / "digest"
+        if builder.push:
+            image = _image_id(folder / "image", builder)
+            command = [*builder.push, *plan.connection, "--digestfile", str(report)]
+            _run([*command, image, f"docker://{plan.sign}"], environ)
+        return _digest(report, builder)
 
 
-def _ignore_files(path: Path) -> dict[str, bytes]:
-    found = {}
-    for ending in _IGNORE:
-        beside = path.with_name(f"{path.name}{ending}")
-        if beside.is_file():
-            found[ending] = files.read_regular(beside, DEFAULT.build_file_bytes, follow=True)
+def _environ(plan: Plan, folder: Path) -> dict[str, str]:
+    """Return the variables of the builder.
+
+    A configuration of docker without its file has no logins. Docker takes it so; buildah and
+    podman fail, unless another file says that there are none.
+    """
+    found = dict(plan.environ)
+    docker = found.get("DOCKER_CONFIG")
+    if plan.builder.push and docker and "REGISTRY_AUTH_FILE" not in found:
+        with suppress(OSError, ValueError):
+            if not (Path(docker) / "config.json").exists():
+                (folder / "auth.json").write_text("{}")
+                found["REGISTRY_AUTH_FILE"] = str(folder / "auth.json")
     return found
+
+
+def _signing(plan: Plan, folder: Path) -> list[str]:
+    """Return the options that make a builder tag, push and report what it made."""
+    if plan.sign is None:
+        return []
+    report = str(folder / "digest")
+    return {
+        "buildx": ["--metadata-file", report, "--tag", plan.sign, "--push"],
+        "kaniko": ["--digest-file", report, "--destination", plan.sign],
+    }.get(plan.builder.name, ["--iidfile", str(folder / "image"), "--tag", plan.sign])
+
+
+def _run(command: list[str], environ: dict[str, str]) -> None:
+    """Run a program (rule 2)."""
+    name = " ".join([Path(command[0]).name, *(command[1:2])])
+    _LOG.debug("running %s with %d arguments", command[0], len(command) - 1)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the builder that was asked for, with the caller's arguments
+            command, env=environ, stdout=_STANDARD_ERROR, start_new_session=True
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its arguments cannot be used"
+        raise BuilderError(f"{name} cannot be started", why=reason) from None
+    try:
+        code = process.wait()
+    except BaseException:
+        _end(process)
+        raise
+    if code:
+        ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
+        raise BuilderError(f"{name} failed", why=ended, advice=Advice("see-builder-output"), status=code)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it has started in its session's first group of processes."""
+    if not hasattr(os, "killpg"):  # Windows
+        process.terminate()
+        process.wait()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _image_id(report: Path, builder: Builder) -> str:
+    """Return the id of the image that was built just now (rule 3)."""
+    try:
+        match = _IMAGE_ID.fullmatch(files.read_regular(report, DEFAULT.build_file_bytes).decode().strip())
+    except (FileNotFoundError, ValueError):
+        match = None
+    if match is None:
+        raise BuilderError(
+            f"{builder.name} does not say which image it has built",
+            why="nothing was pushed or signed",
+            advice=Advice("build-one-image"),
+        )
+    return match[1]
+
+
+def _digest(report: Path, builder: Builder) -> str:
+    """Return the digest that the builder says it has pushed (rule 3)."""
+    try:
+        text = files.read_regular(report, DEFAULT.build_file_bytes).decode()
+        found = json.loads(text)["containerimage.digest"] if builder.name == "buildx" else text.strip()
+        digest = references.check_digest(str(found))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        raise BuilderError(
+            f"{builder.name} does not say which digest it has pushed", advice=Advice("push-then-sign")
+        ) from None
+    _LOG.debug("%s pushed %s", builder.name, digest)
+    return digest

@@ -1,31 +1,26 @@
-"""A file that names images, whatever its kind, and what becomes of it.
+"""Build inputs: files that name images, whatever their kind, and what becomes of them.
 
-What it is: Dockerfiles, compose files and manifests behind one face. What it is not: the
-verification of images (`bases`), or the reading itself (`images`).
+What it is: Dockerfiles, compose files and manifests behind one face, and the source policy of
+BuildKit that says the same as a pinned Dockerfile: the JSON that
+`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. What it is not: the verification of images
+(`resolver`), or the reading itself (`images`).
 
 Rules:
 
-1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` tells YAML, which JSON is too,
+1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` means YAML, which JSON is too,
    and its content which; everything else is a Dockerfile.
 2. The new text is read again before anybody gets it: it must have the same structure, and
    exactly the images that it was given.
-
-A source policy of BuildKit: which images a build may take, and by which digest.
-
-What it is: the JSON that `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. What it is not:
-verification; it says what somebody has verified.
-
-Rules:
-
-3. BuildKit begins again after each CONVERT that changed something. What is left in the end
+3. In a policy BuildKit begins again after each CONVERT that changed something. What is left in the end
    is taken if the last rule that fits says ALLOW: so DENY for all images comes first.
-4. Names are complete, as BuildKit asks for them: registry, path, and a tag or a digest.
-5. What was left alone is allowed by its name, with any digest that the name leads to.
-6. Sources that are no images are not spoken of.
+4. There names are complete, as BuildKit asks for them: registry, path, and a tag or a digest.
+5. There what was left alone is allowed by its name, with any digest that the name leads to.
+6. Sources that are no images are not in it.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -34,19 +29,21 @@ from notarypy.errors import Advice, BuildFileError, UsageError
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import stages
 from notarypy.images.dockerfile.variables import BuildOptions
-from notarypy.images.occurrences import in_full
+from notarypy.images.workloads import find, yamlnodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from notarypy.client.results import VerifiedImage
     from notarypy.errors import NotarypyError
+    from notarypy.images.dockerfile.stages import Outline
     from notarypy.images.occurrences import Occurrence
     from notarypy.images.workloads.find import Named
 
 FileKind = Literal["dockerfile", "compose", "k8s"]
 KINDS: tuple[FileKind, ...] = ("dockerfile", "compose", "k8s")
-POLICY = "buildkit-policy"
+_LOG = logging.getLogger(__name__)
+_SCHEME = "docker-image://"
 _YAML = (".yaml", ".yml", ".json")
 
 
@@ -62,7 +59,7 @@ class BuildInput:
         notes: What a person should know.
         outline: What must not change with the names.
         hidden: Lines that builders other than BuildKit may read in another way.
-        unknown: Those of the notes that tell of something which may name images unseen.
+        unknown: Those of the notes about something that may name images unseen.
     """
 
     source: str
@@ -70,22 +67,18 @@ class BuildInput:
     kind: FileKind
     occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...]
-    outline: object
+    outline: Outline | tuple[str, ...]
     hidden: tuple[int, ...] = ()
     unknown: tuple[str, ...] = ()
 
     def with_names(self, names: Mapping[Occurrence, str], variables: FileVariables) -> str:
-        """Return the text with other names (rule 2).
-
-        Raises:
-            BuildFileError: An image stands there in a form that cannot be replaced.
-        """
+        """Return the text with other names; raise BuildFileError if one cannot be replaced (rule 2)."""
         text = occurrences.rewrite(self.text, names)
         again = read(text, self.source, self.kind, variables)
-        wanted = [names.get(occurrence, occurrence.image) for occurrence in self.occurrences]
-        if again.outline == self.outline and [occurrence.image for occurrence in again.occurrences] == wanted:
+        wanted = [names.get(each, each.image) for each in self.occurrences]
+        if again.outline == self.outline and [each.image for each in again.occurrences] == wanted:
             return text
-        lines = ", ".join(str(line) for line in sorted({occurrence.line for occurrence in names}))
+        lines = ", ".join(str(line) for line in sorted({each.line for each in names}))
         raise BuildFileError(
             f"{self.source}: an image cannot be replaced",
             why=f"with another name the file would mean something else; images are named in lines {lines}",
@@ -99,12 +92,23 @@ class FileVariables:
     """What decides which images a file means.
 
     Attributes:
-        options: What the builder is told.
+        options: Those of the builder, for a Dockerfile.
         environment: The variables of a compose file.
     """
 
     options: BuildOptions = field(default_factory=BuildOptions)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        build_args: Mapping[str, str] | None,
+        platform: str | None,
+        target: str | None,
+        environment: Mapping[str, str] | None,
+    ) -> FileVariables:
+        """Return what these decide."""
+        return cls(BuildOptions(build_args or {}, platform, target), environment or {})
 
 
 def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
@@ -113,12 +117,16 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
     Raises:
         BuildFileError: It is not what it should be, or does not say which images it means.
     """
+    found = _read(text, source, kind, variables)
+    _LOG.debug("%s: a %s file that names %d images", source, found.kind, len(found.occurrences))
+    return found
+
+
+def _read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
     if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
         found = stages.parse(text, source, variables.options)
         outline = found.outline()
         return BuildInput(source, text, "dockerfile", found.occurrences, found.notes, outline, found.hidden)
-    from notarypy.images.workloads import find, yamlnodes
-
     roots = yamlnodes.documents(text, source)
     if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
         return _of_yaml(source, text, "k8s", find.kubernetes(roots))
@@ -126,7 +134,7 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
         if len(roots) > 1:
             raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
         if not roots:
-            return BuildInput(source, text, "compose", (), (), [])
+            return BuildInput(source, text, "compose", (), (), ())
         return _of_yaml(source, text, "compose", find.compose(roots[0], variables.environment))
     raise BuildFileError(
         f"{source} is neither a compose file nor a Kubernetes manifest",
@@ -136,7 +144,7 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
 
 
 def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildInput:
-    outline = [occurrence.what for occurrence in named.occurrences]
+    outline = tuple(each.what for each in named.occurrences)
     return BuildInput(source, text, kind, named.occurrences, named.notes, outline, unknown=named.unknown)
 
 
@@ -211,7 +219,7 @@ class PinnedFile:
         return self.data != self._before
 
     def policy(self) -> dict[str, object]:
-        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is.
+        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is (rule 3).
 
         Raises:
             NotarypyError: As `data`; or it is no Dockerfile.
@@ -220,37 +228,22 @@ class PinnedFile:
             raise UsageError(f"{self.source} is no Dockerfile", why="a source policy is for builds")
         if self.failures:
             raise self.failures[0]
-
+        found: list[dict[str, object]] = [_rule("DENY", "REGEX", f"^{_SCHEME}")]
         signed = {image.image: image.reference for image in self.images if image.reference is not None}
-        left = [image.image for image in self.images if image.reference is None]
-        return rules(signed, left)
-
-
-_SCHEME = "docker-image://"
-
-
-def rules(signed: Mapping[str, str], left: Sequence[str]) -> dict[str, object]:
-    """Return the policy.
-
-    Args:
-        signed: Names of images to the same with the signed digest.
-        left: Names of images that are taken as they are.
-    """
-    found: list[dict[str, object]] = [_rule("DENY", "REGEX", f"^{_SCHEME}")]
-    for image, pinned in signed.items():
-        before, after = _full(image), _full(pinned)
-        if before != after:
-            found.append({**_rule("CONVERT", "EXACT", before), "updates": {"identifier": after}})
-        found.append(_rule("ALLOW", "EXACT", after))
-    for image in dict.fromkeys(left):
-        # What stands for itself in a pattern of Go's too: names have no other special characters.
-        name = re.sub(r"[.\[\]]", lambda match: f"\\{match[0]}", _full(image))
-        found.append(_rule("ALLOW", "REGEX", f"^{name}(@sha256:[0-9a-f]{{64}})?$"))
-    return {"version": 1, "rules": found}
+        for image, pinned in signed.items():
+            before, after = _full(image), _full(pinned)
+            if before != after:
+                found.append({**_rule("CONVERT", "EXACT", before), "updates": {"identifier": after}})
+            found.append(_rule("ALLOW", "EXACT", after))
+        for image in dict.fromkeys(image.image for image in self.images if image.reference is None):
+            # What stands for itself in a pattern of Go's too: names have no other special characters.
+            name = re.sub(r"[.\[\]]", lambda match: f"\\{match[0]}", _full(image))
+            found.append(_rule("ALLOW", "REGEX", f"^{name}(@sha256:[0-9a-f]{{64}})?$"))
+        return {"version": 1, "rules": found}
 
 
 def _full(image: str) -> str:
-    return f"{_SCHEME}{in_full(image)}"
+    return f"{_SCHEME}{occurrences.in_full(image)}"
 
 
 def _rule(action: str, match: str, identifier: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Pin: every image that a file names is verified, and named by its signed digest.
 
 What it is: the use case behind `pin` and the first half of `build`. What it is not: the
-reading of files (`buildfile`).
+reading of files (`inputs`).
 
 Rules:
 
@@ -10,7 +10,7 @@ Rules:
 2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood.
    `NAME@DIGEST` must be signed, and stays. A name with neither follows `latest`, and says so.
 3. With `check` nothing is replaced, and a digest that stands there must be the signed one.
-4. Left alone, and told: what the caller or the trust policy skips, the image that reads the
+4. Left alone, with a warning: what the caller or the trust policy skips, the image that reads the
    file, and names that may be stages of a later build. With `strict` the last two are
    images like any other, and a file is refused of which a part is not known here.
 5. All images are tried; only a file without a failure gives its new text.
@@ -19,6 +19,7 @@ Rules:
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,16 @@ from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_
 from notarypy.errors import BuildFileError, NotarypyError
 from notarypy.images import occurrences
 from notarypy.images import reference as references
-from notarypy.images.dockerfile.variables import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from notarypy.client.build.inputs import FileKind
     from notarypy.client.parameters import PinOptions
     from notarypy.client.results import VerifiedImage
     from notarypy.client.session import Session
     from notarypy.images.occurrences import Occurrence
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -57,11 +58,7 @@ class Resolver:
     _skipped: set[str] = field(default_factory=set)
 
     def file(
-        self,
-        data: bytes,
-        source: str,
-        kind: FileKind | None = None,
-        variables: FileVariables | None = None,
+        self, data: bytes, source: str, kind: FileKind | None = None, variables: FileVariables | None = None
     ) -> PinnedFile:
         """Return a file with what became of each of its images (rule 5)."""
         variables = variables or FileVariables()
@@ -73,15 +70,21 @@ class Resolver:
         for line in () if self.options.full else found.hidden:
             self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
         images = [self.image(source, occurrence) for occurrence in found.occurrences]
-        names = {
-            occurrence: image.reference
-            for occurrence, image in zip(found.occurrences, images, strict=True)
-            if image.reference not in {None, self._standing(occurrence)}
-        }
-        after = data
-        if names and not self.options.check and not any(image.error for image in images):
-            after = occurrences.encode(found.with_names(names, variables))
-            self._tell_variables(source, names)
+        names = {}
+        for occurrence, image in zip(found.occurrences, images, strict=True):
+            # For a build nothing is left to variables: what is written counts.
+            standing = occurrence.written if self.options.full else occurrence.image
+            if image.reference not in {None, standing}:
+                names[occurrence] = image.reference
+        if not names or self.options.check or any(image.error for image in images):
+            return PinnedFile(found, images, data, data)
+        after = occurrences.encode(found.with_names(names, variables))
+        for occurrence in names:
+            if "$" in occurrence.written:
+                self._session.warn(
+                    f"{source}:{occurrence.line}: {occurrence.written} is {occurrence.image} from now on, "
+                    "whatever its variables say"
+                )
         return PinnedFile(found, images, data, after)
 
     def image(self, source: str, occurrence: Occurrence) -> PinnedImage:
@@ -89,18 +92,20 @@ class Resolver:
         seen = PinnedImage(occurrence.line, occurrence.what, occurrence.written, occurrence.image)
         place = f"{source}:{occurrence.line}"
         try:
-            previous = references.parse(occurrence.image).digest
-            left = self._left(occurrence)
-            if left:
-                self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {left}")
-                return _changed(seen, left=left, previous=previous)
-            return self._resolved(seen, occurrence, previous, place)
+            seen = replace(seen, previous=references.parse(occurrence.image).digest)
+            found = self._left(occurrence) or self._verified(occurrence)
+            if isinstance(found, str):
+                self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {found}")
+                return replace(seen, left=found)
+            if self.options.check and seen.previous is None:
+                self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")
+            name = str(references.parse(occurrence.image)) if self.options.full else occurrence.image
+            reference = occurrences.pinned(name, found.digest)
         except NotarypyError as error:
-            return _changed(seen, error=_located(error, source, occurrence))
-
-    def _standing(self, occurrence: Occurrence) -> str:
-        """Return the name that has to become another one: for a build nothing is left to variables."""
-        return occurrence.written if self.options.full else occurrence.image
+            _LOG.debug("%s: %s fails: %s", place, occurrence.image, error.code)
+            return replace(seen, previous=None, error=_located(error, source, occurrence))
+        _LOG.debug("%s: %s is resolved to %s", place, occurrence.image, found.digest)
+        return replace(seen, reference=reference, digest=found.digest, verified=found)
 
     def warn_of_unused(self) -> None:
         """Warn of what was to be skipped and is named nowhere."""
@@ -122,35 +127,18 @@ class Resolver:
             return "it may be a stage of a later build; --strict takes it for an image"
         return ""
 
-    def _resolved(
-        self, seen: PinnedImage, occurrence: Occurrence, previous: str | None, place: str
-    ) -> PinnedImage:
-        followed = occurrence.image if self.options.check else occurrences.followed(occurrence.image)
-        found = self._verified(followed)
-        if isinstance(found, str):
-            self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {found}")
-            return _changed(seen, left=found, previous=previous)
-        if isinstance(found, NotarypyError):
-            raise found
-        if self.options.check and previous is None:
-            self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")
-        name = str(references.parse(occurrence.image)) if self.options.full else occurrence.image
-        return _changed(
-            seen,
-            reference=occurrences.pinned(name, found.digest),
-            digest=found.digest,
-            previous=previous,
-            verified=found,
-        )
-
-    def _verified(self, text: str) -> VerifiedImage | NotarypyError | str:
-        """Return an image verified, or why it failed, or why the policy skips it (rule 1)."""
+    def _verified(self, occurrence: Occurrence) -> VerifiedImage | str:
+        """Return an image verified, or why the policy skips it; raise why it failed (rule 1)."""
+        text = occurrence.image if self.options.check else occurrences.followed(occurrence.image)
         if text not in self._known:
             try:
                 self._known[text] = self._judge(text)
             except NotarypyError as error:
                 self._known[text] = error
-        return self._known[text]
+        found = self._known[text]
+        if isinstance(found, NotarypyError):
+            raise found
+        return found
 
     def _judge(self, text: str) -> VerifiedImage | str:
         options = VerifyOptions()
@@ -162,18 +150,6 @@ class Resolver:
             raise TypeError("the scope was looked at before")
         return found
 
-    def _tell_variables(self, source: str, names: Mapping[Occurrence, str]) -> None:
-        for occurrence in names:
-            if "$" in occurrence.written:
-                self._session.warn(
-                    f"{source}:{occurrence.line}: {occurrence.written} is {occurrence.image} from now on, "
-                    "whatever its variables say"
-                )
-
-
-def _changed(seen: PinnedImage, **known: object) -> PinnedImage:
-    return replace(seen, **known)  # type: ignore[arg-type]  # each caller names members of it
-
 
 def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:
     """Return an error that says where the image is named."""
@@ -182,13 +158,6 @@ def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> Notar
     found.args = (found.message,)
     found.facts = {**error.facts, "file": source, "line": occurrence.line, "image": occurrence.image}
     return found
-
-
-def variables(
-    build_args: Mapping[str, str], platform: str | None, target: str | None, environment: Mapping[str, str]
-) -> FileVariables:
-    """Return what decides which images a file means."""
-    return FileVariables(BuildOptions(build_args, platform, target), environment)
 
 
 def resolver(session: Session, options: PinOptions) -> Resolver:
