@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from notarypy.keys.passphrases import PassphraseRequest as PassphraseRequest
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
     from notarypy.keys.passphrases import Wording as Wording
-    from notarypy.keys.signers.keyfile import Signer as Signer
+    from notarypy.keys.signers import Signer as Signer
     from notarypy.limits import Limits as Limits
     from notarypy.remote.http.messages import Redaction as Redaction
     from notarypy.remote.http.messages import Request as Request
@@ -96,7 +96,7 @@ _NAMES = {
     "images.occurrences": "Occurrence",
     "keys.keystore": "KeyInfo",
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
-    "keys.signers.keyfile": "Signer",
+    "keys.signers": "Signer",
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",
     "remote.http.transport": "Transport",

@@ -1,13 +1,12 @@
 """Making keys and the certificate a root key stands in.
 
-What it is: the same kinds of keys and certificates the Go clients make. What it
-is not: storage (`keystore`) or checking certificates (`notarypy.tuf.certificates`).
+What it is: the same kinds of keys and certificates the Go clients make. What it is not: storage
+(`keystore`) or checking certificates (`tuf.certificates`).
 
 Rules:
 
-1. A root key stands in root metadata inside a self-signed certificate whose
-   common name is the GUN. One root key may serve many repositories, each with a
-   certificate, and thus a TUF id, of its own.
+1. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN.
+   One root key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
 2. Time and randomness are handed in, except where the library makes a key.
 """
 
@@ -16,7 +15,14 @@ from __future__ import annotations
 import os
 import warnings
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.errors import Advice, UnsupportedKeyError
 from notarypy.tuf.keys import PublicKey, public_key_of
@@ -26,16 +32,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from cryptography import x509
+    from notarypy.keys.formats.pkcs8 import PrivateKey
 
-    from notarypy.keys.formats.pem import PrivateKey
-
-    Algorithm = Literal["ecdsa", "rsa"]
-
-VALIDITY = timedelta(days=3650)
+_VALIDITY = timedelta(days=3650)
 _RSA_BITS = 3072
 _RSA_EXPONENT = 65537
 _SERIAL_BYTES = 16
+_KEY_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    key_encipherment=True,
+    content_commitment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def generate(algorithm: str = "ecdsa") -> PrivateKey:
@@ -44,8 +57,6 @@ def generate(algorithm: str = "ecdsa") -> PrivateKey:
     Raises:
         UnsupportedKeyError: Another algorithm was asked for.
     """
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
     if algorithm == "ecdsa":
         return ec.generate_private_key(ec.SECP256R1())
     if algorithm == "rsa":
@@ -66,55 +77,25 @@ def root_certificate(
         InvalidNameError: The GUN cannot be a repository's name.
         UnsupportedKeyError: The key is neither ECDSA nor RSA.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     if isinstance(key, Ed25519PrivateKey):
         raise UnsupportedKeyError("an Ed25519 key cannot be a root key", why="it has to be ECDSA or RSA")
-    builder = _template(_common_name(check_gun(gun)), now, random)
-    certificate = builder.public_key(key.public_key()).sign(key, SHA256())
-    return PublicKey(f"{public_key_of(key).keytype}-x509", certificate.public_bytes(Encoding.PEM))
-
-
-def _template(name: x509.Name, now: datetime, random: Callable[[int], bytes]) -> x509.CertificateBuilder:
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    start = now.astimezone(UTC).replace(microsecond=0)
-    return (
+    name, start = _common_name(check_gun(gun)), now.astimezone(UTC).replace(microsecond=0)
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .serial_number(int.from_bytes(random(_SERIAL_BYTES), "big") or 1)
         .not_valid_before(start)
-        .not_valid_after(start + VALIDITY)
-        .add_extension(_key_usage(), critical=True)
+        .not_valid_after(start + _VALIDITY)
+        .add_extension(_KEY_USAGE, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     )
-
-
-def _key_usage() -> x509.KeyUsage:
-    from cryptography import x509
-
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_encipherment=True,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    certificate = builder.public_key(key.public_key()).sign(key, SHA256())
+    return PublicKey(f"{public_key_of(key).keytype}-x509", certificate.public_bytes(Encoding.PEM))
 
 
 def _common_name(gun: str) -> x509.Name:
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
     with warnings.catch_warnings():
         # X.509 limits a common name to 64 bytes; Notary does not, and GUNs are often longer.
         warnings.simplefilter("ignore", UserWarning)

@@ -1,35 +1,26 @@
-"""The private key files of a trust directory.
+"""The private key files of a trust directory, which docker and Go notary share with us.
 
-What it is: finding, unlocking, adding and removing `private/<id>.key`, the files
-docker and notary share with us. What it is not: the choice of a key for a role,
-or of a passphrase (`passphrase`).
-
-Rules:
-
-1. A file's name is its key's canonical id. A key is used only if its public half
-   has that id.
-2. `root_keys/`, `tuf_keys/` and `<id>_<role>.key`, the layouts of Notary before
-   0.4, are read where they are and never moved: Go's clients move them.
-3. A new key is on the disk before anybody hears of it. A key that is there
-   already is left as it is.
-4. Each key is unlocked once per KeyStore; nobody is asked twice, from no thread.
-5. What cannot be read is skipped with a warning when keys are listed, and is an
-   error when it is the key that is wanted.
-
-Where key files lie in a trust directory, now and in the layouts of Notary before 0.4.
-
-What it is: from names and places to ids, roles and GUNs. What it is not: it opens
-no file (`keystore`).
+What it is: finding, unlocking, adding and removing `private/<id>.key`. What it is not: the choice of a key
+for a role, or of a passphrase (`passphrases`).
 
 Rules:
 
-6. The present layout is `<id>.key`; it wins where a key is in two places.
-7. Old layouts are `<id>_<role>.key`, `root_keys/` and `tuf_keys/<GUN>/`. Links in
-   place of folders are not followed.
+1. A file's name is its key's canonical id. A key is used only if its public half has that id.
+2. A new key is on the disk before anybody hears of it. A key that is there already is left as it is.
+3. Each key is unlocked once per KeyStore; nobody is asked twice, from no thread.
+4. What cannot be read is skipped with a warning when keys are listed, and is an error when it is the key that
+   is wanted.
+5. The present layout is `<id>.key`; it wins where a key is in two places.
+6. `root_keys/`, `tuf_keys/<GUN>/` and `<id>_<role>.key`, the layouts of Notary before 0.4, are read where
+   they are and never moved: Go's clients move them. Links in place of folders are not followed.
+
+The module `keyfile` is imported where it is used: its cryptography takes as long as all else that `key list`
+does, and listing keys needs none.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -43,31 +34,29 @@ from notarypy.errors import (
     KeyAccessError,
     KeyMissingError,
     NotarypyError,
-    PassphraseWrongError,
     StorageError,
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem
 from notarypy.keys.passphrases import PassphraseRequest
-from notarypy.keys.signers.keyfile import LocalSigner, at_file, open_block
+from notarypy.keys.signers import Signer, open_signer
 from notarypy.limits import DEFAULT
-from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from notarypy.keys.formats.pem import KeyBlock, PrivateKey
+    from notarypy.keys.formats.pem import KeyBlock
+    from notarypy.keys.formats.pkcs8 import PrivateKey
     from notarypy.keys.passphrases import PassphraseChain
-    from notarypy.keys.signers.keyfile import Signer
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
     Texts = list[str]
+
+_LOG = logging.getLogger(__name__)
+KEYID = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(rf"({KEYID.pattern})(?:_(.+))?\.key")
+_OLD_ROOT, _OLD_TUF = "root_keys", "tuf_keys"
 
 
 @dataclass(frozen=True)
@@ -94,6 +83,14 @@ class KeyInfo:
         return PassphraseRequest(self.keyid, self.role, self.gun)
 
 
+class KeyPath(NamedTuple):
+    """Where a key's file is, and what its place says of it: nothing in the present layout."""
+
+    path: Path
+    role: str
+    gun: str | None
+
+
 class KeyStore:
     """The keys of one trust directory; safe to use from several threads."""
 
@@ -101,24 +98,20 @@ class KeyStore:
         """Take `<trust directory>/private`, which need not exist."""
         self.directory = directory
         self.warnings: Texts = []
-        self._unlocked: dict[str, PrivateKey] = {}
+        self._unlocked: dict[str, Signer] = {}
         self._lock = threading.RLock()
 
     def available(self) -> frozenset[str]:
         """Return the canonical ids of all keys here, from the files' names."""
-        return frozenset(places(self.directory)[0])
+        return frozenset(_key_paths(self.directory)[0])
 
     def find(self, keyid: str) -> KeyInfo | None:
-        """Return what is known of the key with exactly this id.
+        """Return what is known of the key with exactly this id; raise KeyAccessError for an unusable file."""
+        place = _key_paths(self.directory)[0].get(keyid)
+        return None if place is None else _read(keyid, place)[0]
 
-        Raises:
-            KeyAccessError: Its file cannot be used.
-        """
-        place = places(self.directory)[0].get(keyid)
-        return None if place is None else self._read(keyid, place)[0]
-
-    def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
-        """Unlock a key (rules 1 and 4).
+    def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
+        """Return a signer with a key (rules 1 and 3).
 
         Raises:
             KeyMissingError: It is not here.
@@ -127,17 +120,26 @@ class KeyStore:
             KeyAccessError: Its file cannot be used, or holds another key.
         """
         with self._lock:
-            key = self._unlocked.get(keyid)
-            if key is None:
-                info, block = self._read(keyid, self._place(keyid))
-                key = open_block(block, info.request, passphrases, str(info.path))
-                _check_id(key, info)
-                self._unlocked[keyid] = key
-            return key
+            signer = self._unlocked.get(keyid)
+            if signer is None:
+                info, _ = self._found(keyid)
+                signer = open_signer(info.path.absolute().as_uri(), info.request, passphrases)
+                _check_id(signer.public.keyid, info)
+                self._unlocked[keyid] = signer
+            return signer
 
-    def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
-        """Return a signer with this key; raise as `private_key` does."""
-        return LocalSigner(self.private_key(keyid, passphrases))
+    def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
+        """Return the private half of a key, for certificates; raise as `unlock` does.
+
+        Raises:
+            UnsupportedKeyError: It is in a place that does not give it away.
+        """
+        from notarypy.keys.signers.keyfile import LocalSigner
+
+        signer = self.unlock(keyid, passphrases)
+        if not isinstance(signer, LocalSigner):
+            raise UnsupportedKeyError(f"the private half of key {keyid[:7]} stays where it is", keyid=keyid)
+        return signer.private
 
     def add(
         self,
@@ -147,20 +149,25 @@ class KeyStore:
         passphrase: str,
         random: Callable[[int], bytes] = os.urandom,
     ) -> KeyInfo:
-        """Store a key, encrypted; it stays unlocked (rule 3).
+        """Store a key, encrypted; it stays unlocked (rule 2).
 
         Raises:
             InvalidNameError: The role or GUN cannot stand in a key file.
             StorageError: The file could not be written.
             UnsupportedKeyError: Notary cannot use such a key.
         """
-        keyid = public_key_of(key).keyid
+        from notarypy.keys.signers import keyfile
+
+        signer = keyfile.LocalSigner(key)
+        keyid = signer.public.keyid
         with self._lock:
             present = self.find(keyid)
             if present is None:
-                files.write_atomic(self._path(keyid), _sealed(key, role, gun, passphrase, random))
-                present = self._read(keyid, self._place(keyid))[0]
-                self._unlocked[keyid] = key
+                path = self.directory / f"{keyid}.key"
+                files.write_atomic(path, keyfile.seal(key, role, gun, passphrase, random))
+                present, _ = self._found(keyid)
+                self._unlocked[keyid] = signer
+                _LOG.debug("stored %s in %s", present.request.label, path)
             return present
 
     def store(self, block: KeyBlock) -> KeyInfo:
@@ -177,9 +184,10 @@ class KeyStore:
                 why="it is not encrypted, or its path header is no key id",
             )
         with self._lock:
-            if keyid not in places(self.directory)[0]:
-                files.write_atomic(self._path(keyid), pem.with_path(block, None))
-            return self._read(keyid, self._place(keyid))[0]
+            if keyid not in _key_paths(self.directory)[0]:
+                files.write_atomic(self.directory / f"{keyid}.key", pem.with_path(block, None))
+                _LOG.debug("stored key %s as it came, still encrypted", keyid)
+            return self._found(keyid)[0]
 
     def export(self, keyid: str) -> bytes:
         """Return the key as a PEM block that names it, encrypted as it is here.
@@ -188,7 +196,7 @@ class KeyStore:
             KeyMissingError: It is not here.
             KeyAccessError: Its file cannot be used, or is not encrypted.
         """
-        info, block = self._read(keyid, self._place(keyid))
+        info, block = self._found(keyid)
         if not info.encrypted:
             raise KeyAccessError(
                 f"the file of key {keyid[:7]} is not encrypted, so it is not exported",
@@ -211,56 +219,51 @@ class KeyStore:
         Raises:
             ConfigurationError: It has this passphrase already.
         """
+        from notarypy.keys.signers import keyfile
+
         with self._lock:
             key = self.private_key(keyid, passphrases)
-            info, block = self._read(keyid, self._place(keyid))
-            if _opens(block, passphrase):
+            info, block = self._found(keyid)
+            if block.encrypted and keyfile.opens(block, passphrase):
                 raise ConfigurationError(
                     f"{info.request.label} has this passphrase already, so nothing was changed",
                     advice=Advice("choose-other-passphrase"),
                     keyid=keyid,
                 )
-            sealed = _sealed(key, info.role or "delegation", info.gun, passphrase, random)
-            _check_id(pem.decrypt(pem.split(sealed)[0], passphrase), info)
+            sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase, random)
+            _check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
             files.write_atomic(info.path, sealed)
-            info, block = self._read(keyid, self._place(keyid))
-            _check_id(pem.decrypt(block, passphrase), info)
+            info, block = self._found(keyid)
+            _check_id(keyfile.keyid_within(block, passphrase), info)
+            _LOG.debug("%s has another passphrase now", info.request.label)
             return info
 
     def remove(self, keyid: str) -> None:
-        """Delete a key's file.
-
-        Raises:
-            KeyMissingError: It is not here.
-            StorageError: The file could not be deleted.
-        """
+        """Delete a key's file; raise KeyMissingError if there is none, or StorageError."""
         with self._lock:
             path = self._place(keyid).path
             self._unlocked.pop(keyid, None)
             try:
                 path.unlink()
             except OSError as error:
-                raise StorageError(
-                    f"cannot delete {path}", why=error.strerror or "", path=str(path)
-                ) from error
+                why = error.strerror or ""
+                raise StorageError(f"cannot delete {path}", why=why, path=str(path)) from error
+            _LOG.debug("deleted key %s: %s", keyid, path)
 
     def list(self) -> KeyInfos:
-        """Return all keys here, by id; what cannot be read becomes one of `warnings` (rule 5)."""
+        """Return all keys here, by id; what cannot be read becomes one of `warnings` (rule 4)."""
         found: KeyInfos = []
-        located, problems = places(self.directory)
+        located, problems = _key_paths(self.directory)
         for keyid, place in sorted(located.items()):
             try:
-                found.append(self._read(keyid, place)[0])
+                found.append(_read(keyid, place)[0])
             except NotarypyError as error:
                 problems.append("; ".join([error.message, *error.why]))
         self.warnings = problems
         return found
 
-    def _path(self, keyid: str) -> Path:
-        return self.directory / f"{keyid}.key"
-
-    def _place(self, keyid: str) -> Place:
-        place = places(self.directory)[0].get(keyid)
+    def _place(self, keyid: str) -> KeyPath:
+        place = _key_paths(self.directory)[0].get(keyid)
         if place is None:
             raise KeyMissingError(
                 f"there is no key {keyid[:7]} here",
@@ -270,36 +273,24 @@ class KeyStore:
             )
         return place
 
-    def _read(self, keyid: str, place: Place) -> tuple[KeyInfo, KeyBlock]:
-        try:
-            block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
-        except FileNotFoundError:
-            raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
-        except UnsupportedKeyError as error:
-            raise at_file(error, str(place.path)) from None
-        role = block.role or place.role
-        gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
-        return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
+    def _found(self, keyid: str) -> tuple[KeyInfo, KeyBlock]:
+        return _read(keyid, self._place(keyid))
 
 
-def _opens(block: KeyBlock, passphrase: str) -> bool:
+def _read(keyid: str, place: KeyPath) -> tuple[KeyInfo, KeyBlock]:
     try:
-        pem.decrypt(block, passphrase)
-    except PassphraseWrongError:
-        return False
-    return block.encrypted
+        block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
+    except FileNotFoundError:
+        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
+    except UnsupportedKeyError as error:
+        raise pem.at_file(error, str(place.path)) from None
+    role = block.role or place.role
+    gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
+    return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
 
 
-def _sealed(
-    key: PrivateKey, role: str, gun: str | None, passphrase: str, random: Callable[[int], bytes]
-) -> bytes:
-    salt, iv = random(pem.SALT_BYTES), random(pem.IV_BYTES)
-    return pem.encrypt(key, passphrase, role, gun, salt=salt, iv=iv, iterations=pem.ROUNDS)
-
-
-def _check_id(key: PrivateKey, info: KeyInfo) -> None:
+def _check_id(actual: str, info: KeyInfo) -> None:
     """Refuse a file that holds another key than its name says (rule 1)."""
-    actual = public_key_of(key).keyid
     if actual != info.keyid:
         raise KeyAccessError(
             f"the file of key {info.keyid[:7]} holds another key",
@@ -311,47 +302,35 @@ def _check_id(key: PrivateKey, info: KeyInfo) -> None:
         )
 
 
-KEYID = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(rf"({KEYID.pattern})(?:_(.+))?\.key")
-_OLD_ROOT, _OLD_TUF = "root_keys", "tuf_keys"
-
-
-class Place(NamedTuple):
-    """Where a key's file is, and what its place says of it: nothing in the present layout."""
-
-    path: Path
-    role: str
-    gun: str | None
-
-
-def places(directory: Path) -> tuple[dict[str, Place], list[str]]:
-    """Return every key's file by id, and a sentence on each key file whose name has no id.
+def _key_paths(directory: Path) -> tuple[dict[str, KeyPath], list[str]]:
+    """Return every key's file by id, and a sentence on each key file whose name has no id (rule 5).
 
     Raises:
         StorageError: The directory is there but cannot be listed.
     """
-    found: dict[str, Place] = {}
+    found: dict[str, KeyPath] = {}
     ignored: list[str] = []
     for path, role, gun in _candidates(directory):
         match = _NAME.fullmatch(path.name)
         if match is None:
             ignored.append(f"{path} is ignored; its name is not a key id")
         else:
-            found.setdefault(match.group(1), Place(path, match.group(2) or role, gun))
+            found.setdefault(match.group(1), KeyPath(path, match.group(2) or role, gun))
     return found, ignored
 
 
-def _candidates(directory: Path) -> Iterator[Place]:
-    yield from (
-        Place(path, "", None) for path in sorted(_key_files(directory), key=lambda path: len(path.name))
-    )
-    yield from (Place(path, "root", None) for path in _key_files(directory / _OLD_ROOT))
+def _candidates(directory: Path) -> Iterator[KeyPath]:
+    """Yield key files, those of the present layout first (rules 5 and 6)."""
+    for path in sorted(_key_files(directory), key=lambda path: len(path.name)):
+        yield KeyPath(path, "", None)
+    for path in _key_files(directory / _OLD_ROOT):
+        yield KeyPath(path, "root", None)
     old = directory / _OLD_TUF
     for parent, folders, _ in os.walk(old):
         folders.sort()
         folder = old.joinpath(parent)
         gun = folder.relative_to(old).as_posix() if folder != old else None
-        yield from (Place(path, "", gun) for path in _key_files(folder))
+        yield from (KeyPath(path, "", gun) for path in _key_files(folder))
 
 
 def _key_files(directory: Path) -> list[Path]:
@@ -361,8 +340,6 @@ def _key_files(directory: Path) -> list[Path]:
         return []
     except OSError as error:
         raise StorageError(
-            f"cannot list the keys in {directory}",
-            why=error.strerror or "",
-            advice=Advice("check-owner"),
+            f"cannot list the keys in {directory}", why=error.strerror or "", advice=Advice("check-owner")
         ) from error
     return [directory / name for name in names if name.endswith(".key")]

@@ -81,7 +81,7 @@ class Builders:
 @pytest.fixture
 def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the digest of `base:1`, which is signed; `base:2` is not, and `app` has trust data."""
-    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     found = fake.registry.push("base", "1", manifest("1"), OCI_MANIFEST)
     fake.registry.push("base", "2", manifest("2"), OCI_MANIFEST)
     run("init", BASE, APP).expect(0)

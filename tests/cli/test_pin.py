@@ -26,7 +26,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.
 @pytest.fixture
 def digest(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the digest of `base:1`, which is signed; `base:2` and all of `tools` are not."""
-    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     found = fake.registry.push("base", "1", manifest("1"), OCI_MANIFEST)
     fake.registry.push("base", "2", manifest("2"), OCI_MANIFEST)
     run("init", BASE).expect(0)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from notarypy.client.api import Client
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
-from notarypy.keys.formats import pem
+from notarypy.keys.formats import pem, pkcs8
 
 if TYPE_CHECKING:
     from notarypy.keys.passphrases import PassphraseRequest
@@ -68,12 +68,12 @@ def _stored_well(client: Client, data: bytes, name: str | None = None) -> list[s
     loaded = client.keys.load(data, name=name)
     for info in loaded:
         (block,) = pem.split(info.path.read_bytes())
-        pem.require_portable(block)
+        pkcs8.require_portable(block)
         assert (block.role, block.path) == (info.role, None)
         assert info.path.name == f"{info.keyid}.key"
-        pem.decrypt(block, NEW)
+        pkcs8.decrypt(block, NEW)
         with pytest.raises(PassphraseWrongError):
-            pem.decrypt(block, "another passphrase")
+            pkcs8.decrypt(block, "another passphrase")
     return [info.keyid for info in loaded]
 
 
@@ -81,7 +81,7 @@ def _stored_well(client: Client, data: bytes, name: str | None = None) -> list[s
 def test_every_form_is_stored_as_go_reads_it(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notarypy.keys.formats.pem.ROUNDS", 1000)
+    monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     name = None if pem.split(path.read_bytes())[0].role else "jeff"
     assert _stored_well(_client(tmp_path, given=_given(path)), path.read_bytes(), name)
 

@@ -43,7 +43,7 @@ from notarypy.errors import (
 from notarypy.images import layout, manifests, occurrences, reference
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
-from notarypy.keys.formats import pbes, pem
+from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary
 from notarypy.remote.auth import helpers, tokens
@@ -191,7 +191,7 @@ def private_key(data: bytes) -> None:
     for block in blocks:
         assert pem.split(block.block)
         with suppress(UnsupportedKeyError, PassphraseWrongError):
-            pem.decrypt(block, PASSPHRASE)
+            pkcs8.decrypt(block, PASSPHRASE)
         with suppress(UnsupportedKeyError):
             assert pem.split(pem.with_path(block, "0" * 64))[0].path == "0" * 64
 

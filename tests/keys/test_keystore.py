@@ -28,7 +28,7 @@ from notarypy.tuf.keys import public_key_of
 from notarypy.tuf.signatures import verify
 
 if TYPE_CHECKING:
-    from notarypy.keys.formats.pem import PrivateKey
+    from notarypy.keys.formats.pkcs8 import PrivateKey
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = FIXTURES / "keys"

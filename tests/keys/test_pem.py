@@ -20,7 +20,7 @@ from notarypy.errors import (
     PassphraseWrongError,
     UnsupportedKeyError,
 )
-from notarypy.keys.formats import pbes, pem
+from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import load_public_pem, public_key_of
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from notarypy.keys.formats.pem import KeyBlock, PrivateKey
+    from notarypy.keys.formats.pem import KeyBlock
+    from notarypy.keys.formats.pkcs8 import PrivateKey
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
 OPENSSL = KEYS / "openssl"
@@ -43,13 +44,13 @@ def only(path: Path) -> KeyBlock:
 
 
 def opened(path: Path, passphrase: str | None) -> str:
-    return public_key_of(pem.decrypt(only(path), passphrase)).keyid
+    return public_key_of(pkcs8.decrypt(only(path), passphrase)).keyid
 
 
 def sealed(
     key: PrivateKey, passphrase: str = "passphrase1", role: str = "jeff", gun: str | None = None
 ) -> bytes:
-    return pem.encrypt(key, passphrase, role, gun, salt=SALT, iv=IV, iterations=10)
+    return pkcs8.encrypt(key, passphrase, role, gun, salt=SALT, iv=IV, iterations=10)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_every_form_of_a_key_opens_to_the_same_key(name: str, passphrase: str | 
 
 @pytest.mark.parametrize("name", ["ed25519-legacy-pem.key", "ed25519-pkcs8-gnu-oid.key"])
 def test_ed25519_in_the_forms_of_go(name: str) -> None:
-    key = pem.decrypt(only(KEYS / name), None)
+    key = pkcs8.decrypt(only(KEYS / name), None)
     assert isinstance(key, ed25519.Ed25519PrivateKey)
     assert key.private_bytes_raw() == bytes(range(32))
 
@@ -96,7 +97,7 @@ def test_openssl_traditional_encryption(cipher: str) -> None:
 
 
 def test_explicit_parameters_of_a_known_curve_are_that_curve() -> None:
-    key = pem.decrypt(only(OPENSSL / "explicit.pem"), None)
+    key = pkcs8.decrypt(only(OPENSSL / "explicit.pem"), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.curve.name == "secp256r1"
 
@@ -119,7 +120,7 @@ def test_a_key_between_other_blocks_and_text_is_found() -> None:
     key = (KEYS / "plain-sec1-ec.key").read_bytes()
     windows = b"\xef\xbb\xbf" + (b"Bag Attributes\n" + certificate + key).replace(b"\n", b"\r\n")
     (block,) = pem.split(windows)
-    assert public_key_of(pem.decrypt(block, None)).keyid == DEE
+    assert public_key_of(pkcs8.decrypt(block, None)).keyid == DEE
 
 
 def _pkcs12(length: bytes) -> bytes:
@@ -178,7 +179,7 @@ def test_damaged_files_are_refused(data: bytes) -> None:
 )
 def test_keys_that_notary_cannot_use_are_refused(path: Path, text: str) -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
-        pem.decrypt(only(path), "secret12")
+        pkcs8.decrypt(only(path), "secret12")
     assert caught.value.message == text
     assert own_advice(caught.value)
 
@@ -187,7 +188,7 @@ def test_another_kind_of_key_is_refused_by_its_kind() -> None:
     key = x25519.X25519PrivateKey.generate()
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(UnsupportedKeyError) as caught:
-        pem.decrypt(pem.split(text)[0], None)
+        pkcs8.decrypt(pem.split(text)[0], None)
     assert "X25519" in caught.value.why[0]
 
 
@@ -195,20 +196,20 @@ def test_a_block_of_nothing_but_headers_is_damaged() -> None:
     text = b"-----BEGIN PRIVATE KEY-----\nrole: x\n-----END PRIVATE KEY-----\n"
     (block,) = pem.split(text)
     with pytest.raises(UnsupportedKeyError):
-        pem.decrypt(block, None)
+        pkcs8.decrypt(block, None)
 
 
 def test_an_unknown_traditional_cipher_is_named() -> None:
     text = (KEYS / "sec1-ec-dek-info-aes256.key").read_bytes().replace(b"AES-256-CBC", b"CAST5-CBC")
     with pytest.raises(UnsupportedKeyError) as caught:
-        pem.decrypt(pem.split(text)[0], "delegpass1")
+        pkcs8.decrypt(pem.split(text)[0], "delegpass1")
     assert caught.value.why == ("cipher CAST5-CBC is unknown",)
 
 
 def test_an_encrypted_key_without_a_passphrase() -> None:
     for nothing in (None, ""):
         with pytest.raises(PassphraseNeededError):
-            pem.decrypt(only(KEYS / "ec-root.key"), nothing)
+            pkcs8.decrypt(only(KEYS / "ec-root.key"), nothing)
 
 
 def encrypted_files() -> list[Path]:
@@ -220,7 +221,7 @@ def encrypted_files() -> list[Path]:
 def test_a_wrong_passphrase_is_a_wrong_passphrase(path: Path) -> None:
     for wrong in ("wrong", "Rootpass1", "\ud800", "\udcff", "x" * 300):
         with pytest.raises(PassphraseWrongError):
-            pem.decrypt(only(path), wrong)
+            pkcs8.decrypt(only(path), wrong)
 
 
 def test_a_wrong_passphrase_that_happens_to_leave_good_padding() -> None:
@@ -230,7 +231,7 @@ def test_a_wrong_passphrase_that_happens_to_leave_good_padding() -> None:
     for number in range(2000):
         for block in (pem.split(data)[0], traditional):
             with pytest.raises(PassphraseWrongError):
-                pem.decrypt(block, f"guess {number}")
+                pkcs8.decrypt(block, f"guess {number}")
 
 
 GENERATORS: dict[str, Callable[[], PrivateKey]] = {
@@ -246,9 +247,9 @@ GENERATORS: dict[str, Callable[[], PrivateKey]] = {
 def test_every_kind_of_key_makes_the_round_trip(kind: str) -> None:
     key = GENERATORS[kind]()
     (block,) = pem.split(sealed(key))
-    assert public_key_of(pem.decrypt(block, "passphrase1")) == public_key_of(key)
+    assert public_key_of(pkcs8.decrypt(block, "passphrase1")) == public_key_of(key)
     with pytest.raises(PassphraseWrongError):
-        pem.decrypt(block, "passphrase2")
+        pkcs8.decrypt(block, "passphrase2")
 
 
 def der_of(block: KeyBlock) -> bytes:
@@ -260,8 +261,10 @@ def test_a_written_key_has_exactly_the_outer_form_of_go() -> None:
     go = only(KEYS / "ec-targets-with-gun.key")
     scheme = slice(3, 78)  # between the length of the whole and the encrypted part: PBES2 and its parameters
     salt, iv = der_of(go)[scheme].partition(b"\x04\x08")[2][:8], der_of(go)[scheme][-16:]
-    key = pem.decrypt(go, "targetspass1")
-    text = pem.encrypt(key, "targetspass1", "targets", "localhost/app/one", salt=salt, iv=iv, iterations=2048)
+    key = pkcs8.decrypt(go, "targetspass1")
+    text = pkcs8.encrypt(
+        key, "targetspass1", "targets", "localhost/app/one", salt=salt, iv=iv, iterations=2048
+    )
     (ours,) = pem.split(text)
     assert der_of(ours)[scheme] == der_of(go)[scheme]
     lines, theirs = text.splitlines(), go.block.splitlines()
@@ -298,13 +301,13 @@ def test_rounds_beyond_the_limit_are_refused_before_they_are_done(monkeypatch: p
     monkeypatch.setattr(hashlib, "pbkdf2_hmac", instant)
     most = DEFAULT.kdf_rounds
     for iterations, reads in ((most, 1), (most + 1, 0)):
-        text = pem.encrypt(KEY, "passphrase1", "jeff", None, salt=SALT, iv=IV, iterations=iterations)
+        text = pkcs8.encrypt(KEY, "passphrase1", "jeff", None, salt=SALT, iv=IV, iterations=iterations)
         calls.clear()
         if reads:
-            pem.decrypt(pem.split(text)[0], "passphrase1")
+            pkcs8.decrypt(pem.split(text)[0], "passphrase1")
         else:
             with pytest.raises(UnsupportedKeyError, match="encryption cannot be read") as caught:
-                pem.decrypt(pem.split(text)[0], "passphrase1")
+                pkcs8.decrypt(pem.split(text)[0], "passphrase1")
             assert "limit" in caught.value.why[0]
         assert len(calls) == reads
 
@@ -312,7 +315,7 @@ def test_rounds_beyond_the_limit_are_refused_before_they_are_done(monkeypatch: p
 def test_scrypt_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pbes, "DEFAULT", Limits(scrypt_memory_bytes=16 * 1024 * 1024 - 1))
     with pytest.raises(UnsupportedKeyError) as caught:
-        pem.decrypt(only(OPENSSL / "scrypt.pem"), "secret12")
+        pkcs8.decrypt(only(OPENSSL / "scrypt.pem"), "secret12")
     assert "scrypt" in caught.value.why[0]
 
 
@@ -343,7 +346,7 @@ def test_unknown_and_impossible_parameters_are_named(name: str, old: str, new: s
     body = base64.b64encode(der.replace(bytes.fromhex(old), bytes.fromhex(new))).decode()
     text = f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{body}\n-----END ENCRYPTED PRIVATE KEY-----\n"
     with pytest.raises(UnsupportedKeyError) as caught:
-        pem.decrypt(pem.split(text.encode())[0], "secret12")
+        pkcs8.decrypt(pem.split(text.encode())[0], "secret12")
     assert caught.value.why == (why,)
 
 
@@ -362,7 +365,7 @@ def test_an_export_keeps_the_headers_that_say_how_a_key_is_encrypted_first() -> 
     exported = pem.with_path(only(KEYS / "sec1-ec-dek-info-aes256.key"), DEE)
     names = [line.partition(b":")[0] for line in exported.splitlines()[1:4]]
     assert names == [b"Proc-Type", b"DEK-Info", b"path"]
-    assert public_key_of(pem.decrypt(pem.split(exported)[0], "delegpass1")).keyid == DEE
+    assert public_key_of(pkcs8.decrypt(pem.split(exported)[0], "delegpass1")).keyid == DEE
 
 
 def test_an_export_drops_headers_that_say_nothing() -> None:
@@ -380,7 +383,7 @@ def test_an_export_never_loses_how_a_key_is_encrypted() -> None:
 
 
 def test_the_public_file_is_what_goes_to_the_repositorys_owner(now: datetime) -> None:
-    key = pem.decrypt(only(KEYS / "plain-sec1-ec.key"), None)
+    key = pkcs8.decrypt(only(KEYS / "plain-sec1-ec.key"), None)
     text = pem.public_pem(public_key_of(key), "dee")
     assert load_public_pem(text, now).keyid == DEE
     assert b"role: dee\n\n" in text
@@ -408,7 +411,7 @@ def read_all(data: bytes, passphrase: str | None) -> None:
     """Read as far as it goes; anything but our own errors fails the test."""
     try:
         for block in pem.split(data):
-            pem.decrypt(block, passphrase)
+            pkcs8.decrypt(block, passphrase)
     except KeyAccessError:
         pass
 
@@ -447,13 +450,13 @@ def test_every_printable_role_makes_the_round_trip(role: str) -> None:
 @given(st.text(min_size=1, max_size=40))
 def test_every_passphrase_makes_the_round_trip(passphrase: str) -> None:
     (block,) = pem.split(sealed(KEY, passphrase=passphrase))
-    assert public_key_of(pem.decrypt(block, passphrase)) == public_key_of(KEY)
+    assert public_key_of(pkcs8.decrypt(block, passphrase)) == public_key_of(KEY)
 
 
 def test_a_passphrase_that_is_not_utf8_in_the_environment_is_taken_as_its_bytes() -> None:
     passphrase = os.fsdecode(b"p\xe4ssphrase")
     (block,) = pem.split(sealed(KEY, passphrase=passphrase))
-    assert public_key_of(pem.decrypt(block, passphrase)) == public_key_of(KEY)
+    assert public_key_of(pkcs8.decrypt(block, passphrase)) == public_key_of(KEY)
 
 
 KEY = GENERATORS["P-256"]()

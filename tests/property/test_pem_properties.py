@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
-from notarypy.keys.formats import pem
+from notarypy.keys.formats import pem, pkcs8
 from notarypy.tuf.keys import PublicKey, load_public_pem, public_key_of
 from support.author import private_key
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KEY = private_key("property")
-SALT, IV = b"\1" * pem.SALT_BYTES, b"\2" * pem.IV_BYTES
-SEALED = pem.encrypt(KEY, "passphrase", "targets", "registry.test/app", salt=SALT, iv=IV, iterations=10)
+SALT, IV = b"\1" * pkcs8.SALT_BYTES, b"\2" * pkcs8.IV_BYTES
+SEALED = pkcs8.encrypt(KEY, "passphrase", "targets", "registry.test/app", salt=SALT, iv=IV, iterations=10)
 LABELS = [
     "PRIVATE KEY",
     "EC PRIVATE KEY",
@@ -34,7 +34,7 @@ words = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_/.", min_size=1, max_size
 def test_any_body_under_any_label_is_a_key_or_a_reason(body: bytes, label: str) -> None:
     text = f"-----BEGIN {label}-----\n{base64.b64encode(body).decode()}\n-----END {label}-----\n".encode()
     for read in (
-        lambda: [pem.decrypt(block, "x") for block in pem.split(text)],
+        lambda: [pkcs8.decrypt(block, "x") for block in pem.split(text)],
         lambda: load_public_pem(text, NOW),
     ):
         with suppress(UnsupportedKeyError):
@@ -60,7 +60,9 @@ def test_a_changed_byte_never_opens_as_another_key(data: st.DataObject) -> None:
     changed = bytearray(SEALED)
     changed[at] = data.draw(st.sampled_from(b"AZaz09+/=-: \n"))
     try:
-        opened = [pem.decrypt(block, "passphrase") for block in pem.split(bytes(changed)) if block.encrypted]
+        opened = [
+            pkcs8.decrypt(block, "passphrase") for block in pem.split(bytes(changed)) if block.encrypted
+        ]
     except (UnsupportedKeyError, PassphraseWrongError):
         return
     assert [public_key_of(key) for key in opened] in ([], [public_key_of(KEY)])
@@ -69,14 +71,14 @@ def test_a_changed_byte_never_opens_as_another_key(data: st.DataObject) -> None:
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), words)
 def test_a_key_opens_with_its_passphrase_alone(passphrase: str, other: str, role: str) -> None:
     try:
-        (block,) = pem.split(pem.encrypt(KEY, passphrase, role, None, salt=SALT, iv=IV, iterations=1))
+        (block,) = pem.split(pkcs8.encrypt(KEY, passphrase, role, None, salt=SALT, iv=IV, iterations=1))
     except PassphraseWrongError:
         return
     assert (block.role, block.gun, block.encrypted) == (role, None, True)
-    assert public_key_of(pem.decrypt(block, passphrase)) == public_key_of(KEY)
+    assert public_key_of(pkcs8.decrypt(block, passphrase)) == public_key_of(KEY)
     if other.rstrip("\0") != passphrase.rstrip("\0"):  # HMAC fills keys up with zeros
         try:
-            pem.decrypt(block, other)
+            pkcs8.decrypt(block, other)
         except (PassphraseWrongError, UnsupportedKeyError):
             return
         raise AssertionError("another passphrase opens it")

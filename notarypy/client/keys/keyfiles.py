@@ -31,7 +31,7 @@ from notarypy.errors import (
     NotarypyError,
     UnsupportedKeyError,
 )
-from notarypy.keys.formats import pem
+from notarypy.keys.formats import pem, pkcs8
 from notarypy.keys.keystore import KEYID
 from notarypy.keys.passphrases import MIN_LENGTH
 from notarypy.limits import DEFAULT
@@ -90,7 +90,7 @@ def _stored(manager: KeyManager, blocks: list[KeyBlock]) -> list[ImportedKey]:
 
 def _check(block: KeyBlock) -> None:
     """Raise unless a block can be stored as it is (rule 2)."""
-    pem.require_portable(block)
+    pkcs8.require_portable(block)
     most = DEFAULT.key_file_bytes
     if len(pem.with_path(block, None)) > most:
         raise UnsupportedKeyError("it is too large", why=f"a key file has at most {most} bytes")

@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from notarypy.keys.formats.pem import KeyBlock, PrivateKey
-    from notarypy.keys.signers.keyfile import Signer
+    from notarypy.keys.formats.pem import KeyBlock
+    from notarypy.keys.formats.pkcs8 import PrivateKey
+    from notarypy.keys.signers import Signer
 
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SHORT = 7

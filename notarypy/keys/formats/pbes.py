@@ -1,33 +1,41 @@
 """Password-based encryption of private keys: DER in, DER out.
 
-What it is: reading every encryption OpenSSL writes, and writing the one form the
-Go clients read. What it is not: what a decrypted key means (`pkcs8`).
+What it is: reading every encryption OpenSSL writes, and writing the one form the Go clients read.
+What it is not: what a decrypted key means (`pkcs8`).
 
 Rules:
 
-1. Written keys use PBES2 with AES-256-CBC and PBKDF2 without a named hash, which
-   means HMAC-SHA1. The Go clients assume just that whatever the file says, so a
-   better hash would make a key that only we can read.
+1. Written keys use PBES2 with AES-256-CBC and PBKDF2 without a named hash, which means HMAC-SHA1.
+   The Go clients assume just that whatever the file says, so a better hash would make a key that
+   only we can read.
 2. The work a file may ask for is bounded before any of it is done.
-3. Good padding proves nothing: one wrong passphrase in 256 leaves it. The caller
-   looks at the structure of what comes out.
+3. Good padding proves nothing: one wrong passphrase in 256 leaves it. The caller looks at the
+   structure of what comes out.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES, AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from cryptography.x509 import ObjectIdentifier
 
 from notarypy.errors import Advice, PassphraseWrongError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm
 
 _T = TypeVar("_T")
 
@@ -189,13 +197,10 @@ def require_portable(der: bytes) -> None:
 
 def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations: int) -> bytes:
     """Encrypt a PKCS#8 key as the Go clients read it (rule 1); `salt` and `iv` are fresh random bytes."""
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives.padding import PKCS7
-
     secret = hashlib.pbkdf2_hmac("sha1", passphrase, salt, iterations, 32)
-    padder = PKCS7(algorithms.AES256.block_size).padder()
+    padder = PKCS7(AES256.block_size).padder()
     padded = padder.update(der) + padder.finalize()
-    encryptor = Cipher(algorithms.AES256(secret), modes.CBC(iv)).encryptor()
+    encryptor = Cipher(AES256(secret), CBC(iv)).encryptor()
     data = encryptor.update(padded) + encryptor.finalize()
     kdf = _SealedKdf(
         oid=ObjectIdentifier(_PBKDF2), parameters=_SaltAndRounds(salt=salt, iterations=iterations)
@@ -306,34 +311,15 @@ def _derive_traditional(passphrase: bytes, salt: bytes, size: int) -> bytes:
 
 
 def _decipher(cipher: str, iv: bytes, secret: bytes, data: bytes) -> bytes:
-    from cryptography.hazmat.primitives.ciphers import Cipher, modes
-
-    algorithm = _algorithm(cipher, secret)
+    algorithm = TripleDES(secret) if cipher == _TRIPLE_DES_CBC else AES(secret)
     if not data or len(data) % (algorithm.block_size // 8):
         raise ValueError("not whole blocks")
-    decryptor = Cipher(algorithm, modes.CBC(iv)).decryptor()
+    decryptor = Cipher(algorithm, CBC(iv)).decryptor()
     return decryptor.update(data) + decryptor.finalize()
-
-
-def _algorithm(cipher: str, secret: bytes) -> BlockCipherAlgorithm:
-    if cipher == _TRIPLE_DES_CBC:
-        from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-
-        return TripleDES(secret)
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES
-
-    return AES(secret)
 
 
 def _decrypt_pbes1(der: bytes, algorithm: _Algorithm, passphrase: bytes) -> bytes:
     """Decrypt what is older than PBES2, which old OpenSSL releases wrote by default."""
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        load_der_private_key,
-    )
-
     if algorithm.oid.dotted_string not in _PBES1:
         _refuse_encryption(f"algorithm {algorithm.oid.dotted_string} is unknown")
     _check_iterations(_parsed(algorithm.parameters, _SaltAndRounds).iterations)

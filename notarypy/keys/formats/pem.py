@@ -1,19 +1,16 @@
-"""Private key files as text: PEM blocks with Notary's headers, to and from key objects.
+"""Private key files as text: PEM blocks with Notary's headers.
 
-What it is: pure translation between bytes and key objects. What it is not: file
-access (`keystore`), the choice of passphrases (`passphrase`), or DER (`pkcs8`).
+What it is: pure translation between bytes and blocks, with no cryptography. What it is not: file
+access (`keystore`), or what is in a block (`pkcs8`).
 
 Rules:
 
-1. Every private key block of a file counts, whatever stands around it:
-   `EC PARAMETERS`, certificates, comments. A file without one is refused by what
-   it does hold.
-2. Headers and base64 are read as Go's PEM reader does: headers end where a line
-   has no colon.
-3. A header with a control character is refused: it would end up in file lists,
-   prompts and rewritten files.
-4. Arbitrary bytes never raise anything but the errors named here, in time
-   linear in their number.
+1. Every private key block of a file counts, whatever stands around it: `EC PARAMETERS`,
+   certificates, comments. A file without one is refused by what it does hold.
+2. Headers and base64 are read as Go's PEM reader does: headers end where a line has no colon.
+3. A header with a control character is refused: it would end up in file lists, prompts and
+   rewritten files.
+4. Arbitrary bytes never raise anything but the errors named here, in time linear in their number.
 """
 
 from __future__ import annotations
@@ -24,38 +21,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notarypy.errors import (
-    Advice,
-    InvalidNameError,
-    PassphraseNeededError,
-    PassphraseWrongError,
-    UnsupportedKeyError,
-)
+from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
     from notarypy.tuf.keys import PublicKey
-
-    PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-
-# One guess at a passphrase costs an attacker as many rounds as one use costs the
-# owner. Measured on one core: 2048 rounds, Go's own count, take under 1 ms;
-# 100 000 take 45 ms here and 60 ms in Go's clients; 600 000 take 260 and 310 ms.
-# Those clients decrypt each key in every signing command, and a whole signing
-# command takes some 150 ms here: 100 000 makes guessing 49 times dearer than Go's
-# files do, and the owner hardly feels it. Every file names its own count, so this
-# one can be raised at any time.
-ROUNDS = 100_000
-SALT_BYTES = 8
-IV_BYTES = 16
 
 # The roles whose keys belong to one repository; only their files name it.
 GUN_ROLES = frozenset({"targets", "snapshot", "timestamp"})
+SEALED = "ENCRYPTED PRIVATE KEY"
 
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
-_SEALED = "ENCRYPTED PRIVATE KEY"
-_READABLE = {_SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"}
+_READABLE = {SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"}
 _ABOUT_ENCRYPTION = ("Proc-Type", "DEK-Info")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DER_SEQUENCE = b"\x30"
@@ -71,33 +47,47 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class KeyBlock:
-    """One private key of a PEM file, still closed.
+    """One block of a PEM file, still closed.
 
     Attributes:
-        role: The `role` header: a base role, a signer's name or a full delegation role.
-        gun: The `gun` header.
-        path: The `path` header of exported keys: the key's canonical id.
-        encrypted: Whether it takes a passphrase to open.
-        block: The PEM block as it stands, which is the secret itself when it is not encrypted.
+        label: What it is said to be.
+        headers: Its headers; Notary's are `role`, `gun`, and `path` in exported keys.
+        body: Its base64, without line ends.
+        block: The block as it stands, which is the secret itself when it is not encrypted.
     """
 
-    role: str | None
-    gun: str | None
-    path: str | None
-    encrypted: bool
-    block: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class _Block:
     label: str
     headers: dict[str, str]
     body: bytes = field(repr=False)
-    text: bytes = field(repr=False)
+    block: bytes = field(repr=False)
+
+    @property
+    def role(self) -> str | None:
+        """A base role, a signer's name or a full delegation role, if it says so."""
+        return self.headers.get("role") or None
+
+    @property
+    def gun(self) -> str | None:
+        """The repository, if it says so."""
+        return self.headers.get("gun") or None
+
+    @property
+    def path(self) -> str | None:
+        """The canonical id of the key, as exported keys say it."""
+        return self.headers.get("path") or None
 
     @property
     def encrypted(self) -> bool:
-        return self.label == _SEALED or "DEK-Info" in self.headers
+        """Whether it takes a passphrase to open."""
+        return self.label == SEALED or "DEK-Info" in self.headers
+
+    @property
+    def der(self) -> bytes:
+        """What is in it; raises UnsupportedKeyError where that is not base64."""
+        try:
+            return base64.b64decode(self.body, validate=True)
+        except (binascii.Error, ValueError):
+            raise UnsupportedKeyError("this private key is damaged", why="its text is not base64") from None
 
 
 def split(data: bytes) -> list[KeyBlock]:
@@ -117,61 +107,12 @@ def split(data: bytes) -> list[KeyBlock]:
                 why="Notary v1 keys are PKCS#8, SEC1 or PKCS#1",
                 advice=_ADVICE.get(block.label),
             )
-    return [_key_block(block) for block in keys]
-
-
-def decrypt(block: KeyBlock, passphrase: str | None) -> PrivateKey:
-    """Open a key; the passphrase of a key that has none is ignored.
-
-    Raises:
-        PassphraseNeededError: It is encrypted and there is no passphrase.
-        PassphraseWrongError: The passphrase does not open it.
-        UnsupportedKeyError: It is damaged, or a key or an encryption that cannot be used.
-    """
-    (parsed,) = _blocks(block.block)
-    if not parsed.encrypted:
-        return _load_plain(parsed)
-    if not passphrase:
-        raise PassphraseNeededError("this key is encrypted")
-    secret = _secret(passphrase)
-    if parsed.label == _SEALED:
-        from notarypy.keys.formats import pkcs8
-
-        return pkcs8.load_encrypted(_der(parsed), secret)
-    return _load_traditional(parsed, secret)
-
-
-def encrypt(
-    key: PrivateKey, passphrase: str, role: str, gun: str | None, *, salt: bytes, iv: bytes, iterations: int
-) -> bytes:
-    """Return a key as the file the Go clients read and write.
-
-    Args:
-        key: The key.
-        passphrase: Not empty.
-        role: A base role, a signer's name, or a full delegation role.
-        gun: The repository; written only for the roles whose keys belong to one.
-        salt: `SALT_BYTES` fresh random bytes.
-        iv: `IV_BYTES` fresh random bytes.
-        iterations: The rounds of key derivation; `ROUNDS` unless there is a reason.
-
-    Raises:
-        InvalidNameError: The role or GUN cannot be a header.
-    """
-    from notarypy.keys.formats import pbes, pkcs8
-
-    if not passphrase:
-        raise ValueError("a key is never written without a passphrase")
-    headers = {"role": role}
-    if gun is not None and role in GUN_ROLES:
-        headers["gun"] = gun
-    sealed = pbes.encrypt(pkcs8.dump(key), _secret(passphrase), salt=salt, iv=iv, iterations=iterations)
-    return _text(_SEALED, headers, sealed)
+    return keys
 
 
 def public_pem(public: PublicKey, role: str) -> bytes:
     """Return the public half as the `NAME.pub` file that goes to the repository's owner."""
-    return _text("PUBLIC KEY", {"role": role}, public.public)
+    return text("PUBLIC KEY", {"role": role}, public.public)
 
 
 def with_path(block: KeyBlock, keyid: str | None) -> bytes:
@@ -182,34 +123,35 @@ def with_path(block: KeyBlock, keyid: str | None) -> bytes:
     Raises:
         UnsupportedKeyError: One of those that say how it is encrypted says nothing.
     """
-    (parsed,) = _blocks(block.block)
-    headers = {name: value for name, value in parsed.headers.items() if name != "path" and value}
-    if any(parsed.headers.get(name) == "" for name in _ABOUT_ENCRYPTION):
+    headers = {name: value for name, value in block.headers.items() if name != "path" and value}
+    if any(block.headers.get(name) == "" for name in _ABOUT_ENCRYPTION):
         raise UnsupportedKeyError("this private key is damaged", why="it does not say how it is encrypted")
     if keyid is not None:
         headers["path"] = keyid
-    return _text(parsed.label, headers, _der(parsed))
+    return text(block.label, headers, block.der)
 
 
-def require_portable(block: KeyBlock) -> None:
-    """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it.
-
-    Without the passphrase nothing more can be said of it.
-    """
-    from notarypy.keys.formats import pbes
-
-    (parsed,) = _blocks(block.block)
-    if not parsed.encrypted:
-        raise UnsupportedKeyError("this private key is not encrypted", advice=Advice("store-key"))
-    der = _der(parsed)
-    if parsed.label == _SEALED:
-        pbes.require_portable(der)
-    else:
-        pbes.require_traditional(parsed.headers["DEK-Info"].partition(",")[0])
+def text(label: str, headers: dict[str, str], der: bytes) -> bytes:
+    """Write one block as Go does: headers sorted, but what says how it is encrypted comes first."""
+    first = [name for name in _ABOUT_ENCRYPTION if name in headers]
+    names = first + sorted(set(headers) - set(first))
+    body = base64.b64encode(der).decode()
+    lines = [f"{name}: {_writable(name, headers[name])}" for name in names]
+    lines += [""] if lines else []
+    lines += [body[start : start + _LINE] for start in range(0, len(body), _LINE)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
-def _blocks(data: bytes) -> list[_Block]:
-    found: list[_Block] = []
+def at_file(error: UnsupportedKeyError, where: str) -> UnsupportedKeyError:
+    """Return an error of this package with the file, where its reader knew only bytes."""
+    facts = {**error.facts, "file": where}
+    return UnsupportedKeyError(
+        error.message, why=(*error.why, f"the file is {where}"), advice=error.advice, **facts
+    )
+
+
+def _blocks(data: bytes) -> list[KeyBlock]:
+    found: list[KeyBlock] = []
     label, lines = "", list[bytes]()
     for raw in data.removeprefix(_BYTE_ORDER_MARK).splitlines():
         line = raw.strip()
@@ -230,7 +172,7 @@ def _blocks(data: bytes) -> list[_Block]:
     return found
 
 
-def _block(label: str, lines: list[bytes]) -> _Block:
+def _block(label: str, lines: list[bytes]) -> KeyBlock:
     headers: dict[str, str] = {}
     rest = iter(lines)
     body: list[bytes] = []
@@ -242,7 +184,7 @@ def _block(label: str, lines: list[bytes]) -> _Block:
         headers[_header(name)] = _header(value)
     dashes = b"-----"
     begin, end = (dashes + word + label.encode() + dashes for word in (b"BEGIN ", b"END "))
-    return _Block(label, headers, b"".join(body), b"\n".join([begin, *lines, end, b""]))
+    return KeyBlock(label, headers, b"".join(body), b"\n".join([begin, *lines, end, b""]))
 
 
 def _header(raw: bytes) -> str:
@@ -255,12 +197,7 @@ def _header(raw: bytes) -> str:
     return text
 
 
-def _key_block(block: _Block) -> KeyBlock:
-    role, gun, path = (block.headers.get(name) or None for name in ("role", "gun", "path"))
-    return KeyBlock(role, gun, path, block.encrypted, block.text)
-
-
-def _nothing_private(blocks: list[_Block], data: bytes) -> UnsupportedKeyError:
+def _nothing_private(blocks: list[KeyBlock], data: bytes) -> UnsupportedKeyError:
     labels = sorted({block.label for block in blocks})
     if labels:
         advice = next((_ADVICE[label] for label in labels if label in _ADVICE), None)
@@ -268,59 +205,12 @@ def _nothing_private(blocks: list[_Block], data: bytes) -> UnsupportedKeyError:
             "this file holds no private key", why=f"it holds: {', '.join(labels)}", advice=advice
         )
     if _PKCS12.match(data):
-        return UnsupportedKeyError(
-            "this file is not PEM",
-            why="it looks like PKCS#12",
-            advice=Advice("convert-pkcs12"),
-        )
+        why, advice = "it looks like PKCS#12", Advice("convert-pkcs12")
+        return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
     if data.startswith(_DER_SEQUENCE):
-        return UnsupportedKeyError(
-            "this file is not PEM",
-            why="it looks like DER",
-            advice=Advice("convert-der"),
-        )
+        why, advice = "it looks like DER", Advice("convert-der")
+        return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
     return UnsupportedKeyError("this file holds no PEM block")
-
-
-def _der(block: _Block) -> bytes:
-    try:
-        return base64.b64decode(block.body, validate=True)
-    except (binascii.Error, ValueError):
-        raise UnsupportedKeyError("this private key is damaged", why="its text is not base64") from None
-
-
-def _load_plain(block: _Block) -> PrivateKey:
-    from notarypy.keys.formats import pkcs8
-
-    loaders = {"PRIVATE KEY": pkcs8.load, "ED25519 PRIVATE KEY": pkcs8.load_go_ed25519}
-    return loaders.get(block.label, pkcs8.load_standard)(_der(block))
-
-
-def _load_traditional(block: _Block, secret: bytes) -> PrivateKey:
-    """Open SEC1 or PKCS#1 encrypted by PEM headers, the form of old key stores and old OpenSSL."""
-    from notarypy.keys.formats import pbes, pkcs8
-
-    cipher, _, iv = block.headers["DEK-Info"].partition(",")
-    return pkcs8.load_standard(pbes.decrypt_traditional(cipher, iv, _der(block), secret))
-
-
-def _secret(passphrase: str) -> bytes:
-    """Return a passphrase's bytes; those of the environment that are not UTF-8 as they came."""
-    try:
-        return passphrase.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise PassphraseWrongError("this passphrase is not text") from None
-
-
-def _text(label: str, headers: dict[str, str], der: bytes) -> bytes:
-    """Write one block as Go does: headers sorted, but what says how it is encrypted comes first."""
-    first = [name for name in _ABOUT_ENCRYPTION if name in headers]
-    names = first + sorted(set(headers) - set(first))
-    body = base64.b64encode(der).decode()
-    lines = [f"{name}: {_writable(name, headers[name])}" for name in names]
-    lines += [""] if lines else []
-    lines += [body[start : start + _LINE] for start in range(0, len(body), _LINE)]
-    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
 def _writable(name: str, value: str) -> str:

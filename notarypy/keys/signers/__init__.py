@@ -1,1 +1,59 @@
-"""notarypy.keys.signers."""
+"""Who signs: one module for each kind of place that a private key is in, and a table of them.
+
+What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.signatures`).
+A new backend is one module with a function `open_signer`, as in `keyfile`, and one row of `SIGNERS`;
+it is imported when the first key of its scheme is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from notarypy.errors import UnsupportedKeyError
+
+if TYPE_CHECKING:
+    from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+    from notarypy.tuf.keys import PublicKey
+
+
+class Signer(Protocol):
+    """Whoever can sign with one key."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The bare public key; in which certificate it stands is the metadata's business."""
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return the method's name and the signature as metadata carries it, before base64.
+
+        ECDSA is with SHA-256 on every curve, as r and s; RSA-PSS with SHA-256 and a salt of 32 bytes;
+        Ed25519 over the message itself.
+        """
+
+
+class SignerBackend(Protocol):
+    """A module of this package."""
+
+    def open_signer(self, uri: str, request: PassphraseRequest, passphrases: PassphraseChain, /) -> Signer:
+        """Return the signer of the key that a URI names; raise KeyAccessError."""
+
+
+SIGNERS: dict[str, str] = {"file": "notarypy.keys.signers.keyfile"}
+"""The backend of each URI scheme."""
+
+
+def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> Signer:
+    """Return the signer of the key that a URI names, unlocked with one of the passphrases.
+
+    Raises:
+        UnsupportedKeyError: Nothing here opens such URIs.
+        KeyAccessError: The key cannot be used.
+    """
+    scheme = uri.partition(":")[0]
+    if scheme not in SIGNERS:
+        known = ", ".join(SIGNERS)
+        raise UnsupportedKeyError(
+            f"nothing here signs with keys at {scheme}:", why=f"keys may be at: {known}"
+        )
+    return cast("SignerBackend", import_module(SIGNERS[scheme])).open_signer(uri, request, passphrases)
