@@ -5,6 +5,7 @@ What it is: the table, and the bridge to typer. What it is not: what a command d
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 _HOME = "notarypy.cli"
 COMMANDS = {
-    "init": "init:init",
+    "init": "trust:init",
     "sign": "sign:sign",
     "verify": "verify:verify",
     "pin": "pin:pin",
     "build": "pin:build",
-    "revoke": "revoke:revoke",
-    "push": "push:push",
-    "pull": "pull:pull",
-    "copy": "copy:copy",
-    "inspect": "inspect:inspect",
+    "revoke": "sign:revoke",
+    "push": "transfer:push",
+    "pull": "transfer:pull",
+    "copy": "transfer:copy",
+    "inspect": "verify:inspect",
     "delegate": "delegate:app",
     "signer": "delegate:signer_app",
     "key": "key:app",
@@ -123,7 +124,7 @@ class CommandTable(TyperGroup):
         return _load(cmd_name)
 
 
-def dispatch(argv: Sequence[str], session: Run) -> None:
+def dispatch(argv: Sequence[str], run: Run) -> None:
     """Read a command line and run its command.
 
     Raises:
@@ -132,15 +133,15 @@ def dispatch(argv: Sequence[str], session: Run) -> None:
     """
     program = _program()
     try:
-        with program.make_context(_PROGRAM, list(argv), obj=session) as context:
+        with program.make_context(_PROGRAM, list(argv), obj=run) as context:
             program.invoke(context)
     except typer.Exit:
-        session.report.answered = True
+        run.report.answered = True
     except _UNREADABLE as error:
-        _ask_for_json(argv, session)
-        raise _usage_error(error, session) from None
+        _ask_for_json(argv, run)
+        raise _usage_error(error, run) from None
     except UsageError:
-        _ask_for_json(argv, session)
+        _ask_for_json(argv, run)
         raise
 
 
@@ -152,14 +153,10 @@ def _program() -> Any:  # noqa: ANN401 - typer's own type
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(help=_HELP, epilog=_EPILOG)(_nothing)
+    app.callback(help=_HELP, epilog=_EPILOG)(lambda: None)
     program = typer.main.get_command(app)
     options.attach(program, hidden=False)  # type: ignore[arg-type]  # typer makes nothing else
     return program
-
-
-def _nothing() -> None:
-    """Do nothing before the command."""
 
 
 def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
@@ -168,7 +165,7 @@ def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
     target = getattr(import_module(f"{_HOME}.{module}"), attribute)
     if not isinstance(target, typer.Typer):
         function = target
-        target = typer.Typer(rich_markup_mode=None, add_completion=False)
+        target = options.group()
         target.command(name)(function)
     command = typer.main.get_command(target)
     if name not in RAW:
@@ -176,28 +173,21 @@ def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
     return command
 
 
-def group(help_text: str) -> typer.Typer:
-    """Return an app for the commands of one noun."""
-    return typer.Typer(rich_markup_mode=None, add_completion=False, help=help_text)
-
-
-def _usage_error(error: Any, session: Run) -> UsageError:  # noqa: ANN401 - typer's own type
+def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's own type
     context = error.ctx
     path = context.command_path if context is not None else _PROGRAM
-    session.report.command = path.removeprefix(_PROGRAM).strip() or None
+    run.report.command = path.removeprefix(_PROGRAM).strip() or None
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], advice=Advice("see-help", command=path))
 
 
-def _ask_for_json(argv: Sequence[str], session: Run) -> None:
+def _ask_for_json(argv: Sequence[str], run: Run) -> None:
     """Take `--json` from a command line that could not be read to its end."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     if "--json" in words:
-        session.options.take("json", value=True)
+        run.options.take("json", value=True)
 
 
 def _advice(name: str) -> Advice:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, COMMANDS, n=1)
     return Advice("did-you-mean", command=close[0]) if close else Advice("see-help", command=_PROGRAM)

@@ -1,7 +1,4 @@
-"""`notarypy devserver`.
-
-`notarypy demo`.
-"""
+"""`notarypy devserver` and `notarypy demo`: a Notary server and a registry to try things on."""
 
 from __future__ import annotations
 
@@ -11,27 +8,18 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from notarypy.cli.run import begin
+from notarypy.cli.signals import Ending
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.devserver.demo import Demo, Step
     from notarypy.devserver.start import Options, Running
-
-Port = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PORT", min=1, max=65535, help="The Notary server's port; any free one if left out."
-    ),
-]
-RegistryPort = Annotated[
-    int | None,
-    typer.Option(metavar="PORT", min=1, max=65535, help="The registry's port, if not any free one."),
-]
 
 
 def devserver(
@@ -40,8 +28,16 @@ def devserver(
     directory: Annotated[
         str | None, typer.Option("--dir", metavar="DIR", help="Keep everything here; in memory if left out.")
     ] = None,
-    port: Port = None,
-    registry_port: RegistryPort = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=1, max=65535, help="The Notary server's port; any free one if left out."
+        ),
+    ] = None,
+    registry_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=1, max=65535, help="The registry's port, if not any free one."),
+    ] = None,
     host: Annotated[
         str, typer.Option(metavar="HOST", help="Name or address to listen on; others can then reach it.")
     ] = "localhost",
@@ -60,38 +56,27 @@ def devserver(
       notarypy devserver
       notarypy devserver --dir trial --port 4443 --registry-port 5000
     """
-    from notarypy.devserver.start import Options
-
-    session: Run = context.obj
-    session.begin(context)
-    options = Options(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
-    serve(session, None if directory is None else Path(directory), options)
-
-
-def serve(session: Run, directory: Path | None, options: Options) -> None:
-    """Run both servers until the process is told to end."""
-    from notarypy.cli.signals import Ending
     from notarypy.client.api import utc_now
-    from notarypy.devserver.start import running
+    from notarypy.devserver.start import Options, running
 
-    with ExitStack() as stack:
-        stack.enter_context(session.logging())
-        ending = stack.enter_context(Ending())
-        started = stack.enter_context(running(directory, options, clock=utc_now))
-        warn(session, options)
-        tell(session, started)
+    run = begin(context)
+    options = Options(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
+    folder = None if directory is None else Path(directory)
+    with run.log_shown(), Ending() as ending, running(folder, options, clock=utc_now) as started:
+        _warn(run, options)
+        _show_servers(run, started)
         ending.wait()
 
 
-def warn(session: Run, options: Options) -> None:
+def _warn(run: Run, options: Options) -> None:
     """Say what these servers are not."""
-    session.report.warn("these servers are for development: their keys are not protected")
+    run.report.warn("these servers are for development: their keys are not protected")
     if options.public:
-        session.report.warn(f"other machines can reach them at {options.host}")
+        run.report.warn(f"other machines can reach them at {options.host}")
 
 
-def tell(session: Run, started: Running) -> None:
-    """Say where the servers are, to people at once."""
+def _show_servers(run: Run, started: Running) -> None:
+    """Show where the servers are, to people at once."""
     from notarypy.devserver.folder import exports
 
     lines = [
@@ -99,21 +84,12 @@ def tell(session: Run, started: Running) -> None:
         f"# In other shells: . {shlex.quote(str(started.environment_file))}",
         *exports(started.environment),
     ]
-    session.report.done(started.notary, to_json(started), *lines)
-    flush()
+    data = {"server": started.notary, "registry": started.registry, "ca": str(started.authority)}
+    run.report.done(started.notary, {**data, "environment": started.environment}, *lines)
+    _flush()
 
 
-def to_json(started: Running) -> dict[str, Any]:
-    """Return the result for programs."""
-    return {
-        "server": started.notary,
-        "registry": started.registry,
-        "ca": str(started.authority),
-        "environment": started.environment,
-    }
-
-
-def flush() -> None:
+def _flush() -> None:
     """Bring what was printed to whoever reads it now; a reader that went away is no reason to stop."""
     if sys.stdout is not None:
         try:
@@ -150,36 +126,34 @@ def demo(
       notarypy demo
       notarypy demo --keep
     """
-    from notarypy.cli.signals import Ending
     from notarypy.client.api import utc_now
     from notarypy.devserver.demo import Demo
     from notarypy.devserver.start import Options, running
 
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     with ExitStack() as stack:
         ending = stack.enter_context(Ending())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-demo-")))
         started = stack.enter_context(running(None, Options(), clock=utc_now))
-        warn(session, Options())
+        _warn(run, Options())
         shown = Demo(started, home, os.environ)
         for step in shown.story():
-            _show(session, step)
-            if ending.told:
+            _show_step(run, step)
+            if ending.asked:
                 raise KeyboardInterrupt
             _check(step)
-        session.report.text(_NEXT)
+        run.report.text(_NEXT)
         if keep:
-            _tell(session, shown)
+            _show_how_to_go_on(run, shown)
             ending.wait()
 
 
-def _show(session: Run, step: Step) -> None:
+def _show_step(run: Run, step: Step) -> None:
     """Show a command with its output, and its exit code where that says something."""
-    session.report.done(step.command, {"told": step.told, "exit": step.code, "output": step.output})
+    run.report.done(step.command, {"told": step.told, "exit": step.code, "output": step.output})
     ended = f"[exit {step.code}]\n" if step.code else ""
-    session.report.text(f"\n# {step.told}\n$ {step.command}\n{step.output}{ended}")
-    flush()
+    run.report.text(f"\n# {step.told}\n$ {step.command}\n{step.output}{ended}")
+    _flush()
 
 
 def _check(step: Step) -> None:
@@ -191,11 +165,11 @@ def _check(step: Step) -> None:
         )
 
 
-def _tell(session: Run, shown: Demo) -> None:
+def _show_how_to_go_on(run: Run, shown: Demo) -> None:
     """Say how to go on with the servers that are left running."""
     from notarypy.devserver.folder import exports
 
     lines = ["The servers run until Ctrl-C. In another shell:", "", *exports(shown.variables)]
     lines.append(f"notarypy inspect --pretty {shown.repository}")
-    session.report.text("".join(f"{line}\n" for line in ["", *lines]))
-    flush()
+    run.report.text("".join(f"{line}\n" for line in ["", *lines]))
+    _flush()

@@ -1,7 +1,4 @@
-"""`notarypy key`.
-
-`notarypy key rotate`.
-"""
+"""`notarypy key`: the private keys of the trust directory, and which of them a role has."""
 
 from __future__ import annotations
 
@@ -13,80 +10,18 @@ import typer
 
 from notarypy import files
 from notarypy.cli import references, userfiles
-from notarypy.cli.app import group
-from notarypy.cli.text import render
-from notarypy.cli.userfiles import new_file, require_directory
+from notarypy.cli.options import group
+from notarypy.cli.run import begin
+from notarypy.cli.text import render, terminal
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
     from notarypy.client.results import RotatedKey
     from notarypy.keys.keystore import KeyInfo
 
-
-def rotate(
-    context: typer.Context,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="A repository.")],
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
-    *,
-    key: Annotated[
-        str | None,
-        typer.Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
-    ] = None,
-    server_managed: Annotated[
-        bool, typer.Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
-    ] = False,
-) -> None:
-    """Replace the key of a role; the root key has to be here.
-
-    The old key stays in the trust directory. Readers follow a new root key without doing anything.
-
-    Example:
-      notarypy key rotate registry.example.com/app targets
-      notarypy key rotate registry.example.com/app snapshot --server-managed
-    """
-    session: Run = context.obj
-    session.begin(context)
-    references.check_repositories([repo], literal=session.options.gun)
-    if role == "root":
-        session.confirm("Go on?", f"the root key of {repo} is replaced")
-    with session.client() as client, session.trying(repo):
-        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
-        session.report.done(repo, rotated_json(done), *_lines(done))
-        if done.role == "snapshot" and done.published and not done.server_managed:
-            session.report.warn(
-                f"the snapshot key of {done.repository} is only here: "
-                "signers elsewhere cannot publish without it"
-            )
-
-
-def _lines(done: RotatedKey) -> list[str]:
-    if not done.published:
-        return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
-    told = [f"rotated {done.role} of {done.repository}: {_ids(done.old)} is replaced by {_ids(done.new)}"]
-    if done.role == "root":
-        told += [f"root pin: {pin}" for pin in done.root_pins]
-    return told
-
-
-def _ids(keyids: tuple[str, ...]) -> str:
-    return ", ".join(keyid[: render.SHORT_ID] for keyid in keyids)
-
-
-def rotated_json(done: RotatedKey) -> dict[str, Any]:
-    """Return what became of a role's keys."""
-    return {
-        "repository": done.repository,
-        "role": done.role,
-        "old": list(done.old),
-        "new": list(done.new),
-        "root_pins": list(done.root_pins),
-        "server_managed": done.server_managed,
-        "published": done.published,
-    }
-
-
 app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
+
+_Keys = Annotated[list[str], typer.Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
 
 @app.command("generate")
@@ -102,15 +37,14 @@ def generate(
     Example:
       notarypy key generate jeff --dir keys
     """
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     short = roles.signer_name(roles.signer_role(name))
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
-    with session.client() as client, session.trying(name), new_file(path) as stream:
+    with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:
         info, public = client.keys.generate(name, algorithm=alg)
         stream.write(public)
-        data = {**to_json(info), "public_key": str(path)}
-        session.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
+        data = {**_key_json(info), "public_key": str(path)}
+        run.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
 
 
 @app.command("load")
@@ -131,14 +65,11 @@ def load(
     Example:
       notarypy key load delegation.key --name jeff
     """
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     data = userfiles.read(file)
-    with session.client() as client, session.trying(file):
+    with run.client() as client, run.trying(file):
         for info in client.keys.load(data, name=name):
-            session.report.done(
-                file, to_json(info), f"loaded key {info.keyid} ({roles.signer_name(info.role)})"
-            )
+            run.report.done(file, _key_json(info), f"loaded {_named(info)}")
 
 
 @app.command("list")
@@ -148,21 +79,20 @@ def list_keys(context: typer.Context) -> None:
     Example:
       notarypy key list
     """
-    session: Run = context.obj
-    session.begin(context)
-    with session.client(asking=False) as client:
+    run = begin(context)
+    with run.client(asking=False) as client:
         infos = client.keys.list()
     for info in infos:
-        session.report.done(info.keyid, to_json(info))
+        run.report.done(info.keyid, _key_json(info))
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
     if rows:
-        session.report.text(render.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows) + "\n")
+        run.report.text(render.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows) + "\n")
 
 
 @app.command("export")
 def export(
     context: typer.Context,
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")],
+    keys: _Keys,
     *,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600.")
@@ -173,24 +103,23 @@ def export(
     Example:
       notarypy key export jeff -o jeff.pem
     """
-    session: Run = context.obj
-    session.begin(context, hold=True)
+    run = begin(context, hold=True)
     if output is not None:
-        require_directory(Path(output))
+        userfiles.require_directory(Path(output))
         if Path(output).exists():
-            session.confirm("Overwrite it?", f"{output} exists")
+            run.confirm("Overwrite it?", f"{output} exists")
     exported = []
-    with session.client() as client:
+    with run.client() as client:
         for key in keys:
-            with session.trying(key):
+            with run.trying(key):
                 info = client.keys.find(key)
                 exported.append(client.keys.export([info.keyid]))
-                told = {"pem": exported[-1].decode()} if output is None else {"file": output}
-                session.report.done(key, {**to_json(info), **told})
-    if session.report.exit_code == 0 and output is not None:
+                data = {"pem": exported[-1].decode()} if output is None else {"file": output}
+                run.report.done(key, {**_key_json(info), **data})
+    if run.report.exit_code == 0 and output is not None:
         files.write_atomic(Path(output), b"".join(exported))
     elif output is None:
-        session.report.text(b"".join(exported).decode())
+        run.report.text(b"".join(exported).decode())
 
 
 @app.command("import")
@@ -205,14 +134,13 @@ def import_keys(
     Example:
       notarypy key import root.pem
     """
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     data = userfiles.read(file)
-    with session.client(asking=False) as client, session.trying(file):
+    with run.client(asking=False) as client, run.trying(file):
         for imported in client.keys.import_(data):
-            key = f"key {imported.key.keyid} ({roles.signer_name(imported.key.role)})"
+            key = _named(imported.key)
             line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"
-            session.report.done(file, {**to_json(imported.key), "already": imported.already}, line)
+            run.report.done(file, {**_key_json(imported.key), "already": imported.already}, line)
 
 
 @app.command("passwd")
@@ -233,23 +161,20 @@ def passwd(
     Example:
       notarypy key passwd jeff --new-passphrase-file new.txt
     """
-    from notarypy.cli.text import terminal
     from notarypy.keys.passphrases import new_passphrase_chain
 
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     path = None if new_passphrase_file is None else Path(new_passphrase_file)
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
-    with session.client() as client, session.trying(key):
+    with run.client() as client, run.trying(key):
         info = client.keys.change_passphrase(key, new.for_new)
-        named = f"key {info.keyid} ({roles.signer_name(info.role)})"
-        session.report.done(key, to_json(info), f"changed the passphrase of {named}")
+        run.report.done(key, _key_json(info), f"changed the passphrase of {_named(info)}")
 
 
 @app.command("remove")
 def remove(
     context: typer.Context,
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")],
+    keys: _Keys,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Even the last copy of a root key that is needed.")
@@ -263,35 +188,72 @@ def remove(
     Example:
       notarypy key remove --yes jeff
     """
-    session: Run = context.obj
-    session.begin(context)
-    with session.client(asking=False) as client:
+    run = begin(context)
+    with run.client(asking=False) as client:
         found: dict[str, KeyInfo] = {}
         for key in keys:
-            with session.trying(key):
+            with run.trying(key):
                 info = client.keys.find(key)
                 if all(info.keyid != other.keyid for other in found.values()):
                     found[key] = info
-        if session.report.exit_code != 0:
+        if run.report.exit_code != 0:
             return
         listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in found.values())
-        session.confirm("Go on?", f"these keys are deleted for good: {listed}")
+        run.confirm("Go on?", f"these keys are deleted for good: {listed}")
         for key, info in found.items():
-            with session.trying(key):
+            with run.trying(key):
                 removed = client.keys.remove(info.keyid, force=force)
-                named = f"key {removed.keyid} ({roles.signer_name(removed.role)})"
-                session.report.done(key, to_json(removed), f"removed {named}")
+                run.report.done(key, _key_json(removed), f"removed {_named(removed)}")
 
 
-app.command("rotate")(rotate)
+@app.command("rotate")
+def rotate(
+    context: typer.Context,
+    repo: references.Repository,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
+    *,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
+    ] = None,
+    server_managed: Annotated[
+        bool, typer.Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
+    ] = False,
+) -> None:
+    """Replace the key of a role; the root key has to be here.
+
+    The old key stays in the trust directory. Readers follow a new root key without doing anything.
+
+    Example:
+      notarypy key rotate registry.example.com/app targets
+      notarypy key rotate registry.example.com/app snapshot --server-managed
+    """
+    run = begin(context)
+    references.check_repositories(run, [repo])
+    if role == "root":
+        run.confirm("Go on?", f"the root key of {repo} is replaced")
+    with run.client() as client, run.trying(repo):
+        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
+        data = render.fields(done, "repository role old new root_pins server_managed published")
+        run.report.done(repo, data, *_rotated_lines(done))
+        if done.role == "snapshot" and done.published and not done.server_managed:
+            run.report.warn(
+                f"the snapshot key of {done.repository} is only here: "
+                "signers elsewhere cannot publish without it"
+            )
 
 
-def to_json(info: KeyInfo) -> dict[str, Any]:
-    """Return what is known of a key."""
-    return {
-        "keyid": info.keyid,
-        "role": info.role,
-        "gun": info.gun,
-        "path": str(info.path),
-        "encrypted": info.encrypted,
-    }
+def _rotated_lines(done: RotatedKey) -> list[str]:
+    if not done.published:
+        return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
+    old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
+    lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
+    return lines + ([f"root pin: {pin}" for pin in done.root_pins] if done.role == "root" else [])
+
+
+def _key_json(info: KeyInfo) -> dict[str, Any]:
+    return {**render.fields(info, "keyid role gun path encrypted"), "path": str(info.path)}
+
+
+def _named(info: KeyInfo) -> str:
+    return f"key {info.keyid} ({roles.signer_name(info.role)})"

@@ -9,7 +9,10 @@ Rules:
    unless `-vv` asks for it. Local variables, which may be secrets, are never shown.
 2. `--version` alone is answered before anything is imported.
 3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
-4. The program's memory is nobody else's: `memory` sees to it before anything is read.
+4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched
+   off, of this process and of what it starts, and on Linux no other process of the same user may
+   look into this one. Where the system refuses, the program goes on: it is no worse off than before.
+   A program that embeds the library decides that for itself.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from notarypy import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _VERSION = ["--version"]
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
+_PR_SET_DUMPABLE = 4
 
 
 def main() -> NoReturn:
@@ -38,9 +44,7 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
     """End this process with the exit code of a program (rules 3 and 4)."""
     try:
         if list(argv) != _VERSION:
-            from notarypy.cli.memory import keep_private
-
-            keep_private()
+            keep_memory_private()
         code = program(argv)
     except KeyboardInterrupt:  # while modules were being imported: nothing has begun yet
         code = _INTERRUPTED
@@ -51,39 +55,54 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     if list(argv) == _VERSION:
-        from notarypy.cli.version import text
-
         if sys.stdout is None:
             return 1
-        sys.stdout.write(f"{text()}\n")
+        sys.stdout.write(f"notarypy {__version__}\n")
         return 0
     from notarypy.cli.run import Run
 
     show_everything()
-    session = Run()
-    _guarded(session, argv)
-    return session.report.finish()
+    begun = Run()
+    _guarded(begun, argv)
+    return begun.report.finish()
 
 
-def _guarded(session: Run, argv: Sequence[str]) -> None:
+def _guarded(begun: Run, argv: Sequence[str]) -> None:
     """Run the command; what it raises becomes part of the report (rule 1)."""
     from notarypy.errors import NotarypyError
 
     try:
         from notarypy.cli.app import dispatch
 
-        dispatch(argv, session)
+        dispatch(argv, begun)
     except NotarypyError as error:
-        session.report.fail(error)
+        begun.report.fail(error)
     except KeyboardInterrupt:
-        session.report.interrupt()
+        begun.report.interrupt()
     except OSError as error:
         if error.filename is None and error.errno in _OUTPUT_ERRORS:
-            session.report.unwritable = error  # typer prints help by itself
+            begun.report.unwritable = error  # typer prints help by itself
         else:
-            session.report.crash(error)
+            begun.report.crash(error)
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
-        session.report.crash(error)
+        begun.report.crash(error)
+
+
+def keep_memory_private() -> None:
+    """Switch off core dumps, before there is a secret in memory (rule 4)."""
+    if sys.platform == "win32":
+        return
+    import resource
+    from contextlib import suppress
+
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # Some builds of Python lack ctypes, and some C libraries lack the function.
+        with suppress(ImportError, OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def show_everything() -> None:

@@ -21,73 +21,49 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from notarypy.cli import version
+from notarypy import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from typer.core import TyperCommand
 
-_FOR_CLIENT = (
-    "server",
-    "trust_dir",
-    "config",
-    "tlscacert",
-    "tlscert",
-    "tlskey",
-    "insecure_registry",
-    "timeout",
-    "retry_for",
-    "passphrase_file",
-    "offline",
-    "policy",
-    "gun",
-)
-_ADDING = frozenset({"verbose", "insecure_registry"})
 HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
 
 
 @dataclass
 class GivenOptions:
-    """The global options that were given, by name."""
+    """The global options that were given.
 
-    given: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        json: The result is one JSON document.
+        quiet: Warnings stay unsaid.
+        yes: Every confirmation is given in advance.
+        verbose: How many times `-v` was given.
+        for_client: What the client takes, by name.
+    """
 
-    def take(self, name: str, value: Any) -> None:  # noqa: ANN401 - of every type that options have
-        """Note one option (rule 1)."""
-        before = self.given.get(name)
-        if name in _ADDING and before is not None:
-            value = before + value
-        self.given[name] = value
-
-    @property
-    def json(self) -> bool:
-        """Whether the result is one JSON document."""
-        return bool(self.given.get("json"))
-
-    @property
-    def quiet(self) -> bool:
-        """Whether warnings stay unsaid."""
-        return bool(self.given.get("quiet"))
-
-    @property
-    def yes(self) -> bool:
-        """Whether every confirmation is given in advance."""
-        return bool(self.given.get("yes"))
+    json: bool = False
+    quiet: bool = False
+    yes: bool = False
+    verbose: int = 0
+    for_client: dict[str, Any] = field(default_factory=dict)
 
     @property
     def gun(self) -> bool:
         """Whether REPO is taken literally."""
-        return bool(self.given.get("gun"))
+        return bool(self.for_client.get("gun"))
 
-    @property
-    def verbosity(self) -> int:
-        """How many times `-v` was given."""
-        return int(self.given.get("verbose", 0))
-
-    def for_client(self) -> dict[str, Any]:
-        """Return the options that the client takes."""
-        return {name: self.given[name] for name in _FOR_CLIENT if name in self.given}
+    def take(self, name: str, value: Any) -> None:  # noqa: ANN401 - of every type that options have
+        """Note one option (rule 1)."""
+        if name == "verbose":
+            self.verbose += value
+        elif name in {"json", "quiet", "yes"}:
+            setattr(self, name, value)
+        elif name == "insecure_registry":
+            self.for_client[name] = (*self.for_client.get(name, ()), *value)
+        else:
+            self.for_client[name] = value
 
 
 def _declare(
@@ -160,8 +136,13 @@ def attach(command: TyperCommand | TyperGroup, *, hidden: bool) -> None:
             attach(inner, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
 
 
+def group(help_text: str | None = None) -> typer.Typer:
+    """Return an app for commands, such as those of one noun."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, help=help_text)
+
+
 def _declared() -> Sequence[Any]:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app = group()
     app.command()(_declare)
     options = [copy.copy(option) for option in typer.main.get_command(app).params]
     for option in options:
@@ -175,6 +156,6 @@ def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - ty
     if value is None or value is False or value in ((), []) or (option.name == "verbose" and not value):
         return
     if option.name == "show_version":
-        typer.echo(version.text())
+        typer.echo(f"notarypy {__version__}")
         raise typer.Exit
     context.obj.options.take(option.name, tuple(value) if isinstance(value, list) else value)

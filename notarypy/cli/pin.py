@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notarypy import files
-from notarypy.cli import references, sign, signals, userfiles
+from notarypy.cli import references, signals, userfiles
+from notarypy.cli.run import begin
 from notarypy.cli.text import render
-from notarypy.cli.verify import policy_json
 from notarypy.client.build.inputs import KINDS, FileVariables
 from notarypy.client.parameters import PinOptions
 from notarypy.errors import Advice, StorageError, UsageError
@@ -93,27 +93,26 @@ def pin(
       notarypy pin --in-place Dockerfile compose.yaml k8s/*.yaml
       notarypy pin --check Dockerfile
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.take_policy(session, policy)
+    run = begin(context)
+    references.take_policy(run, policy)
     mode = _Mode(kind, in_place, check, diff)
     mode.require_fitting(paths)
     variables = FileVariables.of(_pairs("--build-arg", build_arg), platform, target, _pairs("--env", env))
     given = [(path, _read(path)) for path in paths]
-    with session.client(asking=False) as client:
+    with run.client(asking=False) as client:
         resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
         wanted = "dockerfile" if kind == _POLICY else kind
         known = next((each for each in KINDS if each == wanted), None)
         done: list[tuple[str, bytes, PinnedFile]] = []
         for path, data in given:
-            with session.trying(userfiles.name(path)):
+            with run.trying(userfiles.name(path)):
                 found = resolver.file(data, userfiles.name(path), known, variables)
                 done.append((path, data, found))
                 for image in found.images:
-                    _report_image(session, found.source, image)
+                    _report_image(run, found.source, image)
         resolver.warn_of_unused()
-    if session.report.exit_code == 0:
-        _finish(session, done, mode)
+    if run.report.exit_code == 0:
+        _finish(run, done, mode)
 
 
 def _read(path: str) -> bytes:
@@ -165,7 +164,7 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
-def _report_image(session: Run, source: str, image: PinnedImage) -> None:
+def _report_image(run: Run, source: str, image: PinnedImage) -> None:
     """Note what became of an image."""
     data = {
         "file": source,
@@ -180,12 +179,12 @@ def _report_image(session: Run, source: str, image: PinnedImage) -> None:
         "role": image.verified and image.verified.role,
         "signers": list(image.verified.signers) if image.verified else [],
         "expires": image.verified and render.moment(image.verified.expires),
-        "policy": image.verified and image.verified.policy and policy_json(image.verified.policy),
+        "policy": image.verified and render.policy_json(image.verified.policy),
     }
     if image.error is not None:
-        session.report.failed([image.image], image.error)
+        run.report.failed([image.image], image.error)
     else:
-        session.report.done(image.image, data)
+        run.report.done(image.image, data)
 
 
 def _line_of(source: str, image: PinnedImage) -> str:
@@ -198,7 +197,7 @@ def _line_of(source: str, image: PinnedImage) -> str:
     return f"{place} {image.reference}"
 
 
-def _finish(session: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode) -> None:
+def _finish(run: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode) -> None:
     """Write or print what came out, now that every image is good."""
     if mode.in_place:
         _write([(path, before, found.data) for path, before, found in done if found.changed])
@@ -208,10 +207,10 @@ def _finish(session: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _
             text = occurrences.encode(f"{render.document(found.policy(), 2)}\n")
         if mode.in_place or mode.check:
             lines = [_line_of(found.source, image) for image in found.images]
-            session.report.text("" if mode.diff else "".join(f"{render.safe(line)}\n" for line in lines))
+            run.report.text("" if mode.diff else "".join(f"{render.safe(line)}\n" for line in lines))
         quiet = mode.check or (mode.in_place and not mode.diff)
         if not quiet:
-            session.report.content(text)
+            run.report.content(text)
         data = {
             "file": found.source,
             "format": found.kind,
@@ -219,7 +218,7 @@ def _finish(session: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _
             "written": mode.in_place and found.changed,
             "text": None if quiet else text.decode(errors="backslashreplace"),
         }
-        session.report.done(found.source, data)
+        run.report.done(found.source, data)
 
 
 def _difference(path: str, before: bytes, after: bytes) -> bytes:
@@ -287,30 +286,29 @@ def build(
       notarypy build -- -t registry.example.com/app:1 .
       notarypy build --builder buildah --sign registry.example.com/app:1 -- --layers .
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.take_policy(session, policy)
-    with session.client() as client:
+    run = begin(context)
+    references.take_policy(run, policy)
+    with run.client() as client:
         plan = client.images.plan_build(
             arguments, builder=builder, file=file, sign=sign_ref, skip=skip or (), strict=strict
         )
         for source, images in ((plan.pinned.source, plan.pinned.images), ("arguments", plan.contexts)):
             for image in images:
-                _report_image(session, source, image)
-        if session.report.exit_code == 0:
+                _report_image(run, source, image)
+        if run.report.exit_code == 0:
             with signals.Interrupting():
                 built = client.images.build(plan)
-            _report_build(session, plan, built)
+            _report_build(run, plan, built)
 
 
-def _report_build(session: Run, plan: Plan, built: Built) -> None:
+def _report_build(run: Run, plan: Plan, built: Built) -> None:
     lines = [_line_of(plan.pinned.source, image) for image in plan.pinned.images]
     lines += [_line_of("arguments", image) for image in plan.contexts]
     data = {
         "builder": built.builder,
         "file": plan.pinned.source,
         "digest": built.digest,
-        "signed": built.signed and sign.result(built.signed, dry_run=False),
+        "signed": built.signed and render.signed_json(built.signed),
     }
-    lines += sign.lines(built.signed, dry_run=False) if built.signed else []
-    session.report.done(plan.sign or plan.pinned.source, data, *lines)
+    lines += render.signed_lines(built.signed) if built.signed else []
+    run.report.done(plan.sign or plan.pinned.source, data, *lines)

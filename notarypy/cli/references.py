@@ -1,12 +1,8 @@
-"""REFs and REPOs as they were written, checked before anything else happens.
+"""What stands on a command line for images: REFs, REPOs, and what a verified image has to fulfil.
 
-What it is: names from the command line and from files. What it is not: the grammar
-(`images.reference`).
-
-What commands that verify images require of them: the options that they share.
-
-What it is: these options, read and checked before anything is asked. What it is not:
-the judgment (`client.verify.image`).
+What it is: names from the command line and from files, and the options that commands which verify
+share; all read and checked before anything else happens. What it is not: the grammar of names
+(`images.reference`), or the verdict (`client.verify.image`).
 """
 
 from __future__ import annotations
@@ -39,7 +35,11 @@ class Name(NamedTuple):
         return f"{self.repository}:{self.tag or 'latest'}"
 
 
-def read(texts: Sequence[str], *, literal: bool) -> list[Name]:
+Repositories = Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories.")]
+Repository = Annotated[str, typer.Argument(metavar="REPO", help="A repository.")]
+
+
+def read(run: Run, texts: Sequence[str]) -> list[Name]:
     """Read REFs.
 
     Raises:
@@ -47,13 +47,13 @@ def read(texts: Sequence[str], *, literal: bool) -> list[Name]:
     """
     if not texts:
         raise UsageError("no REF was given", advice=Advice("name-image"))
-    return [_read(text, literal=literal) for text in texts]
+    return [_read(text, literal=run.options.gun) for text in texts]
 
 
-def check_repositories(texts: Iterable[str], *, literal: bool) -> None:
+def check_repositories(run: Run, texts: Iterable[str]) -> None:
     """Raise UsageError unless all texts are repositories."""
     for text in texts:
-        if literal:
+        if run.options.gun:
             roles.check_gun(text)
         else:
             references.parse_repository(text)
@@ -67,7 +67,7 @@ def _read(text: str, *, literal: bool) -> Name:
     return Name(text, gun, tag, None)
 
 
-def from_lines(text: str, source: str, *, literal: bool) -> list[str]:
+def from_lines(run: Run, text: str, source: str) -> list[str]:
     """Return the REFs in a text: one a line, `#` begins a comment.
 
     Raises:
@@ -79,7 +79,7 @@ def from_lines(text: str, source: str, *, literal: bool) -> list[str]:
         if not written:
             continue
         try:
-            _read(written, literal=literal)
+            _read(written, literal=run.options.gun)
         except NotarypyError as error:
             raise UsageError(
                 f"line {number} of {source}: {error.message}",
@@ -125,34 +125,30 @@ Policy = Annotated[
 
 
 def verify_options(
-    session: Run,
+    run: Run,
     signers: Sequence[str] | None,
     roots: Sequence[str] | None,
     policy: str | None,
     *,
     all_signers: bool,
 ) -> dict[str, Any]:
-    """Return what is required as `Client.verify` takes it, and the policy into the session's options.
+    """Return what is required as `Client.verify` takes it, and put the policy into the run's options.
 
     Raises:
         UsageError: One of them cannot be meant.
     """
     for required in signers or ():
         roles.signer_role(required)
-    take_policy(session, policy)
-    return {"signers": signers or (), "all_signers": all_signers, "root": _only(roots)}
-
-
-def take_policy(session: Run, policy: str | None) -> None:
-    """Let the session's client obey this trust policy, if one is named."""
-    if policy is not None:
-        session.options.take("policy", policy)
-
-
-def _only(pins: Sequence[str] | None) -> str | None:
-    """Return the one PIN; of two, one would be left out without a word."""
-    if len(pins or ()) > 1:
+    take_policy(run, policy)
+    if len(roots or ()) > 1:  # one of them would be left out without a word
         raise UsageError(
             "--root was given more than once", why="one root is meant", advice=Advice("keep-one")
         )
-    return roles.check_pin(pins[0]) if pins else None
+    root = roles.check_pin(roots[0]) if roots else None
+    return {"signers": signers or (), "all_signers": all_signers, "root": root}
+
+
+def take_policy(run: Run, policy: str | None) -> None:
+    """Let the run's client obey this trust policy, if one is named."""
+    if policy is not None:
+        run.options.take("policy", policy)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references
+from notarypy.cli.run import begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, ExpiredError, UsageError
 
@@ -23,7 +24,7 @@ Within = Annotated[str, typer.Option(metavar="DAYS", help="How far ahead, for ex
 
 def renew(
     context: typer.Context,
-    repos: Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories.")],
+    repos: references.Repositories,
     *,
     within: Within = "90d",
     role: Annotated[
@@ -38,15 +39,16 @@ def renew(
     Example:
       notarypy renew registry.example.com/app
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.check_repositories(repos, literal=session.options.gun)
+    run = begin(context)
+    references.check_repositories(run, repos)
     span = _span(within)
-    with session.client() as client:
+    with run.client() as client:
         for repo in repos:
-            with session.trying(repo, among=repos):
+            with run.trying(repo, among=repos):
                 done = client.renew(repo, within=span, only=role or ())
-                session.report.done(repo, _renewed_json(done), *_renewed_lines(done))
+                data = render.fields(done, "repository renewed root_pins published")
+                data["renewed"] = [_role_json(status) for status in done.renewed]
+                run.report.done(repo, data, *_renewed_lines(done))
 
 
 def status(
@@ -67,27 +69,24 @@ def status(
       notarypy status registry.example.com/app
       notarypy status --check --within 30d
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.check_repositories(repos or (), literal=session.options.gun)
+    run = begin(context)
+    references.check_repositories(run, repos or ())
     span = _span(within)
-    with session.client(asking=False) as client:
-        for repo in repos or _known(session, client.repositories()):
-            with session.trying(repo, among=repos or ("", "")):
-                _show(session, repo, client.status(repo, within=span), within, check=check)
+    with run.client(asking=False) as client:
+        for repo in repos or _known(run, client.repositories()):
+            with run.trying(repo, among=repos or ("", "")):
+                _show(run, repo, client.status(repo, within=span), within, check=check)
 
 
-def _known(session: Run, repos: list[str]) -> list[str]:
-    """Return those of the repositories known here whose names mean them; the others are told."""
+def _known(run: Run, repos: list[str]) -> list[str]:
+    """Return those of the repositories known here whose names mean them; the others are in a warning."""
     found = []
     for repo in repos:
         try:
-            references.check_repositories([repo], literal=session.options.gun)
+            references.check_repositories(run, [repo])
             found.append(repo)
         except UsageError:
-            session.report.warn(
-                f"{repo} is left out, it is no image's name: notarypy status --gun REPO shows it"
-            )
+            run.report.warn(f"{repo} is left out, it is no image's name: notarypy status --gun REPO shows it")
     return found
 
 
@@ -98,19 +97,20 @@ def _span(text: str) -> timedelta:
     return timedelta(days=int(found[1]))
 
 
-def _show(session: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
-    told = _status_json(found)
+def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
+    data = render.fields(found, "repository server roles")
+    data["roles"] = [_role_json(status) for status in found.roles]
     names = ", ".join(status.role for status in found.due)
     message = f"{names} of {found.repository} ends within {within} or has ended"
     rows = [_row(status) for status in found.roles]
-    session.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, rows)}\n")
+    run.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, rows)}\n")
     if found.due and check:
         error = ExpiredError(message, advice=Advice("renew", gun=found.repository), roles=names.split(", "))
-        session.report.failed([repo], error, told)
+        run.report.failed([repo], error, data)
         return
-    session.report.done(repo, told)
+    run.report.done(repo, data)
     if found.due:
-        session.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
+        run.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
 
 
 _HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
@@ -126,41 +126,15 @@ def _row(status: RoleStatus) -> tuple[str, ...]:
 def _renewed_lines(done: Renewed) -> list[str]:
     if not done.published:
         return [f"nothing of {done.repository} is due; nothing was published"]
-    told = [
+    lines = [
         f"renewed {status.role} of {done.repository}: it ends on {render.moment(status.expires)}"
         for status in done.renewed
     ]
     if any(status.role == "root" for status in done.renewed):
-        told += [f"root pin: {pin}" for pin in done.root_pins]
-    return told
-
-
-def _renewed_json(done: Renewed) -> dict[str, Any]:
-    return {
-        "repository": done.repository,
-        "renewed": [_role_json(status) for status in done.renewed],
-        "root_pins": list(done.root_pins),
-        "published": done.published,
-    }
-
-
-def _status_json(found: RepositoryStatus) -> dict[str, Any]:
-    return {
-        "repository": found.repository,
-        "server": found.server,
-        "roles": [_role_json(status) for status in found.roles],
-    }
+        lines += [f"root pin: {pin}" for pin in done.root_pins]
+    return lines
 
 
 def _role_json(status: RoleStatus) -> dict[str, Any]:
-    return {
-        "role": status.role,
-        "version": status.version,
-        "expires": render.moment(status.expires) or None,
-        "keys": list(status.keys),
-        "threshold": status.threshold,
-        "here": list(status.here),
-        "signable": status.signable,
-        "due": status.due,
-        "problem": status.problem,
-    }
+    known = render.fields(status, "role version expires keys threshold here signable due problem")
+    return {**known, "expires": render.moment(status.expires)}

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _WORST_FIRST = (4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
 _INTERRUPTED = 130
-_ALL = 2
 
 
 class InternalError(NotarypyError):
@@ -106,9 +106,7 @@ class Report:
 
     def crash(self, error: Exception) -> None:
         """Note a defect: one line, and the traceback without local variables for `-vv`."""
-        if self.options.verbosity >= _ALL:
-            import traceback
-
+        if self.options.verbose > 1:
             lines = "".join(traceback.format_exception(error)).splitlines()
             self._complain("\n".join(map(render.safe, lines)))
         self.fail(

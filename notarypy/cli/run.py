@@ -1,20 +1,22 @@
-"""One run of the program: its options, its report, its client.
+"""One run of the program: its options, its report, its client, its log.
 
-What it is: what every command gets. What it is not: parsing or printing.
+What it is: what every command gets from `begin`. What it is not: parsing or printing.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
+from notarypy.cli.text import terminal
+from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from typer import Context
 
@@ -22,6 +24,25 @@ if TYPE_CHECKING:
 
 # The empty prefix means every tag.
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
+_STEPS = "notarypy: %(levelname)s: %(message)s"
+_EVERYTHING = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+
+
+def begin(context: Context, *, hold: bool = False) -> Run:
+    """Return the run of a command, which is noted; `hold` keeps back results until all are good.
+
+    Raises:
+        UsageError: One of its options is empty: mostly a variable that should have had a value.
+    """
+    run: Run = context.obj
+    run.report.command = context.command_path.partition(" ")[2]
+    run.report.hold = hold
+    for parameter in context.command.params:
+        value, name = context.params.get(parameter.name or ""), parameter.opts[0]
+        empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+        if empty and name.startswith("-") and name not in _MAY_BE_EMPTY:
+            raise UsageError(f"{name} is empty", advice=Advice("give-value"))
+    return run
 
 
 class Run:
@@ -31,29 +52,33 @@ class Run:
         self.options = GivenOptions()
         self.report = Report(self.options)
 
-    def begin(self, context: Context, *, hold: bool = False) -> None:
-        """Note which command runs; `hold` keeps back results until all are good.
-
-        Raises:
-            UsageError: One of its options is empty: mostly a variable that should have had a value.
-        """
-        self.report.command = context.command_path.partition(" ")[2]
-        self.report.hold = hold
-        for parameter in context.command.params:
-            value, name = context.params.get(parameter.name or ""), parameter.opts[0]
-            empty = value == "" or (isinstance(value, list | tuple) and "" in value)
-            if empty and name.startswith("-") and name not in _MAY_BE_EMPTY:
-                raise UsageError(f"{name} is empty", advice=Advice("give-value"))
-
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
         """Open the client that the options ask for; `asking` is for commands that unlock keys."""
-        with self.logging(), open_client(self, asking=asking) as client:
+        with self.log_shown(), open_client(self, asking=asking) as client:
             yield client
 
-    def logging(self) -> AbstractContextManager[None]:
-        """Show this package's own log, as far as `-v` asks for it."""
-        return _logging(self.options.verbosity)
+    @contextmanager
+    def log_shown(self) -> Iterator[None]:
+        """Show the package's own log on standard error, as far as `-v` asks for it.
+
+        `-v` shows what is done, and `-vv` every decision, when it was made, and where. Logs of other
+        packages may hold anything, and are not shown.
+        """
+        if not self.options.verbose:
+            yield
+            return
+        everything = self.options.verbose > 1
+        handler = logging.StreamHandler()
+        handler.setFormatter(_SafeFormatter(_EVERYTHING if everything else _STEPS, "%H:%M:%S"))
+        logger = logging.getLogger("notarypy")
+        logger.setLevel(logging.DEBUG if everything else logging.INFO)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
 
     @contextmanager
     def trying(self, *refs: str, among: Sequence[str] = ()) -> Iterator[None]:
@@ -69,11 +94,15 @@ class Run:
             done = {result.ref for result in self.report.results[before:]}
             about = ", ".join(refs) if len(among) > 1 else ""
             left = [ref for ref in refs if ref not in done] or list(refs)
-            guilty = _at_fault(left, error)
+            tag = error.facts.get("tag") or error.facts.get("reference")
+            guilty = [ref for ref in left if _tag(ref) == tag] or left
             for ref in left:
-                self.report.failed(
-                    [ref], error if ref in guilty else _held_back(ref, guilty, error), about=about
-                )
+                own = error if ref in guilty else _held_back(ref, guilty, error)
+                self.report.failed([ref], own, about=about)
+
+    def progress(self) -> terminal.Bar | None:
+        """Return a progress bar where somebody looks at it."""
+        return None if self.options.json or self.options.quiet else terminal.bar()
 
     def confirm(self, question: str, why: str) -> None:
         """Go on only with a yes.
@@ -83,8 +112,6 @@ class Run:
         """
         if self.options.yes:
             return
-        from notarypy.cli.text import terminal
-
         if not terminal.present():
             raise ConfirmationNeededError(
                 f"{why}, and there is no terminal to confirm on", advice=Advice("add-yes")
@@ -93,51 +120,23 @@ class Run:
             raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
 
 
-def open_client(session: Run, *, asking: bool) -> Client:
+def open_client(run: Run, *, asking: bool) -> Client:
     """Make the client; a prompt is part of it only where somebody can answer."""
-    from notarypy.cli.text import terminal
     from notarypy.client.api import Client
 
     return Client.from_environment(
-        warn=session.report.warn,
+        warn=run.report.warn,
         prompt=terminal.secret if asking and terminal.present() else None,
-        **session.options.for_client(),
+        **run.options.for_client,
     )
 
 
-@contextmanager
-def _logging(verbosity: int) -> Iterator[None]:
-    """Show the package's own log on standard error; other packages' logs may hold anything."""
-    if not verbosity:
-        yield
-        return
-    import logging
+class _SafeFormatter(logging.Formatter):
+    """Formats lines without control characters."""
 
-    from notarypy.cli.text.render import safe
-
-    class SafeFormatter(logging.Formatter):
-        """Formats without control characters."""
-
-        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-            """Return the line."""
-            return safe(super().formatMessage(record))
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(SafeFormatter("notarypy: %(levelname)s: %(message)s"))
-    logger = logging.getLogger("notarypy")
-    logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(logging.NOTSET)
-
-
-def _at_fault(refs: Sequence[str], error: NotarypyError) -> list[str]:
-    """Return those of some REFs that an error is about; all of them where it does not say."""
-    tag = error.facts.get("tag") or error.facts.get("reference")
-    return [ref for ref in refs if _tag(ref) == tag] or list(refs)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        return safe(super().formatMessage(record))
 
 
 def _tag(ref: str) -> str:

@@ -1,4 +1,4 @@
-"""`notarypy sign`."""
+"""`notarypy sign` and `notarypy revoke`: the tags of repositories, published all at once or not at all."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references, userfiles
+from notarypy.cli.run import begin
+from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from notarypy.cli.references import Name
     from notarypy.cli.run import Run
     from notarypy.client.api import Client
-    from notarypy.client.results import SignedTag
+    from notarypy.client.results import RevokedTag, SignedTag
 
 
 _FromFile = Annotated[
@@ -70,93 +74,63 @@ def sign(
       notarypy sign --local registry.example.com/app:1
       notarypy sign --push oci:layout registry.example.com/app:1
     """
-    session: Run = context.obj
-    session.begin(context)
-    names = _names(session, list(refs or ()), from_file, digest_file)
-    if local:
-        _check_local(names, digest_file, dry_run=dry_run)
-    if push is not None:
-        _check_push(push, names, local=local, dry_run=dry_run)
-    wanted: dict[str, Any] = {
+    run = begin(context)
+    names = _names(run, list(refs or ()), from_file, digest_file)
+    _check_source(push, names, digest_file, local=local, dry_run=dry_run)
+    options: dict[str, Any] = {
         "signer": signer,
         "custom": _custom(custom),
         "init": init,
-        "dry_run": dry_run,
         "discard_unverified": discard_unverified,
-        "local": local,
     }
-    with session.client() as client:
+    with run.client() as client:
         if push is not None:
-            _push(session, client, push, names[0], wanted)
-        else:
-            _sign(session, client, names, wanted)
+            _push_and_sign(run, client, push, names[0], options)
+            return
+        for written, by_tag in _by_repository(names):
+            with run.trying(*written):
+                for done in client.sign(written, **options, dry_run=dry_run, local=local):
+                    _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=dry_run)
 
 
-def _names(session: Run, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
+def _names(run: Run, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
     """Return all REFs of the command line and the files, checked for what signing needs."""
     from notarypy.client.publish.signing import by_repository
 
-    literal = session.options.gun
     if from_file is not None:
-        source = userfiles.name(from_file)
-        refs += references.from_lines(userfiles.read_text(from_file), source, literal=literal)
-    names = references.read(refs, literal=literal)
+        refs += references.from_lines(run, userfiles.read_text(from_file), userfiles.name(from_file))
+    names = references.read(run, refs)
     if digest_file is not None:
         if len(names) != 1:
             raise UsageError("--digest-file goes with exactly one REF", why=f"{len(names)} were given")
         text = references.with_digest(names[0], userfiles.buildx_digest(digest_file))
-        names = references.read([text], literal=literal)
-    if not literal:
+        names = references.read(run, [text])
+    if not run.options.gun:
         by_repository([name.text for name in names])
     return names
 
 
-def _check_local(names: list[Name], digest_file: str | None, *, dry_run: bool) -> None:
-    """Refuse what does not go with a push, before anything is pushed."""
-    if digest_file is not None or any(name.digest is not None for name in names):
+def _check_source(
+    push: str | None, names: list[Name], digest_file: str | None, *, local: bool, dry_run: bool
+) -> None:
+    """Refuse what does not go with `--local` or `--push`, before anything is pushed."""
+    if local and (digest_file is not None or any(name.digest is not None for name in names)):
         raise UsageError(
             "--local signs what it pushes, not a given digest", advice=Advice("leave-option-or-digest")
         )
-    if dry_run:
+    if local and dry_run:
         raise UsageError("--local pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
-
-
-def _check_push(source: str, names: list[Name], *, local: bool, dry_run: bool) -> None:
-    """Refuse what does not go with `--push`, before anything is pushed."""
+    if push is None:
+        return
     from notarypy.storage.images import locations
 
-    locations.source(source)
+    locations.source(push)
     if len(names) != 1:
         raise UsageError("--push goes with exactly one REF", why=f"{len(names)} were given")
     if local:
         raise UsageError("--push and --local are two sources", advice=Advice("leave-out-one"))
     if dry_run:
         raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
-
-
-def _sign(session: Run, client: Client, names: list[Name], wanted: dict[str, Any]) -> None:
-    """Sign what the registries have, one repository after the other."""
-    groups: dict[str, list[Name]] = {}
-    for name in names:
-        groups.setdefault(name.repository, []).append(name)
-    for group in groups.values():
-        with session.trying(*(name.text for name in group)):
-            written = {name.tagged: name.text for name in group}
-            for done in client.sign([name.text for name in group], **wanted):
-                ref = written.get(done.reference, done.reference)
-                _tell(session, ref, done, dry_run=wanted["dry_run"])
-
-
-def _push(session: Run, client: Client, source: str, name: Name, wanted: dict[str, Any]) -> None:
-    from notarypy.cli import push as pushing
-    from notarypy.cli.text import terminal
-
-    options = {option: value for option, value in wanted.items() if option not in {"local", "dry_run"}}
-    with session.trying(name.text):
-        shown = terminal.bar(session.options)
-        pushed, done = client.images.push_and_sign(source, name.text, **options, progress=shown)
-        session.report.text(f"{pushing.line(pushed)}\n")
-        _tell(session, name.text, done, dry_run=False)
 
 
 def _custom(path: str | None) -> bytes | None:
@@ -170,37 +144,77 @@ def _custom(path: str | None) -> bytes | None:
     return data
 
 
-def _tell(session: Run, ref: str, done: SignedTag, *, dry_run: bool) -> None:
-    session.report.done(ref, result(done, dry_run=dry_run), *lines(done, dry_run=dry_run))
+def _by_repository(names: Iterable[Name]) -> Iterable[tuple[list[str], dict[str, str]]]:
+    """Return for each repository its REFs as they were written, and which of them means what tag."""
+    groups: dict[str, tuple[list[str], dict[str, str]]] = {}
+    for name in names:
+        written, by_tag = groups.setdefault(name.repository, ([], {}))
+        written.append(name.text)
+        by_tag[name.tagged] = name.text
+    return groups.values()
+
+
+def _push_and_sign(run: Run, client: Client, source: str, name: Name, options: dict[str, Any]) -> None:
+    with run.trying(name.text):
+        pushed, done = client.images.push_and_sign(source, name.text, **options, progress=run.progress())
+        run.report.text(f"{render.pushed_line(pushed)}\n")
+        _signed(run, name.text, done)
+
+
+def _signed(run: Run, ref: str, done: SignedTag, *, dry_run: bool = False) -> None:
+    data, lines = render.signed_json(done, dry_run=dry_run), render.signed_lines(done, dry_run=dry_run)
+    run.report.done(ref, data, *lines)
     for role in done.also_old:
-        session.report.warn(f"{role} still lists another digest for {done.reference}")
+        run.report.warn(f"{role} still lists another digest for {done.reference}")
 
 
-def lines(done: SignedTag, *, dry_run: bool) -> list[str]:
-    """Return what is said of a signed tag."""
-    platforms = f" (index: {', '.join(done.platforms)})" if done.platforms else ""
-    what = f"{done.reference} {done.digest}{platforms}"
-    if dry_run and not done.already:
-        moved = [f"{done.reference} is {done.previous}, would be {done.digest}"] if done.previous else []
-        return [f"would be signed {what} in {', '.join(done.roles)}", *moved]
-    if done.already:
-        return [f"already signed {what}"]
-    moved = [f"{done.reference} was {done.previous} now {done.digest}"] if done.previous else []
-    return [f"signed {what}", *moved]
+def revoke(
+    context: typer.Context,
+    refs: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Tags to revoke; with --all, repositories.")
+    ],
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every tag of these repositories.")] = False,
+    signer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only what this signer signed (and its release)."),
+    ] = None,
+) -> None:
+    """Make tags unsigned: take them out of every role whose key is here.
+
+    Nothing is removed from the registry. All tags of a repository are published at once, or none.
+
+    Example:
+      notarypy revoke registry.example.com/app:1
+      notarypy revoke --all --yes registry.example.com/app
+    """
+    run = begin(context)
+    if every:
+        _revoke_all(run, refs, signer)
+        return
+    groups = _by_repository(references.read(run, refs))
+    with run.client() as client:
+        for written, by_tag in groups:
+            with run.trying(*written):
+                for done in client.revoke(written, signer=signer):
+                    _revoked(run, by_tag.get(done.reference, done.reference), done)
 
 
-def result(done: SignedTag, *, dry_run: bool) -> dict[str, Any]:
-    """Return the same for programs."""
-    return {
-        "repository": done.repository,
-        "tag": done.tag,
-        "digest": done.digest,
-        "size": done.size,
-        "platforms": list(done.platforms),
-        "roles": list(done.roles),
-        "previous": done.previous,
-        "published": done.published,
-        "already": done.already,
-        "dry_run": dry_run,
-        "also_old": list(done.also_old),
-    }
+def _revoke_all(run: Run, repos: list[str], signer: str | None) -> None:
+    references.check_repositories(run, repos)
+    whose = "" if signer is None else f" that {signer} signed"
+    run.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
+    with run.client() as client:
+        for repo in repos:
+            with run.trying(repo, among=repos):
+                revoked = client.revoke_all(repo, signer=signer)
+                for done in revoked:
+                    _revoked(run, repo, done)
+                if not revoked:
+                    run.report.text(f"no tag of {repo} is signed; nothing was published\n")
+
+
+def _revoked(run: Run, ref: str, done: RevokedTag) -> None:
+    data = render.fields(done, "repository tag digest roles still still_released published")
+    line = f"revoked {done.reference} in {', '.join(done.roles)}"
+    run.report.done(ref, data, line if done.roles else f"left {done.reference} as it is")

@@ -18,10 +18,10 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Ending:
-    """Notes, while it is entered, that the process was told to end; nothing is interrupted."""
+    """Notes, while it is entered, that a signal asked the process to end; nothing is interrupted."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._asked = threading.Event()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -37,23 +37,23 @@ class Ending:
             signal.signal(number, handler)
 
     @property
-    def told(self) -> bool:
-        """Whether the process was told to end."""
-        return self._told.is_set()
+    def asked(self) -> bool:
+        """Whether the process is to end."""
+        return self._asked.is_set()
 
     def wait(self) -> None:
-        """Return when the process is told to end."""
-        while not self._told.wait(3600):  # without a limit no signal gets through on Windows
+        """Return when the process is to end."""
+        while not self._asked.wait(3600):  # without a limit no signal gets through on Windows
             continue
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._told.set()
+        self._asked.set()
 
 
 class Interrupting(Ending):
-    """Takes every way of being told to end for Ctrl-C, once: what cleans up then is left in peace."""
+    """Takes every such signal for Ctrl-C, once: what cleans up then is left in peace."""
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if not self.told:
+        if not self.asked:
             super()._note(number, frame)
             raise KeyboardInterrupt

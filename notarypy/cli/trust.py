@@ -1,24 +1,81 @@
-"""`notarypy trust` and `notarypy forget`."""
+"""`notarypy init`, `notarypy trust` and `notarypy forget`: the root of a repository, and trust in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from notarypy.cli import references
+from notarypy.cli import references, userfiles
+from notarypy.cli.run import begin
 from notarypy.cli.text import render
-from notarypy.errors import Advice, ConfirmationNeededError
+from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
     from notarypy.client.results import TrustedRoot
+
+
+def init(
+    context: typer.Context,
+    repos: Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories without trust data.")],
+    *,
+    root_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEYREF", help="The root key: KEY, or a file (it has a / or a dot)."),
+    ] = None,
+    root_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A certificate for the root key; made if left out.")
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A first signer; --key has the public key.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PUB", help="Public key or certificate of that signer. May be repeated."),
+    ] = None,
+    snapshot: Annotated[
+        Literal["server", "local"] | None,
+        typer.Option(help="Who keeps the snapshot key: the server, or this trust directory."),
+    ] = None,
+) -> None:
+    """Make trust data for repositories.
+
+    That is a root key, unless one is here, and a targets key; the server keeps the others. A repository
+    that has trust data is left as it is. Keep a copy of the root key: nothing replaces it.
+
+    Example:
+      notarypy init registry.example.com/app
+      notarypy init --signer jeff --key jeff.pub registry.example.com/app
+    """
+    run = begin(context)
+    references.check_repositories(run, repos)
+    if (signer is None) != (not key):
+        raise UsageError("--signer and --key go together", advice=Advice("give-both"))
+    if signer is not None:
+        roles.signer_role(signer)
+    options: dict[str, Any] = {
+        "root_key": root_key,
+        "root_cert": None if root_cert is None else userfiles.read(root_cert),
+        "snapshot": snapshot,
+        "signer": signer,
+        "keys": userfiles.read_all(key),
+    }
+    with run.client() as client:
+        for repo in repos:
+            with run.trying(repo):
+                result = client.init(repo, **options)
+                run.report.done(repo, render.initialised_json(result), *render.initialised_lines(result))
+                if result.created and snapshot == "local":
+                    run.report.warn(
+                        f"the snapshot key of {result.repository} is only here: "
+                        "signers elsewhere cannot publish without it"
+                    )
 
 
 def trust(
     context: typer.Context,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="A repository.")],
+    repo: references.Repository,
     *,
     root: Annotated[
         str | None,
@@ -33,22 +90,23 @@ def trust(
       notarypy trust registry.example.com/app
       notarypy trust registry.example.com/app --root 7d58...64 digits
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.check_repositories([repo], literal=session.options.gun)
+    run = begin(context)
+    references.check_repositories(run, [repo])
     pin = None if root is None else roles.check_pin(root)
-    with session.client(asking=False) as client, session.trying(repo):
+    with run.client(asking=False) as client, run.trying(repo):
         seen = client.offered_root(repo) if pin is None else client.trust(repo, pin)
+        data = render.fields(seen, "repository trusted trusted_version offered offered_version accepted")
         if seen.accepted:
-            session.report.done(repo, _result(seen), *_side_by_side(seen), _accepted(seen, pin))
+            line = "they are the same" if pin is None else f"accepted the offered root of {seen.repository}"
+            run.report.done(repo, data, *_side_by_side(seen), line)
             return
-        session.report.text("".join(f"{render.safe(line)}\n" for line in _side_by_side(seen)))
+        run.report.text("".join(f"{render.safe(line)}\n" for line in _side_by_side(seen)))
         error = ConfirmationNeededError(
             f"the root that {seen.repository} offers is not trusted here",
             why="only a root named in full is accepted",
             advice=Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0]),
         )
-        session.report.failed([repo], error, _result(seen))
+        run.report.failed([repo], error, data)
 
 
 def _side_by_side(seen: TrustedRoot) -> list[str]:
@@ -61,24 +119,9 @@ def _side_by_side(seen: TrustedRoot) -> list[str]:
     ]
 
 
-def _accepted(seen: TrustedRoot, pin: str | None) -> str:
-    return "they are the same" if pin is None else f"accepted the offered root of {seen.repository}"
-
-
-def _result(seen: TrustedRoot) -> dict[str, Any]:
-    return {
-        "repository": seen.repository,
-        "trusted": list(seen.trusted),
-        "trusted_version": seen.trusted_version,
-        "offered": list(seen.offered),
-        "offered_version": seen.offered_version,
-        "accepted": seen.accepted,
-    }
-
-
 def forget(
     context: typer.Context,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="A repository.")],
+    repo: references.Repository,
 ) -> None:
     """Drop the cached trust data of a repository; keys stay.
 
@@ -88,13 +131,12 @@ def forget(
     Example:
       notarypy forget --yes registry.example.com/app
     """
-    session: Run = context.obj
-    session.begin(context)
-    references.check_repositories([repo], literal=session.options.gun)
-    session.confirm(
+    run = begin(context)
+    references.check_repositories(run, [repo])
+    run.confirm(
         "Go on?", f"this gives up the trusted root of {repo}: the next one that the server offers is taken"
     )
-    with session.client(asking=False) as client, session.trying(repo):
+    with run.client(asking=False) as client, run.trying(repo):
         forgotten = client.forget(repo)
         line = f"forgot {repo}; keys stay" if forgotten else f"nothing of {repo} is cached"
-        session.report.done(repo, {"forgotten": forgotten}, line)
+        run.report.done(repo, {"forgotten": forgotten}, line)

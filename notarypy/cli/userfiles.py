@@ -1,8 +1,7 @@
-"""Files that the user names: key files, lists, JSON. Links and pipes are fine, `-` is standard input.
+"""Files that the user names: key files, lists, JSON to read, and public keys to write.
 
-A file for a public key: new, or not at all.
-
-What it is: how `key generate` makes `NAME.pub`. What it is not: for secrets; `files` writes those.
+What it is: links and pipes are fine, and `-` is standard input; what is written is new, or not at all.
+What it is not: for secrets that are written; `files` does that.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 _STDIN = "-"
 _BUILDX_DIGEST = "containerimage.digest"
+_PUBLIC_MODE = 0o644
 
 
 def read(path: str) -> bytes:
@@ -87,17 +87,6 @@ def buildx_digest(path: str) -> str:
     return digest
 
 
-_PUBLIC_MODE = 0o644
-
-
-def _exists(path: Path) -> AlreadyExistsError:
-    return AlreadyExistsError(
-        f"{path} exists",
-        why="it may be the public half of another key",
-        advice=Advice("move-away-or", option="--dir"),
-    )
-
-
 def require_directory(path: Path) -> None:
     """Raise StorageError unless the directory that a file is to be in exists; it is never made."""
     if not path.parent.is_dir():
@@ -115,7 +104,11 @@ def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise _exists(path) from None
+        raise AlreadyExistsError(
+            f"{path} exists",
+            why="it may be the public half of another key",
+            advice=Advice("move-away-or", option="--dir"),
+        ) from None
     except OSError as error:
         raise StorageError(
             f"cannot write the public key to {path}",

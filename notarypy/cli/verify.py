@@ -1,4 +1,4 @@
-"""`notarypy verify`."""
+"""`notarypy verify` and `notarypy inspect`: whether images are signed, and who signed what."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notarypy.cli import references
+from notarypy.cli.run import begin
 from notarypy.cli.text import render
 from notarypy.client.results import SkippedImage
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
-    from notarypy.client.results import AppliedPolicy, VerifiedImage
+    from notarypy.client.results import Inspection, VerifiedImage
 
 
 def verify(
@@ -39,42 +39,72 @@ def verify(
     """
     from notarypy.client.verify.image import MetadataCache
 
-    session: Run = context.obj
-    session.begin(context, hold=True)
-    names = references.read(refs, literal=session.options.gun)
-    asked = references.verify_options(session, signer, root, policy, all_signers=all_signers)
+    run = begin(context, hold=True)
+    names = references.read(run, refs)
+    required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
     uses, cache = Counter(name.repository for name in names), MetadataCache()
-    with session.client(asking=False) as client:
+    with run.client(asking=False) as client:
         for name in names:
-            with session.trying(name.text):
+            with run.trying(name.text):
                 shared = cache if uses[name.repository] > 1 else None
                 image = client.verify_unless_skipped(
-                    name.text, **asked, registry=not no_registry, cache=shared
+                    name.text, **required, registry=not no_registry, cache=shared
                 )
-                session.report.done(name.text, _result(image), image.reference)
+                run.report.done(name.text, _verified_json(image), image.reference)
 
 
-def _result(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
+def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
     verified = None if isinstance(image, SkippedImage) else image
     return {
         "image": image.reference,
-        "repository": image.repository,
-        "tag": image.tag,
-        "digest": image.digest,
-        "size": image.size,
+        **render.fields(image, "repository tag digest size"),
         "verified": verified is not None,
         "role": verified and verified.role,
-        "signers": list(verified.signers) if verified else [],
+        "signers": verified.signers if verified else (),
         "expires": verified and render.moment(verified.expires),
         "signed_as": verified and verified.signed_as,
-        "policy": image.policy and policy_json(image.policy),
+        "policy": render.policy_json(image.policy),
     }
 
 
-def policy_json(applied: AppliedPolicy) -> dict[str, Any]:
-    """Return what the trust policy said."""
+def inspect(
+    context: typer.Context,
+    refs: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Repositories, or single tags of them.")
+    ],
+    *,
+    pretty: Annotated[bool, typer.Option("--pretty", help="Text for people instead of JSON.")] = False,
+) -> None:
+    """Show who signed what, as docker trust inspect does.
+
+    The JSON, and with --pretty the text, is docker's. --json prints notarypy's own document
+    instead, with roles, versions and expiry dates.
+
+    Example:
+      notarypy inspect registry.example.com/app
+      notarypy inspect --pretty registry.example.com/app:1
+    """
+    run = begin(context)
+    names = references.read(run, refs)
+    found: list[Inspection] = []
+    with run.client(asking=False) as client:
+        for name in names:
+            with run.trying(name.text):
+                found.append(client.inspect(name.text))
+                run.report.done(name.text, _inspected_json(found[-1]))
+    if pretty:
+        run.report.text("\n\n".join(map(render.docker_pretty, found)))
+    else:
+        run.report.text(render.docker_json(found) + "\n")
+
+
+def _inspected_json(found: Inspection) -> dict[str, Any]:
+    signers = [[name for name in row.signers if name != render.REPO_ADMIN] for row in found.tags]
+    tags = [render.fields(row, "tag digest") for row in found.tags]
     return {
-        "scope": applied.scope,
-        "mode": applied.mode,
-        "unmet": [render.error_json(error, "verify") for error in applied.unmet],
+        **render.fields(found, "name repository server"),
+        "tags": [{**tag, "signers": names} for tag, names in zip(tags, signers, strict=True)],
+        "signers": [{"name": name, "keys": keys} for name, keys in found.signers],
+        **render.fields(found, "root_keys repository_keys"),
+        "roles": [render.role_json(entry) for entry in found.roles],
     }

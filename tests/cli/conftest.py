@@ -69,7 +69,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubClient:
     client = StubClient()
 
     def opened(opening: cli_run.Run, *, asking: bool) -> StubClient:
-        client.options, client.asking = opening.options.for_client(), asking
+        client.options, client.asking = opening.options.for_client, asking
         client.warn = opening.report.warn
         return client
 
@@ -84,7 +84,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_SERVER", f"https://{NOTARY_HOST}")
 
     def opened(opening: cli_run.Run, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked here
-        options = opening.options.for_client()
+        options = opening.options.for_client
         settings = Client.from_environment(**options).settings
         literal = opening.options.gun
         return Client(

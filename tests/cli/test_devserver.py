@@ -162,7 +162,7 @@ def test_the_document_of_the_demonstration_fits_the_schema(run: Run) -> None:
 def test_a_demonstration_that_is_told_to_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    monkeypatch.setattr(Ending, "told", property(lambda _: True))
+    monkeypatch.setattr(Ending, "asked", property(lambda _: True))
     outcome = run("demo").expect(130)
     assert outcome.out.count("\n$ notarypy ") == 1
     assert not list(temporary.iterdir())
@@ -180,10 +180,10 @@ def test_ignored_signals_stay_ignored_and_the_others_come_back(monkeypatch: pyte
     monkeypatch.setattr("signal.signal", install)
     with Ending() as entered:
         assert handlers[2] is signal.SIG_IGN
-        assert not entered.told
+        assert not entered.asked
         noted = handlers[1]
         assert callable(noted)
         noted(1, None)
-        assert entered.told
+        assert entered.asked
         entered.wait()
     assert handlers[1] == "one"

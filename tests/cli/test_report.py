@@ -76,7 +76,7 @@ def test_lines_are_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_facts_of_any_kind_become_json(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(GivenOptions({"json": True}))
+    report = Report(GivenOptions(json=True))
     report.fail(errors.StorageError("it failed", set={2, 1}, bytes=b"x", name="\udcff\u2028"))
     assert report.finish() == 1
     out = capsys.readouterr().out

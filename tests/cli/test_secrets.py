@@ -390,13 +390,13 @@ def test_servers_that_repeat_what_they_are_told(person: Person, place: str, logi
 DEFECT = """
 import sys
 from notarypy.cli.main import run
-from notarypy.keys import passphrase
+from notarypy.keys import passphrases
 
 def broken(self, request):
     secret = self._environ["DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"]
     raise RuntimeError("planted")
 
-passphrase.VariableSource.get = broken
+passphrases.VariableSource.get = broken
 sys.exit(run(sys.argv[1:]))
 """
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.options import GivenOptions
+from notarypy.cli import run as running
 from notarypy.cli.text import terminal
 from notarypy.devserver import sample
 from notarypy.errors import DigestMismatchError, UnreachableError
@@ -202,17 +202,19 @@ def test_through_the_real_client(run: Run, fake: Fake, home: Path) -> None:
 
 def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert terminal.bar(GivenOptions()) is None
+    assert running.Run().progress() is None
     monkeypatch.setattr("sys.stderr", None)
-    assert terminal.bar(GivenOptions()) is None
+    assert running.Run().progress() is None
     monkeypatch.setattr("sys.stderr", Terminal())
-    assert terminal.bar(GivenOptions()) is not None
+    assert running.Run().progress() is not None
     for unwanted in ("json", "quiet"):
-        assert terminal.bar(GivenOptions({unwanted: True})) is None
+        begun = running.Run()
+        begun.options.take(unwanted, value=True)
+        assert begun.progress() is None
 
 
 def test_a_terminal_gets_a_bar(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "bar", lambda _: "a bar")
+    monkeypatch.setattr(terminal, "bar", lambda: "a bar")
     run("push", SOURCE, REPO).expect(0)
     assert stub.calls[0][2] == {"progress": "a bar"}
 

@@ -43,7 +43,7 @@ class Victim:
         monkeypatch.setattr(terminal, "present", lambda: False)
 
         def opened(opening: cli_run.Run, *, asking: bool) -> Client:  # noqa: ARG001 - nobody is asked
-            settings = Client.from_environment(**opening.options.for_client()).settings
+            settings = Client.from_environment(**opening.options.for_client).settings
             return Client(settings, transport=world.fake, clock=world.clock, warn=opening.report.warn)
 
         monkeypatch.setattr(cli_run, "open_client", opened)

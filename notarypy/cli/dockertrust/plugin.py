@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from notarypy import files
-from notarypy.cli.dockertrust.program import run
+from notarypy.cli.dockertrust import program
 from notarypy.cli.dockertrust.shell import Shell
+from notarypy.cli.run import begin
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError, UsageError
 from notarypy.limits import DEFAULT
 
@@ -59,8 +60,8 @@ def docker_trust(context: typer.Context) -> None:
             "docker-trust prints what docker prints, and no document",
             advice=Advice("leave-out", option="--json"),
         )
-    shell = Shell(os.environ, session.options.for_client(), "notarypy docker-trust")
-    session.report.own_code = run(context.args, shell)
+    shell = Shell(os.environ, session.options.for_client, "notarypy docker-trust")
+    session.report.own_code = program.run(context.args, shell)
 
 
 def install_plugin(
@@ -85,8 +86,7 @@ def install_plugin(
       notarypy install-plugin
       notarypy install-plugin --name dct
     """
-    session: Run = context.obj
-    session.begin(context)
+    run = begin(context)
     if re.fullmatch(r"[a-z][a-z0-9]*", name) is None:
         raise InvalidNameError(f'"{name}" cannot be a plugin', why="docker takes letters a-z and digits")
     path = _folder(directory) / f"docker-{name}"
@@ -105,7 +105,7 @@ def install_plugin(
             )
         _write(path)
         text = f"installed {path}: {_use(name, own)}"
-    session.report.done(name, {"path": str(path), "installed": not uninstall}, text)
+    run.report.done(name, {"path": str(path), "installed": not uninstall}, text)
 
 
 def _use(name: str, own: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""What people and programs read: error texts, tables, docker's formats, JSON documents.
+"""What people and programs read: error texts, tables, results, docker's formats, JSON documents.
 
 What it is: values in, text out. What it is not: printing (`report`).
 
@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text.advice import advice
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from notarypy.client.results import Inspection
+    from notarypy.client.results import (
+        AppliedPolicy,
+        InitResult,
+        Inspection,
+        PushedImage,
+        RoleEntry,
+        SignedTag,
+    )
     from notarypy.errors import NotarypyError
 
 REPO_ADMIN = "Repo Admin"
@@ -77,10 +85,26 @@ def _plain(value: object) -> object:
     return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
 
 
+def fields(value: object, names: str) -> dict[str, Any]:
+    """Return some attributes of a result for programs."""
+    return {name: getattr(value, name) for name in names.split()}
+
+
+def policy_json(applied: AppliedPolicy | None) -> dict[str, Any] | None:
+    """Return what the trust policy said of an image, for programs."""
+    if applied is None:
+        return None
+    return {**fields(applied, "scope mode"), "unmet": [error_json(each, "verify") for each in applied.unmet]}
+
+
+def role_json(entry: RoleEntry) -> dict[str, Any]:
+    """Return one role of a repository, for programs."""
+    known = fields(entry, "role version expires keys threshold paths problem")
+    return {**known, "expires": moment(entry.expires)}
+
+
 def moment(when: datetime | None) -> str | None:
     """Return a point in time as metadata writes it, to the second."""
-    from datetime import UTC
-
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -97,6 +121,66 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _padded(cell: str, width: int) -> str:
     return cell.ljust(width) if len(cell) <= width - _GAP else cell + " " * _GAP
+
+
+def pushed_line(done: PushedImage) -> str:
+    """Return what is said of an image that was pushed."""
+    blobs = [(done.uploaded, "sent"), (done.mounted, "mounted"), (done.present, "already there")]
+    counts = ", ".join(f"{count} {what}" for count, what in blobs if count) or "none"
+    return f"pushed {done.reference} {done.digest}{_platforms(done)}; blobs: {counts}"
+
+
+def pushed_json(done: PushedImage) -> dict[str, Any]:
+    """Return the same for programs."""
+    return fields(done, "repository tag digest size platforms uploaded mounted present sent foreign")
+
+
+def signed_lines(done: SignedTag, *, dry_run: bool = False) -> list[str]:
+    """Return what is said of a tag that was signed, or would be."""
+    what = f"{done.reference} {done.digest}{_platforms(done)}"
+    if done.already:
+        return [f"already signed {what}"]
+    if dry_run:
+        moved = [f"{done.reference} is {done.previous}, would be {done.digest}"] if done.previous else []
+        return [f"would be signed {what} in {', '.join(done.roles)}", *moved]
+    moved = [f"{done.reference} was {done.previous} now {done.digest}"] if done.previous else []
+    return [f"signed {what}", *moved]
+
+
+def signed_json(done: SignedTag, *, dry_run: bool = False) -> dict[str, Any]:
+    """Return the same for programs."""
+    known = fields(done, "repository tag digest size platforms roles previous published already")
+    return {**known, "dry_run": dry_run, "also_old": done.also_old}
+
+
+def _platforms(done: PushedImage | SignedTag) -> str:
+    return f" (index: {', '.join(done.platforms)})" if done.platforms else ""
+
+
+def initialised_lines(result: InitResult) -> list[str]:
+    """Return what is said of a repository that got its trust data, or was found to have some."""
+    lines = [
+        f"initialised {result.repository} on {result.server}"
+        if result.created
+        else f"{result.repository} has trust data on {result.server}; nothing was changed",
+        *(f"root pin: {pin}" for pin in result.root_pins),
+        f"keys here: {', '.join(result.keys_here) or 'none'}",
+    ]
+    lines += [f"signers: {', '.join(result.signers)}"] if result.signers else []
+    if not result.created:
+        return lines
+    options = " ".join(f"--root {pin}" for pin in result.root_pins[:1])
+    return [
+        *lines,
+        "a CI runner verifies with:",  # what makes another machine trust this root and no other
+        f"  export DOCKER_CONTENT_TRUST_SERVER={result.server}",
+        f"  notarypy verify {options} {result.repository}:TAG",
+    ]
+
+
+def initialised_json(result: InitResult) -> dict[str, Any]:
+    """Return the same for programs."""
+    return fields(result, "repository created root_pins root_keys keys_here signers server")
 
 
 def docker_json(inspections: Sequence[Inspection]) -> str:

@@ -1,25 +1,20 @@
-"""A progress bar on the terminal, and nothing in a pipe.
+"""The person at the terminal, if there is one: a progress bar, and questions.
 
-What it is: one line of standard error that is written over again and again. What it is
-not: a result, or a log.
-
-Rules:
-
-1. Only a terminal gets one, and not with `--json` or `--quiet`.
-2. The line is gone when something else is to be said.
-
-Questions to the person at the terminal, if there is one.
+What it is: a line of standard error that is written over again and again; questions for a
+passphrase and for a yes. What it is not: a result, or a log.
 
 Rules:
 
-3. Nothing is asked where standard input and standard error are both no terminal: in a
+1. Only a terminal gets a bar; its line is gone when something else is to be said.
+2. Nothing is asked where standard input and standard error are both no terminal: in a
    pipeline nobody answers.
-4. Questions and answers bypass standard output, which is for results, and standard
+3. Questions and answers bypass standard output, which is for results, and standard
    input, which may be a list of REFs.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import time
@@ -33,21 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from notarypy.cli.options import GivenOptions
-
 _EVERY_SECONDS = 0.1
 _WIDTH = 24
 _CLEAR = "\r\x1b[K"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
+_TERMINAL = Path("/dev/tty")
 
 
-def bar(options: GivenOptions) -> Bar | None:
-    """Return a bar where somebody looks at it (rule 1)."""
+def bar() -> Bar | None:
+    """Return a bar where there is a terminal (rule 1)."""
     stream = sys.stderr
-    if options.json or options.quiet or stream is None or not stream.isatty():
-        return None
-    return Bar(stream, time.monotonic)
+    return None if stream is None or not stream.isatty() else Bar(stream, time.monotonic)
 
 
 class Bar:
@@ -68,17 +60,14 @@ class Bar:
         self._done += count
         if self._monotonic() >= self._next:
             self._next = self._monotonic() + _EVERY_SECONDS
-            self._write(_CLEAR + self._line())
+            part = min(self._done / self._total, 1) if self._total else 1
+            filled = "#" * int(_WIDTH * part)
+            amounts = f"{_amount(self._done)}/{_amount(self._total)}"
+            self._write(f"{_CLEAR}{safe(self._what)} [{filled:<{_WIDTH}}] {part:4.0%} {amounts}")
 
     def end(self) -> None:
-        """Leave an empty line (rule 2)."""
+        """Leave an empty line (rule 1)."""
         self._write(_CLEAR)
-
-    def _line(self) -> str:
-        part = min(self._done / self._total, 1) if self._total else 1
-        filled = "#" * int(_WIDTH * part)
-        amounts = f"{_amount(self._done)}/{_amount(self._total)}"
-        return f"{safe(self._what)} [{filled:<{_WIDTH}}] {part:4.0%} {amounts}"
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):
@@ -96,11 +85,8 @@ def _amount(count: int) -> str:
     return f"{value:.0f} {unit}" if unit == _UNITS[0] else f"{value:.1f} {unit}"
 
 
-_TERMINAL = Path("/dev/tty")
-
-
 def present() -> bool:
-    """Tell whether somebody can be asked (rule 3)."""
+    """Tell whether somebody can be asked (rule 2)."""
     if not any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         return False
     if os.name == "nt":
@@ -114,8 +100,6 @@ def present() -> bool:
 
 def secret(question: str) -> str:
     """Ask without echo; the end of input is an empty answer."""
-    import getpass
-
     try:
         return getpass.getpass(safe(question))
     except EOFError:
