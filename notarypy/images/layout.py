@@ -30,7 +30,7 @@ from notarypy.images.manifests import malformed
 from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 NAME = "org.opencontainers.image.ref.name"
@@ -195,37 +195,27 @@ def _descriptors(entries: Sequence[object], where: str) -> tuple[Descriptor, ...
 def _descriptor(value: object, where: str) -> Descriptor:
     manifests.check_descriptor(value, where)
     assert isinstance(value, dict)  # noqa: S101 - just checked; this tells the type checker
+    urls, annotations, data = value.get("urls"), value.get("annotations"), value.get("data")
+    if urls is not None and not (isinstance(urls, list) and _are_texts(urls)):
+        malformed(f"urls in {where} are not a list of texts")
+    if annotations is not None and not (isinstance(annotations, dict) and _are_texts(annotations.values())):
+        malformed(f"annotations in {where} are not texts by name")
     found = Descriptor(
         media_type=value["mediaType"],
         digest=value["digest"],
         size=value["size"],
         platform=manifests.platform_of(value),
-        urls=_texts(value.get("urls"), where),
-        annotations=_annotations(value.get("annotations"), where),
+        urls=tuple(urls or ()),
+        annotations=annotations or {},
     )
-    if value.get("data") is not None:
-        found.check(_base64(value["data"], where))
+    if data is not None:
+        try:
+            content = b64decode(data if isinstance(data, str) else "?", validate=True)
+        except ValueError:
+            malformed(f"data in {where} is not base64")
+        found.check(content)
     return found
 
 
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        malformed(f"urls in {where} are not a list of texts")
-    return tuple(value)
-
-
-def _annotations(value: object, where: str) -> Mapping[str, str]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        malformed(f"annotations in {where} are not texts by name")
-    return value
-
-
-def _base64(value: object, where: str) -> bytes:
-    try:
-        return b64decode(value if isinstance(value, str) else "?", validate=True)
-    except ValueError:
-        malformed(f"data in {where} is not base64")
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(text, str) for text in values)

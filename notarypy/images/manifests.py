@@ -115,7 +115,12 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     written = document.get("mediaType", "")
     if not isinstance(written, str):
         malformed("mediaType is not a text")
-    _refuse_schema_1(document, said, written)
+    if any(text.startswith(SCHEMA_1) for text in (said, written)) or "fsLayers" in document:
+        raise VerificationError(
+            "the image has the old manifest format, schema 1",
+            why="its digest does not cover the bytes that a registry serves",
+            advice=Advice("push-with-current-tool"),
+        )
     if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
@@ -131,15 +136,6 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
             media_type=media_type,
         )
     return media_type
-
-
-def _refuse_schema_1(document: dict[str, Any], *types: str) -> None:
-    if any(text.startswith(SCHEMA_1) for text in types) or "fsLayers" in document:
-        raise VerificationError(
-            "the image has the old manifest format, schema 1",
-            why="its digest does not cover the bytes that a registry serves",
-            advice=Advice("push-with-current-tool"),
-        )
 
 
 def _read_index(document: dict[str, Any]) -> tuple[str, ...]:

@@ -63,12 +63,7 @@ class Tree:
 
 
 def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
-    """Return the image that the descriptor of a manifest or index names.
-
-    Args:
-        top: The descriptor, of one of the kinds that can be signed.
-        read: Returns the bytes of a manifest; they are checked here.
-        limits: What to take at most.
+    """Return the image that the descriptor of a manifest or index names; what `read` returns is checked.
 
     Raises:
         VerificationError: Something is not what it is said to be, or beyond the limits.
@@ -77,11 +72,10 @@ def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
     data = grower.bytes_of(top)
     kind = manifests.read(data, top.media_type, limits)
     grower.walk(top, data, 0)
-    below = tuple(node for digest, node in grower.nodes.items() if digest != top.digest)
-    blobs = tuple(grower.blobs.values())
+    blobs = grower.blobs.values()
     return Tree(
         Node(top, data),
-        below,
+        tuple(node for digest, node in grower.nodes.items() if digest != top.digest),
         tuple(blob for blob in blobs if not blob.is_foreign),
         tuple(blob for blob in blobs if blob.is_foreign),
         tuple(dict.fromkeys((*kind.platforms, *grower.platforms))),

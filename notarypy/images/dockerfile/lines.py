@@ -238,16 +238,14 @@ class _LineReader:
         if name not in KEYWORDS:
             raise self.failure(line, f'"{keyword.text[:40]}" is no instruction')
         flags, arguments = self._flags(rest[0] if rest else whole.part(0, 0), line)
-        trigger = self._trigger(flags, arguments, line) if name == "onbuild" else None
+        trigger = None
+        if name == "onbuild":
+            if flags or not arguments.strip().text:
+                raise self.failure(line, "ONBUILD needs an instruction")
+            trigger = self._split(arguments, line)
+            if trigger.keyword in {"onbuild", "from", "maintainer"}:
+                raise self.failure(line, f"{trigger.keyword.upper()} is not allowed after ONBUILD")
         return Instruction(name, tuple(flags), arguments.strip(), line, self.number, trigger)
-
-    def _trigger(self, flags: list[Word], arguments: Word, line: int) -> Instruction:
-        if flags or not arguments.strip().text:
-            raise self.failure(line, "ONBUILD needs an instruction")
-        trigger = self._split(arguments, line)
-        if trigger.keyword in {"onbuild", "from", "maintainer"}:
-            raise self.failure(line, f"{trigger.keyword.upper()} is not allowed after ONBUILD")
-        return trigger
 
     def _flags(self, text: Word, line: int) -> tuple[list[Word], Word]:
         found: list[Word] = []
@@ -323,7 +321,7 @@ class _LineReader:
             try:
                 names = words.split(match[2], keep_quotes=False)
             except WordError as error:
-                raise self.failure(number, "the heredoc is not understood", why=str(error)) from None
+                raise self.failure(number, "the heredoc is not understood", str(error)) from None
             if len(names) == 1:
                 found.append((names[0], bool(match[1])))
         return found

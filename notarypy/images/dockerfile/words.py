@@ -10,7 +10,7 @@ Rules:
 2. `$NAME`, `${NAME}`, and with `-`, `+` and `?` also after `:`, which takes empty for
    unset. `#`, `##`, `%` and `%%` cut a pattern off, `/` and `//` replace one. In patterns
    only `*` and `?` are special. Anything else in `${...}` is an error.
-3. A variable without a value is empty, and is told. Where an operator says what to do
+3. A variable without a value is empty, and is noted. Where an operator says what to do
    without a value, nothing is missing.
 4. `<<` joins what follows it after blanks: that is how heredocs are recognised.
 """

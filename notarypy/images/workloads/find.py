@@ -131,7 +131,7 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     for name, service in services.mapping().items() if services is not None else ():
         image, build = service.get("image"), service.get("build")
         if build is not None and build.scalar != "" and not build.is_nothing:
-            notes.append(_built(name, build) + _pulled(service))
+            notes.append(_built(name, service, build))
             found += _contexts(build, values, seen)
         elif image is not None:
             found.append(_occurrence(image, "image", values))
@@ -143,19 +143,16 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
     return Named(_once(found), (*unknown, *notes), tuple(unknown))
 
 
-def _built(name: str, build: YamlNode) -> str:
+def _built(name: str, service: YamlNode, build: YamlNode) -> str:
+    """Return what is to be said of a service that is built, and may have an image in a registry too."""
     context = _scalar(build) or _scalar(build.get("context")) or "."
     file = _scalar(build.get("dockerfile")) or "Dockerfile"
     where = "its own dockerfile_inline" if build.get("dockerfile_inline") is not None else f"{context}/{file}"
-    return f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
-
-
-def _pulled(service: YamlNode) -> str:
-    """Return what is to be said of an image that compose asks a registry for before it builds."""
+    note = f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
     image = _scalar(service.get("image"))
     if not image or _scalar(service.get("pull_policy")) == "build":
-        return ""
-    return f"; compose may take {image} from a registry instead, unless pull_policy is build"
+        return note
+    return f"{note}; compose may take {image} from a registry instead, unless pull_policy is build"
 
 
 def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
