@@ -1,16 +1,15 @@
 """Descriptors, and what manifests, indexes and OCI image layouts say with them.
 
-What it is: JSON in, checked values out. What it is not: it reads no file, asks no
-registry and hashes no blob; `tree` puts whole images together.
+What it is: JSON in, checked values out. What it is not: it reads no file, asks no registry and hashes no
+blob; `tree` puts whole images together.
 
 Rules:
 
-1. A descriptor names content by type, digest and size. A `data` member must be that
-   very content.
-2. A manifest or index is what its media type says, one of `manifests.ACCEPT` or the
-   artifact manifest that OCI once had. Anything else that an index lists is a blob.
-3. A layer that is not to be distributed and names URLs is foreign: nothing here
-   carries it, and nothing fetches it. Every other layer is ordinary, URLs or not.
+1. A descriptor names content by type, digest and size. A `data` member must be that very content.
+2. A manifest or index is what its media type says, one of `manifests.ACCEPT` or the artifact manifest that
+   OCI once had. Anything else that an index lists is a blob.
+3. A layer that is not to be distributed and names URLs is foreign: nothing here carries it, and nothing
+   fetches it. Every other layer is ordinary, URLs or not.
 4. A layout says version 1; its index lists each name once.
 """
 

@@ -1,16 +1,15 @@
 """What a registry answers for an image: a manifest, or an index of manifests per platform.
 
-What it is: deciding which of the two some bytes are, and their digest. What it is
-not: it fetches nothing, and it reads no configuration or layer.
+What it is: deciding which of the two some bytes are, and their digest. What it is not: it fetches nothing,
+and it reads no configuration or layer.
 
 Rules:
 
 1. The digest is the SHA-256 of the bytes as received, whatever a header says.
-2. The `mediaType` member and the registry's content type must agree where both
-   exist, and the structure must fit: bytes that are a manifest to one reader and
-   an index to another would let one signature stand for two images.
-3. An OCI document may leave `mediaType` out; without a content type its structure
-   decides.
+2. The `mediaType` member and the registry's content type must agree where both exist, and the structure must
+   fit: bytes that are a manifest to one reader and an index to another would let one signature stand for two
+   images.
+3. An OCI document may leave `mediaType` out; without a content type its structure decides.
 4. Schema 1 is refused: its digest is not that of its bytes.
 """
 

@@ -1,23 +1,22 @@
 """Image references: `[registry/]path[:tag][@digest]`, read and completed as docker does.
 
-What it is: the grammar of references and the defaults that docker fills in. What
-it is not: it asks no registry, and it does not choose the tag `latest`; that is
-for callers who know that neither a tag nor a digest was given.
+What it is: the grammar of references and the defaults that docker fills in. What it is not: it asks no
+registry, and it does not choose the tag `latest`; that is for callers who know that neither a tag nor a
+digest was given.
 
 Rules:
 
-1. What is before the first slash names a registry if it has a dot, a colon or an
-   upper-case letter, or is `localhost`. Otherwise the registry is `docker.io`.
+1. What is before the first slash names a registry if it has a dot, a colon or an upper-case letter, or is
+   `localhost`. Otherwise the registry is `docker.io`.
 2. `index.docker.io` is `docker.io`; a one-part path there is below `library/`.
 3. A registry is a host name or an IPv6 address in brackets, and maybe a port.
-4. Path parts are `[a-z0-9]` runs, joined by one dot, one or two underscores, or
-   any number of dashes. Registry and path have at most 255 characters together.
+4. Path parts are `[a-z0-9]` runs, joined by one dot, one or two underscores, or any number of dashes.
+   Registry and path have at most 255 characters together.
 5. 64 hex digits alone are an image id of docker, never a name.
-6. Digests are `sha256:` and 64 lower-case hex digits: the only kind that docker
-   signs.
+6. Digests are `sha256:` and 64 lower-case hex digits: the only kind that docker signs.
 
-Every pattern here takes time proportional to the text: no two of its
-alternatives can match the same character for long.
+Every pattern here takes time proportional to the text: no two of its alternatives can match the same
+character for long.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
 """A whole image: the named manifest or index, all that it names, each once.
 
-What it is: the walk from a digest down to blobs, the bytes of every manifest checked on
-the way. What it is not: it fetches nothing; `read` is a parameter, and blobs are only
-named.
+What it is: the walk from a digest down to blobs, the bytes of every manifest checked on the way. What it is
+not: it fetches nothing; `read` is a parameter, and blobs are only named.
 
 Rules:
 
 1. The bytes of every manifest have the digest and the size that its descriptor says.
-2. Content that is named twice is named with the same size and, for manifests, the
-   same type.
+2. Content that is named twice is named with the same size and, for manifests, the same type.
 3. Depth, number and size are limited: a small index cannot make for endless work.
 4. A `subject` is another image, and no part of this one.
 """

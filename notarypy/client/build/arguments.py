@@ -1,29 +1,27 @@
 """The arguments of a builder, as far as they decide which images a build takes, and the plan of that build.
 
-What it is: what docker, buildah, podman and kaniko take in much the same words. What it
-is not: all of their options; what decides on no image is passed on unread. Nothing is started
-here (`builders`).
+What it is: what docker, buildah, podman and kaniko take in much the same words. What it is not: all of their
+options; what decides on no image is passed on unread. Nothing is started here (`builders`).
 
 Rules:
 
-1. Read, because images may depend on them: build arguments, platform, target, build
-   contexts and kaniko's context. A target leaves no stage out here: what is not read as an
-   option by mistake must not be built unverified.
-2. Refused, because they bring images in past the Dockerfile: another Dockerfile, another
-   first image, another frontend, files of build arguments, a preprocessor. And, for builders
-   that get the Dockerfile with other names of stages, a context that has the name of a stage.
+1. Read, because images may depend on them: build arguments, platform, target, build contexts and kaniko's
+   context. A target leaves no stage out here: what is not read as an option by mistake must not be built
+   unverified.
+2. Refused, because they bring images in past the Dockerfile: another Dockerfile, another first image, another
+   frontend, files of build arguments, a preprocessor. And, for builders that get the Dockerfile with other
+   names of stages, a context that has the name of a stage.
 3. Short options stand alone, so that none hides another.
-4. An image as a build context is verified and pinned in its place. What the Dockerfile
-   names and a context takes the place of is no image of the build. BuildKit compares names
-   in full, tag and digest included; the others compare the very text, and take only an
-   image in place of another one in FROM.
-5. Remembered, for a push that comes after the build: what names the builder's store, how to
-   reach it, and how to reach the registry.
-6. The builder gets a Dockerfile of ours, in a directory of its own outside of the context,
-   with every image in full and by digest. The ignore file beside the first one stays in
-   force, as for BuildKit before the one of the context; buildah and podman get an option for it.
-   Builders that do not read by BuildKit's rules get it so written that there is one way to
-   read it (`images.dockerfile.portable`); what cannot be written so is refused.
+4. An image as a build context is verified and pinned in its place. What the Dockerfile names and a context
+   takes the place of is no image of the build. BuildKit compares names in full, tag and digest included; the
+   others compare the very text, and take only an image in place of another one in FROM.
+5. Remembered, for a push that comes after the build: what names the builder's store, how to reach it, and how
+   to reach the registry.
+6. The builder gets a Dockerfile of ours, in a directory of its own outside of the context, with every image
+   in full and by digest. The ignore file beside the first one stays in force, as for BuildKit before the one
+   of the context; buildah and podman get an option for it. Builders that do not read by BuildKit's rules get
+   it so written that there is one way to read it (`images.dockerfile.portable`); what cannot be written so is
+   refused.
 7. An image that is not signed stops everything before the builder is started.
 8. One image is signed: several platforms are for builders that push them as one.
 """

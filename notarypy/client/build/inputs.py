@@ -1,18 +1,17 @@
 """Build inputs: files that name images, whatever their kind, and what becomes of them.
 
-What it is: Dockerfiles, compose files and manifests behind one face, and the source policy of
-BuildKit that says the same as a pinned Dockerfile: the JSON that
-`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. What it is not: the verification of images
-(`resolver`), or the reading itself (`images`).
+What it is: Dockerfiles, compose files and manifests behind one face, and the source policy of BuildKit that
+says the same as a pinned Dockerfile: the JSON that `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. What it is
+not: the verification of images (`resolver`), or the reading itself (`images`).
 
 Rules:
 
-1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` means YAML, which JSON is too,
-   and its content which; everything else is a Dockerfile.
-2. The new text is read again before anybody gets it: it must have the same structure, and
-   exactly the images that it was given.
-3. In a policy BuildKit begins again after each CONVERT that changed something. What is left in the end
-   is taken if the last rule that fits says ALLOW: so DENY for all images comes first.
+1. Without a kind, a name ending in `.yaml`, `.yml` or `.json` means YAML, which JSON is too, and its content
+   which; everything else is a Dockerfile.
+2. The new text is read again before anybody gets it: it must have the same structure, and exactly the images
+   that it was given.
+3. In a policy BuildKit begins again after each CONVERT that changed something. What is left in the end is
+   taken if the last rule that fits says ALLOW: so DENY for all images comes first.
 4. There names are complete, as BuildKit asks for them: registry, path, and a tag or a digest.
 5. There what was left alone is allowed by its name, with any digest that the name leads to.
 6. Sources that are no images are not in it.

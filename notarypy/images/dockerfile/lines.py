@@ -1,22 +1,19 @@
 """A Dockerfile as instructions: directives, continued lines, comments, flags and heredocs.
 
-What it is: the first half of reading one, by the rules of BuildKit's parser. What it is
-not: it does not know what an instruction means, except where that decides which lines
-belong to it.
+What it is: the first half of reading one, by the rules of BuildKit's parser. What it is not: it does not know
+what an instruction means, except where that decides which lines belong to it.
 
 Rules:
 
-1. Directives (`# escape=`, `# syntax=`, `# check=`) stand in the first lines, before
-   anything else; the same one twice is an error. Another escape character must not depend
-   on what older releases of BuildKit do not know: `# check=` before it, or odd blanks.
-2. A line that ends with the escape character goes on. Within it, comment lines and empty
-   lines are left out.
-3. After the keyword come flags, words that begin with `--`; quotes and escapes in them are
-   taken away.
-4. The heredocs of ADD, COPY and RUN take whole lines, up to their own end. What stands in
-   them is no instruction.
-5. The image that reads a file instead of BuildKit's own parser stands in `# syntax=`, in
-   the first line or after `#!`.
+1. Directives (`# escape=`, `# syntax=`, `# check=`) stand in the first lines, before anything else; the same
+   one twice is an error. Another escape character must not depend on what older releases of BuildKit do not
+   know: `# check=` before it, or odd blanks.
+2. A line that ends with the escape character goes on. Within it, comment lines and empty lines are left out.
+3. After the keyword come flags, words that begin with `--`; quotes and escapes in them are taken away.
+4. The heredocs of ADD, COPY and RUN take whole lines, up to their own end. What stands in them is no
+   instruction.
+5. The image that reads a file instead of BuildKit's own parser stands in `# syntax=`, in the first line or
+   after `#!`.
 """
 
 from __future__ import annotations

@@ -1,23 +1,22 @@
 """A Dockerfile written so that no builder can read it in two ways.
 
-What it is: the copy for builders that do not read by BuildKit's rules (buildah, podman,
-kaniko, docker's classic one). What it is not: a list of what these get wrong; where the
-copy could be read in another way at all, there is none.
+What it is: the copy for builders that do not read by BuildKit's rules (buildah, podman, kaniko, docker's
+classic one). What it is not: a list of what these get wrong; where the copy could be read in another way at
+all, there is none.
 
 Rules:
 
-1. No directive, no comment, no empty line. One instruction is one line: continued lines are
-   joined as BuildKit joins them. The keyword comes first, in capitals.
-2. Every stage gets a name of its own, in lower case, that stands nowhere else; whatever
-   took a stage by another spelling, or by number, takes it by that name.
-3. FROM, `COPY --from` and `from` in a mount name an image as it was worked out: nothing is
-   left to variables.
-4. Refused: heredocs and what looks like one; a line that ends with a backslash; backslashes
-   and backticks where the backtick is the escape character; control characters; very long
-   lines; quotes and escapes in flags; variables in mounts, which some put in before they
-   split the mount; ONBUILD with an image or a stage; `scratch`, or nothing, as a source.
-5. What was written is read once more, by a reader that knows nothing but lines and words
-   (`check`): its images must be the ones that were verified, in their order.
+1. No directive, no comment, no empty line. One instruction is one line: continued lines are joined as
+   BuildKit joins them. The keyword comes first, in capitals.
+2. Every stage gets a name of its own, in lower case, that stands nowhere else; whatever took a stage by
+   another spelling, or by number, takes it by that name.
+3. FROM, `COPY --from` and `from` in a mount name an image as it was worked out: nothing is left to variables.
+4. Refused: heredocs and what looks like one; a line that ends with a backslash; backslashes and backticks
+   where the backtick is the escape character; control characters; very long lines; quotes and escapes in
+   flags; variables in mounts, which some put in before they split the mount; ONBUILD with an image or a
+   stage; `scratch`, or nothing, as a source.
+5. What was written is read once more, by a reader that knows nothing but lines and words (`check`): its
+   images must be the ones that were verified, in their order.
 """
 
 from __future__ import annotations

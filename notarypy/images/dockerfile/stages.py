@@ -1,27 +1,25 @@
 """A Dockerfile's stages, and the images that a build of it takes.
 
-What it is: the second half of reading one: what FROM, `COPY --from` and
-`RUN --mount=from=` mean, as BuildKit decides it. What it is not: a builder; instructions
-that name no image are not checked.
+What it is: the second half of reading one: what FROM, `COPY --from` and `RUN --mount=from=` mean, as BuildKit
+decides it. What it is not: a builder; instructions that name no image are not checked.
 
 Rules:
 
-1. Stages are numbered from 0; their names are lower case. FROM takes an earlier stage of
-   that name, else an image; `scratch` is neither. FROM knows no numbers.
-2. `COPY --from` takes a stage by name or number, else an image; `RUN --mount=from=` by
-   name, else an image. Either may name a stage only once it is built, and has no variables.
+1. Stages are numbered from 0; their names are lower case. FROM takes an earlier stage of that name, else an
+   image; `scratch` is neither. FROM knows no numbers.
+2. `COPY --from` takes a stage by name or number, else an image; `RUN --mount=from=` by name, else an image.
+   Either may name a stage only once it is built, and has no variables.
 3. The variables in FROM are those of `variables`; one without a value is an error.
-4. What ONBUILD names is wanted by the builds that come from this image. A name that could
-   be a stage there is left to them (kind `trigger`), unless a stage of this very file is
-   built from this one: the trigger acts there.
-5. With a target, stages behind it are left out. Those before it count, needed or not: not
-   every builder leaves them out.
-6. Where releases of BuildKit disagree, or nobody can say which image is meant, the file is
-   refused. What other builders read in another way is listed (`hidden`), for whoever runs one
-   to refuse: a heredoc that would name an image if its lines were instructions, another
-   escape character than a backslash, two of them at the end of a line, which some take for
-   a line that goes on, and a stage that is named in other letters than it has, or by a
-   variable: to buildah that is an image.
+4. What ONBUILD names is wanted by the builds that come from this image. A name that could be a stage there is
+   left to them (kind `trigger`), unless a stage of this very file is built from this one: the trigger acts
+   there.
+5. With a target, stages behind it are left out. Those before it count, needed or not: not every builder
+   leaves them out.
+6. Where releases of BuildKit disagree, or nobody can say which image is meant, the file is refused. What
+   other builders read in another way is listed (`hidden`), for whoever runs one to refuse: a heredoc that
+   would name an image if its lines were instructions, another escape character than a backslash, two of them
+   at the end of a line, which some take for a line that goes on, and a stage that is named in other letters
+   than it has, or by a variable: to buildah that is an image.
 """
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
 """Compose files and Kubernetes manifests: where they name images.
 
-What it is: the paths to images in both. What it is not: YAML (`yamlnodes`) or the meaning
-of anything else in these files.
+What it is: the paths to images in both. What it is not: YAML (`yamlnodes`) or the meaning of anything else in
+these files.
 
 Rules:
 
-1. Kubernetes: containers, init and ephemeral containers and image volumes of each known
-   kind, also within a list, whose kind is that of items without one. Every object whose
-   kind is not known is noted, whatever it looks like: nobody here knows where it has images.
-   A kind is known together with its API group, for others use the same names.
-2. Compose: the image of each service that is not built, image volumes and images as
-   build contexts. A service that is built has its bases in a Dockerfile, which is noted, and
-   so is its image, which compose may take from a registry before it builds. Other files and
-   models are noted.
-3. A variable of compose counts with the value that the caller gives it, else with its
-   default; without either the file is refused. `$$` is a dollar.
+1. Kubernetes: containers, init and ephemeral containers and image volumes of each known kind, also within a
+   list, whose kind is that of items without one. Every object whose kind is not known is noted, whatever it
+   looks like: nobody here knows where it has images. A kind is known together with its API group, for others
+   use the same names.
+2. Compose: the image of each service that is not built, image volumes and images as build contexts. A service
+   that is built has its bases in a Dockerfile, which is noted, and so is its image, which compose may take
+   from a registry before it builds. Other files and models are noted.
+3. A variable of compose counts with the value that the caller gives it, else with its default; without either
+   the file is refused. `$$` is a dollar.
 """
 
 from __future__ import annotations
