@@ -223,7 +223,9 @@ class Client:
         """Return when each role ends, and whose keys are here; expired ones are shown, not refused."""
         from notarypy.client.metadata.expired import status
 
-        return status(self._session, repository, within)
+        self._session.whole_repository(repository)
+        known = self._session.repository(repository)
+        return status(known, self._session.keys().signing_keys().available, within)
 
     def repositories(self) -> list[str]:
         """Return the repositories whose root is trusted in this trust directory."""

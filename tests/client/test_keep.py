@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client.metadata import refresh as refreshing
-from notarypy.client.metadata.store import keep
+from notarypy.client.metadata.repository import store
 from notarypy.errors import RootChangedError
 from notarypy.tuf import roles
 from support.author import GUN
@@ -31,11 +31,11 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
     """Let another process act just before the next refresh is kept."""
 
     def late(*args: object) -> None:
-        monkeypatch.setattr(refreshing, "keep", keep)
+        monkeypatch.setattr(refreshing, "store", store)
         act()
-        keep(*args)  # type: ignore[arg-type]  # passed on
+        store(*args)  # type: ignore[arg-type]  # passed on
 
-    monkeypatch.setattr(refreshing, "keep", late)
+    monkeypatch.setattr(refreshing, "store", late)
 
 
 def test_of_two_first_uses_with_different_roots_the_second_is_refused(

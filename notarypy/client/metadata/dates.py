@@ -1,7 +1,7 @@
-"""When the roles of a repository end, and whose keys could sign them again.
+"""When the roles of a repository end, whether they are due, and whose keys could sign them again.
 
-What it is: verified metadata as dates. What it is not: verification of images; dates are
-let pass, so that there is something to see when they are over.
+What it is: verified metadata as dates, and what people are warned of. What it is not: a judge; what is out
+of date is refused by `tuf.trusted`, and read all the same by `expired`.
 
 Rules:
 
@@ -10,11 +10,6 @@ Rules:
 2. A role is due when it ends within the window. What a server signs is renewed by the
    server: its timestamp, and a snapshot whose key is not here, are due only when they
    are over.
-
-How old trust data is and how long it will do, told to people.
-
-What it is: warnings about dates. What it is not: a judge; what is out of date is refused
-by `tuf.trusted`.
 """
 
 from __future__ import annotations
@@ -33,6 +28,9 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
     from notarypy.tuf.trusted import TrustedMetadata
+
+_WARN_BEFORE = timedelta(days=180)
+_SKEW = timedelta(minutes=5)
 
 
 def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
@@ -70,7 +68,7 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
 def statuses(
     trusted: TrustedMetadata, available: Collection[str], within: timedelta
 ) -> tuple[RoleStatus, ...]:
-    """Return every role with its date.
+    """Return every role with its date (rule 2).
 
     Args:
         trusted: The repository, verified in all but dates.
@@ -78,6 +76,13 @@ def statuses(
         within: How far ahead of its end a role is due.
     """
     return tuple(_status(trusted, entry, available, within) for entry in role_entries(trusted))
+
+
+def file_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
+    """Return the date of each file that was loaded, by role."""
+    ends = {role: targets.expires for role, targets in trusted.targets.items()}
+    ends[roles.ROOT], ends[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
+    return {**ends, roles.TIMESTAMP: trusted.timestamp.expires}
 
 
 def root_end(trusted: TrustedMetadata) -> datetime:
@@ -91,26 +96,18 @@ def root_end(trusted: TrustedMetadata) -> datetime:
 def _status(
     trusted: TrustedMetadata, entry: RoleEntry, available: Collection[str], within: timedelta
 ) -> RoleStatus:
-    expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
-    here = tuple(keyid for keyid in entry.keys if keyid in available)
     status = RoleStatus(
         role=entry.role,
         version=entry.version,
-        expires=expires,
+        expires=root_end(trusted) if entry.role == roles.ROOT else entry.expires,
         keys=entry.keys,
         threshold=entry.threshold,
-        here=here,
+        here=tuple(keyid for keyid in entry.keys if keyid in available),
         due=False,
         problem=entry.problem,
     )
-    return replace(status, due=_due(status, trusted.now, within))
-
-
-def _due(status: RoleStatus, now: datetime, within: timedelta) -> bool:
-    if status.expires is None:
-        return False
     servers = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
-    return ended(status.expires, now if servers else now + within)
+    return replace(status, due=ended(status.expires, trusted.now + (timedelta() if servers else within)))
 
 
 def ended(expires: datetime | None, now: datetime) -> bool:
@@ -118,20 +115,14 @@ def ended(expires: datetime | None, now: datetime) -> bool:
     return expires is not None and expires <= now
 
 
-_WARN_BEFORE = timedelta(days=180)
-_SKEW = timedelta(minutes=5)
-
-
 def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
     """Warn about every role but the timestamp that ends within 180 days."""
-    dates = {role: targets.expires for role, targets in trusted.targets.items()}
-    dates[roles.ROOT], dates[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
-    for role, expires in sorted(dates.items()):
-        if expires - repository.now < _WARN_BEFORE:
+    for role, expires in sorted(file_ends(trusted).items()):
+        if role != roles.TIMESTAMP and expires - repository.now < _WARN_BEFORE:
             repository.warn(f"{role} of {repository.gun} expires on {expires:%Y-%m-%d}")
 
 
-def tell_age(repository: Repository, expires: datetime) -> None:
+def warn_of_age(repository: Repository, expires: datetime) -> None:
     """Warn how old the cached trust data is, which is used without asking the server."""
     repository.warn(
         f"offline: the trust data of {repository.gun} {_age(repository.cache.confirmed(), repository.now)}; "

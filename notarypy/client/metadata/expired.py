@@ -1,21 +1,13 @@
 """Metadata that may be past its date: what renewing and a look at dates need to read.
 
-What it is: TrustedMetadata in which dates are noted and not enforced. What it is not:
-weaker in anything else; signatures, hashes, versions and names count as ever.
-
-Rule: nothing read this way says that an image is signed. It is for showing dates, and for
-signing again what is verified in all but its date.
-
-Reading a repository whose files may be past their date.
-
-What it is: a refresh for those who look at dates or sign again what is expired. What it
-is not: a way to verify images; nothing of what is read here reaches `verify`.
+What it is: a refresh for those who look at dates or sign again what is verified in all but its
+date. What it is not: a way to verify images; nothing of what is read here reaches `verify`.
 
 Rules:
 
-1. Only dates are let pass (`client.metadata.expired`). Everything else is as in `refresh`.
-2. What is expired is not kept in the cache, and no warnings are given: the callers tell
-   about dates themselves.
+1. Dates are noted and not enforced. Signatures, hashes, versions and names count as ever.
+2. What is expired is not stored in the cache, and no warnings are given: the callers speak of dates
+   themselves.
 3. A server refuses to make a new timestamp under an expired root. Then the newest
    timestamp is looked up by its version.
 4. To sign on something old would bring back what it says. Under a root that is in date a
@@ -24,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import statuses
@@ -36,12 +29,13 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime, timedelta
 
     from notarypy.client.metadata.repository import Repository
-    from notarypy.client.session import Session
     from notarypy.tuf.metadata import Root
+
+_LOG = logging.getLogger(__name__)
 
 
 class OutdatedMetadata(TrustedMetadata):
@@ -67,6 +61,7 @@ class OutdatedMetadata(TrustedMetadata):
         try:
             super()._require_date(role, expires)
         except ExpiredError as error:
+            _LOG.debug("%s: %s is past its date, %s, which is let pass", self.gun, role, expires)
             self.expired[role] = error
 
     def _require_final_root(self) -> None:
@@ -76,33 +71,26 @@ class OutdatedMetadata(TrustedMetadata):
             self.expired[roles.ROOT] = error
 
 
-def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
-    """Return when each role ends, and whose keys are here."""
-    session.whole_repository(repository)
-    known = session.repository(repository)
-    found = statuses(refresh_outdated(known), session.keys().signing_keys().available, within)
-    return RepositoryStatus(known.gun, known.server_url, found)
-
-
-def refresh_outdated(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
-    """Return a repository's metadata, verified in all but its dates; raise as `refresh` does."""
-    return refresh(repository, own, OutdatedRefresh)
+def status(repository: Repository, available: Collection[str], within: timedelta) -> RepositoryStatus:
+    """Return when each role ends, and which of its keys are available."""
+    found = statuses(refresh(repository, None, _OutdatedRefresh), available, within)
+    return RepositoryStatus(repository.gun, repository.server_url, found)
 
 
 def refresh_to_renew(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
-    """Do the same for those who sign again what they read: only what is the newest will do (rule 4).
+    """Return metadata, verified in all but its dates, to sign again: only the newest will do (rule 4).
 
     Raises:
         ExpiredError: The timestamp is past its date, and nothing explains it.
     """
-    trusted = refresh_outdated(repository, own)
+    trusted = refresh(repository, own, _OutdatedRefresh)
     expired = trusted.expired if isinstance(trusted, OutdatedMetadata) else {}
     if roles.TIMESTAMP in expired and roles.ROOT not in expired:
         raise expired[roles.TIMESTAMP]
     return trusted
 
 
-class OutdatedRefresh(Refresh):
+class _OutdatedRefresh(Refresh):
     """One run that lets dates pass (rules 1 to 3)."""
 
     kind = OutdatedMetadata
@@ -111,7 +99,7 @@ class OutdatedRefresh(Refresh):
         if not isinstance(self.trusted, OutdatedMetadata) or not self.trusted.expired:
             super()._persist()
 
-    def _tell_dates(self) -> None:
+    def _warn_of_dates(self) -> None:
         """Say nothing (rule 2)."""
 
     def _timestamp(self) -> bytes:
@@ -121,6 +109,7 @@ class OutdatedRefresh(Refresh):
             newest = self._newest_timestamp()
             if newest is None:
                 raise
+            _LOG.debug("%s: the server gives no timestamp, but older ones", self.repository.gun)
             return newest
 
     def _newest_timestamp(self) -> bytes | None:

@@ -10,7 +10,7 @@ Rules:
    holds no root of this repository; afterwards it is an alarm.
 3. Nothing reaches the cache unless all of it was verified, except a newer root that
    the chain vouches for: keys that it revoked must not stay usable.
-4. What is kept is kept by `keep`'s rules.
+4. What is stored is stored by the rules of `repository`.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
 6. All requests of a refresh have one deadline.
 7. Another process may refresh the cache meanwhile. What looks old beside its newer files
@@ -19,12 +19,12 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import tell_age, warn_of_expiry
-from notarypy.client.metadata.repository import KnownFiles
+from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
+from notarypy.client.metadata.repository import Before, KnownFiles, store
 from notarypy.client.metadata.roots import first_pinned
-from notarypy.client.metadata.store import Before, keep
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
@@ -50,19 +50,20 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import MetaFile
 
+_LOG = logging.getLogger(__name__)
 _OVERTAKEN = 3
 
 
 def refresh(
     repository: Repository, own: Mapping[str, bytes] | None = None, kind: type[Refresh] | None = None
 ) -> TrustedMetadata:
-    """Return the repository's current, fully verified metadata, and keep it in the cache.
+    """Return the repository's current, fully verified metadata, and store it in the cache.
 
     Args:
         repository: What to read, and from where.
         own: Files just published by us, by role: taken instead of fetching them where
             the server's metadata names exactly them.
-        kind: How dates are looked at; None for strictly (`outdated` has another).
+        kind: How dates are looked at; None for strictly (`expired` has another).
 
     Raises:
         TrustError: It does not exist, cannot be verified, or is out of date.
@@ -76,6 +77,7 @@ def refresh(
         except RollbackError:
             if not attempt.overtaken():
                 raise
+            _LOG.debug("%s: another process refreshed the cache meanwhile; again", repository.gun)
     return (kind or Refresh)(repository, own or {}).run()
 
 
@@ -85,7 +87,7 @@ class Refresh:
     kind: type[TrustedMetadata] = TrustedMetadata
 
     def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
-        self.repository = repository
+        self.repository, self.gun = repository, repository.gun
         self.own = own
         self.known = KnownFiles(repository.cache, own)
         self.trusted = self._blank()
@@ -103,15 +105,18 @@ class Refresh:
             self._require_pin()
             self._load_targets()
         except TrustError:
-            self._keep_newer_root(anchor)
+            self._store_newer_root(anchor)
             raise
         self._persist()
-        self._tell_dates()
-        self._pass_on_warnings()
+        self._warn_of_dates()
+        # Of cached files that could not be read the versions that they stood for are forgotten.
+        for warning in dict.fromkeys(self.repository.cache.warnings):
+            self.repository.warn(warning)
+        self.repository.cache.warnings.clear()
         return self.trusted
 
     def _blank(self) -> TrustedMetadata:
-        return self.kind(self.repository.gun, self.repository.now, self.known, self.repository.limits)
+        return self.kind(self.gun, self.repository.now, self.known, self.repository.limits)
 
     def overtaken(self) -> bool:
         """Tell whether somebody else has refreshed the cache since this began (rule 7)."""
@@ -122,15 +127,15 @@ class Refresh:
         self.start = self.repository.cache.load_root()
         cached = self.start or self.own.get(roles.ROOT)
         self.anchored = cached is not None
+        _LOG.debug("%s: anchored in %s", self.gun, "our root" if cached else "the server's root")
         if not self.anchored and self.repository.cache.cached():
-            self.repository.warn(
-                f"{self.repository.gun} was known here, but its trusted root is gone from the cache"
-            )
+            self.repository.warn(f"{self.gun} was known here, but its trusted root is gone from the cache")
         data = cached or self._server_root()
         accept = self.repository.roots
         try:
             root = self.trusted.first_root(data, accept)
         except RootNotPinnedError as error:
+            _LOG.debug("%s: this root is not pinned; an earlier one may be", self.gun)
             self.pinned = not self.anchored
             if self.anchored:
                 self.trusted.first_root(data)
@@ -140,21 +145,17 @@ class Refresh:
         except VerificationError as error:
             if not self.anchored:
                 raise
-            raise self._damaged(error) from error
+            raise CacheDamagedError(
+                f"the trusted root of {self.gun} was changed or damaged on this machine",
+                why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
+                advice=Advice("restore-or-forget", gun=self.gun),
+                gun=self.gun,
+            ) from error
         if not self.anchored and isinstance(accept, FirstUse):
             ids = ", ".join(root.roles[roles.ROOT].keyids)
-            gun = self.repository.gun
             self.repository.warn(
-                f"first use of {gun}: its root is trusted from now on; better pin it: --root {ids}"
+                f"first use of {self.gun}: its root is trusted from now on; better pin it: --root {ids}"
             )
-
-    def _damaged(self, error: VerificationError) -> CacheDamagedError:
-        return CacheDamagedError(
-            f"the trusted root of {self.repository.gun} was changed or damaged on this machine",
-            why=(f"it is in {self.repository.cache.directory}", error.message, *error.why),
-            advice=Advice("restore-or-forget", gun=self.repository.gun),
-            gun=self.repository.gun,
-        )
 
     def _require_pin(self) -> None:
         """Hold the pins against the newest root, where they do not fit the cached one."""
@@ -173,9 +174,9 @@ class Refresh:
             if self.anchored:
                 raise self._vanished() from None
             raise RepositoryMissingError(
-                f"{self.repository.gun} has no trust data on {self.repository.server_url}",
-                advice=Advice("init", gun=self.repository.gun),
-                gun=self.repository.gun,
+                f"{self.gun} has no trust data on {self.repository.server_url}",
+                advice=Advice("init", gun=self.gun),
+                gun=self.gun,
                 server=self.repository.server_url,
             ) from None
 
@@ -188,14 +189,17 @@ class Refresh:
                 self.trusted.update_snapshot(self._file(roles.SNAPSHOT, self.trusted.timestamp.snapshot))
             except (SignatureError, RollbackError) as error:
                 # The server's keys may have been rotated, or the repository made anew: its root says so.
+                _LOG.debug("%s: %s; the server's root may say why", self.gun, error.message)
                 if not self._explained(error):
                     raise
                 continue
             named = self.trusted.outdated_root()
             if named is None:
                 return
-            self._adopt(self._named_root(named))
-        raise VerificationError(f"the root of {self.repository.gun} keeps changing")
+            data = self._file(roles.ROOT, named)
+            named.check(data, roles.ROOT)
+            self._adopt(data)
+        raise VerificationError(f"the root of {self.gun} keeps changing")
 
     def _explained(self, error: SignatureError | RollbackError) -> bool:
         """Tell whether the server has a newer root, which is adopted; raise if it has another one."""
@@ -217,26 +221,23 @@ class Refresh:
         except NotFoundError:
             raise self._vanished() from None
 
-    def _named_root(self, named: MetaFile) -> bytes:
-        data = self._file(roles.ROOT, named)
-        named.check(data, roles.ROOT)
-        return data
-
     def _adopt(self, data: bytes) -> bool:
         """Walk the chain to this root; tell whether it is another one than before (rule 5)."""
         if data == self.trusted.files[roles.ROOT]:
             return False
+        before = self.trusted.root.version
         offered = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
         if isinstance(offered, int) and not self.trusted.signs(data):
             self._walk(offered)
-        self.trusted.update_root(data)
+        root = self.trusted.update_root(data)
+        _LOG.debug("%s: the root went from version %s to %s", self.gun, before, root.version)
         return True
 
     def _walk(self, offered: int) -> None:
         first = self.trusted.root.version + 1
         if offered - first > self.repository.limits.root_versions:
             raise VerificationError(
-                f"the root of {self.repository.gun} is too many versions ahead",
+                f"the root of {self.gun} is too many versions ahead",
                 why=f"trusted: {first - 1}, offered: {offered}",
             )
         for version in range(first, offered):
@@ -249,11 +250,12 @@ class Refresh:
         meta = self.trusted.snapshot.meta
         self.trusted.update_targets(self._file(roles.TARGETS, meta[roles.TARGETS]))
         limits = self.repository.limits
-        left = limits.all_delegations_bytes
+        most = left = limits.all_delegations_bytes
         while (role := self.trusted.pending()) is not None:
             limit = min(limits.delegation_bytes, left)
             if meta[role].length > limit:
-                error = _too_long(role, meta[role].length, limit, limits.all_delegations_bytes)
+                why = f"{meta[role].length} bytes; {limit} at most, of {most} for all delegations"
+                error = VerificationError(f"{role} is too long to be read", why=why, role=role)
                 self.trusted.skip_delegation(role, error)
             else:
                 left -= meta[role].length
@@ -263,7 +265,9 @@ class Refresh:
         """Return the file with this hash: from what we know if it fits, else from the server."""
         for data in self.known.candidates(role):
             if meta.matches(data):
+                _LOG.debug("%s: %s is at hand, %s bytes", self.gun, role, len(data))
                 return data
+        _LOG.debug("%s: fetching %s, %s bytes, sha256 %s", self.gun, role, meta.length, meta.sha256)
         try:
             return self.repository.fetch_by_hash(role, meta.sha256, meta.length)
         except NotFoundError:
@@ -293,23 +297,16 @@ class Refresh:
         ):
             cache.confirm(self.repository.now)
 
-    def _tell_dates(self) -> None:
+    def _warn_of_dates(self) -> None:
         if self.repository.server is None:
-            tell_age(self.repository, self.trusted.timestamp.expires)
+            warn_of_age(self.repository, self.trusted.timestamp.expires)
         warn_of_expiry(self.trusted, self.repository)
-
-    def _pass_on_warnings(self) -> None:
-        """Say which cached files could not be read: the versions they stood for are forgotten."""
-        found = self.repository.cache.warnings
-        for warning in dict.fromkeys(found):
-            self.repository.warn(warning)
-        found.clear()
 
     def _store(self, files: Mapping[str, bytes]) -> None:
         before = Before(self.start, self.known.cached(roles.TIMESTAMP))
-        keep(self.repository, self.trusted, files, before)
+        store(self.repository, self.trusted, files, before)
 
-    def _keep_newer_root(self, anchor: bytes) -> None:
+    def _store_newer_root(self, anchor: bytes) -> None:
         newest = self.trusted.files[roles.ROOT]
         if self.anchored and newest != anchor:
             self._store({roles.ROOT: newest})
@@ -319,13 +316,8 @@ class Refresh:
             return vanished(self.repository)
         url = self.repository.server_url
         return VerificationError(
-            f"{url} has a root of {self.repository.gun} and no timestamp", why="the server's data is broken"
+            f"{url} has a root of {self.gun} and no timestamp", why="the server's data is broken"
         )
-
-
-def _too_long(role: str, length: int, limit: int, together: int) -> VerificationError:
-    why = f"{length} bytes; {limit} at most, of {together} for all delegations"
-    return VerificationError(f"{role} is too long to be read", why=why, role=role)
 
 
 def vanished(repository: Repository) -> RepositoryVanishedError:

@@ -1,38 +1,58 @@
 """One repository as the use cases see it: its server, its cache, its pins, and the moment.
 
-What it is: the things that belong together for one GUN. What it is not: logic;
-`refresh` and `publish` have that.
+What it is: what belongs together for one GUN, the files that are known before asking, and the writing
+half of a refresh. What it is not: a judge; `refresh` and `publish` have the steps, and all that is
+stored here is verified.
 
 Rules:
 
-1. A refresh has one deadline for all its requests. A server that answers each of
-   hundreds of requests just in time does not hold anybody for hours.
+1. A refresh has one deadline for all its requests. A server that answers each of hundreds of requests
+   just in time does not hold anybody for hours.
 2. A file has a limit (`limits`), and never more than the length that is signed.
-3. Of cached files only short ones stay in memory, and what is not in the folder is not
-   looked for: metadata may name a million roles.
+3. Of cached files only short ones stay in memory, and what is not in the folder is not looked for:
+   metadata may name a million roles.
+4. The cache is written under its lock, the timestamp last.
+5. Nothing newer is overwritten: neither a root that the chain leads to from ours, nor a newer
+   timestamp, nor an anchor that somebody replaced on purpose.
+6. Two processes that meet a repository for the first time and are shown different roots cannot both be
+   right: the second one is refused.
+7. Files of delegations that no longer exist are dropped. Were they to return, it would be as new ones,
+   and an old copy would raise a false alarm.
+8. A directory that cannot be written is a warning: what was verified stays verified.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from notarypy.errors import Advice, DeadlineError, NotFoundError, UnreachableError
+from notarypy.errors import (
+    Advice,
+    DeadlineError,
+    NotFoundError,
+    StorageError,
+    UnreachableError,
+    VerificationError,
+)
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from notarypy.remote.notary import NotaryClient
     from notarypy.storage.trustdir import RepositoryCache
     from notarypy.tuf.trustanchors import RootPolicy
+    from notarypy.tuf.trusted import TrustedMetadata
 
+_LOG = logging.getLogger(__name__)
 _KEPT = 1 << 20
+LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class Repository:
         cache: Its folder in the trust directory.
         roots: Decides whether its root may be trusted.
         now: The moment that dates are compared with.
-        warn: Told about what a person should know and no program needs.
+        warn: Given what a person should know and no program needs.
         patience: Seconds that one refresh may take.
         limits: What to take at most.
         until: When to send no more requests, as `time.monotonic()` counts; None for never.
@@ -112,7 +132,10 @@ class Repository:
 
 
 class KnownFiles(Mapping[str, bytes]):
-    """The files of one repository known before asking: own new ones first, then the cache."""
+    """The files of one repository known before asking: own new ones first, then the cache.
+
+    As a mapping it is the trust directory's copies that were read so far: those that set floors.
+    """
 
     def __init__(self, cache: RepositoryCache, own: Mapping[str, bytes]) -> None:
         """Look into `own`, then into `cache`."""
@@ -141,7 +164,7 @@ class KnownFiles(Mapping[str, bytes]):
                 yield data
 
     def __getitem__(self, role: str) -> bytes:
-        """Return the trust directory's copy: the one that sets floors."""
+        """Return the trust directory's copy."""
         data = self.cached(role)
         if data is None:
             raise KeyError(role)
@@ -154,3 +177,72 @@ class KnownFiles(Mapping[str, bytes]):
     def __len__(self) -> int:
         """Count the roles read so far."""
         return len(list(iter(self)))
+
+
+@dataclass(frozen=True)
+class Before:
+    """The cached root and timestamp that a refresh began with; None where there was none."""
+
+    root: bytes | None
+    timestamp: bytes | None
+
+
+def store(
+    repository: Repository, trusted: TrustedMetadata, files: Mapping[str, bytes], before: Before
+) -> None:
+    """Write verified files to the cache (rules 4 to 8).
+
+    Raises:
+        RootChangedError: Another process met this repository for the first time with another root.
+    """
+    cache = repository.cache
+    try:
+        with cache.lock(LOCK_SECONDS):
+            if _root_moved(repository, trusted, before) or _timestamp_moved(repository, trusted, before):
+                _LOG.debug("%s: another process stored something newer meanwhile", repository.gun)
+                return
+            cache.store(files)
+            gone = _gone(trusted, cache.cached())
+            cache.drop(gone)
+            _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
+    except StorageError as error:
+        repository.warn(f"the trust directory was not updated: {error.message}")
+
+
+def _root_moved(repository: Repository, trusted: TrustedMetadata, before: Before) -> bool:
+    """Tell whether another process has stored another root meanwhile (rules 5 and 6)."""
+    data, ours = repository.cache.load_root(), trusted.files[roles.ROOT]
+    if data is None or data in {before.root, ours}:
+        return False
+    try:
+        return _anchored(trusted, ours).update_root(data).version > trusted.root.version
+    except VerificationError:
+        if before.root is not None:
+            return True
+    _anchored(trusted, data).update_root(ours)
+    return False
+
+
+def _timestamp_moved(repository: Repository, trusted: TrustedMetadata, before: Before) -> bool:
+    """Tell whether another process has stored a newer timestamp meanwhile (rule 5)."""
+    data = repository.cache.load(roles.TIMESTAMP)
+    if data is None or data == before.timestamp or roles.TIMESTAMP not in trusted.files:
+        return False
+    try:
+        theirs = _anchored(trusted, trusted.files[roles.ROOT]).update_timestamp(data)
+    except VerificationError:
+        return False
+    return theirs.version > trusted.timestamp.version
+
+
+def _anchored(trusted: TrustedMetadata, root: bytes) -> TrustedMetadata:
+    other = type(trusted)(trusted.gun, trusted.now, limits=trusted.limits)
+    other.first_root(root)
+    return other
+
+
+def _gone(trusted: TrustedMetadata, cached: Iterable[str]) -> list[str]:
+    """Return the cached delegations that no longer exist (rule 7)."""
+    known = trusted.targets
+    below = [role for role in cached if role not in roles.BASE_ROLES and roles.parent(role) in known]
+    return [role for role in below if known[roles.parent(role)].delegation(role) is None]

@@ -1,16 +1,8 @@
-"""Meet a pin with an earlier root that leads to the present one through a verified chain.
+"""Trust anchors: what a repository's root must be, and how an earlier pinned root leads to the present one.
 
-What it is: the slow path, taken only when the present root itself is not pinned.
-What it is not: the pin's own test (`tuf.trustanchors`).
-
-Rule: what is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many
-signatures are checked as for one root, and the first one that is no root at all ends the
-walk.
-
-What a repository's root must be: the option, the configuration and the trust policy, joined.
-
-What it is: from pins as they were written to one policy for a root. What it is not: the
-decision about a root (`tuf.trustanchors`), or the walk to earlier roots (`pin`).
+What it is: the option, the configuration and the trust policy joined to one policy for a root; and the slow
+path, taken only when the present root itself is not pinned. What it is not: the decision about a single
+root (`tuf.trustanchors`).
 
 Rules:
 
@@ -18,10 +10,13 @@ Rules:
    added to either, and all of them must be met.
 2. Where nothing is pinned, a root may be trusted on first use, unless the trust policy
    or `disable_tofu` forbids it.
+3. What is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many signatures are
+   checked as for one root, and the first one that is no root at all ends the walk.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,6 +38,8 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.settings import Settings
     from notarypy.tuf.trustanchors import RootPolicy
     from notarypy.tuf.trusted import TrustedMetadata
+
+_LOG = logging.getLogger(__name__)
 
 
 def first_pinned(
@@ -81,25 +78,14 @@ def _anchored(
     with suppress(RootNotPinnedError):
         start.first_root(data, accept)
         return start
-    if isinstance(accept, Forbidden):
-        raise error
-    return _walked(repository, data, accept, blank, error)
-
-
-def _walked(
-    repository: Repository,
-    data: bytes,
-    accept: RootPolicy,
-    blank: Callable[[], TrustedMetadata],
-    error: RootNotPinnedError,
-) -> TrustedMetadata:
-    limits = repository.limits
+    limits, server = repository.limits, repository.server
     present = Envelope.parse(data, roles.ROOT, limits).signed.get("version")
-    if repository.server is None or not isinstance(present, int) or present > limits.root_versions:
+    if isinstance(accept, Forbidden) or server is None or not isinstance(present, int):
+        raise error
+    if present > limits.root_versions:
         raise error
     trusted: TrustedMetadata | None = None
-    start = blank()
-    walked = 0
+    start, walked = blank(), 0
     for version in range(1, present):
         link = repository.fetch_version(roles.ROOT, version)
         if link is None:
@@ -113,7 +99,8 @@ def _walked(
             raise error from None
     if trusted is None:
         raise error
-    trusted.update_root(data)
+    root = trusted.update_root(data)
+    _LOG.debug("%s: a pinned earlier root leads to version %s", repository.gun, root.version)
     return trusted
 
 

@@ -13,12 +13,14 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import refresh, vanished
+from notarypy.client.metadata.repository import LOCK_SECONDS
 from notarypy.client.results import TrustedRoot
 from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
 from notarypy.storage.trustdir import TrustDirectory
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.storage.trustdir import RepositoryCache
 
-_LOCK_SECONDS = 10.0
+_LOG = logging.getLogger(__name__)
 
 
 def offered(repository: Repository) -> TrustedRoot:
@@ -51,8 +53,7 @@ def offered(repository: Repository) -> TrustedRoot:
         raise RepositoryMissingError(
             f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
         ) from None
-    limits = repository.limits
-    root = TrustedMetadata(repository.gun, repository.now, limits=limits).first_root(data)
+    root = TrustedMetadata(repository.gun, repository.now, limits=repository.limits).first_root(data)
     old = _trusted(repository)
     ids = root.roles[roles.ROOT].keyids
     return TrustedRoot(
@@ -88,11 +89,12 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
         raise RootNotPinnedError(
             f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
         )
-    with repository.cache.lock(_LOCK_SECONDS):
+    with repository.cache.lock(LOCK_SECONDS):
         # The new anchor first: whatever goes wrong afterwards, there is never none.
         repository.cache.store({roles.ROOT: trusted.files[roles.ROOT]})
         repository.cache.drop(role for role in repository.cache.cached() if role != roles.ROOT)
         repository.cache.store(trusted.files)
+    _LOG.debug("%s: root %s is trusted now, in place of %s", repository.gun, wanted, seen.trusted)
     return replace(seen, accepted=True)
 
 
@@ -100,8 +102,9 @@ def forget(cache: RepositoryCache) -> bool:
     """Drop what is cached of a repository, its root too; tell whether there was anything (rule 3)."""
     if not cache.cached():
         return False
-    with cache.lock(_LOCK_SECONDS):
+    with cache.lock(LOCK_SECONDS):
         cache.forget()
+    _LOG.debug("forgot what was cached in %s", cache.directory)
     return True
 
 
