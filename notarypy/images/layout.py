@@ -151,6 +151,11 @@ def links(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Links:
     return Links(listed, tuple(entry for entry in entries if not entry.is_manifest))
 
 
+def blob_name(digest: str) -> str:
+    """Return where a layout has some content."""
+    return f"blobs/{digest.replace(':', '/')}"
+
+
 def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
     """Return the entries of a layout's `index.json`; raise MetadataError if it is none (rule 4)."""
     try:

@@ -1,12 +1,12 @@
 """Making keys and the certificate a root key stands in.
 
-What it is: the same kinds of keys and certificates the Go clients make. What it is not: storage
-(`keystore`) or checking certificates (`tuf.certificates`).
+What it is: the same kinds of keys and certificates the Go clients make. What it is not: storage (`keystore`)
+or checking certificates (`tuf.certificates`).
 
 Rules:
 
-1. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN.
-   One root key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
+1. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN. One root
+   key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
 2. Time and randomness are handed in, except where the library makes a key.
 """
 

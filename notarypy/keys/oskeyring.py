@@ -5,10 +5,10 @@ stores nothing; people do that with `keyring set notarypy KEYID`.
 
 Rules:
 
-1. It is asked only when `NOTARYPY_KEYRING` turns it on: a search may open a window or unlock what its
-   owner left locked.
-2. Only what the operating systems bring counts. The library also takes back ends that keep passwords
-   in plain files, and would choose one without a word.
+1. It is asked only when `NOTARYPY_KEYRING` turns it on: a search may open a window or unlock what its owner
+   left locked.
+2. Only what the operating systems bring counts. The library also takes back ends that keep passwords in plain
+   files, and would choose one without a word.
 3. An entry has the service `notarypy` and the key's full canonical id as its user.
 4. Once turned on, a keyring that cannot be used is an error, not an empty one.
 """

@@ -1,1 +1,4 @@
-"""What lies on disk besides private keys: the trust directory and the settings."""
+"""What lies on disk besides private keys: the trust directory, settings, and images in files.
+
+Its three parts know nothing of each other. Read `trustdir` first.
+"""

@@ -1,25 +1,23 @@
 """The trust directory: cached metadata per repository, in the layout of docker and Go notary.
 
-What it is: bytes of metadata in and out of `tuf/<gun>/metadata`, in a way that
-the Go tools can read and write the same directory. What it is not: it verifies
-nothing and holds no keys (`keys.keystore`).
+What it is: bytes of metadata in and out of `tuf/<gun>/metadata`, in a way that the Go tools can read and
+write the same directory. What it is not: it verifies nothing and holds no keys (`keys.keystore`).
 
 Rules:
 
-1. A GUN or role is checked before a path is made of it. The directory itself may
-   be reached through symbolic links; below it, links in place of directories are
-   refused.
-2. The cached root is the anchor of trust. If it exists but cannot be read, that
-   is an error: going on as if there were none would trust whatever comes next.
+1. A GUN or role is checked before a path is made of it. The directory itself may be reached through symbolic
+   links; below it, links in place of directories are refused.
+2. The cached root is the anchor of trust. If it exists but cannot be read, that is an error: going on as if
+   there were none would trust whatever comes next.
 3. Any other cached file may be lost: `load` says None, and `warnings` says why.
-4. What can be stored can be loaded: a file over the limit of its role is never
-   written, so that an oversized file cannot take the rollback floor away.
-5. Files are written in the order root, snapshot, targets, delegations, timestamp,
-   so that a crash between two leaves a cache that the next refresh can use.
-6. A staged changelist is counted, never read, written or removed. GUNs nest
-   (`a` and `a/metadata` may both exist): nothing is removed recursively.
-7. Delegations below `targets/metadata` are never cached: their files would lie where
-   the repository `<gun>/metadata/targets` has its own, the root among them.
+4. What can be stored can be loaded: a file over the limit of its role is never written, so that an oversized
+   file cannot take the rollback floor away.
+5. Files are written in the order root, snapshot, targets, delegations, timestamp, so that a crash between two
+   leaves a cache that the next refresh can use.
+6. A staged changelist is counted, never read, written or removed. GUNs nest (`a` and `a/metadata` may both
+   exist): nothing is removed recursively.
+7. Delegations below `targets/metadata` are never cached: their files would lie where the repository
+   `<gun>/metadata/targets` has its own, the root among them.
 """
 
 from __future__ import annotations

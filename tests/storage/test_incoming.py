@@ -11,8 +11,8 @@ import pytest
 from notarypy.errors import AlreadyExistsError, DigestMismatchError, MetadataError, StorageError
 from notarypy.images import layout
 from notarypy.storage.images import layoutwriter
-from notarypy.storage.images.layouts import Directory, Layout
-from notarypy.storage.images.layoutwriter import Arrival, Incoming, pack
+from notarypy.storage.images.layoutwriter import BlobWriter, LayoutWriter, pack
+from notarypy.storage.images.locations import Directory, Layout
 from support import layouts
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ def path_of(directory: Path) -> Path:
     return directory / "blobs" / BLOB.digest.replace(":", "/")
 
 
-def bring(held: Incoming, *pieces: bytes) -> None:
-    with held.arrival(BLOB) as arrival:
+def bring(held: LayoutWriter, *pieces: bytes) -> None:
+    with held.blob_writer(BLOB) as writer:
         for piece in pieces:
-            arrival.write(piece)
-        arrival.finish()
+            writer.write(piece)
+        writer.finish()
 
 
 def test_a_layout_is_a_layout_when_it_is_named(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "a" / "dir").opened() as held:
+    with LayoutWriter(tmp_path / "a" / "dir").opened() as held:
         bring(held, DATA[:100], DATA[100:])
         held.put(TOP, MADE.top)
         with pytest.raises(StorageError, match="is not an OCI image layout"):
@@ -77,7 +77,7 @@ def test_a_directory_of_ours_is_private_and_stays(tmp_path: Path) -> None:
 def test_a_second_image_joins_the_first(tmp_path: Path) -> None:
     other = layout.of(b"other", MADE.media_type)
     for entry, name in ((TOP, "1"), (other, "2"), (other, "1")):
-        with Incoming(tmp_path / "dir").opened() as held:
+        with LayoutWriter(tmp_path / "dir").opened() as held:
             held.name(entry, name)
     found = Layout(Directory(tmp_path / "dir"))
     assert {entry.name: entry.digest for entry in found.entries} == {"1": other.digest, "2": other.digest}
@@ -85,13 +85,13 @@ def test_a_second_image_joins_the_first(tmp_path: Path) -> None:
 
 def test_what_another_program_wrote_is_kept(tmp_path: Path) -> None:
     directory = layouts.layout(tmp_path / "dir", layouts.image(b"older"), "old")
-    with Incoming(directory).opened() as held:
+    with LayoutWriter(directory).opened() as held:
         held.name(TOP, "new")
     assert {entry.name for entry in Layout(Directory(directory)).entries} == {"old", "new"}
 
 
 def test_a_blob_has_its_name_only_when_it_is_right(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "dir").opened() as held:
+    with LayoutWriter(tmp_path / "dir").opened() as held:
         for wrong in (DATA[:-1], DATA + b"x", b"A" + DATA[1:], b""):
             with pytest.raises(DigestMismatchError):
                 bring(held, wrong)
@@ -100,39 +100,39 @@ def test_a_blob_has_its_name_only_when_it_is_right(tmp_path: Path) -> None:
 
 
 def test_the_next_run_goes_on(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "dir").opened() as held:
-        with held.arrival(BLOB) as arrival:
-            arrival.write(DATA[:1234])
+    with LayoutWriter(tmp_path / "dir").opened() as held:
+        with held.blob_writer(BLOB) as writer:
+            writer.write(DATA[:1234])
         assert not held.has(BLOB)
-    with Incoming(tmp_path / "dir").opened() as held:
-        with held.arrival(BLOB) as arrival:
-            assert (arrival.position, arrival.resumed) == (1234, True)
-            arrival.write(DATA[1234:])
-            arrival.finish()
+    with LayoutWriter(tmp_path / "dir").opened() as held:
+        with held.blob_writer(BLOB) as writer:
+            assert (writer.position, writer.resumed) == (1234, True)
+            writer.write(DATA[1234:])
+            writer.finish()
         assert held.has(BLOB)
     assert [file.name for file in path_of(tmp_path / "dir").parent.iterdir()] == [path_of(tmp_path).name]
 
 
 def test_a_remainder_that_is_too_long_is_thrown_away(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "dir").opened() as held:
-        with held.arrival(BLOB) as arrival:
-            arrival.write(DATA + DATA)
-        with held.arrival(BLOB) as arrival:
-            assert (arrival.position, arrival.resumed) == (0, False)
+    with LayoutWriter(tmp_path / "dir").opened() as held:
+        with held.blob_writer(BLOB) as writer:
+            writer.write(DATA + DATA)
+        with held.blob_writer(BLOB) as writer:
+            assert (writer.position, writer.resumed) == (0, False)
 
 
 def test_a_download_that_begins_anew(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "dir").opened() as held:
-        with held.arrival(BLOB) as arrival:
-            arrival.write(b"something wrong")
-            arrival.restart()
-            arrival.write(DATA)
-            arrival.finish()
+    with LayoutWriter(tmp_path / "dir").opened() as held:
+        with held.blob_writer(BLOB) as writer:
+            writer.write(b"something wrong")
+            writer.restart()
+            writer.write(DATA)
+            writer.finish()
         assert held.has(BLOB)
 
 
 def test_what_is_there_counts_after_it_was_hashed(tmp_path: Path) -> None:
-    with Incoming(tmp_path / "dir").opened() as held:
+    with LayoutWriter(tmp_path / "dir").opened() as held:
         bring(held, DATA)
         for wrong in (DATA[:-1] + b"X", DATA[:-1]):
             path_of(held.path).write_bytes(wrong)
@@ -145,25 +145,25 @@ def test_other_directories_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for path in (tmp_path, tmp_path / "file"):
-        with pytest.raises(AlreadyExistsError, match="something else"), Incoming(path).opened():
+        with pytest.raises(AlreadyExistsError, match="something else"), LayoutWriter(path).opened():
             pass
     assert {entry.name for entry in tmp_path.iterdir()} == {"mine", "file"}
     (tmp_path / "mine").unlink()
     (tmp_path / "file").unlink()
-    with Incoming(tmp_path).opened() as held:
+    with LayoutWriter(tmp_path).opened() as held:
         assert not held.has(BLOB)
 
 
 def test_layouts_of_another_version_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "oci-layout").write_bytes(b'{"imageLayoutVersion": "2.0.0"}')
-    with pytest.raises(MetadataError), Incoming(tmp_path).opened():
+    with pytest.raises(MetadataError), LayoutWriter(tmp_path).opened():
         pass
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    with Incoming(tmp_path / "dir").opened() as held:
+    with LayoutWriter(tmp_path / "dir").opened() as held:
         (held.path / "blobs").symlink_to(outside)
         with pytest.raises(StorageError, match="cannot use"):
             bring(held, DATA)
@@ -182,9 +182,9 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     with (
-        Incoming(tmp_path / "dir").opened(),
+        LayoutWriter(tmp_path / "dir").opened(),
         pytest.raises(StorageError, match="another notarypy is at work"),
-        Incoming(tmp_path / "dir").opened(),
+        LayoutWriter(tmp_path / "dir").opened(),
     ):
         pass
 
@@ -196,14 +196,14 @@ def test_a_full_disk_is_not_the_networks_fault(tmp_path: Path) -> None:
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    arrival = Arrival(tmp_path / "blob", Full(), BLOB)
+    writer = BlobWriter(tmp_path / "blob", Full(), BLOB)
     with pytest.raises(StorageError) as caught:
-        arrival.write(DATA)
+        writer.write(DATA)
     assert "No space left" in caught.value.why[0]
 
 
-def filled(directory: Path) -> Incoming:
-    with Incoming(directory).opened() as held:
+def filled(directory: Path) -> LayoutWriter:
+    with LayoutWriter(directory).opened() as held:
         for data in (*MADE.blobs, MADE.top):
             held.put(layout.of(data, "x/y"), data)
         held.name(TOP, "1")

@@ -23,21 +23,21 @@ from support import layouts
 
 if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
-    from notarypy.storage.images.locations import Opened
+    from notarypy.storage.images.locations import OpenedImage
 
 IMAGE = sample.make("an image", ["amd64"])
 BASE, TOP = b"the base layer" * 100, b"the layer above"
 
 
-def opened(text: str) -> Opened:
+def opened(text: str) -> OpenedImage:
     return locations.open_source(locations.source(text))
 
 
-def content(found: Opened, blob: Descriptor) -> bytes:
+def content(found: OpenedImage, blob: Descriptor) -> bytes:
     return b"".join(found.content.chunks(blob, 0))
 
 
-def check(found: Opened) -> None:
+def check(found: OpenedImage) -> None:
     """Every blob of the image is where it is said to be."""
     for blob in found.tree.blobs:
         blob.check(content(found, blob))
@@ -147,7 +147,7 @@ def test_manifests_are_checked_when_a_source_is_opened(tmp_path: Path) -> None:
 
 def docker(
     path: Path, contents: dict[str, bytes], links: dict[str, str] | None = None, name: str = ""
-) -> Opened:
+) -> OpenedImage:
     layouts.archive(path / "saved.tar", contents, links)
     return opened(f"docker-archive:{path}/saved.tar{name and ':'}{name}")
 

@@ -1,18 +1,17 @@
 """Key files that exist already: taken over from elsewhere, given another passphrase, removed.
 
-What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making
-and loading keys (`manager`), or replacing them in a repository (`rotate`).
+What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making and loading keys
+(`manager`), or replacing them in a repository (`rotate`).
 
 Rules:
 
-1. An import stores exported keys as they are: role, GUN and encryption untouched, no
-   passphrase asked. All blocks of a file are looked at before the first one is stored;
-   one that cannot be used stops all of them.
-2. What an import takes is encrypted as docker and Go notary read it, names its key, and
-   has a role that exists, if it says one. Whether it is that key shows when it is used:
-   nobody can tell without the passphrase.
-3. A passphrase is changed after the old one opened the key; the new one comes from a
-   source of its own, and the new file has been opened with it before success is told.
+1. An import stores exported keys as they are: role, GUN and encryption untouched, no passphrase asked. All
+   blocks of a file are looked at before the first one is stored; one that cannot be used stops all of them.
+2. What an import takes is encrypted as docker and Go notary read it, names its key, and has a role that
+   exists, if it says one. Whether it is that key shows when it is used: nobody can tell without the
+   passphrase.
+3. A passphrase is changed after the old one opened the key; the new one comes from a source of its own, and
+   the new file has been opened with it before success is told.
 4. A root key that a repository cached here could not do without is removed by force only.
 """
 

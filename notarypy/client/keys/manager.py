@@ -1,17 +1,15 @@
 """The private keys of a trust directory, as the use cases need them.
 
-What it is: choosing, making, loading, listing and exporting keys by the words
-people use for them. What it is not: key files (`keys.keystore`) or passphrase
-sources (`keys.passphrases`).
+What it is: choosing, making, loading, listing and exporting keys by the words people use for them. What it is
+not: key files (`keys.keystore`) or passphrase sources (`keys.passphrases`).
 
 Rules:
 
-1. KEY is a signer's name or at least 7 hex digits of a canonical id; what fits
-   several keys is refused with the list.
+1. KEY is a signer's name or at least 7 hex digits of a canonical id; what fits several keys is refused with
+   the list.
 2. A key is stored encrypted, under a passphrase of at least 8 characters.
 3. Nothing but new keys is ever removed, and only by whoever made them.
-4. One at a time makes keys that may be removed again: nobody builds on a root key
-   that is about to go.
+4. One at a time makes keys that may be removed again: nobody builds on a root key that is about to go.
 """
 
 from __future__ import annotations

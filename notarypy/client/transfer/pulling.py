@@ -34,7 +34,7 @@ from notarypy.images.layout import ARTIFACT, Descriptor
 from notarypy.images.tree import Tree, check_single, choose, config_of, grow
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
-from notarypy.storage.images.layoutwriter import Incoming, discard, make_private, pack, refuse_existing
+from notarypy.storage.images.layoutwriter import LayoutWriter, discard, make_private, pack, refuse_existing
 from notarypy.storage.images.locations import LAYOUT
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
     from notarypy.limits import Limits
     from notarypy.remote.registry.registry import RegistryClient
-    from notarypy.storage.images.layoutwriter import Arrival
-    from notarypy.storage.images.locations import Place
+    from notarypy.storage.images.layoutwriter import BlobWriter
+    from notarypy.storage.images.locations import ImageLocation
 
 _PIECES = 16
 _POLL_SECONDS = 0.1
@@ -66,7 +66,7 @@ def pull_image(
     place = locations.destination(destination)
     session.require_registry("pull")
     if place.kind == LAYOUT:
-        Incoming(place.path).check()
+        LayoutWriter(place.path).check()
     else:
         refuse_existing(place.path)
     image = verify_unless_skipped(session, reference, options)
@@ -95,15 +95,15 @@ def pull_image(
 
 
 @contextmanager
-def _layout(place: Place, tree: Tree, limits: Limits) -> Iterator[Incoming]:
+def _layout(place: ImageLocation, tree: Tree, limits: Limits) -> Iterator[LayoutWriter]:
     """Return the layout to fill; for an archive one beside it, which stays if this run fails."""
     if place.kind == LAYOUT:
-        with Incoming(place.path, limits).opened() as layout:
+        with LayoutWriter(place.path, limits).opened() as layout:
             yield layout
         return
     staging = place.path.with_name(f".{place.path.name}.notarypy")
     make_private(staging)
-    with Incoming(staging, limits).opened() as layout:
+    with LayoutWriter(staging, limits).opened() as layout:
         yield layout
         everything = (*tree.blobs, *(node.descriptor for node in (*tree.below, tree.top)))
         pack(layout, everything, place.path)
@@ -115,7 +115,7 @@ class _Pull:
     """One image on its way into a layout: the blobs that were fetched, and those that were there."""
 
     remote: RemoteImage
-    layout: Incoming
+    layout: LayoutWriter
     workers: Workers
     fetched: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
@@ -144,11 +144,11 @@ class _Pull:
 
     def _fetch(self, blob: Descriptor, moved: Callable[[int], object]) -> None:
         while True:
-            with self.layout.arrival(blob) as arrival:
-                resumed = arrival.resumed
-                self.remote.blobs.download(blob.digest, blob.size, _CountedArrival(arrival, moved))
+            with self.layout.blob_writer(blob) as writer:
+                resumed = writer.resumed
+                self.remote.blobs.download(blob.digest, blob.size, _CountedWriter(writer, moved))
                 try:
-                    arrival.finish()
+                    writer.finish()
                 except DigestMismatchError:
                     # What an earlier run left may be what is wrong: nobody is accused of that.
                     if not resumed:
@@ -158,27 +158,27 @@ class _Pull:
                 return
 
 
-class _CountedArrival:
-    """An arrival whose progress is counted."""
+class _CountedWriter:
+    """A writer whose progress is counted."""
 
-    def __init__(self, arrival: Arrival, moved: Callable[[int], object]) -> None:
-        self._arrival, self._moved = arrival, moved
+    def __init__(self, writer: BlobWriter, moved: Callable[[int], object]) -> None:
+        self._writer, self._moved = writer, moved
 
     @property
     def position(self) -> int:
         """Bytes that are there."""
-        return self._arrival.position
+        return self._writer.position
 
     def restart(self) -> None:
         """Throw away what is there."""
-        self._arrival.restart()
+        self._writer.restart()
         self._moved(0)
 
     def write(self, data: bytes) -> None:
         """Take more, unless the job is to stop."""
-        self._moved(self._arrival.position)
-        self._arrival.write(data)
-        self._moved(self._arrival.position)
+        self._moved(self._writer.position)
+        self._writer.write(data)
+        self._moved(self._writer.position)
 
 
 class RemoteImage:

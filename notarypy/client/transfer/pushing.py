@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from notarypy.images.tree import Node, Tree
     from notarypy.remote.http.messages import Response
     from notarypy.remote.registry.registry import RegistryClient
-    from notarypy.storage.images.locations import Content
+    from notarypy.storage.images.locations import ImageContent
 
 READINGS = 5
 _LACKING = "MANIFEST_BLOB_UNKNOWN"
@@ -77,7 +77,7 @@ class Shipment:
     """
 
     tree: Tree
-    content: Content
+    content: ImageContent
     origins: Callable[[Descriptor], Sequence[str]]
 
 

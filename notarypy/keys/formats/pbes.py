@@ -1,16 +1,15 @@
 """Password-based encryption of private keys: DER in, DER out.
 
-What it is: reading every encryption OpenSSL writes, and writing the one form the Go clients read.
-What it is not: what a decrypted key means (`pkcs8`).
+What it is: reading every encryption OpenSSL writes, and writing the one form the Go clients read. What it is
+not: what a decrypted key means (`pkcs8`).
 
 Rules:
 
-1. Written keys use PBES2 with AES-256-CBC and PBKDF2 without a named hash, which means HMAC-SHA1.
-   The Go clients assume just that whatever the file says, so a better hash would make a key that
-   only we can read.
+1. Written keys use PBES2 with AES-256-CBC and PBKDF2 without a named hash, which means HMAC-SHA1. The Go
+   clients assume just that whatever the file says, so a better hash would make a key that only we can read.
 2. The work a file may ask for is bounded before any of it is done.
-3. Good padding proves nothing: one wrong passphrase in 256 leaves it. The caller looks at the
-   structure of what comes out.
+3. Good padding proves nothing: one wrong passphrase in 256 leaves it. The caller looks at the structure of
+   what comes out.
 """
 
 from __future__ import annotations

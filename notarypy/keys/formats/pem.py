@@ -1,15 +1,14 @@
 """Private key files as text: PEM blocks with Notary's headers.
 
-What it is: pure translation between bytes and blocks, with no cryptography. What it is not: file
-access (`keystore`), or what is in a block (`pkcs8`).
+What it is: pure translation between bytes and blocks, with no cryptography. What it is not: file access
+(`keystore`), or what is in a block (`pkcs8`).
 
 Rules:
 
-1. Every private key block of a file counts, whatever stands around it: `EC PARAMETERS`,
-   certificates, comments. A file without one is refused by what it does hold.
+1. Every private key block of a file counts, whatever stands around it: `EC PARAMETERS`, certificates,
+   comments. A file without one is refused by what it does hold.
 2. Headers and base64 are read as Go's PEM reader does: headers end where a line has no colon.
-3. A header with a control character is refused: it would end up in file lists, prompts and
-   rewritten files.
+3. A header with a control character is refused: it would end up in file lists, prompts and rewritten files.
 4. Arbitrary bytes never raise anything but the errors named here, in time linear in their number.
 """
 

@@ -1,14 +1,14 @@
 """Private keys as key files hold them: from a block and its passphrase to a key object, and back.
 
-What it is: the forms that OpenSSL and the Go clients write. What it is not: encryption (`pbes`),
-PEM text (`pem`) or files (`keystore`).
+What it is: the forms that OpenSSL and the Go clients write. What it is not: encryption (`pbes`), PEM text
+(`pem`) or files (`keystore`).
 
 Rules:
 
-1. Go writes EC keys as PKCS#8 version 1 without the public key that version 1 calls for. The
-   version and all optional parts are ignored when reading.
-2. Go's Ed25519 keys have an algorithm and a layout of their own; the standard form is unreadable
-   there and is refused here.
+1. Go writes EC keys as PKCS#8 version 1 without the public key that version 1 calls for. The version and all
+   optional parts are ignored when reading.
+2. Go's Ed25519 keys have an algorithm and a layout of their own; the standard form is unreadable there and is
+   refused here.
 3. A passphrase is right when what it decrypts is one PrivateKeyInfo.
 4. A key that Notary could not verify is refused when it is read.
 """

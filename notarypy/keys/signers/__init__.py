@@ -1,8 +1,8 @@
 """Who signs: one module for each kind of place that a private key is in, and a table of them.
 
-What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.signatures`).
-A new backend is one module with a function `open_signer`, as in `keyfile`, and one row of `SIGNERS`;
-it is imported when the first key of its scheme is used.
+What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.signatures`). A new backend
+is one module with a function `open_signer`, as in `keyfile`, and one row of `SIGNERS`; it is imported when
+the first key of its scheme is used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Keys in files: reading one, opening it with its passphrases in turn, and signing with it.
 
-What it is: the way from a key file to a signer, and from a key to a key file's text. What it is not:
-which files there are (`keystore`), what they look like (`formats`), or where passphrases come from
-(`passphrases`).
+What it is: the way from a key file to a signer, and from a key to a key file's text. What it is not: which
+files there are (`keystore`), what they look like (`formats`), or where passphrases come from (`passphrases`).
 
 Rules:
 

@@ -1,21 +1,21 @@
 """Tar archives as they lie: which files are in them and where, without unpacking anything.
 
-What it is: an index of one archive, and random access to its files. What it is not: a
-general reader of tar; what images are not made of is refused.
+What it is: an index of one archive, and random access to its files. What it is not: a general reader of tar;
+what images are not made of is refused.
 
 Rules:
 
 1. Nothing is written, and no name of an archive ever names a file on the disk.
-2. Names are relative, without `..`. No file is there twice. Anything else makes the
-   archive unusable.
-3. A symbolic link is a second name for a file of the same archive; whether such names
-   may be used is for the caller to say. Hard links, devices and the like are ignored.
+2. Names are relative, without `..`. No file is there twice. Anything else makes the archive unusable.
+3. A symbolic link is a second name for a file of the same archive; whether such names may be used is for the
+   caller to say. Hard links, devices and the like are ignored.
 4. Headers are checked, and their number and size limited.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+_LOG = logging.getLogger(__name__)
 BLOCK = 512
 PIECE = 256 * 1024
 _FILES = frozenset({b"\0", b"0", b"7"})
@@ -45,9 +46,9 @@ class Member:
     size: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Header:
-    """One header, with what the headers before it said about it."""
+    """One header, with what extended headers before it say."""
 
     name: str
     kind: bytes
@@ -77,6 +78,7 @@ class Archive:
                 self._members = _index(stream, path, self._links, limits)
         except FileNotFoundError:
             raise StorageError(f"there is no file {path}", path=str(path)) from None
+        _LOG.debug("%s has %d files and %d links", path, len(self._members), len(self._links))
 
     def __str__(self) -> str:
         """Return what messages call it."""
@@ -130,7 +132,7 @@ def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) 
     end = stream.seek(0, 2)
     stream.seek(0)
     found: dict[str, Member] = {}
-    said: dict[str, str] = {}
+    extended: dict[str, str] = {}
     seen = 0
     while (block := stream.read(BLOCK)).strip(b"\0"):
         seen += 1
@@ -139,13 +141,15 @@ def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) 
         header = _header(path, block)
         offset = stream.tell()
         if header.kind in {_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL}:
-            _note(said, header, _small(stream, path, header.size, limits.archive_header_bytes))
+            if header.size > limits.archive_header_bytes:
+                _unusable(path, f"a header in it has more than {limits.archive_header_bytes} bytes")
+            _extend(extended, header, stream.read(header.size))
         else:
-            header = _told(path, header, said)
+            header = _completed(path, header, extended)
             if offset + header.size > end:
                 _unusable(path, "it ends in the middle of a file")
-            _keep(path, header, offset, found, links)
-            said = {}
+            _add(path, header, offset, found, links)
+            extended = {}
         stream.seek(offset + -(-header.size // BLOCK) * BLOCK)
     return found
 
@@ -163,22 +167,21 @@ def _header(path: Path, block: bytes) -> _Header:
     return _Header(f"{prefix}/{name}" if prefix else name, block[156:157], size, _text(block[157:257]))
 
 
-def _told(path: Path, header: _Header, said: dict[str, str]) -> _Header:
-    """Return a header with what extended headers said in place of its own fields."""
-    size = said.get("size", "")
-    if size and not (size.isascii() and size.isdecimal() and len(size) < BLOCK // 16):
+def _completed(path: Path, header: _Header, extended: dict[str, str]) -> _Header:
+    """Return a header with what extended headers say in place of its own fields."""
+    size = extended.get("size") or str(header.size)
+    if not (size.isascii() and size.isdecimal() and len(size) < BLOCK // 16):
         _unusable(path, "a size in it is no number")
     has_content = header.kind in _FILES or header.kind == _SPARSE
-    own = int(size) if size else header.size
-    return _Header(
-        said.get("path", header.name),
-        header.kind,
-        own if has_content else 0,
-        said.get("linkpath", header.link),
+    return replace(
+        header,
+        name=extended.get("path", header.name),
+        size=int(size) if has_content else 0,
+        link=extended.get("linkpath", header.link),
     )
 
 
-def _keep(path: Path, header: _Header, offset: int, found: dict[str, Member], links: dict[str, str]) -> None:
+def _add(path: Path, header: _Header, offset: int, found: dict[str, Member], links: dict[str, str]) -> None:
     """Note a file or a link (rules 2 and 3)."""
     name = header.name.removeprefix("./").rstrip("/")
     if header.name.startswith("/") or ".." in name.split("/") or "\0" in name:
@@ -195,12 +198,12 @@ def _keep(path: Path, header: _Header, offset: int, found: dict[str, Member], li
         found[name] = Member(offset, header.size)
 
 
-def _note(said: dict[str, str], header: _Header, data: bytes) -> None:
-    """Take what an extended header says of the next file; of all files nothing is taken."""
+def _extend(extended: dict[str, str], header: _Header, data: bytes) -> None:
+    """Take what an extended header says of the next file; what one says of all files is left out."""
     if header.kind == _LONG_NAME:
-        said["path"] = _text(data)
+        extended["path"] = _text(data)
     elif header.kind == _LONG_LINK:
-        said["linkpath"] = _text(data)
+        extended["linkpath"] = _text(data)
     elif header.kind == _EXTENDED:
         while data:
             length, _, _ = data.partition(b" ")
@@ -208,13 +211,7 @@ def _note(said: dict[str, str], header: _Header, data: bytes) -> None:
                 return
             record, data = data[len(length) + 1 : int(length) - 1], data[int(length) :]
             key, _, value = record.decode(errors="replace").partition("=")
-            said[key] = value
-
-
-def _small(stream: BinaryIO, path: Path, size: int, most: int) -> bytes:
-    if size > most:
-        _unusable(path, f"a header in it has more than {most} bytes")
-    return stream.read(size)
+            extended[key] = value
 
 
 def _number(path: Path, field: bytes) -> int:

@@ -1,19 +1,17 @@
 """What `docker save` writes, when it is no OCI layout: a configuration and layers, and no manifest.
 
-What it is: the manifest such an image gets here, always the same for the same archive.
-What it is not: a builder; configuration and layers go out as they are.
+What it is: the manifest such an image gets here, always the same for the same archive. What it is not: a
+builder; configuration and layers go out as they are.
 
 Rules:
 
-1. Layers are pushed as they lie in the archive. Uncompressed ones stay uncompressed:
-   their digests are those in the configuration, and the image's digest depends on no
-   compressor.
+1. Layers are pushed as they lie in the archive. Uncompressed ones stay uncompressed: their digests are those
+   in the configuration, and the image's digest depends on no compressor.
 2. The manifest is an OCI manifest. Layer types say what the bytes are.
-3. The configuration has the digest in its file name; a layer is the one that the
-   configuration lists at its place. Both are checked when the archive is opened, whether
-   they will be sent or not.
-4. A layer's name may be a link to another layer of the archive: that is how docker
-   saves a layer that it has twice.
+3. The configuration has the digest in its file name; a layer is the one that the configuration lists at its
+   place. Both are checked when the archive is opened, whether they will be sent or not.
+4. A layer's name may be a link to another layer of the archive: that is how docker saves a layer that it has
+   twice.
 """
 
 from __future__ import annotations
@@ -98,7 +96,7 @@ class SavedImage:
             diffs = json.loads(data)["rootfs"]["diff_ids"]
         except (ValueError, KeyError, TypeError, RecursionError):
             diffs = None
-        if not isinstance(diffs, list) or not all(_is_digest(diff) for diff in diffs):
+        if not isinstance(diffs, list) or not all(map(_is_digest, diffs)):
             _malformed(self._archive, "the configuration of the image does not list its layers")
         return found, diffs
 

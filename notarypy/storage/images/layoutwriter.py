@@ -1,35 +1,38 @@
-"""An OCI image layout that is being written: blobs arrive one by one, the index comes last.
+"""An OCI image layout that is being written: blobs come one by one, the index comes last.
 
-What it is: the directory of one layout, and a tar archive made of one. What it is not: a
-download; `client.transfer.pulling` brings the bytes.
+What it is: the directory of one layout, and a tar archive made of one. What it is not: a download;
+`client.transfer.pulling` brings the bytes.
 
 Rules:
 
-1. A blob has its name only when all of it is there and its hash was right. Until then it
-   is a file ending in `.part`, which the next run goes on with after hashing it.
+1. A blob has its name only when all of it is there and its hash was right. Until then it is a file ending in
+   `.part`, which the next run goes on with after hashing it.
 2. What is there already counts only after it was hashed.
-3. `index.json` is replaced as a whole, after everything that it names is on the disk. An
-   archive gets its name when it is complete, and replaces nothing.
-4. A directory that is something else than a layout is left alone. Links in place of
-   directories or blobs in it are not followed.
+3. `index.json` is replaced as a whole, after everything that it names is on the disk. An archive gets its
+   name when it is complete, and replaces nothing.
+4. A directory that is something else than a layout is left alone. Links in place of directories or blobs in
+   it are not followed.
 5. One run works on a layout at a time.
-6. What an archive is packed from lies in a directory that nobody else can write to: it was
-   hashed before, and is not hashed again.
+6. What an archive is packed from lies in a directory that nobody else can write to: it was hashed before, and
+   is not hashed again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import shutil
 import stat
+import tarfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, cast
 
 from notarypy.errors import Advice, AlreadyExistsError, StorageError
 from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
 from notarypy.images import layout
+from notarypy.images.layout import blob_name
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.images.layouts import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,13 +41,14 @@ if TYPE_CHECKING:
 
     from notarypy.images.layout import Descriptor
 
+_LOG = logging.getLogger(__name__)
 _LOCK = ".notarypy.lock"
 _MODE = 0o644
 _PIECE = 1024 * 1024
 _LOCK_SECONDS = 5.0
 
 
-class Incoming:
+class LayoutWriter:
     """A layout in a directory."""
 
     def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
@@ -65,7 +69,11 @@ class Incoming:
         except OSError as error:
             raise failure("make directory", self.path, error) from error
         with locked(self.path / _LOCK, _LOCK_SECONDS):
-            self._begin()
+            marker = self.path / layout.LAYOUT_FILE
+            if marker.exists():
+                layout.check_layout(read_regular(marker, self._limits.layout_marker_bytes))
+            else:
+                write_atomic(marker, layout.LAYOUT_TEXT, _MODE)
             yield self
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -81,17 +89,18 @@ class Incoming:
         write_atomic(self._path(descriptor), data, _MODE)
 
     @contextmanager
-    def arrival(self, descriptor: Descriptor) -> Iterator[Arrival]:
+    def blob_writer(self, descriptor: Descriptor) -> Iterator[BlobWriter]:
         """Open the place where a blob is written, going on with what an earlier run left (rule 1)."""
         path = self._path(descriptor)
         with _opened(path.with_name(f"{path.name}.part"), os.O_RDWR | os.O_CREAT) as stream:
-            yield Arrival(path, stream, descriptor)
+            yield BlobWriter(path, stream, descriptor)
 
     def name(self, entry: Descriptor, name: str) -> None:
         """Let a name stand for an image that is there as a whole (rule 3)."""
         index = self.path / layout.INDEX_FILE
         old = read_regular(index, self._limits.manifest_bytes) if index.exists() else None
         write_atomic(index, layout.with_entry(old, entry, name, self._limits), _MODE)
+        _LOG.debug("%s: %s is %s", self.path, name, entry.digest)
 
     def check(self) -> None:
         """Raise unless this is a layout, or nothing yet (rule 4)."""
@@ -106,14 +115,6 @@ class Incoming:
             path=str(self.path),
         )
 
-    def _begin(self) -> None:
-        """Write what says that this is a layout."""
-        marker = self.path / layout.LAYOUT_FILE
-        if marker.exists():
-            layout.check_layout(read_regular(marker, self._limits.layout_marker_bytes))
-        else:
-            write_atomic(marker, layout.LAYOUT_TEXT, _MODE)
-
     def _path(self, descriptor: Descriptor) -> Path:
         path = self.path / blob_name(descriptor.digest)
         refuse_links(path.parent, self.path)
@@ -124,7 +125,7 @@ class Incoming:
         return path
 
 
-class Arrival:
+class BlobWriter:
     """A blob that is being written.
 
     Attributes:
@@ -175,16 +176,15 @@ class Arrival:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._part.replace(self._path)
+        _LOG.debug("%s is on the disk, %d bytes", actual, self.position)
 
 
-def pack(source: Incoming, blobs: Iterable[Descriptor], target: Path) -> None:
+def pack(source: LayoutWriter, blobs: Iterable[Descriptor], target: Path) -> None:
     """Make a tar archive of a layout; the same layout gives the same archive.
 
     Raises:
         AlreadyExistsError: There is a file of this name (rule 3).
     """
-    import tarfile
-
     refuse_existing(target)
     temporary = target.with_name(f".notarypy-{os.urandom(8).hex()}.tmp")
     names = sorted({blob_name(blob.digest) for blob in blobs})
@@ -192,10 +192,15 @@ def pack(source: Incoming, blobs: Iterable[Descriptor], target: Path) -> None:
         with _storage("write", target), _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 for name in (layout.LAYOUT_FILE, layout.INDEX_FILE, *names):
-                    _add(archive, source.path / name, name)
+                    member = tarfile.TarInfo(name)
+                    member.mode = _MODE
+                    with _opened(source.path / name, os.O_RDONLY) as content:
+                        member.size = os.fstat(content.fileno()).st_size
+                        archive.addfile(member, content)
             stream.flush()
             os.fsync(stream.fileno())
         _name(temporary, target)
+        _LOG.debug("packed %s from %d blobs", target, len(names))
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -220,17 +225,6 @@ def refuse_existing(target: Path) -> None:
         raise AlreadyExistsError(
             f"there is a file {target} already", advice=Advice("choose-free-file"), path=str(target)
         )
-
-
-def _add(archive: object, path: Path, name: str) -> None:
-    import tarfile
-
-    assert isinstance(archive, tarfile.TarFile)  # noqa: S101 - tells the type checker; the import costs time
-    member = tarfile.TarInfo(name)
-    member.mode = _MODE
-    with _opened(path, os.O_RDONLY) as stream:
-        member.size = os.fstat(stream.fileno()).st_size
-        archive.addfile(member, stream)
 
 
 def _hash(stream: BinaryIO, digest: str) -> hashlib._Hash:
@@ -286,8 +280,6 @@ def make_private(path: Path) -> None:
 
 def discard(path: Path) -> None:
     """Remove a layout of our own making."""
-    import shutil
-
     try:
         shutil.rmtree(path)
     except OSError as error:

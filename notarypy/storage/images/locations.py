@@ -1,60 +1,78 @@
 """SOURCE and DEST as they are written, and the image that a SOURCE is.
 
-What it is: `oci:`, `oci-archive:` and `docker-archive:` behind one interface. What it is
-not: how each is read (`layouts`, `archives`, `dockersave`).
+What it is: `oci:`, `oci-archive:` and `docker-archive:` behind one interface, and OCI layouts to read. What
+it is not: whether the bytes are right (`images.tree` and whoever sends them checks every digest), or how
+archives are read (`archives`, `dockersave`).
 
 Rules:
 
-1. The kind ends at the first colon, the path at the next; what follows is the name of
-   the image in there.
-2. A docker archive that has an OCI layout too is that layout, with the digests that
-   docker gave it. Where the layout lacks something, as for platforms that docker did
-   not have, the older list counts, and that is said.
+1. The kind ends at the first colon, the path at the next; what follows is the name of the image in there.
+2. A docker archive that has an OCI layout too is that layout, with the digests that docker gave it. Where the
+   layout lacks something, as for platforms that docker did not have, the older list counts, and that is said.
 3. Every manifest is checked when a source is opened; blobs are when they are sent.
+4. In a directory, files may be links: their content is checked like any other. In an archive they may not.
+5. It must be clear which image is meant: without a name the layout has exactly one.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import Advice, InvalidNameError, StorageError, VerificationError
+from notarypy.errors import Advice, InvalidNameError, StorageError, UsageError, VerificationError
+from notarypy.files import read_regular, regular
+from notarypy.images import layout
+from notarypy.images.layout import blob_name
+from notarypy.images.occurrences import normal
 from notarypy.images.tree import Tree, grow
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.images.archives import Archive
-from notarypy.storage.images.layouts import Directory, Layout
+from notarypy.storage.images.archives import PIECE, Archive
+from notarypy.storage.images.dockersave import SavedImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.images.layout import Descriptor
 
+_LOG = logging.getLogger(__name__)
 LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE = "oci", "oci-archive", "docker-archive"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
 _CONTAINERD_NAME = "io.containerd.image.name"
+_SHOWN = 10
 
 
-class Content(Protocol):
+class ImageContent(Protocol):
     """Where the bytes of an image come from, unchecked."""
 
     def manifest(self, descriptor: Descriptor, /) -> bytes:
         """Return a manifest or index."""
-        ...
 
     def chunks(self, descriptor: Descriptor, start: int, /) -> Iterator[bytes]:
         """Yield a blob from a position on."""
-        ...
 
     def where(self, descriptor: Descriptor, /) -> str:
         """Return what errors call the place of a blob."""
-        ...
+
+
+class LayoutFiles(Protocol):
+    """Where a layout lies: an `Archive` or a `Directory`."""
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file, None if there is none."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a small file; raise FileNotFoundError if there is none."""
+
+    def chunks(self, name: str, start: int) -> Iterator[bytes]:
+        """Yield a file from a position on; raise StorageError if there is none."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ImageLocation:
     """A SOURCE or DEST taken apart (rule 1)."""
 
     kind: str
@@ -67,57 +85,153 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedImage:
     """The image of a source, and what a person should know about it."""
 
     tree: Tree
-    content: Content
+    content: ImageContent
     notes: tuple[str, ...] = ()
 
 
-def source(text: str) -> Place:
+def source(text: str) -> ImageLocation:
     """Read a SOURCE; raise InvalidNameError."""
-    return _place(text, "SOURCE", (LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE))
+    return _location(text, "SOURCE", (LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE))
 
 
-def destination(text: str) -> Place:
+def destination(text: str) -> ImageLocation:
     """Read a DEST; raise InvalidNameError."""
-    return _place(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE))
+    return _location(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE))
 
 
-def open_source(place: Place, limits: Limits = DEFAULT) -> Opened:
-    """Return the image that a place has (rules 2 and 3).
+def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImage:
+    """Return the image that a location has (rules 2 and 3).
 
     Raises:
-        StorageError: The place cannot be read, or lacks a part of the image.
+        StorageError: It cannot be read, or lacks a part of the image.
         UsageError: It is not clear which image is meant.
         VerificationError: A manifest is not what it is said to be.
     """
-    with _named(place):
-        if place.kind == LAYOUT:
-            return _layout(Layout(Directory(place.path), limits), place.name)
-        archive = Archive(place.path, limits)
-        if place.kind == LAYOUT_ARCHIVE:
-            return _layout(Layout(archive, limits), place.name)
-        return _docker(archive, place.name)
+    with _named(location):
+        if location.kind == LAYOUT:
+            opened = _layout(Layout(Directory(location.path), limits), location.name)
+        elif location.kind == LAYOUT_ARCHIVE:
+            opened = _layout(Layout(Archive(location.path, limits), limits), location.name)
+        else:
+            opened = _docker(Archive(location.path, limits), location.name)
+    _LOG.debug("%s is %s, with %d blobs", location, opened.tree.top.descriptor.digest, len(opened.tree.blobs))
+    return opened
+
+
+class Directory:
+    """The files of a directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the directory."""
+        self._path = path
+
+    def __str__(self) -> str:
+        """Return what messages call it."""
+        return str(self._path)
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file, None if there is none."""
+        try:
+            return (self._path / name).stat().st_size
+        except OSError:
+            return None
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a small file; raise FileNotFoundError if there is none."""
+        return read_regular(self._path / name, limit, follow=True)
+
+    def chunks(self, name: str, start: int) -> Iterator[bytes]:
+        """Yield a file from a position on; raise StorageError if there is none."""
+        path = self._path / name
+        try:
+            with regular(path) as stream:
+                stream.seek(start)
+                while piece := stream.read(PIECE):
+                    yield piece
+        except FileNotFoundError:
+            advice = Advice("make-layout-anew")
+            raise StorageError(f"there is no file {path}", advice=advice, path=str(path)) from None
+
+
+class Layout:
+    """An OCI image layout: content for `images.tree`."""
+
+    def __init__(self, files: LayoutFiles, limits: Limits = DEFAULT) -> None:
+        """Read its index.
+
+        Raises:
+            StorageError: There is no layout.
+            MetadataError: There is one that is malformed.
+        """
+        self._files, self.limits = files, limits
+        try:
+            layout.check_layout(files.read(layout.LAYOUT_FILE, limits.layout_marker_bytes))
+            self.entries = layout.read_index(files.read(layout.INDEX_FILE, limits.manifest_bytes), limits)
+        except (FileNotFoundError, NotADirectoryError):
+            raise StorageError(
+                f"{files} is not an OCI image layout",
+                why=f"it does not have {layout.LAYOUT_FILE} and {layout.INDEX_FILE}",
+                path=str(files),
+            ) from None
+
+    def find(self, name: str | None) -> Descriptor:
+        """Return an image by name; raise UsageError if there is none, or it is not clear which (rule 5)."""
+        found = [entry for entry in self.entries if name in {None, entry.name}]
+        if len({entry.digest for entry in found}) == 1:
+            return found[0]
+        names = [entry.name for entry in self.entries if entry.name]
+        listed = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+        raise UsageError(
+            f'{self._files} has no image "{name}"' if name else f"{self._files} has not exactly one image",
+            why=f"it has {len(self.entries)}; names: {listed or 'none'}",
+            advice=Advice("name-layout-image") if names else None,
+        )
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        """Return the bytes of a manifest, unchecked."""
+        name = blob_name(descriptor.digest)
+        try:
+            return self._files.read(name, self.limits.manifest_bytes)
+        except FileNotFoundError:
+            raise StorageError(
+                f"{self._files} does not hold all of the image",
+                why=f"there is no {name}",
+                path=str(self._files),
+            ) from None
+
+    def holds(self, descriptor: Descriptor) -> bool:
+        """Tell whether there is a file of this size for it."""
+        return self._files.size(blob_name(descriptor.digest)) == descriptor.size
+
+    def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
+        """Yield the bytes of a blob from a position on, unchecked."""
+        return self._files.chunks(blob_name(descriptor.digest), start)
+
+    def where(self, descriptor: Descriptor) -> str:
+        """Return what errors call the place of a blob."""
+        return f"{self._files}/{blob_name(descriptor.digest)}"
 
 
 @contextmanager
-def _named(place: Place) -> Iterator[None]:
+def _named(location: ImageLocation) -> Iterator[None]:
     """Say of what is wrong with an image where it was read, and that no registry is to blame."""
     try:
         yield
     except VerificationError as error:
-        named = str(place.path) in error.message
+        named = str(location.path) in error.message
         raise type(error)(
-            error.message if named else f"{place} cannot be used",
+            error.message if named else f"{location} cannot be used",
             why=error.why if named else (error.message, *error.why),
             advice=error.advice or Advice("make-anew-with-writer"),
-            **{**error.facts, "path": str(place.path)},
+            **{**error.facts, "path": str(location.path)},
         ) from None
 
 
-def _grown(top: Descriptor, content: Content, limits: Limits) -> Tree:
+def _grown(top: Descriptor, content: ImageContent, limits: Limits) -> Tree:
     """Return an image; errors say which manifest was looked at."""
     latest = top
 
@@ -133,40 +247,36 @@ def _grown(top: Descriptor, content: Content, limits: Limits) -> Tree:
         raise
 
 
-def _place(text: str, what: str, kinds: tuple[str, ...]) -> Place:
+def _location(text: str, what: str, kinds: tuple[str, ...]) -> ImageLocation:
     kind, _, rest = text.partition(":")
     path, colon, name = rest.partition(":")
     if kind not in kinds or not path or "\0" in path:
         forms = ", ".join(f"{known}:{'DIR' if known == LAYOUT else 'TAR'}" for known in kinds)
-        raise InvalidNameError(f'"{text}" is no {what}', why=f"the forms are: {forms}", reference=text)
-    if colon and _NAME.fullmatch(name) is None:
-        raise InvalidNameError(
-            f'"{text}" is no {what}', why=f'"{name}" is no name of an image', reference=text
-        )
-    return Place(kind, Path(path), name if colon else None)
+        why = f"the forms are: {forms}"
+    elif colon and _NAME.fullmatch(name) is None:
+        why = f'"{name}" is no name of an image'
+    else:
+        return ImageLocation(kind, Path(path), name if colon else None)
+    raise InvalidNameError(f'"{text}" is no {what}', why=why, reference=text)
 
 
-def _layout(found: Layout, name: str | None) -> Opened:
-    return Opened(_grown(found.find(name), found, found.limits), found)
+def _layout(found: Layout, name: str | None) -> OpenedImage:
+    return OpenedImage(_grown(found.find(name), found, found.limits), found)
 
 
-def _docker(archive: Archive, name: str | None) -> Opened:
-    from notarypy.storage.images import dockersave
-
+def _docker(archive: Archive, name: str | None) -> OpenedImage:
     notes: tuple[str, ...] = ()
-    if archive.size("index.json") is not None:
+    if archive.size(layout.INDEX_FILE) is not None:
         complete = _complete(Layout(archive, archive.limits), name)
         if complete is not None:
             return complete
         notes = (f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json",)
-    image = dockersave.SavedImage(archive, name)
-    return Opened(_grown(image.top, image, archive.limits), image, notes)
+    image = SavedImage(archive, name)
+    return OpenedImage(_grown(image.top, image, archive.limits), image, notes)
 
 
-def _complete(found: Layout, name: str | None) -> Opened | None:
-    """Return the image of a layout in a docker archive, None if it is not there as a whole."""
-    from notarypy.images.occurrences import normal
-
+def _complete(found: Layout, name: str | None) -> OpenedImage | None:
+    """Return the image of a layout in a docker archive, None if it is not there as a whole (rule 2)."""
     entries = [
         entry
         for entry in found.entries
@@ -178,4 +288,4 @@ def _complete(found: Layout, name: str | None) -> Opened | None:
         tree = _grown(entries[0], found, found.limits)
     except StorageError:
         return None
-    return Opened(tree, found) if all(map(found.holds, tree.blobs)) else None
+    return OpenedImage(tree, found) if all(map(found.holds, tree.blobs)) else None

@@ -1,26 +1,25 @@
 """Configuration files: our TOML and Go notary's JSON, read into one form.
 
-What it is: files in, `FileSettings` out. What it is not: it knows no options and
-no environment, and it sets no defaults (`settings` does).
+What it is: files in, `FileSettings` out. What it is not: it knows no options and no environment, and it sets
+no defaults (`settings` does).
 
 Rules:
 
 1. An unknown key is an error: a mistyped `root` must not mean "no pin".
-2. What Go notary's file asks for and this program does not do is refused, not left
-   out: turning off the verification of TLS.
-3. Relative paths are relative to the file, except the trust directory of Go's
-   file, which is relative to the working directory as there. `~/` is the home.
+2. What Go notary's file asks for and this program does not do is refused, not left out: turning off the
+   verification of TLS.
+3. Relative paths are relative to the file, except the trust directory of Go's file, which is relative to the
+   working directory as there. `~/` is the home.
 4. A PIN is 64 hex digits; abbreviations are refused.
 
 Go notary's `config.json` in the form of our own settings.
 
-What it is: which of its keys mean what here. What it is not: reading files
-(`config`), and its passphrases, which never stand in this file.
+What it is: which of its keys mean what here. What it is not: reading files (`config`), and its passphrases,
+which never stand in this file.
 
-Its one server, with its CA, is for every registry. Keys count in any case, as
-Go reads them; GUNs in `trust_pinning` keep theirs, where Go forgets it and such
-pins never match. The files of `trust_pinning.ca` are relative to the configuration
-file, where Go takes the working directory.
+Its one server, with its CA, is for every registry. Keys count in any case, as Go reads them; GUNs in
+`trust_pinning` keep theirs, where Go forgets it and such pins never match. The files of `trust_pinning.ca`
+are relative to the configuration file, where Go takes the working directory.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """The trust policy file: which repositories are verified, and what is required of them.
 
-What it is: a TOML file in, a `TrustPolicy` out. What it is not: a judge of images
-(`tuf.policy`) or of roots (`tuf.trustanchors`).
+What it is: a TOML file in, a `TrustPolicy` out. What it is not: a judge of images (`tuf.policy`) or of roots
+(`tuf.trustanchors`).
 
 Rules:
 
 1. Where there is a policy file, a repository that no scope fits is refused.
-2. A file that is there and cannot be read, a broken link too, is an error, and so is a
-   file that an option names and that is not there.
-3. An unknown key, an empty list, a wrong type and a doubtful combination are errors: a
-   mistyped requirement must not mean "nothing is required".
+2. A file that is there and cannot be read, a broken link too, is an error, and so is a file that an option
+   names and that is not there.
+3. An unknown key, an empty list, a wrong type and a doubtful combination are errors: a mistyped requirement
+   must not mean "nothing is required".
 4. A scope is written in full, registry first: `docker.io/library`, not `library`.
 5. Relative paths are relative to the file; `~/` is the home.
 """

@@ -1,10 +1,10 @@
 """Pins of roots as files have them: ids, and the names of certificate files.
 
-What it is: what was written, and reading the files it names. What it is not: deciding
-about a root (`tuf.trustanchors`).
+What it is: what was written, and reading the files it names. What it is not: deciding about a root
+(`tuf.trustanchors`).
 
-Rule: a file that cannot be read is an error when its pins are wanted. Leaving it out
-would trust other roots than the user chose.
+Rule: a file that cannot be read is an error when its pins are wanted. Leaving it out would trust other roots
+than the user chose.
 """
 
 from __future__ import annotations

@@ -5,24 +5,22 @@ What it is: text in, text out. What it is not: it resolves no name.
 Rules:
 
 1. https only; http just for a loopback address, and only where the user wrote it.
-2. No user, password, query or fragment. A refused address that may hold a secret
-   is not repeated in the error.
-3. One form: lower-case host, no default port, no slash at the end. A path in
-   front of `/v2/` is kept.
+2. No user, password, query or fragment. A refused address that may hold a secret is not repeated in the
+   error.
+3. One form: lower-case host, no default port, no slash at the end. A path in front of `/v2/` is kept.
 
 Which certificate files count for a server: docker's folders per host, and explicit files.
 
-What it is: paths. What it is not: it opens no certificate (`remote.http.tls` does) and
-decides nothing about trust.
+What it is: paths. What it is not: it opens no certificate (`remote.http.tls` does) and decides nothing about
+trust.
 
 Rules:
 
-4. In a folder named after a host, every `*.crt` is a CA that adds to the system's
-   store, and `X.cert` with `X.key` is a client certificate.
-5. A CA named by an option or a configuration file replaces the system's store
-   and the folder's CAs.
-6. A folder that exists but cannot be listed is an error: without it the user's
-   own CA would silently not count.
+4. In a folder named after a host, every `*.crt` is a CA that adds to the system's store, and `X.cert` with
+   `X.key` is a client certificate.
+5. A CA named by an option or a configuration file replaces the system's store and the folder's CAs.
+6. A folder that exists but cannot be listed is an error: without it the user's own CA would silently not
+   count.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
 """Options, environment and configuration files, joined into one frozen `Settings`.
 
-What it is: the one answer to "which server, which directory, which certificates".
-What it is not: credentials (`remote.auth.credentials`) and passphrases
-(`keys.passphrases`), which take what they need from `Settings.environ`.
+What it is: the one answer to "which server, which directory, which certificates". What it is not: credentials
+(`remote.auth.credentials`) and passphrases (`keys.passphrases`), which take what they need from
+`Settings.environ`.
 
 Rules:
 
-1. An option beats the environment, which beats the configuration file, which
-   beats the default. An empty variable counts as unset; an empty option is an
-   error, for it is mostly a variable that should have had a value.
-2. A registry's own table beats the table `*`, key by key. A `ca` belongs to the
-   server of its own table.
+1. An option beats the environment, which beats the configuration file, which beats the default. An empty
+   variable counts as unset; an empty option is an error, for it is mostly a variable that should have had a
+   value.
+2. A registry's own table beats the table `*`, key by key. A `ca` belongs to the server of its own table.
 3. Servers speak https, except a loopback address for which the user wrote http.
-4. A registry named insecure may be asked over http; its certificate is verified
-   all the same when it speaks https.
+4. A registry named insecure may be asked over http; its certificate is verified all the same when it speaks
+   https.
 """
 
 from __future__ import annotations
