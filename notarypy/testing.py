@@ -26,7 +26,7 @@ import pytest
 from notarypy.client.api import Client, utc_now
 from notarypy.devserver import sample
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
-from notarypy.devserver.start import Options, Running, running
+from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.remote.http.transport import Exchange
 from notarypy.storage.settings.settings import load
@@ -138,7 +138,7 @@ def devserver(notary_server: NotaryServer, monkeypatch: pytest.MonkeyPatch) -> I
     For tools that run `notarypy`, `notary`, `docker trust` or `skopeo`, or that make their
     own client from the environment; needs the extra `devserver`.
     """
-    with running(None, Options(), clock=utc_now, fake=notary_server.fake) as started:
+    with running(None, ServerOptions(), clock=utc_now, fake=notary_server.fake) as started:
         for name, value in started.environment.items():
             monkeypatch.setenv(name, value)
         for kind in ("ROOT", "REPOSITORY"):

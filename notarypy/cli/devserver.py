@@ -19,7 +19,7 @@ from notarypy.errors import Advice, OperationError
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.devserver.demo import Demo, Step
-    from notarypy.devserver.start import Options, Running
+    from notarypy.devserver.start import Running, ServerOptions
 
 
 def devserver(
@@ -57,10 +57,10 @@ def devserver(
       notarypy devserver --dir trial --port 4443 --registry-port 5000
     """
     from notarypy.client.api import utc_now
-    from notarypy.devserver.start import Options, running
+    from notarypy.devserver.start import ServerOptions, running
 
     run = begin(context)
-    options = Options(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
+    options = ServerOptions(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
     folder = None if directory is None else Path(directory)
     with run.log_shown(), Ending() as ending, running(folder, options, clock=utc_now) as started:
         _warn(run, options)
@@ -68,7 +68,7 @@ def devserver(
         ending.wait()
 
 
-def _warn(run: Run, options: Options) -> None:
+def _warn(run: Run, options: ServerOptions) -> None:
     """Say what these servers are not."""
     run.report.warn("these servers are for development: their keys are not protected")
     if options.public:
@@ -128,14 +128,14 @@ def demo(
     """
     from notarypy.client.api import utc_now
     from notarypy.devserver.demo import Demo
-    from notarypy.devserver.start import Options, running
+    from notarypy.devserver.start import ServerOptions, running
 
     run = begin(context)
     with ExitStack() as stack:
         ending = stack.enter_context(Ending())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-demo-")))
-        started = stack.enter_context(running(None, Options(), clock=utc_now))
-        _warn(run, Options())
+        started = stack.enter_context(running(None, ServerOptions(), clock=utc_now))
+        _warn(run, ServerOptions())
         shown = Demo(started, home, os.environ)
         for step in shown.story():
             _show_step(run, step)
@@ -150,9 +150,9 @@ def demo(
 
 def _show_step(run: Run, step: Step) -> None:
     """Show a command with its output, and its exit code where that says something."""
-    run.report.done(step.command, {"told": step.told, "exit": step.code, "output": step.output})
+    run.report.done(step.command, {"told": step.about, "exit": step.code, "output": step.output})
     ended = f"[exit {step.code}]\n" if step.code else ""
-    run.report.text(f"\n# {step.told}\n$ {step.command}\n{step.output}{ended}")
+    run.report.text(f"\n# {step.about}\n$ {step.command}\n{step.output}{ended}")
     _flush()
 
 

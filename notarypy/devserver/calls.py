@@ -1,7 +1,8 @@
-"""HTTP as the services see it: a call taken apart, routes, and error documents.
+"""HTTP as the services see it: a call taken apart, routes, uploaded forms, error documents.
 
-What it is: the small piece of HTTP that a Notary server and a registry share. What
-it is not: a network; `core` hands calls in from a process, or a web server does.
+What it is: the small piece of HTTP that a Notary server and a registry share; forms as strictly as a
+server needs them. What it is not: a network, which `core` or `https` is; or a reader of nested forms and
+transfer encodings, with which nobody uploads metadata.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -106,3 +108,37 @@ class Routes:
     def known(self, path: str) -> bool:
         """Tell whether a path is there for another method."""
         return any(pattern.fullmatch(path) for _, pattern, _ in self._routes)
+
+
+@dataclass(frozen=True)
+class FormPart:
+    """One part of a multipart/form-data body; `filename` is empty when its header gives none."""
+
+    filename: str
+    data: bytes
+
+
+def form_parts(content_type: str, body: bytes) -> list[FormPart]:
+    """Return the parts of a body; raise ValueError unless it is well-formed multipart."""
+    kind = Message()
+    kind["Content-Type"] = content_type
+    boundary = kind.get_boundary()
+    if kind.get_content_maintype() != "multipart" or not boundary:
+        raise ValueError("the body is not multipart")
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
+    if len(pieces) == 1 or not pieces[-1].startswith(b"--"):
+        raise ValueError("the body has no closing boundary")
+    return [_form_part(piece) for piece in pieces[1:-1]]
+
+
+def _form_part(piece: bytes) -> FormPart:
+    head, separator, data = piece.partition(b"\r\n\r\n")
+    if not separator or head.strip(b" \t")[:2] not in (b"", b"\r\n"):
+        raise ValueError("a part has no header, or its boundary line goes on")
+    headers = Message()
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name.strip()] = value.strip()
+    filename = headers.get_param("filename", "", "content-disposition")
+    return FormPart(filename if isinstance(filename, str) else "", data)

@@ -1,58 +1,100 @@
 """Checking an update: what a Notary server insists on before it stores anything.
 
-What it is: the checks of the real server, in its order, with its error names.
-What it is not: the additional ones of strict mode (`strictness`), or storage.
+What it is: the checks of the real server, in its order, with its error names; and after them those of
+strict mode, for what the real server accepts although nobody can read the repository afterwards. What it
+is not: storage.
 
 Rules:
 
-1. A root has the current version or the next (the first: 1 or 2), is signed by the
-   previous root's threshold and by its own, with certificates for the GUN, in date.
-2. Targets files are checked shallow ones first, against the posted or stored file
-   above: listed there, signed, well formed, in date. Target names are not looked at.
-3. A posted snapshot is signed, in date, and has the hashes of the root and of every
-   targets file that was looked at.
-4. Stored files may be out of date.
+1. At first a file need only be JSON whose `signed` part has a version and a date of the right types;
+   everything else is judged later. To Go null is of every type.
+2. A root has the current version or the next (the first: 1 or 2), is signed by the previous root's
+   threshold and by its own, with certificates for the GUN, in date.
+3. Targets files are checked shallow ones first, against the posted or stored file above: listed there,
+   signed, well formed, in date. Target names are not looked at. Go reads targets that `tuf.metadata`
+   refuses: any version from 1 on, any length, hashes of any size.
+4. A posted snapshot is signed, in date, and has the hashes of the root and of every targets file that was
+   looked at.
+5. Stored files may be out of date.
 
-What the real server accepts although nobody can read the repository afterwards.
+Strict mode, so that a writer's mistake is seen at once:
 
-What it is: the checks that strict mode adds, each with a text that says why. What
-it is not: needed by a reader; they exist so that a writer's mistake is seen at once.
-
-Rules:
-
-5. Every posted file is in storage form: a server that makes the snapshot, and every
-   Go client, hashes its own re-writing of the file.
-6. Targets exist after the update, and are signed by the keys of its root.
-7. A posted snapshot lists exactly the newest files, all of them uploaded.
-8. The first version of a targets file is 1, or 2 as Go's first publish has it.
-9. Versions, lengths and hashes of targets are those that clients other than Go's read too.
+6. Every posted file is in storage form: a server that makes the snapshot, and every Go client, hashes its
+   own re-writing of root, targets and snapshot. `rewritten` is that re-writing.
+7. Targets exist after the update, and are signed by the keys of its root.
+8. A posted snapshot lists exactly the newest files, all of them uploaded.
+9. The first version of a targets file is 1, or 2 as Go's first publish has it.
+10. Versions, lengths and hashes of targets are those that clients other than Go's read too.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from notarypy.devserver import upload
 from notarypy.devserver.calls import Refused
-from notarypy.devserver.upload import rewritten
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
 from notarypy.tuf import certificates, roles
-from notarypy.tuf.envelope import Envelope, valid_keys
-from notarypy.tuf.keys import meets
-from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets
+from notarypy.tuf.envelope import Envelope, seal, valid_keys
+from notarypy.tuf.fields import mapping
+from notarypy.tuf.keys import decode_base64, meets
+from notarypy.tuf.metadata import MAX_VERSION, MetaFile, Root, Snapshot, TargetFile, Targets, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from notarypy.devserver.upload import Upload
+    from notarypy.devserver.calls import FormPart
+    from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.keys import PublicKey
 
 BAD_ROOT, BAD_TARGETS, BAD_SNAPSHOT = "ErrBadRoot", "ErrBadTargets", "ErrBadSnapshot"
 BAD_HIERARCHY, VALIDATION = "ErrBadHierarchy", "ErrValidation"
+FIRST_VERSIONS = (1, 2)
+_NAMES = {roles.ROOT: BAD_ROOT, roles.SNAPSHOT: BAD_SNAPSHOT}
 _NO_PATH = "could not validate the path to a trusted root: "
+_INT64 = 2**63
+_OFFSET = len("+00:00")
+_UTC = {"+00:00": "Z", "-00:00": "Z"}
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """One posted file, not checked yet."""
+
+    role: str
+    version: int
+    data: bytes
+
+
+def read_part(part: FormPart) -> UploadedFile:
+    """Take a part of an update for a file of a role (rule 1)."""
+    role = part.filename.removesuffix(".json")
+    if not role:
+        raise Refused(400, "NO_FILENAME", "No file/role name provided.")
+    if role not in roles.BASE_ROLES and not roles.is_delegation(role):
+        raise Refused(400, "INVALID_ROLE", "The role you are attempting to operate on is invalid.", role)
+    try:
+        return UploadedFile(role, _version(part.data), part.data)
+    except (ValueError, RecursionError, MetadataError):
+        text = "JSON sent by the client could not be parsed by the server"
+        raise Refused(400, "MALFORMED_JSON", text) from None
+
+
+def _version(data: bytes) -> int:
+    value, _ = json.JSONDecoder().raw_decode(data.decode().lstrip())
+    signed = mapping(mapping(value, "the file").get("signed"), "its signed part")
+    version, expires = signed.get("version"), signed.get("expires")
+    if expires is not None:
+        parse_time(expires, "")
+    if version is None:
+        return 0
+    if type(version) is not int or not -_INT64 <= version < _INT64:
+        raise MetadataError("the version is no number that Go can hold")
+    return version
 
 
 def invalid(name: str, text: str, **more: str) -> Refused:
@@ -70,40 +112,32 @@ def blaming(name: str) -> Iterator[None]:
         raise invalid(name, ": ".join((error.message, *error.why))) from None
 
 
+@dataclass
 class Update:
     """One update on its way through the checks.
 
     Attributes:
+        gun: The repository.
+        now: The moment that dates are compared with.
         posted: The uploads by role.
-        root: The root under which the repository will be; set by `check`.
+        stored: Returns a role's current file.
         files: Root and targets files that were looked at, posted or stored.
         targets: The targets files among them as values.
         snapshot: The posted snapshot, if there is one.
+        root: The root under which the repository will be; set by `check`.
     """
 
-    root: Root
-
-    def __init__(
-        self, gun: str, now: datetime, posted: Mapping[str, Upload], stored: Callable[[str], bytes | None]
-    ) -> None:
-        """Prepare to check.
-
-        Args:
-            gun: The repository.
-            now: The moment that dates are compared with.
-            posted: The uploads by role.
-            stored: Returns a role's current file.
-        """
-        self.gun = gun
-        self.now = now
-        self.posted = posted
-        self.stored = stored
-        self.files: dict[str, Envelope] = {}
-        self.targets: dict[str, Targets] = {}
-        self.snapshot: Snapshot | None = None
+    gun: str
+    now: datetime
+    posted: Mapping[str, UploadedFile]
+    stored: Callable[[str], bytes | None]
+    files: dict[str, Envelope] = field(default_factory=dict)
+    targets: dict[str, Targets] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+    root: Root = field(init=False)
 
     def check(self) -> None:
-        """Raise Refused unless the real server would accept the posted files (rules 1 to 4)."""
+        """Raise Refused unless the real server would accept the posted files (rules 2 to 5)."""
         self._check_root()
         for role in sorted(self.posted_targets(), key=lambda name: (name.count("/"), name)):
             with blaming(BAD_TARGETS):
@@ -117,7 +151,7 @@ class Update:
         """Return the posted roles that are targets or delegations."""
         return [role for role in self.posted if role == roles.TARGETS or roles.is_delegation(role)]
 
-    # -- rule 1
+    # -- rule 2
 
     def _check_root(self) -> None:
         data, posted = self.stored(roles.ROOT), self.posted.get(roles.ROOT)
@@ -130,7 +164,7 @@ class Update:
         else:
             raise invalid(VALIDATION, "no pre-existing root and no root provided in update.")
 
-    def _load_root(self, posted: Upload, previous: Root | None) -> None:
+    def _load_root(self, posted: UploadedFile, previous: Root | None) -> None:
         current = previous.version if previous else 1
         if posted.version not in (current, current + 1):
             raise VerificationError(
@@ -139,7 +173,7 @@ class Update:
         file = Envelope.parse(posted.data, roles.ROOT)
         root = Root.from_signed(file.signed)
         self._check_root_signatures(file, root, previous)
-        in_date(roles.ROOT, root.expires, self.now)
+        _require_in_date(roles.ROOT, root.expires, self.now)
         self.root, self.files[roles.ROOT] = root, file
 
     def _check_root_signatures(self, file: Envelope, root: Root, previous: Root | None) -> None:
@@ -154,7 +188,7 @@ class Update:
         if not _met(file, root, certified):
             raise VerificationError(f"{_NO_PATH}failed to validate integrity of roots")
 
-    # -- rule 2
+    # -- rule 3
 
     def _load_ancestors(self, role: str) -> None:
         parts = role.split("/")
@@ -165,16 +199,22 @@ class Update:
 
     def load(self, role: str, data: bytes, *, may_be_expired: bool = False) -> None:
         """Check a targets file or a delegation's and keep it; raise VerificationError."""
-        keys, keyids, threshold = self._assigned(role)
-        file = Envelope.parse(data, role)
-        require_signatures(file, keys, keyids, threshold, role)
-        value = upload.targets(file.signed, role)
+        file = self._signed(role, data)
+        value = _targets(file.signed, role)
         if not may_be_expired:
-            in_date(role, value.expires, self.now)
+            _require_in_date(role, value.expires, self.now)
         self.files[role], self.targets[role] = file, value
 
+    def _signed(self, role: str, data: bytes) -> Envelope:
+        """Return a file that a threshold of its role's keys signed."""
+        keys, keyids, threshold = self._assigned(role)
+        file = Envelope.parse(data, role)
+        if not meets(valid_keys(file, keys, keyids), threshold):
+            raise VerificationError(f"valid signatures did not meet threshold for {role}")
+        return file
+
     def _assigned(self, role: str) -> tuple[Mapping[str, PublicKey], Sequence[str], int]:
-        if role == roles.TARGETS:
+        if role in roles.BASE_ROLES:
             assigned = self.root.roles[role]
             return self.root.keys, assigned.keyids, assigned.threshold
         above = self.targets.get(roles.parent(role))
@@ -183,28 +223,17 @@ class Update:
             raise VerificationError(f"tuf: invalid role {role}. delegation does not exist")
         return above.keys, entry.keyids, entry.threshold
 
-    # -- rule 3
+    # -- rule 4
 
     def _check_snapshot(self, data: bytes) -> None:
-        assigned = self.root.roles[roles.SNAPSHOT]
-        file = Envelope.parse(data, roles.SNAPSHOT)
-        require_signatures(file, self.root.keys, assigned.keyids, assigned.threshold, roles.SNAPSHOT)
-        snapshot = Snapshot.from_signed(file.signed)
-        in_date(roles.SNAPSHOT, snapshot.expires, self.now)
+        snapshot = Snapshot.from_signed(self._signed(roles.SNAPSHOT, data).signed)
+        _require_in_date(roles.SNAPSHOT, snapshot.expires, self.now)
         for role, listed in self.files.items():
             _check_hashes(snapshot.meta.get(role), listed.raw, role)
         self.snapshot = snapshot
 
 
-def require_signatures(
-    file: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], threshold: int, role: str
-) -> None:
-    """Raise VerificationError unless a threshold of keys signed."""
-    if not meets(valid_keys(file, keys, keyids), threshold):
-        raise VerificationError(f"valid signatures did not meet threshold for {role}")
-
-
-def in_date(role: str, expires: datetime, now: datetime) -> None:
+def _require_in_date(role: str, expires: datetime, now: datetime) -> None:
     """Raise VerificationError for a file past its date."""
     if expires < now:
         moment = time.strftime("%a %b %d %H:%M:%S UTC %Y", expires.utctimetuple())
@@ -230,36 +259,29 @@ def _check_hashes(entry: MetaFile | None, data: bytes, role: str) -> None:
             )
 
 
-FIRST_VERSIONS = (1, 2)
-_NAMES = {roles.ROOT: BAD_ROOT, roles.SNAPSHOT: BAD_SNAPSHOT}
-
-
-def check(update: Update) -> None:
-    """Raise Refused for an update that passed the real server's checks and does harm."""
+def check_strictly(update: Update) -> None:
+    """Raise Refused for an update that passed the real server's checks and does harm (rules 6 to 10)."""
     for role in (*update.files, roles.SNAPSHOT):
         if role in update.posted:
             with blaming(_NAMES.get(role, BAD_TARGETS)):
-                _check_form(role, update.posted[role].data)
-    _check_targets(update)
+                file = Envelope.parse(update.posted[role].data, role)
+                if role not in _NAMES:
+                    Targets.from_signed(file.signed, role)
+                if rewritten(file, role) != file.raw:
+                    raise VerificationError(
+                        f"{role} is not in storage form: "
+                        "hashes of it would not fit what Go programs make of it"
+                    )
+    _check_targets_exist(update)
     for role in update.posted_targets():
         if update.stored(role) is None and update.posted[role].version not in FIRST_VERSIONS:
             text = f"the first version of {role} is {update.posted[role].version}, not 1 or 2"
             raise invalid(BAD_TARGETS, text)
     with blaming(BAD_SNAPSHOT):
-        _check_snapshot(update)
+        _check_listing(update)
 
 
-def _check_form(role: str, data: bytes) -> None:
-    file = Envelope.parse(data, role)
-    if role not in _NAMES:
-        Targets.from_signed(file.signed, role)
-    if rewritten(file, role) != data:
-        raise VerificationError(
-            f"{role} is not in storage form: hashes of it would not fit what Go programs make of it"
-        )
-
-
-def _check_targets(update: Update) -> None:
+def _check_targets_exist(update: Update) -> None:
     if roles.TARGETS in update.targets:
         return
     data = update.stored(roles.TARGETS)
@@ -269,8 +291,58 @@ def _check_targets(update: Update) -> None:
         update.load(roles.TARGETS, data, may_be_expired=True)
 
 
-def _check_snapshot(update: Update) -> None:
+def _check_listing(update: Update) -> None:
     for role, entry in (update.snapshot.meta if update.snapshot else {}).items():
         data = update.posted[role].data if role in update.posted else update.stored(role)
         if data is None or not entry.matches(data):
             raise VerificationError(f"snapshot lists a {role} that was never uploaded or is not the newest")
+
+
+def _targets(signed: JsonObject, role: str) -> Targets:
+    """Read the signed part of a targets file as Go does (rule 3); raise MetadataError."""
+    version = signed.get("version")
+    beyond = version if isinstance(version, int) and version > MAX_VERSION else None
+    value = Targets.from_signed(
+        {**signed, "targets": {}, "version": MAX_VERSION if beyond else version}, role
+    )
+    listed = mapping(signed.get("targets"), f"targets of {role}")
+    entries = {name: _entry(entry, f"a target of {role}") for name, entry in listed.items()}
+    return replace(value, version=beyond or value.version, targets=entries)
+
+
+def _entry(value: object, what: str) -> TargetFile:
+    entry = mapping(value, what)
+    length = entry.get("length", 0)
+    if type(length) is not int:
+        raise MetadataError(f"{what} has no usable length")
+    hashes = mapping(entry.get("hashes"), f"hashes of {what}")
+    decoded = {name: decode_base64(text, f"a hash of {what}") for name, text in hashes.items()}
+    return TargetFile(length, decoded, entry.get("custom"))
+
+
+def rewritten(file: Envelope, role: str) -> bytes:
+    """Return the bytes that a Go program makes of a file it has read (rule 6); MetadataError if it cannot."""
+    signed = _model(file.signed, role)
+    signed["expires"] = _date(file.signed["expires"])
+    if role == roles.ROOT:
+        signed["consistent_snapshot"] = file.signed.get("consistent_snapshot", False)
+    elif "delegations" in signed and (file.signed.get("delegations") or {}).get("roles") is None:
+        signed["delegations"]["roles"] = None
+    return seal(signed, file.signatures)
+
+
+def _model(signed: JsonObject, role: str) -> JsonObject:
+    if role == roles.ROOT:
+        return Root.from_signed(signed).to_signed()
+    if role == roles.SNAPSHOT:
+        return Snapshot.from_signed(signed).to_signed()
+    return _targets(signed, role).to_signed()
+
+
+def _date(text: str) -> str:
+    """Write a date that was read before as Go does: no zeros at the end of the fraction, `Z` for UTC."""
+    zone = "Z" if text.endswith("Z") else text[-_OFFSET:]
+    moment = text.removesuffix(zone)
+    if "." in moment:
+        moment = moment.rstrip("0").rstrip(".")
+    return moment + _UTC.get(zone, zone)

@@ -15,16 +15,15 @@ Rules:
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from notarypy.devserver.calls import Call
 from notarypy.devserver.notaryservice import NotaryService
 from notarypy.devserver.registryservice import RegistryService
-from notarypy.devserver.serverkeys import ServerKeys
-from notarypy.devserver.stores import Images, Store
+from notarypy.devserver.stores import Holdings, ImageStore, MetadataStore, ServerKeys
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
 
 if TYPE_CHECKING:
@@ -39,20 +38,6 @@ if TYPE_CHECKING:
 
 NOTARY_HOST = "notary.test"
 REGISTRY_HOST = "registry.test"
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What the two services remember."""
-
-    store: Store
-    keys: ServerKeys
-    images: Images
-
-    @classmethod
-    def empty(cls, random: Callable[[int], bytes]) -> Self:
-        """Return what remembers nothing yet, and everything only as long as it lives."""
-        return cls(Store(), ServerKeys(random), Images())
 
 
 class Fake:
@@ -83,9 +68,9 @@ class Fake:
             strict: Whether the Notary server refuses what the real one accepts to everybody's harm.
             holdings: What they remember; None to begin with nothing, in memory.
         """
-        held = holdings or Holdings.empty(random)
-        self.notary = NotaryService(clock, held.store, held.keys, strict=strict)
-        self.registry = RegistryService(random, held.images)
+        kept = holdings or Holdings(MetadataStore(), ServerKeys(random), ImageStore())
+        self.notary = NotaryService(clock, kept.files, kept.keys, strict=strict)
+        self.registry = RegistryService(random, kept.images)
         self.services: dict[str, Service] = {NOTARY_HOST: self.notary, REGISTRY_HOST: self.registry}
         self.before: list[Before] = []
         self.after: list[After] = []

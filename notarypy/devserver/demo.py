@@ -1,11 +1,13 @@
 """The demonstration: what signing and verifying look like, on servers of its own.
 
-What it is: a story in steps, each a real command line in a process of its own. What it
-is not: a test; but it tells how each command should end.
+What it is: a story in steps, each a real command line in a process of its own. What it is not: a test; but
+it knows how each command should end.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -42,14 +44,14 @@ class Step:
     """One command that was run.
 
     Attributes:
-        told: What is going on, for people.
+        about: What is going on, for people.
         command: The command line as a person would type it.
         output: What it printed.
         code: Its exit code.
         expected: The exit code that it should have.
     """
 
-    told: str
+    about: str
     command: str
     output: str
     code: int
@@ -57,7 +59,7 @@ class Step:
 
 
 class Demo:
-    """The story, told against running servers."""
+    """The story, run against running servers."""
 
     def __init__(self, started: Running, home: Path, environ: Mapping[str, str]) -> None:
         """Use `home` for everything that a person would have in a home directory."""
@@ -145,11 +147,11 @@ class Demo:
         forged = sample.make("Malicious.").top
         meta = document["signed"]["targets"]["1"]
         meta["length"] = len(forged)
-        meta["hashes"]["sha256"] = _base64_sha256(forged)
+        meta["hashes"]["sha256"] = base64.b64encode(hashlib.sha256(forged).digest()).decode()
         attacker.publish(self.repository, {RELEASES: json.dumps(document).encode()})
         return honest
 
-    def _run(self, told: str, *words: str, code: int = 0) -> Step:
+    def _run(self, about: str, *words: str, code: int = 0) -> Step:
         done = subprocess.run(  # noqa: S603 - this program itself, with words from above
             [sys.executable, "-m", "notarypy", *words],
             cwd=self._home,
@@ -162,11 +164,4 @@ class Demo:
             timeout=_TIMEOUT,
             check=False,
         )
-        return Step(told, " ".join(("notarypy", *words)), done.stdout, done.returncode, code)
-
-
-def _base64_sha256(data: bytes) -> str:
-    import base64
-    import hashlib
-
-    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+        return Step(about, " ".join(("notarypy", *words)), done.stdout, done.returncode, code)

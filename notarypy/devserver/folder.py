@@ -1,19 +1,15 @@
-"""A throw-away certificate authority that vouches for one server.
+"""The folder of a devserver: what it keeps there, and what clients find there.
 
-What it is: a CA certificate, and a server's certificate with its key. What it is not:
-a CA that could issue anything else; its key is forgotten as soon as it has signed.
-
-The folder of a devserver: what it keeps there, and what clients find there.
-
-What it is: file names, and writing the small files. What it is not: the servers (`start`).
+What it is: file names, writing the small files, and the certificates. What it is not: the servers
+(`start`), or a CA that could issue anything else: its key is forgotten as soon as it has signed.
 
 Rules:
 
 1. One devserver at a time in a folder.
-2. The ports of the first start are those of every later one: a repository's name
-   contains the registry's port.
-3. A folder with other things in it, and no devserver's data, is left alone. Docker's
-   configuration may be there before the first start.
+2. The ports of the first start are those of every later one: a repository's name contains the registry's
+   port.
+3. A folder with other things in it, and no devserver's data, is left alone. Docker's configuration may be
+   there before the first start.
 
 The folder::
 
@@ -33,7 +29,13 @@ import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy import files
 from notarypy.devserver import sqlite
@@ -45,13 +47,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
 LIFE = timedelta(days=365)
 SLACK = timedelta(hours=1)
 _SERIAL_BYTES = 16
 _AUTHORITY = "notarypy devserver: throw-away CA"
+USER = "dev"
+_LOCK, _DOCKER = "lock", "docker"
+_PUBLIC = 0o644
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,6 @@ class Issued:
 
 def issue(names: Sequence[str], now: datetime, random: Callable[[int], bytes] = os.urandom) -> Issued:
     """Make a CA and let it sign a certificate for host names and addresses, in date for a year."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     above, below = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     identity = x509.SubjectKeyIdentifier.from_public_key(above.public_key())
     authority = (
@@ -98,9 +95,7 @@ def issue(names: Sequence[str], now: datetime, random: Callable[[int], bytes] = 
 
 
 def serves(server: bytes, names: Sequence[str], now: datetime) -> bool:
-    """Tell whether a server's certificate is for all these names, and in date for another month."""
-    from cryptography import x509
-
+    """Return whether a server's certificate is for all these names, and in date for another month."""
     try:
         certificate = x509.load_pem_x509_certificate(server)
         listed = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -111,10 +106,8 @@ def serves(server: bytes, names: Sequence[str], now: datetime) -> bool:
 
 
 def _template(
-    name: str, key: EllipticCurvePublicKey, now: datetime, random: Callable[[int], bytes]
+    name: str, key: ec.EllipticCurvePublicKey, now: datetime, random: Callable[[int], bytes]
 ) -> x509.CertificateBuilder:
-    from cryptography import x509
-
     def named(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, text)])
 
@@ -132,8 +125,6 @@ def _template(
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
-    from cryptography import x509
-
     return x509.KeyUsage(
         digital_signature=not authority,
         key_cert_sign=authority,
@@ -149,19 +140,10 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 def _name(name: str) -> x509.GeneralName:
     """Return a host name, or an address as such."""
-    from ipaddress import ip_address
-
-    from cryptography import x509
-
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-USER = "dev"
-_LOCK, _DOCKER = "lock", "docker"
-_PUBLIC = 0o644
 
 
 class Folder:

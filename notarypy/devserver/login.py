@@ -40,14 +40,14 @@ _IMAGES = re.compile(r"/v2/(?P<name>.+)/(?:manifests|blobs|tags)/.*")
 
 
 @dataclass(frozen=True)
-class Token:
+class IssuedToken:
     """What a token is good for."""
 
     scope: str
     ends: float
 
     def covers(self, wanted: str) -> bool:
-        """Tell whether everything wanted was granted."""
+        """Return whether everything wanted was granted."""
         granted_for, _, granted = self.scope.rpartition(":")
         wanted_for, _, actions = wanted.rpartition(":")
         allowed = set(granted.split(","))
@@ -67,23 +67,14 @@ class Login:
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
-        """Stand in front of `service`.
-
-        Args:
-            service: What is asked once it is known who asks.
-            scope_of: Returns what a call needs, None for nothing.
-            kind: How to ask.
-            users: Passwords by name.
-            clock: Returns the time, aware.
-            random: Returns so many random bytes.
-        """
+        """Stand in front of `service`; `scope_of` says what a call needs, `users` has passwords by name."""
         self._service = service
         self._scope_of = scope_of
         self._kind = kind
         self._users = users
         self._clock = clock
         self._random = random
-        self._tokens: dict[str, Token] = {}
+        self._tokens: dict[str, IssuedToken] = {}
 
     def handle(self, call: Call) -> Response:
         """Return the service's answer, a challenge, or a token."""
@@ -118,14 +109,11 @@ class Login:
     def _issue(self, call: Call) -> Response:
         user = self._user(call)
         if user is None and "authorization" in call.headers:
-            refused = Refused(401, "UNAUTHORIZED", "wrong user or password").response()
-            return replace(
-                refused, headers={**refused.headers, "www-authenticate": f'Basic realm="{SERVICE}"'}
-            )
+            return _unauthorized(_BASIC, "wrong user or password")
         now = self._clock().timestamp()
         self._tokens = {value: token for value, token in self._tokens.items() if token.ends > now}
         value = self._random(24).hex()
-        self._tokens[value] = Token(call.query.get("scope", EVERYTHING) if user else "", now + LIFETIME)
+        self._tokens[value] = IssuedToken(call.query.get("scope", EVERYTHING) if user else "", now + LIFETIME)
         return json_response({"token": value, "expires_in": LIFETIME})
 
     def _user(self, call: Call) -> str | None:

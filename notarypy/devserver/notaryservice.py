@@ -1,14 +1,17 @@
-"""The Notary server: its HTTP interface over storage, keys and checks.
+"""The Notary server: its HTTP interface over storage, keys and checks, and the files it signs itself.
 
-What it is: version 1 of the Notary server's interface, for tests and demonstrations.
-What it is not: for production; its keys are unprotected and nobody is asked who they are.
+What it is: version 1 of the Notary server's interface, for tests and demonstrations. What it is not: for
+production; its keys are unprotected and nobody is asked who they are.
 
 Rules:
 
 1. One update at a time: what it is checked against cannot change before it is stored.
 2. An update is answered with 200 only when all of it is stored.
-3. A timestamp past its date is made anew when somebody asks for it, as is a snapshot
-   of the server's.
+3. A timestamp past its date is made anew when somebody asks for it, as is a snapshot of the server's.
+4. A snapshot keeps the entries of the one before, also those of delegations that nobody lists any longer,
+   and gets new ones for the files at hand.
+5. A snapshot's or timestamp's version is one above the previous file's, whoever signed that. It is made
+   only when keys of this server meet the role's threshold.
 """
 
 from __future__ import annotations
@@ -16,26 +19,28 @@ from __future__ import annotations
 import json
 import posixpath
 import threading
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.devserver import checks, upload
-from notarypy.devserver.calls import JSON_TYPE, Call, Refused, Routes
-from notarypy.devserver.checks import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid
-from notarypy.devserver.serverkeys import Maker
-from notarypy.devserver.stores import OldVersionError, Stored
-from notarypy.devserver.upload import Upload, read_part, rewritten
+from notarypy.devserver import checks
+from notarypy.devserver.calls import JSON_TYPE, Call, Refused, Routes, form_parts
+from notarypy.devserver.checks import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid, rewritten
+from notarypy.devserver.stores import OldVersionError, StoredFile
 from notarypy.errors import MetadataError
 from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import Root, Snapshot, Timestamp
+from notarypy.tuf.keys import meets
+from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from notarypy.devserver.serverkeys import ServerKeys
-    from notarypy.devserver.stores import Store
+    from notarypy.devserver.checks import UploadedFile
+    from notarypy.devserver.stores import MetadataStore, ServerKeys
+    from notarypy.tuf.canonical import JsonObject
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _NOT_FOUND = ("METADATA_NOT_FOUND", "You have requested metadata that does not exist.")
@@ -45,6 +50,39 @@ _NO_SNAPSHOT = (
 _TUF = r"/v2/(?P<gun>[^*]+)/_trust/tuf/"
 _ROLE = r"(?P<role>root|targets(?:/[^/\s]+)*|snapshot|timestamp)"
 _SERVER_ROLE = r"(?P<role>snapshot|timestamp)\.key"
+SNAPSHOT_LIFE = timedelta(days=3 * 365)
+TIMESTAMP_LIFE = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the server's files for one repository under one root, at one moment."""
+
+    keys: ServerKeys
+    root: Root
+    now: datetime
+
+    def can_sign(self, role: str) -> bool:
+        """Return whether this server's keys meet a role's threshold (rule 5)."""
+        found = self.keys.holds(self.root.signers(role))
+        return meets((key.canonical_id for key in found), self.root.roles[role].threshold)
+
+    def seal(self, role: str, signed: JsonObject) -> bytes:
+        """Sign anything as a role."""
+        return self.keys.seal(signed, self.root.signers(role))
+
+    def snapshot(self, previous: bytes | None, files: Mapping[str, bytes]) -> StoredFile:
+        """Make the next snapshot, with entries for `files` by role (rules 4 and 5)."""
+        old = Snapshot.from_signed(Envelope.parse(previous, roles.SNAPSHOT).signed) if previous else None
+        meta = {**(old.meta if old else {}), **{role: MetaFile.of(data) for role, data in files.items()}}
+        value = Snapshot(old.version + 1 if old else 1, self.now + SNAPSHOT_LIFE, meta)
+        return StoredFile(value.version, self.seal(roles.SNAPSHOT, value.to_signed()))
+
+    def timestamp(self, previous: bytes | None, snapshot: bytes) -> StoredFile:
+        """Make the next timestamp, for this snapshot (rule 5)."""
+        old = Timestamp.from_signed(Envelope.parse(previous, roles.TIMESTAMP).signed) if previous else None
+        value = Timestamp(old.version + 1 if old else 1, self.now + TIMESTAMP_LIFE, MetaFile.of(snapshot))
+        return StoredFile(value.version, self.seal(roles.TIMESTAMP, value.to_signed()))
 
 
 class NotaryService:
@@ -58,7 +96,7 @@ class NotaryService:
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], store: Store, keys: ServerKeys, *, strict: bool = True
+        self, clock: Callable[[], datetime], store: MetadataStore, keys: ServerKeys, *, strict: bool = True
     ) -> None:
         """Serve what `store` and `keys` hold, with the time from `clock()`."""
         self.keys = keys
@@ -158,9 +196,9 @@ class NotaryService:
         update = Update(gun, self._clock(), _uploads(call), lambda role: self._data(gun, role))
         update.check()
         if self.strict:
-            checks.check(update)
+            checks.check_strictly(update)
         files = {
-            role: Stored(upload.version, upload.data)
+            role: StoredFile(upload.version, upload.data)
             for role, upload in update.posted.items()
             if role != roles.TIMESTAMP
         }
@@ -169,7 +207,7 @@ class NotaryService:
             files[roles.SNAPSHOT] = self._make_snapshot(update, maker)
         if not maker.can_sign(roles.TIMESTAMP):
             raise invalid(BAD_ROOT, "no  timestamp keys exist on the server")
-        snapshot = _rewritten(files[roles.SNAPSHOT].data, roles.SNAPSHOT)
+        snapshot = rewritten(Envelope.parse(files[roles.SNAPSHOT].data, roles.SNAPSHOT), roles.SNAPSHOT)
         files[roles.TIMESTAMP] = maker.timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
         try:
             self.store.update(gun, files, update.now)
@@ -178,7 +216,7 @@ class NotaryService:
             raise Refused(400, "VERSION", text, {}) from None
         return Response(200)
 
-    def _make_snapshot(self, update: Update, maker: Maker) -> Stored:
+    def _make_snapshot(self, update: Update, maker: Maker) -> StoredFile:
         previous = self._data(update.gun, roles.SNAPSHOT)
         if previous is None and roles.TARGETS not in update.targets:
             raise invalid(VALIDATION, "targets must be loaded first")
@@ -193,7 +231,7 @@ class NotaryService:
         if stamped is None or snapshot is None or root is None:
             return
         now, maker = self._clock(), Maker(self.keys, root, self._clock())
-        files: dict[str, Stored] = {}
+        files: dict[str, StoredFile] = {}
         if _expired(snapshot, Snapshot, now) and maker.can_sign(roles.SNAPSHOT):
             files[roles.SNAPSHOT] = snapshot = maker.snapshot(snapshot.data, {})
         if (files or _expired(stamped, Timestamp, now)) and maker.can_sign(roles.TIMESTAMP):
@@ -211,31 +249,23 @@ class NotaryService:
         return Root.from_signed(Envelope.parse(data, roles.ROOT).signed) if data else None
 
 
-def _uploads(call: Call) -> Mapping[str, Upload]:
+def _uploads(call: Call) -> Mapping[str, UploadedFile]:
     """Return the uploads of an update by role; of a role that is there twice the last one."""
     try:
-        parts = upload.split(call.headers.get("content-type", ""), call.body)
+        parts = form_parts(call.headers.get("content-type", ""), call.body)
     except ValueError:
         raise Refused(400, "MALFORMED_UPLOAD", "The body of your request is malformed.") from None
-    uploads = [read_part(part) for part in parts]
+    uploads = [checks.read_part(part) for part in parts]
     return {upload.role: upload for upload in uploads}
 
 
-def _expired(stored: Stored, kind: type[Snapshot | Timestamp], now: datetime) -> bool:
+def _expired(stored: StoredFile, kind: type[Snapshot | Timestamp], now: datetime) -> bool:
     return kind.from_signed(Envelope.parse(stored.data, kind.__name__).signed).expires < now
 
 
-def _rewritten(data: bytes, role: str) -> bytes:
-    return rewritten(Envelope.parse(data, role), role)
-
-
-def _missing() -> Refused:
-    return Refused(404, *_NOT_FOUND, {})
-
-
-def _file(stored: Stored | None) -> Response:
+def _file(stored: StoredFile | None) -> Response:
     if stored is None:
-        raise _missing()
+        raise Refused(404, *_NOT_FOUND, {})
     return Response(200, _TEXT, stored.data)
 
 

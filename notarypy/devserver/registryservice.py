@@ -1,7 +1,7 @@
 """The registry: as much of the distribution interface as pushing and reading images takes.
 
-What it is: manifests by tag and digest, blobs, uploads in one or many pieces, mounts,
-deletion, lists. What it is not: a check of images; what a manifest names may be missing.
+What it is: manifests by tag and digest, blobs, uploads in one or many pieces, mounts, deletion, lists. What
+it is not: a check of images; what a manifest names may be missing.
 
 Rules:
 
@@ -13,16 +13,16 @@ Rules:
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from notarypy.devserver.calls import Call, Refused, Routes, json_response
-from notarypy.devserver.stores import Images, Pushed
+from notarypy.devserver.stores import ImageStore, StoredManifest
 from notarypy.errors import MetadataError
 from notarypy.images import manifests
+from notarypy.images.manifests import digest_of
 from notarypy.remote.http.messages import Response
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ class RegistryService:
         images: Everything that was pushed.
     """
 
-    def __init__(self, random: Callable[[int], bytes], images: Images | None = None) -> None:
+    def __init__(self, random: Callable[[int], bytes], images: ImageStore | None = None) -> None:
         """Serve what `images` holds (None: nothing yet), with upload ids from `random(size)`."""
-        self.images = images or Images()
+        self.images = images or ImageStore()
         self._random = random
         self._uploads: dict[str, bytearray] = {}
         self._lock = threading.RLock()
@@ -81,16 +81,16 @@ class RegistryService:
     def push(self, repository: str, tag: str, manifest: bytes, media_type: str) -> str:
         """Store a manifest under a tag, without looking into it, and return its digest."""
         with self._lock:
-            return self._keep(repository, tag, Pushed(media_type, manifest))
+            return self._keep(repository, tag, StoredManifest(media_type, manifest))
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Store a blob and return its digest."""
         with self._lock:
-            self.images.put_blob(repository, _digest(data), data)
-        return _digest(data)
+            self.images.put_blob(repository, digest_of(data), data)
+        return digest_of(data)
 
-    def _keep(self, name: str, reference: str, pushed: Pushed) -> str:
-        digest = _digest(pushed.data)
+    def _keep(self, name: str, reference: str, pushed: StoredManifest) -> str:
+        digest = digest_of(pushed.data)
         self.images.put_manifest(name, digest, pushed, None if reference == digest else reference)
         return digest
 
@@ -117,9 +117,9 @@ class RegistryService:
 
     def _put_manifest(self, call: Call, name: str, reference: str) -> Response:
         _require_manifest(call.body, call.headers.get("content-type", ""))
-        if ":" in reference and reference != _digest(call.body):
+        if ":" in reference and reference != digest_of(call.body):
             raise _digest_invalid(reference)
-        digest = self._keep(name, reference, Pushed(call.headers.get("content-type", ""), call.body))
+        digest = self._keep(name, reference, StoredManifest(call.headers.get("content-type", ""), call.body))
         location = f"{call.base}/v2/{name}/manifests/{digest}"
         return Response(201, {"location": location, "docker-content-digest": digest})
 
@@ -143,8 +143,8 @@ class RegistryService:
         if first > last:
             return Response(416, {"content-range": f"bytes */{len(data)}"})
         part = data[first : last + 1]
-        told = {"content-range": f"bytes {first}-{last}/{len(data)}", "content-length": str(len(part))}
-        return Response(206, {**_described(data, _OCTETS), **told}, part)
+        span = {"content-range": f"bytes {first}-{last}/{len(data)}", "content-length": str(len(part))}
+        return Response(206, {**_described(data, _OCTETS), **span}, part)
 
     def _delete_blob(self, _call: Call, name: str, digest: str) -> Response:
         self._known_blob(name, digest)
@@ -189,21 +189,21 @@ class RegistryService:
 
     def _extend(self, call: Call, uploaded: bytearray) -> None:
         """Add a piece, if it goes on where the last one ended (rule 3)."""
-        told = call.headers.get("content-range", "")
-        stated = re.fullmatch(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/[0-9*]+)?", told)
-        if told and stated is None:
-            raise Refused(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"content-range": told})
+        given = call.headers.get("content-range", "")
+        stated = re.fullmatch(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/[0-9*]+)?", given)
+        if given and stated is None:
+            raise Refused(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"content-range": given})
         if stated and (int(stated[1]) != len(uploaded) or int(stated[2]) < int(stated[1])):
             raise Refused(416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"received": len(uploaded)})
         uploaded += call.body
 
     def _keep_blob(self, call: Call, name: str, data: bytes) -> Response:
-        if call.query.get("digest", "") != _digest(data):
+        if call.query.get("digest", "") != digest_of(data):
             raise _digest_invalid(call.query.get("digest", ""))
         return self._store_blob(call, name, data)
 
     def _store_blob(self, call: Call, name: str, data: bytes) -> Response:
-        digest = _digest(data)
+        digest = digest_of(data)
         self.images.put_blob(name, digest, data)
         location = f"{call.base}/v2/{name}/blobs/{digest}"
         return Response(201, {"location": location, "docker-content-digest": digest})
@@ -248,13 +248,9 @@ def _require_manifest(data: bytes, media_type: str) -> None:
         raise Refused(400, "MANIFEST_INVALID", "manifest invalid", {})
 
 
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
 def _described(data: bytes, media_type: str) -> dict[str, str]:
     length = str(len(data))
-    return {"content-type": media_type, "content-length": length, "docker-content-digest": _digest(data)}
+    return {"content-type": media_type, "content-length": length, "docker-content-digest": digest_of(data)}
 
 
 def _unknown(code: str, message: str, **detail: str) -> Refused:

@@ -1,13 +1,12 @@
 """A small real image, and pushing it.
 
-What it is: an OCI image with a text file in it, for as many platforms as wanted, the
-same bytes for the same text. What it is not: a builder of images.
+What it is: an OCI image with a text file in it, for as many platforms as wanted, the same bytes for the
+same text. What it is not: a builder of images.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from notarypy.errors import ServerError
+from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.remote.http.messages import Request
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from notarypy.remote.http.transport import Exchange
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST, INDEX = OCI_MANIFEST, OCI_INDEX
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 PLATFORMS = ("amd64", "arm64")
@@ -49,7 +48,7 @@ class Sample:
     @property
     def digest(self) -> str:
         """The digest that a signature is about."""
-        return digest(self.top)
+        return digest_of(self.top)
 
 
 def make(text: str, platforms: Sequence[str] = PLATFORMS) -> Sample:
@@ -82,16 +81,11 @@ def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample)
             raise ServerError(f"{registry} did not take {name}", status=response.status)
 
     for blob in sample.blobs:
-        send("POST", f"{base}/blobs/uploads/?digest={quote(digest(blob))}", blob)
+        send("POST", f"{base}/blobs/uploads/?digest={quote(digest_of(blob))}", blob)
     for manifest in sample.manifests:
-        send("PUT", f"{base}/manifests/{digest(manifest)}", manifest, MANIFEST)
+        send("PUT", f"{base}/manifests/{digest_of(manifest)}", manifest, MANIFEST)
     send("PUT", f"{base}/manifests/{quote(tag)}", sample.top, sample.media_type)
     return sample.digest
-
-
-def digest(data: bytes) -> str:
-    """Return the digest of content."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def _single(text: str, architecture: str) -> tuple[tuple[bytes, bytes], bytes]:
@@ -103,7 +97,7 @@ def _single(text: str, architecture: str) -> tuple[tuple[bytes, bytes], bytes]:
             "architecture": architecture,
             "os": "linux",
             "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [digest(archive)]},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(archive)]},
         }
     )
     manifest = {
@@ -125,7 +119,7 @@ def _archive(name: str, data: bytes) -> bytes:
 
 
 def _entry(media_type: str, data: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+    return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
 
 
 def _json(value: object) -> bytes:

@@ -1,7 +1,7 @@
-"""What the services remember, in two SQLite files.
+"""What the servers remember, in two SQLite files.
 
-What it is: the memory of `storage`, `custody` and `images`, written through to the
-disk. What it is not: protected; the keys are there as they are.
+What it is: the three stores of `stores`, written through to the disk. What it is not: protected; the keys
+are there as they are.
 
 Rules:
 
@@ -15,11 +15,17 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from notarypy.devserver.serverkeys import ServerKeys
-from notarypy.devserver.stores import Images, Pushed, Store, Stored
+from notarypy.devserver.stores import (
+    Holdings,
+    ImageStore,
+    MetadataStore,
+    ServerKeys,
+    StoredFile,
+    StoredManifest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -82,20 +88,20 @@ class Database:
         self._connection.close()
 
 
-class SavedStore(Store):
-    """A Store with every change on the disk (rules 1 and 2)."""
+class SavedMetadata(MetadataStore):
+    """A MetadataStore with every change on the disk (rules 1 and 2)."""
 
     def __init__(self, database: Database) -> None:
         """Take up what the database holds."""
         self._database = database
         self._load()
 
-    def update(self, gun: str, files: Mapping[str, Stored], now: datetime) -> None:
+    def update(self, gun: str, files: Mapping[str, StoredFile], now: datetime) -> None:
         """Store files by role; raise OldVersionError."""
         with self._saving():
             super().update(gun, files, now)
 
-    def replace(self, gun: str, role: str, file: Stored) -> None:
+    def replace(self, gun: str, role: str, file: StoredFile) -> None:
         """Store a file as it is."""
         with self._saving():
             super().replace(gun, role, file)
@@ -118,7 +124,7 @@ class SavedStore(Store):
             self._database.change("DELETE FROM files WHERE gun = ?", gun)
             self._database.change("DELETE FROM hashes WHERE gun = ?", gun)
 
-    def _note(self, gun: str, category: str, now: datetime, timestamp: Stored | None) -> None:
+    def _note(self, gun: str, category: str, now: datetime, timestamp: StoredFile | None) -> None:
         super()._note(gun, category, now, timestamp)
         self._database.change("INSERT INTO changes (change) VALUES (?)", json.dumps(self._changes[-1]))
 
@@ -135,7 +141,7 @@ class SavedStore(Store):
         super().__init__()
         rows = self._database.rows
         for gun, role, version, data in rows("SELECT gun, role, version, data FROM files"):
-            self._files.setdefault(gun, {}).setdefault(role, {})[version] = Stored(version, data)
+            self._files.setdefault(gun, {}).setdefault(role, {})[version] = StoredFile(version, data)
         for gun, role, sha256, version in rows("SELECT gun, role, sha256, version FROM hashes"):
             self._hashes[gun, role, sha256] = version
         self._changes = [json.loads(text) for (text,) in rows("SELECT change FROM changes ORDER BY number")]
@@ -157,7 +163,7 @@ class SavedKeys(ServerKeys):
         super().keep(gun, role, seed)
 
 
-class SavedImages(Images):
+class SavedImages(ImageStore):
     """Images on the disk, read from there each time; equal blobs of several repositories are there once."""
 
     def __init__(self, database: Database) -> None:
@@ -173,18 +179,18 @@ class SavedImages(Images):
         """Return the digests of a repository by tag."""
         return dict(self._database.rows("SELECT tag, digest FROM tags WHERE name = ?", name))
 
-    def manifest(self, name: str, digest: str) -> Pushed | None:
+    def manifest(self, name: str, digest: str) -> StoredManifest | None:
         """Return a manifest."""
         select = "SELECT media_type, data FROM manifests WHERE name = ? AND digest = ?"
         found = self._database.rows(select, name, digest)
-        return Pushed(*found[0]) if found else None
+        return StoredManifest(*found[0]) if found else None
 
-    def put_manifest(self, name: str, digest: str, pushed: Pushed, tag: str | None) -> None:
+    def put_manifest(self, name: str, digest: str, manifest: StoredManifest, tag: str | None) -> None:
         """Store a manifest, and let a tag name it."""
         with self._database.transaction():
             self._database.change("INSERT OR IGNORE INTO repositories VALUES (?)", name)
             put = "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)"
-            self._database.change(put, name, digest, pushed.media_type, pushed.data)
+            self._database.change(put, name, digest, manifest.media_type, manifest.data)
             if tag is not None:
                 self._database.change("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", name, tag, digest)
 
@@ -218,11 +224,11 @@ class SavedImages(Images):
             self._database.change(unused, digest)
 
 
-def notary_database(directory: Path) -> Database:
-    """Open or make the Notary server's file."""
-    return Database(directory / NOTARY_DATA, _NOTARY)
-
-
-def registry_database(directory: Path) -> Database:
-    """Open or make the registry's file."""
-    return Database(directory / REGISTRY_DATA, _REGISTRY)
+@contextmanager
+def saved(directory: Path, random: Callable[[int], bytes]) -> Iterator[Holdings]:
+    """Open or make both files in a directory; new keys come from `random(number_of_bytes)`."""
+    with (
+        closing(Database(directory / NOTARY_DATA, _NOTARY)) as notary,
+        closing(Database(directory / REGISTRY_DATA, _REGISTRY)) as registry,
+    ):
+        yield Holdings(SavedMetadata(notary), SavedKeys(notary, random), SavedImages(registry))

@@ -1,37 +1,41 @@
 """Starting a Notary server and a registry, and stopping them.
 
-What it is: folder, memory, certificates, logins and ports joined into two running
-servers. What it is not: waiting, signals or printing; a command does that.
+What it is: folder, memory, certificates, logins and ports joined into two running servers. What it is not:
+waiting, signals or printing; a command does that.
 
 Rules:
 
-1. They listen on this machine's loopback address, unless told otherwise.
-2. When they have stopped, nothing of theirs runs, and nothing is left on the disk but
-   in a folder that the caller named.
+1. They listen on this machine's loopback address, unless another is asked for.
+2. When they have stopped, nothing of theirs runs, and nothing is left on the disk but in a folder that the
+   caller named.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import sqlite3
+import ssl
 import tempfile
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import files
 from notarypy.devserver import folder, sqlite
-from notarypy.devserver.core import Fake, Holdings
+from notarypy.devserver.core import Fake
 from notarypy.devserver.login import Login, notary_scope, registry_scope
 from notarypy.errors import Advice, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from notarypy.devserver.calls import Call, Service
     from notarypy.devserver.https import Server
+    from notarypy.devserver.stores import Holdings
     from notarypy.remote.http.messages import Request, Response
 
     Authentication = Literal["none", "basic", "token"]
@@ -41,7 +45,7 @@ _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise it, not 
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     """How to serve.
 
     Attributes:
@@ -61,8 +65,6 @@ class Options:
     @property
     def public(self) -> bool:
         """Whether other machines can reach it."""
-        from ipaddress import ip_address
-
         try:
             return not ip_address(self.host).is_loopback
         except ValueError:
@@ -76,8 +78,6 @@ class Options:
     @property
     def name(self) -> str:
         """The host name or address for URLs."""
-        import socket
-
         if self.host in _EVERYWHERE:
             return socket.gethostname()
         return LOOPBACK[0] if self._usual else self.host
@@ -137,7 +137,7 @@ class Running:
 @contextmanager
 def running(
     directory: Path | None,
-    options: Options,
+    options: ServerOptions,
     *,
     clock: Callable[[], datetime],
     random: Callable[[int], bytes] = os.urandom,
@@ -150,7 +150,7 @@ def running(
         options: How to serve.
         clock: Returns the time, aware.
         random: Returns so many random bytes.
-        fake: Serve this, instead of what is kept.
+        fake: What to serve, instead of what is kept.
 
     Raises:
         StorageError: The folder cannot be used, or another devserver uses it.
@@ -165,7 +165,7 @@ def running(
             place = folder.Folder(directory)
         stack.enter_context(_owned(place))
         if fake is None:
-            holdings = None if directory is None else _holdings(stack, place, random)
+            holdings = None if directory is None else _saved(stack, place, random)
             fake = Fake(clock=clock, random=random, strict=options.strict, holdings=holdings)
         yield _Start(place, options, clock, random).serve(stack, fake)
 
@@ -186,15 +186,9 @@ def _owned(place: folder.Folder) -> Iterator[None]:
         yield
 
 
-def _holdings(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes]) -> Holdings:
-    import sqlite3
-
+def _saved(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes]) -> Holdings:
     try:
-        notary = stack.enter_context(closing(sqlite.notary_database(place.path)))
-        registry = stack.enter_context(closing(sqlite.registry_database(place.path)))
-        return Holdings(
-            sqlite.SavedStore(notary), sqlite.SavedKeys(notary, random), sqlite.SavedImages(registry)
-        )
+        return stack.enter_context(sqlite.saved(place.path, random))
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
 
@@ -207,59 +201,51 @@ def _ports(given: tuple[int, int], known: tuple[int, int]) -> tuple[int, int]:
     return notary, registry
 
 
+@dataclass(frozen=True)
 class _Start:
     """The steps of starting."""
 
-    def __init__(
-        self,
-        place: folder.Folder,
-        options: Options,
-        clock: Callable[[], datetime],
-        random: Callable[[int], bytes],
-    ) -> None:
-        self._place = place
-        self._options = options
-        self._clock = clock
-        self._random = random
-        self._ports = _ports((options.port, options.registry_port), place.ports())
+    place: folder.Folder
+    options: ServerOptions
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
 
     def serve(self, stack: ExitStack, fake: Fake) -> Running:
         """Start answering; `stack` stops it."""
-        name = f"[{self._options.name}]" if ":" in self._options.name else self._options.name
-        self._place.certify(self._names(), self._clock(), self._random)
+        name = f"[{self.options.name}]" if ":" in self.options.name else self.options.name
+        self.place.certify(self._names(), self.clock(), self.random)
         tls = self._tls()
+        ports = _ports((self.options.port, self.options.registry_port), self.place.ports())
         fronts = [self._front(fake.notary, notary_scope), self._front(fake.registry, registry_scope)]
         servers = [
             stack.enter_context(closing(self._listen(port, fake, front, tls)))
-            for port, front in zip(self._ports, fronts, strict=True)
+            for port, front in zip(ports, fronts, strict=True)
         ]
         notary, registry = (f"{name}:{server.port}" for server in servers)
-        self._place.keep_ports(*(server.port for server in servers))
-        self._place.introduce(notary, registry)
+        self.place.keep_ports(*(server.port for server in servers))
+        self.place.introduce(notary, registry)
         variables = self._variables(notary, registry)
-        self._place.write_environment(variables)
+        self.place.write_environment(variables)
         for server in servers:
             server.start()
-        return Running(fake, f"https://{notary}", registry, self._place.path, variables)
+        return Running(fake, f"https://{notary}", registry, self.place.path, variables)
 
     def _names(self) -> list[str]:
-        given = [] if self._options.host in _EVERYWHERE else [self._options.host]
-        return list(dict.fromkeys([*LOOPBACK, self._options.name, *given]))
+        given = [] if self.options.host in _EVERYWHERE else [self.options.host]
+        return list(dict.fromkeys([*LOOPBACK, self.options.name, *given]))
 
     def _tls(self) -> ssl.SSLContext:
-        import ssl
-
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self._place.server)
+        context.load_cert_chain(self.place.server)
         return context
 
     def _front(self, service: Service, scope_of: Callable[[Call], str | None]) -> Service:
-        kind = self._options.authentication
+        kind = self.options.authentication
         if kind == "none":
             return service
-        users = {folder.USER: self._place.password(self._random)}
-        return Login(service, scope_of, kind=kind, users=users, clock=self._clock, random=self._random)
+        users = {folder.USER: self.place.password(self.random)}
+        return Login(service, scope_of, kind=kind, users=users, clock=self.clock, random=self.random)
 
     def _listen(self, port: int, fake: Fake, front: Service, tls: ssl.SSLContext) -> Server:
         try:
@@ -273,15 +259,15 @@ class _Start:
         def answer(request: Request) -> Response:
             return fake.answer(request, front)
 
-        return Server(self._options.address, port, Site(answer), tls)
+        return Server(self.options.address, port, Site(answer), tls)
 
     def _variables(self, notary: str, registry: str) -> dict[str, str]:
         variables = {
             "DOCKER_CONTENT_TRUST_SERVER": f"https://{notary}",
-            "DOCKER_CONFIG": str(self._place.docker),
+            "DOCKER_CONFIG": str(self.place.docker),
         }
-        if self._options.authentication != "none":
-            password = self._place.password(self._random)
-            self._place.log_in([notary, registry], password)
+        if self.options.authentication != "none":
+            password = self.place.password(self.random)
+            self.place.log_in([notary, registry], password)
             variables["NOTARY_AUTH"] = folder.basic(password)
         return variables

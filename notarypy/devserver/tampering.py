@@ -6,7 +6,7 @@ it is not: used by the services themselves.
 Rules:
 
 1. Hooks apply to requests whose method and path match, as often as `times` says.
-2. Stored files are changed without any check, and served as they are from then on.
+2. StoredFile files are changed without any check, and served as they are from then on.
    What the server signs is signed with its real keys: a thief of these keys can do
    no more than this.
 3. What cannot be meant is an error: a role that is none, a version or a repository
@@ -22,9 +22,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from notarypy.devserver import upload
-from notarypy.devserver.calls import Call
-from notarypy.devserver.stores import Stored
+from notarypy.devserver.calls import Call, form_parts
+from notarypy.devserver.stores import StoredFile
 from notarypy.errors import MetadataError, NetworkError, UnreachableError
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import canonical, roles
@@ -165,7 +164,7 @@ class Tampering:
             if response.status == HTTPStatus.OK and meant(request):
                 gun = unquote(urlsplit(request.url).path)[len("/v2/") : -len("/_trust/tuf/")]
                 body = Call.of(request).body
-                parts = upload.split(request.headers["Content-Type"], body)
+                parts = form_parts(request.headers["Content-Type"], body)
                 self._store(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
                 if self._notary.maker(gun).can_sign(roles.SNAPSHOT):
                     self.sign_snapshot(gun)
@@ -195,7 +194,7 @@ class Tampering:
         """
         _require_role(role)
         stored = self._notary.store.current(gun, role)
-        self._notary.store.replace(gun, role, Stored(stored.version if stored else 1, data))
+        self._notary.store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
 
     def serve_version(self, gun: str, role: str, version: int) -> None:
         """Go back to an older version of a file; newer ones are gone.
@@ -247,23 +246,23 @@ class Tampering:
         made = self._notary.maker(gun).timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
         self._put_changed(gun, roles.TIMESTAMP, made, change)
 
-    def _put_changed(self, gun: str, role: str, made: Stored, change: Change | None) -> None:
+    def _put_changed(self, gun: str, role: str, made: StoredFile, change: Change | None) -> None:
         maker = self._notary.maker(gun)
         if not maker.can_sign(role):
             raise LookupError(f"the root of {gun} names no {role} key of this server")
         signed: JsonObject = canonical.decode(made.data)["signed"]
         if change:
             change(signed)
-        self._put(gun, role, Stored(signed["version"], maker.seal(role, signed)))
+        self._put(gun, role, StoredFile(signed["version"], maker.seal(role, signed)))
 
     def _store(self, gun: str, files: Mapping[str, bytes]) -> None:
         for role in files:
             _require_role(role)
         for role, data in files.items():
             stored = self._notary.store.current(gun, role)
-            self._put(gun, role, Stored(_version(data, stored), data))
+            self._put(gun, role, StoredFile(_version(data, stored), data))
 
-    def _put(self, gun: str, role: str, file: Stored) -> None:
+    def _put(self, gun: str, role: str, file: StoredFile) -> None:
         self._notary.store.replace(gun, role, file)
         self._notary.store.forget_above(gun, role, file.version)
 
@@ -277,7 +276,7 @@ def _require_role(role: str) -> None:
         raise LookupError(f'there is no role "{role}"')
 
 
-def _version(data: bytes, stored: Stored | None) -> int:
+def _version(data: bytes, stored: StoredFile | None) -> int:
     """Return the version that a file claims, or that of the one it replaces."""
     try:
         version = canonical.decode(data)["signed"]["version"]

@@ -14,7 +14,7 @@ import pytest
 from notarypy.cli import signals
 from notarypy.cli.signals import Ending
 from notarypy.devserver import demo
-from notarypy.devserver.start import Options
+from notarypy.devserver.start import ServerOptions
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_whoever_lets_others_in_is_told(run: Run, monkeypatch: pytest.MonkeyPatc
     outcome = run("devserver", "--host", "127.0.0.2").expect(0)
     assert outcome.err == WARNING
     assert "https://127.0.0.2:" in outcome.out
-    monkeypatch.setattr(Options, "public", True)
+    monkeypatch.setattr(ServerOptions, "public", True)
     outcome = run("devserver", "--host", "127.0.0.2").expect(0)
     assert "other machines can reach them at 127.0.0.2" in outcome.err
 

@@ -10,7 +10,7 @@ from notarypy.client.transfer.pulling import RemoteImage
 from notarypy.devserver import sample
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.registryservice import RegistryService
-from notarypy.devserver.stores import Images
+from notarypy.devserver.stores import ImageStore
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD
 from notarypy.errors import (
     DigestMismatchError,
@@ -58,12 +58,12 @@ def signed(world: World, made: sample.Sample) -> Person:
 @pytest.fixture
 def mirror(world: World) -> RegistryService:
     """Return a second registry."""
-    made = RegistryService(repeatable_random("mirror"), Images())
+    made = RegistryService(repeatable_random("mirror"), ImageStore())
     world.fake.services[ELSEWHERE] = made
     return made
 
 
-def has(images: Images, made: sample.Sample, path: str, tag: str) -> bool:
+def has(images: ImageStore, made: sample.Sample, path: str, tag: str) -> bool:
     blobs = all(images.blob(path, layouts.digest(blob)) == blob for blob in made.blobs)
     tops = images.manifest(path, images.tags(path)[tag])
     below = all(images.manifest(path, layouts.digest(data)) for data in made.manifests)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver import upload
+from notarypy.devserver.calls import form_parts
 from notarypy.errors import (
     NetworkError,
     NotarypyError,
@@ -56,7 +56,7 @@ def test_an_upload_that_is_served_by_its_version_alone_is_no_success(world: Worl
     def take(request: Request) -> Response | None:
         name = request.url.rpartition("/_trust/tuf/")[2]
         if request.method == "POST" and not name:
-            for part in upload.split(request.headers["Content-Type"], body_of(request)):
+            for part in form_parts(request.headers["Content-Type"], body_of(request)):
                 version = canonical.decode(part.data)["signed"]["version"]
                 hidden[f"{version}.{part.filename}.json"] = part.data
             return Response(200)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.devserver import https, sample
-from notarypy.devserver.start import Options, Running, running
+from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
+from notarypy.images.manifests import digest_of
 from notarypy.remote.http.adapter import RequestsTransport
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import context
@@ -35,7 +36,7 @@ ROWS = (*accepted.ROWS, *refused.ROWS, *harmful.ROWS)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(None, Options(), clock=now) as started:
+    with running(None, ServerOptions(), clock=now) as started:
         yield started
 
 
@@ -94,8 +95,8 @@ def test_what_has_no_body_has_no_length(registry: Line) -> None:
 
 def test_a_head_has_the_length_that_a_get_would_have(registry: Line) -> None:
     data = os.urandom(1234)
-    blob = f"/v2/app/blobs/{sample.digest(data)}"
-    registry.ask("POST", f"/v2/app/blobs/uploads/?digest={sample.digest(data)}", data)
+    blob = f"/v2/app/blobs/{digest_of(data)}"
+    registry.ask("POST", f"/v2/app/blobs/uploads/?digest={digest_of(data)}", data)
     manifest = json.dumps({"schemaVersion": 2, "mediaType": sample.INDEX, "manifests": []}).encode()
     put, _ = registry.ask("PUT", "/v2/app/manifests/head", manifest, Content_Type=sample.INDEX)
     assert put.status == 201
@@ -107,11 +108,11 @@ def test_a_head_has_the_length_that_a_get_would_have(registry: Line) -> None:
 
 def test_an_upload_in_chunks_of_http(registry: Line) -> None:
     data = os.urandom(300_000)
-    path = f"/v2/app/blobs/uploads/?digest={sample.digest(data)}"
+    path = f"/v2/app/blobs/uploads/?digest={digest_of(data)}"
     pieces = (data[at : at + 1000] for at in range(0, len(data), 1000))
     registry.connection.request("POST", path, pieces, encode_chunked=True)
     assert registry.connection.getresponse().read() == b""
-    assert registry.ask("GET", f"/v2/app/blobs/{sample.digest(data)}")[1] == data
+    assert registry.ask("GET", f"/v2/app/blobs/{digest_of(data)}")[1] == data
 
 
 def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
@@ -124,11 +125,11 @@ def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
     registry = RegistryClient(Exchange(transport, timeout=5), server.registry)
     told: list[int] = []
     blobs = Blobs(registry, "large", push=True)
-    blobs.upload(sample.digest(data), len(data), lambda start: iter([data[start:]]), told.append)
+    blobs.upload(digest_of(data), len(data), lambda start: iter([data[start:]]), told.append)
     transport.close()
     assert told == [*range(250_000, len(data), 250_000), len(data)]
     with Line(server.registry, server.authority) as line:
-        assert line.ask("GET", f"/v2/large/blobs/{sample.digest(data)}")[1] == data
+        assert line.ask("GET", f"/v2/large/blobs/{digest_of(data)}")[1] == data
 
 
 def test_the_clients_own_code_pushes_and_reads(server: Running) -> None:
@@ -165,8 +166,8 @@ def raw(server: Running, data: bytes) -> bytes:
 
 def test_half_an_upload_is_none() -> None:
     part = os.urandom(10)
-    head = f"POST /v2/half/blobs/uploads/?digest={sample.digest(part)} HTTP/1.1\r\nHost: x\r\n".encode()
-    with running(None, Options(), clock=now) as started:
+    head = f"POST /v2/half/blobs/uploads/?digest={digest_of(part)} HTTP/1.1\r\nHost: x\r\n".encode()
+    with running(None, ServerOptions(), clock=now) as started:
         host, _, port = started.registry.rpartition(":")
         trusting = ssl.create_default_context(cafile=str(started.authority))
         for rest in (b"Content-Length: 20\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\na\r\n"):
@@ -177,7 +178,7 @@ def test_half_an_upload_is_none() -> None:
                 sock.sendall(head + rest + part)
         answer = raw(started, head + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
         assert answer.startswith(b"HTTP/1.1 400 ")
-    assert started.fake.registry.images.blob("half", sample.digest(part)) is None
+    assert started.fake.registry.images.blob("half", digest_of(part)) is None
 
 
 def test_nonsense_is_answered_or_dropped(server: Running) -> None:
@@ -247,7 +248,7 @@ def test_publishers_at_once(line: Line, server: Running) -> None:
 
 def test_nothing_is_left_when_it_is_closed() -> None:
     before = set(threading.enumerate())
-    with running(None, Options(), clock=now) as started:
+    with running(None, ServerOptions(), clock=now) as started:
         directory = started.directory
         with Line(started.registry, started.authority) as idle, Line(started.registry, started.authority):
             idle.ask("GET", "/v2/")
@@ -263,7 +264,7 @@ def test_nothing_is_left_when_it_is_closed() -> None:
 def test_half_open_connections_end_without_a_word(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with ExitStack() as stack, running(None, Options(), clock=now) as started:
+    with ExitStack() as stack, running(None, ServerOptions(), clock=now) as started:
         host, _, port = started.registry.rpartition(":")
         for text in (b"", b"\x16\x03\x01", b"GET /v2/ HTTP/1.1\r\n\r\n"):
             plain = stack.enter_context(socket.create_connection((host, int(port)), 5))
@@ -284,7 +285,7 @@ def test_what_werkzeug_has_to_say_goes_to_our_log(caplog: pytest.LogCaptureFixtu
 
 def test_an_open_connection_does_not_keep_it_from_closing() -> None:
     before = set(threading.enumerate())
-    with running(None, Options(), clock=now) as started:
+    with running(None, ServerOptions(), clock=now) as started:
         idle = Line(started.registry, started.authority)
         idle.ask("GET", "/v2/")
     assert set(threading.enumerate()) <= before

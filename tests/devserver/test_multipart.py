@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notarypy.devserver.upload import Part, split
+from notarypy.devserver.calls import FormPart, form_parts
 
 HTTP = Path(__file__).parents[2] / "fixtures" / "go" / "http"
 KIND = "multipart/form-data; boundary=b"
@@ -23,7 +23,7 @@ def posted(file: Path) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("file", sorted(HTTP.glob("*.txt")), ids=lambda file: file.stem)
 def test_what_go_clients_send(file: Path) -> None:
-    parts = split(*posted(file))
+    parts = form_parts(*posted(file))
     expected = [
         line.split(b'filename="')[1].rstrip(b'"\r').decode()
         for line in file.read_bytes().split(b"\n")
@@ -35,20 +35,20 @@ def test_what_go_clients_send(file: Path) -> None:
 
 def test_content_is_kept_byte_for_byte() -> None:
     data = b"\r\n\x00--b\n\r\nx\r\n"
-    assert split(KIND, HEAD + data + b"\r\n--b--\r\n") == [Part("targets/a", data)]
+    assert form_parts(KIND, HEAD + data + b"\r\n--b--\r\n") == [FormPart("targets/a", data)]
 
 
 @pytest.mark.parametrize("body", [b"--b--", b"--b--\r\n", b"\r\n--b--\r\n"])
 def test_no_parts(body: bytes) -> None:
-    assert split(KIND, body) == []
+    assert form_parts(KIND, body) == []
 
 
 def test_boundary_in_quotes_and_another_multipart_type() -> None:
-    assert len(split('multipart/mixed; boundary="b"', HEAD + b"x\r\n--b--")) == 1
+    assert len(form_parts('multipart/mixed; boundary="b"', HEAD + b"x\r\n--b--")) == 1
 
 
 def test_part_without_a_file_name() -> None:
-    assert split(KIND, b"--b\r\nX: y\r\n\r\ndata\r\n--b--") == [Part("", b"data")]
+    assert form_parts(KIND, b"--b\r\nX: y\r\n\r\ndata\r\n--b--") == [FormPart("", b"data")]
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_part_without_a_file_name() -> None:
 )
 def test_malformed(kind: str, body: bytes) -> None:
     with pytest.raises(ValueError, match=r"multipart|boundary|header"):
-        split(kind, body)
+        form_parts(kind, body)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from notarypy.devserver.calls import Refused
-from notarypy.devserver.upload import Part, read_part, rewritten
+from notarypy.devserver.calls import FormPart, Refused
+from notarypy.devserver.checks import read_part, rewritten
 from notarypy.errors import MetadataError
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -73,10 +73,10 @@ def test_what_has_no_structure_cannot_be_rewritten() -> None:
 )
 def test_malformed_json(data: bytes) -> None:
     with pytest.raises(Refused) as refused:
-        read_part(Part("root", data))
+        read_part(FormPart("root", data))
     assert refused.value.code == "MALFORMED_JSON"
 
 
 @pytest.mark.parametrize("data", [b"{}", b'{"signed":{}}', b' {"signed":{}} and more'])
 def test_first_look_leaves_the_rest_for_later(data: bytes) -> None:
-    assert read_part(Part("targets/a.json", data)).version == 0
+    assert read_part(FormPart("targets/a.json", data)).version == 0

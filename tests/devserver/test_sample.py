@@ -12,6 +12,7 @@ from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.registryservice import RegistryService
 from notarypy.errors import ServerError
 from notarypy.images import manifests
+from notarypy.images.manifests import digest_of
 from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
 from support.fakes import make_fake
@@ -26,12 +27,12 @@ def test_an_image_is_complete() -> None:
     made = sample.make("hello")
     assert manifests.read(made.top, made.media_type).platforms == ("linux/amd64", "linux/arm64")
     listed = [entry["digest"] for entry in json.loads(made.top)["manifests"]]
-    assert listed == [sample.digest(manifest) for manifest in made.manifests]
-    blobs = {sample.digest(blob): blob for blob in made.blobs}
+    assert listed == [digest_of(manifest) for manifest in made.manifests]
+    blobs = {digest_of(blob): blob for blob in made.blobs}
     for manifest in map(json.loads, made.manifests):
         config, (layer,) = json.loads(blobs[manifest["config"]["digest"]]), manifest["layers"]
         archive = gzip.decompress(blobs[layer["digest"]])
-        assert config["rootfs"]["diff_ids"] == [sample.digest(archive)]
+        assert config["rootfs"]["diff_ids"] == [digest_of(archive)]
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             file = opened.extractfile("hello.txt")
             assert file is not None
@@ -48,8 +49,8 @@ def test_pushing_stores_everything() -> None:
     digest = sample.push(Exchange(fake, timeout=5), f"https://{REGISTRY_HOST}", "a/b", "1", made)
     images = fake.registry.images
     assert images.tags("a/b") == {"1": digest}
-    assert all(images.manifest("a/b", sample.digest(manifest)) for manifest in made.manifests)
-    assert all(images.blob("a/b", sample.digest(blob)) == blob for blob in made.blobs)
+    assert all(images.manifest("a/b", digest_of(manifest)) for manifest in made.manifests)
+    assert all(images.blob("a/b", digest_of(blob)) == blob for blob in made.blobs)
 
 
 def test_a_registry_that_does_not_take_it() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.devserver import sqlite
-from notarypy.devserver.core import Fake, Holdings
-from notarypy.devserver.stores import Images, OldVersionError, Pushed, Stored
+from notarypy.devserver.core import Fake
+from notarypy.devserver.stores import ImageStore, OldVersionError, StoredFile, StoredManifest
 from notarypy.devserver.tampering import Tampering
 from support.author import GUN, NOW
 from support.fakes import Clock, open_desk, read_repository, repeatable_random
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
 def opened(directory: Path, seed: str = "fake") -> Iterator[Fake]:
     """Open what was saved in a directory."""
     random = repeatable_random(seed)
-    with (
-        closing(sqlite.notary_database(directory)) as notary,
-        closing(sqlite.registry_database(directory)) as registry,
-    ):
-        held = Holdings(
-            sqlite.SavedStore(notary), sqlite.SavedKeys(notary, random), sqlite.SavedImages(registry)
-        )
+    with sqlite.saved(directory, random) as held:
         yield Fake(clock=Clock(), random=random, holdings=held)
 
 
@@ -121,9 +115,9 @@ def test_a_key_that_cannot_be_written_is_not_offered(tmp_path: Path) -> None:
 def test_an_update_with_an_old_version_is_not_saved(tmp_path: Path) -> None:
     with opened(tmp_path) as fake:
         store = fake.notary.store
-        store.update(GUN, {"targets": Stored(2, b"two")}, NOW)
+        store.update(GUN, {"targets": StoredFile(2, b"two")}, NOW)
         with pytest.raises(OldVersionError):
-            store.update(GUN, {"root": Stored(1, b"one"), "targets": Stored(2, b"two")}, NOW)
+            store.update(GUN, {"root": StoredFile(1, b"one"), "targets": StoredFile(2, b"two")}, NOW)
         assert store.current(GUN, "root") is None
     with opened(tmp_path) as fake:
         assert fake.notary.store.roles(GUN) == ["targets"]
@@ -132,7 +126,7 @@ def test_an_update_with_an_old_version_is_not_saved(tmp_path: Path) -> None:
 def test_images_in_memory_and_on_the_disk_are_alike(tmp_path: Path) -> None:
     told = []
     with opened(tmp_path) as fake:
-        for images in (Images(), fake.registry.images):
+        for images in (ImageStore(), fake.registry.images):
             play(images)
             told.append(seen(images))
     with opened(tmp_path) as fake:
@@ -141,13 +135,13 @@ def test_images_in_memory_and_on_the_disk_are_alike(tmp_path: Path) -> None:
     assert told[0]["tags"] == {"b": "d1"}
 
 
-def play(images: Images) -> None:
-    images.put_manifest("app", "d1", Pushed("kind", b"1"), "a")
-    images.put_manifest("app", "d1", Pushed("kind", b"1"), "b")
-    images.put_manifest("app", "d2", Pushed("kind", b"2"), "c")
-    images.put_manifest("app", "d3", Pushed("kind", b"3"), None)
-    images.put_manifest("other", "d1", Pushed("kind", b"1"), "a")
-    images.put_manifest("gone", "d1", Pushed("kind", b"1"), "a")
+def play(images: ImageStore) -> None:
+    images.put_manifest("app", "d1", StoredManifest("kind", b"1"), "a")
+    images.put_manifest("app", "d1", StoredManifest("kind", b"1"), "b")
+    images.put_manifest("app", "d2", StoredManifest("kind", b"2"), "c")
+    images.put_manifest("app", "d3", StoredManifest("kind", b"3"), None)
+    images.put_manifest("other", "d1", StoredManifest("kind", b"1"), "a")
+    images.put_manifest("gone", "d1", StoredManifest("kind", b"1"), "a")
     images.delete_manifest("gone", "d1")
     images.delete_tag("app", "a")
     images.delete_manifest("app", "d2")
@@ -158,7 +152,7 @@ def play(images: Images) -> None:
     images.delete_blob("app", "b2")
 
 
-def seen(images: Images) -> dict[str, object]:
+def seen(images: ImageStore) -> dict[str, object]:
     return {
         "names": images.names(),
         "tags": images.tags("app"),

@@ -13,7 +13,7 @@ from notarypy import Client
 from notarypy.cli.text.advice import advice
 from notarypy.devserver import folder, sample
 from notarypy.devserver.folder import Folder, exports
-from notarypy.devserver.start import Options, running
+from notarypy.devserver.start import ServerOptions, running
 from notarypy.errors import AuthenticationError, ConfigurationError, RepositoryMissingError, StorageError
 from support.author import NOW
 from support.served import Line, now
@@ -53,7 +53,7 @@ def sign(started: Running) -> str:
 
 @pytest.mark.parametrize("authentication", ["none", "basic", "token"])
 def test_the_printed_environment_is_all_that_a_client_needs(authentication: Authentication) -> None:
-    options = Options(authentication=authentication)
+    options = ServerOptions(authentication=authentication)
     with running(None, options, clock=now) as started:
         pushed = push(started, "1", "one")
         assert sign(started) == pushed
@@ -63,7 +63,7 @@ def test_the_printed_environment_is_all_that_a_client_needs(authentication: Auth
 
 @pytest.mark.parametrize("authentication", ["basic", "token"])
 def test_who_has_no_login_gets_nothing(authentication: Authentication, tmp_path: Path) -> None:
-    options = Options(authentication=authentication)
+    options = ServerOptions(authentication=authentication)
     with running(None, options, clock=now) as started:
         (started.docker_config / "config.json").unlink()
         with client(started, NOTARY_AUTH="") as stranger, pytest.raises(AuthenticationError):
@@ -72,7 +72,7 @@ def test_who_has_no_login_gets_nothing(authentication: Authentication, tmp_path:
 
 
 def test_a_folder_is_taken_up_again(tmp_path: Path) -> None:
-    options = Options(authentication="token")
+    options = ServerOptions(authentication="token")
     with running(tmp_path / "data", options, clock=now) as first:
         pushed = push(first, "1", "one")
         assert sign(first) == pushed
@@ -86,9 +86,9 @@ def test_a_folder_is_taken_up_again(tmp_path: Path) -> None:
 
 def test_two_do_not_disturb_each_other(tmp_path: Path) -> None:
     with (
-        running(tmp_path / "one", Options(), clock=now) as one,
-        running(tmp_path / "two", Options(), clock=now) as two,
-        running(None, Options(), clock=now) as three,
+        running(tmp_path / "one", ServerOptions(), clock=now) as one,
+        running(tmp_path / "two", ServerOptions(), clock=now) as two,
+        running(None, ServerOptions(), clock=now) as three,
     ):
         push(one, "1", "one")
         sign(one)
@@ -98,10 +98,10 @@ def test_two_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
-    with running(tmp_path, Options(), clock=now) as first:
+    with running(tmp_path, ServerOptions(), clock=now) as first:
         with (
             pytest.raises(StorageError, match="another devserver uses"),
-            running(tmp_path, Options(), clock=now),
+            running(tmp_path, ServerOptions(), clock=now),
         ):
             pass
         with Line(first.registry, first.authority) as line:
@@ -109,56 +109,56 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with running(tmp_path / "one", Options(), clock=now) as first:
+    with running(tmp_path / "one", ServerOptions(), clock=now) as first:
         port = int(first.registry.rpartition(":")[2])
         with (
             pytest.raises(ConfigurationError, match=f"port {port}"),
-            running(tmp_path / "two", Options(port=port), clock=now),
+            running(tmp_path / "two", ServerOptions(port=port), clock=now),
         ):
             pass
-    with running(tmp_path / "two", Options(port=port), clock=now) as second:
+    with running(tmp_path / "two", ServerOptions(port=port), clock=now) as second:
         assert second.notary == f"https://localhost:{port}"
 
 
 def test_without_werkzeug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "notarypy.devserver.https", raising=False)
     monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
-    with pytest.raises(ConfigurationError) as caught, running(None, Options(), clock=now):
+    with pytest.raises(ConfigurationError) as caught, running(None, ServerOptions(), clock=now):
         pass
     assert "python3 -m pip install '.[devserver]'" in advice(caught.value)
 
 
 @pytest.mark.parametrize("host", ["", "b\u00fccher.test"])
 def test_a_host_that_is_none(host: str) -> None:
-    options = Options(host=host)
+    options = ServerOptions(host=host)
     with pytest.raises(ConfigurationError, match="is no host"), running(None, options, clock=now):
         pass
 
 
 @pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "localhost:5000", "a..b"])
 def test_a_host_that_is_elsewhere(host: str) -> None:
-    with pytest.raises(ConfigurationError) as caught, running(None, Options(host=host), clock=now):
+    with pytest.raises(ConfigurationError) as caught, running(None, ServerOptions(host=host), clock=now):
         pass
     assert "--host" in advice(caught.value)
 
 
 def test_one_port_for_both_servers() -> None:
-    options = Options(port=5000, registry_port=5000)
+    options = ServerOptions(port=5000, registry_port=5000)
     with pytest.raises(ConfigurationError, match="two servers"), running(None, options, clock=now):
         pass
 
 
 def test_a_port_that_the_other_server_had_last_time(tmp_path: Path) -> None:
-    with running(tmp_path, Options(), clock=now) as first:
+    with running(tmp_path, ServerOptions(), clock=now) as first:
         port = int(first.registry.rpartition(":")[2])
-    with running(tmp_path, Options(port=port), clock=now) as second:
+    with running(tmp_path, ServerOptions(port=port), clock=now) as second:
         assert second.notary == f"https://localhost:{port}"
         assert second.registry != first.registry
 
 
 def test_the_other_loopback_address() -> None:
     with (
-        running(None, Options(host="::1"), clock=now) as started,
+        running(None, ServerOptions(host="::1"), clock=now) as started,
         Line(started.registry, started.authority) as line,
     ):
         assert started.registry.startswith("[::1]:")
@@ -189,7 +189,7 @@ def test_a_folder_with_dockers_configuration_or_earlier_data_is_ours(tmp_path: P
 def test_a_folder_that_cannot_be_used_is_not_called_busy(tmp_path: Path, name: str) -> None:
     (tmp_path / "notary.sqlite").touch()
     (tmp_path / name).mkdir()
-    with pytest.raises(StorageError) as caught, running(tmp_path, Options(), clock=now):
+    with pytest.raises(StorageError) as caught, running(tmp_path, ServerOptions(), clock=now):
         pass
     assert "another devserver" not in caught.value.message
     assert "directory" in caught.value.why[0]
@@ -197,23 +197,23 @@ def test_a_folder_that_cannot_be_used_is_not_called_busy(tmp_path: Path, name: s
 
 def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     directory = tmp_path / os.fsdecode(b"caf\xe9")
-    with running(directory, Options(), clock=now) as started:
+    with running(directory, ServerOptions(), clock=now) as started:
         assert os.fsencode(str(started.docker_config)) in started.environment_file.read_bytes()
 
 
 def test_where_it_listens() -> None:
-    assert not Options().public
-    assert (Options().name, Options().address) == ("localhost", "127.0.0.1")
-    assert Options(host="0.0.0.0").public
-    assert Options(host="0.0.0.0").address == "0.0.0.0"
-    assert Options(host="0.0.0.0").name not in ("", "0.0.0.0")
-    assert Options(host="devbox.test").public
-    assert Options(host="devbox.test").name == "devbox.test"
-    assert not Options(host="LOCALHOST").public
-    assert Options(host="LOCALHOST").name == "localhost"
-    assert not Options(host="127.0.0.2").public
-    assert Options(host="127.0.0.2").address == Options(host="127.0.0.2").name == "127.0.0.2"
-    assert Options(host="::1").address == Options(host="::1").name == "::1"
+    assert not ServerOptions().public
+    assert (ServerOptions().name, ServerOptions().address) == ("localhost", "127.0.0.1")
+    assert ServerOptions(host="0.0.0.0").public
+    assert ServerOptions(host="0.0.0.0").address == "0.0.0.0"
+    assert ServerOptions(host="0.0.0.0").name not in ("", "0.0.0.0")
+    assert ServerOptions(host="devbox.test").public
+    assert ServerOptions(host="devbox.test").name == "devbox.test"
+    assert not ServerOptions(host="LOCALHOST").public
+    assert ServerOptions(host="LOCALHOST").name == "localhost"
+    assert not ServerOptions(host="127.0.0.2").public
+    assert ServerOptions(host="127.0.0.2").address == ServerOptions(host="127.0.0.2").name == "127.0.0.2"
+    assert ServerOptions(host="::1").address == ServerOptions(host="::1").name == "::1"
 
 
 def test_the_password_is_kept_beside_other_logins(tmp_path: Path) -> None:
@@ -233,7 +233,10 @@ def test_the_password_is_kept_beside_other_logins(tmp_path: Path) -> None:
 
 def test_damaged_data_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notary.sqlite").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StorageError, match="cannot use the data"), running(tmp_path, Options(), clock=now):
+    with (
+        pytest.raises(StorageError, match="cannot use the data"),
+        running(tmp_path, ServerOptions(), clock=now),
+    ):
         pass
 
 

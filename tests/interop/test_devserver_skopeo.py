@@ -9,6 +9,7 @@ import pytest
 
 from interop.harness import programs
 from notarypy.devserver import sample
+from notarypy.images.manifests import digest_of
 from support import served
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def layout(directory: Path, made: sample.Sample) -> None:
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     for data in (*made.blobs, *made.manifests, made.top):
-        (blobs / sample.digest(data).removeprefix("sha256:")).write_bytes(data)
+        (blobs / digest_of(data).removeprefix("sha256:")).write_bytes(data)
     (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     entry = {"mediaType": made.media_type, "digest": made.digest, "size": len(made.top)}
     entry["annotations"] = {"org.opencontainers.image.ref.name": "1"}

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from notarypy.devserver.serverkeys import ServerKeys
-    from notarypy.devserver.stores import Store
+    from notarypy.devserver.stores import MetadataStore, ServerKeys
     from notarypy.keys.passphrases import PassphraseRequest
 
 SERVER = f"https://{NOTARY_HOST}"
@@ -183,7 +182,7 @@ def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(base)
 
 
-_made: dict[tuple[str, ...], tuple[Store, ServerKeys, dict[str, bytes]]] = {}
+_made: dict[tuple[str, ...], tuple[MetadataStore, ServerKeys, dict[str, bytes]]] = {}
 
 
 def owned(world: World, *signers: str) -> Person:

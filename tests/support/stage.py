@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver.stores import Stored
+from notarypy.devserver.stores import StoredFile
 from notarypy.errors import ExpiredError, MetadataError, VerificationError
 from notarypy.tuf import canonical, roles
 from support.author import GUN, NOW, Author
@@ -74,7 +74,7 @@ class Stage:
         store = self.world.fake.notary.store
         for role, data in files.items():
             version = _version(data)
-            store.replace(GUN, role, Stored(version, data))
+            store.replace(GUN, role, StoredFile(version, data))
             store.forget_above(GUN, role, version)
 
     def served(self) -> dict[str, bytes]:
