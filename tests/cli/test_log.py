@@ -41,7 +41,7 @@ def servers(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
         tokens.extend([value.hex()] * (count == TOKEN_BYTES))
         return value
 
-    options = start.Options(authentication="token")
+    options = start.ServerOptions(authentication="token")
     with start.running(home / "dev", options, clock=served.now, random=random) as started:
         for name, value in {**started.environment, **PASSPHRASES}.items():
             monkeypatch.setenv(name, value)
