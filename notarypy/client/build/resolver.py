@@ -95,6 +95,7 @@ class Resolver:
             seen = replace(seen, previous=references.parse(occurrence.image).digest)
             found = self._left(occurrence) or self._verified(occurrence)
             if isinstance(found, str):
+                _LOG.debug("%s: %s is left alone: %s", place, occurrence.image, found)
                 self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {found}")
                 return replace(seen, left=found)
             if self.options.check and seen.previous is None:
