@@ -22,6 +22,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+_LOG = logging.getLogger(__name__)
 _FIRST = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS)
 _COLON = "_" if os.name == "nt" else ":"  # Windows allows no colon in names
 _OTHERS_MAY_WRITE = 0o022
@@ -113,7 +115,7 @@ class RepositoryCache:
         """Take the trust directory and the GUN; nothing is read or made."""
         self.gun = roles.check_gun(gun)
         self._base, self._limits = base, limits
-        self._home = base / "tuf" / _folder(gun)
+        self._home = base / "tuf" / gun.replace(":", _COLON)
         self.directory = self._home / "metadata"
         self.warnings: list[str] = []
 
@@ -170,13 +172,17 @@ class RepositoryCache:
                 the files before the one that failed are written.
         """
         for role, data in metadata.items():
-            self._require_size(role, data)
+            most = self._most(roles.check_role(role))
+            if len(data) > most:
+                why = f"it has {len(data)} bytes, more than {most}"
+                raise StorageError(f"cannot store {role} of {self.gun}", why=why)
         files.make_private_directory(self.directory, below=self._base)
         for role in sorted((role for role in metadata if not _in_another_cache(role)), key=_order):
             path = self._path(role)
             files.make_private_directory(path.parent, below=self._base)
-            if not self._holds(path, metadata[role]):
+            if not _holds(path, metadata[role]):
                 files.write_atomic(path, metadata[role])
+                _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(metadata[role]))
 
     def confirm(self, moment: datetime) -> None:
         """Note when the server last said that the cached timestamp is its current one: the file's own date.
@@ -201,22 +207,14 @@ class RepositoryCache:
         return files.locked(self._home / f".notarypy-{purpose}.lock", timeout)
 
     def drop(self, stale: Iterable[str]) -> None:
-        """Remove the cached files of these roles.
-
-        Raises:
-            StorageError: One cannot be removed.
-        """
+        """Remove the cached files of these roles; raise StorageError if one cannot be removed."""
         for role in stale:
-            path = self._checked_path(role)
-            _unlink(path)
+            _unlink(self._checked_path(role))
 
     def forget(self) -> None:
-        """Remove the cached metadata of this repository, and nothing else.
+        """Remove the cached metadata of this repository and nothing else; raise StorageError.
 
         The root goes last: a half-forgotten repository still has its anchor.
-
-        Raises:
-            StorageError: A file cannot be removed.
         """
         files.refuse_links(self.directory, self._base)
         paths = [self._path(role) for role in (roles.TIMESTAMP, roles.TARGETS, roles.SNAPSHOT)]
@@ -227,7 +225,9 @@ class RepositoryCache:
         for path in (*paths, self._path(roles.ROOT)):
             _unlink(path)
         for folder in (*reversed(folders), self.directory):
-            _remove_if_empty(folder)
+            with suppress(OSError):  # something else is in it
+                folder.rmdir()
+        _LOG.debug("removed the cached metadata of %s", self.gun)
 
     def cached(self) -> list[str]:
         """Return the roles that have a cached file, readable or not."""
@@ -256,23 +256,9 @@ class RepositoryCache:
         files.refuse_links(path.parent, self._base)
         return path
 
-    def _require_size(self, role: str, data: bytes) -> None:
-        limit = self._most(roles.check_role(role))
-        if len(data) > limit:
-            raise StorageError(
-                f"cannot store {role} of {self.gun}", why=f"it has {len(data)} bytes, more than {limit}"
-            )
-
     def _most(self, role: str) -> int:
         of_role = {roles.ROOT: self._limits.root_bytes, roles.TIMESTAMP: self._limits.timestamp_bytes}
         return of_role.get(role, self._limits.cached_bytes)
-
-    def _holds(self, path: Path, data: bytes) -> bool:
-        """Tell whether a file already has this content: a write through to the disk costs milliseconds."""
-        try:
-            return files.read_regular(path, len(data)) == data
-        except (FileNotFoundError, StorageError):
-            return False
 
     def _role_directories(self) -> Iterator[Path]:
         """Walk the directories of delegations, parents first, leaving nested repositories out."""
@@ -284,6 +270,14 @@ class RepositoryCache:
             nested = [top.joinpath(*inner[: end + 1]) for end, name in enumerate(inner) if name == "metadata"]
             if not any(os.path.lexists(folder / "root.json") for folder in nested):
                 yield directory
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Tell whether a file already has this content: a write through to the disk costs milliseconds."""
+    try:
+        return files.read_regular(path, len(data)) == data
+    except (FileNotFoundError, StorageError):
+        return False
 
 
 def _in_another_cache(role: str) -> bool:
@@ -305,11 +299,6 @@ def _directories(top: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _folder(gun: str) -> str:
-    """Return the directory of a GUN."""
-    return gun.replace(":", _COLON)
-
-
 def _gun_of(folder: Path) -> str | None:
     """Return the GUN of a directory, or None if its name cannot be one."""
     try:
@@ -323,11 +312,3 @@ def _unlink(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot remove {path}", why=str(error), path=str(path)) from error
-
-
-def _remove_if_empty(path: Path) -> None:
-    """Remove a directory unless something else is in it."""
-    try:
-        path.rmdir()
-    except OSError:
-        return

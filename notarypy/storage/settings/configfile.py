@@ -1,7 +1,7 @@
-"""Configuration files: our TOML and Go notary's JSON, read into one form.
+"""Configuration files: our TOML and Go notary's `config.json`, read into one form.
 
-What it is: files in, `FileSettings` out. What it is not: it knows no options and no environment, and it sets
-no defaults (`settings` does).
+What it is: files in, `FileSettings` out, and the tables that the trust policy is read from too. What it is
+not: it knows no options and no environment, and sets no defaults (`settings` does).
 
 Rules:
 
@@ -11,19 +11,14 @@ Rules:
 3. Relative paths are relative to the file, except the trust directory of Go's file, which is relative to the
    working directory as there. `~/` is the home.
 4. A PIN is 64 hex digits; abbreviations are refused.
-
-Go notary's `config.json` in the form of our own settings.
-
-What it is: which of its keys mean what here. What it is not: reading files (`config`), and its passphrases,
-which never stand in this file.
-
-Its one server, with its CA, is for every registry. Keys count in any case, as Go reads them; GUNs in
-`trust_pinning` keep theirs, where Go forgets it and such pins never match. The files of `trust_pinning.ca`
-are relative to the configuration file, where Go takes the working directory.
+5. Of Go's file, the one server with its CA is for every registry. Keys count in any case, as Go reads them;
+   GUNs in `trust_pinning` keep theirs, where Go forgets it and such pins never match.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import re
 from dataclasses import dataclass, field
@@ -39,7 +34,10 @@ from notarypy.storage.settings import servers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")
+_SERVER_KEYS = ("url", "root_ca", "tls_client_cert", "tls_client_key", "skiptlsverify")
+_OFF = (None, False, 0, "", "0", "f", "false")
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,10 @@ def read(path: Path, home: Path) -> FileSettings:
         data = files.read_regular(path, DEFAULT.config_bytes, follow=True)
     except StorageError as error:
         raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
+    _LOG.debug("settings from %s", path)
     is_json = path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{")
     if is_json:
-        return read_gonotary(Section.of_json(data, path, home))
+        return _read_gonotary(Section.of_json(data, path, home))
     return _read_toml(Section.of_toml(data, path, home))
 
 
@@ -108,7 +107,7 @@ class Section:
     @classmethod
     def of_toml(cls, data: bytes, path: Path, home: Path) -> Section:
         """Read TOML; raise ConfigurationError."""
-        import tomllib
+        import tomllib  # 3 ms, and most people have no file of settings
 
         try:
             return cls(tomllib.loads(data.decode()), "", path, home)
@@ -118,8 +117,6 @@ class Section:
     @classmethod
     def of_json(cls, data: bytes, path: Path, home: Path) -> Section:
         """Read one JSON object without duplicate members; raise ConfigurationError."""
-        import json
-
         try:
             values = json.loads(data.decode(), object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
@@ -208,9 +205,9 @@ class Section:
         texts = self.texts(key)
         if not all(texts):
             raise self.problem(key, "a name of a file is empty")
-        return tuple(self._expanded(text, None) for text in texts)
+        return tuple(self._expanded(text) for text in texts)
 
-    def _expanded(self, text: str, base: Path | None) -> Path:
+    def _expanded(self, text: str, base: Path | None = None) -> Path:
         if text == "~" or text.startswith("~/"):
             return self._home / text[2:]
         return (base or self._path.parent) / text
@@ -253,7 +250,9 @@ def _read_toml(top: Section) -> FileSettings:
         host = _registry_host(tables, key)
         if host in registries:
             raise tables.problem(key, f"{host} has two tables")
-        registries[host] = _registry(tables.section(key))
+        table = tables.section(key)
+        table.require_known("server", "ca", "root")
+        registries[host] = RegistrySettings(table.server("server"), table.file("ca"), table.pins("root"))
     return FileSettings(
         trust_dir=top.file("trust_dir"),
         timeout=top.seconds("timeout"),
@@ -270,11 +269,6 @@ def _registry_host(tables: Section, key: str) -> str:
         raise tables.problem(f'"{key}"', error.why[0], Advice("write-registry")) from error
 
 
-def _registry(table: Section) -> RegistrySettings:
-    table.require_known("server", "ca", "root")
-    return RegistrySettings(table.server("server"), table.file("ca"), table.pins("root"))
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -287,21 +281,15 @@ def _unreadable(path: Path, kind: str, error: Exception) -> ConfigurationError:
     return ConfigurationError(f"{path} is not {kind}", why=why, path=str(path))
 
 
-_SERVER_KEYS = ("url", "root_ca", "tls_client_cert", "tls_client_key", "skiptlsverify")
-_OFF = (None, False, 0, "", "0", "f", "false")
-
-
-def read_gonotary(top: Section) -> FileSettings:
-    """Read the file's content.
-
-    Raises:
-        ConfigurationError: A key is unknown, or asks for what is not done here.
-    """
+def _read_gonotary(top: Section) -> FileSettings:
+    """Read Go notary's file (rules 2 and 5)."""
     top = top.lowered()
     top.require_known("trust_dir", "remote_server", "trust_pinning")
     server = top.section("remote_server").lowered()
     server.require_known(*_SERVER_KEYS)
-    _refuse_unverified_tls(server)
+    if not _is_off(server.value("skiptlsverify")):
+        why = "certificates of servers are always verified"
+        raise server.problem("skipTLSVerify", why, Advice("trust-ca-instead"))
     pinning = top.section("trust_pinning").lowered()
     pinning.require_known("certs", "ca", "disable_tofu")
     cert, key = server.file("tls_client_cert"), server.file("tls_client_key")
@@ -322,12 +310,3 @@ def read_gonotary(top: Section) -> FileSettings:
 
 def _is_off(value: object) -> bool:
     return (value.lower() if isinstance(value, str) else value) in _OFF
-
-
-def _refuse_unverified_tls(server: Section) -> None:
-    if not _is_off(server.value("skiptlsverify")):
-        raise server.problem(
-            "skipTLSVerify",
-            "certificates of servers are always verified",
-            Advice("trust-ca-instead"),
-        )

@@ -16,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["enforce", "audit", "skip"]
 
+_LOG = logging.getLogger(__name__)
 _MODES: dict[str, Mode] = {"enforce": "enforce", "audit": "audit", "skip": "skip"}
 KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
@@ -89,6 +91,9 @@ class TrustPolicy:
             OutOfScopeError: None does (rule 1).
         """
         prefix = policy.longest(self.scopes, repository)
+        _LOG.debug(
+            "%s: %s counts for %s", self.path, f'scope "{prefix}"' if prefix else "no scope", repository
+        )
         if prefix is not None:
             return self.scopes[prefix]
         raise OutOfScopeError(
@@ -139,6 +144,7 @@ class PolicyFile:
 
 
 def _read(top: Section, path: Path) -> TrustPolicy:
+    _LOG.debug("trust policy from %s", path)
     top.require_known("scope")
     tables = top.section("scope")
     scopes: dict[str, Scope] = {}

@@ -1,26 +1,17 @@
-"""Addresses of servers: checked, brought to one form, and told apart as loopback or not.
+"""Addresses of servers, brought to one form, and the certificate files that count for a server.
 
-What it is: text in, text out. What it is not: it resolves no name.
+What it is: text and paths. What it is not: it resolves no name, opens no certificate (`remote.http.tls` does)
+and decides nothing about trust.
 
 Rules:
 
 1. https only; http just for a loopback address, and only where the user wrote it.
-2. No user, password, query or fragment. A refused address that may hold a secret is not repeated in the
-   error.
+2. No user, password, query or fragment. An address that may hold a secret is not repeated in the error.
 3. One form: lower-case host, no default port, no slash at the end. A path in front of `/v2/` is kept.
-
-Which certificate files count for a server: docker's folders per host, and explicit files.
-
-What it is: paths. What it is not: it opens no certificate (`remote.http.tls` does) and decides nothing about
-trust.
-
-Rules:
-
-4. In a folder named after a host, every `*.crt` is a CA that adds to the system's store, and `X.cert` with
-   `X.key` is a client certificate.
+4. In a folder named after a host, as docker has them, every `*.crt` is a CA that adds to the system's store,
+   and `X.cert` with `X.key` is a client certificate.
 5. A CA named by an option or a configuration file replaces the system's store and the folder's CAs.
-6. A folder that exists but cannot be listed is an error: without it the user's own CA would silently not
-   count.
+6. A folder that exists but cannot be listed is an error: else the user's own CA would silently not count.
 """
 
 from __future__ import annotations
@@ -29,13 +20,14 @@ import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 from notarypy.errors import Advice, ConfigurationError, TlsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from ipaddress import IPv4Address, IPv6Address
     from pathlib import Path
-    from urllib.parse import SplitResult
 
 HTTPS_PORT = 443
 _DEFAULT_PORTS = {"https": HTTPS_PORT, "http": 80}
@@ -61,11 +53,8 @@ def server_url(text: str, source: str) -> str:
     if not _is_host(host):
         raise _unusable(source, f"{text} has no usable host name")
     if parts.scheme == "http" and not is_loopback(host):
-        raise _unusable(
-            source,
-            f"{text} is not https",
-            Advice("write-instead", text=f"https://{parts.netloc}{parts.path}"),
-        )
+        advice = Advice("write-instead", text=f"https://{parts.netloc}{parts.path}")
+        raise _unusable(source, f"{text} is not https", advice)
     if ".." in parts.path.split("/"):
         raise _unusable(source, f"{text} has .. in its path")
     shown_port = f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else ""
@@ -87,12 +76,8 @@ def is_loopback(text: str) -> bool:
         return True
     if not host.startswith("127.") and ":" not in host:
         return False
-    import ipaddress
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return address is not None and address.is_loopback
 
 
 def _host_and_port(authority: str) -> tuple[str, str]:
@@ -106,8 +91,6 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 
 def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
     """Take an address apart after refusing what must not be in one."""
-    from urllib.parse import urlsplit
-
     if not text:
         raise _unusable(source, "it is empty")
     if "@" in text or "?" in text or "#" in text:
@@ -116,9 +99,8 @@ def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
     if _SAFE.fullmatch(text) is None or "\\" in text:
         raise _unusable(source, "it holds spaces or other characters that no address has")
     if "://" not in text:
-        raise _unusable(
-            source, f"{text} does not begin with https://", Advice("write-instead", text=f"https://{text}")
-        )
+        advice = Advice("write-instead", text=f"https://{text}")
+        raise _unusable(source, f"{text} does not begin with https://", advice)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -132,12 +114,17 @@ def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
 def _is_host(host: str) -> bool:
     if not host.startswith("["):
         return _HOST.fullmatch(host) is not None and ".." not in host
-    import ipaddress
+    address = _address(host[1:-1])
+    return address is not None and ":" in host and "%" not in host
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    from ipaddress import ip_address  # 2 ms, and most hosts have names
 
     try:
-        return ipaddress.IPv6Address(host[1:-1]).scope_id is None
+        return ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 def _unusable(source: str, why: str, advice: Advice | None = None) -> ConfigurationError:
@@ -213,17 +200,22 @@ def find(
         extra += ca
         places.append(f"{folder} ({f'{len(ca)} *.crt' if ca else 'no *.crt'})")
         pair = pair or _pair(found)
+    advice = Advice("copy-ca-or-name-it" if options else "copy-ca", file=own[-1] / "ca.crt")
     if replace_ca is not None:
         extra, places = [], [f"{replace_ca}, in place of the CA certificates of this system"]
+        advice = Advice("check-ca-file", file=replace_ca)
     cert, key = pair or (None, None)
+    shown = [(folder, cert.name if cert and cert.parent == folder else None) for folder in own]
     return TlsFiles(
         replace_ca,
         tuple(extra),
         cert,
         key,
         tuple(places),
-        _advice(replace_ca, own[-1], options=options),
-        (f"{cert}",) if named else tuple(f"{folder} ({_shown(cert, folder)})" for folder in own),
+        advice,
+        (f"{cert}",)
+        if named
+        else tuple(f"{folder} ({name or 'no X.cert with X.key'})" for folder, name in shown),
         Advice("put-client-pair-or-name-it" if options else "put-client-pair", folder=own[-1]),
     )
 
@@ -231,16 +223,6 @@ def find(
 def _system(environ: Mapping[str, str]) -> str:
     named = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
     return "the CA certificates of this system" + (f" ({', '.join(named)})" if named else "")
-
-
-def _advice(replace_ca: Path | None, folder: Path, *, options: bool) -> Advice:
-    if replace_ca is not None:
-        return Advice("check-ca-file", file=replace_ca)
-    return Advice("copy-ca-or-name-it" if options else "copy-ca", file=folder / "ca.crt")
-
-
-def _shown(cert: Path | None, folder: Path) -> str:
-    return cert.name if cert is not None and cert.parent == folder else "no X.cert with X.key"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ __all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings",
 DOCKER_HUB_SERVER = "https://notary.docker.io"
 """Where docker looks for trust data of Docker Hub; the service was retired."""
 
+_LOG = logging.getLogger(__name__)
 _MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 SYSTEM_CERTS = Path("/etc/docker/certs.d")
@@ -126,7 +128,10 @@ class Settings:
         Raises:
             ConfigurationError: No server is named and the host is none.
         """
-        return self.server or self._configured_server(registry_host)
+        url = self.server or self._configured_server(registry_host)
+        named = "named" if self.names_server(registry_host) else "derived, not named"
+        _LOG.debug("the Notary server of %s is %s (%s)", registry_host, url, named)
+        return url
 
     def names_server(self, registry_host: str) -> bool:
         """Tell whether the user named the Notary server for a registry; else it is only derived."""
@@ -139,12 +144,10 @@ class Settings:
         longest beginning with authorities, the registry, `*`.
         """
         found = rootpins.by_gun(gun, self.gun_pins, self.gun_authorities)
-        if found:
-            return found
-        for table in self._tables(registry_host):
-            if table.root:
-                return rootpins.Pins(table.root, source="root in the configuration file")
-        return None
+        roots = next((table.root for table in self._tables(registry_host) if table.root), ())
+        if not found and roots:
+            found = rootpins.Pins(roots, source="root in the configuration file")
+        return found or None
 
     def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
         """Return the certificate files for a server; options and `ca` count for Notary servers only.
@@ -177,9 +180,9 @@ class Settings:
         return [self.registries[host] for host in (*own, "*") if host in self.registries]
 
     def _configured_server(self, registry_host: str) -> str:
-        for table in self._tables(registry_host):
-            if table.server:
-                return table.server
+        named = next((table.server for table in self._tables(registry_host) if table.server), None)
+        if named is not None:
+            return named
         if registry_host == DOCKER_HUB:
             return DOCKER_HUB_SERVER
         try:
@@ -226,12 +229,19 @@ def load(
         TypeError: There is no such option.
     """
     given = _given(flags)
-    xdg = _xdg_config_home(environ, home)
+    variables = [name for name in (SERVER_VARIABLE, "DOCKER_CONFIG", "XDG_CONFIG_HOME") if environ.get(name)]
+    _LOG.debug("settings from options %s, variables %s", sorted(given) or "none", variables or "none")
+    xdg = Path(environ.get("XDG_CONFIG_HOME", ""))
+    xdg = xdg if xdg.is_absolute() else home / ".config"
     file = _file_settings(given, xdg, home)
     docker_config = Path(environ.get("DOCKER_CONFIG") or home / ".docker").absolute()
+    trust_dir = docker_config / "trust"
+    if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
+        trust_dir = file.trust_dir.absolute()
     tls_cert, tls_key = _client_pair(given, file)
+    policy = _path(given, "policy")
     return Settings(
-        trust_dir=_trust_dir(given, environ, docker_config, file),
+        trust_dir=_path(given, "trust_dir") or trust_dir,
         docker_config=docker_config,
         server=_server(given, environ),
         tls_ca=_path(given, "tlscacert"),
@@ -247,7 +257,7 @@ def load(
         registry_certs=(system_certs, xdg / "docker" / "certs.d", docker_config / "certs.d"),
         gun_pins=file.gun_pins,
         gun_authorities=file.gun_authorities,
-        policy=_policy(given, xdg, home),
+        policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),
         first_use=file.first_use,
     )
 
@@ -273,11 +283,6 @@ def _path(given: Mapping[str, object], name: str) -> Path | None:
     return None if value is None else Path(str(value)).absolute()
 
 
-def _xdg_config_home(environ: Mapping[str, str], home: Path) -> Path:
-    path = Path(environ.get("XDG_CONFIG_HOME", ""))
-    return path if path.is_absolute() else home / ".config"
-
-
 def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSettings:
     """Read the file of `--config`, or the default one if it exists."""
     path = _path(given, "config")
@@ -286,26 +291,8 @@ def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSe
     except FileNotFoundError as error:
         if path is None:
             return FileSettings()
-        raise ConfigurationError(
-            "--config names no file", why=f"there is no {path}", path=str(path)
-        ) from error
-
-
-def _policy(given: Mapping[str, object], xdg: Path, home: Path) -> PolicyFile:
-    """Return where the trust policy is; it is read when it is wanted."""
-    named = _path(given, "policy")
-    return PolicyFile(named or xdg / "notarypy" / "policy.toml", home, named=named is not None)
-
-
-def _trust_dir(
-    given: Mapping[str, object], environ: Mapping[str, str], docker_config: Path, file: FileSettings
-) -> Path:
-    option = _path(given, "trust_dir")
-    if option is not None:
-        return option
-    if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
-        return file.trust_dir.absolute()
-    return docker_config / "trust"
+        why = f"there is no {path}"
+        raise ConfigurationError("--config names no file", why=why, path=str(path)) from error
 
 
 def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
