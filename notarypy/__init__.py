@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.parameters import PinOptions as PinOptions
+    from notarypy.client.parameters import Progress as Progress
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
     from notarypy.client.results import AppliedPolicy as AppliedPolicy
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from notarypy.client.results import ImportedKey as ImportedKey
     from notarypy.client.results import InitResult as InitResult
     from notarypy.client.results import Inspection as Inspection
-    from notarypy.client.results import Progress as Progress
     from notarypy.client.results import PulledImage as PulledImage
     from notarypy.client.results import PurgedKey as PurgedKey
     from notarypy.client.results import PushedImage as PushedImage
@@ -82,9 +82,9 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
-    "client.parameters": "PinOptions SignOptions VerifyOptions",
+    "client.parameters": "PinOptions Progress SignOptions VerifyOptions",
     "client.results": (
-        "AppliedPolicy CopiedImage ImportedKey InitResult Inspection Progress PulledImage "
+        "AppliedPolicy CopiedImage ImportedKey InitResult Inspection PulledImage "
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag RoleEntry RoleStatus "
         "RotatedKey SignedTag SignerAdded SignerRemoved SkippedImage TagEntry TrustedRoot "
         "VerifiedImage"

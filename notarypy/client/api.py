@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from notarypy.client import results
-    from notarypy.client.results import Progress, Renewed, RepositoryStatus
+    from notarypy.client.parameters import Progress
+    from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verify.image import MetadataCache
     from notarypy.keys.passphrases import Wording

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from notarypy.client.build.builders import Built, Plan
     from notarypy.client.build.inputs import FileKind, PinnedFile
     from notarypy.client.build.resolver import Resolver
-    from notarypy.client.results import CopiedImage, Progress, PulledImage, PushedImage, SignedTag
+    from notarypy.client.parameters import Progress
+    from notarypy.client.results import CopiedImage, PulledImage, PushedImage, SignedTag
     from notarypy.client.session import Session
     from notarypy.images.manifests import Manifest
 

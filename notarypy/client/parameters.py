@@ -1,4 +1,4 @@
-"""What a caller may ask of a use case: frozen options that say how.
+"""What a caller may ask of a use case: frozen options that say how, and who is given the progress.
 
 What it is: options that several calls share. What it is not: the options of the command line
 (`cli`), or settings.
@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,22 @@ def require_lists(**given: object) -> None:
     for name, value in given.items():
         if isinstance(value, str | bytes):
             raise TypeError(f"{name} takes a list, even of one: [{type(value).__name__}]")
+
+
+class Progress(Protocol):
+    """Given how far the blobs are; called from several threads, one at a time."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Begin to move so many bytes."""
+        ...
+
+    def moved(self, count: int) -> None:
+        """Note that many more bytes are done; less than nothing where something begins anew."""
+        ...
+
+    def end(self) -> None:
+        """Note that all is over, well or not."""
+        ...
 
 
 @dataclass(frozen=True)

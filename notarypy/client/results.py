@@ -1,25 +1,21 @@
 """What the use cases return: frozen values, with nothing to print and nothing to check.
 
-What it is: the shapes a caller works with. What it is not: JSON; the command
-line renders these.
+What it is: the shapes a caller works with; a use case that returns one has succeeded. What it is not: JSON.
 
-A use case that returns has succeeded; everything else is an exception.
-
-What the use cases about keys and dates return: frozen values, as in `results`.
-
-What it is: the shapes for what was imported, rotated, purged or renewed, and for dates.
-What it is not: logic.
-
-What moving images returns, and how it says how far it is.
-
-What it is: frozen values, as those of `results`, and the shape of a progress display.
-What it is not: the moving.
+`repository` is the GUN, `registry/name`; `digest` is `sha256:` and 64 hex digits, `size` the bytes of that
+manifest or index; `platforms` are `os/architecture[/variant]` of an index, none for a single image; `foreign`
+are digests of layers that nobody may distribute; `keys` are canonical ids, which name the files of keys;
+`root_pins` are TUF ids of root keys, 64 hex digits each, to be pinned, and earlier pins lead to them; signers
+have short names; `server` is the URL of the Notary server; `policy` is None where there is no trust policy;
+`published` is False when everything was true already; a role that is delegated to and not published has no
+`version`, nor a date. Roles were `resigned` by the keys here so that their tags, `kept`, stay readable; with
+force, some become `unreadable` until one of the signers in `needed` signs them again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from notarypy.tuf.keys import meets
 
@@ -31,14 +27,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AppliedPolicy:
-    """What the trust policy had to say.
+class _Tagged:
+    repository: str
+    tag: str
 
-    Attributes:
-        scope: The prefix of the scope that counted.
-        mode: `enforce`, `audit` or `skip`.
-        unmet: What is not met; empty unless `mode` is `audit`.
-    """
+    @property
+    def reference(self) -> str:
+        """`repository:tag`."""
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class _Digested:
+    repository: str
+    tag: str | None
+    digest: str
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class AppliedPolicy:
+    """What the trust policy had to say: the scope that counted, its mode, and for `audit` what is not met."""
 
     scope: str
     mode: str
@@ -46,24 +59,14 @@ class AppliedPolicy:
 
 
 @dataclass(frozen=True)
-class VerifiedImage:
+class VerifiedImage(_Digested):
     """An image whose tag or digest is signed, and which the registry serves as signed.
 
-    Attributes:
-        repository: `registry/name`: the GUN, or the mirror of it that was asked for.
-        tag: The signed tag; for a bare digest the first released tag that has it.
-        digest: `sha256:` and 64 hex digits.
-        size: Bytes of the manifest.
-        role: The releasing role, `targets/releases` or `targets`.
-        signers: Short names of the other roles that list the same content, in walking order.
-        expires: The earliest expiry date among the files that were relied on.
-        signed_as: For a mirror the GUN, whose trust data vouches; else None.
-        policy: What the trust policy said; None if there is none.
+    A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
+    `signers` list the same content, in walking order. What was relied on `expires` then at the earliest.
     """
 
-    repository: str
     tag: str
-    digest: str
     size: int
     role: str
     signers: tuple[str, ...]
@@ -71,49 +74,21 @@ class VerifiedImage:
     signed_as: str | None = None
     policy: AppliedPolicy | None = None
 
-    @property
-    def reference(self) -> str:
-        """`repository@digest`, the form to pull by."""
-        return f"{self.repository}@{self.digest}"
-
 
 @dataclass(frozen=True)
-class SkippedImage:
-    """An image that the trust policy says to take without verification. Nothing vouches for it.
+class SkippedImage(_Digested):
+    """An image that the trust policy says to take unverified; nothing vouches for it.
 
-    Attributes:
-        repository: `registry/name`.
-        tag: The tag that was asked for; None for a digest alone.
-        digest: What the registry serves now, or the digest that was asked for.
-        size: Bytes of the manifest; None if the registry was not asked.
-        policy: What the trust policy said.
+    `tag` is None for a digest alone; `size` is None if no registry was asked, which serves this `digest` now.
     """
 
-    repository: str
-    tag: str | None
-    digest: str
     size: int | None
     policy: AppliedPolicy
-
-    @property
-    def reference(self) -> str:
-        """`repository@digest`, the form to pull by."""
-        return f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """A repository that has trust data.
-
-    Attributes:
-        repository: The GUN.
-        created: False when it had trust data already and nothing was changed.
-        root_pins: TUF ids of the root keys, 64 hex digits each: what to pin.
-        root_keys: Canonical ids of the root keys: the names of their files.
-        keys_here: Base roles whose private key is in this trust directory.
-        signers: Short names of the signers.
-        server: URL of the Notary server.
-    """
+    """A repository with trust data, `created` now or before; `keys_here` are base roles whose key is here."""
 
     repository: str
     created: bool
@@ -125,24 +100,13 @@ class InitResult:
 
 
 @dataclass(frozen=True)
-class SignedTag:
-    """One tag after `sign`.
+class SignedTag(_Tagged):
+    """One tag after `sign`; a dry run is not `published`.
 
-    Attributes:
-        repository: The GUN.
-        tag: The tag.
-        digest: `sha256:` and 64 hex digits.
-        size: Bytes of the manifest.
-        platforms: `os/architecture[/variant]` of an index; empty for a single image.
-        roles: The roles that list it now and were asked to.
-        previous: The digest that was signed before, when it differs; else None.
-        published: False when everything was signed already, or for a dry run.
-        already: Whether all these roles listed this very digest before.
-        also_old: Other roles that still list another digest for the tag.
+    `roles` list it now, as asked; `already` tells that they did before. `previous` is another digest that was
+    signed before, if any; `also_old` are other roles that still list another one.
     """
 
-    repository: str
-    tag: str
     digest: str
     size: int
     platforms: tuple[str, ...]
@@ -152,36 +116,18 @@ class SignedTag:
     already: bool
     also_old: tuple[str, ...]
 
-    @property
-    def reference(self) -> str:
-        """`repository:tag`."""
-        return f"{self.repository}:{self.tag}"
-
 
 @dataclass(frozen=True)
-class RevokedTag:
-    """One tag after `revoke`.
+class RevokedTag(_Tagged):
+    """One tag after `revoke`; `digest` is what was released before, or listed by one of `roles`, if any.
 
-    Attributes:
-        repository: The GUN.
-        tag: The tag.
-        digest: The digest that was released before, or that one of `roles` listed; None if it had none.
-        roles: The roles that list it no more.
-        still: The roles that still list it; their keys are not here, or were not to be used.
-        published: False when nothing was left to do.
+    `roles` list it no more, `still` are those that do: their keys are not here, or were not to be used.
     """
 
-    repository: str
-    tag: str
     digest: str | None
     roles: tuple[str, ...]
     still: tuple[str, ...]
     published: bool
-
-    @property
-    def reference(self) -> str:
-        """`repository:tag`."""
-        return f"{self.repository}:{self.tag}"
 
     @property
     def still_released(self) -> bool:
@@ -191,7 +137,7 @@ class RevokedTag:
 
 @dataclass(frozen=True)
 class TagEntry:
-    """A released tag: docker's row of `SignedTags`, with its digest in full, and signers by short names."""
+    """A released tag: docker's row of `SignedTags`, with its digest in full."""
 
     tag: str
     digest: str
@@ -200,10 +146,7 @@ class TagEntry:
 
 @dataclass(frozen=True)
 class RoleEntry:
-    """One role: version, expiry, canonical key ids, threshold, paths; `problem` if it cannot be trusted.
-
-    `version` and `expires` are None for a role that is delegated to and not published.
-    """
+    """One role with the prefixes it may sign for, and the `problem` if its file cannot be trusted."""
 
     role: str
     version: int | None
@@ -216,17 +159,10 @@ class RoleEntry:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Who signed what in one repository.
+    """Who signed what in one repository, which docker would print as `name`.
 
-    Attributes:
-        name: The repository as docker would print it: the reference that was asked for, normalised.
-        repository: The GUN.
-        tags: Released tags in natural order, the signers of each in walking order, as docker has them.
-        signers: Name and canonical key ids of every signer, by name descending.
-        root_keys: TUF ids of the root keys.
-        repository_keys: Canonical ids of the targets keys.
-        roles: Every role.
-        server: URL of the Notary server.
+    `tags` are the released ones in natural order, their signers in walking order; `signers` are names with
+    their keys, by name descending. `root_keys` are TUF ids, `repository_keys` canonical ids of targets keys.
     """
 
     name: str
@@ -252,16 +188,7 @@ class SignerAdded:
 
 @dataclass(frozen=True)
 class SignerRemoved:
-    """A signer after `remove_signer`.
-
-    Attributes:
-        repository: The GUN.
-        role: The delegation.
-        resigned: Roles whose file the keys here signed anew, so that its tags stay readable.
-        kept: Tags that stay released.
-        unreadable: Roles that nobody can verify until one of `needed` signs them (only with force).
-        needed: Short names of the signers who can sign those roles again.
-    """
+    """A signer after `remove_signer`; `role` is the delegation."""
 
     repository: str
     role: str
@@ -273,10 +200,7 @@ class SignerRemoved:
 
 @dataclass(frozen=True)
 class TrustedRoot:
-    """The roots that `trust` compares, and the one trusted now.
-
-    `trusted` and `offered` are TUF ids; `trusted` is empty on first use.
-    """
+    """The roots that `trust` compares, by TUF ids, and whether the offered one is trusted now."""
 
     repository: str
     trusted: tuple[str, ...]
@@ -288,19 +212,7 @@ class TrustedRoot:
 
 @dataclass(frozen=True)
 class PurgedKey:
-    """A key after `purge_key`.
-
-    Attributes:
-        repository: The GUN.
-        key: The canonical id of the key.
-        roles: The delegations that have it no more.
-        left: Delegations that still have it, for the keys here cannot edit them.
-        removed: Those of `roles` that had no other key, and are gone.
-        resigned: Roles whose file the keys here signed anew, so that its tags stay readable.
-        kept: Tags that stay released.
-        unreadable: Roles that nobody can verify until one of `needed` signs them (only with force).
-        needed: Short names of the signers who are left.
-    """
+    """A key after `purge`, no more in `roles`, but yet in those `left`; those `removed` had no other key."""
 
     repository: str
     key: str
@@ -323,17 +235,7 @@ class ImportedKey:
 
 @dataclass(frozen=True)
 class RotatedKey:
-    """A base role after `rotate_key`.
-
-    Attributes:
-        repository: The GUN.
-        role: `root`, `targets`, `snapshot` or `timestamp`.
-        old: Canonical ids of the keys it had before.
-        new: Canonical ids of the keys it has now.
-        root_pins: TUF ids of the root keys now: what to pin. Earlier pins lead to them.
-        server_managed: Whether the server keeps the new key.
-        published: False when it was the role's key already.
-    """
+    """A base role after `rotate_key`: canonical ids of its keys before and now, maybe kept by the server."""
 
     repository: str
     role: str
@@ -346,17 +248,10 @@ class RotatedKey:
 
 @dataclass(frozen=True)
 class RoleStatus:
-    """One role and its date.
+    """One role and its date: for a root the end of its certificate, if that is earlier.
 
-    Attributes:
-        role: The role.
-        version: Version of its file; None for a delegation that is not published.
-        expires: When it ends; for the root the end of its certificate, if that is earlier.
-        keys: Canonical ids of its keys.
-        threshold: How many of them sign.
-        here: Those of `keys` whose private half is here.
-        due: Whether it ends within the window and somebody has to do something about it.
-        problem: Why its file cannot be trusted; empty if it can, dates aside.
+    `threshold` of `keys` sign; those in `here` are private keys here. What is `due` ends within the window,
+    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside.
     """
 
     role: str
@@ -390,14 +285,7 @@ class RepositoryStatus:
 
 @dataclass(frozen=True)
 class Renewed:
-    """A repository after `renew`.
-
-    Attributes:
-        repository: The GUN.
-        renewed: The roles that were signed again, as they are now.
-        root_pins: TUF ids of the root keys now: what to pin. Earlier pins lead to them.
-        published: False when nothing was due.
-    """
+    """A repository after `renew`: the roles that were signed again, as they are now."""
 
     repository: str
     renewed: tuple[RoleStatus, ...]
@@ -405,37 +293,11 @@ class Renewed:
     published: bool
 
 
-class Progress(Protocol):
-    """Told how far the blobs are; called from several threads, one at a time."""
-
-    def begin(self, what: str, total: int) -> None:
-        """Begin to move so many bytes."""
-        ...
-
-    def moved(self, count: int) -> None:
-        """Note that many more bytes are done; less than nothing where something begins anew."""
-        ...
-
-    def end(self) -> None:
-        """Note that all is over, well or not."""
-        ...
-
-
 @dataclass(frozen=True)
 class PushedImage:
-    """An image that is in a registry, read back.
+    """An image that is in a registry, read back; `tag` is None when it was pushed by digest alone.
 
-    Attributes:
-        repository: `registry/name`.
-        tag: Its tag; None when it was pushed by digest alone.
-        digest: Of its manifest or index: `sha256:` and 64 hex digits.
-        size: Bytes of that.
-        platforms: `os/architecture[/variant]` of an index; empty for a single image.
-        uploaded: Blobs that were sent.
-        mounted: Blobs that the registry took over from another repository.
-        present: Blobs that were there.
-        sent: Bytes of the blobs that were sent.
-        foreign: Digests of layers that nobody may distribute, and that were not sent.
+    Blobs were `uploaded`, of `sent` bytes in all, or `mounted` from another repository, or `present` before.
     """
 
     repository: str
@@ -456,27 +318,14 @@ class PushedImage:
 
 
 @dataclass(frozen=True)
-class PulledImage:
-    """An image that was verified and is in an OCI layout.
+class PulledImage(_Digested):
+    """An image that is in an OCI layout, and not `verified` only if the trust policy says to skip that.
 
-    Attributes:
-        repository: `registry/name`.
-        tag: The tag that was asked for or found; None for a digest that nothing vouches for.
-        digest: The verified digest.
-        verified: False only where the trust policy says to skip the verification.
-        destination: Where it is, as a SOURCE is written.
-        stored: The digest that the layout names: the verified one, or the chosen platform's.
-        platforms: What an index has for platforms and was fetched.
-        left_out: Platforms of the index that were not fetched.
-        fetched: Blobs that were fetched.
-        reused: Blobs that were there.
-        foreign: Digests of layers that nobody may distribute, and that are not there.
-        policy: What the trust policy said; None if there is none.
+    `destination` is written as a SOURCE is, and names the digest `stored`: the verified one, or that of the
+    chosen platform; platforms in `left_out` were not fetched, unlike `platforms`. Blobs were `fetched`, or
+    `reused`. `tag` is None for a digest that nothing vouches for.
     """
 
-    repository: str
-    tag: str | None
-    digest: str
     verified: bool
     destination: str
     stored: str
@@ -486,11 +335,6 @@ class PulledImage:
     reused: int
     foreign: tuple[str, ...]
     policy: AppliedPolicy | None
-
-    @property
-    def reference(self) -> str:
-        """`repository@digest`."""
-        return f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True)

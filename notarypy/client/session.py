@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.client.keys.manager import KeyManager
-    from notarypy.client.results import Progress
+    from notarypy.client.parameters import Progress
     from notarypy.images.manifests import Manifest
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
     from notarypy.remote.http.transport import Transport

@@ -43,7 +43,7 @@ def bar() -> Bar | None:
 
 
 class Bar:
-    """A bar; see `client.results.Progress`."""
+    """A bar; see `client.parameters.Progress`."""
 
     def __init__(self, stream: TextIO, monotonic: Callable[[], float]) -> None:
         """Write to a terminal, now and then by this clock."""

@@ -28,8 +28,8 @@ from notarypy.images import manifests
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.client.parameters import SignOptions, VerifyOptions
-    from notarypy.client.results import Progress, PushedImage, SignedTag
+    from notarypy.client.parameters import Progress, SignOptions, VerifyOptions
+    from notarypy.client.results import PushedImage, SignedTag
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Tree

@@ -40,8 +40,7 @@ from notarypy.storage.images.locations import LAYOUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from notarypy.client.parameters import VerifyOptions
-    from notarypy.client.results import Progress
+    from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
     from notarypy.limits import Limits
     from notarypy.remote.registry.registry import RegistryClient

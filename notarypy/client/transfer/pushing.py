@@ -50,7 +50,7 @@ from notarypy.storage.images import locations
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.results import Progress
+    from notarypy.client.parameters import Progress
     from notarypy.client.session import Session
     from notarypy.images.layout import Descriptor
     from notarypy.images.manifests import Manifest

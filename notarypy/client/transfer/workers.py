@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from notarypy.client.results import Progress
+    from notarypy.client.parameters import Progress
     from notarypy.images.tree import Tree
 
     Job = Callable[[], None]
