@@ -1,8 +1,8 @@
 """HTTP as the services see it: a call taken apart, routes, uploaded forms, error documents.
 
-What it is: the small piece of HTTP that a Notary server and a registry share; forms as strictly as a
-server needs them. What it is not: a network, which `core` or `https` is; or a reader of nested forms and
-transfer encodings, with which nobody uploads metadata.
+What it is: the small piece of HTTP that a Notary server and a registry share; forms as strictly as a server
+needs them. What it is not: a network, which `core` or `https` is; or a reader of nested forms and transfer
+encodings, with which nobody uploads metadata.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Routes:
         return None
 
     def known(self, path: str) -> bool:
-        """Tell whether a path is there for another method."""
+        """Return whether a path is there for another method."""
         return any(pattern.fullmatch(path) for _, pattern, _ in self._routes)
 
 

@@ -1,26 +1,26 @@
 """Checking an update: what a Notary server insists on before it stores anything.
 
-What it is: the checks of the real server, in its order, with its error names; and after them those of
-strict mode, for what the real server accepts although nobody can read the repository afterwards. What it
-is not: storage.
+What it is: the checks of the real server, in its order, with its error names; and after them those of strict
+mode, for what the real server accepts although nobody can read the repository afterwards. What it is not:
+storage.
 
 Rules:
 
 1. At first a file need only be JSON whose `signed` part has a version and a date of the right types;
    everything else is judged later. To Go null is of every type.
-2. A root has the current version or the next (the first: 1 or 2), is signed by the previous root's
-   threshold and by its own, with certificates for the GUN, in date.
+2. A root has the current version or the next (the first: 1 or 2), is signed by the previous root's threshold
+   and by its own, with certificates for the GUN, in date.
 3. Targets files are checked shallow ones first, against the posted or stored file above: listed there,
-   signed, well formed, in date. Target names are not looked at. Go reads targets that `tuf.metadata`
-   refuses: any version from 1 on, any length, hashes of any size.
+   signed, well formed, in date. Target names are not looked at. Go reads targets that `tuf.metadata` refuses:
+   any version from 1 on, any length, hashes of any size.
 4. A posted snapshot is signed, in date, and has the hashes of the root and of every targets file that was
    looked at.
 5. Stored files may be out of date.
 
 Strict mode, so that a writer's mistake is seen at once:
 
-6. Every posted file is in storage form: a server that makes the snapshot, and every Go client, hashes its
-   own re-writing of root, targets and snapshot. `rewritten` is that re-writing.
+6. Every posted file is in storage form: a server that makes the snapshot, and every Go client, hashes its own
+   re-writing of root, targets and snapshot. `rewritten` is that re-writing.
 7. Targets exist after the update, and are signed by the keys of its root.
 8. A posted snapshot lists exactly the newest files, all of them uploaded.
 9. The first version of a targets file is 1, or 2 as Go's first publish has it.

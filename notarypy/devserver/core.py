@@ -1,14 +1,13 @@
 """A Notary server and a registry in this process, behind the port that the client's network uses.
 
-What it is: the one fake of tests, demonstrations and users' own tests; give it to a
-client as its transport. What it is not: a network; nothing here opens a socket.
+What it is: the one fake of tests, demonstrations and users' own tests; give it to a client as its transport.
+What it is not: a network; nothing here opens a socket.
 
 Rules:
 
 1. A request goes to the service of its host; a host that nobody serves is unreachable.
-2. `before` hooks see a request first, and the first answer any of them gives stands.
-   `after` hooks see every answer and may change it. Hooks may raise, as a broken
-   connection does.
+2. `before` hooks see a request first, and the first answer any of them gives stands. `after` hooks see every
+   answer and may change it. Hooks may raise, as a broken connection does.
 3. Every request that is sent is noted in `requests` before anything else happens, with its body as bytes.
 """
 
@@ -60,13 +59,9 @@ class Fake:
         strict: bool = True,
         holdings: Holdings | None = None,
     ) -> None:
-        """Start both services.
+        """Start both services with what they remember: without `holdings` nothing yet, in memory.
 
-        Args:
-            clock: Returns the services' time, aware.
-            random: Returns so many random bytes.
-            strict: Whether the Notary server refuses what the real one accepts to everybody's harm.
-            holdings: What they remember; None to begin with nothing, in memory.
+        `strict` has the Notary server refuse what the real one accepts to everybody's harm.
         """
         kept = holdings or Holdings(MetadataStore(), ServerKeys(random), ImageStore())
         self.notary = NotaryService(clock, kept.files, kept.keys, strict=strict)

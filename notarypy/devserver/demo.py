@@ -1,7 +1,7 @@
 """The demonstration: what signing and verifying look like, on servers of its own.
 
-What it is: a story in steps, each a real command line in a process of its own. What it is not: a test; but
-it knows how each command should end.
+What it is: a story in steps, each a real command line in a process of its own. What it is not: a test; but it
+knows how each command should end.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ import base64
 import json
 import os
 import shlex
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from ipaddress import ip_address
@@ -43,7 +42,7 @@ from notarypy.errors import Advice, StorageError
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -155,15 +154,10 @@ class Folder:
         self.path = path.resolve()
         self._require_own()
         self.docker = self.path / _DOCKER
+        self.lock = self.path / _LOCK
         self.authority = self.path / "ca.crt"
         self.server = self.path / "server.pem"
         self.environment = self.path / "env"
-
-    @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Keep other devservers out (rule 1)."""
-        with files.locked(self.path / _LOCK, 0):
-            yield
 
     def _require_own(self) -> None:
         try:

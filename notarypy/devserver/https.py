@@ -1,12 +1,11 @@
 """The services over HTTPS, on werkzeug's development server.
 
-What it is: the only module that imports werkzeug; from its requests to ours, and back.
-What it is not: for production; whoever reaches the port can fill memory and disk.
+What it is: the only module that imports werkzeug; from its requests to ours, and back. What it is not: for
+production; whoever reaches the port can fill memory and disk.
 
 Rules:
 
-1. Connections stay open, unless the client says `Connection: close`, or a body was not
-   read to its end.
+1. Connections stay open, unless the client says `Connection: close`, or a body was not read to its end.
 2. A slow or silent client, even before its TLS handshake, holds up nobody else.
 3. `close` returns when no connection and no thread is left.
 """
@@ -46,11 +45,11 @@ IDLE_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _JOIN_SECONDS = 5.0
 _BODILESS = frozenset({204, 304})
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class Site:
-    """A WSGI application: it hands each request to `answer`."""
+    """A WSGI application: it passes each request to `answer`."""
 
     def __init__(self, answer: Answer) -> None:
         """Answer with `answer`, which may raise a NetworkError to break the connection."""
@@ -74,7 +73,7 @@ class Site:
         except NetworkError as error:
             raise ConnectionAbortedError(error.message) from error
         except Exception:  # noqa: BLE001 - the last frame of a request: whatever it is, the server goes on
-            _log.exception("%s %s failed", request.method, request.path)
+            _LOG.exception("%s %s failed", request.method, request.path)
             return _web_response(Refused(500, "UNKNOWN", "unknown error").response())
 
 
@@ -130,22 +129,18 @@ class Handler(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401, ARG002 - werkzeug's
         """Log as this package does: `-v` shows it."""
-        _log.info(message, *args)
+        _LOG.info(message, *args)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - as above
         """Log a request without colours."""
-        _log.info("%s %s", self.requestline, int(code))
+        _LOG.info("%s %s", self.requestline, int(code))
 
 
 class Server(ThreadedWSGIServer):
     """Listens on one port, with a thread for each connection (rules 2 and 3)."""
 
     def __init__(self, address: str, port: int, app: Site, tls: ssl.SSLContext) -> None:
-        """Listen at once; `start` answers.
-
-        Raises:
-            ConfigurationError: Nobody can listen there.
-        """
+        """Listen at once, or raise ConfigurationError; `start` answers."""
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         with _listening(address, port) as listener:
@@ -177,11 +172,11 @@ class Server(ThreadedWSGIServer):
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401, ARG002 - werkzeug's
         """Log as this package does: werkzeug's own logging prints."""
-        _log.info(message, *args)
+        _LOG.info(message, *args)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as socketserver
         """Log what broke a connection."""
-        _log.info("a connection broke", exc_info=True)
+        _LOG.info("a connection broke", exc_info=True)
 
     def close(self) -> None:
         """Stop listening, end all connections, and wait for their threads (rule 3)."""

@@ -1,14 +1,14 @@
 """Asking who it is: Basic authentication, or Bearer tokens from a token server of its own.
 
-What it is: a service in front of a service. What it is not: a model of rights; whoever
-knows a password may do everything.
+What it is: a service in front of a service. What it is not: a model of rights; whoever knows a password may
+do everything.
 
 Rules:
 
-1. Without valid credentials nothing reaches the service but health checks; the answer
-   is 401 with the challenge that the real servers send.
-2. A token is for what was asked when it was issued. `/token` issues it for a password;
-   without one it issues a token for nothing.
+1. Without valid credentials nothing reaches the service but health checks; the answer is 401 with the
+   challenge that the real servers send.
+2. A token is for what was asked when it was issued. `/token` issues it for a password; without one it issues
+   a token for nothing.
 3. Tokens end with their time, or with the process.
 """
 

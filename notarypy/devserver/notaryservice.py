@@ -8,10 +8,10 @@ Rules:
 1. One update at a time: what it is checked against cannot change before it is stored.
 2. An update is answered with 200 only when all of it is stored.
 3. A timestamp past its date is made anew when somebody asks for it, as is a snapshot of the server's.
-4. A snapshot keeps the entries of the one before, also those of delegations that nobody lists any longer,
-   and gets new ones for the files at hand.
-5. A snapshot's or timestamp's version is one above the previous file's, whoever signed that. It is made
-   only when keys of this server meet the role's threshold.
+4. A snapshot keeps the entries of the one before, also those of delegations that nobody lists any longer, and
+   gets new ones for the files at hand.
+5. A snapshot's or timestamp's version is one above the previous file's, whoever signed that. It is made only
+   when keys of this server meet the role's threshold.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Maker:
 
     def can_sign(self, role: str) -> bool:
         """Return whether this server's keys meet a role's threshold (rule 5)."""
-        found = self.keys.holds(self.root.signers(role))
+        found = self.keys.available(self.root.signers(role))
         return meets((key.canonical_id for key in found), self.root.roles[role].threshold)
 
     def seal(self, role: str, signed: JsonObject) -> bytes:
@@ -169,7 +169,7 @@ class NotaryService:
 
     def _key(self, _call: Call, gun: str, role: str) -> Response:
         root = self._current_root(gun)
-        named = self.keys.holds(root.signers(role)) if root else []
+        named = self.keys.available(root.signers(role)) if root else []
         return _key_document((named or [self.keys.offered(gun, role)])[0].to_json())
 
     def _new_key(self, _call: Call, gun: str, role: str) -> Response:

@@ -1,7 +1,7 @@
 """A small real image, and pushing it.
 
-What it is: an OCI image with a text file in it, for as many platforms as wanted, the same bytes for the
-same text. What it is not: a builder of images.
+What it is: an OCI image with a text file in it, for as many platforms as wanted, the same bytes for the same
+text. What it is not: a builder of images.
 """
 
 from __future__ import annotations
@@ -67,11 +67,7 @@ def make(text: str, platforms: Sequence[str] = PLATFORMS) -> Sample:
 
 
 def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample) -> str:
-    """Upload an image to a registry, by the URL of that, and return its digest.
-
-    Raises:
-        NotarypyError: The registry did not take it.
-    """
+    """Upload an image to a registry, by the URL of that, and return its digest."""
     base = f"{registry}/v2/{quote(name)}"
     scope = f"repository:{name}:pull,push"
 

@@ -1,11 +1,11 @@
 """What the servers remember, in two SQLite files.
 
-What it is: the three stores of `stores`, written through to the disk. What it is not: protected; the keys
-are there as they are.
+What it is: the three stores of `stores`, written through to the disk. What it is not: protected; the keys are
+there as they are.
 
 Rules:
 
-1. A change is on the disk, whole, before anybody is told that it happened.
+1. A change is on the disk, whole, before anybody hears that it happened.
 2. What cannot be written did not happen: memory goes back to what the disk holds.
 3. One process at a time; whoever opens the files has made sure of it.
 """
@@ -155,12 +155,12 @@ class SavedKeys(ServerKeys):
         super().__init__(random)
         self._database = database
         for gun, role, seed in database.rows("SELECT gun, role, seed FROM keys ORDER BY number"):
-            super().keep(gun, role, seed)
+            super().add(gun, role, seed)
 
-    def keep(self, gun: str, role: str, seed: bytes) -> None:
-        """Save and hold the key of a seed, and offer it from now on."""
+    def add(self, gun: str, role: str, seed: bytes) -> None:
+        """Save and have the key of a seed, and offer it from now on."""
         self._database.change("INSERT INTO keys (gun, role, seed) VALUES (?, ?, ?)", gun, role, seed)
-        super().keep(gun, role, seed)
+        super().add(gun, role, seed)
 
 
 class SavedImages(ImageStore):

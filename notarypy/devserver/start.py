@@ -145,12 +145,7 @@ def running(
 ) -> Iterator[Running]:
     """Start both servers, and stop them at the end (rules 1 and 2).
 
-    Args:
-        directory: Where everything is kept; None to keep nothing.
-        options: How to serve.
-        clock: Returns the time, aware.
-        random: Returns so many random bytes.
-        fake: What to serve, instead of what is kept.
+    `directory` is where everything is kept, None to keep nothing; `fake` is served instead of what is kept.
 
     Raises:
         StorageError: The folder cannot be used, or another devserver uses it.
@@ -163,27 +158,23 @@ def running(
             place = folder.Folder(Path(stack.enter_context(temporary)))
         else:
             place = folder.Folder(directory)
-        stack.enter_context(_owned(place))
+        _own(stack, place)
         if fake is None:
             holdings = None if directory is None else _saved(stack, place, random)
             fake = Fake(clock=clock, random=random, strict=options.strict, holdings=holdings)
         yield _Start(place, options, clock, random).serve(stack, fake)
 
 
-@contextmanager
-def _owned(place: folder.Folder) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(place.owned())
-        except StorageError as error:
-            if error.message != files.AT_WORK:
-                raise
-            raise StorageError(
-                f"another devserver uses {place.path}",
-                why=error.why,
-                advice=Advice("choose-devserver-folder"),
-            ) from None
-        yield
+def _own(stack: ExitStack, place: folder.Folder) -> None:
+    """Keep other devservers out of the folder."""
+    try:
+        stack.enter_context(files.locked(place.lock, 0))
+    except StorageError as error:
+        if error.message != files.AT_WORK:
+            raise
+        raise StorageError(
+            f"another devserver uses {place.path}", why=error.why, advice=Advice("choose-devserver-folder")
+        ) from None
 
 
 def _saved(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes]) -> Holdings:

@@ -1,15 +1,15 @@
 """What the servers remember: files of repositories, the keys they are signed with, images.
 
-What it is: memory, with the rules of the real server's storage. What it is not: checks of content, files
-on the disk (`sqlite`), or safe: the keys are not encrypted, and tests may take them.
+What it is: memory, with the rules of the real server's storage. What it is not: checks of content, files on
+the disk (`sqlite`), or safe: the keys are not encrypted, and tests may take them.
 
 Rules:
 
-1. An update is stored completely or not at all, and only if every version in it is above all stored
-   versions of its role.
+1. An update is stored completely or not at all, and only if every version in it is above all stored versions
+   of its role.
 2. Every new timestamp, and every deletion, is a change with the next number.
-3. A Notary server holds Ed25519 keys, made from randomness that is handed in: one timestamp and one
-   snapshot key per repository are offered, and earlier ones stay usable.
+3. A Notary server holds Ed25519 keys, made from given randomness: one timestamp and one snapshot
+   key per repository are offered, and earlier ones stay usable.
 4. Manifests, tags and blobs are each within their repository.
 """
 
@@ -153,24 +153,24 @@ class ServerKeys:
 
     def create(self, gun: str, role: str) -> PublicKey:
         """Make a new key and offer it from now on; earlier ones stay usable."""
-        self.keep(gun, role, self._random(SEED))
+        self.add(gun, role, self._random(SEED))
         return self._offered[gun, role]
 
-    def keep(self, gun: str, role: str, seed: bytes) -> None:
-        """Hold the key of a seed, and offer it from now on."""
+    def add(self, gun: str, role: str, seed: bytes) -> None:
+        """Have the key of a seed, and offer it from now on."""
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = public_key_of(private)
         self._keys[public.keyid] = private
         self._offered[gun, role] = public
 
-    def holds(self, keys: Iterable[PublicKey]) -> list[PublicKey]:
+    def available(self, keys: Iterable[PublicKey]) -> list[PublicKey]:
         """Return those of the keys that can sign here."""
         return [key for key in keys if key.keyid in self._keys]
 
     def seal(self, signed: JsonObject, keys: Iterable[PublicKey]) -> bytes:
-        """Return a file signed with every one of the keys that is held here."""
+        """Return a file signed with every one of the keys that is available."""
         message = canonical.encode(signed)
-        signers = [(key.keyid, self._keys[key.keyid]) for key in self.holds(keys)]
+        signers = [(key.keyid, self._keys[key.keyid]) for key in self.available(keys)]
         signatures = [envelope.Signature(keyid, "eddsa", key.sign(message)) for keyid, key in signers]
         return envelope.seal(signed, signatures)
 

@@ -1,16 +1,15 @@
 """What an attacker, a broken server or a bad network does, done to a `Fake`.
 
-What it is: the one place for it, so that attack tests read as what happened. What
-it is not: used by the services themselves.
+What it is: the one place for it, so that attack tests read as what happened. What it is not: used by the
+services themselves.
 
 Rules:
 
 1. Hooks apply to requests whose method and path match, as often as `times` says.
-2. StoredFile files are changed without any check, and served as they are from then on.
-   What the server signs is signed with its real keys: a thief of these keys can do
-   no more than this.
-3. What cannot be meant is an error: a role that is none, a version or a repository
-   that is not there.
+2. StoredFile files are changed without any check, and served as they are from then on. What the server signs
+   is signed with its real keys: a thief of these keys can do no more than this.
+3. What cannot be meant is a LookupError: a role that is none, a version or a repository that is not there, a
+   signature for which the root names no key of this server.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from notarypy.tuf import canonical, roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from notarypy.devserver.core import Fake
+    from notarypy.devserver.core import After, Before, Fake
     from notarypy.tuf.canonical import JsonObject
 
     Change = Callable[[JsonObject], None]
@@ -43,7 +42,7 @@ ALWAYS = 1 << 30
 
 
 class Matcher:
-    """Tells whether a request is one of those meant, so many times (rule 1)."""
+    """Whether a request is one of those meant, so many times (rule 1)."""
 
     def __init__(self, method: str, path: str, times: int) -> None:
         """Match a method ("" for any) and a whole path (a regular expression)."""
@@ -53,7 +52,7 @@ class Matcher:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> bool:
-        """Count down and tell."""
+        """Count down, and return whether it is."""
         path = unquote(urlsplit(request.url).path)
         if self._method not in ("", request.method) or self._path.fullmatch(path) is None:
             return False
@@ -73,10 +72,17 @@ class Tampering:
 
     # -- the way to the server
 
+    def _before(self, method: str, path: str, times: int, act: Before) -> None:
+        meant = Matcher(method, path, times)
+        self._fake.before.append(lambda request: act(request) if meant(request) else None)
+
+    def _after(self, method: str, path: str, times: int, act: After) -> None:
+        meant = Matcher(method, path, times)
+        self._fake.after.append(lambda request, answer: act(request, answer) if meant(request) else answer)
+
     def answer(self, response: Response, *, method: str = "", path: str = ".*", times: int = ALWAYS) -> None:
         """Answer in the server's place; the server sees nothing of it."""
-        meant = Matcher(method, path, times)
-        self._fake.before.append(lambda request: response if meant(request) else None)
+        self._before(method, path, times, lambda _: response)
 
     def drop_uploads(self, times: int = ALWAYS) -> None:
         """Answer updates with 200 and throw them away."""
@@ -84,25 +90,19 @@ class Tampering:
 
     def refuse_connections(self, *, method: str = "", path: str = ".*", times: int = ALWAYS) -> None:
         """Be unreachable: nothing was sent."""
-        meant = Matcher(method, path, times)
 
-        def hook(request: Request) -> Response | None:
-            if meant(request):
-                raise UnreachableError("no connection", url=request.url)
-            return None
+        def refuse(request: Request) -> Response | None:
+            raise UnreachableError("no connection", url=request.url)
 
-        self._fake.before.append(hook)
+        self._before(method, path, times, refuse)
 
     def lose_answers(self, *, method: str = "POST", path: str = UPLOAD, times: int = ALWAYS) -> None:
         """Break the connection after the server did what was asked."""
-        meant = Matcher(method, path, times)
 
-        def hook(request: Request, response: Response) -> Response:
-            if meant(request):
-                raise NetworkError("the connection was lost before the answer came", url=request.url)
-            return response
+        def lose(request: Request, _answer: Response) -> Response:
+            raise NetworkError("the connection was lost before the answer came", url=request.url)
 
-        self._fake.after.append(hook)
+        self._after(method, path, times, lose)
 
     def change_answers(
         self,
@@ -113,45 +113,36 @@ class Tampering:
         times: int = ALWAYS,
     ) -> None:
         """Let the server do what is asked, and say something else about it."""
-        meant = Matcher(method, path, times)
-        self._fake.after.append(lambda request, answer: change(answer) if meant(request) else answer)
+        self._after(method, path, times, lambda _, answer: change(answer))
 
     def cut_uploads(self, after: int, *, path: str = BLOB_UPLOAD, times: int = 1) -> None:
         """Break the connection when so many bytes of a PATCH have arrived; the server keeps those."""
-        meant = Matcher("PATCH", path, times)
 
-        def hook(request: Request) -> Response | None:
-            if meant(request):
-                call = Call.of(request)
-                self._fake.registry.handle(replace(call, body=call.body[:after]))
-                raise NetworkError("the connection was lost", url=request.url, reason="lost")
-            return None
+        def cut(request: Request) -> Response | None:
+            call = Call.of(request)
+            self._fake.registry.handle(replace(call, body=call.body[:after]))
+            raise _lost(request)
 
-        self._fake.before.append(hook)
+        self._before("PATCH", path, times, cut)
 
     def cut_downloads(self, after: int, *, path: str = BLOB, times: int = 1) -> None:
         """Break the connection when so many bytes of a body have been received."""
-        meant = Matcher("GET", path, times)
 
-        def hook(request: Request, answer: Response) -> Response:
-            if meant(request):
-                if request.sink is not None and answer.is_success:
-                    request.sink.begin(answer.status, answer.headers)(answer.body[:after])
-                raise NetworkError("the connection was lost", url=request.url, reason="lost")
-            return answer
+        def cut(request: Request, answer: Response) -> Response:
+            if request.sink is not None and answer.is_success:
+                request.sink.begin(answer.status, answer.headers)(answer.body[:after])
+            raise _lost(request)
 
-        self._fake.after.append(hook)
+        self._after("GET", path, times, cut)
 
     def before_upload(self, act: Callable[[], object], times: int = 1) -> None:
         """Do something when an update arrives, just before the server sees it; others publish that way."""
-        meant = Matcher("POST", UPLOAD, times)
 
-        def hook(request: Request) -> Response | None:
-            if meant(request):
-                act()
+        def first(_request: Request) -> Response | None:
+            act()
             return None
 
-        self._fake.before.append(hook)
+        self._before("POST", UPLOAD, times, first)
 
     def mangle_uploads(self, mangle: Callable[[str, bytes], bytes], times: int = ALWAYS) -> None:
         """Check and accept updates, then store `mangle(role, data)` for each posted file.
@@ -187,50 +178,30 @@ class Tampering:
         return data
 
     def replace(self, gun: str, role: str, data: bytes) -> None:
-        """Put other bytes in the place of a current file: by name, by version, and by its old hash.
-
-        Raises:
-            LookupError: There is no such role.
-        """
+        """Put other bytes in the place of a current file: by name, by version, and by its old hash."""
         _require_role(role)
         stored = self._notary.store.current(gun, role)
         self._notary.store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
 
     def serve_version(self, gun: str, role: str, version: int) -> None:
-        """Go back to an older version of a file; newer ones are gone.
-
-        Raises:
-            LookupError: There is no such version.
-        """
+        """Go back to an older version of a file; newer ones are gone."""
         if self._notary.store.numbered(gun, role, version) is None:
             raise LookupError(f"{gun} has no version {version} of {role}")
         self._notary.store.forget_above(gun, role, version)
 
     def delete(self, gun: str) -> None:
-        """Lose a repository.
-
-        Raises:
-            LookupError: There is none.
-        """
+        """Lose a repository."""
         if not self._notary.store.roles(gun):
             raise LookupError(f"there is no {gun}")
         self._notary.store.delete(gun, self._notary.now())
 
     def publish(self, gun: str, files: Mapping[str, bytes]) -> None:
-        """Store files by role without any check, and sign a snapshot and a timestamp that name them.
-
-        Raises:
-            LookupError: There is no such role, or the root names no key of this server.
-        """
+        """Store files by role without any check, and sign a snapshot and a timestamp that name them."""
         self._store(gun, files)
         self.sign_snapshot(gun)
 
     def sign_snapshot(self, gun: str, change: Change | None = None) -> None:
-        """Sign the next snapshot of the current files, changed by `change`, and a timestamp for it.
-
-        Raises:
-            LookupError: The root names no snapshot key of this server.
-        """
+        """Sign the next snapshot of the current files, changed by `change`, and a timestamp for it."""
         files = {
             role: self.current(gun, role)
             for role in self._notary.store.roles(gun)
@@ -269,6 +240,10 @@ class Tampering:
     def _data(self, gun: str, role: str) -> bytes | None:
         stored = self._notary.store.current(gun, role)
         return stored.data if stored else None
+
+
+def _lost(request: Request) -> NetworkError:
+    return NetworkError("the connection was lost", url=request.url, reason="lost")
 
 
 def _require_role(role: str) -> None:

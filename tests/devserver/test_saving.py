@@ -56,7 +56,7 @@ def test_keys_survive(tmp_path: Path) -> None:
     with opened(tmp_path, "another") as fake:
         again = open_desk(fake)
         assert again.key("timestamp") == offered
-        assert fake.notary.keys.holds([rotated]) == [rotated]
+        assert fake.notary.keys.available([rotated]) == [rotated]
         desk.author.bump()
         again.author = desk.author
         assert again.post(again.author.files("targets")).status == 200

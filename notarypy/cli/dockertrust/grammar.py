@@ -1,14 +1,14 @@
 """The command line of `docker trust`: the table of its commands, their help, and how docker reads them.
 
 What it is: words in; out comes the command to run with its flags and arguments, or what to print instead.
-What it is not: running it: the table names the functions. Names, words and flags are docker's; the
-sentences are our own.
+What it is not: running it: the table names the functions. Names, words and flags are docker's; the sentences
+are our own.
 
 Rules:
 
-1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or several short ones
-   in one word; after `--` nothing is a flag. The last value counts, but for lists, which collect. Before
-   their command only a request for help may stand.
+1. Flags stand anywhere after their command, as `--flag value`, `--flag=value`, `-f` or several short ones in
+   one word; after `--` nothing is a flag. The last value counts, but for lists, which collect. Before their
+   command only a request for help may stand.
 2. Help is asked for with `--help`, whatever else the line says, as long as its flags are known. A group of
    commands alone prints its help on standard error, exit code 0.
 3. A flag that cannot be read is exit code 125, any other mistake 1; both say how to get help.

@@ -1,20 +1,19 @@
 """`docker trust sign`, `revoke` and `inspect`.
 
-What it is: docker's steps and docker's words around the client's calls. What it is not: the choice of
-roles (`client.publish`), a conversation with a daemon (`remote.daemon`), or a verification of an image;
-`notarypy verify` is.
+What it is: docker's steps and docker's words around the client's calls. What it is not: the choice of roles
+(`client.publish`), a conversation with a daemon (`remote.daemon`), or a verification of an image; `notarypy
+verify` is.
 
 Rules:
 
-1. What is signed is what the registry serves for the tag, now. Only `--local` takes the image of a daemon:
-   it is pushed, and exactly what was pushed is signed.
+1. What is signed is what the registry serves for the tag, now. Only `--local` takes the image of a daemon: it
+   is pushed, and exactly what was pushed is signed.
 2. A repository without trust data gets some, and a signer named after the login for the registry, but only
    after the image was found.
-3. Success is said after the server was read back, of a tag that is signed now, or that nothing releases
-   any more.
+3. Success is said after the server was read back, of a tag that is signed now, or that nothing releases any
+   more.
 4. What cannot be signed is not pushed: the keys are unlocked before the daemon is asked to push.
-5. JSON has every image that could be read, `[]` if none could; text for people ends at the first that
-   cannot.
+5. JSON has every image that could be read, `[]` if none could; text for people ends at the first that cannot.
 6. What cannot be read is an error, with docker's line first and the reason after it.
 """
 

@@ -1,7 +1,7 @@
 """notarypy's own commands for `docker trust`: `docker-trust` runs it, `install-plugin` makes docker run it.
 
-What it is: the two commands of the program notarypy, and the file in docker's folder of plugins. What it
-is not: the program that this file starts (`program`).
+What it is: the two commands of the program notarypy, and the file in docker's folder of plugins. What it is
+not: the program that this file starts (`program`).
 
 Rules:
 
@@ -146,7 +146,7 @@ def _folder(directory: str | None) -> Path:
 
 
 def _present(path: Path) -> bool:
-    """Tell whether the plugin is there.
+    """Return whether the plugin is there.
 
     Raises:
         AlreadyExistsError: Something else is.

@@ -1,14 +1,14 @@
 """The program `docker-trust`: also the plugin that docker runs for `docker trust`.
 
-What it is: the way from the words of a command line to an exit code, and docker's protocol for plugins.
-What it is not: the words' grammar (`grammar`), the commands, or the installation (`plugin`).
+What it is: the way from the words of a command line to an exit code, and docker's protocol for plugins. What
+it is not: the words' grammar (`grammar`), the commands, or the installation (`plugin`).
 
 Rules:
 
 1. docker asks a plugin for metadata with one word, and takes only plugins that answer in JSON.
 2. docker runs a plugin with all of its own words: its global options, the plugin's name, and what follows;
-   `docker help NAME` is a request for help. The options that mean something here are `--config`, `--host`
-   and `--context`, which counts before `DOCKER_HOST`, as with docker, unless it is `default`.
+   `docker help NAME` is a request for help. The options that mean something here are `--config`, `--host` and
+   `--context`, which counts before `DOCKER_HOST`, as with docker, unless it is `default`.
 3. No exception leaves as a traceback, and no local variable, which may be a secret, is shown.
 4. Ctrl-C is 130. Standard output that cannot be written is 1.
 5. typer is not loaded for this program.
@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, NoReturn
 from notarypy import __version__
 from notarypy.cli.dockertrust import grammar
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
+from notarypy.cli.main import finish, show_everything
+from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
 
 if TYPE_CHECKING:
@@ -43,15 +45,11 @@ _SWITCHES = {"-D", "--debug", "--tls", "--tlsverify"}
 
 def main() -> NoReturn:
     """Run this process as `docker-trust`, or as the plugin of another name that its file has."""
-    from notarypy.cli.main import finish
-
     finish(start, sys.argv)
 
 
 def start(argv: Sequence[str]) -> int:
     """Run the words of a process, the program's own name included; return the exit code."""
-    from notarypy.cli.main import show_everything
-
     show_everything()
     called = os.path.basename(argv[0]).removesuffix(".exe")  # noqa: PTH119 - a word, not a path
     name = called.removeprefix("docker-") if called.startswith("docker-") else _NAME
@@ -78,14 +76,9 @@ def run(words: Sequence[str], shell: Shell) -> int:
     except OSError as error:
         code = _failed(shell, ": ".join(filter(None, (error.filename, error.strerror or str(error)))))
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
-        code = _failed(shell, _defect(error))
+        said = f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
+        code = _failed(shell, said)
     return code
-
-
-def _defect(error: Exception) -> str:
-    from notarypy.cli.report import origin
-
-    return f"unexpected {type(error).__name__}{origin(error)}\n  why: this is a defect of notarypy"
 
 
 def _failed(shell: Shell, text: str) -> int:

@@ -5,8 +5,8 @@ What it is: the surroundings of one run. What it is not: a command, or the askin
 
 Rules:
 
-1. Questions and their answers use standard output and standard input, as docker's do, be they a terminal
-   or a pipe. Only at a terminal is a passphrase typed without echo.
+1. Questions and their answers use standard output and standard input, as docker's do, be they a terminal or a
+   pipe. Only at a terminal is a passphrase typed without echo.
 2. No answer is no: nothing is done then, and that is an error.
 3. Where docker has a text for an error, that text comes first; what is known beyond it follows in lines
    `why:` and `fix:`. Everything from outside is made safe to show.
@@ -201,7 +201,7 @@ def _line() -> str:
 
 
 def _is_given() -> bool:
-    """Tell whether standard input is a pipe or a file that may hold answers."""
+    """Return whether standard input is a pipe or a file that may hold answers."""
     try:
         return stat.S_IFMT(os.fstat(sys.stdin.fileno()).st_mode) in _GIVEN
     except (OSError, ValueError):

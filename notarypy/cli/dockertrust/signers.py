@@ -7,8 +7,8 @@ words. What it is not: how a delegation is made or removed (`client.publish.dele
 Rules:
 
 1. Every repository is tried; one that failed makes the exit code 1.
-2. A signer whose removal would leave images that nobody can verify is removed only with a yes or
-   `--force`. Any other removal really happens, and is not asked about.
+2. A signer whose removal would leave images that nobody can verify is removed only with a yes or `--force`.
+   Any other removal really happens, and is not asked about.
 3. A file that others can read or write is not loaded: its key is not secret.
 4. Success is said when the key is stored, and never of a key that is not.
 """

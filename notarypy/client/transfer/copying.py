@@ -6,8 +6,8 @@ What it is: the use cases behind `copy`, `sign --push` and `sign --local`. What 
 Rules:
 
 1. What leaves a registry was verified; the trust policy is obeyed as by `verify`.
-2. What is signed is the digest that was pushed, and no other. Whether the keys here may sign it is looked
-   at before anything is sent.
+2. What is signed is the digest that was pushed, and no other. Whether the keys here may sign it is looked at
+   before anything is sent.
 3. A digest never changes on the way.
 """
 

@@ -1,7 +1,7 @@
 """Bring a verified image into an OCI layout, and read images as they are in a registry.
 
-What it is: the use case behind `pull`, and content for `pushing` that another registry has. What it is
-not: the verification, a decision which image is the right one, or the writing (`layoutwriter`).
+What it is: the use case behind `pull`, and content for `pushing` that another registry has. What it is not:
+the verification, a decision which image is the right one, or the writing (`layoutwriter`).
 
 Rules:
 
@@ -11,8 +11,8 @@ Rules:
 3. An index is fetched with everything that it names. Of one platform the layout gets that platform's
    manifest, and the platforms that were left out are named.
 4. Foreign layers are not fetched from anywhere. That is said.
-5. A blob for another registry is streamed through a few pieces in memory, and through no file. It arrives
-   in a thread of its own, which ends with whoever reads.
+5. A blob for another registry is streamed through a few pieces in memory, and through no file. It arrives in
+   a thread of its own, which ends with whoever reads.
 """
 
 from __future__ import annotations

@@ -5,10 +5,9 @@ it. What it is not: signing (`copying`); and no image is built or tagged.
 
 Rules:
 
-1. A blob that is there is not sent; one that is in another repository of the registry is mounted where
-   that is known and allowed. Blobs go side by side.
-2. Every manifest is put after all that it names, and the tag last: whoever sees the tag sees the whole
-   image.
+1. A blob that is there is not sent; one that is in another repository of the registry is mounted where that
+   is known and allowed. Blobs go side by side.
+2. Every manifest is put after all that it names, and the tag last: whoever sees the tag sees the whole image.
 3. What was put is read back, byte for byte and with its type, before this returns.
 4. A registry that fails at a manifest, or says that it lacks a blob of it, may be busy with somebody who
    pushes the same: it is asked again. Then its word that it has the blobs counts no longer, and they are
@@ -17,10 +16,10 @@ Rules:
 6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry takes the manifest
    without them. That is said. skopeo does the same.
 7. A daemon pushes with the login for that registry that docker would send, and replaces the tag there. An
-   image that it does not have is not looked for anywhere else; and a reference with a digest is refused:
-   what is pushed has the digest that it has.
-8. What a daemon pushed is read back by the digest that it named: a manifest with that digest and that
-   size, or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
+   image that it does not have is not looked for anywhere else; and a reference with a digest is refused: what
+   is pushed has the digest that it has.
+8. What a daemon pushed is read back by the digest that it named: a manifest with that digest and that size,
+   or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
 """
 
 from __future__ import annotations

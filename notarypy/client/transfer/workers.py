@@ -1,7 +1,7 @@
 """Several blobs at a time: a few threads, one progress.
 
-What it is: how jobs run side by side and how the first failure ends them all. What it is not: what the
-jobs do.
+What it is: how jobs run side by side and how the first failure ends them all. What it is not: what the jobs
+do.
 
 Rules:
 
