@@ -28,7 +28,7 @@ OTHERS = {
     "notarypy/images/reference.py": {"_MAX_NAME", "_MAX_PORT"},  # docker's references, TCP
     "notarypy/tuf/canonical.py": {"MAX_INTEGER", "_MAX_DIGITS"},  # what every JSON reader holds exactly
     "notarypy/tuf/fields.py": {"MAX_VERSION"},  # Go's integers
-    "notarypy/tuf/keys.py": {"MAX_RSA_BITS", "MAX_RSA_EXPONENT"},  # keys that Go verifies with
+    "notarypy/tuf/keyobjects.py": {"MAX_RSA_BITS", "MAX_RSA_EXPONENT"},  # keys that Go verifies with
     "notarypy/tuf/roles.py": {"_MAX_BYTES"},  # names of files
 }
 

@@ -24,15 +24,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID as Use
+
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
-from notarypy.tuf.keys import X509_TYPES, certificate_problem, certificates, certified_key
+from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, issuer_names
+from notarypy.tuf.keyobjects import certificate_problem
+from notarypy.tuf.keys import X509_TYPES, certificates, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from cryptography import x509
 
     from notarypy.tuf.keys import PublicKey
 
@@ -41,8 +45,6 @@ _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read the certificates in a PEM file; raise MetadataError if there is none."""
-    from cryptography import x509
-
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
     except (ValueError, TypeError, x509.InvalidVersion):
@@ -53,12 +55,10 @@ def problem(key: PublicKey, pinned: Sequence[x509.Certificate], now: datetime) -
     """Say why a root key's certificate does not chain to a pinned one; empty when it does."""
     if key.keytype not in X509_TYPES:
         return "it has no certificate"
-    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
-
     try:
         leaf, *bundle = certificates(key)
         return _chain_problem(leaf, bundle, pinned, now)
-    except (NotarypyError, ValueError, TypeError, DuplicateExtension, UnsupportedGeneralNameType) as error:
+    except (NotarypyError, ValueError, TypeError, *STRANGE_EXTENSION) as error:
         return f"its certificates cannot be used: {error}"
 
 
@@ -124,7 +124,7 @@ class _Search:
     def usable(self, issuer: x509.Certificate) -> bool:
         """Tell whether Notary could verify with the key of an authority of the bundle (rule 2)."""
         try:
-            certified_key(issuer)
+            public_key_of(issuer)
         except NotarypyError as error:
             self.doubts.append(f"{_name(issuer)} cannot vouch for it: {error.message}")
             return False
@@ -138,8 +138,6 @@ class _Search:
         return bool(reason)
 
     def _issued(self, child: x509.Certificate, issuer: x509.Certificate) -> bool:
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
         if not self.left:
             return False
         try:
@@ -163,8 +161,6 @@ def _date_problem(certificate: x509.Certificate, now: datetime) -> str:
 
 def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
     """Check rule 3; `depth` counts the authorities between the issuer and the leaf."""
-    from cryptography import x509
-
     basic = _extension(issuer, x509.BasicConstraints)
     usage = _extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca or (usage is not None and not usage.key_cert_sign):
@@ -176,9 +172,6 @@ def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
 
 def _use_problem(certificate: x509.Certificate) -> str:
     """Check rules 4 and 5."""
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID as Use
-
     known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
     for extension in certificate.extensions:
         if extension.critical and not isinstance(extension.value, known):
@@ -191,8 +184,6 @@ def _use_problem(certificate: x509.Certificate) -> str:
 
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    from cryptography import x509
-
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
@@ -200,7 +191,5 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
 
 
 def _name(certificate: x509.Certificate, *, issuer: bool = False) -> str:
-    from notarypy.tuf.commonname import common_names, issuer_names
-
     found = issuer_names(certificate) if issuer else common_names(certificate)
     return f'"{",".join(f"CN={name}" for name in found)}"'

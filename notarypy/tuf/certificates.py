@@ -1,7 +1,8 @@
-"""The certificates that carry root keys, and when one vouches for a GUN.
+"""Certificates that stand for keys: of a repository's root, and in the files of signers.
 
-What it is: the x509 rules Notary adds to TUF's root role. What it is not: making
-certificates (`keys.generate`) or chains to a certificate authority.
+What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and reading a public key
+or certificate file. What it is not: making certificates (`keys.generate`) or chains to a certificate
+authority (`authorities`).
 
 Rules:
 
@@ -12,24 +13,97 @@ Rules:
 3. The leaf is not signed with SHA-1, has an RSA key of 2048 bits or more, or EC.
 4. It is in date: valid from at most one day after now, and not expired. Only the
    newest root needs this; earlier links of a chain may be out of date.
+5. X.509 limits a common name to 64 bytes; Notary does not, and names of repositories
+   are often longer. `Certificate.subject` and `issuer` warn of each such name, and what
+   silences warnings does so for all threads: both are therefore read from their bytes.
+6. A common name that is not text of one of the usual kinds, or badly encoded, is a ValueError.
+7. A signer's certificate is in date, not signed with SHA-1, and becomes an x509 key. Ed25519 is refused:
+   Go's clients verify such delegations but cannot load or list them.
 """
 
 from __future__ import annotations
 
+import base64
+import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from notarypy.errors import NotarypyError
-from notarypy.tuf.keys import X509_TYPES, certificate_problem, certificates, certified_key
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from notarypy.errors import Advice, ExpiredError, NotarypyError, UnsupportedKeyError, VerificationError
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import require_threshold, valid_keys
+from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem
+from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, meets, public_key_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography import x509
+    from notarypy.tuf.envelope import Envelope, VerificationBudget
+    from notarypy.tuf.metadata import Root
 
-    from notarypy.tuf.keys import PublicKey
-
+STRANGE_EXTENSION = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _FUTURE = timedelta(days=1)
+_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
+_PEM_DASHES = b"-----"
+_PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
+# By tag: UTF8String, PrintableString, T61String, IA5String, BMPString.
+_ENCODINGS = {
+    b"\x0c": "utf-8",
+    b"\x13": "ascii",
+    b"\x14": "utf-8",
+    b"\x16": "ascii",
+    b"\x1e": "utf-16-be",
+}
+
+
+def usable(root: Root, gun: str, now: datetime | None) -> list[str]:
+    """Return the ids of those root keys that can vouch for `gun` at a moment, or at any (None)."""
+    keyids = root.roles[roles.ROOT].keyids
+    return [keyid for keyid in keyids if not problem(root.keys[keyid], gun, now)]
+
+
+def _problems(root: Root, gun: str, now: datetime | None) -> tuple[str, ...]:
+    found = {problem(key, gun, now) for key in root.signers(roles.ROOT)}
+    return tuple(sorted(found - {""}))
+
+
+def signed(root: Root, file: Envelope, gun: str, budget: VerificationBudget) -> bool:
+    """Tell whether enough keys of a root that can vouch for `gun`, whatever their dates, signed a file."""
+    found = valid_keys(file, root.keys, usable(root, gun, None), budget)
+    return meets(found, root.roles[roles.ROOT].threshold)
+
+
+def require_own_threshold(root: Root, file: Envelope, gun: str, budget: VerificationBudget) -> list[str]:
+    """Return the ids of the keys that can vouch for `gun`, whatever their dates; they must have signed.
+
+    Raises:
+        VerificationError: There are none.
+        SignatureError: Too few of them signed.
+    """
+    keyids = usable(root, gun, None)
+    if not keyids:
+        why = _problems(root, gun, None)
+        raise VerificationError(f"the root of {gun} has no usable certificate", why=why, role=roles.ROOT)
+    threshold = root.roles[roles.ROOT].threshold
+    require_threshold(file, root.keys, keyids, threshold, roles.ROOT, budget=budget)
+    return keyids
+
+
+def require_in_date(root: Root, file: Envelope, gun: str, now: datetime) -> None:
+    """Raise ExpiredError unless enough keys signed whose certificates are in date (rule 4)."""
+    found = valid_keys(file, root.keys, usable(root, gun, now))
+    if not meets(found, root.roles[roles.ROOT].threshold):
+        raise ExpiredError(
+            f"the root certificate of {gun} is out of date",
+            why=_problems(root, gun, now),
+            advice=Advice("renew-root-certificate", gun=gun),
+            role=roles.ROOT,
+        )
 
 
 def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
@@ -42,20 +116,11 @@ def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
     """
     if key.keytype not in X509_TYPES:
         return "a root key has no certificate"
-    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
-
     try:
         leaf, *others = certificates(key)
-        certified_key(leaf)
+        public_key_of(leaf)
         return _bundle_problem(leaf, others, now) or _name_problem(leaf, gun) or _leaf_problem(leaf, now)
-    except (
-        NotarypyError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        DuplicateExtension,
-        UnsupportedGeneralNameType,
-    ) as error:
+    except (NotarypyError, ValueError, TypeError, OverflowError, *STRANGE_EXTENSION) as error:
         return f"a root certificate cannot be used: {error}"
 
 
@@ -65,6 +130,7 @@ def expiry(key: PublicKey) -> datetime:
 
 
 def _bundle_problem(leaf: x509.Certificate, others: list[x509.Certificate], now: datetime | None) -> str:
+    """Check rule 1."""
     if _is_authority(leaf) or not all(_is_authority(other) for other in others):
         return "a root certificate bundle is not one leaf followed by its authorities"
     if now is not None and any(certificate_problem(other, now) for other in others):
@@ -72,16 +138,25 @@ def _bundle_problem(leaf: x509.Certificate, others: list[x509.Certificate], now:
     return ""
 
 
-def _name_problem(leaf: x509.Certificate, gun: str) -> str:
-    from notarypy.tuf.commonname import common_names
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
+
+def _name_problem(leaf: x509.Certificate, gun: str) -> str:
+    """Check rule 2."""
     names = common_names(leaf)
-    if len(names) == 1 and _fits(names[0], gun):
-        return ""
+    if len(names) == 1:
+        (name,) = names
+        if name == gun or (name.endswith("*") and gun.startswith(name.rstrip("*"))):
+            return ""
     return f'a root certificate is for "{", ".join(names)}", not for "{gun}"'
 
 
 def _leaf_problem(leaf: x509.Certificate, now: datetime | None) -> str:
+    """Check rules 3 and 4."""
     moment = now or leaf.not_valid_before_utc
     reason = certificate_problem(leaf, moment)
     if reason:
@@ -91,14 +166,104 @@ def _leaf_problem(leaf: x509.Certificate, now: datetime | None) -> str:
     return ""
 
 
-def _fits(name: str, gun: str) -> bool:
-    return name == gun or (name.endswith("*") and gun.startswith(name.rstrip("*")))
+# -- names, rules 5 and 6
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
-    from cryptography import x509
+@asn1.sequence
+class _Attribute:
+    kind: ObjectIdentifier
+    value: asn1.TLV
 
+
+@asn1.sequence
+class _Body:
+    """The part of a certificate that is signed."""
+
+    version: Annotated[int | None, asn1.Explicit(0)]
+    serial: asn1.TLV
+    algorithm: asn1.TLV
+    issuer: list[asn1.SetOf[_Attribute]]
+    validity: asn1.TLV
+    subject: list[asn1.SetOf[_Attribute]]
+    key: asn1.TLV
+    issuer_id: Annotated[asn1.BitString | None, asn1.Implicit(1)]
+    subject_id: Annotated[asn1.BitString | None, asn1.Implicit(2)]
+    extensions: Annotated[list[asn1.TLV] | None, asn1.Explicit(3)]
+
+
+def common_names(certificate: x509.Certificate) -> list[str]:
+    """Return every common name of the subject, in order; raise ValueError for one that cannot be read."""
+    return _texts(asn1.decode_der(_Body, certificate.tbs_certificate_bytes).subject)
+
+
+def issuer_names(certificate: x509.Certificate) -> list[str]:
+    """Return every common name of the issuer, in order; raise ValueError for one that cannot be read."""
+    return _texts(asn1.decode_der(_Body, certificate.tbs_certificate_bytes).issuer)
+
+
+def _texts(name: list[asn1.SetOf[_Attribute]]) -> list[str]:
+    attributes = [attribute for part in name for attribute in part.as_list()]
+    return [_text(attribute.value) for attribute in attributes if attribute.kind == NameOID.COMMON_NAME]
+
+
+def _text(value: asn1.TLV) -> str:
+    """Decode a string of one of the usual kinds (rule 6)."""
+    encoding = _ENCODINGS.get(value.tag_bytes)
+    if encoding is None:
+        raise ValueError("its common name is not a text")
+    return bytes(value.data).decode(encoding)
+
+
+# -- files of signers, rule 7
+
+
+def load_public_pem(data: bytes, now: datetime) -> PublicKey:
+    """Read the first PEM block of a public key or certificate file, as a delegation key (rule 7).
+
+    Raises:
+        UnsupportedKeyError: It holds nothing that can be a delegation's key.
+    """
+    label, body, block = _first_pem(data)
+    if label == "CERTIFICATE":
+        return _certificate_key(block, now)
+    if label == "PUBLIC KEY":
+        return _spki_key(body)
+    advice = Advice("give-public-half") if "PRIVATE" in label else USE_KEY_KIND
+    raise UnsupportedKeyError(f"this file holds a {label}, not a public key", advice=advice)
+
+
+def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
+    """Return label, body and whole text of the first PEM block; UnsupportedKeyError if there is none."""
+    for begin in _PEM_BEGIN.finditer(data):
+        # A body ends at the next dashes, wherever they are: nothing is looked at twice.
+        end = data.find(_PEM_DASHES, begin.end())
+        closing = b"-----END " + begin[1] + _PEM_DASHES
+        if end >= 0 and data.startswith(closing, end):
+            return begin[1].decode(), data[begin.end() : end], data[begin.start() : end + len(closing)]
+    raise UnsupportedKeyError("this file holds no PEM public key or certificate", advice=USE_KEY_KIND)
+
+
+def _spki_key(body: bytes) -> PublicKey:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+        key = load_der_public_key(base64.b64decode(_PEM_HEADER.sub(b"", body)))
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnsupportedKeyError("this public key cannot be read", advice=USE_KEY_KIND) from None
+    return _delegation_key(public_key_of(key))
+
+
+def _delegation_key(key: PublicKey) -> PublicKey:
+    if key.keytype == "ed25519":
+        raise UnsupportedKeyError("an Ed25519 key cannot be a signer's key", advice=USE_KEY_KIND)
+    return key
+
+
+def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+    except (ValueError, x509.InvalidVersion):
+        raise UnsupportedKeyError("this certificate cannot be read") from None
+    bare = _delegation_key(public_key_of(certificate))
+    reason = certificate_problem(certificate, now)
+    if reason:
+        raise UnsupportedKeyError("this certificate cannot be a signer's key", why=reason)
+    return PublicKey(f"{bare.keytype}-x509", certificate.public_bytes(Encoding.PEM))

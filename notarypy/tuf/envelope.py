@@ -1,18 +1,31 @@
-"""Signed metadata files: taking them apart, checking signatures, putting them together.
+"""Signed metadata files: taking them apart, checking their signatures, putting them together.
 
-What it is: the outer layer that all four kinds of metadata share. What it is not:
-their content (`metadata`) or the order in which they are trusted (`trusted`).
+What it is: the outer layer that all four kinds of metadata share, and the exact methods of Notary's
+signatures. What it is not: their content (`metadata`), the order in which they are trusted (`trusted`), or
+private keys (`keys.signers`).
 
 Rules:
 
-1. Signatures cover the canonical form of `signed`, hashes the received bytes. Both are kept.
-2. A threshold counts distinct keys, not signatures and not key objects: one key
-   listed bare and inside a certificate counts once. Go counts it twice.
-3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key
-   id at most 8 different signatures are checked, and none after a valid one.
-4. A threshold below 1 or above the number of distinct keys is never met.
-5. At most 64 signatures are looked at in one file, and each of them is checked once.
-   Over several files `VerificationBudget` bounds the checks: some keys are slow on purpose.
+Files
+ 1. Signatures cover the canonical form of `signed`, hashes the received bytes. Both are kept.
+ 2. A threshold counts distinct keys, not signatures and not key objects: one key
+    listed bare and inside a certificate counts once. Go counts it twice.
+ 3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key
+    id at most 8 different signatures are checked, and none after a valid one.
+ 4. A threshold below 1 or above the number of distinct keys is never met.
+ 5. At most 64 signatures are looked at in one file, and each of them is checked once. Over
+    several files a `VerificationBudget` bounds the checks: some keys are slow on purpose.
+
+Signatures
+ 6. The key's type chooses the method; a signature's `method` must be one that
+    fits the type. A signature never chooses how it is checked.
+ 7. ECDSA is SHA-256 on every curve, encoded as r and s, each as long as the
+    curve; DER is refused.
+ 8. RSA-PSS is SHA-256 with a salt of exactly 32 bytes; PKCS#1 v1.5 is accepted,
+    never produced. `keyobjects` says which RSA keys are.
+ 9. Anything unexpected, of any kind, is an invalid signature, never an exception.
+10. A bare key has one encoding, the one Go writes: another (a compressed point, no
+    NULL beside the RSA algorithm) would let one key stand in a role twice.
 """
 
 from __future__ import annotations
@@ -20,21 +33,37 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
-from notarypy.errors import MetadataError, SignatureError
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from notarypy.errors import MetadataError, NotarypyError, SignatureError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical, signatures
+from notarypy.tuf import canonical
 from notarypy.tuf.fields import part_of
-from notarypy.tuf.keys import decode_base64, meets
+from notarypy.tuf.keyobjects import CURVES, usable_rsa
+from notarypy.tuf.keys import X509_TYPES, PublicKey, decode_base64, leaf_certificate, meets, public_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from notarypy.tuf.canonical import JsonObject
-    from notarypy.tuf.keys import PublicKey
 
+    _Verifier = Callable[[str, bytes, bytes], bool]
+
+METHOD_FOR = {
+    "ecdsa": "ecdsa",
+    "rsa": "rsapss",
+    "ed25519": "eddsa",
+    "ecdsa-x509": "ecdsa",
+    "rsa-x509": "rsapss",
+}
+_PSS_SALT = 32
 _SHORT = 7
 
 
@@ -49,6 +78,23 @@ class Signature:
     def to_json(self) -> JsonObject:
         """Return the signature as a file stores it."""
         return {"keyid": self.keyid, "method": self.method, "sig": base64.b64encode(self.sig).decode()}
+
+
+class VerificationBudget:
+    """How many signatures of several files may still be checked (rule 5)."""
+
+    def __init__(self, left: int, what: str) -> None:
+        """Allow this many, for files that errors call by this name."""
+        self.left = self._all = left
+        self._what = what
+
+    def take(self, count: int = 1) -> None:
+        """Count some; raise SignatureError, now and from now on, when not so many are left."""
+        self.left = max(self.left - count, -1)
+        if self.left < 0:
+            raise SignatureError(
+                f"{self._what} carry too many signatures", why=f"no more than {self._all} are checked"
+            )
 
 
 @dataclass(frozen=True)
@@ -70,7 +116,7 @@ class Envelope:
 
     @cached_property
     def canonical(self) -> bytes:
-        """The bytes that the signatures cover."""
+        """The bytes that the signatures cover (rule 1)."""
         return canonical.encode(self.signed)
 
     @classmethod
@@ -78,44 +124,36 @@ class Envelope:
         """Take a file apart; raise MetadataError if it is not a signed file."""
         with part_of(role):
             outer = canonical.decode(data, role, limits)
-        signed, listed = outer.get("signed"), outer.get("signatures")
-        if not isinstance(signed, dict):
-            raise MetadataError(f"{role} has no signed part", role=role)
-        if not isinstance(listed, list) or not listed:
-            raise MetadataError(f"{role} carries no signatures", role=role)
-        if len(listed) > limits.signatures:
-            raise MetadataError(f"{role} carries more than {limits.signatures} signatures", role=role)
-        return cls(data, signed, tuple(_signature(entry, role) for entry in listed), limits)
+            signed, listed = outer.get("signed"), outer.get("signatures")
+            if not isinstance(signed, dict):
+                raise MetadataError(f"{role} has no signed part")
+            if not isinstance(listed, list) or not listed:
+                raise MetadataError(f"{role} carries no signatures")
+            if len(listed) > limits.signatures:  # rule 5
+                raise MetadataError(f"{role} carries more than {limits.signatures} signatures")
+            return cls(data, signed, tuple(_signature(entry, role) for entry in listed), limits)
 
     def signed_by(self, key: PublicKey, entry: Signature, budget: VerificationBudget | None) -> bool:
         """Tell whether one of the signatures is this key's (rule 5)."""
         if (key, entry) not in self._checked:
             if budget is not None:
                 budget.take()
-            self._checked[key, entry] = signatures.verify(key, entry.method, entry.sig, self.canonical)
+            self._checked[key, entry] = verify(key, entry.method, entry.sig, self.canonical)
         return self._checked[key, entry]
 
 
-class VerificationBudget:
-    """How many signatures of several files may still be checked (rule 5)."""
-
-    def __init__(self, left: int, what: str) -> None:
-        """Allow this many, for files that errors call by this name."""
-        self.left = self._all = left
-        self._what = what
-
-    def take(self, count: int = 1) -> None:
-        """Count some; raise SignatureError, now and from now on, when not so many are left."""
-        self.left = max(self.left - count, -1)
-        if self.left < 0:
-            raise SignatureError(
-                f"{self._what} carry too many signatures", why=f"no more than {self._all} are checked"
-            )
+def _signature(entry: object, role: str) -> Signature:
+    if not isinstance(entry, dict):
+        raise MetadataError(f"{role} has a signature that is no object")
+    keyid, method = entry.get("keyid"), entry.get("method")
+    if not isinstance(keyid, str) or not isinstance(method, str):
+        raise MetadataError(f"{role} has a signature without keyid or method")
+    return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))
 
 
-def seal(signed: JsonObject, signatures_: Sequence[Signature]) -> bytes:
+def seal(signed: JsonObject, signatures: Sequence[Signature]) -> bytes:
     """Return the file to upload: storage form, byte for byte what Go would write."""
-    return canonical.storage_form(canonical.encode(signed), [entry.to_json() for entry in signatures_])
+    return canonical.storage_form(canonical.encode(signed), [entry.to_json() for entry in signatures])
 
 
 def signers(
@@ -160,13 +198,10 @@ def require_threshold(
     found = valid_keys(envelope, keys, keyids, budget)
     if meets(found, threshold):
         return
-    accepted = (
-        ", ".join((keys[keyid].canonical_id if keyid in keys else keyid)[:_SHORT] for keyid in keyids)
-        or "none"
-    )
+    accepted = ", ".join((keys[keyid].canonical_id if keyid in keys else keyid)[:_SHORT] for keyid in keyids)
     raise SignatureError(
         f"{role} is not signed by enough of its keys",
-        why=f"{len(found)} valid of {threshold} needed; accepted keys: {accepted}",
+        why=f"{len(found)} valid of {threshold} needed; accepted keys: {accepted or 'none'}",
         role=role,
         threshold=threshold,
         valid=sorted(found),
@@ -174,11 +209,88 @@ def require_threshold(
     )
 
 
-def _signature(entry: object, role: str) -> Signature:
-    if not isinstance(entry, dict):
-        raise MetadataError(f"{role} has a signature that is no object", role=role)
-    keyid, method = entry.get("keyid"), entry.get("method")
-    if not isinstance(keyid, str) or not isinstance(method, str):
-        raise MetadataError(f"{role} has a signature without keyid or method", role=role)
-    with part_of(role):
-        return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))
+# -- signatures, rules 6 to 10
+
+
+def verify(key: PublicKey, method: str, signature: bytes, message: bytes) -> bool:
+    """Tell whether `signature` is one by `key` over `message` (rules 6 to 10)."""
+    verifier = _verifier(key)
+    try:
+        return verifier is not None and verifier(method.lower(), signature, message)
+    except InvalidSignature:
+        return False
+
+
+def ecdsa_raw(der: bytes, curve_bits: int) -> bytes:
+    """Turn a DER ECDSA signature into r and s, each padded to the curve's length (rule 7)."""
+    size = (curve_bits + 7) // 8
+    r, s = utils.decode_dss_signature(der)
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+@lru_cache(maxsize=512)
+def _verifier(key: PublicKey) -> _Verifier | None:
+    """Return the checking function for a key, or None for a key that cannot be used (rules 6 and 9)."""
+    makers = {"ecdsa": _ecdsa, "rsa": _rsa, "ed25519": _eddsa}
+    maker = makers.get(X509_TYPES.get(key.keytype, key.keytype))
+    if maker is None:
+        return None
+    try:
+        return maker(key)
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, NotarypyError):
+        return None
+
+
+def _public_object(key: PublicKey) -> Any:  # noqa: ANN401 - a key object of the cryptography package
+    if key.keytype in X509_TYPES:
+        return leaf_certificate(key).public_key()
+    public = load_der_public_key(key.public)
+    if public_key_of(public).public != key.public:  # rule 10
+        raise ValueError("another encoding of the same key")
+    return public
+
+
+def _ecdsa(key: PublicKey) -> _Verifier | None:
+    public = _public_object(key)
+    if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name not in CURVES:
+        return None
+    size = (public.curve.key_size + 7) // 8
+
+    def check(method: str, signature: bytes, message: bytes) -> bool:
+        if method != "ecdsa" or len(signature) != 2 * size:
+            return False
+        r, s = (int.from_bytes(part, "big") for part in (signature[:size], signature[size:]))
+        public.verify(utils.encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+        return True
+
+    return check
+
+
+def _rsa(key: PublicKey) -> _Verifier | None:
+    public = _public_object(key)
+    if not isinstance(public, rsa.RSAPublicKey) or not usable_rsa(public):
+        return None
+    paddings: dict[str, padding.PSS | padding.PKCS1v15] = {
+        "rsapss": padding.PSS(padding.MGF1(SHA256()), _PSS_SALT),
+        "rsapkcs1v15": padding.PKCS1v15(),
+    }
+
+    def check(method: str, signature: bytes, message: bytes) -> bool:
+        if method not in paddings:
+            return False
+        public.verify(signature, message, paddings[method], SHA256())
+        return True
+
+    return check
+
+
+def _eddsa(key: PublicKey) -> _Verifier:
+    public = Ed25519PublicKey.from_public_bytes(key.public)
+
+    def check(method: str, signature: bytes, message: bytes) -> bool:
+        if method != "eddsa":
+            return False
+        public.verify(signature, message)
+        return True
+
+    return check

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.errors import RollbackError, VerificationError
+from notarypy.errors import Advice, RollbackError, RootChangedError, VerificationError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import envelope
-from notarypy.tuf.envelope import Envelope
+from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope, signers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from notarypy.tuf.envelope import VerificationBudget
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.metadata import Snapshot, Targets
+    from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 
 class Floors:
@@ -44,7 +44,7 @@ class Floors:
         keyids: Sequence[str],
         budget: VerificationBudget | None = None,
     ) -> None:
-        """Raise RollbackError for a file below the copy's version, or another one of the same version.
+        """Refuse a file below its copy's version, or another one of the same version.
 
         Raises:
             RollbackError: It is one.
@@ -56,7 +56,7 @@ class Floors:
         if seen is None:
             return
         old, new = seen.signed.get("version"), file.signed["version"]
-        if not isinstance(old, int) or new > old or not _signed(seen, keys, keyids, budget):
+        if not isinstance(old, int) or new > old or not _signed(seen, keys, keyids, budget):  # rules 1 and 3
             return
         if new < old:
             raise rollback(role, new, old)
@@ -68,22 +68,17 @@ class Floors:
     def require_listed(
         self, targets: Targets, snapshot: Snapshot, budget: VerificationBudget | None = None
     ) -> None:
-        """Raise RollbackError if the snapshot hides a delegation whose file was seen before.
-
-        Args:
-            targets: The verified file that delegates.
-            snapshot: The snapshot that is trusted now.
-            budget: How many signatures of copies may be checked.
+        """Refuse a snapshot that hides a delegation of `targets` whose file was seen before.
 
         Raises:
-            RollbackError: It does.
+            RollbackError: It is one.
             SignatureError: The copies' signatures are more than may be checked.
         """
         for delegation in targets.roles:
             if delegation.name in snapshot.meta:
                 continue
             seen = self._envelope(delegation.name)
-            if seen is not None and _signed(seen, targets.keys, delegation.keyids, budget):
+            if seen is not None and _signed(seen, targets.keys, delegation.keyids, budget):  # rule 1
                 raise RollbackError(
                     f"the snapshot no longer lists {delegation.name}",
                     why="its file was seen before, and one of its present keys signed it",
@@ -91,11 +86,10 @@ class Floors:
                 )
 
     def _envelope(self, role: str) -> Envelope | None:
+        """Return a copy that can be read (rule 2)."""
         data = self._seen.get(role)
-        if data is None:
-            return None
         try:
-            return Envelope.parse(data, role, self._limits)
+            return None if data is None else Envelope.parse(data, role, self._limits)
         except VerificationError:
             return None
 
@@ -103,7 +97,7 @@ class Floors:
 def _signed(
     seen: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], budget: VerificationBudget | None
 ) -> bool:
-    return next(envelope.signers(seen, keys, keyids, budget), None) is not None
+    return next(signers(seen, keys, keyids, budget), None) is not None
 
 
 def rollback(role: str, offered: int, seen: int) -> RollbackError:
@@ -114,4 +108,20 @@ def rollback(role: str, offered: int, seen: int) -> RollbackError:
         role=role,
         offered=offered,
         seen=seen,
+    )
+
+
+def root_changed(gun: str, trusted: Root, offered: Root) -> RootChangedError:
+    """Return the alarm for a root that no chain of signatures leads to."""
+    known, found = trusted.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids
+    return RootChangedError(
+        f"{gun} has another root than the one you trust",
+        why=(
+            f"trusted: {', '.join(known)} (version {trusted.version})",
+            f"offered: {', '.join(found)} (version {offered.version}), not signed by the trusted one",
+            "this is what an attack looks like; a server reset or a second initialisation looks the same",
+        ),
+        advice=Advice("ask-owner-for-root", gun=gun),
+        trusted=list(known),
+        offered=list(found),
     )

@@ -6,34 +6,38 @@ certificate to an authority (`authorities`).
 
 Rules:
 
-1. A root key is pinned by its TUF id or canonical id, 64 hex digits in full; by its
-   certificate, byte for byte; or by an authority that its certificate chains to.
-2. The pinned keys alone, of those with a certificate for the GUN, must meet the
-   root's own threshold. Pins of one policy add up: one key may be pinned by its id
+1. An anchor names a root key by its TUF id or canonical id, 64 hex digits in full; by its
+   certificate, byte for byte; or by an authority that its certificate chains to. Users call
+   that a PIN.
+2. The anchored keys alone, of those with a certificate for the GUN, must meet the
+   root's own threshold. Anchors of one policy add up: one key may be named by its id
    and another by an authority.
-3. Without pins the first root is taken on first use, once; from then on the
-   trust directory holds it. Or first use is forbidden, and no unpinned root is
+3. Without anchors the first root is taken on first use, once; from then on the
+   trust directory holds it. Or first use is forbidden, and no other root is
    trusted, whether the trust directory holds it or not.
 4. Policies are only ever added: `every` wants all of them met, each on its own.
-5. Only keys that signed are compared with pins, until enough of them fit: a stranger may
+5. Only keys that signed are compared with anchors, until enough of them fit: a stranger may
    list as many keys as he likes, and chains of certificates are slow to follow.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import NotarypyError
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from notarypy.errors import Advice, NotarypyError, RootNotPinnedError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.envelope import signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from cryptography import x509
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class RootPolicy(Protocol):
@@ -87,7 +94,7 @@ class Forbidden:
         return (f"no root of it is pinned, and {self.reason}",)
 
 
-class Pin(Protocol):
+class Anchor(Protocol):
     """One way of saying which root keys are meant (rule 1)."""
 
     def mismatch(self, root: Root, keyid: str) -> str:
@@ -96,24 +103,24 @@ class Pin(Protocol):
 
 
 @dataclass(frozen=True)
-class KeyPin:
+class KeyAnchor:
     """Root keys by their ids."""
 
     ids: frozenset[str]
 
     def mismatch(self, root: Root, keyid: str) -> str:
-        """Say whether neither id of the key is among those pinned."""
+        """Say whether neither id of the key is among these."""
         return "" if self.ids & root_ids(root, keyid) else f"pinned ids: {', '.join(sorted(self.ids))}"
 
 
 @dataclass(frozen=True)
-class CertificatePin:
+class CertificateAnchor:
     """Root keys by the SHA-256 of their certificates."""
 
     fingerprints: frozenset[str]
 
     def mismatch(self, root: Root, keyid: str) -> str:
-        """Say whether the key's leaf certificate is another one than those pinned."""
+        """Say whether the key's leaf certificate is another one than these."""
         try:
             found = certificate_sha256(leaf_certificate(root.keys[keyid]))
         except NotarypyError as error:
@@ -125,45 +132,49 @@ class CertificatePin:
 
 
 @dataclass(frozen=True)
-class AuthorityPin:
+class AuthorityAnchor:
     """Root keys by an authority that issued their certificates, at a moment."""
 
     certificates: tuple[x509.Certificate, ...]
     now: datetime
 
     def mismatch(self, root: Root, keyid: str) -> str:
-        """Say why the key's certificate does not chain to a pinned authority."""
+        """Say why the key's certificate does not chain to one of these authorities."""
         found = _chain_problem(root.keys[keyid], self.certificates, self.now)
         return found and f"not issued by the pinned authority: {found}"
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """Only roots signed by pinned keys (rules 1 and 2).
+class Anchored:
+    """Only roots signed by keys that anchors name (rules 1 and 2).
 
     Attributes:
-        pins: Of which a key must meet one.
+        anchors: Of which a key must meet one.
         source: Where they are written, for people.
     """
 
-    pins: tuple[Pin, ...]
+    anchors: tuple[Anchor, ...]
     source: str = ""
 
     def accepts(self, root: Root, envelope: Envelope) -> bool:
-        """Accept a root whose pinned keys meet its threshold."""
+        """Accept a root whose anchored keys meet its threshold (rules 2 and 5)."""
         assigned = root.roles[roles.ROOT]
-        pinned: set[str] = set()
+        found: set[str] = set()
         for keyid in signers(envelope, root.keys, assigned.keyids):
-            if any(not pin.mismatch(root, keyid) for pin in self.pins):
-                pinned.add(root.keys[keyid].canonical_id)
-            if meets(pinned, assigned.threshold):
+            met = next((anchor for anchor in self.anchors if not anchor.mismatch(root, keyid)), None)
+            if met is not None:
+                _LOG.debug(
+                    "root key %s meets a %s of %s", keyid, type(met).__name__, self.source or "the caller"
+                )
+                found.add(root.keys[keyid].canonical_id)
+            if meets(found, assigned.threshold):
                 return True
         return False
 
     def explain(self, root: Root) -> tuple[str, ...]:
-        """Return what each pin says of the first root keys, and where the pins are written."""
+        """Return what each anchor says of the first root keys, and where the anchors are written."""
         keyids = root.roles[roles.ROOT].keyids[: DEFAULT.explained_keys]
-        found = [pin.mismatch(root, keyid) for keyid in keyids for pin in self.pins]
+        found = [anchor.mismatch(root, keyid) for keyid in keyids for anchor in self.anchors]
         lines = [line for line in dict.fromkeys(found) if line]
         return (*lines, *([f"pinned by {self.source}"] if self.source else []))
 
@@ -189,6 +200,26 @@ def _chain_problem(key: PublicKey, pinned: tuple[x509.Certificate, ...], now: da
     return authorities.problem(key, pinned, now)
 
 
+def require(policy: RootPolicy, gun: str, root: Root, usable: Sequence[str], envelope: Envelope) -> None:
+    """Refuse a first root that a policy does not accept; only `usable` keys may vouch for the GUN (rule 2).
+
+    Raises:
+        RootNotPinnedError: It does not.
+    """
+    assigned = root.roles[roles.ROOT]
+    narrowed = replace(root, roles={**root.roles, roles.ROOT: replace(assigned, keyids=tuple(usable))})
+    if policy.accepts(narrowed, envelope):
+        _LOG.debug("%s: root version %d meets %s", gun, root.version, type(policy).__name__)
+        return
+    raise RootNotPinnedError(
+        f"the root of {gun} is not a pinned one",
+        why=(f"offered: {', '.join(assigned.keyids)} (version {root.version})", *policy.explain(narrowed)),
+        advice=Advice("compare-pin"),
+        role=roles.ROOT,
+        offered=list(assigned.keyids),
+    )
+
+
 def every(policies: Iterable[RootPolicy]) -> RootPolicy:
     """Return the policy that wants all of these met; of none, trust on first use."""
     asking = [policy for policy in policies if not isinstance(policy, FirstUse)]
@@ -209,35 +240,35 @@ def policy(pins: Iterable[str], source: str = "") -> RootPolicy:
         InvalidNameError: Something is no full key id.
     """
     checked = frozenset(roles.check_pin(pin) for pin in pins)
-    return Pinned((KeyPin(checked),), source) if checked else FirstUse()
+    return Anchored((KeyAnchor(checked),), source) if checked else FirstUse()
 
 
-def pinned(
+def anchored(
     ids: Iterable[str],
     certificates: Iterable[x509.Certificate],
-    ca: Iterable[x509.Certificate],
+    authority: Iterable[x509.Certificate],
     now: datetime,
     source: str,
 ) -> RootPolicy:
-    """Return the policy for pins of all kinds; none at all means trust on first use.
+    """Return the policy for anchors of all kinds; none at all means trust on first use.
 
     Args:
         ids: Full key ids.
         certificates: Of root keys.
-        ca: Authorities.
+        authority: Certificates of which one must have issued those of root keys.
         now: The moment that the dates of authorities are compared with.
-        source: Where the pins are written, for people.
+        source: Where this is written, for people.
 
     Raises:
         InvalidNameError: Something is no full key id.
     """
     checked = frozenset(roles.check_pin(pin) for pin in ids)
     prints = frozenset(certificate_sha256(certificate) for certificate in certificates)
-    pins: list[Pin] = [KeyPin(checked)] if checked else []
-    pins += [CertificatePin(prints)] if prints else []
-    found = tuple(ca)
-    pins += [AuthorityPin(found, now)] if found else []
-    return Pinned(tuple(pins), source) if pins else FirstUse()
+    anchors: list[Anchor] = [KeyAnchor(checked)] if checked else []
+    anchors += [CertificateAnchor(prints)] if prints else []
+    issuers = tuple(authority)
+    anchors += [AuthorityAnchor(issuers, now)] if issuers else []
+    return Anchored(tuple(anchors), source) if anchors else FirstUse()
 
 
 def root_ids(root: Root, keyid: str) -> frozenset[str]:
@@ -247,6 +278,4 @@ def root_ids(root: Root, keyid: str) -> frozenset[str]:
 
 def certificate_sha256(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of a certificate, 64 hex digits."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()

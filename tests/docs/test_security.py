@@ -28,7 +28,7 @@ CONSTANTS = {
     "a wait that a registry asks for while blobs move": "remote.registry.blobs:LONGEST_WAIT",
     "numbers in metadata": "tuf.canonical:MAX_INTEGER",
     "versions": "tuf.fields:MAX_VERSION",
-    "exponents of RSA keys": "tuf.keys:MAX_RSA_EXPONENT",
+    "exponents of RSA keys": "tuf.keyobjects:MAX_RSA_EXPONENT",
     "a line or a cell that is shown": "cli.text.render:MAX_LINE",
     "a push by a docker daemon": "remote.daemon.daemon:PUSH_SECONDS",
 }

@@ -52,7 +52,7 @@ from notarypy.remote.daemon import pushstream
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.archives import Archive
-from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signatures
+from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
@@ -199,7 +199,7 @@ def private_key(data: bytes) -> None:
 def public_key(data: bytes) -> None:
     """A public key or certificate file."""
     with suppress(UnsupportedKeyError):
-        key = keys.load_public_pem(data, NOW)
+        key = certificates.load_public_pem(data, NOW)
         assert len(key.canonical_id) == 64
         assert keys.PublicKey.from_json(key.to_json()) == key
 
@@ -225,7 +225,7 @@ def signature(data: bytes) -> None:
     """A signature by any method: true or false."""
     for method in ("ecdsa", "rsapss", "rsapkcs1v15", "eddsa"):
         for key in (*root_keys(), keys.PublicKey("ed25519", data[:32]), keys.PublicKey("rsa", data)):
-            assert signatures.verify(key, method, data, b"message") is False
+            assert envelope.verify(key, method, data, b"message") is False
 
 
 @cache

@@ -24,8 +24,8 @@ from notarypy.errors import (
 from notarypy.keys.formats import pem
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, PassphraseRequest, standard_chain
+from notarypy.tuf.envelope import verify
 from notarypy.tuf.keys import public_key_of
-from notarypy.tuf.signatures import verify
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey

@@ -22,7 +22,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf.keys import load_public_pem, public_key_of
+from notarypy.tuf.certificates import load_public_pem
+from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from notarypy.errors import UnsupportedKeyError
 from notarypy.keys.signers.keyfile import LocalSigner
-from notarypy.tuf.signatures import verify
+from notarypy.tuf.envelope import verify
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from notarypy.tuf import canonical, envelope, roles, signatures
+from notarypy.tuf import canonical, envelope, roles
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.metadata import (
     Delegation,
@@ -93,7 +93,7 @@ def root_key(
 def signature(name: str, key: PublicKey, message: bytes) -> envelope.Signature:
     """Sign with a name's private key, under the id of one of its public keys."""
     der = private_key(name).sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
-    return envelope.Signature(key.keyid, "ecdsa", signatures.ecdsa_raw(der, 256))
+    return envelope.Signature(key.keyid, "ecdsa", envelope.ecdsa_raw(der, 256))
 
 
 class Author:

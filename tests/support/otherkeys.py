@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from notarypy.tuf.envelope import ecdsa_raw
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.signatures import ecdsa_raw
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, UnsupportedKeyError
-from notarypy.tuf.keys import PublicKey, certificates, load_public_pem, public_key_of, usable_rsa
-from notarypy.tuf.signatures import verify
+from notarypy.tuf.certificates import load_public_pem
+from notarypy.tuf.envelope import verify
+from notarypy.tuf.keyobjects import usable_rsa
+from notarypy.tuf.keys import PublicKey, certificates, public_key_of
 from support.author import NOW, private_key, public_key, root_key
 from support.otherkeys import (
     bare,

@@ -11,15 +11,15 @@ from notarypy.errors import InvalidNameError, RootNotPinnedError
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.keys import leaf_certificate
 from notarypy.tuf.trustanchors import (
+    Anchored,
     Every,
     FirstUse,
     Forbidden,
-    KeyPin,
-    Pinned,
+    KeyAnchor,
+    anchored,
     certificate_sha256,
     every,
     parts,
-    pinned,
     policy,
     root_ids,
 )
@@ -125,7 +125,7 @@ def test_short_and_malformed_pins_are_refused(pin: str) -> None:
 
 
 def test_pins_are_kept_in_lower_case() -> None:
-    assert policy(["AB" * 32]) == Pinned((KeyPin(frozenset({"ab" * 32})),))
+    assert policy(["AB" * 32]) == Anchored((KeyAnchor(frozenset({"ab" * 32})),))
 
 
 # -- certificates and authorities
@@ -139,7 +139,7 @@ def issued(*bundle: bytes) -> Author:
 
 def only(*, ids: Iterable[str] = (), certificate: bytes = b"", ca: bytes = b"") -> RootPolicy:
     certificates = authorities.load(certificate) if certificate else ()
-    return pinned(ids, certificates, authorities.load(ca) if ca else (), LATER, "a test")
+    return anchored(ids, certificates, authorities.load(ca) if ca else (), LATER, "a test")
 
 
 def refused(author: Author, chosen: RootPolicy) -> str:

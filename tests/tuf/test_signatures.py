@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw, verify
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.signatures import METHOD_FOR, ecdsa_raw, verify
 from support.author import NOW, private_key, public_key, root_key
 from support.counting import calls
 from support.otherkeys import (

@@ -151,7 +151,7 @@ def _unpinned(settings: Settings, scope: Scope | None) -> RootPolicy:
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:
     leaves = [_certificates(pins, path)[0] for path in pins.certificates]
     ca = () if pins.ca is None else _certificates(pins, pins.ca)
-    return trustanchors.pinned(pins.ids, leaves, ca, now, pins.source)
+    return trustanchors.anchored(pins.ids, leaves, ca, now, pins.source)
 
 
 def _certificates(pins: Pins, path: Path) -> tuple[x509.Certificate, ...]:

@@ -1,6 +1,6 @@
 """Who signs: one module for each kind of place that a private key is in, and a table of them.
 
-What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.signatures`). A new backend
+What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.envelope`). A new backend
 is one module with a function `open_signer`, as in `keyfile`, and one row of `SIGNERS`; it is imported when
 the first key of its scheme is used.
 """
