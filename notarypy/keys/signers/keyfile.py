@@ -31,8 +31,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import pem, pkcs8
 from notarypy.limits import DEFAULT
-from notarypy.tuf.keys import public_key_of
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
+from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
