@@ -30,7 +30,9 @@ class Keys:
 
     def list(self) -> KeyInfos:
         """Return all keys; what cannot be read is told to `warn`."""
-        store = self._session.keys().store
+        from notarypy.keys.keystore import KeyStore  # a key manager takes twice as long to load
+
+        store = KeyStore(self._session.directory().private)
         found = store.list()
         for warning in store.warnings:
             self._session.warn(warning)

@@ -1,5 +1,5 @@
-"""The private keys of the trust directory, and what a repository's keys are changed to.
+"""The private keys of the trust directory, by the words people use for them.
 
-What it is: the calls of `Client.keys`. What it is not: key files (`notarypy.keys`), or who may sign a
-repository's tags (`Client.add_signer`). Read `api.py` first.
+What it is not: key files (`notarypy.keys`), or what a repository's keys are changed to (`client.publish`).
+Read `manager` first.
 """

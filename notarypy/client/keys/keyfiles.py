@@ -1,17 +1,17 @@
 """Key files that exist already: taken over from elsewhere, given another passphrase, removed.
 
 What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making and loading keys
-(`manager`), or replacing them in a repository (`rotate`).
+(`manager`), or replacing them in a repository (`client.publish`).
 
 Rules:
 
 1. An import stores exported keys as they are: role, GUN and encryption untouched, no passphrase asked. All
    blocks of a file are looked at before the first one is stored; one that cannot be used stops all of them.
 2. What an import takes is encrypted as docker and Go notary read it, names its key, and has a role that
-   exists, if it says one. Whether it is that key shows when it is used: nobody can tell without the
+   exists, if it says one. Whether it is that key shows when it is used: nobody can say without the
    passphrase.
 3. A passphrase is changed after the old one opened the key; the new one comes from a source of its own, and
-   the new file has been opened with it before success is told.
+   the new file has been opened with it before success is reported.
 4. A root key that a repository cached here could not do without is removed by force only.
 """
 
@@ -69,10 +69,6 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
                 advice=error.advice or Advice("give-exported"),
             ) from None
         _check_role(manager, block)
-    return _stored(manager, blocks)
-
-
-def _stored(manager: KeyManager, blocks: list[KeyBlock]) -> list[ImportedKey]:
     done: list[ImportedKey] = []
     try:
         for block in blocks:
@@ -90,9 +86,9 @@ def _stored(manager: KeyManager, blocks: list[KeyBlock]) -> list[ImportedKey]:
 def _check(block: KeyBlock) -> None:
     """Raise unless a block can be stored as it is (rule 2)."""
     pkcs8.require_portable(block)
-    most = DEFAULT.key_file_bytes
-    if len(pem.with_path(block, None)) > most:
-        raise UnsupportedKeyError("it is too large", why=f"a key file has at most {most} bytes")
+    if len(pem.with_path(block, None)) > DEFAULT.key_file_bytes:
+        why = f"a key file has at most {DEFAULT.key_file_bytes} bytes"
+        raise UnsupportedKeyError("it is too large", why=why)
     if KEYID.fullmatch(block.path or "") is None:
         raise UnsupportedKeyError("it does not say which key it is", advice=Advice("store-key"))
     if block.role is not None and block.role not in roles.BASE_ROLES:
@@ -120,7 +116,7 @@ def _gun(block: KeyBlock) -> str | None:
 def change_passphrase(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
     """Encrypt a key under another passphrase; `new` is asked after the old one opened it (rule 3)."""
     info = manager.find(selector)
-    manager.store.private_key(info.keyid, manager.passphrases)
+    manager.store.unlock(info.keyid, manager.passphrases)
     passphrase = new(info.request)
     if len(passphrase) < MIN_LENGTH:
         raise ConfigurationError(

@@ -14,19 +14,18 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import (
-    Advice,
-    AlreadyExistsError,
-    KeyMissingError,
-    NotarypyError,
-    UsageError,
-)
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys import generate
 from notarypy.keys.formats import pem
@@ -40,12 +39,12 @@ from notarypy.tuf.keys import PublicKey, public_key_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from notarypy.keys.formats.pem import KeyBlock
     from notarypy.keys.formats.pkcs8 import PrivateKey
     from notarypy.keys.signers import Signer
 
+_LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _SHORT = 7
 _DEFAULT_NAME = "signer"
@@ -91,6 +90,7 @@ class KeyManager:
 
         def undo() -> None:
             for keyid in self._made.keyids[start:]:
+                _LOG.debug("removing key %s, which was made for nothing", keyid)
                 with suppress(NotarypyError):  # what went wrong before is what matters
                     self.store.remove(keyid)
             del self._made.keyids[start:]
@@ -98,43 +98,28 @@ class KeyManager:
         with locked(self.store.directory / _LOCK, timeout):
             yield undo
 
-    def new_key(self, role: str, gun: str | None, algorithm: str = "ecdsa") -> PublicKey:
+    def new_key(self, role: str, gun: str | None) -> PublicKey:
         """Make and store a key for a role; returns its public half (rule 2)."""
-        key = generate.generate(algorithm)
-        self._add(key, role, gun)
-        return public_key_of(key)
+        return public_key_of(self._generated(role, gun))
 
     def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
         """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
-        if selector is not None and _is_path(selector):
-            key = self._imported(selector, roles.ROOT, None)
-        elif selector is not None:
-            key = self.store.private_key(self.select(selector), self.passphrases)
-        else:
+        if selector is None:
             key = self._own_root()
+        elif _is_path(selector):
+            key = self._imported(selector, roles.ROOT, None)
+        else:
+            key = self.store.private_key(self.find(selector).keyid, self.passphrases)
+        _LOG.debug("the root key of %s is %s", gun, public_key_of(key).keyid)
         if certificate is None:
             return generate.root_certificate(key, gun, now)
-        wrapped = PublicKey(f"{public_key_of(key).keytype}-x509", _certificates_only(certificate))
-        if wrapped.canonical_id != public_key_of(key).keyid:
-            raise UsageError(
-                "the root certificate is for another key", why=f"the key is {public_key_of(key).keyid}"
-            )
-        reason = certificates.problem(wrapped, gun, now)
-        if reason:
-            raise UsageError(
-                "the root certificate cannot be used",
-                why=reason,
-                advice=Advice("give-root-certificate", gun=gun),
-            )
-        return wrapped
+        return _certified(public_key_of(key), certificate, gun, now)
 
     def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
         """Return another root key, certified for `gun`: the selected one, or a new one."""
         if selector is not None:
             return self.root_key(gun, selector, None, now)
-        key = generate.generate()
-        self._add(key, roles.ROOT, None)
-        return generate.root_certificate(key, gun, now)
+        return generate.root_certificate(self._generated(roles.ROOT, None), gun, now)
 
     def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
         """Return a key for a role of one repository: the selected one, or a new one.
@@ -149,12 +134,12 @@ class KeyManager:
         info = self.find(selector)
         if (info.role, info.gun) != (role, gun):
             raise UsageError(f"{info.request.label} is no {role} key of {gun}", advice=Advice("give-own-key"))
-        return public_key_of(self.store.private_key(info.keyid, self.passphrases))
+        return self.store.unlock(info.keyid, self.passphrases).public
 
     def select(self, selector: str) -> str:
         """Return the canonical id that a KEY or key file means (rule 1)."""
         if _is_path(selector):
-            return public_key_of(self._opened(read_regular_path(selector), "root")[0][1]).keyid
+            return public_key_of(self._opened(_named_file(selector), "root")[0][1]).keyid
         return self.find(selector).keyid
 
     def find(self, selector: str) -> KeyInfo:
@@ -170,14 +155,10 @@ class KeyManager:
             return found[0]
         listed = ", ".join(f"{info.keyid[:12]} ({info.role})" for info in (found or infos)) or "none"
         if found:
-            raise UsageError(
-                f'"{selector}" fits several keys', why=listed, advice=Advice("write-more-digits")
-            )
-        raise KeyMissingError(
-            f'there is no key "{selector}" here',
-            why=f"keys here: {listed}",
-            advice=Advice("list-keys"),
-        )
+            advice = Advice("write-more-digits")
+            raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
+        why, advice = f"keys here: {listed}", Advice("list-keys")
+        raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
 
     def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
         """Store every private key in PEM data under a name; returns them as stored.
@@ -209,12 +190,17 @@ class KeyManager:
     def public(self, selector: str) -> bytes:
         """Return the public half of the key that KEY means, as PEM with its name."""
         info = self.find(selector)
-        key = self.store.private_key(info.keyid, self.passphrases)
-        return pem.public_pem(public_key_of(key), roles.signer_name(info.role))
+        public = self.store.unlock(info.keyid, self.passphrases).public
+        return pem.public_pem(public, roles.signer_name(info.role))
 
     def export(self, selectors: Sequence[str]) -> bytes:
         """Return keys as PEM blocks that name their id, encrypted as they are here."""
         return b"".join(self.store.export(self.find(selector).keyid) for selector in selectors)
+
+    def _generated(self, role: str, gun: str | None) -> PrivateKey:
+        key = generate.generate()
+        self._add(key, role, gun)
+        return key
 
     def _add(self, key: PrivateKey, role: str, gun: str | None) -> KeyInfo:
         keyid = public_key_of(key).keyid
@@ -223,6 +209,7 @@ class KeyManager:
             return present
         passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
         info = self.store.add(key, role, gun, passphrase)
+        _LOG.debug("a new key, %s, for %s%s", keyid, role, f" of {gun}" if gun else "")
         self._made.keyids.append(keyid)
         return info
 
@@ -233,38 +220,40 @@ class KeyManager:
             raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
         if here:
             return self.store.private_key(here[0].keyid, self.passphrases)
-        key = generate.generate()
-        self._add(key, roles.ROOT, None)
-        return key
+        return self._generated(roles.ROOT, None)
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
-        opened = self._opened(read_regular_path(path), role)
+        opened = self._opened(_named_file(path), role)
         if len(opened) != 1:
             raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
         self._add(opened[0][1], role, gun)
         return opened[0][1]
 
     def _opened(self, data: bytes, role: str) -> list[tuple[KeyBlock, PrivateKey]]:
+        requests = [(block, PassphraseRequest("", block.role or role)) for block in pem.split(data)]
         return [
-            (
-                block,
-                open_block(
-                    block, PassphraseRequest("", block.role or role), self.passphrases, "the given file"
-                ),
-            )
-            for block in pem.split(data)
+            (block, open_block(block, request, self.passphrases, "the given file"))
+            for block, request in requests
         ]
+
+
+def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
+    """Return a root key in the certificate that the user gave; raise UsageError if it does not fit."""
+    wrapped = PublicKey(f"{key.keytype}-x509", _certificates_only(certificate))
+    if wrapped.canonical_id != key.keyid:
+        raise UsageError("the root certificate is for another key", why=f"the key is {key.keyid}")
+    reason = certificates.problem(wrapped, gun, now)
+    if reason:
+        advice = Advice("give-root-certificate", gun=gun)
+        raise UsageError("the root certificate cannot be used", why=reason, advice=advice)
+    return wrapped
 
 
 def _certificates_only(pem_data: bytes) -> bytes:
     """Return the certificates of a PEM file written anew: it is published, and must hold nothing else."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     if b"PRIVATE KEY" in pem_data:
-        raise UsageError(
-            "the root certificate's file holds a private key", advice=Advice("give-certificate-alone")
-        )
+        advice = Advice("give-certificate-alone")
+        raise UsageError("the root certificate's file holds a private key", advice=advice)
     try:
         found = x509.load_pem_x509_certificates(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
@@ -272,10 +261,7 @@ def _certificates_only(pem_data: bytes) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
-def read_regular_path(path: str) -> bytes:
-    """Read a key or certificate file that a person named."""
-    from pathlib import Path
-
+def _named_file(path: str) -> bytes:
     try:
         return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
     except FileNotFoundError:

@@ -51,16 +51,9 @@ _KEY_SIZES = {
     _AES256_CBC: 32,
     _TRIPLE_DES_CBC: 24,
 }
-_HASHES = {
-    "1.2.840.113549.2.6": "md5",
-    "1.2.840.113549.2.7": "sha1",
-    "1.2.840.113549.2.8": "sha224",
-    "1.2.840.113549.2.9": "sha256",
-    "1.2.840.113549.2.10": "sha384",
-    "1.2.840.113549.2.11": "sha512",
-    "1.2.840.113549.2.12": "sha512_224",
-    "1.2.840.113549.2.13": "sha512_256",
-}
+# The HMACs' identifiers end in 6 to 13.
+_HASH_NAMES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha512_224", "sha512_256")
+_HASHES = {f"1.2.840.113549.2.{number}": name for number, name in enumerate(_HASH_NAMES, start=6)}
 # What the headers of older PEM files call the ciphers, all in CBC mode.
 _TRADITIONAL = {
     "AES-128-CBC": "2.16.840.1.101.3.4.1.2",
@@ -121,36 +114,6 @@ class _SaltAndRounds:
     iterations: int
 
 
-@asn1.sequence
-class _SealedKdf:
-    oid: ObjectIdentifier
-    parameters: _SaltAndRounds
-
-
-@asn1.sequence
-class _SealedCipher:
-    oid: ObjectIdentifier
-    iv: bytes
-
-
-@asn1.sequence
-class _SealedPbes2:
-    kdf: _SealedKdf
-    cipher: _SealedCipher
-
-
-@asn1.sequence
-class _SealedAlgorithm:
-    oid: ObjectIdentifier
-    parameters: _SealedPbes2
-
-
-@asn1.sequence
-class _Sealed:
-    algorithm: _SealedAlgorithm
-    data: bytes
-
-
 @dataclass(frozen=True)
 class _Scheme:
     """How one file is encrypted: a hash name for PBKDF2, or scrypt's parameters."""
@@ -181,17 +144,14 @@ def decrypt(der: bytes, passphrase: bytes) -> bytes:
 def require_portable(der: bytes) -> None:
     """Raise UnsupportedKeyError unless the Go clients read this encryption too (rule 1)."""
     try:
-        outer = asn1.decode_der(_Encrypted, der)
-        portable = outer.algorithm.oid.dotted_string == _PBES2
-        if portable:
-            scheme = _scheme(_parsed(outer.algorithm.parameters, _Pbes2))
-            portable = scheme.cipher == _AES256_CBC and _hash_of(scheme.kdf) == "sha1"
+        algorithm = asn1.decode_der(_Encrypted, der).algorithm
+        if algorithm.oid.dotted_string == _PBES2:
+            scheme = _scheme(_parsed(algorithm.parameters, _Pbes2))
+            if scheme.cipher == _AES256_CBC and _hash_of(scheme.kdf) == "sha1":
+                return
     except (ValueError, OverflowError):
         raise UnsupportedKeyError(_DAMAGED) from None
-    if not portable:
-        raise UnsupportedKeyError(
-            "docker and Go notary cannot read this encryption", advice=Advice("store-anew")
-        )
+    raise UnsupportedKeyError("docker and Go notary cannot read this encryption", advice=Advice("store-anew"))
 
 
 def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations: int) -> bytes:
@@ -201,12 +161,16 @@ def encrypt(der: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, iterations
     padded = padder.update(der) + padder.finalize()
     encryptor = Cipher(AES256(secret), CBC(iv)).encryptor()
     data = encryptor.update(padded) + encryptor.finalize()
-    kdf = _SealedKdf(
-        oid=ObjectIdentifier(_PBKDF2), parameters=_SaltAndRounds(salt=salt, iterations=iterations)
+    pbes2 = _Pbes2(
+        kdf=_algorithm(_PBKDF2, _SaltAndRounds(salt=salt, iterations=iterations)),
+        cipher=_algorithm(_AES256_CBC, iv),
     )
-    pbes2 = _SealedPbes2(kdf=kdf, cipher=_SealedCipher(oid=ObjectIdentifier(_AES256_CBC), iv=iv))
-    algorithm = _SealedAlgorithm(oid=ObjectIdentifier(_PBES2), parameters=pbes2)
-    return asn1.encode_der(_Sealed(algorithm=algorithm, data=data))
+    return asn1.encode_der(_Encrypted(algorithm=_algorithm(_PBES2, pbes2), data=data))
+
+
+def _algorithm(oid: str, parameters: object) -> _Algorithm:
+    tlv = asn1.decode_der(asn1.TLV, asn1.encode_der(parameters))
+    return _Algorithm(oid=ObjectIdentifier(oid), parameters=tlv)
 
 
 def decrypt_traditional(cipher: str, iv_hex: str, data: bytes, passphrase: bytes) -> bytes:
