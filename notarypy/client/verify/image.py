@@ -1,42 +1,35 @@
-"""Verify an image: its metadata, what the caller requires, the trust policy, the registry.
+"""Whether an image may run: signed metadata, what the caller requires, the trust policy, the registry.
 
-What it is: the one place where all that `verify` promises comes together. What it is
-not: a judge; `verify` says what is released, `tuf.policy` whether that is enough.
-
-Rules:
-
-1. Where there is a trust policy, the scope of the repository as it was written counts.
-2. What the caller requires is enforced in every mode. The policy is added to it.
-3. `audit` turns what the policy requires of a release (exit 10) into warnings, and
-   nothing else: not the verification, not the pins of roots, not a missing scope.
-4. `skip` leaves the verification out, and says so, unless the caller requires a signer
-   or a root: then the image is verified as if there were no policy.
-5. A mirror is verified by the trust data of the repository it mirrors; its own
-   registry must serve what is signed there.
-
-Verify an image: released by signed metadata, and served by the registry as signed.
-
-What it is: the questions `verify` asks of trusted metadata and the registry. What
-it is not: the verification of metadata (`tuf.trusted`), or what is required of signers
-and dates (`tuf.policy`).
+What it is: the one module that says so. First the decision, which is pure: metadata, requirements, policy
+and what the registry serves go in, a verified image or an error comes out. Then what fetches for it. What it
+is not: the verification of metadata (`tuf.trusted`), or what signers and dates must meet (`tuf.policy`).
 
 Rules:
 
-6. A tag is signed when `targets/releases`, or else `targets`, lists it. If both do
-   and disagree, releases wins and a warning says so.
-7. `REPO@DIGEST` needs some released tag with that digest, and of several the one counts
-   that meets most: whoever may release could add another that fewer signed.
-   `REPO:TAG@DIGEST` needs the tag's signed digest to be that one.
-8. The registry serves exactly the signed digest and size.
+1. A tag is signed when `targets/releases`, or else `targets`, lists it. If both do and disagree, releases
+   wins and a warning says so.
+2. `REPO@DIGEST` needs some released tag with that digest, and of several the one counts that meets most:
+   whoever may release could add another that fewer signed. `REPO:TAG@DIGEST` needs the tag's signed digest
+   to be that one.
+3. What the caller requires is enforced in every mode. The policy is added to it.
+4. `audit` turns what the policy requires of a release (exit 10) into warnings, and nothing else: not the
+   verification, not the pins of roots, not a missing scope.
+5. The registry serves exactly the signed digest and size.
+6. Where there is a trust policy, the scope of the repository as it was written counts.
+7. `skip` leaves the verification out, and says so, unless the caller requires a signer or a root: then the
+   image is verified as if there were no policy.
+8. A mirror is verified by the trust data of the repository it mirrors; its own registry must serve what is
+   signed there.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import root_end
+from notarypy.client.metadata.dates import ended, file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import AppliedPolicy, SkippedImage, VerifiedImage
@@ -63,6 +56,173 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.policyfile import Scope
     from notarypy.tuf.trusted import TrustedMetadata
 
+    Unmet = tuple[list[PolicyError], list[PolicyError]]
+
+_LOG = logging.getLogger(__name__)
+_SHOWN_TAGS = 10
+_SHOWN_CHARACTERS = 128
+
+
+# The decision
+
+
+def decide(
+    trusted: TrustedMetadata,
+    asked: Reference,
+    options: VerifyOptions,
+    scope: Scope | None,
+    *,
+    written: str,
+    warn: Callable[[str], None],
+) -> VerifiedImage:
+    """Return the image that verified metadata vouches for, if it meets everything (rules 1 to 4).
+
+    Args:
+        trusted: The metadata of the repository, or of the one that it mirrors.
+        asked: The reference; without tag and digest it means `latest`.
+        options: What the caller requires.
+        scope: What the trust policy requires; None without a policy.
+        written: The repository as it was written: the GUN, or a mirror of it.
+        warn: Given what is not met in `audit`, and where two roles disagree.
+
+    Raises:
+        TagUnsignedError: Nothing released has this tag or digest.
+        DigestMismatchError: The tag is signed with another digest.
+        PolicyError: It does not meet what is required.
+    """
+    found = _release(trusted, asked.tag, asked.digest, options, scope)
+    ours, theirs = (policy.entry(trusted, role, found.tag) for role in (roles.RELEASES, roles.TARGETS))
+    if ours is not None and theirs is not None and not ours.same_content(theirs):
+        released, listed = (one.digest or "without sha256" for one in (ours, theirs))
+        name = f"{trusted.gun}:{found.tag}"
+        warn(f"{name} is {released} in targets/releases, which counts, and {listed} in targets")
+    errors, audited = _unmet(trusted, found, options, scope)
+    if scope is None or scope.mode == "enforce":
+        errors, audited = errors + audited, []
+    if errors:
+        _LOG.debug("%s:%s does not meet: %s", trusted.gun, found.tag, [error.code for error in errors])
+        raise policy.together(errors)
+    for error in audited:
+        warn(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
+    ends = file_ends(trusted)
+    relied = {roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT, roles.TARGETS, found.role}
+    signers = policy.signers(trusted, found.tag, found.content)
+    return VerifiedImage(
+        repository=written,
+        tag=found.tag,
+        digest=f"sha256:{found.content.sha256}",
+        size=found.content.length,
+        role=found.role,
+        signers=tuple(map(roles.signer_name, signers)),
+        expires=min(ends[role] for role in relied),
+        signed_as=None if trusted.gun == written else trusted.gun,
+        policy=None if scope is None else AppliedPolicy(scope.prefix, scope.mode, tuple(audited)),
+    )
+
+
+def require_served(image: VerifiedImage, served: Manifest) -> None:
+    """Raise DigestMismatchError unless the registry serves what is signed (rule 5)."""
+    if (served.digest, served.size) == (image.digest, image.size):
+        return
+    tagged = f"{image.signed_as or image.repository}:{image.tag}"
+    raise DigestMismatchError(
+        f"the registry serves {image.repository}:{image.tag} with another content than the signed one",
+        why=(f"signed: {image.digest}, {image.size} bytes", f"served: {served.digest}, {served.size} bytes"),
+        advice=Advice("pull-signed", reference=image.reference, tagged=tagged),
+        signed=image.digest,
+        served=served.digest,
+    )
+
+
+def require_current(trusted: TrustedMetadata, now: datetime) -> None:
+    """Raise ExpiredError for metadata that was read earlier and has ended since, certificates included."""
+    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+    role = min(ends, key=lambda name: ends[name])
+    if ended(ends[role], now):
+        raise ExpiredError(
+            f"the metadata of {trusted.gun} that was read earlier is out of date",
+            why=f"{role} ended on {ends[role]:%Y-%m-%d %H:%M}Z",
+            advice=Advice("refresh"),
+            role=role,
+        )
+
+
+def _unmet(trusted: TrustedMetadata, found: Release, options: VerifyOptions, scope: Scope | None) -> Unmet:
+    """Return what a release does not meet of what the caller requires, and of what the policy requires."""
+    named = tuple(roles.signer_role(name) for name in options.signers)
+    required = Requirements(Signers(every=named, everyone=options.all_signers))
+    audited = [] if scope is None else policy.unmet(trusted, found, scope.requirements)
+    return policy.unmet(trusted, found, required), audited
+
+
+def _release(
+    trusted: TrustedMetadata,
+    asked: str | None,
+    digest: str | None,
+    options: VerifyOptions,
+    scope: Scope | None,
+) -> Release:
+    """Return what is released under a tag or digest (rules 1 and 2)."""
+    if asked is None and digest is not None:
+        found = _with_digest(trusted, digest)
+        return min(found, key=lambda one: tuple(map(bool, _unmet(trusted, one, options, scope))))
+    tag = "latest" if asked is None else asked
+    listed = policy.released(trusted, tag)
+    if listed is None:
+        raise _unsigned(trusted, tag)
+    role, content = listed
+    signed = f"sha256:{content.sha256}"
+    if digest not in {None, signed}:
+        raise DigestMismatchError(
+            f"{trusted.gun}:{tag} is signed with another digest",
+            why=(f"asked: {digest}", f"signed: {signed}"),
+            signed=signed,
+            asked=digest,
+        )
+    return Release(tag, role, content)
+
+
+def _with_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
+    """Return the releases with a digest; before others of their kind those of another kind (rule 2)."""
+    listed = policy.released_names(trusted).items()
+    found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
+    if not found:
+        raise TagUnsignedError(f"{trusted.gun}@{digest} is not signed", why="no released tag has this digest")
+    first_level = [role for role in trusted.targets if roles.parent(role) == roles.TARGETS]
+    before: Counter[object] = Counter()
+    ranks = {}
+    for one in found:
+        entries = {role: policy.entry(trusted, role, one.tag) for role in first_level}
+        listing = [role for role, entry in entries.items() if entry and entry.same_content(one.content)]
+        kind = (one.role, one.content.length, *listing)
+        ranks[one.tag] = before[kind]
+        before[kind] += 1
+    return sorted(found, key=lambda one: ranks[one.tag])[: trusted.limits.judged_tags]
+
+
+def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
+    signed = list(policy.released_names(trusted))
+    listed = [roles.signer_name(role) for role, _ in policy.entries(trusted, tag)]
+    shown = ", ".join(map(_shortened, signed[:_SHOWN_TAGS])) or "none"
+    why = [f"signed tags: {shown}{' ...' if len(signed) > _SHOWN_TAGS else ''}"]
+    if listed:
+        why.append(f"listed by {', '.join(listed)}, which does not release it: targets/releases does")
+    return TagUnsignedError(
+        f"{trusted.gun}:{tag} is not signed",
+        why=tuple(why),
+        advice=Advice("sign-tag", gun=trusted.gun, tag=tag),
+        gun=trusted.gun,
+        tag=tag,
+    )
+
+
+def _shortened(name: str) -> str:
+    left = len(name) - _SHOWN_CHARACTERS
+    return f"{name[:_SHOWN_CHARACTERS]}... ({left} characters more)" if left > 0 else name
+
+
+# What fetches for it
+
 
 @dataclass(frozen=True)
 class MetadataCache:
@@ -84,7 +244,7 @@ class MetadataCache:
 
 
 def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
-    """Return the scope that counts for a reference; None without a policy, or where rule 4 sets it aside.
+    """Return the scope that counts for a reference; None without a policy, or where rule 7 sets it aside.
 
     Raises:
         OutOfScopeError: There is a policy, and it has none.
@@ -105,7 +265,6 @@ def current_metadata(session: Session, text: str, root: str | None) -> TrustedMe
 
 
 def _metadata(session: Session, text: str, scope: Scope | None, root: str | None) -> TrustedMetadata:
-    """Return a repository's metadata, read by the scope's name, server and roots."""
     return refresh(session.repository(text, root, scope, whole=False))
 
 
@@ -160,58 +319,12 @@ def verify_unless_skipped(
     trusted = known or cache.get(gun, prefix, lambda: _metadata(session, text, scope, options.root))
     if trusted.gun != gun:
         raise RuntimeError("the metadata is of another repository")
-    found = release(
-        trusted,
-        parsed.tag,
-        parsed.digest,
-        session.warn,
-        lambda one: tuple(map(bool, _unmet(trusted, one, options, scope))),
-    )
-    unmet = _judge(session, trusted, found, options, scope)
-    image = replace(
-        verified(trusted, found),
-        repository=written,
-        signed_as=None if gun == written else gun,
-        policy=None if scope is None else AppliedPolicy(scope.prefix, scope.mode, unmet),
-    )
-    if _asks_registry(session, options):
-        by_name = image.digest if parsed.digest else image.tag
-        wanted = by_name if parsed.tag is None else parsed.tag
-        compare(image, session.manifest(parsed, wanted))
+    image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)
+    asked = _asks_registry(session, options)
+    if asked:
+        require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
+    _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
     return image
-
-
-def _judge(
-    session: Session,
-    trusted: TrustedMetadata,
-    found: policy.Release,
-    options: VerifyOptions,
-    scope: Scope | None,
-) -> tuple[PolicyError, ...]:
-    """Raise for what is not met, and return what is only to be told (rules 2 and 3)."""
-    errors, asked = _unmet(trusted, found, options, scope)
-    if scope is None or scope.mode == "enforce":
-        errors += asked
-    if errors:
-        raise policy.together(errors)
-    if scope is None or scope.mode == "enforce":
-        return ()
-    for error in asked:
-        session.warn(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
-    return tuple(asked)
-
-
-def _required(options: VerifyOptions) -> Requirements:
-    named = tuple(roles.signer_role(name) for name in options.signers)
-    return Requirements(Signers(every=named, everyone=options.all_signers))
-
-
-def _unmet(
-    trusted: TrustedMetadata, found: policy.Release, options: VerifyOptions, scope: Scope | None
-) -> tuple[list[PolicyError], list[PolicyError]]:
-    """Return what a release does not meet of what the caller requires, and of what the policy requires."""
-    asked = [] if scope is None else policy.unmet(trusted, found, scope.requirements)
-    return policy.unmet(trusted, found, _required(options)), asked
 
 
 def _skipped(
@@ -233,152 +346,3 @@ def _skipped(
 
 def _asks_registry(session: Session, options: VerifyOptions) -> bool:
     return options.registry and not session.literal and not session.settings.offline
-
-
-_SHOWN_TAGS = 10
-_SHOWN_CHARACTERS = 128
-
-
-def release(
-    trusted: TrustedMetadata,
-    tag: str | None,
-    digest: str | None,
-    warn: Callable[[str], None],
-    shortfall: Callable[[Release], tuple[bool, ...]] = lambda _: (),
-) -> Release:
-    """Return what verified metadata releases (rules 6 and 7).
-
-    Args:
-        trusted: The repository's metadata.
-        tag: The tag; without tag and digest it is `latest`.
-        digest: `sha256:` and 64 hex digits, or None.
-        warn: Told when two roles disagree.
-        shortfall: What a release does not meet, the worst first.
-
-    Raises:
-        TagUnsignedError: Nothing released has this tag or digest.
-        DigestMismatchError: The tag is signed with another digest.
-    """
-    found = min(_released(trusted, tag, digest), key=shortfall)
-    _warn_of_split(trusted, found.tag, warn)
-    return found
-
-
-def require_current(trusted: TrustedMetadata, now: datetime) -> None:
-    """Raise ExpiredError for metadata that was read earlier and has ended since, certificates included."""
-    ends = {role: targets.expires for role, targets in trusted.targets.items()}
-    ends[roles.ROOT], ends[roles.SNAPSHOT] = root_end(trusted), trusted.snapshot.expires
-    ends[roles.TIMESTAMP] = trusted.timestamp.expires
-    role = min(ends, key=lambda name: ends[name])
-    if ends[role] <= now:
-        raise ExpiredError(
-            f"the metadata of {trusted.gun} that was read earlier is out of date",
-            why=f"{role} ended on {ends[role]:%Y-%m-%d %H:%M}Z",
-            advice=Advice("refresh"),
-            role=role,
-        )
-
-
-def verified(trusted: TrustedMetadata, found: Release) -> VerifiedImage:
-    """Return a release as the image that the metadata vouches for."""
-    relied = [trusted.root.expires, trusted.timestamp.expires, trusted.snapshot.expires]
-    relied += [trusted.targets[name].expires for name in {roles.TARGETS, found.role}]
-    signers = policy.signers(trusted, found.tag, found.content)
-    return VerifiedImage(
-        repository=trusted.gun,
-        tag=found.tag,
-        digest=f"sha256:{found.content.sha256}",
-        size=found.content.length,
-        role=found.role,
-        signers=tuple(map(roles.signer_name, signers)),
-        expires=min(relied),
-    )
-
-
-def compare(image: VerifiedImage, served: Manifest) -> None:
-    """Raise DigestMismatchError unless the registry serves what is signed (rule 8)."""
-    if (served.digest, served.size) != (image.digest, image.size):
-        raise DigestMismatchError(
-            f"the registry serves {image.repository}:{image.tag} with another content than the signed one",
-            why=(
-                f"signed: {image.digest}, {image.size} bytes",
-                f"served: {served.digest}, {served.size} bytes",
-            ),
-            advice=Advice(
-                "pull-signed",
-                reference=image.reference,
-                tagged=f"{image.signed_as or image.repository}:{image.tag}",
-            ),
-            signed=image.digest,
-            served=served.digest,
-        )
-
-
-def _released(trusted: TrustedMetadata, asked: str | None, digest: str | None) -> list[Release]:
-    if asked is None and digest is not None:
-        return _released_digest(trusted, digest)
-    tag = "latest" if asked is None else asked
-    found = policy.released(trusted, tag)
-    if found is None:
-        raise _unsigned(trusted, tag)
-    role, content = found
-    if digest is not None and digest != f"sha256:{content.sha256}":
-        raise DigestMismatchError(
-            f"{trusted.gun}:{tag} is signed with another digest",
-            why=(f"asked: {digest}", f"signed: sha256:{content.sha256}"),
-            signed=f"sha256:{content.sha256}",
-            asked=digest,
-        )
-    return [Release(tag, role, content)]
-
-
-def _released_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
-    """Return the releases with a digest; before others of their kind those of another kind (rule 7)."""
-    listed = policy.released_names(trusted).items()
-    found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
-    if not found:
-        raise TagUnsignedError(f"{trusted.gun}@{digest} is not signed", why="no released tag has this digest")
-    first_level = [role for role in trusted.targets if roles.parent(role) == roles.TARGETS]
-    before: Counter[object] = Counter()
-    ranks = {}
-    for one in found:
-        listing = [role for role in first_level if _vouches(trusted, role, one)]
-        kind = (one.role, one.content.length, *listing)
-        ranks[one.tag] = before[kind]
-        before[kind] += 1
-    return sorted(found, key=lambda one: ranks[one.tag])[: trusted.limits.judged_tags]
-
-
-def _vouches(trusted: TrustedMetadata, role: str, one: Release) -> bool:
-    content = policy.entry(trusted, role, one.tag)
-    return content is not None and content.same_content(one.content)
-
-
-def _shortened(name: str) -> str:
-    left = len(name) - _SHOWN_CHARACTERS
-    return f"{name[:_SHOWN_CHARACTERS]}... ({left} characters more)" if left > 0 else name
-
-
-def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
-    signed = list(policy.released_names(trusted))
-    listed = [roles.signer_name(role) for role, _ in policy.entries(trusted, tag)]
-    shown = ", ".join(map(_shortened, signed[:_SHOWN_TAGS])) or "none"
-    why = [f"signed tags: {shown}{' ...' if len(signed) > _SHOWN_TAGS else ''}"]
-    if listed:
-        why.append(f"listed by {', '.join(listed)}, which does not release it: targets/releases does")
-    return TagUnsignedError(
-        f"{trusted.gun}:{tag} is not signed",
-        why=tuple(why),
-        advice=Advice("sign-tag", gun=trusted.gun, tag=tag),
-        gun=trusted.gun,
-        tag=tag,
-    )
-
-
-def _warn_of_split(trusted: TrustedMetadata, tag: str, warn: Callable[[str], None]) -> None:
-    ours, theirs = (policy.entry(trusted, role, tag) for role in (roles.RELEASES, roles.TARGETS))
-    if ours is not None and theirs is not None and not ours.same_content(theirs):
-        warn(
-            f"{trusted.gun}:{tag} is {ours.digest or 'without sha256'} in targets/releases, which counts, "
-            f"and {theirs.digest or 'without sha256'} in targets"
-        )
