@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = group("Delegations: who may sign the tags of a repository.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
-PublicKeys = Annotated[
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
+_PublicKeys = Annotated[
     list[str],
     typer.Option("--key", metavar="PUB", help="Public key or certificate, PEM. May be repeated."),
 ]
@@ -33,10 +33,10 @@ _Force = Annotated[
 @app.command("add")
 def add_delegation(
     context: typer.Context,
-    name: Name,
+    name: _Name,
     repos: references.Repositories,
     *,
-    key: PublicKeys,
+    key: _PublicKeys,
     path: Annotated[
         list[str] | None,
         typer.Option(metavar="PREFIX", help="Only tags that begin with this. May be repeated."),
@@ -59,7 +59,7 @@ def add_delegation(
 @app.command("remove")
 def remove_delegation(
     context: typer.Context,
-    name: Name,
+    name: _Name,
     repos: references.Repositories,
     *,
     key: Annotated[str | None, typer.Option(metavar="ID", help="Remove only the key with this id.")] = None,
@@ -125,7 +125,7 @@ def list_delegations(context: typer.Context, repo: references.Repository) -> Non
     _show(context, repo, ("ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS"), _delegation_row)
 
 
-def _delegation_row(entry: RoleEntry) -> tuple[str, ...] | None:
+def _delegation_row(entry: RoleEntry) -> tuple[str, ...]:
     expires = entry.problem or render.moment(entry.expires) or "(not published)"
     return (entry.role, _paths(entry), str(entry.threshold), expires, ", ".join(entry.keys))
 
@@ -148,7 +148,7 @@ def _add(
     run = begin(context)
     references.check_repositories(run, repos)
     roles.signer_role(name)
-    pems = userfiles.read_all(keys)
+    pems = [userfiles.read(path) for path in keys]
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
@@ -168,12 +168,7 @@ def _added_lines(added: SignerAdded) -> list[str]:
 
 
 def _remove(
-    context: typer.Context,
-    name: str,
-    repos: Sequence[str],
-    *,
-    key: str | None = None,
-    force: bool,
+    context: typer.Context, name: str, repos: Sequence[str], *, key: str | None = None, force: bool
 ) -> None:
     """Remove one signer, or one of its keys, from repositories."""
     run = begin(context)
@@ -206,18 +201,15 @@ def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:
 
 
 def _show(
-    context: typer.Context,
-    repo: str,
-    header: tuple[str, ...],
-    row: Callable[[RoleEntry], tuple[str, ...] | None],
+    context: typer.Context, repo: str, header: tuple[str, ...], row: Callable[[RoleEntry], tuple[str, ...]]
 ) -> None:
-    """List the delegations of a repository; `row` leaves one out by returning None."""
+    """List the delegations of a repository; `row` leaves one out by returning no cells."""
     run = begin(context)
     references.check_repositories(run, [repo])
     with run.client(asking=False) as client, run.trying(repo):
         entries = client.delegations(repo)
         run.report.done(repo, {"roles": [render.role_json(entry) for entry in entries]})
-        rows = [cells for cells in map(row, entries) if cells is not None]
+        rows = [cells for cells in map(row, entries) if cells]
         if rows:
             run.report.text(render.table(header, rows) + "\n")
 
@@ -227,11 +219,7 @@ signer_app = group("Signers: delegations under docker's names.")
 
 @signer_app.command("add")
 def add_signer(
-    context: typer.Context,
-    name: Name,
-    repos: references.Repositories,
-    *,
-    key: PublicKeys,
+    context: typer.Context, name: _Name, repos: references.Repositories, *, key: _PublicKeys
 ) -> None:
     """Add a signer to repositories; one without trust data is initialised.
 
@@ -244,7 +232,7 @@ def add_signer(
 @signer_app.command("remove")
 def remove_signer(
     context: typer.Context,
-    name: Name,
+    name: _Name,
     repos: references.Repositories,
     *,
     force: Annotated[
@@ -269,7 +257,7 @@ def list_signers(context: typer.Context, repo: references.Repository) -> None:
     _show(context, repo, ("SIGNER", "TAGS", "KEYS"), _signer_row)
 
 
-def _signer_row(entry: RoleEntry) -> tuple[str, ...] | None:
+def _signer_row(entry: RoleEntry) -> tuple[str, ...]:
     if entry.role == roles.RELEASES:
-        return None
+        return ()
     return (roles.signer_name(entry.role), _paths(entry), render.short_ids(entry.keys))

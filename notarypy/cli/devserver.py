@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +18,7 @@ from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
-    from notarypy.devserver.demo import Demo, Step
+    from notarypy.devserver.demo import Step
     from notarypy.devserver.start import Running, ServerOptions
 
 
@@ -91,11 +91,8 @@ def _show_servers(run: Run, started: Running) -> None:
 
 def _flush() -> None:
     """Bring what was printed to whoever reads it now; a reader that went away is no reason to stop."""
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            return
+    with suppress(OSError, AttributeError):
+        sys.stdout.flush()
 
 
 _NEXT = """
@@ -128,6 +125,7 @@ def demo(
     """
     from notarypy.client.api import utc_now
     from notarypy.devserver.demo import Demo
+    from notarypy.devserver.folder import exports
     from notarypy.devserver.start import ServerOptions, running
 
     run = begin(context)
@@ -141,10 +139,18 @@ def demo(
             _show_step(run, step)
             if ending.asked:
                 raise KeyboardInterrupt
-            _check(step)
+            if step.code != step.expected:
+                raise OperationError(
+                    f"the demonstration went wrong: {step.command}",
+                    why=f"it ended with {step.code} instead of {step.expected}",
+                    advice=Advice("report-demo"),
+                )
         run.report.text(_NEXT)
         if keep:
-            _show_how_to_go_on(run, shown)
+            lines = ["", "The servers run until Ctrl-C. In another shell:", "", *exports(shown.variables)]
+            lines.append(f"notarypy inspect --pretty {shown.repository}")
+            run.report.text("".join(f"{line}\n" for line in lines))
+            _flush()
             ending.wait()
 
 
@@ -153,23 +159,4 @@ def _show_step(run: Run, step: Step) -> None:
     run.report.done(step.command, {"told": step.about, "exit": step.code, "output": step.output})
     ended = f"[exit {step.code}]\n" if step.code else ""
     run.report.text(f"\n# {step.about}\n$ {step.command}\n{step.output}{ended}")
-    _flush()
-
-
-def _check(step: Step) -> None:
-    if step.code != step.expected:
-        raise OperationError(
-            f"the demonstration went wrong: {step.command}",
-            why=f"it ended with {step.code} instead of {step.expected}",
-            advice=Advice("report-demo"),
-        )
-
-
-def _show_how_to_go_on(run: Run, shown: Demo) -> None:
-    """Say how to go on with the servers that are left running."""
-    from notarypy.devserver.folder import exports
-
-    lines = ["The servers run until Ctrl-C. In another shell:", "", *exports(shown.variables)]
-    lines.append(f"notarypy inspect --pretty {shown.repository}")
-    run.report.text("".join(f"{line}\n" for line in ["", *lines]))
     _flush()

@@ -1,4 +1,4 @@
-"""What a command did, told once: as text while it goes on, or as one JSON document.
+"""What a command did, shown once: as text while it goes on, or as one JSON document.
 
 What it is: the only code that prints results, warnings and errors, and that decides
 the exit code. What it is not: their wording (`render`).
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from notarypy.cli.options import GivenOptions
 
-_WORST_FIRST = (4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
 _INTERRUPTED = 130
+_WORST_FIRST = (_INTERRUPTED, 4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
 
 
 class InternalError(NotarypyError):
@@ -54,8 +54,8 @@ class Result:
 
     def to_json(self, command: str | None) -> dict[str, Any]:
         """Return the item of `results`."""
-        told = {} if self.error is None else {"error": render.error_json(self.error, command)}
-        return {"ref": self.ref, "ok": self.error is None, **self.data, **told}
+        failure = {} if self.error is None else {"error": render.error_json(self.error, command)}
+        return {"ref": self.ref, "ok": self.error is None, **self.data, **failure}
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Report:
         hold: Show results at the end, and only if all are good (rule 3).
         answered: Help or the version was printed instead of a result.
         unwritable: Why nothing can be written to standard output (rule 4).
-        own_code: The exit code of a command that tells everything itself.
+        own_code: The exit code of a command that prints everything itself.
     """
 
     options: GivenOptions
@@ -132,17 +132,8 @@ class Report:
 
     def content(self, data: bytes) -> None:
         """Write a file's bytes to standard output as they are, unless it is for JSON."""
-        if self.options.json or self.unwritable is not None:
-            return
-        try:
-            stream = _standard_output()
-            stream.flush()
-            if hasattr(stream, "buffer"):
-                stream.buffer.write(data)
-            else:
-                stream.write(data.decode(errors="backslashreplace"))
-        except OSError as error:
-            self.unwritable = error
+        if not self.options.json:
+            self._write(data)
 
     def finish(self) -> int:
         """Show what is left, and return the exit code."""
@@ -159,19 +150,17 @@ class Report:
         """The worst exit code so far (rule 2)."""
         errors = [self.error, *(result.error for result in self.results)]
         codes = {error.exit_code for error in errors if error is not None}
-        if _INTERRUPTED in codes:
-            return _INTERRUPTED
         return next((code for code in _WORST_FIRST if code in codes), 0)
 
     def _document(self, code: int) -> dict[str, Any]:
-        told = {} if self.error is None else {"error": render.error_json(self.error, self.command)}
+        failure = {} if self.error is None else {"error": render.error_json(self.error, self.command)}
         return {
             "schema": 1,
             "command": self.command,
             "exit": code,
             "results": [result.to_json(self.command) for result in self.results],
             "warnings": self.warnings,
-            **told,
+            **failure,
         }
 
     def _show(self, error: NotarypyError, about: str = "") -> None:
@@ -185,11 +174,18 @@ class Report:
         with suppress(OSError, AttributeError):
             sys.stderr.write(f"{text}\n")
 
-    def _write(self, text: str) -> None:
-        if self.unwritable is not None or not text:
+    def _write(self, data: str | bytes) -> None:
+        if self.unwritable is not None or not data:
             return
         try:
-            print(text, end="", file=_standard_output())
+            stream = _standard_output()
+            if isinstance(data, str):
+                stream.write(data)
+            elif hasattr(stream, "buffer"):
+                stream.flush()
+                stream.buffer.write(data)
+            else:
+                stream.write(data.decode(errors="backslashreplace"))
         except OSError as error:
             self.unwritable = error
 

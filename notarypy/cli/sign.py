@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from notarypy.cli.references import Name
     from notarypy.cli.run import Run
-    from notarypy.client.api import Client
     from notarypy.client.results import RevokedTag, SignedTag
 
 
@@ -85,7 +84,11 @@ def sign(
     }
     with run.client() as client:
         if push is not None:
-            _push_and_sign(run, client, push, names[0], options)
+            ref = names[0].text
+            with run.trying(ref):
+                pushed, done = client.images.push_and_sign(push, ref, **options, progress=run.progress())
+                run.report.text(f"{render.pushed_line(pushed)}\n")
+                _signed(run, ref, done)
             return
         for written, by_tag in _by_repository(names):
             with run.trying(*written):
@@ -152,13 +155,6 @@ def _by_repository(names: Iterable[Name]) -> Iterable[tuple[list[str], dict[str,
         written.append(name.text)
         by_tag[name.tagged] = name.text
     return groups.values()
-
-
-def _push_and_sign(run: Run, client: Client, source: str, name: Name, options: dict[str, Any]) -> None:
-    with run.trying(name.text):
-        pushed, done = client.images.push_and_sign(source, name.text, **options, progress=run.progress())
-        run.report.text(f"{render.pushed_line(pushed)}\n")
-        _signed(run, name.text, done)
 
 
 def _signed(run: Run, ref: str, done: SignedTag, *, dry_run: bool = False) -> None:

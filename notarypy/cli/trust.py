@@ -59,7 +59,7 @@ def init(
         "root_cert": None if root_cert is None else userfiles.read(root_cert),
         "snapshot": snapshot,
         "signer": signer,
-        "keys": userfiles.read_all(key),
+        "keys": [userfiles.read(path) for path in key or ()],
     }
     with run.client() as client:
         for repo in repos:
@@ -119,10 +119,7 @@ def _side_by_side(seen: TrustedRoot) -> list[str]:
     ]
 
 
-def forget(
-    context: typer.Context,
-    repo: references.Repository,
-) -> None:
+def forget(context: typer.Context, repo: references.Repository) -> None:
     """Drop the cached trust data of a repository; keys stay.
 
     That includes the trusted root. The next command trusts whatever root the server offers then,

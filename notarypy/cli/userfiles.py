@@ -17,7 +17,7 @@ from notarypy.errors import Advice, AlreadyExistsError, ConfigurationError, Stor
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 _STDIN = "-"
 _BUILDX_DIGEST = "containerimage.digest"
@@ -47,11 +47,6 @@ def read(path: str) -> bytes:
     if len(data) > most:
         raise UsageError(f"{path} is too big", why=f"more than {most} bytes", path=path)
     return data
-
-
-def read_all(paths: Sequence[str] | None) -> list[bytes]:
-    """Return what several files hold; see `read`."""
-    return [read(path) for path in paths or ()]
 
 
 def read_text(path: str) -> str:
