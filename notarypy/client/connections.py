@@ -5,12 +5,11 @@ What it is not: it sends nothing; the first request opens the first connection.
 
 Rules:
 
-1. Notary servers are asked with the certificates for Notary servers, registries with
-   those for registries. The CAs of a server vouch for the token server it names too,
-   as they do in docker and Go notary; its client certificate is not shown there.
-2. NOTARY_AUTH is for Notary servers alone, and only for one that was named. A Notary
-   server may be shown the login of the registry whose trust data it keeps: that is how
-   docker logs in to it.
+1. Notary servers are asked with the certificates for Notary servers, registries with those for registries.
+   The CAs of a server vouch for the token server it names too, as they do in docker and Go notary; its client
+   certificate is not shown there.
+2. NOTARY_AUTH is for Notary servers alone, and only for one that was named. A Notary server may be shown the
+   login of the registry whose trust data it keeps: that is how docker logs in to it.
 """
 
 from __future__ import annotations
@@ -21,9 +20,15 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.auth.credentials import HUB, Keychain, NotaryAuth
+from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources
+from notarypy.remote.auth.tokens import TokenAuthenticator
+from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.transport import Exchange
 from notarypy.remote.http.urls import host_port
+from notarypy.remote.notary import NotaryClient
+from notarypy.remote.registry.registry import RegistryClient
 
 if TYPE_CHECKING:
     import ssl
@@ -31,18 +36,13 @@ if TYPE_CHECKING:
 
     from notarypy.images.reference import Reference
     from notarypy.remote.auth.credentials import Credential, CredentialSource
-    from notarypy.remote.auth.dockerconfig import DockerConfig
     from notarypy.remote.daemon.daemon import Daemon
-    from notarypy.remote.http.sockets import TlsPlaces
     from notarypy.remote.http.transport import Transport
-    from notarypy.remote.notary import NotaryClient
-    from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.settings.settings import Settings
 
     Kind = Literal["notary", "registry"]
 
-_HUB = "docker.io"
-_HUB_LOGINS = ("index.docker.io", _HUB)
+_AGENT = f"notarypy/{__version__}"
 
 
 class Connections:
@@ -60,9 +60,6 @@ class Connections:
 
     def notary(self, url: str, registry_host: str) -> NotaryClient:
         """Return the Notary server at `url`, logged in as for `registry_host` when it asks."""
-        from notarypy.remote.auth.credentials import NotaryAuth
-        from notarypy.remote.notary import NotaryClient
-
         with self._lock:
             key = (url, registry_host)
             if key not in self._notaries:
@@ -77,8 +74,6 @@ class Connections:
 
     def registry(self, reference: Reference) -> RegistryClient:
         """Return the registry that serves an image."""
-        from notarypy.remote.registry.registry import RegistryClient
-
         with self._lock:
             host = reference.api_host
             if host not in self._registries:
@@ -94,17 +89,13 @@ class Connections:
 
     def daemon(self) -> Daemon:
         """Return the docker daemon of this machine."""
-        from notarypy.remote.daemon.address import find
-        from notarypy.remote.daemon.daemon import Daemon
+        from notarypy.remote.daemon.daemon import Daemon, find_daemon  # needs http.client, ssl and socket
 
-        place = find(self._settings.environ, self._settings.docker_config)
-        agent = f"notarypy/{__version__}"
-        return Daemon(place, timeout=self._settings.timeout, user_agent=agent, limits=self._limits)
+        found = find_daemon(self._settings.environ, self._settings.docker_config)
+        return Daemon(found, timeout=self._settings.timeout, user_agent=_AGENT, limits=self._limits)
 
     def credential(self, reference: Reference) -> Credential | None:
         """Return the login for the registry that serves an image; the daemon asks nobody, so it gets it."""
-        from notarypy.remote.auth.credentials import Keychain
-
         return Keychain(self._places).find(_logins(reference.registry), reference.path)
 
     def close(self) -> None:
@@ -121,15 +112,12 @@ class Connections:
     def _exchange(
         self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[CredentialSource]
     ) -> Exchange:
-        from notarypy.remote.auth.credentials import Keychain
-        from notarypy.remote.auth.tokens import TokenAuthenticator
-
         keychain = Keychain([*sources, *self._places])
         return Exchange(
             self._transport(kind, host),
             timeout=self._settings.timeout,
             authenticator=TokenAuthenticator(host, keychain, logins, limits=self._limits),
-            user_agent=f"notarypy/{__version__}",
+            user_agent=_AGENT,
             secrets=self._secrets,
             configured=self._docker.registry_headers if kind == "registry" else None,
             limits=self._limits,
@@ -137,23 +125,19 @@ class Connections:
 
     @cached_property
     def _docker(self) -> DockerConfig:
-        from notarypy.remote.auth.dockerconfig import DockerConfig
-
         path = self._settings.docker_config / "config.json"
         return DockerConfig(path, self._settings.environ, timeout=self._settings.timeout)
 
     @cached_property
     def _places(self) -> list[CredentialSource]:
         """The places of logins; shared, so that a helper program is asked once for all servers."""
-        from notarypy.remote.auth.dockerconfig import sources
-
-        return sources(self._docker, self._settings.environ, timeout=self._settings.timeout)
+        return credential_sources(self._docker, self._settings.environ, timeout=self._settings.timeout)
 
     def _transport(self, kind: Kind, server: str) -> Transport:
         if self._given is not None:
             return self._given
         if (kind, server) not in self._transports:
-            from notarypy.remote.http.adapter import RequestsTransport
+            from notarypy.remote.http.adapter import RequestsTransport  # needs requests, urllib3 and ssl
 
             self._transports[kind, server] = RequestsTransport(
                 lambda host: self._context(host, kind, server),
@@ -163,15 +147,13 @@ class Connections:
             )
         return self._transports[kind, server]
 
-    def _tls_places(self, host: str, kind: Kind, server: str) -> TlsPlaces:
+    def _tls_places(self, host: str, kind: Kind, server: str) -> tls.TlsPlaces:
         """Return where `_context` looked, for error texts."""
-        from notarypy.remote.http.sockets import TlsPlaces
-
         found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
         # The first place is the system's store, or what is in place of it.
         searched = found.searched if found.replace_ca else (*named.searched, *found.searched[1:])
         own = host == server
-        return TlsPlaces(
+        return tls.TlsPlaces(
             tuple(dict.fromkeys(searched)),
             found.advice,
             found.client_searched if own else (),
@@ -181,10 +163,8 @@ class Connections:
 
     def _context(self, host: str, kind: Kind, server: str) -> ssl.SSLContext:
         """Return the context for a server itself, or for the token server that it names (rule 1)."""
-        from notarypy.remote.http.tls import context
-
         found, named = (self._settings.tls_for(name, kind=kind) for name in (host, server))
-        return context(
+        return tls.context(
             replace_ca=found.replace_ca or named.replace_ca,
             extra_ca=tuple(dict.fromkeys((*found.extra_ca, *named.extra_ca))),
             client_cert=found.client_cert if host == server else None,
@@ -194,4 +174,4 @@ class Connections:
 
 
 def _logins(registry_host: str) -> tuple[str, ...]:
-    return _HUB_LOGINS if registry_host == _HUB else (registry_host,)
+    return ("index.docker.io", HUB) if registry_host == HUB else (registry_host,)

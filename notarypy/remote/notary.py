@@ -174,10 +174,7 @@ def _detail(detail: object) -> tuple[str, str]:
         return "", ""
     name, inner = detail.get("Name"), detail.get("Error")
     text = inner.get("Msg") if isinstance(inner, dict) else inner
-    return (
-        name[:most] if isinstance(name, str) else "",
-        text[:most] if isinstance(text, str) else "",
-    )
+    return (name[:most] if isinstance(name, str) else "", text[:most] if isinstance(text, str) else "")
 
 
 def multipart(files: Mapping[str, bytes], boundary: str) -> tuple[dict[str, str], bytes]:

@@ -22,7 +22,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.remote.daemon import address
+from notarypy.remote.daemon import daemon as daemon_module
 from notarypy.remote.http.messages import Response
 from support.author import GUN
 from support.dockerd import Record, aux, fake_daemon
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def daemon(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
     """Return the daemon of this machine; what it pushes is `built`, with the tag as content."""
     with fake_daemon() as running:
-        monkeypatch.setattr(address, "DOCKER_SOCKET", str(running.path))
+        monkeypatch.setattr(daemon_module, "DOCKER_SOCKET", str(running.path))
         running.on_push = lambda name, tag: pushing(world, name, tag)
         yield running
 
@@ -173,7 +173,7 @@ def test_nothing_is_said_twice(world: World, owner: Person, daemon: FakeDaemon) 
 
 def test_without_a_daemon(world: World, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_SOCKET", "PODMAN_SOCKET"):
-        monkeypatch.setattr(address, name, str(world.base / "none"))
+        monkeypatch.setattr(daemon_module, name, str(world.base / "none"))
     world.fake.registry.push(REGISTRY_PATH, "1", manifest("1"), OCI_MANIFEST)
     with pytest.raises(UnreachableError, match="no docker daemon"):
         owner.client().sign([f"{GUN}:1"], local=True)

@@ -46,7 +46,7 @@ from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary
-from notarypy.remote.auth import helpers, tokens
+from notarypy.remote.auth import credentials, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.daemon import pushstream
 from notarypy.remote.http import failures
@@ -332,7 +332,7 @@ def docker_config(data: bytes) -> None:
 def credential_helper(data: bytes) -> None:
     """A credential helper's answer."""
     with suppress(AuthenticationError):
-        helpers.Helper("x", "config.json", {})._read("host", data)  # noqa: SLF001 - the reader itself
+        credentials.Helper("x", "config.json", {})._read("host", data)  # noqa: SLF001 - the reader itself
 
 
 def daemon_records(data: bytes) -> None:

@@ -10,8 +10,7 @@ import trustme
 
 from notarypy.errors import Advice
 from notarypy.remote.http.adapter import RequestsTransport
-from notarypy.remote.http.sockets import TlsPlaces
-from notarypy.remote.http.tls import context
+from notarypy.remote.http.tls import TlsPlaces, context
 from support.loopback import Serve, Server
 from support.scripted import ScriptedTransport
 

@@ -23,8 +23,7 @@ from notarypy.errors import (
 from notarypy.images.reference import parse
 from notarypy.remote.auth.credentials import Credential
 from notarypy.remote.daemon import daemon as module
-from notarypy.remote.daemon.address import DaemonAddress
-from notarypy.remote.daemon.daemon import Daemon
+from notarypy.remote.daemon.daemon import Daemon, DaemonAddress
 from notarypy.remote.daemon.pushstream import PushOutcome
 from support.dockerd import aux, chunk, fake_daemon, head
 

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, UnreachableError
-from notarypy.remote.daemon import address
-from notarypy.remote.daemon.address import find
+from notarypy.remote.daemon import daemon
+from notarypy.remote.daemon.daemon import find_daemon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "DOCKER_SOCKET", str(tmp_path / "docker.sock"))
-    monkeypatch.setattr(address, "PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    monkeypatch.setattr(daemon, "DOCKER_SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(daemon, "PODMAN_SOCKET", str(tmp_path / "podman.sock"))
 
 
 def context(folder: Path, name: str, document: object) -> None:
@@ -33,7 +33,7 @@ def endpoint(host: object) -> dict[str, object]:
 
 def test_docker_host_says_it(tmp_path: Path) -> None:
     (tmp_path / "docker.sock").touch()
-    place = find({"DOCKER_HOST": " unix:///run/user/1000/docker.sock "}, tmp_path)
+    place = find_daemon({"DOCKER_HOST": " unix:///run/user/1000/docker.sock "}, tmp_path)
     assert (place.socket, place.source) == ("/run/user/1000/docker.sock", "DOCKER_HOST")
 
 
@@ -51,7 +51,7 @@ def test_docker_host_says_it(tmp_path: Path) -> None:
 def test_only_unix_sockets_will_do_and_no_login_is_shown(tmp_path: Path, host: str) -> None:
     (tmp_path / "docker.sock").touch()
     with pytest.raises(ConfigurationError) as caught:
-        find({"DOCKER_HOST": host}, tmp_path)
+        find_daemon({"DOCKER_HOST": host}, tmp_path)
     error = caught.value
     assert error.exit_code == 2
     assert "without --local" in advice(error)
@@ -70,14 +70,14 @@ def test_the_usual_places_in_their_order(tmp_path: Path, present: list[str], exp
     (tmp_path / "run" / "podman").mkdir(parents=True)
     for name in present:
         (tmp_path / name).touch()
-    place = find({"XDG_RUNTIME_DIR": str(tmp_path / "run"), "DOCKER_HOST": ""}, tmp_path / "config")
+    place = find_daemon({"XDG_RUNTIME_DIR": str(tmp_path / "run"), "DOCKER_HOST": ""}, tmp_path / "config")
     assert place.socket == str(tmp_path / expected)
 
 
 @pytest.mark.parametrize("runtime", ["", "relative"])
 def test_nothing_anywhere_names_every_place_and_the_way_out(tmp_path: Path, runtime: str) -> None:
     with pytest.raises(UnreachableError) as caught:
-        find({"XDG_RUNTIME_DIR": runtime}, tmp_path)
+        find_daemon({"XDG_RUNTIME_DIR": runtime}, tmp_path)
     error = caught.value
     assert error.exit_code == 8
     assert error.facts["searched"] == [str(tmp_path / "docker.sock"), str(tmp_path / "podman.sock")]
@@ -90,10 +90,12 @@ def test_a_context_names_the_socket(tmp_path: Path) -> None:
     context(tmp_path, "rootless", endpoint("unix:///run/user/7/docker.sock"))
     context(tmp_path, "other", endpoint("unix:///other"))
     (tmp_path / "config.json").write_text('{"currentContext": "rootless"}')
-    assert find({}, tmp_path).socket == "/run/user/7/docker.sock"
-    assert find({"DOCKER_CONTEXT": "other"}, tmp_path).socket == "/other"
-    assert find({"DOCKER_CONTEXT": "default"}, tmp_path).socket == str(tmp_path / "docker.sock")
-    assert find({"DOCKER_HOST": "unix:///named", "DOCKER_CONTEXT": "other"}, tmp_path).socket == "/named"
+    assert find_daemon({}, tmp_path).socket == "/run/user/7/docker.sock"
+    assert find_daemon({"DOCKER_CONTEXT": "other"}, tmp_path).socket == "/other"
+    assert find_daemon({"DOCKER_CONTEXT": "default"}, tmp_path).socket == str(tmp_path / "docker.sock")
+    assert (
+        find_daemon({"DOCKER_HOST": "unix:///named", "DOCKER_CONTEXT": "other"}, tmp_path).socket == "/named"
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,18 +106,18 @@ def test_a_context_that_names_no_socket_is_not_replaced_by_a_guess(tmp_path: Pat
     (tmp_path / "docker.sock").touch()
     context(tmp_path, "odd", document)
     with pytest.raises(ConfigurationError, match="odd"):
-        find({"DOCKER_CONTEXT": "odd"}, tmp_path)
+        find_daemon({"DOCKER_CONTEXT": "odd"}, tmp_path)
 
 
 def test_an_unknown_context_names_who_wants_it(tmp_path: Path) -> None:
     (tmp_path / "docker.sock").touch()
     (tmp_path / "config.json").write_text('{"currentContext": "gone"}')
     with pytest.raises(ConfigurationError) as caught:
-        find({}, tmp_path)
+        find_daemon({}, tmp_path)
     assert "config.json" in caught.value.why[0]
     (tmp_path / "config.json").write_text('{"currentContext": ["gone"]}')
     with pytest.raises(ConfigurationError):
-        find({}, tmp_path)
+        find_daemon({}, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "\xff", "[" * 100_000])
@@ -123,5 +125,5 @@ def test_a_configuration_that_cannot_be_read_is_an_error(tmp_path: Path, text: s
     (tmp_path / "docker.sock").touch()
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match="cannot use"):
-        find({}, tmp_path)
-    assert find({"DOCKER_HOST": "unix:///named"}, tmp_path).socket == "/named"
+        find_daemon({}, tmp_path)
+    assert find_daemon({"DOCKER_HOST": "unix:///named"}, tmp_path).socket == "/named"

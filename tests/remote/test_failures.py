@@ -7,7 +7,7 @@ import pytest
 
 from notarypy.errors import Advice, TlsError, UnreachableError
 from notarypy.remote.http import failures, sockets
-from notarypy.remote.http.sockets import TlsPlaces
+from notarypy.remote.http.tls import TlsPlaces
 
 
 def tls_error(reason: str, verify_code: int = 0, verify_message: str = "") -> ssl.SSLError:

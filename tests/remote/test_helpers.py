@@ -10,8 +10,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, ConfigurationError, NotarypyError
 from notarypy.limits import DEFAULT
-from notarypy.remote.auth.credentials import Credential
-from notarypy.remote.auth.helpers import Helper
+from notarypy.remote.auth.credentials import Credential, Helper
 from support.helpers import knowing, write_helper
 
 if TYPE_CHECKING:

@@ -25,8 +25,7 @@ from notarypy.errors import (
 )
 from notarypy.remote.http.adapter import RequestsTransport
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.sockets import TlsPlaces
-from notarypy.remote.http.tls import context
+from notarypy.remote.http.tls import TlsPlaces, context
 from notarypy.remote.http.transport import Exchange
 
 if TYPE_CHECKING:

@@ -1,23 +1,37 @@
-"""Credentials, and the keychain that looks for them in one place after the other.
+"""Credentials, the keychain that looks for them in one place after the other, and helper programs.
 
-What it is: the values and the order. What it is not: the places themselves, but for the variable
-`NOTARY_AUTH` (`dockerconfig` and `helpers` have the others), nor what is sent to whom (`token`).
+What it is: the values, the order, and one question to a `docker-credential-NAME` by docker's protocol: `get`
+with the server's name on standard input. What it is not: the places themselves, but for the variable
+`NOTARY_AUTH` (`dockerconfig` has the others and chooses helpers), nor what is sent to whom (`tokens`).
 
 Rules:
 
 1. Sources are asked in order, and only when a server wants to know; the first that knows one of the names
    wins. A source that is there but cannot be understood is an error.
 2. A registry token is for one server alone: it is never found by another server's name.
-3. No repr and no error shows a secret.
+3. No repr, no error and no log shows a secret.
+4. A helper's name is letters, digits, `.`, `_` and `-`, so that it names no path. The program is found in the
+   absolute directories of PATH, and started without a shell, with the whole environment.
+5. A helper says with its text for it, or with an answer that is empty, that it knows nothing; everything
+   else that is not an answer is an error, and never taken for "anonymous".
+6. What a helper writes may be a secret, whether it fails or not: it is never shown, its standard error not
+   even read.
+7. It may ask its user something, so it gets the terminal; but not more time than one request.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+import logging
+import os
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from notarypy.errors import Advice, ConfigurationError
+from notarypy.errors import Advice, AuthenticationError, ConfigurationError
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +39,10 @@ if TYPE_CHECKING:
 Kind = Literal["password", "identity", "bearer"]
 HUB = "docker.io"
 _HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io", "notary.docker.io"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOT_FOUND = b"credentials not found in native keychain"
+_TOKEN_USER = "<token>"  # noqa: S105 - the word by which helpers say that their secret is an identity token
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,12 @@ class Credential:
     secret: str = field(repr=False)
     source: str
     kind: Kind = "password"
+
+
+def owner(credential: Credential | None) -> dict[str, object]:
+    """Return whose a credential is and where it is from, as the facts of errors have it."""
+    user, source = (credential.user, credential.source) if credential else (None, None)
+    return {"user": user, "source": source}
 
 
 class CredentialSource(Protocol):
@@ -66,11 +90,7 @@ class Keychain:
         return tuple(source.name for source in self._sources)
 
     def find(self, hosts: Sequence[str], path: str = "") -> Credential | None:
-        """Return the first credential of any source for any of these host names.
-
-        Args:
-            hosts: Names to look up; the first is the server's own.
-            path: The repository on it, for sources that know some repositories only.
+        """Return the first credential for a server, under any of its names, its own first; `path`: a repository.
 
         Raises:
             ConfigurationError: A source is there but cannot be understood.
@@ -80,7 +100,9 @@ class Keychain:
             for host in hosts:
                 found = source.get(host, path)
                 if found is not None and (found.kind != "bearer" or host_key(host) == host_key(hosts[0])):
+                    _LOG.debug("a login of kind %s for %s is in %s", found.kind, host, source.name)
                     return found
+        _LOG.debug("no login for %s is in %s", " or ".join(hosts), ", ".join(self.places) or "any place")
         return None
 
 
@@ -94,9 +116,7 @@ class NotaryAuth:
 
     def get(self, host: str, path: str = "") -> Credential | None:  # noqa: ARG002 - for whichever is configured
         """Return the variable's credential."""
-        if not self._value.strip():
-            return None
-        return decoded(self._value, self.name)
+        return decoded(self._value, self.name) if self._value.strip() else None
 
 
 def decoded(text: str, source: str) -> Credential:
@@ -122,3 +142,119 @@ def host_key(name: str) -> str:
     host = name.lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
     host = host.removesuffix(":443")
     return HUB if host in _HUB_NAMES else host
+
+
+@dataclass(frozen=True)
+class Helper:
+    """One helper.
+
+    Attributes:
+        name: What comes after `docker-credential-`.
+        config: The file that names it, for error texts.
+        environ: Its environment.
+        timeout: Seconds that it may take.
+    """
+
+    name: str
+    config: str
+    environ: Mapping[str, str] = field(repr=False)
+    timeout: float = 60.0
+
+    @property
+    def program(self) -> str:
+        """The program's name."""
+        return f"docker-credential-{self.name}"
+
+    def get(self, server: str) -> Credential | None:
+        """Return what the helper knows for a server, named as docker names it.
+
+        Raises:
+            ConfigurationError: There is no such program.
+            AuthenticationError: It failed, took too long or said something else.
+        """
+        code, output = self._run(server)
+        if code != 0 and _NOT_FOUND in output.lower():
+            return None
+        if code != 0:
+            ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
+            raise self._failed(server, ended)
+        return self._read(server, output)
+
+    def _read(self, server: str, output: bytes) -> Credential | None:
+        """Read an answer (rule 5)."""
+        try:
+            short = len(output) <= DEFAULT.helper_answer_bytes
+            answer = json.loads(output.decode()) if short else None
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self._failed(server, "its answer is no JSON object")
+        user, secret = answer.get("Username", ""), answer.get("Secret", "")
+        if user == secret == "":
+            return None
+        if not (isinstance(user, str) and isinstance(secret, str) and user and secret):
+            raise self._failed(server, "its answer lacks a user or a secret")
+        source = f"{self.program} (named in {self.config})"
+        if user == _TOKEN_USER:
+            return Credential(user, secret, source, "identity")
+        return Credential(user, secret, source)
+
+    def _run(self, server: str) -> tuple[int, bytes]:
+        """Run the program (rule 4)."""
+        import shutil  # what runs programs is loaded only for a helper
+        import subprocess
+
+        if _NAME.fullmatch(self.name) is None:
+            raise ConfigurationError(
+                f"{self.config} names a credential helper that cannot be used",
+                why=f'"{self.name}" is not a name of letters, digits, ".", "_" and "-"',
+                advice=Advice("name-helper", config=self.config),
+                config=self.config,
+                helper=self.name,
+            )
+        directories = self.environ.get("PATH", os.defpath).split(os.pathsep)
+        places = [directory for directory in directories if Path(directory).is_absolute()]
+        found = shutil.which(self.program, path=os.pathsep.join(places)) if places else None
+        if found is None or not Path(found).is_absolute():
+            raise self._unusable("is not here", "no directory of PATH has it")
+        _LOG.debug("%s is asked for %s", found, server)
+        try:
+            done = subprocess.run(  # noqa: S603 - the user's own program, by a name without a path
+                [found, "get"],
+                input=server.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(self.environ),
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            # Without its cause: that has what the helper wrote so far.
+            raise self._failed(server, f"it did not answer within {self.timeout:g} seconds") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "its environment cannot be used"
+            raise self._unusable("cannot be started", reason) from None
+        return done.returncode, done.stdout
+
+    def _unusable(self, what: str, reason: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the credential helper {self.program} {what}",
+            why=(reason, f"{self.config} names it"),
+            advice=Advice("install-helper", program=self.program, config=self.config),
+            config=self.config,
+            helper=self.program,
+        )
+
+    def _failed(self, server: str, reason: str) -> AuthenticationError:
+        return AuthenticationError(
+            f"the credential helper {self.program} gave no credentials for {server}",
+            why=(f"{reason}; what it wrote may be secret and is not shown", f"{self.config} names it"),
+            advice=Advice("run-helper", server=server, program=self.program),
+            host=server,
+            config=self.config,
+            helper=self.program,
+            asked=None,
+            granted=None,
+            user=None,
+            source=self.config,
+        )

@@ -1,7 +1,7 @@
 """Logins as docker and podman write them down: config.json, auth.json, DOCKER_AUTH_CONFIG.
 
 What it is: what one such document says for a host, and where such documents are. What it is not: it runs no
-helper program itself (`helpers`), and sends nothing.
+helper program itself (`credentials`), and sends nothing.
 
 Rules:
 
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
-from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, decoded, host_key
+from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Helper, decoded, host_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,8 +121,6 @@ class DockerConfig:
 
     def _ask(self, name: str, server: str) -> Credential | None:
         """Ask a helper, or remember what it said (rule 4)."""
-        from notarypy.remote.auth.helpers import Helper
-
         with self._lock:
             until, answer = self._answers.get((name, server), (self._monotonic(), None))
             if self._monotonic() >= until:
@@ -221,7 +219,9 @@ class DockerAuthConfig(DockerConfig):
         return self._environ.get(self.VARIABLE, "").encode(errors="surrogateescape")
 
 
-def sources(docker: DockerConfig, environ: Mapping[str, str], *, timeout: float) -> list[CredentialSource]:
+def credential_sources(
+    docker: DockerConfig, environ: Mapping[str, str], *, timeout: float
+) -> list[CredentialSource]:
     """Return all places in their order: the variable, docker's file, podman's files.
 
     Args:

@@ -1,10 +1,7 @@
-"""The WWW-Authenticate header: which schemes a server offers, and with which parameters.
+"""Answers to WWW-Authenticate challenges: Bearer tokens and Basic authentication, for one server.
 
-Several challenges may stand in one header or in many, which arrive joined by commas. What cannot be
-understood ends the reading; the challenges before it count. A challenge that names a parameter twice is left
-out: nobody can say which one another reader would take.
-
-Answers to challenges: Bearer tokens and Basic authentication, for one server.
+What it is: which schemes a server offers, and what one of them is answered with. What it is not: where
+credentials are (`credentials`), or sending (`transport`).
 
 Rules:
 
@@ -15,11 +12,15 @@ Rules:
 4. A token serves the scopes it was asked for together, usually one, until ten seconds before its end.
 5. Replies of token services are limited in size and checked before use.
 6. A registry token takes the place of a fetched one; when the server refuses it, nothing else is tried.
+7. Several challenges may stand in one header or in many, which arrive joined by commas. What cannot be
+   understood ends the reading; the challenges before it count. A challenge that names a parameter twice is
+   left out: nobody can say which one another reader would take.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -31,9 +32,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.remote.auth.credentials import owner
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import Fetch, Scope, scopes_of
+from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ if TYPE_CHECKING:
 
     from notarypy.remote.auth.credentials import Credential, Keychain
 
+DEFAULT_LIFETIME = 60.0
+LONGEST_LIFETIME = 24 * 3600.0
+EARLY = 10.0
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_LOG = logging.getLogger(__name__)
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _SCHEME = re.compile(rf"[\s,]*({_NAME})(?=[\s,]|$)")
 _BLOB = re.compile(r"[ \t]+[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
@@ -60,7 +67,7 @@ class Challenge:
 
 
 def parse(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a WWW-Authenticate header in their order."""
+    """Return the challenges of a WWW-Authenticate header in their order (rule 7)."""
     found: list[Challenge] = []
     position = 0
     while scheme := _SCHEME.match(header, position):
@@ -84,14 +91,7 @@ def _parameters(header: str, position: int) -> tuple[list[tuple[str, str]], int]
     return found, position
 
 
-DEFAULT_LIFETIME = 60.0
-LONGEST_LIFETIME = 24 * 3600.0
-EARLY = 10.0
-_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-_CLIENT = "notarypy"
-
-
-class _Key(NamedTuple):
+class _TokenPurpose(NamedTuple):
     """What a token is good for; one got over https is never sent over http."""
 
     scheme: str
@@ -101,7 +101,7 @@ class _Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Token:
+class _BearerToken:
     header: str = field(repr=False)
     until: float
 
@@ -133,8 +133,8 @@ class TokenAuthenticator:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[str, Challenge] = {}
-        self._tokens: dict[_Key, _Token] = {}
-        self._fetching: dict[_Key, threading.Lock] = {}
+        self._tokens: dict[_TokenPurpose, _BearerToken] = {}
+        self._fetching: dict[_TokenPurpose, threading.Lock] = {}
 
     def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
         """Return the header for a server that has asked before; None if it never did (rule 1)."""
@@ -152,7 +152,7 @@ class TokenAuthenticator:
         Raises:
             AuthenticationError: It cannot be answered.
         """
-        final = used is not None and (used.startswith("Basic ") or used == self._given(_first(scope)))
+        final = used is not None and (used.startswith("Basic ") or used == self._given(first_scope(scope)))
         if final or not self._is_ours(url):
             raise self.refused(url, scope, response, used)
         challenge = self._choose(url, response)
@@ -164,23 +164,20 @@ class TokenAuthenticator:
 
     def refused(self, url: str, scope: Scope, response: Response, used: str | None) -> AuthenticationError:
         """Return the error for a 401 or 403 that stands, with what was asked, granted and by whom."""
-        scope = _first(scope)
+        scope = first_scope(scope)
+        _LOG.debug("%s refuses %s: %d", self._host, scope or "a request", response.status)
         credential = self._credential(scope) if used else None
         granted = _granted(used, scope)
         granted = granted and response.secrets.without(granted)
-        facts: dict[str, object] = {
-            "asked": scope,
-            "granted": granted,
-            "user": credential.user if credential else None,
-            "source": credential.source if credential else None,
-        }
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and granted is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
         advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
             advice = Advice("check-password")
-        return failures.denied(host_port(url), scope, response, why, advice, **facts)
+        return failures.denied(
+            host_port(url), scope, response, why, advice, granted=granted, **owner(credential)
+        )
 
     def _is_ours(self, url: str) -> bool:
         """Tell whether a URL leads to the one server that this is for (rule 1)."""
@@ -205,25 +202,28 @@ class TokenAuthenticator:
         for wanted in ("bearer", "basic"):
             for challenge in offered:
                 if challenge.scheme == wanted:
+                    shown = response.secrets.without(challenge.get("scope"))
+                    _LOG.debug("%s asks for %s authentication, scope %s", self._host, wanted, shown or "none")
                     return challenge
         raise self._impossible("it offers neither Bearer nor Basic authentication")
 
     def _header(
         self, scheme: str, challenge: Challenge, scopes: tuple[str, ...], fetch: Fetch, stale: str | None
     ) -> str:
-        scope = _first(scopes)
+        scope = first_scope(scopes)
         if challenge.scheme == "basic":
-            return self._basic(scope)
+            return self._password(scope)
         if (given := self._given(scope)) is not None:
             return given
-        key = _Key(scheme, challenge.get("realm"), challenge.get("service"), scopes)
+        key = _TokenPurpose(scheme, challenge.get("realm"), challenge.get("service"), scopes)
         with self._lock:
             lock = self._fetching.setdefault(key, threading.Lock())
         with lock:
             token = self._tokens.get(key)
             if token is None or token.header == stale or token.until <= self._monotonic():
-                token = self._fetch(key, fetch)
-                self._tokens[key] = token
+                token = self._tokens[key] = self._fetch(key, fetch)
+            else:
+                _LOG.debug("a token for %s is used again: %s", self._host, " ".join(scopes))
             return token.header
 
     def _credential(self, scope: str | None) -> Credential | None:
@@ -242,7 +242,7 @@ class TokenAuthenticator:
             raise self._impossible(f"the registry token from {credential.source} is malformed", credential)
         return f"Bearer {credential.secret}"
 
-    def _basic(self, scope: str | None) -> str:
+    def _password(self, scope: str | None) -> str:
         credential = self._credential(scope)
         if credential is None:
             raise self._impossible(self._who(None), advice=Advice("log-in", host=self._host))
@@ -251,21 +251,25 @@ class TokenAuthenticator:
             raise self._impossible(f"it wants a password, and only {word} token is there", credential)
         return _basic(credential)
 
-    def _fetch(self, key: _Key, fetch: Fetch) -> _Token:
+    def _fetch(self, key: _TokenPurpose, fetch: Fetch) -> _BearerToken:
         """Get a token from the service that the challenge names."""
         realm, scope = key.realm, " ".join(key.scopes)
         self._check_realm(key.scheme, realm)
-        credential = self._credential(_first(key.scopes))
+        host = host_port(realm)
+        _LOG.debug("%s is asked for a token: %s", host, scope)
+        credential = self._credential(first_scope(key.scopes))
         asked = self._monotonic()
         request = _token_request(realm, key.service, key.scopes, credential)
         response = fetch(replace(request, limit=self._most))
-        host = host_port(realm)
         if response.status in (400, 401, 403):
-            raise self._denied_token(host, scope, response, credential)
+            advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
+            why = [f"it gives out the tokens for {self._host}", self._who(credential)]
+            raise failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
         if response.status != HTTPStatus.OK:
             raise failures.of_status(host, urlsplit(realm).path, response)
         token, lifetime = _token_of(host, response, self._most)
-        return _Token(f"Bearer {token}", asked + lifetime - EARLY)
+        _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
+        return _BearerToken(f"Bearer {token}", asked + lifetime - EARLY)
 
     def _check_realm(self, asked_over: str, realm: str) -> None:
         """Refuse a token service that must not see credentials (rule 2)."""
@@ -278,22 +282,6 @@ class TokenAuthenticator:
                 f"the token service it names, {host}, would get credentials over plain http"
             )
 
-    def _denied_token(
-        self, host: str, scope: str, response: Response, credential: Credential | None
-    ) -> AuthenticationError:
-        advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
-        return failures.denied(
-            host,
-            None,
-            response,
-            [f"it gives out the tokens for {self._host}", self._who(credential)],
-            advice,
-            asked=scope,
-            granted=None,
-            user=credential.user if credential else None,
-            source=credential.source if credential else None,
-        )
-
     def _impossible(
         self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
     ) -> AuthenticationError:
@@ -304,14 +292,8 @@ class TokenAuthenticator:
             host=self._host,
             asked=None,
             granted=None,
-            user=credential.user if credential else None,
-            source=credential.source if credential else None,
+            **owner(credential),
         )
-
-
-def _first(scope: Scope) -> str | None:
-    """Return the scope whose repository says which login counts."""
-    return next(iter(scopes_of(scope)), None)
 
 
 def _name_in(scope: str | None) -> str:
@@ -327,7 +309,7 @@ def _token_request(realm: str, service: str, scopes: Sequence[str], credential: 
     """Build the request for a token: a GET, or for an identity token the OAuth form."""
     fields = [("service", service)] if service else []
     if credential is not None and credential.kind == "identity":
-        fields += [("client_id", _CLIENT), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
+        fields += [("client_id", "notarypy"), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
         body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return Request("POST", realm, headers, body)

@@ -1,42 +1,55 @@
-"""The docker daemon of this machine, or podman in its place: does it have an image, and push it.
+"""The docker daemon of this machine, or podman in its place: where it listens, and two requests to it.
 
-What it is: two requests over a unix socket. What it is not: a docker client; nothing is pulled, built or run.
+What it is: which socket docker would take, whether the daemon there has an image, and pushing it. What it is
+not: a docker client; nothing is pulled, built or run.
 
 Rules:
 
-1. The daemon gets the login for the registry that it pushes to, and no other. No log and no error has it,
+1. `DOCKER_HOST` says where it is; else the docker context that `DOCKER_CONTEXT` or `currentContext` in
+   docker's config.json names, unless that is `default`; else the first of the usual sockets that is there.
+2. What was said is never replaced by a guess: in another daemon an image of the same name is another image.
+3. Only unix sockets will do. A daemon behind tcp or ssh is refused, and how to do without it is said.
+4. The daemon gets the login for the registry that it pushes to, and no other. No log and no error has it,
    even if the daemon repeats it.
-2. What the daemon says it pushed is only where to look: whoever signs asks the registry for that digest.
-3. A push has a deadline, and a silent daemon is given up.
+5. What the daemon says it pushed is only where to look: whoever signs asks the registry for that digest.
+6. A push has a deadline, and a silent daemon is given up.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import http.client
 import json
 import logging
 import re
 import socket
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from notarypy import files
 from notarypy.errors import (
     Advice,
     AuthenticationError,
+    ConfigurationError,
     DeadlineError,
     ImageMissingError,
     NetworkError,
     ResponseLimitError,
     ServerError,
+    StorageError,
     UnreachableError,
 )
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.daemon import pushstream as progress
+from notarypy.remote.auth.credentials import owner
+from notarypy.remote.daemon import pushstream
 from notarypy.remote.http import sockets
+from notarypy.remote.http.failures import plain_text
 from notarypy.remote.http.messages import Redaction
 
 if TYPE_CHECKING:
@@ -44,18 +57,111 @@ if TYPE_CHECKING:
 
     from notarypy.images.reference import Reference
     from notarypy.remote.auth.credentials import Credential
-    from notarypy.remote.daemon.address import DaemonAddress
     from notarypy.remote.daemon.pushstream import PushOutcome
 
+DOCKER_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 PUSH_SECONDS = 4 * 3600.0
 STALL_SECONDS = 600.0
+_SCHEME = "unix://"
 _DENIED = re.compile(r"unauthorized|denied|authorization failed|no basic auth credentials", re.IGNORECASE)
 _HUB_SERVER = "https://index.docker.io/v1/"
 _LOG = logging.getLogger(__name__)
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection to a unix socket, under the deadline of `wire`."""
+@dataclass(frozen=True)
+class DaemonAddress:
+    """A daemon's socket, and who said that it is there, for error texts."""
+
+    socket: str
+    source: str
+
+
+def find_daemon(environ: Mapping[str, str], docker_config: Path) -> DaemonAddress:
+    """Return where the daemon listens.
+
+    Args:
+        environ: The environment.
+        docker_config: The folder of docker's configuration.
+
+    Raises:
+        ConfigurationError: It is said to listen where we cannot go, or what says so cannot be read.
+        UnreachableError: Nothing says where, and none of the usual sockets is there.
+    """
+    if host := environ.get("DOCKER_HOST", "").strip():
+        return _checked(host, "DOCKER_HOST")
+    variable = environ.get("DOCKER_CONTEXT", "").strip()
+    config = docker_config / "config.json"
+    name = variable or _document(config).get("currentContext") or "default"
+    if name != "default":
+        return _of_context(name, docker_config, "DOCKER_CONTEXT" if variable else str(config))
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    own = [f"{runtime}/podman/podman.sock"] if Path(runtime).is_absolute() else []
+    usual = [DOCKER_SOCKET, *own, PODMAN_SOCKET]
+    for path in usual:
+        if Path(path).exists():
+            return DaemonAddress(path, "the usual place")
+    raise UnreachableError(
+        "there is no docker daemon here",
+        why=f"DOCKER_HOST is not set, and there is none of: {', '.join(usual)}",
+        advice=Advice("start-daemon"),
+        reason="daemon",
+        searched=usual,
+    )
+
+
+def _checked(host: str, source: str) -> DaemonAddress:
+    """Read a daemon's address (rule 3)."""
+    if host.startswith(f"{_SCHEME}/"):
+        return DaemonAddress(host.removeprefix(_SCHEME), source)
+    # The address itself may hold a login: only its scheme is shown.
+    scheme = host.partition("://")[0] if "://" in host else "no scheme"
+    raise ConfigurationError(
+        f"cannot use the docker daemon that {source} names",
+        why=f"only unix:///path/to/socket can be used here, and it has {scheme}",
+        advice=Advice("push-yourself"),
+        source=source,
+    )
+
+
+def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress:
+    """Return where the daemon of a docker context listens; docker keeps contexts by their names' hashes."""
+    shown = name if isinstance(name, str) else ""
+    folder = docker_config / "contexts" / "meta" / hashlib.sha256(shown.encode()).hexdigest()
+    endpoints = _document(folder / "meta.json").get("Endpoints")
+    docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
+    host = docker.get("Host") if isinstance(docker, dict) else None
+    if not isinstance(host, str) or not host:
+        raise ConfigurationError(
+            f'there is no docker context "{shown}"',
+            why=f"{source} names it, and {folder / 'meta.json'} has no address of a daemon",
+            advice=Advice("choose-context"),
+            source=source,
+        )
+    return _checked(host, f'the docker context "{shown}"')
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return a JSON object of docker's; an empty one if there is no such file.
+
+    Raises:
+        ConfigurationError: There is something else.
+    """
+    try:
+        document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True).decode())
+    except FileNotFoundError:
+        return {}
+    except (StorageError, OSError) as error:
+        raise ConfigurationError(f"cannot use {path}", why=str(error), path=str(path)) from None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"cannot use {path}", why="it is not a JSON object", path=str(path))
+    return document
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """A connection to a unix socket, under the deadline of `sockets`."""
 
     response_class = sockets.LimitedResponse
 
@@ -81,17 +187,24 @@ class Daemon:
     """The daemon behind a socket.
 
     Args:
-        place: Where it listens.
+        address: Where it listens.
         timeout: Seconds that a small request may take.
         user_agent: What to call ourselves.
     """
 
     def __init__(
-        self, place: DaemonAddress, *, timeout: float, user_agent: str = "notarypy", limits: Limits = DEFAULT
+        self,
+        address: DaemonAddress,
+        *,
+        timeout: float,
+        user_agent: str = "notarypy",
+        limits: Limits = DEFAULT,
     ) -> None:
-        self._place, self._limits = place, limits
+        self._address, self._limits = address, limits
         self._timeout = timeout
+        self._name = f"the daemon at {address.socket}"
         self._headers = {"User-Agent": user_agent, "Connection": "close"}
+        _LOG.debug("%s is used: %s names it", self._name, address.source)
 
     def has(self, image: Reference) -> bool:
         """Tell whether the daemon has an image under this name.
@@ -99,8 +212,7 @@ class Daemon:
         Raises:
             NetworkError: It cannot be asked.
         """
-        name = f"{image.repository}:{image.tag or 'latest'}"
-        with self._asked("GET", f"/images/{_path(name)}/json", {}, self._timeout) as answer:
+        with self._asked("GET", f"/images/{_quoted(_name(image))}/json", {}, self._timeout) as answer:
             if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
                 raise self._refused(answer, image, None)
             return answer.status == HTTPStatus.OK
@@ -118,33 +230,26 @@ class Daemon:
             NetworkError: It did not work, or the daemon did not say what it pushed.
         """
         if not self.has(image):
-            raise _missing(image, self._place)
+            raise self._missing(image)
         tag = image.tag or "latest"
-        target = f"/images/{_path(image.repository)}/push?tag={tag}"
+        target = f"/images/{_quoted(image.repository)}/push?tag={tag}"
         headers = {"X-Registry-Auth": _header(image.registry, credential)}
         with self._asked("POST", target, headers, PUSH_SECONDS, STALL_SECONDS) as answer:
             if answer.status == HTTPStatus.NOT_FOUND:
-                raise _missing(image, self._place)
+                raise self._missing(image)
             if answer.status != HTTPStatus.OK:
                 raise self._refused(answer, image, credential)
             try:
-                return progress.outcome(answer, tag, self._limits)
-            except progress.PushError as error:
+                return pushstream.outcome(answer, tag, self._limits)
+            except pushstream.PushError as error:
                 raise _failed(image, _without(str(error), image, credential), credential) from None
-            except progress.SilentError:
-                raise self._silent(image, tag) from None
-
-    @property
-    def _name(self) -> str:
-        return f"the daemon at {self._place.socket}"
-
-    def _silent(self, image: Reference, tag: str) -> ServerError:
-        return ServerError(
-            f"{self._name} pushed {image.repository}:{tag}, and did not say what",
-            why="at the end of a push one digest and size are expected",
-            advice=Advice("push-yourself"),
-            socket=self._place.socket,
-        )
+            except pushstream.SilentError:
+                raise ServerError(
+                    f"{self._name} pushed {_name(image)}, and did not say what",
+                    why="at the end of a push one digest and size are expected",
+                    advice=Advice("push-yourself"),
+                    socket=self._address.socket,
+                ) from None
 
     @contextlib.contextmanager
     def _asked(
@@ -154,22 +259,22 @@ class Daemon:
         try:
             with (
                 sockets.until(time.monotonic() + seconds, stall, self._limits.header_bytes),
-                contextlib.closing(_Connection(self._place.socket)) as connection,
+                contextlib.closing(_SocketConnection(self._address.socket)) as connection,
             ):
                 connection.connect()
                 connection.request(method, target, headers={**self._headers, **headers})
                 answer = connection.getresponse()
-                _LOG.debug("%s %s at %s: %d", method, target, self._place.socket, answer.status)
+                _LOG.info("%s %s at %s: %d", method, target, self._address.socket, answer.status)
                 yield answer
         except sockets.NotConnectedError as error:
-            raise self._unreachable(error.__cause__) from None
+            raise self._unreachable(error.__cause__ or error) from None
         except sockets.DeadlinePassedError:
-            raise DeadlineError(f"{self._name} took too long", socket=self._place.socket) from None
-        except (sockets.HeaderFloodError, progress.TooMuchError):
+            raise DeadlineError(f"{self._name} took too long", socket=self._address.socket) from None
+        except (sockets.HeaderFloodError, pushstream.TooMuchError):
             raise ResponseLimitError(
-                f"{self._name} sent more than the limit", socket=self._place.socket
+                f"{self._name} sent more than the limit", socket=self._address.socket
             ) from None
-        except progress.NonsenseError as error:
+        except pushstream.NonsenseError as error:
             raise ServerError(f"{self._name} sent no progress records", why=str(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
@@ -177,16 +282,25 @@ class Daemon:
                 f"the connection to {self._name} was lost", why=str(reason), reason="lost"
             ) from None
 
-    def _unreachable(self, cause: object) -> UnreachableError:
-        reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        denied = isinstance(cause, PermissionError)
-        advice = Advice("get-socket-right" if denied else "start-daemon")
+    def _unreachable(self, cause: BaseException) -> UnreachableError:
+        advice = "get-socket-right" if isinstance(cause, PermissionError) else "start-daemon"
         return UnreachableError(
             f"cannot connect to {self._name}",
-            why=(str(reason), f"{self._place.source} names it"),
-            advice=advice,
+            why=(plain_text(cause), f"{self._address.source} names it"),
+            advice=Advice(advice),
             reason="daemon",
-            socket=self._place.socket,
+            socket=self._address.socket,
+        )
+
+    def _missing(self, image: Reference) -> ImageMissingError:
+        return ImageMissingError(
+            f"{self._name} has no image {_name(image)}",
+            why=f"{self._address.source} names that daemon",
+            advice=Advice("tag-image", name=_name(image)),
+            host=image.registry,
+            path=image.path,
+            reference=image.tag or "latest",
+            socket=self._address.socket,
         )
 
     def _refused(
@@ -203,47 +317,34 @@ class Daemon:
             f"{self._name} answered with status {answer.status}",
             why=(said,) if said else (),
             advice=Advice("push-yourself"),
-            socket=self._place.socket,
+            socket=self._address.socket,
             status=answer.status,
         )
 
 
-def _missing(image: Reference, place: DaemonAddress) -> ImageMissingError:
-    """Return the error for an image that the daemon does not have."""
-    name = f"{image.repository}:{image.tag or 'latest'}"
-    return ImageMissingError(
-        f"the daemon at {place.socket} has no image {name}",
-        why=f"{place.source} names that daemon",
-        advice=Advice("tag-image", name=name),
-        host=image.registry,
-        path=image.path,
-        reference=image.tag or "latest",
-        socket=place.socket,
-    )
-
-
 def _failed(image: Reference, text: str, credential: Credential | None) -> NetworkError | AuthenticationError:
     """Return the error for a push that the registry, or the way there, did not allow."""
-    name = f"{image.repository}:{image.tag or 'latest'}"
     if _DENIED.search(text) is None:
         return ServerError(
-            f"the daemon could not push {name}", why=text, advice=Advice("push-yourself"), host=image.registry
+            f"the daemon could not push {_name(image)}",
+            why=text,
+            advice=Advice("push-yourself"),
+            host=image.registry,
         )
     login = f"as {credential.user or 'the holder of a token'}" if credential else "without a login"
     return AuthenticationError(
-        f"{image.registry} does not allow the daemon to push {name}",
+        f"{image.registry} does not allow the daemon to push {_name(image)}",
         why=(text, f"it was asked {login}"),
         advice=Advice("docker-login", host=image.registry),
         host=image.registry,
         asked=f"repository:{image.path}:pull,push",
         granted=None,
-        user=credential.user if credential else None,
-        source=credential.source if credential else None,
+        **owner(credential),
     )
 
 
 def _without(text: str, image: Reference, credential: Credential | None) -> str:
-    """Take a secret out of a text in whatever form it was sent (rule 1), and shorten it."""
+    """Take a secret out of a text in whatever form it was sent (rule 4), and shorten it."""
     secrets = Redaction()
     if credential is not None:
         secrets.note(_header(image.registry, credential))
@@ -266,5 +367,9 @@ def _header(registry: str, credential: Credential | None) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 
-def _path(name: str) -> str:
+def _name(image: Reference) -> str:
+    return f"{image.repository}:{image.tag or 'latest'}"
+
+
+def _quoted(name: str) -> str:
     return quote(name, safe="/:")

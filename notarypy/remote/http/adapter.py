@@ -31,6 +31,7 @@ from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, Ser
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
 from notarypy.remote.http.messages import Redaction, Request, Response
+from notarypy.remote.http.tls import ContextOf, TlsPlaces
 from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from urllib3.poolmanager import PoolManager
 
     from notarypy.remote.http.messages import Stream
-    from notarypy.remote.http.tls import ContextOf
 
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32
@@ -138,7 +138,7 @@ class RequestsTransport:
         self,
         tls: ContextOf,
         environ: Mapping[str, str],
-        places: Callable[[str], sockets.TlsPlaces] = lambda _: sockets.TlsPlaces(),
+        places: Callable[[str], TlsPlaces] = lambda _: TlsPlaces(),
         limits: Limits = DEFAULT,
     ) -> None:
         self._tls = tls
@@ -262,7 +262,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found += [cause for cause in inner if isinstance(cause, BaseException) and cause not in found]
 
 
-def _broken(host: str, error: BaseException, places: Callable[[str], sockets.TlsPlaces]) -> NetworkError:
+def _broken(host: str, error: BaseException, places: Callable[[str], TlsPlaces]) -> NetworkError:
     """Return our error for what the libraries raised on a connection that stood."""
     chain = list(_causes(error))
     for cause in chain:

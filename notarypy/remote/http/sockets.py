@@ -20,7 +20,6 @@ import ssl
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import Advice, NetworkError, TlsError, UnreachableError
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _typeshed import WriteableBuffer
+
+    from notarypy.remote.http.tls import TlsPlaces
 
 CONNECT_SECONDS = 10.0
 _RECORD = 16 * 1024
@@ -46,8 +47,6 @@ _NO_TLS = frozenset(
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _WRONG_HOST = frozenset({62, 64})
-_GIVE_CA = Advice("give-ca")
-_GIVE_CERTIFICATE = Advice("give-client-certificate")
 
 
 class DeadlinePassedError(Exception):
@@ -179,25 +178,6 @@ class LimitedResponse(http.client.HTTPResponse):
         """Read the head."""
         super().begin()
         self._reader.end_of_head()
-
-
-@dataclass(frozen=True)
-class TlsPlaces:
-    """Where certificates for a server were looked for, and how to add one.
-
-    Attributes:
-        searched: The places of CAs.
-        advice: How to add a CA.
-        client_searched: The places of the client certificate.
-        client_advice: How to add a client certificate.
-        client_cert: The client certificate that was shown, or "".
-    """
-
-    searched: tuple[str, ...] = ()
-    advice: Advice | None = _GIVE_CA
-    client_searched: tuple[str, ...] = ()
-    client_advice: Advice | None = _GIVE_CERTIFICATE
-    client_cert: str = ""
 
 
 def is_tls_failure(cause: BaseException) -> bool:

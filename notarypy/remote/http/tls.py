@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,8 @@ _BUNDLES = (
 )
 _DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_GIVE_CA = Advice("give-ca")
+_GIVE_CERTIFICATE = Advice("give-client-certificate")
 _LOG = logging.getLogger(__name__)
 
 
@@ -37,6 +40,25 @@ class ContextOf(Protocol):
 
     def __call__(self, host: str, /) -> ssl.SSLContext:
         """Return the TLS context of a host, named `host`, or `host:port` if it is not 443."""
+
+
+@dataclass(frozen=True)
+class TlsPlaces:
+    """Where certificates for a server were looked for, and how to add one.
+
+    Attributes:
+        searched: The places of CAs.
+        advice: How to add a CA.
+        client_searched: The places of the client certificate.
+        client_advice: How to add a client certificate.
+        client_cert: The client certificate that was shown, or "".
+    """
+
+    searched: tuple[str, ...] = ()
+    advice: Advice | None = _GIVE_CA
+    client_searched: tuple[str, ...] = ()
+    client_advice: Advice | None = _GIVE_CERTIFICATE
+    client_cert: str = ""
 
 
 def context(

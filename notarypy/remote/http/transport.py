@@ -63,6 +63,11 @@ def scopes_of(scope: Scope) -> tuple[str, ...]:
     return (scope,) if isinstance(scope, str) else scope or ()
 
 
+def first_scope(scope: Scope) -> str | None:
+    """Return the scope whose repository says which login counts."""
+    return next(iter(scopes_of(scope)), None)
+
+
 @dataclass(frozen=True)
 class AnswerPolicy:
     """Which answers will do.
@@ -240,7 +245,7 @@ class Exchange:
         if self._authenticator is None:
             response = self._send(request, deadline, attempts)
             if response.status in (401, 403):
-                raise failures.denied(host_port(request.url), next(iter(scopes_of(scope)), None), response)
+                raise failures.denied(host_port(request.url), first_scope(scope), response)
             return response
         used = self._authenticator.authorize(request.url, scope, fetch)
         response = self._send(_carrying(request, used), deadline, attempts)

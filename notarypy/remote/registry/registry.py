@@ -44,12 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
-_OTHER_SCHEME = (
-    UnreachableError,
-    failures.LostConnectionError,
-    failures.NotHttpError,
-    failures.NotTlsError,
-)
+_OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)
 _READING = frozenset({"GET", "HEAD"})
 _LOG = logging.getLogger(__name__)
 
