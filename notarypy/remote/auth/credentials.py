@@ -90,7 +90,7 @@ class Keychain:
         return tuple(source.name for source in self._sources)
 
     def find(self, hosts: Sequence[str], path: str = "") -> Credential | None:
-        """Return the first credential for a server, under any of its names, its own first; `path`: a repository.
+        """Return the first credential for a server, by its names, its own first, and a repository on it.
 
         Raises:
             ConfigurationError: A source is there but cannot be understood.
