@@ -52,19 +52,13 @@ _KEY_USAGE = x509.KeyUsage(
 
 
 def generate(algorithm: str = "ecdsa") -> PrivateKey:
-    """Make a new key: `ecdsa` on P-256, or `rsa` of 3072 bits.
-
-    Raises:
-        UnsupportedKeyError: Another algorithm was asked for.
-    """
+    """Make a key: `ecdsa` on P-256, or `rsa` of 3072 bits; raise UnsupportedKeyError for another type."""
     if algorithm == "ecdsa":
         return ec.generate_private_key(ec.SECP256R1())
     if algorithm == "rsa":
         return rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS)
     raise UnsupportedKeyError(
-        f"cannot make keys of type {algorithm}",
-        why="a key is ecdsa or rsa",
-        advice=Advice("leave-key-type"),
+        f"cannot make keys of type {algorithm}", why="a key is ecdsa or rsa", advice=Advice("leave-key-type")
     )
 
 

@@ -129,11 +129,7 @@ class KeyStore:
             return signer
 
     def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
-        """Return the private half of a key, for certificates; raise as `unlock` does.
-
-        Raises:
-            UnsupportedKeyError: It is in a place that does not give it away.
-        """
+        """Return the private half of a key, for certificates; raise as `unlock`, or if its place keeps it."""
         from notarypy.keys.signers.keyfile import LocalSigner
 
         signer = self.unlock(keyid, passphrases)
@@ -171,12 +167,7 @@ class KeyStore:
             return present
 
     def store(self, block: KeyBlock) -> KeyInfo:
-        """Store an exported block, still encrypted, under the id it names; its passphrase stays.
-
-        Raises:
-            UnsupportedKeyError: The block is not encrypted, or does not name its key.
-            StorageError: The file could not be written.
-        """
+        """Store an exported, encrypted block under its id; raise UnsupportedKeyError or StorageError."""
         keyid = block.path or ""
         if not block.encrypted or KEYID.fullmatch(keyid) is None:
             raise UnsupportedKeyError(
@@ -190,12 +181,7 @@ class KeyStore:
             return self._found(keyid)[0]
 
     def export(self, keyid: str) -> bytes:
-        """Return the key as a PEM block that names it, encrypted as it is here.
-
-        Raises:
-            KeyMissingError: It is not here.
-            KeyAccessError: Its file cannot be used, or is not encrypted.
-        """
+        """Return an encrypted key as a PEM block that names it; raise KeyAccessError for another."""
         info, block = self._found(keyid)
         if not info.encrypted:
             raise KeyAccessError(
@@ -214,11 +200,7 @@ class KeyStore:
         passphrase: str,
         random: Callable[[int], bytes] = os.urandom,
     ) -> KeyInfo:
-        """Encrypt a key anew, after unlocking it; raise as `private_key` and `add` do.
-
-        Raises:
-            ConfigurationError: It has this passphrase already.
-        """
+        """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
         from notarypy.keys.signers import keyfile
 
         with self._lock:
@@ -303,11 +285,7 @@ def _check_id(actual: str, info: KeyInfo) -> None:
 
 
 def _key_paths(directory: Path) -> tuple[dict[str, KeyPath], list[str]]:
-    """Return every key's file by id, and a sentence on each key file whose name has no id (rule 5).
-
-    Raises:
-        StorageError: The directory is there but cannot be listed.
-    """
+    """Return key files by id, and a sentence on each whose name has no id (rule 5); raise StorageError."""
     found: dict[str, KeyPath] = {}
     ignored: list[str] = []
     for path, role, gun in _candidates(directory):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _LOG = logging.getLogger(__name__)
 SERVICE = "notarypy"
@@ -85,7 +85,8 @@ def _backends() -> list[Any]:
             advice=Advice("install-keyring"),
         ) from None
     try:
-        found = list(_parts(keyring.get_keyring()))
+        chosen: Any = keyring.get_keyring()
+        found = list(chosen.backends) if _name(chosen) == _CHAINER else [chosen]
     except Exception as error:  # noqa: BLE001 - it loads whatever its configuration names
         raise _unusable(f"the library keyring failed with {type(error).__name__}") from None
     usable = [backend for backend in found if _name(backend) in BACKENDS]
@@ -93,14 +94,6 @@ def _backends() -> list[Any]:
         names = ", ".join(map(_name, found)) or "none"
         raise _unusable(f"the library keyring offers {names}, which is not an operating system's own")
     return usable
-
-
-def _parts(backend: Any) -> Iterator[Any]:  # noqa: ANN401 - of an optional library
-    """Yield what stands behind a back end that asks others, else the back end itself."""
-    if _name(backend) == _CHAINER:
-        yield from backend.backends
-    else:
-        yield backend
 
 
 def _name(backend: object) -> str:

@@ -101,16 +101,13 @@ def _check(block: KeyBlock) -> None:
 
 def _check_role(manager: KeyManager, block: KeyBlock) -> None:
     present = manager.store.find(block.path or "")
-    if present is not None and (present.role, present.gun) != (block.role or "", _gun(block)):
+    gun = block.gun if block.role in pem.GUN_ROLES else None
+    if present is not None and (present.role, present.gun) != (block.role or "", gun):
         raise AlreadyExistsError(
             f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}",
             why=(f"the file is {present.path}", "nothing was imported"),
             keyid=present.keyid,
         )
-
-
-def _gun(block: KeyBlock) -> str | None:
-    return block.gun if block.role in pem.GUN_ROLES else None
 
 
 def change_passphrase(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
@@ -119,19 +116,13 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
     manager.store.unlock(info.keyid, manager.passphrases)
     passphrase = new(info.request)
     if len(passphrase) < MIN_LENGTH:
-        raise ConfigurationError(
-            f"the new passphrase for {info.request.label} is too short",
-            why=f"it has fewer than {MIN_LENGTH} characters",
-        )
+        message = f"the new passphrase for {info.request.label} is too short"
+        raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
     return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
 
 
 def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
-    """Delete a key's file.
-
-    Raises:
-        KeyAccessError: A repository could not replace its root keys any more (rule 4).
-    """
+    """Delete a key's file; raise KeyAccessError if a root could not be replaced any more (rule 4)."""
     info = manager.find(selector)
     needed = [] if force else _roots_that_need(info, manager, directory)
     if needed:
@@ -152,7 +143,8 @@ def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirecto
     needed = []
     for gun in directory.guns():
         try:
-            root = _root(directory, gun)
+            data, limits = directory.repository(gun).load_root() or b"", directory.limits
+            root = Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)
             ids = {key.canonical_id for key in root.signers(roles.ROOT)}
         except NotarypyError:
             needed += [f"{gun} (its cached root cannot be read)"] if info.role == roles.ROOT else []
@@ -160,9 +152,3 @@ def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirecto
         if info.keyid in ids and not meets(ids & rest, root.roles[roles.ROOT].threshold):
             needed.append(gun)
     return needed
-
-
-def _root(directory: TrustDirectory, gun: str) -> Root:
-    data = directory.repository(gun).load_root() or b""
-    limits = directory.limits
-    return Root.from_signed(Envelope.parse(data, roles.ROOT, limits).signed, limits)

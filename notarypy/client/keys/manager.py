@@ -81,11 +81,7 @@ class KeyManager:
 
     @contextmanager
     def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:
-        """Note the keys made inside; the value removes them again (rules 3 and 4).
-
-        Raises:
-            StorageError: Another process has been inside for `timeout` seconds.
-        """
+        """Note the keys made inside; the value removes them again (rules 3 and 4)."""
         start = len(self._made.keyids)
 
         def undo() -> None:
@@ -122,11 +118,7 @@ class KeyManager:
         return generate.root_certificate(self._generated(roles.ROOT, None), gun, now)
 
     def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
-        """Return a key for a role of one repository: the selected one, or a new one.
-
-        Raises:
-            UsageError: The selected key is for something else.
-        """
+        """Return a key for a role of one repository: the selected one, which must be for it, or a new one."""
         if selector is None:
             return self.new_key(role, gun)
         if _is_path(selector):
@@ -143,12 +135,7 @@ class KeyManager:
         return self.find(selector).keyid
 
     def find(self, selector: str) -> KeyInfo:
-        """Return the one key here that KEY means (rule 1).
-
-        Raises:
-            UsageError: It fits several keys.
-            KeyMissingError: It fits none.
-        """
+        """Return the one key here that KEY means (rule 1); raise UsageError or KeyMissingError."""
         infos = self.store.list()
         found = [info for info in infos if _fits(info, selector)]
         if len(found) == 1:

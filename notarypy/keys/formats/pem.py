@@ -90,11 +90,7 @@ class KeyBlock:
 
 
 def split(data: bytes) -> list[KeyBlock]:
-    """Return the private keys of a PEM file in their order (rule 1); never an empty list.
-
-    Raises:
-        UnsupportedKeyError: It holds none, or one in a form that cannot be read.
-    """
+    """Return the private keys of a PEM file, at least one (rule 1); raise UnsupportedKeyError."""
     blocks = _blocks(data)
     keys = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
     if not keys:

@@ -104,19 +104,10 @@ def decrypt(block: KeyBlock, passphrase: str | None) -> PrivateKey:
 def encrypt(
     key: PrivateKey, passphrase: str, role: str, gun: str | None, *, salt: bytes, iv: bytes, iterations: int
 ) -> bytes:
-    """Return a key as the file the Go clients read and write.
+    """Return a key as the file the Go clients read and write; raise InvalidNameError for its role or GUN.
 
-    Args:
-        key: The key.
-        passphrase: Not empty.
-        role: A base role, a signer's name, or a full delegation role.
-        gun: The repository; written only for the roles whose keys belong to one.
-        salt: `SALT_BYTES` fresh random bytes.
-        iv: `IV_BYTES` fresh random bytes.
-        iterations: The rounds of key derivation; `ROUNDS` unless there is a reason.
-
-    Raises:
-        InvalidNameError: The role or GUN cannot be a header.
+    `salt` and `iv` are `SALT_BYTES` and `IV_BYTES` fresh random bytes; `iterations` is `ROUNDS` unless there
+    is a reason. The GUN is written only for the roles whose keys belong to one.
     """
     if not passphrase:
         raise ValueError("a key is never written without a passphrase")
@@ -128,10 +119,7 @@ def encrypt(
 
 
 def require_portable(block: KeyBlock) -> None:
-    """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it.
-
-    Without the passphrase nothing more can be said of it.
-    """
+    """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it."""
     if not block.encrypted:
         raise UnsupportedKeyError("this private key is not encrypted", advice=Advice("store-key"))
     der = block.der

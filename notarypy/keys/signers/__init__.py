@@ -44,12 +44,7 @@ SIGNERS: dict[str, str] = {"file": "notarypy.keys.signers.keyfile"}
 
 
 def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> Signer:
-    """Return the signer of the key that a URI names, unlocked with one of the passphrases.
-
-    Raises:
-        UnsupportedKeyError: Nothing here opens such URIs.
-        KeyAccessError: The key cannot be used.
-    """
+    """Return the signer of the key that a URI names; raise UnsupportedKeyError for a scheme without a row."""
     scheme = uri.partition(":")[0]
     if scheme not in SIGNERS:
         known = ", ".join(SIGNERS)

@@ -79,14 +79,7 @@ class LocalSigner:
 
 
 def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> LocalSigner:
-    """Return the signer of the key in the file that a `file:` URI names.
-
-    Raises:
-        KeyMissingError: There is no such file any more.
-        PassphraseNeededError: It is encrypted and no source had a passphrase.
-        PassphraseWrongError: No passphrase opens it.
-        KeyAccessError: It cannot be used, whatever the passphrase.
-    """
+    """Return the signer of the key in the file that a `file:` URI names; raise KeyAccessError (rule 1)."""
     path = _path(uri)
     try:
         data = files.read_regular(path, DEFAULT.key_file_bytes)

@@ -65,12 +65,7 @@ class Archive:
     """
 
     def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
-        """Read all headers.
-
-        Raises:
-            StorageError: It is not there, or not readable.
-            MetadataError: It is no such archive (rules 2 and 4).
-        """
+        """Read all headers; raise StorageError, or MetadataError for no such archive (rules 2 and 4)."""
         self.path, self.limits = path, limits
         self._links: dict[str, str] = {}
         try:
@@ -97,12 +92,7 @@ class Archive:
         return None if found is None else found.size
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return the content of a small file.
-
-        Raises:
-            FileNotFoundError: There is none.
-            MetadataError: It is too big.
-        """
+        """Return a small file; raise FileNotFoundError, or MetadataError if it is too big."""
         member = self.find(name)
         if member is None:
             raise FileNotFoundError(name)

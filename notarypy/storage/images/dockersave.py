@@ -49,12 +49,7 @@ class SavedImage:
     """
 
     def __init__(self, archive: Archive, name: str | None) -> None:
-        """Find an image and make its manifest.
-
-        Raises:
-            UsageError: There is none of this name.
-            VerificationError: Something in the archive is not what it is said to be.
-        """
+        """Find an image and make its manifest; raise UsageError, or VerificationError (rule 3)."""
         self._archive = archive
         self._members: dict[str, Member] = {}
         self._hashed: dict[Member, tuple[str, str]] = {}
@@ -109,37 +104,25 @@ class SavedImage:
         other = next((kind for magic, kind in _OTHERS.items() if begin.startswith(magic)), None)
         if other is not None:
             _malformed(self._archive, f"a layer in it is compressed with {other}")
-        if begin.startswith(_GZIP):
-            digest = self._unpacked(member, diff, name)
-            found = Descriptor(f"{_LAYER}+gzip", digest, member.size)
-        else:
-            self._check_plain(member, diff, name)
-            found = Descriptor(_LAYER, diff, member.size)
+        packed = begin.startswith(_GZIP)
+        if member not in self._hashed:  # a layer may be listed twice (rule 4)
+            self._hashed[member] = self._digests(member, name, packed=packed)
+        unpacked, digest = self._hashed[member]
+        _same([diff.removeprefix("sha256:")], unpacked, name)
+        found = Descriptor(f"{_LAYER}+gzip" if packed else _LAYER, digest, member.size)
         self._members.setdefault(found.digest, member)
         return found
 
-    def _check_plain(self, member: Member, diff: str, name: str) -> None:
-        """Check a layer that is not compressed against the configuration, once (rule 3)."""
-        if member not in self._hashed:
-            plain = hashlib.sha256()
-            for piece in self._archive.pieces(member, 0):
+    def _digests(self, member: Member, name: str, *, packed: bool) -> tuple[str, str]:
+        """Return the digest of what is in a layer, and of the layer itself."""
+        own, plain = hashlib.sha256(), hashlib.sha256()
+        pieces = self._archive.pieces(member, 0)
+        try:
+            for piece in _gunzip(pieces, own) if packed else pieces:
                 plain.update(piece)
-            self._hashed[member] = (f"sha256:{plain.hexdigest()}",) * 2
-        _same([diff.removeprefix("sha256:")], self._hashed[member][0], name)
-
-    def _unpacked(self, member: Member, diff: str, name: str) -> str:
-        """Return the digest of a compressed layer, after one look at what is in it."""
-        if member not in self._hashed:
-            packed, plain = hashlib.sha256(), hashlib.sha256()
-            try:
-                for piece in _gunzip(self._archive.pieces(member, 0), packed):
-                    plain.update(piece)
-            except zlib.error:
-                _malformed(self._archive, f"{name[:100]} cannot be uncompressed")
-            self._hashed[member] = (f"sha256:{plain.hexdigest()}", f"sha256:{packed.hexdigest()}")
-        unpacked, digest = self._hashed[member]
-        _same([diff.removeprefix("sha256:")], unpacked, name)
-        return digest
+        except zlib.error:
+            _malformed(self._archive, f"{name[:100]} cannot be uncompressed")
+        return f"sha256:{plain.hexdigest()}", f"sha256:{(own if packed else plain).hexdigest()}"
 
 
 def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: ANN401 - hashlib's own type

@@ -160,11 +160,7 @@ class BlobWriter:
         self.position += len(data)
 
     def finish(self) -> None:
-        """Give the blob its name (rule 1).
-
-        Raises:
-            DigestMismatchError: It is another one; what is there is thrown away.
-        """
+        """Give the blob its name (rule 1); throw another one away and raise DigestMismatchError."""
         actual = f"{self._hash.name}:{self._hash.hexdigest()}"
         if self.position != self._descriptor.size or actual != self._descriptor.digest:
             position = self.position
@@ -180,11 +176,7 @@ class BlobWriter:
 
 
 def pack(source: LayoutWriter, blobs: Iterable[Descriptor], target: Path) -> None:
-    """Make a tar archive of a layout; the same layout gives the same archive.
-
-    Raises:
-        AlreadyExistsError: There is a file of this name (rule 3).
-    """
+    """Make a tar archive of a layout, always the same; raise AlreadyExistsError (rule 3)."""
     refuse_existing(target)
     temporary = target.with_name(f".notarypy-{os.urandom(8).hex()}.tmp")
     names = sorted({blob_name(blob.digest) for blob in blobs})
@@ -258,11 +250,7 @@ def _storage(action: str, path: Path) -> Iterator[None]:
 
 
 def make_private(path: Path) -> None:
-    """Make a directory of our own, or go on with the one of an earlier run (rule 6).
-
-    Raises:
-        StorageError: There is something that others can write to, or that is not a directory.
-    """
+    """Make a directory of our own, or go on with that of an earlier run (rule 6); raise StorageError."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()

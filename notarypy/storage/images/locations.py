@@ -58,19 +58,6 @@ class ImageContent(Protocol):
         """Return what errors call the place of a blob."""
 
 
-class LayoutFiles(Protocol):
-    """Where a layout lies: an `Archive` or a `Directory`."""
-
-    def size(self, name: str) -> int | None:
-        """Return the size of a file, None if there is none."""
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return a small file; raise FileNotFoundError if there is none."""
-
-    def chunks(self, name: str, start: int) -> Iterator[bytes]:
-        """Yield a file from a position on; raise StorageError if there is none."""
-
-
 @dataclass(frozen=True)
 class ImageLocation:
     """A SOURCE or DEST taken apart (rule 1)."""
@@ -160,7 +147,7 @@ class Directory:
 class Layout:
     """An OCI image layout: content for `images.tree`."""
 
-    def __init__(self, files: LayoutFiles, limits: Limits = DEFAULT) -> None:
+    def __init__(self, files: Archive | Directory, limits: Limits = DEFAULT) -> None:
         """Read its index.
 
         Raises:

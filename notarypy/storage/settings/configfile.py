@@ -79,12 +79,7 @@ class FileSettings:
 
 
 def read(path: Path, home: Path) -> FileSettings:
-    """Read a configuration file; its extension, or else its first character, tells the format.
-
-    Raises:
-        FileNotFoundError: There is none.
-        ConfigurationError: It cannot be read or used.
-    """
+    """Read a file, TOML or JSON by its extension or first character; raise ConfigurationError."""
     path = path.absolute()
     try:
         data = files.read_regular(path, DEFAULT.config_bytes, follow=True)

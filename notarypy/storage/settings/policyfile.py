@@ -85,11 +85,7 @@ class TrustPolicy:
     scopes: Mapping[str, Scope]
 
     def scope_for(self, repository: str) -> Scope:
-        """Return the scope that counts for a repository.
-
-        Raises:
-            OutOfScopeError: None does (rule 1).
-        """
+        """Return the scope that counts for a repository; raise OutOfScopeError if none does (rule 1)."""
         prefix = policy.longest(self.scopes, repository)
         _LOG.debug(
             "%s: %s counts for %s", self.path, f'scope "{prefix}"' if prefix else "no scope", repository
@@ -119,11 +115,7 @@ class PolicyFile:
     named: bool
 
     def read(self) -> TrustPolicy | None:
-        """Return the policy; None when there is no file at the usual place.
-
-        Raises:
-            ConfigurationError: It cannot be read or used (rules 2 and 3).
-        """
+        """Return the policy; None when there is no file at the usual place (rules 2 and 3)."""
         try:
             data = files.read_regular(self.path, DEFAULT.config_bytes, follow=True)
         except FileNotFoundError as error:

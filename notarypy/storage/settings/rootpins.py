@@ -62,13 +62,7 @@ class Pins:
 
 
 def by_gun(gun: str, ids: Mapping[str, tuple[str, ...]], authorities: Mapping[str, Path]) -> Pins | None:
-    """Return the pins that Go notary's configuration has for a repository, or None.
-
-    Args:
-        gun: The repository.
-        ids: Key ids by GUN, or by the beginning of a GUN and `*`.
-        authorities: Files by the beginning of a GUN.
-    """
+    """Return the pins of Go notary's configuration: ids by GUN or beginning and `*`, files by beginning."""
     patterns = [key for key in ids if key.endswith("*") and _begins(gun, key[:-1])]
     exact = [key for key in ids if roles.comparable(key) == roles.comparable(gun)]
     exact.sort(key=lambda key: key != gun)

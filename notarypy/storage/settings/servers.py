@@ -37,15 +37,7 @@ _SAFE = re.compile(r"[!-~]+")
 
 
 def server_url(text: str, source: str) -> str:
-    """Return the address of a Notary server in its one form.
-
-    Args:
-        text: What the user wrote.
-        source: Where: an option, a variable, or a place in a file.
-
-    Raises:
-        ConfigurationError: It breaks a rule.
-    """
+    """Return an address in its one form; raise ConfigurationError, which says where it was written."""
     parts, port = _split(text, source)
     host = (parts.hostname or "").lower()
     if ":" in host:
@@ -176,7 +168,7 @@ def find(
     environ: Mapping[str, str] | None = None,
     options: bool = False,
 ) -> TlsFiles:
-    """Collect the files for a server.
+    """Collect the files for a server; raise TlsError or ConfigurationError for an unusable folder.
 
     Args:
         bases: Directories that hold a folder per host.
@@ -185,10 +177,6 @@ def find(
         pair: A client certificate and key that the user named, or None.
         environ: What may name the system's store.
         options: Whether options can name files for this server, for error messages.
-
-    Raises:
-        TlsError: A folder cannot be listed.
-        ConfigurationError: A folder has half of a client pair.
     """
     extra: list[Path] = []
     places = [_system(environ or {})]

@@ -123,11 +123,7 @@ class Settings:
     first_use: bool = True
 
     def server_for(self, registry_host: str) -> str:
-        """Return the address of the Notary server for a registry's images.
-
-        Raises:
-            ConfigurationError: No server is named and the host is none.
-        """
+        """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
         url = self.server or self._configured_server(registry_host)
         named = "named" if self.names_server(registry_host) else "derived, not named"
         _LOG.debug("the Notary server of %s is %s (%s)", registry_host, url, named)
@@ -210,19 +206,9 @@ class Settings:
 
 
 def load(
-    flags: Mapping[str, object],
-    environ: Mapping[str, str],
-    home: Path,
-    *,
-    system_certs: Path = SYSTEM_CERTS,
+    flags: Mapping[str, object], environ: Mapping[str, str], home: Path, *, system_certs: Path = SYSTEM_CERTS
 ) -> Settings:
-    """Join options, environment and configuration file.
-
-    Args:
-        flags: Those of `GlobalOptions`.
-        environ: The environment.
-        home: The user's home directory.
-        system_certs: Where this system keeps the certificates of registries.
+    """Join options (those of `GlobalOptions`), environment and configuration file.
 
     Raises:
         ConfigurationError: Something has an unusable value.
