@@ -49,6 +49,13 @@ class NotarypyError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
+    def __init_subclass__(
+        cls, *, code: str | None = None, exit_code: int | None = None, retryable: bool | None = None
+    ) -> None:
+        """Give a class its code, and what differs from its base."""
+        cls.code, cls.exit_code = code or cls.code, exit_code or cls.exit_code
+        cls.retryable = cls.retryable if retryable is None else retryable
+
     def __init__(
         self, message: str, *, why: str | tuple[str, ...] = (), advice: Advice | None = None, **facts: object
     ) -> None:
@@ -57,293 +64,185 @@ class NotarypyError(Exception):
         self.why: tuple[str, ...] = (why,) if isinstance(why, str) else why
 
 
-class TrustError(NotarypyError):
+class TrustError(NotarypyError, code="trust", exit_code=4):
     """The repository's data cannot be trusted, or does not vouch for what was asked."""
 
-    code = "trust"
-    exit_code = 4
 
-
-class VerificationError(TrustError):
+class VerificationError(TrustError, code="trust.invalid"):
     """Metadata or content failed a check."""
 
-    code = "trust.invalid"
 
-
-class MetadataError(VerificationError):
+class MetadataError(VerificationError, code="trust.malformed"):
     """Metadata is not well formed: JSON, structure, names, types or limits."""
 
-    code = "trust.malformed"
 
-
-class SignatureError(VerificationError):
+class SignatureError(VerificationError, code="trust.signature"):
     """Too few valid signatures for a role."""
 
-    code = "trust.signature"
 
-
-class RollbackError(VerificationError):
+class RollbackError(VerificationError, code="trust.rollback"):
     """The server offers something older than what was already seen."""
 
-    code = "trust.rollback"
 
-
-class RootChangedError(VerificationError):
+class RootChangedError(VerificationError, code="trust.root_changed"):
     """The server's root is not linked to the trusted one by a chain of signatures."""
 
-    code = "trust.root_changed"
 
-
-class RepositoryVanishedError(VerificationError):
+class RepositoryVanishedError(VerificationError, code="trust.repo_vanished"):
     """The server no longer has trust data that this trust directory knows."""
 
-    code = "trust.repo_vanished"
 
-
-class RootNotPinnedError(VerificationError):
+class RootNotPinnedError(VerificationError, code="trust.root_not_pinned"):
     """The repository's root is not one of the pinned ones, nor linked to one by a chain."""
 
-    code = "trust.root_not_pinned"
 
-
-class CacheDamagedError(VerificationError):
+class CacheDamagedError(VerificationError, code="trust.cache_damaged"):
     """The cached root, the anchor of trust, cannot be read."""
 
-    code = "trust.cache_damaged"
 
-
-class DigestMismatchError(VerificationError):
+class DigestMismatchError(VerificationError, code="trust.digest_mismatch"):
     """Content differs from the digest that was signed or asked for."""
 
-    code = "trust.digest_mismatch"
 
-
-class UnconfirmedPublishError(VerificationError):
+class UnconfirmedPublishError(VerificationError, code="publish.unconfirmed"):
     """The server accepted an update but does not serve it."""
 
-    code = "publish.unconfirmed"
 
-
-class ExpiredError(TrustError):
+class ExpiredError(TrustError, code="trust.expired", exit_code=5):
     """Metadata is past its date, though its signatures are valid."""
 
-    code = "trust.expired"
-    exit_code = 5
 
-
-class RepositoryMissingError(TrustError):
+class RepositoryMissingError(TrustError, code="trust.repo_missing", exit_code=3):
     """The server has no trust data for this repository."""
 
-    code = "trust.repo_missing"
-    exit_code = 3
 
-
-class TagUnsignedError(TrustError):
+class TagUnsignedError(TrustError, code="trust.tag_unsigned", exit_code=3):
     """The repository's trust data does not list this tag."""
 
-    code = "trust.tag_unsigned"
-    exit_code = 3
 
-
-class PolicyError(TrustError):
+class PolicyError(TrustError, code="policy", exit_code=10):
     """Everything is signed and in date, and something that was required is not met."""
 
-    code = "policy"
-    exit_code = 10
 
-
-class SignerMissingError(PolicyError):
+class SignerMissingError(PolicyError, code="policy.signer_missing"):
     """A required signer has not signed this digest."""
 
-    code = "policy.signer_missing"
 
-
-class TooOldError(PolicyError):
+class TooOldError(PolicyError, code="policy.too_old"):
     """Metadata is in date, and older than the trust policy allows."""
 
-    code = "policy.too_old"
 
-
-class OutOfScopeError(PolicyError):
+class OutOfScopeError(PolicyError, code="policy.no_scope"):
     """There is a trust policy, and no scope of it fits the repository."""
 
-    code = "policy.no_scope"
 
-
-class NotVerifiedError(PolicyError):
+class NotVerifiedError(PolicyError, code="policy.skipped"):
     """The trust policy says to verify nothing here, and the caller wants a verified image."""
 
-    code = "policy.skipped"
 
-
-class OperationError(NotarypyError):
+class OperationError(NotarypyError, code="operation"):
     """Something on this machine or on the way to a server went wrong."""
 
-    code = "operation"
 
-
-class KeyAccessError(OperationError):
+class KeyAccessError(OperationError, code="key", exit_code=6):
     """A private key cannot be used."""
 
-    code = "key"
-    exit_code = 6
 
-
-class KeyMissingError(KeyAccessError):
+class KeyMissingError(KeyAccessError, code="key.missing"):
     """No such key here."""
 
-    code = "key.missing"
 
-
-class KeyNotAuthorisedError(KeyAccessError):
+class KeyNotAuthorisedError(KeyAccessError, code="key.not_authorised"):
     """None of the keys here may sign what was asked."""
 
-    code = "key.not_authorised"
 
-
-class PassphraseNeededError(KeyAccessError):
+class PassphraseNeededError(KeyAccessError, code="key.passphrase_needed"):
     """The key is encrypted and nothing supplied a passphrase."""
 
-    code = "key.passphrase_needed"
 
-
-class PassphraseWrongError(KeyAccessError):
+class PassphraseWrongError(KeyAccessError, code="key.passphrase_wrong"):
     """Every passphrase that was supplied failed."""
 
-    code = "key.passphrase_wrong"
 
-
-class UnsupportedKeyError(KeyAccessError):
+class UnsupportedKeyError(KeyAccessError, code="key.unsupported"):
     """A key of a kind, size or encoding that Notary v1 cannot use."""
 
-    code = "key.unsupported"
 
-
-class AuthenticationError(OperationError):
+class AuthenticationError(OperationError, code="auth.denied", exit_code=7):
     """A server refused the credentials, or wants some that are not configured."""
 
-    code = "auth.denied"
-    exit_code = 7
 
-
-class NetworkError(OperationError):
+class NetworkError(OperationError, code="net", exit_code=8, retryable=True):
     """A server could not be asked, or did not answer properly."""
 
-    code = "net"
-    exit_code = 8
-    retryable = True
 
-
-class UnreachableError(NetworkError):
+class UnreachableError(NetworkError, code="net.unreachable"):
     """No connection to the server."""
 
-    code = "net.unreachable"
 
-
-class DeadlineError(NetworkError):
+class DeadlineError(NetworkError, code="net.timeout"):
     """The server took longer than the whole request may take."""
 
-    code = "net.timeout"
 
-
-class TlsError(NetworkError):
+class TlsError(NetworkError, code="net.tls", retryable=False):
     """The server's TLS certificate cannot be trusted, or TLS is misconfigured."""
 
-    code = "net.tls"
-    retryable = False
 
-
-class ServerError(NetworkError):
+class ServerError(NetworkError, code="net.server"):
     """The server answered with an error or with something unusable."""
 
-    code = "net.server"
 
-
-class ResponseLimitError(NetworkError):
+class ResponseLimitError(NetworkError, code="net.limit", retryable=False):
     """The server sent more than the limit for this answer."""
 
-    code = "net.limit"
-    retryable = False
 
-
-class UnknownOutcomeError(NetworkError):
+class UnknownOutcomeError(NetworkError, code="publish.unknown"):
     """An update was sent, its answer was lost, and looking was not possible either."""
 
-    code = "publish.unknown"
 
-
-class NotFoundError(OperationError):
+class NotFoundError(OperationError, code="net.not_found", exit_code=3):
     """The server does not have this object (HTTP 404)."""
 
-    code = "net.not_found"
-    exit_code = 3
 
-
-class ImageMissingError(OperationError):
+class ImageMissingError(OperationError, code="registry.not_found", exit_code=3):
     """The registry, or a daemon that is to push, has no such repository, tag or digest."""
 
-    code = "registry.not_found"
-    exit_code = 3
 
-
-class RefusedUpdateError(OperationError):
+class RefusedUpdateError(OperationError, code="publish.refused"):
     """The Notary server refused an update for good."""
 
-    code = "publish.refused"
 
-
-class ConflictError(OperationError):
+class ConflictError(OperationError, code="publish.conflict", exit_code=9, retryable=True):
     """Other publishers kept winning until the deadline."""
 
-    code = "publish.conflict"
-    exit_code = 9
-    retryable = True
 
-
-class StorageError(OperationError):
+class StorageError(OperationError, code="local.storage"):
     """The trust directory cannot be read or written."""
 
-    code = "local.storage"
 
-
-class BuilderError(OperationError):
+class BuilderError(OperationError, code="build.failed"):
     """The program that builds images is not here, or failed."""
 
-    code = "build.failed"
 
-
-class AlreadyExistsError(OperationError):
+class AlreadyExistsError(OperationError, code="local.exists"):
     """Something of this name exists and differs from what was asked."""
 
-    code = "local.exists"
 
-
-class UsageError(NotarypyError):
+class UsageError(NotarypyError, code="usage", exit_code=2):
     """The request makes no sense as it was written."""
 
-    code = "usage"
-    exit_code = 2
 
-
-class InvalidNameError(UsageError):
+class InvalidNameError(UsageError, code="usage.name"):
     """A reference, GUN, role, signer or target name breaks its grammar."""
 
-    code = "usage.name"
 
-
-class ConfigurationError(UsageError):
+class ConfigurationError(UsageError, code="usage.config"):
     """A configuration file, variable or option has an unusable value."""
 
-    code = "usage.config"
 
-
-class BuildFileError(UsageError):
+class BuildFileError(UsageError, code="usage.build_file"):
     """A Dockerfile, compose file or manifest cannot be read, or does not say which images it means."""
 
-    code = "usage.build_file"
 
-
-class ConfirmationNeededError(UsageError):
+class ConfirmationNeededError(UsageError, code="usage.confirmation"):
     """A dangerous step needs a yes, and nobody can give it."""
-
-    code = "usage.confirmation"

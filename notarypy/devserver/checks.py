@@ -39,9 +39,9 @@ from notarypy.devserver.calls import Refused
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.envelope import Envelope, seal, valid_keys
-from notarypy.tuf.fields import mapping
+from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, mapping, parse_time
 from notarypy.tuf.keys import decode_base64, meets
-from notarypy.tuf.metadata import MAX_VERSION, MetaFile, Root, Snapshot, TargetFile, Targets, parse_time
+from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -31,8 +31,9 @@ from notarypy.errors import MetadataError
 from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.keys import meets
-from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Timestamp
+from notarypy.tuf.metadata import Root, Snapshot, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -32,8 +32,9 @@ from notarypy.tuf.metadata import Delegation, Targets
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.metadata import Root, TargetFile
+    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 

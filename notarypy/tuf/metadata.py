@@ -28,7 +28,6 @@ from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles as names
 from notarypy.tuf.fields import (
-    MAX_VERSION,
     MetaFile,
     RoleKeys,
     TargetFile,
@@ -36,7 +35,6 @@ from notarypy.tuf.fields import (
     header,
     key_table,
     mapping,
-    parse_time,
     part_of,
     role_keys,
     strings,
@@ -48,20 +46,6 @@ if TYPE_CHECKING:
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.keys import PublicKey
-
-__all__ = [
-    "MAX_VERSION",
-    "Delegation",
-    "MetaFile",
-    "RoleKeys",
-    "Root",
-    "Snapshot",
-    "TargetFile",
-    "Targets",
-    "Timestamp",
-    "format_time",
-    "parse_time",
-]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 

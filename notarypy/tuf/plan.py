@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, KeyNotAuthorisedError, VerificationError
 from notarypy.tuf import roles
+from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
 from notarypy.tuf.keys import meets
-from notarypy.tuf.metadata import MAX_VERSION, MetaFile, RoleKeys, Root, Snapshot, Targets
+from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

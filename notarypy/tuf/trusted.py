@@ -55,12 +55,13 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, VerificationBudget, require_threshold
 from notarypy.tuf.floors import Floors, rollback, root_changed
-from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from notarypy.tuf.fields import MetaFile
     from notarypy.tuf.trustanchors import RootPolicy
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ import pytest
 
 from notarypy.cli.main import run
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import TargetFile, Targets
+from notarypy.tuf.fields import TargetFile
+from notarypy.tuf.metadata import Targets
 from support.people import manifest
 from support.wire import Wire
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from notarypy.errors import MetadataError, SignatureError, TrustError, VerificationError
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Signature, seal
+from notarypy.tuf.fields import RoleKeys
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import RoleKeys
 from support.author import GUN, NOW, Author, private_key, public_key, root_key, signature
 from support.otherkeys import (
     bare,

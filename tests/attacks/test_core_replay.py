@@ -20,7 +20,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 from support.repository import DAY, LATER, assembled, delegated, load, top

@@ -15,7 +15,8 @@ import pytest
 from notarypy.errors import MetadataError, SignatureError, VerificationError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import Delegation, TargetFile
+from notarypy.tuf.fields import TargetFile
+from notarypy.tuf.metadata import Delegation
 from support.author import Author
 from support.repository import (
     assembled,

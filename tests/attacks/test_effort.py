@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from notarypy.errors import RootNotPinnedError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import envelope, roles
+from notarypy.tuf.fields import RoleKeys, TargetFile
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, RoleKeys, TargetFile, Targets
+from notarypy.tuf.metadata import Delegation, Targets
 from support.author import GUN
 from support.chains import authority, leaf, pem
 from support.counting import calls, work

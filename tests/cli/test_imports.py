@@ -14,7 +14,7 @@ import pytest
 
 from notarypy.cli.app import COMMANDS
 from notarypy.images.manifests import ACCEPT
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from support.author import Author
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, Signature, seal
-from notarypy.tuf.metadata import MetaFile, Snapshot
+from notarypy.tuf.fields import MetaFile
+from notarypy.tuf.metadata import Snapshot
 from support.author import GUN
 from support.people import manifest
 from support.stage import JEFF, Stage

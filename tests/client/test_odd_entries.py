@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.errors import TagUnsignedError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import TargetFile
+from notarypy.tuf.fields import TargetFile
 from support.author import GUN
 from support.people import make_world
 from support.stage import JEFF, Stage

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from notarypy.errors import MetadataError, TrustError
 from notarypy.tuf import canonical
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
+from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from support.author import Author, public_key
 from support.repository import assembled, changed, delegated, load, signed
 from support.strategies import json_objects, json_values, printable

@@ -20,17 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.tuf import canonical, envelope, roles
+from notarypy.tuf.fields import MetaFile, RoleKeys, TargetFile
 from notarypy.tuf.keys import PublicKey, public_key_of
-from notarypy.tuf.metadata import (
-    Delegation,
-    MetaFile,
-    RoleKeys,
-    Root,
-    Snapshot,
-    TargetFile,
-    Targets,
-    Timestamp,
-)
+from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

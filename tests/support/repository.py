@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 

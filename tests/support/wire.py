@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from support.author import Author
 from support.loopback import Server
 from support.people import manifest

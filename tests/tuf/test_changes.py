@@ -20,8 +20,9 @@ from notarypy.tuf.changes import (
     State,
     apply_all,
 )
+from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, TargetFile
+from notarypy.tuf.metadata import Delegation
 from support.author import GUN, Author, public_key, root_key
 from support.repository import delegated, load
 

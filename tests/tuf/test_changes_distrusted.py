@@ -18,7 +18,7 @@ from notarypy.tuf.changes import (
     Resign,
     State,
 )
-from notarypy.tuf.metadata import TargetFile
+from notarypy.tuf.fields import TargetFile
 from support.author import NOW, Author, public_key
 from support.repository import delegated, load
 

@@ -12,10 +12,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.errors import MetadataError, RootNotPinnedError, SignatureError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import authorities, canonical, envelope, metadata, policy, roles, trustanchors, trusted
+from notarypy.tuf import (
+    authorities,
+    canonical,
+    envelope,
+    fields,
+    policy,
+    roles,
+    trustanchors,
+    trusted,
+)
 from notarypy.tuf.envelope import Envelope, Signature, VerificationBudget, valid_keys
+from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import Delegation, TargetFile, Targets
+from notarypy.tuf.metadata import Delegation, Targets
 from support.author import GUN, NOW, Author, public_key, root_key, signature
 from support.chains import authority, leaf, pem
 from support.counting import calls, work
@@ -253,7 +263,7 @@ def test_only_keys_that_signed_are_compared_with_pins_and_each_once() -> None:
     author.root = replace(
         author.root,
         keys={**author.root.keys, **{key.keyid: key for key in others}},
-        roles={**author.root.roles, roles.ROOT: metadata.RoleKeys(tuple(k.keyid for k in listed), 1)},
+        roles={**author.root.roles, roles.ROOT: fields.RoleKeys(tuple(k.keyid for k in listed), 1)},
     )
     data = author.seal(author.root.to_signed(), mine)
     policy = trustanchors.anchored((), (), authorities.load(pem(authority("pinned"))), NOW, "a test")

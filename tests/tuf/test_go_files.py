@@ -10,7 +10,8 @@ import pytest
 from notarypy.errors import ExpiredError, SignatureError
 from notarypy.tuf import envelope, policy, roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp, format_time, parse_time
+from notarypy.tuf.fields import format_time, parse_time
+from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
 from support.repository import GO, load, top, tree
 

@@ -8,7 +8,7 @@ import pytest
 
 from notarypy.errors import ExpiredError, MetadataError, SignatureError, VerificationError
 from notarypy.tuf import policy, roles
-from notarypy.tuf.metadata import TargetFile
+from notarypy.tuf.fields import TargetFile
 from support.author import NOW, Author
 from support.repository import assembled, changed, hidden, load, rewritten, snapshot_of
 

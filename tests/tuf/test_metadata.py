@@ -9,7 +9,8 @@ import pytest
 from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import canonical
-from notarypy.tuf.metadata import Delegation, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from notarypy.tuf.fields import MetaFile, TargetFile
+from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
 from support.author import Author, public_key
 from support.repository import changed, signed
 

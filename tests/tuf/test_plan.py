@@ -18,9 +18,9 @@ from notarypy.tuf.changes import (
     State,
     apply_all,
 )
-from notarypy.tuf.fields import MAX_VERSION, format_time
+from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, format_time
 from notarypy.tuf.keys import PublicKey
-from notarypy.tuf.metadata import MetaFile, Root, Snapshot, TargetFile, Targets
+from notarypy.tuf.metadata import Root, Snapshot, Targets
 from notarypy.tuf.plan import (
     ROOT_LIFETIME,
     TARGETS_LIFETIME,

@@ -12,7 +12,8 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import MetaFile, RoleKeys, Targets
+from notarypy.tuf.fields import MetaFile, RoleKeys
+from notarypy.tuf.metadata import Targets
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 from support.repository import (

@@ -16,7 +16,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author, public_key
 from support.repository import (

@@ -15,7 +15,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import MetaFile
+from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author, public_key
 from support.repository import (

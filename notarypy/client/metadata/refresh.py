@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notarypy.client.metadata.repository import Repository
-    from notarypy.tuf.metadata import MetaFile
+    from notarypy.tuf.fields import MetaFile
 
 _LOG = logging.getLogger(__name__)
 _OVERTAKEN = 3

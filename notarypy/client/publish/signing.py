@@ -41,7 +41,7 @@ from notarypy.images.manifests import OCI_MANIFEST, Manifest
 from notarypy.tuf import roles
 from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
-from notarypy.tuf.metadata import TargetFile
+from notarypy.tuf.fields import TargetFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

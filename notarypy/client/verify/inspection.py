@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.client.session import Session
-    from notarypy.tuf.metadata import TargetFile
+    from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"

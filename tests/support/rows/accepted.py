@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.tuf import roles
-from notarypy.tuf.metadata import TargetFile
+from notarypy.tuf.fields import TargetFile
 from support.uploads import Row
 
 if TYPE_CHECKING:
