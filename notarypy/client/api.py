@@ -74,17 +74,12 @@ class Client:
     ) -> None:
         """Make a client; nothing is read or sent yet.
 
-        Args:
-            settings: All settings; None for the defaults with an empty environment.
-            server: The Notary server's URL, in place of that of `settings`.
-            trust_dir: The trust directory, likewise.
-            passphrases: A chain of sources, or a function from a request to a passphrase or None.
-            transport: Sends requests; None for real HTTPS.
-            clock: Tells the present moment, aware.
-            progress: Told how far calls are that move images.
-            warn: Told, in one line each, what a person should know.
-            literal_gun: Take repository names as they stand; no registry is asked then.
-            limits: What to take at most of what servers and archives send.
+        `settings` are by default those of an empty environment; `server`, a Notary server's URL, and
+        `trust_dir` count in place of theirs. `passphrases` are a chain of sources, or a function from a
+        request to a passphrase or None. `transport` sends requests; None for real HTTPS. `clock` gives the
+        present moment, aware. `progress` is given how far calls are that move images, and `warn`, in one line
+        each, what a person should know. `literal_gun` takes repository names as they stand; no registry is
+        asked then. `limits` is what to take at most of what servers and archives send.
         """
         if settings is None:
             settings = load({"server": server, "trust_dir": trust_dir}, {}, Path.home())
@@ -98,7 +93,7 @@ class Client:
             clock,
             warn,
             progress=progress,
-            literal_gun=literal_gun,
+            literal=literal_gun,
             limits=limits,
         )
         self.keys = Keys(self._session)
@@ -169,7 +164,7 @@ class Client:
         """Verify that an image is signed, and that the registry serves it as signed.
 
         What is required, beside the trust policy, is that of `VerifyOptions`. With `metadata` from `refresh`,
-        many tags are verified at once while none of it has ended; `refresh` is then told the `root`.
+        many tags are verified at once while none of it has ended; `refresh` then takes the `root`.
 
         Raises:
             TagUnsignedError, VerificationError: It is not signed, or something does not match.
@@ -193,7 +188,7 @@ class Client:
     ) -> results.VerifiedImage | results.SkippedImage:
         """Verify an image unless the trust policy says to skip it; see `verify`.
 
-        `cache` keeps metadata for the next images of the same repository, with the same `root`.
+        `cache` is for the next images of the same repository, with the same `root`.
         """
         from notarypy.client.verify.image import verify_unless_skipped
 
@@ -222,11 +217,9 @@ class Client:
 
     def status(self, repository: str, *, within: timedelta = WITHIN) -> RepositoryStatus:
         """Return when each role ends, and whose keys are here; expired ones are shown, not refused."""
-        from notarypy.client.metadata.expired import status
+        from notarypy.client.verify.inspection import status
 
-        self._session.whole_repository(repository)
-        known = self._session.repository(repository)
-        return status(known, self._session.keys().signing_keys().available, within)
+        return status(self._session, repository, within)
 
     def repositories(self) -> list[str]:
         """Return the repositories whose root is trusted in this trust directory."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Images:
     """Whole images. SOURCE is `oci:DIR[:TAG]`, `oci-archive:TAR[:TAG]` or `docker-archive:TAR[:REF]`.
 
-    `progress` is told how far a call is, in place of the client's.
+    `progress` is given how far a call is, in place of the client's. What `signers`, `all_signers` and `root`
+    require of an image is that of `VerifyOptions`; `skip`, `strict` and `check` are those of `PinOptions`.
     """
 
     def __init__(self, session: Session) -> None:
@@ -34,9 +35,7 @@ class Images:
     def push(self, source: str, reference: str, *, progress: Progress | None = None) -> PushedImage:
         """Send an image from a SOURCE to a registry, unsigned; a digest in `reference` must be the image's.
 
-        Raises:
-            VerificationError: The source, or the registry, has something else than it says.
-            NetworkError: The registry did not take it.
+        VerificationError: the source, or the registry, has something else than it says.
         """
         from notarypy.client.transfer.pushing import push_source
 
@@ -55,8 +54,7 @@ class Images:
     ) -> tuple[PushedImage, SignedTag]:
         """Send an image from a SOURCE to a registry, and sign exactly its digest; see `Client.sign`.
 
-        Raises:
-            KeyNotAuthorisedError: No key here may sign it; nothing was sent.
+        KeyNotAuthorisedError: no key here may sign it; nothing was sent.
         """
         from notarypy.client.transfer.copying import push_and_sign
 
@@ -76,18 +74,10 @@ class Images:
     ) -> PulledImage:
         """Verify an image, as `Client.verify_unless_skipped` does, and bring it into an OCI layout.
 
-        Args:
-            reference: `REPO[:TAG][@DIGEST]`.
-            destination: `oci:DIR[:TAG]` or `oci-archive:TAR[:TAG]`; the tag is the image's if not given.
-            platform: Only this `os/architecture[/variant]` of an index.
-            signers: Signers who must have signed this very digest.
-            all_signers: Require every signer of the repository.
-            root: A PIN that the repository's root must meet.
-            progress: Told how far it is.
-
-        Raises:
-            TrustError: It is not signed or not trustworthy; nothing was written.
-            DigestMismatchError: The registry serves something else; the layout does not name it.
+        `destination` is `oci:DIR[:TAG]` or `oci-archive:TAR[:TAG]`, with the image's tag if none is given,
+        and `platform` the only `os/architecture[/variant]` of an index to bring. TrustError: the image is not
+        signed or not trustworthy; nothing was written. DigestMismatchError: the registry serves something
+        else; the layout does not name it.
         """
         from notarypy.client.transfer.pulling import pull_image
 
@@ -109,18 +99,10 @@ class Images:
         root: str | None = None,
         progress: Progress | None = None,
     ) -> CopiedImage:
-        """Verify an image and copy it, all platforms, to another name, with the same digest.
+        """Verify an image and copy it, all platforms, to `REPO[:TAG]`, with the same digest.
 
-        Args:
-            source: See `pull`, as `signers`, `all_signers` and `root`.
-            destination: `REPO[:TAG]`.
-            sign: Sign the copy under its new name.
-            signer: Sign only as this signer (and release).
-            init: Initialise the new name's repository if it has no trust data.
-            signers: Signers who must have signed this very digest.
-            all_signers: Require every signer of the repository.
-            root: A PIN that the repository's root must meet.
-            progress: Told how far it is.
+        `sign` signs the copy under its new name, as one `signer` or as all whose keys are here; `init` then
+        initialises a repository that has no trust data.
         """
         from notarypy.client.transfer.copying import copy
 
@@ -136,10 +118,8 @@ class Images:
     def push_local(self, reference: str) -> Manifest:
         """Push a tag from the docker daemon of this machine, and return what the registry has then.
 
-        Raises:
-            ImageMissingError: The daemon does not have it.
-            NetworkError: There is no daemon, or it could not push.
-            DigestMismatchError: The registry has something else than the daemon says it pushed.
+        ImageMissingError: the daemon does not have it. NetworkError: there is no daemon, or it could not
+        push. DigestMismatchError: the registry has something else than the daemon says it pushed.
         """
         from notarypy.client.transfer import pushing
 
@@ -161,22 +141,13 @@ class Images:
     ) -> PinnedFile:
         """Verify every image that a file names, and name it by its signed digest.
 
-        Args:
-            data: The file: a Dockerfile, a compose file or a Kubernetes manifest.
-            source: Its name.
-            kind: What it is; None to tell by name and content.
-            build_args: The build arguments of a Dockerfile.
-            platform: The platform that the build is for, `os/architecture[/variant]`.
-            target: The stage that is built; stages behind it are left alone.
-            environment: The variables of a compose file; nothing else is looked at.
-            skip: REFs of images to leave alone; a repository covers all of its images.
-            strict: Leave nothing else alone.
-            check: Replace nothing; digests that stand there must be the signed ones.
+        `data` is a Dockerfile, a compose file or a Kubernetes manifest, and `kind` says which; None to decide
+        by `source`, its name, and content. Build arguments, `platform` and `target`, the stage that is built,
+        are those of a Dockerfile; `environment` are the variables of a compose file, and nothing else is
+        looked at.
 
-        Raises:
-            BuildFileError: The file cannot be read, or does not say which images it means.
-
-        What fails for a single image is raised by `data` of the result.
+        BuildFileError: the file cannot be read, or does not say which images it means. What fails for a
+        single image is raised by `data` of the result.
         """
         from notarypy.client.build import inputs, resolver
 
@@ -202,17 +173,11 @@ class Images:
     ) -> Plan:
         """Read a builder's arguments, and verify and pin the images that the build takes.
 
-        Args:
-            arguments: What comes after `docker buildx build` or its like; the context is the last.
-            builder: `buildx`, `docker`, `buildah`, `podman` or `kaniko`; None for the first that is here.
-            file: The Dockerfile; None for the usual one in the context.
-            sign: `REPO[:TAG]` to push to and to sign.
-            skip: REFs of images to leave alone.
-            strict: Leave nothing else alone.
+        `arguments` come after `docker buildx build` or its like, the context last. `builder` is `buildx`,
+        `docker`, `buildah`, `podman` or `kaniko`; None for the first that is here. `file` is the Dockerfile
+        if not the usual one in the context. `sign` is a `REPO[:TAG]` to push to and to sign.
 
-        Raises:
-            UsageError: The arguments do not tell which images the build takes.
-            BuilderError: There is no builder.
+        UsageError: the arguments do not say which images the build takes. BuilderError: there is no builder.
         """
         from notarypy.client.build.arguments import plan_build
 
@@ -223,9 +188,8 @@ class Images:
     def build(self, plan: Plan) -> Built:
         """Run the builder with every image pinned; sign what it pushed, if that is the plan.
 
-        Raises:
-            NotarypyError: An image is not signed, or the result could not be: nothing was started.
-            BuilderError: The builder failed.
+        An image that is not signed, or a result that could not be, is an error before anything is started.
+        BuilderError: the builder failed.
         """
         from notarypy.client.build.builders import build
 

@@ -29,7 +29,7 @@ class Keys:
         self._session = session
 
     def list(self) -> KeyInfos:
-        """Return all keys; what cannot be read is told to `warn`."""
+        """Return all keys; `warn` is given what cannot be read."""
         from notarypy.keys.keystore import KeyStore  # a key manager takes twice as long to load
 
         store = KeyStore(self._session.directory().private)
@@ -39,12 +39,7 @@ class Keys:
         return found
 
     def find(self, key: str) -> KeyInfo:
-        """Return the one key that KEY means.
-
-        Raises:
-            KeyMissingError: There is none.
-            UsageError: It fits several.
-        """
+        """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several."""
         return self._session.keys().find(key)
 
     def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[KeyInfo, bytes]:
@@ -61,11 +56,7 @@ class Keys:
         return self._session.keys().export(keys)
 
     def import_(self, data: bytes) -> ImportedKeys:
-        """Store exported keys as they are, all or none; no passphrase is asked.
-
-        Raises:
-            UnsupportedKeyError: One of them cannot be stored as it is.
-        """
+        """Store exported keys as they are, all or none (UnsupportedKeyError); no passphrase is asked."""
         from notarypy.client.keys.keyfiles import import_keys
 
         return import_keys(self._session.keys(), data)
@@ -73,12 +64,8 @@ class Keys:
     def change_passphrase(self, key: str, new: str | Callable[[PassphraseRequest], str]) -> KeyInfo:
         """Encrypt a key anew, after unlocking it with the passphrase it has.
 
-        Args:
-            key: KEY.
-            new: The new passphrase, or what returns it; asked when the key is unlocked.
-
-        Raises:
-            ConfigurationError: It has this passphrase already, or the new one is too short.
+        `new` is the new passphrase, or what returns it, asked when the key is unlocked. ConfigurationError:
+        the key has this passphrase already, or it is too short.
         """
         from notarypy.client.keys.keyfiles import change_passphrase
 
@@ -87,20 +74,14 @@ class Keys:
     def remove(self, key: str, *, force: bool = False) -> KeyInfo:
         """Delete a key's file; returns what it was.
 
-        Raises:
-            KeyAccessError: It is the last copy of a root key that a repository cached here needs;
-                `force` deletes it all the same.
+        Only `force` deletes the last copy of a root key that a repository cached here needs (KeyAccessError).
         """
         from notarypy.client.keys.keyfiles import remove_key
 
         return remove_key(self._session.keys(), self._session.directory(), key, force=force)
 
     def public(self, key: str) -> bytes:
-        """Return the public half of a key, as PEM; unlocks it.
-
-        Raises:
-            KeyAccessError: There is none, or it cannot be unlocked.
-        """
+        """Return the public half of a key, as PEM; KeyAccessError if it is missing or cannot be unlocked."""
         return self._session.keys().public(key)
 
     def check_public(self, data: bytes) -> None:
@@ -110,31 +91,20 @@ class Keys:
     def rotate(
         self, repository: str, role: str, *, key: str | None = None, server_managed: bool = False
     ) -> RotatedKey:
-        """Give `root`, `targets`, `snapshot` or `timestamp` another key; this takes the root key.
+        """Give `root`, `targets`, `snapshot` or `timestamp` another key.
 
-        Args:
-            repository: The repository.
-            role: The role; the keys of signers are added and removed instead.
-            key: KEY or key file of the new key; None to make one.
-            server_managed: Let the server make and keep it: snapshot or timestamp.
-
-        Raises:
-            KeyNotAuthorisedError: The root key is not here.
+        This takes the root key (KeyNotAuthorisedError). `key` is a KEY or key file; None to make one, or to
+        let the server make the key of snapshot or timestamp and keep it, with `server_managed`.
         """
         from notarypy.client.publish.maintenance import Rotation, rotate
 
         return rotate(self._session, repository, Rotation(role, key, server_managed))
 
     def purge(self, key: str, repository: str, *, force: bool = False) -> PurgedKey:
-        """Take one key out of all delegations of a repository, keeping every tag readable.
+        """Take one key, by at least 7 digits of its id, out of all delegations of a repository.
 
-        Args:
-            key: At least 7 digits of its id.
-            repository: The repository.
-            force: Even if files cannot be verified until others sign them again.
-
-        Raises:
-            KeyNotAuthorisedError: The keys here may not remove it, or tags would become unreadable.
+        KeyNotAuthorisedError: the keys here may not remove it, or tags would become unreadable until others
+        sign them again; with `force` they do.
         """
         from notarypy.client.publish.delegations import purge
 

@@ -53,12 +53,12 @@ class Session:
         clock: Callable[[], datetime],
         warn: Callable[[str], None],
         *,
-        literal_gun: bool,
+        literal: bool,
         limits: Limits = DEFAULT,
         progress: Progress | None = None,
     ) -> None:
         self.progress = progress
-        self.settings, self.warn, self.literal, self.limits = settings, warn, literal_gun, limits
+        self.settings, self.warn, self.literal, self.limits = settings, warn, literal, limits
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock

@@ -19,9 +19,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import statuses
 from notarypy.client.metadata.refresh import Refresh, refresh
-from notarypy.client.results import RepositoryStatus
 from notarypy.errors import ExpiredError, MetadataError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
@@ -29,8 +27,8 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Root
@@ -71,10 +69,9 @@ class OutdatedMetadata(TrustedMetadata):
             self.expired[roles.ROOT] = error
 
 
-def status(repository: Repository, available: Collection[str], within: timedelta) -> RepositoryStatus:
-    """Return when each role ends, and which of its keys are available."""
-    found = statuses(refresh(repository, None, _OutdatedRefresh), available, within)
-    return RepositoryStatus(repository.gun, repository.server_url, found)
+def refresh_outdated(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
+    """Return a repository's metadata, verified in all but its dates; raise as `refresh` does."""
+    return refresh(repository, own, _OutdatedRefresh)
 
 
 def refresh_to_renew(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
@@ -83,7 +80,7 @@ def refresh_to_renew(repository: Repository, own: Mapping[str, bytes] | None = N
     Raises:
         ExpiredError: The timestamp is past its date, and nothing explains it.
     """
-    trusted = refresh(repository, own, _OutdatedRefresh)
+    trusted = refresh_outdated(repository, own)
     expired = trusted.expired if isinstance(trusted, OutdatedMetadata) else {}
     if roles.TIMESTAMP in expired and roles.ROOT not in expired:
         raise expired[roles.TIMESTAMP]

@@ -1,4 +1,4 @@
-"""Who signed what: docker's view of a repository, and ours.
+"""Who signed what: docker's view of a repository, and ours; and how long it lasts.
 
 What it is: verified metadata rearranged for people. What it is not: verification.
 
@@ -17,13 +17,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import role_entries
+from notarypy.client.metadata.dates import role_entries, statuses
+from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.results import Inspection, RoleEntry, TagEntry
+from notarypy.client.results import Inspection, RepositoryStatus, RoleEntry, TagEntry
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
 
     from notarypy.client.session import Session
     from notarypy.tuf.fields import TargetFile
@@ -44,6 +46,14 @@ def delegations(session: Session, repository: str) -> tuple[RoleEntry, ...]:
     """Return every delegation of a repository."""
     entries = role_entries(refresh(session.repository(repository)))
     return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
+
+
+def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
+    """Return when each role of a repository ends, in date or not, and whose keys are here."""
+    session.whole_repository(repository)
+    known = session.repository(repository)
+    found = statuses(refresh_outdated(known), session.keys().signing_keys().available, within)
+    return RepositoryStatus(known.gun, known.server_url, found)
 
 
 def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:
