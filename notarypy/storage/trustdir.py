@@ -73,11 +73,9 @@ class TrustDirectory:
         return sorted(found)
 
     def check(self) -> list[str]:
-        """Check who may change this directory, and return warnings.
+        """Check who may change this directory, and return warnings; raise StorageError if another owns it.
 
-        Raises:
-            StorageError: It belongs to another user. Root may use anybody's, with a
-                warning: containers often run as root on a mounted volume.
+        Root may use anybody's, with a warning: containers often run as root on a mounted volume.
         """
         if not hasattr(os, "getuid"):
             return []
@@ -120,12 +118,7 @@ class RepositoryCache:
         self.warnings: list[str] = []
 
     def load(self, role: str) -> bytes | None:
-        """Return the cached bytes of a role, or None when there are none that can be read.
-
-        Raises:
-            CacheDamagedError: The root exists but cannot be read (rule 2).
-            StorageError: A directory of the cache is not a real directory.
-        """
+        """Return the cached bytes of a role, or None when there are none that can be read (rules 2 and 3)."""
         if role == roles.ROOT:
             return self.load_root()
         path = self._checked_path(role)
@@ -140,12 +133,7 @@ class RepositoryCache:
             return None
 
     def load_root(self) -> bytes | None:
-        """Return the cached root, the anchor of trust, or None when there is none.
-
-        Raises:
-            CacheDamagedError: It exists but cannot be read, or is not whole.
-            StorageError: A directory of the cache is not a real directory.
-        """
+        """Return the cached root, or None when there is none; raise CacheDamagedError (rule 2)."""
         path = self._checked_path(roles.ROOT)
         try:
             data = files.read_regular(path, self._limits.root_bytes)
@@ -163,13 +151,11 @@ class RepositoryCache:
         return data
 
     def store(self, metadata: Mapping[str, bytes]) -> None:
-        """Write the files of these roles, each as a whole, in the order of rule 5, but for those of rule 7.
-
-        Holding `lock` is the caller's business.
+        """Write the files of these roles, each as a whole (rules 4, 5 and 7); the caller holds `lock`.
 
         Raises:
-            StorageError: Nothing was written if a file is over its limit; otherwise
-                the files before the one that failed are written.
+            StorageError: Nothing was written if a file is over its limit; otherwise the files before the one
+                that failed are written.
         """
         for role, data in metadata.items():
             most = self._most(roles.check_role(role))

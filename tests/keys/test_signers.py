@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -35,6 +36,18 @@ def test_a_path_with_any_characters_makes_the_round_trip(tmp_path: Path) -> None
     store = KeyStore(tmp_path / "a b%20#?é\udce9" / "private")
     keyid = store.add(ec.generate_private_key(ec.SECP256R1()), "jeff", None, "passphrase1").keyid
     assert KeyStore(store.directory).unlock(keyid, CHAIN).public.keyid == keyid
+
+
+def test_the_log_names_sources_and_no_passphrase(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    keyid = KeyStore(tmp_path).add(ec.generate_private_key(ec.SECP256R1()), "jeff", None, "passphrase1").keyid
+    wrong = CallbackSource(lambda _: "passphrase2", "the first source")
+    right = CallbackSource(lambda _: "passphrase1", "the second source")
+    KeyStore(tmp_path).unlock(keyid, PassphraseChain([wrong, right]))
+    assert "is not opened by the passphrase from the first source" in caplog.text
+    assert "unlocked with the passphrase from the second source" in caplog.text
+    assert "passphrase1" not in caplog.text
+    assert "passphrase2" not in caplog.text
 
 
 def test_an_unknown_scheme_is_refused() -> None:
