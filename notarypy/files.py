@@ -1,21 +1,19 @@
 """Reading and writing files so that neither a crash, a planted link nor another process does harm.
 
-What it is: the only place that opens files of the trust directory. What it is
-not: it knows nothing of keys, metadata or configuration.
+What it is: the only place that opens files of the trust directory. What it is not: it knows nothing of keys,
+metadata or configuration.
 
 Rules:
 
-1. Only regular files are read, never more than the caller's limit; a FIFO or a
-   device in place of a file does not block.
-2. A file is replaced as a whole or not at all: temporary file in the same
-   directory, fsync, rename, fsync of the directory. A failure leaves no
-   temporary file.
-3. New files are 0600 and new directories 0700 whatever the umask; what exists
-   keeps its mode.
-4. Below a base directory that the caller names, symbolic links in place of
-   directories are refused. The base itself, and what is above it, may be links.
-5. Locks are advisory, on files of their own that are never removed: removing one
-   would let two owners lock two different files of the same name.
+1. Only regular files are read, never more than the caller's limit; a FIFO or a device in place of a file
+   does not block.
+2. A file is replaced as a whole or not at all: temporary file in the same directory, fsync, rename, fsync of
+   the directory. A failure leaves no temporary file.
+3. New files are 0600 and new directories 0700 whatever the umask; what exists keeps its mode.
+4. Below a base directory that the caller names, symbolic links in place of directories are refused. The base
+   itself, and what is above it, may be links.
+5. Locks are advisory, on files of their own that are never removed: removing one would let two owners lock
+   two different files of the same name.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ compares. What is no limit on received data is not here: deadlines and waits (`s
 
 Rules:
 
-1. One name, one value, one meaning. `*_bytes` are bytes, `*_chars` characters, `*_levels` levels of
-   nesting; everything else is a count.
+1. One name, one value, one meaning. `*_bytes` are bytes, `*_chars` characters, `*_levels` levels of nesting;
+   everything else is a count.
 2. A limit is the most that is taken: what is beyond is refused before work is done for it.
 3. Whoever reads takes the limits from the value that it was given, `DEFAULT` if none was.
 """

@@ -1,7 +1,7 @@
 """pytest fixtures: a Notary server, a registry and a client, all in the test's own process.
 
-What it is: for people who test their release tooling with notarypy; one line in
-`conftest.py` makes the fixtures known::
+What it is: for people who test their release tooling with notarypy; one line in `conftest.py` makes the
+fixtures known::
 
     pytest_plugins = ["notarypy.testing"]
 

@@ -1,22 +1,21 @@
-"""Pinned certificate authorities: whether a root key's certificate chains to one of them.
+"""Certificate authorities as trust anchors: whether a root key's certificate chains to one of them.
 
-What it is: the chain from a root certificate, through its own bundle, to an authority
-that the user chose. What it is not: the rules that every root certificate must meet
-(`certificates`), or TLS.
+What it is: the chain from a root certificate, through its own bundle, to an authority that the user chose.
+What it is not: the rules that every root certificate must meet (`certificates`), or TLS.
 
 Rules:
 
-1. The chain begins with the leaf, goes on with certificates of the same bundle, and
-   ends at a pinned authority. A pinned certificate may be the leaf itself.
-2. Every certificate of the chain is in date, the pinned one too. Those below the
-   pinned one are not signed with SHA-1 and have keys that Notary could verify with.
+1. The chain begins with the leaf, goes on with certificates of the same bundle, and ends at an anchor. An
+   anchor may be the leaf itself.
+2. Every certificate of the chain is in date, the anchor too. Those below the anchor are not signed with
+   SHA-1 and have keys that Notary could verify with.
 3. An issuer is an authority that may sign certificates, and its path length holds.
-4. Where a certificate limits what it is for, that has code signing, or what TLS servers
-   need, or anything. Notary's own certificates say code signing alone; Go's pins by
-   authority want TLS servers and refuse those.
+4. Where a certificate limits what it is for, that has code signing, or what TLS servers need, or anything.
+   Notary's own certificates say code signing alone; Go's pins by authority want TLS servers and refuse
+   those.
 5. A critical extension that is not understood here ends the chain.
-6. At most 32 signatures are checked for one key. Names are compared before, and keys
-   that Notary could not verify with are left out before: some are slow on purpose.
+6. At most 32 signatures are checked for one key. Names are compared before, and keys that Notary could not
+   verify with are left out before: some are slow on purpose.
 """
 
 from __future__ import annotations
@@ -51,22 +50,22 @@ def load(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise MetadataError("it holds no certificate that can be read", why="PEM is expected") from None
 
 
-def problem(key: PublicKey, pinned: Sequence[x509.Certificate], now: datetime) -> str:
-    """Say why a root key's certificate does not chain to a pinned one; empty when it does."""
+def problem(key: PublicKey, anchors: Sequence[x509.Certificate], now: datetime) -> str:
+    """Say why a root key's certificate does not chain to an anchor; empty when it does."""
     if key.keytype not in X509_TYPES:
         return "it has no certificate"
     try:
         leaf, *bundle = certificates(key)
-        return _chain_problem(leaf, bundle, pinned, now)
+        return _chain_problem(leaf, bundle, anchors, now)
     except (NotarypyError, ValueError, TypeError, *STRANGE_EXTENSION) as error:
         return f"its certificates cannot be used: {error}"
 
 
 def _chain_problem(
-    leaf: x509.Certificate, bundle: list[x509.Certificate], pinned: Sequence[x509.Certificate], now: datetime
+    leaf: x509.Certificate, bundle: list[x509.Certificate], anchors: Sequence[x509.Certificate], now: datetime
 ) -> str:
     """Search breadth first, so that each certificate is reached by its shortest path (rule 1)."""
-    if leaf in pinned:
+    if leaf in anchors:
         return _date_problem(leaf, now)
     reason = _use_problem(leaf) or _date_problem(leaf, now) or certificate_problem(leaf, now)
     if reason:
@@ -75,7 +74,7 @@ def _chain_problem(
     unused = [certificate for certificate in bundle if search.usable(certificate)]
     level = [leaf]
     for depth in range(DEFAULT.authority_levels):
-        if any(search.issuers(child, pinned, depth) for child in level):
+        if any(search.issuers(child, anchors, depth) for child in level):
             return ""
         above = [issuer for child in level for issuer in search.issuers(child, unused, depth)]
         level = [issuer for issuer in dict.fromkeys(above) if not search.weak(issuer)]

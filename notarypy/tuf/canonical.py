@@ -1,23 +1,21 @@
 r"""The exact bytes that are signed, the exact bytes that are uploaded, and strict decoding.
 
-What it is: the only place where JSON text and values meet. What it is not: a
-validator of metadata structure; that is `metadata`.
+What it is: the only place where JSON text and values meet. What it is not: a validator of metadata
+structure; that is `metadata`.
 
 Rules:
 
-1. Canonical form: no white space, members sorted by code point, only `"` and
-   `\\` escaped, everything else raw UTF-8, integers in decimal.
-2. Storage form: the canonical form with `<`, `>`, `&`, U+2028 and U+2029
-   escaped, then the signatures. A Notary server that makes the snapshot hashes
-   its own rewriting of a file, so any other layout ends in a repository that
-   nobody can read.
-3. Received text is decoded strictly: UTF-8, one object, no duplicate members,
-   no byte order mark, no number that is not an exact integer within +-2**53, no
-   lone surrogate, at most 32 levels. Go takes some of these; two readers that
-   disagree about a document are an attack.
-4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more
-   memory than its text. That is enough for 100 000 tags. A text above 8 MiB is ASCII,
-   for one character outside may make Python keep four bytes for each of a string.
+1. Canonical form: no white space, members sorted by code point, only `"` and `\\` escaped, everything else
+   raw UTF-8, integers in decimal.
+2. Storage form: the canonical form with `<`, `>`, `&`, U+2028 and U+2029 escaped, then the signatures. A
+   Notary server that makes the snapshot hashes its own rewriting of a file, so any other layout ends in a
+   repository that nobody can read.
+3. Received text is decoded strictly: UTF-8, one object, no duplicate members, no byte order mark, no number
+   that is not an exact integer within +-2**53, no lone surrogate, at most 32 levels. Go takes some of these;
+   two readers that disagree about a document are an attack.
+4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more memory than its
+   text. That is enough for 100 000 tags. A text above 8 MiB is ASCII, for one character outside may make
+   Python keep four bytes for each of a string.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from canonicaljson import encode_canonical_json
 
 from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT, Limits
@@ -59,15 +59,13 @@ def encode(value: object) -> bytes:
     Raises:
         MetadataError: The value has no canonical form (a fraction, a lone surrogate).
     """
-    from canonicaljson import encode_canonical_json
-
     _refuse_floats(value)
     try:
         text = bytes(encode_canonical_json(value))
     except (TypeError, ValueError) as error:
         raise MetadataError("metadata has no canonical form", why=str(error)) from None
     # An escape of something else: canonicaljson escapes control characters, Notary signs them raw.
-    return _encode_control_characters(value) if b"\\" in _without_escapes(text) else text
+    return _control_characters_raw(value) if b"\\" in _without_escapes(text) else text
 
 
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
@@ -104,7 +102,7 @@ def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> Jso
             parse_constant=_no_constant,
         )
         if "\\u" in text:
-            _refuse_surrogates(value)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no UTF-8
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"{what} is not valid JSON", why=_reason(error), file=what) from None
     if not isinstance(value, dict):
@@ -132,8 +130,8 @@ def _without_escapes(text: bytes) -> bytes:
     return text.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
-def _encode_control_characters(value: object) -> bytes:
-    from securesystemslib.formats import encode_canonical
+def _control_characters_raw(value: object) -> bytes:
+    from securesystemslib.formats import encode_canonical  # costs 1 ms, and nobody writes such names
 
     text: Any = encode_canonical(cast("Any", value))
     return bytes(text.encode("utf-8"))
@@ -178,7 +176,7 @@ def _integer(digits: str) -> int:
 
 
 def _integral_float(digits: str) -> int:
-    from decimal import Decimal
+    from decimal import Decimal  # costs 1 ms, and Notary writes no such numbers
 
     if len(digits) > _MAX_DIGITS:
         raise ValueError("a number is not an exact integer")
@@ -194,10 +192,6 @@ def _integral_float(digits: str) -> int:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _refuse_surrogates(value: object) -> None:
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
 def _reason(error: Exception) -> str:

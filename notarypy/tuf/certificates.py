@@ -1,21 +1,20 @@
 """Certificates that stand for keys: of a repository's root, and in the files of signers.
 
-What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and reading a public key
-or certificate file. What it is not: making certificates (`keys.generate`) or chains to a certificate
+What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and reading a public
+key or certificate file. What it is not: making certificates (`keys.generate`) or chains to a certificate
 authority (`authorities`).
 
 Rules:
 
-1. A root key is an x509 key. Its bundle begins with the leaf: exactly one
-   certificate that is no authority; every other one is an authority and in date.
-2. The leaf's common name is the GUN, or ends with `*` and what stands before is a
-   prefix of the GUN.
+1. A root key is an x509 key. Its bundle begins with the leaf: exactly one certificate that is no authority;
+   every other one is an authority and in date.
+2. The leaf's common name is the GUN, or ends with `*` and what stands before is a prefix of the GUN.
 3. The leaf is not signed with SHA-1, has an RSA key of 2048 bits or more, or EC.
-4. It is in date: valid from at most one day after now, and not expired. Only the
-   newest root needs this; earlier links of a chain may be out of date.
-5. X.509 limits a common name to 64 bytes; Notary does not, and names of repositories
-   are often longer. `Certificate.subject` and `issuer` warn of each such name, and what
-   silences warnings does so for all threads: both are therefore read from their bytes.
+4. It is in date: valid from at most one day after now, and not expired. Only the newest root needs this;
+   earlier links of a chain may be out of date.
+5. X.509 limits a common name to 64 bytes; Notary does not, and names of repositories are often longer.
+   `Certificate.subject` and `issuer` warn of each such name, and what silences warnings does so for all
+   threads: both are therefore read from their bytes.
 6. A common name that is not text of one of the usual kinds, or badly encoded, is a ValueError.
 7. A signer's certificate is in date, not signed with SHA-1, and becomes an x509 key. Ed25519 is refused:
    Go's clients verify such delegations but cannot load or list them.

@@ -1,21 +1,19 @@
 """Changes: what a publisher wants to be different, applied to metadata as values.
 
-What it is: old state in, new state out, and which files became dirty. What it is
-not: signing or versions (`plan`), or permission (a key that is not here shows up
-when signing).
+What it is: old state in, new state out, and which files became dirty. What it is not: signing or versions
+(`plan`), or permission (a key that is not here shows up when signing).
 
 Rules:
 
-1. A change that is already true makes nothing dirty, so that nothing is published
-   for it and a repeated change after a conflict does no harm.
+1. A change that is already true makes nothing dirty, so that nothing is published for it and a repeated
+   change after a conflict does no harm.
 2. A delegation is edited in the file of the role above it.
-3. Keys and paths keep the order of addition; keys that no delegation uses are
-   dropped from the key table.
-4. A role whose current file could not be trusted is not written over: the change
-   raises the reason. Only `Discard` starts it over, on purpose.
+3. Keys and paths keep the order of addition; keys that no delegation uses are dropped from the key table.
+4. A role whose current file could not be trusted is not written over: the change raises the reason. Only
+   `Discard` starts it over, on purpose.
 5. Target names lie inside the paths of the role that lists them.
-6. A root that names other keys keeps the certificates of all earlier root keys, as Go
-   does; other keys that no role uses are dropped. `targets` is signed anew by its new key.
+6. A root that names other keys keeps the certificates of all earlier root keys, as Go does; other keys that
+   no role uses are dropped. `targets` is signed anew by its new key.
 """
 
 from __future__ import annotations
@@ -65,14 +63,8 @@ class State:
     @classmethod
     def of(cls, trusted: TrustedMetadata) -> State:
         """Return the state that verified metadata describes."""
-        return cls(
-            trusted.gun,
-            trusted.root,
-            dict(trusted.targets),
-            dict(trusted.failures),
-            published=dict(trusted.files),
-            limits=trusted.limits,
-        )
+        targets, failures, files = dict(trusted.targets), dict(trusted.failures), dict(trusted.files)
+        return cls(trusted.gun, trusted.root, targets, failures, published=files, limits=trusted.limits)
 
     def delegation(self, role: str) -> Delegation | None:
         """Return the delegation of a role from the file above it, or None."""
@@ -145,13 +137,10 @@ class AddTarget:
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
         old = state.file(self.role, _blank(state))
         present = old.targets.get(self.name)
-        if present is not None and self._listed_as(present):
+        same = present is not None and self.content.same_content(present)
+        if same and self.content.custom in (None, present and present.custom):  # rule 1
             return state
         return state.with_file(self.role, replace(old, targets={**old.targets, self.name: self.content}))
-
-    def _listed_as(self, present: TargetFile) -> bool:
-        kept = self.content.custom is None or self.content.custom == present.custom
-        return kept and self.content.same_content(present)
 
 
 @dataclass(frozen=True)
@@ -206,7 +195,9 @@ class RemoveDelegation:
             return state
         kept = tuple(entry for entry in above.roles if entry.name != self.role)
         new = state.with_file(roles.parent(self.role), _pruned(replace(above, roles=kept)))
-        below = {name: entry for name, entry in new.targets.items() if not _within(name, self.role)}
+        below = {
+            name: entry for name, entry in new.targets.items() if not f"{name}/".startswith(f"{self.role}/")
+        }
         return replace(new, targets=below, dirty=frozenset(name for name in new.dirty if name in below))
 
 
@@ -318,7 +309,3 @@ def _merged(old: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
 def _pruned(targets: Targets) -> Targets:
     used = {keyid for entry in targets.roles for keyid in entry.keyids}
     return replace(targets, keys={keyid: key for keyid, key in targets.keys.items() if keyid in used})
-
-
-def _within(name: str, role: str) -> bool:
-    return name == role or name.startswith(f"{role}/")

@@ -8,24 +8,23 @@ Rules:
 
 Files
  1. Signatures cover the canonical form of `signed`, hashes the received bytes. Both are kept.
- 2. A threshold counts distinct keys, not signatures and not key objects: one key
-    listed bare and inside a certificate counts once. Go counts it twice.
- 3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key
-    id at most 8 different signatures are checked, and none after a valid one.
+ 2. A threshold counts distinct keys, not signatures and not key objects: one key listed bare and inside a
+    certificate counts once. Go counts it twice.
+ 3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key id at most 8
+    different signatures are checked, and none after a valid one.
  4. A threshold below 1 or above the number of distinct keys is never met.
- 5. At most 64 signatures are looked at in one file, and each of them is checked once. Over
-    several files a `VerificationBudget` bounds the checks: some keys are slow on purpose.
+ 5. At most 64 signatures are looked at in one file, and each of them is checked once. Over several files a
+    `VerificationBudget` bounds the checks: some keys are slow on purpose.
 
 Signatures
- 6. The key's type chooses the method; a signature's `method` must be one that
-    fits the type. A signature never chooses how it is checked.
- 7. ECDSA is SHA-256 on every curve, encoded as r and s, each as long as the
-    curve; DER is refused.
- 8. RSA-PSS is SHA-256 with a salt of exactly 32 bytes; PKCS#1 v1.5 is accepted,
-    never produced. `keyobjects` says which RSA keys are.
+ 6. The key's type chooses the method; a signature's `method` must be one that fits the type. A signature
+    never chooses how it is checked.
+ 7. ECDSA is SHA-256 on every curve, encoded as r and s, each as long as the curve; DER is refused.
+ 8. RSA-PSS is SHA-256 with a salt of exactly 32 bytes; PKCS#1 v1.5 is accepted, never produced. `keyobjects`
+    says which RSA keys are.
  9. Anything unexpected, of any kind, is an invalid signature, never an exception.
-10. A bare key has one encoding, the one Go writes: another (a compressed point, no
-    NULL beside the RSA algorithm) would let one key stand in a role twice.
+10. A bare key has one encoding, the one Go writes: another (a compressed point, no NULL beside the RSA
+    algorithm) would let one key stand in a role twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The parts that metadata files share, read strictly: dates, versions, hashes, keys.
 
-What it is: one reader for each kind of field, each raising MetadataError that
-names the file. What it is not: whole files; those are in `metadata`, whose rules
-2 to 4 and 6 are kept here.
+What it is: one reader for each kind of field, each raising MetadataError that names the file. What it is
+not: whole files; those are in `metadata`, whose rules 2 to 4 and 6 are kept here.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """What was seen before sets floors: versions that never fall, delegations that never hide.
 
-What it is: the comparison of a newly verified file with the copy of it that was
-trusted earlier (rules 8 and 9 of `trusted`). What it is not: a reason to trust
-anything; a copy can only refuse.
+What it is: the comparison of a newly verified file with the copy of it that was trusted earlier (rules 8 and
+9 of `trusted`). What it is not: a reason to trust anything; a copy can only refuse.
 
 Rules:
 
 1. A copy counts only while one of the role's present keys signed it.
 2. A copy that cannot be read sets no floor; its size and date do not matter.
-3. Most files are newer than their copies: nothing else of those is looked at, and one
-   valid signature is enough of a copy.
+3. Most files are newer than their copies: nothing else of those is looked at, and one valid signature is
+   enough of a copy.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Public keys as Notary metadata carries them, and the two ids each of them has.
 
-What it is: key objects, key ids, and the one comparison with a threshold. What it is not: signature
-checking (`envelope`), root certificate rules (`certificates`) or encodings (`keyobjects`).
+What it is: key objects, key ids, and the one comparison with a threshold. What it is not: signature checking
+(`envelope`), root certificate rules (`certificates`) or encodings (`keyobjects`).
 
 Rules:
 
 1. The TUF id is the SHA-256 of the canonical key object, its private half null.
-2. The canonical id is the TUF id of the bare public key. It differs from the TUF
-   id only for `*-x509` keys, names the private key's file, and is what people see.
+2. The canonical id is the TUF id of the bare public key. It differs from the TUF id only for `*-x509` keys,
+   names the private key's file, and is what people see.
 3. A key listed under an id that is not its own is refused (`fields`).
-4. Keys of unknown types and unreadable certificates are kept, never used; their
-   canonical id is the TUF id.
+4. Keys of unknown types and unreadable certificates are kept, never used; their canonical id is the TUF id.
 5. A key has at most 64 KiB, with all its certificates: used keys stay in memory.
 6. A threshold counts different canonical ids, and one below 1 is never met.
 

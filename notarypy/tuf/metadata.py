@@ -1,20 +1,17 @@
 """The four kinds of metadata as values: reading them strictly, writing them as Go does.
 
-What it is: structure. What it is not: trust; a value here says nothing about who
-signed it (`trusted` does).
+What it is: structure. What it is not: trust; a value here says nothing about who signed it (`trusted` does).
 
 Rules:
 
 1. `_type` must be exactly the role's: Root, Targets, Snapshot or Timestamp.
 2. Versions are integers from 1 to 2**31 - 1, dates RFC 3339 with seconds in range.
-3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry
-   of snapshot or timestamp names sha256, and every hash of a known kind must fit.
+3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry of snapshot or timestamp
+   names sha256, and every hash of a known kind must fit.
 4. Every key id that a role lists is in the key table, under its own id.
-5. A delegation is a direct child of the file's role; its name appears once. It has
-   at most 16384 paths.
-6. Null and absent lists and maps read as empty; unknown members are read past and
-   not written back: a Go server drops them when it rewrites a file, and its hashes
-   would no longer fit.
+5. A delegation is a direct child of the file's role; its name appears once. It has at most 16384 paths.
+6. Null and absent lists and maps read as empty; unknown members are read past and not written back: a Go
+   server drops them when it rewrites a file, and its hashes would no longer fit.
 7. Member names are case sensitive.
 """
 

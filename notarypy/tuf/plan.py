@@ -1,21 +1,21 @@
 """What to sign for a changed state: versions, dates, and with which keys.
 
-What it is: drafts of files, as values. What it is not: signing; no private key,
-no disk, no clock but the moment handed in.
+What it is: drafts of files, as values. What it is not: signing; no private key, no disk, no clock but the
+moment handed in.
 
 Rules:
 
 1. Every dirty file gets the version after the published one, and a full lifetime.
-2. A file is signed by every key of its role that is here, and by at least the
-   threshold; otherwise nothing at all is signed.
+2. A file is signed by every key of its role that is here, and by at least the threshold; otherwise nothing
+   at all is signed.
 3. Metadata that is not dirty is left as it is, byte for byte.
-4. The snapshot is made here only where its key is here; else the server makes it.
-   It lists what the last one listed, the new files, and no removed delegation;
-   what is below a file that cannot be trusted now may still be needed, and stays.
+4. The snapshot is made here only where its key is here; else the server makes it. It lists what the last one
+   listed, the new files, and no removed delegation; what is below a file that cannot be trusted now may
+   still be needed, and stays.
 5. Versions stop far below the limit that locks readers out.
 6. A snapshot that is dirty by itself is made by whoever makes snapshots (rule 4).
-7. A root is signed by its own root keys and, where those are new, by the ones before:
-   each by its threshold, so that readers can follow.
+7. A root is signed by its own root keys and, where those are new, by the ones before: each by its threshold,
+   so that readers can follow.
 """
 
 from __future__ import annotations

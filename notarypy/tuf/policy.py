@@ -1,33 +1,31 @@
 """What is released, by whom, and whether that is enough for what the user requires.
 
 What it is: questions to a TrustedMetadata, requirements as values, and the judgment of one release by them.
-What it is not: verification, which is done before (`trusted`); which root to trust (`trustanchors`); or files
-(`storage.settings.policyfile`).
+What it is not: verification, which is done before (`trusted`); which root to trust (`trustanchors`); or
+files (`storage.settings.policyfile`).
 
 Rules:
 
 What is required
 1. A signer vouches for a release when its own role lists the same content.
-2. `every` names signers that all must vouch; of `some`, at least `threshold`; with
-   `everyone`, each first-level signer of the repository, of whom there must be one.
-3. Metadata does not say when it was signed. Its age is told from its expiry date and
-   the lifetime that its signer gives such files, which the user states. One that
-   runs longer than that lifetime allows is refused: its age cannot be told.
-4. The age of signatures is that of the role's file. A signer whose file is too old
-   does not vouch.
-5. A prefix fits a repository as a whole or up to a slash; the longest one counts.
-   Registries are compared whatever their spelling.
+2. `every` names signers that all must vouch; of `some`, at least `threshold`; with `everyone`, each
+   first-level signer of the repository, of whom there must be one.
+3. Metadata does not say when it was signed. Its age is told from its expiry date and the lifetime that its
+   signer gives such files, which the user states. One that runs longer than that lifetime allows is refused:
+   its age cannot be told.
+4. The age of signatures is that of the role's file. A signer whose file is too old does not vouch.
+5. A prefix fits a repository as a whole or up to a slash; the longest one counts. Registries are compared
+   whatever their spelling.
 
 What is released
-6. A delegation speaks only for names that begin with one of its paths, and with one
-   of the paths of every role above it. The top role speaks for all names. What that
-   leaves was worked out when the role was loaded: a lookup looks at one path alone.
-7. A tag is released by `targets/releases`, or by `targets` when releases does not
-   list it. Other roles sign; they do not release.
-8. When releases itself cannot be trusted, nobody can say what it lists: asking for a
-   released tag fails with the reason, it does not fall back to `targets`. Only when
-   `targets` gives releases fewer keys than its threshold does it list nothing: that
-   is how Docker leaves it after the last signer was removed.
+6. A delegation speaks only for names that begin with one of its paths, and with one of the paths of every
+   role above it. The top role speaks for all names. What that leaves was worked out when the role was
+   loaded: a lookup looks at one path alone.
+7. A tag is released by `targets/releases`, or by `targets` when releases does not list it. Other roles sign;
+   they do not release.
+8. When releases itself cannot be trusted, nobody can say what it lists: asking for a released tag fails with
+   the reason, it does not fall back to `targets`. Only when `targets` gives releases fewer keys than its
+   threshold does it list nothing: that is how Docker leaves it after the last signer was removed.
 9. A signer is any other role that lists the name with the same length and SHA-256.
 """
 

@@ -1,19 +1,19 @@
 """The names of things: GUNs, roles, signers and targets, and what each may look like.
 
-What it is: the grammar of names and the order in which delegations are asked.
-What it is not: image references (`images.reference`).
+What it is: the grammar of names and the order in which delegations are asked. What it is not: image
+references (`images.reference`).
 
 Rules:
 
-1. A GUN becomes a path on disk and in a URL. No segment is empty, `.` or `..`;
-   no control character, backslash, `?`, `#`, `%` or `*`; at most 255 bytes a segment.
+1. A GUN becomes a path on disk and in a URL. No segment is empty, `.` or `..`; no control character,
+   backslash, `?`, `#`, `%` or `*`; at most 255 bytes a segment.
 2. A delegation is `targets/` and path segments of `[-a-z0-9_]`, under 256 bytes.
-3. A signer NAME is `[a-z0-9][a-z0-9_-]*` and stands for `targets/NAME`;
-   `releases` is reserved: it is where released tags are listed; so are the base roles.
-4. One registry has many spellings: capitals, port 443, zeros before a port, docker.io's
-   aliases. They are different GUNs, but what is said of one spelling counts for all.
-5. A target name that is written has no control character and is not empty; such
-   names verify, but no Notary server re-signs them.
+3. A signer NAME is `[a-z0-9][a-z0-9_-]*` and stands for `targets/NAME`; `releases` is reserved: it is where
+   released tags are listed; so are the base roles.
+4. One registry has many spellings: capitals, port 443, zeros before a port, docker.io's aliases. They are
+   different GUNs, but what is said of one spelling counts for all.
+5. A target name that is written has no control character and is not empty; such names verify, but no Notary
+   server re-signs them.
 6. A root PIN is a key id in full, 64 hex digits: short ones can be forged.
 """
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, InvalidNameError
@@ -82,8 +83,6 @@ def _one_spelling(registry: str) -> str:
 
 def _compressed(address: str) -> str:
     """Return the shortest form of an IPv6 address; what is none comes back as it is."""
-    from ipaddress import IPv6Address
-
     try:
         return IPv6Address(address).compressed
     except ValueError:

@@ -1,23 +1,19 @@
 """Which first root to trust: small policies that answer for one root, and put together.
 
-What it is: the decision when nothing links a root to an earlier one. What it is
-not: the chain from a trusted root to a newer one (`trusted`), or the chain of a
-certificate to an authority (`authorities`).
+What it is: the decision when nothing links a root to an earlier one. What it is not: the chain from a
+trusted root to a newer one (`trusted`), or the chain of a certificate to an authority (`authorities`).
 
 Rules:
 
-1. An anchor names a root key by its TUF id or canonical id, 64 hex digits in full; by its
-   certificate, byte for byte; or by an authority that its certificate chains to. Users call
-   that a PIN.
-2. The anchored keys alone, of those with a certificate for the GUN, must meet the
-   root's own threshold. Anchors of one policy add up: one key may be named by its id
-   and another by an authority.
-3. Without anchors the first root is taken on first use, once; from then on the
-   trust directory holds it. Or first use is forbidden, and no other root is
-   trusted, whether the trust directory holds it or not.
+1. An anchor names a root key by its TUF id or canonical id, 64 hex digits in full; by its certificate, byte
+   for byte; or by an authority that its certificate chains to. Users call that a PIN.
+2. The anchored keys alone, of those with a certificate for the GUN, must meet the root's own threshold.
+   Anchors of one policy add up: one key may be named by its id and another by an authority.
+3. Without anchors the first root is taken on first use, once; from then on the trust directory holds it. Or
+   first use is forbidden, and no other root is trusted, whether the trust directory holds it or not.
 4. Policies are only ever added: `every` wants all of them met, each on its own.
-5. Only keys that signed are compared with anchors, until enough of them fit: a stranger may
-   list as many keys as he likes, and chains of certificates are slow to follow.
+5. Only keys that signed are compared with anchors, until enough of them fit: a stranger may list as many
+   keys as he likes, and chains of certificates are slow to follow.
 """
 
 from __future__ import annotations
@@ -77,7 +73,7 @@ class FirstUse:
 
 @dataclass(frozen=True)
 class Forbidden:
-    """No root at all: nothing is pinned, and first use is forbidden (rule 3).
+    """No root at all: there is no anchor, and first use is forbidden (rule 3).
 
     Attributes:
         reason: Who forbids it, for people.
@@ -195,9 +191,9 @@ class Every:
 
 
 @lru_cache(maxsize=256)
-def _chain_problem(key: PublicKey, pinned: tuple[x509.Certificate, ...], now: datetime) -> str:
+def _chain_problem(key: PublicKey, anchors: tuple[x509.Certificate, ...], now: datetime) -> str:
     """Remember what was found of a key: who is refused is told why, and the chain is followed once."""
-    return authorities.problem(key, pinned, now)
+    return authorities.problem(key, anchors, now)
 
 
 def require(policy: RootPolicy, gun: str, root: Root, usable: Sequence[str], envelope: Envelope) -> None:
@@ -233,41 +229,28 @@ def parts(policy: RootPolicy) -> tuple[RootPolicy, ...]:
     return policy.policies if isinstance(policy, Every) else (policy,)
 
 
-def policy(pins: Iterable[str], source: str = "") -> RootPolicy:
-    """Return the policy for these PINs; none at all means trust on first use.
-
-    Raises:
-        InvalidNameError: Something is no full key id.
-    """
-    checked = frozenset(roles.check_pin(pin) for pin in pins)
-    return Anchored((KeyAnchor(checked),), source) if checked else FirstUse()
-
-
-def anchored(
+def policy(
     ids: Iterable[str],
-    certificates: Iterable[x509.Certificate],
-    authority: Iterable[x509.Certificate],
-    now: datetime,
-    source: str,
+    source: str = "",
+    certificates: Iterable[x509.Certificate] = (),
+    authority: AuthorityAnchor | None = None,
 ) -> RootPolicy:
-    """Return the policy for anchors of all kinds; none at all means trust on first use.
+    """Return the policy for anchors of all kinds; none at all means trust on first use (rules 1 and 3).
 
     Args:
         ids: Full key ids.
-        certificates: Of root keys.
-        authority: Certificates of which one must have issued those of root keys.
-        now: The moment that the dates of authorities are compared with.
         source: Where this is written, for people.
+        certificates: Of root keys.
+        authority: What is to have issued the certificates of root keys.
 
     Raises:
         InvalidNameError: Something is no full key id.
     """
     checked = frozenset(roles.check_pin(pin) for pin in ids)
-    prints = frozenset(certificate_sha256(certificate) for certificate in certificates)
+    prints = frozenset(map(certificate_sha256, certificates))
     anchors: list[Anchor] = [KeyAnchor(checked)] if checked else []
     anchors += [CertificateAnchor(prints)] if prints else []
-    issuers = tuple(authority)
-    anchors += [AuthorityAnchor(issuers, now)] if issuers else []
+    anchors += [authority] if authority is not None else []
     return Anchored(tuple(anchors), source) if anchors else FirstUse()
 
 

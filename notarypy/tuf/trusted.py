@@ -1,14 +1,15 @@
 """TrustedMetadata: bytes go in; they are verified and kept, or an error comes out.
 
 What it is: the state machine root -> timestamp -> snapshot -> targets -> delegations, for one GUN and one
-moment. What it is not: a client; it opens no file and no connection, and does not know where bytes come from.
+moment. What it is not: a client; it opens no file and no connection, and does not know where bytes come
+from.
 
 Rules (tests cite the numbers):
 
 Root
  1. The first root meets its own threshold with root certificates valid for the GUN.
- 2. A newer root meets the threshold of the trusted root's keys and its own. It may
-    skip versions when the trusted keys signed it; otherwise the chain is walked.
+ 2. A newer root meets the threshold of the trusted root's keys and its own. It may skip versions when the
+    trusted keys signed it; otherwise the chain is walked.
  3. A root is never replaced by an older one, nor by another of the same version.
  4. Earlier links of a chain may be expired; the last root and its certificates may not.
  5. The last root is byte for byte the one that the snapshot names.
@@ -16,11 +17,11 @@ Root
 Timestamp, snapshot, targets
  6. Each file meets the threshold of its role in the last root.
  7. Snapshot and targets have the length and every hash that the file above states.
- 8. No version is below that of the copy seen before, whatever that copy's size or date, as long as one of the
-    role's present keys signed it; the same version means the same content. A copy that only replaced keys
-    signed is forgotten, so that a huge version number left by a thief does not lock readers out.
- 9. A delegation whose file was seen before, signed by one of its present keys, is still
-    listed by the snapshot: nobody hides what was released.
+ 8. No version is below that of the copy seen before, whatever that copy's size or date, as long as one of
+    the role's present keys signed it; the same version means the same content. A copy that only replaced
+    keys signed is forgotten, so that a huge version number left by a thief does not lock readers out.
+ 9. A delegation whose file was seen before, signed by one of its present keys, is still listed by the
+    snapshot: nobody hides what was released.
 10. Timestamp, snapshot and targets are in date.
 
 Delegations

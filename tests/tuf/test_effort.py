@@ -266,7 +266,9 @@ def test_only_keys_that_signed_are_compared_with_pins_and_each_once() -> None:
         roles={**author.root.roles, roles.ROOT: fields.RoleKeys(tuple(k.keyid for k in listed), 1)},
     )
     data = author.seal(author.root.to_signed(), mine)
-    policy = trustanchors.anchored((), (), authorities.load(pem(authority("pinned"))), NOW, "a test")
+    policy = trustanchors.policy(
+        (), authority=trustanchors.AuthorityAnchor(authorities.load(pem(authority("pinned"))), NOW)
+    )
 
     def refused() -> None:
         with pytest.raises(RootNotPinnedError):
@@ -281,7 +283,7 @@ def test_pins_are_compared_until_the_threshold_is_met() -> None:
     author = Author()
     keys = [author.root_key(f"root {number}") for number in range(30)]
     author.assign(roles.ROOT, keys, 2)
-    policy = trustanchors.anchored((), authorities.load(b"".join(k.public for k in keys)), (), NOW, "a test")
+    policy = trustanchors.policy((), "a test", authorities.load(b"".join(k.public for k in keys)))
     data = author.file(roles.ROOT)
     count = calls(lambda: trusted.TrustedMetadata(GUN, NOW).first_root(data, policy))
     assert count["mismatch"] == 2

@@ -12,11 +12,11 @@ from notarypy.tuf import authorities, roles
 from notarypy.tuf.keys import leaf_certificate
 from notarypy.tuf.trustanchors import (
     Anchored,
+    AuthorityAnchor,
     Every,
     FirstUse,
     Forbidden,
     KeyAnchor,
-    anchored,
     certificate_sha256,
     every,
     parts,
@@ -139,7 +139,8 @@ def issued(*bundle: bytes) -> Author:
 
 def only(*, ids: Iterable[str] = (), certificate: bytes = b"", ca: bytes = b"") -> RootPolicy:
     certificates = authorities.load(certificate) if certificate else ()
-    return anchored(ids, certificates, authorities.load(ca) if ca else (), LATER, "a test")
+    issued_by = AuthorityAnchor(authorities.load(ca), LATER) if ca else None
+    return policy(ids, "a test", certificates, issued_by)
 
 
 def refused(author: Author, chosen: RootPolicy) -> str:

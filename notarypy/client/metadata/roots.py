@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import authorities, roles, trustanchors
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.trustanchors import Forbidden, parts
+from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,8 +150,8 @@ def _unpinned(settings: Settings, scope: Scope | None) -> RootPolicy:
 
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:
     leaves = [_certificates(pins, path)[0] for path in pins.certificates]
-    ca = () if pins.ca is None else _certificates(pins, pins.ca)
-    return trustanchors.anchored(pins.ids, leaves, ca, now, pins.source)
+    authority = None if pins.ca is None else AuthorityAnchor(_certificates(pins, pins.ca), now)
+    return trustanchors.policy(pins.ids, pins.source, leaves, authority)
 
 
 def _certificates(pins: Pins, path: Path) -> tuple[x509.Certificate, ...]:
