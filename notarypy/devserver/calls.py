@@ -90,12 +90,11 @@ def json_response(value: object, status: int = 200, headers: Mapping[str, str] |
 class Routes:
     """Which method and path go to which handler; the first fitting route wins."""
 
-    def __init__(self) -> None:
-        self._routes: list[tuple[str, re.Pattern[str], Callable[..., Response]]] = []
-
-    def add(self, method: str, pattern: str, handler: Callable[..., Response]) -> None:
-        """Send calls whose whole path fits to a handler, which gets the call and the named groups."""
-        self._routes.append((method, re.compile(pattern, re.ASCII), handler))
+    def __init__(self, *routes: tuple[str, str, Callable[..., Response]]) -> None:
+        """Give each a method, a pattern for whole paths, and what gets the call and the named groups."""
+        self._routes = [
+            (method, re.compile(pattern, re.ASCII), handler) for method, pattern, handler in routes
+        ]
 
     def answer(self, call: Call) -> Response | None:
         """Return the answer of the first route that fits, or None."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.devserver.calls import Call, Refused, json_response
@@ -54,52 +54,51 @@ class IssuedToken:
         return granted_for == wanted_for and ("*" in allowed or set(actions.split(",")) <= allowed)
 
 
+@dataclass
 class Login:
-    """A service that first asks who it is (rules 1 to 3)."""
+    """A service that first asks who it is (rules 1 to 3).
 
-    def __init__(
-        self,
-        service: Service,
-        scope_of: Callable[[Call], str | None],
-        *,
-        kind: Kind,
-        users: Mapping[str, str],
-        clock: Callable[[], datetime],
-        random: Callable[[int], bytes],
-    ) -> None:
-        """Stand in front of `service`; `scope_of` says what a call needs, `users` has passwords by name."""
-        self._service = service
-        self._scope_of = scope_of
-        self._kind = kind
-        self._users = users
-        self._clock = clock
-        self._random = random
-        self._tokens: dict[str, IssuedToken] = {}
+    Attributes:
+        service: What is asked once it is known who asks.
+        scope_of: Returns what a call needs, None for nothing.
+        kind: How to ask.
+        users: Passwords by name.
+        clock: Returns the time, aware.
+        random: Returns so many random bytes.
+    """
+
+    service: Service
+    scope_of: Callable[[Call], str | None]
+    kind: Kind
+    users: Mapping[str, str]
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
+    _tokens: dict[str, IssuedToken] = field(default_factory=dict)
 
     def handle(self, call: Call) -> Response:
         """Return the service's answer, a challenge, or a token."""
-        if self._kind == "token" and call.path == "/token":
+        if self.kind == "token" and call.path == "/token":
             return self._issue(call)
-        wanted = self._scope_of(call)
+        wanted = self.scope_of(call)
         trouble = None if wanted is None else self._trouble(call, wanted)
-        return self._service.handle(call) if trouble is None else self._challenge(call, wanted, trouble)
+        return self.service.handle(call) if trouble is None else self._challenge(call, wanted, trouble)
 
     def _trouble(self, call: Call, wanted: str) -> str | None:
         """Return what is wrong with the credentials, "" when there are none."""
         kind, _, value = call.headers.get("authorization", "").partition(" ")
-        if self._kind == "basic":
+        if self.kind == "basic":
             return None if self._user(call) else ""
         if kind.lower() != "bearer":
             return ""
         token = self._tokens.get(value)
-        if token is None or token.ends <= self._clock().timestamp():
+        if token is None or token.ends <= self.clock().timestamp():
             return "invalid_token"
         if call.path == "/v2/" and token.scope:
             return None
         return None if token.covers(wanted) else "insufficient_scope"
 
     def _challenge(self, call: Call, wanted: str | None, trouble: str) -> Response:
-        if self._kind == "basic":
+        if self.kind == "basic":
             challenge = _BASIC
         else:
             challenge = f'Bearer realm="{call.base}/token",service="{SERVICE}",scope="{wanted}"'
@@ -110,9 +109,9 @@ class Login:
         user = self._user(call)
         if user is None and "authorization" in call.headers:
             return _unauthorized(_BASIC, "wrong user or password")
-        now = self._clock().timestamp()
+        now = self.clock().timestamp()
         self._tokens = {value: token for value, token in self._tokens.items() if token.ends > now}
-        value = self._random(24).hex()
+        value = self.random(24).hex()
         self._tokens[value] = IssuedToken(call.query.get("scope", EVERYTHING) if user else "", now + LIFETIME)
         return json_response({"token": value, "expires_in": LIFETIME})
 
@@ -124,7 +123,7 @@ class Login:
             user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except ValueError:
             return None
-        known = self._users.get(user)
+        known = self.users.get(user)
         return user if known and hmac.compare_digest(known.encode(), password.encode()) else None
 
 

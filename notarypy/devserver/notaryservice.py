@@ -106,8 +106,7 @@ class NotaryService:
         self.renews = True
         self._clock = clock
         self._lock = threading.RLock()
-        self._routes = Routes()
-        for method, pattern, handler in (
+        self._routes = Routes(
             ("GET", "/v2/", self._ping),
             ("GET", "/_notary_server/health", self._health),
             ("GET", r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed", self._changefeed),
@@ -118,8 +117,7 @@ class NotaryService:
             ("GET", rf"{_TUF}{_ROLE}\.json", self._current),
             ("GET", f"{_TUF}{_SERVER_ROLE}", self._key),
             ("POST", f"{_TUF}{_SERVER_ROLE}", self._new_key),
-        ):
-            self._routes.add(method, pattern, handler)
+        )
 
     def handle(self, call: Call) -> Response:
         """Return the answer to a call."""

@@ -47,11 +47,10 @@ class RegistryService:
         self._random = random
         self._uploads: dict[str, bytearray] = {}
         self._lock = threading.RLock()
-        self._routes = Routes()
         manifest = f"{_NAME}/manifests/(?P<reference>{_TAG}|{_DIGEST})"
         blob = f"{_NAME}/blobs/(?P<digest>{_DIGEST})"
         upload = f"{_NAME}/blobs/uploads/(?P<upload>[a-f0-9]+)"
-        for method, pattern, handler in (
+        self._routes = Routes(
             ("GET", "/v2/", self._ping),
             ("GET", "/v2/_catalog", self._catalog),
             ("GET", f"{_NAME}/tags/list", self._list),
@@ -67,8 +66,7 @@ class RegistryService:
             ("PATCH", upload, self._append),
             ("PUT", upload, self._finish),
             ("DELETE", upload, self._cancel),
-        ):
-            self._routes.add(method, pattern, handler)
+        )
 
     def handle(self, call: Call) -> Response:
         """Return the answer to a call."""

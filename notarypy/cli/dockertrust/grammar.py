@@ -50,7 +50,7 @@ class Command:
         usage: The rest of the usage line.
         about: One line that says what it does.
         function: `module:function` in this package; empty for a group.
-        flags: Its flags.
+        flag: Its flag; no command has two.
         arguments: How many it takes.
         more: Whether it takes more than that.
     """
@@ -59,47 +59,35 @@ class Command:
     usage: str
     about: str
     function: str = ""
-    flags: tuple[Flag, ...] = ()
+    flag: Flag | None = None
     arguments: int = 0
     more: bool = False
 
 
 _SIGNERS = "NAME REPOSITORY [REPOSITORY...]"
+_REVOKED = "[OPTIONS] IMAGE[:TAG]"
+_DIR = Flag("dir", "Where NAME.pub goes; by default the current directory", kind="string")
+_NAME = Flag("name", 'The name of the key (default "signer")', kind="string")
+_KEY = Flag("key", "A file with the signer's public key", kind="list")
+_FORCE = Flag("force", "Even if images cannot be pulled until somebody else signs; do not ask", "f")
+_PRETTY = Flag("pretty", "Print text for people")
+_YES = Flag("yes", "Do not ask", "y")
+_LOCAL = Flag("local", "Push the image of the local daemon, and sign that")
 COMMANDS = (
     Command((), "COMMAND", "Sign images, and say who may"),
     Command(("key",), "COMMAND", "Make and load signing keys"),
     Command(("signer",), "COMMAND", "Say who may sign the images of a repository"),
+    Command(("key", "generate"), "NAME", "Make a signing key and load it", "signers:generate", _DIR, 1),
+    Command(("key", "load"), "[OPTIONS] KEYFILE", "Load a private key from a file", "signers:load", _NAME, 1),
     Command(
-        ("key", "generate"),
-        "NAME",
-        "Make a signing key and load it",
-        "signers:generate",
-        (Flag("dir", "Where NAME.pub goes; by default the current directory", kind="string"),),
-        arguments=1,
-    ),
-    Command(
-        ("key", "load"),
-        "[OPTIONS] KEYFILE",
-        "Load a private key from a file",
-        "signers:load",
-        (Flag("name", 'The name of the key (default "signer")', kind="string"),),
-        arguments=1,
-    ),
-    Command(
-        ("signer", "add"),
-        f"OPTIONS {_SIGNERS} ",
-        "Let somebody sign",
-        "signers:add",
-        (Flag("key", "A file with the signer's public key", kind="list"),),
-        arguments=2,
-        more=True,
+        ("signer", "add"), f"OPTIONS {_SIGNERS} ", "Let somebody sign", "signers:add", _KEY, 2, more=True
     ),
     Command(
         ("signer", "remove"),
         f"[OPTIONS] {_SIGNERS}",
         "Let somebody sign no more",
         "signers:remove",
-        (Flag("force", "Even if images cannot be pulled until somebody else signs; do not ask", "f"),),
+        _FORCE,
         arguments=2,
         more=True,
     ),
@@ -108,26 +96,12 @@ COMMANDS = (
         "IMAGE[:TAG] [IMAGE[:TAG]...]",
         "Show who signed what, and with which keys",
         "images:inspect",
-        (Flag("pretty", "Print text for people"),),
+        _PRETTY,
         arguments=1,
         more=True,
     ),
-    Command(
-        ("revoke",),
-        "[OPTIONS] IMAGE[:TAG]",
-        "Take the signatures of an image away",
-        "images:revoke",
-        (Flag("yes", "Do not ask", "y"),),
-        arguments=1,
-    ),
-    Command(
-        ("sign",),
-        "IMAGE:TAG",
-        "Sign an image",
-        "images:sign",
-        (Flag("local", "Push the image of the local daemon, and sign that"),),
-        arguments=1,
-    ),
+    Command(("revoke",), _REVOKED, "Take the signatures of an image away", "images:revoke", _YES, 1),
+    Command(("sign",), "IMAGE:TAG", "Sign an image", "images:sign", _LOCAL, 1),
 )
 BY_WORDS = {command.words: command for command in COMMANDS}
 
@@ -146,8 +120,8 @@ def help_text(command: Command, program: str) -> str:
         if listed:
             lines = "".join(f"  {one.words[-1]:<12}{one.about}\n" for one in listed)
             parts.append(f"{title}:\n{lines}")
-    if command.flags:
-        parts.append(f"Options:\n{''.join(map(_flag_help, command.flags))}")
+    if command.flag:
+        parts.append(f"Options:\n{_flag_help(command.flag)}")
     if inner:
         parts.append(f"Run '{path} COMMAND --help' for more information on a command.\n")
     return "\n".join(parts)
@@ -276,8 +250,9 @@ class _FlagReader:
     """Reads the words after a command, one after the other."""
 
     def __init__(self, command: Command, words: list[str]) -> None:
-        self._long = {flag.name: flag for flag in command.flags}
-        self._short = {flag.short: flag for flag in command.flags if flag.short}
+        flags = [command.flag] if command.flag else []
+        self._long = {flag.name: flag for flag in flags}
+        self._short = {flag.short: flag for flag in flags if flag.short}
         self.words = list(words)
         self.found: dict[str, Value] = {}
         self.arguments: list[str] = []
