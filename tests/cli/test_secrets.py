@@ -393,7 +393,7 @@ from notarypy.cli.main import run
 from notarypy.keys import passphrases
 
 def broken(self, request):
-    secret = self._environ["DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"]
+    secret = self.environ["DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE"]
     raise RuntimeError("planted")
 
 passphrases.VariableSource.get = broken
@@ -424,7 +424,7 @@ def test_the_dump_of_a_fault(person: Person, password: str) -> None:
     run = person.collect(process)
     assert run.code == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in run.text
-    assert "helpers.py" in run.text
+    assert "credentials.py" in run.text
     assert person.find_leaks() == []
 
 
