@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Progress as Progress
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
-    from notarypy.client.results import AppliedPolicy as AppliedPolicy
     from notarypy.client.results import CopiedImage as CopiedImage
     from notarypy.client.results import ImportedKey as ImportedKey
     from notarypy.client.results import InitResult as InitResult
@@ -34,16 +33,17 @@ if TYPE_CHECKING:
     from notarypy.client.results import Renewed as Renewed
     from notarypy.client.results import RepositoryStatus as RepositoryStatus
     from notarypy.client.results import RevokedTag as RevokedTag
-    from notarypy.client.results import RoleEntry as RoleEntry
-    from notarypy.client.results import RoleStatus as RoleStatus
     from notarypy.client.results import RotatedKey as RotatedKey
     from notarypy.client.results import SignedTag as SignedTag
     from notarypy.client.results import SignerAdded as SignerAdded
     from notarypy.client.results import SignerRemoved as SignerRemoved
-    from notarypy.client.results import SkippedImage as SkippedImage
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
-    from notarypy.client.results import VerifiedImage as VerifiedImage
+    from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
+    from notarypy.client.verdicts import RoleEntry as RoleEntry
+    from notarypy.client.verdicts import RoleStatus as RoleStatus
+    from notarypy.client.verdicts import SkippedImage as SkippedImage
+    from notarypy.client.verdicts import VerifiedImage as VerifiedImage
     from notarypy.client.verify.image import MetadataCache as MetadataCache
     from notarypy.errors import Advice as Advice
     from notarypy.errors import NotarypyError as NotarypyError
@@ -84,11 +84,11 @@ _NAMES = {
     "client.keysapi": "Keys",
     "client.parameters": "PinOptions Progress SignOptions VerifyOptions",
     "client.results": (
-        "AppliedPolicy CopiedImage ImportedKey InitResult Inspection PulledImage "
-        "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag RoleEntry RoleStatus "
-        "RotatedKey SignedTag SignerAdded SignerRemoved SkippedImage TagEntry TrustedRoot "
-        "VerifiedImage"
+        "CopiedImage ImportedKey InitResult Inspection PulledImage "
+        "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
+        "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
+    "client.verdicts": "AppliedPolicy RoleEntry RoleStatus SkippedImage VerifiedImage",
     "client.verify.image": "MetadataCache",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",

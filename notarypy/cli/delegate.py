@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.cli.run import Run
-    from notarypy.client.results import PurgedKey, RoleEntry, SignerAdded, SignerRemoved
+    from notarypy.client.results import PurgedKey, SignerAdded, SignerRemoved
+    from notarypy.client.verdicts import RoleEntry
 
 app = group("Delegations: who may sign the tags of a repository.")
 

@@ -15,7 +15,8 @@ from notarypy.errors import Advice, ExpiredError, UsageError
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
-    from notarypy.client.results import Renewed, RepositoryStatus, RoleStatus
+    from notarypy.client.results import Renewed, RepositoryStatus
+    from notarypy.client.verdicts import RoleStatus
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
 

@@ -10,10 +10,11 @@ import typer
 from notarypy.cli import references
 from notarypy.cli.run import begin
 from notarypy.cli.text import render
-from notarypy.client.results import SkippedImage
+from notarypy.client.verdicts import SkippedImage
 
 if TYPE_CHECKING:
-    from notarypy.client.results import Inspection, VerifiedImage
+    from notarypy.client.results import Inspection
+    from notarypy.client.verdicts import VerifiedImage
 
 
 def verify(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Progress
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
+    from notarypy.client.verdicts import RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.image import MetadataCache
     from notarypy.keys.passphrases import Wording
     from notarypy.remote.http.transport import Transport
@@ -160,7 +161,7 @@ class Client:
         root: str | None = None,
         registry: bool = True,
         metadata: TrustedMetadata | None = None,
-    ) -> results.VerifiedImage:
+    ) -> VerifiedImage:
         """Verify that an image is signed, and that the registry serves it as signed.
 
         What is required, beside the trust policy, is that of `VerifyOptions`. With `metadata` from `refresh`,
@@ -185,7 +186,7 @@ class Client:
         root: str | None = None,
         registry: bool = True,
         cache: MetadataCache | None = None,
-    ) -> results.VerifiedImage | results.SkippedImage:
+    ) -> VerifiedImage | SkippedImage:
         """Verify an image unless the trust policy says to skip it; see `verify`.
 
         `cache` is for the next images of the same repository, with the same `root`.
@@ -209,7 +210,7 @@ class Client:
 
         return inspect_reference(self._session, reference)
 
-    def delegations(self, repository: str) -> tuple[results.RoleEntry, ...]:
+    def delegations(self, repository: str) -> tuple[RoleEntry, ...]:
         """Return every delegation of a repository."""
         from notarypy.client.verify.inspection import delegations
 

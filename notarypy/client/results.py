@@ -1,6 +1,7 @@
 """What the use cases return: frozen values, with nothing to print and nothing to check.
 
 What it is: the shapes a caller works with; a use case that returns one has succeeded. What it is not: JSON.
+Those that `verify` needs are in `client.verdicts`.
 
 `repository` is the GUN, `registry/name`; `digest` is `sha256:` and 64 hex digits, `size` the bytes of that
 manifest or index; `platforms` are `os/architecture[/variant]` of an index, none for a single image; `foreign`
@@ -17,12 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.tuf.keys import meets
-
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from notarypy.errors import PolicyError
+    from notarypy.client.verdicts import AppliedPolicy, RoleEntry, RoleStatus
     from notarypy.keys.keystore import KeyInfo
 
 
@@ -35,55 +32,6 @@ class _Tagged:
     def reference(self) -> str:
         """`repository:tag`."""
         return f"{self.repository}:{self.tag}"
-
-
-@dataclass(frozen=True)
-class _Digested:
-    repository: str
-    tag: str | None
-    digest: str
-
-    @property
-    def reference(self) -> str:
-        """`repository@digest`, the form to pull by."""
-        return f"{self.repository}@{self.digest}"
-
-
-@dataclass(frozen=True)
-class AppliedPolicy:
-    """What the trust policy had to say: the scope that counted, its mode, and for `audit` what is not met."""
-
-    scope: str
-    mode: str
-    unmet: tuple[PolicyError, ...] = ()
-
-
-@dataclass(frozen=True)
-class VerifiedImage(_Digested):
-    """An image whose tag or digest is signed, and which the registry serves as signed.
-
-    A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
-    `signers` list the same content, in walking order. What was relied on `expires` then at the earliest.
-    """
-
-    tag: str
-    size: int
-    role: str
-    signers: tuple[str, ...]
-    expires: datetime
-    signed_as: str | None = None
-    policy: AppliedPolicy | None = None
-
-
-@dataclass(frozen=True)
-class SkippedImage(_Digested):
-    """An image that the trust policy says to take unverified; nothing vouches for it.
-
-    `tag` is None for a digest alone; `size` is None if no registry was asked, which serves this `digest` now.
-    """
-
-    size: int | None
-    policy: AppliedPolicy
 
 
 @dataclass(frozen=True)
@@ -142,19 +90,6 @@ class TagEntry:
     tag: str
     digest: str
     signers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class RoleEntry:
-    """One role with the prefixes it may sign for, and the `problem` if its file cannot be trusted."""
-
-    role: str
-    version: int | None
-    expires: datetime | None
-    keys: tuple[str, ...]
-    threshold: int
-    paths: tuple[str, ...]
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -247,29 +182,6 @@ class RotatedKey:
 
 
 @dataclass(frozen=True)
-class RoleStatus:
-    """One role and its date: for a root the end of its certificate, if that is earlier.
-
-    `threshold` of `keys` sign; those in `here` are private keys here. What is `due` ends within the window,
-    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside.
-    """
-
-    role: str
-    version: int | None
-    expires: datetime | None
-    keys: tuple[str, ...]
-    threshold: int
-    here: tuple[str, ...]
-    due: bool
-    problem: str
-
-    @property
-    def signable(self) -> bool:
-        """Whether the keys here can sign it."""
-        return meets(self.here, self.threshold)
-
-
-@dataclass(frozen=True)
 class RepositoryStatus:
     """The dates of a repository: every role of it, and those of them that are `due`."""
 
@@ -318,7 +230,7 @@ class PushedImage:
 
 
 @dataclass(frozen=True)
-class PulledImage(_Digested):
+class PulledImage:
     """An image that is in an OCI layout, and not `verified` only if the trust policy says to skip that.
 
     `destination` is written as a SOURCE is, and names the digest `stored`: the verified one, or that of the
@@ -326,6 +238,9 @@ class PulledImage(_Digested):
     `reused`. `tag` is None for a digest that nothing vouches for.
     """
 
+    repository: str
+    tag: str | None
+    digest: str
     verified: bool
     destination: str
     stored: str
@@ -335,6 +250,11 @@ class PulledImage(_Digested):
     reused: int
     foreign: tuple[str, ...]
     policy: AppliedPolicy | None
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`."""
+        return f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True)

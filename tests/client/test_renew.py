@@ -24,7 +24,7 @@ from support.chains import authority, leaf, pem
 from support.people import copy_of, owned, pem_of
 
 if TYPE_CHECKING:
-    from notarypy.client.results import RoleStatus
+    from notarypy.client.verdicts import RoleStatus
     from notarypy.tuf.changes import Change
     from support.people import Person, World
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.client.results import AppliedPolicy, SkippedImage, VerifiedImage
+from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache
 from notarypy.errors import (
     ConfigurationError,

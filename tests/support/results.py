@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy.client.results import (
-    AppliedPolicy,
     CopiedImage,
     InitResult,
     Inspection,
@@ -16,16 +15,14 @@ from notarypy.client.results import (
     Renewed,
     RepositoryStatus,
     RevokedTag,
-    RoleEntry,
-    RoleStatus,
     RotatedKey,
     SignedTag,
     SignerAdded,
     SignerRemoved,
     TagEntry,
     TrustedRoot,
-    VerifiedImage,
 )
+from notarypy.client.verdicts import AppliedPolicy, RoleEntry, RoleStatus, VerifiedImage
 from notarypy.keys.keystore import KeyInfo
 
 REPO = "registry.test/app"

@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from notarypy.client.results import (
-        AppliedPolicy,
-        InitResult,
-        Inspection,
-        PushedImage,
-        RoleEntry,
-        SignedTag,
-    )
+    from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag
+    from notarypy.client.verdicts import AppliedPolicy, RoleEntry
     from notarypy.errors import NotarypyError
 
 REPO_ADMIN = "Repo Admin"

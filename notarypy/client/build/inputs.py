@@ -33,7 +33,7 @@ from notarypy.images.workloads import find, yamlnodes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from notarypy.client.results import VerifiedImage
+    from notarypy.client.verdicts import VerifiedImage
     from notarypy.errors import NotarypyError
     from notarypy.images.dockerfile.stages import Outline
     from notarypy.images.occurrences import Occurrence

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.results import SkippedImage
+from notarypy.client.verdicts import SkippedImage
 from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
 from notarypy.errors import BuildFileError, NotarypyError
 from notarypy.images import occurrences
@@ -35,8 +35,8 @@ from notarypy.images import reference as references
 if TYPE_CHECKING:
     from notarypy.client.build.inputs import FileKind
     from notarypy.client.parameters import PinOptions
-    from notarypy.client.results import VerifiedImage
     from notarypy.client.session import Session
+    from notarypy.client.verdicts import VerifiedImage
     from notarypy.images.occurrences import Occurrence
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.client.results import RoleEntry, RoleStatus
+from notarypy.client.verdicts import RoleEntry, RoleStatus
 from notarypy.tuf import certificates, roles
 
 if TYPE_CHECKING:

@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.publish.pipeline import Publisher
-    from notarypy.client.results import RoleStatus
     from notarypy.client.session import Session
+    from notarypy.client.verdicts import RoleStatus
     from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.trusted import TrustedMetadata
 

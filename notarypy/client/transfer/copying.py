@@ -17,10 +17,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.signing import by_repository, custom_data, require_signable, sign_all, tagged
-from notarypy.client.results import CopiedImage, VerifiedImage
+from notarypy.client.results import CopiedImage
 from notarypy.client.transfer import pushing
 from notarypy.client.transfer.pulling import RemoteImage
 from notarypy.client.transfer.workers import warn_of_foreign
+from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests

@@ -25,8 +25,9 @@ from functools import partial
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
-from notarypy.client.results import PulledImage, VerifiedImage
+from notarypy.client.results import PulledImage
 from notarypy.client.transfer.workers import Workers, warn_of_foreign
+from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import DigestMismatchError
 from notarypy.images import manifests

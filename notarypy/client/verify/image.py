@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.dates import ended, file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.results import AppliedPolicy, SkippedImage, VerifiedImage
+from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.errors import (
     Advice,
     DigestMismatchError,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.dates import role_entries, statuses
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.results import Inspection, RepositoryStatus, RoleEntry, TagEntry
+from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from notarypy.client.session import Session
+    from notarypy.client.verdicts import RoleEntry
     from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 

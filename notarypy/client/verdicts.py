@@ -1,0 +1,105 @@
+"""What verified metadata says of an image and of a role: frozen values, in the words of `results`.
+
+What it is: those results that `verify` needs. What it is not: a decision (`client.verify`). They stand apart
+from the others because to make those classes costs 6 % of what `verify` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from notarypy.tuf.keys import meets
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from notarypy.errors import PolicyError
+
+
+@dataclass(frozen=True)
+class AppliedPolicy:
+    """What the trust policy had to say: the scope that counted, its mode, and for `audit` what is not met."""
+
+    scope: str
+    mode: str
+    unmet: tuple[PolicyError, ...] = ()
+
+
+@dataclass(frozen=True)
+class VerifiedImage:
+    """An image whose tag or digest is signed, and which the registry serves as signed.
+
+    A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
+    `signers` list the same content, in walking order. What was relied on `expires` then at the earliest.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    size: int
+    role: str
+    signers: tuple[str, ...]
+    expires: datetime
+    signed_as: str | None = None
+    policy: AppliedPolicy | None = None
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that the trust policy says to take unverified; nothing vouches for it.
+
+    `tag` is None for a digest alone; `size` is None if no registry was asked, which serves this `digest` now.
+    """
+
+    repository: str
+    tag: str | None
+    digest: str
+    size: int | None
+    policy: AppliedPolicy
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
+@dataclass(frozen=True)
+class RoleEntry:
+    """One role with the prefixes it may sign for, and the `problem` if its file cannot be trusted."""
+
+    role: str
+    version: int | None
+    expires: datetime | None
+    keys: tuple[str, ...]
+    threshold: int
+    paths: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True)
+class RoleStatus:
+    """One role and its date: for a root the end of its certificate, if that is earlier.
+
+    `threshold` of `keys` sign; those in `here` are private keys here. What is `due` ends within the window,
+    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside.
+    """
+
+    role: str
+    version: int | None
+    expires: datetime | None
+    keys: tuple[str, ...]
+    threshold: int
+    here: tuple[str, ...]
+    due: bool
+    problem: str
+
+    @property
+    def signable(self) -> bool:
+        """Whether the keys here can sign it."""
+        return meets(self.here, self.threshold)
