@@ -5,6 +5,7 @@ Nothing here is verified, and nothing is remembered: who asks decides whether to
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from http import HTTPStatus
@@ -25,16 +26,12 @@ if TYPE_CHECKING:
     from notarypy.remote.http.transport import Exchange
 
 _REFUSALS = frozenset({400, 409, 413, 422})
+_LOG = logging.getLogger(__name__)
 READ, WRITE, ADMIN = "pull", "push,pull", "*"
 
 
 class NotaryClient:
-    """One Notary server.
-
-    Args:
-        exchange: Sends the requests.
-        base_url: `https://host[:port][/prefix]`.
-    """
+    """One Notary server, at `https://host[:port][/prefix]`."""
 
     def __init__(self, exchange: Exchange, base_url: str) -> None:
         self._exchange = exchange
@@ -80,11 +77,7 @@ class NotaryClient:
         return self._change("POST", gun, ADMIN, f"{role}.key").body
 
     def update(self, gun: str, files: Mapping[str, bytes]) -> None:
-        """Publish metadata, all of it or nothing; without files the server renews what it signs itself.
-
-        Args:
-            gun: The repository.
-            files: The exact bytes to publish, by role.
+        """Publish the exact bytes of roles, all or nothing; without any the server renews what is its own.
 
         Raises:
             RefusedUpdateError: The server refused it; its facts `code`, `name` and `text` say why
@@ -92,6 +85,7 @@ class NotaryClient:
             UnreachableError, TlsError: Certainly nothing was published.
             NetworkError: The answer was lost: only a look at the server tells what happened.
         """
+        _LOG.debug("%s gets an update of %s: %s", self.host, gun, ", ".join(files) or "no files")
         self._change("POST", gun, WRITE, files=files)
 
     def delete(self, gun: str) -> None:

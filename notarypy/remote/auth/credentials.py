@@ -120,11 +120,7 @@ class NotaryAuth:
 
 
 def decoded(text: str, source: str) -> Credential:
-    """Read base64 of `user:password`.
-
-    Raises:
-        ConfigurationError: It is something else.
-    """
+    """Read base64 of `user:password`; raise ConfigurationError for anything else."""
     try:
         user, colon, secret = base64.b64decode("".join(text.split()), validate=True).decode().partition(":")
     except ValueError:
@@ -146,14 +142,7 @@ def host_key(name: str) -> str:
 
 @dataclass(frozen=True)
 class Helper:
-    """One helper.
-
-    Attributes:
-        name: What comes after `docker-credential-`.
-        config: The file that names it, for error texts.
-        environ: Its environment.
-        timeout: Seconds that it may take.
-    """
+    """One helper: what comes after `docker-credential-`, and the file that names it, for error texts."""
 
     name: str
     config: str
@@ -195,9 +184,7 @@ class Helper:
         if not (isinstance(user, str) and isinstance(secret, str) and user and secret):
             raise self._failed(server, "its answer lacks a user or a secret")
         source = f"{self.program} (named in {self.config})"
-        if user == _TOKEN_USER:
-            return Credential(user, secret, source, "identity")
-        return Credential(user, secret, source)
+        return Credential(user, secret, source, "identity" if user == _TOKEN_USER else "password")
 
     def _run(self, server: str) -> tuple[int, bytes]:
         """Run the program (rule 4)."""

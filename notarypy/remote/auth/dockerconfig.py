@@ -50,14 +50,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class DockerConfig:
-    """The logins of one file.
+    """The logins of one file, with environment and timeout of helpers.
 
-    Args:
-        path: The file.
-        environ: The environment of helper programs.
-        podman: Whether it is podman's file, where keys mean what they say and Docker Hub is `docker.io`.
-        timeout: Seconds that a helper may take.
-        monotonic: Clock for what is remembered.
+    In podman's file keys mean what they say, and Docker Hub is `docker.io`.
     """
 
     def __init__(
@@ -80,10 +75,11 @@ class DockerConfig:
 
     def get(self, host: str, path: str = "") -> Credential | None:
         """Return what the document says for a host and a repository on it (rules 2 and 3)."""
-        helper = self._helper(host)
-        found = self._ask(helper, self._server(host)) if helper else None
-        if found is not None:
-            return found
+        if helper := self._helper(host):
+            # Under this name helpers keep the login of Docker Hub.
+            hub = HUB if self._podman else _HUB_SERVER
+            if (found := self._ask(helper, hub if host_key(host) == HUB else host)) is not None:
+                return found
         entry = self._entry(host_key(host), path)
         return None if entry is None else self._credential(entry)
 
@@ -105,12 +101,6 @@ class DockerConfig:
             if not usable or not _HEADER_NAME.fullmatch(name):
                 raise self._unusable(f'"{name}" in "HttpHeaders" is not a header that can be sent')
         return found
-
-    def _server(self, host: str) -> str:
-        """Return the name under which helpers keep a host's login."""
-        if host_key(host) != HUB:
-            return host
-        return HUB if self._podman else _HUB_SERVER
 
     def _helper(self, host: str) -> str:
         """Return the name of the helper for a host, empty if there is none (rules 2 and 5)."""
@@ -222,13 +212,7 @@ class DockerAuthConfig(DockerConfig):
 def credential_sources(
     docker: DockerConfig, environ: Mapping[str, str], *, timeout: float
 ) -> list[CredentialSource]:
-    """Return all places in their order: the variable, docker's file, podman's files.
-
-    Args:
-        docker: Docker's file.
-        environ: The environment, which names the other places and is that of helper programs.
-        timeout: Seconds that a helper may take.
-    """
+    """Return all places in their order: the variable, docker's file, podman's files."""
     variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
     found: list[CredentialSource] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
     podman = (DockerConfig(path, environ, podman=True, timeout=timeout) for path in _podman_files(environ))

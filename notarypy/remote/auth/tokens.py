@@ -107,14 +107,9 @@ class _BearerToken:
 
 
 class TokenAuthenticator:
-    """Authenticates to one server; safe to use from several threads.
+    """Authenticates to one server, `host` or `host:port`; safe to use from several threads.
 
-    Args:
-        host: The server, as `host` or `host:port`.
-        keychain: Asked when the server first wants to know who we are.
-        names: Names to look up in the keychain, best first; the server's own host if empty.
-        monotonic: Clock for the lifetime of tokens.
-        limits: What to take at most.
+    The keychain is asked when the server first wants to know who we are, by `names`, best first, or by host.
     """
 
     def __init__(
@@ -140,18 +135,12 @@ class TokenAuthenticator:
         """Return the header for a server that has asked before; None if it never did (rule 1)."""
         scheme = origin(url)[0]
         known = self._known.get(scheme)
-        if known is None or not self._is_ours(url):
-            return None
-        if known.scheme == "bearer" and scope is None:
+        if known is None or not self._is_ours(url) or (known.scheme == "bearer" and scope is None):
             return None
         return self._header(scheme, known, scopes_of(scope), fetch, None)
 
     def answer(self, url: str, scope: Scope, response: Response, fetch: Fetch, used: str | None) -> str:
-        """Return the header that answers a 401.
-
-        Raises:
-            AuthenticationError: It cannot be answered.
-        """
+        """Return the header that answers a 401; raise AuthenticationError if nothing can."""
         final = used is not None and (used.startswith("Basic ") or used == self._given(first_scope(scope)))
         if final or not self._is_ours(url):
             raise self.refused(url, scope, response, used)
@@ -167,8 +156,7 @@ class TokenAuthenticator:
         scope = first_scope(scope)
         _LOG.debug("%s refuses %s: %d", self._host, scope or "a request", response.status)
         credential = self._credential(scope) if used else None
-        granted = _granted(used, scope)
-        granted = granted and response.secrets.without(granted)
+        granted = (said := _granted(used, scope)) and response.secrets.without(said)
         why = [self._who(credential) if used else "no credentials were sent, for it did not ask for any"]
         if scope and granted is not None:
             why.append(f"asked for {scope.rpartition(':')[2]}; the token grants {granted or 'nothing'}")
@@ -278,9 +266,8 @@ class TokenAuthenticator:
         except ConfigurationError:
             raise self._impossible("the token service it names is no usable URL") from None
         if scheme == "http" and not (asked_over == "http" and is_loopback(host)):
-            raise self._impossible(
-                f"the token service it names, {host}, would get credentials over plain http"
-            )
+            why = f"the token service it names, {host}, would get credentials over plain http"
+            raise self._impossible(why)
 
     def _impossible(
         self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
@@ -341,10 +328,7 @@ def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
 
 
 def _granted(header: str | None, scope: str | None) -> str | None:
-    """Return the actions that a token says it grants on the scope's name; None if it does not say.
-
-    For error texts only: the signature is the server's business.
-    """
+    """Return the actions that a token says, unchecked, it grants on a scope's name; None if it says none."""
     try:
         payload = (header or "").removeprefix("Bearer ").split(".")[1]
         claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

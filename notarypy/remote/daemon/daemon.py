@@ -78,11 +78,7 @@ class DaemonAddress:
 
 
 def find_daemon(environ: Mapping[str, str], docker_config: Path) -> DaemonAddress:
-    """Return where the daemon listens.
-
-    Args:
-        environ: The environment.
-        docker_config: The folder of docker's configuration.
+    """Return where the daemon listens, by the environment and the folder of docker's configuration.
 
     Raises:
         ConfigurationError: It is said to listen where we cannot go, or what says so cannot be read.
@@ -142,11 +138,7 @@ def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """Return a JSON object of docker's; an empty one if there is no such file.
-
-    Raises:
-        ConfigurationError: There is something else.
-    """
+    """Return a JSON object of docker's; an empty one if there is no such file."""
     try:
         document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True).decode())
     except FileNotFoundError:
@@ -184,13 +176,7 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 class Daemon:
-    """The daemon behind a socket.
-
-    Args:
-        address: Where it listens.
-        timeout: Seconds that a small request may take.
-        user_agent: What to call ourselves.
-    """
+    """The daemon behind a socket; `timeout` is for small requests."""
 
     def __init__(
         self,
@@ -207,22 +193,16 @@ class Daemon:
         _LOG.debug("%s is used: %s names it", self._name, address.source)
 
     def has(self, image: Reference) -> bool:
-        """Tell whether the daemon has an image under this name.
-
-        Raises:
-            NetworkError: It cannot be asked.
-        """
-        with self._asked("GET", f"/images/{_quoted(_name(image))}/json", {}, self._timeout) as answer:
+        """Tell whether the daemon has an image under this name."""
+        with self._asked(
+            "GET", f"/images/{quote(_name(image), safe='/:')}/json", {}, self._timeout
+        ) as answer:
             if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
                 raise self._refused(answer, image, None)
             return answer.status == HTTPStatus.OK
 
     def push(self, image: Reference, credential: Credential | None = None) -> PushOutcome:
-        """Push a tag to its registry, and return what the daemon says it pushed.
-
-        Args:
-            image: The tag; `latest` if it has none.
-            credential: The login for that registry; None to go without.
+        """Push a tag, or `latest`, to its registry, and return what the daemon says it pushed.
 
         Raises:
             ImageMissingError: The daemon does not have it.
@@ -232,7 +212,7 @@ class Daemon:
         if not self.has(image):
             raise self._missing(image)
         tag = image.tag or "latest"
-        target = f"/images/{_quoted(image.repository)}/push?tag={tag}"
+        target = f"/images/{quote(image.repository, safe='/:')}/push?tag={tag}"
         headers = {"X-Registry-Auth": _header(image.registry, credential)}
         with self._asked("POST", target, headers, PUSH_SECONDS, STALL_SECONDS) as answer:
             if answer.status == HTTPStatus.NOT_FOUND:
@@ -256,31 +236,28 @@ class Daemon:
         self, method: str, target: str, headers: Mapping[str, str], seconds: float, stall: float | None = None
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request, hand out the answer, and name what goes wrong meanwhile."""
+        path = self._address.socket
         try:
             with (
                 sockets.until(time.monotonic() + seconds, stall, self._limits.header_bytes),
-                contextlib.closing(_SocketConnection(self._address.socket)) as connection,
+                contextlib.closing(_SocketConnection(path)) as connection,
             ):
                 connection.connect()
                 connection.request(method, target, headers={**self._headers, **headers})
                 answer = connection.getresponse()
-                _LOG.info("%s %s at %s: %d", method, target, self._address.socket, answer.status)
+                _LOG.info("%s %s at %s: %d", method, target, path, answer.status)
                 yield answer
         except sockets.NotConnectedError as error:
             raise self._unreachable(error.__cause__ or error) from None
         except sockets.DeadlinePassedError:
-            raise DeadlineError(f"{self._name} took too long", socket=self._address.socket) from None
+            raise DeadlineError(f"{self._name} took too long", socket=path) from None
         except (sockets.HeaderFloodError, pushstream.TooMuchError):
-            raise ResponseLimitError(
-                f"{self._name} sent more than the limit", socket=self._address.socket
-            ) from None
+            raise ResponseLimitError(f"{self._name} sent more than the limit", socket=path) from None
         except pushstream.NonsenseError as error:
             raise ServerError(f"{self._name} sent no progress records", why=str(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise NetworkError(
-                f"the connection to {self._name} was lost", why=str(reason), reason="lost"
-            ) from None
+            why = str(getattr(error, "strerror", None) or type(error).__name__)
+            raise NetworkError(f"the connection to {self._name} was lost", why=why, reason="lost") from None
 
     def _unreachable(self, cause: BaseException) -> UnreachableError:
         advice = "get-socket-right" if isinstance(cause, PermissionError) else "start-daemon"
@@ -369,7 +346,3 @@ def _header(registry: str, credential: Credential | None) -> str:
 
 def _name(image: Reference) -> str:
     return f"{image.repository}:{image.tag or 'latest'}"
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="/:")

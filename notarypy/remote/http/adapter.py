@@ -16,6 +16,7 @@ import logging
 import ssl
 import threading
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -127,11 +128,8 @@ class _Adapter(HTTPAdapter):
 class RequestsTransport:
     """A keep-alive transport for several hosts and threads.
 
-    Args:
-        tls: Gives the TLS context of a host; asked once.
-        environ: Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY are looked up; nothing else is.
-        places: Names the places where `tls` looked for certificates, for error texts.
-        limits: What to take at most of headers and of errors.
+    `tls` is asked once for a host, and `places` where it looked, for error texts. Of `environ` only
+    HTTPS_PROXY, HTTP_PROXY and NO_PROXY are read, of `limits` those of headers and of errors.
     """
 
     def __init__(
@@ -190,9 +188,8 @@ class RequestsTransport:
             return self._contexts[host]
 
     def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
-        prepared = requests.Request(
-            request.method, request.url, headers=dict(request.headers), data=_sendable(request.body)
-        ).prepare()
+        body = request.body if isinstance(request.body, bytes | None) else _SizedBody(request.body)
+        prepared = requests.Request(request.method, request.url, dict(request.headers), data=body).prepare()
         # Not Session.send: it reads the body of a redirect whole and decoded, and follows its Location.
         answer = self._session.get_adapter(request.url).send(
             prepared,
@@ -202,33 +199,29 @@ class RequestsTransport:
         )
         try:
             headers = {name.lower(): answer.headers[name] for name in answer.headers}
-            body, size = _body(answer, headers, request, host, self._limits.error_bytes)
+            content, size = _content(answer, headers, request, host, self._limits.error_bytes)
         finally:
             # After a complete body the connection is back in its pool already, and this closes nothing.
             answer.close()
         shown = request.secrets.without(request.url.partition("?")[0])
         _LOG.info("%s %s: %d, %d bytes", request.method, shown, answer.status_code, size)
-        return Response(answer.status_code, headers, body)
+        return Response(answer.status_code, headers, content)
 
 
+@dataclass
 class _SizedBody:
     """A stream as requests takes one: what it iterates over, with a length it can send ahead."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    stream: Stream
 
     def __len__(self) -> int:
-        return self._stream.size
+        return self.stream.size
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
+        return iter(self.stream)
 
 
-def _sendable(body: bytes | Stream | None) -> bytes | _SizedBody | None:
-    return body if body is None or isinstance(body, bytes) else _SizedBody(body)
-
-
-def _body(
+def _content(
     answer: requests.Response, headers: Mapping[str, str], request: Request, host: str, error_limit: int
 ) -> tuple[bytes, int]:
     """Read the body: all of a success within its limit, the beginning of anything else; and its size."""
@@ -272,10 +265,8 @@ def _broken(host: str, error: BaseException, places: Callable[[str], TlsPlaces])
             return failures.lost(host, cause)
     for cause in chain:
         if isinstance(cause, http.client.HTTPException):
+            why = type(cause).__name__
             return failures.NotHttpError(
-                f"{host} sent something that is not HTTP",
-                why=type(cause).__name__,
-                host=host,
-                reason="garbled",
+                f"{host} sent something that is not HTTP", why=why, host=host, reason="garbled"
             )
     return failures.lost(host, chain[-1])

@@ -188,15 +188,7 @@ def is_tls_failure(cause: BaseException) -> bool:
 def not_connected(
     host: str, cause: BaseException, via: str, places: TlsPlaces, secrets: Redaction = NOTHING
 ) -> NetworkError:
-    """Return the error for a connection that could not be made.
-
-    Args:
-        host: The server, as `host` or `host:port`.
-        cause: What the socket or TLS layer raised.
-        via: The proxy in between, or "".
-        places: Where certificates were looked for.
-        secrets: What a proxy was told.
-    """
+    """Return the error for a connection that could not be made, maybe via a proxy that was told secrets."""
     if is_tls_failure(cause):
         return tls_failed(host, cause, places)
     kind, reason, text = _unreachable(cause)

@@ -152,34 +152,25 @@ def _add_system_store(
     if named := environ.get("SSL_CERT_DIR"):
         directories = [directory for directory in named.split(os.pathsep) if directory]
     for directory in dict.fromkeys(directories):
-        names = _names(directory)
+        try:
+            names = sorted(os.listdir(directory))  # noqa: PTH208 - a Path for each name costs too much
+        except OSError:
+            continue
         links = sum(1 for name in names if _HASHED.fullmatch(name))
         if links:
             made.load_verify_locations(capath=directory)
             hashed[directory] = links
         elif named:
-            _add_plain_directory(made, directory, names)
+            # Without hash links, as Go does it; other files in it are passed over.
+            for path in (Path(directory, name) for name in names):
+                if path.is_file() and b"-----BEGIN CERTIFICATE-----" in _start(path):
+                    _add_file(made, path)
     candidates = (name for name in (usual.openssl_cafile, *_BUNDLES) if Path(name).is_file())
     bundle = environ.get("SSL_CERT_FILE") or next(candidates, None)
     if bundle is None or _repeats(Path(bundle), hashed):
         return [*hashed]
     _add_file(made, Path(bundle))
     return [*hashed, bundle]
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))  # noqa: PTH208 - a Path for each name costs more than the rest
-    except OSError:
-        return []
-
-
-def _add_plain_directory(made: ssl.SSLContext, directory: str, names: Sequence[str]) -> None:
-    """Load a named directory without hash links, as Go does; other files in it are passed over."""
-    for name in names:
-        path = Path(directory, name)
-        if path.is_file() and b"-----BEGIN CERTIFICATE-----" in _start(path):
-            _add_file(made, path)
 
 
 def _repeats(bundle: Path, hashed: Mapping[str, int]) -> bool:

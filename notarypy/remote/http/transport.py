@@ -144,16 +144,8 @@ class Authenticator(Protocol):
 class Exchange:
     """Requests to one server under the rules above; safe to use from several threads.
 
-    Args:
-        transport: Moves the bytes; several exchanges may share one.
-        timeout: Seconds that one request may take in all.
-        authenticator: Answers challenges; None makes every 401 an error.
-        user_agent: What to call ourselves.
-        configured: Gives the headers that the user configured for this server.
-        secrets: Notes the secrets that are sent; None for one of its own.
-        sleep: Waits between attempts.
-        monotonic: The clock of deadlines.
-        limits: What to take at most.
+    `timeout` is for one request in all, `configured` gives the headers that the user wants the server to get.
+    Several exchanges may share a transport, and `secrets`. Without an authenticator every 401 is an error.
     """
 
     def __init__(

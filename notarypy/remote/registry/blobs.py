@@ -68,13 +68,7 @@ class DownloadTarget(Protocol):
 
 
 class Blobs:
-    """The blobs of one repository.
-
-    Args:
-        registry: Where it is.
-        path: The repository.
-        push: Whether anything is to be sent there: logins are asked for accordingly.
-    """
+    """The blobs of one repository; to `push` any, another right is asked for."""
 
     def __init__(self, registry: RegistryClient, path: str, *, push: bool = False) -> None:
         self._registry, self._path = registry, path
@@ -133,7 +127,7 @@ class Blobs:
             digest: Its digest.
             size: Its size.
             content: Where it is read.
-            moved: Told how far it is, after each piece.
+            moved: Learns how far it is, after each piece.
             where: What errors call the source.
             believe: Whether the registry's word that it has the blob saves sending it, after a loss.
 
@@ -220,7 +214,8 @@ class Blobs:
                 if position() >= reached + _PROGRESS:
                     losses, reached = 0, position()
                 losses += 1
-                wished = _wished(error)
+                asked = error.facts.get("retry_after")
+                wished = float(asked) if isinstance(asked, int | float) else 0.0
                 if losses >= TRIES or not _passing(error) or wished > LONGEST_WAIT:
                     raise
                 _LOG.debug("a transfer goes on at byte %d, loss %d: %s", position(), losses, error.message)
@@ -270,12 +265,6 @@ def _length(headers: Mapping[str, str]) -> int | None:
     """Return the length that an answer states, None if it states none that can be."""
     stated = headers.get("content-length", "")
     return int(stated) if _LENGTH.fullmatch(stated) else None
-
-
-def _wished(error: NetworkError) -> float:
-    """Return the seconds that a registry asks to wait."""
-    wished = error.facts.get("retry_after")
-    return float(wished) if isinstance(wished, int | float) else 0.0
 
 
 def _passing(error: NetworkError) -> bool:

@@ -50,13 +50,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RegistryClient:
-    """One registry.
-
-    Args:
-        exchange: Sends the requests.
-        host: `host` or `host:port` of its interface.
-        schemes: "https", "http" or both in the order to try them; what worked is remembered.
-    """
+    """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered."""
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
         self.exchange = exchange
@@ -65,11 +59,7 @@ class RegistryClient:
         self._redirected = AnswerPolicy(redirects=exchange.limits.redirects)
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
-        """Return the manifest or index that a tag or digest stands for.
-
-        Args:
-            path: The repository without its registry, such as `library/alpine`.
-            reference: A tag, or a digest that the bytes must have.
+        """Return the manifest or index that a tag or digest stands for in a repository, as `library/alpine`.
 
         Raises:
             ImageMissingError: There is no such repository, tag or digest.

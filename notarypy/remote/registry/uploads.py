@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response, Stream
+from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RetryPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 SLOWEST = 16 * 1024
 """Bytes per second: what is slower than this on the whole is given up."""
@@ -77,22 +77,9 @@ class _Run:
         piece, self.rest = self.rest or next(filter(None, self.pieces), b""), b""
         return piece
 
-    def close(self) -> None:
-        """Read no further."""
-        if isinstance(self.pieces, Generator):
-            self.pieces.close()
-
 
 class HashingReader:
-    """One blob.
-
-    Args:
-        digest: What it must have.
-        size: The same.
-        content: Where it is read.
-        moved: Told how far it is, after each piece.
-        where: What errors call the source.
-    """
+    """One blob; `moved` learns after each piece how far it is, and errors call the source `where`."""
 
     def __init__(
         self, digest: str, size: int, content: ReadFrom, moved: Callable[[int], object], where: str = ""
@@ -117,16 +104,12 @@ class HashingReader:
 
     def close(self) -> None:
         """Leave the source alone."""
-        if self._run is not None:
-            self._run.close()
+        if self._run is not None and isinstance(self._run.pieces, Generator):
+            self._run.pieces.close()
         self._run = None
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield it from one position to another (rules 1 to 3).
-
-        Raises:
-            DigestMismatchError: It is not what it was said to be.
-        """
+        """Yield it from one position to another; raise if it is not what it was said to be (rules 1 to 3)."""
         run = self._at(start)
         while run.at < end and (piece := self._hashed(run, end)):
             yield piece
@@ -178,11 +161,13 @@ class HashingReader:
             )
 
 
+@dataclass(frozen=True)
 class BlobPart:
     """A part of a blob, as a `Stream`."""
 
-    def __init__(self, reader: HashingReader, start: int, end: int) -> None:
-        self._reader, self.start, self.end = reader, start, end
+    reader: HashingReader
+    start: int
+    end: int
 
     @property
     def size(self) -> int:
@@ -191,7 +176,7 @@ class BlobPart:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield them."""
-        return self._reader.pieces(self.start, self.end)
+        return self.reader.pieces(self.start, self.end)
 
 
 class _LostPlaceError(Exception):
@@ -205,33 +190,21 @@ class RegistryQuirks:
     whole: bool = False
 
 
+@dataclass
 class BlobUpload:
-    """One upload.
+    """One upload of a reader's blob; `done` tells whether the registry has it."""
 
-    Args:
-        registry: Where it goes.
-        path: The repository.
-        reader: The blob.
-        done: Tells whether the registry has the blob.
-        quirks: How the registry wants it.
-    """
-
-    def __init__(
-        self,
-        registry: RegistryClient,
-        path: str,
-        reader: HashingReader,
-        done: Callable[[], bool],
-        quirks: RegistryQuirks,
-    ) -> None:
-        self._registry, self._path, self._reader, self._done = registry, path, reader, done
-        self._quirks = quirks
-        self._place: str | None = None
-        self._chunk = CHUNK
-        self._first_losses = 0
-        self._corrected = 0
-        self._unsure = False
-        self.confirmed = 0
+    registry: RegistryClient
+    path: str
+    reader: HashingReader
+    done: Callable[[], bool]
+    quirks: RegistryQuirks
+    confirmed: int = 0
+    _place: str | None = None
+    _chunk: int = 0
+    _first_losses: int = 0
+    _corrected: int = 0
+    _unsure: bool = False
 
     def attempt(self) -> None:
         """Send what is missing; after a loss the registry is asked first (rule 4)."""
@@ -240,15 +213,15 @@ class BlobUpload:
         except _LostPlaceError as error:
             self._place, self.confirmed = None, 0
             raise ServerError(
-                f"{self._registry.host} broke off an upload", why=str(error), host=self._registry.host
+                f"{self.registry.host} broke off an upload", why=str(error), host=self.registry.host
             ) from None
         except NetworkError:
             self._unsure = True
             raise
 
     def _attempt(self) -> None:
-        reader = self._reader
-        if self._unsure and self._done():
+        reader = self.reader
+        if self._unsure and self.done():
             return
         if self._unsure and self._place is not None:
             self._look()
@@ -264,31 +237,32 @@ class BlobUpload:
             self._patch()
         self._finish(b"")
 
+    def _begin(self) -> None:
+        answer = self.registry.ask(self.path, Request("POST", "blobs/uploads/", body=b""), writing(self.path))
+        self._accepted(answer, HTTPStatus.ACCEPTED)
+        self._place, self.confirmed = self.registry.onward(answer), 0
+        least = answer.headers.get("oci-chunk-min-length", "").strip()
+        self._chunk = max(CHUNK, int(least) if _LENGTH.fullmatch(least) else 0)
+
     @property
     def _in_chunks(self) -> bool:
         tried = self._first_losses >= _FIRST_LOSSES
-        return self._reader.size > self._chunk and not tried and not self._quirks.whole
-
-    def _begin(self) -> None:
-        answer = self._sent("POST", None, b"")
-        self._place, self.confirmed = self._onward(answer, HTTPStatus.ACCEPTED), 0
-        least = answer.headers.get("oci-chunk-min-length", "").strip()
-        self._chunk = max(CHUNK, int(least) if _LENGTH.fullmatch(least) else 0)
+        return self.reader.size > self._chunk and not tried and not self.quirks.whole
 
     def _patch(self) -> None:
         """Send the next chunk, or all that is left (rules 5 and 6)."""
         start, chunked = self.confirmed, self._in_chunks
-        part = self._reader.part(start, start + self._chunk if chunked else None)
+        part = self.reader.part(start, start + self._chunk if chunked else None)
         headers = dict(_OCTETS)
         if start or chunked:
             headers["Content-Range"] = f"{part.start}-{part.end - 1}"
         try:
-            answer = self._sent("PATCH", self._place, part, headers, part.size / SLOWEST + 1)
+            answer = self._sent(Request("PATCH", self._place or "", headers, part), part.size / SLOWEST + 1)
         except NetworkError:
             self._first_losses += chunked and not start
             raise
         if answer.is_success:
-            self._place, self.confirmed = self._registry.onward(answer), part.end
+            self._place, self.confirmed = self.registry.onward(answer), part.end
         elif not chunked:
             self._accepted(answer, HTTPStatus.ACCEPTED)
         elif not self._goes_on(start):
@@ -303,77 +277,61 @@ class BlobUpload:
 
     def _wants_it_whole(self, answer: Response) -> None:
         """Begin anew without chunks (rule 7)."""
-        self._quirks.whole = True
-        _LOG.debug("%s takes no chunks: it answered %d", self._registry.host, answer.status)
+        self.quirks.whole = True
+        _LOG.debug("%s takes no chunks: it answered %d", self.registry.host, answer.status)
         raise _LostPlaceError(f"it answered {answer.status} to a chunk")
 
     def _finish(self, body: bytes) -> None:
-        digest, place = self._reader.digest, self._place or ""
+        digest, place, host = self.reader.digest, self._place or "", self.registry.host
         url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
         chunked = self._in_chunks
-        answer = self._sent("PUT", url, body, _OCTETS, self._reader.size / COMMIT)
+        answer = self._sent(Request("PUT", url, _OCTETS, body), self.reader.size / COMMIT)
         if chunked and not answer.is_success:
             self._wants_it_whole(answer)
         if not answer.is_success and not digest.startswith("sha256:"):
-            raise self._unknown_algorithm(answer)
-        if answer.status == HTTPStatus.BAD_REQUEST and _says_digest(answer):
+            raise ServerError(
+                f"{host} does not take a blob whose digest is not SHA-256",
+                why=(f"{digest}: it answered {answer.status}", "most registries know SHA-256 alone"),
+                advice=Advice("make-anew-with-sha256"),
+                host=host,
+                status=answer.status,
+            )
+        said = {problem.code for problem in failures.problems(answer)}
+        if answer.status == HTTPStatus.BAD_REQUEST and "DIGEST_INVALID" in said:
             raise DigestMismatchError(
-                f"{self._registry.host} received something else than was sent",
-                why=f"sent: {digest}, {self._reader.size} bytes",
+                f"{host} received something else than was sent",
+                why=f"sent: {digest}, {self.reader.size} bytes",
                 advice=Advice("send-again"),
-                host=self._registry.host,
+                host=host,
                 expected=digest,
             )
         self._accepted(answer, HTTPStatus.CREATED)
-        self._registry.check_taken(answer, digest)
-
-    def _unknown_algorithm(self, answer: Response) -> ServerError:
-        digest, host = self._reader.digest, self._registry.host
-        return ServerError(
-            f"{host} does not take a blob whose digest is not SHA-256",
-            why=(f"{digest}: it answered {answer.status}", "most registries know SHA-256 alone"),
-            advice=Advice("make-anew-with-sha256"),
-            host=host,
-            status=answer.status,
-        )
+        self.registry.check_taken(answer, digest)
 
     def _look(self) -> bool:
         """Find out how much of the upload the registry has; tell whether it said so (rule 4)."""
         try:
-            answer = self._sent("GET", self._place, None)
+            answer = self._sent(Request("GET", self._place or ""))
         except _LostPlaceError:
             self._place, self.confirmed = None, 0
             return False
-        self._place = self._onward(answer, HTTPStatus.NO_CONTENT)
+        self._accepted(answer, HTTPStatus.NO_CONTENT)
+        self._place = self.registry.onward(answer)
         match = _RANGE.fullmatch(answer.headers.get("range", "").strip())
         last = int(match[1]) if match else 0
         self.confirmed = last + 1
         # "0-0" is what they say of one byte, and of nothing.
-        if not 0 < last < self._reader.size:
+        if not 0 < last < self.reader.size:
             self._place, self.confirmed = None, 0
-        _LOG.debug("an upload of %s goes on at byte %d", self._reader.digest, self.confirmed)
+        _LOG.debug("an upload of %s goes on at byte %d", self.reader.digest, self.confirmed)
         return self._place is not None
 
-    def _sent(
-        self,
-        method: str,
-        url: str | None,
-        body: bytes | Stream | None,
-        headers: Mapping[str, str] | None = None,
-        allowance: float = 0.0,
-    ) -> Response:
-        scope = writing(self._path)
-        if url is None:
-            return self._registry.ask(self._path, Request(method, "blobs/uploads/", body=body), scope)
-        request = Request(method, url, headers or {}, body)
+    def _sent(self, request: Request, allowance: float = 0.0) -> Response:
+        scope, retries = writing(self.path), RetryPolicy(allowance=allowance)
         try:
-            return self._registry.exchange.send(request, scope, retries=RetryPolicy(allowance=allowance))
+            return self.registry.exchange.send(request, scope, retries=retries)
         except NotFoundError as error:
             raise _LostPlaceError(" ".join(error.why) or "it does not know it any more") from error
-
-    def _onward(self, answer: Response, wanted: HTTPStatus) -> str:
-        self._accepted(answer, wanted)
-        return self._registry.onward(answer)
 
     def _accepted(self, answer: Response, wanted: HTTPStatus) -> None:
         if answer.status == wanted:
@@ -381,8 +339,4 @@ class BlobUpload:
         if answer.status in _LOST_PLACE and self._place is not None:
             said = " ".join(map(str, failures.problems(answer)[:1]))
             raise _LostPlaceError(f"it answered {answer.status} {said}".strip())
-        raise failures.of_status(self._registry.host, f"the uploads of {self._path}", answer)
-
-
-def _says_digest(answer: Response) -> bool:
-    return any(problem.code == "DIGEST_INVALID" for problem in failures.problems(answer))
+        raise failures.of_status(self.registry.host, f"the uploads of {self.path}", answer)
