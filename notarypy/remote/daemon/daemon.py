@@ -260,11 +260,11 @@ class Daemon:
             raise NetworkError(f"the connection to {self._name} was lost", why=why, reason="lost") from None
 
     def _unreachable(self, cause: BaseException) -> UnreachableError:
-        advice = "get-socket-right" if isinstance(cause, PermissionError) else "start-daemon"
+        denied = isinstance(cause, PermissionError)
         return UnreachableError(
             f"cannot connect to {self._name}",
             why=(plain_text(cause), f"{self._address.source} names it"),
-            advice=Advice(advice),
+            advice=Advice("get-socket-right" if denied else "start-daemon"),
             reason="daemon",
             socket=self._address.socket,
         )
