@@ -19,7 +19,7 @@ from notarypy.errors import Advice, OperationError
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.devserver.demo import Step
-    from notarypy.devserver.start import Running, ServerOptions
+    from notarypy.devserver.start import ServerOptions
 
 
 def devserver(
@@ -57,14 +57,21 @@ def devserver(
       notarypy devserver --dir trial --port 4443 --registry-port 5000
     """
     from notarypy.client.api import utc_now
-    from notarypy.devserver.start import ServerOptions, running
+    from notarypy.devserver import folder, start
 
     run = begin(context)
-    options = ServerOptions(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
-    folder = None if directory is None else Path(directory)
-    with run.log_shown(), Ending() as ending, running(folder, options, clock=utc_now) as started:
+    options = start.ServerOptions(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
+    kept = None if directory is None else Path(directory)
+    with run.log_shown(), Ending() as ending, start.running(kept, options, clock=utc_now) as started:
         _warn(run, options)
-        _show_servers(run, started)
+        lines = [
+            f"# Notary server {started.notary}, registry {started.registry}, CA {started.authority}",
+            f"# In other shells: . {shlex.quote(str(started.environment_file))}",
+            *folder.exports(started.environment),
+        ]
+        data = {"server": started.notary, "registry": started.registry, "ca": str(started.authority)}
+        run.report.done(started.notary, {**data, "environment": started.environment}, *lines)
+        _flush()
         ending.wait()
 
 
@@ -73,20 +80,6 @@ def _warn(run: Run, options: ServerOptions) -> None:
     run.report.warn("these servers are for development: their keys are not protected")
     if options.public:
         run.report.warn(f"other machines can reach them at {options.host}")
-
-
-def _show_servers(run: Run, started: Running) -> None:
-    """Show where the servers are, to people at once."""
-    from notarypy.devserver.folder import exports
-
-    lines = [
-        f"# Notary server {started.notary}, registry {started.registry}, CA {started.authority}",
-        f"# In other shells: . {shlex.quote(str(started.environment_file))}",
-        *exports(started.environment),
-    ]
-    data = {"server": started.notary, "registry": started.registry, "ca": str(started.authority)}
-    run.report.done(started.notary, {**data, "environment": started.environment}, *lines)
-    _flush()
 
 
 def _flush() -> None:
@@ -124,17 +117,16 @@ def demo(
       notarypy demo --keep
     """
     from notarypy.client.api import utc_now
-    from notarypy.devserver.demo import Demo
-    from notarypy.devserver.folder import exports
-    from notarypy.devserver.start import ServerOptions, running
+    from notarypy.devserver import demo as story
+    from notarypy.devserver import folder, start
 
-    run = begin(context)
+    run, options = begin(context), start.ServerOptions()
     with ExitStack() as stack:
         ending = stack.enter_context(Ending())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-demo-")))
-        started = stack.enter_context(running(None, ServerOptions(), clock=utc_now))
-        _warn(run, ServerOptions())
-        shown = Demo(started, home, os.environ)
+        started = stack.enter_context(start.running(None, options, clock=utc_now))
+        _warn(run, options)
+        shown = story.Demo(started, home, os.environ)
         for step in shown.story():
             _show_step(run, step)
             if ending.asked:
@@ -147,7 +139,12 @@ def demo(
                 )
         run.report.text(_NEXT)
         if keep:
-            lines = ["", "The servers run until Ctrl-C. In another shell:", "", *exports(shown.variables)]
+            lines = [
+                "",
+                "The servers run until Ctrl-C. In another shell:",
+                "",
+                *folder.exports(shown.variables),
+            ]
             lines.append(f"notarypy inspect --pretty {shown.repository}")
             run.report.text("".join(f"{line}\n" for line in lines))
             _flush()

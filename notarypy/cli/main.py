@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -107,8 +108,6 @@ def keep_memory_private() -> None:
 
 def show_everything() -> None:
     """Let no character that the terminal's encoding lacks stop an error message."""
-    import io
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

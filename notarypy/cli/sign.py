@@ -73,33 +73,43 @@ def sign(
       notarypy sign --local registry.example.com/app:1
       notarypy sign --push oci:layout registry.example.com/app:1
     """
+    from notarypy.client.publish.signing import by_repository, custom_data
+
     run = begin(context)
     names = _names(run, list(refs or ()), from_file, digest_file)
+    if not run.options.gun:
+        by_repository([name.text for name in names])
     _check_source(push, names, digest_file, local=local, dry_run=dry_run)
-    options: dict[str, Any] = {
-        "signer": signer,
-        "custom": _custom(custom),
-        "init": init,
-        "discard_unverified": discard_unverified,
-    }
+    attached = None if custom is None else userfiles.read(custom)
+    if attached is not None:
+        custom_data(attached)  # before anything is asked
+    options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
+    options["discard_unverified"] = discard_unverified
+    if push is None:
+        _sign(run, names, {**options, "dry_run": dry_run, "local": local})
+    else:
+        _push_and_sign(run, push, names[0].text, options)
+
+
+def _sign(run: Run, names: list[Name], options: dict[str, Any]) -> None:
+    """Sign what the registries have, one repository after the other."""
     with run.client() as client:
-        if push is not None:
-            ref = names[0].text
-            with run.trying(ref):
-                pushed, done = client.images.push_and_sign(push, ref, **options, progress=run.progress())
-                run.report.text(f"{render.pushed_line(pushed)}\n")
-                _signed(run, ref, done)
-            return
         for written, by_tag in _by_repository(names):
             with run.trying(*written):
-                for done in client.sign(written, **options, dry_run=dry_run, local=local):
-                    _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=dry_run)
+                for done in client.sign(written, **options):
+                    ref = by_tag.get(done.reference, done.reference)
+                    _signed(run, ref, done, dry_run=options["dry_run"])
+
+
+def _push_and_sign(run: Run, source: str, ref: str, options: dict[str, Any]) -> None:
+    with run.client() as client, run.trying(ref):
+        pushed, done = client.images.push_and_sign(source, ref, **options, progress=run.progress())
+        run.report.text(f"{render.pushed_line(pushed)}\n")
+        _signed(run, ref, done)
 
 
 def _names(run: Run, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
-    """Return all REFs of the command line and the files, checked for what signing needs."""
-    from notarypy.client.publish.signing import by_repository
-
+    """Return all REFs of the command line and the files."""
     if from_file is not None:
         refs += references.from_lines(run, userfiles.read_text(from_file), userfiles.name(from_file))
     names = references.read(run, refs)
@@ -108,8 +118,6 @@ def _names(run: Run, refs: list[str], from_file: str | None, digest_file: str | 
             raise UsageError("--digest-file goes with exactly one REF", why=f"{len(names)} were given")
         text = references.with_digest(names[0], userfiles.buildx_digest(digest_file))
         names = references.read(run, [text])
-    if not run.options.gun:
-        by_repository([name.text for name in names])
     return names
 
 
@@ -134,17 +142,6 @@ def _check_source(
         raise UsageError("--push and --local are two sources", advice=Advice("leave-out-one"))
     if dry_run:
         raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
-
-
-def _custom(path: str | None) -> bytes | None:
-    """Read the file of `--custom`, and refuse what cannot be attached before anything is asked."""
-    if path is None:
-        return None
-    from notarypy.client.publish.signing import custom_data
-
-    data = userfiles.read(path)
-    custom_data(data)
-    return data
 
 
 def _by_repository(names: Iterable[Name]) -> Iterable[tuple[list[str], dict[str, str]]]:
