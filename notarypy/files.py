@@ -60,7 +60,7 @@ def failure(action: str, path: Path, error: Exception) -> StorageError:
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
-    """Read a regular file of at most `limit` bytes.
+    """Read a regular file of at most `limit` bytes (rule 1).
 
     Args:
         path: The file.
@@ -71,32 +71,25 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
         FileNotFoundError: There is no such file.
         StorageError: Not a regular file, too big, or not readable.
     """
-    flags = os.O_RDONLY | _NOCTTY | (0 if follow else _NOFOLLOW)
-    try:
-        with _opened(path, flags) as descriptor:
-            _require_regular(path, descriptor, limit)
-            with open(descriptor, "rb", closefd=False) as stream:
-                data = stream.read(limit + 1)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        raise failure("read", path, error) from error
+    with regular(path, limit, follow=follow) as stream:
+        data = stream.read(limit + 1)
     if len(data) > limit:
         raise _too_big(path, len(data), limit)
     return data
 
 
 @contextlib.contextmanager
-def regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file that the user named, to read any part of it; links are followed.
+def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file, for example one that the user named, to read any part of it (rule 1).
 
     Raises:
         FileNotFoundError: There is no such file.
-        StorageError: Not a regular file, or not readable.
+        StorageError: Not a regular file, too big, or not readable.
     """
+    flags = os.O_RDONLY | _NOCTTY | (0 if follow else _NOFOLLOW)
     try:
-        with _opened(path, os.O_RDONLY | _NOCTTY) as descriptor:
-            _require_regular(path, descriptor, None)
+        with _opened(path, flags) as descriptor:
+            _require_regular(path, descriptor, limit)
             with open(descriptor, "rb", closefd=False) as stream:
                 yield stream
     except FileNotFoundError:
@@ -134,7 +127,7 @@ def _too_big(path: Path, size: int, limit: int) -> StorageError:
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace the content of a file as a whole, and return when it is on the disk.
+    """Replace the content of a file as a whole, and return when it is on the disk (rules 2 and 3).
 
     Missing parent directories are made with mode 0700. A symbolic link in place
     of the file is replaced, not followed.
@@ -182,7 +175,7 @@ def _sync_directory(path: Path) -> None:
 
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
-    """Make a directory and its missing parents with mode 0700; leave existing ones as they are.
+    """Make a directory and its missing parents with mode 0700; leave existing ones as they are (rules 3, 4).
 
     Args:
         path: The directory.
@@ -216,7 +209,7 @@ def _make_one(path: Path) -> None:
 
 
 def refuse_links(path: Path, below: Path) -> None:
-    """Check that every existing directory from under `below` down to `path` is a real directory.
+    """Check that every existing directory from under `below` down to `path` is a real directory (rule 4).
 
     Args:
         path: The directory, which must lie under `below`.
@@ -248,7 +241,7 @@ def refuse_links(path: Path, below: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, timeout: float) -> Iterator[None]:
-    """Hold an exclusive lock on a lock file, against other processes and other threads.
+    """Hold an exclusive lock on a lock file, against other processes and other threads (rule 5).
 
     Not re-entrant. The file is made when missing, and stays.
 

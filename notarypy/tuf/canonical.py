@@ -54,7 +54,7 @@ _STORAGE_ESCAPES = (
 
 
 def encode(value: object) -> bytes:
-    """Return the canonical form of a JSON value: the bytes that are signed.
+    """Return the canonical form of a JSON value: the bytes that are signed (rule 1).
 
     Raises:
         MetadataError: The value has no canonical form (a fraction, a lone surrogate).

@@ -92,10 +92,10 @@ class State:
         above = self.targets[roles.parent(role)]
         return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
 
-    def signable(self, role: str, held: Collection[str]) -> bool:
+    def signable(self, role: str, available: Collection[str]) -> bool:
         """Tell whether the keys at hand, by canonical id, reach a role's threshold."""
         keys, threshold = self.keys_for(role)
-        return meets((key.canonical_id for key in keys if key.canonical_id in held), threshold)
+        return meets((key.canonical_id for key in keys if key.canonical_id in available), threshold)
 
     def with_file(self, role: str, targets: Targets) -> State:
         """Return the state with one file replaced and dirty; itself if nothing differs."""
@@ -115,7 +115,7 @@ class State:
 
 
 class Change(Protocol):
-    """One wish; `apply` returns the state in which it is true."""
+    """One edit; `apply` returns the state in which it is true."""
 
     def apply(self, state: State) -> State:
         """Return the new state."""
@@ -133,7 +133,7 @@ class AddTarget:
     def apply(self, state: State) -> State:
         """Add or replace the entry; same length, SHA-256 and custom data, or none given, is no change."""
         roles.check_target_name(self.name)
-        if not roles.covers(state.paths(self.role), self.name):
+        if not roles.covers(state.paths(self.role), self.name):  # rule 5
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
         old = state.file(self.role, _blank(state))
         present = old.targets.get(self.name)

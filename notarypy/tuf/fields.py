@@ -1,7 +1,7 @@
 """The parts that metadata files share, read strictly: dates, versions, hashes, keys.
 
 What it is: one reader for each kind of field, each raising MetadataError that names the file. What it is
-not: whole files; those are in `metadata`, whose rules 2 to 4 and 6 are kept here.
+not: whole files; those are in `metadata`, whose rules 1 to 4 and 6 are kept here and cited by number.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class FileEntry:
 
     @classmethod
     def from_json(cls, value: object, what: str) -> Self:
-        """Read an entry, which errors call `what` (rule 3 of `metadata`)."""
+        """Read an entry, which errors call `what` (rule 3)."""
         entry = mapping(value, what)
         length = entry.get("length")
         if not isinstance(length, int) or isinstance(length, bool) or length < 0:
@@ -172,7 +172,7 @@ def format_time(moment: datetime) -> str:
 
 
 def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
-    """Check `_type` and return version and expiry of a signed part."""
+    """Check `_type` and return version and expiry of a signed part (rules 1 and 2)."""
     if signed.get("_type") != kind:
         raise MetadataError(
             f"{role} is not of type {kind}", why=f"_type is {signed.get('_type')!r}"[:80], role=role
@@ -184,7 +184,7 @@ def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
 
 
 def mapping(value: object, what: str) -> JsonObject:
-    """Return a JSON object; null and absent read as empty."""
+    """Return a JSON object; null and absent read as empty (rule 6)."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -193,7 +193,7 @@ def mapping(value: object, what: str) -> JsonObject:
 
 
 def strings(value: object, what: str) -> tuple[str, ...]:
-    """Return a list of strings; null and absent read as empty."""
+    """Return a list of strings; null and absent read as empty (rule 6)."""
     listed = [] if value is None else value
     if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
         raise MetadataError(f"{what} is not a list of strings")
@@ -201,7 +201,7 @@ def strings(value: object, what: str) -> tuple[str, ...]:
 
 
 def key_table(value: object, role: str, limits: Limits = DEFAULT) -> Mapping[str, PublicKey]:
-    """Return a key table, every key under its own id."""
+    """Return a key table, every key under its own id (rule 4)."""
     listed = mapping(value, f"keys of {role}")
     keys = {keyid: PublicKey.from_json(entry, limits) for keyid, entry in listed.items()}
     for keyid, key in keys.items():
@@ -211,7 +211,7 @@ def key_table(value: object, role: str, limits: Limits = DEFAULT) -> Mapping[str
 
 
 def role_keys(value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits = DEFAULT) -> RoleKeys:
-    """Return the keys and threshold assigned to a role, all of them in the key table."""
+    """Return the keys and threshold assigned to a role, all of them in the key table (rule 4)."""
     if not isinstance(value, dict):
         raise MetadataError(f"{role} has no keys assigned", role=role)
     keyids, threshold = strings(value.get("keyids"), f"key ids of {role}"), value.get("threshold")

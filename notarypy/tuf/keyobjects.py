@@ -45,7 +45,7 @@ def certificates(pem: bytes, keyid: str) -> list[x509.Certificate]:
 
 
 def encoded(key: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key object of the cryptography package
-    """Return type and bytes of a public key, of a private key's public half, or of a certificate's key.
+    """Return type and bytes of a public key, a private key's public half or a certificate's key (rule 2).
 
     Raises:
         UnsupportedKeyError: Notary cannot verify with it (rule 1).

@@ -13,6 +13,8 @@ Rules:
 6. Null and absent lists and maps read as empty; unknown members are read past and not written back: a Go
    server drops them when it rewrites a file, and its hashes would no longer fit.
 7. Member names are case sensitive.
+
+`fields` has the readers that keep rules 1 to 4 and 6.
 """
 
 from __future__ import annotations
@@ -203,6 +205,7 @@ def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str
 def _delegations(
     value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits
 ) -> tuple[Delegation, ...]:
+    """Read a list of delegations (rule 5)."""
     listed = [] if value is None else value
     if not isinstance(listed, list) or len(listed) > limits.delegations_in_file:
         raise MetadataError(f"{role} has no usable list of delegations", role=role)

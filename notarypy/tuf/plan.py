@@ -53,27 +53,28 @@ class Draft:
     keys: tuple[PublicKey, ...]
 
 
-def plan(state: State, now: datetime, held: Collection[str]) -> tuple[Draft, ...]:
+def plan(state: State, now: datetime, available: Collection[str]) -> tuple[Draft, ...]:
     """Return a draft for every dirty root, targets file or delegation, parents first (rules 1, 2, 6 and 7).
 
     Args:
         state: The state after all changes.
         now: The moment lifetimes begin.
-        held: Canonical ids of the private keys at hand.
+        available: Canonical ids of the private keys at hand.
 
     Raises:
         KeyNotAuthorisedError: Too few of a role's keys are at hand.
     """
+    # Rule 3: nothing else is drafted.
     dirty = sorted(state.dirty - {roles.SNAPSHOT}, key=lambda role: (role.count("/"), role))
     return tuple(
-        _root_draft(state, now, held) if role == roles.ROOT else _draft(state, role, now, held)
+        _root_draft(state, now, available) if role == roles.ROOT else _draft(state, role, now, available)
         for role in dirty
     )
 
 
-def require_signable(state: State, role: str, held: Collection[str]) -> None:
+def require_signable(state: State, role: str, available: Collection[str]) -> None:
     """Raise KeyNotAuthorisedError unless the keys at hand may sign a targets file or a delegation."""
-    if not state.signable(role, held):
+    if not state.signable(role, available):
         raise _not_authorised(state, role, *state.keys_for(role))
 
 
@@ -121,20 +122,20 @@ def _lives(state: State, role: str) -> bool:
     return _lives(state, above)
 
 
-def _draft(state: State, role: str, now: datetime, held: Collection[str]) -> Draft:
-    require_signable(state, role, held)
+def _draft(state: State, role: str, now: datetime, available: Collection[str]) -> Draft:
+    require_signable(state, role, available)
     keys, _ = state.keys_for(role)
-    usable = tuple(key for key in keys if key.canonical_id in held)
+    usable = tuple(key for key in keys if key.canonical_id in available)
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
     return Draft(role, new.to_signed(), usable)
 
 
-def _root_draft(state: State, now: datetime, held: Collection[str]) -> Draft:
+def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draft:
     signers: dict[str, PublicKey] = {}
     for root in (state.root, state.former or state.root):
         keys, threshold = root.signers(roles.ROOT), root.roles[roles.ROOT].threshold
-        usable = [key for key in keys if key.canonical_id in held]
+        usable = [key for key in keys if key.canonical_id in available]
         if not meets((key.canonical_id for key in usable), threshold):
             raise _not_authorised(state, roles.ROOT, keys, threshold)
         signers.update((key.keyid, key) for key in usable)
@@ -143,7 +144,7 @@ def _root_draft(state: State, now: datetime, held: Collection[str]) -> Draft:
 
 
 def _next(role: str, version: int) -> int:
-    if version >= _LAST_VERSION:
+    if version >= _LAST_VERSION:  # rule 5
         raise VerificationError(
             f"{role} has reached version {version}; one more could lock its readers out for good", role=role
         )

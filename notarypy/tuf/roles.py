@@ -153,7 +153,7 @@ def check_target_name(name: str) -> str:
 
 
 def check_pin(pin: str) -> str:
-    """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits."""
+    """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits (rule 6)."""
     if _PIN.fullmatch(pin.lower()) is None:
         raise InvalidNameError(
             f'"{pin}" is not a root PIN',
