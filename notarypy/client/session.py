@@ -1,11 +1,11 @@
 """A session: the settings, servers, keys and moment that all use cases share.
 
-What it is: where a text becomes a Repository or a Manifest. What it is
-not: a use case; `api` has those.
+What it is: where a text becomes a Repository or a Manifest. What it is not: a use case.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.connections import Connections
 from notarypy.client.metadata.repository import Repository
-from notarypy.client.metadata.roots import root_policy
 from notarypy.errors import Advice, ConfigurationError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.settings.servers import server_url
 from notarypy.storage.settings.settings import DOCKER_HUB_SERVER
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
 
+_LOG = logging.getLogger(__name__)
 # A refresh may take as long as this many requests may take.
 _REQUESTS_AT_LEAST = 5
 
@@ -99,18 +100,17 @@ class Session:
         """Return the keys of the trust directory, made when first wanted."""
         with self._lock:
             if self._manager is None:
+                # Keys would cost a command that needs none, such as verify, an eighth of its instructions.
                 from notarypy.client.keys.manager import KeyManager
+                from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 
-                self._manager = KeyManager(self.directory().private, self._chain())
+                chain = self._passphrases
+                if chain is None:
+                    chain = standard_chain(self.settings.environ, self.settings.passphrase_file, None)
+                elif not isinstance(chain, PassphraseChain):
+                    chain = PassphraseChain([CallbackSource(chain)])
+                self._manager = KeyManager(self.directory().private, chain)
             return self._manager
-
-    def _chain(self) -> PassphraseChain:
-        from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
-
-        given = self._passphrases
-        if given is None:
-            return standard_chain(self.settings.environ, self.settings.passphrase_file, None)
-        return given if isinstance(given, PassphraseChain) else PassphraseChain([CallbackSource(given)])
 
     def parse(self, text: str) -> Reference:
         """Read a reference; with literal GUNs only the last colon counts."""
@@ -162,6 +162,9 @@ class Session:
             scope: What the trust policy says of it; None to read it without the policy.
             whole: Whether a literal text names a repository, and nothing in it.
         """
+        # Certificates, which pins may name, would cost a command that lists keys a fifth of its instructions.
+        from notarypy.client.metadata.roots import root_policy
+
         written, _ = self.gun(text, whole=whole)
         gun = written if scope is None else scope.gun(written)
         registry_host = gun.partition("/")[0]
@@ -172,6 +175,7 @@ class Session:
                 f"{url}, Docker Hub's Notary service, was retired; name another server with --server"
             )
         server = None if self.settings.offline else self.connections.notary(url, registry_host)
+        _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, server is None)
         return Repository(
             gun=gun,
             server=server,
@@ -214,9 +218,8 @@ class Session:
     def refuse_literal(self, what: str) -> None:
         """Raise UsageError for what needs a registry when GUNs are literal."""
         if self.literal:
-            raise UsageError(
-                f"{what} takes its content from a registry", advice=Advice("leave-out", option="--gun")
-            )
+            advice = Advice("leave-out", option="--gun")
+            raise UsageError(f"{what} takes its content from a registry", advice=advice)
 
     def require_registry(self, what: str) -> None:
         """Raise UsageError where no registry may be asked."""
@@ -235,8 +238,6 @@ def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:
 
 def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:
     """Return settings with another Notary server, another trust directory, or both."""
-    from notarypy.storage.settings.servers import server_url
-
     return replace(
         settings,
         server=server_url(server, "server") if server else settings.server,
