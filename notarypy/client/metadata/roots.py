@@ -51,14 +51,8 @@ def first_pinned(
 ) -> TrustedMetadata:
     """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
 
-    Of several policies each is met on its own, maybe by different roots of the chain.
-
-    Args:
-        repository: What is read.
-        data: The present root.
-        accept: The policies.
-        blank: Makes metadata in which nothing is trusted yet.
-        error: What the present root was refused with.
+    Of several policies each is met on its own, maybe by different roots of the chain. `blank` makes metadata
+    in which nothing is trusted yet, and `error` is what the present root was refused with.
 
     Raises:
         RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.

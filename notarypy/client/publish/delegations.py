@@ -23,6 +23,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,6 @@ from notarypy.tuf.plan import require_signable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from notarypy.client.keys.manager import KeyManager
-    from notarypy.client.publish.pipeline import Publisher
-    from notarypy.client.results import InitResult
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
@@ -58,16 +56,7 @@ def add(
     paths: Sequence[str] = ("",),
     releases: bool = True,
 ) -> SignerAdded:
-    """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2).
-
-    Args:
-        session: Settings, servers and keys.
-        name: NAME or ROLE.
-        repository: The repository.
-        keys: Public keys or certificates, PEM.
-        paths: Beginnings of the tags the signer may sign.
-        releases: Let the signer release tags too.
-    """
+    """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2)."""
     role = roles.signer_role(name)
     public = session.public_keys(keys)
     changes = additions(role, public, paths, releases=releases)
@@ -79,33 +68,19 @@ def add(
     publisher = publisher_for(session, repository)
     ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
     _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
-    created = _created(publisher, session.keys(), changes)
-    if created is not None and created.created:
-        return SignerAdded(gun, role, ids, created, published=True)
+    if publisher.repository.cache.load_root() is None:
+        with suppress(AlreadyExistsError):
+            created = initialise(publisher, session.keys(), Wanted(changes=changes))
+            if created.created:
+                return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda _: changes)
     return SignerAdded(gun, role, ids, None, published=done.uploaded)
-
-
-def _created(publisher: Publisher, manager: KeyManager, changes: Sequence[Change]) -> InitResult | None:
-    if publisher.repository.cache.load_root() is not None:
-        return None
-    try:
-        return initialise(publisher, manager, Wanted(changes=changes))
-    except AlreadyExistsError:
-        return None
 
 
 def remove_signer(
     session: Session, name: str, repository: str, *, key: str | None, force: bool
 ) -> SignerRemoved:
-    """Remove a signer, or one of its keys, and keep every tag readable (rule 3).
-
-    Args:
-        session: Settings, servers and keys.
-        name: NAME or ROLE.
-        repository: The repository.
-        key: The beginning of one canonical key id; None for the whole signer.
-        force: Publish even if a file cannot be verified afterwards.
+    """Remove a signer, or the key whose id begins with `key`, and keep every tag readable (rule 3).
 
     Raises:
         InvalidNameError: There is no such signer or key.
@@ -124,9 +99,8 @@ def remove_signer(
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))
             raise _would_break(state, roles.signer_name(role), mended.lost, needed)
-        outcome[:] = [
-            SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
-        ]
+        done = SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
+        outcome[:] = [done]
         return mended.changes
 
     publisher.publish(edit)
@@ -137,12 +111,8 @@ def remove_signer(
 class _Mended:
     """Removals with what keeps their readers reading (rule 3).
 
-    Attributes:
-        changes: The removals, and what is signed again.
-        after: The state after the removals.
-        resigned: Roles whose file is signed again by a key that is here.
-        kept: The tags in these.
-        lost: Roles whose file nobody can verify afterwards.
+    The files of roles that are `resigned` are signed again by keys here, and their tags `kept`; nobody can
+    verify those of the roles that are `lost`.
     """
 
     changes: tuple[Change, ...]
@@ -158,7 +128,10 @@ def _mend(state: State, changes: Sequence[Change], available: Collection[str]) -
     broken = _broken(after)
     resigned = tuple(name for name in broken if after.signable(name, available))
     kept = sorted({tag for name in resigned for tag in after.targets[name].targets})
-    lost = [name for name in broken if name not in resigned] + _dropped(state, after)
+    lost = [name for name in broken if name not in resigned]
+    releases = state.targets.get(roles.RELEASES)
+    if releases and releases.targets and roles.RELEASES not in after.targets:
+        lost.append(roles.RELEASES)  # it goes away as a whole, with tags in it
     again = (Resign(name) for name in resigned)
     _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
     return _Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
@@ -190,20 +163,10 @@ def _gone(state: State, role: str, key: str | None) -> bool:
     return key is not None and not any(keyid.startswith(key) for keyid in listed)
 
 
-def _dropped(state: State, after: State) -> list[str]:
-    """Return `targets/releases` if it goes away as a whole, with tags in it."""
-    file = state.targets.get(roles.RELEASES)
-    return [roles.RELEASES] if file and file.targets and roles.RELEASES not in after.targets else []
-
-
 def _used_elsewhere(state: State, role: str) -> frozenset[str]:
     """Return the keys that another signer has too: those stay in releases."""
-    others = [
-        entry.name
-        for entry in state.targets[roles.parent(role)].roles
-        if entry.name not in {role, roles.RELEASES}
-    ]
-    return frozenset(key.canonical_id for name in others for key in state.keys_for(name)[0])
+    names = {entry.name for entry in state.targets[roles.parent(role)].roles} - {role, roles.RELEASES}
+    return frozenset(key.canonical_id for name in names for key in state.keys_for(name)[0])
 
 
 def _broken(after: State) -> list[str]:
@@ -247,13 +210,7 @@ def _would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[s
 
 
 def purge(session: Session, key: str, repository: str, *, force: bool) -> PurgedKey:
-    """Remove a key from all delegations (rules 4 to 6).
-
-    Args:
-        session: Settings, servers and keys.
-        key: The beginning of a canonical key id.
-        repository: The repository.
-        force: Publish even if a file cannot be verified afterwards.
+    """Remove the key whose id begins with `key` from all delegations (rules 4 to 6).
 
     Raises:
         InvalidNameError: No delegation has such a key, or it fits several.

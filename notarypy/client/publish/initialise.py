@@ -55,13 +55,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `init` is asked for.
+    """What `init` is asked for: a root key, who keeps the snapshot key, and the first delegations.
 
-    Attributes:
-        root_key: KEY or file of the root key; None to reuse the only one here or make one.
-        root_cert: PEM certificate to carry the root key; None to make one.
-        snapshot: Who keeps the snapshot key; None when it does not matter.
-        changes: Delegations to publish with the first targets file.
+    Without `root_key`, a KEY or file, the only one here is taken, or one is made; `root_cert`, PEM, carries
+    it. `snapshot` is None when it does not matter.
     """
 
     root_key: str | None = None
@@ -151,17 +148,18 @@ def _upload(
 
 def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:
     """Return the four role keys; private ones are stored by now."""
-    root = manager.root_key(repository.gun, wanted.root_key, wanted.root_cert, repository.now)
-    local, server = wanted.snapshot == "local", repository.online()
+    gun, local = repository.gun, wanted.snapshot == "local"
+    root = manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)
+    server = repository.online()
+
+    def of_server(role: str) -> PublicKey:
+        return server_key(repository, role, server.get_key(gun, role))
+
     return {
         roles.ROOT: root,
-        roles.TARGETS: manager.new_key(roles.TARGETS, repository.gun),
-        roles.SNAPSHOT: manager.new_key(roles.SNAPSHOT, repository.gun)
-        if local
-        else server_key(repository, roles.SNAPSHOT, server.get_key(repository.gun, roles.SNAPSHOT)),
-        roles.TIMESTAMP: server_key(
-            repository, roles.TIMESTAMP, server.get_key(repository.gun, roles.TIMESTAMP)
-        ),
+        roles.TARGETS: manager.new_key(roles.TARGETS, gun),
+        roles.SNAPSHOT: manager.new_key(roles.SNAPSHOT, gun) if local else of_server(roles.SNAPSHOT),
+        roles.TIMESTAMP: of_server(roles.TIMESTAMP),
     }
 
 

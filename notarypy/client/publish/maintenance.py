@@ -178,13 +178,7 @@ def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
 
 
 def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:
-    """Sign again what is due and can be signed here (rules 7 to 11).
-
-    Args:
-        session: Settings, servers and keys.
-        repository: The repository.
-        within: Renew whatever ends within this time.
-        only: Renew these roles instead, if any are named.
+    """Sign again what ends `within` a time, or `only` these roles, if it can be signed here (rules 7 to 11).
 
     Raises:
         InvalidNameError: There is no such role.

@@ -65,14 +65,9 @@ def sign_all(
     init: bool = False,
     push: Callable[[Reference], Manifest] | None = None,
 ) -> list[SignedTag]:
-    """Sign tags that are in the registry, or exactly what `push` pushes.
+    """Sign tags that are in the registry, or exactly what `push` pushes; with `init` in a new repository too.
 
-    Args:
-        session: Settings, servers and keys.
-        texts: `REPO[:TAG][@DIGEST]` each.
-        options: How to sign.
-        init: Initialise a repository that has no trust data.
-        push: Pushes a tag, only after it is known that the keys here may sign it (rule 6).
+    A tag is pushed only after it is known that the keys here may sign it (rule 6).
     """
     session.refuse_literal("sign")
     groups = by_repository(texts)

@@ -297,12 +297,7 @@ def verify_unless_skipped(
 ) -> VerifiedImage | SkippedImage:
     """Return an image that meets everything, or that the trust policy says to skip.
 
-    Args:
-        session: Settings, servers and clock.
-        text: The reference.
-        options: What the caller requires of it.
-        known: Its repository's metadata, if that is at hand.
-        cache: Where metadata is kept for other references.
+    `known` is its repository's metadata, if that is at hand; `cache` is for other references.
 
     Raises:
         TrustError: It is not signed, not trustworthy, or does not meet what is required.
