@@ -10,9 +10,9 @@ What is required
 1. A signer vouches for a release when its own role lists the same content.
 2. `every` names signers that all must vouch; of `some`, at least `threshold`; with `everyone`, each
    first-level signer of the repository, of whom there must be one.
-3. Metadata does not say when it was signed. Its age is told from its expiry date and the lifetime that its
+3. Metadata does not say when it was signed. Its age follows from its expiry date and the lifetime that its
    signer gives such files, which the user states. One that runs longer than that lifetime allows is refused:
-   its age cannot be told.
+   its age is unknown.
 4. The age of signatures is that of the role's file. A signer whose file is too old does not vouch.
 5. A prefix fits a repository as a whole or up to a slash; the longest one counts. Registries are compared
    whatever their spelling.

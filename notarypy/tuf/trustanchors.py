@@ -192,7 +192,7 @@ class Every:
 
 @lru_cache(maxsize=256)
 def _chain_problem(key: PublicKey, anchors: tuple[x509.Certificate, ...], now: datetime) -> str:
-    """Remember what was found of a key: who is refused is told why, and the chain is followed once."""
+    """Remember what was found of a key: a refusal says why, and the chain is followed once."""
     return authorities.problem(key, anchors, now)
 
 
