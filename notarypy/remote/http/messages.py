@@ -11,7 +11,7 @@ Rules:
    to recognise it.
 4. Text of a server is shown only without them. A secret is found as it was sent and as it is written in
    base64, URLs and JSON, alone or behind its user's name.
-5. Servers may tell each other what they were told: those that share logins share this too.
+5. Servers may pass on what they were sent: those that share logins share a Redaction too.
 """
 
 from __future__ import annotations

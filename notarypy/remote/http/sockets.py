@@ -188,7 +188,7 @@ def is_tls_failure(cause: BaseException) -> bool:
 def not_connected(
     host: str, cause: BaseException, via: str, places: TlsPlaces, secrets: Redaction = NOTHING
 ) -> NetworkError:
-    """Return the error for a connection that could not be made, maybe via a proxy that was told secrets."""
+    """Return the error for a connection that could not be made, maybe via a proxy that got secrets."""
     if is_tls_failure(cause):
         return tls_failed(host, cause, places)
     kind, reason, text = _unreachable(cause)

@@ -213,9 +213,9 @@ class Exchange:
             )
         return _judged(request, response)
 
-    def pause(self, attempt: int, wished: float = 0.0) -> None:
-        """Wait as before another attempt, the longer the more there were, and as long as was wished."""
-        self._sleep(max(_backoff(attempt), wished))
+    def pause(self, attempt: int, at_least: float = 0.0) -> None:
+        """Wait as before another attempt, the longer the more there were, and as long as a server asked."""
+        self._sleep(max(_backoff(attempt), at_least))
 
     def _for_server(self, url: str) -> Mapping[str, str]:
         """Return the configured headers, where they may be sent (rule 6)."""
@@ -289,10 +289,10 @@ def _pause(outcome: Response | NetworkError, attempt: int) -> float | None:
         return None if isinstance(outcome, failures.UnknownHostError) else _backoff(attempt)
     if outcome.status not in _PASSING:
         return None
-    wished = failures.retry_after(outcome)
-    if wished is None:
+    asked = failures.retry_after(outcome)
+    if asked is None:
         return _backoff(attempt)
-    return wished if wished <= RETRY_AFTER_LIMIT else None
+    return asked if asked <= RETRY_AFTER_LIMIT else None
 
 
 def _backoff(attempt: int) -> float:

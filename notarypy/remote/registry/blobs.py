@@ -215,11 +215,11 @@ class Blobs:
                     losses, reached = 0, position()
                 losses += 1
                 asked = error.facts.get("retry_after")
-                wished = float(asked) if isinstance(asked, int | float) else 0.0
-                if losses >= TRIES or not _passing(error) or wished > LONGEST_WAIT:
+                wait = float(asked) if isinstance(asked, int | float) else 0.0
+                if losses >= TRIES or not _passing(error) or wait > LONGEST_WAIT:
                     raise
                 _LOG.debug("a transfer goes on at byte %d, loss %d: %s", position(), losses, error.message)
-                self._registry.exchange.pause(losses, wished)
+                self._registry.exchange.pause(losses, wait)
             else:
                 return
 
