@@ -1,8 +1,8 @@
 """Certificates that stand for keys: of a repository's root, and in the files of signers.
 
 What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and reading a public
-key or certificate file. What it is not: making certificates (`keys.generate`) or chains to a certificate
-authority (`authorities`).
+key or certificate file. What it is not: making certificates (`keys.signers.keyfile`) or chains to a
+certificate authority (`authorities`).
 
 Rules:
 

@@ -14,7 +14,7 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.keys import generate
+from notarypy.keys.signers import keyfile
 from notarypy.tuf import canonical, roles
 from support.author import GUN, NOW
 from support.people import owned, pem_of, root_pem
@@ -179,10 +179,10 @@ def test_a_root_key_that_is_not_here_is_missing(world: World) -> None:
 
 def test_a_certificate_of_ones_own_carries_the_root_key(world: World) -> None:
     alice = world.person()
-    key = generate.generate()
+    key = keyfile.generate()
     path = world.base / "root.pem"
     path.write_bytes(pem_of(key))
-    certificate = generate.root_certificate(key, GUN, NOW)
+    certificate = keyfile.root_certificate(key, GUN, NOW)
     result = alice.client().init(GUN, root_key=str(path), root_cert=certificate.public)
     assert result.root_pins == (certificate.keyid,)
 
@@ -190,11 +190,11 @@ def test_a_certificate_of_ones_own_carries_the_root_key(world: World) -> None:
 @pytest.mark.parametrize("flaw", ["other key", "other gun", "expired"])
 def test_a_certificate_that_nobody_could_trust_makes_nothing(world: World, flaw: str) -> None:
     alice = world.person()
-    key = generate.generate()
+    key = keyfile.generate()
     path = world.base / "root.pem"
     path.write_bytes(pem_of(key))
-    good = generate.root_certificate(
-        generate.generate() if flaw == "other key" else key,
+    good = keyfile.root_certificate(
+        keyfile.generate() if flaw == "other key" else key,
         OTHER_GUN if flaw == "other gun" else GUN,
         NOW - timedelta(days=4000) if flaw == "expired" else NOW,
     )

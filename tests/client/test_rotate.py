@@ -13,7 +13,7 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.keys import generate
+from notarypy.keys.signers import keyfile
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
@@ -280,7 +280,7 @@ def test_a_race_with_a_signer_is_won_on_the_second_try(world: World, owner: Pers
 
 def test_a_file_with_several_keys_is_refused(world: World, owner: Person) -> None:
     path = world.base / "two.pem"
-    path.write_bytes(pem_of(generate.generate()) + pem_of(generate.generate()))
+    path.write_bytes(pem_of(keyfile.generate()) + pem_of(keyfile.generate()))
     before = owner.key_files()
     with pytest.raises(UsageError, match="several keys"):
         owner.client().keys.rotate(GUN, "root", key=str(path))

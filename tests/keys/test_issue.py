@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.errors import InvalidNameError, UnsupportedKeyError
-from notarypy.keys import generate
+from notarypy.keys.signers import keyfile
 from notarypy.tuf.keys import PublicKey, leaf_certificate, public_key_of
 
 GUN = "docker.io/library/alpine"
@@ -20,19 +20,19 @@ def certificate(public: PublicKey) -> x509.Certificate:
 
 
 def test_new_keys() -> None:
-    ecdsa = generate.generate()
+    ecdsa = keyfile.generate()
     assert isinstance(ecdsa, ec.EllipticCurvePrivateKey)
     assert ecdsa.curve.name == "secp256r1"
-    rsa_key = generate.generate("rsa")
+    rsa_key = keyfile.generate("rsa")
     assert isinstance(rsa_key, rsa.RSAPrivateKey)
     assert rsa_key.key_size == 3072
     with pytest.raises(UnsupportedKeyError):
-        generate.generate("dsa")
+        keyfile.generate("dsa")
 
 
 def test_a_root_certificate_is_the_one_go_makes(now: datetime) -> None:
-    key = generate.generate()
-    public = generate.root_certificate(key, GUN, now, random=lambda size: b"\x01" * size)
+    key = keyfile.generate()
+    public = keyfile.root_certificate(key, GUN, now, random=lambda size: b"\x01" * size)
     found = certificate(public)
     assert public.keytype == "ecdsa-x509"
     assert public.canonical_id == public_key_of(key).keyid != public.keyid
@@ -64,22 +64,22 @@ def test_a_root_certificate_is_the_one_go_makes(now: datetime) -> None:
 
 
 def test_an_rsa_root(now: datetime) -> None:
-    public = generate.root_certificate(rsa.generate_private_key(65537, 2048), GUN, now)
+    public = keyfile.root_certificate(rsa.generate_private_key(65537, 2048), GUN, now)
     found = certificate(public)
     assert public.keytype == "rsa-x509"
     assert found.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA256
 
 
 def test_each_certificate_of_one_key_has_a_tuf_id_of_its_own(now: datetime) -> None:
-    key = generate.generate()
-    first, second = (generate.root_certificate(key, gun, now) for gun in ("a/b", "a/c"))
+    key = keyfile.generate()
+    first, second = (keyfile.root_certificate(key, gun, now) for gun in ("a/b", "a/c"))
     assert first.keyid != second.keyid
     assert first.canonical_id == second.canonical_id
 
 
 def test_a_gun_longer_than_x509_likes(now: datetime) -> None:
     gun = "harbor.example.com/" + "a" * 200
-    public = generate.root_certificate(generate.generate(), gun, now)
+    public = keyfile.root_certificate(keyfile.generate(), gun, now)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         (name,) = certificate(public).subject
@@ -88,12 +88,12 @@ def test_a_gun_longer_than_x509_likes(now: datetime) -> None:
 
 def test_the_time_is_the_callers_in_whole_seconds_of_utc() -> None:
     there = datetime(2026, 11, 23, 14, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
-    found = certificate(generate.root_certificate(generate.generate(), GUN, there))
+    found = certificate(keyfile.root_certificate(keyfile.generate(), GUN, there))
     assert found.not_valid_before_utc == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def test_what_cannot_be_a_root(now: datetime) -> None:
     with pytest.raises(UnsupportedKeyError):
-        generate.root_certificate(ed25519.Ed25519PrivateKey.generate(), GUN, now)
+        keyfile.root_certificate(ed25519.Ed25519PrivateKey.generate(), GUN, now)
     with pytest.raises(InvalidNameError):
-        generate.root_certificate(generate.generate(), "a/../b", now)
+        keyfile.root_certificate(keyfile.generate(), "a/../b", now)

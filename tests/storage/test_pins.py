@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import ConfigurationError
-from notarypy.storage.settings.rootpins import Pins, by_gun
+from notarypy.storage.settings.policyfile import Pins, by_gun
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:

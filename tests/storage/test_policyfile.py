@@ -9,8 +9,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, OutOfScopeError
 from notarypy.limits import DEFAULT
-from notarypy.storage.settings.policyfile import PolicyFile, Scope, TrustPolicy
-from notarypy.storage.settings.rootpins import Pins
+from notarypy.storage.settings.policyfile import Pins, PolicyFile, Scope, TrustPolicy
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
 
 PIN = "0123456789abcdef" * 4

@@ -8,8 +8,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, InvalidNameError
 from notarypy.storage.settings import settings
-from notarypy.storage.settings.policyfile import PolicyFile
-from notarypy.storage.settings.rootpins import Pins
+from notarypy.storage.settings.policyfile import Pins, PolicyFile
 from notarypy.storage.settings.settings import RegistrySettings, Settings, load
 
 if TYPE_CHECKING:

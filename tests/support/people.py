@@ -21,7 +21,7 @@ from notarypy.client.api import Client
 from notarypy.devserver.core import NOTARY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
-from notarypy.keys import generate
+from notarypy.keys.signers import keyfile
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import load
 from notarypy.tuf import roles
@@ -224,7 +224,7 @@ def released_tags(world: World) -> set[str]:
 
 def root_pem() -> bytes:
     """Return a new key that may become a root key, as PEM without a passphrase."""
-    return pem_of(generate.generate())
+    return pem_of(keyfile.generate())
 
 
 def pem_of(key: object) -> bytes:

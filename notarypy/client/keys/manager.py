@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
-from notarypy.keys import generate
 from notarypy.keys.formats import pem
 from notarypy.keys.keystore import KeyInfo, KeyStore
 from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+from notarypy.keys.signers import keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles
@@ -108,14 +108,14 @@ class KeyManager:
             key = self.store.private_key(self.find(selector).keyid, self.passphrases)
         _LOG.debug("the root key of %s is %s", gun, public_key_of(key).keyid)
         if certificate is None:
-            return generate.root_certificate(key, gun, now)
+            return keyfile.root_certificate(key, gun, now)
         return _certified(public_key_of(key), certificate, gun, now)
 
     def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
         """Return another root key, certified for `gun`: the selected one, or a new one."""
         if selector is not None:
             return self.root_key(gun, selector, None, now)
-        return generate.root_certificate(self._generated(roles.ROOT, None), gun, now)
+        return keyfile.root_certificate(self._generated(roles.ROOT, None), gun, now)
 
     def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
         """Return a key for a role of one repository: the selected one, which must be for it, or a new one."""
@@ -171,7 +171,7 @@ class KeyManager:
     def generate(self, name: str, algorithm: str) -> tuple[KeyInfo, bytes]:
         """Make a signer's key; returns it and its public half as PEM with the signer's name."""
         roles.signer_role(name)
-        key = generate.generate(algorithm)
+        key = keyfile.generate(algorithm)
         return self._add(key, name, None), pem.public_pem(public_key_of(key), name)
 
     def public(self, selector: str) -> bytes:
@@ -185,7 +185,7 @@ class KeyManager:
         return b"".join(self.store.export(self.find(selector).keyid) for selector in selectors)
 
     def _generated(self, role: str, gun: str | None) -> PrivateKey:
-        key = generate.generate()
+        key = keyfile.generate()
         self._add(key, role, gun)
         return key
 

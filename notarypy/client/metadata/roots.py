@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from notarypy.client.metadata.repository import Repository
-    from notarypy.storage.settings.policyfile import Scope
-    from notarypy.storage.settings.rootpins import Pins
+    from notarypy.storage.settings.policyfile import Pins, Scope
     from notarypy.storage.settings.settings import Settings
     from notarypy.tuf.trustanchors import RootPolicy
     from notarypy.tuf.trusted import TrustedMetadata

@@ -56,7 +56,7 @@ from notarypy.errors import (
     RefusedUpdateError,
     UsageError,
 )
-from notarypy.keys import generate
+from notarypy.keys.signers import keyfile
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AssignKeys, Change, Resign, State
 from notarypy.tuf.keys import certificates as certificates_of
@@ -274,7 +274,7 @@ def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, 
     ):
         return key
     private = manager.store.private_key(key.canonical_id, manager.passphrases)
-    return generate.root_certificate(private, trusted.gun, trusted.now)
+    return keyfile.root_certificate(private, trusted.gun, trusted.now)
 
 
 def _made_itself(key: PublicKey) -> bool:

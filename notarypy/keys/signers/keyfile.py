@@ -1,24 +1,35 @@
-"""Keys in files: reading one, opening it with its passphrases in turn, and signing with it.
+"""Keys that are files: making one, opening one with its passphrases in turn, and signing with it.
 
-What it is: the way from a key file to a signer, and from a key to a key file's text. What it is not: which
-files there are (`keystore`), what they look like (`formats`), or where passphrases come from (`passphrases`).
+What it is: the same kinds of keys and certificates as the Go clients make, and the way from a key file to a
+signer and back. What it is not: which files there are (`keystore`), what they look like (`formats`), where
+passphrases come from (`passphrases`), or checking certificates (`tuf.certificates`).
 
 Rules:
 
 1. A key is opened with the first passphrase that fits; errors name the sources that were tried.
 2. A signer never shows its private key, not even to a debugger's `repr`.
+3. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN. One root
+   key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
+4. Time and randomness are handed in, except where the library makes a key.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy import files
 from notarypy.errors import (
@@ -32,17 +43,28 @@ from notarypy.errors import (
 from notarypy.keys.formats import pem, pkcs8
 from notarypy.limits import DEFAULT
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
-from notarypy.tuf.keys import public_key_of
+from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.tuf.roles import check_gun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from notarypy.keys.formats.pem import KeyBlock
-    from notarypy.keys.formats.pkcs8 import PrivateKey
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 
 _LOG = logging.getLogger(__name__)
 _PSS_SALT = 32
+_VALIDITY = timedelta(days=3650)
+_RSA_BITS, _RSA_EXPONENT = 3072, 65537
+_SERIAL_BYTES = 16
+_KEY_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    key_encipherment=True,
+    content_commitment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 _ADVICE = {
     "root": Advice("set-root-passphrase"),
     "targets": Advice("set-targets-passphrase"),
@@ -57,7 +79,7 @@ class LocalSigner:
         private: The key, for certificates and new passphrases (rule 2).
     """
 
-    def __init__(self, key: PrivateKey) -> None:
+    def __init__(self, key: pkcs8.PrivateKey) -> None:
         """Take a key; raise UnsupportedKeyError for one that Notary cannot verify."""
         self.public = public_key_of(key)
         self.private = key
@@ -78,21 +100,64 @@ class LocalSigner:
         return METHOD_FOR[self.public.keytype], raw
 
 
+def generate(algorithm: str = "ecdsa") -> pkcs8.PrivateKey:
+    """Make a key: `ecdsa` on P-256, or `rsa` of 3072 bits; raise UnsupportedKeyError for another type."""
+    if algorithm == "ecdsa":
+        return ec.generate_private_key(ec.SECP256R1())
+    if algorithm == "rsa":
+        return rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS)
+    raise UnsupportedKeyError(
+        f"cannot make keys of type {algorithm}", why="a key is ecdsa or rsa", advice=Advice("leave-key-type")
+    )
+
+
+def root_certificate(
+    key: pkcs8.PrivateKey, gun: str, now: datetime, random: Callable[[int], bytes] = os.urandom
+) -> PublicKey:
+    """Return the root key as `ecdsa-x509` or `rsa-x509`: in a self-signed certificate for the GUN (rule 3).
+
+    Raises:
+        InvalidNameError: The GUN cannot be a repository's name.
+        UnsupportedKeyError: The key is neither ECDSA nor RSA.
+    """
+    if isinstance(key, Ed25519PrivateKey):
+        raise UnsupportedKeyError("an Ed25519 key cannot be a root key", why="it has to be ECDSA or RSA")
+    with warnings.catch_warnings():
+        # X.509 limits a common name to 64 bytes; Notary does not, and GUNs are often longer.
+        warnings.simplefilter("ignore", UserWarning)
+        common_name = x509.NameAttribute(NameOID.COMMON_NAME, check_gun(gun), _validate=False)
+    name, start = x509.Name([common_name]), now.astimezone(UTC).replace(microsecond=0)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .serial_number(int.from_bytes(random(_SERIAL_BYTES), "big") or 1)
+        .not_valid_before(start)
+        .not_valid_after(start + _VALIDITY)
+        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )
+    certificate = builder.public_key(key.public_key()).sign(key, SHA256())
+    return PublicKey(f"{public_key_of(key).keytype}-x509", certificate.public_bytes(Encoding.PEM))
+
+
 def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> LocalSigner:
     """Return the signer of the key in the file that a `file:` URI names; raise KeyAccessError (rule 1)."""
-    path = _path(uri)
+    # On Windows a drive follows three slashes, and a server two.
+    name = uri.removeprefix("file:///" if os.name == "nt" else "file://").removeprefix("file:")
+    path = Path(os.fsdecode(unquote_to_bytes(name)))
     try:
         data = files.read_regular(path, DEFAULT.key_file_bytes)
     except FileNotFoundError:
-        raise KeyMissingError(
-            f"the key {request.keyid[:7]} has just been removed", keyid=request.keyid
-        ) from None
+        message = f"the key {request.keyid[:7]} has just been removed"
+        raise KeyMissingError(message, keyid=request.keyid) from None
     return LocalSigner(open_block(pem.split(data)[0], request, passphrases, str(path)))
 
 
 def open_block(
-    block: KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
-) -> PrivateKey:
+    block: pem.KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
+) -> pkcs8.PrivateKey:
     """Open a key with the first passphrase that fits; `where` names its file in errors (rule 1).
 
     Raises:
@@ -120,31 +185,25 @@ def open_block(
 
 
 def seal(
-    key: PrivateKey, role: str, gun: str | None, passphrase: str, random: Callable[[int], bytes]
+    key: pkcs8.PrivateKey, role: str, gun: str | None, passphrase: str, random: Callable[[int], bytes]
 ) -> bytes:
     """Return the text of a key's file, encrypted as the Go clients read it."""
     salt, iv = random(pkcs8.SALT_BYTES), random(pkcs8.IV_BYTES)
     return pkcs8.encrypt(key, passphrase, role, gun, salt=salt, iv=iv, iterations=pkcs8.ROUNDS)
 
 
-def keyid_within(block: KeyBlock, passphrase: str) -> str:
+def keyid_within(block: pem.KeyBlock, passphrase: str) -> str:
     """Return the id of the key in a block; raise PassphraseWrongError."""
     return public_key_of(pkcs8.decrypt(block, passphrase)).keyid
 
 
-def opens(block: KeyBlock, passphrase: str) -> bool:
+def opens(block: pem.KeyBlock, passphrase: str) -> bool:
     """Tell whether a passphrase opens a block."""
     try:
         pkcs8.decrypt(block, passphrase)
     except PassphraseWrongError:
         return False
     return True
-
-
-def _path(uri: str) -> Path:
-    """Return the path of a `file:` URI; on Windows a drive follows three slashes, and a server two."""
-    path = uri.removeprefix("file:///" if os.name == "nt" else "file://").removeprefix("file:")
-    return Path(os.fsdecode(unquote_to_bytes(path)))
 
 
 def _closed(

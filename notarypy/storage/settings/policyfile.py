@@ -1,7 +1,7 @@
-"""The trust policy file: which repositories are verified, and what is required of them.
+"""The trust policy file, and pins of roots: what of the trust is decided in files.
 
-What it is: a TOML file in, a `TrustPolicy` out. What it is not: a judge of images (`tuf.policy`) or of roots
-(`tuf.trustanchors`).
+What it is: a TOML file in, a `TrustPolicy` out, and the files that pins name, read. What it is not: a judge
+of images (`tuf.policy`) or of roots (`tuf.trustanchors`).
 
 Rules:
 
@@ -12,6 +12,8 @@ Rules:
    must not mean "nothing is required".
 4. A scope is written in full, registry first: `docker.io/library`, not `library`.
 5. Relative paths are relative to the file; `~/` is the home.
+6. A file of pins that cannot be read is an error when its pins are wanted: leaving it out would trust other
+   roots than the user chose.
 """
 
 from __future__ import annotations
@@ -19,22 +21,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings.configfile import Section
-from notarypy.storage.settings.rootpins import Pins
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 Mode = Literal["enforce", "audit", "skip"]
 
@@ -44,6 +43,45 @@ KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Pins for the roots of some repositories; one of them suffices for a root key.
+
+    Attributes:
+        ids: Full ids of root keys.
+        certificates: PEM files, each with a root certificate.
+        ca: A PEM file with authorities, or None.
+        source: Where this is written, for people.
+    """
+
+    ids: tuple[str, ...] = ()
+    certificates: tuple[Path, ...] = ()
+    ca: Path | None = None
+    source: str = ""
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is pinned."""
+        return bool(self.ids or self.certificates or self.ca)
+
+    def read(self, path: Path) -> bytes:
+        """Return what one of the files holds; raise ConfigurationError (rule 6)."""
+        try:
+            return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
+        except FileNotFoundError as error:
+            raise self.unusable(path, "there is no such file") from error
+        except StorageError as error:
+            raise self.unusable(path, *error.why) from error
+
+    def unusable(self, path: Path, *why: str) -> ConfigurationError:
+        """Return the error for a file that holds no certificates, or cannot be read."""
+        return ConfigurationError(
+            f"no root can be pinned by {path}",
+            why=(*why, f"it is named by {self.source}"),
+            advice=Advice("name-certificates"),
+            path=str(path),
+        )
 
 
 @dataclass(frozen=True)
@@ -245,3 +283,30 @@ def _span(table: Section, key: str) -> timedelta:
     if match is None:
         raise table.problem(key, "it is not a span of time", Advice("write-span"))
     return int(match[1]) * _UNITS[match[2]]
+
+
+def by_gun(gun: str, ids: Mapping[str, tuple[str, ...]], authorities: Mapping[str, Path]) -> Pins | None:
+    """Return the pins of Go notary's configuration: ids by GUN or beginning and `*`, files by beginning."""
+
+    def length(prefix: str) -> int:  # what it says, whatever its spelling
+        return len(roles.comparable(prefix))
+
+    patterns = [key for key in ids if key.endswith("*") and _begins(gun, key[:-1])]
+    exact = [key for key in ids if roles.comparable(key) == roles.comparable(gun)]
+    exact.sort(key=lambda key: key != gun)
+    for key in (*exact, *sorted(patterns, key=length, reverse=True)):
+        if ids.get(key):
+            return Pins(ids[key], source=f'trust_pinning.certs."{key}"')
+    prefixes = [prefix for prefix in authorities if _begins(gun, prefix)]
+    if not prefixes:
+        return None
+    prefix = max(prefixes, key=length)
+    return Pins(ca=authorities[prefix], source=f'trust_pinning.ca."{prefix}"')
+
+
+def _begins(gun: str, prefix: str) -> bool:
+    """Tell whether a repository begins so, in any spelling of its registry: a pin must not be evaded."""
+    spelled = roles.comparable(prefix)
+    if "/" not in prefix and spelled != prefix.lower():
+        spelled += "/"  # only a whole registry has another spelling: its name ends here
+    return gun.startswith(prefix) or f"{roles.comparable(gun)}/".startswith((prefix, spelled))

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
-from notarypy.storage.settings import configfile, rootpins, servers
+from notarypy.storage.settings import configfile, servers
 from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
-from notarypy.storage.settings.policyfile import PolicyFile
+from notarypy.storage.settings.policyfile import Pins, PolicyFile, by_gun
 from notarypy.storage.settings.servers import TlsFiles
 from notarypy.tuf import roles
 
@@ -133,16 +133,16 @@ class Settings:
         """Tell whether the user named the Notary server for a registry; else it is only derived."""
         return self.server is not None or any(table.server for table in self._tables(registry_host))
 
-    def pins_for(self, registry_host: str, gun: str = "") -> rootpins.Pins | None:
+    def pins_for(self, registry_host: str, gun: str = "") -> Pins | None:
         """Return the configured pins for a repository, or None.
 
         The most specific counts alone: the GUN, the longest beginning of the GUN, the
         longest beginning with authorities, the registry, `*`.
         """
-        found = rootpins.by_gun(gun, self.gun_pins, self.gun_authorities)
+        found = by_gun(gun, self.gun_pins, self.gun_authorities)
         roots = next((table.root for table in self._tables(registry_host) if table.root), ())
         if not found and roots:
-            found = rootpins.Pins(roots, source="root in the configuration file")
+            found = Pins(roots, source="root in the configuration file")
         return found or None
 
     def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
