@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,19 +14,15 @@ import typer
 
 from notarypy import files
 from notarypy.cli import references, signals, userfiles
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
-from notarypy.client.build.inputs import KINDS, FileVariables
+from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
 from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.images import occurrences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from notarypy.cli.run import Run
     from notarypy.client.build.builders import Built, Plan
-    from notarypy.client.build.inputs import PinnedFile, PinnedImage
 
 _STDIN = "-"
 _POLICY = "buildkit-policy"
@@ -264,8 +261,7 @@ def build(
     ],
     *,
     builder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="buildx, buildah, podman, kaniko or docker."),
+        str | None, typer.Option(metavar="NAME", help="buildx, buildah, podman, kaniko or docker.")
     ] = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE", help="The Dockerfile, unless it is the usual one.")

@@ -19,17 +19,15 @@ import hashlib
 import json
 import re
 from base64 import b64decode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy.errors import DigestMismatchError, MetadataError
 from notarypy.images import manifests
 from notarypy.images.manifests import malformed
 from notarypy.limits import DEFAULT, Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 NAME = "org.opencontainers.image.ref.name"

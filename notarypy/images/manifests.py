@@ -124,8 +124,7 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
         raise VerificationError(
-            "a manifest is said to be two things",
-            why=(f"it came as {said}", f"it calls itself {written}"),
+            "a manifest is said to be two things", why=(f"it came as {said}", f"it calls itself {written}")
         )
     media_type = said or written or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
     if media_type not in ACCEPT:

@@ -1,27 +1,25 @@
 """Images named in a text: where each name stands, and the text with other names in their place.
 
-What it is: what Dockerfiles, compose files and manifests have in common once they are
-read. What it is not: a reader of any of them (`dockerfile`, `workloads`).
+What it is: what Dockerfiles, compose files and manifests have in common once they are read. What it is not: a
+reader of any of them (`dockerfile`, `workloads`).
 
 Rules:
 
-1. A place is a range of characters. Everything outside of the places stays as it is,
-   to the byte: bytes that are no UTF-8 are kept as they are.
+1. A place is a range of characters. Everything outside of the places stays as it is, to the byte: bytes that
+   are no UTF-8 are kept as they are.
 2. A new name is put down as plain characters that mean nothing else in any of the files.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from notarypy.errors import Advice, BuildFileError, InvalidNameError
 from notarypy.images import reference as references
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
 

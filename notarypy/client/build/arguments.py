@@ -28,15 +28,16 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.client.build import builders
-from notarypy.client.build.builders import Plan
-from notarypy.client.build.inputs import FileVariables
-from notarypy.client.build.resolver import resolver
+from notarypy.client.build.builders import Builder, Plan
+from notarypy.client.build.inputs import FileVariables, PinnedImage
+from notarypy.client.build.resolver import Resolver, resolver
 from notarypy.errors import Advice, BuildFileError, UsageError
 from notarypy.images import occurrences
 from notarypy.images import reference as references
@@ -47,11 +48,6 @@ from notarypy.images.occurrences import Occurrence
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from notarypy.client.build.builders import Builder
-    from notarypy.client.build.inputs import PinnedImage
-    from notarypy.client.build.resolver import Resolver
     from notarypy.client.parameters import PinOptions
     from notarypy.client.session import Session
 

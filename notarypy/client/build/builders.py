@@ -1,18 +1,18 @@
 """Programs that build images: which there are, how they are run as planned, and the digest they push.
 
-What it is: the part of `build` that starts programs. What it is not: the decision what to
-start (`arguments`), or the choice of digests (`resolver`).
+What it is: the part of `build` that starts programs. What it is not: the decision what to start
+(`arguments`), or the choice of digests (`resolver`).
 
 Rules:
 
-1. Everything that the builder gets or writes for us is in a new directory of our own, which
-   goes away with it. So what is found there is of this build.
-2. A program is started without a shell, in a session of its own, and without the variables of
-   notarypy, Notary and docker content trust: those may be passphrases. What it prints goes to
-   standard error. Whoever interrupts us ends all of its processes too, before anything else.
-3. What is signed is the digest that the builder says it has pushed. Builders that push in a
-   second step are made to push the very image that the first one made, by its id, from the
-   store that it was made in. Without an id nothing is pushed.
+1. Everything that the builder gets or writes for us is in a new directory of our own, which goes away with
+   it. So what is found there is of this build.
+2. A program is started without a shell, in a session of its own, and without the variables of notarypy,
+   Notary and docker content trust: those may be passphrases. What it prints goes to standard error. Whoever
+   interrupts us ends all of its processes too, before anything else.
+3. What is signed is the digest that the builder says it has pushed. Builders that push in a second step are
+   made to push the very image that the first one made, by its id, from the store that it was made in. Without
+   an id nothing is pushed.
 4. Programs are looked for in the absolute directories of PATH alone.
 """
 
@@ -26,6 +26,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,8 +40,6 @@ from notarypy.images import reference as references
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from notarypy.client.build.inputs import PinnedFile, PinnedImage
     from notarypy.client.results import SignedTag
     from notarypy.client.session import Session

@@ -21,20 +21,18 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.errors import Advice, BuildFileError, UsageError
+from notarypy.errors import Advice, BuildFileError, NotarypyError, UsageError
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.images.workloads import find, yamlnodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from notarypy.client.verdicts import VerifiedImage
-    from notarypy.errors import NotarypyError
     from notarypy.images.dockerfile.stages import Outline
     from notarypy.images.occurrences import Occurrence
     from notarypy.images.workloads.find import Named

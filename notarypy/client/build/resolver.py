@@ -1,18 +1,18 @@
 """Pin: every image that a file names is verified, and named by its signed digest.
 
-What it is: the use case behind `pin` and the first half of `build`. What it is not: the
-reading of files (`inputs`).
+What it is: the use case behind `pin` and the first half of `build`. What it is not: the reading of files
+(`inputs`).
 
 Rules:
 
-1. Each image is verified as by `verify`, trust policy included; each repository is
-   refreshed once, each image looked at once, however often it is named.
-2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood.
-   `NAME@DIGEST` must be signed, and stays. A name with neither follows `latest`, and says so.
+1. Each image is verified as by `verify`, trust policy included; each repository is refreshed once, each image
+   looked at once, however often it is named.
+2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood. `NAME@DIGEST` must be
+   signed, and stays. A name with neither follows `latest`, and says so.
 3. With `check` nothing is replaced, and a digest that stands there must be the signed one.
-4. Left alone, with a warning: what the caller or the trust policy skips, the image that reads the
-   file, and names that may be stages of a later build. With `strict` the last two are
-   images like any other, and a file is refused of which a part is not known here.
+4. Left alone, with a warning: what the caller or the trust policy skips, the image that reads the file, and
+   names that may be stages of a later build. With `strict` the last two are images like any other, and a file
+   is refused of which a part is not known here.
 5. All images are tried; only a file without a failure gives its new text.
 """
 
@@ -24,19 +24,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.build import inputs
-from notarypy.client.build.inputs import FileVariables, PinnedFile, PinnedImage
-from notarypy.client.parameters import VerifyOptions
-from notarypy.client.verdicts import SkippedImage
+from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, PinnedImage
+from notarypy.client.parameters import PinOptions, VerifyOptions
+from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
 from notarypy.errors import BuildFileError, NotarypyError
 from notarypy.images import occurrences
 from notarypy.images import reference as references
 
 if TYPE_CHECKING:
-    from notarypy.client.build.inputs import FileKind
-    from notarypy.client.parameters import PinOptions
     from notarypy.client.session import Session
-    from notarypy.client.verdicts import VerifiedImage
     from notarypy.images.occurrences import Occurrence
 
 

@@ -20,17 +20,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import words
 from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _WITH_HEREDOCS = frozenset({"add", "copy", "run"})
 _OTHERS = {"arg", "cmd", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer"}

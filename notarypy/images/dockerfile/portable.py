@@ -22,20 +22,15 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences
-from notarypy.images.dockerfile.lines import KEYWORDS, lower, mount_parts
-from notarypy.images.dockerfile.stages import number_of
+from notarypy.images.dockerfile.lines import KEYWORDS, Instruction, Word, lower, mount_parts
+from notarypy.images.dockerfile.stages import Dockerfile, number_of
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from notarypy.images.dockerfile.lines import Instruction, Word
-    from notarypy.images.dockerfile.stages import Dockerfile
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")

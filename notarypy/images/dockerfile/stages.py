@@ -25,24 +25,18 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import lines, words
-from notarypy.images.dockerfile.lines import lower
+from notarypy.images.dockerfile.lines import Instruction, Word, lower
 from notarypy.images.dockerfile.variables import BuildOptions, Variables
 from notarypy.images.dockerfile.words import SPACE, WordError
-from notarypy.images.occurrences import Occurrence
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from notarypy.images.dockerfile.lines import Instruction, Word
-    from notarypy.images.occurrences import Kind
+from notarypy.images.occurrences import Kind, Occurrence
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")

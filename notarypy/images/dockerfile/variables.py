@@ -1,32 +1,29 @@
 """The variables that FROM may use: build arguments, those of the platform, and ARG.
 
-What it is: names to values, in the order in which BuildKit lets them count. What it is not:
-the expansion of a word (`words`).
+What it is: names to values, in the order in which BuildKit lets them count. What it is not: the expansion of
+a word (`words`).
 
 Rules:
 
-1. ARG before the first FROM sets a variable; a build argument of that name counts instead
-   of its default. Build arguments that no ARG declares do not count.
-2. The variables of the target platform are known when the platform is given; those of the
-   machine that builds are not. A build argument, or ARG with a default, counts over them.
-3. A default that uses a variable without a value has none itself, whatever a builder makes
-   of it: whoever uses it gets an error.
+1. ARG before the first FROM sets a variable; a build argument of that name counts instead of its default.
+   Build arguments that no ARG declares do not count.
+2. The variables of the target platform are known when the platform is given; those of the machine that builds
+   are not. A build argument, or ARG with a default, counts over them.
+3. A default that uses a variable without a value has none itself, whatever a builder makes of it: whoever
+   uses it gets an error.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import words
 from notarypy.images.dockerfile.words import SPACE, WordError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_-]+)(?:/([a-z0-9]+))?")
 _MACHINES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}

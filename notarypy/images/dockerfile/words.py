@@ -1,29 +1,26 @@
 """Words of a Dockerfile: quotes, escapes and variables, as BuildKit's lexer takes them.
 
-What it is: one word, or one line, to the text that it means. What it is not: it does not
-know which variables there are, nor where in the file the word stands.
+What it is: one word, or one line, to the text that it means. What it is not: it does not know which variables
+there are, nor where in the file the word stands.
 
 Rules:
 
-1. `'...'` is literal. In `"..."` variables count, and the escape character before `"`, `$`
-   and itself. Elsewhere the escape character makes the next character literal.
-2. `$NAME`, `${NAME}`, and with `-`, `+` and `?` also after `:`, which takes empty for
-   unset. `#`, `##`, `%` and `%%` cut a pattern off, `/` and `//` replace one. In patterns
-   only `*` and `?` are special. Anything else in `${...}` is an error.
-3. A variable without a value is empty, and is noted. Where an operator says what to do
-   without a value, nothing is missing.
+1. `'...'` is literal. In `"..."` variables count, and the escape character before `"`, `$` and itself.
+   Elsewhere the escape character makes the next character literal.
+2. `$NAME`, `${NAME}`, and with `-`, `+` and `?` also after `:`, which takes empty for unset. `#`, `##`, `%`
+   and `%%` cut a pattern off, `/` and `//` replace one. In patterns only `*` and `?` are special. Anything
+   else in `${...}` is an error.
+3. A variable without a value is empty, and is noted. Where an operator says what to do without a value,
+   nothing is missing.
 4. `<<` joins what follows it after blanks: that is how heredocs are recognised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # White space as Go's unicode.IsSpace has it; Python's counts four control characters more.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501 - one constant

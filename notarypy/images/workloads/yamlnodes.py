@@ -1,13 +1,13 @@
 """YAML as nodes that know where in the text they stand.
 
-What it is: the one place that uses ruamel.yaml, which is an extra. What it is not: values;
-nothing is converted, and nothing is ever written by a YAML library.
+What it is: the one place that uses ruamel.yaml, which is an extra. What it is not: values; nothing is
+converted, and nothing is ever written by a YAML library.
 
 Rules:
 
 1. Every document is read to nodes; tags build nothing. An alias is the node that it names.
-2. A mapping with the same key twice is refused: programs disagree on which one counts. So is
-   a key that only some of them read so: in base64, or a merge that is quoted or has a tag.
+2. A mapping with the same key twice is refused: programs disagree on which one counts. So is a key that only
+   some of them read so: in base64, or a merge that is quoted or has a tag.
 3. A scalar can be replaced if it stands in one piece: plain, or in quotes without escapes.
 4. What aliases and merged keys repeat is limited: a small file cannot make for endless work.
 """
