@@ -23,7 +23,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
-from notarypy.client.metadata.repository import Before, KnownFiles, store
+from notarypy.client.metadata.repository import KnownFiles, store
 from notarypy.client.metadata.roots import first_pinned
 from notarypy.errors import (
     Advice,
@@ -303,8 +303,7 @@ class Refresh:
         warn_of_expiry(self.trusted, self.repository)
 
     def _store(self, files: Mapping[str, bytes]) -> None:
-        before = Before(self.start, self.known.cached(roles.TIMESTAMP))
-        store(self.repository, self.trusted, files, before)
+        store(self.repository, self.trusted, files, self.start, self.known.cached(roles.TIMESTAMP))
 
     def _store_newer_root(self, anchor: bytes) -> None:
         newest = self.trusted.files[roles.ROOT]

@@ -179,18 +179,14 @@ class KnownFiles(Mapping[str, bytes]):
         return len(list(iter(self)))
 
 
-@dataclass(frozen=True)
-class Before:
-    """The cached root and timestamp that a refresh began with; None where there was none."""
-
-    root: bytes | None
-    timestamp: bytes | None
-
-
 def store(
-    repository: Repository, trusted: TrustedMetadata, files: Mapping[str, bytes], before: Before
+    repository: Repository,
+    trusted: TrustedMetadata,
+    files: Mapping[str, bytes],
+    root: bytes | None,
+    timestamp: bytes | None,
 ) -> None:
-    """Write verified files to the cache (rules 4 to 8).
+    """Write verified files to the cache, whose root and timestamp were these before (rules 4 to 8).
 
     Raises:
         RootChangedError: Another process met this repository for the first time with another root.
@@ -198,7 +194,7 @@ def store(
     cache = repository.cache
     try:
         with cache.lock(LOCK_SECONDS):
-            if _root_moved(repository, trusted, before) or _timestamp_moved(repository, trusted, before):
+            if _root_moved(repository, trusted, root) or _timestamp_moved(repository, trusted, timestamp):
                 _LOG.debug("%s: another process stored something newer meanwhile", repository.gun)
                 return
             cache.store(files)
@@ -209,24 +205,24 @@ def store(
         repository.warn(f"the trust directory was not updated: {error.message}")
 
 
-def _root_moved(repository: Repository, trusted: TrustedMetadata, before: Before) -> bool:
+def _root_moved(repository: Repository, trusted: TrustedMetadata, before: bytes | None) -> bool:
     """Tell whether another process has stored another root meanwhile (rules 5 and 6)."""
     data, ours = repository.cache.load_root(), trusted.files[roles.ROOT]
-    if data is None or data in {before.root, ours}:
+    if data is None or data in {before, ours}:
         return False
     try:
         return _anchored(trusted, ours).update_root(data).version > trusted.root.version
     except VerificationError:
-        if before.root is not None:
+        if before is not None:
             return True
     _anchored(trusted, data).update_root(ours)
     return False
 
 
-def _timestamp_moved(repository: Repository, trusted: TrustedMetadata, before: Before) -> bool:
+def _timestamp_moved(repository: Repository, trusted: TrustedMetadata, before: bytes | None) -> bool:
     """Tell whether another process has stored a newer timestamp meanwhile (rule 5)."""
     data = repository.cache.load(roles.TIMESTAMP)
-    if data is None or data == before.timestamp or roles.TIMESTAMP not in trusted.files:
+    if data is None or data == before or roles.TIMESTAMP not in trusted.files:
         return False
     try:
         theirs = _anchored(trusted, trusted.files[roles.ROOT]).update_timestamp(data)
