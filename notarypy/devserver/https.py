@@ -74,7 +74,7 @@ class Site:
             raise ConnectionAbortedError(error.message) from error
         except Exception:  # noqa: BLE001 - the last frame of a request: whatever it is, the server goes on
             _LOG.exception("%s %s failed", request.method, request.path)
-            return _web_response(Refused(500, "UNKNOWN", "unknown error").response())
+            return _web_response(Refused(500, "UNKNOWN", "unknown error").response)
 
 
 def _request(request: WebRequest, body: bytes) -> Request:
@@ -88,7 +88,7 @@ def _request(request: WebRequest, body: bytes) -> Request:
 
 def _unread(refused: Refused) -> WebResponse:
     """Refuse a request, and end the connection: what is left of the body is no next request."""
-    return _web_response(refused.response(), {"Connection": "close"})
+    return _web_response(refused.response, {"Connection": "close"})
 
 
 def _web_response(response: Response, more: dict[str, str] | None = None) -> WebResponse:

@@ -19,29 +19,30 @@ from __future__ import annotations
 import json
 import posixpath
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from functools import partial
 
 from notarypy.devserver import checks
 from notarypy.devserver.calls import JSON_TYPE, Call, Refused, Routes, form_parts
-from notarypy.devserver.checks import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid, rewritten
-from notarypy.devserver.stores import OldVersionError, StoredFile
+from notarypy.devserver.checks import (
+    BAD_HIERARCHY,
+    BAD_ROOT,
+    VALIDATION,
+    Update,
+    UploadedFile,
+    invalid,
+    rewritten,
+)
+from notarypy.devserver.stores import MetadataStore, OldVersionError, ServerKeys, StoredFile
 from notarypy.errors import MetadataError
 from notarypy.remote.http.messages import Response
-from notarypy.tuf import roles
+from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.keys import meets
 from notarypy.tuf.metadata import Root, Snapshot, Timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
-    from notarypy.devserver.checks import UploadedFile
-    from notarypy.devserver.stores import MetadataStore, ServerKeys
-    from notarypy.tuf.canonical import JsonObject
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _NOT_FOUND = ("METADATA_NOT_FOUND", "You have requested metadata that does not exist.")
@@ -68,7 +69,7 @@ class Maker:
         found = self.keys.available(self.root.signers(role))
         return meets((key.canonical_id for key in found), self.root.roles[role].threshold)
 
-    def seal(self, role: str, signed: JsonObject) -> bytes:
+    def seal(self, role: str, signed: canonical.JsonObject) -> bytes:
         """Sign anything as a role."""
         return self.keys.seal(signed, self.root.signers(role))
 
@@ -87,28 +88,22 @@ class Maker:
 
 
 class NotaryService:
-    """A Notary server without a network.
+    """A Notary server without a network: `store` has what was published, `keys` sign what it makes.
 
-    Attributes:
-        keys: The private keys of timestamps and snapshots.
-        store: Everything that was published.
-        strict: Whether to refuse what the real server accepts to everybody's harm.
-        renews: Whether rule 3 holds; a test that wants an expired file served turns it off.
+    `strict` refuses what the real server accepts to everybody's harm; `renews` says whether rule 3 holds: a
+    test that wants an expired file served turns it off.
     """
 
     def __init__(
         self, clock: Callable[[], datetime], store: MetadataStore, keys: ServerKeys, *, strict: bool = True
     ) -> None:
         """Serve what `store` and `keys` hold, with the time from `clock()`."""
-        self.keys = keys
-        self.store = store
-        self.strict = strict
-        self.renews = True
-        self._clock = clock
+        self.keys, self.store, self.now = keys, store, clock
+        self.strict, self.renews = strict, True
         self._lock = threading.RLock()
         self._routes = Routes(
-            ("GET", "/v2/", self._ping),
-            ("GET", "/_notary_server/health", self._health),
+            ("GET", "/v2/", lambda _: Response(200, _TEXT, b"{}")),
+            ("GET", "/_notary_server/health", lambda _: Response(200, {"content-type": JSON_TYPE}, b"{}")),
             ("GET", r"/v2/(?:(?P<gun>[^*]+)/)?_trust/changefeed", self._changefeed),
             ("POST", _TUF, self._update),
             ("DELETE", _TUF, self._delete),
@@ -129,31 +124,21 @@ class NotaryService:
         try:
             with self._lock:
                 answer = self._routes.answer(call)
-            return answer or Refused(404, *_NOT_FOUND).response()
+            return answer or Refused(404, *_NOT_FOUND).response
         except Refused as refused:
-            return refused.response()
+            return refused.response
         except MetadataError as error:
             # Only tampering brings unreadable files into the store.
-            return Refused(500, "UNKNOWN", "unknown error", error.message).response()
-
-    def now(self) -> datetime:
-        """Return the server's time."""
-        return self._clock()
+            return Refused(500, "UNKNOWN", "unknown error", error.message).response
 
     def maker(self, gun: str) -> Maker:
         """Return what signs as this server under a repository's current root; LookupError without one."""
         root = self._current_root(gun)
         if root is None:
             raise LookupError(f"{gun} has no root")
-        return Maker(self.keys, root, self._clock())
+        return Maker(self.keys, root, self.now())
 
     # -- reading
-
-    def _ping(self, _call: Call) -> Response:
-        return Response(200, _TEXT, b"{}")
-
-    def _health(self, _call: Call) -> Response:
-        return Response(200, {"content-type": JSON_TYPE}, b"{}")
 
     def _current(self, _call: Call, gun: str, role: str) -> Response:
         if self.renews and role in (roles.SNAPSHOT, roles.TIMESTAMP):
@@ -188,11 +173,11 @@ class NotaryService:
     # -- changing
 
     def _delete(self, _call: Call, gun: str) -> Response:
-        self.store.delete(gun, self._clock())
+        self.store.delete(gun, self.now())
         return Response(200)
 
     def _update(self, call: Call, gun: str) -> Response:
-        update = Update(gun, self._clock(), _uploads(call), lambda role: self._data(gun, role))
+        update = Update(gun, self.now(), _uploads(call), partial(self.store.data, gun))
         update.check()
         if self.strict:
             checks.check_strictly(update)
@@ -207,7 +192,7 @@ class NotaryService:
         if not maker.can_sign(roles.TIMESTAMP):
             raise invalid(BAD_ROOT, "no  timestamp keys exist on the server")
         snapshot = rewritten(Envelope.parse(files[roles.SNAPSHOT].data, roles.SNAPSHOT), roles.SNAPSHOT)
-        files[roles.TIMESTAMP] = maker.timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
+        files[roles.TIMESTAMP] = maker.timestamp(self.store.data(gun, roles.TIMESTAMP), snapshot)
         try:
             self.store.update(gun, files, update.now)
         except OldVersionError:
@@ -216,7 +201,7 @@ class NotaryService:
         return Response(200)
 
     def _make_snapshot(self, update: Update, maker: Maker) -> StoredFile:
-        previous = self._data(update.gun, roles.SNAPSHOT)
+        previous = self.store.data(update.gun, roles.SNAPSHOT)
         if previous is None and roles.TARGETS not in update.targets:
             raise invalid(VALIDATION, "targets must be loaded first")
         if not maker.can_sign(roles.SNAPSHOT):
@@ -225,11 +210,12 @@ class NotaryService:
 
     def _renew(self, gun: str) -> None:
         """Make a timestamp, and a snapshot of the server's, anew when they are past their date (rule 3)."""
-        stamped, snapshot = (self.store.current(gun, role) for role in (roles.TIMESTAMP, roles.SNAPSHOT))
+        stamped, snapshot = self.store.current(gun, roles.TIMESTAMP), self.store.current(gun, roles.SNAPSHOT)
         root = self._current_root(gun)
         if stamped is None or snapshot is None or root is None:
             return
-        now, maker = self._clock(), Maker(self.keys, root, self._clock())
+        now = self.now()
+        maker = Maker(self.keys, root, now)
         files: dict[str, StoredFile] = {}
         if _expired(snapshot, Snapshot, now) and maker.can_sign(roles.SNAPSHOT):
             files[roles.SNAPSHOT] = snapshot = maker.snapshot(snapshot.data, {})
@@ -239,12 +225,8 @@ class NotaryService:
             files[roles.TIMESTAMP] = maker.timestamp(stamped.data, snapshot.data)
             self.store.update(gun, files, now)
 
-    def _data(self, gun: str, role: str) -> bytes | None:
-        stored = self.store.current(gun, role)
-        return stored.data if stored else None
-
     def _current_root(self, gun: str) -> Root | None:
-        data = self._data(gun, roles.ROOT)
+        data = self.store.data(gun, roles.ROOT)
         return Root.from_signed(Envelope.parse(data, roles.ROOT).signed) if data else None
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from notarypy.devserver.calls import Call, Refused, Routes, json_response
@@ -25,9 +25,6 @@ from notarypy.images import manifests
 from notarypy.images.manifests import digest_of
 from notarypy.remote.http.messages import Response
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 _NAME = r"/v2/(?P<name>[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*)"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"sha256:[a-f0-9]{64}"
@@ -35,11 +32,7 @@ _OCTETS = "application/octet-stream"
 
 
 class RegistryService:
-    """A registry without a network.
-
-    Attributes:
-        images: Everything that was pushed.
-    """
+    """A registry without a network; `images` is everything that was pushed."""
 
     def __init__(self, random: Callable[[int], bytes], images: ImageStore | None = None) -> None:
         """Serve what `images` holds (None: nothing yet), with upload ids from `random(size)`."""
@@ -54,12 +47,10 @@ class RegistryService:
             ("GET", "/v2/", self._ping),
             ("GET", "/v2/_catalog", self._catalog),
             ("GET", f"{_NAME}/tags/list", self._list),
-            ("GET", manifest, self._manifest),
-            ("HEAD", manifest, self._manifest),
+            ("GET HEAD", manifest, self._manifest),
             ("PUT", manifest, self._put_manifest),
             ("DELETE", manifest, self._delete_manifest),
-            ("GET", blob, self._blob),
-            ("HEAD", blob, self._blob),
+            ("GET HEAD", blob, self._blob),
             ("DELETE", blob, self._delete_blob),
             ("POST", f"{_NAME}/blobs/uploads/", self._begin),
             ("GET", upload, self._status),
@@ -74,20 +65,21 @@ class RegistryService:
             with self._lock:
                 return self._routes.answer(call) or Response(405 if self._routes.known(call.path) else 404)
         except Refused as refused:
-            return refused.response()
+            return refused.response
 
     def push(self, repository: str, tag: str, manifest: bytes, media_type: str) -> str:
         """Store a manifest under a tag, without looking into it, and return its digest."""
         with self._lock:
-            return self._keep(repository, tag, StoredManifest(media_type, manifest))
+            return self._store_manifest(repository, tag, StoredManifest(media_type, manifest))
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Store a blob and return its digest."""
+        digest = digest_of(data)
         with self._lock:
-            self.images.put_blob(repository, digest_of(data), data)
-        return digest_of(data)
+            self.images.put_blob(repository, digest, data)
+        return digest
 
-    def _keep(self, name: str, reference: str, pushed: StoredManifest) -> str:
+    def _store_manifest(self, name: str, reference: str, pushed: StoredManifest) -> str:
         digest = digest_of(pushed.data)
         self.images.put_manifest(name, digest, pushed, None if reference == digest else reference)
         return digest
@@ -114,12 +106,12 @@ class RegistryService:
         return Response(200, _described(pushed.data, pushed.media_type), pushed.data)
 
     def _put_manifest(self, call: Call, name: str, reference: str) -> Response:
-        _require_manifest(call.body, call.headers.get("content-type", ""))
-        if ":" in reference and reference != digest_of(call.body):
-            raise _digest_invalid(reference)
-        digest = self._keep(name, reference, StoredManifest(call.headers.get("content-type", ""), call.body))
-        location = f"{call.base}/v2/{name}/manifests/{digest}"
-        return Response(201, {"location": location, "docker-content-digest": digest})
+        media_type = call.headers.get("content-type", "")
+        _require_manifest(call.body, media_type)
+        if ":" in reference:
+            _require_digest(reference, call.body)
+        digest = self._store_manifest(name, reference, StoredManifest(media_type, call.body))
+        return _created(f"{call.base}/v2/{name}/manifests/{digest}", digest)
 
     def _delete_manifest(self, _call: Call, name: str, reference: str) -> Response:
         if reference in self.images.tags(name):
@@ -157,7 +149,8 @@ class RegistryService:
 
     def _begin(self, call: Call, name: str) -> Response:
         if "digest" in call.query:
-            return self._keep_blob(call, name, call.body)
+            _require_digest(call.query["digest"], call.body)
+            return self._store_blob(call, name, call.body)
         mounted = self.images.blob(call.query.get("from", ""), call.query.get("mount", ""))
         if mounted is not None:
             return self._store_blob(call, name, mounted)
@@ -176,9 +169,10 @@ class RegistryService:
     def _finish(self, call: Call, name: str, upload: str) -> Response:
         uploaded = self._uploaded(upload)
         self._extend(call, uploaded)
-        answer = self._keep_blob(call, name, bytes(uploaded))
+        data = bytes(uploaded)
+        _require_digest(call.query.get("digest", ""), data)
         del self._uploads[upload]
-        return answer
+        return self._store_blob(call, name, data)
 
     def _cancel(self, _call: Call, name: str, upload: str) -> Response:  # noqa: ARG002 - as all routes
         self._uploaded(upload)
@@ -195,16 +189,9 @@ class RegistryService:
             raise Refused(416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"received": len(uploaded)})
         uploaded += call.body
 
-    def _keep_blob(self, call: Call, name: str, data: bytes) -> Response:
-        if call.query.get("digest", "") != digest_of(data):
-            raise _digest_invalid(call.query.get("digest", ""))
-        return self._store_blob(call, name, data)
-
     def _store_blob(self, call: Call, name: str, data: bytes) -> Response:
-        digest = digest_of(data)
-        self.images.put_blob(name, digest, data)
-        location = f"{call.base}/v2/{name}/blobs/{digest}"
-        return Response(201, {"location": location, "docker-content-digest": digest})
+        digest = self.put_blob(name, data)
+        return _created(f"{call.base}/v2/{name}/blobs/{digest}", digest)
 
     def _uploaded(self, upload: str) -> bytearray:
         if upload not in self._uploads:
@@ -255,6 +242,12 @@ def _unknown(code: str, message: str, **detail: str) -> Refused:
     return Refused(404, code, message, detail)
 
 
-def _digest_invalid(digest: str) -> Refused:
-    text = "provided digest did not match uploaded content"
-    return Refused(400, "DIGEST_INVALID", text, {"digest": digest})
+def _require_digest(digest: str, data: bytes) -> None:
+    """Refuse what has another digest than it is to be stored under (rule 1)."""
+    if digest != digest_of(data):
+        text = "provided digest did not match uploaded content"
+        raise Refused(400, "DIGEST_INVALID", text, {"digest": digest})
+
+
+def _created(location: str, digest: str) -> Response:
+    return Response(201, {"location": location, "docker-content-digest": digest})

@@ -25,15 +25,14 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy import files
 from notarypy.devserver import folder, sqlite
+from notarypy.devserver.calls import Call, Login, Service, notary_scope, registry_scope
 from notarypy.devserver.core import Fake
-from notarypy.devserver.login import Login, notary_scope, registry_scope
 from notarypy.errors import Advice, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from notarypy.devserver.calls import Call, Service
     from notarypy.devserver.https import Server
     from notarypy.devserver.stores import Holdings
     from notarypy.remote.http.messages import Request, Response
@@ -243,8 +242,7 @@ class _Start:
             from notarypy.devserver.https import Server, Site
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"the devserver needs {error.name}",
-                advice=Advice("install-extra", extra="devserver"),
+                f"the devserver needs {error.name}", advice=Advice("install-extra", extra="devserver")
             ) from None
 
         def answer(request: Request) -> Response:

@@ -66,6 +66,11 @@ class MetadataStore:
         versions = self._versions(gun, role)
         return versions[max(versions)] if versions else None
 
+    def data(self, gun: str, role: str) -> bytes | None:
+        """Return the bytes of the current file."""
+        stored = self.current(gun, role)
+        return stored.data if stored else None
+
     def numbered(self, gun: str, role: str, version: int) -> StoredFile | None:
         """Return one version of a file."""
         return self._versions(gun, role).get(version)

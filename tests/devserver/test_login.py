@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.devserver import login
-from notarypy.devserver.calls import Call
+from notarypy.devserver.calls import LIFETIME, Call, Login, notary_scope, registry_scope
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
-from notarypy.devserver.login import Login, notary_scope, registry_scope
 from notarypy.errors import AuthenticationError, ImageMissingError, NotFoundError
 from notarypy.remote.auth.credentials import Keychain, NotaryAuth
 from notarypy.remote.auth.tokens import TokenAuthenticator
@@ -21,7 +19,7 @@ from notarypy.remote.registry.registry import RegistryClient
 from support.fakes import NO_DEADLINE, Clock, make_fake, repeatable_random
 
 if TYPE_CHECKING:
-    from notarypy.devserver.login import Kind
+    from notarypy.devserver.calls import Kind
 
 GUN = "registry.test/app"
 URL = f"https://{NOTARY_HOST}"
@@ -132,7 +130,7 @@ def test_tokens_end() -> None:
     clock = Clock()
     fake = guarded("token", clock)
     held = token(fake, "repository:a:pull")
-    clock.advance(timedelta(seconds=login.LIFETIME - 1))
+    clock.advance(timedelta(seconds=LIFETIME - 1))
     assert ask(fake, "/v2/", held).status == 200
     clock.advance(timedelta(seconds=1))
     assert ask(fake, "/v2/", held).status == 401
