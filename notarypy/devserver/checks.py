@@ -31,54 +31,40 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-from notarypy.devserver.calls import Refused
+from notarypy.devserver.calls import FormPart, Refused
+from notarypy.devserver.stores import StoredFile
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
-from notarypy.tuf import certificates, roles
+from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.envelope import Envelope, seal, valid_keys
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, mapping, parse_time
-from notarypy.tuf.keys import decode_base64, meets
+from notarypy.tuf.keys import PublicKey, decode_base64, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from notarypy.devserver.calls import FormPart
-    from notarypy.tuf.canonical import JsonObject
-    from notarypy.tuf.keys import PublicKey
 
 BAD_ROOT, BAD_TARGETS, BAD_SNAPSHOT = "ErrBadRoot", "ErrBadTargets", "ErrBadSnapshot"
 BAD_HIERARCHY, VALIDATION = "ErrBadHierarchy", "ErrValidation"
 FIRST_VERSIONS = (1, 2)
 _NAMES = {roles.ROOT: BAD_ROOT, roles.SNAPSHOT: BAD_SNAPSHOT}
+_KINDS: dict[str, type[Root | Snapshot]] = {roles.ROOT: Root, roles.SNAPSHOT: Snapshot}
 _NO_PATH = "could not validate the path to a trusted root: "
 _INT64 = 2**63
 _OFFSET = len("+00:00")
 _UTC = {"+00:00": "Z", "-00:00": "Z"}
 
 
-@dataclass(frozen=True)
-class UploadedFile:
-    """One posted file, not checked yet."""
-
-    role: str
-    version: int
-    data: bytes
-
-
-def read_part(part: FormPart) -> UploadedFile:
-    """Take a part of an update for a file of a role (rule 1)."""
+def read_part(part: FormPart) -> tuple[str, StoredFile]:
+    """Take a part of an update for a role and its file, which is not checked yet (rule 1)."""
     role = part.filename.removesuffix(".json")
     if not role:
         raise Refused(400, "NO_FILENAME", "No file/role name provided.")
     if role not in roles.BASE_ROLES and not roles.is_delegation(role):
         raise Refused(400, "INVALID_ROLE", "The role you are attempting to operate on is invalid.", role)
     try:
-        return UploadedFile(role, _version(part.data), part.data)
+        return role, StoredFile(_version(part.data), part.data)
     except (ValueError, RecursionError, MetadataError):
         text = "JSON sent by the client could not be parsed by the server"
         raise Refused(400, "MALFORMED_JSON", text) from None
@@ -129,7 +115,7 @@ class Update:
 
     gun: str
     now: datetime
-    posted: Mapping[str, UploadedFile]
+    posted: Mapping[str, StoredFile]
     stored: Callable[[str], bytes | None]
     files: dict[str, Envelope] = field(default_factory=dict)
     targets: dict[str, Targets] = field(default_factory=dict)
@@ -164,7 +150,7 @@ class Update:
         else:
             raise invalid(VALIDATION, "no pre-existing root and no root provided in update.")
 
-    def _load_root(self, posted: UploadedFile, previous: Root | None) -> None:
+    def _load_root(self, posted: StoredFile, previous: Root | None) -> None:
         current = previous.version if previous else 1
         if posted.version not in (current, current + 1):
             raise VerificationError(
@@ -172,11 +158,6 @@ class Update:
             )
         file = Envelope.parse(posted.data, roles.ROOT)
         root = Root.from_signed(file.signed)
-        self._check_root_signatures(file, root, previous)
-        _require_in_date(roles.ROOT, root.expires, self.now)
-        self.root, self.files[roles.ROOT] = root, file
-
-    def _check_root_signatures(self, file: Envelope, root: Root, previous: Root | None) -> None:
         certified = _certified(root, self.gun, self.now)
         if not certified:
             raise VerificationError(f"{_NO_PATH}unable to retrieve valid leaf certificates")
@@ -187,6 +168,8 @@ class Update:
             )
         if not _met(file, root, certified):
             raise VerificationError(f"{_NO_PATH}failed to validate integrity of roots")
+        _require_in_date(roles.ROOT, root.expires, self.now)
+        self.root, self.files[roles.ROOT] = root, file
 
     # -- rule 3
 
@@ -234,7 +217,6 @@ class Update:
 
 
 def _require_in_date(role: str, expires: datetime, now: datetime) -> None:
-    """Raise VerificationError for a file past its date."""
     if expires < now:
         moment = time.strftime("%a %b %d %H:%M:%S UTC %Y", expires.utctimetuple())
         raise VerificationError(f"{role} expired at {moment}")
@@ -278,7 +260,11 @@ def check_strictly(update: Update) -> None:
             text = f"the first version of {role} is {update.posted[role].version}, not 1 or 2"
             raise invalid(BAD_TARGETS, text)
     with blaming(BAD_SNAPSHOT):
-        _check_listing(update)
+        for role, entry in (update.snapshot.meta if update.snapshot else {}).items():
+            data = update.posted[role].data if role in update.posted else update.stored(role)
+            if data is None or not entry.matches(data):
+                text = f"snapshot lists a {role} that was never uploaded or is not the newest"
+                raise VerificationError(text)
 
 
 def _check_targets_exist(update: Update) -> None:
@@ -291,14 +277,7 @@ def _check_targets_exist(update: Update) -> None:
         update.load(roles.TARGETS, data, may_be_expired=True)
 
 
-def _check_listing(update: Update) -> None:
-    for role, entry in (update.snapshot.meta if update.snapshot else {}).items():
-        data = update.posted[role].data if role in update.posted else update.stored(role)
-        if data is None or not entry.matches(data):
-            raise VerificationError(f"snapshot lists a {role} that was never uploaded or is not the newest")
-
-
-def _targets(signed: JsonObject, role: str) -> Targets:
+def _targets(signed: canonical.JsonObject, role: str) -> Targets:
     """Read the signed part of a targets file as Go does (rule 3); raise MetadataError."""
     version = signed.get("version")
     beyond = version if isinstance(version, int) and version > MAX_VERSION else None
@@ -322,21 +301,14 @@ def _entry(value: object, what: str) -> TargetFile:
 
 def rewritten(file: Envelope, role: str) -> bytes:
     """Return the bytes that a Go program makes of a file it has read (rule 6); MetadataError if it cannot."""
-    signed = _model(file.signed, role)
+    kind = _KINDS.get(role)
+    signed = (kind.from_signed(file.signed) if kind else _targets(file.signed, role)).to_signed()
     signed["expires"] = _date(file.signed["expires"])
     if role == roles.ROOT:
         signed["consistent_snapshot"] = file.signed.get("consistent_snapshot", False)
     elif "delegations" in signed and (file.signed.get("delegations") or {}).get("roles") is None:
         signed["delegations"]["roles"] = None
     return seal(signed, file.signatures)
-
-
-def _model(signed: JsonObject, role: str) -> JsonObject:
-    if role == roles.ROOT:
-        return Root.from_signed(signed).to_signed()
-    if role == roles.SNAPSHOT:
-        return Snapshot.from_signed(signed).to_signed()
-    return _targets(signed, role).to_signed()
 
 
 def _date(text: str) -> str:

@@ -31,7 +31,6 @@ from notarypy.devserver.checks import (
     BAD_ROOT,
     VALIDATION,
     Update,
-    UploadedFile,
     invalid,
     rewritten,
 )
@@ -181,11 +180,7 @@ class NotaryService:
         update.check()
         if self.strict:
             checks.check_strictly(update)
-        files = {
-            role: StoredFile(upload.version, upload.data)
-            for role, upload in update.posted.items()
-            if role != roles.TIMESTAMP
-        }
+        files = {role: file for role, file in update.posted.items() if role != roles.TIMESTAMP}
         maker = Maker(self.keys, update.root, update.now)
         if roles.SNAPSHOT not in files:
             files[roles.SNAPSHOT] = self._make_snapshot(update, maker)
@@ -230,14 +225,13 @@ class NotaryService:
         return Root.from_signed(Envelope.parse(data, roles.ROOT).signed) if data else None
 
 
-def _uploads(call: Call) -> Mapping[str, UploadedFile]:
+def _uploads(call: Call) -> dict[str, StoredFile]:
     """Return the uploads of an update by role; of a role that is there twice the last one."""
     try:
         parts = form_parts(call.headers.get("content-type", ""), call.body)
     except ValueError:
         raise Refused(400, "MALFORMED_UPLOAD", "The body of your request is malformed.") from None
-    uploads = [checks.read_part(part) for part in parts]
-    return {upload.role: upload for upload in uploads}
+    return dict(checks.read_part(part) for part in parts)
 
 
 def _expired(stored: StoredFile, kind: type[Snapshot | Timestamp], now: datetime) -> bool:

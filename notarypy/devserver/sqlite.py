@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from pathlib import Path
 
 from notarypy.devserver.stores import (
     Holdings,
@@ -26,11 +28,6 @@ from notarypy.devserver.stores import (
     StoredFile,
     StoredManifest,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
-    from pathlib import Path
 
 NOTARY_DATA, REGISTRY_DATA = "notary.sqlite", "registry.sqlite"
 _NOTARY = """
@@ -48,187 +45,159 @@ CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, data BLOB);
 """
 
 
-class Database:
-    """One SQLite file."""
-
-    def __init__(self, path: Path, schema: str) -> None:
-        """Open or make it, readable for its owner alone."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
-        # The services' own locks keep threads apart.
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(schema)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Keep all changes inside together; an inner transaction is part of the outer one."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise
-
-    def change(self, statement: str, *values: object) -> None:
-        """Run a statement that changes something."""
-        self._connection.execute(statement, values)
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """Return the rows that a statement selects."""
-        return self._connection.execute(statement, values).fetchall()
-
-    def close(self) -> None:
-        """Close the file; the auxiliary files beside it go away."""
-        self._connection.close()
+def _opened(path: Path, schema: str) -> sqlite3.Connection:
+    """Open or make a file, readable for its owner alone."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    # The services' own locks keep threads apart.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(schema)
+    return connection
 
 
-class SavedMetadata(MetadataStore):
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Keep all changes inside together; an inner transaction is part of the outer one."""
+    if database.in_transaction:
+        yield
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
+class _SavedMetadata(MetadataStore):
     """A MetadataStore with every change on the disk (rules 1 and 2)."""
 
-    def __init__(self, database: Database) -> None:
-        """Take up what the database holds."""
+    def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._load()
 
     def update(self, gun: str, files: Mapping[str, StoredFile], now: datetime) -> None:
-        """Store files by role; raise OldVersionError."""
         with self._saving():
             super().update(gun, files, now)
 
     def replace(self, gun: str, role: str, file: StoredFile) -> None:
-        """Store a file as it is."""
         with self._saving():
             super().replace(gun, role, file)
             put = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)"
-            self._database.change(put, gun, role, file.version, file.data)
+            self._database.execute(put, (gun, role, file.version, file.data))
             put = "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?)"
-            self._database.change(put, gun, role, file.sha256, file.version)
+            self._database.execute(put, (gun, role, file.sha256, file.version))
 
     def forget_above(self, gun: str, role: str, version: int) -> None:
-        """Make an older version the current one."""
         with self._saving():
             super().forget_above(gun, role, version)
             delete = "DELETE FROM files WHERE gun = ? AND role = ? AND version > ?"
-            self._database.change(delete, gun, role, version)
+            self._database.execute(delete, (gun, role, version))
 
     def delete(self, gun: str, now: datetime) -> None:
-        """Forget a repository."""
         with self._saving():
             super().delete(gun, now)
-            self._database.change("DELETE FROM files WHERE gun = ?", gun)
-            self._database.change("DELETE FROM hashes WHERE gun = ?", gun)
+            self._database.execute("DELETE FROM files WHERE gun = ?", (gun,))
+            self._database.execute("DELETE FROM hashes WHERE gun = ?", (gun,))
 
     def _note(self, gun: str, category: str, now: datetime, timestamp: StoredFile | None) -> None:
         super()._note(gun, category, now, timestamp)
-        self._database.change("INSERT INTO changes (change) VALUES (?)", json.dumps(self._changes[-1]))
+        self._database.execute("INSERT INTO changes (change) VALUES (?)", (json.dumps(self._changes[-1]),))
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
         try:
-            with self._database.transaction():
+            with _transaction(self._database):
                 yield
         except sqlite3.Error:
             self._load()
             raise
 
     def _load(self) -> None:
+        """Take up what the database holds."""
         super().__init__()
-        rows = self._database.rows
-        for gun, role, version, data in rows("SELECT gun, role, version, data FROM files"):
+        select = self._database.execute
+        for gun, role, version, data in select("SELECT gun, role, version, data FROM files"):
             self._files.setdefault(gun, {}).setdefault(role, {})[version] = StoredFile(version, data)
-        for gun, role, sha256, version in rows("SELECT gun, role, sha256, version FROM hashes"):
+        for gun, role, sha256, version in select("SELECT gun, role, sha256, version FROM hashes"):
             self._hashes[gun, role, sha256] = version
-        self._changes = [json.loads(text) for (text,) in rows("SELECT change FROM changes ORDER BY number")]
+        changes = select("SELECT change FROM changes ORDER BY number")
+        self._changes = [json.loads(text) for (text,) in changes]
 
 
-class SavedKeys(ServerKeys):
+class _SavedKeys(ServerKeys):
     """ServerKeys that are on the disk before they are offered (rule 1)."""
 
-    def __init__(self, database: Database, random: Callable[[int], bytes]) -> None:
-        """Take up what the database holds; new keys come from `random(number_of_bytes)`."""
+    def __init__(self, database: sqlite3.Connection, random: Callable[[int], bytes]) -> None:
         super().__init__(random)
         self._database = database
-        for gun, role, seed in database.rows("SELECT gun, role, seed FROM keys ORDER BY number"):
+        for gun, role, seed in database.execute("SELECT gun, role, seed FROM keys ORDER BY number"):
             super().add(gun, role, seed)
 
     def add(self, gun: str, role: str, seed: bytes) -> None:
-        """Save and have the key of a seed, and offer it from now on."""
-        self._database.change("INSERT INTO keys (gun, role, seed) VALUES (?, ?, ?)", gun, role, seed)
+        self._database.execute("INSERT INTO keys (gun, role, seed) VALUES (?, ?, ?)", (gun, role, seed))
         super().add(gun, role, seed)
 
 
-class SavedImages(ImageStore):
+class _SavedImages(ImageStore):
     """Images on the disk, read from there each time; equal blobs of several repositories are there once."""
 
-    def __init__(self, database: Database) -> None:
-        """Serve what the database holds."""
+    def __init__(self, database: sqlite3.Connection) -> None:
         super().__init__()
         self._database = database
 
     def names(self) -> list[str]:
-        """Return the repositories that ever had a manifest, sorted."""
-        return sorted(name for (name,) in self._database.rows("SELECT name FROM repositories"))
+        return sorted(name for (name,) in self._database.execute("SELECT name FROM repositories"))
 
     def tags(self, name: str) -> dict[str, str]:
-        """Return the digests of a repository by tag."""
-        return dict(self._database.rows("SELECT tag, digest FROM tags WHERE name = ?", name))
+        return dict(self._database.execute("SELECT tag, digest FROM tags WHERE name = ?", (name,)))
 
     def manifest(self, name: str, digest: str) -> StoredManifest | None:
-        """Return a manifest."""
         select = "SELECT media_type, data FROM manifests WHERE name = ? AND digest = ?"
-        found = self._database.rows(select, name, digest)
-        return StoredManifest(*found[0]) if found else None
+        found = self._database.execute(select, (name, digest)).fetchone()
+        return StoredManifest(*found) if found else None
 
     def put_manifest(self, name: str, digest: str, manifest: StoredManifest, tag: str | None) -> None:
-        """Store a manifest, and let a tag name it."""
-        with self._database.transaction():
-            self._database.change("INSERT OR IGNORE INTO repositories VALUES (?)", name)
+        with _transaction(self._database):
+            self._database.execute("INSERT OR IGNORE INTO repositories VALUES (?)", (name,))
             put = "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)"
-            self._database.change(put, name, digest, manifest.media_type, manifest.data)
+            self._database.execute(put, (name, digest, manifest.media_type, manifest.data))
             if tag is not None:
-                self._database.change("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", name, tag, digest)
+                self._database.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", (name, tag, digest))
 
     def delete_manifest(self, name: str, digest: str) -> None:
-        """Forget a manifest and the tags that name it."""
-        with self._database.transaction():
-            self._database.change("DELETE FROM manifests WHERE name = ? AND digest = ?", name, digest)
-            self._database.change("DELETE FROM tags WHERE name = ? AND digest = ?", name, digest)
+        with _transaction(self._database):
+            self._database.execute("DELETE FROM manifests WHERE name = ? AND digest = ?", (name, digest))
+            self._database.execute("DELETE FROM tags WHERE name = ? AND digest = ?", (name, digest))
 
     def delete_tag(self, name: str, tag: str) -> None:
-        """Forget a tag; its manifest stays."""
-        self._database.change("DELETE FROM tags WHERE name = ? AND tag = ?", name, tag)
+        self._database.execute("DELETE FROM tags WHERE name = ? AND tag = ?", (name, tag))
 
     def blob(self, name: str, digest: str) -> bytes | None:
-        """Return a blob."""
         select = "SELECT data FROM contents JOIN blobs USING (digest) WHERE name = ? AND digest = ?"
-        found = self._database.rows(select, name, digest)
-        return found[0][0] if found else None
+        found = self._database.execute(select, (name, digest)).fetchone()
+        return found[0] if found else None
 
     def put_blob(self, name: str, digest: str, data: bytes) -> None:
-        """Store a blob."""
-        with self._database.transaction():
-            self._database.change("INSERT OR IGNORE INTO contents VALUES (?, ?)", digest, data)
-            self._database.change("INSERT OR IGNORE INTO blobs VALUES (?, ?)", name, digest)
+        with _transaction(self._database):
+            self._database.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (digest, data))
+            self._database.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (name, digest))
 
     def delete_blob(self, name: str, digest: str) -> None:
-        """Forget a blob of this repository."""
-        with self._database.transaction():
-            self._database.change("DELETE FROM blobs WHERE name = ? AND digest = ?", name, digest)
+        with _transaction(self._database):
+            self._database.execute("DELETE FROM blobs WHERE name = ? AND digest = ?", (name, digest))
             unused = "DELETE FROM contents WHERE digest = ? AND digest NOT IN (SELECT digest FROM blobs)"
-            self._database.change(unused, digest)
+            self._database.execute(unused, (digest,))
 
 
 @contextmanager
 def saved(directory: Path, random: Callable[[int], bytes]) -> Iterator[Holdings]:
     """Open or make both files in a directory; new keys come from `random(number_of_bytes)`."""
     with (
-        closing(Database(directory / NOTARY_DATA, _NOTARY)) as notary,
-        closing(Database(directory / REGISTRY_DATA, _REGISTRY)) as registry,
+        closing(_opened(directory / NOTARY_DATA, _NOTARY)) as notary,
+        closing(_opened(directory / REGISTRY_DATA, _REGISTRY)) as registry,
     ):
-        yield Holdings(SavedMetadata(notary), SavedKeys(notary, random), SavedImages(registry))
+        yield Holdings(_SavedMetadata(notary), _SavedKeys(notary, random), _SavedImages(registry))

@@ -16,8 +16,9 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -25,12 +26,6 @@ from notarypy.tuf import canonical, envelope
 from notarypy.tuf.fields import format_time
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.roles import TIMESTAMP
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
-
-    from notarypy.tuf.canonical import JsonObject
 
 PAGE = 100
 SEED = 32
@@ -59,7 +54,7 @@ class MetadataStore:
     def __init__(self) -> None:
         self._files: dict[str, dict[str, dict[int, StoredFile]]] = {}
         self._hashes: dict[tuple[str, str, str], int] = {}
-        self._changes: list[JsonObject] = []
+        self._changes: list[canonical.JsonObject] = []
 
     def current(self, gun: str, role: str) -> StoredFile | None:
         """Return the file with the highest version."""
@@ -111,7 +106,7 @@ class MetadataStore:
         """Return the roles that have files."""
         return list(self._files.get(gun, {}))
 
-    def changes(self, gun: str | None, records: int, after: int) -> list[JsonObject] | None:
+    def changes(self, gun: str | None, records: int, after: int) -> list[canonical.JsonObject] | None:
         """Return a page of changes of one or all repositories, oldest first; None beyond the last one.
 
         Args:
@@ -172,7 +167,7 @@ class ServerKeys:
         """Return those of the keys that can sign here."""
         return [key for key in keys if key.keyid in self._keys]
 
-    def seal(self, signed: JsonObject, keys: Iterable[PublicKey]) -> bytes:
+    def seal(self, signed: canonical.JsonObject, keys: Iterable[PublicKey]) -> bytes:
         """Return a file signed with every one of the keys that is available."""
         message = canonical.encode(signed)
         signers = [(key.keyid, self._keys[key.keyid]) for key in self.available(keys)]

@@ -14,8 +14,9 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 import re
-import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -28,12 +29,9 @@ from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import canonical, roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from notarypy.devserver.core import After, Before, Fake
-    from notarypy.tuf.canonical import JsonObject
 
-    Change = Callable[[JsonObject], None]
+    Change = Callable[[canonical.JsonObject], None]
 
 UPLOAD = r".*/_trust/tuf/"
 BLOB = r".*/blobs/sha256:[0-9a-f]{64}"
@@ -41,24 +39,23 @@ BLOB_UPLOAD = r".*/blobs/uploads/[0-9a-f]+"
 ALWAYS = 1 << 30
 
 
-class Matcher:
-    """Whether a request is one of those meant, so many times (rule 1)."""
+def matcher(method: str, path: str, times: int) -> Callable[[Request], bool]:
+    """Return what says so many times that a request is one of those meant (rule 1).
 
-    def __init__(self, method: str, path: str, times: int) -> None:
-        """Match a method ("" for any) and a whole path (a regular expression)."""
-        self._method = method
-        self._path = re.compile(path)
-        self._left = times
-        self._lock = threading.Lock()
+    `method` is "" for any, `path` a regular expression for the whole path.
+    """
+    pattern, seen = re.compile(path), itertools.count()
 
-    def __call__(self, request: Request) -> bool:
-        """Count down, and return whether it is."""
-        path = unquote(urlsplit(request.url).path)
-        if self._method not in ("", request.method) or self._path.fullmatch(path) is None:
+    def is_meant(request: Request) -> bool:
+        if method not in ("", request.method) or pattern.fullmatch(_path(request)) is None:
             return False
-        with self._lock:
-            self._left -= 1
-            return self._left >= 0
+        return next(seen) < times  # a count goes on in one step, whatever other threads do
+
+    return is_meant
+
+
+def _path(request: Request) -> str:
+    return unquote(urlsplit(request.url).path)
 
 
 class Tampering:
@@ -67,17 +64,17 @@ class Tampering:
     def __init__(self, fake: Fake) -> None:
         """Work on `fake`; its Notary server stops renewing expired files, so that they can be served."""
         self._fake = fake
-        self._notary = fake.notary
+        self._notary, self._store = fake.notary, fake.notary.store
         self._notary.renews = False
 
     # -- the way to the server
 
     def _before(self, method: str, path: str, times: int, act: Before) -> None:
-        meant = Matcher(method, path, times)
+        meant = matcher(method, path, times)
         self._fake.before.append(lambda request: act(request) if meant(request) else None)
 
     def _after(self, method: str, path: str, times: int, act: After) -> None:
-        meant = Matcher(method, path, times)
+        meant = matcher(method, path, times)
         self._fake.after.append(lambda request, answer: act(request, answer) if meant(request) else answer)
 
     def answer(self, response: Response, *, method: str = "", path: str = ".*", times: int = ALWAYS) -> None:
@@ -149,14 +146,13 @@ class Tampering:
 
         Where the server holds the snapshot key, the repository is consistent afterwards.
         """
-        meant = Matcher("POST", UPLOAD, times)
+        meant = matcher("POST", UPLOAD, times)
 
         def hook(request: Request, response: Response) -> Response:
             if response.status == HTTPStatus.OK and meant(request):
-                gun = unquote(urlsplit(request.url).path)[len("/v2/") : -len("/_trust/tuf/")]
-                body = Call.of(request).body
-                parts = form_parts(request.headers["Content-Type"], body)
-                self._store(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
+                gun = _path(request)[len("/v2/") : -len("/_trust/tuf/")]
+                parts = form_parts(request.headers["Content-Type"], Call.of(request).body)
+                self._put(gun, {part.filename: mangle(part.filename, part.data) for part in parts})
                 if self._notary.maker(gun).can_sign(roles.SNAPSHOT):
                     self.sign_snapshot(gun)
             return response
@@ -172,7 +168,7 @@ class Tampering:
 
     def current(self, gun: str, role: str) -> bytes:
         """Return the current file of a role."""
-        data = self._data(gun, role)
+        data = self._store.data(gun, role)
         if data is None:
             raise LookupError(f"{gun} has no {role}")
         return data
@@ -180,66 +176,62 @@ class Tampering:
     def replace(self, gun: str, role: str, data: bytes) -> None:
         """Put other bytes in the place of a current file: by name, by version, and by its old hash."""
         _require_role(role)
-        stored = self._notary.store.current(gun, role)
-        self._notary.store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
+        stored = self._store.current(gun, role)
+        self._store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
 
     def serve_version(self, gun: str, role: str, version: int) -> None:
         """Go back to an older version of a file; newer ones are gone."""
-        if self._notary.store.numbered(gun, role, version) is None:
+        if self._store.numbered(gun, role, version) is None:
             raise LookupError(f"{gun} has no version {version} of {role}")
-        self._notary.store.forget_above(gun, role, version)
+        self._store.forget_above(gun, role, version)
 
     def delete(self, gun: str) -> None:
         """Lose a repository."""
-        if not self._notary.store.roles(gun):
+        if not self._store.roles(gun):
             raise LookupError(f"there is no {gun}")
-        self._notary.store.delete(gun, self._notary.now())
+        self._store.delete(gun, self._notary.now())
 
     def publish(self, gun: str, files: Mapping[str, bytes]) -> None:
         """Store files by role without any check, and sign a snapshot and a timestamp that name them."""
-        self._store(gun, files)
+        self._put(gun, files)
         self.sign_snapshot(gun)
 
     def sign_snapshot(self, gun: str, change: Change | None = None) -> None:
         """Sign the next snapshot of the current files, changed by `change`, and a timestamp for it."""
         files = {
             role: self.current(gun, role)
-            for role in self._notary.store.roles(gun)
+            for role in self._store.roles(gun)
             if role not in (roles.SNAPSHOT, roles.TIMESTAMP)
         }
-        made = self._notary.maker(gun).snapshot(self._data(gun, roles.SNAPSHOT), files)
+        made = self._notary.maker(gun).snapshot(self._store.data(gun, roles.SNAPSHOT), files)
         self._put_changed(gun, roles.SNAPSHOT, made, change)
         self.sign_timestamp(gun)
 
     def sign_timestamp(self, gun: str, change: Change | None = None) -> None:
         """Sign the next timestamp, for the current snapshot, changed by `change`."""
         snapshot = self.current(gun, roles.SNAPSHOT)
-        made = self._notary.maker(gun).timestamp(self._data(gun, roles.TIMESTAMP), snapshot)
+        made = self._notary.maker(gun).timestamp(self._store.data(gun, roles.TIMESTAMP), snapshot)
         self._put_changed(gun, roles.TIMESTAMP, made, change)
 
     def _put_changed(self, gun: str, role: str, made: StoredFile, change: Change | None) -> None:
         maker = self._notary.maker(gun)
         if not maker.can_sign(role):
             raise LookupError(f"the root of {gun} names no {role} key of this server")
-        signed: JsonObject = canonical.decode(made.data)["signed"]
+        signed: canonical.JsonObject = canonical.decode(made.data)["signed"]
         if change:
             change(signed)
-        self._put(gun, role, StoredFile(signed["version"], maker.seal(role, signed)))
+        self._put_newest(gun, role, StoredFile(signed["version"], maker.seal(role, signed)))
 
-    def _store(self, gun: str, files: Mapping[str, bytes]) -> None:
+    def _put(self, gun: str, files: Mapping[str, bytes]) -> None:
         for role in files:
             _require_role(role)
         for role, data in files.items():
-            stored = self._notary.store.current(gun, role)
-            self._put(gun, role, StoredFile(_version(data, stored), data))
+            version = _version(data, self._store.current(gun, role))
+            self._put_newest(gun, role, StoredFile(version, data))
 
-    def _put(self, gun: str, role: str, file: StoredFile) -> None:
-        self._notary.store.replace(gun, role, file)
-        self._notary.store.forget_above(gun, role, file.version)
-
-    def _data(self, gun: str, role: str) -> bytes | None:
-        stored = self._notary.store.current(gun, role)
-        return stored.data if stored else None
+    def _put_newest(self, gun: str, role: str, file: StoredFile) -> None:
+        self._store.replace(gun, role, file)
+        self._store.forget_above(gun, role, file.version)
 
 
 def _lost(request: Request) -> NetworkError:

@@ -11,7 +11,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.devserver.calls import Call
 from notarypy.devserver.core import REGISTRY_HOST
-from notarypy.devserver.tampering import BLOB_UPLOAD, Matcher, Tampering
+from notarypy.devserver.tampering import BLOB_UPLOAD, Tampering, matcher
 from notarypy.errors import DigestMismatchError, NetworkError, ServerError
 from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
@@ -180,7 +180,7 @@ def test_a_registry_that_repeats_an_old_range(push: Pusher, attacker: Tampering)
 
 
 def test_a_registry_that_takes_less_than_it_is_sent(push: Pusher, fake: Fake) -> None:
-    meant = Matcher("PATCH", BLOB_UPLOAD, 1)
+    meant = matcher("PATCH", BLOB_UPLOAD, 1)
 
     def take(request: Request) -> Response | None:
         if not meant(request):
