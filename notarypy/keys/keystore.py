@@ -38,7 +38,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem
-from notarypy.keys.passphrases import PassphraseRequest
+from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, open_signer
 from notarypy.limits import DEFAULT
 
@@ -46,9 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from notarypy.keys.formats.pem import KeyBlock
     from notarypy.keys.formats.pkcs8 import PrivateKey
-    from notarypy.keys.passphrases import PassphraseChain
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
     Texts = list[str]
@@ -166,7 +164,7 @@ class KeyStore:
                 _LOG.debug("stored %s in %s", present.request.label, path)
             return present
 
-    def store(self, block: KeyBlock) -> KeyInfo:
+    def store(self, block: pem.KeyBlock) -> KeyInfo:
         """Store an exported, encrypted block under its id; raise UnsupportedKeyError or StorageError."""
         keyid = block.path or ""
         if not block.encrypted or KEYID.fullmatch(keyid) is None:
@@ -255,11 +253,11 @@ class KeyStore:
             )
         return place
 
-    def _found(self, keyid: str) -> tuple[KeyInfo, KeyBlock]:
+    def _found(self, keyid: str) -> tuple[KeyInfo, pem.KeyBlock]:
         return _read(keyid, self._place(keyid))
 
 
-def _read(keyid: str, place: KeyPath) -> tuple[KeyInfo, KeyBlock]:
+def _read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
     try:
         block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
     except FileNotFoundError:

@@ -16,12 +16,10 @@ Rules:
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _LOG = logging.getLogger(__name__)
 SERVICE = "notarypy"

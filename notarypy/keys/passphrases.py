@@ -23,18 +23,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LOG = logging.getLogger(__name__)
 MIN_LENGTH = 8

@@ -24,19 +24,15 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import Advice, CacheDamagedError, InvalidNameError, MetadataError, StorageError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, roles
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 _LOG = logging.getLogger(__name__)
 _FIRST = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS)

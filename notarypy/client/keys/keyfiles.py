@@ -31,8 +31,8 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem, pkcs8
-from notarypy.keys.keystore import KEYID
-from notarypy.keys.passphrases import MIN_LENGTH
+from notarypy.keys.keystore import KEYID, KeyInfo
+from notarypy.keys.passphrases import MIN_LENGTH, PassphraseRequest
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from notarypy.client.keys.manager import KeyManager
-    from notarypy.keys.formats.pem import KeyBlock
-    from notarypy.keys.keystore import KeyInfo
-    from notarypy.keys.passphrases import PassphraseRequest
     from notarypy.storage.trustdir import TrustDirectory
 
 _SHORT = 7
@@ -83,7 +80,7 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
     return done
 
 
-def _check(block: KeyBlock) -> None:
+def _check(block: pem.KeyBlock) -> None:
     """Raise unless a block can be stored as it is (rule 2)."""
     pkcs8.require_portable(block)
     if len(pem.with_path(block, None)) > DEFAULT.key_file_bytes:
@@ -99,7 +96,7 @@ def _check(block: KeyBlock) -> None:
         roles.check_gun(block.gun)
 
 
-def _check_role(manager: KeyManager, block: KeyBlock) -> None:
+def _check_role(manager: KeyManager, block: pem.KeyBlock) -> None:
     present = manager.store.find(block.path or "")
     gun = block.gun if block.role in pem.GUN_ROLES else None
     if present is not None and (present.role, present.gun) != (block.role or "", gun):

@@ -30,7 +30,7 @@ from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
 from notarypy.keys.keystore import KeyInfo, KeyStore
 from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
-from notarypy.keys.signers import keyfile
+from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
-    from notarypy.keys.formats.pem import KeyBlock
     from notarypy.keys.formats.pkcs8 import PrivateKey
-    from notarypy.keys.signers import Signer
 
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
@@ -216,7 +214,7 @@ class KeyManager:
         self._add(opened[0][1], role, gun)
         return opened[0][1]
 
-    def _opened(self, data: bytes, role: str) -> list[tuple[KeyBlock, PrivateKey]]:
+    def _opened(self, data: bytes, role: str) -> list[tuple[pem.KeyBlock, PrivateKey]]:
         requests = [(block, PassphraseRequest("", block.role or role)) for block in pem.split(data)]
         return [
             (block, open_block(block, request, self.passphrases, "the given file"))

@@ -15,7 +15,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
@@ -31,9 +31,6 @@ from cryptography.x509 import ObjectIdentifier
 from notarypy.errors import Advice, PassphraseNeededError, PassphraseWrongError, UnsupportedKeyError
 from notarypy.keys.formats import pbes, pem
 from notarypy.tuf.keys import public_key_of
-
-if TYPE_CHECKING:
-    from notarypy.keys.formats.pem import KeyBlock
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -81,7 +78,7 @@ class _GoEd25519Info:
     key: bytes
 
 
-def decrypt(block: KeyBlock, passphrase: str | None) -> PrivateKey:
+def decrypt(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
     """Open a key; the passphrase of a key that has none is ignored.
 
     Raises:
@@ -118,7 +115,7 @@ def encrypt(
     return pem.text(pem.SEALED, headers, sealed)
 
 
-def require_portable(block: KeyBlock) -> None:
+def require_portable(block: pem.KeyBlock) -> None:
     """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it."""
     if not block.encrypted:
         raise UnsupportedKeyError("this private key is not encrypted", advice=Advice("store-key"))
@@ -137,7 +134,7 @@ def _secret(passphrase: str) -> bytes:
         raise PassphraseWrongError("this passphrase is not text") from None
 
 
-def _load_plain(block: KeyBlock) -> PrivateKey:
+def _load_plain(block: pem.KeyBlock) -> PrivateKey:
     der = block.der
     if block.label == "ED25519 PRIVATE KEY":
         return _load_go_ed25519(der)

@@ -15,18 +15,15 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from posixpath import dirname, join, normpath
-from typing import TYPE_CHECKING, NoReturn
+from typing import BinaryIO, NoReturn
 
 from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.files import regular
 from notarypy.limits import DEFAULT, Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 _LOG = logging.getLogger(__name__)
 BLOCK = 512

@@ -25,21 +25,16 @@ import os
 import shutil
 import stat
 import tarfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Self, cast
+from pathlib import Path
+from typing import BinaryIO, Self, cast
 
 from notarypy.errors import Advice, AlreadyExistsError, StorageError
 from notarypy.files import failure, locked, read_regular, refuse_links, write_atomic
 from notarypy.images import layout
-from notarypy.images.layout import blob_name
+from notarypy.images.layout import Descriptor, blob_name
 from notarypy.limits import DEFAULT, Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-    from typing import BinaryIO
-
-    from notarypy.images.layout import Descriptor
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".notarypy.lock"

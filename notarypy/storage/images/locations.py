@@ -18,25 +18,21 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from notarypy.errors import Advice, InvalidNameError, StorageError, UsageError, VerificationError
 from notarypy.files import read_regular, regular
 from notarypy.images import layout
-from notarypy.images.layout import blob_name
+from notarypy.images.layout import Descriptor, blob_name
 from notarypy.images.occurrences import normal
 from notarypy.images.tree import Tree, grow
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.images.archives import PIECE, Archive
 from notarypy.storage.images.dockersave import SavedImage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from notarypy.images.layout import Descriptor
 
 _LOG = logging.getLogger(__name__)
 LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE = "oci", "oci-archive", "docker-archive"

@@ -21,18 +21,16 @@ import json
 import logging
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings import servers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.images.reference import DOCKER_HUB, parse_registry
@@ -31,9 +31,6 @@ from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
 from notarypy.storage.settings.policyfile import Pins, PolicyFile, by_gun
 from notarypy.storage.settings.servers import TlsFiles
 from notarypy.tuf import roles
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings", "TlsFiles", "load"]
 
