@@ -54,12 +54,7 @@ class _Header:
 
 
 class Archive:
-    """The files of one archive; safe to use from several threads.
-
-    Attributes:
-        path: The archive.
-        limits: What is taken at most.
-    """
+    """The files of one archive; safe to use from several threads."""
 
     def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         """Read all headers; raise StorageError, or MetadataError for no such archive (rules 2 and 4)."""

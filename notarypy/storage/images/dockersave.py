@@ -36,17 +36,14 @@ LIST_FILE = "manifest.json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GZIP = b"\x1f\x8b"
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz", b"BZh": "bzip2"}
 _PIECE = 1024 * 1024
 
 
 class SavedImage:
-    """One image of an archive: content for `images.tree`.
-
-    Attributes:
-        top: Its manifest.
-    """
+    """One image of an archive, with the manifest `top`: content for `images.tree`."""
 
     def __init__(self, archive: Archive, name: str | None) -> None:
         """Find an image and make its manifest; raise UsageError, or VerificationError (rule 3)."""
@@ -55,12 +52,16 @@ class SavedImage:
         self._hashed: dict[Member, tuple[str, str]] = {}
         entry = _entry(archive, name)
         config, diffs = self._config(entry)
-        layers = [self._layer(*pair) for pair in zip(_layers(archive, entry, diffs), diffs, strict=True)]
+        names = entry.get("Layers")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            _malformed(archive, f"its {LIST_FILE} does not list the layers of the image")
+        if len(names) != len(diffs):
+            _malformed(archive, f"it has {len(names)} layers, and the configuration lists {len(diffs)}")
         document = {
             "schemaVersion": 2,
             "mediaType": manifests.OCI_MANIFEST,
             "config": config.to_json(),
-            "layers": [layer.to_json() for layer in layers],
+            "layers": [self._layer(*pair).to_json() for pair in zip(names, diffs, strict=True)],
         }
         self._data = json.dumps(document, separators=(",", ":")).encode()
         self.top = layout.of(self._data, manifests.OCI_MANIFEST)
@@ -91,7 +92,9 @@ class SavedImage:
             diffs = json.loads(data)["rootfs"]["diff_ids"]
         except (ValueError, KeyError, TypeError, RecursionError):
             diffs = None
-        if not isinstance(diffs, list) or not all(map(_is_digest, diffs)):
+        if not isinstance(diffs, list) or not all(
+            isinstance(diff, str) and _DIGEST.fullmatch(diff) for diff in diffs
+        ):
             _malformed(self._archive, "the configuration of the image does not list its layers")
         return found, diffs
 
@@ -162,22 +165,9 @@ def _entry(archive: Archive, name: str | None) -> dict[str, Any]:
     )
 
 
-def _layers(archive: Archive, entry: dict[str, Any], diffs: list[str]) -> list[str]:
-    layers = entry.get("Layers")
-    if not isinstance(layers, list) or not all(isinstance(name, str) for name in layers):
-        _malformed(archive, f"its {LIST_FILE} does not list the layers of the image")
-    if len(layers) != len(diffs):
-        _malformed(archive, f"it has {len(layers)} layers, and the configuration lists {len(diffs)}")
-    return layers
-
-
 def _tags(entry: dict[str, Any]) -> list[str]:
     tags = entry.get("RepoTags")
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", value) is not None
 
 
 def _same(stated: list[str], actual: str, name: str) -> None:

@@ -59,10 +59,8 @@ class LayoutWriter:
             StorageError: It cannot be written, or another run has it.
         """
         self.check()
-        try:
+        with _storage("make directory", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise failure("make directory", self.path, error) from error
         with locked(self.path / _LOCK, _LOCK_SECONDS):
             marker = self.path / layout.LAYOUT_FILE
             if marker.exists():
@@ -113,20 +111,13 @@ class LayoutWriter:
     def _path(self, descriptor: Descriptor) -> Path:
         path = self.path / blob_name(descriptor.digest)
         refuse_links(path.parent, self.path)
-        try:
+        with _storage("make directory", path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise failure("make directory", path.parent, error) from error
         return path
 
 
 class BlobWriter:
-    """A blob that is being written.
-
-    Attributes:
-        position: Bytes that are there.
-        resumed: Whether an earlier run left some of them.
-    """
+    """A blob that is being written; `position` bytes are there, and an earlier run left some if `resumed`."""
 
     def __init__(self, path: Path, stream: BinaryIO, descriptor: Descriptor) -> None:
         """Begin, or go on with what is in the file (rule 1)."""
@@ -158,11 +149,11 @@ class BlobWriter:
         """Give the blob its name (rule 1); throw another one away and raise DigestMismatchError."""
         actual = f"{self._hash.name}:{self._hash.hexdigest()}"
         if self.position != self._descriptor.size or actual != self._descriptor.digest:
-            position = self.position
+            error = layout.differs(self._descriptor, actual, self.position)
             self.restart()
             with suppress(OSError):
                 self._part.unlink()
-            raise layout.differs(self._descriptor, actual, position)
+            raise error
         with _storage("write", self._part):
             self._stream.flush()
             os.fsync(self._stream.fileno())
@@ -200,8 +191,7 @@ def _name(temporary: Path, target: Path) -> None:
         except FileExistsError:
             refuse_existing(target)
             raise
-        except OSError:
-            # Some file systems have no second names for a file.
+        except OSError:  # some file systems have no second names for a file
             refuse_existing(target)
             temporary.replace(target)
 
@@ -209,9 +199,8 @@ def _name(temporary: Path, target: Path) -> None:
 def refuse_existing(target: Path) -> None:
     """Raise AlreadyExistsError if there is a file of this name."""
     if target.exists() or target.is_symlink():
-        raise AlreadyExistsError(
-            f"there is a file {target} already", advice=Advice("choose-free-file"), path=str(target)
-        )
+        message, advice = f"there is a file {target} already", Advice("choose-free-file")
+        raise AlreadyExistsError(message, advice=advice, path=str(target))
 
 
 def _hash(stream: BinaryIO, digest: str) -> hashlib._Hash:
@@ -246,11 +235,9 @@ def _storage(action: str, path: Path) -> Iterator[None]:
 
 def make_private(path: Path) -> None:
     """Make a directory of our own, or go on with that of an earlier run (rule 6); raise StorageError."""
-    try:
+    with _storage("make directory", path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
-    except OSError as error:
-        raise failure("make directory", path, error) from error
     ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
     if not stat.S_ISDIR(found.st_mode) or not ours:
         raise StorageError(

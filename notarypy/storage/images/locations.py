@@ -106,10 +106,9 @@ def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImag
 
 
 class Directory:
-    """The files of a directory."""
+    """The files of a directory, as `Archive` has those of an archive."""
 
     def __init__(self, path: Path) -> None:
-        """Name the directory."""
         self._path = path
 
     def __str__(self) -> str:
@@ -117,18 +116,18 @@ class Directory:
         return str(self._path)
 
     def size(self, name: str) -> int | None:
-        """Return the size of a file, None if there is none."""
+        """See `Archive`; what cannot be looked at is not there."""
         try:
             return (self._path / name).stat().st_size
         except OSError:
             return None
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return a small file; raise FileNotFoundError if there is none."""
+        """See `Archive`."""
         return read_regular(self._path / name, limit, follow=True)
 
     def chunks(self, name: str, start: int) -> Iterator[bytes]:
-        """Yield a file from a position on; raise StorageError if there is none."""
+        """See `Archive`."""
         path = self._path / name
         try:
             with regular(path) as stream:
@@ -144,12 +143,7 @@ class Layout:
     """An OCI image layout: content for `images.tree`."""
 
     def __init__(self, files: Archive | Directory, limits: Limits = DEFAULT) -> None:
-        """Read its index.
-
-        Raises:
-            StorageError: There is no layout.
-            MetadataError: There is one that is malformed.
-        """
+        """Read its index; raise StorageError if there is no layout, MetadataError for a malformed one."""
         self._files, self.limits = files, limits
         try:
             layout.check_layout(files.read(layout.LAYOUT_FILE, limits.layout_marker_bytes))
@@ -175,27 +169,24 @@ class Layout:
         )
 
     def manifest(self, descriptor: Descriptor) -> bytes:
-        """Return the bytes of a manifest, unchecked."""
+        """See `ImageContent`."""
         name = blob_name(descriptor.digest)
         try:
             return self._files.read(name, self.limits.manifest_bytes)
         except FileNotFoundError:
-            raise StorageError(
-                f"{self._files} does not hold all of the image",
-                why=f"there is no {name}",
-                path=str(self._files),
-            ) from None
+            message, why = f"{self._files} does not hold all of the image", f"there is no {name}"
+            raise StorageError(message, why=why, path=str(self._files)) from None
 
     def holds(self, descriptor: Descriptor) -> bool:
         """Tell whether there is a file of this size for it."""
         return self._files.size(blob_name(descriptor.digest)) == descriptor.size
 
     def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
-        """Yield the bytes of a blob from a position on, unchecked."""
+        """See `ImageContent`."""
         return self._files.chunks(blob_name(descriptor.digest), start)
 
     def where(self, descriptor: Descriptor) -> str:
-        """Return what errors call the place of a blob."""
+        """See `ImageContent`."""
         return f"{self._files}/{blob_name(descriptor.digest)}"
 
 
@@ -248,14 +239,13 @@ def _layout(found: Layout, name: str | None) -> OpenedImage:
 
 
 def _docker(archive: Archive, name: str | None) -> OpenedImage:
-    notes: tuple[str, ...] = ()
-    if archive.size(layout.INDEX_FILE) is not None:
-        complete = _complete(Layout(archive, archive.limits), name)
-        if complete is not None:
-            return complete
-        notes = (f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json",)
+    has_layout = archive.size(layout.INDEX_FILE) is not None
+    complete = _complete(Layout(archive, archive.limits), name) if has_layout else None
+    if complete is not None:
+        return complete
+    note = f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json"
     image = SavedImage(archive, name)
-    return OpenedImage(_grown(image.top, image, archive.limits), image, notes)
+    return OpenedImage(_grown(image.top, image, archive.limits), image, (note,) if has_layout else ())
 
 
 def _complete(found: Layout, name: str | None) -> OpenedImage | None:
