@@ -45,15 +45,10 @@ _REPOSITORY = re.compile(r"(?=.{1,255}\Z)[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What names some content (rule 1).
+    """What names some content by type, digest and number of bytes (rule 1).
 
-    Attributes:
-        media_type: What it is.
-        digest: Algorithm and hex digits.
-        size: Number of bytes.
-        platform: `os/architecture[/variant]`, or "" for what is for none.
-        urls: Where else it is, for foreign layers.
-        annotations: Texts by name.
+    The platform is `os/architecture[/variant]`, or "" for what is for none; `urls` say where foreign layers
+    are.
     """
 
     media_type: str
@@ -128,11 +123,7 @@ def of(data: bytes, media_type: str) -> Descriptor:
 
 
 def links(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Links:
-    """Return what a manifest or index of a type that `Descriptor.is_manifest` knows names.
-
-    Raises:
-        VerificationError: It is something else, or not well-formed.
-    """
+    """Return what a manifest or index of a type that `Descriptor.is_manifest` knows names."""
     if media_type == ARTIFACT:
         artifact = manifests.decode(data, limits.manifest_bytes)
         if artifact.get("mediaType") != ARTIFACT or not isinstance(artifact.get("blobs", []), list):

@@ -39,13 +39,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{1
 
 @dataclass(frozen=True)
 class Manifest:
-    """An image manifest or index, as `read` returns it.
+    """An image manifest or index: one of the types in `ACCEPT`, digest and number of its bytes.
 
-    Attributes:
-        media_type: One of `ACCEPT`.
-        digest: `sha256:` and the hex digest of the bytes.
-        size: Number of bytes.
-        platforms: `os/architecture[/variant]` of an index, in its order; empty for a manifest.
+    The platforms are `os/architecture[/variant]` of an index, in its order; a manifest has none.
     """
 
     media_type: str

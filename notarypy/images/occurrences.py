@@ -30,15 +30,10 @@ Kind = Literal["base", "frontend", "trigger"]
 class Occurrence:
     """One image that a file names.
 
-    Attributes:
-        image: The name, with everything in it worked out.
-        written: The characters that stand there.
-        line: The line, counted from 1.
-        start: Where the characters begin.
-        end: Where they end.
-        what: What names it: `FROM`, `COPY --from`, `image`, ...
-        kind: `base`; `frontend` for the image that reads the file; `trigger` for a name that
-            only a later build can tell from one of its stages.
+    `image` is the name with everything in it worked out, `written` the characters that stand there, from
+    `start` to `end`; lines count from 1. `what` names it: `FROM`, `COPY --from`, `image`, ... Of the kinds,
+    `frontend` is the image that reads the file, `trigger` a name that only a later build can tell from one of
+    its stages.
     """
 
     image: str

@@ -53,14 +53,7 @@ class _ProblemError(Exception):
 
 @dataclass(frozen=True)
 class Reference:
-    """A complete reference, as `parse` returns it.
-
-    Attributes:
-        registry: Host and maybe port, `docker.io` for Docker Hub.
-        path: The repository within the registry, such as `library/alpine`.
-        tag: The tag that was written, or None.
-        digest: `sha256:` and 64 hex digits, or None.
-    """
+    """A complete reference, as `parse` returns it; the registry is a host and maybe a port."""
 
     registry: str
     path: str

@@ -38,14 +38,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """An image.
+    """An image: the manifest or index that names it, and those `below`, each after what it names.
 
-    Attributes:
-        top: The manifest or index that names it.
-        below: All other manifests and indexes, each after what it names.
-        blobs: All blobs that are to be carried, in the order in which they were first named.
-        foreign: Layers that nothing carries.
-        platforms: Those of the top, then those of the indexes in it.
+    Blobs are in the order in which they were first named, and nothing carries those that are `foreign`.
+    Platforms are those of the top, then those of the indexes in it.
     """
 
     top: Node

@@ -70,18 +70,10 @@ _IGNORE = (".dockerignore", ".containerignore")
 
 
 class Arguments:
-    """What a builder's arguments say about images.
-
-    Attributes:
-        words: The arguments, with what `pin_contexts` and `retarget` change.
-    """
+    """What a builder's arguments, `words`, say about images."""
 
     def __init__(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
-        """Read them; the environment has the values of build arguments that are only named.
-
-        Raises:
-            UsageError: One is refused.
-        """
+        """Read them; the environment has the values of build arguments that are only named."""
         self.words = list(words)
         self.target, self.several = "", False
         self.platform: str | None = None
@@ -92,9 +84,6 @@ class Arguments:
         self.connection: list[str] = []
         self._environ = environ
         self._targets: list[int] = []
-        self._read()
-
-    def _read(self) -> None:
         waiting = iter(enumerate(self.words))
         for place, word in waiting:
             if word == "--" or (word.startswith("-") and not word.startswith("--") and len(word) > _SHORT):
@@ -163,9 +152,8 @@ class Arguments:
         taken = {*names, *map(str, range(len(names)))}
         for name in self.contexts:
             if lower(name) in taken:
-                raise UsageError(
-                    f'"{name}" is a stage and a build context', advice=Advice("take-buildx-or-name")
-                )
+                advice = Advice("take-buildx-or-name")
+                raise UsageError(f'"{name}" is a stage and a build context', advice=advice)
 
     def retarget(self, stage: str) -> None:
         """Put another target down."""
@@ -181,9 +169,8 @@ class Arguments:
             if scheme is None:
                 continue
             image = value.removeprefix(scheme)
-            occurrence = Occurrence(image, image, 1, 0, 0, "--build-context")
-            pinned = images.image(f"--build-context {name}", occurrence)
-            found.append(pinned)
+            named = Occurrence(image, image, 1, 0, 0, "--build-context")
+            found.append(pinned := images.image(f"--build-context {name}", named))
             if pinned.reference is not None:
                 new = f"{name}={_IMAGE_CONTEXTS[0]}{pinned.reference}"
                 self.words = [word.replace(f"{name}={value}", new) for word in self.words]
@@ -263,11 +250,8 @@ def _check_signing(builder: Builder, arguments: Arguments) -> None:
             advice=Advice("take-buildx-or-push"),
         )
     if arguments.several and builder.push:
-        raise UsageError(
-            f"{builder.name} makes several images of several platforms",
-            why="--sign signs one",
-            advice=Advice("take-buildx-or-platform"),
-        )
+        what, advice = f"{builder.name} makes several images of several platforms", "take-buildx-or-platform"
+        raise UsageError(what, why="--sign signs one", advice=Advice(advice))
     for option in builder.reserved:
         if option in arguments.options:
             raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-sign"))
@@ -282,9 +266,8 @@ def _file(given: str | None, context: Path, builder: Builder) -> Path:
 
 
 def _ignore_files(path: Path) -> dict[str, bytes]:
-    beside = {ending: path.with_name(f"{path.name}{ending}") for ending in _IGNORE}
     return {
-        ending: files.read_regular(each, DEFAULT.build_file_bytes, follow=True)
-        for ending, each in beside.items()
-        if each.is_file()
+        ending: files.read_regular(beside, DEFAULT.build_file_bytes, follow=True)
+        for ending in _IGNORE
+        if (beside := path.with_name(f"{path.name}{ending}")).is_file()
     }

@@ -55,15 +55,10 @@ _PATIENCE = 10
 class Builder:
     """A program that builds images.
 
-    Attributes:
-        name: Its name here.
-        command: The command that builds.
-        file: Its option for the Dockerfile.
-        usual: Names of the Dockerfile in a context, the first that is there.
-        push: The command that pushes, if building does not.
-        reserved: Options that `sign` needs for itself.
-        buildkit: Whether it reads Dockerfiles by the rules of BuildKit, in every release.
-        ignore: Its option for an ignore file, if it does not look beside the Dockerfile.
+    `file` is its option for the Dockerfile, whose `usual` names in a context count in this order; `push` is
+    the command that pushes, if building does not. Options that signing needs are `reserved`. `buildkit` says
+    that every release reads Dockerfiles by the rules of BuildKit; `ignore` is the option for an ignore file,
+    if it does not look beside the Dockerfile.
     """
 
     name: str
@@ -76,21 +71,18 @@ class Builder:
     ignore: str = ""
 
 
-def _of_containers(name: str) -> Builder:
-    return Builder(
-        name,
-        (name, "build"),
-        usual=("Containerfile", "Dockerfile"),
-        push=(name, "push"),
-        reserved=("manifest", "iidfile"),
-        ignore="--ignorefile",
-    )
-
-
+_BUILDAH = Builder(
+    "buildah",
+    ("buildah", "build"),
+    usual=("Containerfile", "Dockerfile"),
+    push=("buildah", "push"),
+    reserved=("manifest", "iidfile"),
+    ignore="--ignorefile",
+)
 BUILDERS = {
     "buildx": Builder("buildx", ("docker", "buildx", "build"), reserved=("metadata-file",), buildkit=True),
-    "buildah": _of_containers("buildah"),
-    "podman": _of_containers("podman"),
+    "buildah": _BUILDAH,
+    "podman": replace(_BUILDAH, name="podman", command=("podman", "build"), push=("podman", "push")),
     "kaniko": Builder("kaniko", ("/kaniko/executor",), "--dockerfile", reserved=("digest-file", "no-push")),
     "docker": Builder("docker", ("docker", "build")),
 }
@@ -100,17 +92,10 @@ BUILDERS = {
 class Plan:
     """A build that may begin if none of its images failed.
 
-    Attributes:
-        builder: The builder.
-        file: The Dockerfile.
-        pinned: What became of its images.
-        contexts: What became of images that are build contexts.
-        arguments: The builder's arguments.
-        sign: `REPO:TAG` to push and sign, or None.
-        copy: The Dockerfile for builders that are not BuildKit; else None.
-        connection: Options that reach the builder's store, and the registry.
-        ignored: The ignore files of the Dockerfile, by what their names end with.
-        environ: The builder's environment.
+    `pinned` says what became of the images of the Dockerfile, `file`, and `contexts` of those that are build
+    contexts. `sign` is a `REPO:TAG` to push and sign; `copy` is the Dockerfile for builders that are not
+    BuildKit. Options for the `connection` reach the builder's store and the registry. Ignore files of the
+    Dockerfile, `ignored`, go by what their names end with.
     """
 
     builder: Builder
@@ -152,16 +137,13 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
 def find(name: str | None, environ: Mapping[str, str]) -> Builder:
     """Return the builder of a name, or the first of the usual ones that is here, with its programs' paths."""
-    if name is None:
-        usual = (BUILDERS[each] for each in ("buildx", "buildah", "podman"))
-        found = next((each for each in usual if _is_here(each, environ)), None)
-        if found is None:
-            why = "docker buildx, buildah and podman were looked for"
-            raise BuilderError("there is no builder here", why=why)
-    elif name in BUILDERS:
-        found = BUILDERS[name]
-    else:
+    if name is not None and name not in BUILDERS:
         raise UsageError(f'there is no builder "{name}"', advice=Advice("one-of", names=", ".join(BUILDERS)))
+    usual = (BUILDERS[each] for each in ("buildx", "buildah", "podman"))
+    found = BUILDERS[name] if name else next((each for each in usual if _is_here(each, environ)), None)
+    if found is None:
+        why = "docker buildx, buildah and podman were looked for"
+        raise BuilderError("there is no builder here", why=why)
     program = _program(found.command[0], environ)
     push = (program, *found.push[1:]) if found.push else ()
     return replace(found, command=(program, *found.command[1:]), push=push)
@@ -173,19 +155,14 @@ def _is_here(builder: Builder, environ: Mapping[str, str]) -> bool:
         return False
     if builder.name != "buildx":
         return True
+    command, nothing = [_program("docker", environ), "buildx", "version"], subprocess.DEVNULL
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command
-            [_program("docker", environ), "buildx", "version"],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
+        subprocess.run(  # noqa: S603 - a fixed command
+            command, env=dict(environ), stdin=nothing, stdout=nothing, stderr=nothing, timeout=60, check=True
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.SubprocessError):
         return False
-    return done.returncode == 0
+    return True
 
 
 def _program(name: str, environ: Mapping[str, str]) -> str:
@@ -228,8 +205,7 @@ def _build(plan: Plan) -> str | None:
         copied.write_bytes(plan.pinned.data if plan.copy is None else plan.copy)
         command = [*builder.command, builder.file, str(copied)]
         for ending, content in plan.ignored.items():
-            beside = copied.with_name(f"{copied.name}{ending}")
-            beside.write_bytes(content)
+            (beside := copied.with_name(f"{copied.name}{ending}")).write_bytes(content)
         if plan.ignored and builder.ignore:
             command += [builder.ignore, str(beside)]  # the last one counts
         environ = _environ(plan, folder)
@@ -245,11 +221,8 @@ def _build(plan: Plan) -> str | None:
 
 
 def _environ(plan: Plan, folder: Path) -> dict[str, str]:
-    """Return the variables of the builder.
-
-    A configuration of docker without its file has no logins. Docker takes it so; buildah and
-    podman fail, unless another file says that there are none.
-    """
+    # A configuration of docker without its file has no logins. Docker takes it so; buildah and podman fail,
+    # unless another file says that there are none.
     found = dict(plan.environ)
     docker = found.get("DOCKER_CONFIG")
     if plan.builder.push and docker and "REGISTRY_AUTH_FILE" not in found:

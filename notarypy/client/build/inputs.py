@@ -33,7 +33,6 @@ from notarypy.images.workloads import find, yamlnodes
 
 if TYPE_CHECKING:
     from notarypy.client.verdicts import VerifiedImage
-    from notarypy.images.dockerfile.stages import Outline
     from notarypy.images.occurrences import Occurrence
     from notarypy.images.workloads.find import Named
 
@@ -48,15 +47,9 @@ _YAML = (".yaml", ".yml", ".json")
 class BuildInput:
     """A file that names images.
 
-    Attributes:
-        source: Its name, for messages.
-        text: Its text.
-        kind: `dockerfile`, `compose` or `k8s`.
-        occurrences: The images, in the order of the text.
-        notes: What a person should know.
-        outline: What must not change with the names.
-        hidden: Lines that builders other than BuildKit may read in another way.
-        unknown: Those of the notes about something that may name images unseen.
+    `occurrences` are the images in the order of the text, and `outline` is what must not change with the
+    names. Lines that builders other than BuildKit may read in another way are `hidden`; `unknown` are those
+    of the notes for a person about something that may name images unseen.
     """
 
     source: str
@@ -64,7 +57,7 @@ class BuildInput:
     kind: FileKind
     occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...]
-    outline: Outline | tuple[str, ...]
+    outline: tuple[object, ...]
     hidden: tuple[int, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -86,12 +79,7 @@ class BuildInput:
 
 @dataclass(frozen=True)
 class FileVariables:
-    """What decides which images a file means.
-
-    Attributes:
-        options: Those of the builder, for a Dockerfile.
-        environment: The variables of a compose file.
-    """
+    """What decides which images a file means: options of the builder, and the variables of a compose file."""
 
     options: BuildOptions = field(default_factory=BuildOptions)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -122,8 +110,8 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
 def _read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
     if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
         found = stages.parse(text, source, variables.options)
-        outline = found.outline()
-        return BuildInput(source, text, "dockerfile", found.occurrences, found.notes, outline, found.hidden)
+        named = found.occurrences, found.notes, found.outline(), found.hidden
+        return BuildInput(source, text, "dockerfile", *named)
     roots = yamlnodes.documents(text, source)
     if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
         return _of_yaml(source, text, "k8s", find.kubernetes(roots))
@@ -133,11 +121,8 @@ def _read(text: str, source: str, kind: FileKind | None, variables: FileVariable
         if not roots:
             return BuildInput(source, text, "compose", (), (), ())
         return _of_yaml(source, text, "compose", find.compose(roots[0], variables.environment))
-    raise BuildFileError(
-        f"{source} is neither a compose file nor a Kubernetes manifest",
-        advice=Advice("say-format"),
-        file=source,
-    )
+    what = f"{source} is neither a compose file nor a Kubernetes manifest"
+    raise BuildFileError(what, advice=Advice("say-format"), file=source)
 
 
 def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildInput:
@@ -149,17 +134,9 @@ def _of_yaml(source: str, text: str, kind: FileKind, named: Named) -> BuildInput
 class PinnedImage:
     """What became of one image that a file names.
 
-    Attributes:
-        line: The line.
-        what: What names it: `FROM`, `COPY --from`, `image`, ...
-        written: The name as it stands there.
-        image: The name with everything in it worked out.
-        reference: The name with the signed digest; None for what was left alone or failed.
-        digest: The signed digest, or None.
-        previous: The digest that stood there, or None.
-        left: Why it was left alone, or empty.
-        verified: What vouches for it, or None.
-        error: Why it failed, or None.
+    `what` names it, such as `FROM`, `COPY --from` or `image`, in the form that is `written`; `image` is the
+    name with everything in it worked out, `reference` that with the signed `digest`, both None for what was
+    left alone or failed. `previous` is the digest that stood there, `left` why it was left alone, or empty.
     """
 
     line: int
@@ -180,13 +157,9 @@ class PinnedImage:
 
 
 class PinnedFile:
-    """A file of which every image was looked at.
+    """A file, `source`, of which every image was looked at: `images` says what became of each.
 
-    Attributes:
-        source: Its name.
-        kind: `dockerfile`, `compose` or `k8s`.
-        images: What became of each image.
-        hidden: Lines that builders other than BuildKit may read in another way.
+    Lines that builders other than BuildKit may read in another way are `hidden`.
     """
 
     def __init__(self, file: BuildInput, images: Sequence[PinnedImage], before: bytes, after: bytes) -> None:
@@ -201,11 +174,7 @@ class PinnedFile:
 
     @property
     def data(self) -> bytes:
-        """The file with every image pinned.
-
-        Raises:
-            NotarypyError: An image is not signed, or failed in another way: the first one.
-        """
+        """The file with every image pinned; raises what failed for the first image that failed."""
         for error in self.failures:
             raise error
         return self._after
@@ -216,15 +185,11 @@ class PinnedFile:
         return self.data != self._before
 
     def policy(self) -> dict[str, object]:
-        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is (rule 3).
-
-        Raises:
-            NotarypyError: As `data`; or it is no Dockerfile.
-        """
+        """Return the same as a source policy of BuildKit, for a Dockerfile that stays as it is (rule 3)."""
         if self.kind != "dockerfile":
             raise UsageError(f"{self.source} is no Dockerfile", why="a source policy is for builds")
-        if self.failures:
-            raise self.failures[0]
+        for error in self.failures:
+            raise error
         found: list[dict[str, object]] = [_rule("DENY", "REGEX", f"^{_SCHEME}")]
         signed = {image.image: image.reference for image in self.images if image.reference is not None}
         for image, pinned in signed.items():

@@ -42,11 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class Resolver:
-    """Resolves the images that several files name to signed digests.
-
-    Attributes:
-        options: How to go about it.
-    """
+    """Resolves the images that several files name to signed digests."""
 
     _session: Session
     options: PinOptions
@@ -67,12 +63,12 @@ class Resolver:
         for line in () if self.options.full else found.hidden:
             self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
         images = [self.image(source, occurrence) for occurrence in found.occurrences]
-        names = {}
-        for occurrence, image in zip(found.occurrences, images, strict=True):
+        names = {
+            occurrence: image.reference
+            for occurrence, image in zip(found.occurrences, images, strict=True)
             # For a build nothing is left to variables: what is written counts.
-            standing = occurrence.written if self.options.full else occurrence.image
-            if image.reference not in {None, standing}:
-                names[occurrence] = image.reference
+            if image.reference not in {None, image.written if self.options.full else image.image}
+        }
         if not names or self.options.check or any(image.error for image in images):
             return PinnedFile(found, images, data, data)
         after = occurrences.encode(found.with_names(names, variables))
@@ -133,8 +129,7 @@ class Resolver:
                 self._known[text] = self._judge(text)
             except NotarypyError as error:
                 self._known[text] = error
-        found = self._known[text]
-        if isinstance(found, NotarypyError):
+        if isinstance(found := self._known[text], NotarypyError):
             raise found
         return found
 

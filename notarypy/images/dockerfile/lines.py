@@ -74,16 +74,9 @@ class Word:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction.
+    """One instruction, from one line to the `last`: keyword in lower case, flags, and what follows them.
 
-    Attributes:
-        keyword: In lower case.
-        flags: Its flags.
-        rest: What follows them.
-        line: Its first line.
-        last: Its last line.
-        trigger: What ONBUILD is followed by.
-        heredocs: The text of each of its heredocs.
+    `trigger` is what follows ONBUILD; `heredocs` are their texts.
     """
 
     keyword: str

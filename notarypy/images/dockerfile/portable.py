@@ -41,12 +41,7 @@ _FROM, _MOUNT = "--from=", "--mount="
 
 @dataclass(frozen=True)
 class Plain:
-    """The copy.
-
-    Attributes:
-        text: Its text.
-        prefix: What the names of stages begin with, before their number.
-    """
+    """The copy; names of its stages are the prefix and their number."""
 
     text: str
     prefix: str

@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from notarypy.errors import Advice
@@ -55,14 +55,9 @@ _REPEATABLE = frozenset({"exclude", "mount", "device"})
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage.
+    """One stage, with its name in lower case, or empty, and the line of its FROM.
 
-    Attributes:
-        number: Its number.
-        name: Its name in lower case, or empty.
-        line: The line of its FROM.
-        base: The image that it begins with; empty for a stage and for `scratch`.
-        parent: The number of the stage that it begins with, or None.
+    It begins with the image `base`, or with the stage of the number `parent`, or with `scratch`.
     """
 
     number: int
@@ -74,27 +69,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """A Dockerfile that was read.
+    """A Dockerfile that was read: its stages up to the target, its images in the order of the text.
 
-    Attributes:
-        text: All of it.
-        instructions: Its instructions.
-        stages: Its stages, up to the target.
-        occurrences: The images that it names, in the order of the text.
-        notes: What a person should know.
-        disputed: Lines that other builders may read in another way; some of `hidden`.
-        taken: The number of the stage that each name of one means, by where the name begins.
-        escape: The escape character.
+    `notes` are for a person; `disputed` are some of the `hidden` lines; `taken` has the number of the stage
+    that each name of one means, by where the name begins.
     """
 
     text: str
     instructions: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
     occurrences: tuple[Occurrence, ...]
-    notes: tuple[str, ...] = ()
-    disputed: tuple[int, ...] = ()
-    taken: Mapping[int, int] = field(default_factory=dict)
-    escape: str = "\\"
+    notes: tuple[str, ...]
+    disputed: tuple[int, ...]
+    taken: Mapping[int, int]
+    escape: str
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -107,8 +95,8 @@ class Dockerfile:
         ]
         return tuple(sorted({*heredocs, *ends, *self.disputed}))
 
-    def outline(self) -> Outline:
-        """Return all that must stay the same when images get other names."""
+    def outline(self) -> tuple[object, ...]:
+        """Return all that must stay the same when images get other names: stages, words, what names each."""
         named = {at for each in self.occurrences for at in range(each.start, each.end)}
 
         def kept(word: Word) -> str:
@@ -118,55 +106,25 @@ class Dockerfile:
             acting = found.trigger or found
             return (found.keyword, *map(kept, (*acting.flags, acting.rest)), *found.heredocs)
 
-        return Outline(
+        return (
             tuple((stage.number, stage.name, stage.parent, bool(stage.base)) for stage in self.stages),
             tuple(each.what for each in self.occurrences),
             tuple(map(rest, self.instructions)),
         )
 
 
-@dataclass(frozen=True)
-class Outline:
-    """A Dockerfile without the names of images.
-
-    Attributes:
-        stages: Number, name, and what each begins with: a stage, or whether it is an image.
-        occurrences: What names each image.
-        instructions: The rest of each instruction, word by word.
-    """
-
-    stages: tuple[tuple[int, str, int | None, bool], ...]
-    occurrences: tuple[str, ...]
-    instructions: tuple[tuple[str, ...], ...]
-
-
 def parse(text: str, source: str, options: BuildOptions | None = None) -> Dockerfile:
-    """Read the Dockerfile that messages name by its `source`.
-
-    Raises:
-        BuildFileError: It breaks the rules, or does not say which image it means.
-    """
+    """Read a Dockerfile; raise BuildFileError if it breaks the rules or does not say what images it means."""
     escape, instructions = lines.read(text, source)
     reader = _StageReader(source, escape, options or BuildOptions(), instructions)
     reader.run(text, instructions)
-    return Dockerfile(
-        text,
-        instructions,
-        tuple(reader.stages),
-        tuple(sorted(reader.occurrences, key=lambda each: each.start)),
-        tuple(reader.notes),
-        tuple(reader.disputed),
-        reader.taken,
-        escape,
-    )
+    found = tuple(sorted(reader.occurrences, key=lambda each: each.start))
+    rest = tuple(reader.notes), tuple(reader.disputed), reader.taken, escape
+    return Dockerfile(text, instructions, tuple(reader.stages), found, *rest)
 
 
 def number_of(wanted: str, names: Sequence[str], source: str) -> int:
-    """Return the number of the stage to build: the last of that name, or else of that number.
-
-    Raises:
-        BuildFileError: There is no such stage.
-    """
+    """Return the number of the stage to build: the last of that name, or else of that number."""
     if lower(wanted) in names:
         return len(names) - 1 - names[::-1].index(lower(wanted))
     number = _integer(wanted)

@@ -35,12 +35,9 @@ _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILD
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """Options of a builder that decide which images are meant.
+    """Options of a builder that decide which images are meant: build arguments, and what it builds.
 
-    Attributes:
-        arguments: The build arguments.
-        platform: `os/architecture[/variant]`, or None.
-        target: The stage to build, by name or number, or None for the last.
+    The platform is `os/architecture[/variant]`; the target is a stage by name or number, None for the last.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict)

@@ -34,13 +34,9 @@ class WordError(Exception):
 
 @dataclass(frozen=True)
 class Expanded:
-    """What a word means.
+    """What a word means: the text, the same split at blanks outside of quotes, and what it was made with.
 
-    Attributes:
-        text: The text.
-        words: It, split at blanks outside of quotes.
-        missing: Variables that had no value (rule 3).
-        taken: Variables whose value is part of it.
+    Variables are `missing` that had no value (rule 3); the value of those that were `taken` is part of it.
     """
 
     text: str

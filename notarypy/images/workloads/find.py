@@ -69,13 +69,7 @@ def is_kubernetes(roots: Sequence[YamlNode]) -> bool:
 
 @dataclass(frozen=True)
 class Named:
-    """What a file names.
-
-    Attributes:
-        occurrences: The images.
-        notes: What a person should know.
-        unknown: Those of the notes about something that may name images unseen.
-    """
+    """What a file names; `unknown` are those of the notes about something that may name images unseen."""
 
     occurrences: tuple[Occurrence, ...]
     notes: tuple[str, ...]
