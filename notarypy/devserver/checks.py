@@ -158,15 +158,14 @@ class Update:
             )
         file = Envelope.parse(posted.data, roles.ROOT)
         root = Root.from_signed(file.signed)
-        certified = _certified(root, self.gun, self.now)
-        if not certified:
+        if not certificates.usable(root, self.gun, self.now):
             raise VerificationError(f"{_NO_PATH}unable to retrieve valid leaf certificates")
-        if previous and not _met(file, previous, _certified(previous, self.gun, None)):
+        if previous and not certificates.signed(previous, file, self.gun):
             raise VerificationError(
                 "could not rotate trust to a new trusted root: "
                 "failed to validate data with current trusted certificates"
             )
-        if not _met(file, root, certified):
+        if not certificates.signed(root, file, self.gun, self.now):
             raise VerificationError(f"{_NO_PATH}failed to validate integrity of roots")
         _require_in_date(roles.ROOT, root.expires, self.now)
         self.root, self.files[roles.ROOT] = root, file
@@ -220,15 +219,6 @@ def _require_in_date(role: str, expires: datetime, now: datetime) -> None:
     if expires < now:
         moment = time.strftime("%a %b %d %H:%M:%S UTC %Y", expires.utctimetuple())
         raise VerificationError(f"{role} expired at {moment}")
-
-
-def _certified(root: Root, gun: str, now: datetime | None) -> list[str]:
-    assigned = root.roles[roles.ROOT].keyids
-    return [keyid for keyid in assigned if not certificates.problem(root.keys[keyid], gun, now)]
-
-
-def _met(file: Envelope, root: Root, keyids: list[str]) -> bool:
-    return meets(valid_keys(file, root.keys, keyids), root.roles[roles.ROOT].threshold)
 
 
 def _check_hashes(entry: MetaFile | None, data: bytes, role: str) -> None:

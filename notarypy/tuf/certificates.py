@@ -71,9 +71,15 @@ def _problems(root: Root, gun: str, now: datetime | None) -> tuple[str, ...]:
     return tuple(sorted(found - {""}))
 
 
-def signed(root: Root, file: Envelope, gun: str, budget: VerificationBudget) -> bool:
-    """Tell whether enough keys of a root that can vouch for `gun`, whatever their dates, signed a file."""
-    found = valid_keys(file, root.keys, usable(root, gun, None), budget)
+def signed(
+    root: Root,
+    file: Envelope,
+    gun: str,
+    now: datetime | None = None,
+    budget: VerificationBudget | None = None,
+) -> bool:
+    """Tell whether enough keys of a root that can vouch for `gun` at a moment, or at any, signed a file."""
+    found = valid_keys(file, root.keys, usable(root, gun, now), budget)
     return meets(found, root.roles[roles.ROOT].threshold)
 
 
@@ -95,8 +101,7 @@ def require_own_threshold(root: Root, file: Envelope, gun: str, budget: Verifica
 
 def require_in_date(root: Root, file: Envelope, gun: str, now: datetime) -> None:
     """Raise ExpiredError unless enough keys signed whose certificates are in date (rule 4)."""
-    found = valid_keys(file, root.keys, usable(root, gun, now))
-    if not meets(found, root.roles[roles.ROOT].threshold):
+    if not signed(root, file, gun, now):
         raise ExpiredError(
             f"the root certificate of {gun} is out of date",
             why=_problems(root, gun, now),

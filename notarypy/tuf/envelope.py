@@ -31,9 +31,9 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
@@ -45,15 +45,7 @@ from notarypy.errors import MetadataError, NotarypyError, SignatureError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 from notarypy.tuf.fields import part_of
-from notarypy.tuf.keyobjects import CURVES, usable_rsa
-from notarypy.tuf.keys import X509_TYPES, PublicKey, decode_base64, leaf_certificate, meets, public_key_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from notarypy.tuf.canonical import JsonObject
-
-    _Verifier = Callable[[str, bytes, bytes], bool]
+from notarypy.tuf.keys import X509_TYPES, KeyTable, PublicKey, decode_base64, meets, public_key_of
 
 METHOD_FOR = {
     "ecdsa": "ecdsa",
@@ -62,7 +54,8 @@ METHOD_FOR = {
     "ecdsa-x509": "ecdsa",
     "rsa-x509": "rsapss",
 }
-_PSS_SALT = 32
+# The salt of PSS is as long as SHA-256 (rule 8).
+_PADDINGS = {"rsapss": padding.PSS(padding.MGF1(SHA256()), 32), "rsapkcs1v15": padding.PKCS1v15()}
 _SHORT = 7
 
 
@@ -74,7 +67,7 @@ class Signature:
     method: str
     sig: bytes
 
-    def to_json(self) -> JsonObject:
+    def to_json(self) -> canonical.JsonObject:
         """Return the signature as a file stores it."""
         return {"keyid": self.keyid, "method": self.method, "sig": base64.b64encode(self.sig).decode()}
 
@@ -91,9 +84,8 @@ class VerificationBudget:
         """Count some; raise SignatureError, now and from now on, when not so many are left."""
         self.left = max(self.left - count, -1)
         if self.left < 0:
-            raise SignatureError(
-                f"{self._what} carry too many signatures", why=f"no more than {self._all} are checked"
-            )
+            why = f"no more than {self._all} are checked"
+            raise SignatureError(f"{self._what} carry too many signatures", why=why)
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ class Envelope:
     """
 
     raw: bytes
-    signed: JsonObject
+    signed: canonical.JsonObject
     signatures: tuple[Signature, ...]
     limits: Limits = field(default=DEFAULT, repr=False, compare=False)
     _checked: dict[tuple[PublicKey, Signature], bool] = field(default_factory=dict, repr=False, compare=False)
@@ -150,16 +142,13 @@ def _signature(entry: object, role: str) -> Signature:
     return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))
 
 
-def seal(signed: JsonObject, signatures: Sequence[Signature]) -> bytes:
+def seal(signed: canonical.JsonObject, signatures: Sequence[Signature]) -> bytes:
     """Return the file to upload: storage form, byte for byte what Go would write."""
     return canonical.storage_form(canonical.encode(signed), [entry.to_json() for entry in signatures])
 
 
 def signers(
-    envelope: Envelope,
-    keys: Mapping[str, PublicKey],
-    keyids: Iterable[str],
-    budget: VerificationBudget | None = None,
+    envelope: Envelope, keys: KeyTable, keyids: Iterable[str], budget: VerificationBudget | None = None
 ) -> Iterator[str]:
     """Yield the TUF ids of those listed keys that validly signed, each once (rule 3)."""
     allowed, done, tried = frozenset(keyids), set[str](), Counter[str]()
@@ -175,10 +164,7 @@ def signers(
 
 
 def valid_keys(
-    envelope: Envelope,
-    keys: Mapping[str, PublicKey],
-    keyids: Iterable[str],
-    budget: VerificationBudget | None = None,
+    envelope: Envelope, keys: KeyTable, keyids: Iterable[str], budget: VerificationBudget | None = None
 ) -> frozenset[str]:
     """Return the canonical ids of the listed keys that validly signed (rules 2 and 3)."""
     return frozenset(keys[keyid].canonical_id for keyid in signers(envelope, keys, keyids, budget))
@@ -186,7 +172,7 @@ def valid_keys(
 
 def require_threshold(
     envelope: Envelope,
-    keys: Mapping[str, PublicKey],
+    keys: KeyTable,
     keyids: Sequence[str],
     threshold: int,
     role: str,
@@ -213,11 +199,24 @@ def require_threshold(
 
 def verify(key: PublicKey, method: str, signature: bytes, message: bytes) -> bool:
     """Tell whether `signature` is one by `key` over `message` (rules 6 to 10)."""
-    verifier = _verifier(key)
+    public = _usable(key)
     try:
-        return verifier is not None and verifier(method.lower(), signature, message)
+        return public is not None and check(public, method.lower(), signature, message)
     except InvalidSignature:
         return False
+
+
+def check(public: object, method: str, signature: bytes, message: bytes) -> bool:
+    """Raise InvalidSignature for a wrong signature; return False for a method that does not fit (rule 6)."""
+    if isinstance(public, ec.EllipticCurvePublicKey) and method == "ecdsa":
+        public.verify(_ecdsa_der(signature, public.curve.key_size), message, ec.ECDSA(SHA256()))
+    elif isinstance(public, rsa.RSAPublicKey) and method in _PADDINGS:
+        public.verify(signature, message, _PADDINGS[method], SHA256())
+    elif isinstance(public, Ed25519PublicKey) and method == "eddsa":
+        public.verify(signature, message)
+    else:
+        return False
+    return True
 
 
 def ecdsa_raw(der: bytes, curve_bits: int) -> bytes:
@@ -227,69 +226,24 @@ def ecdsa_raw(der: bytes, curve_bits: int) -> bytes:
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 
+def _ecdsa_der(raw: bytes, curve_bits: int) -> bytes:
+    """Turn r and s into a DER signature; raise InvalidSignature for another length (rule 7)."""
+    size = (curve_bits + 7) // 8
+    if len(raw) != 2 * size:
+        raise InvalidSignature
+    return utils.encode_dss_signature(int.from_bytes(raw[:size], "big"), int.from_bytes(raw[size:], "big"))
+
+
 @lru_cache(maxsize=512)
-def _verifier(key: PublicKey) -> _Verifier | None:
-    """Return the checking function for a key, or None for a key that cannot be used (rules 6 and 9)."""
-    makers = {"ecdsa": _ecdsa, "rsa": _rsa, "ed25519": _eddsa}
-    maker = makers.get(X509_TYPES.get(key.keytype, key.keytype))
-    if maker is None:
-        return None
+def _usable(key: PublicKey) -> object:
+    """Return the object that checks a key's signatures; None for a key that cannot be used (rule 9)."""
     try:
-        return maker(key)
+        bare = key.bare
+        if bare.keytype != X509_TYPES.get(key.keytype, key.keytype):  # rule 6
+            return None
+        if bare.keytype == "ed25519":
+            return Ed25519PublicKey.from_public_bytes(bare.public)
+        public = load_der_public_key(bare.public)
+        return public if public_key_of(public) == bare else None  # rules 6, 8 and 10
     except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, NotarypyError):
         return None
-
-
-def _public_object(key: PublicKey) -> Any:  # noqa: ANN401 - a key object of the cryptography package
-    if key.keytype in X509_TYPES:
-        return leaf_certificate(key).public_key()
-    public = load_der_public_key(key.public)
-    if public_key_of(public).public != key.public:  # rule 10
-        raise ValueError("another encoding of the same key")
-    return public
-
-
-def _ecdsa(key: PublicKey) -> _Verifier | None:
-    public = _public_object(key)
-    if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name not in CURVES:
-        return None
-    size = (public.curve.key_size + 7) // 8
-
-    def check(method: str, signature: bytes, message: bytes) -> bool:
-        if method != "ecdsa" or len(signature) != 2 * size:
-            return False
-        r, s = (int.from_bytes(part, "big") for part in (signature[:size], signature[size:]))
-        public.verify(utils.encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
-        return True
-
-    return check
-
-
-def _rsa(key: PublicKey) -> _Verifier | None:
-    public = _public_object(key)
-    if not isinstance(public, rsa.RSAPublicKey) or not usable_rsa(public):
-        return None
-    paddings: dict[str, padding.PSS | padding.PKCS1v15] = {
-        "rsapss": padding.PSS(padding.MGF1(SHA256()), _PSS_SALT),
-        "rsapkcs1v15": padding.PKCS1v15(),
-    }
-
-    def check(method: str, signature: bytes, message: bytes) -> bool:
-        if method not in paddings:
-            return False
-        public.verify(signature, message, paddings[method], SHA256())
-        return True
-
-    return check
-
-
-def _eddsa(key: PublicKey) -> _Verifier:
-    public = Ed25519PublicKey.from_public_bytes(key.public)
-
-    def check(method: str, signature: bytes, message: bytes) -> bool:
-        if method != "eddsa":
-            return False
-        public.verify(signature, message)
-        return True
-
-    return check

@@ -9,25 +9,24 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf.keys import PublicKey, decode_base64
+from notarypy.tuf.keys import KeyTable, PublicKey, decode_base64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from notarypy.tuf.canonical import JsonObject
 
 MAX_VERSION = 2**31 - 1
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
-_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):([0-5]\d))", re.ASCII
-)
+# Later versions of `fromisoformat` take hour 24.
+_HOUR, _ZONE = r"(?:[01]\d|2[0-3])", r"(?:Z|[+-]\d\d:[0-5]\d)"
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_HOUR}:\d\d:\d\d(?:\.\d+)?{_ZONE}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class FileEntry:
     @classmethod
     def of(cls, data: bytes) -> Self:
         """Describe `data` with both hashes, as snapshot and timestamp entries do."""
-        return cls(len(data), {name: hashlib.new(name, data).digest() for name in ("sha256", "sha512")})
+        return cls(len(data), {name: hashlib.new(name, data).digest() for name in _HASH_SIZES})
 
     @classmethod
     def from_json(cls, value: object, what: str) -> Self:
@@ -82,30 +81,23 @@ class FileEntry:
     def sha256(self) -> str:
         """The SHA-256 as 64 hex digits; raises VerificationError where the entry of a target has none."""
         if "sha256" not in self.hashes:
-            raise VerificationError(
-                "a signed entry names no sha256",
-                why=f"it names: {', '.join(sorted(self.hashes)) or 'no hash'}",
-            )
+            why = f"it names: {', '.join(sorted(self.hashes)) or 'no hash'}"
+            raise VerificationError("a signed entry names no sha256", why=why)
         return self.hashes["sha256"].hex()
 
     def check(self, data: bytes, what: str) -> None:
         """Raise VerificationError unless `data` has this length and every known hash, at least one."""
         if len(data) != self.length:
-            raise VerificationError(
-                f"{what} has the wrong length", why=f"{len(data)} bytes, {self.length} promised", role=what
-            )
+            why = f"{len(data)} bytes, {self.length} promised"
+            raise VerificationError(f"{what} has the wrong length", why=why, role=what)
         known = [name for name in _HASH_SIZES if name in self.hashes]
         if not known:
-            raise VerificationError(
-                f"{what} cannot be checked", why="no sha256 and no sha512 promised", role=what
-            )
+            why = "no sha256 and no sha512 promised"
+            raise VerificationError(f"{what} cannot be checked", why=why, role=what)
         for name in known:
             if hashlib.new(name, data).digest() != self.hashes[name]:
-                raise VerificationError(
-                    f"{what} does not have the promised {name}",
-                    why=f"{self.hashes[name].hex()} promised",
-                    role=what,
-                )
+                why = f"{self.hashes[name].hex()} promised"
+                raise VerificationError(f"{what} does not have the promised {name}", why=why, role=what)
 
     def matches(self, data: bytes) -> bool:
         """Tell whether `data` passes `check`."""
@@ -132,11 +124,9 @@ class TargetFile(FileEntry):
 
     def same_content(self, other: TargetFile | None) -> bool:
         """Tell whether two entries mean the same content: length and SHA-256."""
-        return (
-            other is not None
-            and self.digest is not None
-            and (self.length, self.digest) == (other.length, other.digest)
-        )
+        if other is None or self.digest is None:
+            return False
+        return (self.length, self.digest) == (other.length, other.digest)
 
 
 @contextmanager
@@ -151,18 +141,10 @@ def part_of(role: str) -> Iterator[None]:
 
 def parse_time(text: object, what: str) -> datetime:
     """Read an RFC 3339 date as an aware UTC datetime, to the microsecond (rule 2)."""
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise MetadataError(f"{what} has no usable expiry date", role=what)
-    try:
-        *parts, fraction, sign, hours, minutes = match.groups()
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        zone = timezone(-offset if sign == "-" else offset)
-        year, month, day, hour, minute, second = (int(part) for part in parts)
-        micros = int((fraction or "0").ljust(6, "0")[:6])
-        return datetime(year, month, day, hour, minute, second, micros, tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise MetadataError(f"{what} has no usable expiry date", role=what) from None
+    if isinstance(text, str) and _TIME.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    raise MetadataError(f"{what} has no usable expiry date", role=what)
 
 
 def format_time(moment: datetime) -> str:
@@ -174,9 +156,8 @@ def format_time(moment: datetime) -> str:
 def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
     """Check `_type` and return version and expiry of a signed part (rules 1 and 2)."""
     if signed.get("_type") != kind:
-        raise MetadataError(
-            f"{role} is not of type {kind}", why=f"_type is {signed.get('_type')!r}"[:80], role=role
-        )
+        why = f"_type is {signed.get('_type')!r}"[:80]
+        raise MetadataError(f"{role} is not of type {kind}", why=why, role=role)
     version = signed.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
         raise MetadataError(f"{role} has no usable version", role=role)
@@ -200,7 +181,7 @@ def strings(value: object, what: str) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def key_table(value: object, role: str, limits: Limits = DEFAULT) -> Mapping[str, PublicKey]:
+def key_table(value: object, role: str, limits: Limits = DEFAULT) -> KeyTable:
     """Return a key table, every key under its own id (rule 4)."""
     listed = mapping(value, f"keys of {role}")
     keys = {keyid: PublicKey.from_json(entry, limits) for keyid, entry in listed.items()}
@@ -210,7 +191,7 @@ def key_table(value: object, role: str, limits: Limits = DEFAULT) -> Mapping[str
     return keys
 
 
-def role_keys(value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits = DEFAULT) -> RoleKeys:
+def role_keys(value: object, keys: KeyTable, role: str, limits: Limits = DEFAULT) -> RoleKeys:
     """Return the keys and threshold assigned to a role, all of them in the key table (rule 4)."""
     if not isinstance(value, dict):
         raise MetadataError(f"{role} has no keys assigned", role=role)

@@ -13,18 +13,16 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, RollbackError, RootChangedError, VerificationError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
-from notarypy.tuf.envelope import Envelope, signers
+from notarypy.tuf.envelope import Envelope, VerificationBudget, signers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from notarypy.tuf.envelope import VerificationBudget
-    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.keys import KeyTable
     from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 
@@ -39,7 +37,7 @@ class Floors:
         self,
         file: Envelope,
         role: str,
-        keys: Mapping[str, PublicKey],
+        keys: KeyTable,
         keyids: Sequence[str],
         budget: VerificationBudget | None = None,
     ) -> None:
@@ -93,9 +91,7 @@ class Floors:
             return None
 
 
-def _signed(
-    seen: Envelope, keys: Mapping[str, PublicKey], keyids: Sequence[str], budget: VerificationBudget | None
-) -> bool:
+def _signed(seen: Envelope, keys: KeyTable, keyids: Sequence[str], budget: VerificationBudget | None) -> bool:
     return next(signers(seen, keys, keyids, budget), None) is not None
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,10 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from cryptography import x509
 
-    from notarypy.tuf.canonical import JsonObject
-
 X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
+KeyTable = Mapping[str, "PublicKey"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class PublicKey:
         except NotarypyError:
             return self.keyid
 
-    def to_json(self) -> JsonObject:
+    def to_json(self) -> canonical.JsonObject:
         """Return the key object as metadata stores it."""
         public = base64.b64encode(self.public).decode()
         return {"keytype": self.keytype, "keyval": {"private": None, "public": public}}

@@ -140,7 +140,7 @@ class TrustedMetadata:
         with self._judging(roles.ROOT):
             file = self._parse(data, roles.ROOT)
             root = Root.from_signed(file.signed, self.limits)
-            usable = certificates.require_own_threshold(root, file, self.gun, self.root_checks)
+            usable = certificates.require_own_threshold(root, file, self.gun, budget=self.root_checks)
             if policy is not None:
                 # A chain to an authority is made of signatures too.
                 self.root_checks.take(sum(root.keys[keyid].public.count(b"-----BEGIN") for keyid in usable))
@@ -149,7 +149,9 @@ class TrustedMetadata:
 
     def signs(self, data: bytes) -> bool:
         """Tell whether the trusted root's keys signed this root: then no link between is needed (rule 2)."""
-        return certificates.signed(self.root, self._parse(data, roles.ROOT), self.gun, self.root_checks)
+        return certificates.signed(
+            self.root, self._parse(data, roles.ROOT), self.gun, budget=self.root_checks
+        )
 
     def update_root(self, data: bytes) -> Root:
         """Trust a newer root by the chain of signatures (rules 2 and 3).
@@ -165,11 +167,11 @@ class TrustedMetadata:
             root = Root.from_signed(file.signed, self.limits)
             if root.version < self.root.version:  # rule 3
                 raise rollback(roles.ROOT, root.version, self.root.version)
-            if not certificates.signed(self.root, file, self.gun, self.root_checks):  # rule 2
+            if not certificates.signed(self.root, file, self.gun, budget=self.root_checks):  # rule 2
                 raise root_changed(self.gun, self.root, root)
             if root.version == self.root.version and file.canonical != self._root_file().canonical:  # rule 3
                 raise root_changed(self.gun, self.root, root)
-            certificates.require_own_threshold(root, file, self.gun, self.root_checks)  # rule 2
+            certificates.require_own_threshold(root, file, self.gun, budget=self.root_checks)  # rule 2
             self._timestamp = self._snapshot = None
             self.targets.clear()
             self.failures.clear()
