@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, Pinne
 from notarypy.client.parameters import PinOptions
 from notarypy.errors import Advice, StorageError, UsageError
 from notarypy.images import occurrences
-
-if TYPE_CHECKING:
-    from notarypy.client.build.builders import Built, Plan
 
 _STDIN = "-"
 _POLICY = "buildkit-policy"
@@ -288,23 +285,17 @@ def build(
         plan = client.images.plan_build(
             arguments, builder=builder, file=file, sign=sign_ref, skip=skip or (), strict=strict
         )
-        for source, images in ((plan.pinned.source, plan.pinned.images), ("arguments", plan.contexts)):
-            for image in images:
-                _report_image(run, source, image)
-        if run.report.exit_code == 0:
-            with signals.Interrupting():
-                built = client.images.build(plan)
-            _report_build(run, plan, built)
-
-
-def _report_build(run: Run, plan: Plan, built: Built) -> None:
-    lines = [_line_of(plan.pinned.source, image) for image in plan.pinned.images]
-    lines += [_line_of("arguments", image) for image in plan.contexts]
-    data = {
-        "builder": built.builder,
-        "file": plan.pinned.source,
-        "digest": built.digest,
-        "signed": built.signed and render.signed_json(built.signed),
-    }
-    lines += render.signed_lines(built.signed) if built.signed else []
-    run.report.done(plan.sign or plan.pinned.source, data, *lines)
+        file = plan.pinned.source
+        images = [(file, image) for image in plan.pinned.images]
+        images += [("arguments", image) for image in plan.contexts]
+        for source, image in images:
+            _report_image(run, source, image)
+        if run.report.exit_code:
+            return
+        with signals.Interrupting():
+            built = client.images.build(plan)
+        signed, lines = built.signed, [_line_of(source, image) for source, image in images]
+        lines += render.signed_lines(signed) if signed else []
+        known = {"builder": built.builder, "file": file, "digest": built.digest}
+        data = {**known, "signed": signed and render.signed_json(signed)}
+        run.report.done(plan.sign or file, data, *lines)

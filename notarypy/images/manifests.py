@@ -58,14 +58,13 @@ class Manifest:
 def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Manifest:
     """Decide what a registry's answer is, by its body and its content type header, if there is one.
 
-    Raises:
-        MetadataError: Not JSON, or the structure does not fit.
-        VerificationError: Of a type that cannot be signed, or said to be two types.
+    MetadataError: not JSON, or the structure does not fit. VerificationError: of a type that cannot be
+    signed, or said to be two types.
     """
     document = decode(data, limits.manifest_bytes)
     media_type = _media_type(document, content_type)
-    read_structure = _read_index if media_type in _INDEXES else _check_manifest
-    return Manifest(media_type, digest_of(data), len(data), read_structure(document))
+    platforms = _check_structure(document, is_index=media_type in _INDEXES)
+    return Manifest(media_type, digest_of(data), len(data), platforms)
 
 
 def digest_of(data: bytes) -> str:
@@ -132,29 +131,21 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     return media_type
 
 
-def _read_index(document: dict[str, Any]) -> tuple[str, ...]:
-    """Check an index and return its platforms."""
-    if not {"config", "layers"}.isdisjoint(document):
-        malformed("an index must not have the members of a manifest")
-    entries = document.get("manifests")
+def _check_structure(document: dict[str, Any], *, is_index: bool) -> tuple[str, ...]:
+    """Check a manifest or index (rule 2), and return the platforms of an index."""
+    one, other, member = ("a manifest", "an index", "layers")
+    if is_index:
+        one, other, member = other, one, "manifests"
+    if not ({"config", "layers"} if is_index else {"manifests"}).isdisjoint(document):
+        malformed(f"{one} must not have the members of {other}")
+    if not is_index:
+        check_descriptor(document.get("config"), "config")
+    entries = document.get(member)
     if not isinstance(entries, list):
-        malformed("an index needs a list of manifests")
+        malformed(f"{one} needs a list of {member}")
     for entry in entries:
-        check_descriptor(entry, "manifests")
-    return tuple(dict.fromkeys(filter(None, map(platform_of, entries))))
-
-
-def _check_manifest(document: dict[str, Any]) -> tuple[str, ...]:
-    """Check a manifest, which has no platforms."""
-    if "manifests" in document:
-        malformed("a manifest must not have the members of an index")
-    check_descriptor(document.get("config"), "config")
-    layers = document.get("layers")
-    if not isinstance(layers, list):
-        malformed("a manifest needs a list of layers")
-    for layer in layers:
-        check_descriptor(layer, "layers")
-    return ()
+        check_descriptor(entry, member)
+    return tuple(dict.fromkeys(filter(None, map(platform_of, entries)))) if is_index else ()
 
 
 def check_descriptor(value: object, where: str) -> None:

@@ -57,11 +57,7 @@ class Tree:
 
 
 def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
-    """Return the image that the descriptor of a manifest or index names; what `read` returns is checked.
-
-    Raises:
-        VerificationError: Something is not what it is said to be, or beyond the limits.
-    """
+    """Return the image that the descriptor of a manifest or index names; what `read` returns is checked."""
     grower = _Grower(read, limits)
     data = grower.bytes_of(top)
     kind = manifests.read(data, top.media_type, limits)
@@ -82,9 +78,7 @@ def choose(
     """Return the entry of an index for one platform, and the platforms that are left out.
 
     `data` are the bytes of `top`, checked; `platform` has a variant where it is not clear without.
-
-    Raises:
-        UsageError: It is no index, or has none or several for this platform.
+    UsageError: it is no index, or has none or several for this platform.
     """
     listed = layout.links(data, top.media_type, limits).manifests
     entries = [entry for entry in listed if entry.platform]
@@ -115,11 +109,8 @@ def check_single(config: bytes, platform: str, limits: Limits = DEFAULT) -> None
     except MetadataError:
         found = ""
     if found != platform and not found.startswith(f"{platform}/"):
-        raise UsageError(
-            f"the image has nothing for {platform}",
-            why=f"it is a single image of {found or 'no platform'}",
-            platform=platform,
-        )
+        why = f"it is a single image of {found or 'no platform'}"
+        raise UsageError(f"the image has nothing for {platform}", why=why, platform=platform)
 
 
 class _Grower:

@@ -97,11 +97,7 @@ class FileVariables:
 
 
 def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
-    """Read a file.
-
-    Raises:
-        BuildFileError: It is not what it should be, or does not say which images it means.
-    """
+    """Read a file; raise BuildFileError if it is none, or does not say which images it means."""
     found = _read(text, source, kind, variables)
     _LOG.debug("%s: a %s file that names %d images", source, found.kind, len(found.occurrences))
     return found

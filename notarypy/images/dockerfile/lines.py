@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 from notarypy.images import occurrences
 from notarypy.images.dockerfile import words
@@ -64,11 +65,9 @@ class Word:
     def words(self, limit: int = 0) -> list[Word]:
         """Return it split at blanks, at `limit` places at most if that is not 0."""
         found, start = [], 0
-        for number, blanks in enumerate(_BLANKS.finditer(self.text), start=1):
+        for blanks in islice(_BLANKS.finditer(self.text), limit or None):
             found.append(self.part(start, blanks.start()))
             start = blanks.end()
-            if number == limit:
-                break
         return [*found, self.part(start)]
 
 
@@ -151,7 +150,6 @@ class _LineReader:
         self.seen: set[str] | None = set()
 
     def instructions(self) -> Iterator[Instruction]:
-        """Return one after the other."""
         while self.number < len(self.lines):
             body = self._first()
             body, goes_on = self._continued(body)
@@ -169,7 +167,6 @@ class _LineReader:
             yield self._with_heredocs(self._split(whole, line), whole)
 
     def _next(self) -> Word:
-        """Return the next line without its end."""
         line, start = self.lines[self.number], self.start
         most = DEFAULT.dockerfile_line_bytes
         if len(line.encode(errors="surrogateescape")) > most:
@@ -203,11 +200,8 @@ class _LineReader:
             if match[2] not in ("\\", "`"):
                 raise self.failure(self.number, f'"{match[2]}" is no escape character', why="\\ and ` are")
             if match[2] != self.escape and ("check" in self.seen or _ODD_BLANK.search(line)):
-                raise self.failure(
-                    self.number,
-                    "not every release of BuildKit sees this directive",
-                    "write # escape= in the first line, with plain blanks",
-                )
+                why = "write # escape= in the first line, with plain blanks"
+                raise self.failure(self.number, "not every release of BuildKit sees this directive", why)
             self.escape = match[2]
 
     def _continued(self, body: Word) -> tuple[Word, bool]:
@@ -272,9 +266,8 @@ class _LineReader:
 
     def _refuse_splitting(self, text: str, line: int) -> None:
         if _SPLITTING.intersection(text.encode(errors="surrogateescape")):
-            raise self.failure(
-                line, "a character among the flags is a blank to BuildKit", "write it elsewhere"
-            )
+            what = "a character among the flags is a blank to BuildKit"
+            raise self.failure(line, what, "write it elsewhere")
 
     def _with_heredocs(self, found: Instruction, whole: Word) -> Instruction:
         """Return an instruction with the lines of its heredocs taken (rule 4)."""
@@ -317,19 +310,13 @@ class _LineReader:
         """Tell whether the arguments are a JSON array, which has no heredocs."""
         if not found.rest.text.startswith("["):
             return False
-        decoder = json.JSONDecoder(parse_constant=_no_constant)
-        try:
-            value, end = decoder.raw_decode(found.rest.text)
+        try:  # JSON has no NaN, which `int` refuses
+            value, end = json.JSONDecoder(parse_constant=int).raw_decode(found.rest.text)
         except (ValueError, RecursionError):
             return False
         if found.rest.text[end:].strip(" \t\r\n"):
-            raise self.failure(
-                found.line, "a heredoc stands behind a JSON array", "not every release of BuildKit sees it"
-            )
+            why = "not every release of BuildKit sees it"
+            raise self.failure(found.line, "a heredoc stands behind a JSON array", why)
         if not all(isinstance(each, str) for each in value):
             raise self.failure(found.line, "the JSON array has something else than texts in it")
         return True
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)

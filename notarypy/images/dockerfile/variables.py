@@ -51,7 +51,7 @@ class Variables:
     def __init__(self, options: BuildOptions, escape: str, source: str) -> None:
         self.options, self.escape, self.failure = options, escape, partial(occurrences.failure, source)
         self.values = _of_platform(options.platform, source)
-        self.hollow: dict[str, str] = {}
+        self.hollow: dict[str, str | None] = {}
         for name in (*_OF_TARGET, *_OF_BUILDER, "TARGETSTAGE"):
             if name in options.arguments:
                 self.values[name] = options.arguments[name]
@@ -63,34 +63,27 @@ class Variables:
             if not name:
                 raise self.failure(line, "ARG needs a name")
             if name in self.options.arguments:
-                self._set(name, self.options.arguments[name], None)
+                self.values[name], self.hollow[name] = self.options.arguments[name], None
             elif equals:
                 found = self._expand(default, line)
-                self._set(name, found.text, self._hollow_part(found))
+                self.values[name], self.hollow[name] = found.text, self._hollow_part(found)
 
     def expand(self, text: str, line: int) -> str:
         """Return what a word of FROM means; raise BuildFileError if a variable in it has no value."""
         found = self._expand(text, line)
         lacking = self._hollow_part(found)
         if lacking is not None:
-            advice = Advice("give-argument", option="--build-arg", name=lacking)
-            if lacking in _OF_TARGET:
-                advice = Advice("name-platform")
+            given = Advice("give-argument", option="--build-arg", name=lacking)
+            advice = Advice("name-platform") if lacking in _OF_TARGET else given
             raise self.failure(line, f'"{text}" names no image: {lacking} has no value', advice=advice)
         if not found.text:
             raise self.failure(line, f'"{text}" names no image', why="it is empty")
         return found.text
 
-    def _set(self, name: str, value: str, hollow: str | None) -> None:
-        self.values[name] = value
-        self.hollow.pop(name, None)
-        if hollow is not None:
-            self.hollow[name] = hollow
-
     def _hollow_part(self, found: words.Expanded) -> str | None:
         """Return a variable without a value that a text is made with (rule 3)."""
-        hollow = [self.hollow[name] for name in sorted(found.taken) if name in self.hollow]
-        return next(iter([*sorted(found.missing), *hollow]), None)
+        parts = (*sorted(found.missing), *map(self.hollow.get, sorted(found.taken)))
+        return next((part for part in parts if part is not None), None)
 
     def _expand(self, text: str, line: int) -> words.Expanded:
         try:
@@ -110,9 +103,8 @@ def _of_platform(platform: str | None, source: str) -> dict[str, str]:
         return {}
     match = _PLATFORM.fullmatch(platform.lower())
     if match is None:
-        raise occurrences.failure(
-            source, 1, f'"{platform}" is not one platform', why="one is os/architecture[/variant]"
-        )
+        why = "one is os/architecture[/variant]"
+        raise occurrences.failure(source, 1, f'"{platform}" is not one platform', why)
     system, machine, variant = match[1], match[2], match[3] or {"armel": "v6"}.get(match[2], "")
     machine = _MACHINES.get(machine, machine)
     variant = _USUAL.get((machine, variant), variant)

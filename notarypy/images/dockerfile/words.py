@@ -17,7 +17,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from notarypy.limits import DEFAULT
@@ -79,7 +79,6 @@ class _Lexer:
         return self.text[self.position : self.position + 1]
 
     def next(self) -> str:
-        """Take the next character."""
         found = self.peek()
         self.position += len(found)
         return found
@@ -100,7 +99,6 @@ class _Lexer:
         return "".join(parts)
 
     def _one(self, character: str, *, outermost: bool) -> str:
-        special: dict[str, Callable[[], str]]
         special = {"$": self._variable, "<": self._heredoc, "'": self._single, '"': self._double}
         raw = character in {"<", "'", '"', self.escape}
         if character in special:
@@ -110,16 +108,12 @@ class _Lexer:
             found = character
             if raw:
                 found = (character if self.keep_escapes else "") + self.next()
-        if outermost:
-            self._add(found, raw=raw)
-        return found
-
-    def _add(self, text: str, *, raw: bool) -> None:
-        for character in text:
-            if not raw and character in SPACE:
+        for part in found if outermost else "":
+            if not raw and part in SPACE:
                 self._end_word()
             else:
-                self.word += character
+                self.word += part
+        return found
 
     def _end_word(self) -> None:
         if self.word:
