@@ -149,11 +149,13 @@ class Images:
         BuildFileError: the file cannot be read, or does not say which images it means. What fails for a
         single image is raised by `data` of the result.
         """
-        from notarypy.client.build import inputs, resolver
+        from notarypy.client.build.inputs import FileVariables
 
-        variables = inputs.FileVariables.of(build_args, platform, target, environment)
-        options = PinOptions(skip, strict, check)
-        return resolver.pin(self._session, data, variables, options, source=source, kind=kind)
+        resolver = self.resolver(PinOptions(skip, strict, check))
+        variables = FileVariables.of(build_args, platform, target, environment)
+        found = resolver.file(data, source, kind, variables)
+        resolver.warn_of_unused()
+        return found
 
     def resolver(self, options: PinOptions | None = None) -> Resolver:
         """Return what pins several files, with one look at each repository."""

@@ -20,7 +20,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -193,14 +193,8 @@ def _descriptor(value: object, where: str) -> Descriptor:
         malformed(f"urls in {where} are not a list of texts")
     if annotations is not None and not (isinstance(annotations, dict) and _are_texts(annotations.values())):
         malformed(f"annotations in {where} are not texts by name")
-    found = Descriptor(
-        media_type=value["mediaType"],
-        digest=value["digest"],
-        size=value["size"],
-        platform=manifests.platform_of(value),
-        urls=tuple(urls or ()),
-        annotations=annotations or {},
-    )
+    found = Descriptor(value["mediaType"], value["digest"], value["size"], manifests.platform_of(value))
+    found = replace(found, urls=tuple(urls or ()), annotations=annotations or {})
     if data is not None:
         try:
             content = b64decode(data if isinstance(data, str) else "?", validate=True)

@@ -118,9 +118,8 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
-        raise VerificationError(
-            "a manifest is said to be two things", why=(f"it came as {said}", f"it calls itself {written}")
-        )
+        why = (f"it came as {said}", f"it calls itself {written}")
+        raise VerificationError("a manifest is said to be two things", why=why)
     media_type = said or written or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
     if media_type not in ACCEPT:
         raise VerificationError(

@@ -143,9 +143,8 @@ def _parse(text: str) -> Reference:
     _check_path(path)
     if len(registry) + 1 + len(path) > _MAX_NAME:
         raise _ProblemError(f"registry and path have more than {_MAX_NAME} characters together")
-    return Reference(
-        registry, path, _check_tag(tag) if colon else None, _check_digest(digest) if at else None
-    )
+    checked = _check_tag(tag) if colon else None
+    return Reference(registry, path, checked, _check_digest(digest) if at else None)
 
 
 def _split_registry(text: str) -> tuple[str, str]:

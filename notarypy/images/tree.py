@@ -86,11 +86,8 @@ def choose(
     found = exact or [entry for entry in entries if entry.platform.startswith(f"{platform}/")]
     if len(found) != 1:
         there = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
-        raise UsageError(
-            f"the image has {'several entries' if found else 'nothing'} for {platform}",
-            why=f"its platforms: {there}",
-            platform=platform,
-        )
+        what = f"the image has {'several entries' if found else 'nothing'} for {platform}"
+        raise UsageError(what, why=f"its platforms: {there}", platform=platform)
     return found[0], tuple(entry.platform for entry in entries if entry is not found[0])
 
 
@@ -161,10 +158,8 @@ def _agree(one: Descriptor, other: Descriptor) -> None:
     """Check that two descriptors of the same content do not contradict each other (rule 2)."""
     same_type = one.media_type == other.media_type or not one.is_manifest
     if one.size != other.size or not same_type:
-        raise MetadataError(
-            "the image names the same content in two ways",
-            why=f"{one.digest}: {one.media_type}, {one.size} bytes; {other.media_type}, {other.size} bytes",
-        )
+        why = f"{one.digest}: {one.media_type}, {one.size} bytes; {other.media_type}, {other.size} bytes"
+        raise MetadataError("the image names the same content in two ways", why=why)
 
 
 def _beyond(why: str) -> MetadataError:

@@ -132,10 +132,8 @@ class Arguments:
         """Return the context: the last argument, or kaniko's option."""
         text = (self.directory if is_option else next(reversed(self.words), "")) or ""
         if not text or not Path(text).is_dir():
-            raise UsageError(
-                f'the context "{text}" is no directory here',
-                advice=Advice("name-context-option" if is_option else "name-context-last"),
-            )
+            advice = Advice("name-context-option" if is_option else "name-context-last")
+            raise UsageError(f'the context "{text}" is no directory here', advice=advice)
         return Path(text)
 
     def replaces(self, occurrence: Occurrence, *, buildkit: bool) -> bool:
@@ -199,22 +197,13 @@ def plan_build(
         data = files.read_regular(path, DEFAULT.build_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no {path}", advice=Advice("name-dockerfile")) from None
-    images.options = replace(
-        images.options, replaced=lambda each: arguments.replaces(each, buildkit=builder.buildkit)
-    )
+    by_buildkit = builder.buildkit
+    images.options = replace(options, replaced=lambda each: arguments.replaces(each, buildkit=by_buildkit))
     given = BuildOptions(arguments.build_args, arguments.platform)
     pinned = images.file(data, str(file or path), "dockerfile", FileVariables(given))
-    plan = Plan(
-        builder,
-        path,
-        pinned,
-        arguments.pin_contexts(images),
-        tuple(arguments.words),
-        target,
-        connection=tuple(arguments.connection),
-        ignored=_ignore_files(path),
-        environ=environ,
-    )
+    contexts, connection = arguments.pin_contexts(images), tuple(arguments.connection)
+    plan = Plan(builder, path, pinned, contexts, tuple(arguments.words), target, connection=connection)
+    plan = replace(plan, ignored=_ignore_files(path), environ=environ)
     if not builder.buildkit and not any(image.error for image in plan.images):
         plan = _with_portable_copy(plan, arguments, given)
     images.warn_of_unused()
@@ -244,14 +233,12 @@ def _tag(sign: str) -> str:
 def _check_signing(builder: Builder, arguments: Arguments) -> None:
     """Refuse what does not end in one image with a digest (rule 8)."""
     if builder.name == "docker":
-        raise UsageError(
-            "--sign does not go with docker build",
-            why="it does not say which digest it has pushed",
-            advice=Advice("take-buildx-or-push"),
-        )
+        why = "it does not say which digest it has pushed"
+        advice = Advice("take-buildx-or-push")
+        raise UsageError("--sign does not go with docker build", why=why, advice=advice)
     if arguments.several and builder.push:
-        what, advice = f"{builder.name} makes several images of several platforms", "take-buildx-or-platform"
-        raise UsageError(what, why="--sign signs one", advice=Advice(advice))
+        what = f"{builder.name} makes several images of several platforms"
+        raise UsageError(what, why="--sign signs one", advice=Advice("take-buildx-or-platform"))
     for option in builder.reserved:
         if option in arguments.options:
             raise UsageError(f"--{option} does not go with --sign", advice=Advice("leave-out-sign"))

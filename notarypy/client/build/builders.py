@@ -171,11 +171,8 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     places = os.pathsep.join(directory for directory in directories if Path(directory).is_absolute())
     found = shutil.which(name, path=places) if places or "/" in name else None
     if found is None:
-        raise BuilderError(
-            f"{name} is not here",
-            why="no directory of PATH has it",
-            advice=Advice("install-program", program=name),
-        )
+        advice = Advice("install-program", program=name)
+        raise BuilderError(f"{name} is not here", why="no directory of PATH has it", advice=advice)
     return found
 
 
@@ -287,11 +284,8 @@ def _image_id(report: Path, builder: Builder) -> str:
     except (FileNotFoundError, ValueError):
         match = None
     if match is None:
-        raise BuilderError(
-            f"{builder.name} does not say which image it has built",
-            why="nothing was pushed or signed",
-            advice=Advice("build-one-image"),
-        )
+        what, advice = f"{builder.name} does not say which image it has built", Advice("build-one-image")
+        raise BuilderError(what, why="nothing was pushed or signed", advice=advice)
     return match[1]
 
 
@@ -302,8 +296,7 @@ def _digest(report: Path, builder: Builder) -> str:
         found = json.loads(text)["containerimage.digest"] if builder.name == "buildx" else text.strip()
         digest = references.check_digest(str(found))
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, UsageError):
-        raise BuilderError(
-            f"{builder.name} does not say which digest it has pushed", advice=Advice("push-then-sign")
-        ) from None
+        what = f"{builder.name} does not say which digest it has pushed"
+        raise BuilderError(what, advice=Advice("push-then-sign")) from None
     _LOG.debug("%s pushed %s", builder.name, digest)
     return digest

@@ -74,10 +74,8 @@ class Resolver:
         after = occurrences.encode(found.with_names(names, variables))
         for occurrence in names:
             if "$" in occurrence.written:
-                self._session.warn(
-                    f"{source}:{occurrence.line}: {occurrence.written} is {occurrence.image} from now on, "
-                    "whatever its variables say"
-                )
+                note = f"{occurrence.written} is {occurrence.image} from now on, whatever its variables say"
+                self._session.warn(f"{source}:{occurrence.line}: {note}")
         return PinnedFile(found, images, data, after)
 
     def image(self, source: str, occurrence: Occurrence) -> PinnedImage:
@@ -159,19 +157,3 @@ def resolver(session: Session, options: PinOptions) -> Resolver:
     for text in options.skip:
         references.parse(text)
     return Resolver(session, options)
-
-
-def pin(
-    session: Session,
-    data: bytes,
-    variables: FileVariables,
-    options: PinOptions,
-    *,
-    source: str,
-    kind: FileKind | None,
-) -> PinnedFile:
-    """Verify every image that one file names, and name it by its signed digest."""
-    found = resolver(session, options)
-    pinned = found.file(data, source, kind, variables)
-    found.warn_of_unused()
-    return pinned

@@ -265,9 +265,8 @@ class _StageReader:
         elif acts is None:  # the trigger acts in other builds alone
             self.notes.append(f'{self.source}:{line}: {what} means a stage "{word.text}" of later builds')
         elif not 0 <= number < acts:
-            raise self.failure(
-                line, f'{what}: the stage "{word.text}" is not built yet', advice=Advice("name-earlier-stage")
-            )
+            what = f'{what}: the stage "{word.text}" is not built yet'
+            raise self.failure(line, what, advice=Advice("name-earlier-stage"))
         else:
             self.taken[word.at[0]] = number
 

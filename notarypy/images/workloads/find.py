@@ -95,10 +95,8 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
         group = version.partition("/")[0] if "/" in version else ""
         if kind not in _KNOWN or ("/" in version and group not in _GROUPS):
             what = f'the kind "{kind}"' if kind else "an object without a kind"
-            what = f"{what} of {group}" if group else what
-            unknown.append(
-                f"{root.source}:{root.line}: {what} is not known: images that it may have are left alone"
-            )
+            what = f"{what} of {group} is not known" if group else f"{what} is not known"
+            unknown.append(f"{root.source}:{root.line}: {what}: images that it may have are left alone")
     return Named(_once(found), tuple(unknown), tuple(unknown))
 
 
@@ -128,9 +126,8 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
         elif image is not None:
             found.append(_occurrence(image, "image", values))
         if service.get("extends", "file") is not None:
-            unknown.append(
-                f"{root.source}:{service.line}: {name} extends another file, which is not looked at"
-            )
+            note = f"{name} extends another file, which is not looked at"
+            unknown.append(f"{root.source}:{service.line}: {note}")
         found += _volumes(service, values, seen)
     return Named(_once(found), (*unknown, *notes), tuple(unknown))
 
