@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.auth.credentials import HUB, Keychain, NotaryAuth
+from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
 from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources
 from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
-from notarypy.remote.http.transport import Exchange
+from notarypy.remote.http.transport import Exchange, Transport
 from notarypy.remote.http.urls import host_port
 from notarypy.remote.notary import NotaryClient
 from notarypy.remote.registry.registry import RegistryClient
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notarypy.images.reference import Reference
-    from notarypy.remote.auth.credentials import Credential, CredentialSource
-    from notarypy.remote.daemon.daemon import Daemon
-    from notarypy.remote.http.transport import Transport
+    from notarypy.remote.daemon import Daemon
     from notarypy.storage.settings.settings import Settings
 
     Kind = Literal["notary", "registry"]
@@ -89,7 +87,7 @@ class Connections:
 
     def daemon(self) -> Daemon:
         """Return the docker daemon of this machine."""
-        from notarypy.remote.daemon.daemon import Daemon, find_daemon  # needs http.client, ssl and socket
+        from notarypy.remote.daemon import Daemon, find_daemon  # needs http.client, ssl and socket
 
         found = find_daemon(self._settings.environ, self._settings.docker_config)
         return Daemon(found, timeout=self._settings.timeout, user_agent=_AGENT, limits=self._limits)

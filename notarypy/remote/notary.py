@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request
-from notarypy.remote.http.transport import AnswerPolicy
+from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.transport import AnswerPolicy, Exchange
 from notarypy.remote.http.urls import host_port
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from notarypy.remote.http.messages import Response
-    from notarypy.remote.http.transport import Exchange
 
 _REFUSALS = frozenset({400, 409, 413, 422})
 _LOG = logging.getLogger(__name__)

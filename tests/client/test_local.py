@@ -22,7 +22,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images.manifests import OCI_MANIFEST
-from notarypy.remote.daemon import daemon as daemon_module
+from notarypy.remote import daemon as daemon_module
 from notarypy.remote.http.messages import Response
 from support.author import GUN
 from support.dockerd import Record, aux, fake_daemon

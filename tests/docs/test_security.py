@@ -30,7 +30,7 @@ CONSTANTS = {
     "versions": "tuf.fields:MAX_VERSION",
     "exponents of RSA keys": "tuf.keyobjects:MAX_RSA_EXPONENT",
     "a line or a cell that is shown": "cli.text.render:MAX_LINE",
-    "a push by a docker daemon": "remote.daemon.daemon:PUSH_SECONDS",
+    "a push by a docker daemon": "remote.daemon:PUSH_SECONDS",
 }
 
 

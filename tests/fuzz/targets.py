@@ -45,10 +45,9 @@ from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote import notary
+from notarypy.remote import notary, pushstream
 from notarypy.remote.auth import credentials, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
-from notarypy.remote.daemon import pushstream
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.archives import Archive

@@ -21,10 +21,10 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.images.reference import parse
+from notarypy.remote import daemon as module
 from notarypy.remote.auth.credentials import Credential
-from notarypy.remote.daemon import daemon as module
-from notarypy.remote.daemon.daemon import Daemon, DaemonAddress
-from notarypy.remote.daemon.pushstream import PushOutcome
+from notarypy.remote.daemon import Daemon, DaemonAddress
+from notarypy.remote.pushstream import PushOutcome
 from support.dockerd import aux, chunk, fake_daemon, head
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, UnreachableError
-from notarypy.remote.daemon import daemon
-from notarypy.remote.daemon.daemon import find_daemon
+from notarypy.remote import daemon
+from notarypy.remote.daemon import find_daemon
 
 if TYPE_CHECKING:
     from pathlib import Path

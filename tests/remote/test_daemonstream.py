@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.daemon.pushstream import (
+from notarypy.remote.pushstream import (
     NonsenseError,
     PushError,
     PushOutcome,

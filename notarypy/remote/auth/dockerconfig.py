@@ -27,17 +27,15 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Helper, decoded, host_key
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 REMEMBER = 60.0
 _HUB_SERVER = "https://index.docker.io/v1/"

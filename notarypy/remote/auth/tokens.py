@@ -25,23 +25,19 @@ import re
 import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError, ServerError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.auth.credentials import owner
+from notarypy.remote.auth.credentials import Credential, Keychain, owner
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from notarypy.remote.auth.credentials import Credential, Keychain
 
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0

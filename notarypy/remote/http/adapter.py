@@ -31,7 +31,7 @@ from urllib3.exceptions import HTTPError
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
-from notarypy.remote.http.messages import Redaction, Request, Response
+from notarypy.remote.http.messages import Redaction, Request, Response, Stream
 from notarypy.remote.http.tls import ContextOf, TlsPlaces
 from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from urllib3.poolmanager import PoolManager
 
-    from notarypy.remote.http.messages import Stream
 
 _CHUNK = 64 * 1024
 _POOL_SIZE = 32

@@ -20,16 +20,14 @@ import json
 import re
 import threading
 from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 HIDDEN = "***"
 KEPT = 512

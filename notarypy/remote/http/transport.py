@@ -25,9 +25,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from notarypy.errors import (
@@ -42,9 +43,6 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0

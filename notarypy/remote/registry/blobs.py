@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from notarypy.errors import (
     Advice,
@@ -31,16 +32,10 @@ from notarypy.errors import (
     ServerError,
 )
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request
+from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import AnswerPolicy, RetryPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
-from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, RegistryQuirks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from notarypy.remote.http.messages import Response
-    from notarypy.remote.registry.uploads import ReadFrom
+from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, ReadFrom, RegistryQuirks
 
 TRIES = 5
 LONGEST_WAIT = 60.0

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
 from notarypy.errors import (
@@ -39,9 +39,6 @@ from notarypy.remote.http.transport import (
     RetryPolicy,
     Scope,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)

@@ -26,19 +26,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RetryPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 SLOWEST = 16 * 1024
 """Bytes per second: what is slower than this on the whole is given up."""

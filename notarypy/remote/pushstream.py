@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from notarypy.limits import DEFAULT, Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _CHUNK = 16 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

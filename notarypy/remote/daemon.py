@@ -46,8 +46,8 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.auth.credentials import owner
-from notarypy.remote.daemon import pushstream
+from notarypy.remote import pushstream
+from notarypy.remote.auth.credentials import Credential, owner
 from notarypy.remote.http import sockets
 from notarypy.remote.http.failures import plain_text
 from notarypy.remote.http.messages import Redaction
@@ -56,8 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from notarypy.images.reference import Reference
-    from notarypy.remote.auth.credentials import Credential
-    from notarypy.remote.daemon.pushstream import PushOutcome
+    from notarypy.remote.pushstream import PushOutcome
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 PODMAN_SOCKET = "/run/podman/podman.sock"
