@@ -15,17 +15,15 @@ Rules:
 from __future__ import annotations
 
 import threading
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
 from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources
-from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
-from notarypy.remote.http.transport import Exchange, Transport
+from notarypy.remote.http.transport import Authenticator, Exchange, Transport
 from notarypy.remote.http.urls import host_port
 from notarypy.remote.notary import NotaryClient
 from notarypy.remote.registry.registry import RegistryClient
@@ -48,35 +46,33 @@ class Connections:
 
     def __init__(self, settings: Settings, transport: Transport | None, limits: Limits = DEFAULT) -> None:
         """Use one given transport for everything, or make real ones."""
-        self._settings, self._limits = settings, limits
-        self._given = transport
+        self._settings, self._given, self._limits = settings, transport, limits
         self._transports: dict[tuple[Kind, str], Transport] = {}
         self._notaries: dict[tuple[str, str], NotaryClient] = {}
         self._registries: dict[str, RegistryClient] = {}
+        self._places: tuple[DockerConfig, list[CredentialSource]] | None = None
         self._secrets = Redaction()
         self._lock = threading.RLock()
 
     def notary(self, url: str, registry_host: str) -> NotaryClient:
         """Return the Notary server at `url`, logged in as for `registry_host` when it asks."""
         with self._lock:
-            key = (url, registry_host)
-            if key not in self._notaries:
-                names = (host_port(url), *_logins(registry_host))
+            if (url, registry_host) not in self._notaries:
+                host = host_port(url)
                 # A server that was only derived from a reference is anybody's: it gets no secret of ours.
                 named = self._settings.names_server(registry_host)
                 sources = [NotaryAuth(self._settings.environ)] if named else []
-                self._notaries[key] = NotaryClient(
-                    self._exchange("notary", host_port(url), names, sources), url
-                )
-            return self._notaries[key]
+                exchange = self._exchange("notary", host, (host, *_login_names(registry_host)), sources)
+                self._notaries[url, registry_host] = NotaryClient(exchange, url)
+            return self._notaries[url, registry_host]
 
     def registry(self, reference: Reference) -> RegistryClient:
         """Return the registry that serves an image."""
+        host = reference.api_host
         with self._lock:
-            host = reference.api_host
             if host not in self._registries:
                 schemes = self._settings.schemes_for(reference.registry)
-                exchange = self._exchange("registry", host, _logins(reference.registry), [])
+                exchange = self._exchange("registry", host, _login_names(reference.registry), [])
                 self._registries[host] = RegistryClient(exchange, host, schemes)
             return self._registries[host]
 
@@ -94,7 +90,7 @@ class Connections:
 
     def credential(self, reference: Reference) -> Credential | None:
         """Return the login for the registry that serves an image; the daemon asks nobody, so it gets it."""
-        return Keychain(self._places).find(_logins(reference.registry), reference.path)
+        return Keychain(self._login_places()[1]).find(_login_names(reference.registry), reference.path)
 
     def close(self) -> None:
         """Close all connections that were made here."""
@@ -104,32 +100,39 @@ class Connections:
             self._transports.clear()
             self._notaries.clear()
             self._registries.clear()
-            self.__dict__.pop("_docker", None)
-            self.__dict__.pop("_places", None)
+            self._places = None
 
     def _exchange(
-        self, kind: Kind, host: str, logins: Sequence[str], sources: Sequence[CredentialSource]
+        self, kind: Kind, host: str, names: Sequence[str], sources: Sequence[CredentialSource]
     ) -> Exchange:
-        keychain = Keychain([*sources, *self._places])
+        def authenticator() -> Authenticator:
+            # 13 million instructions, 1 % of a verification, and only a server that asks who we are needs it.
+            from notarypy.remote.auth.tokens import TokenAuthenticator
+
+            keychain = Keychain([*sources, *self._login_places()[1]])
+            return TokenAuthenticator(host, keychain, names, limits=self._limits)
+
         return Exchange(
             self._transport(kind, host),
             timeout=self._settings.timeout,
-            authenticator=TokenAuthenticator(host, keychain, logins, limits=self._limits),
+            authenticator=authenticator,
             user_agent=_AGENT,
             secrets=self._secrets,
-            configured=self._docker.registry_headers if kind == "registry" else None,
+            configured=self._registry_headers if kind == "registry" else None,
             limits=self._limits,
         )
 
-    @cached_property
-    def _docker(self) -> DockerConfig:
-        path = self._settings.docker_config / "config.json"
-        return DockerConfig(path, self._settings.environ, timeout=self._settings.timeout)
+    def _login_places(self) -> tuple[DockerConfig, list[CredentialSource]]:
+        """Return docker's file, and all places; shared, so that a helper is asked once for all servers."""
+        with self._lock:
+            if self._places is None:
+                environ, timeout = self._settings.environ, self._settings.timeout
+                docker = DockerConfig(self._settings.docker_config / "config.json", environ, timeout=timeout)
+                self._places = docker, credential_sources(docker, environ, timeout=timeout)
+            return self._places
 
-    @cached_property
-    def _places(self) -> list[CredentialSource]:
-        """The places of logins; shared, so that a helper program is asked once for all servers."""
-        return credential_sources(self._docker, self._settings.environ, timeout=self._settings.timeout)
+    def _registry_headers(self) -> dict[str, str]:
+        return self._login_places()[0].registry_headers()
 
     def _transport(self, kind: Kind, server: str) -> Transport:
         if self._given is not None:
@@ -171,5 +174,5 @@ class Connections:
         )
 
 
-def _logins(registry_host: str) -> tuple[str, ...]:
+def _login_names(registry_host: str) -> tuple[str, ...]:
     return ("index.docker.io", HUB) if registry_host == HUB else (registry_host,)

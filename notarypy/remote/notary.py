@@ -16,7 +16,7 @@ from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpda
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import AnswerPolicy, Exchange
+from notarypy.remote.http.transport import Exchange, RequestPolicy
 from notarypy.remote.http.urls import host_port
 
 _REFUSALS = frozenset({400, 409, 413, 422})
@@ -88,9 +88,8 @@ class NotaryClient:
 
     def _read(self, gun: str, name: str, actions: str, limit: int | None) -> bytes:
         try:
-            response = self._exchange.send(
-                Request("GET", self._address(gun, name)), _scope(gun, actions), AnswerPolicy(limit)
-            )
+            request = Request("GET", self._address(gun, name))
+            response = self._exchange.send(request, f"repository:{gun}:{actions}", RequestPolicy(limit))
         except NotFoundError as error:
             raise NotFoundError(
                 f"{self.host} has no {name} for {gun}",
@@ -108,13 +107,11 @@ class NotaryClient:
     ) -> Response:
         headers, body = ({}, None) if files is None else multipart(files, os.urandom(24).hex())
         try:
-            response = self._exchange.send(
-                Request(method, self._address(gun, name), headers, body), _scope(gun, actions)
-            )
+            request = Request(method, self._address(gun, name), headers, body)
+            response = self._exchange.send(request, f"repository:{gun}:{actions}")
         except NotFoundError as error:
-            raise ServerError(
-                f"{self.host} takes no updates there", why=(error.message, *error.why)
-            ) from None
+            why = (error.message, *error.why)
+            raise ServerError(f"{self.host} takes no updates there", why=why) from None
         if response.status in _REFUSALS:
             raise self._refusal(gun, response)
         if response.status != HTTPStatus.OK:
@@ -147,10 +144,6 @@ class NotaryClient:
     def _address(self, gun: str, name: str) -> str:
         path = quote(f"{gun}/_trust/tuf/{name}", safe="/:@!$&'()+,;=~")
         return f"{self.url}/v2/{path}"
-
-
-def _scope(gun: str, actions: str) -> str:
-    return f"repository:{gun}:{actions}"
 
 
 def _detail(detail: object) -> tuple[str, str]:

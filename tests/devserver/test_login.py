@@ -145,7 +145,7 @@ def test_the_clients_own_code_logs_in(kind: Kind) -> None:
     def exchange(host: str, password: str) -> Exchange:
         known = NotaryAuth({"NOTARY_AUTH": basic("dev", password).removeprefix("Basic ")})
         authenticator = TokenAuthenticator(host, Keychain([known]), (host,))
-        return Exchange(fake, timeout=5, authenticator=authenticator)
+        return Exchange(fake, timeout=5, authenticator=lambda: authenticator)
 
     notary = NotaryClient(exchange(NOTARY_HOST, "secret"), URL)
     assert notary.get_key(GUN, "timestamp")

@@ -13,7 +13,7 @@ from notarypy.limits import DEFAULT
 from notarypy.remote.http.adapter import RequestsTransport
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import context
-from notarypy.remote.http.transport import AnswerPolicy, Exchange
+from notarypy.remote.http.transport import Exchange, RequestPolicy
 
 if TYPE_CHECKING:
     import socket
@@ -69,7 +69,7 @@ def test_a_redirect_to_nonsense_is_an_error_of_ours(
     server = serve(sending(b"HTTP/1.1 302 Found\r\nLocation: ", location, b"\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(ServerError):
         Exchange(transport, timeout=5).send(
-            Request("GET", server.url("/v2/x")), answers=AnswerPolicy(redirects=redirects)
+            Request("GET", server.url("/v2/x")), policy=RequestPolicy(redirects=redirects)
         )
 
 

@@ -19,7 +19,7 @@ from notarypy.errors import (
 from notarypy.remote.auth.credentials import Credential, Keychain
 from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import AnswerPolicy, Exchange, RetryPolicy
+from notarypy.remote.http.transport import Exchange, RequestPolicy
 from support.scripted import ScriptedTransport, body_of
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def exchange(scripted: ScriptedTransport) -> Exchange:
     return Exchange(
         scripted,
         timeout=60,
-        authenticator=TokenAuthenticator("registry.corp", source, monotonic=lambda: scripted.now),
+        authenticator=lambda: TokenAuthenticator("registry.corp", source, monotonic=lambda: scripted.now),
         configured=lambda: {"X-Secret": "configured"},
         sleep=scripted.sleep,
         monotonic=lambda: scripted.now,
@@ -258,7 +258,7 @@ def test_elsewhere_goes_nothing_secret(scripted: ScriptedTransport) -> None:
     answer = exchange(scripted).send(
         Request("GET", URL, {"Range": "bytes=5-", "X-Mine": "y"}),
         scope="repository:a:pull",
-        answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+        policy=RequestPolicy(redirects=3, allow_cross_origin=True),
     )
     assert answer.body == b"blob"
     home, away = scripted.sent[-4:-2], scripted.sent[-2:]
@@ -272,7 +272,7 @@ def test_who_has_left_does_not_come_back_as_somebody(scripted: ScriptedTransport
     exchange(scripted).send(
         Request("GET", URL),
         scope="repository:a:pull",
-        answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+        policy=RequestPolicy(redirects=3, allow_cross_origin=True),
     )
     assert secrets(scripted.sent[-1]) == set()
 
@@ -286,7 +286,7 @@ def test_elsewhere_is_https_alone(scripted: ScriptedTransport, location: str) ->
         exchange(scripted).send(
             Request("GET", URL),
             scope="repository:a:pull",
-            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+            policy=RequestPolicy(redirects=3, allow_cross_origin=True),
         )
 
 
@@ -295,7 +295,7 @@ def test_from_http_nothing_leads_elsewhere(scripted: ScriptedTransport) -> None:
     with pytest.raises(ServerError, match="redirects to another place"):
         scripted.exchange().send(
             Request("GET", "http://localhost:5000/x"),
-            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+            policy=RequestPolicy(redirects=3, allow_cross_origin=True),
         )
 
 
@@ -303,7 +303,7 @@ def test_redirects_elsewhere_come_to_an_end(scripted: ScriptedTransport) -> None
     scripted.replies.extend(Response(307, {"location": f"https://{n}.corp/"}) for n in "abcd")
     with pytest.raises(ServerError, match="307"):
         scripted.exchange().send(
-            Request("GET", URL), answers=AnswerPolicy(redirects=3, allow_cross_origin=True)
+            Request("GET", URL), policy=RequestPolicy(redirects=3, allow_cross_origin=True)
         )
 
 
@@ -316,7 +316,7 @@ def test_a_refusal_elsewhere_is_no_question_of_our_login(scripted: ScriptedTrans
         exchange(scripted).send(
             Request("GET", URL),
             scope="repository:a:pull",
-            answers=AnswerPolicy(redirects=3, allow_cross_origin=True),
+            policy=RequestPolicy(redirects=3, allow_cross_origin=True),
         )
 
 
@@ -324,9 +324,9 @@ def test_what_is_large_gets_more_time(scripted: ScriptedTransport) -> None:
     scripted.replies.extend([Response(200)] * 4)
     made = scripted.exchange(timeout=60)
     made.send(Request("GET", URL))
-    made.send(Request("GET", URL, sink=Keeper()), retries=RetryPolicy(allowance=1000))
-    made.send(Request("PATCH", URL, body=Pieces(b"x")), retries=RetryPolicy(allowance=1000))
-    made.send(Request("PUT", URL, body=b""), retries=RetryPolicy(allowance=1000))
+    made.send(Request("GET", URL, sink=Keeper()), policy=RequestPolicy(allowance=1000))
+    made.send(Request("PATCH", URL, body=Pieces(b"x")), policy=RequestPolicy(allowance=1000))
+    made.send(Request("PUT", URL, body=b""), policy=RequestPolicy(allowance=1000))
     assert scripted.deadlines == [1060, 2060, 2060, 2060]
     assert [request.stall for request in scripted.sent] == [None, 60, 60, None]
 

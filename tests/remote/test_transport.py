@@ -20,7 +20,7 @@ from notarypy.errors import (
 )
 from notarypy.remote.http.failures import UnknownHostError
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import AnswerPolicy, Exchange
+from notarypy.remote.http.transport import Exchange, RequestPolicy
 from notarypy.remote.http.urls import host_port, is_loopback, origin
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_without_authenticator_a_refusal_is_final(fake: ScriptedTransport, statu
 def test_a_success_above_the_limit_is_refused_whatever_the_transport(fake: ScriptedTransport) -> None:
     fake.replies.append(Response(200, {}, b"12345"))
     with pytest.raises(ResponseLimitError):
-        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(limit=4))
+        fake.exchange().send(Request("GET", URL), policy=RequestPolicy(limit=4))
 
 
 def test_redirects_are_refused(fake: ScriptedTransport) -> None:
@@ -154,7 +154,7 @@ def test_redirects_within_the_origin_where_allowed(fake: ScriptedTransport) -> N
     fake.replies.extend(
         [Response(307, {"location": "/b"}), Response(302, {"location": "https://NOTARY.corp:443/c"}), OK]
     )
-    assert fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=3)) == OK
+    assert fake.exchange().send(Request("GET", URL), policy=RequestPolicy(redirects=3)) == OK
     assert [request.url for request in fake.sent[1:]] == [
         "https://notary.corp/b",
         "https://NOTARY.corp:443/c",
@@ -176,14 +176,14 @@ def test_redirects_within_the_origin_where_allowed(fake: ScriptedTransport) -> N
 def test_redirects_never_leave_the_origin(fake: ScriptedTransport, location: str) -> None:
     fake.replies.append(Response(302, {"location": location}))
     with pytest.raises(ServerError, match="redirects to another place"):
-        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=3))
+        fake.exchange().send(Request("GET", URL), policy=RequestPolicy(redirects=3))
     assert len(fake.sent) == 1
 
 
 def test_redirects_come_to_an_end(fake: ScriptedTransport) -> None:
     fake.replies.extend([Response(302, {"location": "/x"})] * 9)
     with pytest.raises(ServerError, match="302"):
-        fake.exchange().send(Request("GET", URL), answers=AnswerPolicy(redirects=2))
+        fake.exchange().send(Request("GET", URL), policy=RequestPolicy(redirects=2))
     assert len(fake.sent) == 3
 
 
@@ -257,7 +257,7 @@ def test_configured_headers_go_to_the_server_itself(fake: ScriptedTransport, url
             return AuthenticationError("refused")
 
     fake.replies.extend([Response(401), Response(200), Response(200)])
-    exchange = Exchange(fake, timeout=5, authenticator=Asking(), configured=lambda: META, monotonic=lambda: 0)
+    exchange = Exchange(fake, timeout=5, authenticator=Asking, configured=lambda: META, monotonic=lambda: 0)
     exchange.send(Request("GET", url, {"Accept": "x"}))
     first, token, second = (request.headers for request in fake.sent)
     assert [headers.get("X-Meta-Team") for headers in (first, token, second)] == [

@@ -45,6 +45,7 @@ class ScriptedTransport:
         self.now += seconds
 
     def exchange(self, authenticator: Authenticator | None = None, timeout: float = 60) -> Exchange:
+        make = (lambda: authenticator) if authenticator else None
         return Exchange(
-            self, timeout=timeout, authenticator=authenticator, sleep=self.sleep, monotonic=lambda: self.now
+            self, timeout=timeout, authenticator=make, sleep=self.sleep, monotonic=lambda: self.now
         )

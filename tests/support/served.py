@@ -111,7 +111,7 @@ class Process:
         logins = Keychain([NotaryAuth({"NOTARY_AUTH": found[1] if found else ""})])
         authenticator = TokenAuthenticator(self.registry, logins)
         with closing(transport):
-            exchange = Exchange(transport, timeout=10, authenticator=authenticator)
+            exchange = Exchange(transport, timeout=10, authenticator=lambda: authenticator)
             return sample.push(exchange, f"https://{self.registry}", path, tag, image)
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:

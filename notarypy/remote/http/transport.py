@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _PASSING = frozenset({429, 502, 503, 504})
+_REFUSALS = frozenset({401, 403})
 _NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
 _FINAL = (DeadlineError, ResponseLimitError, ServerError, TlsError)
 _LOG = logging.getLogger(__name__)
@@ -67,46 +69,32 @@ def first_scope(scope: Scope) -> str | None:
 
 
 @dataclass(frozen=True)
-class AnswerPolicy:
-    """Which answers will do.
+class RequestPolicy:
+    """Which answers will do, and how long to try.
 
     Attributes:
         limit: Most bytes of a success body; None for the usual limit.
         redirects: How many redirects to follow.
         allow_cross_origin: Whether they may lead to another origin (rule 4).
+        attempts: How often a GET or HEAD is sent.
+        allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
     """
 
     limit: int | None = None
     redirects: int = 0
     allow_cross_origin: bool = False
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long to try.
-
-    Attributes:
-        attempts: How often a GET or HEAD is sent.
-        allowance: Seconds that it may take beyond the timeout, for its size (rule 7).
-    """
-
     attempts: int = ATTEMPTS
     allowance: float = 0.0
 
 
-NO_REDIRECTS = AnswerPolicy()
-USUAL_RETRIES = RetryPolicy()
+USUAL = RequestPolicy()
 
 
 class Transport(Protocol):
     """Sends one request and returns its answer, whatever the status."""
 
     def send(self, request: Request, deadline: float) -> Response:
-        """Send without following redirects, decoding or repeating anything.
-
-        Args:
-            request: What to send.
-            deadline: When to give up, as `time.monotonic()` counts.
+        """Send, until `time.monotonic()` passes a deadline, following, decoding and repeating nothing.
 
         Raises:
             UnreachableError: No connection; certainly nothing was sent.
@@ -119,11 +107,8 @@ class Transport(Protocol):
         """Close idle connections."""
 
 
-class Fetch(Protocol):
-    """Sends a request to a token service, under the deadline of the request that needs the token."""
-
-    def __call__(self, request: Request, /) -> Response:
-        """Return the answer, whatever the status; raise as `Transport.send` does."""
+Fetch = Callable[[Request], Response]
+"""Sends a request to a token service, under the deadline of the request that needs the token."""
 
 
 class Authenticator(Protocol):
@@ -143,7 +128,8 @@ class Exchange:
     """Requests to one server under the rules above; safe to use from several threads.
 
     `timeout` is for one request in all, `configured` gives the headers that the user wants the server to get.
-    Several exchanges may share a transport, and `secrets`. Without an authenticator every 401 is an error.
+    Several exchanges may share a transport, and `secrets`. An authenticator is made when the server first
+    refuses a request; without one every 401 is an error.
     """
 
     def __init__(
@@ -151,7 +137,7 @@ class Exchange:
         transport: Transport,
         *,
         timeout: float,
-        authenticator: Authenticator | None = None,
+        authenticator: Callable[[], Authenticator] | None = None,
         user_agent: str = "notarypy",
         configured: Callable[[], Mapping[str, str]] | None = None,
         secrets: Redaction | None = None,
@@ -160,29 +146,18 @@ class Exchange:
         limits: Limits = DEFAULT,
     ) -> None:
         self.limits = limits
-        self._transport = transport
-        self._timeout = timeout
-        self._authenticator = authenticator
+        self._transport, self._timeout = transport, timeout
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
-        self._configured = configured
-        self._secrets = secrets or Redaction()
-        self._sleep = sleep
-        self._monotonic = monotonic
+        self._configured, self._secrets = configured, secrets or Redaction()
+        self._sleep, self._monotonic = sleep, monotonic
+        self._make_authenticator = authenticator
+        self._authenticator: Authenticator | None = None
+        self._lock = threading.Lock()
 
-    def send(
-        self,
-        request: Request,
-        scope: Scope = None,
-        answers: AnswerPolicy = NO_REDIRECTS,
-        retries: RetryPolicy = USUAL_RETRIES,
-    ) -> Response:
+    def send(self, request: Request, scope: Scope = None, policy: RequestPolicy = USUAL) -> Response:
         """Send a request and return a 2xx answer, or a 4xx that only the caller can judge (400, 409, 413...).
 
-        Args:
-            request: What to send; limit, stall and secrets are set here.
-            scope: What to ask a token for, such as `repository:NAME:pull`.
-            answers: What to take, and from where.
-            retries: How long to try.
+        Limit, stall and secrets of the request are set here; the scope is what to ask a token for.
 
         Raises:
             AuthenticationError: 401 that could not be answered, or 403.
@@ -190,21 +165,21 @@ class Exchange:
             ServerError: Redirect, 408, 429 or 5xx, after the retries.
             NetworkError: See `Transport.send`.
         """
-        deadline = self._monotonic() + self._timeout + retries.allowance
+        deadline = self._monotonic() + self._timeout + policy.allowance
         headers = {**self._for_server(request.url), **self._headers, **request.headers}
         flows = request.sink is not None or not isinstance(request.body, bytes | None)
-        stall = self._timeout if flows and retries.allowance else None
-        limit = self.limits.answer_bytes if answers.limit is None else answers.limit
+        stall = self._timeout if flows and policy.allowance else None
+        limit = self.limits.answer_bytes if policy.limit is None else policy.limit
         request = replace(request, headers=headers, limit=limit, stall=stall)
         start, same_origin = origin(request.url), True
-        for hop in range(answers.redirects + 1):
+        for hop in range(policy.redirects + 1):
             if same_origin:
-                response = self._authenticated(request, scope, deadline, retries.attempts)
+                response = self._authenticated(request, scope, deadline, policy.attempts)
             else:
-                response = self._send(request, deadline, retries.attempts)
-            if not response.is_redirect or hop == answers.redirects:
+                response = self._send(request, deadline, policy.attempts)
+            if not response.is_redirect or hop == policy.redirects:
                 break
-            target = next_hop(request.url, response, allow_cross_origin=answers.allow_cross_origin)
+            target = next_hop(request.url, response, allow_cross_origin=policy.allow_cross_origin)
             same_origin = same_origin and origin(target) == start
             request = replace(
                 request, url=target, headers=headers if same_origin else public_headers(headers)
@@ -232,18 +207,20 @@ class Exchange:
             headers = {**self._headers, **wanted.headers}
             return self._send(replace(wanted, headers=headers), deadline, ATTEMPTS)
 
-        if self._authenticator is None:
-            response = self._send(request, deadline, attempts)
-            if response.status in (401, 403):
-                raise failures.denied(host_port(request.url), first_scope(scope), response)
-            return response
-        used = self._authenticator.authorize(request.url, scope, fetch)
+        known = self._authenticator
+        used = known.authorize(request.url, scope, fetch) if known is not None else None
         response = self._send(_carrying(request, used), deadline, attempts)
+        if response.status not in _REFUSALS:
+            return response
+        if self._make_authenticator is None:
+            raise failures.denied(host_port(request.url), first_scope(scope), response)
+        with self._lock:  # two threads that are refused at once share one, and its tokens
+            known = self._authenticator = self._authenticator or self._make_authenticator()
         if response.status == HTTPStatus.UNAUTHORIZED:
-            used = self._authenticator.answer(request.url, scope, response, fetch, used)
+            used = known.answer(request.url, scope, response, fetch, used)
             response = self._send(_carrying(request, used), deadline, attempts)
-        if response.status in (401, 403):
-            raise self._authenticator.refused(request.url, scope, response, used)
+        if response.status in _REFUSALS:
+            raise known.refused(request.url, scope, response, used)
         return response
 
     def _send(self, request: Request, deadline: float, attempts: int) -> Response:

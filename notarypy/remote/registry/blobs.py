@@ -33,7 +33,7 @@ from notarypy.errors import (
 )
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import AnswerPolicy, RetryPolicy
+from notarypy.remote.http.transport import RequestPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
 from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, ReadFrom, RegistryQuirks
 
@@ -69,7 +69,7 @@ class Blobs:
         self._registry, self._path = registry, path
         self._scope = writing(path) if push else f"repository:{path}:pull"
         redirects = registry.exchange.limits.redirects
-        self._answers = AnswerPolicy(redirects=redirects, allow_cross_origin=True)
+        self._policy = RequestPolicy(redirects=redirects, allow_cross_origin=True)
         self._quirks = RegistryQuirks()
 
     def has(self, digest: str, size: int) -> bool:
@@ -158,18 +158,12 @@ class Blobs:
         self._patiently(attempt, lambda: target.position)
 
     def _fetch(self, digest: str, size: int, target: DownloadTarget) -> None:
-        start = target.position
+        start, sink = target.position, _DownloadSink(self, digest, size, target)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        policy = replace(self._policy, limit=size, attempts=1, allowance=size / SLOWEST + 1)
         try:
-            answer = self._registry.ask(
-                self._path,
-                Request(
-                    *("GET", f"blobs/{digest}", {"Range": f"bytes={start}-"} if start else {}),
-                    sink=_DownloadSink(self, digest, size, target),
-                ),
-                self._scope,
-                replace(self._answers, limit=size),
-                RetryPolicy(attempts=1, allowance=size / SLOWEST + 1),
-            )
+            request = Request("GET", f"blobs/{digest}", headers, sink=sink)
+            answer = self._registry.ask(self._path, request, self._scope, policy)
         except ResponseLimitError:
             raise self.lies(digest, size, "more bytes") from None
         if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
@@ -185,12 +179,12 @@ class Blobs:
         request = Request("HEAD", f"blobs/{digest}")
         for attempt in range(1, TRIES):
             try:
-                return self._registry.ask(self._path, request, self._scope, self._answers)
+                return self._registry.ask(self._path, request, self._scope, self._policy)
             except ServerError as error:
                 if error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise
             self._registry.exchange.pause(attempt)
-        return self._registry.ask(self._path, request, self._scope, self._answers)
+        return self._registry.ask(self._path, request, self._scope, self._policy)
 
     def _cancel(self, answer: Response) -> None:
         """Give up an upload that was begun in place of a mount; a registry that minds is no problem."""

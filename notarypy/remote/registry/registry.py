@@ -31,14 +31,7 @@ from notarypy.errors import (
 from notarypy.images import manifests
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import (
-    NO_REDIRECTS,
-    USUAL_RETRIES,
-    AnswerPolicy,
-    Exchange,
-    RetryPolicy,
-    Scope,
-)
+from notarypy.remote.http.transport import USUAL, Exchange, RequestPolicy, Scope
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)
@@ -53,7 +46,7 @@ class RegistryClient:
         self.exchange = exchange
         self.host = host
         self._schemes = tuple(schemes)
-        self._redirected = AnswerPolicy(redirects=exchange.limits.redirects)
+        self._redirected = RequestPolicy(redirects=exchange.limits.redirects)
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
         """Return the manifest or index that a tag or digest stands for in a repository, as `library/alpine`.
@@ -71,7 +64,7 @@ class RegistryClient:
             response = self.ask(
                 path,
                 Request("GET", f"manifests/{reference}", {"Accept": ", ".join(accept)}),
-                answers=replace(self._redirected, limit=self.exchange.limits.manifest_bytes),
+                policy=replace(self._redirected, limit=self.exchange.limits.manifest_bytes),
             )
         except NotFoundError as error:
             raise ImageMissingError(
@@ -118,12 +111,7 @@ class RegistryClient:
             )
 
     def ask(
-        self,
-        path: str,
-        request: Request,
-        scope: Scope = None,
-        answers: AnswerPolicy | None = None,
-        retries: RetryPolicy = USUAL_RETRIES,
+        self, path: str, request: Request, scope: Scope = None, policy: RequestPolicy | None = None
     ) -> Response:
         """Send a request about a repository, by the first scheme that the registry speaks (rule 3).
 
@@ -131,20 +119,20 @@ class RegistryClient:
             path: The repository.
             request: Its URL is what follows the repository in the path, and maybe a query.
             scope: What to ask a token for; None for reading the repository.
-            answers: What to take; None for the usual, with redirects within the registry for what reads.
-            retries: How long to try; once for a scheme that is not the last.
+            policy: None for the usual, with redirects within the registry for what reads; a scheme that is
+                not the last is tried once.
         """
         if request.method not in _READING and len(self._schemes) > 1:
             with suppress(NotFoundError):
                 self.ask(path, Request("GET", "tags/list?n=1"), scope)
         scope = scope or f"repository:{path}:pull"
-        if answers is None:
-            answers = self._redirected if request.method in _READING else NO_REDIRECTS
+        if policy is None:
+            policy = self._redirected if request.method in _READING else USUAL
         target = f"://{self.host}/v2/{quote(path)}/{quote(request.url, safe='/:?=&%')}"
 
-        def over(scheme: str, retries: RetryPolicy) -> Response:
+        def over(scheme: str, policy: RequestPolicy) -> Response:
             try:
-                return self.exchange.send(replace(request, url=scheme + target), scope, answers, retries)
+                return self.exchange.send(replace(request, url=scheme + target), scope, policy)
             except NotFoundError:
                 self._schemes = (scheme,)
                 raise
@@ -152,7 +140,7 @@ class RegistryClient:
         *others, last = self._schemes
         for scheme in others:
             try:
-                response = over(scheme, replace(retries, attempts=1))
+                response = over(scheme, replace(policy, attempts=1))
             except _OTHER_SCHEME as error:
                 if isinstance(error, failures.NameServiceError):
                     raise
@@ -161,7 +149,7 @@ class RegistryClient:
             if scheme != "http" or response.status != HTTPStatus.BAD_REQUEST:
                 self._schemes = (scheme,)
                 return response
-        response = over(last, retries)
+        response = over(last, policy)
         self._schemes = (last,)
         return response
 

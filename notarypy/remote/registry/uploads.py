@@ -34,7 +34,7 @@ from typing import Any, Protocol
 from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
-from notarypy.remote.http.transport import RetryPolicy
+from notarypy.remote.http.transport import RequestPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
 
 SLOWEST = 16 * 1024
@@ -324,9 +324,9 @@ class BlobUpload:
         return self._place is not None
 
     def _sent(self, request: Request, allowance: float = 0.0) -> Response:
-        scope, retries = writing(self.path), RetryPolicy(allowance=allowance)
+        policy = RequestPolicy(allowance=allowance)
         try:
-            return self.registry.exchange.send(request, scope, retries=retries)
+            return self.registry.exchange.send(request, writing(self.path), policy)
         except NotFoundError as error:
             raise _LostPlaceError(" ".join(error.why) or "it does not know it any more") from error
 
