@@ -47,10 +47,10 @@ from notarypy.errors import (
 )
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import pushstream
-from notarypy.remote.auth.credentials import Credential, owner
+from notarypy.remote.auth.credentials import HUB, HUB_SERVER, Credential, owner
 from notarypy.remote.http import sockets
 from notarypy.remote.http.failures import plain_text
-from notarypy.remote.http.messages import Redaction
+from notarypy.remote.http.messages import Redaction, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,7 +64,6 @@ PUSH_SECONDS = 4 * 3600.0
 STALL_SECONDS = 600.0
 _SCHEME = "unix://"
 _DENIED = re.compile(r"unauthorized|denied|authorization failed|no basic auth credentials", re.IGNORECASE)
-_HUB_SERVER = "https://index.docker.io/v1/"
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,12 +76,7 @@ class DaemonAddress:
 
 
 def find_daemon(environ: Mapping[str, str], docker_config: Path) -> DaemonAddress:
-    """Return where the daemon listens, by the environment and the folder of docker's configuration.
-
-    Raises:
-        ConfigurationError: It is said to listen where we cannot go, or what says so cannot be read.
-        UnreachableError: Nothing says where, and none of the usual sockets is there.
-    """
+    """Return where the daemon listens, by the environment and the folder of docker's configuration."""
     if host := environ.get("DOCKER_HOST", "").strip():
         return _checked(host, "DOCKER_HOST")
     variable = environ.get("DOCKER_CONTEXT", "").strip()
@@ -139,14 +133,12 @@ def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress
 def _document(path: Path) -> dict[str, Any]:
     """Return a JSON object of docker's; an empty one if there is no such file."""
     try:
-        document = json.loads(files.read_regular(path, DEFAULT.config_bytes, follow=True).decode())
+        document = json_object(files.read_regular(path, DEFAULT.config_bytes, follow=True))
     except FileNotFoundError:
         return {}
     except (StorageError, OSError) as error:
         raise ConfigurationError(f"cannot use {path}", why=str(error), path=str(path)) from None
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
+    if document is None:
         raise ConfigurationError(f"cannot use {path}", why="it is not a JSON object", path=str(path))
     return document
 
@@ -161,7 +153,6 @@ class _SocketConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(min(sockets.remaining(), sockets.CONNECT_SECONDS))
         try:
@@ -170,7 +161,6 @@ class _SocketConnection(http.client.HTTPConnection):
             raise sockets.NotConnectedError from error
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
-        """Send everything."""
         sockets.send(self.sock, data)
 
 
@@ -185,17 +175,15 @@ class Daemon:
         user_agent: str = "notarypy",
         limits: Limits = DEFAULT,
     ) -> None:
-        self._address, self._limits = address, limits
-        self._timeout = timeout
+        self._address, self._timeout, self._limits = address, timeout, limits
         self._name = f"the daemon at {address.socket}"
         self._headers = {"User-Agent": user_agent, "Connection": "close"}
         _LOG.debug("%s is used: %s names it", self._name, address.source)
 
     def has(self, image: Reference) -> bool:
         """Tell whether the daemon has an image under this name."""
-        with self._asked(
-            "GET", f"/images/{quote(_name(image), safe='/:')}/json", {}, self._timeout
-        ) as answer:
+        target = f"/images/{quote(_name(image), safe='/:')}/json"
+        with self._asked("GET", target, {}, self._timeout) as answer:
             if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
                 raise self._refused(answer, image, None)
             return answer.status == HTTPStatus.OK
@@ -283,11 +271,7 @@ class Daemon:
         self, answer: http.client.HTTPResponse, image: Reference, credential: Credential | None
     ) -> ServerError:
         """Return the error for a status that is no success; the daemon says why in a JSON object."""
-        try:
-            document = json.loads(answer.read(self._limits.daemon_line_bytes).decode())
-        except (ValueError, RecursionError):
-            document = None
-        text = document.get("message") if isinstance(document, dict) else None
+        text = (json_object(answer.read(self._limits.daemon_line_bytes)) or {}).get("message")
         said = _without(text, image, credential) if isinstance(text, str) else ""
         return ServerError(
             f"{self._name} answered with status {answer.status}",
@@ -332,14 +316,12 @@ def _header(registry: str, credential: Credential | None) -> str:
     """Return X-Registry-Auth: a login as JSON, in base64."""
     document: dict[str, str] = {}
     if credential is not None:
-        document["serveraddress"] = _HUB_SERVER if registry == "docker.io" else registry
-        match credential.kind:
-            case "bearer":
-                document["registrytoken"] = credential.secret
-            case "identity":
-                document["identitytoken"] = credential.secret
-            case _:
-                document |= {"username": credential.user, "password": credential.secret}
+        document["serveraddress"] = HUB_SERVER if registry == HUB else registry
+        document |= {
+            "bearer": {"registrytoken": credential.secret},
+            "identity": {"identitytoken": credential.secret},
+            "password": {"username": credential.user, "password": credential.secret},
+        }[credential.kind]
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
 
 

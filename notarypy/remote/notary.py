@@ -28,16 +28,11 @@ class NotaryClient:
     """One Notary server, at `https://host[:port][/prefix]`."""
 
     def __init__(self, exchange: Exchange, base_url: str) -> None:
-        self._exchange = exchange
-        self.url = base_url.rstrip("/")
+        self._exchange, self.url = exchange, base_url.rstrip("/")
         self.host = host_port(self.url)
 
     def get(self, gun: str, role: str, limit: int | None = None) -> bytes:
-        """Return the current metadata of a role.
-
-        Raises:
-            NotFoundError: The server has none.
-        """
+        """Return the current metadata of a role; raise NotFoundError if the server has none."""
         return self._read(gun, f"{role}.json", READ, limit)
 
     def get_by_hash(self, gun: str, role: str, sha256_hex: str, limit: int | None = None) -> bytes:
@@ -59,9 +54,6 @@ class NotaryClient:
         """Ask for what needs the right to publish, and changes nothing where there is trust data already.
 
         What a server that does not judge by tokens refuses to a publish alone is not found out.
-
-        Raises:
-            AuthenticationError: The login has no right to publish.
         """
         with suppress(NotFoundError, ServerError):
             self.get_key(gun, "timestamp")
@@ -120,12 +112,11 @@ class NotaryClient:
 
     def _refusal(self, gun: str, response: Response) -> RefusedUpdateError:
         found = failures.problems(response)
-        first = found[0] if found else failures.Problem("", "")
+        first, advice = found[0] if found else failures.Problem("", ""), None
         name, text = _detail(first.detail)
-        why = [str(problem) for problem in found[:3]]
+        why = list(map(str, found[:3]))
         if name or text:
             why.append(f"{name}: {text}".strip(": "))
-        advice = None
         if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             why.append("the update is too big for it")
             advice = Advice("raise-body-limit")
@@ -148,29 +139,21 @@ class NotaryClient:
 
 def _detail(detail: object) -> tuple[str, str]:
     """Return name and text of an error's detail, which may be an object, a string or nothing."""
-    most = DEFAULT.error_chars
-    if isinstance(detail, str):
-        return "", detail[:most]
-    if not isinstance(detail, dict):
-        return "", ""
-    name, inner = detail.get("Name"), detail.get("Error")
-    text = inner.get("Msg") if isinstance(inner, dict) else inner
-    return (name[:most] if isinstance(name, str) else "", text[:most] if isinstance(text, str) else "")
+    name, text = (detail.get("Name"), detail.get("Error")) if isinstance(detail, dict) else ("", detail)
+    if isinstance(text, dict):
+        text = text.get("Msg")
+    name, text = (part[: DEFAULT.error_chars] if isinstance(part, str) else "" for part in (name, text))
+    return name, text
 
 
 def multipart(files: Mapping[str, bytes], boundary: str) -> tuple[dict[str, str], bytes]:
-    """Return headers and body of an update: one part a role, its bytes untouched.
-
-    Raises:
-        InvalidNameError: A role cannot stand in a part's header.
-        ServerError: The boundary occurs in a file, which chance does not bring about.
-    """
+    """Return headers and body of an update: one part a role, its bytes untouched."""
     delimiter = f"--{boundary}".encode()
     parts: list[bytes] = []
     for role, data in files.items():
         if not role.isascii() or not role.isprintable() or '"' in role or "\\" in role:
             raise InvalidNameError("a role's name cannot be sent to a server", role=role)
-        if delimiter in data:
+        if delimiter in data:  # which chance does not bring about
             raise ServerError("metadata holds the boundary of the upload")
         parts += [delimiter, b'\r\nContent-Disposition: form-data; name="files"; filename="', role.encode()]
         parts += [b'"\r\nContent-Type: application/octet-stream\r\n\r\n', data, b"\r\n"]

@@ -18,30 +18,23 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from notarypy.limits import DEFAULT, Limits
+
+if TYPE_CHECKING:
+    from io import BufferedIOBase
 
 _CHUNK = 16 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SAID = re.compile(r"(?P<tag>\S{1,128}): digest: (?P<digest>\S{71}) size: (?P<size>[0-9]{1,9})")
 
 
-class ByteSource(Protocol):
-    """Where the bytes come from."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return some bytes; none at the end."""
-
-
 @dataclass(frozen=True)
 class PushOutcome:
-    """What a daemon says it pushed.
+    """What a daemon says it pushed: digest and bytes of the manifest or index.
 
-    Attributes:
-        digest: The digest of the manifest or index.
-        size: Number of its bytes.
-        partial: Whether it is one platform's manifest in place of an index that the daemon has in part.
+    It is `partial` if it is one platform's manifest in place of an index that the daemon has in part.
     """
 
     digest: str
@@ -65,12 +58,8 @@ class SilentError(Exception):
     """The stream ended well and named no digest, or several."""
 
 
-def outcome(source: ByteSource, tag: str, limits: Limits = DEFAULT) -> PushOutcome:
-    """Read the stream of a push to its end.
-
-    Raises:
-        PushError, SilentError, NonsenseError, TooMuchError: As their names say.
-    """
+def outcome(source: BufferedIOBase, tag: str, limits: Limits = DEFAULT) -> PushOutcome:
+    """Read the stream of a push to its end; raises the errors above."""
     found: set[tuple[str, int]] = set()
     partial = False
     for record in _records(source, limits):
@@ -85,7 +74,7 @@ def outcome(source: ByteSource, tag: str, limits: Limits = DEFAULT) -> PushOutco
     return PushOutcome(digest, size, partial)
 
 
-def _records(source: ByteSource, limits: Limits) -> Iterator[dict[str, Any]]:
+def _records(source: BufferedIOBase, limits: Limits) -> Iterator[dict[str, Any]]:
     """Yield the records of a stream, one JSON object a line."""
     for line in _lines(source, limits):
         if not line.strip():
@@ -99,7 +88,7 @@ def _records(source: ByteSource, limits: Limits) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _lines(source: ByteSource, limits: Limits) -> Iterator[bytes]:
+def _lines(source: BufferedIOBase, limits: Limits) -> Iterator[bytes]:
     pending, total = b"", 0
     most, longest = limits.daemon_stream_bytes, limits.daemon_line_bytes
     while part := source.read1(_CHUNK):
@@ -112,11 +101,7 @@ def _lines(source: ByteSource, limits: Limits) -> Iterator[bytes]:
 
 
 def _named(record: Mapping[str, Any], tag: str, most: int) -> set[tuple[str, int]]:
-    """Return digest and size if a record has those of the tag.
-
-    Raises:
-        NonsenseError: It has some that cannot be.
-    """
+    """Return digest and size if a record has those of the tag; raise NonsenseError if those cannot be."""
     aux, status = record.get("aux"), record.get("status")
     if isinstance(aux, dict) and aux.get("Tag") == tag:
         return {_checked(aux.get("Digest"), aux.get("Size"), most)}

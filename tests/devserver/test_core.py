@@ -80,10 +80,11 @@ def test_bodies_in_pieces_come_and_go_as_over_a_network() -> None:
     class Pieces:
         """A body in two pieces, and a sink."""
 
-        size = 2
-
         def __init__(self) -> None:
             self.taken: list[object] = []
+
+        def __len__(self) -> int:
+            return 2
 
         def __iter__(self) -> Iterator[bytes]:
             return iter([b"a", b"b"])

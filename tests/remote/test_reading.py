@@ -39,7 +39,7 @@ def file(monkeypatch: pytest.MonkeyPatch) -> File:
 def test_a_stream_can_be_sent_again(file: File) -> None:
     told: list[int] = []
     part = HashingReader(DIGEST, len(DATA), file, told.append).part(0)
-    assert part.size == len(DATA)
+    assert len(part) == len(DATA)
     assert [b"".join(part) for _ in range(2)] == [DATA, DATA]
     assert told[-1] == len(DATA)
 

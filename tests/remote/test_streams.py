@@ -43,6 +43,9 @@ class Pieces:
         self._pieces, self._error = pieces, error
         self.size = sum(map(len, pieces)) if size is None else size
 
+    def __len__(self) -> int:
+        return self.size
+
     def __iter__(self) -> Iterator[bytes]:
         yield from self._pieces
         if self._error is not None:

@@ -22,7 +22,6 @@ Rules:
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import os
 import re
@@ -33,9 +32,11 @@ from typing import Literal, Protocol
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError
 from notarypy.limits import DEFAULT
+from notarypy.remote.http.messages import json_object
 
 Kind = Literal["password", "identity", "bearer"]
 HUB = "docker.io"
+HUB_SERVER = "https://index.docker.io/v1/"  # as docker and its helpers call it
 _HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io", "notary.docker.io"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOT_FOUND = b"credentials not found in native keychain"
@@ -45,14 +46,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Credential:
-    """A user and a secret.
+    """A user, empty for a registry token, and a secret; the source is the place it is from, for error texts.
 
-    Attributes:
-        user: Who it is; empty for a registry token.
-        secret: What must not be shown.
-        source: The place it is from, for error texts.
-        kind: `password`; `identity`, a token that is traded for access tokens; or `bearer`, a registry
-            token, which is an access token itself.
+    An `identity` token is traded for access tokens; a `bearer`, a registry token, is one itself.
     """
 
     user: str
@@ -88,12 +84,7 @@ class Keychain:
         return tuple(source.name for source in self._sources)
 
     def find(self, hosts: Sequence[str], path: str = "") -> Credential | None:
-        """Return the first credential for a server, by its names, its own first, and a repository on it.
-
-        Raises:
-            ConfigurationError: A source is there but cannot be understood.
-            AuthenticationError: A program that keeps credentials did not give them.
-        """
+        """Return the first credential for a server, by its names, its own first, and a repository on it."""
         for source in self._sources:
             for host in hosts:
                 found = source.get(host, path)
@@ -149,16 +140,11 @@ class Helper:
 
     @property
     def program(self) -> str:
-        """The program's name."""
+        """The program's file name."""
         return f"docker-credential-{self.name}"
 
     def get(self, server: str) -> Credential | None:
-        """Return what the helper knows for a server, named as docker names it.
-
-        Raises:
-            ConfigurationError: There is no such program.
-            AuthenticationError: It failed, took too long or said something else.
-        """
+        """Return what the helper knows for a server, named as docker names it (rule 5)."""
         code, output = self._run(server)
         if code != 0 and _NOT_FOUND in output.lower():
             return None
@@ -168,13 +154,8 @@ class Helper:
         return self._read(server, output)
 
     def _read(self, server: str, output: bytes) -> Credential | None:
-        """Read an answer (rule 5)."""
-        try:
-            short = len(output) <= DEFAULT.helper_answer_bytes
-            answer = json.loads(output.decode()) if short else None
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
+        answer = json_object(output) if len(output) <= DEFAULT.helper_answer_bytes else None
+        if answer is None:
             raise self._failed(server, "its answer is no JSON object")
         user, secret = answer.get("Username", ""), answer.get("Secret", "")
         if user == secret == "":

@@ -28,6 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,19 @@ from typing import Any
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
-from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Helper, decoded, host_key
+from notarypy.remote.auth.credentials import (
+    HUB,
+    HUB_SERVER,
+    Credential,
+    CredentialSource,
+    Helper,
+    decoded,
+    host_key,
+)
 
 REMEMBER = 60.0
-_HUB_SERVER = "https://index.docker.io/v1/"
 _META = "x-meta-"
 _SECRETS = ("auth", "password", "identitytoken", "registrytoken")
-_MEMBERS = ("username", *_SECRETS)
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 _LOG = logging.getLogger(__name__)
@@ -62,31 +69,24 @@ class DockerConfig:
         timeout: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
-        self._environ = environ or {}
-        self._podman = podman
-        self._timeout = timeout
+        self.name, self._path = str(path), path
+        self._environ, self._podman, self._timeout = environ or {}, podman, timeout
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._answers: dict[tuple[str, str], tuple[float, Credential | None]] = {}
-        self.name = str(path)
 
     def get(self, host: str, path: str = "") -> Credential | None:
         """Return what the document says for a host and a repository on it (rules 2 and 3)."""
         if helper := self._helper(host):
             # Under this name helpers keep the login of Docker Hub.
-            hub = HUB if self._podman else _HUB_SERVER
+            hub = HUB if self._podman else HUB_SERVER
             if (found := self._ask(helper, hub if host_key(host) == HUB else host)) is not None:
                 return found
         entry = self._entry(host_key(host), path)
         return None if entry is None else self._credential(entry)
 
     def registry_headers(self) -> dict[str, str]:
-        """Return the headers to send to registries (rule 6); none if the file cannot be used.
-
-        Raises:
-            ConfigurationError: One of them cannot be sent.
-        """
+        """Return the headers to send to registries (rule 6); none if the file cannot be used."""
         try:
             headers = self._table("HttpHeaders")
         except ConfigurationError as error:
@@ -101,7 +101,7 @@ class DockerConfig:
         return found
 
     def _helper(self, host: str) -> str:
-        """Return the name of the helper for a host, empty if there is none (rules 2 and 5)."""
+        """Return the name of the helper for a host, empty if there is none (rule 2)."""
         helpers = self._table("credHelpers")
         named = {host_key(name): self._text(helpers, name, f'"{name}" in "credHelpers"') for name in helpers}
         usual = self._text(self._document, "credsStore", '"credsStore"')
@@ -117,28 +117,25 @@ class DockerConfig:
             return answer
 
     def _entry(self, host: str, path: str) -> dict[str, str] | None:
-        parts = [part for part in path.split("/") if part]
-        for length in range(len(parts), -1, -1):
-            if entry := self._entries.get("/".join([host, *parts[:length]])):
+        parts = [host, *filter(None, path.split("/"))]
+        for length in range(len(parts), 0, -1):
+            if entry := self._entries.get("/".join(parts[:length])):
                 return entry
-        if not self._podman:
-            for place, entry in self._entries.items():
-                if place.partition("/")[0] == host:
-                    return entry
-        return None
+        if self._podman:
+            return None
+        return next((entry for place, entry in self._entries.items() if place.split("/")[0] == host), None)
 
     @cached_property
     def _entries(self) -> dict[str, dict[str, str]]:
         """The entries that hold something, by what they are for; a key without a URL's parts goes first."""
         auths = self._table("auths")
         found: dict[str, dict[str, str]] = {}
-        for name in sorted(auths, key=lambda name: name.lower() not in (_place(name), _HUB_SERVER)):
+        for name in sorted(auths, key=lambda name: name.lower() not in (_place(name), HUB_SERVER)):
             entry = {} if auths[name] is None else auths[name]
             if not isinstance(entry, dict):
                 raise self._unusable(f'"{name}" in "auths" is not an object')
-            texts = {
-                member: self._text(entry, member, f'"{member}" of "{name}" in "auths"') for member in _MEMBERS
-            }
+            members = ("username", *_SECRETS)
+            texts = {key: self._text(entry, key, f'"{key}" of "{name}" in "auths"') for key in members}
             # A credential helper leaves an empty entry behind: there is nothing here for us then.
             if any(texts[member] for member in _SECRETS):
                 found.setdefault(_place(name), texts)
@@ -147,13 +144,13 @@ class DockerConfig:
     def _credential(self, entry: dict[str, str]) -> Credential | None:
         if token := entry["registrytoken"]:
             return Credential("", token, self.name, "bearer")
-        user, secret = entry["username"], entry["password"]
-        if auth := entry["auth"]:
-            stored = decoded(auth, self.name)
-            user, secret = stored.user, stored.secret
+        auth = entry["auth"]
+        found = (
+            decoded(auth, self.name) if auth else Credential(entry["username"], entry["password"], self.name)
+        )
         if token := entry["identitytoken"]:
-            return Credential(user, token, self.name, "identity")
-        return Credential(user, secret, self.name) if user and secret else None
+            return replace(found, secret=token, kind="identity")
+        return found if found.user and found.secret else None
 
     def _text(self, table: Mapping[str, object], name: str, shown: str) -> str:
         """Return a text, empty for none; raise ConfigurationError for anything else (rule 5)."""

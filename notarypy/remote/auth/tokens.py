@@ -35,7 +35,7 @@ from notarypy.errors import Advice, AuthenticationError, ConfigurationError, Ser
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import Credential, Keychain, owner
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.messages import Request, Response, json_object
 from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
 
@@ -117,11 +117,9 @@ class TokenAuthenticator:
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits = DEFAULT,
     ) -> None:
-        self._most = limits.token_bytes
-        self._host = host.lower()
-        self._keychain = keychain
+        self._host, self._keychain = host.lower(), keychain
         self._names = tuple(names) or (self._host,)
-        self._monotonic = monotonic
+        self._most, self._monotonic = limits.token_bytes, monotonic
         self._lock = threading.Lock()
         self._known: dict[str, Challenge] = {}
         self._tokens: dict[_TokenPurpose, _BearerToken] = {}
@@ -169,13 +167,11 @@ class TokenAuthenticator:
         return asked == origin(f"{asked[0]}://{self._host}")
 
     def _who(self, credential: Credential | None) -> str:
-        if credential is not None and credential.user:
-            return f"user {credential.user} from {credential.source}"
-        if credential is not None:
-            word = "an identity" if credential.kind == "identity" else "the registry"
-            return f"{word} token from {credential.source}"
-        places = ", ".join(self._keychain.places) or "no place is configured"
-        return f"no credentials for {' or '.join(self._names)} in: {places}"
+        if credential is None:
+            places = ", ".join(self._keychain.places) or "no place is configured"
+            return f"no credentials for {' or '.join(self._names)} in: {places}"
+        token = "an identity token" if credential.kind == "identity" else "the registry token"
+        return f"{f'user {credential.user}' if credential.user else token} from {credential.source}"
 
     def _choose(self, url: str, response: Response) -> Challenge:
         """Pick the scheme to answer (rule 2 for the way to the server itself)."""
@@ -183,13 +179,12 @@ class TokenAuthenticator:
         if scheme != "https" and not is_loopback(host):
             raise self._impossible("it speaks plain http, over which no credentials are sent")
         offered = parse(response.headers.get("www-authenticate", ""))
-        for wanted in ("bearer", "basic"):
-            for challenge in offered:
-                if challenge.scheme == wanted:
-                    shown = response.secrets.without(challenge.get("scope"))
-                    _LOG.debug("%s asks for %s authentication, scope %s", self._host, wanted, shown or "none")
-                    return challenge
-        raise self._impossible("it offers neither Bearer nor Basic authentication")
+        usable = [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
+        if not usable:
+            raise self._impossible("it offers neither Bearer nor Basic authentication")
+        shown = response.secrets.without(usable[0].get("scope")) or "none"
+        _LOG.debug("%s asks for %s authentication, scope %s", self._host, usable[0].scheme, shown)
+        return usable[0]
 
     def _header(
         self, scheme: str, challenge: Challenge, scopes: tuple[str, ...], fetch: Fetch, stale: str | None
@@ -237,20 +232,18 @@ class TokenAuthenticator:
 
     def _fetch(self, key: _TokenPurpose, fetch: Fetch) -> _BearerToken:
         """Get a token from the service that the challenge names."""
-        realm, scope = key.realm, " ".join(key.scopes)
-        self._check_realm(key.scheme, realm)
-        host = host_port(realm)
+        self._check_realm(key.scheme, key.realm)
+        host, scope = host_port(key.realm), " ".join(key.scopes)
         _LOG.debug("%s is asked for a token: %s", host, scope)
         credential = self._credential(first_scope(key.scopes))
         asked = self._monotonic()
-        request = _token_request(realm, key.service, key.scopes, credential)
-        response = fetch(replace(request, limit=self._most))
+        response = fetch(replace(_token_request(key, credential), limit=self._most))
         if response.status in (400, 401, 403):
             advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
             why = [f"it gives out the tokens for {self._host}", self._who(credential)]
             raise failures.denied(host, None, response, why, advice, asked=scope, **owner(credential))
         if response.status != HTTPStatus.OK:
-            raise failures.of_status(host, urlsplit(realm).path, response)
+            raise failures.of_status(host, urlsplit(key.realm).path, response)
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
         return _BearerToken(f"Bearer {token}", asked + lifetime - EARLY)
@@ -262,8 +255,9 @@ class TokenAuthenticator:
         except ConfigurationError:
             raise self._impossible("the token service it names is no usable URL") from None
         if scheme == "http" and not (asked_over == "http" and is_loopback(host)):
-            why = f"the token service it names, {host}, would get credentials over plain http"
-            raise self._impossible(why)
+            raise self._impossible(
+                f"the token service it names, {host}, would get credentials over plain http"
+            )
 
     def _impossible(
         self, why: str, credential: Credential | None = None, *, advice: Advice | None = None
@@ -288,31 +282,32 @@ def _basic(credential: Credential) -> str:
     return "Basic " + b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
 
 
-def _token_request(realm: str, service: str, scopes: Sequence[str], credential: Credential | None) -> Request:
+def _token_request(key: _TokenPurpose, credential: Credential | None) -> Request:
     """Build the request for a token: a GET, or for an identity token the OAuth form."""
-    fields = [("service", service)] if service else []
+    fields = [("service", key.service)] if key.service else []
     if credential is not None and credential.kind == "identity":
-        fields += [("client_id", "notarypy"), ("grant_type", "refresh_token"), ("scope", " ".join(scopes))]
+        fields += [
+            ("client_id", "notarypy"),
+            ("grant_type", "refresh_token"),
+            ("scope", " ".join(key.scopes)),
+        ]
         body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return Request("POST", realm, headers, body)
-    fields += [("scope", scope) for scope in scopes]
+        return Request("POST", key.realm, headers, body)
+    fields += [("scope", scope) for scope in key.scopes]
     headers = {}
     if credential is not None:
         fields.append(("account", credential.user))
         headers["Authorization"] = _basic(credential)
-    parts = urlsplit(realm)
+    parts = urlsplit(key.realm)
     query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
     return Request("GET", parts._replace(query=query, fragment="").geturl(), headers)
 
 
 def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
     """Read a token reply: the token and its lifetime in seconds (rule 5)."""
-    try:
-        document = json.loads(response.body.decode())
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict) or len(response.body) > most:
+    document = json_object(response.body)
+    if document is None or len(response.body) > most:
         raise ServerError(f"{host} sent no usable token reply", host=host)
     token = document.get("token") or document.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
@@ -325,12 +320,11 @@ def _token_of(host: str, response: Response, most: int) -> tuple[str, float]:
 
 def _granted(header: str | None, scope: str | None) -> str | None:
     """Return the actions that a token says, unchecked, it grants on a scope's name; None if it says none."""
+    name = _name_in(scope)
     try:
         payload = (header or "").removeprefix("Bearer ").split(".")[1]
         claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        access = claims["access"] or []
-        name = _name_in(scope)
-        actions = [action for entry in access if entry["name"] == name for action in entry["actions"]]
-        return ",".join(str(action) for action in actions)
+        entries = [entry for entry in claims["access"] or [] if entry["name"] == name]
+        return ",".join(str(action) for entry in entries for action in entry["actions"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return None

@@ -16,9 +16,7 @@ import logging
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,7 +29,7 @@ from urllib3.exceptions import HTTPError
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
-from notarypy.remote.http.messages import Redaction, Request, Response, Stream
+from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.tls import ContextOf, TlsPlaces
 from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for
 
@@ -54,7 +52,6 @@ class _DeadlineConnection(HTTPConnection):
     response_class = sockets.LimitedResponse
 
     def connect(self) -> None:
-        """Connect, through a proxy and with TLS where wanted."""
         try:
             super().connect()
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -64,14 +61,13 @@ class _DeadlineConnection(HTTPConnection):
         return sockets.connect(self._dns_host, self.port)
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
-        """Send bytes."""
         if self.sock is None:
             self.connect()
         sockets.send(self.sock, data)
 
 
 class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
-    """The same with TLS."""
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -93,7 +89,6 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
-        """Make the pools."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -113,11 +108,10 @@ class _Adapter(HTTPAdapter):
     ) -> tuple[Any, Any]:
         """Say which pool a request belongs to: its origin, and the TLS context of its host."""
         url = request.url or ""
-        scheme, host, port = origin(url)
-        options: dict[str, Any] = {}
-        if scheme == "https":
-            options = {"ssl_context": self._context(host_port(url)), "cert_reqs": ssl.CERT_REQUIRED}
-        return {"scheme": scheme, "host": host, "port": port}, options
+        key = dict(zip(("scheme", "host", "port"), origin(url), strict=True))
+        if key["scheme"] != "https":
+            return key, {}
+        return key, {"ssl_context": self._context(host_port(url)), "cert_reqs": ssl.CERT_REQUIRED}
 
     def cert_verify(self, conn: Any, *_: Any) -> None:  # noqa: ANN401 - as in the base class
         """Keep requests from loading its own CA bundle into our context."""
@@ -138,18 +132,11 @@ class RequestsTransport:
         places: Callable[[str], TlsPlaces] = lambda _: TlsPlaces(),
         limits: Limits = DEFAULT,
     ) -> None:
-        self._tls = tls
-        self._environ = dict(environ)
-        self._places = places
-        self._limits = limits
+        self._tls, self._places = tls, places
+        self._environ, self._limits = dict(environ), limits
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(self._context)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._adapter = _Adapter(self._context)
 
     def send(self, request: Request, deadline: float) -> Response:
         """See `Transport.send`."""
@@ -178,7 +165,7 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._session.close()
+        self._adapter.close()
 
     def _context(self, host: str) -> ssl.SSLContext:
         with self._lock:
@@ -187,11 +174,10 @@ class RequestsTransport:
             return self._contexts[host]
 
     def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
-        body = request.body if isinstance(request.body, bytes | None) else _SizedBody(request.body)
-        prepared = requests.Request(request.method, request.url, dict(request.headers), data=body).prepare()
-        # Not Session.send: it reads the body of a redirect whole and decoded, and follows its Location.
-        answer = self._session.get_adapter(request.url).send(
-            prepared,
+        asked = requests.Request(request.method, request.url, dict(request.headers), data=request.body)
+        # No session: it reads the environment, keeps cookies, reads a redirect's body whole, and follows it.
+        answer = self._adapter.send(
+            asked.prepare(),
             stream=True,
             timeout=sockets.remaining(),
             proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
@@ -205,19 +191,6 @@ class RequestsTransport:
         shown = request.secrets.without(request.url.partition("?")[0])
         _LOG.info("%s %s: %d, %d bytes", request.method, shown, answer.status_code, size)
         return Response(answer.status_code, headers, content)
-
-
-@dataclass
-class _SizedBody:
-    """A stream as requests takes one: what it iterates over, with a length it can send ahead."""
-
-    stream: Stream
-
-    def __len__(self) -> int:
-        return self.stream.size
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.stream)
 
 
 def _content(

@@ -6,10 +6,9 @@ escaped where they are printed. What sockets raise is `sockets`' business.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from notarypy.errors import (
     Advice,
@@ -21,11 +20,7 @@ from notarypy.errors import (
     UnreachableError,
 )
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from notarypy.remote.http.messages import Redaction, Response
+from notarypy.remote.http.messages import Redaction, Response, json_object
 
 _DIGITS = 10
 _KNOWN_CODES = frozenset({"DIGEST_INVALID", "VERSION"})
@@ -66,14 +61,8 @@ class Problem:
 
 def problems(response: Response) -> tuple[Problem, ...]:
     """Read an error document, without the secrets in it; anything else counts as an empty one."""
-    try:
-        document = json.loads(response.body.decode())
-    except (ValueError, RecursionError):
-        return ()
-    entries = document.get("errors") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
-        return ()
-    looked_at = entries[: DEFAULT.error_entries]
+    entries = (json_object(response.body) or {}).get("errors")
+    looked_at = entries[: DEFAULT.error_entries] if isinstance(entries, list) else []
     return tuple(_problem(entry, response.secrets) for entry in looked_at if isinstance(entry, dict))
 
 
@@ -103,7 +92,7 @@ def retry_after(response: Response) -> float | None:
 def of_status(host: str, path: str, response: Response) -> NotFoundError | ServerError:
     """Return the error for an answer that is neither a success nor about credentials."""
     found = problems(response)
-    why = tuple(str(problem) for problem in found[:3])
+    why = tuple(map(str, found[:3]))
     code = found[0].code if found else ""
     if response.status == HTTPStatus.NOT_FOUND:
         return NotFoundError(f"{host} has no {path}", why=why, host=host, path=path, server_code=code)
@@ -131,16 +120,14 @@ def denied(
     **facts: object,
 ) -> AuthenticationError:
     """Return the error for a 401 or 403."""
-    said = tuple(str(problem) for problem in problems(response)[:1])
-    lines = (*why, f"{host} answered {response.status}", *said)
-    known: dict[str, object] = {"asked": scope, "granted": None, "user": None, "source": None, **facts}
+    facts = {"asked": scope, "granted": None, "user": None, "source": None, **facts}
     return AuthenticationError(
         f"{host} does not allow {purpose(scope)}",
-        why=lines,
+        why=(*why, f"{host} answered {response.status}", *map(str, problems(response)[:1])),
         advice=advice,
         host=host,
         status=response.status,
-        **known,
+        **facts,
     )
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from notarypy.limits import DEFAULT
@@ -56,12 +56,15 @@ class Redaction:
         """Note what a request says to show who it is from."""
         for name, value in headers.items():
             if name.lower() == "authorization":
-                self._note_authorization(value)
+                kind, _, rest = value.partition(" ")
+                if kind.lower() == "basic":
+                    with suppress(ValueError):
+                        user, _, secret = b64decode(rest).decode().partition(":")
+                        self.note(secret, user)
+                self.note(rest)
         kinds = {value for name, value in headers.items() if name.lower() == "content-type"}
         if _FORM in kinds and isinstance(body, bytes):
-            for name, value in parse_qsl(body.decode()):
-                if name == "refresh_token":
-                    self.note(value)
+            self.note(dict(parse_qsl(body.decode())).get("refresh_token", ""))
 
     def note_url(self, url: str) -> None:
         """Note the password in a URL."""
@@ -78,13 +81,14 @@ class Redaction:
                 self._pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
             return self._pattern.sub(HIDDEN, text)
 
-    def _note_authorization(self, value: str) -> None:
-        kind, _, rest = value.partition(" ")
-        if kind.lower() == "basic":
-            with suppress(ValueError):
-                user, _, secret = b64decode(rest).decode().partition(":")
-                self.note(secret, user)
-        self.note(rest)
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """Return a JSON object that somebody sent; None if it is anything else."""
+    try:
+        document = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _forms(secret: str, user: str) -> set[str]:
@@ -107,9 +111,8 @@ NOTHING = Redaction()
 class Stream(Protocol):
     """A request body of a known size, which is more than nothing (rules 1 and 2)."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of the whole."""
+    def __len__(self) -> int:
+        """Return the bytes of the whole."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:
@@ -127,17 +130,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request.
+    """One HTTP request; `secrets` is what logs must not show.
 
-    Attributes:
-        method: HTTP method.
-        url: Absolute URL.
-        headers: Header lines.
-        body: Request body, or what makes it.
-        limit: Most bytes of the body of a successful answer.
-        sink: Takes the body of a successful answer, which the answer then lacks.
-        stall: Seconds that a single step may take; None for all there is until the deadline.
-        secrets: What logs must not show.
+    The body of a successful answer has at most `limit` bytes, and goes to the sink, if there is one, in place
+    of the answer. A single step may take `stall` seconds; None for all there is until the deadline.
     """
 
     method: str

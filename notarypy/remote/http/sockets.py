@@ -74,11 +74,7 @@ def until(
 
 
 def remaining() -> float:
-    """Return the seconds that are left for the next step.
-
-    Raises:
-        DeadlinePassedError: There are none.
-    """
+    """Return the seconds that are left for the next step; raise DeadlinePassedError if there are none."""
     deadline, stall, _ = _BOUNDS.get()
     left = deadline - time.monotonic()
     if left <= 0:
@@ -87,11 +83,7 @@ def remaining() -> float:
 
 
 def connect(host: str, port: int) -> socket.socket:
-    """Connect to the first address that answers; a dead one costs only its share of the time.
-
-    Raises:
-        OSError: No address answers.
-    """
+    """Connect to the first address that answers; a dead one costs only its share of the time."""
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure: OSError = OSError("the name has no address")
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -135,29 +127,22 @@ class _DeadlineReader(io.RawIOBase):
     """The receiving side of a socket: deadline on every read, and a count while the head is read."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        self._sock = sock
-        self._raw = raw
-        self._head: int | None = 0
+        self._sock, self._raw = sock, raw
+        self.head: int | None = 0
 
     def readable(self) -> bool:
-        """Say that this is for reading."""
         return True
 
-    def end_of_head(self) -> None:
-        """Stop counting: what follows has its own limit."""
-        self._head = None
-
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read what there is."""
-        if self._head is not None and self._head > _BOUNDS.get()[2]:
+        if self.head is not None and self.head > _BOUNDS.get()[2]:
             raise HeaderFloodError
         self._sock.settimeout(remaining())
         try:
             count = self._raw.readinto(buffer)
         except TimeoutError:
             raise DeadlinePassedError from None
-        if self._head is not None:
-            self._head += count or 0
+        if self.head is not None:
+            self.head += count or 0
         return count
 
     def close(self) -> None:
@@ -177,7 +162,7 @@ class LimitedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the head."""
         super().begin()
-        self._reader.end_of_head()
+        self._reader.head = None  # what follows has its own limit
 
 
 def is_tls_failure(cause: BaseException) -> bool:

@@ -10,16 +10,16 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, TlsError
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping, Sequence
 
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -35,24 +35,13 @@ _GIVE_CERTIFICATE = Advice("give-client-certificate")
 _LOG = logging.getLogger(__name__)
 
 
-class ContextOf(Protocol):
-    """Knows which certificates count for which host."""
-
-    def __call__(self, host: str, /) -> ssl.SSLContext:
-        """Return the TLS context of a host, named `host`, or `host:port` if it is not 443."""
+ContextOf = Callable[[str], "ssl.SSLContext"]
+"""Returns the TLS context of a host, named `host`, or `host:port` if it is not 443."""
 
 
 @dataclass(frozen=True)
 class TlsPlaces:
-    """Where certificates for a server were looked for, and how to add one.
-
-    Attributes:
-        searched: The places of CAs.
-        advice: How to add a CA.
-        client_searched: The places of the client certificate.
-        client_advice: How to add a client certificate.
-        client_cert: The client certificate that was shown, or "".
-    """
+    """Where certificates were looked for, how to add one, and which client certificate was shown, or ""."""
 
     searched: tuple[str, ...] = ()
     advice: Advice | None = _GIVE_CA
@@ -69,14 +58,9 @@ def context(
     client_key: Path | None = None,
     environ: Mapping[str, str],
 ) -> ssl.SSLContext:
-    """Make the TLS context for one host.
+    """Make the TLS context for one host; `replace_ca` takes the place of the system's store.
 
-    Args:
-        replace_ca: CA file that takes the place of the system's store.
-        extra_ca: CA files that are trusted too.
-        client_cert: Client certificate chain, PEM; needs `client_key`.
-        client_key: Its private key, PEM, unencrypted.
-        environ: Where SSL_CERT_FILE and SSL_CERT_DIR are looked up.
+    A client certificate is a chain, and needs its unencrypted private key; both are PEM.
 
     Raises:
         TlsError: A file cannot be read or holds no certificate or key.

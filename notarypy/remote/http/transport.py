@@ -94,7 +94,7 @@ class Transport(Protocol):
     """Sends one request and returns its answer, whatever the status."""
 
     def send(self, request: Request, deadline: float) -> Response:
-        """Send, until `time.monotonic()` passes a deadline, following, decoding and repeating nothing.
+        """Send, until `time.monotonic()` passes a deadline; follow, decode and repeat nothing.
 
         Raises:
             UnreachableError: No connection; certainly nothing was sent.

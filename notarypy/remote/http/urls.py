@@ -32,11 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL.
-
-    Raises:
-        ConfigurationError: It is not a plain http or https URL.
-    """
+    """Return scheme, host and port of a URL; raise ConfigurationError if it is no plain http or https URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -72,11 +68,7 @@ def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def next_hop(url: str, response: Response, *, allow_cross_origin: bool) -> str:
-    """Return where a redirect leads.
-
-    Raises:
-        ServerError: To where it must not be followed (rule 1).
-    """
+    """Return where a redirect leads; raise ServerError if it must not be followed there (rule 1)."""
     target = ""
     try:
         target = urljoin(url, response.headers.get("location", ""))
@@ -98,11 +90,7 @@ def next_hop(url: str, response: Response, *, allow_cross_origin: bool) -> str:
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the proxy URL for a request, or None for a direct connection (rule 3).
-
-    Raises:
-        ConfigurationError: The proxy variable does not hold an http or https URL.
-    """
+    """Return the proxy URL for a request, or None for a direct connection (rule 3)."""
     scheme, host, port = origin(url)
     name = f"{scheme}_proxy"
     value = environ.get(name.upper()) or environ.get(name) or ""
@@ -112,7 +100,12 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     if any(_covers(pattern.strip().lower(), host.lower(), port) for pattern in excluded.split(",")):
         return None
     proxy = value if "://" in value else f"http://{value}"
-    if not proxy.startswith(("http://", "https://")) or not _has_host(proxy):
+    try:
+        parts = urlsplit(proxy)
+        usable = proxy.startswith(("http://", "https://")) and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         # The value may hold a password, so it is not shown.
         raise ConfigurationError(
             f"{name.upper()} does not name a usable proxy", why="it must be an http:// or https:// URL"
@@ -123,14 +116,6 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 def proxy_address(proxy: str) -> str:
     """Return `host:port` of a proxy URL, without its user and password."""
     return urlsplit(proxy).netloc.rpartition("@")[2]
-
-
-def _has_host(proxy: str) -> bool:
-    try:
-        parts = urlsplit(proxy)
-        return parts.port != 0 and bool(parts.hostname)
-    except ValueError:
-        return False
 
 
 def _covers(pattern: str, host: str, port: int) -> bool:

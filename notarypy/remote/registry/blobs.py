@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
@@ -73,11 +74,7 @@ class Blobs:
         self._quirks = RegistryQuirks()
 
     def has(self, digest: str, size: int) -> bool:
-        """Tell whether the blob is there (rule 1).
-
-        Raises:
-            DigestMismatchError: With another size.
-        """
+        """Tell whether the blob is there; raise DigestMismatchError if with another size (rule 1)."""
         try:
             answer = self._head(digest)
         except NotFoundError:
@@ -118,38 +115,24 @@ class Blobs:
     ) -> None:
         """Send a blob (rules 2 to 4).
 
-        Args:
-            digest: Its digest.
-            size: Its size.
-            content: Where it is read.
-            moved: Learns how far it is, after each piece.
-            where: What errors call the source.
-            believe: Whether the registry's word that it has the blob saves sending it, after a loss.
+        `moved` learns after each piece how far it is, and errors call the source `where`. To `believe` is to
+        take the registry's word, after a loss, that it has the blob.
 
         Raises:
             DigestMismatchError: It is not what it was said to be, or the registry says so.
-            NetworkError: It could not be sent.
         """
-        reader = HashingReader(digest, size, content, moved, where)
 
         def done() -> bool:
             return believe and self.has(digest, size)
 
-        upload = BlobUpload(self._registry, self._path, reader, done, self._quirks)
-        try:
+        with closing(HashingReader(digest, size, content, moved, where)) as reader:
+            upload = BlobUpload(self._registry, self._path, reader, done, self._quirks)
             self._patiently(upload.attempt, lambda: upload.confirmed)
-        finally:
-            reader.close()
         if not self.has(digest, size):
             raise self.lies(digest, size, "nothing, after it took the upload")
 
     def download(self, digest: str, size: int, target: DownloadTarget) -> None:
-        """Fetch a blob's bytes (rules 3 to 5); whoever gets them checks them.
-
-        Raises:
-            DigestMismatchError: The registry has another size.
-            NotFoundError: It is not there.
-        """
+        """Fetch a blob's bytes (rules 3 to 5); whoever gets them checks them, but for their number."""
 
         def attempt() -> None:
             if target.position < size or size == 0:
@@ -198,7 +181,7 @@ class Blobs:
         losses, reached = 0, position()
         while True:
             try:
-                attempt()
+                return attempt()
             except NetworkError as error:
                 if position() >= reached + _PROGRESS:
                     losses, reached = 0, position()
@@ -209,8 +192,6 @@ class Blobs:
                     raise
                 _LOG.debug("a transfer goes on at byte %d, loss %d: %s", position(), losses, error.message)
                 self._registry.exchange.pause(losses, wait)
-            else:
-                return
 
     def lies(self, digest: str, size: int, found: str) -> DigestMismatchError:
         """Return the error for a registry that has something else under a digest."""
@@ -231,7 +212,6 @@ class _DownloadSink:
         self._blobs, self._digest, self._size, self._target = blobs, digest, size, target
 
     def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
-        """Return what takes the bytes."""
         at, stated = 0, _length(headers)
         if status == HTTPStatus.PARTIAL_CONTENT:
             match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))

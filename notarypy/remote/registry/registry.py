@@ -43,23 +43,21 @@ class RegistryClient:
     """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered."""
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
-        self.exchange = exchange
-        self.host = host
-        self._schemes = tuple(schemes)
+        self.exchange, self.host, self._schemes = exchange, host, tuple(schemes)
         self._redirected = RequestPolicy(redirects=exchange.limits.redirects)
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
-        """Return the manifest or index that a tag or digest stands for in a repository, as `library/alpine`.
-
-        Raises:
-            ImageMissingError: There is no such repository, tag or digest.
-            DigestMismatchError: The bytes are not those of the digest.
-        """
+        """Return the manifest or index that a tag or digest stands for in a repository, `library/alpine`."""
         response = self.document(path, reference)
         return manifests.read(response.body, response.headers.get("content-type"), self.exchange.limits)
 
     def document(self, path: str, reference: str, accept: Sequence[str] = manifests.ACCEPT) -> Response:
-        """Return the answer that has a manifest of an accepted type; checks and raises as `manifest` does."""
+        """Return the answer that has a manifest of an accepted type.
+
+        Raises:
+            ImageMissingError: There is no such repository, tag or digest.
+            DigestMismatchError: The bytes are not those of the digest (rule 1).
+        """
         try:
             response = self.ask(
                 path,
@@ -81,12 +79,7 @@ class RegistryClient:
         return response
 
     def put_manifest(self, path: str, reference: str, data: bytes, media_type: str) -> None:
-        """Store a manifest under a tag or under its digest (rule 2).
-
-        Raises:
-            DigestMismatchError: The registry says that it took something else.
-            ServerError: It did not take it.
-        """
+        """Store a manifest under a tag or under its digest (rule 2)."""
         request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
         response = self.ask(path, request, writing(path))
         if response.status != HTTPStatus.CREATED:
@@ -94,11 +87,7 @@ class RegistryClient:
         self.check_taken(response, manifests.digest_of(data))
 
     def check_taken(self, response: Response, digest: str) -> None:
-        """Check what a registry says it took; it may say nothing, or use another algorithm.
-
-        Raises:
-            DigestMismatchError: It names another digest.
-        """
+        """Check what a registry says it took; it may say nothing, or use another algorithm."""
         stated = response.headers.get("docker-content-digest", "").strip()
         if stated and stated.partition(":")[0] == digest.partition(":")[0] and stated != digest:
             raise DigestMismatchError(
@@ -115,12 +104,8 @@ class RegistryClient:
     ) -> Response:
         """Send a request about a repository, by the first scheme that the registry speaks (rule 3).
 
-        Args:
-            path: The repository.
-            request: Its URL is what follows the repository in the path, and maybe a query.
-            scope: What to ask a token for; None for reading the repository.
-            policy: None for the usual, with redirects within the registry for what reads; a scheme that is
-                not the last is tried once.
+        The request's URL is what follows the repository in the path. Without a scope it is about reading;
+        the usual policy has redirects within the registry for what reads. The last scheme alone is retried.
         """
         if request.method not in _READING and len(self._schemes) > 1:
             with suppress(NotFoundError):
@@ -154,11 +139,7 @@ class RegistryClient:
         return response
 
     def onward(self, response: Response) -> str:
-        """Return where an upload goes on (rule 4).
-
-        Raises:
-            ServerError: Nowhere, or with another server.
-        """
+        """Return where an upload goes on; raise ServerError for nowhere, and for another server (rule 4)."""
         base = f"{self._schemes[0]}://{self.host}/v2/"
         try:
             location = response.headers.get("location", "")

@@ -29,7 +29,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from notarypy.errors import Advice, DigestMismatchError, NetworkError, NotFoundError, ServerError
 from notarypy.remote.http import failures
@@ -53,11 +53,8 @@ _LOST_PLACE = frozenset({400, 404, 409, 416})
 _LOG = logging.getLogger(__name__)
 
 
-class ReadFrom(Protocol):
-    """A source of bytes."""
-
-    def __call__(self, start: int, /) -> Iterator[bytes]:
-        """Yield it from some position on, as often as it is asked to; raise StorageError."""
+ReadFrom = Callable[[int], Iterator[bytes]]
+"""Yields a source of bytes from some position on, as often as it is asked to; raises StorageError."""
 
 
 @dataclass
@@ -70,7 +67,6 @@ class _Run:
     rest: bytes = b""
 
     def next(self) -> bytes:
-        """Return more of the source, and nothing at its end."""
         piece, self.rest = self.rest or next(filter(None, self.pieces), b""), b""
         return piece
 
@@ -166,9 +162,8 @@ class BlobPart:
     start: int
     end: int
 
-    @property
-    def size(self) -> int:
-        """Bytes of it."""
+    def __len__(self) -> int:
+        """Return the bytes of it."""
         return self.end - self.start
 
     def __iter__(self) -> Iterator[bytes]:
@@ -218,10 +213,11 @@ class BlobUpload:
 
     def _attempt(self) -> None:
         reader = self.reader
-        if self._unsure and self.done():
-            return
-        if self._unsure and self._place is not None:
-            self._look()
+        if self._unsure:
+            if self.done():
+                return
+            if self._place is not None:
+                self._look()
         if self._place is None:
             self._begin()
         self._unsure = False
@@ -250,11 +246,11 @@ class BlobUpload:
         """Send the next chunk, or all that is left (rules 5 and 6)."""
         start, chunked = self.confirmed, self._in_chunks
         part = self.reader.part(start, start + self._chunk if chunked else None)
-        headers = dict(_OCTETS)
-        if start or chunked:
-            headers["Content-Range"] = f"{part.start}-{part.end - 1}"
+        place = {"Content-Range": f"{start}-{part.end - 1}"} if start or chunked else {}
         try:
-            answer = self._sent(Request("PATCH", self._place or "", headers, part), part.size / SLOWEST + 1)
+            answer = self._sent(
+                Request("PATCH", self._place or "", {**_OCTETS, **place}, part), len(part) / SLOWEST + 1
+            )
         except NetworkError:
             self._first_losses += chunked and not start
             raise
