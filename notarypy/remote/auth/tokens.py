@@ -171,7 +171,7 @@ class TokenAuthenticator:
             places = ", ".join(self._keychain.places) or "no place is configured"
             return f"no credentials for {' or '.join(self._names)} in: {places}"
         token = "an identity token" if credential.kind == "identity" else "the registry token"
-        return f"{f'user {credential.user}' if credential.user else token} from {credential.source}"
+        return f"{'user ' + credential.user if credential.user else token} from {credential.source}"
 
     def _choose(self, url: str, response: Response) -> Challenge:
         """Pick the scheme to answer (rule 2 for the way to the server itself)."""

@@ -224,10 +224,18 @@ class Exchange:
         return response
 
     def _send(self, request: Request, deadline: float, attempts: int) -> Response:
-        """Send once, or several times what may be repeated, until an answer is worth returning."""
+        """Send once, or several times what may be repeated, until an answer is worth returning (rule 8)."""
         last = attempts if request.method in _REPEATABLE else 1
+        self._secrets.note_request(request.headers, request.body)
+        request = replace(request, secrets=self._secrets)
+        outcome: Response | NetworkError
         for attempt in range(1, last + 1):
-            outcome = self._attempt(request, deadline)
+            try:
+                outcome = replace(self._transport.send(request, deadline), secrets=self._secrets)
+            except _FINAL:
+                raise
+            except NetworkError as error:
+                outcome = error
             pause = _pause(outcome, attempt)
             if attempt == last or pause is None or self._monotonic() + pause >= deadline:
                 break
@@ -238,17 +246,6 @@ class Exchange:
             outcome.facts["attempts"] = attempt
             raise outcome
         return outcome
-
-    def _attempt(self, request: Request, deadline: float) -> Response | NetworkError:
-        """Send once; an error that another attempt might cure is returned (rule 8)."""
-        self._secrets.note_request(request.headers, request.body)
-        try:
-            answer = self._transport.send(replace(request, secrets=self._secrets), deadline)
-            return replace(answer, secrets=self._secrets)
-        except _FINAL:
-            raise
-        except NetworkError as error:
-            return error
 
 
 def _carrying(request: Request, authorization: str | None) -> Request:

@@ -86,10 +86,6 @@ class HashingReader:
         """Return what lies between two positions; None for all that is left."""
         return BlobPart(self, start, self.size if end is None else min(end, self.size))
 
-    def whole(self) -> bytes:
-        """Return all of it, for a small blob."""
-        return b"".join(self.pieces(0, self.size))
-
     def check(self) -> None:
         """Hash what was sent already and not hashed to its end; raises as `pieces` does."""
         for _ in self.pieces(self.size, self.size):
@@ -222,7 +218,7 @@ class BlobUpload:
             self._begin()
         self._unsure = False
         if reader.size <= SMALL:
-            self._finish(reader.whole())
+            self._finish(b"".join(reader.part(0)))
             return
         if self.confirmed == reader.size:
             reader.check()
