@@ -17,28 +17,25 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.imagesapi import Images
 from notarypy.client.keysapi import Keys
-from notarypy.client.parameters import SignOptions, VerifyOptions, require_lists
+from notarypy.client.parameters import Progress, SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, overridden
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.settings.settings import Settings, load
+from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Unpack
 
     from notarypy.client import results
-    from notarypy.client.parameters import Progress
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.image import MetadataCache
     from notarypy.keys.passphrases import Wording
     from notarypy.remote.http.transport import Transport
-    from notarypy.storage.settings.settings import GlobalOptions
     from notarypy.tuf.trusted import TrustedMetadata
 
 WITHIN = timedelta(days=90)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.client.parameters import PinOptions, SignOptions, VerifyOptions, require_lists
+from notarypy.client.parameters import PinOptions, Progress, SignOptions, VerifyOptions, require_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from notarypy.client.build.builders import Built, Plan
     from notarypy.client.build.inputs import FileKind, PinnedFile
     from notarypy.client.build.resolver import Resolver
-    from notarypy.client.parameters import Progress
     from notarypy.client.results import CopiedImage, PulledImage, PushedImage, SignedTag
     from notarypy.client.session import Session
     from notarypy.images.manifests import Manifest

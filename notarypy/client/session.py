@@ -18,7 +18,7 @@ from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.servers import server_url
-from notarypy.storage.settings.settings import DOCKER_HUB_SERVER
+from notarypy.storage.settings.settings import DOCKER_HUB_SERVER, Settings
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.settings.policyfile import PolicyFile, Scope, TrustPolicy
-    from notarypy.storage.settings.settings import Settings
     from notarypy.tuf.keys import PublicKey
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]

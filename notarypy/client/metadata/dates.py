@@ -1,29 +1,27 @@
 """When the roles of a repository end, whether they are due, and whose keys could sign them again.
 
-What it is: verified metadata as dates, and what people are warned of. What it is not: a judge; what is out
-of date is refused by `tuf.trusted`, and read all the same by `expired`.
+What it is: verified metadata as dates, and what people are warned of. What it is not: a judge; what is out of
+date is refused by `tuf.trusted`, and read all the same by `expired`.
 
 Rules:
 
-1. The root ends with its file or with the certificates that it takes to meet its
-   threshold, whichever is earlier.
-2. A role is due when it ends within the window. What a server signs is renewed by the
-   server: its timestamp, and a snapshot whose key is not here, are due only when they
-   are over.
+1. The root ends with its file or with the certificates that it takes to meet its threshold, whichever is
+   earlier.
+2. A role is due when it ends within the window. What a server signs is renewed by the server: its timestamp,
+   and a snapshot whose key is not here, are due only when they are over.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import RoleEntry, RoleStatus
 from notarypy.tuf import certificates, roles
+from notarypy.tuf.keys import meets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from datetime import datetime
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
@@ -35,16 +33,11 @@ _SKEW = timedelta(minutes=5)
 
 def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
     """Yield every role: the base roles, then all delegations below the files that loaded."""
-    base: dict[str, Root | Targets | Snapshot | Timestamp] = {
-        roles.ROOT: trusted.root,
-        roles.TARGETS: trusted.targets[roles.TARGETS],
-        roles.SNAPSHOT: trusted.snapshot,
-        roles.TIMESTAMP: trusted.timestamp,
-    }
-    for role, file in base.items():
-        keys = tuple(key.canonical_id for key in trusted.root.signers(role))
-        threshold = trusted.root.roles[role].threshold
-        yield RoleEntry(role, file.version, file.expires, keys, threshold, (), "")
+    root, targets = trusted.root, trusted.targets[roles.TARGETS]
+    files: list[Root | Targets | Snapshot | Timestamp] = [root, targets, trusted.snapshot, trusted.timestamp]
+    for role, file in zip(roles.BASE_ROLES, files, strict=True):
+        keys = tuple(key.canonical_id for key in root.signers(role))
+        yield RoleEntry(role, file.version, file.expires, keys, root.roles[role].threshold, (), "")
     for above in trusted.targets:
         for delegation in trusted.targets[above].roles:
             yield _delegation_entry(trusted, above, delegation)
@@ -54,28 +47,35 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
     table = trusted.targets[above].keys
     file = trusted.targets.get(delegation.name)
     failure = trusted.failures.get(delegation.name)
-    return RoleEntry(
-        role=delegation.name,
-        version=file.version if file else None,
-        expires=file.expires if file else None,
-        keys=tuple(table[keyid].canonical_id for keyid in delegation.keyids),
-        threshold=delegation.threshold,
-        paths=delegation.paths,
-        problem="; ".join((failure.message, *failure.why)) if failure else "",
-    )
+    version, expires = (file.version, file.expires) if file else (None, None)
+    keys = tuple(table[keyid].canonical_id for keyid in delegation.keyids)
+    problem = "; ".join((failure.message, *failure.why)) if failure else ""
+    threshold, paths = delegation.threshold, delegation.paths
+    return RoleEntry(delegation.name, version, expires, keys, threshold, paths, problem)
 
 
-def statuses(
-    trusted: TrustedMetadata, available: Collection[str], within: timedelta
-) -> tuple[RoleStatus, ...]:
-    """Return every role with its date (rule 2).
-
-    Args:
-        trusted: The repository, verified in all but dates.
-        available: Canonical ids of the private keys at hand.
-        within: How far ahead of its end a role is due.
-    """
-    return tuple(_status(trusted, entry, available, within) for entry in role_entries(trusted))
+def statuses(trusted: TrustedMetadata, available: Collection[str], within: timedelta) -> list[RoleStatus]:
+    """Return every role with its date; `available` are canonical ids of the private keys here (rule 2)."""
+    found = []
+    for entry in role_entries(trusted):
+        expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
+        here = tuple(keyid for keyid in entry.keys if keyid in available)
+        by_server = entry.role == roles.TIMESTAMP or (
+            entry.role == roles.SNAPSHOT and not meets(here, entry.threshold)
+        )
+        found.append(
+            RoleStatus(
+                role=entry.role,
+                version=entry.version,
+                expires=expires,
+                keys=entry.keys,
+                threshold=entry.threshold,
+                here=here,
+                due=ended(expires, trusted.now + (timedelta() if by_server else within)),
+                problem=entry.problem,
+            )
+        )
+    return found
 
 
 def file_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
@@ -91,23 +91,6 @@ def root_end(trusted: TrustedMetadata) -> datetime:
     usable = [key for key in root.signers(roles.ROOT) if not certificates.problem(key, gun, None)]
     ends = sorted(map(certificates.expiry, usable), reverse=True)
     return min(root.expires, ends[root.roles[roles.ROOT].threshold - 1])
-
-
-def _status(
-    trusted: TrustedMetadata, entry: RoleEntry, available: Collection[str], within: timedelta
-) -> RoleStatus:
-    status = RoleStatus(
-        role=entry.role,
-        version=entry.version,
-        expires=root_end(trusted) if entry.role == roles.ROOT else entry.expires,
-        keys=entry.keys,
-        threshold=entry.threshold,
-        here=tuple(keyid for keyid in entry.keys if keyid in available),
-        due=False,
-        problem=entry.problem,
-    )
-    servers = status.role == roles.TIMESTAMP or (status.role == roles.SNAPSHOT and not status.signable)
-    return replace(status, due=ended(status.expires, trusted.now + (timedelta() if servers else within)))
 
 
 def ended(expires: datetime | None, now: datetime) -> bool:

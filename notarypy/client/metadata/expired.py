@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import Refresh, refresh
@@ -37,11 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class OutdatedMetadata(TrustedMetadata):
-    """Everything verified but dates.
-
-    Attributes:
-        expired: What is past its date, by role; the root also for its certificate.
-    """
+    """Everything verified but dates; `expired` is what is past them, the root also for its certificate."""
 
     def __init__(
         self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None, limits: Limits = DEFAULT
@@ -75,11 +72,7 @@ def refresh_outdated(repository: Repository, own: Mapping[str, bytes] | None = N
 
 
 def refresh_to_renew(repository: Repository, own: Mapping[str, bytes] | None = None) -> TrustedMetadata:
-    """Return metadata, verified in all but its dates, to sign again: only the newest will do (rule 4).
-
-    Raises:
-        ExpiredError: The timestamp is past its date, and nothing explains it.
-    """
+    """Return what is to be signed again; ExpiredError if the timestamp ended and no root did (rule 4)."""
     trusted = refresh_outdated(repository, own)
     expired = trusted.expired if isinstance(trusted, OutdatedMetadata) else {}
     if roles.TIMESTAMP in expired and roles.ROOT not in expired:
@@ -111,25 +104,21 @@ class _OutdatedRefresh(Refresh):
 
     def _newest_timestamp(self) -> bytes | None:
         """Find the newest timestamp by version: versions have no gaps, the server makes them (rule 3)."""
+        fetch = partial(self.repository.fetch_version, roles.TIMESTAMP)
         low, step = self._cached_version(), 1
-        newest = self._version(low)
-        while newest is not None and (found := self._version(low + step)) is not None:
+        newest = fetch(low)
+        while newest is not None and (found := fetch(low + step)) is not None:
             low, step, newest = low + step, step * 2, found
         while newest is not None and step > 1:
             step //= 2
-            found = self._version(low + step)
-            if found is not None:
+            if (found := fetch(low + step)) is not None:
                 low, newest = low + step, found
         return newest
 
     def _cached_version(self) -> int:
-        cached = self.known.cached(roles.TIMESTAMP)
+        cached = self.known.cached(roles.TIMESTAMP) or b""
         try:
-            file = Envelope.parse(cached or b"", roles.TIMESTAMP, self.repository.limits)
+            version = Envelope.parse(cached, roles.TIMESTAMP, self.repository.limits).signed.get("version")
         except MetadataError:
             return 1
-        version = file.signed.get("version")
         return version if isinstance(version, int) and version > 0 else 1
-
-    def _version(self, version: int) -> bytes | None:
-        return self.repository.fetch_version(roles.TIMESTAMP, version)

@@ -23,7 +23,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
-from notarypy.client.metadata.repository import KnownFiles, store
+from notarypy.client.metadata.repository import KnownFiles, Repository, store
 from notarypy.client.metadata.roots import first_pinned
 from notarypy.errors import (
     Advice,
@@ -47,7 +47,6 @@ from notarypy.tuf.trusted import TrustedMetadata
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.fields import MetaFile
 
 _LOG = logging.getLogger(__name__)
@@ -59,26 +58,23 @@ def refresh(
 ) -> TrustedMetadata:
     """Return the repository's current, fully verified metadata, and store it in the cache.
 
-    Args:
-        repository: What to read, and from where.
-        own: Files just published by us, by role: taken instead of fetching them where
-            the server's metadata names exactly them.
-        kind: How dates are looked at; None for strictly (`expired` has another).
+    `own` are files just published by us, by role: taken instead of fetching them where the server's metadata
+    names exactly them. `kind` says how dates are looked at; None for strictly (`expired` has another).
 
     Raises:
         TrustError: It does not exist, cannot be verified, or is out of date.
         OperationError: The server cannot be asked.
     """
-    repository = repository.timed()
+    repository, own, kind = repository.timed(), own or {}, kind or Refresh
     for _ in range(_OVERTAKEN):
-        attempt = (kind or Refresh)(repository, own or {})
+        attempt = kind(repository, own)
         try:
             return attempt.run()
         except RollbackError:
             if not attempt.overtaken():
                 raise
             _LOG.debug("%s: another process refreshed the cache meanwhile; again", repository.gun)
-    return (kind or Refresh)(repository, own or {}).run()
+    return kind(repository, own).run()
 
 
 class Refresh:
@@ -87,12 +83,10 @@ class Refresh:
     kind: type[TrustedMetadata] = TrustedMetadata
 
     def __init__(self, repository: Repository, own: Mapping[str, bytes]) -> None:
-        self.repository, self.gun = repository, repository.gun
-        self.own = own
+        self.repository, self.gun, self.own = repository, repository.gun, own
         self.known = KnownFiles(repository.cache, own)
         self.trusted = self._blank()
-        self.anchored = False
-        self.pinned = True
+        self.anchored, self.pinned = False, True
         self.start: bytes | None = None
         self.began = self.known.cached(roles.TIMESTAMP)
 
@@ -105,7 +99,9 @@ class Refresh:
             self._require_pin()
             self._load_targets()
         except TrustError:
-            self._store_newer_root(anchor)
+            root = self.trusted.files[roles.ROOT]
+            if self.anchored and root != anchor:
+                self._store({roles.ROOT: root})
             raise
         self._persist()
         self._warn_of_dates()
@@ -140,7 +136,7 @@ class Refresh:
             if self.anchored:
                 self.trusted.first_root(data)
             else:
-                self.trusted = first_pinned(self.repository, data, accept, self._blank, error)
+                self.trusted = first_pinned(self.repository, data, self._blank, error)
             return
         except VerificationError as error:
             if not self.anchored:
@@ -161,11 +157,11 @@ class Refresh:
         """Hold the pins against the newest root, where they do not fit the cached one."""
         if self.pinned:
             return
-        data, accept = self.trusted.files[roles.ROOT], self.repository.roots
+        data = self.trusted.files[roles.ROOT]
         try:
-            self._blank().first_root(data, accept)
+            self._blank().first_root(data, self.repository.roots)
         except RootNotPinnedError as error:
-            first_pinned(self.repository, data, accept, self._blank, error)
+            first_pinned(self.repository, data, self._blank, error)
 
     def _server_root(self) -> bytes:
         try:
@@ -213,9 +209,8 @@ class Refresh:
             raise
 
     def _timestamp(self) -> bytes:
-        if self.repository.server is None:
-            cached = self.known.cached(roles.TIMESTAMP)
-            return cached if cached is not None else self.repository.fetch(roles.TIMESTAMP)
+        if self.repository.server is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:
+            return cached
         try:
             return self.repository.fetch(roles.TIMESTAMP)
         except NotFoundError:
@@ -290,11 +285,8 @@ class Refresh:
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         if files:
             self._store(files)
-        cache = self.repository.cache
-        if (
-            self.repository.server is not None
-            and cache.load(roles.TIMESTAMP) == self.trusted.files[roles.TIMESTAMP]
-        ):
+        cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
+        if self.repository.server is not None and cache.load(roles.TIMESTAMP) == timestamp:
             cache.confirm(self.repository.now)
 
     def _warn_of_dates(self) -> None:
@@ -304,11 +296,6 @@ class Refresh:
 
     def _store(self, files: Mapping[str, bytes]) -> None:
         store(self.repository, self.trusted, files, self.start, self.known.cached(roles.TIMESTAMP))
-
-    def _store_newer_root(self, anchor: bytes) -> None:
-        newest = self.trusted.files[roles.ROOT]
-        if self.anchored and newest != anchor:
-            self._store({roles.ROOT: newest})
 
     def _vanished(self) -> TrustError:
         if self.anchored:

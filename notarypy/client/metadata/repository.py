@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -42,7 +42,6 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from notarypy.remote.notary import NotaryClient
@@ -59,17 +58,9 @@ LOCK_SECONDS = 10.0
 class Repository:
     """One GUN with everything that is needed to read or publish it.
 
-    Attributes:
-        gun: The repository.
-        server: The Notary server; None when only the cache may be used.
-        server_url: Its address, for people.
-        cache: Its folder in the trust directory.
-        roots: Decides whether its root may be trusted.
-        now: The moment that dates are compared with.
-        warn: Given what a person should know and no program needs.
-        patience: Seconds that one refresh may take.
-        limits: What to take at most.
-        until: When to send no more requests, as `time.monotonic()` counts; None for never.
+    Without a `server` only the cache may be used; `server_url` is for people. `roots` decides whether a root
+    may be trusted; dates are compared with `now`. `warn` is given what a person should know and no program
+    needs. A refresh may take `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
     """
 
     gun: str
@@ -108,12 +99,7 @@ class Repository:
             return None
 
     def online(self) -> NotaryClient:
-        """Return the server.
-
-        Raises:
-            UnreachableError: Only the cache may be used.
-            DeadlineError: It is too late for another request.
-        """
+        """Return the server; UnreachableError: only the cache may be used, DeadlineError: it is too late."""
         if self.server is None:
             raise UnreachableError(
                 f"the cache does not hold all of {self.gun}",
@@ -176,7 +162,7 @@ class KnownFiles(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         """Count the roles read so far."""
-        return len(list(iter(self)))
+        return sum(1 for _ in self)
 
 
 def store(
@@ -186,11 +172,7 @@ def store(
     root: bytes | None,
     timestamp: bytes | None,
 ) -> None:
-    """Write verified files to the cache, whose root and timestamp were these before (rules 4 to 8).
-
-    Raises:
-        RootChangedError: Another process met this repository for the first time with another root.
-    """
+    """Write verified files to the cache, whose root and timestamp were these before (rules 4 to 8)."""
     cache = repository.cache
     try:
         with cache.lock(LOCK_SECONDS):

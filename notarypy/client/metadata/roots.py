@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import authorities, roles, trustanchors
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, parts
+from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, RootPolicy, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,29 +35,21 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.storage.settings.policyfile import Pins, Scope
     from notarypy.storage.settings.settings import Settings
-    from notarypy.tuf.trustanchors import RootPolicy
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
 
 
 def first_pinned(
-    repository: Repository,
-    data: bytes,
-    accept: RootPolicy,
-    blank: Callable[[], TrustedMetadata],
-    error: RootNotPinnedError,
+    repository: Repository, data: bytes, blank: Callable[[], TrustedMetadata], error: RootNotPinnedError
 ) -> TrustedMetadata:
     """Return metadata anchored in a pinned earlier root and walked up to the root in `data`.
 
     Of several policies each is met on its own, maybe by different roots of the chain. `blank` makes metadata
-    in which nothing is trusted yet, and `error` is what the present root was refused with.
-
-    Raises:
-        RootNotPinnedError: No earlier version is pinned and leads there: `error` itself.
+    in which nothing is trusted yet. `error` is what the present root was refused with; it is raised if no
+    earlier version is pinned and leads there.
     """
-    found = [_anchored(repository, data, policy, blank, error) for policy in parts(accept)]
-    return found[-1]
+    return [_anchored(repository, data, one, blank, error) for one in parts(repository.roots)][-1]
 
 
 def _anchored(
@@ -67,13 +59,12 @@ def _anchored(
     blank: Callable[[], TrustedMetadata],
     error: RootNotPinnedError,
 ) -> TrustedMetadata:
-    start = blank()
+    start, limits = blank(), repository.limits
     with suppress(RootNotPinnedError):
         start.first_root(data, accept)
         return start
-    limits, server = repository.limits, repository.server
     present = Envelope.parse(data, roles.ROOT, limits).signed.get("version")
-    if isinstance(accept, Forbidden) or server is None or not isinstance(present, int):
+    if isinstance(accept, Forbidden) or repository.server is None or not isinstance(present, int):
         raise error
     if present > limits.root_versions:
         raise error
@@ -116,12 +107,7 @@ def _advance(
 def root_policy(
     settings: Settings, gun: str, now: datetime, root: str | None, scope: Scope | None
 ) -> RootPolicy:
-    """Return the policy that a repository's root must meet.
-
-    Raises:
-        InvalidNameError: `root` is no full key id.
-        ConfigurationError: A file that is to be pinned cannot be read.
-    """
+    """Return the policy that a repository's root must meet, whether or not `root`, a PIN, is given."""
     configured = settings.pins_for(gun.partition("/")[0], gun)
     wanted: list[RootPolicy] = []
     if root is not None:

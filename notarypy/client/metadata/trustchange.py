@@ -1,13 +1,12 @@
 """The two deliberate ways to change what is trusted: accept another root, or forget a repository.
 
-What it is: the only code that replaces or drops a trusted root without a chain of
-signatures. What it is not: reachable by accident; `accept` wants the full id.
+What it is: the only code that replaces or drops a trusted root without a chain of signatures. What it is not:
+reachable by accident; `accept` wants the full id.
 
 Rules:
 
 1. The offered root is shown beside the trusted one; nothing changes by looking.
-2. `accept` verifies everything the server has under the named root before the old
-   one is given up.
+2. `accept` verifies everything the server has under the named root before the old one is given up.
 3. Keys and staged changes of other tools are never touched.
 """
 
@@ -17,42 +16,30 @@ import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import refresh, vanished
-from notarypy.client.metadata.repository import LOCK_SECONDS
+from notarypy.client.metadata.repository import LOCK_SECONDS, Repository
 from notarypy.client.results import TrustedRoot
 from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
-from notarypy.storage.trustdir import TrustDirectory
+from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
 from notarypy.tuf.trustanchors import policy, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
 
-if TYPE_CHECKING:
-    from notarypy.client.metadata.repository import Repository
-    from notarypy.storage.trustdir import RepositoryCache
-
 _LOG = logging.getLogger(__name__)
 
 
 def offered(repository: Repository) -> TrustedRoot:
-    """Return the root trusted here and the one the server offers (rule 1).
-
-    Raises:
-        RepositoryMissingError: The server has none.
-        RepositoryVanishedError: It has none any more.
-        VerificationError: What it offers is no valid root of this repository.
-    """
+    """Return the root trusted here and the one the server offers (rule 1)."""
     try:
         data = repository.fetch(roles.ROOT)
     except NotFoundError:
         if _trusted(repository) is not None:
             raise vanished(repository) from None
-        raise RepositoryMissingError(
-            f"{repository.gun} has no trust data on {repository.server_url}", gun=repository.gun
-        ) from None
+        message = f"{repository.gun} has no trust data on {repository.server_url}"
+        raise RepositoryMissingError(message, gun=repository.gun) from None
     root = TrustedMetadata(repository.gun, repository.now, limits=repository.limits).first_root(data)
     old = _trusted(repository)
     ids = root.roles[roles.ROOT].keyids
@@ -67,33 +54,23 @@ def offered(repository: Repository) -> TrustedRoot:
 
 
 def accept(repository: Repository, pin: str) -> TrustedRoot:
-    """Trust the offered root with this id from now on, whatever was trusted before (rule 2).
-
-    Raises:
-        RootNotPinnedError: The server offers another root.
-        TrustError: What the server has under that root cannot be verified.
-    """
+    """Trust the offered root with this id from now on, whatever was trusted before (rule 2)."""
     wanted = roles.check_pin(pin)
     seen = offered(repository)
     with tempfile.TemporaryDirectory() as scratch:
-        fresh = replace(
-            repository,
-            cache=TrustDirectory(Path(scratch), repository.limits).repository(repository.gun),
-            roots=policy([wanted], "--root"),
-        )
-        trusted = refresh(fresh)
-    found = {
-        name for keyid in trusted.root.roles[roles.ROOT].keyids for name in root_ids(trusted.root, keyid)
-    }
-    if wanted not in found:
+        cache = TrustDirectory(Path(scratch), repository.limits).repository(repository.gun)
+        trusted = refresh(replace(repository, cache=cache, roots=policy([wanted], "--root")))
+    root = trusted.root
+    if wanted not in frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids)):
         raise RootNotPinnedError(
             f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
         )
-    with repository.cache.lock(LOCK_SECONDS):
+    cache = repository.cache
+    with cache.lock(LOCK_SECONDS):
         # The new anchor first: whatever goes wrong afterwards, there is never none.
-        repository.cache.store({roles.ROOT: trusted.files[roles.ROOT]})
-        repository.cache.drop(role for role in repository.cache.cached() if role != roles.ROOT)
-        repository.cache.store(trusted.files)
+        cache.store({roles.ROOT: trusted.files[roles.ROOT]})
+        cache.drop(role for role in cache.cached() if role != roles.ROOT)
+        cache.store(trusted.files)
     _LOG.debug("%s: root %s is trusted now, in place of %s", repository.gun, wanted, seen.trusted)
     return replace(seen, accepted=True)
 

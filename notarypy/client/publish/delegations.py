@@ -1,23 +1,22 @@
 """Signers: who may sign a repository's tags, added and removed without breaking what is signed.
 
-What it is: what `delegate` and `signer` want to be true, and `delegate purge`, which takes one key
-out of every delegation: it was stolen, or its owner left. What it is not: how it is published
-(`pipeline`); and root and targets keys are rotated, not purged.
+What it is: what `delegate` and `signer` want to be true, and `delegate purge`, which takes one key out of
+every delegation: it was stolen, or its owner left. What it is not: how it is published (`pipeline`); and root
+and targets keys are rotated, not purged.
 
 Rules:
 
-1. A signer gets the role `targets/NAME`, and is added to `targets/releases`, where
-   released tags are listed, unless asked otherwise.
+1. A signer gets the role `targets/NAME`, and is added to `targets/releases`, where released tags are listed,
+   unless asked otherwise.
 2. A repository without trust data is initialised in the same publish.
-3. Removing keys leaves no file that its readers can no longer verify: such a file is
-   signed again by another key that is here, or nothing is changed unless forced.
-4. A purged key leaves every delegation that lists it, nested ones included. A signer that
-   has no other key leaves with it; `targets/releases` stays, even without keys.
-5. As when a signer is removed, no file is left that nobody can verify: another key
-   that is here signs it again, or nothing is changed unless forced. A file of the
-   signer who leaves goes with the signer.
-6. Delegations below files that the keys here cannot sign are left and named; if there
-   are only such ones, it is an error.
+3. Removing keys leaves no file that its readers can no longer verify: such a file is signed again by another
+   key that is here, or nothing is changed unless forced.
+4. A purged key leaves every delegation that lists it, nested ones included. A signer that has no other key
+   leaves with it; `targets/releases` stays, even without keys.
+5. As when a signer is removed, no file is left that nobody can verify: another key that is here signs it
+   again, or nothing is changed unless forced. A file of the signer who leaves goes with the signer.
+6. Delegations below files that the keys here cannot sign are left and named; if there are only such ones, it
+   is an error.
 """
 
 from __future__ import annotations

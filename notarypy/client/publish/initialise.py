@@ -1,17 +1,16 @@
 """Give a repository trust data: keys, a root, a first targets file.
 
-What it is: the first publish. What it is not: a way to replace trust data; a
-repository that has some is left as it is.
+What it is: the first publish. What it is not: a way to replace trust data; a repository that has some is left
+as it is.
 
 Rules:
 
-1. The server is asked first. Only where it knows nothing, and the trust directory
-   neither, is a root made.
+1. The server is asked first. Only where it knows nothing, and the trust directory neither, is a root made.
 2. The timestamp key is the server's; the snapshot key too, unless asked otherwise.
-3. New private keys are on the disk before anything is sent. They are removed after a
-   definite refusal, and kept when the outcome is unknown.
-4. Who loses a race for the first publish removes its new keys and goes on as if the
-   repository had been there.
+3. New private keys are on the disk before anything is sent. They are removed after a definite refusal, and
+   kept when the outcome is unknown.
+4. Who loses a race for the first publish removes its new keys and goes on as if the repository had been
+   there.
 """
 
 from __future__ import annotations

@@ -1,34 +1,32 @@
 """New keys and new dates for the roles of a repository: `key rotate` and `renew`.
 
-What it is: what the two want to be true, also of a repository that has expired. What it is not:
-the keys of signers (`delegations`), how it is published (`pipeline`), or a way to make trusted what
-cannot be verified.
+What it is: what the two want to be true, also of a repository that has expired. What it is not: the keys of
+signers (`delegations`), how it is published (`pipeline`), or a way to make trusted what cannot be verified.
 
 Rules of rotation:
 
-1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by
-   either. Whoever rotates holds the root key.
-2. A new root is signed by the old root key and the new one, so that readers can follow. A
-   targets key signs the targets file anew, in the same publish.
-3. A new private key is on the disk before anything is sent. It is removed again when certainly
-   nothing was published, and kept in every other case.
+1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
+   rotates holds the root key.
+2. A new root is signed by the old root key and the new one, so that readers can follow. A targets key signs
+   the targets file anew, in the same publish.
+3. A new private key is on the disk before anything is sent. It is removed again when certainly nothing was
+   published, and kept in every other case.
 4. The old private key stays here. Whoever lost trust in it removes it by `key remove`.
 5. A key that the role has already is published no second time.
-6. A root that has ended, or whose certificate has, may still be given another root key: it is
-   read as for renewing.
+6. A root that has ended, or whose certificate has, may still be given another root key: it is read as for
+   renewing.
 
 Rules of renewing:
 
-7. Only what is verified in all but its date is signed again; its content stays as it is. A file
-   with any other fault is left alone.
-8. What is due and can be signed here is renewed in one publish. A role that is named is renewed
-   whatever its date.
-9. A root certificate that made itself and is due is replaced by another one of the same key; the
-   new root is signed under both. One that an authority made is not replaced: that takes the
-   authority.
+7. Only what is verified in all but its date is signed again; its content stays as it is. A file with any
+   other fault is left alone.
+8. What is due and can be signed here is renewed in one publish. A role that is named is renewed whatever its
+   date.
+9. A root certificate that made itself and is due is replaced by another one of the same key; the new root is
+   signed under both. One that an authority made is not replaced: that takes the authority.
 10. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
-11. What is due and cannot be renewed here is an error that names the keys it takes, after
-    everything else was published.
+11. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
+    published.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ from notarypy.client.metadata.dates import ended, statuses
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.initialise import server_key
-from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.results import Renewed, RotatedKey
 from notarypy.errors import (
     Advice,
@@ -59,6 +57,7 @@ from notarypy.errors import (
 from notarypy.keys.signers import keyfile
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AssignKeys, Change, Resign, State
+from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.keys import certificates as certificates_of
 
 if TYPE_CHECKING:
@@ -66,10 +65,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from notarypy.client.keys.manager import KeyManager
-    from notarypy.client.publish.pipeline import Publisher
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleStatus
-    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)

@@ -1,26 +1,24 @@
 """The one publish pipeline: refresh, apply, plan, sign, upload at once, read back, store.
 
-What it is: the only code that uploads metadata. What it is not: what to publish; callers hand
-in an edit, a function from the present state to changes.
+What it is: the only code that uploads metadata. What it is not: what to publish; callers hand in an edit, a
+function from the present state to changes.
 
 Rules:
 
 1. One upload carries everything. Nothing dirty, nothing uploaded.
-2. A publish has succeeded when the server's verified timestamp and snapshot name exactly the
-   bytes that were sent; or, where another publisher came right after, when the server serves
-   our version of each file as sent. HTTP 200 is not enough.
-3. After a refusal the state is read again. If a file we build on has moved it was a conflict:
-   the edit is applied to the new state, with jitter, until the deadline. Otherwise the refusal
-   is final.
-4. When the answer to an upload is lost the server is looked at. What landed is a success; what
-   did not is applied again, which is safe since a version can be taken only once. It may still
-   arrive: an error that comes later says `unanswered`.
+2. A publish has succeeded when the server's verified timestamp and snapshot name exactly the bytes that were
+   sent; or, where another publisher came right after, when the server serves our version of each file as
+   sent. HTTP 200 is not enough.
+3. After a refusal the state is read again. If a file we build on has moved it was a conflict: the edit is
+   applied to the new state, with jitter, until the deadline. Otherwise the refusal is final.
+4. When the answer to an upload is lost the server is looked at. What landed is a success; what did not is
+   applied again, which is safe since a version can be taken only once. It may still arrive: an error that
+   comes later says `unanswered`.
 5. Keys are unlocked once; a retry never asks again.
-6. The server never forgets a version. A delegation that was removed and comes back goes on
-   above the version it had.
-7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing.
-   To unlock the keys too means to ask for the right to publish as well; where nothing is to be
-   signed it does neither.
+6. The server never forgets a version. A delegation that was removed and comes back goes on above the version
+   it had.
+7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing. To unlock the
+   keys too means to ask for the right to publish as well; where nothing is to be signed it does neither.
 """
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
 """Revoke tags: take them out of every role whose key is here.
 
-What it is: what `revoke` wants to be true of one repository. What it is not: how it
-is published (`pipeline`); and nothing is removed from the registry.
+What it is: what `revoke` wants to be true of one repository. What it is not: how it is published
+(`pipeline`); and nothing is removed from the registry.
 
 Rules:
 
-1. A tag is removed from every role that lists it, `targets` and all delegations
-   alike, and whose keys, up to the threshold, are here. `--signer N` narrows this to
-   `targets/N`, which must list the tag, and `targets/releases`.
-2. All tags of a repository are one publish, all or nothing. A tag that no role lists
-   is an error, and so is one that only roles list whose keys are elsewhere.
-3. `--all` means every tag that a role lists. None at all is fine; a released one that
-   can be removed nowhere is an error.
-4. Whoever still lists a tag afterwards is named. A tag that stays released, because
-   one of `targets` and `targets/releases` still lists it, is warned of; so is a role
-   that cannot be read, which may list anything.
+1. A tag is removed from every role that lists it, `targets` and all delegations alike, and whose keys, up to
+   the threshold, are here. `--signer N` narrows this to `targets/N`, which must list the tag, and
+   `targets/releases`.
+2. All tags of a repository are one publish, all or nothing. A tag that no role lists is an error, and so is
+   one that only roles list whose keys are elsewhere.
+3. `--all` means every tag that a role lists. None at all is fine; a released one that can be removed nowhere
+   is an error.
+4. Whoever still lists a tag afterwards is named. A tag that stays released, because one of `targets` and
+   `targets/releases` still lists it, is warned of; so is a role that cannot be read, which may list anything.
 5. `REPO:TAG@DIGEST` revokes the tag only while nothing but this digest is listed.
 """
 
@@ -24,7 +23,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
 from notarypy.client.publish.signing import no_signer
 from notarypy.client.results import RevokedTag
 from notarypy.errors import (
@@ -35,15 +34,13 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.changes import RemoveTarget
+from notarypy.tuf.changes import Change, RemoveTarget, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from notarypy.client.publish.pipeline import Published, Publisher
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
-    from notarypy.tuf.changes import Change, State
 
     Tags = Mapping[str, str | None]
 

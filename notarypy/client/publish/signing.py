@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
-from notarypy.client.publish.pipeline import publisher_for
+from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
 from notarypy.client.results import SignedTag
 from notarypy.errors import (
     Advice,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from notarypy.client.parameters import SignOptions
-    from notarypy.client.publish.pipeline import Edit, Published, Publisher
+    from notarypy.client.publish.pipeline import Edit
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
 

@@ -39,6 +39,7 @@ from notarypy.errors import (
     ExpiredError,
     NotarypyError,
     NotVerifiedError,
+    PolicyError,
     TagUnsignedError,
     UsageError,
 )
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.client.session import Session
-    from notarypy.errors import PolicyError
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
     from notarypy.storage.settings.policyfile import Scope

@@ -4,11 +4,9 @@ What it is: verified metadata rearranged for people. What it is not: verificatio
 
 Rules:
 
-1. As docker does, a row stands for each distinct digest of a tag in `targets` and
-   `targets/releases`; its signers are the other roles that list the same content,
-   or "Repo Admin" when there are none.
-2. Tags sort naturally (1, 9, 10), a tag's signers in walking order, the list of signers
-   by name descending.
+1. As docker does, a row stands for each distinct digest of a tag in `targets` and `targets/releases`; its
+   signers are the other roles that list the same content, or "Repo Admin" when there are none.
+2. Tags sort naturally (1, 9, 10), a tag's signers in walking order, the list of signers by name descending.
 3. Keys of signers and of the repository go by canonical id, root keys by TUF id.
 """
 
@@ -53,7 +51,7 @@ def status(session: Session, repository: str, within: timedelta) -> RepositorySt
     """Return when each role of a repository ends, in date or not, and whose keys are here."""
     session.whole_repository(repository)
     known = session.repository(repository)
-    found = statuses(refresh_outdated(known), session.keys().signing_keys().available, within)
+    found = tuple(statuses(refresh_outdated(known), session.keys().signing_keys().available, within))
     return RepositoryStatus(known.gun, known.server_url, found)
 
 
