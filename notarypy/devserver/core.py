@@ -14,26 +14,21 @@ Rules:
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from notarypy.devserver.calls import Call
+from notarypy.devserver.calls import Call, Service
 from notarypy.devserver.notaryservice import NotaryService
 from notarypy.devserver.registryservice import RegistryService
 from notarypy.devserver.stores import Holdings, ImageStore, MetadataStore, ServerKeys
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
+from notarypy.remote.http.messages import Request, Response
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from notarypy.devserver.calls import Service
-    from notarypy.remote.http.messages import Request, Response
-
-    Before = Callable[[Request], Response | None]
-    After = Callable[[Request, Response], Response]
+Before = Callable[[Request], Response | None]
+After = Callable[[Request, Response], Response]
 
 NOTARY_HOST = "notary.test"
 REGISTRY_HOST = "registry.test"

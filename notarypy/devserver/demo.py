@@ -11,7 +11,9 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.devserver import sample
@@ -21,9 +23,6 @@ from notarypy.remote.http.tls import context
 from notarypy.remote.http.transport import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from notarypy.devserver.start import Running
 
 NAME = "demo/app"
@@ -41,15 +40,7 @@ _TIME = 10.0
 
 @dataclass(frozen=True)
 class Step:
-    """One command that was run.
-
-    Attributes:
-        about: What is going on, for people.
-        command: The command line as a person would type it.
-        output: What it printed.
-        code: Its exit code.
-        expected: The exit code that it should have.
-    """
+    """One command that was run: what is going on, the command line, what it printed, and its exit code."""
 
     about: str
     command: str
@@ -77,12 +68,6 @@ class Demo:
 
     def story(self) -> Iterator[Step]:
         """Run the commands one after the other; whoever looks on stops at the first wrong exit code."""
-        yield from self._beginning()
-        yield from self._moved_tag()
-        yield from self._tampering()
-        yield from self._building()
-
-    def _beginning(self) -> Iterator[Step]:
         self._push("Hello, world.")
         yield self._run(
             "An image for two platforms is in the registry, unsigned. Alice makes a signing key.",
@@ -96,8 +81,6 @@ class Demo:
         yield self._run("She signs the tag: what the registry serves now.", "sign", self._image)
         yield self._run("Anybody can verify it, and gets the digest to pull by.", "verify", self._image)
         yield self._run("Who signed what:", "inspect", "--pretty", self.repository)
-
-    def _moved_tag(self) -> Iterator[Step]:
         self._push("Hello, world, a little later.")
         yield self._run(
             "Somebody pushes another image to the tag. It is not what Alice signed.",
@@ -106,8 +89,6 @@ class Demo:
         )
         yield self._run("It was Alice herself: she signs the new one.", "sign", self._image)
         yield self._run("Now it is good again.", "verify", self._image)
-
-    def _tampering(self) -> Iterator[Step]:
         honest = self._forge()
         yield self._run(
             "Somebody takes over the Notary server, keys and all, and rewrites the list of signed tags.",
@@ -117,8 +98,6 @@ class Demo:
         Tampering(self._started.fake).publish(self.repository, {RELEASES: honest})
         self._started.fake.notary.renews = True
         yield self._run("The owner puts the signed list back.", "verify", self._image)
-
-    def _building(self) -> Iterator[Step]:
         (self._home / "Dockerfile").write_text(f"FROM {self._image}\nCOPY program /\n")
         yield self._run(
             "Bob builds on this image. Pinned, his Dockerfile means the signed image and no other.",

@@ -26,10 +26,12 @@ import base64
 import json
 import os
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,11 +42,6 @@ from notarypy import files
 from notarypy.devserver import sqlite
 from notarypy.errors import Advice, StorageError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
 
 LIFE = timedelta(days=365)
 SLACK = timedelta(hours=1)
@@ -57,12 +54,7 @@ _PUBLIC = 0o644
 
 @dataclass(frozen=True)
 class Issued:
-    """Certificates, all PEM.
-
-    Attributes:
-        authority: What clients have to trust.
-        server: The server's certificate and after it its private key, unencrypted.
-    """
+    """What clients have to trust, and a server's certificate with its private key, unencrypted; all PEM."""
 
     authority: bytes
     server: bytes
@@ -124,17 +116,9 @@ def _template(
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    other = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    none = dict.fromkeys((*other, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **none)
 
 
 def _name(name: str) -> x509.GeneralName:
@@ -215,8 +199,7 @@ class Folder:
 
     def write_environment(self, variables: Mapping[str, str]) -> None:
         """Write the `env` file."""
-        text = "".join(f"{line}\n" for line in exports(variables))
-        files.write_atomic(self.environment, os.fsencode(text))
+        files.write_atomic(self.environment, os.fsencode("\n".join((*exports(variables), ""))))
 
 
 def basic(password: str) -> str:

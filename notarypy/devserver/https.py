@@ -16,8 +16,10 @@ import errno
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -27,18 +29,12 @@ from werkzeug.wrappers import Response as WebResponse
 
 from notarypy.devserver.calls import Refused
 from notarypy.errors import Advice, ConfigurationError, NetworkError
-from notarypy.remote.http.messages import Request
+from notarypy.remote.http.messages import Request, Response
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
-    from typing import Any
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-    from notarypy.remote.http.messages import Response
-
-    Answer = Callable[[Request], Response]
+Answer = Callable[[Request], Response]
 
 BODY_LIMIT = 512 * 1024 * 1024
 IDLE_SECONDS = 120.0
@@ -48,33 +44,22 @@ _BODILESS = frozenset({204, 304})
 _LOG = logging.getLogger(__name__)
 
 
-class Site:
-    """A WSGI application: it passes each request to `answer`."""
-
-    def __init__(self, answer: Answer) -> None:
-        """Answer with `answer`, which may raise a NetworkError to break the connection."""
-        self._answer = answer
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; raise ConnectionAbortedError for one that gets no answer."""
-        request = WebRequest(environ)
-        request.max_content_length = BODY_LIMIT
-        return self._respond(request)(environ, start_response)
-
-    def _respond(self, request: WebRequest) -> WebResponse:
-        try:
-            body = request.get_data(cache=False)
-        except RequestEntityTooLarge:
-            return _unread(Refused(413, "SIZE_INVALID", "too long", f"the limit is {BODY_LIMIT} bytes"))
-        except (HTTPException, OSError):
-            return _unread(Refused(400, "UNKNOWN", "the body of the request cannot be read"))
-        try:
-            return _web_response(self._answer(_request(request, body)))
-        except NetworkError as error:
-            raise ConnectionAbortedError(error.message) from error
-        except Exception:  # noqa: BLE001 - the last frame of a request: whatever it is, the server goes on
-            _LOG.exception("%s %s failed", request.method, request.path)
-            return _web_response(Refused(500, "UNKNOWN", "unknown error").response)
+def _respond(answer: Answer, request: WebRequest) -> WebResponse:
+    """Answer one request; raise ConnectionAbortedError for one that gets no answer."""
+    request.max_content_length = BODY_LIMIT
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return _unread(Refused(413, "SIZE_INVALID", "too long", f"the limit is {BODY_LIMIT} bytes"))
+    except (HTTPException, OSError):
+        return _unread(Refused(400, "UNKNOWN", "the body of the request cannot be read"))
+    try:
+        return _web_response(answer(_request(request, body)))
+    except NetworkError as error:
+        raise ConnectionAbortedError(error.message) from error
+    except Exception:  # noqa: BLE001 - the last frame of a request: whatever it is, the server goes on
+        _LOG.exception("%s %s failed", request.method, request.path)
+        return _web_response(Refused(500, "UNKNOWN", "unknown error").response)
 
 
 def _request(request: WebRequest, body: bytes) -> Request:
@@ -102,7 +87,7 @@ def _web_response(response: Response, more: dict[str, str] | None = None) -> Web
     return made
 
 
-class Handler(WSGIRequestHandler):
+class _Handler(WSGIRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -116,8 +101,7 @@ class Handler(WSGIRequestHandler):
 
         werkzeug's own closes every connection.
         """
-        environ = self.make_environ()
-        answer = WebResponse.from_app(self.server.app, environ, buffered=True)
+        answer = WebResponse.from_app(self.server.app, self.make_environ(), buffered=True)
         self.send_response(answer.status_code)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -128,23 +112,25 @@ class Handler(WSGIRequestHandler):
             self.wfile.write(answer.get_data())
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401, ARG002 - werkzeug's
-        """Log as this package does: `-v` shows it."""
         _LOG.info(message, *args)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - as above
-        """Log a request without colours."""
         _LOG.info("%s %s", self.requestline, int(code))
 
 
 class Server(ThreadedWSGIServer):
     """Listens on one port, with a thread for each connection (rules 2 and 3)."""
 
-    def __init__(self, address: str, port: int, app: Site, tls: ssl.SSLContext) -> None:
-        """Listen at once, or raise ConfigurationError; `start` answers."""
+    def __init__(self, address: str, port: int, answer: Answer, tls: ssl.SSLContext) -> None:
+        """Listen at once, or raise ConfigurationError; `start` answers.
+
+        `answer` may raise a NetworkError to break the connection.
+        """
+        app = WebRequest.application(partial(_respond, answer))
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         with _listening(address, port) as listener:
-            super().__init__(address, port, app, Handler, fd=listener.fileno())
+            super().__init__(address, port, app, _Handler, fd=listener.fileno())
         self.ssl_context = tls
         # The handshake is left to the connection's own thread (rule 2).
         self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

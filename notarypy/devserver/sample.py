@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,8 +20,6 @@ from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.remote.http.messages import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from notarypy.remote.http.transport import Exchange
 
 MANIFEST, INDEX = OCI_MANIFEST, OCI_INDEX
@@ -31,14 +30,7 @@ PLATFORMS = ("amd64", "arm64")
 
 @dataclass(frozen=True)
 class Sample:
-    """An image.
-
-    Attributes:
-        blobs: Configurations and layers.
-        manifests: The manifests that the top names.
-        top: The index, or the only manifest.
-        media_type: The kind of `top`.
-    """
+    """Configurations and layers, the manifests that `top` names, and `top`: an index or a manifest."""
 
     blobs: tuple[bytes, ...]
     manifests: tuple[bytes, ...]
@@ -88,21 +80,10 @@ def _single(text: str, architecture: str) -> tuple[tuple[bytes, bytes], bytes]:
     """Return configuration and layer, and the manifest that names them."""
     archive = _archive("hello.txt", f"{text}\n".encode())
     layer = gzip.compress(archive, mtime=0)
-    config = _json(
-        {
-            "architecture": architecture,
-            "os": "linux",
-            "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [digest_of(archive)]},
-        }
-    )
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": _entry(CONFIG, config),
-        "layers": [_entry(LAYER, layer)],
-    }
-    return (config, layer), _json(manifest)
+    rootfs = {"type": "layers", "diff_ids": [digest_of(archive)]}
+    config = _json({"architecture": architecture, "os": "linux", "config": {}, "rootfs": rootfs})
+    entries = {"config": _entry(CONFIG, config), "layers": [_entry(LAYER, layer)]}
+    return (config, layer), _json({"schemaVersion": 2, "mediaType": MANIFEST, **entries})
 
 
 def _archive(name: str, data: bytes) -> bytes:

@@ -17,8 +17,11 @@ import socket
 import sqlite3
 import ssl
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,14 +33,10 @@ from notarypy.devserver.core import Fake
 from notarypy.errors import Advice, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
-
     from notarypy.devserver.https import Server
     from notarypy.devserver.stores import Holdings
-    from notarypy.remote.http.messages import Request, Response
 
-    Authentication = Literal["none", "basic", "token"]
+Authentication = Literal["none", "basic", "token"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise it, not to use it
@@ -80,6 +79,12 @@ class ServerOptions:
         if self.host in _EVERYWHERE:
             return socket.gethostname()
         return LOOPBACK[0] if self._usual else self.host
+
+    @property
+    def names(self) -> list[str]:
+        """The names and addresses that a certificate has to be for."""
+        given = () if self.host in _EVERYWHERE else (self.host,)
+        return list(dict.fromkeys((*LOOPBACK, self.name, *given)))
 
     @property
     def _usual(self) -> bool:
@@ -203,8 +208,10 @@ class _Start:
     def serve(self, stack: ExitStack, fake: Fake) -> Running:
         """Start answering; `stack` stops it."""
         name = f"[{self.options.name}]" if ":" in self.options.name else self.options.name
-        self.place.certify(self._names(), self.clock(), self.random)
-        tls = self._tls()
+        self.place.certify(self.options.names, self.clock(), self.random)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load_cert_chain(self.place.server)
         ports = _ports((self.options.port, self.options.registry_port), self.place.ports())
         fronts = [self._front(fake.notary, notary_scope), self._front(fake.registry, registry_scope)]
         servers = [
@@ -220,16 +227,6 @@ class _Start:
             server.start()
         return Running(fake, f"https://{notary}", registry, self.place.path, variables)
 
-    def _names(self) -> list[str]:
-        given = [] if self.options.host in _EVERYWHERE else [self.options.host]
-        return list(dict.fromkeys([*LOOPBACK, self.options.name, *given]))
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.place.server)
-        return context
-
     def _front(self, service: Service, scope_of: Callable[[Call], str | None]) -> Service:
         kind = self.options.authentication
         if kind == "none":
@@ -239,16 +236,12 @@ class _Start:
 
     def _listen(self, port: int, fake: Fake, front: Service, tls: ssl.SSLContext) -> Server:
         try:
-            from notarypy.devserver.https import Server, Site
+            from notarypy.devserver.https import Server
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"the devserver needs {error.name}", advice=Advice("install-extra", extra="devserver")
             ) from None
-
-        def answer(request: Request) -> Response:
-            return fake.answer(request, front)
-
-        return Server(self.options.address, port, Site(answer), tls)
+        return Server(self.options.address, port, partial(fake.answer, service=front), tls)
 
     def _variables(self, notary: str, registry: str) -> dict[str, str]:
         variables = {

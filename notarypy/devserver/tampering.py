@@ -31,7 +31,7 @@ from notarypy.tuf import canonical, roles
 if TYPE_CHECKING:
     from notarypy.devserver.core import After, Before, Fake
 
-    Change = Callable[[canonical.JsonObject], None]
+Change = Callable[[canonical.JsonObject], None]
 
 UPLOAD = r".*/_trust/tuf/"
 BLOB = r".*/blobs/sha256:[0-9a-f]{64}"
