@@ -17,9 +17,10 @@ Rules:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -30,10 +31,6 @@ from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.remote.http.transport import Exchange
 from notarypy.storage.settings.settings import load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 __all__ = [
     "PASSPHRASE",

@@ -150,10 +150,7 @@ def running(
     """Start both servers, and stop them at the end (rules 1 and 2).
 
     `directory` is where everything is kept, None to keep nothing; `fake` is served instead of what is kept.
-
-    Raises:
-        StorageError: The folder cannot be used, or another devserver uses it.
-        ConfigurationError: Nobody can listen there, or werkzeug is not installed.
+    Raises StorageError for a folder that cannot be used, ConfigurationError where nobody can listen.
     """
     options.require_usable()
     with ExitStack() as stack:
@@ -190,10 +187,8 @@ def _saved(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes
 
 def _ports(given: tuple[int, int], known: tuple[int, int]) -> tuple[int, int]:
     """Return the ports that were given, else those of last time, unless the other server has them now."""
-    notary, registry = (port or last for port, last in zip(given, known, strict=True))
-    if notary == registry:
-        return given
-    return notary, registry
+    notary, registry = given[0] or known[0], given[1] or known[1]
+    return given if notary == registry else (notary, registry)
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,8 @@ class MetadataStore:
     def changes(self, gun: str | None, records: int, after: int) -> list[canonical.JsonObject] | None:
         """Return a page of changes of one or all repositories, oldest first; None beyond the last one.
 
-        Args:
-            gun: The repository, or None for all.
-            records: At most so many, 0 for the usual number; negative for those just before `after`.
-            after: The number of the change to start behind; below 0 for the newest page.
+        At most so many `records`, 0 for the usual number, negative for those just before `after`: the number
+        of the change to start behind, below 0 for the newest page.
         """
         backwards = records < 0 or after < 0
         if not backwards and after >= len(self._changes):
@@ -126,16 +124,9 @@ class MetadataStore:
         return self._files.get(gun, {}).get(role, {})
 
     def _note(self, gun: str, category: str, now: datetime, timestamp: StoredFile | None) -> None:
-        self._changes.append(
-            {
-                "ID": str(len(self._changes) + 1),
-                "CreatedAt": format_time(now),
-                "GUN": gun,
-                "Version": timestamp.version if timestamp else 0,
-                "SHA256": timestamp.sha256 if timestamp else "",
-                "Category": category,
-            }
-        )
+        version, sha256 = (timestamp.version, timestamp.sha256) if timestamp else (0, "")
+        change = {"ID": str(len(self._changes) + 1), "CreatedAt": format_time(now), "GUN": gun}
+        self._changes.append({**change, "Version": version, "SHA256": sha256, "Category": category})
 
 
 class ServerKeys:

@@ -13,11 +13,12 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.signing import by_repository, custom_data, require_signable, sign_all, tagged
-from notarypy.client.results import CopiedImage
+from notarypy.client.results import CopiedImage, PushedImage, SignedTag
 from notarypy.client.transfer import pushing
 from notarypy.client.transfer.pulling import RemoteImage
 from notarypy.client.transfer.workers import warn_of_foreign
@@ -27,10 +28,7 @@ from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from notarypy.client.parameters import Progress, SignOptions, VerifyOptions
-    from notarypy.client.results import PushedImage, SignedTag
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
     from notarypy.images.tree import Tree

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import PulledImage
-from notarypy.client.transfer.workers import Workers, warn_of_foreign
+from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
 from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import DigestMismatchError
@@ -35,18 +36,21 @@ from notarypy.images.layout import ARTIFACT, Descriptor
 from notarypy.images.tree import Tree, check_single, choose, config_of, grow
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
-from notarypy.storage.images.layoutwriter import LayoutWriter, discard, make_private, pack, refuse_existing
-from notarypy.storage.images.locations import LAYOUT
+from notarypy.storage.images.layoutwriter import (
+    BlobWriter,
+    LayoutWriter,
+    discard,
+    make_private,
+    pack,
+    refuse_existing,
+)
+from notarypy.storage.images.locations import LAYOUT, ImageLocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
     from notarypy.limits import Limits
     from notarypy.remote.registry.registry import RegistryClient
-    from notarypy.storage.images.layoutwriter import BlobWriter
-    from notarypy.storage.images.locations import ImageLocation
 
 _PIECES = 16
 _POLL_SECONDS = 0.1
@@ -88,7 +92,7 @@ def pull_image(
         platforms=(platform,) if platform else tree.platforms,
         left_out=left_out,
         fetched=len(pull.fetched),
-        reused=len(pull.reused),
+        reused=len(tree.blobs) - len(pull.fetched),
         foreign=tuple(blob.digest for blob in tree.foreign),
         policy=image.policy,
     )
@@ -112,13 +116,12 @@ def _layout(place: ImageLocation, tree: Tree, limits: Limits) -> Iterator[Layout
 
 @dataclass
 class _Pull:
-    """One image on its way into a layout: the blobs that were fetched, and those that were there."""
+    """One image on its way into a layout, and the blobs that were fetched for it."""
 
     remote: RemoteImage
     layout: LayoutWriter
     workers: Workers
     fetched: list[str] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
 
     def run(self, tree: Tree, what: str, name: str) -> None:
         """Fetch an image, and name it at the end (rule 2)."""
@@ -134,7 +137,6 @@ class _Pull:
         moved = self.workers.counter()
         moved(0)
         if self.layout.has(blob):
-            self.reused.append(blob.digest)
             _LOG.debug("%s is in the layout already", blob.digest)
         else:
             self._fetch(blob, moved)
@@ -142,7 +144,7 @@ class _Pull:
             _LOG.debug("%s fetched, %d bytes", blob.digest, blob.size)
         moved(blob.size)
 
-    def _fetch(self, blob: Descriptor, moved: Callable[[int], object]) -> None:
+    def _fetch(self, blob: Descriptor, moved: Moved) -> None:
         while True:
             with self.layout.blob_writer(blob) as writer:
                 resumed = writer.resumed
@@ -159,23 +161,20 @@ class _Pull:
 
 
 class _CountedWriter:
-    """A writer whose progress is counted."""
+    """A writer whose progress is counted; a write raises when the job is to stop."""
 
-    def __init__(self, writer: BlobWriter, moved: Callable[[int], object]) -> None:
+    def __init__(self, writer: BlobWriter, moved: Moved) -> None:
         self._writer, self._moved = writer, moved
 
     @property
     def position(self) -> int:
-        """Bytes that are there."""
         return self._writer.position
 
     def restart(self) -> None:
-        """Throw away what is there."""
         self._writer.restart()
         self._moved(0)
 
     def write(self, data: bytes) -> None:
-        """Take more, unless the job is to stop."""
         self._moved(self._writer.position)
         self._writer.write(data)
         self._moved(self._writer.position)
@@ -192,11 +191,7 @@ class RemoteImage:
         self._known: dict[str, bytes] = {}
 
     def top(self, digest: str, size: int | None) -> Descriptor:
-        """Return what the registry has for a digest.
-
-        Raises:
-            DigestMismatchError: Something of another size than was signed.
-        """
+        """Return what the registry has for a digest; DigestMismatchError if not of the signed size."""
         answer = self.registry.document(self.path, digest)
         found = manifests.read(answer.body, answer.headers.get("content-type"), self.limits)
         if size not in {None, found.size}:
@@ -210,11 +205,7 @@ class RemoteImage:
         return Descriptor(found.media_type, digest, found.size)
 
     def tree(self, top: Descriptor, platform: str | None = None) -> tuple[Tree, tuple[str, ...]]:
-        """Return an image, or what an index has for one platform and the platforms that are left out.
-
-        Raises:
-            UsageError: There is nothing for this platform.
-        """
+        """Return an image and the platforms left out of it; UsageError if there is nothing for `platform`."""
         left_out: tuple[str, ...] = ()
         if platform is not None:
             data = top.check(self.manifest(top))
@@ -238,13 +229,13 @@ class RemoteImage:
         pipe = _Pipe(start)
 
         def fill() -> None:
+            end: BaseException | None = None
             try:
                 self.blobs.download(descriptor.digest, descriptor.size, pipe)
-                pipe.put(None)
-            except _GoneError:
-                return
             except BaseException as error:  # noqa: BLE001 - raised again where the pieces are read
-                pipe.fail(error)
+                end = error
+            with suppress(_GoneError):
+                pipe.put(end)
 
         threading.Thread(target=fill, daemon=True).start()
         try:
@@ -290,13 +281,6 @@ class _Pipe:
                 continue
             return
         raise _GoneError
-
-    def fail(self, error: BaseException) -> None:
-        """Pass on an error, if anybody is there to take it."""
-        try:
-            self.put(error)
-        except _GoneError:
-            return
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what is passed on; raise what went wrong on the other side."""

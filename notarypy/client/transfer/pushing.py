@@ -25,6 +25,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.publish.signing import tagged
 from notarypy.client.results import PushedImage
-from notarypy.client.transfer.workers import Workers, warn_of_foreign
+from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
@@ -47,8 +48,6 @@ from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from notarypy.client.parameters import Progress
     from notarypy.client.session import Session
     from notarypy.images.layout import Descriptor
@@ -67,12 +66,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shipment:
-    """One image on its way.
+    """One image on its way, and where its blobs come from.
 
-    Attributes:
-        tree: The image.
-        content: Where its blobs come from.
-        origins: Returns the repositories of the target's registry that a blob may be in.
+    `origins` returns the repositories of the target's registry that a blob may be in.
     """
 
     tree: Tree
@@ -113,12 +109,7 @@ def check_digest(tree: Tree, target: Reference) -> None:
 
 
 def send(session: Session, shipment: Shipment, target: Reference, progress: Progress | None) -> PushedImage:
-    """Send an image, as `latest` if the target has no tag, and return when the registry serves it.
-
-    Raises:
-        DigestMismatchError: The source or the registry has something else than it says.
-        NetworkError: The registry could not be asked, or did not take it.
-    """
+    """Send an image, as `latest` if the target has no tag, and return when the registry serves it."""
     if target.tag is None:
         target = target.with_tag("latest")
     registry = session.registry(target)
@@ -175,7 +166,7 @@ class _Push:
             self._send(blob, moved)
         moved(blob.size)
 
-    def _send(self, blob: Descriptor, moved: Callable[[int], object], *, believe: bool = True) -> None:
+    def _send(self, blob: Descriptor, moved: Moved, *, believe: bool = True) -> None:
         content = self.shipment.content
         self.blobs.upload(
             *(blob.digest, blob.size, lambda start: content.chunks(blob, start), moved),
@@ -287,13 +278,7 @@ def require_pushable(session: Session, reference: Reference) -> None:
 
 
 def push_local(session: Session, image: Reference) -> Manifest:
-    """Have the daemon push a tag, and return the manifest or index that the registry has then.
-
-    Raises:
-        UsageError: The reference names a digest, or nothing may be sent.
-        ImageMissingError: The daemon does not have it, or the registry has nothing of that digest.
-        DigestMismatchError: What the registry has is not what the daemon says it pushed.
-    """
+    """Have the daemon push a tag, and return what the registry has then (rules 7 and 8)."""
     require_pushable(session, image)
     name = f"{image.repository}:{image.tag or 'latest'}"
     _LOG.info("the daemon pushes %s", name)

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from notarypy.client.parameters import Progress
     from notarypy.images.tree import Tree
 
-    Job = Callable[[], None]
+Job = Callable[[], None]
+Moved = Callable[[int], object]
 
 WORKERS = 4
 _GRACE_SECONDS = 2.0
