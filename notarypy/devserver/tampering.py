@@ -64,7 +64,7 @@ class Tampering:
     def __init__(self, fake: Fake) -> None:
         """Work on `fake`; its Notary server stops renewing expired files, so that they can be served."""
         self._fake = fake
-        self._notary, self._store = fake.notary, fake.notary.store
+        self._notary = fake.notary
         self._notary.renews = False
 
     # -- the way to the server
@@ -168,7 +168,7 @@ class Tampering:
 
     def current(self, gun: str, role: str) -> bytes:
         """Return the current file of a role."""
-        data = self._store.data(gun, role)
+        data = self._notary.store.data(gun, role)
         if data is None:
             raise LookupError(f"{gun} has no {role}")
         return data
@@ -176,20 +176,20 @@ class Tampering:
     def replace(self, gun: str, role: str, data: bytes) -> None:
         """Put other bytes in the place of a current file: by name, by version, and by its old hash."""
         _require_role(role)
-        stored = self._store.current(gun, role)
-        self._store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
+        stored = self._notary.store.current(gun, role)
+        self._notary.store.replace(gun, role, StoredFile(stored.version if stored else 1, data))
 
     def serve_version(self, gun: str, role: str, version: int) -> None:
         """Go back to an older version of a file; newer ones are gone."""
-        if self._store.numbered(gun, role, version) is None:
+        if self._notary.store.numbered(gun, role, version) is None:
             raise LookupError(f"{gun} has no version {version} of {role}")
-        self._store.forget_above(gun, role, version)
+        self._notary.store.forget_above(gun, role, version)
 
     def delete(self, gun: str) -> None:
         """Lose a repository."""
-        if not self._store.roles(gun):
+        if not self._notary.store.roles(gun):
             raise LookupError(f"there is no {gun}")
-        self._store.delete(gun, self._notary.now())
+        self._notary.store.delete(gun, self._notary.now())
 
     def publish(self, gun: str, files: Mapping[str, bytes]) -> None:
         """Store files by role without any check, and sign a snapshot and a timestamp that name them."""
@@ -200,17 +200,17 @@ class Tampering:
         """Sign the next snapshot of the current files, changed by `change`, and a timestamp for it."""
         files = {
             role: self.current(gun, role)
-            for role in self._store.roles(gun)
+            for role in self._notary.store.roles(gun)
             if role not in (roles.SNAPSHOT, roles.TIMESTAMP)
         }
-        made = self._notary.maker(gun).snapshot(self._store.data(gun, roles.SNAPSHOT), files)
+        made = self._notary.maker(gun).snapshot(self._notary.store.data(gun, roles.SNAPSHOT), files)
         self._put_changed(gun, roles.SNAPSHOT, made, change)
         self.sign_timestamp(gun)
 
     def sign_timestamp(self, gun: str, change: Change | None = None) -> None:
         """Sign the next timestamp, for the current snapshot, changed by `change`."""
         snapshot = self.current(gun, roles.SNAPSHOT)
-        made = self._notary.maker(gun).timestamp(self._store.data(gun, roles.TIMESTAMP), snapshot)
+        made = self._notary.maker(gun).timestamp(self._notary.store.data(gun, roles.TIMESTAMP), snapshot)
         self._put_changed(gun, roles.TIMESTAMP, made, change)
 
     def _put_changed(self, gun: str, role: str, made: StoredFile, change: Change | None) -> None:
@@ -226,12 +226,12 @@ class Tampering:
         for role in files:
             _require_role(role)
         for role, data in files.items():
-            version = _version(data, self._store.current(gun, role))
+            version = _version(data, self._notary.store.current(gun, role))
             self._put_newest(gun, role, StoredFile(version, data))
 
     def _put_newest(self, gun: str, role: str, file: StoredFile) -> None:
-        self._store.replace(gun, role, file)
-        self._store.forget_above(gun, role, file.version)
+        self._notary.store.replace(gun, role, file)
+        self._notary.store.forget_above(gun, role, file.version)
 
 
 def _lost(request: Request) -> NetworkError:
