@@ -20,8 +20,11 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,17 +32,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
-from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, issuer_names
+from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, extension, issuer_names
 from notarypy.tuf.keyobjects import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, certificates, public_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from notarypy.tuf.keys import PublicKey
-
-_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
 
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:
@@ -50,8 +48,12 @@ def load(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise MetadataError("it holds no certificate that can be read", why="PEM is expected") from None
 
 
-def problem(key: PublicKey, anchors: Sequence[x509.Certificate], now: datetime) -> str:
-    """Say why a root key's certificate does not chain to an anchor; empty when it does."""
+@lru_cache(maxsize=256)
+def problem(key: PublicKey, anchors: tuple[x509.Certificate, ...], now: datetime) -> str:
+    """Say why a root key's certificate does not chain to an anchor; empty when it does.
+
+    What was found is remembered: a refusal says why, and the chain is followed once.
+    """
     if key.keytype not in X509_TYPES:
         return "it has no certificate"
     try:
@@ -139,15 +141,14 @@ class _Search:
     def _issued(self, child: x509.Certificate, issuer: x509.Certificate) -> bool:
         if not self.left:
             return False
+        self.left -= 1
         try:
             child.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            # Another name, or a key of another kind: no signature was checked.
-            return False
         except InvalidSignature:
-            self.left -= 1
             return False
-        self.left -= 1
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            self.left += 1  # another name, or a key of another kind: no signature was checked
+            return False
         return True
 
 
@@ -160,8 +161,8 @@ def _date_problem(certificate: x509.Certificate, now: datetime) -> str:
 
 def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
     """Check rule 3; `depth` counts the authorities between the issuer and the leaf."""
-    basic = _extension(issuer, x509.BasicConstraints)
-    usage = _extension(issuer, x509.KeyUsage)
+    basic = extension(issuer, x509.BasicConstraints)
+    usage = extension(issuer, x509.KeyUsage)
     if basic is None or not basic.ca or (usage is not None and not usage.key_cert_sign):
         return f"{_name(issuer)} may not issue certificates"
     if basic.path_length is not None and depth > basic.path_length:
@@ -172,21 +173,13 @@ def _authority_problem(issuer: x509.Certificate, depth: int) -> str:
 def _use_problem(certificate: x509.Certificate) -> str:
     """Check rules 4 and 5."""
     known = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
-    for extension in certificate.extensions:
-        if extension.critical and not isinstance(extension.value, known):
-            return f"{_name(certificate)} has a critical extension that is not understood"
-    use = _extension(certificate, x509.ExtendedKeyUsage)
+    if any(one.critical and not isinstance(one.value, known) for one in certificate.extensions):
+        return f"{_name(certificate)} has a critical extension that is not understood"
+    use = extension(certificate, x509.ExtendedKeyUsage)
     wanted = {Use.CODE_SIGNING, Use.SERVER_AUTH, Use.ANY_EXTENDED_KEY_USAGE}
     if use is not None and wanted.isdisjoint(use):
         return f"{_name(certificate)} is for other uses than signing"
     return ""
-
-
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def _name(certificate: x509.Certificate, *, issuer: bool = False) -> str:

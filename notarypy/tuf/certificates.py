@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -40,24 +40,17 @@ from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, meets, public_key_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from notarypy.tuf.envelope import Envelope, VerificationBudget
     from notarypy.tuf.metadata import Root
 
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 STRANGE_EXTENSION = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _FUTURE = timedelta(days=1)
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
 _PEM_DASHES = b"-----"
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
 # By tag: UTF8String, PrintableString, T61String, IA5String, BMPString.
-_ENCODINGS = {
-    b"\x0c": "utf-8",
-    b"\x13": "ascii",
-    b"\x14": "utf-8",
-    b"\x16": "ascii",
-    b"\x1e": "utf-16-be",
-}
+_ENCODINGS = {b"\x0c": "utf-8", b"\x13": "ascii", b"\x14": "utf-8", b"\x16": "ascii", b"\x1e": "utf-16-be"}
 
 
 def usable(root: Root, gun: str, now: datetime | None) -> list[str]:
@@ -67,8 +60,7 @@ def usable(root: Root, gun: str, now: datetime | None) -> list[str]:
 
 
 def _problems(root: Root, gun: str, now: datetime | None) -> tuple[str, ...]:
-    found = {problem(key, gun, now) for key in root.signers(roles.ROOT)}
-    return tuple(sorted(found - {""}))
+    return tuple(sorted({problem(key, gun, now) for key in root.signers(roles.ROOT)} - {""}))
 
 
 def signed(
@@ -111,13 +103,7 @@ def require_in_date(root: Root, file: Envelope, gun: str, now: datetime) -> None
 
 
 def problem(key: PublicKey, gun: str, now: datetime | None) -> str:
-    """Say why a key cannot be a root key of `gun`; empty when it can.
-
-    Args:
-        key: The key as root.json lists it.
-        gun: The repository.
-        now: The moment for rule 4; None leaves dates out (earlier links of a chain).
-    """
+    """Say why a key cannot be a root key of `gun`; empty when it can. No moment leaves dates out (rule 4)."""
     if key.keytype not in X509_TYPES:
         return "a root key has no certificate"
     try:
@@ -143,10 +129,16 @@ def _bundle_problem(leaf: x509.Certificate, others: list[x509.Certificate], now:
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
+    basic = extension(certificate, x509.BasicConstraints)
+    return basic is not None and basic.ca
+
+
+def extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """Return what an extension of this kind holds, or None."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return False
+        return None
 
 
 def _name_problem(leaf: x509.Certificate, gun: str) -> str:

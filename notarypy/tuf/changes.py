@@ -86,9 +86,8 @@ class State:
             return self.root.signers(role), self.root.roles[role].threshold
         delegation = self.delegation(role)
         if delegation is None:
-            raise TagUnsignedError(
-                f"{self.gun} has no role {role}", advice=Advice("list-delegations", gun=self.gun)
-            )
+            advice = Advice("list-delegations", gun=self.gun)
+            raise TagUnsignedError(f"{self.gun} has no role {role}", advice=advice)
         above = self.targets[roles.parent(role)]
         return tuple(above.keys[keyid] for keyid in delegation.keyids), delegation.threshold
 
@@ -103,15 +102,16 @@ class State:
             return self
         return replace(self, targets={**self.targets, role: targets}, dirty=self.dirty | {role})
 
-    def require_trusted(self, role: str) -> None:
-        """Raise the reason why a role's published file cannot be trusted, if there is one (rule 4)."""
+    @property
+    def blank(self) -> Targets:
+        """The file of a role that was never published."""
+        return Targets(version=0, expires=self.root.expires)
+
+    def file(self, role: str) -> Targets:
+        """Return a role's file; raise the reason why the published one cannot be trusted (rule 4)."""
         if role in self.failures:
             raise self.failures[role]
-
-    def file(self, role: str, blank: Targets) -> Targets:
-        """Return a role's file, or `blank` for a delegation that was never published."""
-        self.require_trusted(role)
-        return self.targets.get(role, blank)
+        return self.targets.get(role, self.blank)
 
 
 class Change(Protocol):
@@ -135,7 +135,7 @@ class AddTarget:
         roles.check_target_name(self.name)
         if not roles.covers(state.paths(self.role), self.name):  # rule 5
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
-        old = state.file(self.role, _blank(state))
+        old = state.file(self.role)
         present = old.targets.get(self.name)
         same = present is not None and self.content.same_content(present)
         if same and self.content.custom in (None, present and present.custom):  # rule 1
@@ -152,7 +152,7 @@ class RemoveTarget:
 
     def apply(self, state: State) -> State:
         """Drop the entry if it is there."""
-        old = state.file(self.role, _blank(state))
+        old = state.file(self.role)
         if self.name not in old.targets:
             return state
         kept = {name: entry for name, entry in old.targets.items() if name != self.name}
@@ -172,14 +172,13 @@ class AddDelegation:
         """Create the delegation, or add what it lacks (rules 2 and 3)."""
         above = _above(state, self.role)
         old = above.delegation(self.role) or Delegation(self.role, (), self.threshold, ())
-        new = replace(
-            old,
-            keyids=_merged(old.keyids, (key.keyid for key in self.keys)),
-            paths=_merged(old.paths, self.paths),
+        added = {key.keyid: key for key in self.keys}
+        keyids, paths = (
+            tuple(dict.fromkeys(both)) for both in ((*old.keyids, *added), (*old.paths, *self.paths))
         )
-        listed = _replaced(above.roles, new)
-        keys = {**above.keys, **{key.keyid: key for key in self.keys}}
-        return state.with_file(roles.parent(self.role), replace(above, roles=listed, keys=keys))
+        listed = _replaced(above.roles, replace(old, keyids=keyids, paths=paths))
+        new = replace(above, roles=listed, keys={**above.keys, **added})
+        return state.with_file(roles.parent(self.role), new)
 
 
 @dataclass(frozen=True)
@@ -195,10 +194,10 @@ class RemoveDelegation:
             return state
         kept = tuple(entry for entry in above.roles if entry.name != self.role)
         new = state.with_file(roles.parent(self.role), _pruned(replace(above, roles=kept)))
-        below = {
-            name: entry for name, entry in new.targets.items() if not f"{name}/".startswith(f"{self.role}/")
+        left = {
+            name: file for name, file in new.targets.items() if not f"{name}/".startswith(f"{self.role}/")
         }
-        return replace(new, targets=below, dirty=frozenset(name for name in new.dirty if name in below))
+        return replace(new, targets=left, dirty=new.dirty.intersection(left))
 
 
 @dataclass(frozen=True)
@@ -214,9 +213,8 @@ class RemoveKeys:
         old = above.delegation(self.role)
         if old is None:
             return state
-        kept = tuple(
-            keyid for keyid in old.keyids if above.keys[keyid].canonical_id not in self.canonical_ids
-        )
+        dropped = self.canonical_ids
+        kept = tuple(keyid for keyid in old.keyids if above.keys[keyid].canonical_id not in dropped)
         if kept == old.keyids:
             return state
         listed = _replaced(above.roles, replace(old, keyids=kept))
@@ -236,8 +234,8 @@ class Resign:
         """Mark the role dirty; a delegation that was never published gets an empty file."""
         if self.role in {roles.ROOT, roles.SNAPSHOT}:
             return replace(state, dirty=state.dirty | {self.role})
-        old = state.file(self.role, _blank(state))
-        return replace(state, targets={**state.targets, self.role: old}, dirty=state.dirty | {self.role})
+        targets = {**state.targets, self.role: state.file(self.role)}
+        return replace(state, targets=targets, dirty=state.dirty | {self.role})
 
 
 @dataclass(frozen=True)
@@ -251,7 +249,7 @@ class Discard:
         if self.role not in state.failures:
             return state
         version = state.failures[self.role].facts.get("version")
-        blank = replace(_blank(state), version=max(version, 0) if isinstance(version, int) else 0)
+        blank = replace(state.blank, version=max(version, 0) if isinstance(version, int) else 0)
         failures = {role: error for role, error in state.failures.items() if role != self.role}
         return replace(state, failures=failures).with_file(self.role, blank)
 
@@ -285,25 +283,15 @@ def apply_all(state: State, changes: Iterable[Change]) -> State:
     return state
 
 
-def _blank(state: State) -> Targets:
-    return Targets(version=0, expires=state.root.expires)
-
-
 def _above(state: State, role: str) -> Targets:
     above = roles.parent(roles.check_role(role))
     if above != roles.TARGETS and state.delegation(above) is None:
         raise InvalidNameError(f"{role} has no role above it", why=f"{above} is not delegated to", role=role)
-    return state.file(above, _blank(state))
+    return state.file(above)
 
 
 def _replaced(listed: tuple[Delegation, ...], new: Delegation) -> tuple[Delegation, ...]:
-    if all(entry.name != new.name for entry in listed):
-        return (*listed, new)
-    return tuple(new if entry.name == new.name else entry for entry in listed)
-
-
-def _merged(old: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*old, *new)))
+    return tuple({**{entry.name: entry for entry in listed}, new.name: new}.values())
 
 
 def _pruned(targets: Targets) -> Targets:

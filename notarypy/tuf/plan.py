@@ -56,13 +56,7 @@ class Draft:
 def plan(state: State, now: datetime, available: Collection[str]) -> tuple[Draft, ...]:
     """Return a draft for every dirty root, targets file or delegation, parents first (rules 1, 2, 6 and 7).
 
-    Args:
-        state: The state after all changes.
-        now: The moment lifetimes begin.
-        available: Canonical ids of the private keys at hand.
-
-    Raises:
-        KeyNotAuthorisedError: Too few of a role's keys are at hand.
+    `available` are canonical ids of the private keys at hand; too few raise KeyNotAuthorisedError.
     """
     # Rule 3: nothing else is drafted.
     dirty = sorted(state.dirty - {roles.SNAPSHOT}, key=lambda role: (role.count("/"), role))
@@ -74,8 +68,7 @@ def plan(state: State, now: datetime, available: Collection[str]) -> tuple[Draft
 
 def require_signable(state: State, role: str, available: Collection[str]) -> None:
     """Raise KeyNotAuthorisedError unless the keys at hand may sign a targets file or a delegation."""
-    if not state.signable(role, available):
-        raise _not_authorised(state, role, *state.keys_for(role))
+    _usable(state, role, *state.keys_for(role), available)
 
 
 def first_root(keys: Mapping[str, PublicKey], now: datetime) -> Root:
@@ -93,7 +86,7 @@ def root_draft(root: Root) -> Draft:
 def snapshot_draft(
     root: Root, old: Snapshot | None, files: Mapping[str, bytes], state: State, now: datetime
 ) -> Draft:
-    """Return the draft of a snapshot that is signed here (rule 4).
+    """Return the draft of a snapshot that is signed here, by the key of this root (rule 4).
 
     Args:
         root: The root whose snapshot key signs.
@@ -106,11 +99,8 @@ def snapshot_draft(
     meta = {**kept, **{role: MetaFile.of(data) for role, data in files.items()}}
     live = {name: entry for name, entry in meta.items() if _lives(state, name)}
     version = _next(roles.SNAPSHOT, old.version if old else 0)
-    return Draft(
-        roles.SNAPSHOT,
-        Snapshot(version, now + TARGETS_LIFETIME, live).to_signed(),
-        root.signers(roles.SNAPSHOT),
-    )
+    signed = Snapshot(version, now + TARGETS_LIFETIME, live).to_signed()
+    return Draft(roles.SNAPSHOT, signed, root.signers(roles.SNAPSHOT))
 
 
 def _lives(state: State, role: str) -> bool:
@@ -123,9 +113,7 @@ def _lives(state: State, role: str) -> bool:
 
 
 def _draft(state: State, role: str, now: datetime, available: Collection[str]) -> Draft:
-    require_signable(state, role, available)
-    keys, _ = state.keys_for(role)
-    usable = tuple(key for key in keys if key.canonical_id in available)
+    usable = _usable(state, role, *state.keys_for(role), available)
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
     return Draft(role, new.to_signed(), usable)
@@ -135,9 +123,7 @@ def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draf
     signers: dict[str, PublicKey] = {}
     for root in (state.root, state.former or state.root):
         keys, threshold = root.signers(roles.ROOT), root.roles[roles.ROOT].threshold
-        usable = [key for key in keys if key.canonical_id in available]
-        if not meets((key.canonical_id for key in usable), threshold):
-            raise _not_authorised(state, roles.ROOT, keys, threshold)
+        usable = _usable(state, roles.ROOT, keys, threshold, available)
         signers.update((key.keyid, key) for key in usable)
     root = replace(state.root, version=_next(roles.ROOT, state.root.version), expires=now + ROOT_LIFETIME)
     return Draft(roles.ROOT, root.to_signed(), tuple(signers.values()))
@@ -145,18 +131,21 @@ def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draf
 
 def _next(role: str, version: int) -> int:
     if version >= _LAST_VERSION:  # rule 5
-        raise VerificationError(
-            f"{role} has reached version {version}; one more could lock its readers out for good", role=role
-        )
+        text = f"{role} has reached version {version}; one more could lock its readers out for good"
+        raise VerificationError(text, role=role)
     return version + 1
 
 
-def _not_authorised(
-    state: State, role: str, keys: tuple[PublicKey, ...], threshold: int
-) -> KeyNotAuthorisedError:
+def _usable(
+    state: State, role: str, keys: tuple[PublicKey, ...], threshold: int, available: Collection[str]
+) -> tuple[PublicKey, ...]:
+    """Return those keys of a role that are here; raise KeyNotAuthorisedError for too few (rule 2)."""
+    usable = tuple(key for key in keys if key.canonical_id in available)
+    if meets((key.canonical_id for key in usable), threshold):
+        return usable
     accepted = [key.canonical_id for key in keys]
     short = ", ".join(keyid[:_SHORT] for keyid in accepted) or "none: the role has no keys"
-    return KeyNotAuthorisedError(
+    raise KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",
         why=f"{threshold} of these must be here: {short}",
         advice=Advice("load-role-key", gun=state.gun),

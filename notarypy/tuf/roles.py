@@ -21,13 +21,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, InvalidNameError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = "root"
 TARGETS = "targets"
@@ -107,11 +104,8 @@ def check_role(role: str) -> str:
     """Return a role name that metadata may use; raise InvalidNameError otherwise."""
     if role in BASE_ROLES or is_delegation(role):
         return role
-    raise InvalidNameError(
-        f'"{role}" is not a role',
-        why="roles are root, targets, snapshot, timestamp, and targets/NAME of a-z, 0-9, - and _",
-        role=role,
-    )
+    why = "roles are root, targets, snapshot, timestamp, and targets/NAME of a-z, 0-9, - and _"
+    raise InvalidNameError(f'"{role}" is not a role', why=why, role=role)
 
 
 def signer_role(name: str) -> str:
@@ -119,22 +113,13 @@ def signer_role(name: str) -> str:
     if name.startswith("targets/"):
         return check_role(name)
     if _SIGNER.fullmatch(name) is None or not is_delegation(f"targets/{name}"):
-        raise InvalidNameError(
-            f'"{name}" is not a signer name',
-            why="a name is a-z, 0-9, - and _, and begins with a letter or digit",
-        )
-    if name in BASE_ROLES:
-        raise InvalidNameError(
-            f'"{name}" is reserved',
-            why=f"{name} is a role of every repository",
-            advice=Advice("choose-other-name"),
-        )
-    if name == "releases":
-        raise InvalidNameError(
-            '"releases" is reserved',
-            why="targets/releases lists what every signer released",
-            advice=Advice("choose-other-name"),
-        )
+        why = "a name is a-z, 0-9, - and _, and begins with a letter or digit"
+        raise InvalidNameError(f'"{name}" is not a signer name', why=why)
+    if name in {*BASE_ROLES, "releases"}:
+        why = f"{name} is a role of every repository"
+        if name == "releases":
+            why = f"{RELEASES} lists what every signer released"
+        raise InvalidNameError(f'"{name}" is reserved', why=why, advice=Advice("choose-other-name"))
     return f"targets/{name}"
 
 
@@ -146,19 +131,16 @@ def signer_name(role: str) -> str:
 def check_target_name(name: str) -> str:
     """Return a target name that may be written (rule 5); raise InvalidNameError."""
     if not name or _CONTROL.search(name) or not _encodable(name):
-        raise InvalidNameError(
-            "this name cannot be signed", why="it is empty or holds a control character", name=name
-        )
+        why = "it is empty or holds a control character"
+        raise InvalidNameError("this name cannot be signed", why=why, name=name)
     return name
 
 
 def check_pin(pin: str) -> str:
     """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits (rule 6)."""
     if _PIN.fullmatch(pin.lower()) is None:
-        raise InvalidNameError(
-            f'"{pin}" is not a root PIN',
-            why="a PIN is a root key id in full, 64 hex digits: short ones can be forged",
-        )
+        why = "a PIN is a root key id in full, 64 hex digits: short ones can be forged"
+        raise InvalidNameError(f'"{pin}" is not a root PIN', why=why)
     return pin.lower()
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from notarypy.tuf.envelope import Envelope
-    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Root
 
 
@@ -136,7 +134,7 @@ class AuthorityAnchor:
 
     def mismatch(self, root: Root, keyid: str) -> str:
         """Say why the key's certificate does not chain to one of these authorities."""
-        found = _chain_problem(root.keys[keyid], self.certificates, self.now)
+        found = authorities.problem(root.keys[keyid], self.certificates, self.now)
         return found and f"not issued by the pinned authority: {found}"
 
 
@@ -188,12 +186,6 @@ class Every:
     def explain(self, root: Root) -> tuple[str, ...]:
         """Return what all policies say."""
         return tuple(line for policy in self.policies for line in policy.explain(root))
-
-
-@lru_cache(maxsize=256)
-def _chain_problem(key: PublicKey, anchors: tuple[x509.Certificate, ...], now: datetime) -> str:
-    """Remember what was found of a key: a refusal says why, and the chain is followed once."""
-    return authorities.problem(key, anchors, now)
 
 
 def require(policy: RootPolicy, gun: str, root: Root, usable: Sequence[str], envelope: Envelope) -> None:
