@@ -24,14 +24,11 @@ import os
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 from notarypy.errors import Advice, StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 # Absent on Windows, where they mean nothing; O_BINARY exists only there.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -60,16 +57,9 @@ def failure(action: str, path: Path, error: Exception) -> StorageError:
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
-    """Read a regular file of at most `limit` bytes (rule 1).
+    """Read a regular file of at most `limit` bytes (rule 1); it raises what `regular` raises.
 
-    Args:
-        path: The file.
-        limit: The most bytes the file may have; it is refused before reading if it has more.
-        follow: Follow a symbolic link, for files that the user names himself (mounted secrets are links).
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        StorageError: Not a regular file, too big, or not readable.
+    Links are followed for files that the user names himself: mounted secrets are links.
     """
     with regular(path, limit, follow=follow) as stream:
         data = stream.read(limit + 1)
@@ -82,9 +72,7 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Iterator[BinaryIO]:
     """Open a regular file, for example one that the user named, to read any part of it (rule 1).
 
-    Raises:
-        FileNotFoundError: There is no such file.
-        StorageError: Not a regular file, too big, or not readable.
+    FileNotFoundError where there is none, StorageError for what is too big, not regular or not readable.
     """
     flags = os.O_RDONLY | _NOCTTY | (0 if follow else _NOFOLLOW)
     try:
@@ -118,22 +106,14 @@ def _require_regular(path: Path, descriptor: int, limit: int | None) -> None:
 
 
 def _too_big(path: Path, size: int, limit: int) -> StorageError:
-    return StorageError(
-        f"cannot read {path}",
-        why=f"it has {size} bytes or more, at most {limit} are allowed",
-        path=str(path),
-        limit=limit,
-    )
+    why = f"it has {size} bytes or more, at most {limit} are allowed"
+    return StorageError(f"cannot read {path}", why=why, path=str(path), limit=limit)
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace the content of a file as a whole, and return when it is on the disk (rules 2 and 3).
 
-    Missing parent directories are made with mode 0700. A symbolic link in place
-    of the file is replaced, not followed.
-
-    Raises:
-        StorageError: The old content, if any, is then untouched.
+    A symbolic link in place of the file is replaced, not followed. StorageError leaves the old content.
     """
     make_private_directory(path.parent)
     # Not made from the file's name: that may already be as long as a name can be.
@@ -175,15 +155,7 @@ def _sync_directory(path: Path) -> None:
 
 
 def make_private_directory(path: Path, *, below: Path | None = None) -> None:
-    """Make a directory and its missing parents with mode 0700; leave existing ones as they are (rules 3, 4).
-
-    Args:
-        path: The directory.
-        below: A base directory: links in place of directories under it are refused.
-
-    Raises:
-        StorageError: Something else stands in the way, or the system refuses.
-    """
+    """Make a directory and its missing parents with mode 0700 (rules 3, and 4 where there is a base)."""
     if below is not None:
         refuse_links(path, below)
     try:
@@ -209,15 +181,7 @@ def _make_one(path: Path) -> None:
 
 
 def refuse_links(path: Path, below: Path) -> None:
-    """Check that every existing directory from under `below` down to `path` is a real directory (rule 4).
-
-    Args:
-        path: The directory, which must lie under `below`.
-        below: The base directory, which is not looked at.
-
-    Raises:
-        StorageError: One of them is a symbolic link or not a directory.
-    """
+    """Raise StorageError unless all that exists from under `below` to `path` is real directories (rule 4)."""
     if ".." in path.parts[len(below.parts) :] or not path.is_relative_to(below):
         raise StorageError(f"cannot use {path}", why=f"it is not below {below}", path=str(path))
     current = below
@@ -230,27 +194,16 @@ def refuse_links(path: Path, below: Path) -> None:
         except (OSError, ValueError) as error:
             raise failure("use", current, error) from error
         if not stat.S_ISDIR(mode):
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a directory"
-            raise StorageError(
-                f"cannot use {current}",
-                why=f"it is {kind}",
-                advice=Advice("put-directory"),
-                path=str(current),
-            )
+            why = "it is a symbolic link" if stat.S_ISLNK(mode) else "it is not a directory"
+            advice = Advice("put-directory")
+            raise StorageError(f"cannot use {current}", why=why, advice=advice, path=str(current))
 
 
 @contextlib.contextmanager
 def locked(path: Path, timeout: float) -> Iterator[None]:
     """Hold an exclusive lock on a lock file, against other processes and other threads (rule 5).
 
-    Not re-entrant. The file is made when missing, and stays.
-
-    Args:
-        path: The lock file.
-        timeout: Seconds to wait for another owner; 0 tries once.
-
-    Raises:
-        StorageError: Somebody else still holds it, or the file cannot be used.
+    Not re-entrant. Waits `timeout` seconds for another owner, and tries once for 0; then StorageError.
     """
     make_private_directory(path.parent)
     try:
@@ -272,12 +225,8 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while not _try_lock(path, descriptor):
         if time.monotonic() >= deadline:
-            raise StorageError(
-                AT_WORK,
-                why=f"it has held the lock {path} for the last {timeout:g} seconds",
-                advice=Advice("wait-for-other"),
-                path=str(path),
-            )
+            why = f"it has held the lock {path} for the last {timeout:g} seconds"
+            raise StorageError(AT_WORK, why=why, advice=Advice("wait-for-other"), path=str(path))
         time.sleep(_POLL_SECONDS)
 
 

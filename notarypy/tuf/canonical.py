@@ -22,15 +22,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
 
 from canonicaljson import encode_canonical_json
 
 from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT, Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 JsonObject = dict[str, Any]
 
@@ -44,21 +42,11 @@ _WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])")
 # Without escapes a string ends at the next quote; one that is open takes all that follows.
 _STRING = re.compile(rb'"[^"]*"?')
 _NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
-_STORAGE_ESCAPES = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
+_STORAGE_ESCAPES = [(one.encode(), b"\\u%04x" % ord(one)) for one in "<>&\u2028\u2029"]
 
 
 def encode(value: object) -> bytes:
-    """Return the canonical form of a JSON value: the bytes that are signed (rule 1).
-
-    Raises:
-        MetadataError: The value has no canonical form (a fraction, a lone surrogate).
-    """
+    """Return the canonical form, the bytes that are signed (rule 1); MetadataError if a value has none."""
     _refuse_floats(value)
     try:
         text = bytes(encode_canonical_json(value))
@@ -69,12 +57,8 @@ def encode(value: object) -> bytes:
 
 
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
-    """Join a canonical `signed` part and its signatures to the uploaded file (rule 2).
-
-    Raises:
-        MetadataError: A string holds a control character: Go can neither write nor rewrite such a file.
-    """
-    if _CONTROL.search(signed):
+    """Join a canonical `signed` part and its signatures to the uploaded file (rule 2)."""
+    if _CONTROL.search(signed):  # Go can neither write nor rewrite such a file
         raise MetadataError("metadata with control characters cannot be published")
     for raw, escaped in _STORAGE_ESCAPES:
         signed = signed.replace(raw, escaped)
@@ -86,11 +70,7 @@ def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
 
 
 def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> JsonObject:
-    """Decode received JSON strictly (rule 3).
-
-    Raises:
-        MetadataError: The text is not one well-formed object.
-    """
+    """Decode received JSON strictly (rule 3); raise MetadataError if it is not one well-formed object."""
     try:
         _check_size(data, limits)
         text = data.decode("utf-8")
@@ -140,11 +120,8 @@ def _control_characters_raw(value: object) -> bytes:
 def _refuse_floats(value: object) -> None:
     if isinstance(value, float):
         raise MetadataError("metadata has no canonical form", why=f"{value!r} is not an integer")
-    if isinstance(value, dict):
-        for member in value.values():
-            _refuse_floats(member)
-    elif isinstance(value, list | tuple):
-        for member in value:
+    if isinstance(value, dict | list | tuple):
+        for member in value.values() if isinstance(value, dict) else value:
             _refuse_floats(member)
 
 

@@ -76,12 +76,7 @@ def signed(
 
 
 def require_own_threshold(root: Root, file: Envelope, gun: str, budget: VerificationBudget) -> list[str]:
-    """Return the ids of the keys that can vouch for `gun`, whatever their dates; they must have signed.
-
-    Raises:
-        VerificationError: There are none.
-        SignatureError: Too few of them signed.
-    """
+    """Return the ids of the keys that can vouch for `gun`, whatever their dates; they must have signed."""
     keyids = usable(root, gun, None)
     if not keyids:
         why = _problems(root, gun, None)
@@ -214,11 +209,7 @@ def _text(value: asn1.TLV) -> str:
 
 
 def load_public_pem(data: bytes, now: datetime) -> PublicKey:
-    """Read the first PEM block of a public key or certificate file, as a delegation key (rule 7).
-
-    Raises:
-        UnsupportedKeyError: It holds nothing that can be a delegation's key.
-    """
+    """Read the first PEM block of a file as a delegation key (rule 7); UnsupportedKeyError if it is none."""
     label, body, block = _first_pem(data)
     if label == "CERTIFICATE":
         return _certificate_key(block, now)

@@ -151,11 +151,11 @@ def signers(
     envelope: Envelope, keys: KeyTable, keyids: Iterable[str], budget: VerificationBudget | None = None
 ) -> Iterator[str]:
     """Yield the TUF ids of those listed keys that validly signed, each once (rule 3)."""
-    allowed, done, tried = frozenset(keyids), set[str](), Counter[str]()
-    tries = envelope.limits.tries_of_key
+    allowed, most = frozenset(keyids), envelope.limits.tries_of_key
+    done, tried = set[str](), Counter[str]()
     for entry in dict.fromkeys(envelope.signatures):
         keyid = entry.keyid
-        if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= tries:
+        if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= most:
             continue
         tried[keyid] += 1
         if envelope.signed_by(keys[keyid], entry, budget):

@@ -41,12 +41,7 @@ class Floors:
         keyids: Sequence[str],
         budget: VerificationBudget | None = None,
     ) -> None:
-        """Refuse a file below its copy's version, or another one of the same version.
-
-        Raises:
-            RollbackError: It is one.
-            SignatureError: The copy's signatures are more than may be checked.
-        """
+        """Raise RollbackError for a file below its copy's version, or another one of the same version."""
         if self._seen.get(role) == file.raw:
             return
         seen = self._envelope(role)
@@ -58,29 +53,19 @@ class Floors:
         if new < old:
             raise rollback(role, new, old)
         if file.canonical != seen.canonical:
-            raise RollbackError(
-                f"{role} changed without a new version", why=f"version {new} twice", role=role
-            )
+            why = f"version {new} twice"
+            raise RollbackError(f"{role} changed without a new version", why=why, role=role)
 
-    def require_listed(
-        self, targets: Targets, snapshot: Snapshot, budget: VerificationBudget | None = None
-    ) -> None:
-        """Refuse a snapshot that hides a delegation of `targets` whose file was seen before.
-
-        Raises:
-            RollbackError: It is one.
-            SignatureError: The copies' signatures are more than may be checked.
-        """
+    def require_listed(self, targets: Targets, snapshot: Snapshot, budget: VerificationBudget) -> None:
+        """Raise RollbackError for a snapshot that hides a delegation of `targets` that was seen before."""
         for delegation in targets.roles:
             if delegation.name in snapshot.meta:
                 continue
             seen = self._envelope(delegation.name)
             if seen is not None and _signed(seen, targets.keys, delegation.keyids, budget):  # rule 1
-                raise RollbackError(
-                    f"the snapshot no longer lists {delegation.name}",
-                    why="its file was seen before, and one of its present keys signed it",
-                    role=delegation.name,
-                )
+                text = f"the snapshot no longer lists {delegation.name}"
+                why = "its file was seen before, and one of its present keys signed it"
+                raise RollbackError(text, why=why, role=delegation.name)
 
     def _envelope(self, role: str) -> Envelope | None:
         """Return a copy that can be read (rule 2)."""

@@ -13,7 +13,8 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,9 +23,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.errors import Advice, MetadataError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -47,15 +45,13 @@ def certificates(pem: bytes, keyid: str) -> list[x509.Certificate]:
 def encoded(key: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key object of the cryptography package
     """Return type and bytes of a public key, a private key's public half or a certificate's key (rule 2).
 
-    Raises:
-        UnsupportedKeyError: Notary cannot verify with it (rule 1).
+    One that Notary cannot verify with raises UnsupportedKeyError (rule 1).
     """
     try:
         public = key.public_key() if hasattr(key, "public_key") else key
     except (ValueError, UnsupportedAlgorithm):
-        raise UnsupportedKeyError(
-            "Notary v1 cannot use the key in this certificate", advice=USE_KEY_KIND
-        ) from None
+        text = "Notary v1 cannot use the key in this certificate"
+        raise UnsupportedKeyError(text, advice=USE_KEY_KIND) from None
     if isinstance(public, ed25519.Ed25519PublicKey):
         return "ed25519", public.public_bytes(Encoding.Raw, PublicFormat.Raw)
     if isinstance(public, ec.EllipticCurvePublicKey):
@@ -90,6 +86,5 @@ def certificate_problem(certificate: x509.Certificate, now: datetime) -> str:
 def _kind(public: Any) -> str:  # noqa: ANN401 - whatever the cryptography package loaded
     size = getattr(public, "key_size", None)
     curve = getattr(getattr(public, "curve", None), "name", "")
-    return " ".join(
-        str(part) for part in (type(public).__name__.lstrip("_"), curve, size and f"{size} bits") if part
-    )
+    parts = (type(public).__name__.lstrip("_"), curve, size and f"{size} bits")
+    return " ".join(str(part) for part in parts if part)

@@ -44,8 +44,7 @@ class PublicKey:
 
     Attributes:
         keytype: `ecdsa`, `rsa`, `ed25519`, `ecdsa-x509`, `rsa-x509`, or an unknown type.
-        public: DER SubjectPublicKeyInfo; 32 raw bytes for ed25519; the PEM text of
-            the certificate chain, leaf first, for x509 types.
+        public: DER SubjectPublicKeyInfo; ed25519: 32 raw bytes; x509 types: PEM certificates, leaf first.
     """
 
     keytype: str
@@ -58,12 +57,7 @@ class PublicKey:
 
     @cached_property
     def bare(self) -> PublicKey:
-        """The key without its certificate; itself when there is none.
-
-        Raises:
-            MetadataError: The certificate cannot be read.
-            UnsupportedKeyError: Notary cannot verify with the key in it.
-        """
+        """The key without its certificate, or itself; it raises what `keyobjects` raises."""
         return public_key_of(leaf_certificate(self)) if self.keytype in X509_TYPES else self
 
     @cached_property
@@ -122,11 +116,7 @@ def leaf_certificate(key: PublicKey) -> x509.Certificate:
 
 
 def public_key_of(key: Any) -> PublicKey:  # noqa: ANN401 - any key object of the cryptography package
-    """Return the bare PublicKey of a public key, a private key or a certificate of `cryptography`.
-
-    Raises:
-        UnsupportedKeyError: Notary cannot verify with keys of this kind or size.
-    """
+    """Return the bare PublicKey of a key or certificate of `cryptography`, or raise UnsupportedKeyError."""
     from notarypy.tuf import keyobjects
 
     return PublicKey(*keyobjects.encoded(key))

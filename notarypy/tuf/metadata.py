@@ -19,7 +19,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +42,8 @@ from notarypy.tuf.fields import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from notarypy.tuf.canonical import JsonObject
-    from notarypy.tuf.keys import PublicKey
+    from notarypy.tuf.keys import KeyTable, PublicKey
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -55,7 +54,7 @@ class Root:
 
     version: int
     expires: datetime
-    keys: Mapping[str, PublicKey]
+    keys: KeyTable
     roles: Mapping[str, RoleKeys]
 
     @classmethod
@@ -111,7 +110,7 @@ class Targets:
     version: int
     expires: datetime
     targets: Mapping[str, TargetFile] = field(default_factory=lambda: _EMPTY)
-    keys: Mapping[str, PublicKey] = field(default_factory=lambda: _EMPTY)
+    keys: KeyTable = field(default_factory=lambda: _EMPTY)
     roles: tuple[Delegation, ...] = ()
 
     @classmethod
@@ -122,13 +121,10 @@ class Targets:
             delegations = mapping(signed.get("delegations"), f"delegations of {role}")
             keys = key_table(delegations.get("keys"), role, limits)
             entries = mapping(signed.get("targets"), f"targets of {role}")
-            return cls(
-                version,
-                expires,
-                {name: TargetFile.from_json(entry, f"a target of {role}") for name, entry in entries.items()},
-                keys,
-                _delegations(delegations.get("roles"), keys, role, limits),
-            )
+            what = f"a target of {role}"
+            targets = {name: TargetFile.from_json(entry, what) for name, entry in entries.items()}
+            below = _delegations(delegations.get("roles"), keys, role, limits)
+            return cls(version, expires, targets, keys, below)
 
     def to_signed(self) -> JsonObject:
         """Return the signed part, as Go writes it."""
@@ -161,8 +157,7 @@ class Snapshot:
     def from_signed(cls, signed: JsonObject) -> Snapshot:
         """Read the signed part of snapshot.json; root and targets must be listed."""
         version, expires = header(signed, "Snapshot", names.SNAPSHOT)
-        meta = _meta(signed, names.SNAPSHOT, (names.ROOT, names.TARGETS))
-        return cls(version, expires, meta)
+        return cls(version, expires, _meta(signed, names.SNAPSHOT, (names.ROOT, names.TARGETS)))
 
     def to_signed(self) -> JsonObject:
         """Return the signed part, as Go writes it."""
@@ -202,25 +197,18 @@ def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str
     return {name: MetaFile.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
 
 
-def _delegations(
-    value: object, keys: Mapping[str, PublicKey], role: str, limits: Limits
-) -> tuple[Delegation, ...]:
+def _delegations(value: object, keys: KeyTable, role: str, limits: Limits) -> tuple[Delegation, ...]:
     """Read a list of delegations (rule 5)."""
     listed = [] if value is None else value
     if not isinstance(listed, list) or len(listed) > limits.delegations_in_file:
         raise MetadataError(f"{role} has no usable list of delegations", role=role)
     found: dict[str, Delegation] = {}
     for entry in listed:
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if (
-            not isinstance(name, str)
-            or not names.is_delegation(name)
-            or names.parent(name) != role
-            or name in found
-        ):
-            raise MetadataError(
-                f"{role} delegates to something that is no role below it, or twice", role=role
-            )
+        name: Any = entry.get("name") if isinstance(entry, dict) else None
+        below = isinstance(name, str) and names.is_delegation(name) and names.parent(name) == role
+        if not below or name in found:
+            text = f"{role} delegates to something that is no role below it, or twice"
+            raise MetadataError(text, role=role)
         assigned = role_keys(entry, keys, name, limits)
         paths = strings(entry.get("paths"), f"paths of {name}")
         if len(paths) > limits.delegation_paths:

@@ -32,8 +32,9 @@ What is released
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,6 @@ from notarypy.errors import PolicyError, SignerMissingError, TooOldError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
     from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -70,11 +68,7 @@ def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, TargetFi
 
 
 def released(trusted: TrustedMetadata, name: str) -> tuple[str, TargetFile] | None:
-    """Return the releasing role and its entry for a name, or None (rules 7 and 8).
-
-    Raises:
-        TrustError: `targets/releases` could not be trusted.
-    """
+    """Return the releasing role and its entry for a name, or None (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
     for role in (roles.RELEASES, roles.TARGETS):
         found = entry(trusted, role, name)
@@ -84,13 +78,9 @@ def released(trusted: TrustedMetadata, name: str) -> tuple[str, TargetFile] | No
 
 
 def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, TargetFile]]:
-    """Return every released name with its role and entry (rules 7 and 8).
-
-    Raises:
-        TrustError: `targets/releases` could not be trusted.
-    """
+    """Return every released name with its role and entry (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
-    listing = [trusted.targets[role] for role in (roles.RELEASES, roles.TARGETS) if role in trusted.targets]
+    listing = (trusted.targets[role] for role in (roles.RELEASES, roles.TARGETS) if role in trusted.targets)
     names = sorted({name for file in listing for name in file.targets})
     return {name: found for name in names if (found := released(trusted, name)) is not None}
 
@@ -170,8 +160,9 @@ class Release:
 def unmet(trusted: TrustedMetadata, release: Release, required: Requirements) -> list[PolicyError]:
     """Return what a release does not meet, the worst first; empty when it meets everything."""
     judgment = _Judgment(trusted, release, required)
-    found = [judgment.missing(), judgment.missing_of_some(), judgment.old_timestamp(), judgment.old_release()]
-    errors: list[PolicyError] = [error for error in found if error is not None]
+    missing = (judgment.missing(), judgment.missing_of_some())
+    errors: list[PolicyError] = [error for error in missing if error is not None]
+    errors += judgment.too_old_files()
     says = "; ".join(error.message for error in errors) or "met"
     _LOG.debug("%s:%s: requirements %s: %s", trusted.gun, release.tag, required.source, says)
     return errors
@@ -214,13 +205,11 @@ class _Judgment:
         """Return the error for those of `every` and `everyone` who do not vouch (rule 2)."""
         wanted = list(self.required.signers.every)
         if self.required.signers.everyone:
-            delegated = [delegation.name for delegation in self.trusted.targets[roles.TARGETS].roles]
-            wanted += [role for role in delegated if role != roles.RELEASES]
+            delegated = self.trusted.targets[roles.TARGETS].roles
+            wanted += [entry.name for entry in delegated if entry.name != roles.RELEASES]
             if not wanted:
-                return SignerMissingError(
-                    f"{self.trusted.gun} has no signers",
-                    why=("every signer is required, which needs at least one", *self.source),
-                )
+                why = ("every signer is required, which needs at least one", *self.source)
+                return SignerMissingError(f"{self.trusted.gun} has no signers", why=why)
         absent = [role for role in dict.fromkeys(wanted) if role not in self.vouching]
         return self._signer_missing(f"is not signed by {_names(absent)}", absent) if absent else None
 
@@ -257,19 +246,14 @@ class _Judgment:
         old = self.too_old(role) if content.same_content(self.release.content) else ""
         return old or f"{role} lists sha256:{content.sha256}"
 
-    def old_timestamp(self) -> TooOldError | None:
-        """Return the error for a timestamp that is too old (rule 3)."""
+    def too_old_files(self) -> Iterator[TooOldError]:
+        """Yield the errors for a timestamp and a releasing role's file that are too old (rules 3 and 4)."""
         limit, expires = self.required.max_age, self.trusted.timestamp.expires
-        reason = self._excess(roles.TIMESTAMP, expires, limit.timestamp, limit.timestamp_lifetime)
-        return self._too_old_error(roles.TIMESTAMP, reason)
-
-    def old_release(self) -> TooOldError | None:
-        """Return the error for a releasing role whose file is too old (rules 3 and 4)."""
-        return self._too_old_error(self.release.role, self.too_old(self.release.role))
-
-    def _too_old_error(self, role: str, reason: str) -> TooOldError | None:
-        text = f"{role} of {self.trusted.gun} is older than it may be"
-        return TooOldError(text, why=(reason, *self.source), role=role) if reason else None
+        old = self._excess(roles.TIMESTAMP, expires, limit.timestamp, limit.timestamp_lifetime)
+        for role, reason in ((roles.TIMESTAMP, old), (self.release.role, self.too_old(self.release.role))):
+            if reason:
+                text = f"{role} of {self.trusted.gun} is older than it may be"
+                yield TooOldError(text, why=(reason, *self.source), role=role)
 
     def too_old(self, role: str) -> str:
         """Say how a role's file exceeds the age of signatures; empty when it does not (rule 4)."""

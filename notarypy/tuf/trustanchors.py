@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -32,14 +34,10 @@ from notarypy.tuf.envelope import signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
     from cryptography import x509
 
     from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.metadata import Root
-
 
 _LOG = logging.getLogger(__name__)
 
@@ -157,9 +155,8 @@ class Anchored:
         for keyid in signers(envelope, root.keys, assigned.keyids):
             met = next((anchor for anchor in self.anchors if not anchor.mismatch(root, keyid)), None)
             if met is not None:
-                _LOG.debug(
-                    "root key %s meets a %s of %s", keyid, type(met).__name__, self.source or "the caller"
-                )
+                source = self.source or "the caller"
+                _LOG.debug("root key %s meets a %s of %s", keyid, type(met).__name__, source)
                 found.add(root.keys[keyid].canonical_id)
             if meets(found, assigned.threshold):
                 return True
@@ -189,11 +186,7 @@ class Every:
 
 
 def require(policy: RootPolicy, gun: str, root: Root, usable: Sequence[str], envelope: Envelope) -> None:
-    """Refuse a first root that a policy does not accept; only `usable` keys may vouch for the GUN (rule 2).
-
-    Raises:
-        RootNotPinnedError: It does not.
-    """
+    """Raise RootNotPinnedError for a first root that a policy refuses; `usable` keys alone count (rule 2)."""
     assigned = root.roles[roles.ROOT]
     narrowed = replace(root, roles={**root.roles, roles.ROOT: replace(assigned, keyids=tuple(usable))})
     if policy.accepts(narrowed, envelope):
@@ -230,13 +223,10 @@ def policy(
     """Return the policy for anchors of all kinds; none at all means trust on first use (rules 1 and 3).
 
     Args:
-        ids: Full key ids.
+        ids: Full key ids; another one raises InvalidNameError.
         source: Where this is written, for people.
         certificates: Of root keys.
         authority: What is to have issued the certificates of root keys.
-
-    Raises:
-        InvalidNameError: Something is no full key id.
     """
     checked = frozenset(roles.check_pin(pin) for pin in ids)
     prints = frozenset(map(certificate_sha256, certificates))

@@ -41,17 +41,12 @@ Calling methods in another order is a RuntimeError: the caller's mistake.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from notarypy.errors import (
-    Advice,
-    ExpiredError,
-    MetadataError,
-    RollbackError,
-    TrustError,
-    VerificationError,
-)
+from notarypy.errors import Advice, ExpiredError, MetadataError, RollbackError, TrustError, VerificationError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, VerificationBudget, require_threshold
@@ -59,9 +54,6 @@ from notarypy.tuf.floors import Floors, rollback, root_changed
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
     from notarypy.tuf.fields import MetaFile
     from notarypy.tuf.trustanchors import RootPolicy
 
@@ -74,7 +66,7 @@ class TrustedMetadata:
 
     Attributes:
         gun: The repository.
-        now: The moment that dates are compared with.
+        now: The moment that dates are compared with, an aware datetime.
         files: The verified bytes by role name, as received.
         targets: The verified targets file and delegations by role name.
         failures: Delegations that could not be trusted, and why (rule 12).
@@ -86,14 +78,7 @@ class TrustedMetadata:
     def __init__(
         self, gun: str, now: datetime, seen: Mapping[str, bytes] | None = None, limits: Limits = DEFAULT
     ) -> None:
-        """Start with nothing trusted.
-
-        Args:
-            gun: The repository.
-            now: An aware datetime.
-            seen: Copies of files trusted before, by role; they only set floors (rules 8, 9).
-            limits: What to take at most.
-        """
+        """Start with nothing trusted; `seen` copies of files, by role, only set floors (rules 8 and 9)."""
         self.gun, self.now, self.limits = gun, now, limits
         self.files: dict[str, bytes] = {}
         self.targets: dict[str, Targets] = {}
@@ -173,11 +158,8 @@ class TrustedMetadata:
                 raise root_changed(self.gun, self.root, root)
             certificates.require_own_threshold(root, file, self.gun, budget=self.root_checks)  # rule 2
             self._timestamp = self._snapshot = None
-            self.targets.clear()
-            self.failures.clear()
-            self.files.clear()
-            self.paths.clear()
-            self._memory.clear()
+            for verified in (self.targets, self.failures, self.files, self.paths, self._memory):
+                verified.clear()
             return self._take_root(root, data)
 
     def outdated_root(self) -> MetaFile | None:
@@ -216,7 +198,10 @@ class TrustedMetadata:
         if self.outdated_root() is not None:  # rule 5
             raise RuntimeError("the root is not the one that the snapshot names")
         with self._judging(roles.TARGETS):
-            self._require_final_root()
+            self._require_date(
+                roles.ROOT, self.root.expires
+            )  # rule 4, for the last root and its certificates
+            certificates.require_in_date(self.root, self._root_file(), self.gun, self.now)
             self._require_date(roles.SNAPSHOT, self.snapshot.expires)
             self.snapshot.meta[roles.TARGETS].check(data, roles.TARGETS)  # rule 7
             self._count_memory(roles.TARGETS, data)
@@ -301,11 +286,8 @@ class TrustedMetadata:
         """Count what a file takes in memory; raise MetadataError for one that is too much (rule 13)."""
         size, most = canonical.memory(data), self.limits.memory_bytes
         if sum(self._memory.values()) + size > most:
-            raise MetadataError(
-                f"the metadata of {self.gun} is too large",
-                why=f"with {role} it would take more than {most} bytes of memory",
-                role=role,
-            )
+            why = f"with {role} it would take more than {most} bytes of memory"
+            raise MetadataError(f"the metadata of {self.gun} is too large", why=why, role=role)
         self._memory[role] = size
 
     def _take_targets(self, role: str, targets: Targets, data: bytes, paths: tuple[str, ...]) -> None:
@@ -319,11 +301,6 @@ class TrustedMetadata:
         keyids = ", ".join(root.roles[roles.ROOT].keyids)
         _LOG.debug("%s: root version %d is trusted, its keys: %s", self.gun, root.version, keyids)
         return root
-
-    def _require_final_root(self) -> None:
-        """Refuse a last root that is past its date, or whose certificates are (rule 4)."""
-        self._require_date(roles.ROOT, self.root.expires)
-        certificates.require_in_date(self.root, self._root_file(), self.gun, self.now)
 
     def _require_date(self, role: str, expires: datetime) -> None:
         """Refuse a file that is past its date (rules 4 and 10)."""
