@@ -302,6 +302,11 @@ class TrustedMetadata:
         _LOG.debug("%s: root version %d is trusted, its keys: %s", self.gun, root.version, keyids)
         return root
 
+    def _require_final_root(self) -> None:
+        """Refuse a last root that is past its date, or whose certificates are (rule 4)."""
+        self._require_date(roles.ROOT, self.root.expires)
+        certificates.require_in_date(self.root, self._root_file(), self.gun, self.now)
+
     def _require_date(self, role: str, expires: datetime) -> None:
         """Refuse a file that is past its date (rules 4 and 10)."""
         if expires > self.now:
