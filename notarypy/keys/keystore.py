@@ -24,7 +24,9 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy import files
@@ -43,13 +45,9 @@ from notarypy.keys.signers import Signer, open_signer
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from notarypy.keys.formats.pkcs8 import PrivateKey
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
-    Texts = list[str]
 
 _LOG = logging.getLogger(__name__)
 KEYID = re.compile(r"[0-9a-f]{64}")
@@ -95,7 +93,7 @@ class KeyStore:
     def __init__(self, directory: Path) -> None:
         """Take `<trust directory>/private`, which need not exist."""
         self.directory = directory
-        self.warnings: Texts = []
+        self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
         self._lock = threading.RLock()
 
@@ -111,11 +109,8 @@ class KeyStore:
     def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
         """Return a signer with a key (rules 1 and 3).
 
-        Raises:
-            KeyMissingError: It is not here.
-            PassphraseNeededError: It is encrypted and no source had a passphrase.
-            PassphraseWrongError: No passphrase opens it.
-            KeyAccessError: Its file cannot be used, or holds another key.
+        Raises KeyMissingError, PassphraseNeededError, PassphraseWrongError, or KeyAccessError for a file that
+        cannot be used or holds another key.
         """
         with self._lock:
             signer = self._unlocked.get(keyid)
@@ -135,20 +130,10 @@ class KeyStore:
             raise UnsupportedKeyError(f"the private half of key {keyid[:7]} stays where it is", keyid=keyid)
         return signer.private
 
-    def add(
-        self,
-        key: PrivateKey,
-        role: str,
-        gun: str | None,
-        passphrase: str,
-        random: Callable[[int], bytes] = os.urandom,
-    ) -> KeyInfo:
+    def add(self, key: PrivateKey, role: str, gun: str | None, passphrase: str) -> KeyInfo:
         """Store a key, encrypted; it stays unlocked (rule 2).
 
-        Raises:
-            InvalidNameError: The role or GUN cannot stand in a key file.
-            StorageError: The file could not be written.
-            UnsupportedKeyError: Notary cannot use such a key.
+        Raises InvalidNameError if its role or GUN cannot stand in a file, StorageError, UnsupportedKeyError.
         """
         from notarypy.keys.signers import keyfile
 
@@ -158,7 +143,7 @@ class KeyStore:
             present = self.find(keyid)
             if present is None:
                 path = self.directory / f"{keyid}.key"
-                files.write_atomic(path, keyfile.seal(key, role, gun, passphrase, random))
+                files.write_atomic(path, keyfile.seal(key, role, gun, passphrase))
                 present, _ = self._found(keyid)
                 self._unlocked[keyid] = signer
                 _LOG.debug("stored %s in %s", present.request.label, path)
@@ -168,10 +153,8 @@ class KeyStore:
         """Store an exported, encrypted block under its id; raise UnsupportedKeyError or StorageError."""
         keyid = block.path or ""
         if not block.encrypted or KEYID.fullmatch(keyid) is None:
-            raise UnsupportedKeyError(
-                "this block cannot be stored as it is",
-                why="it is not encrypted, or its path header is no key id",
-            )
+            why = "it is not encrypted, or its path header is no key id"
+            raise UnsupportedKeyError("this block cannot be stored as it is", why=why)
         with self._lock:
             if keyid not in _key_paths(self.directory)[0]:
                 files.write_atomic(self.directory / f"{keyid}.key", pem.with_path(block, None))
@@ -191,13 +174,7 @@ class KeyStore:
             )
         return pem.with_path(block, keyid)
 
-    def change_passphrase(
-        self,
-        keyid: str,
-        passphrases: PassphraseChain,
-        passphrase: str,
-        random: Callable[[int], bytes] = os.urandom,
-    ) -> KeyInfo:
+    def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
         """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
         from notarypy.keys.signers import keyfile
 
@@ -210,7 +187,7 @@ class KeyStore:
                     advice=Advice("choose-other-passphrase"),
                     keyid=keyid,
                 )
-            sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase, random)
+            sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
             _check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
             files.write_atomic(info.path, sealed)
             info, block = self._found(keyid)
@@ -315,7 +292,6 @@ def _key_files(directory: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise StorageError(
-            f"cannot list the keys in {directory}", why=error.strerror or "", advice=Advice("check-owner")
-        ) from error
+        message, advice = f"cannot list the keys in {directory}", Advice("check-owner")
+        raise StorageError(message, why=error.strerror or "", advice=advice) from error
     return [directory / name for name in names if name.endswith(".key")]

@@ -49,11 +49,9 @@ def wanted(environ: Mapping[str, str]) -> bool:
 
 
 def passphrase(keyid: str, label: str, **facts: str | None) -> str | None:
-    """Return the entry of a key, or None; `label` and `facts` are for errors.
+    """Return the entry of a key, or None; `label` and `facts` are for errors (rule 4).
 
-    Raises:
-        ConfigurationError: There is no keyring that can be used.
-        PassphraseNeededError: It is locked, or fails.
+    Raises ConfigurationError if no keyring can be used, PassphraseNeededError if it is locked, or fails.
     """
     for backend in _backends():
         try:

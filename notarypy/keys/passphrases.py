@@ -90,11 +90,11 @@ class CallbackSource:
     name: str = "the callback"
 
     def name_for(self, request: PassphraseRequest) -> str | None:  # noqa: ARG002 - the same for every key
-        """Return the name."""
+        """See `PassphraseSource`."""
         return self.name
 
     def get(self, request: PassphraseRequest) -> str | None:
-        """Ask the function."""
+        """See `PassphraseSource`."""
         return self.callback(request)
 
 
@@ -146,11 +146,11 @@ class KeyringSource:
     """The operating system's keyring, by canonical key id: a key that is not made yet has no entry."""
 
     def name_for(self, request: PassphraseRequest) -> str | None:
-        """Return the name for errors; None for a key that has no id yet."""
+        """See `PassphraseSource`."""
         return oskeyring.NAME if request.keyid else None
 
     def get(self, request: PassphraseRequest) -> str | None:
-        """Return the entry of a key; raise ConfigurationError or PassphraseNeededError if it cannot."""
+        """See `PassphraseSource`; raises ConfigurationError or PassphraseNeededError."""
         return oskeyring.passphrase(request.keyid, request.label, role=request.role, gun=request.gun)
 
 
@@ -217,20 +217,12 @@ class PassphraseChain:
             yield PROMPT, typed
 
     def for_new(self, request: PassphraseRequest) -> str:
-        """Return the passphrase for a new key (rule 4).
-
-        Raises:
-            PassphraseNeededError: No source has one.
-            ConfigurationError: The first one is too short.
-        """
+        """Return the passphrase for a new key; raise PassphraseNeededError, ConfigurationError (rule 4)."""
         name, value = next(self._supplied(request), (PROMPT, ""))
         if value and len(value) < MIN_LENGTH:
-            raise ConfigurationError(
-                f"the {_wanted(request)} is too short",
-                why=f"{name} holds fewer than {MIN_LENGTH} characters",
-                advice=Advice("choose-longer", source=name),
-                source=name,
-            )
+            why = f"{name} holds fewer than {MIN_LENGTH} characters"
+            message, advice = f"the {_wanted(request)} is too short", Advice("choose-longer", source=name)
+            raise ConfigurationError(message, why=why, advice=advice, source=name)
         _LOG.debug("the %s comes from %s", _wanted(request), name)
         return value or self._chosen(request)
 
@@ -308,10 +300,10 @@ def new_passphrase_chain(
 ) -> PassphraseChain:
     """Return the chain for changing a passphrase: it shares no source with `standard_chain` (rule 6)."""
     file = [] if passphrase_file is None else [FileSource(passphrase_file, "--new-passphrase-file")]
-    variables = [
+    named = [
         VariableSource(environ, lambda _: "NOTARYPY_NEW_PASSPHRASE", of_file) for of_file in (False, True)
     ]
-    return PassphraseChain([*file, *variables], prompt, advice=Advice("set-new-passphrase"))
+    return PassphraseChain([*file, *named], prompt, advice=Advice("set-new-passphrase"))
 
 
 def _wanted(request: PassphraseRequest) -> str:

@@ -35,7 +35,6 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, roles
 
 _LOG = logging.getLogger(__name__)
-_FIRST = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS)
 _COLON = "_" if os.name == "nt" else ":"  # Windows allows no colon in names
 _OTHERS_MAY_WRITE = 0o022
 
@@ -64,8 +63,8 @@ class TrustDirectory:
         found = []
         for directory in _directories(base):
             if directory.name == "metadata" and os.path.lexists(directory / "root.json"):
-                gun = _gun_of(directory.parent.relative_to(base))
-                found += [gun] if gun else []
+                with suppress(InvalidNameError):  # a directory of something else
+                    found.append(roles.check_gun(directory.parent.relative_to(base).as_posix()))
         return sorted(found)
 
     def check(self) -> list[str]:
@@ -86,12 +85,9 @@ class TrustDirectory:
             warnings.append(f"other users may write to {self.path} (mode {status.st_mode & 0o777:o})")
         if status.st_uid not in {os.getuid(), 0}:
             if os.getuid() != 0:
-                raise StorageError(
-                    f"{self.path} belongs to another user",
-                    why="its owner decides which keys it trusts",
-                    advice=Advice("choose-trust-dir"),
-                    path=str(self.path),
-                )
+                message = f"{self.path} belongs to another user"
+                why, advice = "its owner decides which keys it trusts", Advice("choose-trust-dir")
+                raise StorageError(message, why=why, advice=advice, path=str(self.path))
             warnings.append(f"{self.path} belongs to user {status.st_uid}")
         return warnings
 
@@ -118,10 +114,8 @@ class RepositoryCache:
         if role == roles.ROOT:
             return self.load_root()
         path = self._checked_path(role)
-        if _in_another_cache(role):
-            return None
         try:
-            return files.read_regular(path, self._most(role))
+            return None if _in_another_cache(role) else files.read_regular(path, self._most(role))
         except FileNotFoundError:
             return None
         except StorageError as error:
@@ -149,9 +143,8 @@ class RepositoryCache:
     def store(self, metadata: Mapping[str, bytes]) -> None:
         """Write the files of these roles, each as a whole (rules 4, 5 and 7); the caller holds `lock`.
 
-        Raises:
-            StorageError: Nothing was written if a file is over its limit; otherwise the files before the one
-                that failed are written.
+        Raises StorageError: with nothing written if a file is over its limit, else with the files before
+        the one that failed.
         """
         for role, data in metadata.items():
             most = self._most(roles.check_role(role))
@@ -162,17 +155,17 @@ class RepositoryCache:
         for role in sorted((role for role in metadata if not _in_another_cache(role)), key=_order):
             path = self._path(role)
             files.make_private_directory(path.parent, below=self._base)
-            if not _holds(path, metadata[role]):
-                files.write_atomic(path, metadata[role])
-                _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(metadata[role]))
+            data = metadata[role]
+            with suppress(FileNotFoundError, StorageError):
+                if files.read_regular(path, len(data)) == data:
+                    continue  # a write through to the disk costs milliseconds
+            files.write_atomic(path, data)
+            _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(data))
 
     def confirm(self, moment: datetime) -> None:
-        """Note when the server last said that the cached timestamp is its current one: the file's own date.
-
-        A directory that cannot be written keeps the older date, which promises less.
-        """
+        """Note when the server last called the cached timestamp its current one: the file's own date."""
         seconds = moment.timestamp()
-        with suppress(OSError):
+        with suppress(OSError):  # what cannot be written keeps the older date, which promises less
             os.utime(self._checked_path(roles.TIMESTAMP), (seconds, seconds), follow_symlinks=False)
 
     def confirmed(self) -> datetime | None:
@@ -194,17 +187,14 @@ class RepositoryCache:
             _unlink(self._checked_path(role))
 
     def forget(self) -> None:
-        """Remove the cached metadata of this repository and nothing else; raise StorageError.
-
-        The root goes last: a half-forgotten repository still has its anchor.
-        """
+        """Remove the cached metadata of this repository and nothing else; raise StorageError."""
         files.refuse_links(self.directory, self._base)
         paths = [self._path(role) for role in (roles.TIMESTAMP, roles.TARGETS, roles.SNAPSHOT)]
         folders = list(self._role_directories())
         for folder in folders:
             paths += folder.glob("*.json")
         paths += self.directory.glob(".notarypy-*.tmp")  # left by a process that was killed
-        for path in (*paths, self._path(roles.ROOT)):
+        for path in (*paths, self._path(roles.ROOT)):  # a half-forgotten repository still has its anchor
             _unlink(path)
         for folder in (*reversed(folders), self.directory):
             with suppress(OSError):  # something else is in it
@@ -254,24 +244,15 @@ class RepositoryCache:
                 yield directory
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    """Tell whether a file already has this content: a write through to the disk costs milliseconds."""
-    try:
-        return files.read_regular(path, len(data)) == data
-    except (FileNotFoundError, StorageError):
-        return False
-
-
 def _in_another_cache(role: str) -> bool:
     """Tell whether a role's file would lie in the cache of another repository (rule 7)."""
     return "metadata" in roles.parent(role).split("/")
 
 
 def _order(role: str) -> tuple[int, str]:
-    """Sort key of rule 5."""
-    if role == roles.TIMESTAMP:
-        return len(_FIRST) + 1, role
-    return (_FIRST.index(role) if role in _FIRST else len(_FIRST)), role
+    """Sort key of rule 5; roles that it does not name are delegations."""
+    named = (roles.ROOT, roles.SNAPSHOT, roles.TARGETS, "", roles.TIMESTAMP)
+    return named.index(role if role in named else ""), role
 
 
 def _directories(top: Path) -> Iterator[Path]:
@@ -279,14 +260,6 @@ def _directories(top: Path) -> Iterator[Path]:
     for name, inner, _ in os.walk(top, followlinks=False):
         inner.sort()
         yield Path(name)
-
-
-def _gun_of(folder: Path) -> str | None:
-    """Return the GUN of a directory, or None if its name cannot be one."""
-    try:
-        return roles.check_gun(folder.as_posix())
-    except InvalidNameError:
-        return None
 
 
 def _unlink(path: Path) -> None:

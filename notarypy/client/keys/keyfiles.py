@@ -51,9 +51,8 @@ _SHORT = 7
 def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
     """Store every key of an export (rules 1 and 2).
 
-    Raises:
-        UnsupportedKeyError: One of them cannot be used; nothing is stored then.
-        AlreadyExistsError: One of them is here under another role.
+    Raises UnsupportedKeyError if one cannot be used, AlreadyExistsError if one is here under another role;
+    nothing is stored then.
     """
     blocks = pem.split(data)
     for number, block in enumerate(blocks, start=1):
@@ -72,10 +71,9 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
             already = (block.path or "") in manager.store.available()
             done.append(ImportedKey(manager.store.store(block), already))
     except NotarypyError:
-        for imported in done:
-            if not imported.already:
-                with suppress(NotarypyError):  # what went wrong before is what matters
-                    manager.store.remove(imported.key.keyid)
+        for new in (imported.key.keyid for imported in done if not imported.already):
+            with suppress(NotarypyError):  # what went wrong before is what matters
+                manager.store.remove(new)
         raise
     return done
 
@@ -121,8 +119,7 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
 def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
     """Delete a key's file; raise KeyAccessError if a root could not be replaced any more (rule 4)."""
     info = manager.find(selector)
-    needed = [] if force else _roots_that_need(info, manager, directory)
-    if needed:
+    if not force and (needed := _roots_that_need(info, manager, directory)):
         raise KeyAccessError(
             f"key {info.keyid[:_SHORT]} is the last copy here of a root key that is needed",
             why=f"without it nobody here can change the root of {', '.join(needed)}",

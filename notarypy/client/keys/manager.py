@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections import defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
-_SHORT = 7
 _DEFAULT_NAME = "signer"
 _LOCK = ".notarypy-init.lock"
 
@@ -57,13 +57,6 @@ class SigningKeys:
     unlock: Callable[[str], Signer]
 
 
-class _Made(threading.local):
-    """The keys that this thread made, in order."""
-
-    def __init__(self) -> None:
-        self.keyids: list[str] = []
-
-
 class KeyManager:
     """The keys of one trust directory and the passphrases for them."""
 
@@ -71,7 +64,8 @@ class KeyManager:
         """Use the key files in `directory`, `private` of a trust directory."""
         self.store = KeyStore(directory)
         self.passphrases = passphrases
-        self._made = _Made()
+        # The keys that each thread made, in order.
+        self._made: defaultdict[int, list[str]] = defaultdict(list)
 
     def signing_keys(self) -> SigningKeys:
         """Return the keys for publishing: ids now, unlocking when needed."""
@@ -80,14 +74,15 @@ class KeyManager:
     @contextmanager
     def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:
         """Note the keys made inside; the value removes them again (rules 3 and 4)."""
-        start = len(self._made.keyids)
+        made = self._made[threading.get_ident()]
+        start = len(made)
 
         def undo() -> None:
-            for keyid in self._made.keyids[start:]:
+            for keyid in made[start:]:
                 _LOG.debug("removing key %s, which was made for nothing", keyid)
                 with suppress(NotarypyError):  # what went wrong before is what matters
                     self.store.remove(keyid)
-            del self._made.keyids[start:]
+            del made[start:]
 
         with locked(self.store.directory / _LOCK, timeout):
             yield undo
@@ -148,9 +143,7 @@ class KeyManager:
     def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
         """Store every private key in PEM data under a name; returns them as stored.
 
-        Raises:
-            UnsupportedKeyError: There is none, or one that Notary cannot use.
-            AlreadyExistsError: A key is here under another role.
+        Raises UnsupportedKeyError if there is none that Notary can use, AlreadyExistsError for another role.
         """
         loaded = []
         for block, key in self._opened(data, name or _DEFAULT_NAME):
@@ -158,11 +151,8 @@ class KeyManager:
             _check_key_role(role, block.gun)
             present = self.store.find(public_key_of(key).keyid)
             if present is not None and present.role != role:
-                raise AlreadyExistsError(
-                    f"this key is here already, as {present.role}",
-                    why=f"the file is {present.path}",
-                    keyid=present.keyid,
-                )
+                message, why = f"this key is here already, as {present.role}", f"the file is {present.path}"
+                raise AlreadyExistsError(message, why=why, keyid=present.keyid)
             loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
         return loaded
 
@@ -195,16 +185,16 @@ class KeyManager:
         passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
         info = self.store.add(key, role, gun, passphrase)
         _LOG.debug("a new key, %s, for %s%s", keyid, role, f" of {gun}" if gun else "")
-        self._made.keyids.append(keyid)
+        self._made[threading.get_ident()].append(keyid)
         return info
 
     def _own_root(self) -> PrivateKey:
-        here = [info for info in self.store.list() if info.role == roles.ROOT]
+        here = [info.keyid for info in self.store.list() if info.role == roles.ROOT]
         if len(here) > 1:
-            listed = ", ".join(info.keyid[:12] for info in here)
+            listed = ", ".join(keyid[:12] for keyid in here)
             raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
         if here:
-            return self.store.private_key(here[0].keyid, self.passphrases)
+            return self.store.private_key(here[0], self.passphrases)
         return self._generated(roles.ROOT, None)
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
@@ -215,11 +205,11 @@ class KeyManager:
         return opened[0][1]
 
     def _opened(self, data: bytes, role: str) -> list[tuple[pem.KeyBlock, PrivateKey]]:
-        requests = [(block, PassphraseRequest("", block.role or role)) for block in pem.split(data)]
-        return [
-            (block, open_block(block, request, self.passphrases, "the given file"))
-            for block, request in requests
-        ]
+        opened = []
+        for block in pem.split(data):
+            request = PassphraseRequest("", block.role or role)
+            opened.append((block, open_block(block, request, self.passphrases, "the given file")))
+        return opened
 
 
 def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
@@ -255,10 +245,8 @@ def _named_file(path: str) -> bytes:
 
 def _check_key_role(role: str, gun: str | None) -> None:
     if role in pem.GUN_ROLES and gun is None:
-        raise UsageError(
-            f"a {role} key belongs to one repository, and this file does not say to which",
-            advice=Advice("load-exported"),
-        )
+        message = f"a {role} key belongs to one repository, and this file does not say to which"
+        raise UsageError(message, advice=Advice("load-exported"))
     if role not in roles.BASE_ROLES and role != roles.RELEASES:
         roles.signer_role(role)
 

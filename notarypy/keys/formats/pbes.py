@@ -15,8 +15,8 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from contextlib import suppress
+from typing import NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
@@ -36,13 +36,10 @@ from cryptography.x509 import ObjectIdentifier
 from notarypy.errors import Advice, PassphraseWrongError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
 
-_T = TypeVar("_T")
-
 _PBES2 = "1.2.840.113549.1.5.13"
 # MD5 with DES, SHA-1 with three-key triple DES, SHA-1 with RC2-40.
 _PBES1 = {"1.2.840.113549.1.5.3", "1.2.840.113549.1.12.1.3", "1.2.840.113549.1.12.1.6"}
 _PBKDF2 = "1.2.840.113549.1.5.12"
-_SCRYPT = "1.3.6.1.4.1.11591.4.11"
 _AES256_CBC = "2.16.840.1.101.3.4.1.42"
 _TRIPLE_DES_CBC = "1.2.840.113549.3.7"
 _KEY_SIZES = {
@@ -114,31 +111,22 @@ class _SaltAndRounds:
     iterations: int
 
 
-@dataclass(frozen=True)
-class _Scheme:
-    """How one file is encrypted: a hash name for PBKDF2, or scrypt's parameters."""
-
-    kdf: _Pbkdf2 | _Scrypt
-    cipher: str
-    iv: bytes
+_KDFS: dict[str, type[_Pbkdf2 | _Scrypt]] = {_PBKDF2: _Pbkdf2, "1.3.6.1.4.1.11591.4.11": _Scrypt}
 
 
 def decrypt(der: bytes, passphrase: bytes) -> bytes:
     """Decrypt an EncryptedPrivateKeyInfo; what comes out may still be noise (rule 3).
 
-    Raises:
-        PassphraseWrongError: The passphrase is certainly wrong.
-        UnsupportedKeyError: The file is damaged or its encryption is unknown.
+    Raises PassphraseWrongError if the passphrase is certainly wrong, else UnsupportedKeyError.
     """
     try:
         outer = asn1.decode_der(_Encrypted, der)
         if outer.algorithm.oid.dotted_string != _PBES2:
             return _decrypt_pbes1(der, outer.algorithm, passphrase)
-        scheme = _scheme(_parsed(outer.algorithm.parameters, _Pbes2))
-        padded = _decipher(scheme.cipher, scheme.iv, _derive(scheme, passphrase), outer.data)
+        kdf, cipher, iv = _scheme(outer.algorithm.parameters.parse(_Pbes2))
+        return _decipher(cipher, iv, _derive(kdf, _KEY_SIZES[cipher], passphrase), outer.data)
     except (ValueError, MemoryError, OverflowError):
         raise UnsupportedKeyError(_DAMAGED) from None
-    return _unpad(padded)
 
 
 def require_portable(der: bytes) -> None:
@@ -146,8 +134,8 @@ def require_portable(der: bytes) -> None:
     try:
         algorithm = asn1.decode_der(_Encrypted, der).algorithm
         if algorithm.oid.dotted_string == _PBES2:
-            scheme = _scheme(_parsed(algorithm.parameters, _Pbes2))
-            if scheme.cipher == _AES256_CBC and _hash_of(scheme.kdf) == "sha1":
+            kdf, cipher, _ = _scheme(algorithm.parameters.parse(_Pbes2))
+            if cipher == _AES256_CBC and _hash_of(kdf) == "sha1":
                 return
     except (ValueError, OverflowError):
         raise UnsupportedKeyError(_DAMAGED) from None
@@ -176,25 +164,22 @@ def _algorithm(oid: str, parameters: object) -> _Algorithm:
 def decrypt_traditional(cipher: str, iv_hex: str, data: bytes, passphrase: bytes) -> bytes:
     """Decrypt what the PEM header `DEK-Info: cipher,iv` stands before: SEC1 or PKCS#1 as DER.
 
-    Raises:
-        PassphraseWrongError: The passphrase does not open it.
-        UnsupportedKeyError: The file is damaged or its encryption is unknown.
+    Raises PassphraseWrongError if the passphrase does not open it, else UnsupportedKeyError.
     """
     identifier = require_traditional(cipher)
     try:
-        iv = bytes.fromhex(iv_hex)
-        secret = _derive_traditional(passphrase, iv[:_TRADITIONAL_SALT], _KEY_SIZES[identifier])
-        padded = _decipher(identifier, iv, secret, data)
+        iv, size, secret, block = bytes.fromhex(iv_hex), _KEY_SIZES[identifier], b"", b""
+        while len(secret) < size:  # a chain of MD5, as in OpenSSL's PEM encryption
+            salted = block + passphrase + iv[:_TRADITIONAL_SALT]
+            block = hashlib.md5(salted, usedforsecurity=False).digest()
+            secret += block
+        der = _decipher(identifier, iv, secret[:size], data)
     except ValueError:
         raise UnsupportedKeyError(_DAMAGED) from None
-    der = _unpad(padded)
-    try:
-        tag = asn1.decode_der(asn1.TLV, der).tag_bytes
-    except ValueError:
-        tag = b""
-    if tag != _SEQUENCE:
-        raise PassphraseWrongError(_WRONG)
-    return der
+    with suppress(ValueError):
+        if asn1.decode_der(asn1.TLV, der).tag_bytes == _SEQUENCE:
+            return der
+    raise PassphraseWrongError(_WRONG)
 
 
 def require_traditional(cipher: str) -> str:
@@ -204,37 +189,22 @@ def require_traditional(cipher: str) -> str:
     return _TRADITIONAL[cipher.upper()]
 
 
-def _parsed(value: asn1.TLV, cls: type[_T]) -> _T:
-    parsed: _T = value.parse(cls)
-    return parsed
-
-
-def _unpad(padded: bytes) -> bytes:
-    size = padded[-1]
-    if padded[-size:] != bytes([size]) * size:
-        raise PassphraseWrongError(_WRONG)
-    return padded[:-size]
-
-
-def _scheme(parameters: _Pbes2) -> _Scheme:
-    """Read the PBES2 parameters and bound the work they ask for (rule 2)."""
-    kdf: _Pbkdf2 | _Scrypt
+def _scheme(parameters: _Pbes2) -> tuple[_Pbkdf2 | _Scrypt, str, bytes]:
+    """Return key derivation, cipher and its start of PBES2, and bound the work they ask for (rule 2)."""
     name = parameters.kdf.oid.dotted_string
-    if name == _PBKDF2:
-        kdf = _parsed(parameters.kdf.parameters, _Pbkdf2)
-        _check_iterations(kdf.iterations)
-    elif name == _SCRYPT:
-        kdf = _parsed(parameters.kdf.parameters, _Scrypt)
-        if min(kdf.n, kdf.r, kdf.p) < 1 or kdf.p > DEFAULT.scrypt_parallel:
-            _refuse_encryption("its scrypt parameters are out of range")
-        if kdf.n * kdf.r * 128 > DEFAULT.scrypt_memory_bytes:
-            _refuse_encryption("its scrypt parameters ask for too much memory")
-    else:
+    if name not in _KDFS:
         _refuse_encryption(f"key derivation {name} is unknown")
+    kdf: _Pbkdf2 | _Scrypt = parameters.kdf.parameters.parse(_KDFS[name])
+    if isinstance(kdf, _Pbkdf2):
+        _check_iterations(kdf.iterations)
+    elif min(kdf.n, kdf.r, kdf.p) < 1 or kdf.p > DEFAULT.scrypt_parallel:
+        _refuse_encryption("its scrypt parameters are out of range")
+    elif kdf.n * kdf.r * 128 > DEFAULT.scrypt_memory_bytes:
+        _refuse_encryption("its scrypt parameters ask for too much memory")
     cipher = parameters.cipher.oid.dotted_string
     if cipher not in _KEY_SIZES:
         _refuse_encryption(f"cipher {cipher} is unknown")
-    return _Scheme(kdf, cipher, _parsed(parameters.cipher.parameters, bytes))
+    return kdf, cipher, parameters.cipher.parameters.parse(bytes)
 
 
 def _check_iterations(iterations: int) -> None:
@@ -247,8 +217,7 @@ def _refuse_encryption(why: str) -> NoReturn:
     raise UnsupportedKeyError("this key's encryption cannot be read", why=why, advice=Advice("encrypt-anew"))
 
 
-def _derive(scheme: _Scheme, passphrase: bytes) -> bytes:
-    kdf, size = scheme.kdf, _KEY_SIZES[scheme.cipher]
+def _derive(kdf: _Pbkdf2 | _Scrypt, size: int, passphrase: bytes) -> bytes:
     if isinstance(kdf, _Scrypt):
         memory = DEFAULT.scrypt_memory_bytes * 2
         return hashlib.scrypt(passphrase, salt=kdf.salt, n=kdf.n, r=kdf.r, p=kdf.p, maxmem=memory, dklen=size)
@@ -264,28 +233,23 @@ def _hash_of(kdf: _Pbkdf2 | _Scrypt) -> str | None:
     return "sha1" if kdf.prf is None else _HASHES.get(kdf.prf.oid.dotted_string)
 
 
-def _derive_traditional(passphrase: bytes, salt: bytes, size: int) -> bytes:
-    """Chain MD5 as OpenSSL's PEM encryption does."""
-    secret = block = b""
-    while len(secret) < size:
-        block = hashlib.md5(block + passphrase + salt, usedforsecurity=False).digest()
-        secret += block
-    return secret[:size]
-
-
 def _decipher(cipher: str, iv: bytes, secret: bytes, data: bytes) -> bytes:
     algorithm = TripleDES(secret) if cipher == _TRIPLE_DES_CBC else AES(secret)
     if not data or len(data) % (algorithm.block_size // 8):
         raise ValueError("not whole blocks")
     decryptor = Cipher(algorithm, CBC(iv)).decryptor()
-    return decryptor.update(data) + decryptor.finalize()
+    padded = decryptor.update(data) + decryptor.finalize()
+    size = padded[-1]
+    if padded[-size:] != bytes([size]) * size:
+        raise PassphraseWrongError(_WRONG)
+    return padded[:-size]
 
 
 def _decrypt_pbes1(der: bytes, algorithm: _Algorithm, passphrase: bytes) -> bytes:
     """Decrypt what is older than PBES2, which old OpenSSL releases wrote by default."""
     if algorithm.oid.dotted_string not in _PBES1:
         _refuse_encryption(f"algorithm {algorithm.oid.dotted_string} is unknown")
-    _check_iterations(_parsed(algorithm.parameters, _SaltAndRounds).iterations)
+    _check_iterations(algorithm.parameters.parse(_SaltAndRounds).iterations)
     try:
         key = load_der_private_key(der, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # the last: noise that names an unknown kind of key

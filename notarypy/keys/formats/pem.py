@@ -113,10 +113,8 @@ def public_pem(public: PublicKey, role: str) -> bytes:
 def with_path(block: KeyBlock, keyid: str | None) -> bytes:
     """Return a block unchanged but for its `path` header, which is set for export, dropped for storing.
 
-    Headers that say nothing are dropped too, for they cannot be written.
-
-    Raises:
-        UnsupportedKeyError: One of those that say how it is encrypted says nothing.
+    Headers that say nothing are dropped too, for they cannot be written; raises UnsupportedKeyError if one of
+    those is to say how it is encrypted.
     """
     headers = {name: value for name, value in block.headers.items() if name != "path" and value}
     if any(block.headers.get(name) == "" for name in _ABOUT_ENCRYPTION):
@@ -177,8 +175,7 @@ def _block(label: str, lines: list[bytes]) -> KeyBlock:
             body = [line, *rest]
             break
         headers[_header(name)] = _header(value)
-    dashes = b"-----"
-    begin, end = (dashes + word + label.encode() + dashes for word in (b"BEGIN ", b"END "))
+    begin, end = (f"-----{word} {label}-----".encode() for word in ("BEGIN", "END"))
     return KeyBlock(label, headers, b"".join(body), b"\n".join([begin, *lines, end, b""]))
 
 
@@ -199,13 +196,12 @@ def _nothing_private(blocks: list[KeyBlock], data: bytes) -> UnsupportedKeyError
         return UnsupportedKeyError(
             "this file holds no private key", why=f"it holds: {', '.join(labels)}", advice=advice
         )
+    if not data.startswith(_DER_SEQUENCE):
+        return UnsupportedKeyError("this file holds no PEM block")
+    why, advice = "it looks like DER", Advice("convert-der")
     if _PKCS12.match(data):
         why, advice = "it looks like PKCS#12", Advice("convert-pkcs12")
-        return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
-    if data.startswith(_DER_SEQUENCE):
-        why, advice = "it looks like DER", Advice("convert-der")
-        return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
-    return UnsupportedKeyError("this file holds no PEM block")
+    return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
 
 
 def _writable(name: str, value: str) -> str:

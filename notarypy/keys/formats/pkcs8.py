@@ -28,7 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import ObjectIdentifier
 
-from notarypy.errors import Advice, PassphraseNeededError, PassphraseWrongError, UnsupportedKeyError
+from notarypy.errors import (
+    Advice,
+    NotarypyError,
+    PassphraseNeededError,
+    PassphraseWrongError,
+    UnsupportedKeyError,
+)
 from notarypy.keys.formats import pbes, pem
 from notarypy.tuf.keys import public_key_of
 
@@ -59,7 +65,7 @@ class _PrivateKeyInfo:
 
 @asn1.sequence
 class _PlainInfo:
-    """What is left of a PrivateKeyInfo for the library to load (rule 1)."""
+    """What is left of a PrivateKeyInfo for the library to load, and what Go's Ed25519 keys are (rule 1)."""
 
     version: int
     algorithm: asn1.TLV
@@ -71,28 +77,25 @@ class _BareAlgorithm:
     oid: ObjectIdentifier
 
 
-@asn1.sequence
-class _GoEd25519Info:
-    version: int
-    algorithm: _BareAlgorithm
-    key: bytes
-
-
 def decrypt(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
-    """Open a key; the passphrase of a key that has none is ignored.
+    """Open a key; a passphrase that it does not need is ignored.
 
-    Raises:
-        PassphraseNeededError: It is encrypted and there is no passphrase.
-        PassphraseWrongError: The passphrase does not open it (rule 3).
-        UnsupportedKeyError: It is damaged, or a key or an encryption that cannot be used (rule 4).
+    Raises PassphraseNeededError, PassphraseWrongError (rule 3) or, where the key or its encryption is damaged
+    or cannot be used, UnsupportedKeyError (rule 4).
     """
     if not block.encrypted:
-        return _load_plain(block)
+        if block.label == "ED25519 PRIVATE KEY":
+            return _load_go_ed25519(block.der)
+        if block.label != "PRIVATE KEY":
+            return _load_standard(block.der)
+        damaged = UnsupportedKeyError("this private key is damaged", why="it is not PKCS#8")
+        return _load_pkcs8(block.der, damaged)
     if not passphrase:
         raise PassphraseNeededError("this key is encrypted")
     secret = _secret(passphrase)
     if block.label == pem.SEALED:
-        return _load_encrypted(block.der, secret)
+        wrong = PassphraseWrongError("the passphrase does not open this key")
+        return _load_pkcs8(pbes.decrypt(block.der, secret), wrong)
     # SEC1 or PKCS#1 encrypted by PEM headers: the form of old key stores and old OpenSSL.
     cipher, _, iv = block.headers["DEK-Info"].partition(",")
     return _load_standard(pbes.decrypt_traditional(cipher, iv, block.der, secret))
@@ -119,7 +122,7 @@ def require_portable(block: pem.KeyBlock) -> None:
     """Raise UnsupportedKeyError unless a block is encrypted as the Go clients read it."""
     if not block.encrypted:
         raise UnsupportedKeyError("this private key is not encrypted", advice=Advice("store-key"))
-    der = block.der
+    der = block.der  # whatever its encryption, it has to be base64
     if block.label == pem.SEALED:
         pbes.require_portable(der)
     else:
@@ -134,29 +137,12 @@ def _secret(passphrase: str) -> bytes:
         raise PassphraseWrongError("this passphrase is not text") from None
 
 
-def _load_plain(block: pem.KeyBlock) -> PrivateKey:
-    der = block.der
-    if block.label == "ED25519 PRIVATE KEY":
-        return _load_go_ed25519(der)
-    if block.label != "PRIVATE KEY":
-        return _load_standard(der)
+def _load_pkcs8(der: bytes, problem: NotarypyError) -> PrivateKey:
+    """Read one PrivateKeyInfo; raise `problem` if it is none."""
     try:
         info = asn1.decode_der(_PrivateKeyInfo, der)
     except ValueError:
-        raise UnsupportedKeyError("this private key is damaged", why="it is not PKCS#8") from None
-    return _key_of(info)
-
-
-def _load_encrypted(der: bytes, passphrase: bytes) -> PrivateKey:
-    decrypted = pbes.decrypt(der, passphrase)
-    try:
-        info = asn1.decode_der(_PrivateKeyInfo, decrypted)
-    except ValueError:
-        raise PassphraseWrongError("the passphrase does not open this key") from None
-    return _key_of(info)
-
-
-def _key_of(info: _PrivateKeyInfo) -> PrivateKey:
+        raise problem from None
     try:
         algorithm = info.algorithm.parse(_BareAlgorithm)
     except ValueError:  # it has parameters, as those of EC and RSA keys do
@@ -200,6 +186,6 @@ def _dump(key: PrivateKey) -> bytes:
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes_raw()
-    algorithm = _BareAlgorithm(oid=ObjectIdentifier(_GO_ED25519))
-    octets = public + key.private_bytes_raw() + public
-    return asn1.encode_der(_GoEd25519Info(version=0, algorithm=algorithm, key=octets))
+    bare = asn1.encode_der(_BareAlgorithm(oid=ObjectIdentifier(_GO_ED25519)))
+    octets, algorithm = public + key.private_bytes_raw() + public, asn1.decode_der(asn1.TLV, bare)
+    return asn1.encode_der(_PlainInfo(version=0, algorithm=algorithm, key=octets))

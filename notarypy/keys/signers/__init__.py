@@ -8,7 +8,7 @@ the first key of its scheme is used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import UnsupportedKeyError
 
@@ -32,13 +32,6 @@ class Signer(Protocol):
         """
 
 
-class SignerBackend(Protocol):
-    """A module of this package."""
-
-    def open_signer(self, uri: str, request: PassphraseRequest, passphrases: PassphraseChain, /) -> Signer:
-        """Return the signer of the key that a URI names; raise KeyAccessError."""
-
-
 SIGNERS: dict[str, str] = {"file": "notarypy.keys.signers.keyfile"}
 """The backend of each URI scheme."""
 
@@ -47,8 +40,7 @@ def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseCha
     """Return the signer of the key that a URI names; raise UnsupportedKeyError for a scheme without a row."""
     scheme = uri.partition(":")[0]
     if scheme not in SIGNERS:
-        known = ", ".join(SIGNERS)
-        raise UnsupportedKeyError(
-            f"nothing here signs with keys at {scheme}:", why=f"keys may be at: {known}"
-        )
-    return cast("SignerBackend", import_module(SIGNERS[scheme])).open_signer(uri, request, passphrases)
+        why = f"keys may be at: {', '.join(SIGNERS)}"
+        raise UnsupportedKeyError(f"nothing here signs with keys at {scheme}:", why=why)
+    signer: Signer = import_module(SIGNERS[scheme]).open_signer(uri, request, passphrases)
+    return signer

@@ -10,7 +10,7 @@ Rules:
 2. A signer never shows its private key, not even to a debugger's `repr`.
 3. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN. One root
    key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
-4. Time and randomness are handed in, except where the library makes a key.
+4. The time and randomness of a certificate are handed in.
 """
 
 from __future__ import annotations
@@ -184,11 +184,9 @@ def open_block(
     raise _closed(request, passphrases, list(dict.fromkeys(tried)), where)
 
 
-def seal(
-    key: pkcs8.PrivateKey, role: str, gun: str | None, passphrase: str, random: Callable[[int], bytes]
-) -> bytes:
+def seal(key: pkcs8.PrivateKey, role: str, gun: str | None, passphrase: str) -> bytes:
     """Return the text of a key's file, encrypted as the Go clients read it."""
-    salt, iv = random(pkcs8.SALT_BYTES), random(pkcs8.IV_BYTES)
+    salt, iv = os.urandom(pkcs8.SALT_BYTES), os.urandom(pkcs8.IV_BYTES)
     return pkcs8.encrypt(key, passphrase, role, gun, salt=salt, iv=iv, iterations=pkcs8.ROUNDS)
 
 

@@ -84,8 +84,7 @@ def read(path: Path, home: Path) -> FileSettings:
     except StorageError as error:
         raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
     _LOG.debug("settings from %s", path)
-    is_json = path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{")
-    if is_json:
+    if path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{"):
         return _read_gonotary(Section.of_json(data, path, home))
     return _read_toml(Section.of_toml(data, path, home))
 
@@ -124,13 +123,9 @@ class Section:
 
     def problem(self, key: str, why: str, advice: Advice | None = None) -> ConfigurationError:
         """Return the error for a key's value."""
-        return ConfigurationError(
-            f"{self.place(key)} cannot be used",
-            why=why,
-            advice=advice,
-            path=str(self._path),
-            key=self._where + key,
-        )
+        message = f"{self.place(key)} cannot be used"
+        facts = {"path": str(self._path), "key": self._where + key}
+        return ConfigurationError(message, why=why, advice=advice, **facts)
 
     def require_known(self, *known: str) -> None:
         """Refuse other keys than these (rule 1)."""

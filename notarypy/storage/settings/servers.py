@@ -170,13 +170,8 @@ def find(
 ) -> TlsFiles:
     """Collect the files for a server; raise TlsError or ConfigurationError for an unusable folder.
 
-    Args:
-        bases: Directories that hold a folder per host.
-        host_port: The server.
-        replace_ca: A CA file that the user named, or None.
-        pair: A client certificate and key that the user named, or None.
-        environ: What may name the system's store.
-        options: Whether options can name files for this server, for error messages.
+    The user named `replace_ca` and the client certificate and key of `pair`; `environ` may name the system's
+    store; `options` tells for messages whether options can name files for this server.
     """
     extra: list[Path] = []
     places = [_system(environ or {})]

@@ -145,9 +145,7 @@ class Settings:
     def tls_for(self, host_port: str, *, kind: Literal["notary", "registry"]) -> TlsFiles:
         """Return the certificate files for a server; options and `ca` count for Notary servers only.
 
-        Raises:
-            TlsError: A folder of certificates cannot be listed.
-            ConfigurationError: A folder has half of a client pair.
+        Raises TlsError for a folder that cannot be listed, ConfigurationError for half of a client pair.
         """
         if kind == "registry":
             return servers.find(self.registry_certs, host_port, None, None, environ=self.environ)
@@ -181,11 +179,8 @@ class Settings:
         try:
             return servers.server_url(f"https://{parse_registry(registry_host)}", "the registry's host")
         except (InvalidNameError, ConfigurationError) as error:
-            raise ConfigurationError(
-                f'no Notary server is known for "{registry_host}"',
-                why=error.why,
-                advice=Advice("name-server"),
-            ) from error
+            message, advice = f'no Notary server is known for "{registry_host}"', Advice("name-server")
+            raise ConfigurationError(message, why=error.why, advice=advice) from error
 
     def _ca_for(self, host_port: str) -> Path | None:
         """Return the CA file that replaces the system's store for a Notary server (rule 2)."""
@@ -205,12 +200,7 @@ class Settings:
 def load(
     flags: Mapping[str, object], environ: Mapping[str, str], home: Path, *, system_certs: Path = SYSTEM_CERTS
 ) -> Settings:
-    """Join options (those of `GlobalOptions`), environment and configuration file.
-
-    Raises:
-        ConfigurationError: Something has an unusable value.
-        TypeError: There is no such option.
-    """
+    """Join options, environment and file; raise ConfigurationError, or TypeError for no `GlobalOptions`."""
     given = _given(flags)
     variables = [name for name in (SERVER_VARIABLE, "DOCKER_CONFIG", "XDG_CONFIG_HOME") if environ.get(name)]
     _LOG.debug("settings from options %s, variables %s", sorted(given) or "none", variables or "none")
@@ -221,15 +211,17 @@ def load(
     trust_dir = docker_config / "trust"
     if file.trust_dir is not None and not environ.get("DOCKER_CONFIG"):
         trust_dir = file.trust_dir.absolute()
-    tls_cert, tls_key = _client_pair(given, file)
+    tls_cert, tls_key = _path(given, "tlscert"), _path(given, "tlskey")
+    if (tls_cert is None) != (tls_key is None):
+        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
     policy = _path(given, "policy")
     return Settings(
         trust_dir=_path(given, "trust_dir") or trust_dir,
         docker_config=docker_config,
         server=_server(given, environ),
         tls_ca=_path(given, "tlscacert"),
-        tls_cert=tls_cert,
-        tls_key=tls_key,
+        tls_cert=tls_cert or file.tls_cert,
+        tls_key=tls_key or file.tls_key,
         insecure_registries=_insecure(given.get("insecure_registry", ()), file.insecure_registries),
         timeout=_seconds(given, "timeout", file.timeout, least=0.001),
         retry_for=_seconds(given, "retry_for", file.retry_for, least=0),
@@ -283,13 +275,6 @@ def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | No
         return servers.server_url(str(given["server"]), "--server")
     written = environ.get(SERVER_VARIABLE)
     return servers.server_url(written, SERVER_VARIABLE) if written else None
-
-
-def _client_pair(given: Mapping[str, object], file: FileSettings) -> tuple[Path | None, Path | None]:
-    cert, key = _path(given, "tlscert"), _path(given, "tlskey")
-    if (cert is None) != (key is None):
-        raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
-    return (file.tls_cert, file.tls_key) if cert is None else (cert, key)
 
 
 def _insecure(option: object, configured: Iterable[str]) -> frozenset[str]:
