@@ -165,13 +165,9 @@ class KeyStore:
         """Return an encrypted key as a PEM block that names it; raise KeyAccessError for another."""
         info, block = self._found(keyid)
         if not info.encrypted:
-            raise KeyAccessError(
-                f"the file of key {keyid[:7]} is not encrypted, so it is not exported",
-                why=f"the file is {info.path}",
-                advice=Advice("encrypt-elsewhere"),
-                keyid=keyid,
-                file=str(info.path),
-            )
+            message = f"the file of key {keyid[:7]} is not encrypted, so it is not exported"
+            why, advice = f"the file is {info.path}", Advice("encrypt-elsewhere")
+            raise KeyAccessError(message, why=why, advice=advice, keyid=keyid, file=str(info.path))
         return pem.with_path(block, keyid)
 
     def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
@@ -182,11 +178,8 @@ class KeyStore:
             key = self.private_key(keyid, passphrases)
             info, block = self._found(keyid)
             if block.encrypted and keyfile.opens(block, passphrase):
-                raise ConfigurationError(
-                    f"{info.request.label} has this passphrase already, so nothing was changed",
-                    advice=Advice("choose-other-passphrase"),
-                    keyid=keyid,
-                )
+                message = f"{info.request.label} has this passphrase already, so nothing was changed"
+                raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=keyid)
             sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
             _check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
             files.write_atomic(info.path, sealed)
@@ -222,12 +215,8 @@ class KeyStore:
     def _place(self, keyid: str) -> KeyPath:
         place = _key_paths(self.directory)[0].get(keyid)
         if place is None:
-            raise KeyMissingError(
-                f"there is no key {keyid[:7]} here",
-                why=f"looked in {self.directory}",
-                advice=Advice("load-key"),
-                keyid=keyid,
-            )
+            message, why = f"there is no key {keyid[:7]} here", f"looked in {self.directory}"
+            raise KeyMissingError(message, why=why, advice=Advice("load-key"), keyid=keyid)
         return place
 
     def _found(self, keyid: str) -> tuple[KeyInfo, pem.KeyBlock]:

@@ -101,12 +101,9 @@ class LayoutWriter:
             return
         if self.path.is_dir() and all(entry.name == _LOCK for entry in self.path.iterdir()):
             return
-        raise AlreadyExistsError(
-            f"{self.path} is something else than an OCI image layout",
-            why="nothing is put into other directories",
-            advice=Advice("choose-new-directory"),
-            path=str(self.path),
-        )
+        message = f"{self.path} is something else than an OCI image layout"
+        why, advice = "nothing is put into other directories", Advice("choose-new-directory")
+        raise AlreadyExistsError(message, why=why, advice=advice, path=str(self.path))
 
     def _path(self, descriptor: Descriptor) -> Path:
         path = self.path / blob_name(descriptor.digest)
@@ -240,12 +237,8 @@ def make_private(path: Path) -> None:
         found = path.lstat()
     ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
     if not stat.S_ISDIR(found.st_mode) or not ours:
-        raise StorageError(
-            f"cannot use {path}",
-            why="it is not a directory that only you can write to",
-            advice=Advice("choose-safe-directory"),
-            path=str(path),
-        )
+        why, advice = "it is not a directory that only you can write to", Advice("choose-safe-directory")
+        raise StorageError(f"cannot use {path}", why=why, advice=advice, path=str(path))
 
 
 def discard(path: Path) -> None:

@@ -76,12 +76,9 @@ class Pins:
 
     def unusable(self, path: Path, *why: str) -> ConfigurationError:
         """Return the error for a file that holds no certificates, or cannot be read."""
-        return ConfigurationError(
-            f"no root can be pinned by {path}",
-            why=(*why, f"it is named by {self.source}"),
-            advice=Advice("name-certificates"),
-            path=str(path),
-        )
+        message, advice = f"no root can be pinned by {path}", Advice("name-certificates")
+        why = (*why, f"it is named by {self.source}")
+        return ConfigurationError(message, why=why, advice=advice, path=str(path))
 
 
 @dataclass(frozen=True)
@@ -125,17 +122,14 @@ class TrustPolicy:
     def scope_for(self, repository: str) -> Scope:
         """Return the scope that counts for a repository; raise OutOfScopeError if none does (rule 1)."""
         prefix = policy.longest(self.scopes, repository)
-        _LOG.debug(
-            "%s: %s counts for %s", self.path, f'scope "{prefix}"' if prefix else "no scope", repository
-        )
+        shown = f'scope "{prefix}"' if prefix else "no scope"
+        _LOG.debug("%s: %s counts for %s", self.path, shown, repository)
         if prefix is not None:
             return self.scopes[prefix]
-        raise OutOfScopeError(
-            f"the trust policy has no scope for {repository}",
-            why=(f"the policy is {self.path}", f"its scopes: {', '.join(self.scopes) or 'none'}"),
-            advice=Advice("add-scope", repository=repository),
-            repository=repository,
-        )
+        why = (f"the policy is {self.path}", f"its scopes: {', '.join(self.scopes) or 'none'}")
+        message = f"the trust policy has no scope for {repository}"
+        advice = Advice("add-scope", repository=repository)
+        raise OutOfScopeError(message, why=why, advice=advice, repository=repository)
 
 
 @dataclass(frozen=True)
@@ -165,12 +159,8 @@ class PolicyFile:
         return _read(Section.of_toml(data, self.path, self.home), self.path)
 
     def _unreadable(self, *why: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"the trust policy {self.path} cannot be read",
-            why=why,
-            advice=Advice("mend-policy"),
-            path=str(self.path),
-        )
+        message, advice = f"the trust policy {self.path} cannot be read", Advice("mend-policy")
+        return ConfigurationError(message, why=why, advice=advice, path=str(self.path))
 
 
 def _read(top: Section, path: Path) -> TrustPolicy:

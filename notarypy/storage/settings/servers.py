@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -165,7 +166,7 @@ def find(
     replace_ca: Path | None,
     pair: tuple[Path, Path] | None,
     *,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
     options: bool = False,
 ) -> TlsFiles:
     """Collect the files for a server; raise TlsError or ConfigurationError for an unusable folder.
@@ -174,7 +175,8 @@ def find(
     store; `options` tells for messages whether options can name files for this server.
     """
     extra: list[Path] = []
-    places = [_system(environ or {})]
+    stores = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
+    places = ["the CA certificates of this system" + (f" ({', '.join(stores)})" if stores else "")]
     own = folders(bases, host_port)
     named = pair is not None
     for folder in own:
@@ -203,11 +205,6 @@ def find(
     )
 
 
-def _system(environ: Mapping[str, str]) -> str:
-    named = [f"{name}={environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)]
-    return "the CA certificates of this system" + (f" ({', '.join(named)})" if named else "")
-
-
 def _files(folder: Path) -> list[Path]:
     """List a folder in order; a missing one is empty."""
     try:
@@ -215,12 +212,9 @@ def _files(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise TlsError(
-            f"cannot look for certificates in {folder}",
-            why=error.strerror or str(error),
-            advice=Advice("give-readable-folder", folder=folder),
-            path=str(folder),
-        ) from error
+        why, advice = error.strerror or str(error), Advice("give-readable-folder", folder=folder)
+        message = f"cannot look for certificates in {folder}"
+        raise TlsError(message, why=why, advice=advice, path=str(folder)) from error
 
 
 def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
@@ -230,11 +224,8 @@ def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
             continue
         other = path.with_suffix(".key" if path.suffix == ".cert" else ".cert")
         if other not in found:
-            raise ConfigurationError(
-                f"{path} has no counterpart",
-                why=f"there is no {other.name} beside it",
-                advice=Advice("put-counterpart", missing=other.name, present=path.name),
-                path=str(path),
-            )
+            message, why = f"{path} has no counterpart", f"there is no {other.name} beside it"
+            advice = Advice("put-counterpart", missing=other.name, present=path.name)
+            raise ConfigurationError(message, why=why, advice=advice, path=str(path))
         return path.with_suffix(".cert"), path.with_suffix(".key")
     return None

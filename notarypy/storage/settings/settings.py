@@ -133,8 +133,8 @@ class Settings:
     def pins_for(self, registry_host: str, gun: str = "") -> Pins | None:
         """Return the configured pins for a repository, or None.
 
-        The most specific counts alone: the GUN, the longest beginning of the GUN, the
-        longest beginning with authorities, the registry, `*`.
+        The most specific counts alone: the GUN, the longest beginning of the GUN, the longest beginning with
+        authorities, the registry, `*`.
         """
         found = by_gun(gun, self.gun_pins, self.gun_authorities)
         roots = next((table.root for table in self._tables(registry_host) if table.root), ())
@@ -172,10 +172,8 @@ class Settings:
 
     def _configured_server(self, registry_host: str) -> str:
         named = next((table.server for table in self._tables(registry_host) if table.server), None)
-        if named is not None:
-            return named
-        if registry_host == DOCKER_HUB:
-            return DOCKER_HUB_SERVER
+        if named is not None or registry_host == DOCKER_HUB:
+            return named or DOCKER_HUB_SERVER
         try:
             return servers.server_url(f"https://{parse_registry(registry_host)}", "the registry's host")
         except (InvalidNameError, ConfigurationError) as error:
@@ -214,15 +212,21 @@ def load(
     tls_cert, tls_key = _path(given, "tlscert"), _path(given, "tlskey")
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError("--tlscert and --tlskey go together", advice=Advice("give-both"))
-    policy = _path(given, "policy")
+    server, named = environ.get(SERVER_VARIABLE), SERVER_VARIABLE
+    if "server" in given:
+        server, named = str(given["server"]), "--server"
+    hosts = given.get("insecure_registry", ())
+    if isinstance(hosts, str) or not isinstance(hosts, Iterable):
+        raise TypeError("insecure_registry is a sequence of hosts")
+    insecure, policy = (*hosts, *file.insecure_registries), _path(given, "policy")
     return Settings(
         trust_dir=_path(given, "trust_dir") or trust_dir,
         docker_config=docker_config,
-        server=_server(given, environ),
+        server=servers.server_url(server, named) if server else None,
         tls_ca=_path(given, "tlscacert"),
         tls_cert=tls_cert or file.tls_cert,
         tls_key=tls_key or file.tls_key,
-        insecure_registries=_insecure(given.get("insecure_registry", ()), file.insecure_registries),
+        insecure_registries=frozenset(parse_registry(str(host)).lower() for host in insecure),
         timeout=_seconds(given, "timeout", file.timeout, least=0.001),
         retry_for=_seconds(given, "retry_for", file.retry_for, least=0),
         passphrase_file=_path(given, "passphrase_file"),
@@ -268,19 +272,6 @@ def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSe
             return FileSettings()
         why = f"there is no {path}"
         raise ConfigurationError("--config names no file", why=why, path=str(path)) from error
-
-
-def _server(given: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
-    if "server" in given:
-        return servers.server_url(str(given["server"]), "--server")
-    written = environ.get(SERVER_VARIABLE)
-    return servers.server_url(written, SERVER_VARIABLE) if written else None
-
-
-def _insecure(option: object, configured: Iterable[str]) -> frozenset[str]:
-    if isinstance(option, str) or not isinstance(option, Iterable):
-        raise TypeError("insecure_registry is a sequence of hosts")
-    return frozenset(parse_registry(str(host)).lower() for host in (*option, *configured))
 
 
 def _seconds(given: Mapping[str, object], name: str, configured: float | None, *, least: float) -> float:
