@@ -198,10 +198,7 @@ class TrustedMetadata:
         if self.outdated_root() is not None:  # rule 5
             raise RuntimeError("the root is not the one that the snapshot names")
         with self._judging(roles.TARGETS):
-            self._require_date(
-                roles.ROOT, self.root.expires
-            )  # rule 4, for the last root and its certificates
-            certificates.require_in_date(self.root, self._root_file(), self.gun, self.now)
+            self._require_final_root()
             self._require_date(roles.SNAPSHOT, self.snapshot.expires)
             self.snapshot.meta[roles.TARGETS].check(data, roles.TARGETS)  # rule 7
             self._count_memory(roles.TARGETS, data)
