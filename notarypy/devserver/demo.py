@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,14 +110,10 @@ class Demo:
 
     def _push(self, text: str) -> None:
         """Push an image as any program does."""
-        transport = RequestsTransport(
-            lambda _: context(replace_ca=self._started.authority, environ={}), environ={}
-        )
-        try:
+        tls = context(replace_ca=self._started.authority, environ={})
+        with closing(RequestsTransport(lambda _: tls, environ={})) as transport:
             exchange = Exchange(transport, timeout=_TIME)
             sample.push(exchange, f"https://{self._started.registry}", NAME, "1", sample.make(text))
-        finally:
-            transport.close()
 
     def _forge(self) -> bytes:
         """Put another digest into the list of signed tags, and sign what the server can sign."""

@@ -40,7 +40,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MetaFile
-from notarypy.tuf.keys import meets
+from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Timestamp
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -110,7 +110,7 @@ class NotaryService:
             ("GET", rf"{_TUF}(?P<version>[0-9]+)\.{_ROLE}\.json", self._by_version),
             ("GET", rf"{_TUF}{_ROLE}\.json", self._current),
             ("GET", f"{_TUF}{_SERVER_ROLE}", self._key),
-            ("POST", f"{_TUF}{_SERVER_ROLE}", self._new_key),
+            ("POST", f"{_TUF}{_SERVER_ROLE}", lambda _, **role: _key_document(self.keys.create(**role))),
         )
 
     def handle(self, call: Call) -> Response:
@@ -153,10 +153,7 @@ class NotaryService:
     def _key(self, _call: Call, gun: str, role: str) -> Response:
         root = self._current_root(gun)
         named = self.keys.available(root.signers(role)) if root else []
-        return _key_document((named or [self.keys.offered(gun, role)])[0].to_json())
-
-    def _new_key(self, _call: Call, gun: str, role: str) -> Response:
-        return _key_document(self.keys.create(gun, role).to_json())
+        return _key_document((named or [self.keys.offered(gun, role)])[0])
 
     def _changefeed(self, call: Call, gun: str | None) -> Response:
         records, after = call.query.get("records", ""), call.query.get("change_id") or "0"
@@ -244,8 +241,8 @@ def _file(stored: StoredFile | None) -> Response:
     return Response(200, _TEXT, stored.data)
 
 
-def _key_document(key: Mapping[str, object]) -> Response:
-    return Response(200, _TEXT, json.dumps(key, separators=(",", ":")).encode())
+def _key_document(key: PublicKey) -> Response:
+    return Response(200, _TEXT, json.dumps(key.to_json(), separators=(",", ":")).encode())
 
 
 def _cleaned(path: str) -> str:

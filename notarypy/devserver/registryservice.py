@@ -28,6 +28,7 @@ from notarypy.remote.http.messages import Response
 _NAME = r"/v2/(?P<name>[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*)"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"sha256:[a-f0-9]{64}"
+_VERSION = {"docker-distribution-api-version": "registry/2.0"}
 _OCTETS = "application/octet-stream"
 
 
@@ -44,7 +45,7 @@ class RegistryService:
         blob = f"{_NAME}/blobs/(?P<digest>{_DIGEST})"
         upload = f"{_NAME}/blobs/uploads/(?P<upload>[a-f0-9]+)"
         self._routes = Routes(
-            ("GET", "/v2/", self._ping),
+            ("GET", "/v2/", lambda _: json_response({}, headers=_VERSION)),
             ("GET", "/v2/_catalog", self._catalog),
             ("GET", f"{_NAME}/tags/list", self._list),
             ("GET HEAD", manifest, self._manifest),
@@ -85,9 +86,6 @@ class RegistryService:
         return digest
 
     # -- manifests and tags
-
-    def _ping(self, _call: Call) -> Response:
-        return json_response({}, headers={"docker-distribution-api-version": "registry/2.0"})
 
     def _catalog(self, call: Call) -> Response:
         page, headers = _page(call, self.images.names())
