@@ -5,20 +5,19 @@ What it is: the table, and the bridge to typer. What it is not: what a command d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import typer
 import typer.main
+from typer import BadParameter, Exit, Typer
 from typer.core import TyperGroup
 
 from notarypy.cli import options
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from notarypy.cli.run import Run
 
 _HOME = "notarypy.cli"
@@ -49,7 +48,7 @@ COMMANDS = {
 RAW = frozenset({"docker-trust"})
 _PROGRAM = "notarypy"
 # What typer raises for a command line it cannot read; the base is not among its public names.
-_UNREADABLE: type[Exception] = typer.BadParameter.__bases__[0]
+_UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
 _HELP = """Sign and verify container images with Notary v1 (Docker Content Trust).
 
@@ -114,39 +113,45 @@ class CommandTable(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as typer declares it
-        """Return a command.
-
-        Raises:
-            UsageError: There is none of this name.
-        """
+        """Import a command; its table entry names a function, or an app with commands in it."""
         if cmd_name not in COMMANDS:
-            raise UsageError(f'there is no command "{cmd_name}"', advice=_advice(cmd_name))
-        return _load(cmd_name)
+            close = get_close_matches(cmd_name, COMMANDS, n=1)
+            advice = (
+                Advice("did-you-mean", command=close[0]) if close else Advice("see-help", command=_PROGRAM)
+            )
+            raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        target = getattr(import_module(f"{_HOME}.{module}"), attribute)
+        if not isinstance(target, Typer):
+            function = target
+            target = options.group()
+            target.command(cmd_name)(function)
+        command = typer.main.get_command(target)
+        if cmd_name not in RAW:
+            options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
+        return command
 
 
 def dispatch(argv: Sequence[str], run: Run) -> None:
-    """Read a command line and run its command.
-
-    Raises:
-        UsageError: The command line cannot be read.
-        NotarypyError: Whatever the command raises.
-    """
+    """Read a command line and run its command, whose errors pass; UsageError if it cannot be read."""
     program = _program()
     try:
         with program.make_context(_PROGRAM, list(argv), obj=run) as context:
             program.invoke(context)
-    except typer.Exit:
+    except Exit:
         run.report.answered = True
-    except _UNREADABLE as error:
-        _ask_for_json(argv, run)
+    except (UsageError, _UNREADABLE) as error:
+        if "--json" in (
+            argv[: argv.index("--")] if "--" in argv else argv
+        ):  # which may not have been reached
+            run.options.take("json", value=True)
+        if isinstance(error, UsageError):
+            raise
         raise _usage_error(error, run) from None
-    except UsageError:
-        _ask_for_json(argv, run)
-        raise
 
 
 def _program() -> Any:  # noqa: ANN401 - typer's own type
-    app = typer.Typer(
+    app = Typer(
         cls=CommandTable,
         rich_markup_mode=None,
         add_completion=False,
@@ -159,35 +164,9 @@ def _program() -> Any:  # noqa: ANN401 - typer's own type
     return program
 
 
-def _load(name: str) -> Any:  # noqa: ANN401 - typer's own type
-    """Import a command; its table entry names a function, or an app with commands in it."""
-    module, _, attribute = COMMANDS[name].partition(":")
-    target = getattr(import_module(f"{_HOME}.{module}"), attribute)
-    if not isinstance(target, typer.Typer):
-        function = target
-        target = options.group()
-        target.command(name)(function)
-    command = typer.main.get_command(target)
-    if name not in RAW:
-        options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
-    return command
-
-
 def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's own type
     context = error.ctx
     path = context.command_path if context is not None else _PROGRAM
     run.report.command = path.removeprefix(_PROGRAM).strip() or None
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], advice=Advice("see-help", command=path))
-
-
-def _ask_for_json(argv: Sequence[str], run: Run) -> None:
-    """Take `--json` from a command line that could not be read to its end."""
-    words = argv[: argv.index("--")] if "--" in argv else argv
-    if "--json" in words:
-        run.options.take("json", value=True)
-
-
-def _advice(name: str) -> Advice:
-    close = get_close_matches(name, COMMANDS, n=1)
-    return Advice("did-you-mean", command=close[0]) if close else Advice("see-help", command=_PROGRAM)

@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from notarypy.cli.run import Run
     from notarypy.client.results import PurgedKey, SignerAdded, SignerRemoved
     from notarypy.client.verdicts import RoleEntry
 
 app = group("Delegations: who may sign the tags of a repository.")
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
+_Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
-    list[str],
-    typer.Option("--key", metavar="PUB", help="Public key or certificate, PEM. May be repeated."),
+    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM. May be repeated.")
 ]
-_Force = Annotated[
-    bool, typer.Option("--force", help="Even if tags cannot be verified until others sign again.")
-]
+_Force = Annotated[bool, Option("--force", help="Even if tags cannot be verified until others sign again.")]
 
 
 @app.command("add")
 def add_delegation(
-    context: typer.Context,
+    context: Context,
     name: _Name,
     repos: references.Repositories,
     *,
     key: _PublicKeys,
     path: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PREFIX", help="Only tags that begin with this. May be repeated."),
+        list[str] | None, Option(metavar="PREFIX", help="Only tags that begin with this. May be repeated.")
     ] = None,
     no_releases: Annotated[
-        bool, typer.Option("--no-releases", help="The signer may vouch for tags, but not release them.")
+        bool, Option("--no-releases", help="The signer may vouch for tags, but not release them.")
     ] = False,
 ) -> None:
     """Let the holders of keys sign the tags of repositories.
@@ -54,16 +48,16 @@ def add_delegation(
       notarypy delegate add jeff registry.example.com/app --key jeff.crt
       notarypy delegate add ci registry.example.com/app --key ci.pub --path nightly-
     """
-    _add(context, name, repos, key, paths=path or ("",), releases=not no_releases)
+    _add(context, name, repos, key, path or ("",), releases=not no_releases)
 
 
 @app.command("remove")
 def remove_delegation(
-    context: typer.Context,
+    context: Context,
     name: _Name,
     repos: references.Repositories,
     *,
-    key: Annotated[str | None, typer.Option(metavar="ID", help="Remove only the key with this id.")] = None,
+    key: Annotated[str | None, Option(metavar="ID", help="Remove only the key with this id.")] = None,
     force: _Force = False,
 ) -> None:
     """Take a signer, or one of its keys, out of repositories.
@@ -79,10 +73,10 @@ def remove_delegation(
 
 @app.command("purge")
 def purge_key(
-    context: typer.Context,
+    context: Context,
     repos: references.Repositories,
     *,
-    key: Annotated[str, typer.Option(metavar="ID", help="The key: at least 7 digits of its id.")],
+    key: Annotated[str, Option(metavar="ID", help="The key: at least 7 digits of its id.")],
     force: _Force = False,
 ) -> None:
     """Take one key out of all delegations of repositories: it was stolen, or its owner left.
@@ -100,7 +94,15 @@ def purge_key(
             with run.trying(repo, among=repos):
                 purged = client.keys.purge(key, repo, force=force)
                 known = "repository key roles left removed resigned kept unreadable needed"
-                run.report.done(repo, render.fields(purged, known), *_purged_lines(purged))
+                lost, where = (
+                    purged.key[: render.SHORT_ID],
+                    f"{', '.join(purged.roles)} of {purged.repository}",
+                )
+                lines = [f"removed key {lost} from {where}"]
+                lines += [
+                    f"removed signer {roles.signer_name(who)}: it has no other key" for who in purged.removed
+                ]
+                run.report.done(repo, render.fields(purged, known), *lines, *_resigned_lines(purged))
                 if purged.left:
                     run.report.warn(
                         f"{', '.join(purged.left)} of {purged.repository} still have this key: "
@@ -109,15 +111,8 @@ def purge_key(
                 _warn_of_unreadable(run, purged)
 
 
-def _purged_lines(purged: PurgedKey) -> list[str]:
-    key = purged.key[: render.SHORT_ID]
-    lines = [f"removed key {key} from {', '.join(purged.roles)} of {purged.repository}"]
-    lines += [f"removed signer {roles.signer_name(role)}: it has no other key" for role in purged.removed]
-    return [*lines, *_resigned_lines(purged)]
-
-
 @app.command("list")
-def list_delegations(context: typer.Context, repo: references.Repository) -> None:
+def list_delegations(context: Context, repo: references.Repository) -> None:
     """List the delegations of a repository: roles, keys, tags.
 
     Example:
@@ -137,12 +132,12 @@ def _paths(entry: RoleEntry) -> str:
 
 
 def _add(
-    context: typer.Context,
+    context: Context,
     name: str,
     repos: Sequence[str],
     keys: Sequence[str],
-    *,
     paths: Sequence[str] = ("",),
+    *,
     releases: bool = True,
 ) -> None:
     """Add one signer to repositories."""
@@ -155,7 +150,7 @@ def _add(
             with run.trying(repo, among=repos):
                 added = client.add_signer(name, repo, pems, paths=paths, releases=releases)
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
-                data["created"] = added.created and render.initialised_json(added.created)
+                data["created"] = added.created and render.fields(added.created, render.INITIALISED)
                 run.report.done(repo, data, *_added_lines(added))
 
 
@@ -169,7 +164,7 @@ def _added_lines(added: SignerAdded) -> list[str]:
 
 
 def _remove(
-    context: typer.Context, name: str, repos: Sequence[str], *, key: str | None = None, force: bool
+    context: Context, name: str, repos: Sequence[str], *, key: str | None = None, force: bool
 ) -> None:
     """Remove one signer, or one of its keys, from repositories."""
     run = begin(context)
@@ -178,13 +173,13 @@ def _remove(
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
-                removed = client.remove_signer(name, repo, key=key, force=force)
-                known = "repository role resigned kept unreadable needed"
-                role = removed.role
-                what = f"signer {roles.signer_name(role)}" if key is None else f"key {key} of {role}"
-                lines = [f"removed {what} from {removed.repository}", *_resigned_lines(removed)]
-                run.report.done(repo, render.fields(removed, known), *lines)
-                _warn_of_unreadable(run, removed)
+                done = client.remove_signer(name, repo, key=key, force=force)
+                data = render.fields(done, "repository role resigned kept unreadable needed")
+                what = (
+                    f"signer {roles.signer_name(done.role)}" if key is None else f"key {key} of {done.role}"
+                )
+                run.report.done(repo, data, f"removed {what} from {done.repository}", *_resigned_lines(done))
+                _warn_of_unreadable(run, done)
 
 
 def _warn_of_unreadable(run: Run, done: SignerRemoved | PurgedKey) -> None:
@@ -196,22 +191,20 @@ def _warn_of_unreadable(run: Run, done: SignerRemoved | PurgedKey) -> None:
 
 
 def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:
-    if not done.resigned:
-        return []
-    return [f"signed again: {', '.join(done.resigned)}", f"tags kept: {', '.join(done.kept) or 'none'}"]
+    lines = [f"signed again: {', '.join(done.resigned)}", f"tags kept: {', '.join(done.kept) or 'none'}"]
+    return lines if done.resigned else []
 
 
 def _show(
-    context: typer.Context, repo: str, header: tuple[str, ...], row: Callable[[RoleEntry], tuple[str, ...]]
+    context: Context, repo: str, header: tuple[str, ...], row: Callable[[RoleEntry], tuple[str, ...]]
 ) -> None:
     """List the delegations of a repository; `row` leaves one out by returning no cells."""
     run = begin(context)
     references.check_repositories(run, [repo])
     with run.client(asking=False) as client, run.trying(repo):
         entries = client.delegations(repo)
-        run.report.done(repo, {"roles": [render.role_json(entry) for entry in entries]})
-        rows = [cells for cells in map(row, entries) if cells]
-        if rows:
+        run.report.done(repo, {"roles": [render.fields(entry, render.ROLE) for entry in entries]})
+        if rows := [cells for cells in map(row, entries) if cells]:
             run.report.text(render.table(header, rows) + "\n")
 
 
@@ -219,9 +212,7 @@ signer_app = group("Signers: delegations under docker's names.")
 
 
 @signer_app.command("add")
-def add_signer(
-    context: typer.Context, name: _Name, repos: references.Repositories, *, key: _PublicKeys
-) -> None:
+def add_signer(context: Context, name: _Name, repos: references.Repositories, *, key: _PublicKeys) -> None:
     """Add a signer to repositories; one without trust data is initialised.
 
     Example:
@@ -232,12 +223,12 @@ def add_signer(
 
 @signer_app.command("remove")
 def remove_signer(
-    context: typer.Context,
+    context: Context,
     name: _Name,
     repos: references.Repositories,
     *,
     force: Annotated[
-        bool, typer.Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
+        bool, Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
     ] = False,
 ) -> None:
     """Remove a signer from repositories; its tags are signed again with another key that is here.
@@ -249,7 +240,7 @@ def remove_signer(
 
 
 @signer_app.command("list")
-def list_signers(context: typer.Context, repo: references.Repository) -> None:
+def list_signers(context: Context, repo: references.Repository) -> None:
     """List the signers of a repository and their keys.
 
     Example:

@@ -10,42 +10,34 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Context, Option
 
-from notarypy.cli.run import begin
-from notarypy.cli.signals import Ending
+from notarypy.cli.run import Ending, Run, begin
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
-    from notarypy.devserver.demo import Step
     from notarypy.devserver.start import ServerOptions
 
 
 def devserver(
-    context: typer.Context,
+    context: Context,
     *,
     directory: Annotated[
-        str | None, typer.Option("--dir", metavar="DIR", help="Keep everything here; in memory if left out.")
+        str | None, Option("--dir", metavar="DIR", help="Keep everything here; in memory if left out.")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(
-            metavar="PORT", min=1, max=65535, help="The Notary server's port; any free one if left out."
-        ),
+        Option(metavar="PORT", min=1, max=65535, help="The Notary server's port; any free one if left out."),
     ] = None,
     registry_port: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", min=1, max=65535, help="The registry's port, if not any free one."),
+        int | None, Option(metavar="PORT", min=1, max=65535, help="The registry's port, if not any free one.")
     ] = None,
     host: Annotated[
-        str, typer.Option(metavar="HOST", help="Name or address to listen on; others can then reach it.")
+        str, Option(metavar="HOST", help="Name or address to listen on; others can then reach it.")
     ] = "localhost",
-    auth: Annotated[
-        Literal["none", "basic", "token"], typer.Option(help="How clients have to log in.")
-    ] = "none",
+    auth: Annotated[Literal["none", "basic", "token"], Option(help="How clients have to log in.")] = "none",
     lax: Annotated[
-        bool, typer.Option("--lax", help="Accept what the real Notary server accepts to everybody's harm.")
+        bool, Option("--lax", help="Accept what the real Notary server accepts to everybody's harm.")
     ] = False,
 ) -> None:
     """Run a Notary server and a registry for development, until Ctrl-C.
@@ -102,10 +94,10 @@ Without one: notarypy devserver --dir trial
 
 
 def demo(
-    context: typer.Context,
+    context: Context,
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the servers running at the end, until Ctrl-C.")
+        bool, Option("--keep", help="Leave the servers running at the end, until Ctrl-C.")
     ] = False,
 ) -> None:
     """Show the whole flow on a Notary server and a registry of its own.
@@ -128,7 +120,10 @@ def demo(
         _warn(run, options)
         shown = story.Demo(started, home, os.environ)
         for step in shown.story():
-            _show_step(run, step)
+            run.report.done(step.command, {"told": step.about, "exit": step.code, "output": step.output})
+            ended = f"[exit {step.code}]\n" if step.code else ""
+            run.report.text(f"\n# {step.about}\n$ {step.command}\n{step.output}{ended}")
+            _flush()
             if ending.asked:
                 raise KeyboardInterrupt
             if step.code != step.expected:
@@ -149,11 +144,3 @@ def demo(
             run.report.text("".join(f"{line}\n" for line in lines))
             _flush()
             ending.wait()
-
-
-def _show_step(run: Run, step: Step) -> None:
-    """Show a command with its output, and its exit code where that says something."""
-    run.report.done(step.command, {"told": step.about, "exit": step.code, "output": step.output})
-    ended = f"[exit {step.code}]\n" if step.code else ""
-    run.report.text(f"\n# {step.about}\n$ {step.command}\n{step.output}{ended}")
-    _flush()

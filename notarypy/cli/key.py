@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy import files
 from notarypy.cli import references, userfiles
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
 
-_Keys = Annotated[list[str], typer.Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
+_KEY = "keyid role gun path encrypted"
+_Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
 
 @app.command("generate")
 def generate(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The signer's name.")],
+    context: Context,
+    name: Annotated[str, Argument(metavar="NAME", help="The signer's name.")],
     *,
-    directory: Annotated[str, typer.Option("--dir", metavar="DIR", help="Where NAME.pub goes.")] = ".",
-    alg: Annotated[Literal["ecdsa", "rsa"], typer.Option(help="The kind of key.")] = "ecdsa",
+    directory: Annotated[str, Option("--dir", metavar="DIR", help="Where NAME.pub goes.")] = ".",
+    alg: Annotated[Literal["ecdsa", "rsa"], Option(help="The kind of key.")] = "ecdsa",
 ) -> None:
     """Make a signer's key: the private half is stored, the public half is NAME.pub.
 
@@ -43,18 +44,18 @@ def generate(
     with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:
         info, public = client.keys.generate(name, algorithm=alg)
         stream.write(public)
-        data = {**_key_json(info), "public_key": str(path)}
+        data = {**render.fields(info, _KEY), "public_key": str(path)}
         run.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
 
 
 @app.command("load")
 def load(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Private keys in PEM; - is stdin.")],
+    context: Context,
+    file: Annotated[str, Argument(metavar="FILE", help="Private keys in PEM; - is stdin.")],
     *,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The signer's name, if the file does not say; default: signer."),
+        Option(metavar="NAME", help="The signer's name, if the file does not say; default: signer."),
     ] = None,
 ) -> None:
     """Store private keys: of openssl, Go notary or docker, EC or RSA, encrypted or not.
@@ -69,11 +70,11 @@ def load(
     data = userfiles.read(file)
     with run.client() as client, run.trying(file):
         for info in client.keys.load(data, name=name):
-            run.report.done(file, _key_json(info), f"loaded {_named(info)}")
+            run.report.done(file, render.fields(info, _KEY), f"loaded {_named(info)}")
 
 
 @app.command("list")
-def list_keys(context: typer.Context) -> None:
+def list_keys(context: Context) -> None:
     """List the private keys of the trust directory.
 
     Example:
@@ -83,7 +84,7 @@ def list_keys(context: typer.Context) -> None:
     with run.client(asking=False) as client:
         infos = client.keys.list()
     for info in infos:
-        run.report.done(info.keyid, _key_json(info))
+        run.report.done(info.keyid, render.fields(info, _KEY))
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
     if rows:
         run.report.text(render.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows) + "\n")
@@ -91,11 +92,11 @@ def list_keys(context: typer.Context) -> None:
 
 @app.command("export")
 def export(
-    context: typer.Context,
+    context: Context,
     keys: _Keys,
     *,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600.")
+        str | None, Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600.")
     ] = None,
 ) -> None:
     """Print keys as they are stored, encrypted, in the form that notary key import reads.
@@ -115,7 +116,7 @@ def export(
                 info = client.keys.find(key)
                 exported.append(client.keys.export([info.keyid]))
                 data = {"pem": exported[-1].decode()} if output is None else {"file": output}
-                run.report.done(key, {**_key_json(info), **data})
+                run.report.done(key, {**render.fields(info, _KEY), **data})
     if run.report.exit_code == 0 and output is not None:
         files.write_atomic(Path(output), b"".join(exported))
     elif output is None:
@@ -124,8 +125,7 @@ def export(
 
 @app.command("import")
 def import_keys(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Exported keys; - is stdin.")],
+    context: Context, file: Annotated[str, Argument(metavar="FILE", help="Exported keys; - is stdin.")]
 ) -> None:
     """Take over keys that key export or notary key export wrote, all of them or none.
 
@@ -140,17 +140,16 @@ def import_keys(
         for imported in client.keys.import_(data):
             key = _named(imported.key)
             line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"
-            run.report.done(file, {**_key_json(imported.key), "already": imported.already}, line)
+            run.report.done(file, {**render.fields(imported.key, _KEY), "already": imported.already}, line)
 
 
 @app.command("passwd")
 def passwd(
-    context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
+    context: Context,
+    key: Annotated[str, Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
     *,
     new_passphrase_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The new passphrase, in place of a variable or a prompt."),
+        str | None, Option(metavar="FILE", help="The new passphrase, in place of a variable or a prompt.")
     ] = None,
 ) -> None:
     """Change the passphrase of a key.
@@ -168,16 +167,16 @@ def passwd(
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
     with run.client() as client, run.trying(key):
         info = client.keys.change_passphrase(key, new.for_new)
-        run.report.done(key, _key_json(info), f"changed the passphrase of {_named(info)}")
+        run.report.done(key, render.fields(info, _KEY), f"changed the passphrase of {_named(info)}")
 
 
 @app.command("remove")
 def remove(
-    context: typer.Context,
+    context: Context,
     keys: _Keys,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Even the last copy of a root key that is needed.")
+        bool, Option("--force", help="Even the last copy of a root key that is needed.")
     ] = False,
 ) -> None:
     """Delete private keys from the trust directory.
@@ -203,21 +202,21 @@ def remove(
         for key, info in found.items():
             with run.trying(key):
                 removed = client.keys.remove(info.keyid, force=force)
-                run.report.done(key, _key_json(removed), f"removed {_named(removed)}")
+                run.report.done(key, render.fields(removed, _KEY), f"removed {_named(removed)}")
 
 
 @app.command("rotate")
 def rotate(
-    context: typer.Context,
+    context: Context,
     repo: references.Repository,
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
+    role: Annotated[str, Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
     *,
     key: Annotated[
         str | None,
-        typer.Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
+        Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
     ] = None,
     server_managed: Annotated[
-        bool, typer.Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
+        bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
     ] = False,
 ) -> None:
     """Replace the key of a role; the root key has to be here.
@@ -249,10 +248,6 @@ def _rotated_lines(done: RotatedKey) -> list[str]:
     old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
     lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
     return lines + ([f"root pin: {pin}" for pin in done.root_pins] if done.role == "root" else [])
-
-
-def _key_json(info: KeyInfo) -> dict[str, Any]:
-    return {**render.fields(info, "keyid role gun path encrypted"), "path": str(info.path)}
 
 
 def _named(info: KeyInfo) -> str:

@@ -1,18 +1,17 @@
 """The program's entry: from the words on the command line to an exit code.
 
-What it is: the outermost frame, which no exception leaves. What it is not: the
-commands (`app` has their table).
+What it is: the outermost frame, which no exception leaves. What it is not: the commands (`app` has them).
 
 Rules:
 
-1. Every failure ends here as text or JSON with an exit code; never as a traceback,
-   unless `-vv` asks for it. Local variables, which may be secrets, are never shown.
+1. Every failure ends here as text or JSON with an exit code; never as a traceback, unless `-vv` asks for it.
+   Local variables, which may be secrets, are never shown.
 2. `--version` alone is answered before anything is imported.
 3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
-4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched
-   off, of this process and of what it starts, and on Linux no other process of the same user may
-   look into this one. Where the system refuses, the program goes on: it is no worse off than before.
-   A program that embeds the library decides that for itself.
+4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched off, of
+   this process and of what it starts, and on Linux no other process of the same user may look into this one.
+   Where the system refuses, the program goes on: it is no worse off than before. A program that embeds the
+   library decides that for itself.
 """
 
 from __future__ import annotations
@@ -21,13 +20,12 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from notarypy import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from notarypy.cli.run import Run
 
 _INTERRUPTED = 130

@@ -1,31 +1,27 @@
 """The global options, which stand before or after the command.
 
-What it is: their one declaration, and what was given. What it is not: their
-meaning (`storage.settings.settings`) or the options of single commands.
+What it is: their one declaration, and what was given. What it is not: their meaning
+(`storage.settings.settings`) or the options of single commands.
 
 Rules:
 
-1. An option after the command beats the same one before it; `-v` adds up and
-   `--insecure-registry` collects.
+1. An option after the command beats the same one before it; `-v` adds up and `--insecure-registry` collects.
 2. After `--` nothing is an option.
 3. Values are taken as they are: whoever knows what they mean checks them.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 import typer.main
+from typer import Exit, Option, Typer, echo
 from typer.core import TyperGroup
 
 from notarypy import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typer.core import TyperCommand
 
 HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
@@ -33,15 +29,7 @@ HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work her
 
 @dataclass
 class GivenOptions:
-    """The global options that were given.
-
-    Attributes:
-        json: The result is one JSON document.
-        quiet: Warnings stay unsaid.
-        yes: Every confirmation is given in advance.
-        verbose: How many times `-v` was given.
-        for_client: What the client takes, by name.
-    """
+    """The global options that were given: those of the command line, and what the client takes, by name."""
 
     json: bool = False
     quiet: bool = False
@@ -68,65 +56,62 @@ class GivenOptions:
 
 def _declare(
     *,
-    server: Annotated[
-        str | None, typer.Option("--server", "-s", metavar="URL", help="The Notary server.")
-    ] = None,
+    server: Annotated[str | None, Option("--server", "-s", metavar="URL", help="The Notary server.")] = None,
     trust_dir: Annotated[
         str | None,
-        typer.Option(
-            "--trust-dir", "-d", metavar="DIR", help="Keys and cached trust data, shared with docker."
-        ),
+        Option("--trust-dir", "-d", metavar="DIR", help="Keys and cached trust data, shared with docker."),
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", "-c", metavar="FILE", help="Configuration: TOML, or Go notary's JSON."),
+        Option("--config", "-c", metavar="FILE", help="Configuration: TOML, or Go notary's JSON."),
     ] = None,
     tlscacert: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Trust only the CAs in this PEM file for the Notary server."),
+        Option(metavar="FILE", help="Trust only the CAs in this PEM file for the Notary server."),
     ] = None,
     tlscert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Client certificate for the Notary server.")
+        str | None, Option(metavar="FILE", help="Client certificate for the Notary server.")
     ] = None,
     tlskey: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The client certificate's private key.")
+        str | None, Option(metavar="FILE", help="The client certificate's private key.")
     ] = None,
     insecure_registry: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST", help="This registry may be asked over http. May be repeated."),
+        Option(metavar="HOST", help="This registry may be asked over http. May be repeated."),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="The most that one request may take.")
+        float | None, Option(metavar="SECONDS", help="The most that one request may take.")
     ] = None,
     retry_for: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="How long to go on when other publishers are quicker."),
+        Option(metavar="SECONDS", help="How long to go on when other publishers are quicker."),
     ] = None,
     passphrase_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=."),
+        Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No warnings: results and errors only.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No warnings: results and errors only.")] = False,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv: all.")
+        int, Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv: all.")
     ] = 0,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every confirmation with yes.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use cached trust data only.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Answer every confirmation with yes.")] = False,
+    offline: Annotated[bool, Option("--offline", help="Use cached trust data only.")] = False,
     gun: Annotated[
-        bool, typer.Option("--gun", help="Take REPO literally: a collection that is not an image.")
+        bool, Option("--gun", help="Take REPO literally: a collection that is not an image.")
     ] = False,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    show_version: Annotated[bool, Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Declare the options; nothing ever calls this."""
 
 
 def attach(command: TyperCommand | TyperGroup, *, hidden: bool) -> None:
     """Let a command, and the commands in it, take the global options."""
-    for option in _declared():
-        option.hidden = hidden
+    app = group()
+    app.command()(_declare)
+    declared: Any = typer.main.get_command(app).params
+    for option in declared:
+        option.expose_value, option.callback, option.hidden = False, _record, hidden
         command.params.append(option)
     if hidden:
         command.epilog = HINT
@@ -136,19 +121,9 @@ def attach(command: TyperCommand | TyperGroup, *, hidden: bool) -> None:
             attach(inner, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
 
 
-def group(help_text: str | None = None) -> typer.Typer:
+def group(help_text: str | None = None) -> Typer:
     """Return an app for commands, such as those of one noun."""
-    return typer.Typer(rich_markup_mode=None, add_completion=False, help=help_text)
-
-
-def _declared() -> Sequence[Any]:
-    app = group()
-    app.command()(_declare)
-    options = [copy.copy(option) for option in typer.main.get_command(app).params]
-    for option in options:
-        option.expose_value = False
-        option.callback = _record
-    return options
+    return Typer(rich_markup_mode=None, add_completion=False, help=help_text)
 
 
 def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - typer's own types
@@ -156,6 +131,6 @@ def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - ty
     if value is None or value is False or value in ((), []) or (option.name == "verbose" and not value):
         return
     if option.name == "show_version":
-        typer.echo(f"notarypy {__version__}")
-        raise typer.Exit
+        echo(f"notarypy {__version__}")
+        raise Exit
     context.obj.options.take(option.name, tuple(value) if isinstance(value, list) else value)

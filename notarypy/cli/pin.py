@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from notarypy import files
-from notarypy.cli import references, signals, userfiles
-from notarypy.cli.run import Run, begin
+from notarypy.cli import references, userfiles
+from notarypy.cli.run import Interrupting, Run, begin
 from notarypy.cli.text import render
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
@@ -292,7 +292,7 @@ def build(
             _report_image(run, source, image)
         if run.report.exit_code:
             return
-        with signals.Interrupting():
+        with Interrupting():
             built = client.images.build(plan)
         signed, lines = built.signed, [_line_of(source, image) for source, image in images]
         lines += render.signed_lines(signed) if signed else []

@@ -1,23 +1,22 @@
 """What stands on a command line for images: REFs, REPOs, and what a verified image has to fulfil.
 
-What it is: names from the command line and from files, and the options that commands which verify
-share; all read and checked before anything else happens. What it is not: the grammar of names
-(`images.reference`), or the verdict (`client.verify.image`).
+What it is: names from the command line and from files, and the options that commands which verify share; all
+read and checked before anything else happens. What it is not: the grammar of names (`images.reference`), or
+the verdict (`client.verify.image`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import typer
+from typer import Argument, Option
 
 from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from notarypy.cli.run import Run
 
 
@@ -35,16 +34,12 @@ class Name(NamedTuple):
         return f"{self.repository}:{self.tag or 'latest'}"
 
 
-Repositories = Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories.")]
-Repository = Annotated[str, typer.Argument(metavar="REPO", help="A repository.")]
+Repositories = Annotated[list[str], Argument(metavar="REPO...", help="Repositories.")]
+Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
 
 
 def read(run: Run, texts: Sequence[str]) -> list[Name]:
-    """Read REFs.
-
-    Raises:
-        UsageError: There is none, or one is none.
-    """
+    """Read REFs, of which there has to be one."""
     if not texts:
         raise UsageError("no REF was given", advice=Advice("name-image"))
     return [_read(text, literal=run.options.gun) for text in texts]
@@ -68,35 +63,22 @@ def _read(text: str, *, literal: bool) -> Name:
 
 
 def from_lines(run: Run, text: str, source: str) -> list[str]:
-    """Return the REFs in a text: one a line, `#` begins a comment.
-
-    Raises:
-        UsageError: A line is no REF; the message has its number.
-    """
+    """Return the REFs in a text: one a line, `#` begins a comment."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
-        written = line.partition("#")[0].strip()
-        if not written:
+        if not (written := line.partition("#")[0].strip()):
             continue
         try:
             _read(written, literal=run.options.gun)
         except NotarypyError as error:
-            raise UsageError(
-                f"line {number} of {source}: {error.message}",
-                why=error.why,
-                advice=Advice("one-ref-a-line"),
-                line=number,
-            ) from None
+            message, advice = f"line {number} of {source}: {error.message}", Advice("one-ref-a-line")
+            raise UsageError(message, why=error.why, advice=advice, line=number) from None
         found.append(written)
     return found
 
 
 def with_digest(name: Name, digest: str) -> str:
-    """Return the REF that binds a name to a digest.
-
-    Raises:
-        UsageError: It names another digest already, or this is none.
-    """
+    """Return the REF that binds a name to a digest; raise UsageError if it names another one."""
     references.check_digest(digest)
     if name.digest not in {None, digest}:
         raise UsageError(f'"{name.text}" names another digest than the file', why=f"the file has {digest}")
@@ -105,22 +87,18 @@ def with_digest(name: Name, digest: str) -> str:
 
 Signers = Annotated[
     list[str] | None,
-    typer.Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),
+    Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),
 ]
 AllSigners = Annotated[
-    bool, typer.Option("--all-signers", help="Every signer of the image's repository must have signed it.")
+    bool, Option("--all-signers", help="Every signer of the image's repository must have signed it.")
 ]
 Roots = Annotated[
     list[str] | None,
-    typer.Option(
-        "--root", metavar="PIN", help="The root of its repository must be this one, or descend from it."
-    ),
+    Option("--root", metavar="PIN", help="The root of its repository must be this one, or descend from it."),
 ]
 Policy = Annotated[
     str | None,
-    typer.Option(
-        "--policy", metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."
-    ),
+    Option("--policy", metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
 ]
 
 
@@ -132,11 +110,7 @@ def verify_options(
     *,
     all_signers: bool,
 ) -> dict[str, Any]:
-    """Return what is required as `Client.verify` takes it, and put the policy into the run's options.
-
-    Raises:
-        UsageError: One of them cannot be meant.
-    """
+    """Return what is required as `Client.verify` takes it, and put the policy into the run's options."""
     for required in signers or ():
         roles.signer_role(required)
     take_policy(run, policy)

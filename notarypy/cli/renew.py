@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, ExpiredError, UsageError
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.verdicts import RoleStatus
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
+_ROLE = "role version expires keys threshold here signable due problem"
+_HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
 
-Within = Annotated[str, typer.Option(metavar="DAYS", help="How far ahead, for example 30d.")]
+Within = Annotated[str, Option(metavar="DAYS", help="How far ahead, for example 30d.")]
 
 
 def renew(
-    context: typer.Context,
+    context: Context,
     repos: references.Repositories,
     *,
     within: Within = "90d",
     role: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated."),
+        list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
     ] = None,
 ) -> None:
     """Sign again, with the keys here, what ends soon or has ended already.
@@ -48,21 +48,19 @@ def renew(
             with run.trying(repo, among=repos):
                 done = client.renew(repo, within=span, only=role or ())
                 data = render.fields(done, "repository renewed root_pins published")
-                data["renewed"] = [_role_json(status) for status in done.renewed]
+                data["renewed"] = [render.fields(status, _ROLE) for status in done.renewed]
                 run.report.done(repo, data, *_renewed_lines(done))
 
 
 def status(
-    context: typer.Context,
+    context: Context,
     repos: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
+        Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
     ] = None,
     *,
     within: Within = "90d",
-    check: Annotated[
-        bool, typer.Option("--check", help="Exit 5 if something ends within that time.")
-    ] = False,
+    check: Annotated[bool, Option("--check", help="Exit 5 if something ends within that time.")] = False,
 ) -> None:
     """Show when each role ends, and whose keys are here.
 
@@ -100,7 +98,7 @@ def _span(text: str) -> timedelta:
 
 def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
     data = render.fields(found, "repository server roles")
-    data["roles"] = [_role_json(status) for status in found.roles]
+    data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
     names = ", ".join(status.role for status in found.due)
     message = f"{names} of {found.repository} ends within {within} or has ended"
     rows = [_row(status) for status in found.roles]
@@ -114,9 +112,6 @@ def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: b
         run.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
 
 
-_HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
-
-
 def _row(status: RoleStatus) -> tuple[str, ...]:
     ends = status.problem or render.moment(status.expires) or "(not published)"
     version = "" if status.version is None else str(status.version)
@@ -127,15 +122,9 @@ def _row(status: RoleStatus) -> tuple[str, ...]:
 def _renewed_lines(done: Renewed) -> list[str]:
     if not done.published:
         return [f"nothing of {done.repository} is due; nothing was published"]
-    lines = [
-        f"renewed {status.role} of {done.repository}: it ends on {render.moment(status.expires)}"
-        for status in done.renewed
+    dates = [(status.role, render.moment(status.expires)) for status in done.renewed]
+    lines = [f"renewed {role} of {done.repository}: it ends on {date}" for role, date in dates]
+    return [
+        *lines,
+        *(f"root pin: {pin}" for pin in done.root_pins if any(role == "root" for role, _ in dates)),
     ]
-    if any(status.role == "root" for status in done.renewed):
-        lines += [f"root pin: {pin}" for pin in done.root_pins]
-    return lines
-
-
-def _role_json(status: RoleStatus) -> dict[str, Any]:
-    known = render.fields(status, "role version expires keys threshold here signable due problem")
-    return {**known, "expires": render.moment(status.expires)}

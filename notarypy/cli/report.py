@@ -1,7 +1,7 @@
 """What a command did, shown once: as text while it goes on, or as one JSON document.
 
-What it is: the only code that prints results, warnings and errors, and that decides
-the exit code. What it is not: their wording (`render`).
+What it is: the only code that prints results, warnings and errors, and that decides the exit code. What it is
+not: their wording (`render`).
 
 Rules:
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -23,8 +24,6 @@ from notarypy.cli.text import render
 from notarypy.errors import Advice, NotarypyError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from notarypy.cli.options import GivenOptions
 
 _INTERRUPTED = 130
@@ -54,34 +53,24 @@ class Result:
 
     def to_json(self, command: str | None) -> dict[str, Any]:
         """Return the item of `results`."""
-        failure = {} if self.error is None else {"error": render.error_json(self.error, command)}
-        return {"ref": self.ref, "ok": self.error is None, **self.data, **failure}
+        return {"ref": self.ref, "ok": self.error is None, **self.data, **_failure(self.error, command)}
 
 
 @dataclass
 class Report:
-    """The results, warnings and errors of one command.
+    """The results, warnings and errors of one command."""
 
-    Attributes:
-        options: Quiet, JSON and verbosity are read when something is shown.
-        command: The command's full name, None while it is not known.
-        hold: Show results at the end, and only if all are good (rule 3).
-        answered: Help or the version was printed instead of a result.
-        unwritable: Why nothing can be written to standard output (rule 4).
-        own_code: The exit code of a command that prints everything itself.
-    """
-
-    options: GivenOptions
-    command: str | None = None
-    hold: bool = False
+    options: GivenOptions  # read when something is shown
+    command: str | None = None  # None while it is not known
+    hold: bool = False  # show results at the end, and only if all are good (rule 3)
     results: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     error: NotarypyError | None = None
     _held: list[str] = field(default_factory=list)
     _shown: list[NotarypyError] = field(default_factory=list)
-    answered: bool = False
-    unwritable: OSError | None = None
-    own_code: int | None = None
+    answered: bool = False  # help or the version was printed instead of a result
+    unwritable: OSError | None = None  # why nothing can be written to standard output (rule 4)
+    own_code: int | None = None  # of a command that prints everything itself
 
     def done(self, ref: str, data: dict[str, Any], *lines: str) -> None:
         """Note a good result, and show its lines made safe."""
@@ -109,13 +98,8 @@ class Report:
         if self.options.verbose > 1:
             lines = "".join(traceback.format_exception(error)).splitlines()
             self._complain("\n".join(map(render.safe, lines)))
-        self.fail(
-            InternalError(
-                f"unexpected {type(error).__name__}{origin(error)}",
-                why="this is a defect of notarypy",
-                advice=Advice("report-defect"),
-            )
-        )
+        message, advice = f"unexpected {type(error).__name__}{origin(error)}", Advice("report-defect")
+        self.fail(InternalError(message, why="this is a defect of notarypy", advice=advice))
 
     def warn(self, text: str) -> None:
         """Note a warning, and show it."""
@@ -153,14 +137,13 @@ class Report:
         return next((code for code in _WORST_FIRST if code in codes), 0)
 
     def _document(self, code: int) -> dict[str, Any]:
-        failure = {} if self.error is None else {"error": render.error_json(self.error, self.command)}
         return {
             "schema": 1,
             "command": self.command,
             "exit": code,
             "results": [result.to_json(self.command) for result in self.results],
             "warnings": self.warnings,
-            **failure,
+            **_failure(self.error, self.command),
         }
 
     def _show(self, error: NotarypyError, about: str = "") -> None:
@@ -199,6 +182,10 @@ class Report:
         if self.unwritable is not None and not isinstance(self.unwritable, BrokenPipeError):
             reason = self.unwritable.strerror or str(self.unwritable)
             self._complain(render.error_text(StorageError("cannot write to standard output", why=reason)))
+
+
+def _failure(error: NotarypyError | None, command: str | None) -> dict[str, Any]:
+    return {} if error is None else {"error": render.error_json(error, command)}
 
 
 def _standard_output() -> TextIO:

@@ -1,13 +1,18 @@
-"""One run of the program: its options, its report, its client, its log.
+"""One run of the program: its options, its report, its client, its log, and being told to end.
 
-What it is: what every command gets from `begin`. What it is not: parsing or printing.
+What it is: what every command gets from `begin`; and for commands that clean up, whatever tells them to end
+(Ctrl-C, a closed terminal, `kill`) and however often: `Ending` where they wait for it, `Interrupting` where
+they are interrupted at their work. What it is not: parsing or printing.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
@@ -16,7 +21,7 @@ from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from typer import Context
 
@@ -26,13 +31,13 @@ if TYPE_CHECKING:
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
 _STEPS = "notarypy: %(levelname)s: %(message)s"
 _EVERYTHING = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def begin(context: Context, *, hold: bool = False) -> Run:
     """Return the run of a command, which is noted; `hold` keeps back results until all are good.
 
-    Raises:
-        UsageError: One of its options is empty: mostly a variable that should have had a value.
+    An option that is empty is a UsageError: mostly it is a variable that should have had a value.
     """
     run: Run = context.obj
     run.report.command = context.command_path.partition(" ")[2]
@@ -105,17 +110,12 @@ class Run:
         return None if self.options.json or self.options.quiet else terminal.bar()
 
     def confirm(self, question: str, why: str) -> None:
-        """Go on only with a yes.
-
-        Raises:
-            ConfirmationNeededError: Nobody can be asked, or the answer was no.
-        """
+        """Go on only with a yes; raise ConfirmationNeededError without one."""
         if self.options.yes:
             return
         if not terminal.present():
-            raise ConfirmationNeededError(
-                f"{why}, and there is no terminal to confirm on", advice=Advice("add-yes")
-            )
+            message = f"{why}, and there is no terminal to confirm on"
+            raise ConfirmationNeededError(message, advice=Advice("add-yes"))
         if not terminal.agreed(f"{why}. {question}"):
             raise ConfirmationNeededError("nothing was changed", why="the answer was not yes")
 
@@ -145,12 +145,49 @@ def _tag(ref: str) -> str:
 
 
 def _held_back(ref: str, guilty: Sequence[str], error: NotarypyError) -> OperationError:
-    return OperationError(
-        f"nothing was done for {ref}",
-        why=(
-            f"tags of one repository are published together, and {', '.join(guilty)} cannot be",
-            error.message,
-        ),
-        advice=Advice("leave-refs-out", refs=", ".join(guilty)),
-        because_of=list(guilty),
-    )
+    refs = ", ".join(guilty)
+    why = (f"tags of one repository are published together, and {refs} cannot be", error.message)
+    advice = Advice("leave-refs-out", refs=refs)
+    return OperationError(f"nothing was done for {ref}", why=why, advice=advice, because_of=list(guilty))
+
+
+class Ending:
+    """Notes, while it is entered, that a signal asked the process to end; nothing is interrupted."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Take over the signals, except those that are ignored."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the process is to end."""
+        return self._asked.is_set()
+
+    def wait(self) -> None:
+        """Return when the process is to end."""
+        while not self._asked.wait(3600):  # without a limit no signal gets through on Windows
+            continue
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked.set()
+
+
+class Interrupting(Ending):
+    """Takes every such signal for Ctrl-C, once: what cleans up then is left in peace."""
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if not self.asked:
+            super()._note(number, frame)
+            raise KeyboardInterrupt

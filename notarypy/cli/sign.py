@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.run import begin
@@ -20,46 +20,38 @@ if TYPE_CHECKING:
 
 
 _FromFile = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin."),
+    str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
 ]
 _DigestFile = Annotated[
-    str | None,
-    typer.Option(metavar="META.json", help="The digest to sign, from buildx's --metadata-file."),
+    str | None, Option(metavar="META.json", help="The digest to sign, from buildx's --metadata-file.")
 ]
 _Discard = Annotated[
-    bool,
-    typer.Option("--discard-unverified", help="Start over a role whose file does not verify any more."),
+    bool, Option("--discard-unverified", help="Start over a role whose file does not verify any more.")
 ]
 _Push = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="Push this first, and sign exactly that; see notarypy push --help."),
+    Option(metavar="SOURCE", help="Push this first, and sign exactly that; see notarypy push --help."),
 ]
 
 
 def sign(
-    context: typer.Context,
+    context: Context,
     refs: Annotated[
-        list[str] | None, typer.Argument(metavar="[REF...]", help="Images to sign, REPO[:TAG][@DIGEST].")
+        list[str] | None, Argument(metavar="[REF...]", help="Images to sign, REPO[:TAG][@DIGEST].")
     ] = None,
     *,
     signer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Sign only as this signer (and in targets/releases)."),
+        str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
     ] = None,
     from_file: _FromFile = None,
     digest_file: _DigestFile = None,
-    custom: Annotated[str | None, typer.Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
+    custom: Annotated[str | None, Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
+        bool, Option("--local", help="Push each image from the docker daemon, and sign what it pushed.")
     ] = False,
     push: _Push = None,
-    init: Annotated[
-        bool, typer.Option("--init", help="Make trust data for a repository that has none.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be signed; publish nothing.")
-    ] = False,
+    init: Annotated[bool, Option("--init", help="Make trust data for a repository that has none.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be signed; publish nothing.")] = False,
     discard_unverified: _Discard = False,
 ) -> None:
     """Sign tags with the digests that their registry serves.
@@ -162,15 +154,12 @@ def _signed(run: Run, ref: str, done: SignedTag, *, dry_run: bool = False) -> No
 
 
 def revoke(
-    context: typer.Context,
-    refs: Annotated[
-        list[str], typer.Argument(metavar="REF...", help="Tags to revoke; with --all, repositories.")
-    ],
+    context: Context,
+    refs: Annotated[list[str], Argument(metavar="REF...", help="Tags to revoke; with --all, repositories.")],
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every tag of these repositories.")] = False,
+    every: Annotated[bool, Option("--all", help="Every tag of these repositories.")] = False,
     signer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Only what this signer signed (and its release)."),
+        str | None, Option(metavar="NAME", help="Only what this signer signed (and its release).")
     ] = None,
 ) -> None:
     """Make tags unsigned: take them out of every role whose key is here.

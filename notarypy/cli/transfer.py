@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references
 from notarypy.cli.run import begin
@@ -15,14 +15,12 @@ from notarypy.tuf import roles
 
 
 def push(
-    context: typer.Context,
+    context: Context,
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="SOURCE", help="oci:DIR[:TAG], oci-archive:TAR[:TAG] or docker-archive:TAR[:REF]."
-        ),
+        Argument(metavar="SOURCE", help="oci:DIR[:TAG], oci-archive:TAR[:TAG] or docker-archive:TAR[:REF]."),
     ],
-    ref: Annotated[str, typer.Argument(metavar="REF", help="What it is to be called, REPO[:TAG].")],
+    ref: Annotated[str, Argument(metavar="REF", help="What it is to be called, REPO[:TAG].")],
 ) -> None:
     """Send an image from files to a registry, without signing it.
 
@@ -38,17 +36,16 @@ def push(
     locations.source(source)
     with run.client(asking=False) as client, run.trying(name.text):
         done = client.images.push(source, name.text, progress=run.progress())
-        run.report.done(name.text, render.pushed_json(done), render.pushed_line(done))
+        run.report.done(name.text, render.fields(done, render.PUSHED), render.pushed_line(done))
 
 
 def pull(
-    context: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The image, or a digest of it.")],
-    dest: Annotated[str, typer.Argument(metavar="DEST", help="oci:DIR[:TAG] or oci-archive:TAR[:TAG].")],
+    context: Context,
+    ref: Annotated[str, Argument(metavar="REF", help="The image, or a digest of it.")],
+    dest: Annotated[str, Argument(metavar="DEST", help="oci:DIR[:TAG] or oci-archive:TAR[:TAG].")],
     *,
     platform: Annotated[
-        str | None,
-        typer.Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64."),
+        str | None, Option(metavar="OS/ARCH", help="Only this platform of an index, as linux/arm64.")
     ] = None,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
@@ -80,17 +77,16 @@ def pull(
 
 
 def copy(
-    context: typer.Context,
-    src: Annotated[str, typer.Argument(metavar="SRC", help="The image, or a digest of it.")],
-    dst: Annotated[str, typer.Argument(metavar="DST", help="What the copy is to be called, REPO[:TAG].")],
+    context: Context,
+    src: Annotated[str, Argument(metavar="SRC", help="The image, or a digest of it.")],
+    dst: Annotated[str, Argument(metavar="DST", help="What the copy is to be called, REPO[:TAG].")],
     *,
-    sign_it: Annotated[bool, typer.Option("--sign", help="Sign the copy under its new name.")] = False,
+    sign_it: Annotated[bool, Option("--sign", help="Sign the copy under its new name.")] = False,
     as_signer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="With --sign: only as this signer (and in targets/releases)."),
+        str | None, Option(metavar="NAME", help="With --sign: only as this signer (and in targets/releases).")
     ] = None,
     init: Annotated[
-        bool, typer.Option("--init", help="With --sign: make trust data for a repository that has none.")
+        bool, Option("--init", help="With --sign: make trust data for a repository that has none.")
     ] = False,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
@@ -116,7 +112,7 @@ def copy(
     options |= {"sign": sign_it, "signer": as_signer, "init": init}
     with run.client(asking=sign_it) as client, run.trying(target.text):
         done = client.images.copy(source.text, target.text, **options, progress=run.progress())
-        data: dict[str, Any] = {**render.pushed_json(done.pushed), "source": done.source}
+        data: dict[str, Any] = {**render.fields(done.pushed, render.PUSHED), "source": done.source}
         data |= {"verified": done.verified, "signed": done.signed and render.signed_json(done.signed)}
         lines = [f"copied {done.source}", render.pushed_line(done.pushed)]
         lines += render.signed_lines(done.signed) if done.signed else []

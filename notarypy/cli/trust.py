@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.run import begin
@@ -12,31 +12,27 @@ from notarypy.cli.text import render
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 from notarypy.tuf import roles
 
-if TYPE_CHECKING:
-    from notarypy.client.results import TrustedRoot
-
 
 def init(
-    context: typer.Context,
-    repos: Annotated[list[str], typer.Argument(metavar="REPO...", help="Repositories without trust data.")],
+    context: Context,
+    repos: Annotated[list[str], Argument(metavar="REPO...", help="Repositories without trust data.")],
     *,
     root_key: Annotated[
-        str | None,
-        typer.Option(metavar="KEYREF", help="The root key: KEY, or a file (it has a / or a dot)."),
+        str | None, Option(metavar="KEYREF", help="The root key: KEY, or a file (it has a / or a dot).")
     ] = None,
     root_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A certificate for the root key; made if left out.")
+        str | None, Option(metavar="FILE", help="A certificate for the root key; made if left out.")
     ] = None,
     signer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A first signer; --key has the public key.")
+        str | None, Option(metavar="NAME", help="A first signer; --key has the public key.")
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option(metavar="PUB", help="Public key or certificate of that signer. May be repeated."),
+        Option(metavar="PUB", help="Public key or certificate of that signer. May be repeated."),
     ] = None,
     snapshot: Annotated[
         Literal["server", "local"] | None,
-        typer.Option(help="Who keeps the snapshot key: the server, or this trust directory."),
+        Option(help="Who keeps the snapshot key: the server, or this trust directory."),
     ] = None,
 ) -> None:
     """Make trust data for repositories.
@@ -65,7 +61,8 @@ def init(
         for repo in repos:
             with run.trying(repo):
                 result = client.init(repo, **options)
-                run.report.done(repo, render.initialised_json(result), *render.initialised_lines(result))
+                data = render.fields(result, render.INITIALISED)
+                run.report.done(repo, data, *render.initialised_lines(result))
                 if result.created and snapshot == "local":
                     run.report.warn(
                         f"the snapshot key of {result.repository} is only here: "
@@ -74,12 +71,11 @@ def init(
 
 
 def trust(
-    context: typer.Context,
+    context: Context,
     repo: references.Repository,
     *,
     root: Annotated[
-        str | None,
-        typer.Option(metavar="PIN", help="The root to accept, in full; left out: only show both."),
+        str | None, Option(metavar="PIN", help="The root to accept, in full; left out: only show both.")
     ] = None,
 ) -> None:
     """Show the trusted and the offered root; accept the one named.
@@ -96,30 +92,24 @@ def trust(
     with run.client(asking=False) as client, run.trying(repo):
         seen = client.offered_root(repo) if pin is None else client.trust(repo, pin)
         data = render.fields(seen, "repository trusted trusted_version offered offered_version accepted")
+        trusted = ", ".join(seen.trusted) or "none: nothing of this repository is cached"
+        version = "" if seen.trusted_version is None else f" (version {seen.trusted_version})"
+        lines = [f"{seen.repository}", f"  trusted: {trusted}{version}"]
+        lines.append(f"  offered: {', '.join(seen.offered)} (version {seen.offered_version})")
         if seen.accepted:
             line = "they are the same" if pin is None else f"accepted the offered root of {seen.repository}"
-            run.report.done(repo, data, *_side_by_side(seen), line)
+            run.report.done(repo, data, *lines, line)
             return
-        run.report.text("".join(f"{render.safe(line)}\n" for line in _side_by_side(seen)))
-        error = ConfirmationNeededError(
+        run.report.text("".join(f"{render.safe(line)}\n" for line in lines))
+        message, why = (
             f"the root that {seen.repository} offers is not trusted here",
-            why="only a root named in full is accepted",
-            advice=Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0]),
+            "only a root named in full is accepted",
         )
-        run.report.failed([repo], error, data)
+        advice = Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0])
+        run.report.failed([repo], ConfirmationNeededError(message, why=why, advice=advice), data)
 
 
-def _side_by_side(seen: TrustedRoot) -> list[str]:
-    trusted = ", ".join(seen.trusted) or "none: nothing of this repository is cached"
-    version = "" if seen.trusted_version is None else f" (version {seen.trusted_version})"
-    return [
-        f"{seen.repository}",
-        f"  trusted: {trusted}{version}",
-        f"  offered: {', '.join(seen.offered)} (version {seen.offered_version})",
-    ]
-
-
-def forget(context: typer.Context, repo: references.Repository) -> None:
+def forget(context: Context, repo: references.Repository) -> None:
     """Drop the cached trust data of a repository; keys stay.
 
     That includes the trusted root. The next command trusts whatever root the server offers then,
@@ -130,9 +120,8 @@ def forget(context: typer.Context, repo: references.Repository) -> None:
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    run.confirm(
-        "Go on?", f"this gives up the trusted root of {repo}: the next one that the server offers is taken"
-    )
+    why = f"this gives up the trusted root of {repo}: the next one that the server offers is taken"
+    run.confirm("Go on?", why)
     with run.client(asking=False) as client, run.trying(repo):
         forgotten = client.forget(repo)
         line = f"forgot {repo}; keys stay" if forgotten else f"nothing of {repo} is cached"

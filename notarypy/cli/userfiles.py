@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from notarypy.errors import Advice, AlreadyExistsError, ConfigurationError, StorageError, UsageError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _STDIN = "-"
 _BUILDX_DIGEST = "containerimage.digest"
@@ -25,11 +23,7 @@ _PUBLIC_MODE = 0o644
 
 
 def read(path: str) -> bytes:
-    """Return what a file, or standard input for `-`, holds.
-
-    Raises:
-        UsageError: It cannot be read, or is too big.
-    """
+    """Return what a file, or standard input for `-`, holds; raise UsageError where that fails."""
     most = DEFAULT.input_bytes
     try:
         if path == _STDIN:
@@ -38,12 +32,8 @@ def read(path: str) -> bytes:
             with Path(path).open("rb") as stream:
                 data = stream.read(most + 1)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"cannot read {path}",
-            why=getattr(error, "strerror", None) or "its name is not usable",
-            advice=Advice("check-file"),
-            path=path,
-        ) from None
+        why = getattr(error, "strerror", None) or "its name is not usable"
+        raise UsageError(f"cannot read {path}", why=why, advice=Advice("check-file"), path=path) from None
     if len(data) > most:
         raise UsageError(f"{path} is too big", why=f"more than {most} bytes", path=path)
     return data
@@ -63,34 +53,22 @@ def name(path: str) -> str:
 
 
 def buildx_digest(path: str) -> str:
-    """Return the digest in a metadata file of buildx.
-
-    Raises:
-        ConfigurationError: It has none.
-    """
+    """Return the digest in a metadata file of buildx; raise ConfigurationError if it has none."""
     try:
-        found = json.loads(read_text(path))
-        digest = found[_BUILDX_DIGEST]
+        digest = json.loads(read_text(path))[_BUILDX_DIGEST]
     except (ValueError, KeyError, TypeError, RecursionError):
         digest = None
     if not isinstance(digest, str):
-        raise ConfigurationError(
-            f"{name(path)} has no {_BUILDX_DIGEST}",
-            why="--digest-file takes what docker buildx build --metadata-file wrote",
-            path=path,
-        )
+        why = "--digest-file takes what docker buildx build --metadata-file wrote"
+        raise ConfigurationError(f"{name(path)} has no {_BUILDX_DIGEST}", why=why, path=path)
     return digest
 
 
 def require_directory(path: Path) -> None:
     """Raise StorageError unless the directory that a file is to be in exists; it is never made."""
     if not path.parent.is_dir():
-        raise StorageError(
-            f"cannot write {path}",
-            why=f"the directory {path.parent} does not exist",
-            advice=Advice("make-directory"),
-            path=str(path),
-        )
+        why, advice = f"the directory {path.parent} does not exist", Advice("make-directory")
+        raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
 
 
 @contextmanager
@@ -99,17 +77,11 @@ def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise AlreadyExistsError(
-            f"{path} exists",
-            why="it may be the public half of another key",
-            advice=Advice("move-away-or", option="--dir"),
-        ) from None
+        why, advice = "it may be the public half of another key", Advice("move-away-or", option="--dir")
+        raise AlreadyExistsError(f"{path} exists", why=why, advice=advice) from None
     except OSError as error:
-        raise StorageError(
-            f"cannot write the public key to {path}",
-            why=error.strerror or "",
-            advice=Advice("make-directory-or-dir"),
-        ) from None
+        message, advice = f"cannot write the public key to {path}", Advice("make-directory-or-dir")
+        raise StorageError(message, why=error.strerror or "", advice=advice) from None
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
             yield stream

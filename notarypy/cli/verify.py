@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Context, Option
 
 from notarypy.cli import references
 from notarypy.cli.run import begin
 from notarypy.cli.text import render
-from notarypy.client.verdicts import SkippedImage
+from notarypy.client.verdicts import SkippedImage, VerifiedImage
 
 if TYPE_CHECKING:
     from notarypy.client.results import Inspection
-    from notarypy.client.verdicts import VerifiedImage
 
 
 def verify(
-    context: typer.Context,
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Images, or digests of them.")],
+    context: Context,
+    refs: Annotated[list[str], Argument(metavar="REF...", help="Images, or digests of them.")],
     *,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
     policy: references.Policy = None,
     no_registry: Annotated[
-        bool, typer.Option("--no-registry", help="Do not compare with what the registry serves.")
+        bool, Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
 ) -> None:
     """Verify that images are signed and served as signed.
@@ -69,12 +68,10 @@ def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
 
 
 def inspect(
-    context: typer.Context,
-    refs: Annotated[
-        list[str], typer.Argument(metavar="REF...", help="Repositories, or single tags of them.")
-    ],
+    context: Context,
+    refs: Annotated[list[str], Argument(metavar="REF...", help="Repositories, or single tags of them.")],
     *,
-    pretty: Annotated[bool, typer.Option("--pretty", help="Text for people instead of JSON.")] = False,
+    pretty: Annotated[bool, Option("--pretty", help="Text for people instead of JSON.")] = False,
 ) -> None:
     """Show who signed what, as docker trust inspect does.
 
@@ -100,12 +97,16 @@ def inspect(
 
 
 def _inspected_json(found: Inspection) -> dict[str, Any]:
-    signers = [[name for name in row.signers if name != render.REPO_ADMIN] for row in found.tags]
-    tags = [render.fields(row, "tag digest") for row in found.tags]
     return {
         **render.fields(found, "name repository server"),
-        "tags": [{**tag, "signers": names} for tag, names in zip(tags, signers, strict=True)],
+        "tags": [
+            {
+                **render.fields(row, "tag digest"),
+                "signers": [s for s in row.signers if s != render.REPO_ADMIN],
+            }
+            for row in found.tags
+        ],
         "signers": [{"name": name, "keys": keys} for name, keys in found.signers],
         **render.fields(found, "root_keys repository_keys"),
-        "roles": [render.role_json(entry) for entry in found.roles],
+        "roles": [render.fields(entry, render.ROLE) for entry in found.roles],
     }

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli import signals
-from notarypy.cli.signals import Ending
+from notarypy.cli import run as running
+from notarypy.cli.run import Ending
 from notarypy.devserver import demo
 from notarypy.devserver.start import ServerOptions
 from support.schema import problems
@@ -170,7 +170,7 @@ def test_a_demonstration_that_is_told_to_end(
 
 def test_ignored_signals_stay_ignored_and_the_others_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     handlers: dict[int, object] = {1: "one", 2: signal.SIG_IGN}
-    monkeypatch.setattr(signals, "_SIGNALS", (1, 2))
+    monkeypatch.setattr(running, "_SIGNALS", (1, 2))
     monkeypatch.setattr("signal.getsignal", handlers.get)
 
     def install(number: int, handler: object) -> object:

@@ -4,36 +4,38 @@ What it is: values in, text out. What it is not: printing (`report`).
 
 Rules:
 
-1. Text from outside is shown with every character that is not printable escaped: no
-   control sequence and no change of writing direction reaches a terminal.
+1. Text from outside is shown with every character that is not printable escaped: no control sequence and no
+   change of writing direction reaches a terminal.
 2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
-3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and
-   a table is not widened for cells of more than 256 characters.
+3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and a table is not
+   widened for cells of more than 256 characters.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text.advice import advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
     from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag
-    from notarypy.client.verdicts import AppliedPolicy, RoleEntry
+    from notarypy.client.verdicts import AppliedPolicy
     from notarypy.errors import NotarypyError
 
 REPO_ADMIN = "Repo Admin"
 SHORT_ID = 12
-# docker's tables: no column narrower than 10, three blanks between columns.
-_NARROWEST = 10
+# docker's tables: no column narrower than 10, with the three blanks between columns.
+_NARROWEST = 7
 _WIDEST = 256
-_GAP = 3
+_GAP = "   "
 MAX_LINE = 16 << 10
+# What programs get of an image that was pushed, a repository that got its trust data, and a role.
+PUSHED = "repository tag digest size platforms uploaded mounted present sent foreign"
+INITIALISED = "repository created root_pins root_keys keys_here signers server"
+ROLE = "role version expires keys threshold paths problem"
 # Go's encoder escapes these in strings, so that JSON may stand in HTML.
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
 
@@ -72,16 +74,17 @@ def error_json(error: NotarypyError, command: str | None = None) -> dict[str, An
 
 def document(value: object, indent: int | None = None) -> str:
     """Return JSON in ASCII, so that no character can do harm; what JSON lacks becomes text."""
-    return json.dumps(value, indent=indent, default=_plain).translate({0x7F: "\\u007f"})
 
+    def plain(value: object) -> object:
+        return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
 
-def _plain(value: object) -> object:
-    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+    return json.dumps(value, indent=indent, default=plain).translate({0x7F: "\\u007f"})
 
 
 def fields(value: object, names: str) -> dict[str, Any]:
-    """Return some attributes of a result for programs."""
-    return {name: getattr(value, name) for name in names.split()}
+    """Return some attributes of a result for programs, points in time as metadata writes them."""
+    found = {name: getattr(value, name) for name in names.split()}
+    return {name: moment(each) if isinstance(each, datetime) else each for name, each in found.items()}
 
 
 def policy_json(applied: AppliedPolicy | None) -> dict[str, Any] | None:
@@ -89,12 +92,6 @@ def policy_json(applied: AppliedPolicy | None) -> dict[str, Any] | None:
     if applied is None:
         return None
     return {**fields(applied, "scope mode"), "unmet": [error_json(each, "verify") for each in applied.unmet]}
-
-
-def role_json(entry: RoleEntry) -> dict[str, Any]:
-    """Return one role of a repository, for programs."""
-    known = fields(entry, "role version expires keys threshold paths problem")
-    return {**known, "expires": moment(entry.expires)}
 
 
 def moment(when: datetime | None) -> str | None:
@@ -106,15 +103,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return an aligned table in docker's style; every cell is made safe."""
     lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
     longest = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
-    widths = [max(_NARROWEST, length + _GAP) for length in longest][:-1]
-    return "\n".join(
-        "".join(_padded(cell, width) for cell, width in zip(line, widths, strict=False)) + line[-1]
-        for line in lines
-    )
-
-
-def _padded(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width - _GAP else cell + " " * _GAP
+    widths = [*(max(_NARROWEST, length) for length in longest[:-1]), 0]
+    return "\n".join(_GAP.join(map(str.ljust, line, widths)) for line in lines)
 
 
 def pushed_line(done: PushedImage) -> str:
@@ -124,21 +114,16 @@ def pushed_line(done: PushedImage) -> str:
     return f"pushed {done.reference} {done.digest}{_platforms(done)}; blobs: {counts}"
 
 
-def pushed_json(done: PushedImage) -> dict[str, Any]:
-    """Return the same for programs."""
-    return fields(done, "repository tag digest size platforms uploaded mounted present sent foreign")
-
-
 def signed_lines(done: SignedTag, *, dry_run: bool = False) -> list[str]:
     """Return what is said of a tag that was signed, or would be."""
     what = f"{done.reference} {done.digest}{_platforms(done)}"
     if done.already:
         return [f"already signed {what}"]
-    if dry_run:
-        moved = [f"{done.reference} is {done.previous}, would be {done.digest}"] if done.previous else []
-        return [f"would be signed {what} in {', '.join(done.roles)}", *moved]
-    moved = [f"{done.reference} was {done.previous} now {done.digest}"] if done.previous else []
-    return [f"signed {what}", *moved]
+    lines = [f"would be signed {what} in {', '.join(done.roles)}" if dry_run else f"signed {what}"]
+    if done.previous:
+        verb, then = ("is", ", would be") if dry_run else ("was", " now")
+        lines.append(f"{done.reference} {verb} {done.previous}{then} {done.digest}")
+    return lines
 
 
 def signed_json(done: SignedTag, *, dry_run: bool = False) -> dict[str, Any]:
@@ -170,11 +155,6 @@ def initialised_lines(result: InitResult) -> list[str]:
         f"  export DOCKER_CONTENT_TRUST_SERVER={result.server}",
         f"  notarypy verify {options} {result.repository}:TAG",
     ]
-
-
-def initialised_json(result: InitResult) -> dict[str, Any]:
-    """Return the same for programs."""
-    return fields(result, "repository created root_pins root_keys keys_here signers server")
 
 
 def docker_json(inspections: Sequence[Inspection]) -> str:
@@ -214,7 +194,10 @@ def docker_pretty(each: Inspection) -> str:
     name = safe(each.name)
     parts = [f"\n{'Signatures' if each.tags else 'No signatures'} for {name}\n\n"]
     if each.tags:
-        rows = [(row.tag, _hex(row.digest), _signed_by(row.signers)) for row in each.tags]
+        rows = []
+        for row in each.tags:
+            who = ", ".join(sorted({*row.signers} - {REPO_ADMIN})) or f"({REPO_ADMIN})"
+            rows.append((row.tag, _hex(row.digest), who))
         parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows) + "\n")
     if each.signers:
         parts.append(f"\nList of signers and their keys for {name}\n\n")
@@ -226,11 +209,6 @@ def docker_pretty(each: Inspection) -> str:
         for role, keys in (("Repository Key", each.repository_keys), ("Root Key", each.root_keys))
     ]
     return "".join(parts)
-
-
-def _signed_by(signers: Sequence[str]) -> str:
-    named = [signer for signer in signers if signer != REPO_ADMIN]
-    return ", ".join(sorted(named)) or f"({REPO_ADMIN})"
 
 
 def short_ids(keys: Iterable[str]) -> str:

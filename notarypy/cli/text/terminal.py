@@ -1,15 +1,15 @@
 """The person at the terminal, if there is one: a progress bar, and questions.
 
-What it is: a line of standard error that is written over again and again; questions for a
-passphrase and for a yes. What it is not: a result, or a log.
+What it is: a line of standard error that is written over again and again; questions for a passphrase and for
+a yes. What it is not: a result, or a log.
 
 Rules:
 
 1. Only a terminal gets a bar; its line is gone when something else is to be said.
-2. Nothing is asked where standard input and standard error are both no terminal: in a
-   pipeline nobody answers.
-3. Questions and answers bypass standard output, which is for results, and standard
-   input, which may be a list of REFs.
+2. Nothing is asked where standard input and standard error are both no terminal: in a pipeline nobody
+   answers.
+3. Questions and answers bypass standard output, which is for results, and standard input, which may be a list
+   of REFs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ import getpass
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from notarypy.cli.text.render import safe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TextIO
 
 _EVERY_SECONDS = 0.1
 _WIDTH = 24
@@ -77,12 +74,8 @@ class Bar:
 
 def _amount(count: int) -> str:
     """Return a number of bytes as people read it."""
-    value, unit = float(count), _UNITS[0]
-    for unit in _UNITS:
-        if value < _STEP or unit == _UNITS[-1]:
-            break
-        value /= _STEP
-    return f"{value:.0f} {unit}" if unit == _UNITS[0] else f"{value:.1f} {unit}"
+    power = next((power for power in range(len(_UNITS)) if count < _STEP ** (power + 1)), len(_UNITS) - 1)
+    return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
 
 
 def present() -> bool:
