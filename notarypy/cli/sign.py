@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from notarypy.cli.references import Name
-    from notarypy.cli.run import Run
     from notarypy.client.results import RevokedTag, SignedTag
-
 
 _FromFile = Annotated[
     str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
@@ -77,30 +73,23 @@ def sign(
         custom_data(attached)  # before anything is asked
     options: dict[str, Any] = {"signer": signer, "custom": attached, "init": init}
     options["discard_unverified"] = discard_unverified
-    if push is None:
-        _sign(run, names, {**options, "dry_run": dry_run, "local": local})
-    else:
-        _push_and_sign(run, push, names[0].text, options)
-
-
-def _sign(run: Run, names: list[Name], options: dict[str, Any]) -> None:
-    """Sign what the registries have, one repository after the other."""
     with run.client() as client:
+        if push is not None:
+            ref = names[0].text
+            with run.trying(ref):
+                pushed, done = client.images.push_and_sign(push, ref, **options, progress=run.progress())
+                run.report.text(f"{render.pushed_line(pushed)}\n")
+                _signed(run, ref, done)
+            return
         for written, by_tag in _by_repository(names):
             with run.trying(*written):
-                for done in client.sign(written, **options):
-                    ref = by_tag.get(done.reference, done.reference)
-                    _signed(run, ref, done, dry_run=options["dry_run"])
+                for done in client.sign(written, **options, dry_run=dry_run, local=local):
+                    _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=dry_run)
 
 
-def _push_and_sign(run: Run, source: str, ref: str, options: dict[str, Any]) -> None:
-    with run.client() as client, run.trying(ref):
-        pushed, done = client.images.push_and_sign(source, ref, **options, progress=run.progress())
-        run.report.text(f"{render.pushed_line(pushed)}\n")
-        _signed(run, ref, done)
-
-
-def _names(run: Run, refs: list[str], from_file: str | None, digest_file: str | None) -> list[Name]:
+def _names(
+    run: Run, refs: list[str], from_file: str | None, digest_file: str | None
+) -> list[references.Name]:
     """Return all REFs of the command line and the files."""
     if from_file is not None:
         refs += references.from_lines(run, userfiles.read_text(from_file), userfiles.name(from_file))
@@ -114,13 +103,12 @@ def _names(run: Run, refs: list[str], from_file: str | None, digest_file: str | 
 
 
 def _check_source(
-    push: str | None, names: list[Name], digest_file: str | None, *, local: bool, dry_run: bool
+    push: str | None, names: list[references.Name], digest_file: str | None, *, local: bool, dry_run: bool
 ) -> None:
     """Refuse what does not go with `--local` or `--push`, before anything is pushed."""
     if local and (digest_file is not None or any(name.digest is not None for name in names)):
-        raise UsageError(
-            "--local signs what it pushes, not a given digest", advice=Advice("leave-option-or-digest")
-        )
+        advice = Advice("leave-option-or-digest")
+        raise UsageError("--local signs what it pushes, not a given digest", advice=advice)
     if local and dry_run:
         raise UsageError("--local pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
     if push is None:
@@ -136,7 +124,7 @@ def _check_source(
         raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
 
 
-def _by_repository(names: Iterable[Name]) -> Iterable[tuple[list[str], dict[str, str]]]:
+def _by_repository(names: Iterable[references.Name]) -> Iterable[tuple[list[str], dict[str, str]]]:
     """Return for each repository its REFs as they were written, and which of them means what tag."""
     groups: dict[str, tuple[list[str], dict[str, str]]] = {}
     for name in names:

@@ -16,19 +16,18 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    Value = bool | str | list[str]
+Value = bool | str | list[str]
 
 FLAG_ERROR = 125
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _WIDTH = 80
+_HELP = {"--help": "", "-h": "Flag shorthand -h has been deprecated, use --help\n"}
 
 
 @dataclass(frozen=True)
@@ -43,29 +42,25 @@ class Flag:
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its words, or a group of them.
-
-    Attributes:
-        words: What follows `docker trust`.
-        usage: The rest of the usage line.
-        about: One line that says what it does.
-        function: `module:function` in this package; empty for a group.
-        flag: Its flag; no command has two.
-        arguments: How many it takes.
-        more: Whether it takes more than that.
-    """
+    """A command with its words after `docker trust`, or a group of them."""
 
     words: tuple[str, ...]
-    usage: str
+    usage: str  # the rest of the usage line
     about: str
-    function: str = ""
-    flag: Flag | None = None
+    function: str = ""  # `module:function` in this package; empty for a group
+    flag: Flag | None = None  # no command has two
     arguments: int = 0
-    more: bool = False
+
+    @property
+    def more(self) -> bool:
+        """Whether it takes more than that many arguments."""
+        return "...]" in self.usage
 
 
 _SIGNERS = "NAME REPOSITORY [REPOSITORY...]"
+_REMOVED = f"[OPTIONS] {_SIGNERS}"
 _REVOKED = "[OPTIONS] IMAGE[:TAG]"
+_IMAGES = "IMAGE[:TAG] [IMAGE[:TAG]...]"
 _DIR = Flag("dir", "Where NAME.pub goes; by default the current directory", kind="string")
 _NAME = Flag("name", 'The name of the key (default "signer")', kind="string")
 _KEY = Flag("key", "A file with the signer's public key", kind="list")
@@ -79,27 +74,9 @@ COMMANDS = (
     Command(("signer",), "COMMAND", "Say who may sign the images of a repository"),
     Command(("key", "generate"), "NAME", "Make a signing key and load it", "signers:generate", _DIR, 1),
     Command(("key", "load"), "[OPTIONS] KEYFILE", "Load a private key from a file", "signers:load", _NAME, 1),
-    Command(
-        ("signer", "add"), f"OPTIONS {_SIGNERS} ", "Let somebody sign", "signers:add", _KEY, 2, more=True
-    ),
-    Command(
-        ("signer", "remove"),
-        f"[OPTIONS] {_SIGNERS}",
-        "Let somebody sign no more",
-        "signers:remove",
-        _FORCE,
-        arguments=2,
-        more=True,
-    ),
-    Command(
-        ("inspect",),
-        "IMAGE[:TAG] [IMAGE[:TAG]...]",
-        "Show who signed what, and with which keys",
-        "images:inspect",
-        _PRETTY,
-        arguments=1,
-        more=True,
-    ),
+    Command(("signer", "add"), f"OPTIONS {_SIGNERS} ", "Let somebody sign", "signers:add", _KEY, 2),
+    Command(("signer", "remove"), _REMOVED, "Let somebody sign no more", "signers:remove", _FORCE, 2),
+    Command(("inspect",), _IMAGES, "Show who signed what, and with which keys", "images:inspect", _PRETTY, 1),
     Command(("revoke",), _REVOKED, "Take the signatures of an image away", "images:revoke", _YES, 1),
     Command(("sign",), "IMAGE:TAG", "Sign an image", "images:sign", _LOCAL, 1),
 )
@@ -110,16 +87,11 @@ def help_text(command: Command, program: str) -> str:
     """Return the help of a command, in docker's form; `program` is what comes before its words."""
     path = " ".join((program, *command.words))
     parts = [f"Usage:  {path} {command.usage}\n\n{command.about}\n"]
-    inner = [
-        one for one in COMMANDS if one.words[:-1] == command.words and len(one.words) > len(command.words)
-    ]
-    for title, listed in (
-        ("Management Commands", [one for one in inner if not one.function]),
-        ("Commands", [one for one in inner if one.function]),
-    ):
+    inner = [one for one in COMMANDS if one.words and one.words[:-1] == command.words]
+    for title, runs in (("Management Commands", False), ("Commands", True)):
+        listed = [f"  {one.words[-1]:<12}{one.about}\n" for one in inner if bool(one.function) == runs]
         if listed:
-            lines = "".join(f"  {one.words[-1]:<12}{one.about}\n" for one in listed)
-            parts.append(f"{title}:\n{lines}")
+            parts.append(f"{title}:\n{''.join(listed)}")
     if command.flag:
         parts.append(f"Options:\n{_flag_help(command.flag)}")
     if inner:
@@ -190,7 +162,7 @@ def read(words: Sequence[str], program: str) -> CommandLine | Answer:
     path = " ".join((program, *command.words))
     usage = f"{path} {command.usage}" if command.function else path
     try:
-        flags, arguments = _flags(command, rest)
+        flags, arguments = _flags(command.flag, rest)
     except _HelpWantedError as wanted:
         return Answer(f"{wanted}{help_text(command, program)}", to_stdout=True)
     except _FlagError as error:
@@ -207,7 +179,7 @@ def _early(command: Command, rest: list[str], at: int, program: str) -> Answer |
     """Answer a line with a flag before its command; docker takes the next word for the value of that flag."""
     path = " ".join((program, *command.words))
     try:
-        _flags(command, rest[:at])
+        _flags(command.flag, rest[:at])
     except _HelpWantedError:
         return None
     except _FlagError as error:
@@ -219,8 +191,7 @@ def _early(command: Command, rest: list[str], at: int, program: str) -> Answer |
 
 
 def _wrong_number(command: Command, arguments: list[str], usage: str, path: str) -> Answer | None:
-    enough = len(arguments) >= command.arguments if command.more else len(arguments) == command.arguments
-    if enough:
+    if len(arguments) == command.arguments or (command.more and len(arguments) > command.arguments):
         return None
     least = "at least " if command.more else ""
     plural = "" if command.arguments == 1 else "s"
@@ -236,81 +207,58 @@ def _is_flag(word: str) -> bool:
     return word.startswith("-") and word != "-"
 
 
-def _flags(command: Command, words: list[str]) -> tuple[dict[str, Value], list[str]]:
-    """Return flags and arguments of a command (rules 1 and 2)."""
-    reader = _FlagReader(command, words)
-    while reader.words:
-        reader.next()
-    if reader.help is not None:
-        raise _HelpWantedError(reader.help)
-    return reader.found, reader.arguments
-
-
-class _FlagReader:
-    """Reads the words after a command, one after the other."""
-
-    def __init__(self, command: Command, words: list[str]) -> None:
-        flags = [command.flag] if command.flag else []
-        self._long = {flag.name: flag for flag in flags}
-        self._short = {flag.short: flag for flag in flags if flag.short}
-        self.words = list(words)
-        self.found: dict[str, Value] = {}
-        self.arguments: list[str] = []
-        self.help: str | None = None
-
-    def next(self) -> None:
-        """Read one word, and its value if that is the next one."""
-        word = self.words.pop(0)
+def _flags(flag: Flag | None, given: list[str]) -> tuple[dict[str, Value], list[str]]:
+    """Return the flags and the arguments in some words (rules 1 and 2)."""
+    words, arguments, found = iter(given), list[str](), dict[str, Value]()
+    wanted = None
+    for word in words:
         if word == "--":
-            self.arguments += self.words
-            self.words = []
-        elif word.startswith("--"):
-            self._read_long(word)
-        elif _is_flag(word):
-            self._read_short(word)
+            arguments += words
+        elif not _is_flag(word):
+            arguments.append(word)
         else:
-            self.arguments.append(word)
+            for shown, value in _long(flag, word) if word.startswith("--") else _short(flag, word):
+                if flag is None or shown in _HELP:
+                    wanted = _HELP[shown]
+                else:
+                    found[flag.name] = _value(flag, shown, value, words, found.get(flag.name))
+    if wanted is not None:
+        raise _HelpWantedError(wanted)
+    return found, arguments
 
-    def _read_long(self, word: str) -> None:
-        name, equals, value = word[2:].partition("=")
-        if name == "help":
-            self.help = ""
-        elif name in self._long:
-            self._take(self._long[name], f"--{name}", value if equals else None)
-        elif not name or name.startswith("-"):
-            raise _FlagError(f"bad flag syntax: {word}")
+
+def _long(flag: Flag | None, word: str) -> Iterator[tuple[str, str | None]]:
+    """Return what a `--word` asks for: one flag, and the value if it is in the word."""
+    name, equals, value = word[2:].partition("=")
+    if name != "help" and (flag is None or name != flag.name):
+        bad = not name or name.startswith("-")
+        raise _FlagError(f"bad flag syntax: {word}" if bad else f"unknown flag: --{name}")
+    yield f"--{name}", value if equals else None
+
+
+def _short(flag: Flag | None, word: str) -> Iterator[tuple[str, str | None]]:
+    """Return what a `-word` asks for; of the flags only switches have a short form."""
+    letters = word[1:]
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        if letter == "h":
+            yield "-h", None
+        elif flag is None or letter != flag.short:
+            raise _FlagError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}")
         else:
-            raise _FlagError(f"unknown flag: --{name}")
+            value, letters = (letters[1:], "") if letters.startswith("=") else (None, letters)
+            yield f"-{letter}, --{flag.name}", value
 
-    def _read_short(self, word: str) -> None:
-        letters = word[1:]
-        while letters:
-            letter, letters = letters[0], letters[1:]
-            if letter == "h":
-                self.help = "Flag shorthand -h has been deprecated, use --help\n"
-                continue
-            if letter not in self._short:
-                raise _FlagError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}")
-            flag, value = self._short[letter], None
-            if letters.startswith("="):
-                value, letters = letters[1:], ""
-            elif letters and flag.kind != "bool":
-                value, letters = letters, ""
-            self._take(flag, f"-{letter}, --{flag.name}", value)
 
-    def _take(self, flag: Flag, shown: str, value: str | None) -> None:
-        if flag.kind == "bool":
-            self.found[flag.name] = _truth(value, shown)
-            return
-        if value is None:
-            if not self.words:
-                raise _FlagError(f"flag needs an argument: --{flag.name}")
-            value = self.words.pop(0)
-        if flag.kind == "string":
-            self.found[flag.name] = value
-        else:
-            known = self.found.get(flag.name)
-            self.found[flag.name] = [*(known if isinstance(known, list) else ()), value]
+def _value(flag: Flag, shown: str, value: str | None, words: Iterator[str], known: Value | None) -> Value:
+    """Return the value of a flag, whose text may be the next word, after what is `known`."""
+    if flag.kind == "bool":
+        return _truth(value, shown)
+    if value is None:
+        value = next(words, None)
+    if value is None:
+        raise _FlagError(f"flag needs an argument: --{flag.name}")
+    return value if flag.kind == "string" else [*(known if isinstance(known, list) else ()), value]
 
 
 def _truth(value: str | None, shown: str) -> bool:

@@ -19,10 +19,11 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from notarypy.cli.dockertrust.shell import FailureError, error_text, image
+from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image
 from notarypy.cli.text import render
 from notarypy.errors import (
     Advice,
@@ -38,9 +39,8 @@ from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.dockertrust.grammar import CommandLine
-    from notarypy.cli.dockertrust.shell import Shell
     from notarypy.client.api import Client
-    from notarypy.client.results import Inspection, SignedTag, TagEntry
+    from notarypy.client.results import Inspection, RevokedTag, SignedTag, TagEntry
     from notarypy.images.reference import Reference
 
 _NO_KEY = "no valid signing keys for delegation roles"
@@ -80,24 +80,23 @@ class _TagSigning:
             existing = self._existing()
         except RepositoryMissingError:
             existing = None
-            if self.local:
-                self._prepare_push()
+            if self.local:  # nothing is pushed that nobody could sign (rule 4)
+                if not self.client.images.has_local(self.text):
+                    self.client.images.push_local(
+                        self.text
+                    )  # which says what is missing: the image, or the daemon
+                self._initialise()
         if self.local:
             self.shell.err(
                 f"Signing and pushing trust data for local image {self.text}, may overwrite remote trust data"
             )
-            self._published(self._sign_local())
+            (done,) = self.client.sign([str(self.reference)], local=True)
+            self._published(done)
         elif existing is None:
             self._published(self._sign())
         else:
             self.shell.out(f"Signing and pushing trust metadata for {self.text}")
             self._resigned(existing, self._sign())
-
-    def _prepare_push(self) -> None:
-        """Initialise a repository before anything is pushed that nobody could sign (rule 4)."""
-        if not self.client.images.has_local(self.text):
-            self.client.images.push_local(self.text)  # which says what is missing: the image, or the daemon
-        self._initialise()
 
     def _existing(self) -> TagEntry | None:
         """Return who signed the tag until now."""
@@ -107,10 +106,6 @@ class _TagSigning:
             raise
         except TrustError:
             return None  # signing says what there is to say about it
-
-    def _sign_local(self) -> SignedTag:
-        (done,) = self.client.sign([str(self.reference)], local=True)
-        return done
 
     def _sign(self) -> SignedTag:
         try:
@@ -126,10 +121,9 @@ class _TagSigning:
         self._changed(done)
 
     def _resigned(self, existing: TagEntry, done: SignedTag) -> None:
-        signers = ", ".join(sorted(set(existing.signers) - {"Repo Admin"}))
         digest = existing.digest.removeprefix("sha256:")
         self.shell.out(f"Existing signatures for tag {done.tag} digest {digest} from:")
-        self.shell.out(signers)
+        self.shell.out(", ".join(sorted(set(existing.signers) - {render.REPO_ADMIN})))
         if done.digest != existing.digest:
             self.shell.out(f"{done.tag}: digest: {done.digest} size: {done.size}")
         self._changed(done)
@@ -156,24 +150,20 @@ class _TagSigning:
         repository, program = self.reference.repository, self.shell.name
         name = self.client.login(str(self.reference))
         if name is None:
+            registry = self.reference.registry
             raise KeyMissingError(
                 f"{repository} has no trust data, and its first signer has no name",
-                why=f"a signer is named after the login, and there is none for {self.reference.registry}",
+                why=f"a signer is named after the login, and there is none for {registry}",
                 advice=Advice(
-                    "docker-login-or-signer",
-                    registry=self.reference.registry,
-                    program=program,
-                    repository=repository,
+                    "docker-login-or-signer", registry=registry, program=program, repository=repository
                 ),
             )
         try:
             roles.signer_role(name)
         except InvalidNameError as error:
-            raise InvalidNameError(
-                f'the login "{name}" cannot be the name of a signer',
-                why=error.why,
-                advice=Advice("docker-add-signer", program=program, repository=repository),
-            ) from None
+            advice = Advice("docker-add-signer", program=program, repository=repository)
+            message = f'the login "{name}" cannot be the name of a signer'
+            raise InvalidNameError(message, why=error.why, advice=advice) from None
         return name
 
     def failure(self, error: NotarypyError) -> str:
@@ -195,16 +185,15 @@ def revoke(shell: Shell, line: CommandLine) -> None:
     if reference.digest is not None:
         raise FailureError(_DIGEST)
     question = f"Confirm you would like to delete all signature data for {text}?"
-    if (
-        reference.tag is None
-        and not line.switch("yes")
-        and not shell.agreed(question, "add --yes if this is what you want")
-    ):
+    sure = reference.tag is not None or line.switch("yes")
+    if not sure and not shell.agreed(question, "add --yes if this is what you want"):
         return
     before = f"could not remove signature for {text}: "
     with shell.client() as client:
         try:
-            _revoke(client, reference)
+            tag = reference.tag
+            done = client.revoke_all(reference.repository) if tag is None else client.revoke([str(reference)])
+            _check_revoked(done)
         except KeyNotAuthorisedError as error:
             raise FailureError(f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}") from None
         except NotarypyError as error:
@@ -214,15 +203,11 @@ def revoke(shell: Shell, line: CommandLine) -> None:
     shell.out(f"Successfully deleted signature for {text}")
 
 
-def _revoke(client: Client, reference: Reference) -> None:
-    if reference.tag is not None:
-        done = client.revoke([str(reference)])
-    else:
-        done = client.revoke_all(reference.repository)
+def _check_revoked(done: Sequence[RevokedTag]) -> None:
+    """Raise FailureError unless something was revoked that nothing releases any more (rule 3)."""
     if not done:
         raise FailureError("no signed tags to remove")
-    left = [tag for tag in done if tag.still_released]
-    if left:
+    if left := [tag for tag in done if tag.still_released]:
         where = sorted({role for tag in left for role in tag.still})
         raise FailureError(
             f"{', '.join(tag.tag for tag in left)}: still released\n"

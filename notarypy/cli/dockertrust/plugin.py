@@ -17,28 +17,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
+from typer import Context, Option, Typer
 
 from notarypy import files
 from notarypy.cli.dockertrust import program
 from notarypy.cli.dockertrust.shell import Shell
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError, UsageError
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from notarypy.cli.run import Run
 
 MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
 _START = "import sys; del sys.argv[0]; from notarypy.cli.dockertrust.program import main; main()"
 _MODE = 0o755
 _TRUST = "trust"
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app = Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(
@@ -51,32 +47,28 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     },
     add_help_option=False,
 )
-def docker_trust(context: typer.Context) -> None:
+def docker_trust(context: Context) -> None:
     """Do what docker trust does, in its words."""
     session: Run = context.obj
     session.report.command = "docker-trust"
     if session.options.json:
-        raise UsageError(
-            "docker-trust prints what docker prints, and no document",
-            advice=Advice("leave-out", option="--json"),
-        )
+        advice = Advice("leave-out", option="--json")
+        raise UsageError("docker-trust prints what docker prints, and no document", advice=advice)
     shell = Shell(os.environ, session.options.for_client, "notarypy docker-trust")
     session.report.own_code = program.run(context.args, shell)
 
 
 def install_plugin(
-    context: typer.Context,
+    context: Context,
     *,
     directory: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--dir", metavar="DIR", help="Docker's folder of plugins; default: cli-plugins in its directory."
         ),
     ] = None,
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="What follows docker on a command line.")
-    ] = _TRUST,
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove the plugin.")] = False,
+    name: Annotated[str, Option(metavar="NAME", help="What follows docker on a command line.")] = _TRUST,
+    uninstall: Annotated[bool, Option("--uninstall", help="Remove the plugin.")] = False,
 ) -> None:
     """Make docker run notarypy for docker trust.
 
@@ -89,7 +81,8 @@ def install_plugin(
     run = begin(context)
     if re.fullmatch(r"[a-z][a-z0-9]*", name) is None:
         raise InvalidNameError(f'"{name}" cannot be a plugin', why="docker takes letters a-z and digits")
-    path = _folder(directory) / f"docker-{name}"
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "cli-plugins")
+    path = Path(directory or folder, f"docker-{name}")
     known = _present(path)
     if uninstall:
         if known:
@@ -98,12 +91,10 @@ def install_plugin(
     else:
         own = _own_commands()
         if name in own and name != _TRUST:
-            raise InvalidNameError(
-                f"docker has a command {name} of its own",
-                why="it would never run this plugin",
-                advice=Advice("choose-plugin-name"),
-            )
-        _write(path)
+            message, advice = f"docker has a command {name} of its own", Advice("choose-plugin-name")
+            raise InvalidNameError(message, why="it would never run this plugin", advice=advice)
+        command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} "$0" "$@"'  # rule 1
+        files.write_atomic(path, f"#!/bin/sh\n{MARK}\n{command}\n".encode(), _MODE)
         text = f"installed {path}: {_use(name, own)}"
     run.report.done(name, {"path": str(path), "installed": not uninstall}, text)
 
@@ -138,19 +129,8 @@ def _own_commands() -> frozenset[str]:
     return frozenset(re.findall(r"^  ([a-z][a-z0-9]*) ", done.stdout.decode(errors="replace"), re.MULTILINE))
 
 
-def _folder(directory: str | None) -> Path:
-    if directory is not None:
-        return Path(directory)
-    named = os.environ.get("DOCKER_CONFIG")
-    return (Path(named) if named else Path.home() / ".docker") / "cli-plugins"
-
-
 def _present(path: Path) -> bool:
-    """Return whether the plugin is there.
-
-    Raises:
-        AlreadyExistsError: Something else is.
-    """
+    """Return whether the plugin is there; raise AlreadyExistsError if something else is."""
     try:
         data = files.read_regular(path, DEFAULT.plugin_bytes)
     except (FileNotFoundError, NotADirectoryError):
@@ -159,15 +139,5 @@ def _present(path: Path) -> bool:
         data = b""
     if MARK.encode() in data:
         return True
-    raise AlreadyExistsError(
-        f"{path} exists",
-        why="it is not of notarypy install-plugin",
-        advice=Advice("move-away-or", option="--name"),
-        path=str(path),
-    )
-
-
-def _write(path: Path) -> None:
-    """Write the plugin (rule 1)."""
-    command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} "$0" "$@"'
-    files.write_atomic(path, f"#!/bin/sh\n{MARK}\n{command}\n".encode(), _MODE)
+    why, advice = "it is not of notarypy install-plugin", Advice("move-away-or", option="--name")
+    raise AlreadyExistsError(f"{path} exists", why=why, advice=advice, path=str(path))

@@ -19,9 +19,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from notarypy import __version__
 from notarypy.cli.dockertrust import grammar
@@ -29,9 +30,6 @@ from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text
 from notarypy.cli.main import finish, show_everything
 from notarypy.cli.report import origin
 from notarypy.errors import NotarypyError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 METADATA = "docker-cli-plugin-metadata"
 _HERE = "notarypy.cli.dockertrust"

@@ -20,6 +20,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -35,15 +36,12 @@ from notarypy.errors import (
     TagUnsignedError,
 )
 from notarypy.images import reference
-from notarypy.keys.passphrases import Wording
+from notarypy.keys.passphrases import PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from notarypy.client.api import Client
     from notarypy.images.reference import Reference
-    from notarypy.keys.passphrases import PassphraseRequest
 
 _SERVER = "DOCKER_CONTENT_TRUST_SERVER"
 # What errors advise besides a variable or a folder, and docker trust does not have.
@@ -62,20 +60,14 @@ class FailureError(Exception):
 
 
 class Shell:
-    """One run of the program.
-
-    Attributes:
-        environ: The environment, as docker's own options change it.
-        options: What `Client.from_environment` gets besides.
-        name: What the program is called in help and errors.
-    """
+    """One run of the program."""
 
     def __init__(
         self, environ: Mapping[str, str], options: Mapping[str, Any] | None = None, name: str = "docker trust"
     ) -> None:
-        self.environ = dict(environ)
-        self.options = dict(options or {})
-        self.name = name
+        self.environ = dict(environ)  # as docker's own options change it
+        self.options = dict(options or {})  # what `Client.from_environment` gets besides
+        self.name = name  # in help and errors
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -102,7 +94,7 @@ class Shell:
         if flush:
             sys.stdout.flush()
 
-    def err(self, text: str = "") -> None:
+    def err(self, text: str) -> None:
         """Print lines on standard error."""
         if sys.stderr is not None:
             sys.stderr.write("".join(f"{safe(line)}\n" for line in text.split("\n")))
@@ -114,8 +106,7 @@ class Shell:
     def agreed(self, question: str, without: str) -> bool:
         """Ask a question to which docker takes only `y` for a yes (rules 1 and 2).
 
-        Raises:
-            FailureError: There is no answer; it says `without`, what to do where nobody can give one.
+        Where nobody answers FailureError says `without`, what to do then.
         """
         self.write(f"{safe(question)} [y/N] ", flush=True)
         answer = _line()

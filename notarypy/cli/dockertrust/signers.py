@@ -15,10 +15,11 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.cli.dockertrust.shell import FailureError, error_text, image, signer_name
+from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image, signer_name
 from notarypy.cli.userfiles import new_file
 from notarypy.errors import (
     InvalidNameError,
@@ -31,10 +32,7 @@ from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from notarypy.cli.dockertrust.grammar import CommandLine
-    from notarypy.cli.dockertrust.shell import Shell
     from notarypy.client.api import Client
 
 _RELEASES = "releases"
@@ -57,19 +55,14 @@ def add(shell: Shell, line: CommandLine) -> None:
 
         def one(text: str) -> None:
             shell.out(f'Adding signer "{name}" to {text}...')
-            _add(shell, client, name, text, keys)
+            added = client.add_signer(name, image(text).repository, keys)
+            if added.created is not None:
+                shell.out(f"Initializing signed repository for {text}...")
+                shell.out(f'Successfully initialized "{text}"')
+            shell.out(f"Successfully added signer: {name} to {text}")
+            shell.out()
 
         _each(shell, repositories, one, "failed to add signer to")
-
-
-def _add(shell: Shell, client: Client, name: str, text: str, keys: Sequence[bytes]) -> None:
-    repository = image(text).repository
-    added = client.add_signer(name, repository, keys)
-    if added.created is not None:
-        shell.out(f"Initializing signed repository for {text}...")
-        shell.out(f'Successfully initialized "{text}"')
-    shell.out(f"Successfully added signer: {name} to {text}")
-    shell.out()
 
 
 def remove(shell: Shell, line: CommandLine) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 _ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
+_LOAD = "notarypy key load FILE --name NAME"
 _SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
 
 TEXTS: Mapping[str, str] = {
@@ -160,16 +161,9 @@ TEXTS: Mapping[str, str] = {
     "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
     "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
     "list-keys": "see them with: notarypy key list",
-    "load-accepted-key": (
-        f"load one of the accepted keys: notarypy key load FILE --name NAME; or ask an owner: {_ADD_YOURS}"
-    ),
-    "load-revoking-key": (
-        "run this where one of these keys is, or load it: notarypy key load FILE --name NAME"
-    ),
-    "load-role-key": (
-        "load one of these keys: notarypy key load FILE --name NAME; "
-        f"or ask an owner to add yours: {_ADD_YOURS}"
-    ),
+    "load-accepted-key": f"load one of the accepted keys: {_LOAD}; or ask an owner: {_ADD_YOURS}",
+    "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
+    "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {_ADD_YOURS}",
     "write-more-digits": "write more digits of the id",
     # -- passphrases
     "choose-longer": "choose a longer one for {source}",
