@@ -116,9 +116,7 @@ class CommandTable(TyperGroup):
         """Import a command; its table entry names a function, or an app with commands in it."""
         if cmd_name not in COMMANDS:
             close = get_close_matches(cmd_name, COMMANDS, n=1)
-            advice = (
-                Advice("did-you-mean", command=close[0]) if close else Advice("see-help", command=_PROGRAM)
-            )
+            advice = Advice("did-you-mean" if close else "see-help", command=close[0] if close else _PROGRAM)
             raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         target = getattr(import_module(f"{_HOME}.{module}"), attribute)

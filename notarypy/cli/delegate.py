@@ -92,23 +92,17 @@ def purge_key(
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
-                purged = client.keys.purge(key, repo, force=force)
+                done = client.keys.purge(key, repo, force=force)
                 known = "repository key roles left removed resigned kept unreadable needed"
-                lost, where = (
-                    purged.key[: render.SHORT_ID],
-                    f"{', '.join(purged.roles)} of {purged.repository}",
-                )
-                lines = [f"removed key {lost} from {where}"]
-                lines += [
-                    f"removed signer {roles.signer_name(who)}: it has no other key" for who in purged.removed
-                ]
-                run.report.done(repo, render.fields(purged, known), *lines, *_resigned_lines(purged))
-                if purged.left:
-                    run.report.warn(
-                        f"{', '.join(purged.left)} of {purged.repository} still have this key: "
-                        "the keys here cannot change them"
-                    )
-                _warn_of_unreadable(run, purged)
+                where = f"{', '.join(done.roles)} of {done.repository}"
+                lines = [f"removed key {done.key[: render.SHORT_ID]} from {where}"]
+                gone = map(roles.signer_name, done.removed)
+                lines += [f"removed signer {name}: it has no other key" for name in gone]
+                run.report.done(repo, render.fields(done, known), *lines, *_resigned_lines(done))
+                if done.left:
+                    left = f"{', '.join(done.left)} of {done.repository} still have this key"
+                    run.report.warn(f"{left}: the keys here cannot change them")
+                _warn_of_unreadable(run, done)
 
 
 @app.command("list")
@@ -175,9 +169,8 @@ def _remove(
             with run.trying(repo, among=repos):
                 done = client.remove_signer(name, repo, key=key, force=force)
                 data = render.fields(done, "repository role resigned kept unreadable needed")
-                what = (
-                    f"signer {roles.signer_name(done.role)}" if key is None else f"key {key} of {done.role}"
-                )
+                who = roles.signer_name(done.role)
+                what = f"signer {who}" if key is None else f"key {key} of {done.role}"
                 run.report.done(repo, data, f"removed {what} from {done.repository}", *_resigned_lines(done))
                 _warn_of_unreadable(run, done)
 

@@ -101,12 +101,12 @@ def trust(
             run.report.done(repo, data, *lines, line)
             return
         run.report.text("".join(f"{render.safe(line)}\n" for line in lines))
-        message, why = (
+        error = ConfirmationNeededError(
             f"the root that {seen.repository} offers is not trusted here",
-            "only a root named in full is accepted",
+            why="only a root named in full is accepted",
+            advice=Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0]),
         )
-        advice = Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0])
-        run.report.failed([repo], ConfirmationNeededError(message, why=why, advice=advice), data)
+        run.report.failed([repo], error, data)
 
 
 def forget(context: Context, repo: references.Repository) -> None:

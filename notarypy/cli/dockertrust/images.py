@@ -82,9 +82,8 @@ class _TagSigning:
             existing = None
             if self.local:  # nothing is pushed that nobody could sign (rule 4)
                 if not self.client.images.has_local(self.text):
-                    self.client.images.push_local(
-                        self.text
-                    )  # which says what is missing: the image, or the daemon
+                    # which says what is missing: the image, or the daemon
+                    self.client.images.push_local(self.text)
                 self._initialise()
         if self.local:
             self.shell.err(
