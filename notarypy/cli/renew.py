@@ -124,7 +124,4 @@ def _renewed_lines(done: Renewed) -> list[str]:
         return [f"nothing of {done.repository} is due; nothing was published"]
     dates = [(status.role, render.moment(status.expires)) for status in done.renewed]
     lines = [f"renewed {role} of {done.repository}: it ends on {date}" for role, date in dates]
-    return [
-        *lines,
-        *(f"root pin: {pin}" for pin in done.root_pins if any(role == "root" for role, _ in dates)),
-    ]
+    return lines + [f"root pin: {pin}" for pin in done.root_pins if "root" in dict(dates)]
