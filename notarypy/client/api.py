@@ -1,7 +1,7 @@
 """Client: everything notarypy does, as typed calls.
 
-What it is: the face of the library; the command line calls nothing else. What it is
-not: logic; each method is a door to one use case, which it names.
+What it is: the face of the library; the command line calls nothing else. What it is not: logic; each method
+is a door to one use case, which it names.
 
 Rules:
 
@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.imagesapi import Images
-from notarypy.client.keysapi import Keys
 from notarypy.client.parameters import Progress, SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, overridden
 from notarypy.limits import DEFAULT, Limits
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from notarypy.client import results
+    from notarypy.client.keysapi import Keys
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import RoleEntry, SkippedImage, VerifiedImage
@@ -85,17 +86,17 @@ class Client:
             settings = overridden(settings, server, trust_dir)
         self.settings = settings
         self._session = Session(
-            settings,
-            transport,
-            passphrases,
-            clock,
-            warn,
-            progress=progress,
-            literal=literal_gun,
-            limits=limits,
+            settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
-        self.keys = Keys(self._session)
+        self._session.progress = progress
         self.images = Images(self._session)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The private keys of the trust directory."""
+        from notarypy.client.keysapi import Keys
+
+        return Keys(self._session)
 
     @classmethod
     def from_environment(

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import require_lists
+from notarypy.keys.keystore import KeyInfo, KeyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from notarypy.client.results import ImportedKey, PurgedKey, RotatedKey
     from notarypy.client.session import Session
-    from notarypy.keys.keystore import KeyInfo
     from notarypy.keys.passphrases import PassphraseRequest
 
     KeyInfos = list[KeyInfo]  # the method `list` hides the type inside the class
@@ -30,8 +30,6 @@ class Keys:
 
     def list(self) -> KeyInfos:
         """Return all keys; `warn` is given what cannot be read."""
-        from notarypy.keys.keystore import KeyStore  # a key manager takes twice as long to load
-
         store = KeyStore(self._session.directory().private)
         found = store.list()
         for warning in store.warnings:
@@ -96,9 +94,9 @@ class Keys:
         This takes the root key (KeyNotAuthorisedError). `key` is a KEY or key file; None to make one, or to
         let the server make the key of snapshot or timestamp and keep it, with `server_managed`.
         """
-        from notarypy.client.publish.maintenance import Rotation, rotate
+        from notarypy.client.publish.maintenance import rotate
 
-        return rotate(self._session, repository, Rotation(role, key, server_managed))
+        return rotate(self._session, repository, role, key, server_managed=server_managed)
 
     def purge(self, key: str, repository: str, *, force: bool = False) -> PurgedKey:
         """Take one key, by at least 7 digits of its id, out of all delegations of a repository.

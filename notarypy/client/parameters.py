@@ -1,12 +1,7 @@
 """What a caller may ask of a use case: frozen options that say how, and who is given the progress.
 
-What it is: options that several calls share. What it is not: the options of the command line
-(`cli`), or settings.
-
-Rules:
-
-1. Where several are expected, one text is a mistake, and a TypeError: taken as it is, it would be a list
-   of its characters.
+What it is: options that several calls share. What it is not: the options of the command line (`cli`), or
+settings.
 """
 
 from __future__ import annotations
@@ -21,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def require_lists(**given: object) -> None:
-    """Raise TypeError for a single text or piece of bytes where several are expected (rule 1)."""
+    """Raise TypeError for a single text where several are expected: it would be a list of its characters."""
     for name, value in given.items():
         if isinstance(value, str | bytes):
             raise TypeError(f"{name} takes a list, even of one: [{type(value).__name__}]")
@@ -32,15 +27,12 @@ class Progress(Protocol):
 
     def begin(self, what: str, total: int) -> None:
         """Begin to move so many bytes."""
-        ...
 
     def moved(self, count: int) -> None:
         """Note that many more bytes are done; less than nothing where something begins anew."""
-        ...
 
     def end(self) -> None:
         """Note that all is over, well or not."""
-        ...
 
 
 @dataclass(frozen=True)

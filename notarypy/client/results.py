@@ -18,8 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleStatus
+
 if TYPE_CHECKING:
-    from notarypy.client.verdicts import AppliedPolicy, RoleEntry, RoleStatus
     from notarypy.keys.keystore import KeyInfo
 
 
@@ -230,7 +231,7 @@ class PushedImage:
 
 
 @dataclass(frozen=True)
-class PulledImage:
+class PulledImage(ByDigest):
     """An image that is in an OCI layout, and not `verified` only if the trust policy says to skip that.
 
     `destination` is written as a SOURCE is, and names the digest `stored`: the verified one, or that of the
@@ -250,11 +251,6 @@ class PulledImage:
     reused: int
     foreign: tuple[str, ...]
     policy: AppliedPolicy | None
-
-    @property
-    def reference(self) -> str:
-        """`repository@digest`."""
-        return f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True)

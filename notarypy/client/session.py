@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.registry.registry import RegistryClient
-    from notarypy.storage.settings.policyfile import PolicyFile, Scope, TrustPolicy
+    from notarypy.storage.settings.policyfile import Scope, TrustPolicy
     from notarypy.tuf.keys import PublicKey
 
     Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
@@ -53,12 +53,11 @@ class Session:
         clock: Callable[[], datetime],
         warn: Callable[[str], None],
         *,
-        literal: bool,
         limits: Limits = DEFAULT,
-        progress: Progress | None = None,
+        literal: bool = False,
     ) -> None:
-        self.progress = progress
         self.settings, self.warn, self.literal, self.limits = settings, warn, literal, limits
+        self.progress: Progress | None = None
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
@@ -86,11 +85,7 @@ class Session:
             self.warn(warning)
 
     def directory(self) -> TrustDirectory:
-        """Return the trust directory, after a look at who else can write to it.
-
-        Raises:
-            StorageError: It belongs to another user.
-        """
+        """Return the trust directory, after a look at who else can write to it."""
         for warning in self.trust_dir.check():
             self.warn_once(warning)
         return self.trust_dir
@@ -136,15 +131,13 @@ class Session:
             references.parse_repository(text)
 
     def scope(self, repository: str) -> Scope | None:
-        """Return what the trust policy says of a repository; None where there is no policy.
-
-        Raises:
-            ConfigurationError: The policy cannot be read.
-            OutOfScopeError: It has no scope for this repository.
-        """
+        """Return what the trust policy says of a repository, maybe OutOfScopeError; None without a policy."""
         with self._lock:
             if not self._policy and self.settings.policy is not None:
-                self._policy = [_read(self.settings.policy)]
+                try:
+                    self._policy = [self.settings.policy.read()]
+                except ConfigurationError as error:  # said once, however many images wait for the policy
+                    self._policy = [error]
             policy = self._policy[0] if self._policy else None
         if isinstance(policy, ConfigurationError):
             raise policy
@@ -155,11 +148,8 @@ class Session:
     ) -> Repository:
         """Return the repository that a reference is in, with its server and cache.
 
-        Args:
-            text: The reference.
-            root: A PIN that counts in place of the configured ones.
-            scope: What the trust policy says of it; None to read it without the policy.
-            whole: Whether a literal text names a repository, and nothing in it.
+        `root` is a PIN that counts in place of the configured ones, `scope` what the trust policy says;
+        None to read it without the policy. `whole` tells that a literal text names nothing in a repository.
         """
         # Certificates, which pins may name, would cost a command that lists keys a fifth of its instructions.
         from notarypy.client.metadata.roots import root_policy
@@ -225,14 +215,6 @@ class Session:
         self.refuse_literal(what)
         if self.settings.offline:
             raise UsageError(f"{what} asks a registry", advice=Advice("leave-out", option="--offline"))
-
-
-def _read(file: PolicyFile) -> TrustPolicy | ConfigurationError | None:
-    """Return the policy, or why it cannot be read: that is said once, however many images wait for it."""
-    try:
-        return file.read()
-    except ConfigurationError as error:
-        return error
 
 
 def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:

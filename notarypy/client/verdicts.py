@@ -26,8 +26,20 @@ class AppliedPolicy:
     unmet: tuple[PolicyError, ...] = ()
 
 
+class ByDigest:
+    """An image that goes by its digest."""
+
+    repository: str
+    digest: str
+
+    @property
+    def reference(self) -> str:
+        """`repository@digest`, the form to pull by."""
+        return f"{self.repository}@{self.digest}"
+
+
 @dataclass(frozen=True)
-class VerifiedImage:
+class VerifiedImage(ByDigest):
     """An image whose tag or digest is signed, and which the registry serves as signed.
 
     A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
@@ -44,14 +56,9 @@ class VerifiedImage:
     signed_as: str | None = None
     policy: AppliedPolicy | None = None
 
-    @property
-    def reference(self) -> str:
-        """`repository@digest`, the form to pull by."""
-        return f"{self.repository}@{self.digest}"
-
 
 @dataclass(frozen=True)
-class SkippedImage:
+class SkippedImage(ByDigest):
     """An image that the trust policy says to take unverified; nothing vouches for it.
 
     `tag` is None for a digest alone; `size` is None if no registry was asked, which serves this `digest` now.
@@ -62,11 +69,6 @@ class SkippedImage:
     digest: str
     size: int | None
     policy: AppliedPolicy
-
-    @property
-    def reference(self) -> str:
-        """`repository@digest`, the form to pull by."""
-        return f"{self.repository}@{self.digest}"
 
 
 @dataclass(frozen=True)

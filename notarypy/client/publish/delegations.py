@@ -79,27 +79,20 @@ def add(
 def remove_signer(
     session: Session, name: str, repository: str, *, key: str | None, force: bool
 ) -> SignerRemoved:
-    """Remove a signer, or the key whose id begins with `key`, and keep every tag readable (rule 3).
-
-    Raises:
-        InvalidNameError: There is no such signer or key.
-        KeyNotAuthorisedError: A file would lose its last valid signature, and no key here can sign it.
-    """
+    """Remove a signer, or the key whose id begins with `key`, and keep every tag readable (rule 3)."""
     publisher, role = publisher_for(session, repository), roles.signer_role(name)
     outcome: list[SignerRemoved] = []
 
     def edit(state: State) -> Sequence[Change]:
         if outcome and _gone(state, role, key):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
-        changes = _removals(state, role, key)
-        mended = _mend(state, changes, publisher.keys.available)
-        needed = _others(mended.after, {role})
+        mended = _mend(state, _removals(state, role, key), publisher.keys.available, role)
         if mended.lost and not force:
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))
-            raise _would_break(state, roles.signer_name(role), mended.lost, needed)
-        done = SignerRemoved(state.gun, role, mended.resigned, mended.kept, mended.lost, tuple(needed))
-        outcome[:] = [done]
+            raise _would_break(state, roles.signer_name(role), mended)
+        found = (mended.resigned, mended.kept, mended.lost, mended.needed)
+        outcome[:] = [SignerRemoved(state.gun, role, *found)]
         return mended.changes
 
     publisher.publish(edit)
@@ -111,18 +104,18 @@ class _Mended:
     """Removals with what keeps their readers reading (rule 3).
 
     The files of roles that are `resigned` are signed again by keys here, and their tags `kept`; nobody can
-    verify those of the roles that are `lost`.
+    verify those of the roles that are `lost`, until one of the signers in `needed` signs again.
     """
 
     changes: tuple[Change, ...]
-    after: State
     resigned: tuple[str, ...]
     kept: tuple[str, ...]
     lost: tuple[str, ...]
+    needed: tuple[str, ...]
 
 
-def _mend(state: State, changes: Sequence[Change], available: Collection[str]) -> _Mended:
-    """Return removals together with the files to sign again for them (rule 3)."""
+def _mend(state: State, changes: Sequence[Change], available: Collection[str], gone: str = "") -> _Mended:
+    """Return removals with the files to sign again for them; `gone` is who cannot do it himself (rule 3)."""
     after = apply_all(state, changes)
     broken = _broken(after)
     resigned = tuple(name for name in broken if after.signable(name, available))
@@ -131,9 +124,10 @@ def _mend(state: State, changes: Sequence[Change], available: Collection[str]) -
     releases = state.targets.get(roles.RELEASES)
     if releases and releases.targets and roles.RELEASES not in after.targets:
         lost.append(roles.RELEASES)  # it goes away as a whole, with tags in it
-    again = (Resign(name) for name in resigned)
+    others = [one.name for one in after.targets[roles.TARGETS].roles if one.keyids]
+    needed = tuple(roles.signer_name(name) for name in others if name not in {gone, roles.RELEASES})
     _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
-    return _Mended((*changes, *again), after, resigned, tuple(kept), tuple(lost))
+    return _Mended((*changes, *map(Resign, resigned)), resigned, tuple(kept), tuple(lost), needed)
 
 
 def _removals(state: State, role: str, key: str | None) -> list[Change]:
@@ -182,39 +176,27 @@ def _broken(after: State) -> list[str]:
     return broken
 
 
-def _others(after: State, gone: Collection[str]) -> list[str]:
-    """Return the signers who are left."""
-    listed = after.targets[roles.TARGETS].roles
-    left = [entry.name for entry in listed if entry.keyids and entry.name not in {*gone, roles.RELEASES}]
-    return [roles.signer_name(name) for name in left]
-
-
-def _would_break(state: State, who: str, lost: Sequence[str], needed: Sequence[str]) -> KeyNotAuthorisedError:
+def _would_break(state: State, who: str, mended: _Mended) -> KeyNotAuthorisedError:
     """Return the refusal to leave files that nobody can verify."""
-    tags = sorted({tag for name in lost for tag in state.targets[name].targets})
-    left = ", ".join(needed) or "nobody: this is the last signer"
-    gone = roles.RELEASES in lost and who == roles.signer_name(roles.RELEASES)
+    tags = sorted({tag for name in mended.lost for tag in state.targets[name].targets})
+    left = ", ".join(mended.needed) or "nobody: this is the last signer"
+    gone = roles.RELEASES in mended.lost and who == roles.signer_name(roles.RELEASES)
     return KeyNotAuthorisedError(
-        f"without {who} nobody could verify {', '.join(lost)} of {state.gun}",
+        f"without {who} nobody could verify {', '.join(mended.lost)} of {state.gun}",
         why=(
             "it would be gone" if gone else "no other key of it is here",
             f"its tags: {', '.join(tags) or 'none'}",
             f"who can sign it again: {left}",
         ),
         advice=Advice("force-or-sign-again"),
-        roles=list(lost),
+        roles=list(mended.lost),
         tags=tags,
-        needed=list(needed),
+        needed=list(mended.needed),
     )
 
 
 def purge(session: Session, key: str, repository: str, *, force: bool) -> PurgedKey:
-    """Remove the key whose id begins with `key` from all delegations (rules 4 to 6).
-
-    Raises:
-        InvalidNameError: No delegation has such a key, or it fits several.
-        KeyNotAuthorisedError: The keys here may not remove it, or a file would lose its last valid signature.
-    """
+    """Remove the key whose id begins with `key` from all delegations (rules 4 to 6)."""
     session.whole_repository(repository)
     publisher = publisher_for(session, repository)
     outcome: list[PurgedKey] = []
@@ -229,9 +211,8 @@ def purge(session: Session, key: str, repository: str, *, force: bool) -> Purged
             raise _not_ours(state, keyid, listing)
         changes = [_removal(state, role, keyid) for role in editable]
         mended = _mend(state, changes, publisher.keys.available)
-        needed = _others(mended.after, ())
         if mended.lost and not force:
-            raise _would_break(state, f"key {keyid[:_SHORT]}", mended.lost, needed)
+            raise _would_break(state, f"key {keyid[:_SHORT]}", mended)
         outcome[:] = [
             PurgedKey(
                 repository=state.gun,
@@ -242,7 +223,7 @@ def purge(session: Session, key: str, repository: str, *, force: bool) -> Purged
                 resigned=mended.resigned,
                 kept=mended.kept,
                 unreadable=mended.lost,
-                needed=tuple(needed),
+                needed=mended.needed,
             )
         ]
         return mended.changes

@@ -90,18 +90,12 @@ def init(
 
 
 def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> InitResult:
-    """Make trust data where there is none; say what is there where there is some (rules 1 to 4).
-
-    Raises:
-        AlreadyExistsError: There is some, and it is not what was asked for.
-    """
+    """Make trust data where there is none (rules 1 to 4); AlreadyExistsError: there is some, but not so."""
     repository = publisher.repository
     try:
-        trusted = refresh(repository)
+        trusted, created = refresh(repository), False
     except RepositoryMissingError:
         trusted, created = _create(publisher, manager, wanted)
-    else:
-        created = False
     _LOG.debug("%s: %s", repository.gun, "initialised" if created else "it had trust data already")
     if not created:
         _require_wanted(trusted, manager, wanted)

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -74,54 +74,43 @@ _SHORT = 7
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
 
-@dataclass(frozen=True)
-class Rotation:
-    """What is asked for: a role's key, the given one or a new one, here or at the server."""
-
-    role: str
-    key: str | None = None
-    server_managed: bool = False
-
-    def check(self) -> None:
-        """Raise UsageError for what no repository can have (rule 1)."""
-        if self.role not in roles.BASE_ROLES:
-            raise UsageError(
-                f"{self.role} is no role whose key is rotated",
-                why=f"these are: {', '.join(roles.BASE_ROLES)}",
-                advice=Advice("rotate-signer"),
-            )
-        if self.server_managed and self.role in {roles.ROOT, roles.TARGETS}:
-            advice = Advice("leave-out", option="--server-managed")
-            raise UsageError(f"a server cannot keep the {self.role} key", advice=advice)
-        if self.role == roles.TIMESTAMP and not self.server_managed:
-            raise UsageError("the timestamp key is always the server's", advice=Advice("add-server-managed"))
-        if self.server_managed and self.key is not None:
-            advice = Advice("leave-out", option="--key")
-            raise UsageError("a key that the server manages is made by the server", advice=advice)
+def _require_possible(role: str, key: str | None, *, server_managed: bool) -> None:
+    """Raise UsageError for what no repository can have (rule 1)."""
+    if role not in roles.BASE_ROLES:
+        raise UsageError(
+            f"{role} is no role whose key is rotated",
+            why=f"these are: {', '.join(roles.BASE_ROLES)}",
+            advice=Advice("rotate-signer"),
+        )
+    if server_managed and role in {roles.ROOT, roles.TARGETS}:
+        advice = Advice("leave-out", option="--server-managed")
+        raise UsageError(f"a server cannot keep the {role} key", advice=advice)
+    if role == roles.TIMESTAMP and not server_managed:
+        raise UsageError("the timestamp key is always the server's", advice=Advice("add-server-managed"))
+    if server_managed and key is not None:
+        advice = Advice("leave-out", option="--key")
+        raise UsageError("a key that the server manages is made by the server", advice=advice)
 
 
-def rotate(session: Session, repository: str, rotation: Rotation) -> RotatedKey:
-    """Give a base role another key (rules 1 to 6).
-
-    Raises:
-        UsageError: The role cannot have such a key.
-        KeyNotAuthorisedError: The root key is not here.
-    """
-    rotation.check()
+def rotate(
+    session: Session, repository: str, role: str, key: str | None, *, server_managed: bool
+) -> RotatedKey:
+    """Give a base role another key, the given one or a new one, here or at the server (rules 1 to 6)."""
+    _require_possible(role, key, server_managed=server_managed)
     session.whole_repository(repository)
-    publisher, role = publisher_for(session, repository), rotation.role
-    publisher = replace(publisher, read=refresh_to_renew if role == roles.ROOT else refresh)
+    read = refresh_to_renew if role == roles.ROOT else refresh
+    publisher = replace(publisher_for(session, repository), read=read)
     known = publisher.repository
     before = State.of(publisher.read(known))
     _require_rotatable(before, role, publisher)
-    if rotation.server_managed:
+    if server_managed:
         new = server_key(known, role, known.online().rotate_key(known.gun, role))
         done = publisher.publish(lambda _: [AssignKeys(role, [new])])
     else:
-        with _new_key(publisher, session.keys(), rotation) as new:
+        with _new_key(publisher, session.keys(), role, key) as new:
             publisher = replace(publisher, keys=session.keys().signing_keys())
             done = publisher.publish(lambda _: [AssignKeys(role, [new])])
-    old, now = (tuple(key.canonical_id for key in one.root.signers(role)) for one in (before, done.after))
+    old, now = (tuple(one.canonical_id for one in it.root.signers(role)) for it in (before, done.after))
     _LOG.debug("%s: the keys of %s were %s and are %s", known.gun, role, old, now)
     return RotatedKey(
         repository=known.gun,
@@ -129,22 +118,21 @@ def rotate(session: Session, repository: str, rotation: Rotation) -> RotatedKey:
         old=old,
         new=now,
         root_pins=done.after.root.roles[roles.ROOT].keyids,
-        server_managed=rotation.server_managed,
+        server_managed=server_managed,
         published=done.uploaded,
     )
 
 
 @contextmanager
-def _new_key(publisher: Publisher, manager: KeyManager, rotation: Rotation) -> Iterator[PublicKey]:
+def _new_key(publisher: Publisher, manager: KeyManager, role: str, key: str | None) -> Iterator[PublicKey]:
     """Make or take the key, and remove a new one after a failure that published nothing (rule 3)."""
     repository = publisher.repository
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
-            if rotation.role == roles.ROOT:
-                key = manager.next_root_key(repository.gun, rotation.key, repository.now)
+            if role == roles.ROOT:
+                yield manager.next_root_key(repository.gun, key, repository.now)
             else:
-                key = manager.role_key(rotation.role, repository.gun, rotation.key)
-            yield key
+                yield manager.role_key(role, repository.gun, key)
         except _UNPUBLISHED as error:
             if "unanswered" in error.facts:
                 error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
@@ -175,12 +163,7 @@ def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
 
 
 def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:
-    """Sign again what ends `within` a time, or `only` these roles, if it can be signed here (rules 7 to 11).
-
-    Raises:
-        InvalidNameError: There is no such role.
-        KeyNotAuthorisedError: Something is due that the keys here cannot sign; the rest was renewed.
-    """
+    """Sign again, if the keys are here, what ends `within` a time, or `only` these roles (rules 7 to 11)."""
     session.whole_repository(repository)
     publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
     before, available = refresh_to_renew(publisher.repository), publisher.keys.available
@@ -205,8 +188,8 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
     after = publisher.publish(edit).trusted if changes else before
     now = {status.role: status for status in statuses(after, available, within)}
     renewed = tuple(now[name] for name in names if name in now)
-    found = [now[status.role] for status in wanted if status.role in now]
-    left = [status for status in found if status.role not in names and (status.due or only)]
+    others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
+    left = [status for status in others if status.due or only]
     left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
     if left:
         raise _left_over(before.gun, left, renewed)

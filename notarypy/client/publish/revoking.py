@@ -24,20 +24,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
-from notarypy.client.publish.signing import no_signer
+from notarypy.client.publish.signing import digests, no_signer
 from notarypy.client.results import RevokedTag
-from notarypy.errors import (
-    Advice,
-    DigestMismatchError,
-    KeyNotAuthorisedError,
-    TagUnsignedError,
-    UsageError,
-)
+from notarypy.errors import Advice, DigestMismatchError, KeyNotAuthorisedError, TagUnsignedError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveTarget, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
@@ -50,11 +44,7 @@ _SHORT = 7
 
 
 def _tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
-    """Return the tags to revoke, each with the digest it must have (rule 5), or None.
-
-    Raises:
-        UsageError: One names a digest alone, or a tag is named with two digests.
-    """
+    """Return the tags to revoke, each with the digest it must have (rule 5), or None."""
     wanted: dict[str, str | None] = {}
     for reference in references:
         if reference.tag is None and reference.digest is not None:
@@ -88,7 +78,13 @@ def revoke_all(session: Session, repository: str, signer: str | None) -> list[Re
 
 def _revoke(session: Session, gun: str, wanted: Tags | None, signer: str | None) -> list[RevokedTag]:
     """Remove tags from every role whose key is here; return one result per tag, in order."""
-    return _Revocation(publisher_for(session, gun).only(signer), signer, wanted).run()
+    publisher = publisher_for(session, gun).only(signer)
+    done = publisher.publish(_Revocation(publisher, signer, wanted).edit)
+    results = [_result(done, tag) for tag in wanted or dict.fromkeys(_listed(done.before, signer))]
+    for one in results:
+        _LOG.debug("%s was taken out of %s, and stays in %s", one.reference, one.roles, one.still)
+    _warn(publisher.repository.warn, results, done.after)
+    return results
 
 
 @dataclass
@@ -99,15 +95,6 @@ class _Revocation:
     signer: str | None
     wanted: Tags | None
     tried: bool = False
-
-    def run(self) -> list[RevokedTag]:
-        done = self.publisher.publish(self.edit)
-        before = self.wanted or dict.fromkeys(_listed(done.before, self.signer))
-        results = [_result(done, tag) for tag in before]
-        for one in results:
-            _LOG.debug("%s was taken out of %s, and stays in %s", one.reference, one.roles, one.still)
-        self._warn(results, done.after)
-        return results
 
     def edit(self, state: State) -> Sequence[Change]:
         available = self.publisher.available(state)
@@ -125,7 +112,7 @@ class _Revocation:
 
     def _usable(self, state: State, tag: str, available: Collection[str]) -> list[str]:
         """Return the roles to remove a tag from (rule 1)."""
-        listing = list(_entries(state, tag))
+        listing = list(digests(state, tag))
         if self.signer is not None:
             own = roles.signer_role(self.signer)
             listing = [role for role in (own, roles.RELEASES) if role in listing] if own in listing else []
@@ -133,35 +120,29 @@ class _Revocation:
 
     def _refuse(self, state: State, tag: str, available: Collection[str]) -> None:
         """Raise what stands against revoking a tag (rules 2 and 3)."""
-        listing = _entries(state, tag)
-        if self.wanted is None and not set(listing) & set(_RELEASING):
+        listing = list(digests(state, tag))
+        if self.wanted is None and set(listing).isdisjoint(_RELEASING):
             return
         if self.signer is not None:
-            listing = {
-                role: entry for role, entry in listing.items() if role == roles.signer_role(self.signer)
-            }
+            listing = [role for role in listing if role == roles.signer_role(self.signer)]
         if listing:
-            raise _not_authorised(state, tag, list(listing), available)
+            raise _not_authorised(state, tag, listing, available)
         for error in state.failures.values():
             raise error
         raise _unsigned(state, tag, self.signer)
 
-    def _warn(self, results: Sequence[RevokedTag], after: State) -> None:
-        warn = self.publisher.repository.warn
-        for done in results:
-            if done.still_released:
-                where = ", ".join(role for role in done.still if role in _RELEASING)
-                warn(f"{done.reference} is still released: {where} lists it, and its key was not used here")
-            elif done.still:
-                warn(f"{', '.join(done.still)} still lists {done.reference}")
-        what = "still list what was revoked" if results else "list tags"
-        for role, error in after.failures.items():
-            warn(f"{role} of {after.gun} may {what}: {error.message}")
 
-
-def _entries(state: State, tag: str) -> dict[str, str | None]:
-    """Return every role that lists a tag, with its digest."""
-    return {role: file.targets[tag].digest for role, file in state.targets.items() if tag in file.targets}
+def _warn(warn: Callable[[str], None], results: Sequence[RevokedTag], after: State) -> None:
+    """Name who still lists a tag (rule 4)."""
+    for done in results:
+        if done.still_released:
+            where = ", ".join(role for role in done.still if role in _RELEASING)
+            warn(f"{done.reference} is still released: {where} lists it, and its key was not used here")
+        elif done.still:
+            warn(f"{', '.join(done.still)} still lists {done.reference}")
+    what = "still list what was revoked" if results else "list tags"
+    for role, error in after.failures.items():
+        warn(f"{role} of {after.gun} may {what}: {error.message}")
 
 
 def _listed(state: State, signer: str | None) -> list[str]:
@@ -173,7 +154,7 @@ def _listed(state: State, signer: str | None) -> list[str]:
 
 def _check_digest(state: State, tag: str, digest: str | None) -> None:
     """Refuse a tag that has another digest than the one named (rule 5)."""
-    others = {role: found for role, found in _entries(state, tag).items() if found != digest}
+    others = {role: found for role, found in digests(state, tag).items() if found != digest}
     if digest is not None and others:
         raise DigestMismatchError(
             f"{state.gun}:{tag} is signed with another digest than the one named",
@@ -185,7 +166,7 @@ def _check_digest(state: State, tag: str, digest: str | None) -> None:
 
 
 def _result(done: Published, tag: str) -> RevokedTag:
-    before, after = _entries(done.before, tag), _entries(done.after, tag)
+    before, after = digests(done.before, tag), digests(done.after, tag)
     removed = tuple(role for role in before if role not in after)
     released = next((before[role] for role in _RELEASING if role in before), None)
     return RevokedTag(
@@ -225,10 +206,5 @@ def _unsigned(state: State, tag: str, signer: str | None) -> TagUnsignedError:
     else:
         message = f"{signer} has not signed {state.gun}:{tag}"
         advice = Advice("inspect-signer", gun=state.gun)
-    return TagUnsignedError(
-        message,
-        why="no role lists it" if signer is None else "",
-        advice=advice,
-        gun=state.gun,
-        tag=tag,
-    )
+    why = "no role lists it" if signer is None else ""
+    return TagUnsignedError(message, why=why, advice=advice, gun=state.gun, tag=tag)

@@ -99,11 +99,6 @@ def require_signable(
     """Raise what signing these tags of a repository would raise, before there is anything to sign (rule 6).
 
     Without a `manifest`, whatever is pushed later; with `init` a repository without trust data gets some.
-
-    Raises:
-        RepositoryMissingError: There is nothing to sign in.
-        KeyAccessError: No key here may sign one of the tags, or one that has to cannot be unlocked.
-        AuthenticationError: The Notary server would not let us publish.
     """
     if init:
         initialise(session, text)
@@ -159,11 +154,7 @@ def tagged(text: str) -> Reference:
 
 
 def custom_data(data: bytes) -> object:
-    """Read the JSON attached to a target: only what Go writes back byte for byte.
-
-    Raises:
-        ConfigurationError: Go could not sign a file with this data again.
-    """
+    """Read the JSON attached to a target; ConfigurationError unless Go writes it back byte for byte."""
     why: tuple[str, ...] = ()
     try:
         [value] = decode(b'{"custom":' + data + b"}", "custom data").values()
@@ -180,11 +171,7 @@ def custom_data(data: bytes) -> object:
 
 
 def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> list[SignedTag]:
-    """Make every tag in `contents` signed; returns one result per tag, in order.
-
-    Raises:
-        KeyNotAuthorisedError: No key here may sign one of the tags.
-    """
+    """Make every tag in `contents` signed; returns one result per tag, in order."""
     publisher = publisher.only(options.signer)
     repository, edit = publisher.repository, _edit(publisher, contents, options)
     done = publisher.preview(edit) if options.dry_run else publisher.publish(edit)
@@ -237,12 +224,12 @@ def signing_roles(state: State, tag: str, available: Collection[str], signer: st
 
 
 def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, ...]) -> SignedTag:
-    old = _listed(done.before, tag)
-    released = (
-        old.get(roles.RELEASES) or old.get(roles.TARGETS) or next((old[r] for r in written if r in old), None)
-    )
+    old = digests(done.before, tag)
+    listed = [old[role] for role in (roles.RELEASES, roles.TARGETS, *written) if old.get(role)]
+    released = listed[0] if listed else None
     differs = any(_entry(done.before, role, tag) != _entry(done.after, role, tag) for role in written)
-    others = [role for role, digest in _listed(done.after, tag).items() if digest != manifest.digest]
+    now = digests(done.after, tag)
+    others = [role for role, digest in now.items() if digest not in {None, manifest.digest}]
     return SignedTag(
         repository=done.before.gun,
         tag=tag,
@@ -261,9 +248,9 @@ def _entry(state: State, role: str, tag: str) -> TargetFile | None:
     return state.targets[role].targets.get(tag) if role in state.targets else None
 
 
-def _listed(state: State, tag: str) -> dict[str, str]:
-    listed = {role: file.targets[tag].digest for role, file in state.targets.items() if tag in file.targets}
-    return {role: digest for role, digest in listed.items() if digest is not None}
+def digests(state: State, tag: str) -> dict[str, str | None]:
+    """Return every role that lists a tag, with its digest; None for an entry without SHA-256."""
+    return {role: file.targets[tag].digest for role, file in state.targets.items() if tag in file.targets}
 
 
 def _no_key(

@@ -77,20 +77,11 @@ def decide(
 ) -> VerifiedImage:
     """Return the image that verified metadata vouches for, if it meets everything (rules 1 to 4).
 
-    Args:
-        trusted: The metadata of the repository, or of the one that it mirrors.
-        asked: The reference; without tag and digest it means `latest`.
-        options: What the caller requires.
-        scope: What the trust policy requires; None without a policy.
-        written: The repository as it was written: the GUN, or a mirror of it.
-        warn: Given what is not met in `audit`, and where two roles disagree.
-
-    Raises:
-        TagUnsignedError: Nothing released has this tag or digest.
-        DigestMismatchError: The tag is signed with another digest.
-        PolicyError: It does not meet what is required.
+    `trusted` is of the repository, or of the one that it mirrors, and `written` its name as it was written.
+    The caller requires `options`, and the trust policy `scope`, if there is one. `warn` is given what is not
+    met in `audit`, and where two roles disagree.
     """
-    found = _release(trusted, asked.tag, asked.digest, options, scope)
+    found = _release(trusted, asked, options, scope)
     ours, theirs = (policy.entry(trusted, role, found.tag) for role in (roles.RELEASES, roles.TARGETS))
     if ours is not None and theirs is not None and not ours.same_content(theirs):
         released, listed = (one.digest or "without sha256" for one in (ours, theirs))
@@ -156,17 +147,14 @@ def _unmet(trusted: TrustedMetadata, found: Release, options: VerifyOptions, sco
 
 
 def _release(
-    trusted: TrustedMetadata,
-    asked: str | None,
-    digest: str | None,
-    options: VerifyOptions,
-    scope: Scope | None,
+    trusted: TrustedMetadata, asked: Reference, options: VerifyOptions, scope: Scope | None
 ) -> Release:
-    """Return what is released under a tag or digest (rules 1 and 2)."""
-    if asked is None and digest is not None:
+    """Return what is released under a tag or digest, `latest` without either (rules 1 and 2)."""
+    tag, digest = asked.tag, asked.digest
+    if tag is None and digest is not None:
         found = _with_digest(trusted, digest)
         return min(found, key=lambda one: tuple(map(bool, _unmet(trusted, one, options, scope))))
-    tag = "latest" if asked is None else asked
+    tag = "latest" if tag is None else tag
     listed = policy.released(trusted, tag)
     if listed is None:
         raise _unsigned(trusted, tag)
@@ -244,38 +232,24 @@ class MetadataCache:
 
 
 def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
-    """Return the scope that counts for a reference; None without a policy, or where rule 7 sets it aside.
-
-    Raises:
-        OutOfScopeError: There is a policy, and it has none.
-    """
+    """Return the scope that counts for a reference; None without a policy, or where rule 7 sets it aside."""
     scope = session.scope(session.gun(text)[0])
     skipped = scope is not None and scope.mode == "skip"
     return None if skipped and options.needs_verification else scope
 
 
 def current_metadata(session: Session, text: str, root: str | None) -> TrustedMetadata:
-    """Return a repository's metadata as `verify` reads it; a `root` is a PIN that it must meet.
-
-    Raises:
-        TrustError: There is none, or it cannot be verified, or the trust policy has no scope for it.
-    """
+    """Return a repository's metadata as `verify` reads it; a `root` is a PIN that it must meet."""
     scope = scope_of(session, text, VerifyOptions(root=root))
-    return _metadata(session, text, None if scope and scope.mode == "skip" else scope, root)
-
-
-def _metadata(session: Session, text: str, scope: Scope | None, root: str | None) -> TrustedMetadata:
+    if scope is not None and scope.mode == "skip":
+        scope = None
     return refresh(session.repository(text, root, scope, whole=False))
 
 
 def verify(
     session: Session, text: str, options: VerifyOptions, known: TrustedMetadata | None = None
 ) -> VerifiedImage:
-    """Return an image that meets everything; see `verify_unless_skipped`.
-
-    Raises:
-        NotVerifiedError: The trust policy says to skip it.
-    """
+    """Return an image that meets everything; NotVerifiedError if the trust policy says to skip it."""
     if known is not None and options.root is not None:
         raise RuntimeError("a root is checked by refresh, not beside metadata that it returned")
     image = verify_unless_skipped(session, text, options, known)
@@ -311,7 +285,11 @@ def verify_unless_skipped(
     cache, prefix = cache or MetadataCache(), "" if scope is None else scope.prefix
     if known is not None:
         require_current(known, session.now())
-    trusted = known or cache.get(gun, prefix, lambda: _metadata(session, text, scope, options.root))
+
+    def fetch() -> TrustedMetadata:
+        return refresh(session.repository(text, options.root, scope, whole=False))
+
+    trusted = known or cache.get(gun, prefix, fetch)
     if trusted.gun != gun:
         raise RuntimeError("the metadata is of another repository")
     image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)

@@ -57,29 +57,28 @@ def status(session: Session, repository: str, within: timedelta) -> RepositorySt
 
 def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:
     """Return everything about a repository; `tag` narrows the signed tags to one."""
+    entries = tuple(role_entries(trusted))
+    others = [entry for entry in entries if entry.role not in {*roles.BASE_ROLES, roles.RELEASES}]
+    signers = [(roles.signer_name(entry.role), entry.keys) for entry in others]
     return Inspection(
         name=name,
         repository=trusted.gun,
         tags=tuple(_tags(trusted, tag)),
-        signers=tuple(_signers(trusted)),
+        signers=tuple(sorted(signers, reverse=True)),
         root_keys=trusted.root.roles[roles.ROOT].keyids,
         repository_keys=tuple(key.canonical_id for key in trusted.root.signers(roles.TARGETS)),
-        roles=tuple(role_entries(trusted)),
+        roles=entries,
         server=server,
     )
 
 
 def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
-    listed = {
-        name
-        for role in (roles.RELEASES, roles.TARGETS)
-        if role in trusted.targets
-        for name in trusted.targets[role].targets
-    }
-    for name in sorted(listed, key=natural):
+    files = [trusted.targets[role] for role in (roles.RELEASES, roles.TARGETS) if role in trusted.targets]
+    for name in sorted({name for file in files for name in file.targets}, key=natural):
         if tag in {None, name}:
             for content in _contents(trusted, name):
-                yield TagEntry(name, f"sha256:{content.sha256}", _signed_by(trusted, name, content))
+                signers = map(roles.signer_name, policy.signers(trusted, name, content))
+                yield TagEntry(name, f"sha256:{content.sha256}", tuple(signers) or (REPO_ADMIN,))
 
 
 def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
@@ -90,19 +89,6 @@ def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
         if content is not None and content.digest is not None:
             found.setdefault(content.sha256, content)
     return list(found.values())
-
-
-def _signed_by(trusted: TrustedMetadata, name: str, content: TargetFile) -> tuple[str, ...]:
-    return tuple(roles.signer_name(role) for role in policy.signers(trusted, name, content)) or (REPO_ADMIN,)
-
-
-def _signers(trusted: TrustedMetadata) -> list[tuple[str, tuple[str, ...]]]:
-    found = [
-        (roles.signer_name(entry.role), entry.keys)
-        for entry in role_entries(trusted)
-        if entry.role not in {*roles.BASE_ROLES, roles.RELEASES}
-    ]
-    return sorted(found, reverse=True)
 
 
 def natural(name: str) -> str:
