@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -414,8 +415,9 @@ def test_being_told_to_end_ends_all_of_the_builder_and_leaves_nothing(
     dockerfile(f"FROM {BASE}:1")
     try:
         run("build", "--builder", "buildx", "context").expect(130)
-        assert os.read(alive, 10) in (b"begun\n", b"")
-        assert os.read(alive, 10) == b""  # nobody holds the other end any more
+        for wanted in ((b"begun\n", b""), (b"",)):  # at last nobody holds the other end any more
+            select.select([alive], [], [], 10)  # what was killed may take a moment to be gone
+            assert os.read(alive, 10) in wanted
     finally:
         os.close(alive)
     assert not Path((builders.log / "where").read_text().strip()).parent.exists()
