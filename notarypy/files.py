@@ -88,7 +88,6 @@ def regular(path: Path, limit: int | None = None, *, follow: bool = True) -> Ite
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    """Open a descriptor and close it whatever happens."""
     descriptor = os.open(path, flags | _SAFE, 0o600)
     try:
         yield descriptor
@@ -97,7 +96,6 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 def _require_regular(path: Path, descriptor: int, limit: int | None) -> None:
-    """Refuse what is not a regular file, or is too big."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise StorageError(f"cannot use {path}", why="it is not a regular file", path=str(path))
@@ -131,7 +129,6 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that must not exist yet, through to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW
     with _opened(path, flags) as descriptor:
         if sys.platform != "win32":
@@ -168,7 +165,6 @@ def make_private_directory(path: Path, *, below: Path | None = None) -> None:
 
 
 def _make_one(path: Path) -> None:
-    """Make one private directory unless it is there already."""
     if path.is_dir():
         return
     try:
@@ -231,7 +227,6 @@ def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
 
 
 def _try_lock(path: Path, descriptor: int) -> bool:
-    """Try once to lock the open file."""
     try:
         if sys.platform == "win32":
             import msvcrt

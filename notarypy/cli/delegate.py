@@ -134,7 +134,6 @@ def _add(
     *,
     releases: bool = True,
 ) -> None:
-    """Add one signer to repositories."""
     run = begin(context)
     references.check_repositories(run, repos)
     roles.signer_role(name)
@@ -160,7 +159,6 @@ def _added_lines(added: SignerAdded) -> list[str]:
 def _remove(
     context: Context, name: str, repos: Sequence[str], *, key: str | None = None, force: bool
 ) -> None:
-    """Remove one signer, or one of its keys, from repositories."""
     run = begin(context)
     references.check_repositories(run, repos)
     roles.signer_role(name)

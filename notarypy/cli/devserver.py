@@ -68,7 +68,6 @@ def devserver(
 
 
 def _warn(run: Run, options: ServerOptions) -> None:
-    """Say what these servers are not."""
     run.report.warn("these servers are for development: their keys are not protected")
     if options.public:
         run.report.warn(f"other machines can reach them at {options.host}")

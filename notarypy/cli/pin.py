@@ -159,7 +159,6 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def _report_image(run: Run, source: str, image: PinnedImage) -> None:
-    """Note what became of an image."""
     data = {
         "file": source,
         "line": image.line,
@@ -182,7 +181,6 @@ def _report_image(run: Run, source: str, image: PinnedImage) -> None:
 
 
 def _line_of(source: str, image: PinnedImage) -> str:
-    """Return a line about an image."""
     place = f"{source}:{image.line}: {image.what}"
     if image.reference is None:
         return f"{place} {image.image} left alone"
@@ -192,7 +190,6 @@ def _line_of(source: str, image: PinnedImage) -> str:
 
 
 def _finish(run: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode) -> None:
-    """Write or print what came out, now that every image is good."""
     if mode.in_place:
         _write([(path, before, found.data) for path, before, found in done if found.changed])
     for path, before, found in done:

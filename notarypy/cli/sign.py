@@ -90,7 +90,6 @@ def sign(
 def _names(
     run: Run, refs: list[str], from_file: str | None, digest_file: str | None
 ) -> list[references.Name]:
-    """Return all REFs of the command line and the files."""
     if from_file is not None:
         refs += references.from_lines(run, userfiles.read_text(from_file), userfiles.name(from_file))
     names = references.read(run, refs)

@@ -188,7 +188,6 @@ class Update:
         self.files[role], self.targets[role] = file, value
 
     def _signed(self, role: str, data: bytes) -> Envelope:
-        """Return a file that a threshold of its role's keys signed."""
         keys, keyids, threshold = self._assigned(role)
         file = Envelope.parse(data, role)
         if not meets(valid_keys(file, keys, keyids), threshold):

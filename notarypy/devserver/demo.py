@@ -109,7 +109,6 @@ class Demo:
         yield self._run("She signs it again.", "sign", self._image)
 
     def _push(self, text: str) -> None:
-        """Push an image as any program does."""
         tls = context(replace_ca=self._started.authority, environ={})
         with closing(RequestsTransport(lambda _: tls, environ={})) as transport:
             exchange = Exchange(transport, timeout=_TIME)

@@ -122,7 +122,6 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _name(name: str) -> x509.GeneralName:
-    """Return a host name, or an address as such."""
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:

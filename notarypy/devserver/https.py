@@ -45,7 +45,6 @@ _LOG = logging.getLogger(__name__)
 
 
 def _respond(answer: Answer, request: WebRequest) -> WebResponse:
-    """Answer one request; raise ConnectionAbortedError for one that gets no answer."""
     request.max_content_length = BODY_LIMIT
     try:
         body = request.get_data(cache=False)

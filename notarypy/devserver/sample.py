@@ -77,7 +77,6 @@ def push(exchange: Exchange, registry: str, name: str, tag: str, sample: Sample)
 
 
 def _single(text: str, architecture: str) -> tuple[tuple[bytes, bytes], bytes]:
-    """Return configuration and layer, and the manifest that names them."""
     archive = _archive("hello.txt", f"{text}\n".encode())
     layer = gzip.compress(archive, mtime=0)
     rootfs = {"type": "layers", "diff_ids": [digest_of(archive)]}

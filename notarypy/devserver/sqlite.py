@@ -46,7 +46,6 @@ CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, data BLOB);
 
 
 def _opened(path: Path, schema: str) -> sqlite3.Connection:
-    """Open or make a file, readable for its owner alone."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     # The services' own locks keep threads apart.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -117,7 +116,6 @@ class _SavedMetadata(MetadataStore):
             raise
 
     def _load(self) -> None:
-        """Take up what the database holds."""
         super().__init__()
         select = self._database.execute
         for gun, role, version, data in select("SELECT gun, role, version, data FROM files"):

@@ -167,7 +167,6 @@ def running(
 
 
 def _own(stack: ExitStack, place: folder.Folder) -> None:
-    """Keep other devservers out of the folder."""
     try:
         stack.enter_context(files.locked(place.lock, 0))
     except StorageError as error:

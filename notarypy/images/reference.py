@@ -157,7 +157,6 @@ def _split_registry(text: str) -> tuple[str, str]:
 
 
 def _check_registry(text: str) -> None:
-    """Check rule 3."""
     if text.startswith("["):
         address, bracket, port = text[1:].partition("]")
         valid = bool(bracket) and _is_ipv6(address)
@@ -180,7 +179,6 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _check_path(path: str) -> None:
-    """Check the parts of rule 4 and say what is wrong with the first bad one."""
     for part in path.split("/"):
         if not part:
             raise _ProblemError("a part of the name between slashes is empty")

@@ -131,7 +131,6 @@ def _of_context(name: object, docker_config: Path, source: str) -> DaemonAddress
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """Return a JSON object of docker's; an empty one if there is no such file."""
     try:
         document = json_object(files.read_regular(path, DEFAULT.config_bytes, follow=True))
     except FileNotFoundError:
@@ -313,7 +312,6 @@ def _without(text: str, image: Reference, credential: Credential | None) -> str:
 
 
 def _header(registry: str, credential: Credential | None) -> str:
-    """Return X-Registry-Auth: a login as JSON, in base64."""
     document: dict[str, str] = {}
     if credential is not None:
         document["serveraddress"] = HUB_SERVER if registry == HUB else registry

@@ -75,7 +75,6 @@ def outcome(source: BufferedIOBase, tag: str, limits: Limits = DEFAULT) -> PushO
 
 
 def _records(source: BufferedIOBase, limits: Limits) -> Iterator[dict[str, Any]]:
-    """Yield the records of a stream, one JSON object a line."""
     for line in _lines(source, limits):
         if not line.strip():
             continue
@@ -120,7 +119,6 @@ def _checked(digest: object, size: object, most: int) -> tuple[str, int]:
 
 
 def _problem(record: Mapping[str, Any]) -> str:
-    """Return the text of an error record; "" for any other."""
     detail = record.get("errorDetail")
     text = detail.get("message") if isinstance(detail, dict) else None
     text = text or record.get("error")

@@ -219,11 +219,9 @@ class RepositoryCache:
         return sum(entry.name.endswith(".change") and entry.is_file() for entry in entries)
 
     def _path(self, role: str) -> Path:
-        """Return the file of a role, after checking its name."""
         return self.directory / f"{roles.check_role(role)}.json"
 
     def _checked_path(self, role: str) -> Path:
-        """Return the file of a role, after checking its name and its directories."""
         path = self._path(role)
         files.refuse_links(path.parent, self._base)
         return path
@@ -256,7 +254,6 @@ def _order(role: str) -> tuple[int, str]:
 
 
 def _directories(top: Path) -> Iterator[Path]:
-    """Walk real directories from `top` down, parents first."""
     for name, inner, _ in os.walk(top, followlinks=False):
         inner.sort()
         yield Path(name)

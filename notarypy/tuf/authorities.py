@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -34,10 +33,7 @@ from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
 from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, extension, issuer_names
 from notarypy.tuf.keyobjects import certificate_problem
-from notarypy.tuf.keys import X509_TYPES, certificates, public_key_of
-
-if TYPE_CHECKING:
-    from notarypy.tuf.keys import PublicKey
+from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
 
 
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:

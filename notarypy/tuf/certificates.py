@@ -35,12 +35,11 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UnsupportedKeyError, VerificationError
 from notarypy.tuf import roles
-from notarypy.tuf.envelope import require_threshold, valid_keys
+from notarypy.tuf.envelope import Envelope, VerificationBudget, require_threshold, valid_keys
 from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, meets, public_key_of
 
 if TYPE_CHECKING:
-    from notarypy.tuf.envelope import Envelope, VerificationBudget
     from notarypy.tuf.metadata import Root
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)

@@ -24,15 +24,13 @@ from typing import TYPE_CHECKING, Protocol
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
-from notarypy.tuf.keys import meets
-from notarypy.tuf.metadata import Delegation, Targets
+from notarypy.tuf.keys import PublicKey, meets
+from notarypy.tuf.metadata import Delegation, Root, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from notarypy.tuf.fields import TargetFile
-    from notarypy.tuf.keys import PublicKey
-    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 

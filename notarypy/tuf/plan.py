@@ -21,22 +21,20 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, KeyNotAuthorisedError, VerificationError
 from notarypy.tuf import roles
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
-from notarypy.tuf.keys import meets
+from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from datetime import datetime
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.changes import State
-    from notarypy.tuf.keys import PublicKey
 
 ROOT_LIFETIME = timedelta(days=10 * 365)
 TARGETS_LIFETIME = timedelta(days=3 * 365)

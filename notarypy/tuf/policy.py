@@ -234,7 +234,6 @@ class _Judgment:
         )
 
     def _known_of(self, role: str) -> str:
-        """Say what is known of a signer who does not vouch."""
         trusted = self.trusted
         if role in trusted.failures:
             return f"{role}: {trusted.failures[role].message}"

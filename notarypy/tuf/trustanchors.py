@@ -30,13 +30,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from notarypy.errors import Advice, NotarypyError, RootNotPinnedError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import authorities, roles
-from notarypy.tuf.envelope import signers
+from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from notarypy.tuf.envelope import Envelope
     from notarypy.tuf.metadata import Root
 
 _LOG = logging.getLogger(__name__)

@@ -260,7 +260,6 @@ class TrustedMetadata:
 
     @contextmanager
     def _judging(self, role: str) -> Iterator[None]:
-        """Note why a file is refused."""
         try:
             yield
         except TrustError as error:

@@ -98,7 +98,6 @@ class _TagSigning:
             self._resigned(existing, self._sign())
 
     def _existing(self) -> TagEntry | None:
-        """Return who signed the tag until now."""
         try:
             return next(iter(self.client.inspect(str(self.reference)).tags), None)
         except RepositoryMissingError:

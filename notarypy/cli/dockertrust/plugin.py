@@ -100,7 +100,6 @@ def install_plugin(
 
 
 def _use(name: str, own: Collection[str]) -> str:
-    """Say what docker does with the plugin."""
     if name in own:
         return f"the docker here runs its own docker {name}, and this from version 29 on; or use --name"
     return f"docker {name} runs notarypy" + (" now" if own else "")

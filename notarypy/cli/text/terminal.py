@@ -73,7 +73,6 @@ class Bar:
 
 
 def _amount(count: int) -> str:
-    """Return a number of bytes as people read it."""
     power = next((power for power in range(len(_UNITS)) if count < _STEP ** (power + 1)), len(_UNITS) - 1)
     return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
 

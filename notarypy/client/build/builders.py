@@ -231,7 +231,6 @@ def _environ(plan: Plan, folder: Path) -> dict[str, str]:
 
 
 def _signing(plan: Plan, folder: Path) -> list[str]:
-    """Return the options that make a builder tag, push and report what it made."""
     if plan.sign is None:
         return []
     report = str(folder / "digest")

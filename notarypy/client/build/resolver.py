@@ -143,7 +143,6 @@ class Resolver:
 
 
 def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:
-    """Return an error that says where the image is named."""
     found = copy.copy(error)
     found.message = f"{source}:{occurrence.line}: {error.message}"
     found.args = (found.message,)

@@ -207,7 +207,6 @@ def _settle(
 
 
 def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:
-    """Raise AlreadyExistsError unless the repository is as wanted."""
     root_ids = {key.canonical_id for key in trusted.root.signers(roles.ROOT)}
     problem = ""
     if wanted.root_key is not None and manager.select(wanted.root_key) not in root_ids:

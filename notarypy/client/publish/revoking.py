@@ -146,7 +146,6 @@ def _warn(warn: Callable[[str], None], results: Sequence[RevokedTag], after: Sta
 
 
 def _listed(state: State, signer: str | None) -> list[str]:
-    """Return every tag that any role, or this signer, lists."""
     only = None if signer is None else roles.signer_role(signer)
     files = [file for role, file in state.targets.items() if only in {None, role}]
     return sorted({tag for file in files for tag in file.targets})

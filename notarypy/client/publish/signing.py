@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
-from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
+from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
 from notarypy.client.results import SignedTag
 from notarypy.errors import (
     Advice,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from notarypy.client.parameters import SignOptions
-    from notarypy.client.publish.pipeline import Edit
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
 
@@ -188,7 +187,6 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
 
 
 def _edit(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> Edit:
-    """Return the edit that lists every tag in its roles."""
     attached = None if options.custom is None else custom_data(options.custom)
 
     def edit(state: State) -> Sequence[Change]:

@@ -176,7 +176,6 @@ class _LineReader:
         return Word(line, range(start, start + len(line)))
 
     def _first(self) -> Word:
-        """Return the first line of an instruction; empty for a comment."""
         body = self._next()
         if self.number == 1 and body.text.startswith(_BOM):
             body = body.part(1)

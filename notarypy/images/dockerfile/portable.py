@@ -81,7 +81,6 @@ def check(plain: Plain, images: Sequence[str], source: str) -> None:
 
 
 def _named(keyword: str, words: Sequence[str], source: str) -> Iterator[str]:
-    """Return what a line of the copy takes files from."""
     if keyword == "ONBUILD":
         keyword, *words = words
     flags = next((place for place, word in enumerate(words) if not word.startswith("--")), len(words))

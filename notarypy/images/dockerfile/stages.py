@@ -194,7 +194,6 @@ class _StageReader:
             self._sources(stage, found.trigger or found, triggered=found.trigger is not None)
 
     def _name(self, found: Instruction) -> str:
-        """Return the name that a FROM gives its stage, as it is written."""
         words = [word.text for word in found.rest.words()]
         if not words[0] or len(words) not in {1, 3}:
             raise self.failure(found.line, "FROM takes an image, or an image AS name")

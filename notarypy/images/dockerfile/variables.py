@@ -113,7 +113,6 @@ def _of_platform(platform: str | None, source: str) -> dict[str, str]:
 
 
 def _words(text: str, escape: str) -> list[str]:
-    """Return the words of ARG, with their quotes."""
     found, word, quote, position = [], "", "", 0
     while position < len(text):
         character = text[position]

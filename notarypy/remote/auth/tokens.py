@@ -206,7 +206,6 @@ class TokenAuthenticator:
             return token.header
 
     def _credential(self, scope: str | None) -> Credential | None:
-        """Look up who we are for this server and the repository of a scope."""
         path = _name_in(scope)
         for host in self._names:
             path = path.removeprefix(f"{host}/")
@@ -231,7 +230,6 @@ class TokenAuthenticator:
         return _basic(credential)
 
     def _fetch(self, key: _TokenPurpose, fetch: Fetch) -> _BearerToken:
-        """Get a token from the service that the challenge names."""
         self._check_realm(key.scheme, key.realm)
         host, scope = host_port(key.realm), " ".join(key.scopes)
         _LOG.debug("%s is asked for a token: %s", host, scope)

@@ -119,7 +119,6 @@ def _add_client_pair(made: ssl.SSLContext, cert: Path | None, key: Path | None) 
 
 
 def _why(error: Exception, otherwise: str) -> str:
-    """Return the system's reason; OpenSSL's own (it names a library) is of no use to anybody."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     return ("" if hasattr(error, "library") else getattr(error, "strerror", None)) or otherwise

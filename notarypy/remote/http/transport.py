@@ -249,7 +249,6 @@ class Exchange:
 
 
 def _carrying(request: Request, authorization: str | None) -> Request:
-    """Return the request with this Authorization header."""
     if authorization is None:
         return request
     return replace(request, headers={**request.headers, "Authorization": authorization})

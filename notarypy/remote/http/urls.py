@@ -119,7 +119,6 @@ def proxy_address(proxy: str) -> str:
 
 
 def _covers(pattern: str, host: str, port: int) -> bool:
-    """Tell whether a pattern of NO_PROXY is for a host."""
     if pattern in ("", "*"):
         return pattern == "*"
     with suppress(ValueError):  # one of them may be a name

@@ -137,7 +137,6 @@ def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) 
 
 
 def _header(path: Path, block: bytes) -> _Header:
-    """Read one header block."""
     stated = _number(path, block[148:156])
     if len(block) < BLOCK or stated != sum(block[:148]) + 8 * 0x20 + sum(block[156:]):
         packed = next((kind for magic, kind in _PACKED.items() if block.startswith(magic)), "")
@@ -197,7 +196,6 @@ def _extend(extended: dict[str, str], header: _Header, data: bytes) -> None:
 
 
 def _number(path: Path, field: bytes) -> int:
-    """Read a number, in octal digits or, for large ones, in binary."""
     if field and field[0] == _HIGH_BIT:
         return int.from_bytes(field[1:], "big")
     text = field.strip(b"\0 ")

@@ -117,7 +117,6 @@ class SavedImage:
         return found
 
     def _digests(self, member: Member, name: str, *, packed: bool) -> tuple[str, str]:
-        """Return the digest of what is in a layer, and of the layer itself."""
         own, plain = hashlib.sha256(), hashlib.sha256()
         pieces = self._archive.pieces(member, 0)
         try:
@@ -145,7 +144,6 @@ def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: A
 
 
 def _entry(archive: Archive, name: str | None) -> dict[str, Any]:
-    """Return the entry of one image in the list."""
     try:
         listed = json.loads(archive.read(LIST_FILE, archive.limits.manifest_bytes))
     except FileNotFoundError:

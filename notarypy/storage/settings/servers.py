@@ -83,7 +83,6 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 
 
 def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
-    """Take an address apart after refusing what must not be in one."""
     if not text:
         raise _unusable(source, "it is empty")
     if "@" in text or "?" in text or "#" in text:
@@ -206,7 +205,6 @@ def find(
 
 
 def _files(folder: Path) -> list[Path]:
-    """List a folder in order; a missing one is empty."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:
@@ -218,7 +216,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _pair(found: Sequence[Path]) -> tuple[Path, Path] | None:
-    """Return the first client certificate and its key."""
     for path in found:
         if path.suffix not in {".cert", ".key"}:
             continue

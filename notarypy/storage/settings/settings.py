@@ -242,7 +242,6 @@ def load(
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
-    """Return the options that were given, none of them empty."""
     unknown = flags.keys() - GlobalOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
@@ -263,7 +262,6 @@ def _path(given: Mapping[str, object], name: str) -> Path | None:
 
 
 def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSettings:
-    """Read the file of `--config`, or the default one if it exists."""
     path = _path(given, "config")
     try:
         return configfile.read(path or xdg / "notarypy" / "config.toml", home)
