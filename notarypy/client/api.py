@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.imagesapi import Images
 from notarypy.client.parameters import Progress, SignOptions, VerifyOptions, require_lists
-from notarypy.client.session import Passphrases, Session, overridden
+from notarypy.client.session import Session, overridden
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from notarypy.client import results
     from notarypy.client.keysapi import Keys
     from notarypy.client.results import Renewed, RepositoryStatus
+    from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.image import MetadataCache
     from notarypy.keys.passphrases import Wording

@@ -26,6 +26,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
@@ -54,16 +55,14 @@ from notarypy.tuf.keys import meets
 from notarypy.tuf.plan import Draft, plan, snapshot_draft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-
     from notarypy.client.keys.manager import SigningKeys
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
-    Edit = Callable[[State], Sequence[Change]]
-    """From the present state to the changes to make; it is asked again after every conflict."""
+Edit = Callable[[State], Sequence[Change]]
+"""From the present state to the changes to make; it is asked again after every conflict."""
 
 _LOG = logging.getLogger(__name__)
 _PAUSE, _MAX_PAUSE = 0.05, 2.0
