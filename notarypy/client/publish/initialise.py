@@ -103,6 +103,7 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
 
 
 def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[TrustedMetadata, bool]:
+    """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
     repository = publisher.repository
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
@@ -112,7 +113,14 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
         except NotarypyError:
             undo()
             raise
-        return _upload(repository, files, undo)
+        try:
+            repository.online().update(repository.gun, files)
+        except (AuthenticationError, *NOT_SENT):
+            undo()
+            raise
+        except (RefusedUpdateError, NetworkError) as error:
+            return _settle(repository, files, error, undo)
+        return confirm(repository, files), True
 
 
 def _check_root(repository: Repository, data: bytes) -> None:
@@ -123,20 +131,6 @@ def _check_root(repository: Repository, data: bytes) -> None:
         problem = certificates.problem(key, repository.gun, repository.now)
         if problem:
             raise VerificationError("the root certificate cannot be used", why=problem)
-
-
-def _upload(
-    repository: Repository, files: dict[str, bytes], undo: Callable[[], None]
-) -> tuple[TrustedMetadata, bool]:
-    """Publish the first files; return what the server serves then, and whether it is ours (rules 3, 4)."""
-    try:
-        repository.online().update(repository.gun, files)
-    except (AuthenticationError, *NOT_SENT):
-        undo()
-        raise
-    except (RefusedUpdateError, NetworkError) as error:
-        return _settle(repository, files, error, undo)
-    return confirm(repository, files), True
 
 
 def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:

@@ -174,7 +174,12 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
         signers = before.root.signers(roles.ROOT)
         root_keys = tuple(_recertified(key, before, session.keys(), limit) for key in signers)
     names = _possible(wanted, root_keys, before)
-    changes = {name: _change(name, before, root_keys) for name in names}
+    changes: dict[str, Change] = {name: Resign(name) for name in names}
+    if (
+        roles.ROOT in changes
+        and tuple(key.keyid for key in root_keys) != before.root.roles[roles.ROOT].keyids
+    ):
+        changes[roles.ROOT] = AssignKeys(roles.ROOT, root_keys)
     _LOG.debug("%s: wanted anew: %s; possible here: %s", before.gun, [one.role for one in wanted], names)
     start = State.of(before)
     old = {name: _version(start, name) for name in names}
@@ -225,11 +230,6 @@ def _possible(
         able.remove(roles.ROOT)
     over = any(status.role == roles.ROOT and ended(status.expires, trusted.now) for status in wanted)
     return [] if over and roles.ROOT not in able else able
-
-
-def _change(name: str, trusted: TrustedMetadata, root_keys: Sequence[PublicKey]) -> Change:
-    same = tuple(key.keyid for key in root_keys) == trusted.root.roles[roles.ROOT].keyids
-    return Resign(name) if name != roles.ROOT or same else AssignKeys(name, root_keys)
 
 
 def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], limit: datetime) -> bool:

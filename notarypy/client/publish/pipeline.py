@@ -138,7 +138,13 @@ class Publisher:
                     turn.enter_context(cache.lock(self.patience.seconds, "publish"))
                 except StorageError as error:
                     self.repository.warn(f"publishing without waiting for others here: {error.message}")
-            return _PublishLoop(self, edit).run()
+            loop = _PublishLoop(self, edit)
+            try:
+                return loop.run()
+            except NotarypyError as error:
+                if loop.lost:
+                    error.facts["unanswered"] = loop.lost
+                raise
 
     def preview(self, edit: Edit, *, unlock: bool = False) -> Published:
         """Apply an edit and check that the keys at hand could sign it; upload nothing (rule 7)."""
@@ -190,14 +196,6 @@ class _PublishLoop:
         self.stale: dict[str, int] = {}
 
     def run(self) -> Published:
-        try:
-            return self._run()
-        except NotarypyError as error:
-            if self.lost:
-                error.facts["unanswered"] = self.lost
-            raise
-
-    def _run(self) -> Published:
         trusted = self.publisher.read(self.repository)
         origin = State.of(trusted)
         while True:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
-from notarypy.client.publish.signing import digests, no_signer
+from notarypy.client.publish.signing import digests, no_signer, whose_keys
 from notarypy.client.results import RevokedTag
 from notarypy.errors import Advice, DigestMismatchError, KeyNotAuthorisedError, TagUnsignedError, UsageError
 from notarypy.tuf import roles
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RELEASING = (roles.RELEASES, roles.TARGETS)
-_SHORT = 7
 
 
 def _tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
@@ -182,16 +181,10 @@ def _not_authorised(
     state: State, tag: str, listing: Sequence[str], available: Collection[str]
 ) -> KeyNotAuthorisedError:
     accepted = {role: [key.canonical_id for key in state.keys_for(role)[0]] for role in listing}
-    who = [
-        f"{roles.signer_name(role)}: {', '.join(keyid[:_SHORT] for keyid in keyids) or 'no keys'}"
-        for role, keyids in accepted.items()
-    ]
+    who, here = whose_keys(state, listing, available)
     return KeyNotAuthorisedError(
         f"none of your keys may revoke {state.gun}:{tag}",
-        why=(
-            f"who can: {'; '.join(who)}",
-            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in available)) or 'no keys'}",
-        ),
+        why=(f"who can: {who}", here),
         advice=Advice("load-revoking-key"),
         gun=state.gun,
         tag=tag,

@@ -256,23 +256,24 @@ def _no_key(
 ) -> KeyNotAuthorisedError | InvalidNameError:
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
         return no_signer(state, signer)
-    accepted = []
-    for role in covering:
-        ids = ", ".join(key.canonical_id[:_SHORT] for key in state.keys_for(role)[0]) or "no keys"
-        accepted.append(f"{roles.signer_name(role)}: {ids}")
+    accepted, here = whose_keys(state, covering, available)
     # Where the last signer was removed there is no key to load.
     any_keys = any(entry.keyids for entry in state.targets[roles.TARGETS].roles)
     replacing = Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
     return KeyNotAuthorisedError(
         f"none of your keys may sign {state.gun}:{tag}",
-        why=(
-            f"accepted: {'; '.join(accepted) or 'no delegation covers this tag'}",
-            f"here: {', '.join(sorted(keyid[:_SHORT] for keyid in available)) or 'no keys'}",
-        ),
+        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here),
         advice=Advice("load-accepted-key", gun=state.gun) if any_keys else replacing,
         gun=state.gun,
         tag=tag,
     )
+
+
+def whose_keys(state: State, listing: Sequence[str], available: Collection[str]) -> tuple[str, str]:
+    """Return the keys that sign for roles, and those that are here, for people."""
+    ids = {role: [key.canonical_id[:_SHORT] for key in state.keys_for(role)[0]] for role in listing}
+    who = [f"{roles.signer_name(role)}: {', '.join(keys) or 'no keys'}" for role, keys in ids.items()]
+    return "; ".join(who), f"here: {', '.join(sorted(one[:_SHORT] for one in available)) or 'no keys'}"
 
 
 def no_signer(state: State, signer: str) -> InvalidNameError:
