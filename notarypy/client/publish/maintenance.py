@@ -175,10 +175,8 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
         root_keys = tuple(_recertified(key, before, session.keys(), limit) for key in signers)
     names = _possible(wanted, root_keys, before)
     changes: dict[str, Change] = {name: Resign(name) for name in names}
-    if (
-        roles.ROOT in changes
-        and tuple(key.keyid for key in root_keys) != before.root.roles[roles.ROOT].keyids
-    ):
+    same = tuple(key.keyid for key in root_keys) == before.root.roles[roles.ROOT].keyids
+    if roles.ROOT in changes and not same:
         changes[roles.ROOT] = AssignKeys(roles.ROOT, root_keys)
     _LOG.debug("%s: wanted anew: %s; possible here: %s", before.gun, [one.role for one in wanted], names)
     start = State.of(before)
