@@ -139,9 +139,7 @@ def dispatch(argv: Sequence[str], run: Run) -> None:
     except Exit:
         run.report.answered = True
     except (UsageError, _UNREADABLE) as error:
-        if "--json" in (
-            argv[: argv.index("--")] if "--" in argv else argv
-        ):  # which may not have been reached
+        if "--json" in (argv[: argv.index("--")] if "--" in argv else argv):  # it may not have been reached
             run.options.take("json", value=True)
         if isinstance(error, UsageError):
             raise

@@ -175,10 +175,8 @@ def _remove(
 
 def _warn_of_unreadable(run: Run, done: SignerRemoved | PurgedKey) -> None:
     if done.unreadable:
-        who = ", ".join(done.needed) or "a signer"
-        run.report.warn(
-            f"{', '.join(done.unreadable)} of {done.repository} cannot be verified until {who} signs again"
-        )
+        who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
+        run.report.warn(f"{what} of {done.repository} cannot be verified until {who} signs again")
 
 
 def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:

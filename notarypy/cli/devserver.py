@@ -126,11 +126,9 @@ def demo(
             if ending.asked:
                 raise KeyboardInterrupt
             if step.code != step.expected:
-                raise OperationError(
-                    f"the demonstration went wrong: {step.command}",
-                    why=f"it ended with {step.code} instead of {step.expected}",
-                    advice=Advice("report-demo"),
-                )
+                why = f"it ended with {step.code} instead of {step.expected}"
+                message, advice = f"the demonstration went wrong: {step.command}", Advice("report-demo")
+                raise OperationError(message, why=why, advice=advice)
         run.report.text(_NEXT)
         if keep:
             lines = [

@@ -236,10 +236,8 @@ def rotate(
         data = render.fields(done, "repository role old new root_pins server_managed published")
         run.report.done(repo, data, *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
-            run.report.warn(
-                f"the snapshot key of {done.repository} is only here: "
-                "signers elsewhere cannot publish without it"
-            )
+            what = f"the snapshot key of {done.repository} is only here"
+            run.report.warn(f"{what}: signers elsewhere cannot publish without it")
 
 
 def _rotated_lines(done: RotatedKey) -> list[str]:

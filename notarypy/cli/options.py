@@ -59,12 +59,10 @@ def _declare(
         Option("--trust-dir", "-d", metavar="DIR", help="Keys and cached trust data, shared with docker."),
     ] = None,
     config: Annotated[
-        str | None,
-        Option("--config", "-c", metavar="FILE", help="Configuration: TOML, or Go notary's JSON."),
+        str | None, Option("--config", "-c", metavar="FILE", help="Configuration: TOML, or Go notary's JSON.")
     ] = None,
     tlscacert: Annotated[
-        str | None,
-        Option(metavar="FILE", help="Trust only the CAs in this PEM file for the Notary server."),
+        str | None, Option(metavar="FILE", help="Trust only the CAs in this PEM file for the Notary server.")
     ] = None,
     tlscert: Annotated[
         str | None, Option(metavar="FILE", help="Client certificate for the Notary server.")
@@ -80,12 +78,10 @@ def _declare(
         float | None, Option(metavar="SECONDS", help="The most that one request may take.")
     ] = None,
     retry_for: Annotated[
-        float | None,
-        Option(metavar="SECONDS", help="How long to go on when other publishers are quicker."),
+        float | None, Option(metavar="SECONDS", help="How long to go on when other publishers are quicker.")
     ] = None,
     passphrase_file: Annotated[
-        str | None,
-        Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=."),
+        str | None, Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document on stdout.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No warnings: results and errors only.")] = False,

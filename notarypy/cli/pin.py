@@ -242,9 +242,8 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
             files.write_atomic(target, before, mode)
         if isinstance(error, StorageError):
             raise
-        raise StorageError(
-            "cannot write all files", why=error.strerror or "", advice=Advice("nothing-changed")
-        ) from None
+        advice = Advice("nothing-changed")
+        raise StorageError("cannot write all files", why=error.strerror or "", advice=advice) from None
 
 
 def build(

@@ -115,9 +115,8 @@ def verify_options(
         roles.signer_role(required)
     take_policy(run, policy)
     if len(roots or ()) > 1:  # one of them would be left out without a word
-        raise UsageError(
-            "--root was given more than once", why="one root is meant", advice=Advice("keep-one")
-        )
+        advice = Advice("keep-one")
+        raise UsageError("--root was given more than once", why="one root is meant", advice=advice)
     root = roles.check_pin(roots[0]) if roots else None
     return {"signers": signers or (), "all_signers": all_signers, "root": root}
 

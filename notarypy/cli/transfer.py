@@ -68,10 +68,8 @@ def pull(
         done = client.images.pull(name.text, dest, **required, platform=platform, progress=run.progress())
         if done.left_out:
             run.report.warn(f"left out: {', '.join(done.left_out)}")
-        known = render.fields(
-            done,
-            "repository tag digest verified destination stored platforms left_out fetched reused foreign",
-        )
+        names = "repository tag digest verified destination stored platforms left_out fetched reused foreign"
+        known = render.fields(done, names)
         data = {"image": done.reference, **known, "policy": render.policy_json(done.policy)}
         run.report.done(name.text, data, done.reference)
 

@@ -64,10 +64,8 @@ def init(
                 data = render.fields(result, render.INITIALISED)
                 run.report.done(repo, data, *render.initialised_lines(result))
                 if result.created and snapshot == "local":
-                    run.report.warn(
-                        f"the snapshot key of {result.repository} is only here: "
-                        "signers elsewhere cannot publish without it"
-                    )
+                    what = f"the snapshot key of {result.repository} is only here"
+                    run.report.warn(f"{what}: signers elsewhere cannot publish without it")
 
 
 def trust(
@@ -101,11 +99,9 @@ def trust(
             run.report.done(repo, data, *lines, line)
             return
         run.report.text("".join(f"{render.safe(line)}\n" for line in lines))
-        error = ConfirmationNeededError(
-            f"the root that {seen.repository} offers is not trusted here",
-            why="only a root named in full is accepted",
-            advice=Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0]),
-        )
+        message = f"the root that {seen.repository} offers is not trusted here"
+        advice = Advice("compare-offered-root", gun=seen.repository, root=seen.offered[0])
+        error = ConfirmationNeededError(message, why="only a root named in full is accepted", advice=advice)
         run.report.failed([repo], error, data)
 
 

@@ -131,7 +131,11 @@ class Update:
                 self.load(role, self.posted[role].data)
         if roles.SNAPSHOT in self.posted:
             with blaming(BAD_SNAPSHOT):
-                self._check_snapshot(self.posted[roles.SNAPSHOT].data)
+                signed = self._signed(roles.SNAPSHOT, self.posted[roles.SNAPSHOT].data).signed
+                self.snapshot = Snapshot.from_signed(signed)
+                _require_in_date(roles.SNAPSHOT, self.snapshot.expires, self.now)
+                for role, listed in self.files.items():  # rule 4
+                    _check_hashes(self.snapshot.meta.get(role), listed.raw, role)
 
     def posted_targets(self) -> list[str]:
         """Return the posted roles that are targets or delegations."""
@@ -153,18 +157,15 @@ class Update:
     def _load_root(self, posted: StoredFile, previous: Root | None) -> None:
         current = previous.version if previous else 1
         if posted.version not in (current, current + 1):
-            raise VerificationError(
-                f"Root modifications must increment the version. Current {current}, new {posted.version}"
-            )
+            versions = f"Current {current}, new {posted.version}"
+            raise VerificationError(f"Root modifications must increment the version. {versions}")
         file = Envelope.parse(posted.data, roles.ROOT)
         root = Root.from_signed(file.signed)
         if not certificates.usable(root, self.gun, self.now):
             raise VerificationError(f"{_NO_PATH}unable to retrieve valid leaf certificates")
         if previous and not certificates.signed(previous, file, self.gun):
-            raise VerificationError(
-                "could not rotate trust to a new trusted root: "
-                "failed to validate data with current trusted certificates"
-            )
+            why = "failed to validate data with current trusted certificates"
+            raise VerificationError(f"could not rotate trust to a new trusted root: {why}")
         if not certificates.signed(root, file, self.gun, self.now):
             raise VerificationError(f"{_NO_PATH}failed to validate integrity of roots")
         _require_in_date(roles.ROOT, root.expires, self.now)
@@ -204,15 +205,6 @@ class Update:
             raise VerificationError(f"tuf: invalid role {role}. delegation does not exist")
         return above.keys, entry.keyids, entry.threshold
 
-    # -- rule 4
-
-    def _check_snapshot(self, data: bytes) -> None:
-        snapshot = Snapshot.from_signed(self._signed(roles.SNAPSHOT, data).signed)
-        _require_in_date(roles.SNAPSHOT, snapshot.expires, self.now)
-        for role, listed in self.files.items():
-            _check_hashes(snapshot.meta.get(role), listed.raw, role)
-        self.snapshot = snapshot
-
 
 def _require_in_date(role: str, expires: datetime, now: datetime) -> None:
     if expires < now:
@@ -225,9 +217,8 @@ def _check_hashes(entry: MetaFile | None, data: bytes, role: str) -> None:
         raise MetadataError(f"no checksums for supported algorithms were provided for {role}")
     for name, wanted in MetaFile.of(data).hashes.items():
         if entry.hashes.get(name, wanted) != wanted:
-            raise VerificationError(
-                f"{name} checksum for {role} did not match: expected {entry.hashes[name].hex()}"
-            )
+            found = entry.hashes[name].hex()
+            raise VerificationError(f"{name} checksum for {role} did not match: expected {found}")
 
 
 def check_strictly(update: Update) -> None:
@@ -239,10 +230,8 @@ def check_strictly(update: Update) -> None:
                 if role not in _NAMES:
                     Targets.from_signed(file.signed, role)
                 if rewritten(file, role) != file.raw:
-                    raise VerificationError(
-                        f"{role} is not in storage form: "
-                        "hashes of it would not fit what Go programs make of it"
-                    )
+                    why = "hashes of it would not fit what Go programs make of it"
+                    raise VerificationError(f"{role} is not in storage form: {why}")
     _check_targets_exist(update)
     for role in update.posted_targets():
         if update.stored(role) is None and update.posted[role].version not in FIRST_VERSIONS:
@@ -270,9 +259,8 @@ def _targets(signed: canonical.JsonObject, role: str) -> Targets:
     """Read the signed part of a targets file as Go does (rule 3); raise MetadataError."""
     version = signed.get("version")
     beyond = version if isinstance(version, int) and version > MAX_VERSION else None
-    value = Targets.from_signed(
-        {**signed, "targets": {}, "version": MAX_VERSION if beyond else version}, role
-    )
+    plain = {**signed, "targets": {}, "version": MAX_VERSION if beyond else version}
+    value = Targets.from_signed(plain, role)
     listed = mapping(signed.get("targets"), f"targets of {role}")
     entries = {name: _entry(entry, f"a target of {role}") for name, entry in listed.items()}
     return replace(value, version=beyond or value.version, targets=entries)

@@ -148,12 +148,9 @@ class Folder:
         except OSError as error:
             raise files.failure("read", self.path, error) from None
         if sqlite.NOTARY_DATA not in names and names - {_LOCK, _DOCKER}:
-            raise StorageError(
-                f"{self.path} is no devserver's folder",
-                why="there are other files in it, which a devserver could overwrite",
-                advice=Advice("choose-empty-folder"),
-                path=str(self.path),
-            )
+            why = "there are other files in it, which a devserver could overwrite"
+            message, advice = f"{self.path} is no devserver's folder", Advice("choose-empty-folder")
+            raise StorageError(message, why=why, advice=advice, path=str(self.path))
 
     def certify(self, names: Sequence[str], now: datetime, random: Callable[[int], bytes]) -> None:
         """Have a certificate for these names; a new one comes with a new CA."""

@@ -183,12 +183,9 @@ def _listening(address: str, port: int) -> socket.socket:
         socket.getaddrinfo(address, port, family)  # create_server hides what is wrong with a name
         return socket.create_server((address, port), family=family, backlog=128)
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(
-            f"cannot listen on {address}, port {port}",
-            why=getattr(error, "strerror", None) or str(error),
-            advice=_advice(error),
-            port=port,
-        ) from None
+        why = getattr(error, "strerror", None) or str(error)
+        message = f"cannot listen on {address}, port {port}"
+        raise ConfigurationError(message, why=why, advice=_advice(error), port=port) from None
 
 
 def _advice(error: Exception) -> Advice:

@@ -26,14 +26,7 @@ from functools import partial
 
 from notarypy.devserver import checks
 from notarypy.devserver.calls import JSON_TYPE, Call, Refused, Routes, form_parts
-from notarypy.devserver.checks import (
-    BAD_HIERARCHY,
-    BAD_ROOT,
-    VALIDATION,
-    Update,
-    invalid,
-    rewritten,
-)
+from notarypy.devserver.checks import BAD_HIERARCHY, BAD_ROOT, VALIDATION, Update, invalid, rewritten
 from notarypy.devserver.stores import MetadataStore, OldVersionError, ServerKeys, StoredFile
 from notarypy.errors import MetadataError
 from notarypy.remote.http.messages import Response
@@ -115,8 +108,10 @@ class NotaryService:
 
     def handle(self, call: Call) -> Response:
         """Return the answer to a call."""
-        clean = _cleaned(call.path)
-        if clean != call.path:
+        clean = "/" + posixpath.normpath("/" + call.path).lstrip("/")
+        if call.path.endswith("/") and clean != "/":
+            clean += "/"
+        if clean != call.path:  # the real server's router redirects too
             return Response(301, {"location": clean})
         if call.method not in {"GET", "POST", "PUT", "HEAD", "DELETE"}:
             return Response(405)
@@ -173,7 +168,12 @@ class NotaryService:
         return Response(200)
 
     def _update(self, call: Call, gun: str) -> Response:
-        update = Update(gun, self.now(), _uploads(call), partial(self.store.data, gun))
+        try:
+            parts = form_parts(call.headers.get("content-type", ""), call.body)
+        except ValueError:
+            raise Refused(400, "MALFORMED_UPLOAD", "The body of your request is malformed.") from None
+        posted = dict(map(checks.read_part, parts))  # of a role that is there twice the last one
+        update = Update(gun, self.now(), posted, partial(self.store.data, gun))
         update.check()
         if self.strict:
             checks.check_strictly(update)
@@ -222,15 +222,6 @@ class NotaryService:
         return Root.from_signed(Envelope.parse(data, roles.ROOT).signed) if data else None
 
 
-def _uploads(call: Call) -> dict[str, StoredFile]:
-    """Return the uploads of an update by role; of a role that is there twice the last one."""
-    try:
-        parts = form_parts(call.headers.get("content-type", ""), call.body)
-    except ValueError:
-        raise Refused(400, "MALFORMED_UPLOAD", "The body of your request is malformed.") from None
-    return dict(checks.read_part(part) for part in parts)
-
-
 def _expired(stored: StoredFile, kind: type[Snapshot | Timestamp], now: datetime) -> bool:
     return kind.from_signed(Envelope.parse(stored.data, kind.__name__).signed).expires < now
 
@@ -243,9 +234,3 @@ def _file(stored: StoredFile | None) -> Response:
 
 def _key_document(key: PublicKey) -> Response:
     return Response(200, _TEXT, json.dumps(key.to_json(), separators=(",", ":")).encode())
-
-
-def _cleaned(path: str) -> str:
-    """Return the path to which the real server's router redirects."""
-    clean = "/" + posixpath.normpath("/" + path).lstrip("/")
-    return clean + "/" if path.endswith("/") and clean != "/" else clean

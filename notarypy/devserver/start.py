@@ -34,7 +34,6 @@ from notarypy.errors import Advice, ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     from notarypy.devserver.https import Server
-    from notarypy.devserver.stores import Holdings
 
 Authentication = Literal["none", "basic", "token"]
 
@@ -93,15 +92,11 @@ class ServerOptions:
     def require_usable(self) -> None:
         """Raise ConfigurationError for a host that cannot be one, or one port for two servers."""
         if not self.host or not self.host.isascii():
-            raise ConfigurationError(
-                f'"{self.host}" is no host to listen on', advice=Advice("choose-host-or-none")
-            )
+            advice = Advice("choose-host-or-none")
+            raise ConfigurationError(f'"{self.host}" is no host to listen on', advice=advice)
         if self.port and self.port == self.registry_port:
-            raise ConfigurationError(
-                f"two servers cannot listen on port {self.port}",
-                advice=Advice("choose-two-ports"),
-                port=self.port,
-            )
+            message, advice = f"two servers cannot listen on port {self.port}", Advice("choose-two-ports")
+            raise ConfigurationError(message, advice=advice, port=self.port)
 
 
 @dataclass(frozen=True)
@@ -161,8 +156,11 @@ def running(
             place = folder.Folder(directory)
         _own(stack, place)
         if fake is None:
-            holdings = None if directory is None else _saved(stack, place, random)
-            fake = Fake(clock=clock, random=random, strict=options.strict, holdings=holdings)
+            try:
+                saved = None if directory is None else stack.enter_context(sqlite.saved(place.path, random))
+            except (sqlite3.Error, OSError) as error:
+                raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
+            fake = Fake(clock=clock, random=random, strict=options.strict, holdings=saved)
         yield _Start(place, options, clock, random).serve(stack, fake)
 
 
@@ -172,16 +170,8 @@ def _own(stack: ExitStack, place: folder.Folder) -> None:
     except StorageError as error:
         if error.message != files.AT_WORK:
             raise
-        raise StorageError(
-            f"another devserver uses {place.path}", why=error.why, advice=Advice("choose-devserver-folder")
-        ) from None
-
-
-def _saved(stack: ExitStack, place: folder.Folder, random: Callable[[int], bytes]) -> Holdings:
-    try:
-        return stack.enter_context(sqlite.saved(place.path, random))
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
+        message, advice = f"another devserver uses {place.path}", Advice("choose-devserver-folder")
+        raise StorageError(message, why=error.why, advice=advice) from None
 
 
 def _ports(given: tuple[int, int], known: tuple[int, int]) -> tuple[int, int]:
@@ -232,9 +222,8 @@ class _Start:
         try:
             from notarypy.devserver.https import Server
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"the devserver needs {error.name}", advice=Advice("install-extra", extra="devserver")
-            ) from None
+            advice = Advice("install-extra", extra="devserver")
+            raise ConfigurationError(f"the devserver needs {error.name}", advice=advice) from None
         return Server(self.options.address, port, partial(fake.answer, service=front), tls)
 
     def _variables(self, notary: str, registry: str) -> dict[str, str]:

@@ -103,12 +103,9 @@ class Links:
 
 def differs(wanted: Descriptor, digest: str, size: int) -> DigestMismatchError:
     """Return the error for content that is not what a descriptor names."""
-    return DigestMismatchError(
-        "content is not what its manifest says",
-        why=(f"wanted: {wanted.digest}, {wanted.size} bytes", f"found: {digest}, {size} bytes"),
-        expected=wanted.digest,
-        actual=digest,
-    )
+    message = "content is not what its manifest says"
+    why = (f"wanted: {wanted.digest}, {wanted.size} bytes", f"found: {digest}, {size} bytes")
+    return DigestMismatchError(message, why=why, expected=wanted.digest, actual=digest)
 
 
 def digest_like(digest: str, data: bytes) -> str:

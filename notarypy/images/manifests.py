@@ -110,11 +110,9 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     if not isinstance(written, str):
         malformed("mediaType is not a text")
     if any(text.startswith(SCHEMA_1) for text in (said, written)) or "fsLayers" in document:
-        raise VerificationError(
-            "the image has the old manifest format, schema 1",
-            why="its digest does not cover the bytes that a registry serves",
-            advice=Advice("push-with-current-tool"),
-        )
+        message, advice = "the image has the old manifest format, schema 1", Advice("push-with-current-tool")
+        reason = "its digest does not cover the bytes that a registry serves"
+        raise VerificationError(message, why=reason, advice=advice)
     if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
@@ -122,11 +120,9 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
         raise VerificationError("a manifest is said to be two things", why=why)
     media_type = said or written or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
     if media_type not in ACCEPT:
-        raise VerificationError(
-            f"{media_type} is not a kind of image that can be signed",
-            why="image manifests and indexes of OCI and of docker (version 2) can be",
-            media_type=media_type,
-        )
+        message = f"{media_type} is not a kind of image that can be signed"
+        kinds = "image manifests and indexes of OCI and of docker (version 2) can be"
+        raise VerificationError(message, why=kinds, media_type=media_type)
     return media_type
 
 

@@ -95,12 +95,9 @@ def parse_repository(text: str) -> Reference:
     reference = parse(text)
     if reference.tag is None and reference.digest is None:
         return reference
-    raise InvalidNameError(
-        f'"{text}" names one image, not a repository',
-        why="a repository has no tag and no digest",
-        advice=Advice("write-instead", text=reference.repository),
-        reference=text,
-    )
+    message, why = f'"{text}" names one image, not a repository', "a repository has no tag and no digest"
+    advice = Advice("write-instead", text=reference.repository)
+    raise InvalidNameError(message, why=why, advice=advice, reference=text)
 
 
 def parse_registry(text: str) -> str:
@@ -140,7 +137,11 @@ def _parse(text: str) -> Reference:
     if registry == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"
     _check_registry(registry)
-    _check_path(path)
+    for part in path.split("/"):
+        if not part:
+            raise _ProblemError("a part of the name between slashes is empty")
+        if _PATH_PART.fullmatch(part) is None:
+            raise _ProblemError(f'"{part}" {_what_is_wrong(part)}')
     if len(registry) + 1 + len(path) > _MAX_NAME:
         raise _ProblemError(f"registry and path have more than {_MAX_NAME} characters together")
     checked = _check_tag(tag) if colon else None
@@ -176,14 +177,6 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return address.scope_id is None
-
-
-def _check_path(path: str) -> None:
-    for part in path.split("/"):
-        if not part:
-            raise _ProblemError("a part of the name between slashes is empty")
-        if _PATH_PART.fullmatch(part) is None:
-            raise _ProblemError(f'"{part}" {_what_is_wrong(part)}')
 
 
 def _what_is_wrong(part: str) -> str:

@@ -263,8 +263,6 @@ def _value(flag: Flag, shown: str, value: str | None, words: Iterator[str], know
 
 def _truth(value: str | None, shown: str) -> bool:
     if value is not None and value not in (*_TRUE, *_FALSE):
-        raise _FlagError(
-            f'invalid argument "{value}" for "{shown}" flag: '
-            f'strconv.ParseBool: parsing "{value}": invalid syntax'
-        )
+        why = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+        raise _FlagError(f'invalid argument "{value}" for "{shown}" flag: {why}')
     return value is None or value in _TRUE

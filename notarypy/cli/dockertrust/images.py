@@ -86,9 +86,8 @@ class _TagSigning:
                     self.client.images.push_local(self.text)
                 self._initialise()
         if self.local:
-            self.shell.err(
-                f"Signing and pushing trust data for local image {self.text}, may overwrite remote trust data"
-            )
+            what = f"Signing and pushing trust data for local image {self.text}"
+            self.shell.err(f"{what}, may overwrite remote trust data")
             (done,) = self.client.sign([str(self.reference)], local=True)
             self._published(done)
         elif existing is None:
@@ -207,10 +206,8 @@ def _check_revoked(done: Sequence[RevokedTag]) -> None:
         raise FailureError("no signed tags to remove")
     if left := [tag for tag in done if tag.still_released]:
         where = sorted({role for tag in left for role in tag.still})
-        raise FailureError(
-            f"{', '.join(tag.tag for tag in left)}: still released\n"
-            f"  why: {', '.join(where)} still lists it; no key of that is here"
-        )
+        why = f"{', '.join(where)} still lists it; no key of that is here"
+        raise FailureError(f"{', '.join(tag.tag for tag in left)}: still released\n  why: {why}")
 
 
 def inspect(shell: Shell, line: CommandLine) -> None:

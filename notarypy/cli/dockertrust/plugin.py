@@ -17,7 +17,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -95,14 +94,11 @@ def install_plugin(
             raise InvalidNameError(message, why="it would never run this plugin", advice=advice)
         command = f'exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} "$0" "$@"'  # rule 1
         files.write_atomic(path, f"#!/bin/sh\n{MARK}\n{command}\n".encode(), _MODE)
-        text = f"installed {path}: {_use(name, own)}"
+        use = f"docker {name} runs notarypy" + (" now" if own else "")
+        if name in own:
+            use = f"the docker here runs its own docker {name}, and this from version 29 on; or use --name"
+        text = f"installed {path}: {use}"
     run.report.done(name, {"path": str(path), "installed": not uninstall}, text)
-
-
-def _use(name: str, own: Collection[str]) -> str:
-    if name in own:
-        return f"the docker here runs its own docker {name}, and this from version 29 on; or use --name"
-    return f"docker {name} runs notarypy" + (" now" if own else "")
 
 
 def _own_commands() -> frozenset[str]:

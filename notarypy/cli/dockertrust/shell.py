@@ -160,10 +160,8 @@ def image(text: str) -> Reference:
 def signer_name(name: str, what: str) -> str:
     """Return a name that docker takes; raise FailureError in docker's words otherwise."""
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) is None:
-        raise FailureError(
-            f'{what} name "{name}" must start with lowercase alphanumeric characters '
-            'and can include "-" or "_" after the first character'
-        )
+        rule = 'lowercase alphanumeric characters and can include "-" or "_" after the first character'
+        raise FailureError(f'{what} name "{name}" must start with {rule}')
     return name
 
 

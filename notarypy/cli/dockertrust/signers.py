@@ -185,9 +185,8 @@ def _read(path: str, *, private: bool) -> bytes:
     most = DEFAULT.named_file_bytes
     try:
         if private and Path(path).stat().st_mode & _OTHERS:
-            raise FailureError(
-                f"{before}: private key file {path} must not be readable or writable by others"
-            )
+            why = f"private key file {path} must not be readable or writable by others"
+            raise FailureError(f"{before}: {why}")
         with Path(path).open("rb") as stream:
             data = stream.read(most + 1)
     except (OSError, ValueError) as error:

@@ -203,7 +203,12 @@ def plan_build(
     pinned = images.file(data, str(file or path), "dockerfile", FileVariables(given))
     contexts, connection = arguments.pin_contexts(images), tuple(arguments.connection)
     plan = Plan(builder, path, pinned, contexts, tuple(arguments.words), target, connection=connection)
-    plan = replace(plan, ignored=_ignore_files(path), environ=environ)
+    ignored = {
+        ending: files.read_regular(beside, DEFAULT.build_file_bytes, follow=True)
+        for ending in _IGNORE
+        if (beside := path.with_name(f"{path.name}{ending}")).is_file()
+    }
+    plan = replace(plan, ignored=ignored, environ=environ)
     if not builder.buildkit and not any(image.error for image in plan.images):
         plan = _with_portable_copy(plan, arguments, given)
     images.warn_of_unused()
@@ -250,11 +255,3 @@ def _file(given: str | None, context: Path, builder: Builder) -> Path:
     if path.suffix == ".in":
         raise BuildFileError(f"{path} is for a preprocessor", why="builders run one on files that end in .in")
     return path
-
-
-def _ignore_files(path: Path) -> dict[str, bytes]:
-    return {
-        ending: files.read_regular(beside, DEFAULT.build_file_bytes, follow=True)
-        for ending in _IGNORE
-        if (beside := path.with_name(f"{path.name}{ending}")).is_file()
-    }

@@ -69,12 +69,9 @@ class BuildInput:
         if again.outline == self.outline and [each.image for each in again.occurrences] == wanted:
             return text
         lines = ", ".join(str(line) for line in sorted({each.line for each in names}))
-        raise BuildFileError(
-            f"{self.source}: an image cannot be replaced",
-            why=f"with another name the file would mean something else; images are named in lines {lines}",
-            advice=Advice("write-plain-names"),
-            file=self.source,
-        )
+        message, advice = f"{self.source}: an image cannot be replaced", Advice("write-plain-names")
+        why = f"with another name the file would mean something else; images are named in lines {lines}"
+        raise BuildFileError(message, why=why, advice=advice, file=self.source)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,10 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
         if service.get("extends", "file") is not None:
             note = f"{name} extends another file, which is not looked at"
             unknown.append(f"{root.source}:{service.line}: {note}")
-        found += _volumes(service, values, seen)
+        for volume in _elements(service.get("volumes"), seen):
+            source = volume.get("source")
+            if _scalar(volume.get("type")) == "image" and source is not None:
+                found.append(_occurrence(source, "volumes", values))
     return Named(_once(found), (*unknown, *notes), tuple(unknown))
 
 
@@ -152,13 +155,6 @@ def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Ite
         before, mark, _ = (node.scalar or "").partition(_CONTEXT)
         if mark:
             yield _occurrence(node, "additional_contexts", values, skip=len(before) + len(mark))
-
-
-def _volumes(service: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
-    for volume in _elements(service.get("volumes"), seen):
-        source = volume.get("source")
-        if _scalar(volume.get("type")) == "image" and source is not None:
-            yield _occurrence(source, "volumes", values)
 
 
 def _occurrence(

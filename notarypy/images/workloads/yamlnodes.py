@@ -32,12 +32,9 @@ def documents(text: str, source: str) -> list[YamlNode]:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
     except ImportError:
-        raise BuildFileError(
-            f"{source}: YAML cannot be read",
-            why="ruamel.yaml is not installed",
-            advice=Advice("install-extra", extra="yaml"),
-            file=source,
-        ) from None
+        message, why = f"{source}: YAML cannot be read", "ruamel.yaml is not installed"
+        advice = Advice("install-extra", extra="yaml")
+        raise BuildFileError(message, why=why, advice=advice, file=source) from None
     try:
         reader = YAML(typ="rt", pure=True)
         reader.composer.warn_double_anchors = False
