@@ -52,8 +52,13 @@ def encode(value: object) -> bytes:
         text = bytes(encode_canonical_json(value))
     except (TypeError, ValueError) as error:
         raise MetadataError("metadata has no canonical form", why=str(error)) from None
+    if b"\\" not in _without_escapes(text):
+        return text
     # An escape of something else: canonicaljson escapes control characters, Notary signs them raw.
-    return _control_characters_raw(value) if b"\\" in _without_escapes(text) else text
+    from securesystemslib.formats import encode_canonical  # costs 1 ms, and nobody writes such names
+
+    raw: Any = encode_canonical(cast("Any", value))
+    return bytes(raw.encode("utf-8"))
 
 
 def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
@@ -108,13 +113,6 @@ def _narrow(data: bytes) -> bool:
 def _without_escapes(text: bytes) -> bytes:
     """Leave out escaped backslashes, then escaped quotes: a backslash that is left escapes something else."""
     return text.replace(b"\\\\", b"").replace(b'\\"', b"")
-
-
-def _control_characters_raw(value: object) -> bytes:
-    from securesystemslib.formats import encode_canonical  # costs 1 ms, and nobody writes such names
-
-    text: Any = encode_canonical(cast("Any", value))
-    return bytes(text.encode("utf-8"))
 
 
 def _refuse_floats(value: object) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv6Address
 
 from notarypy.errors import Advice, InvalidNameError
@@ -72,18 +73,11 @@ def _one_spelling(registry: str) -> str:
     if not colon or not (port.isascii() and port.isdigit()) or (":" in host and not host.endswith("]")):
         host, port = registry, ""
     if host.startswith("[") and host.endswith("]"):
-        host = f"[{_compressed(host[1:-1])}]"
+        with suppress(ValueError):  # what is no IPv6 address stays as it is
+            host = f"[{IPv6Address(host[1:-1]).compressed}]"
     elif host in _DOCKER_HUB:
         host = "docker.io"
     return host if port in {"", str(_HTTPS_PORT)} or int(port) == _HTTPS_PORT else f"{host}:{int(port)}"
-
-
-def _compressed(address: str) -> str:
-    """Return the shortest form of an IPv6 address; what is none comes back as it is."""
-    try:
-        return IPv6Address(address).compressed
-    except ValueError:
-        return address
 
 
 def split_collection(text: str) -> tuple[str, str | None]:

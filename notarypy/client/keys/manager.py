@@ -148,7 +148,11 @@ class KeyManager:
         loaded = []
         for block, key in self._opened(data, name or _DEFAULT_NAME):
             role = name or block.role or _DEFAULT_NAME
-            _check_key_role(role, block.gun)
+            if role in pem.GUN_ROLES and block.gun is None:
+                message = f"a {role} key belongs to one repository, and this file does not say to which"
+                raise UsageError(message, advice=Advice("load-exported"))
+            if role not in roles.BASE_ROLES and role != roles.RELEASES:
+                roles.signer_role(role)
             present = self.store.find(public_key_of(key).keyid)
             if present is not None and present.role != role:
                 message, why = f"this key is here already, as {present.role}", f"the file is {present.path}"
@@ -241,14 +245,6 @@ def _named_file(path: str) -> bytes:
         return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
-
-
-def _check_key_role(role: str, gun: str | None) -> None:
-    if role in pem.GUN_ROLES and gun is None:
-        message = f"a {role} key belongs to one repository, and this file does not say to which"
-        raise UsageError(message, advice=Advice("load-exported"))
-    if role not in roles.BASE_ROLES and role != roles.RELEASES:
-        roles.signer_role(role)
 
 
 def _is_path(selector: str) -> bool:

@@ -116,10 +116,8 @@ def root_policy(
         wanted.append(_pinned(configured, now))
     if scope is not None and scope.roots:
         wanted.append(_pinned(scope.roots, now))
-    return trustanchors.every(wanted) if wanted else _unpinned(settings, scope)
-
-
-def _unpinned(settings: Settings, scope: Scope | None) -> RootPolicy:
+    if wanted:
+        return trustanchors.every(wanted)
     if scope is not None and not scope.first_use:
         return trustanchors.Forbidden(f"{scope.source} allows no trust on first use")
     if not settings.first_use:

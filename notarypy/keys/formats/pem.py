@@ -129,7 +129,12 @@ def text(label: str, headers: dict[str, str], der: bytes) -> bytes:
     first = [name for name in _ABOUT_ENCRYPTION if name in headers]
     names = first + sorted(set(headers) - set(first))
     body = base64.b64encode(der).decode()
-    lines = [f"{name}: {_writable(name, headers[name])}" for name in names]
+    for name in names:
+        value = headers[name]
+        if not value or not value.isprintable() or value != value.strip():
+            message, why = f"this {name} cannot stand in a key file", f"{value!r} is not plain text"
+            raise InvalidNameError(message, why=why)
+    lines = [f"{name}: {headers[name]}" for name in names]
     lines += [""] if lines else []
     lines += [body[start : start + _LINE] for start in range(0, len(body), _LINE)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
@@ -202,9 +207,3 @@ def _nothing_private(blocks: list[KeyBlock], data: bytes) -> UnsupportedKeyError
     if _PKCS12.match(data):
         why, advice = "it looks like PKCS#12", Advice("convert-pkcs12")
     return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)
-
-
-def _writable(name: str, value: str) -> str:
-    if not value or not value.isprintable() or value != value.strip():
-        raise InvalidNameError(f"this {name} cannot stand in a key file", why=f"{value!r} is not plain text")
-    return value

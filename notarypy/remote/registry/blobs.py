@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
@@ -100,7 +100,9 @@ class Blobs:
             self._registry.check_taken(answer, digest)
             _LOG.debug("%s took the blob %s over from %s", self._registry.host, digest, origin)
             return self.has(digest, size)
-        self._cancel(answer)
+        # An upload was begun instead: it is given up, and a registry that minds is no problem.
+        with suppress(NetworkError, NotFoundError, AuthenticationError):
+            self._registry.exchange.send(Request("DELETE", self._registry.onward(answer)), self._scope)
         return False
 
     def upload(
@@ -168,13 +170,6 @@ class Blobs:
                     raise
             self._registry.exchange.pause(attempt)
         return self._registry.ask(self._path, request, self._scope, self._policy)
-
-    def _cancel(self, answer: Response) -> None:
-        """Give up an upload that was begun in place of a mount; a registry that minds is no problem."""
-        try:
-            self._registry.exchange.send(Request("DELETE", self._registry.onward(answer)), self._scope)
-        except (NetworkError, NotFoundError, AuthenticationError):
-            return
 
     def _patiently(self, attempt: Callable[[], None], position: Callable[[], int]) -> None:
         """Try again while there is progress (rule 4)."""

@@ -235,7 +235,10 @@ def _read_toml(top: Section) -> FileSettings:
     tables = top.section("registry")
     registries: dict[str, RegistrySettings] = {}
     for key in tables.names():
-        host = _registry_host(tables, key)
+        try:
+            host = key if key == "*" else parse_registry(key).lower()
+        except InvalidNameError as error:
+            raise tables.problem(f'"{key}"', error.why[0], Advice("write-registry")) from error
         if host in registries:
             raise tables.problem(key, f"{host} has two tables")
         table = tables.section(key)
@@ -248,13 +251,6 @@ def _read_toml(top: Section) -> FileSettings:
         insecure_registries=top.texts("insecure_registries"),
         registries=registries,
     )
-
-
-def _registry_host(tables: Section, key: str) -> str:
-    try:
-        return key if key == "*" else parse_registry(key).lower()
-    except InvalidNameError as error:
-        raise tables.problem(f'"{key}"', error.why[0], Advice("write-registry")) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
