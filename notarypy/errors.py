@@ -232,6 +232,10 @@ class UsageError(NotarypyError, code="usage", exit_code=2):
     """The request makes no sense as it was written."""
 
 
+class UnreadableUpdateError(UsageError, code="publish.unreadable"):
+    """What was to be published is beyond the limits of readers: nobody could read the repository any more."""
+
+
 class InvalidNameError(UsageError, code="usage.name"):
     """A reference, GUN, role, signer or target name breaks its grammar."""
 

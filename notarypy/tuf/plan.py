@@ -16,6 +16,8 @@ Rules:
 6. A snapshot that is dirty by itself is made by whoever makes snapshots (rule 4).
 7. A root is signed by its own root keys and, where those are new, by the ones before: each by its threshold,
    so that readers can follow.
+8. What is published can be read: a file goes through the reader, under the reader's limits, before it is
+   uploaded.
 """
 
 from __future__ import annotations
@@ -24,14 +26,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, KeyNotAuthorisedError, VerificationError
+from notarypy.errors import (
+    Advice,
+    KeyNotAuthorisedError,
+    MetadataError,
+    UnreadableUpdateError,
+    VerificationError,
+)
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
 from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from notarypy.tuf.canonical import JsonObject
     from notarypy.tuf.changes import State
@@ -151,3 +161,37 @@ def _usable(
         accepted=accepted,
         threshold=threshold,
     )
+
+
+def require_readable(
+    gun: str, files: Mapping[str, bytes], ceiling: Callable[[str], int], limits: Limits = DEFAULT
+) -> None:
+    """Read finished files as readers will, each of at most `ceiling(role)` bytes (rule 8).
+
+    Raises:
+        UnreadableUpdateError: They would refuse one of them, and with it the repository.
+    """
+    for role, data in files.items():
+        most = min(ceiling(role), limits.delegation_bytes) if roles.is_delegation(role) else ceiling(role)
+        try:
+            _read(role, data, most, limits)
+        except MetadataError as error:
+            raise UnreadableUpdateError(
+                f"{role} of {gun} would be refused by readers, so it is not published",
+                why=(error.message, *error.why),
+                advice=Advice("publish-less"),
+                gun=gun,
+                role=role,
+            ) from error
+
+
+def _read(role: str, data: bytes, most: int, limits: Limits) -> None:
+    if len(data) > most:
+        raise MetadataError(f"{role} is too long", why=f"{len(data)} bytes; {most} at most")
+    signed = Envelope.parse(data, role, limits).signed
+    if role == roles.ROOT:
+        Root.from_signed(signed, limits)
+    elif role == roles.SNAPSHOT:
+        Snapshot.from_signed(signed)
+    else:
+        Targets.from_signed(signed, role, limits)

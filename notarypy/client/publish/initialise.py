@@ -20,7 +20,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.pipeline import NOT_SENT, Publisher, confirm, publisher_for, sign_draft
+from notarypy.client.publish.pipeline import (
+    NOT_SENT,
+    Publisher,
+    confirm,
+    publisher_for,
+    sign_draft,
+)
 from notarypy.client.results import InitResult
 from notarypy.errors import (
     Advice,
@@ -39,7 +45,7 @@ from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
-from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
+from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, require_readable, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -110,6 +116,7 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
             keys = _role_keys(repository, manager, wanted)
             files = _first_files(repository, manager, keys, wanted)
             _check_root(repository, files[roles.ROOT])
+            require_readable(repository.gun, files, repository.ceiling, repository.limits)
         except NotarypyError:
             undo()
             raise

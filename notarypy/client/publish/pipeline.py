@@ -19,6 +19,7 @@ Rules:
    it had.
 7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing. To unlock the
    keys too means to ask for the right to publish as well; where nothing is to be signed it does neither.
+8. What is published can be read (`tuf.plan`, rule 8); in a preview files are tried before they are signed.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Envelope, Signature, seal
 from notarypy.tuf.keys import meets
-from notarypy.tuf.plan import Draft, plan, snapshot_draft
+from notarypy.tuf.plan import Draft, plan, require_readable, snapshot_draft
 
 if TYPE_CHECKING:
     from notarypy.client.keys.manager import SigningKeys
@@ -152,6 +153,8 @@ class Publisher:
         before = State.of(trusted)
         after = apply_all(before, edit(before))
         drafts = plan(after, self.repository.now, self.available(after))
+        unsigned = {draft.role: seal(draft.signed, ()) for draft in drafts}
+        require_readable(self.repository.gun, unsigned, self.repository.ceiling, self.repository.limits)
         _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
         if unlock and after.dirty:
             keys = [key for draft in drafts for key in draft.keys]
@@ -207,6 +210,7 @@ class _PublishLoop:
                 return Published(origin, after, uploaded=self.lost > 0, trusted=trusted)
             files = self._signed(trusted, after)
             sizes = {role: len(data) for role, data in files.items()}
+            require_readable(self.gun, files, self.repository.ceiling, self.repository.limits)
             _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
             try:
                 self.repository.online().update(self.gun, files)
