@@ -195,7 +195,7 @@ def test_a_source_policy(run: Run, home: Path, digest: str) -> None:
             {"action": "DENY", "selector": {"identifier": "^docker-image://", "match_type": "REGEX"}},
             {
                 "action": "CONVERT",
-                "selector": {"identifier": f"docker-image://{BASE}:1", "match_type": "EXACT"},
+                "selector": {"identifier": f"docker-image://{BASE}:1", "match_type": "WILDCARD"},
                 "updates": {"identifier": full},
             },
             {"action": "ALLOW", "selector": {"identifier": full, "match_type": "EXACT"}},

@@ -188,7 +188,8 @@ class PinnedFile:
         for image, pinned in signed.items():
             before, after = _full(image), _full(pinned)
             if before != after:
-                found.append({**_rule("CONVERT", "EXACT", before), "updates": {"identifier": after}})
+                # EXACT converts nothing in BuildKit (seen with 0.13 and dockerd 26); a name has no wildcards.
+                found.append({**_rule("CONVERT", "WILDCARD", before), "updates": {"identifier": after}})
             found.append(_rule("ALLOW", "EXACT", after))
         for image in dict.fromkeys(image.image for image in self.images if image.reference is None):
             # What stands for itself in a pattern of Go's too: names have no other special characters.
