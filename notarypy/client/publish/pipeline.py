@@ -66,8 +66,7 @@ Edit = Callable[[State], Sequence[Change]]
 """From the present state to the changes to make; it is asked again after every conflict."""
 
 _LOG = logging.getLogger(__name__)
-_PAUSE, _MAX_PAUSE = 0.05, 2.0
-_LOOKS = 3
+_PAUSE, _MAX_PAUSE, _LOOKS = 0.05, 2.0, 3
 
 NOT_SENT = (UnreachableError, TlsError)
 """What an upload raises that certainly did not reach the server."""
