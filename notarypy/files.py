@@ -139,7 +139,6 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Bring a rename in this directory to the disk, where the system can do that."""
     if sys.platform == "win32":
         return
     try:
@@ -217,7 +216,6 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
 
 
 def _wait_for_lock(path: Path, descriptor: int, timeout: float) -> None:
-    """Ask for the lock again and again until it is ours or the time is over."""
     deadline = time.monotonic() + timeout
     while not _try_lock(path, descriptor):
         if time.monotonic() >= deadline:

@@ -121,7 +121,6 @@ def _delegation_row(entry: RoleEntry) -> tuple[str, ...]:
 
 
 def _paths(entry: RoleEntry) -> str:
-    """Return the tags that a role covers, for people."""
     return ", ".join(path or "all tags" for path in entry.paths) or "none"
 
 

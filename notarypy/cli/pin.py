@@ -213,7 +213,6 @@ def _finish(run: Run, done: Sequence[tuple[str, bytes, PinnedFile]], mode: _Mode
 
 
 def _difference(path: str, before: bytes, after: bytes) -> bytes:
-    """Return a unified diff; the texts may have any line ends."""
     name = path.encode(errors="surrogateescape")
     old, new = _lines_of(before), _lines_of(after)
     return b"".join(difflib.diff_bytes(difflib.unified_diff, old, new, b"a/" + name, b"b/" + name))

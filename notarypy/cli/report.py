@@ -189,7 +189,6 @@ def _failure(error: NotarypyError | None, command: str | None) -> dict[str, Any]
 
 
 def _standard_output() -> TextIO:
-    """Return standard output; raise OSError when the process was started without one."""
     if sys.stdout is None:
         raise OSError("it is closed")
     return sys.stdout

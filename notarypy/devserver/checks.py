@@ -289,7 +289,6 @@ def rewritten(file: Envelope, role: str) -> bytes:
 
 
 def _date(text: str) -> str:
-    """Write a date that was read before as Go does: no zeros at the end of the fraction, `Z` for UTC."""
     zone = "Z" if text.endswith("Z") else text[-_OFFSET:]
     moment = text.removesuffix(zone)
     if "." in moment:

@@ -115,7 +115,6 @@ class Demo:
             sample.push(exchange, f"https://{self._started.registry}", NAME, "1", sample.make(text))
 
     def _forge(self) -> bytes:
-        """Put another digest into the list of signed tags, and sign what the server can sign."""
         attacker = Tampering(self._started.fake)
         honest = attacker.current(self.repository, RELEASES)
         document = json.loads(honest)

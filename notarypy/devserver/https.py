@@ -189,7 +189,6 @@ def _listening(address: str, port: int) -> socket.socket:
 
 
 def _advice(error: Exception) -> Advice:
-    """Say what to do about an address or a port that nobody can listen on."""
     code = getattr(error, "errno", None)
     if isinstance(error, socket.gaierror | UnicodeError) or code == errno.EADDRNOTAVAIL:
         return Advice("choose-host")

@@ -57,7 +57,6 @@ def _opened(path: Path, schema: str) -> sqlite3.Connection:
 
 @contextmanager
 def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Keep all changes inside together; an inner transaction is part of the outer one."""
     if database.in_transaction:
         yield
         return

@@ -244,7 +244,6 @@ def _require_role(role: str) -> None:
 
 
 def _version(data: bytes, stored: StoredFile | None) -> int:
-    """Return the version that a file claims, or that of the one it replaces."""
     try:
         version = canonical.decode(data)["signed"]["version"]
     except (MetadataError, KeyError, TypeError):

@@ -282,7 +282,6 @@ class Daemon:
 
 
 def _failed(image: Reference, text: str, credential: Credential | None) -> NetworkError | AuthenticationError:
-    """Return the error for a push that the registry, or the way there, did not allow."""
     if _DENIED.search(text) is None:
         return ServerError(
             f"the daemon could not push {_name(image)}",

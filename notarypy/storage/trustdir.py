@@ -231,7 +231,6 @@ class RepositoryCache:
         return of_role.get(role, self._limits.cached_bytes)
 
     def _role_directories(self) -> Iterator[Path]:
-        """Walk the directories of delegations, parents first, leaving nested repositories out."""
         top = self.directory / "targets"
         if top.is_symlink():
             return

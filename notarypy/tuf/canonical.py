@@ -106,7 +106,6 @@ def _parts(data: bytes) -> int:
 
 
 def _narrow(data: bytes) -> bool:
-    """Tell whether no string in a text holds more than ASCII, raw or escaped."""
     return data.isascii() and _WIDE_ESCAPE.search(data) is None
 
 

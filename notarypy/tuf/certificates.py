@@ -219,7 +219,6 @@ def load_public_pem(data: bytes, now: datetime) -> PublicKey:
 
 
 def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
-    """Return label, body and whole text of the first PEM block; UnsupportedKeyError if there is none."""
     for begin in _PEM_BEGIN.finditer(data):
         # A body ends at the next dashes, wherever they are: nothing is looked at twice.
         end = data.find(_PEM_DASHES, begin.end())

@@ -185,7 +185,6 @@ def _dockers_words(error: NotarypyError) -> str | None:
 
 
 def _line() -> str:
-    """Return the next line of standard input; the end of input is an empty one."""
     return "" if sys.stdin is None else sys.stdin.readline(DEFAULT.reply_chars)
 
 

@@ -128,7 +128,6 @@ def _each(shell: Shell, texts: Sequence[str], one: Callable[[str], None], summar
 
 
 def _check_keys(client: Client, files: Sequence[str], keys: Sequence[bytes]) -> None:
-    """Raise FailureError for the first file that holds no public key, before anything is asked."""
     for path, data in zip(files, keys, strict=True):
         try:
             client.keys.check_public(data)

@@ -217,7 +217,6 @@ class KeyManager:
 
 
 def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
-    """Return a root key in the certificate that the user gave; raise UsageError if it does not fit."""
     wrapped = PublicKey(f"{key.keytype}-x509", _certificates_only(certificate))
     if wrapped.canonical_id != key.keyid:
         raise UsageError("the root certificate is for another key", why=f"the key is {key.keyid}")

@@ -149,7 +149,6 @@ def _removals(state: State, role: str, key: str | None) -> list[Change]:
 
 
 def _gone(state: State, role: str, key: str | None) -> bool:
-    """Tell whether the signer, or this key of it, is gone already."""
     if state.delegation(role) is None:
         return True
     listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
@@ -163,7 +162,6 @@ def _used_elsewhere(state: State, role: str) -> frozenset[str]:
 
 
 def _broken(after: State) -> list[str]:
-    """Return the roles whose published file was valid and will not be any more."""
     broken = []
     for role in after.targets:
         if role in {*roles.BASE_ROLES} or role not in after.published:

@@ -221,7 +221,6 @@ def _version(state: State, name: str) -> int | None:
 def _possible(
     wanted: Sequence[RoleStatus], root_keys: Sequence[PublicKey], trusted: TrustedMetadata
 ) -> list[str]:
-    """Return the roles to sign again: none under a root that has ended and cannot be renewed."""
     able = [status.role for status in wanted if status.signable and not status.problem]
     ends = [certificates.expiry(key) for key in root_keys if _certified(key, trusted)]
     if roles.ROOT in able and ended(max(ends), trusted.now):
@@ -231,7 +230,6 @@ def _possible(
 
 
 def _kept(trusted: TrustedMetadata, root_keys: Sequence[PublicKey], limit: datetime) -> bool:
-    """Tell whether a certificate that soon ends could not be replaced."""
     old = trusted.root.roles[roles.ROOT].keyids
     certified = [key for key in root_keys if _certified(key, trusted)]
     return any(key.keyid in old and ended(certificates.expiry(key), limit) for key in certified)

@@ -89,7 +89,6 @@ class Workers:
             raise failures[0]
 
     def _work(self, waiting: deque[Job], failures: list[BaseException]) -> None:
-        """Do one job after the other until there is none, or one fails somewhere."""
         while not self._stop.is_set():
             try:
                 job = waiting.popleft()

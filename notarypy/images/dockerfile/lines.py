@@ -133,7 +133,6 @@ def frontend(text: str) -> tuple[Word, int] | None:
 
 
 def _directive(line: str) -> re.Match[str] | None:
-    """Return the name and the value of a directive; None for any other line."""
     match = _DIRECTIVE.match(line[1:].lstrip(SPACE)) if line.startswith("#") else None
     return match if match is not None and match[1].lower() in _DIRECTIVES else None
 
@@ -306,7 +305,6 @@ class _LineReader:
         return found
 
     def _is_json(self, found: Instruction) -> bool:
-        """Tell whether the arguments are a JSON array, which has no heredocs."""
         if not found.rest.text.startswith("["):
             return False
         try:  # JSON has no NaN, which `int` refuses

@@ -222,7 +222,6 @@ class _StageReader:
             self.earlier[name] = number
 
     def _sources(self, stage: int, found: Instruction, *, triggered: bool) -> None:
-        """Note the images of COPY and RUN; their flags are looked at in any case."""
         if found.keyword not in _FLAGS:
             return
         flag = self._flag(found, "from")
@@ -235,7 +234,6 @@ class _StageReader:
                         self._source(stage, value, found.line, "RUN --mount", triggered=triggered)
 
     def _mounted(self, mount: Word, line: int) -> list[Word]:
-        """Return what a mount is `from`: one word, or none."""
         if '"' in mount.text:
             raise self.failure(line, "a quote is part of --mount", advice=Advice("write-without"))
         found = [value for _, value in lines.mount_parts(mount) if value is not None]

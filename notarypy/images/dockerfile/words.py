@@ -248,7 +248,6 @@ class _Lexer:
 
 
 def _pattern(text: str, value: str) -> list[object]:
-    """Return a pattern for a value as characters, `_ANY` and `_MANY`."""
     most = DEFAULT.pattern_chars
     if len(text) > most or len(value) > most:
         raise WordError(f"a pattern and its value may have {most} characters")

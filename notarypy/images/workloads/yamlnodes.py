@@ -131,7 +131,6 @@ class YamlNode:
         raise self.failure("the name of this image cannot be replaced", advice=Advice("write-one-piece"))
 
     def _read(self) -> dict[str, YamlNode]:
-        """Return keys and values, with what is merged below what is written here."""
         own: dict[str, YamlNode] = {}
         merged: list[YamlNode] = []
         for raw_key, raw_value in self._raw.value:

@@ -138,7 +138,6 @@ def _secret(passphrase: str) -> bytes:
 
 
 def _load_pkcs8(der: bytes, problem: NotarypyError) -> PrivateKey:
-    """Read one PrivateKeyInfo; raise `problem` if it is none."""
     try:
         info = asn1.decode_der(_PrivateKeyInfo, der)
     except ValueError:

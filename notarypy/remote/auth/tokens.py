@@ -75,7 +75,6 @@ def parse(header: str) -> tuple[Challenge, ...]:
 
 
 def _parameters(header: str, position: int) -> tuple[list[tuple[str, str]], int]:
-    """Return the parameters that follow a scheme, and where they end."""
     if blob := _BLOB.match(header, position):
         return [], blob.end()
     found: list[tuple[str, str]] = []

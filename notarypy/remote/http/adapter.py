@@ -228,7 +228,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _broken(host: str, error: BaseException, places: Callable[[str], TlsPlaces]) -> NetworkError:
-    """Return our error for what the libraries raised on a connection that stood."""
     chain = list(_causes(error))
     for cause in chain:
         if sockets.is_tls_failure(cause):

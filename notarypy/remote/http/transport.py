@@ -272,7 +272,6 @@ def _backoff(attempt: int) -> float:
 
 
 def _judged(request: Request, response: Response) -> Response:
-    """Return an answer that the caller can use; raise for every other one."""
     host = host_port(request.url)
     if response.is_success:
         if len(response.body) > request.limit:

@@ -226,7 +226,6 @@ class _DownloadSink:
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """Return the length that an answer states, None if it states none that can be."""
     stated = headers.get("content-length", "")
     return int(stated) if _LENGTH.fullmatch(stated) else None
 

@@ -110,7 +110,6 @@ class Archive:
 
 
 def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) -> dict[str, Member]:
-    """Read the headers one after the other; return the files, and note the links."""
     end = stream.seek(0, 2)
     stream.seek(0)
     found: dict[str, Member] = {}
@@ -149,7 +148,6 @@ def _header(path: Path, block: bytes) -> _Header:
 
 
 def _completed(path: Path, header: _Header, extended: dict[str, str]) -> _Header:
-    """Return a header with what extended headers say in place of its own fields."""
     size = extended.get("size") or str(header.size)
     if not (size.isascii() and size.isdecimal() and len(size) < BLOCK // 16):
         _unusable(path, "a size in it is no number")

@@ -128,7 +128,6 @@ class SavedImage:
 
 
 def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: ANN401 - hashlib's own type
-    """Yield what was compressed, never much of it at once; hash what comes in."""
     machine = zlib.decompressobj(wbits=31)
     for piece in pieces:
         packed.update(piece)
@@ -169,7 +168,6 @@ def _tags(entry: dict[str, Any]) -> list[str]:
 
 
 def _same(stated: list[str], actual: str, name: str) -> None:
-    """Check the digest that something is said to have, if any is."""
     if stated and f"sha256:{stated[0]}" != actual:
         raise DigestMismatchError(
             "the archive has something else than it says",

@@ -192,7 +192,6 @@ class Layout:
 
 @contextmanager
 def _named(location: ImageLocation) -> Iterator[None]:
-    """Say of what is wrong with an image where it was read, and that no registry is to blame."""
     try:
         yield
     except VerificationError as error:

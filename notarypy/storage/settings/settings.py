@@ -164,7 +164,6 @@ class Settings:
         return ("https",)
 
     def _tables(self, registry_host: str) -> list[RegistrySettings]:
-        """Return the tables that count for a registry: under its name, in another spelling, for the rest."""
         wanted = roles.comparable(registry_host)
         own = [host for host in self.registries if roles.comparable(host) == wanted]
         own.sort(key=lambda host: host != registry_host.lower())
