@@ -1,0 +1,92 @@
+"""The shape of the package: no circle of files, few imports inside functions, one name for one file.
+
+The layers and rooms themselves are contracts in `pyproject.toml`, which `scripts/check` enforces; sizes of
+modules and functions are in `test_architecture.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "notarypy"
+FILES = sorted(PACKAGE.rglob("*.py"))
+# Every room may have a front page, and those are called the same.
+SHARED_NAMES = {"__init__.py", "api.py"}
+# What a first-time reader would have to learn that neither TUF nor OCI says.
+DIALECT = {
+    "admit", "crew", "custody", "demands", "gate", "hushed", "keeper", "mention", "rehearse", "shelf",
+    "tally", "tell", "told", "wish",
+}  # fmt: skip
+
+
+def module(path: Path) -> str:
+    """Return the dotted name of a file."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {module(path): ast.parse(path.read_text()) for path in FILES}
+
+
+def imported(name: str) -> set[str]:
+    """Return the files that a file imports anywhere, for types too."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in TREES else node.module)
+    return (found & TREES.keys()) - {name, "notarypy"}
+
+
+def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return every function of a file."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def inner_imports(tree: ast.Module) -> int:
+    """Count the import statements that run when a function is called."""
+    inside = {id(node) for function in functions(tree) for node in ast.walk(function)}
+    return sum(
+        isinstance(node, ast.Import | ast.ImportFrom) and id(node) in inside for node in ast.walk(tree)
+    )
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    try:
+        TopologicalSorter({name: imported(name) for name in TREES}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_no_two_files_have_one_name() -> None:
+    names = Counter(path.name for path in FILES if path.name not in SHARED_NAMES)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        node.name for tree in TREES.values() for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )  # fmt: skip
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_package_stays_small() -> None:
+    assert len(FILES) <= 160
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 28_250
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 80
+
+
+def test_names_are_the_words_of_the_field() -> None:
+    names = {
+        f"{name}: {node.name}" for name, tree in TREES.items() for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and DIALECT & set(node.name.lower().strip("_").split("_"))
+    }  # fmt: skip
+    assert names == set()
