@@ -121,8 +121,7 @@ class CommandTable(TyperGroup):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         target = getattr(import_module(f"{_HOME}.{module}"), attribute)
         if not isinstance(target, Typer):
-            function = target
-            target = options.group()
+            function, target = target, options.group()
             target.command(cmd_name)(function)
         command = typer.main.get_command(target)
         if cmd_name not in RAW:

@@ -161,12 +161,9 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
 def _report_image(run: Run, source: str, image: PinnedImage) -> None:
     data = {
         "file": source,
-        "line": image.line,
-        "what": image.what,
-        "written": image.written,
+        **render.fields(image, "line what written"),
         "pinned": image.reference,
-        "digest": image.digest,
-        "previous": image.previous,
+        **render.fields(image, "digest previous"),
         "verified": image.verified is not None,
         "left": image.left or None,
         "role": image.verified and image.verified.role,

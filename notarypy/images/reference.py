@@ -191,9 +191,8 @@ def _what_is_wrong(part: str) -> str:
 
 def _check_tag(tag: str) -> str:
     if _TAG.fullmatch(tag) is None:
-        raise _ProblemError(
-            f'the tag "{tag}" is not 1 to 128 letters, digits, _, . and -, beginning with none of . and -'
-        )
+        rule = "1 to 128 letters, digits, _, . and -, beginning with none of . and -"
+        raise _ProblemError(f'the tag "{tag}" is not {rule}')
     return tag
 
 

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,6 @@ from notarypy.images import layout, manifests
 from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from notarypy.images.layout import Descriptor
 
     Read = Callable[[Descriptor], bytes]

@@ -148,13 +148,12 @@ class _TagSigning:
         name = self.client.login(str(self.reference))
         if name is None:
             registry = self.reference.registry
-            raise KeyMissingError(
-                f"{repository} has no trust data, and its first signer has no name",
-                why=f"a signer is named after the login, and there is none for {registry}",
-                advice=Advice(
-                    "docker-login-or-signer", registry=registry, program=program, repository=repository
-                ),
+            message = f"{repository} has no trust data, and its first signer has no name"
+            why = f"a signer is named after the login, and there is none for {registry}"
+            advice = Advice(
+                "docker-login-or-signer", registry=registry, program=program, repository=repository
             )
+            raise KeyMissingError(message, why=why, advice=advice)
         try:
             roles.signer_role(name)
         except InvalidNameError as error:

@@ -109,15 +109,10 @@ def _own_commands() -> frozenset[str]:
     program = shutil.which("docker")
     if program is None:
         return frozenset()
-    environ = {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    command, environ = [program, "--help"], {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     try:
         done = subprocess.run(  # noqa: S603 - the docker of PATH, without a shell
-            [program, "--help"],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=10,
-            check=False,
+            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
