@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -421,6 +423,27 @@ def test_being_told_to_end_ends_all_of_the_builder_and_leaves_nothing(
     finally:
         os.close(alive)
     assert not Path((builders.log / "where").read_text().strip()).parent.exists()
+
+
+@pytest.mark.usefixtures("digest")
+def test_being_told_to_end_while_the_builder_starts_ends_it_too(
+    run: Run, builders: Builders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.install("docker")
+    path, real, started = builders.programs / "docker", subprocess.Popen, []
+    path.write_text(path.read_text().replace("echo to standard", "exec /bin/sleep 300; echo"))
+
+    def popen(command: list[str], **how: Any) -> Any:  # noqa: ANN401 - of text or bytes, as asked for
+        process = real(command, **how)
+        if "context" in command:
+            started.append(process)
+            signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    dockerfile(f"FROM {BASE}:1")
+    run("build", "--builder", "buildx", "context").expect(130)
+    assert [process.poll() for process in started] == [-signal.SIGTERM]
 
 
 @pytest.mark.usefixtures("digest")

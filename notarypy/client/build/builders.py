@@ -26,8 +26,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,21 +245,42 @@ def _run(command: list[str], environ: dict[str, str]) -> None:
     """Run a program (rule 2)."""
     name = " ".join([Path(command[0]).name, *(command[1:2])])
     _LOG.debug("running %s with %d arguments", command[0], len(command) - 1)
+    process = None
     try:
-        process = subprocess.Popen(  # noqa: S603 - the builder that was asked for, with the caller's arguments
-            command, env=environ, stdout=_STANDARD_ERROR, start_new_session=True
-        )
+        with _signals_held():
+            process = subprocess.Popen(  # noqa: S603 - the builder that was asked for, with the caller's arguments
+                command, env=environ, stdout=_STANDARD_ERROR, start_new_session=True
+            )
+        code = process.wait()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its arguments cannot be used"
         raise BuilderError(f"{name} cannot be started", why=reason) from None
-    try:
-        code = process.wait()
     except BaseException:
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
     if code:
         ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
         raise BuilderError(f"{name} failed", why=ended, advice=Advice("see-builder-output"), status=code)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Keep what ends this process waiting: a program that is being started could not be ended yet."""
+    came: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # only there do signals interrupt
+        numbers = []
+    handlers = {number: signal.getsignal(number) for number in numbers if callable(signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda caught, _: came.append(caught))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
