@@ -82,7 +82,7 @@ def test_a_repository_that_has_ended_comes_back(
     short = timedelta(seconds=8)
     image = repository.push("1")
     for name in ended:
-        for module in ("tuf.plan", "client.initialise"):
+        for module in ("tuf.plan", "client.publish.initialise"):
             monkeypatch.setattr(f"notarypy.{module}.{name}_LIFETIME", short, raising=False)
     start = time.monotonic()
     with Client(load({}, alice.environment, alice.home)) as client:
