@@ -163,8 +163,8 @@ def unmet(trusted: TrustedMetadata, release: Release, required: Requirements) ->
     missing = (judgment.missing(), judgment.missing_of_some())
     errors: list[PolicyError] = [error for error in missing if error is not None]
     errors += judgment.too_old_files()
-    says = "; ".join(error.message for error in errors) or "met"
-    _LOG.debug("%s:%s: requirements %s: %s", trusted.gun, release.tag, required.source, says)
+    says, whose = "; ".join(error.message for error in errors) or "met", required.source or "of the caller"
+    _LOG.debug("%s:%s: requirements %s: %s", trusted.gun, release.tag, whose, says)
     return errors
 
 
