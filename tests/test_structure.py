@@ -78,9 +78,11 @@ def test_no_two_classes_have_one_name() -> None:
 
 
 def test_the_package_stays_small() -> None:
-    assert len(FILES) <= 160
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 28_250
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 80
+    # Bounds are raised with a feature that needs the room, never for a second way to do the same:
+    # logging in and out, whole repositories verified, first use decided, keys renamed, compressed archives.
+    assert len(FILES) <= 175
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 31_500
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 88
 
 
 def test_names_are_the_words_of_the_field() -> None:
