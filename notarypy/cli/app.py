@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer.main
-from typer import BadParameter, Exit, Typer
+from typer import BadParameter, Exit, Typer, echo
 from typer.core import TyperGroup
 
 from notarypy.cli import options
@@ -53,6 +53,7 @@ _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 _HELP = """Sign and verify container images with Notary v1 (Docker Content Trust).
 
 No docker, no daemon. Trust data and keys are those of docker trust and Go notary.
+notarypy help COMMAND says more about a command, and notarypy version which one this is.
 
 \b
 REPO   registry/name; alpine means docker.io/library/alpine
@@ -128,12 +129,29 @@ class CommandTable(TyperGroup):
             options.attach(command, hidden=True)  # type: ignore[arg-type]  # typer makes nothing else
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as typer declares it
+        """Take `help COMMAND` for `COMMAND --help`, and `version` for `--version`."""
+        word, *words = args
+        if word == "version":
+            options.show_version()
+        if word != "help":
+            return super().resolve_command(ctx, args)
+        asked = [each for each in words if not each.startswith("-")]
+        if not asked or asked[0] in {"help", "version"}:
+            echo(ctx.get_help())
+            raise Exit
+        return super().resolve_command(ctx, [*asked, "--help"])
+
 
 def dispatch(argv: Sequence[str], run: Run) -> None:
-    """Read a command line and run its command, whose errors pass; UsageError if it cannot be read."""
+    """Read a command line and run its command, whose errors pass; UsageError if it cannot be read.
+
+    One without a word is a question for help. One that has options alone lacks its command: mostly that is a
+    variable that should have had a value, and no success.
+    """
     program = _program()
     try:
-        with program.make_context(_PROGRAM, list(argv), obj=run) as context:
+        with program.make_context(_PROGRAM, list(argv) or ["--help"], obj=run) as context:
             program.invoke(context)
     except Exit:
         run.report.answered = True

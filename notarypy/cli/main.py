@@ -6,7 +6,7 @@ Rules:
 
 1. Every failure ends here as text or JSON with an exit code; never as a traceback, unless `-vv` asks for it.
    Local variables, which may be secrets, are never shown.
-2. `--version` alone is answered before anything is imported.
+2. `--version` or `version` alone is answered before anything is imported.
 3. Ctrl-C is 130. A reader of standard output that went away is 1, without a word.
 4. The program's memory may hold an unlocked key. Before anything is read, core dumps are switched off, of
    this process and of what it starts, and on Linux no other process of the same user may look into this one.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from notarypy.cli.run import Run
 
 _INTERRUPTED = 130
-_VERSION = ["--version"]
+_VERSION = (["--version"], ["version"])
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
 _PR_SET_DUMPABLE = 4
 
@@ -42,7 +42,7 @@ def main() -> NoReturn:
 def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoReturn:
     """End this process with the exit code of a program (rules 3 and 4)."""
     try:
-        if list(argv) != _VERSION:
+        if list(argv) not in _VERSION:
             keep_memory_private()
         code = program(argv)
     except KeyboardInterrupt:  # while modules were being imported: nothing has begun yet
@@ -53,7 +53,7 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    if list(argv) == _VERSION:
+    if list(argv) in _VERSION:
         if sys.stdout is None:
             return 1
         sys.stdout.write(f"notarypy {__version__}\n")

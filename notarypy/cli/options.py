@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer.main
 from typer import Exit, Option, Typer, echo
@@ -119,11 +119,16 @@ def group(help_text: str | None = None) -> Typer:
     return Typer(rich_markup_mode=None, add_completion=False, help=help_text)
 
 
+def show_version() -> NoReturn:
+    """Print the version, and do nothing else."""
+    echo(f"notarypy {__version__}")
+    raise Exit
+
+
 def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - typer's own types
     """Note an option that was given; what was not given is None, False, 0 or ()."""
     if value is None or value is False or value in ((), []) or (option.name == "verbose" and not value):
         return
     if option.name == "show_version":
-        echo(f"notarypy {__version__}")
-        raise Exit
+        show_version()
     context.obj.options.take(option.name, tuple(value) if isinstance(value, list) else value)

@@ -35,13 +35,38 @@ def program(*argv: str, home: Path, code: str = "", **options: object) -> subpro
     )
 
 
-@pytest.mark.parametrize("argv", [["--version"], ["verify", "--version"], ["--json", "--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--version"], ["verify", "--version"], ["--json", "--version"], ["version"], ["-q", "version"]]
+)
 def test_version(run: Run, argv: list[str]) -> None:
     assert run(*argv).expect(0).out == f"notarypy {notarypy.__version__}\n"
 
 
-def test_version_is_answered_before_typer_is_imported(home: Path) -> None:
-    code = "import sys; from notarypy.cli.main import run; run(['--version']); print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        ([], ["--help"]),
+        (["help"], ["--help"]),
+        (["--json", "help", "--help"], ["--help"]),
+        (["help", "help"], ["--help"]),
+        (["help", "version"], ["--help"]),
+        (["help", "sign"], ["sign", "--help"]),
+        (["-v", "help", "sign"], ["sign", "--help"]),
+        (["help", "signer"], ["signer", "--help"]),
+        (["help", "signer", "add"], ["signer", "add", "--help"]),
+        (["help", "docker-trust", "sign"], ["docker-trust", "sign", "--help"]),
+    ],
+)
+def test_help_is_there_for_whoever_asks_in_words(run: Run, argv: list[str], asked: list[str]) -> None:
+    shown = run(*argv).expect(0)
+    assert shown.out == run(*asked).expect(0).out
+    assert shown.out.lower().startswith("usage:")
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("word", ["--version", "version"])
+def test_version_is_answered_before_typer_is_imported(home: Path, word: str) -> None:
+    code = f"import sys; from notarypy.cli.main import run; run(['{word}']); print(*sys.modules)"
     modules = program(home=home, code=code).stdout.split()
     assert "notarypy.cli.main" in modules
     assert not {"typer", "dataclasses", "importlib.metadata", "notarypy.errors"} & set(modules)
@@ -54,7 +79,8 @@ def test_a_module_of_the_package_can_be_run(home: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "message", "fix"),
     [
-        ([], "missing command", "see notarypy --help"),
+        (["-q"], "missing command", "see notarypy --help"),
+        (["help", "verfy"], 'there is no command "verfy"', "did you mean: notarypy verify"),
         (["key"], "missing command", "see notarypy key --help"),
         (["verfy", REF], 'there is no command "verfy"', "did you mean: notarypy verify"),
         (["nothing", REF], 'there is no command "nothing"', "see notarypy --help"),
