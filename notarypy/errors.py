@@ -224,6 +224,10 @@ class BuilderError(OperationError, code="build.failed"):
     """The program that builds images is not here, or failed."""
 
 
+class NothingThereError(OperationError, code="operation.nothing", exit_code=12):
+    """All that there is was meant, and there is nothing, or not all of it was looked at."""
+
+
 class AlreadyExistsError(OperationError, code="local.exists"):
     """Something of this name exists and differs from what was asked."""
 

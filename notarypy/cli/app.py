@@ -90,7 +90,7 @@ Passphrases, the first that unlocks the key; also with _FILE, naming a file:
   NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE
 
 \b
-Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 1:
+Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 12 1:
     0  done; verified
     1  another failure
     2  the command line, or a confirmation that nobody can give
@@ -102,6 +102,7 @@ Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 1:
     8  network, TLS or server
     9  other publishers were quicker until the end
    10  a required signer or policy is not met
+   12  there was nothing to look at, or something was not looked at
   130  interrupted
 """
 

@@ -11,6 +11,7 @@ from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
+from notarypy.client.parameters import Unverified
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -175,7 +176,8 @@ def _remove(
 def _warn_of_unreadable(run: Run, done: SignerRemoved | PurgedKey) -> None:
     if done.unreadable:
         who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
-        run.report.warn(f"{what} of {done.repository} cannot be verified until {who} signs again")
+        left = f"{what} of {done.repository} cannot be verified until {who} signs again"
+        run.report.warn(Unverified(left))
 
 
 def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:

@@ -84,7 +84,7 @@ def _declare(
         str | None, Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document on stdout.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="No warnings: results and errors only.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No warnings but of what was NOT VERIFIED.")] = False,
     verbose: Annotated[
         int, Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv: all.")
     ] = 0,

@@ -11,7 +11,15 @@ from typer import Argument, Context, Option
 from notarypy.cli import references
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
-from notarypy.errors import Advice, ExpiredError, UsageError
+from notarypy.client.parameters import Unverified
+from notarypy.errors import (
+    Advice,
+    ExpiredError,
+    NothingThereError,
+    TrustError,
+    UsageError,
+    VerificationError,
+)
 
 if TYPE_CHECKING:
     from notarypy.client.results import Renewed, RepositoryStatus
@@ -60,7 +68,9 @@ def status(
     ] = None,
     *,
     within: Within = "90d",
-    check: Annotated[bool, Option("--check", help="Exit 5 if something ends within that time.")] = False,
+    check: Annotated[
+        bool, Option("--check", help="Exit 5 if something ends within that time, 12 if nothing is known.")
+    ] = False,
 ) -> None:
     """Show when each role ends, and whose keys are here.
 
@@ -72,20 +82,34 @@ def status(
     references.check_repositories(run, repos or ())
     span = _span(within)
     with run.client(asking=False) as client:
-        for repo in repos or _known(run, client.repositories()):
+        for repo in repos or _known(run, client.repositories(), check=check):
             with run.trying(repo, among=repos or ("", "")):
                 _show(run, repo, client.status(repo, within=span), within, check=check)
 
 
-def _known(run: Run, repos: list[str]) -> list[str]:
-    """Return those of the repositories known here whose names mean them; the others are in a warning."""
+def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
+    """Return those of the repositories known here whose names mean them; raise if none is known.
+
+    Of the others there is a warning; a check that leaves something out has failed.
+    """
+    if not repos:
+        message, advice = "no repository is known here, so none was looked at", Advice("name-repositories")
+        raise NothingThereError(message, why="the trust directory has no trust data", advice=advice)
     found = []
     for repo in repos:
         try:
             references.check_repositories(run, [repo])
             found.append(repo)
         except UsageError:
-            run.report.warn(f"{repo} is left out, it is no image's name: notarypy status --gun REPO shows it")
+            what, why = f"{repo} was not looked at", "it is no image's name"
+            if check:
+                advice = Advice("status-literally", gun=repo)
+                run.report.failed([repo], NothingThereError(what, why=why, advice=advice))
+            else:
+                run.report.warn(Unverified(f"{what}: {why}; notarypy status --gun {repo} shows it"))
+    if not found and not check:
+        message = "no repository that is known here is an image's"
+        raise NothingThereError(message, advice=Advice("name-repositories"))
     return found
 
 
@@ -99,17 +123,28 @@ def _span(text: str) -> timedelta:
 def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
     data = render.fields(found, "repository server roles")
     data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
+    run.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, map(_row, found.roles))}\n")
     names = ", ".join(status.role for status in found.due)
-    message = f"{names} of {found.repository} ends within {within} or has ended"
-    rows = [_row(status) for status in found.roles]
-    run.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, rows)}\n")
-    if found.due and check:
-        error = ExpiredError(message, advice=Advice("renew", gun=found.repository), roles=names.split(", "))
+    due = [f"{names} of {found.repository} ends within {within} or has ended"] if names else []
+    if check and (error := _failure(found, due)) is not None:
         run.report.failed([repo], error, data)
         return
     run.report.done(repo, data)
-    if found.due:
+    for message in due:
         run.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
+
+
+def _failure(found: RepositoryStatus, due: list[str]) -> TrustError | None:
+    """Return what a check fails with: a file whose date nobody knows is no better than one that ended."""
+    broken = [status for status in found.roles if status.problem]
+    advice = Advice("renew", gun=found.repository)
+    if broken:
+        names = ", ".join(status.role for status in broken)
+        why = (*(f"{status.role}: {status.problem}" for status in broken), *due)
+        return VerificationError(f"{names} of {found.repository} cannot be verified", why=why, advice=advice)
+    if due:
+        return ExpiredError(due[0], advice=advice, roles=[status.role for status in found.due])
+    return None
 
 
 def _row(status: RoleStatus) -> tuple[str, ...]:

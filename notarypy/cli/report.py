@@ -9,6 +9,7 @@ Rules:
 2. Several results: the worst exit code counts, in the order of `_WORST_FIRST`.
 3. A held report shows its results only if all of them are good.
 4. When standard output cannot be written, the work goes on and the exit code is 1.
+5. No option hides that something was not verified (`client.parameters.Unverified`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from notarypy.cli.text import render
+from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, NotarypyError, StorageError
 
 if TYPE_CHECKING:
     from notarypy.cli.options import GivenOptions
 
 _INTERRUPTED = 130
-_WORST_FIRST = (_INTERRUPTED, 4, 10, 5, 3, 6, 7, 9, 8, 2, 1)
+_WORST_FIRST = (_INTERRUPTED, 4, 10, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 
 
 class InternalError(NotarypyError):
@@ -102,9 +104,10 @@ class Report:
         self.fail(InternalError(message, why="this is a defect of notarypy", advice=advice))
 
     def warn(self, text: str) -> None:
-        """Note a warning, and show it."""
+        """Note a warning, and show it; one of what was not verified in a quiet run too (rule 5)."""
         self.warnings.append(text)
-        if not self.options.quiet and not self.options.json:
+        hidden = self.options.quiet and not isinstance(text, Unverified)
+        if not hidden and not self.options.json:
             self._complain(f"notarypy: warning: {render.safe(text)}")
 
     def text(self, text: str) -> None:

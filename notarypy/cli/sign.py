@@ -10,7 +10,7 @@ from typer import Argument, Context, Option
 from notarypy.cli import references, userfiles
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
-from notarypy.errors import Advice, UsageError
+from notarypy.errors import Advice, NothingThereError, UsageError
 
 if TYPE_CHECKING:
     from notarypy.client.results import RevokedTag, SignedTag
@@ -180,7 +180,11 @@ def _revoke_all(run: Run, repos: list[str], signer: str | None) -> None:
                 for done in revoked:
                     _revoked(run, repo, done)
                 if not revoked:
-                    run.report.text(f"no tag of {repo} is signed; nothing was published\n")
+                    raise NothingThereError(
+                        f"no tag of {repo} is signed{whose and f' by {signer}'}",
+                        why="nothing was published",
+                        advice=Advice("inspect-tags", gun=repo),
+                    )
 
 
 def _revoked(run: Run, ref: str, done: RevokedTag) -> None:

@@ -22,6 +22,12 @@ def require_lists(**given: object) -> None:
             raise TypeError(f"{name} takes a list, even of one: [{type(value).__name__}]")
 
 
+class Unverified(str):
+    """A warning that something was not verified: it is part of the result, and no option hides it."""
+
+    __slots__ = ()
+
+
 class Progress(Protocol):
     """Given how far the blobs are; called from several threads, one at a time."""
 

@@ -128,6 +128,7 @@ def test_what_is_skipped_is_said_out_loud(run: Run, home: Path, digest: str) -> 
     assert outcome.out == f"FROM {BASE}:1@{digest}\nCOPY --from={TOOLS}:1 a b\n"
     assert f"Dockerfile:2: {TOOLS}:1 is NOT VERIFIED: --skip {TOOLS}" in outcome.err
     assert "nothing names alpine, which was to be skipped" in outcome.err
+    assert f"{TOOLS}:1 is NOT VERIFIED" in run("pin", "-q", "--skip", TOOLS, path).expect(0).err
 
 
 def test_the_trust_policy_counts(run: Run, home: Path, digest: str) -> None:

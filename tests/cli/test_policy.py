@@ -90,6 +90,7 @@ def test_audit_warns_and_passes(run: Run, home: Path, digest: str) -> None:
     outcome = run("verify", "--policy", path, f"{REPO}:1").expect(0)
     assert outcome.out == f"{REPO}@{digest}\n"
     assert outcome.err.startswith(f"notarypy: warning: audit: {REPO}:1 is not signed by bob")
+    assert "audit: " in run("-q", "verify", "--policy", path, f"{REPO}:1").expect(0).err
     document = run("--json", "verify", "--policy", path, f"{REPO}:1").expect(0).document
     assert problems(document, SCHEMA) == []
     (result,) = document["results"]
@@ -104,6 +105,7 @@ def test_skip_is_said_aloud(run: Run, fake: Fake, home: Path) -> None:
     outcome = run("verify", "--policy", path, f"{REPO}:raw").expect(0)
     assert outcome.out == f"{REPO}@{digest}\n"
     assert f"{REPO}@{digest} is NOT VERIFIED" in outcome.err
+    assert "is NOT VERIFIED" in run("verify", "-q", "--policy", path, f"{REPO}:raw").expect(0).err
     for ref in (f"{REPO}:raw", f"{REPO}@{digest}"):
         document = run("--json", "verify", "--policy", path, ref).expect(0).document
         assert problems(document, SCHEMA) == []

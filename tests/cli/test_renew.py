@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -53,10 +54,34 @@ def test_without_names_all_that_is_known_is_shown(run: Run, stub: StubClient) ->
     outcome = run("status").expect(6)
     assert REPO in outcome.out
     assert "for: b.test/b" in outcome.err
-    stub.answers["repositories"] = ["A/B"]
-    assert "notarypy status --gun" in run("status").expect(0).err
+
+
+@pytest.mark.parametrize("check", [[], ["--check"]])
+def test_nothing_known_is_no_all_clear(run: Run, stub: StubClient, check: list[str]) -> None:
     stub.answers["repositories"] = []
-    assert run("status").expect(0).out == ""
+    outcome = run("status", *check).expect(12)
+    assert "no repository is known here" in outcome.err
+    assert run("--json", "status", *check).expect(12).document["error"]["code"] == "operation.nothing"
+    stub.answers["repositories"] = ["A/B"]
+    assert "notarypy status --gun A/B" in run("-q", "status", *check).expect(12).err
+
+
+def test_what_a_check_leaves_out_fails_it(run: Run, stub: StubClient) -> None:
+    stub.answers["repositories"] = ["A/B", REPO]
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (BOB_STATUS,))
+    assert "A/B was not looked at" in run("-q", "status").expect(0).err
+    document = run("--json", "status", "--check").expect(12).document
+    assert [(one["ref"], one["ok"]) for one in document["results"]] == [("A/B", False), (REPO, True)]
+
+
+def test_a_check_fails_for_a_role_that_cannot_be_verified(run: Run, stub: StubClient) -> None:
+    broken = replace(BOB_STATUS, problem="too few signatures")
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (broken,))
+    run("status", REPO).expect(0)
+    assert "targets/bob: too few signatures" in run("status", "--check", REPO).expect(4).err
+    stub.answers["status"] = replace(STATUS, roles=(*STATUS.roles, broken))
+    (result,) = run("--json", "status", "--check", REPO).expect(4).document["results"]
+    assert result["error"]["why"][1] == f"root of {REPO} ends within 90d or has ended"
 
 
 def test_renewing_tells_each_role(run: Run, stub: StubClient) -> None:

@@ -86,11 +86,11 @@ def test_all_tags_are_told_one_by_one(run: Run, stub: StubClient) -> None:
     assert [(result["ref"], result["tag"]) for result in document["results"]] == [(REPO, "1"), (REPO, "2")]
 
 
-def test_nothing_signed_is_nothing_to_do(run: Run, stub: StubClient) -> None:
+def test_nothing_signed_is_said_with_a_code_of_its_own(run: Run, stub: StubClient) -> None:
     stub.answers["revoke_all"] = []
-    assert run("revoke", "--all", "-y", REPO).expect(0).out == (
-        f"no tag of {REPO} is signed; nothing was published\n"
-    )
+    outcome = run("revoke", "--all", "-y", REPO).expect(12)
+    assert f"no tag of {REPO} is signed [operation.nothing]\n  why: nothing was published" in outcome.err
+    assert "is signed by jeff" in run("revoke", "--all", "-y", "--signer", "jeff", REPO).expect(12).err
     stub.answers["revoke_all"] = KeyNotAuthorisedError("none of yours")
     run("revoke", "--all", "-y", REPO).expect(6)
 

@@ -45,6 +45,7 @@ TEXTS: Mapping[str, str] = {
     "leave-out-sign": "leave one of them out",
     "leave-refs-out": "leave out {refs}, or mend that first",
     "name-image": "name at least one image",
+    "name-repositories": "name the repositories; or look whether --trust-dir is the one you mean",
     "name-value": "write {option} NAME=VALUE",
     "one-of": "one of {names}",
     "one-ref-a-line": "one REF a line; # begins a comment",
@@ -200,6 +201,7 @@ TEXTS: Mapping[str, str] = {
         "a signer's key: notarypy delegate add NAME REPO --key PUB, "
         "then notarypy delegate remove NAME REPO --key ID"
     ),
+    "status-literally": "look at it by itself: notarypy status --gun {gun}",
     "see-status": "see what there is: notarypy status {gun}",
     "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
     # -- verifying, signing and publishing
@@ -295,6 +297,7 @@ _USUAL = {
     8: "check the address of the server and the network, then try again",
     9: "try again, or allow more time with --retry-for",
     10: "ask the missing signer or the owner of the repository",
+    12: "see whether the names and the trust directory are those that you mean",
 }
 _USAGE = 2
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, PinnedImage
-from notarypy.client.parameters import PinOptions, VerifyOptions
+from notarypy.client.parameters import PinOptions, Unverified, VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
 from notarypy.errors import BuildFileError, NotarypyError
@@ -87,7 +87,7 @@ class Resolver:
             found = self._left(occurrence) or self._verified(occurrence)
             if isinstance(found, str):
                 _LOG.debug("%s: %s is left alone: %s", place, occurrence.image, found)
-                self._session.warn(f"{place}: {occurrence.image} is NOT VERIFIED: {found}")
+                self._session.warn(Unverified(f"{place}: {occurrence.image} is NOT VERIFIED: {found}"))
                 return replace(seen, left=found)
             if self.options.check and seen.previous is None:
                 self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")

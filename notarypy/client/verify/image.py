@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.parameters import VerifyOptions
+from notarypy.client.parameters import Unverified, VerifyOptions
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.errors import (
     Advice,
@@ -94,7 +94,7 @@ def decide(
         _LOG.debug("%s:%s does not meet: %s", trusted.gun, found.tag, [error.code for error in errors])
         raise policy.together(errors)
     for error in audited:
-        warn(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
+        warn(Unverified(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}"))
     ends = file_ends(trusted)
     relied = {roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT, roles.TARGETS, found.role}
     signers = policy.signers(trusted, found.tag, found.content)
@@ -313,7 +313,7 @@ def _skipped(
             )
         served = session.manifest(parsed, parsed.tag or "latest")
         digest, size = served.digest, served.size
-    session.warn(f"{written}@{digest} is NOT VERIFIED: {scope.source} says to skip it")
+    session.warn(Unverified(f"{written}@{digest} is NOT VERIFIED: {scope.source} says to skip it"))
     return SkippedImage(written, parsed.tag, digest, size, AppliedPolicy(scope.prefix, scope.mode))
 
 
