@@ -135,7 +135,7 @@ def test_mypy_knows_names_and_options(tmp_path: Path) -> None:
         "from notarypy import Client, TagEntry\n"
         "from notarypy import Typo\n"
         "Client.from_environment(offlin=True)\n"
-        "Client.from_environment(timeout='x')\n"
+        "Client.from_environment(offline='x')\n"
         "Client.from_environment(timeout=1, offline=True, warn=print)\n"
     )
     done = subprocess.run(
@@ -146,7 +146,7 @@ def test_mypy_knows_names_and_options(tmp_path: Path) -> None:
     assert [int(line) for line, _ in found] == [2, 3, 4], done.stdout
     assert found[0][1] == 'Module "notarypy" has no attribute "Typo"'
     assert found[1][1].startswith('Unexpected keyword argument "offlin"')
-    assert found[2][1].startswith('Argument "timeout" to "from_environment"')
+    assert found[2][1].startswith('Argument "offline" to "from_environment"')
 
 
 # -- one text is no list

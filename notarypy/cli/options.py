@@ -75,10 +75,10 @@ def _declare(
         Option(metavar="HOST", help="This registry may be asked over http. May be repeated."),
     ] = None,
     timeout: Annotated[
-        float | None, Option(metavar="SECONDS", help="The most that one request may take.")
+        str | None, Option(metavar="TIME", help="The most that one request may take: 5s, 2m; 60 is 60s.")
     ] = None,
     retry_for: Annotated[
-        float | None, Option(metavar="SECONDS", help="How long to go on when other publishers are quicker.")
+        str | None, Option(metavar="TIME", help="How long to go on when other publishers are quicker.")
     ] = None,
     passphrase_file: Annotated[
         str | None, Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=.")

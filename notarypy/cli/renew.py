@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
@@ -20,16 +18,18 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
+from notarypy.storage.settings import spans
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.verdicts import RoleStatus
 
-_SPAN = re.compile(r"([1-9][0-9]{0,4})d", re.ASCII)
 _ROLE = "role version expires keys threshold here signable due problem"
 _HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
 
-Within = Annotated[str, Option(metavar="DAYS", help="How far ahead, for example 30d.")]
+Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
 
 
 def renew(
@@ -114,10 +114,9 @@ def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
 
 
 def _span(text: str) -> timedelta:
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise UsageError(f'"{text}" is no number of days', advice=Advice("write-days"))
-    return timedelta(days=int(found[1]))
+    if not (found := spans.parse(text)):
+        raise UsageError(f'"{text}" is no span of time', advice=Advice("write-span"))
+    return found
 
 
 def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:

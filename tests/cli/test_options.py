@@ -44,8 +44,8 @@ def test_the_later_one_wins_and_lists_grow(run: Run, stub: StubClient) -> None:
 @pytest.mark.parametrize(
     ("argv", "name", "value"),
     [
-        (["--timeout", "0.5"], "timeout", 0.5),
-        (["--retry-for", "0"], "retry_for", 0.0),
+        (["--timeout", "0.5"], "timeout", "0.5"),
+        (["--retry-for", "2m"], "retry_for", "2m"),
         (["--offline"], "offline", True),
         (["--gun"], "gun", True),
         (["-c", ""], "config", ""),

@@ -110,6 +110,8 @@ def test_every_repository_is_tried(run: Run, stub: StubClient) -> None:
         ["renew"],
         ["renew", f"{REPO}:1"],
         ["renew", REPO, "--within", "soon"],
+        ["renew", REPO, "--within", "30"],
+        ["status", "--within", "3months"],
         ["status", "--within", "0d"],
         ["status", f"{REPO}:1"],
     ],

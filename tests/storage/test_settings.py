@@ -110,7 +110,11 @@ def test_times_come_from_option_or_file(loaded: Loader) -> None:
     assert (loaded(file=file).timeout, loaded(file=file).retry_for) == (7.0, 0.0)
     found = loaded(file=file, timeout=1, retry_for=2.5)
     assert (found.timeout, found.retry_for) == (1.0, 2.5)
-    for bad in (0, -1, float("nan"), float("inf"), "10", True):
+    found = loaded(file=file, timeout="0.5", retry_for="2m")
+    assert (found.timeout, found.retry_for) == (0.5, 120.0)
+    found = loaded(file='timeout = "90s"\nretry_for = "1h"')
+    assert (found.timeout, found.retry_for) == (90.0, 3600.0)
+    for bad in (0, -1, float("nan"), float("inf"), "10 s", "inf", "0s", True):
         with pytest.raises(ConfigurationError, match="--timeout cannot be used"):
             loaded(timeout=bad)
 

@@ -52,7 +52,6 @@ TEXTS: Mapping[str, str] = {
     "report-defect": "run it again with -vv and report what it prints",
     "report-demo": "report it, with the lines above",
     "see-help": "see {command} --help",
-    "write-days": 'write for example "90d"',
     "write-digest": "write REPO:TAG@{digest}",
     "write-instead": "write {text}",
     # -- files and directories
@@ -89,7 +88,7 @@ TEXTS: Mapping[str, str] = {
     "trust-ca-instead": "remove it and name the server's CA in root_ca",
     "write-mode": "write enforce, audit or skip",
     "write-registry": 'write the registry\'s host, or "*"',
-    "write-span": 'write "12h", "3d" or "8w"',
+    "write-span": 'write a number and s, m, h, d, w or y, for example "90s", "12h" or "10d"',
     # -- images, layouts and archives
     "make-anew": "make it anew, with all of the image",
     "make-anew-with-sha256": "make the image anew with SHA-256 digests",
@@ -230,7 +229,7 @@ TEXTS: Mapping[str, str] = {
     "run-again": "run the same command again: it publishes only what is missing",
     "run-again-later": "run the same command again once the server answers",
     "sign-tag": "sign it: notarypy sign {gun}:{tag}",
-    "sign-together": "sign all tags in one command, or give it more time: --retry-for SECONDS",
+    "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
     # -- servers, registries and TLS
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
@@ -243,7 +242,7 @@ TEXTS: Mapping[str, str] = {
     "give-client-certificate": "name a client certificate and its key",
     "give-client-pair": "give a readable PEM certificate and the unencrypted PEM key that belongs to it",
     "give-readable-folder": "make {folder} a directory that you may read, or remove it",
-    "give-time": "give it more time: --timeout SECONDS",
+    "give-time": "give it more time: --timeout TIME",
     "go-online": "run the command once without --offline",
     "look-at-source": "look whether something else is writing to the source, or damaged it",
     "push-first": "push the image first; or look at the name and the tag",

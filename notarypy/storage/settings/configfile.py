@@ -30,7 +30,7 @@ from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
-from notarypy.storage.settings import servers
+from notarypy.storage.settings import servers, spans
 
 _LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")
@@ -225,9 +225,11 @@ class Section:
 
 def seconds(value: object, place: str) -> float:
     """Return a finite number of seconds, 0 or more; raise ConfigurationError naming the place."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    raise ConfigurationError(f"{place} cannot be used", why=f"{value} is not a number of seconds")
+    number = spans.seconds(value)
+    if number is not None and 0 <= number < math.inf:
+        return number
+    why = f"{value} is not a number of seconds, and no span of time"
+    raise ConfigurationError(f"{place} cannot be used", why=why, advice=Advice("write-span"))
 
 
 def _read_toml(top: Section) -> FileSettings:

@@ -31,6 +31,7 @@ from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
+from notarypy.storage.settings import spans
 from notarypy.storage.settings.configfile import Section
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
@@ -40,8 +41,6 @@ Mode = Literal["enforce", "audit", "skip"]
 _LOG = logging.getLogger(__name__)
 _MODES: dict[str, Mode] = {"enforce": "enforce", "audit": "audit", "skip": "skip"}
 KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime")
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])", re.ASCII)
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost", re.ASCII)
 
 
@@ -269,10 +268,9 @@ def _ages(table: Section) -> MaxAge:
 
 
 def _span(table: Section, key: str) -> timedelta:
-    match = _SPAN.fullmatch(table.text(key) or "")
-    if match is None:
+    if not (found := spans.parse(table.text(key) or "")):
         raise table.problem(key, "it is not a span of time", Advice("write-span"))
-    return int(match[1]) * _UNITS[match[2]]
+    return found
 
 
 def by_gun(gun: str, ids: Mapping[str, tuple[str, ...]], authorities: Mapping[str, Path]) -> Pins | None:

@@ -54,8 +54,8 @@ class GlobalOptions(TypedDict, total=False):
         tlscert: Client certificate for the Notary server.
         tlskey: Its private key.
         insecure_registry: Registries that may be asked over http.
-        timeout: The most seconds that one request may take.
-        retry_for: How many seconds to go on when other publishers are quicker.
+        timeout: The most that one request may take, in seconds or as "2m".
+        retry_for: How long to go on when other publishers are quicker, likewise.
         passphrase_file: One passphrase, or lines `root=`, `targets=`, `snapshot=`, `NAME=`.
         offline: Whether to use cached trust data only.
         policy: The trust policy.
@@ -68,8 +68,8 @@ class GlobalOptions(TypedDict, total=False):
     tlscert: Path | str | None
     tlskey: Path | str | None
     insecure_registry: Sequence[str] | None
-    timeout: float | None
-    retry_for: float | None
+    timeout: float | str | None
+    retry_for: float | str | None
     passphrase_file: Path | str | None
     offline: bool | None
     policy: Path | str | None
@@ -278,5 +278,7 @@ def _seconds(given: Mapping[str, object], name: str, configured: float | None, *
     number = configfile.seconds(value, _option(name))
     if not least <= number <= _MOST_SECONDS:
         problem = "few" if number < least else "many"
-        raise ConfigurationError(f"{_option(name)} cannot be used", why=f"{value} seconds are too {problem}")
+        raise ConfigurationError(
+            f"{_option(name)} cannot be used", why=f"{number:g} seconds are too {problem}"
+        )
     return number
