@@ -129,6 +129,10 @@ class Limits:
     """Entries of an archive."""
     archive_header_bytes: int = 64 * _KIB
     """A long header of an archive."""
+    unpacked_bytes: int = 64 * 1024 * _MIB
+    """A compressed archive or layer, unpacked: the largest images fit, and a disk stays usable."""
+    unpacking_memory_bytes: int = 256 * _MIB
+    """Memory that xz may ask for: its own options need a quarter of it."""
 
     # HTTP answers
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Images:
     """Whole images. SOURCE is `oci:DIR[:TAG]`, `oci-archive:TAR[:TAG]` or `docker-archive:TAR[:REF]`.
 
+    In place of the last part may be `@N`, the image in that place, or `@sha256:...`, the one of that digest.
+
     `progress` is given how far a call is, in place of the client's. What `signers`, `all_signers` and `root`
     require of an image is that of `VerifyOptions`; `skip`, `strict` and `check` are those of `PinOptions`.
     """

@@ -10,7 +10,9 @@ Rules:
    OCI once had. Anything else that an index lists is a blob.
 3. A layer that is not to be distributed and names URLs is foreign: nothing here carries it, and nothing
    fetches it. Every other layer is ordinary, URLs or not.
-4. A layout says version 1; its index lists each name once.
+4. A layout says version 1. Its index may list a name several times: docker and containerd write the tag
+   alone, without the repository. A name is only given to an image where it stands for one image at most. No
+   list of images is an empty one: docker 25 wrote null.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from notarypy.errors import DigestMismatchError, MetadataError
+from notarypy.errors import Advice, DigestMismatchError, MetadataError
 from notarypy.images import manifests
 from notarypy.images.manifests import malformed
 from notarypy.limits import DEFAULT, Limits
@@ -146,12 +148,10 @@ def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
     """Return the entries of a layout's `index.json`; raise MetadataError if it is none (rule 4)."""
     try:
         document = manifests.decode(data, limits.manifest_bytes)
-        if document.get("schemaVersion") != 2 or not isinstance(document.get("manifests"), list):  # noqa: PLR2004 - the one there is
+        listed = [] if document.get("manifests", ...) is None else document.get("manifests")
+        if document.get("schemaVersion") != 2 or not isinstance(listed, list):  # noqa: PLR2004 - the one there is
             malformed("schemaVersion is not 2, or there is no list of manifests")
-        entries = _descriptors(document["manifests"], "manifests")
-        names = [entry.name for entry in entries if entry.name is not None]
-        if len(names) != len(set(names)):
-            malformed("a name is there twice")
+        entries = _descriptors(listed, "manifests")
     except MetadataError as error:
         raise MetadataError("this is not an OCI image layout", why=("its index.json:", *error.why)) from None
     return entries
@@ -171,9 +171,11 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits
     """Return a layout's `index.json` in which a name stands for an entry; others stay as they are."""
     document: dict[str, Any] = {"schemaVersion": 2, "manifests": []}
     if index is not None:
-        read_index(index, limits)
+        if len({old.digest for old in read_index(index, limits) if old.name == name}) > 1:
+            why = f"several images in it are called {name}"
+            raise MetadataError("the name cannot be given", why=why, advice=Advice("choose-other-name"))
         document = json.loads(index)
-    kept = [old for old in document["manifests"] if (old.get("annotations") or {}).get(NAME) != name]
+    kept = [old for old in document["manifests"] or () if (old.get("annotations") or {}).get(NAME) != name]
     document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -25,7 +25,8 @@ from notarypy.errors import (
 )
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
-from notarypy.storage.images.locations import Directory, Layout, open_source, source
+from notarypy.storage.images.layoutreader import Directory, Layout
+from notarypy.storage.images.locations import open_source, source
 from support import layouts
 from support.author import GUN
 from support.people import REGISTRY_PATH, owned

@@ -13,8 +13,11 @@ Rules:
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import re
 import tarfile
 import tempfile
@@ -66,6 +69,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 GUN = "docker.io/library/alpine"
 PASSPHRASE = "a passphrase"
 _ROUNDS = 100
+_UNPACKED = 1 << 20
 # Such text has a canonical form, which is signed raw and is no JSON: it can be read, and not written.
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _KINDS: dict[str, type[Root | Targets | Snapshot | Timestamp]] = {
@@ -113,11 +117,13 @@ def archive(data: bytes) -> None:
         file.write(data)
         file.flush()
         with suppress(MetadataError):
-            found = Archive(Path(file.name))
+            found = Archive(
+                Path(file.name), Limits(unpacked_bytes=_UNPACKED, unpacking_memory_bytes=_UNPACKED)
+            )
             for name in ("index.json", "link", "long" * 30):
                 member = found.find(name, links=True)
                 if member is not None:
-                    assert len(b"".join(found.pieces(member, 0))) == member.size <= len(data)
+                    assert len(b"".join(found.pieces(member, 0))) == member.size <= max(len(data), _UNPACKED)
 
 
 # -- metadata
@@ -403,7 +409,7 @@ def _archives() -> list[bytes]:
             member.type, member.linkname = tarfile.SYMTYPE, "index.json"
             made.addfile(member)
         found.append(buffer.getvalue())
-    return found
+    return [*found, *(pack(found[0]) for pack in (gzip.compress, bz2.compress, lzma.compress))]
 
 
 def _these(*texts: str) -> Callable[[], list[bytes]]:

@@ -132,8 +132,23 @@ def test_the_index_of_a_layout() -> None:
     for wrong in (b"", b"[]", b"{}", compact({"schemaVersion": 2}), compact({"manifests": []})):
         with pytest.raises(MetadataError, match="not an OCI image layout"):
             layout.read_index(wrong)
-    with pytest.raises(MetadataError, match="not an OCI image layout"):
-        layout.read_index(compact({"schemaVersion": 2, "manifests": [listed, listed]}))
+    assert layout.read_index(compact({"schemaVersion": 2, "manifests": [listed, listed]})) == (found, found)
+    assert layout.read_index(compact({"schemaVersion": 2, "manifests": None})) == ()
+
+
+def test_a_name_of_several_images_is_not_given_to_another_one() -> None:
+    listed = [entry(OCI_MANIFEST, data, annotations={layout.NAME: "1"}) for data in (b"m", b"n", b"m")]
+    old = compact({"schemaVersion": 2, "manifests": listed})
+    new = layout.of(b"o", OCI_MANIFEST)
+    with pytest.raises(MetadataError, match="the name cannot be given"):
+        layout.with_entry(old, new, "1")
+    assert len(layout.read_index(layout.with_entry(old, new, "2"))) == 4
+    same = compact({"schemaVersion": 2, "manifests": [listed[0], listed[2]]})
+    assert [each.digest for each in layout.read_index(layout.with_entry(same, new, "1"))] == [new.digest]
+    assert (
+        len(layout.read_index(layout.with_entry(compact({"schemaVersion": 2, "manifests": None}), new, "1")))
+        == 1
+    )
 
 
 def test_the_version_of_a_layout() -> None:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import bz2
+import errno
+import gc
 import gzip
 import io
+import lzma
 import os
+import random
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +17,12 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, StorageError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.images import compression
 from notarypy.storage.images.archives import Archive
 from support import layouts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CONTENTS = {"index.json": b"{}", "blobs/sha256/aa": b"x" * 700, "empty": b"", "./dotted": b"d"}
@@ -68,13 +76,31 @@ def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
     assert "leads elsewhere" in caught.value.why[0]
 
 
-def test_the_same_name_twice(tmp_path: Path) -> None:
-    first = layouts.archive(tmp_path / "a.tar", {"a": b"x"}).read_bytes().rstrip(b"\0")
-    whole = first + bytes(-len(first) % 512) + layouts.archive(tmp_path / "b.tar", {"./a": b"y"}).read_bytes()
-    (tmp_path / "c.tar").write_bytes(whole)
+def joined(path: Path, *contents: dict[str, bytes]) -> Path:
+    """Write an archive that has the files of several, one after the other."""
+    whole = b""
+    for number, each in enumerate(contents):
+        data = layouts.archive(path / f"{number}.tar", each).read_bytes().rstrip(b"\0")
+        whole += data + bytes(-len(data) % 512)
+    (path / "joined.tar").write_bytes(whole + bytes(1024))
+    return path / "joined.tar"
+
+
+def test_the_same_file_twice_is_one_file(tmp_path: Path) -> None:
+    """Some tools write what two layers share twice; readers take the first or the last."""
+    large = bytes(range(256)) * 3000
+    found = Archive(joined(tmp_path, {"a": large}, {"b": b"z"}, {"./a": large}))
+    assert found.read("a", len(large)) == large
+
+
+@pytest.mark.parametrize("other", [b"y", b"xx", b""])
+def test_the_same_name_for_something_else(tmp_path: Path, other: bytes) -> None:
     with pytest.raises(MetadataError) as caught:
-        Archive(tmp_path / "c.tar")
-    assert "twice" in caught.value.why[0]
+        Archive(joined(tmp_path, {"a": b"x"}, {"./a": other}))
+    assert caught.value.why == ("a is in it twice, and not the same",)
+    far = bytes(700_000)
+    with pytest.raises(MetadataError, match="not a usable archive"):
+        Archive(joined(tmp_path, {"a": far + b"x"}, {"a": far + b"y"}))
 
 
 def test_links_are_names_within_the_archive(tmp_path: Path) -> None:
@@ -94,18 +120,48 @@ def test_links_are_names_within_the_archive(tmp_path: Path) -> None:
         assert found.size(name) is None
 
 
+def entries(path: Path, *members: tuple[str, bytes, str]) -> Path:
+    """Write an archive of these names, kinds and links; a file holds its own name."""
+    with tarfile.open(path, "w") as made:
+        for name, kind, link in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            member.size = len(name) if kind == tarfile.REGTYPE else 0
+            made.addfile(member, io.BytesIO(name.encode()))
+    return path
+
+
+def test_a_hard_link_is_the_file_before_it(tmp_path: Path) -> None:
+    links = [("x/a", "./a"), ("y", "x/a"), ("a", "a"), ("early", "z"), ("none", "nothing")]
+    made = [("a", tarfile.REGTYPE, ""), *((name, tarfile.LNKTYPE, to) for name, to in links)]
+    found = Archive(entries(tmp_path / "a.tar", *made, ("z", tarfile.REGTYPE, "")))
+    assert [found.read(name, 9) for name in ("a", "x/a", "y", "z")] == [b"a", b"a", b"a", b"z"]
+    assert [found.size(name) for name in ("early", "none")] == [None, None]
+    assert found.find("x/a") == found.find("a")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("a", tarfile.REGTYPE, ""), ("b", tarfile.REGTYPE, ""), ("a", tarfile.LNKTYPE, "b")],
+        [("a", tarfile.REGTYPE, ""), ("a", tarfile.SYMTYPE, "b")],
+        [("a", tarfile.SYMTYPE, "b"), ("a", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "b"), ("a", tarfile.SYMTYPE, "c")],
+        [("a", tarfile.REGTYPE, ""), ("b", tarfile.LNKTYPE, "../a")],
+        [("a", tarfile.REGTYPE, ""), ("b", tarfile.LNKTYPE, "/a")],
+    ],
+)
+def test_links_that_are_not_clear(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
+    with pytest.raises(MetadataError, match="not a usable archive"):
+        Archive(entries(tmp_path / "a.tar", *members))
+
+
 def test_other_kinds_of_entries_are_ignored(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as made:
-        for kind in (tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.LNKTYPE):
-            member = tarfile.TarInfo(f"of {kind!r}")
-            member.type = kind
-            made.addfile(member)
-        member = tarfile.TarInfo("file")
-        member.size = 1
-        made.addfile(member, io.BytesIO(b"f"))
-    found = Archive(tmp_path / "a.tar")
-    assert found.read("file", 1) == b"f"
-    assert found.size(f"of {tarfile.LNKTYPE!r}") is None
+    kinds = (tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)
+    odd = [(f"of {kind!r}", kind, "") for kind in kinds]
+    found = Archive(entries(tmp_path / "a.tar", *odd, ("file", tarfile.REGTYPE, "")))
+    assert found.read("file", 4) == b"file"
+    assert [found.size(name) for name, _, _ in odd] == [None] * 3
 
 
 @pytest.mark.parametrize("cut", [100, 512, 600, 1200])
@@ -125,12 +181,98 @@ def test_damaged_headers(tmp_path: Path, at: int) -> None:
         Archive(tmp_path / "b.tar")
 
 
-def test_a_compressed_archive_says_what_to_do(tmp_path: Path) -> None:
-    data = layouts.archive(tmp_path / "a.tar", {"file": b"x"}).read_bytes()
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(data) + bytes(600))
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_archives(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    content = random.Random(1).randbytes(3_000_000)
+    data = layouts.archive(tmp_path / "a.tar", {"first": content, "second": b"s"}).read_bytes()
+    (tmp_path / "a.tar.packed").write_bytes(pack(data[:70_000]) + pack(data[70_000:]))
+    found = Archive(tmp_path / "a.tar.packed")
+    assert found.read("second", 1) == b"s"
+    with ThreadPoolExecutor(4) as threads:
+        starts = [0, 1, 2_999_999, 1_500_000] * 3
+        parts = list(threads.map(lambda start: b"".join(found.chunks("first", start)), starts))
+    assert parts == [content[start:] for start in starts]
+
+
+def test_nothing_stays_of_an_unpacked_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    data = layouts.archive(tmp_path / "a.tar", CONTENTS).read_bytes()
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(data))
+    found = Archive(tmp_path / "a.tgz")
+    assert list((tmp_path / "temporary").iterdir()) == []
+    del found
+    gc.collect()  # what is not closed would be a warning
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (gzip.compress(bytes(9000))[:-9], "it ends too early"),
+        (gzip.compress(bytes(9000)) + b"more", "incorrect header"),
+        (lzma.compress(b"no archive" * 99), "it is not a tar archive"),
+        (gzip.compress(gzip.compress(bytes(9000))), "it is not a tar archive"),
+        (b"BZh9" + bytes(600), "Invalid data"),
+    ],
+    ids=["cut", "more", "no tar", "twice", "damaged"],
+)
+def test_what_is_compressed_and_no_archive(tmp_path: Path, data: bytes, why: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(MetadataError, match="a is not a usable archive") as caught:
+        Archive(tmp_path / "a")
+    assert why in " ".join(caught.value.why)
+
+
+def test_what_is_unpacked_is_limited(tmp_path: Path) -> None:
+    data = layouts.archive(tmp_path / "a.tar", {"zeros": bytes(5_000_000)}).read_bytes()
+    for name, pack in (("gz", gzip.compress), ("xz", lzma.compress)):
+        (tmp_path / name).write_bytes(pack(data))
+        assert Archive(tmp_path / name, Limits(unpacked_bytes=len(data))).size("zeros") == 5_000_000
+        with pytest.raises(MetadataError) as caught:
+            Archive(tmp_path / name, Limits(unpacked_bytes=len(data) - 1))
+        assert caught.value.why[1].endswith("bytes when it is unpacked")
     with pytest.raises(MetadataError) as caught:
-        Archive(tmp_path / "a.tar.gz")
-    assert advice(caught.value) == "unpack it first: it is compressed with gzip"
+        Archive(tmp_path / "xz", Limits(unpacking_memory_bytes=1 << 20))
+    assert "Memory usage limit" in " ".join(caught.value.why)
+
+
+def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    (tmp_path / "a").write_bytes(gzip.compress(bytes(9000)))
+    with pytest.raises(StorageError, match="cannot unpack") as caught:
+        Archive(tmp_path / "a")
+    assert "No space left" in caught.value.why[0]
+
+
+@pytest.mark.parametrize(
+    ("begin", "command"), [(b"\x04\x22\x4d\x18", "lz4 -d FILE"), (b"\x28\xb5\x2f\xfd", "zstd -d FILE")]
+)
+def test_what_this_python_cannot_unpack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, command: str
+) -> None:
+    monkeypatch.setitem(vars(compression)["_MODULES"], "zstd", ("no_such_module", "X"))
+    (tmp_path / "a").write_bytes(begin + bytes(600))
+    with pytest.raises(MetadataError) as caught:
+        Archive(tmp_path / "a")
+    assert caught.value.why[0].startswith("it is compressed with ")
+    assert advice(caught.value) == f"unpack it first, with: {command}"
+
+
+def test_a_python_that_reads_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Python 3.14 brings has the face of bz2 and lzma; here bz2 stands in for it."""
+    monkeypatch.setitem(vars(compression)["_MODULES"], "zstd", vars(compression)["_MODULES"]["bzip2"])
+    monkeypatch.setitem(vars(compression)["_MAGIC"], b"BZh", "zstd")
+    data = layouts.archive(tmp_path / "a.tar", CONTENTS).read_bytes()
+    (tmp_path / "a.tar.zst").write_bytes(bz2.compress(data))
+    assert Archive(tmp_path / "a.tar.zst").read("index.json", 2) == b"{}"
+
+
+def test_a_file_called_as_compressed_data_begins(tmp_path: Path) -> None:
+    assert Archive(layouts.archive(tmp_path / "a.tar", {"BZh9": b"x"})).read("BZh9", 1) == b"x"
 
 
 def extended(path: Path, /, **said: str) -> Path:

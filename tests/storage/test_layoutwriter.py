@@ -11,8 +11,8 @@ import pytest
 from notarypy.errors import AlreadyExistsError, DigestMismatchError, MetadataError, StorageError
 from notarypy.images import layout
 from notarypy.storage.images import layoutwriter
+from notarypy.storage.images.layoutreader import Directory, Layout
 from notarypy.storage.images.layoutwriter import BlobWriter, LayoutWriter, pack
-from notarypy.storage.images.locations import Directory, Layout
 from support import layouts
 
 if TYPE_CHECKING:

@@ -22,10 +22,13 @@ from notarypy.storage.images import locations
 from support import layouts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from notarypy.images.layout import Descriptor
     from notarypy.storage.images.locations import OpenedImage
 
 IMAGE = sample.make("an image", ["amd64"])
+FULL_NAME = "io.containerd.image.name"
 BASE, TOP = b"the base layer" * 100, b"the layer above"
 
 
@@ -102,20 +105,89 @@ def test_blobs_are_no_links_in_an_archive_of_a_layout(tmp_path: Path) -> None:
 
 
 def test_it_must_be_clear_which_image_is_meant(tmp_path: Path) -> None:
-    other = sample.make("another", ["amd64"])
-    both = layouts.files(IMAGE, "1") | layouts.files(other, "2")
-    entries = [
-        json.loads(layouts.files(made, tag)["index.json"])["manifests"][0]
-        for made, tag in ((IMAGE, "1"), (other, "2"))
-    ]
-    both["index.json"] = layouts.compact({"schemaVersion": 2, "manifests": entries})
-    layouts.directory(tmp_path / "dir", both)
+    other = OTHER
+    layouts.directory(tmp_path / "dir", indexed((IMAGE, "1", None), (other, "2", None)))
     assert opened(f"oci:{tmp_path}/dir:2").tree.top.descriptor.digest == other.digest
     with pytest.raises(UsageError, match="has not exactly one image") as caught:
         opened(f"oci:{tmp_path}/dir")
-    assert caught.value.why == ("it has 2; names: 1, 2",)
+    assert caught.value.why == ("it has 2", f"@0 {IMAGE.digest} 1", f"@1 {other.digest} 2")
+    assert "SOURCE:@NUMBER" in advice(caught.value)
     with pytest.raises(UsageError, match='has no image "3"'):
         opened(f"oci:{tmp_path}/dir:3")
+
+
+OTHER = sample.make("another", ["amd64"])
+
+
+def indexed(*entries: tuple[sample.Sample, str | None, str | None]) -> dict[str, bytes]:
+    """Return the files of a layout of images with a name and a full name each, as containerd writes them."""
+    found: dict[str, bytes] = {}
+    listed = []
+    for made, name, full in entries:
+        notes = {layouts.NAME: name, FULL_NAME: full}
+        kept = {key: value for key, value in notes.items() if value is not None}
+        found |= layouts.files(made)
+        listed.append(layouts.entry(made.media_type, made.top, annotations=kept))
+    return found | {"index.json": layouts.compact({"schemaVersion": 2, "manifests": listed})}
+
+
+def test_entries_without_names_have_a_place_and_a_digest(tmp_path: Path) -> None:
+    layouts.directory(tmp_path / "dir", indexed((IMAGE, None, None), (OTHER, None, None)))
+    for made, place in ((IMAGE, 0), (OTHER, 1)):
+        for name in (f"@{place}", f"@{made.digest}", made.digest):
+            assert opened(f"oci:{tmp_path}/dir:{name}").tree.top.descriptor.digest == made.digest
+    for name in ("@2", "@01", f"@{layouts.digest(b'')}"):
+        with pytest.raises(UsageError, match="has no image") as caught:
+            opened(f"oci:{tmp_path}/dir:{name}")
+        assert f"@1 {OTHER.digest}" in caught.value.why
+
+
+@pytest.mark.parametrize("name", ["@", "@x", "@-1", "@0:1", "@sha256:00", "a b"])
+def test_what_is_no_choice(name: str) -> None:
+    with pytest.raises(InvalidNameError):
+        locations.source(f"oci:dir:{name}")
+    with pytest.raises(InvalidNameError):
+        locations.destination("oci:dir:@0")
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_two_images_with_one_tag(tmp_path: Path, kind: str) -> None:
+    """containerd, and what is made with it, writes the tag alone where a layout has its names."""
+    contents = indexed(
+        (IMAGE, "latest", "docker.io/library/app:latest"), (OTHER, "latest", "r.test/db:latest")
+    )
+    layouts.archive(tmp_path / "a.tar", contents)
+    for name, made in (("app", IMAGE), ("docker.io/library/app:latest", IMAGE), ("r.test/db:latest", OTHER)):
+        assert opened(f"{kind}:{tmp_path}/a.tar:{name}").tree.top.descriptor.digest == made.digest
+    for name in ("", ":latest", ":other/app"):
+        with pytest.raises(UsageError) as caught:
+            opened(f"{kind}:{tmp_path}/a.tar{name}")
+        assert f"@0 {IMAGE.digest} latest docker.io/library/app:latest" in caught.value.why
+
+
+def test_one_image_with_one_tag_in_two_repositories(tmp_path: Path) -> None:
+    contents = indexed((IMAGE, "1", "docker.io/o/app:1"), (IMAGE, "1", "ghcr.io/o/app:1"))
+    layouts.archive(tmp_path / "a.tar", contents)
+    for text in ("oci-archive:{}", "oci-archive:{}:1", "docker-archive:{}", "docker-archive:{}:o/app:1"):
+        assert opened(text.format(tmp_path / "a.tar")).tree.top.descriptor.digest == IMAGE.digest
+
+
+def test_a_name_that_two_images_claim(tmp_path: Path) -> None:
+    """One by the name of the layout, the other one by that of containerd."""
+    layouts.archive(
+        tmp_path / "a.tar", indexed((IMAGE, "app:1", None), (OTHER, "1", "docker.io/library/app:1"))
+    )
+    with pytest.raises(UsageError, match='several images "app:1"'):
+        opened(f"oci-archive:{tmp_path}/a.tar:app:1")
+
+
+def test_one_digest_as_two_kinds_of_thing(tmp_path: Path) -> None:
+    contents = indexed((IMAGE, "1", None), (IMAGE, "1", None))
+    index = json.loads(contents["index.json"])
+    index["manifests"][1]["mediaType"] = "application/vnd.docker.distribution.manifest.v2+json"
+    layouts.archive(tmp_path / "a.tar", contents | {"index.json": layouts.compact(index)})
+    with pytest.raises(UsageError, match="several images"):
+        opened(f"oci-archive:{tmp_path}/a.tar:1")
 
 
 def test_what_is_no_layout(tmp_path: Path) -> None:
@@ -231,16 +303,17 @@ def test_compressed_layers_stay_compressed(tmp_path: Path) -> None:
 
 def test_an_image_by_its_name(tmp_path: Path) -> None:
     one, other = layouts.saved([BASE], ["app:1", "r.test/x:2"]), layouts.saved([TOP], ["app:2"])
-    both = [json.loads(each["manifest.json"])[0] for each in (one, other)]
-    both[1]["Layers"] = ["second/layer.tar"]
+    listed = [json.loads(each["manifest.json"])[0] for each in (one, other)]
+    listed[1]["Layers"] = ["second/layer.tar"]
     contents = {**one, **{name: data for name, data in other.items() if name.endswith(".json")}}
-    contents |= {"second/layer.tar": TOP, "manifest.json": layouts.compact(both)}
+    contents |= {"second/layer.tar": TOP, "manifest.json": layouts.compact(listed)}
     for name in ("app:1", "docker.io/library/app:1", "r.test/x:2"):
         assert docker(tmp_path, contents, name=name).tree.blobs[1].digest == layouts.digest(BASE)
     assert docker(tmp_path, contents, name="app:2").tree.blobs[1].digest == layouts.digest(TOP)
     with pytest.raises(UsageError, match="not exactly one image") as caught:
         docker(tmp_path, contents)
-    assert caught.value.why == ("it has 2; names: app:1, r.test/x:2, app:2",)
+    assert caught.value.why == ("it has 2", "@0 app:1 r.test/x:2", "@1 app:2")
+    assert docker(tmp_path, contents, name="@1").tree.blobs[1].digest == layouts.digest(TOP)
     with pytest.raises(UsageError, match='no image "app"'):
         docker(tmp_path, contents, name="app")
 
@@ -283,30 +356,129 @@ def test_a_configuration_has_the_digest_of_its_name(tmp_path: Path) -> None:
         docker(tmp_path, broken("other config"))
 
 
-def newer(*left_out: bytes) -> dict[str, bytes]:
+def newer(*left_out: bytes, names: Sequence[str] = ("app:1",), base: bytes = BASE) -> dict[str, bytes]:
     """Return what docker saves now: a layout, and the older list beside it."""
-    config = layouts.compact({"os": "linux", "rootfs": {"diff_ids": [layouts.digest(BASE)]}})
-    made = layouts.image(BASE, config=config)
-    contents = layouts.files(made, "1", **{"io.containerd.image.name": "docker.io/library/app:1"})
-    names = [f"blobs/{layouts.digest(data).replace(':', '/')}" for data in (config, BASE)]
-    listed = {"Config": names[0], "RepoTags": ["app:1"], "Layers": names[1:]}
+    config = layouts.compact({"os": "linux", "rootfs": {"diff_ids": [layouts.digest(base)]}})
+    made = layouts.image(base, config=config)
+    full: list[tuple[sample.Sample, str | None, str | None]]
+    full = [(made, name.partition(":")[2], f"docker.io/library/{name}") for name in names]
+    contents = indexed(*full or [(made, None, None)])
+    inner = [f"blobs/{layouts.digest(data).replace(':', '/')}" for data in (config, base)]
+    listed = {"Config": inner[0], "RepoTags": list(names) or None, "Layers": inner[1:]}
     absent = {f"blobs/{layouts.digest(data).replace(':', '/')}" for data in left_out}
     contents["manifest.json"] = layouts.compact([listed])
     return {name: data for name, data in contents.items() if name not in absent}
 
 
+def both(one: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
+    """Return what docker saves of two images."""
+    lists = [json.loads(each["manifest.json"]) for each in (one, other)]
+    index, more = (json.loads(each["index.json"]) for each in (one, other))
+    index["manifests"] += more["manifests"]
+    merged = {"index.json": layouts.compact(index), "manifest.json": layouts.compact(lists[0] + lists[1])}
+    return {**one, **other, **merged}
+
+
+def top_of(contents: dict[str, bytes]) -> str:
+    digest: str = json.loads(contents["index.json"])["manifests"][0]["digest"]
+    return digest
+
+
 def test_a_docker_archive_with_a_layout_is_that_layout(tmp_path: Path) -> None:
-    made = json.loads(newer()["index.json"])["manifests"][0]["digest"]
-    for name in ("", "app:1"):
+    for name in ("", "app:1", "@0", f"@{top_of(newer())}"):
         found = docker(tmp_path, newer(), name=name)
-        assert (found.tree.top.descriptor.digest, found.notes) == (made, ())
+        assert (found.tree.top.descriptor.digest, found.notes) == (top_of(newer()), ())
         check(found)
 
 
-def test_where_the_layout_lacks_something_the_list_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "app:1", "@0"])
+def test_where_the_layout_lacks_something_the_list_counts(tmp_path: Path, name: str) -> None:
     contents = newer()
-    top = json.loads(contents["index.json"])["manifests"][0]["digest"]
-    del contents[f"blobs/{top.replace(':', '/')}"]
+    del contents[f"blobs/{top_of(contents).replace(':', '/')}"]
+    found = docker(tmp_path, contents, name=name)
+    assert "is not complete" in found.notes[0]
+    check(found)
+
+
+def test_a_layout_that_names_nothing(tmp_path: Path) -> None:
+    """docker 25.0 wrote null for what was saved by digest; and null is how Go writes a list without items."""
+    contents = newer(names=()) | {"index.json": b'{"schemaVersion":2,"manifests":null}'}
     found = docker(tmp_path, contents)
     assert "is not complete" in found.notes[0]
     check(found)
+    bare = layouts.saved([])
+    (entry,) = json.loads(bare["manifest.json"])
+    config = b'{"os": "linux", "rootfs": {"type": "layers", "diff_ids": null}}'
+    entry |= {"Config": "config.json", "Layers": None, "RepoTags": None}
+    contents = {"config.json": config, "manifest.json": layouts.compact([entry])}
+    assert [blob.digest for blob in docker(tmp_path, contents).tree.blobs] == [layouts.digest(config)]
+    with pytest.raises(UsageError, match="has not exactly one image"):
+        docker(tmp_path, {"manifest.json": b"null"})
+
+
+def test_two_images_that_docker_saved(tmp_path: Path) -> None:
+    one, other = newer(names=("app:1", "r:1")), newer(names=("db:1",), base=TOP)
+    for name, made in (("app:1", one), ("r:1", one), ("db:1", other), ("@0", one), ("@1", other)):
+        found = docker(tmp_path, both(one, other), name=name)
+        assert (found.tree.top.descriptor.digest, found.notes) == (top_of(made), ())
+        check(found)
+    for name in ("", "none:1", "@2"):
+        with pytest.raises(UsageError) as caught:
+            docker(tmp_path, both(one, other), name=name)
+        assert caught.value.why == ("it has 2", "@0 app:1 r:1", "@1 db:1")
+
+
+def test_an_image_without_a_name_beside_one_that_has_some(tmp_path: Path) -> None:
+    """docker leaves it out of the layout; the list has it."""
+    one, other = newer(), newer(names=(), base=TOP)
+    contents = both(one, other) | {"index.json": one["index.json"]}
+    found = docker(tmp_path, contents, name="@1")
+    assert (found.tree.blobs[1].digest, len(found.notes)) == (layouts.digest(TOP), 1)
+    assert docker(tmp_path, contents, name="@0").tree.top.descriptor.digest == top_of(one)
+    with pytest.raises(UsageError, match="not exactly one image"):
+        docker(tmp_path, contents)
+    alone = contents | {"manifest.json": other["manifest.json"]}
+    with pytest.raises(VerificationError, match="two things"):
+        docker(tmp_path, alone)
+
+
+@pytest.mark.parametrize("name", ["", "app:1", "@0"])
+def test_a_layout_and_a_list_that_name_different_images(tmp_path: Path, name: str) -> None:
+    """docker loads the one or the other, by its store: neither is pushed as if it were clear."""
+    one, other = newer(), newer(base=TOP)
+    with pytest.raises(VerificationError, match="says two things of") as caught:
+        docker(tmp_path, {**one, **other, "index.json": one["index.json"]}, name=name)
+    assert top_of(one) in caught.value.why[0]
+    for name_ in (top_of(one), f"@{top_of(one)}"):
+        found = docker(tmp_path, {**one, **other, "index.json": one["index.json"]}, name=name_)
+        assert found.tree.top.descriptor.digest == top_of(one)
+
+
+def test_a_name_that_only_one_of_them_has(tmp_path: Path) -> None:
+    one, other = newer(), newer(names=("db:1",), base=TOP)
+    contents = {**one, **other, "index.json": one["index.json"]}
+    assert docker(tmp_path, contents, name="app:1").tree.top.descriptor.digest == top_of(one)
+    found = docker(tmp_path, contents, name="db:1")
+    assert (found.tree.blobs[1].digest, len(found.notes)) == (layouts.digest(TOP), 1)
+
+
+def test_a_platform_in_the_list_and_an_index_in_the_layout(tmp_path: Path) -> None:
+    made = sample.make("an index")
+    configs = [json.loads(data)["config"]["digest"] for data in made.manifests]
+    contents = indexed((made, "1", "docker.io/library/app:1"))
+    for config in configs:
+        name = f"blobs/{config.replace(':', '/')}"
+        listed = [{"Config": name, "RepoTags": ["app:1"], "Layers": ["not looked at"]}]
+        found = docker(tmp_path, contents | {"manifest.json": layouts.compact(listed)})
+        assert found.tree.top.descriptor.digest == made.digest
+    other = layouts.saved([BASE])
+    with pytest.raises(VerificationError, match="two things"):
+        docker(tmp_path, contents | other)
+
+
+def test_the_same_image_twice_in_the_list(tmp_path: Path) -> None:
+    contents = layouts.saved([BASE])
+    listed = json.loads(contents["manifest.json"])
+    contents["manifest.json"] = layouts.compact([*listed, {**listed[0], "RepoTags": ["other:1"]}])
+    for name in ("", "app:1", "other:1"):
+        check(docker(tmp_path, contents, name=name))

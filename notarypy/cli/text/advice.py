@@ -94,10 +94,10 @@ TEXTS: Mapping[str, str] = {
     "make-anew-with-sha256": "make the image anew with SHA-256 digests",
     "make-anew-with-writer": "make it anew with the tool that wrote it",
     "make-layout-anew": "make the layout anew, with all of the image",
-    "name-archive-image": "name one of them: docker-archive:TAR:REF",
-    "name-layout-image": "name one of them: SOURCE:TAG",
+    "name-archive-image": "name one of them: docker-archive:TAR:REF, or docker-archive:TAR:@NUMBER",
+    "name-layout-image": "name one of them: SOURCE:TAG, SOURCE:@NUMBER or SOURCE:@DIGEST",
     "push-with-current-tool": "push the image again with a current tool",
-    "unpack": "unpack it first: it is compressed with {packed}",
+    "unpack": "unpack it first, with: {packed} -d FILE",
     # -- Dockerfiles, compose files, manifests and builders
     "build-one-image": "leave out what keeps it from building one image",
     "give-argument": "give it one with {option} {name}=VALUE",

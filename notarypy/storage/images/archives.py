@@ -1,21 +1,26 @@
-"""Tar archives as they lie: which files are in them and where, without unpacking anything.
+"""Tar archives as they lie: which files are in them and where, without unpacking any of these files.
 
 What it is: an index of one archive, and random access to its files. What it is not: a general reader of tar;
 what images are not made of is refused.
 
 Rules:
 
-1. Nothing is written, and no name of an archive ever names a file on the disk.
-2. Names are relative, without `..`. No file is there twice. Anything else makes the archive unusable.
+1. No name of an archive ever names a file on the disk. A compressed archive is unpacked as a whole into one
+   temporary file without a name; nothing else is written.
+2. Names are relative, without `..`. A file that is there twice is the same both times, byte for byte: readers
+   take the first or the last. Anything else makes the archive unusable.
 3. A symbolic link is a second name for a file of the same archive; whether such names may be used is for the
-   caller to say. Hard links, devices and the like are ignored.
+   caller to say. A hard link is the file before it that it names. Devices and the like are ignored.
 4. Headers are checked, and their number and size limited.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -24,15 +29,15 @@ from typing import BinaryIO, NoReturn
 from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.files import regular
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.images import compression
 
 _LOG = logging.getLogger(__name__)
 BLOCK = 512
 PIECE = 256 * 1024
 _FILES = frozenset({b"\0", b"0", b"7"})
-_LINK, _LONG_NAME, _LONG_LINK = b"2", b"L", b"K"
+_HARD_LINK, _LINK, _LONG_NAME, _LONG_LINK = b"1", b"2", b"L", b"K"
 _EXTENDED, _GLOBAL, _SPARSE = b"x", b"g", b"S"
 _HIGH_BIT = 0x80
-_PACKED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,31 @@ class Archive:
     def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         """Read all headers; raise StorageError, or MetadataError for no such archive (rules 2 and 4)."""
         self.path, self.limits = path, limits
-        self._links: dict[str, str] = {}
+        self._unpacked: BinaryIO | None = None
+        self._lock = threading.Lock()
         try:
             with regular(path) as stream:
-                self._members = _index(stream, path, self._links, limits)
+                self._unpacked = self._unpack(stream)
+                index = _Index(self._unpacked or stream, path, limits)
         except FileNotFoundError:
             raise StorageError(f"there is no file {path}", path=str(path)) from None
+        self._members, self._links = index.found, index.links
         _LOG.debug("%s has %d files and %d links", path, len(self._members), len(self._links))
+
+    def _unpack(self, stream: BinaryIO) -> BinaryIO | None:
+        """Return what the archive is without its compression, None if it has none (rule 1)."""
+        begin = stream.read(BLOCK)
+        kind = compression.kind_of(begin)
+        stream.seek(0)
+        if not kind or _is_header(begin):
+            return None
+        try:
+            unpacked = compression.unpack(stream, self.path, kind, self.limits)
+        except MetadataError as error:
+            _unusable(self.path, *((error.message, *error.why)), advice=error.advice)
+        weakref.finalize(self, unpacked.close)
+        _LOG.debug("%s was compressed with %s: %d bytes", self.path, kind, unpacked.tell())
+        return unpacked
 
     def __str__(self) -> str:
         """Return what messages call it."""
@@ -101,46 +124,110 @@ class Archive:
 
     def pieces(self, member: Member, start: int) -> Iterator[bytes]:
         """Yield a file from a position on."""
-        left = member.size - start
-        with regular(self.path) as stream:
-            stream.seek(member.offset + start)
-            while left > 0 and (piece := stream.read(min(PIECE, left))):
-                left -= len(piece)
-                yield piece
+        unpacked = self._unpacked
+        with regular(self.path) if unpacked is None else nullcontext(unpacked) as stream:
+            lock = nullcontext() if unpacked is None else self._lock
+            yield from _pieces(
+                stream, replace(member, offset=member.offset + start, size=member.size - start), lock
+            )
 
 
-def _index(stream: BinaryIO, path: Path, links: dict[str, str], limits: Limits) -> dict[str, Member]:
-    end = stream.seek(0, 2)
-    stream.seek(0)
-    found: dict[str, Member] = {}
-    extended: dict[str, str] = {}
-    seen = 0
-    while (block := stream.read(BLOCK)).strip(b"\0"):
-        seen += 1
-        if seen > limits.archive_entries:
-            _unusable(path, f"it has more than {limits.archive_entries} entries")
-        header = _header(path, block)
-        offset = stream.tell()
-        if header.kind in {_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL}:
-            if header.size > limits.archive_header_bytes:
-                _unusable(path, f"a header in it has more than {limits.archive_header_bytes} bytes")
-            _extend(extended, header, stream.read(header.size))
-        else:
-            header = _completed(path, header, extended)
-            if offset + header.size > end:
-                _unusable(path, "it ends in the middle of a file")
-            _add(path, header, offset, found, links)
-            extended = {}
-        stream.seek(offset + -(-header.size // BLOCK) * BLOCK)
-    return found
+def _pieces(stream: BinaryIO, member: Member, lock: AbstractContextManager[object]) -> Iterator[bytes]:
+    at, left = member.offset, member.size
+    while left > 0:
+        with lock:
+            stream.seek(at)
+            piece = stream.read(min(PIECE, left))
+        if not piece:
+            return
+        at, left = at + len(piece), left - len(piece)
+        yield piece
+
+
+class _Index:
+    """One walk over the headers: the files and symbolic links that it `found`."""
+
+    def __init__(self, stream: BinaryIO, path: Path, limits: Limits) -> None:
+        self._stream, self._path = stream, path
+        self.found: dict[str, Member] = {}
+        self.links: dict[str, str] = {}
+        end = stream.seek(0, 2)
+        stream.seek(0)
+        extended: dict[str, str] = {}
+        seen = 0
+        while (block := stream.read(BLOCK)).strip(b"\0"):
+            seen += 1
+            if seen > limits.archive_entries:
+                _unusable(path, f"it has more than {limits.archive_entries} entries")
+            header = _header(path, block)
+            offset = stream.tell()
+            if header.kind in {_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL}:
+                if header.size > limits.archive_header_bytes:
+                    _unusable(path, f"a header in it has more than {limits.archive_header_bytes} bytes")
+                _extend(extended, header, stream.read(header.size))
+            else:
+                header = _completed(path, header, extended)
+                if offset + header.size > end:
+                    _unusable(path, "it ends in the middle of a file")
+                self._add(header, offset)
+                extended = {}
+            stream.seek(offset + -(-header.size // BLOCK) * BLOCK)
+
+    def _add(self, header: _Header, offset: int) -> None:
+        """Note a file or a link (rules 2 and 3)."""
+        name = _name(self._path, header.name)
+        if header.kind == _SPARSE:
+            _unusable(self._path, "it has sparse files")
+        if header.kind == _LINK:
+            if name in self.found or self.links.setdefault(name, header.link) != header.link:
+                _twice(self._path, name)
+            return
+        member: Member | None = None
+        if header.kind == _HARD_LINK:
+            member = self.found.get(_name(self._path, header.link))
+        elif header.kind in _FILES:
+            member = Member(offset, header.size)
+        if member is None:
+            return
+        if name in self.links or not self._same(self.found.setdefault(name, member), member):
+            _twice(self._path, name)
+
+    def _same(self, one: Member, other: Member) -> bool:
+        if one == other or one.size != other.size:
+            return one == other
+        pairs = zip(*(_pieces(self._stream, each, nullcontext()) for each in (one, other)), strict=True)
+        return all(first == second for first, second in pairs)
+
+
+def _name(path: Path, written: str) -> str:
+    """Return a name as it is looked for (rule 2)."""
+    name = written.removeprefix("./").rstrip("/")
+    if written.startswith("/") or ".." in name.split("/") or "\0" in name:
+        _unusable(path, f"a name in it leads elsewhere: {written[:100]}")
+    return name
+
+
+def _twice(path: Path, name: str) -> NoReturn:
+    _unusable(path, f"{name[:100]} is in it twice, and not the same")
+
+
+def _is_header(block: bytes) -> bool:
+    """Tell whether a block has the checksum of a header."""
+    field = block[148:156].strip(b"\0 ")
+    return len(block) == BLOCK and _is_octal(field) and int(field or b"0", 8) == _checksum(block)
+
+
+def _checksum(block: bytes) -> int:
+    return sum(block[:148]) + 8 * 0x20 + sum(block[156:])
+
+
+def _is_octal(text: bytes) -> bool:
+    return all(0x30 <= digit <= 0x37 for digit in text)  # noqa: PLR2004 - "0" to "7"
 
 
 def _header(path: Path, block: bytes) -> _Header:
-    stated = _number(path, block[148:156])
-    if len(block) < BLOCK or stated != sum(block[:148]) + 8 * 0x20 + sum(block[156:]):
-        packed = next((kind for magic, kind in _PACKED.items() if block.startswith(magic)), "")
-        advice = Advice("unpack", packed=packed) if packed else None
-        _unusable(path, "it is not a tar archive, or damaged", advice)
+    if not _is_header(block):
+        _unusable(path, "it is not a tar archive, or damaged")
     prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
     name = _text(block[:100])
     size = _number(path, block[124:136])
@@ -158,23 +245,6 @@ def _completed(path: Path, header: _Header, extended: dict[str, str]) -> _Header
         size=int(size) if has_content else 0,
         link=extended.get("linkpath", header.link),
     )
-
-
-def _add(path: Path, header: _Header, offset: int, found: dict[str, Member], links: dict[str, str]) -> None:
-    """Note a file or a link (rules 2 and 3)."""
-    name = header.name.removeprefix("./").rstrip("/")
-    if header.name.startswith("/") or ".." in name.split("/") or "\0" in name:
-        _unusable(path, f"a name in it leads elsewhere: {header.name[:100]}")
-    if header.kind == _SPARSE:
-        _unusable(path, "it has sparse files")
-    if header.kind not in _FILES and header.kind != _LINK:
-        return
-    if name in found or name in links:
-        _unusable(path, f"{name[:100]} is in it twice")
-    if header.kind == _LINK:
-        links[name] = header.link
-    else:
-        found[name] = Member(offset, header.size)
 
 
 def _extend(extended: dict[str, str], header: _Header, data: bytes) -> None:
@@ -197,7 +267,7 @@ def _number(path: Path, field: bytes) -> int:
     if field and field[0] == _HIGH_BIT:
         return int.from_bytes(field[1:], "big")
     text = field.strip(b"\0 ")
-    if text and not all(0x30 <= digit <= 0x37 for digit in text):  # noqa: PLR2004 - "0" to "7"
+    if not _is_octal(text):
         _unusable(path, "it is not a tar archive, or damaged")
     return int(text or b"0", 8)
 
@@ -206,5 +276,5 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode(errors="replace")
 
 
-def _unusable(path: Path, why: str, advice: Advice | None = None) -> NoReturn:
+def _unusable(path: Path, *why: str, advice: Advice | None = None) -> NoReturn:
     raise MetadataError(f"{path} is not a usable archive", why=why, advice=advice, path=str(path))

@@ -12,6 +12,7 @@ Rules:
    place. Both are checked when the archive is opened, whether they will be sent or not.
 4. A layer's name may be a link to another layer of the archive: that is how docker saves a layer that it has
    twice.
+5. Entries of the list that name the same configuration and layers are one image, with the names of both.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from notarypy.errors import Advice, DigestMismatchError, MetadataError, UsageError
+from notarypy.errors import DigestMismatchError, MetadataError
 from notarypy.images import layout, manifests
 from notarypy.images.layout import Descriptor
 from notarypy.images.occurrences import normal
+from notarypy.storage.images import compression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,24 +40,35 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_GZIP = b"\x1f\x8b"
-_OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz", b"BZh": "bzip2"}
-_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SavedEntry:
+    """What the list says of one image: the files of its configuration and its layers, and its names."""
+
+    config: str
+    layers: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def is_called(self, reference: str) -> bool:
+        """Tell whether this is one of its names, as docker completes them."""
+        return normal(reference) in map(normal, self.names)
+
+    def config_digest(self, archive: Archive) -> str:
+        """Return the digest of its configuration; raise MetadataError if there is none."""
+        return _config(archive, self)[0].digest
 
 
 class SavedImage:
     """One image of an archive, with the manifest `top`: content for `images.tree`."""
 
-    def __init__(self, archive: Archive, name: str | None) -> None:
-        """Find an image and make its manifest; raise UsageError, or VerificationError (rule 3)."""
+    def __init__(self, archive: Archive, entry: SavedEntry) -> None:
+        """Make the manifest of an image; raise VerificationError (rule 3)."""
         self._archive = archive
-        self._members: dict[str, Member] = {}
         self._hashed: dict[Member, tuple[str, str]] = {}
-        entry = _entry(archive, name)
-        config, diffs = self._config(entry)
-        names = entry.get("Layers")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            _malformed(archive, f"its {LIST_FILE} does not list the layers of the image")
+        config, member, data = _config(archive, entry)
+        self._members: dict[str, Member] = {config.digest: member}
+        diffs, names = _diffs(archive, data), entry.layers
         if len(names) != len(diffs):
             _malformed(archive, f"it has {len(names)} layers, and the configuration lists {len(diffs)}")
         document = {
@@ -78,36 +92,15 @@ class SavedImage:
         """Return what errors call the place of a blob."""
         return f"{self._archive}, {descriptor.digest}"
 
-    def _config(self, entry: dict[str, Any]) -> tuple[Descriptor, list[str]]:
-        """Return the configuration and the digests of the uncompressed layers that it lists (rule 3)."""
-        name = entry.get("Config")
-        member = self._archive.find(name) if isinstance(name, str) else None
-        if member is None or not isinstance(name, str):
-            _malformed(self._archive, "it lacks the configuration of the image")
-        data = self._archive.read(name, self._archive.limits.image_config_bytes)
-        found = layout.of(data, _CONFIG)
-        _same(_HEX.findall(name)[-1:], found.digest, name)
-        self._members[found.digest] = member
-        try:
-            diffs = json.loads(data)["rootfs"]["diff_ids"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            diffs = None
-        if not isinstance(diffs, list) or not all(
-            isinstance(diff, str) and _DIGEST.fullmatch(diff) for diff in diffs
-        ):
-            _malformed(self._archive, "the configuration of the image does not list its layers")
-        return found, diffs
-
     def _layer(self, name: str, diff: str) -> Descriptor:
         """Return a layer as it is to be pushed (rules 1 to 4)."""
         member = self._archive.find(name, links=True)
         if member is None:
             _malformed(self._archive, f"it lacks the layer {name[:100]}")
-        begin = next(self._archive.pieces(member, 0), b"")
-        other = next((kind for magic, kind in _OTHERS.items() if begin.startswith(magic)), None)
-        if other is not None:
-            _malformed(self._archive, f"a layer in it is compressed with {other}")
-        packed = begin.startswith(_GZIP)
+        kind = compression.kind_of(next(self._archive.pieces(member, 0), b""))
+        if kind not in {"", "gzip"}:
+            _malformed(self._archive, f"a layer in it is compressed with {kind}")
+        packed = kind == "gzip"
         if member not in self._hashed:  # a layer may be listed twice (rule 4)
             self._hashed[member] = self._digests(member, name, packed=packed)
         unpacked, digest = self._hashed[member]
@@ -120,51 +113,76 @@ class SavedImage:
         own, plain = hashlib.sha256(), hashlib.sha256()
         pieces = self._archive.pieces(member, 0)
         try:
-            for piece in _gunzip(pieces, own) if packed else pieces:
+            for piece in (
+                compression.plain(_hashed(pieces, own), "gzip", self._archive.limits) if packed else pieces
+            ):
                 plain.update(piece)
-        except zlib.error:
-            _malformed(self._archive, f"{name[:100]} cannot be uncompressed")
+        except MetadataError as error:
+            _malformed(self._archive, f"{name[:100]} cannot be uncompressed", *error.why)
         return f"sha256:{plain.hexdigest()}", f"sha256:{(own if packed else plain).hexdigest()}"
 
 
-def _gunzip(pieces: Iterator[bytes], packed: Any) -> Iterator[bytes]:  # noqa: ANN401 - hashlib's own type
-    machine = zlib.decompressobj(wbits=31)
+def _hashed(pieces: Iterable[bytes], found: Any) -> Iterator[bytes]:  # noqa: ANN401 - hashlib's own type
     for piece in pieces:
-        packed.update(piece)
-        left = piece
-        while left:
-            if machine.eof:
-                machine = zlib.decompressobj(wbits=31)
-            yield machine.decompress(left, _PIECE)
-            left = machine.unused_data if machine.eof else machine.unconsumed_tail
-    yield machine.flush()
-    if not machine.eof:
-        raise zlib.error("it ends too early")
+        found.update(piece)
+        yield piece
 
 
-def _entry(archive: Archive, name: str | None) -> dict[str, Any]:
+def listed(archive: Archive) -> tuple[SavedEntry, ...]:
+    """Return the images of the list, each once; nothing if there is no list. MetadataError: malformed."""
     try:
-        listed = json.loads(archive.read(LIST_FILE, archive.limits.manifest_bytes))
+        entries = json.loads(archive.read(LIST_FILE, archive.limits.manifest_bytes))
     except FileNotFoundError:
-        _malformed(archive, f"it has no {LIST_FILE}: docker save did not write it")
+        return ()
     except (ValueError, RecursionError):
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        entries = [None]
+    found: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+    # Go writes null for a list with nothing in it.
+    for entry in _list(entries, archive):
+        if not isinstance(entry, dict) or not isinstance(entry.get("Config"), str):
+            _malformed(archive, f"its {LIST_FILE} is malformed")
+        config, layers, names = entry["Config"], entry.get("Layers"), entry.get("RepoTags")
+        key = config, _texts(layers, archive)
+        found[key] = (*found.get(key, ()), *_texts(names, archive))
+    return tuple(SavedEntry(*key, names) for key, names in found.items())
+
+
+def _list(value: object, archive: Archive) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
         _malformed(archive, f"its {LIST_FILE} is malformed")
-    found = [entry for entry in listed if name is None or normal(name) in map(normal, _tags(entry))]
-    if len(found) == 1:
-        return dict(found[0])
-    names = ", ".join(tag for entry in listed for tag in _tags(entry)) or "none"
-    raise UsageError(
-        f'{archive} has no image "{name}"' if name else f"{archive} has not exactly one image",
-        why=f"it has {len(listed)}; names: {names[:500]}",
-        advice=Advice("name-archive-image") if listed else None,
-    )
+    return value
 
 
-def _tags(entry: dict[str, Any]) -> list[str]:
-    tags = entry.get("RepoTags")
-    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+def _texts(value: object, archive: Archive) -> tuple[str, ...]:
+    found = _list(value, archive)
+    if not all(isinstance(text, str) for text in found):
+        _malformed(archive, f"its {LIST_FILE} is malformed")
+    return tuple(found)
+
+
+def _config(archive: Archive, entry: SavedEntry) -> tuple[Descriptor, Member, bytes]:
+    """Return the configuration of an image (rule 3)."""
+    member = archive.find(entry.config)
+    if member is None:
+        _malformed(archive, "it lacks the configuration of the image")
+    data = archive.read(entry.config, archive.limits.image_config_bytes)
+    found = layout.of(data, _CONFIG)
+    _same(_HEX.findall(entry.config)[-1:], found.digest, entry.config)
+    return found, member, data
+
+
+def _diffs(archive: Archive, config: bytes) -> list[str]:
+    """Return the digests of the uncompressed layers that a configuration lists."""
+    try:
+        diffs = json.loads(config)["rootfs"]["diff_ids"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        diffs = [None]
+    found = _list(diffs, archive)
+    if not all(isinstance(diff, str) and _DIGEST.fullmatch(diff) for diff in found):
+        _malformed(archive, "the configuration of the image does not list its layers")
+    return found
 
 
 def _same(stated: list[str], actual: str, name: str) -> None:
@@ -177,5 +195,5 @@ def _same(stated: list[str], actual: str, name: str) -> None:
         )
 
 
-def _malformed(archive: Archive, why: str) -> NoReturn:
+def _malformed(archive: Archive, *why: str) -> NoReturn:
     raise MetadataError(f"{archive} is not a usable archive", why=why, path=str(archive))

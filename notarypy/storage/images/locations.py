@@ -1,44 +1,54 @@
 """SOURCE and DEST as they are written, and the image that a SOURCE is.
 
-What it is: `oci:`, `oci-archive:` and `docker-archive:` behind one interface, and OCI layouts to read. What
-it is not: whether the bytes are right (`images.tree` and whoever sends them checks every digest), or how
-archives are read (`archives`, `dockersave`).
+What it is: `oci:`, `oci-archive:` and `docker-archive:` behind one interface. What it is not: whether the
+bytes are right (`images.tree` and whoever sends them checks every digest), or how layouts and archives are
+read (`layoutreader`, `archives`, `dockersave`).
 
 Rules:
 
 1. The kind ends at the first colon, the path at the next; what follows is the name of the image in there.
-2. A docker archive that has an OCI layout too is that layout, with the digests that docker gave it. Where the
-   layout lacks something, as for platforms that docker did not have, the older list counts, and that is said.
+2. A docker archive that has an OCI layout too is that layout, with the digests that docker gave it. Its list
+   must name the same image, by its configuration: programs load the one or the other. Where the layout lacks
+   something, as for platforms that docker did not have, the list counts, and that is said.
 3. Every manifest is checked when a source is opened; blobs are when they are sent.
-4. In a directory, files may be links: their content is checked like any other. In an archive they may not.
-5. It must be clear which image is meant: without a name the layout has exactly one.
+4. It must be clear which image is meant: without a name there is exactly one. `@N` is the one in that place
+   of the layout, or of a docker archive's list; a digest is the one that has it in the layout.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from notarypy.errors import Advice, InvalidNameError, StorageError, UsageError, VerificationError
-from notarypy.files import read_regular, regular
+from notarypy.errors import (
+    Advice,
+    InvalidNameError,
+    MetadataError,
+    StorageError,
+    UsageError,
+    VerificationError,
+)
 from notarypy.images import layout
-from notarypy.images.layout import Descriptor, blob_name
-from notarypy.images.occurrences import normal
-from notarypy.images.tree import Tree, grow
+from notarypy.images.tree import Tree, config_of, grow
 from notarypy.limits import DEFAULT, Limits
-from notarypy.storage.images.archives import PIECE, Archive
-from notarypy.storage.images.dockersave import SavedImage
+from notarypy.storage.images import dockersave
+from notarypy.storage.images.archives import Archive
+from notarypy.storage.images.dockersave import SavedEntry, SavedImage
+from notarypy.storage.images.layoutreader import Directory, Layout, distinct, unclear
+
+if TYPE_CHECKING:
+    from notarypy.images.layout import Descriptor
 
 _LOG = logging.getLogger(__name__)
 LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE = "oci", "oci-archive", "docker-archive"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
-_CONTAINERD_NAME = "io.containerd.image.name"
-_SHOWN = 10
+_CHOICE = re.compile(r"@(?:[0-9]{1,6}|sha[0-9]{3}:[0-9a-f]{64,128})")
+_DIGEST = re.compile(r"@?sha[0-9]{3}:")
 
 
 class ImageContent(Protocol):
@@ -78,12 +88,12 @@ class OpenedImage:
 
 def source(text: str) -> ImageLocation:
     """Read a SOURCE; raise InvalidNameError."""
-    return _location(text, "SOURCE", (LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE))
+    return _location(text, "SOURCE", (LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE), (_NAME, _CHOICE))
 
 
 def destination(text: str) -> ImageLocation:
     """Read a DEST; raise InvalidNameError."""
-    return _location(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE))
+    return _location(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE), (_NAME,))
 
 
 def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImage:
@@ -103,91 +113,6 @@ def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImag
             opened = _docker(Archive(location.path, limits), location.name)
     _LOG.debug("%s is %s, with %d blobs", location, opened.tree.top.descriptor.digest, len(opened.tree.blobs))
     return opened
-
-
-class Directory:
-    """The files of a directory, as `Archive` has those of an archive."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __str__(self) -> str:
-        """Return what messages call it."""
-        return str(self._path)
-
-    def size(self, name: str) -> int | None:
-        """See `Archive`; what cannot be looked at is not there."""
-        try:
-            return (self._path / name).stat().st_size
-        except OSError:
-            return None
-
-    def read(self, name: str, limit: int) -> bytes:
-        """See `Archive`."""
-        return read_regular(self._path / name, limit, follow=True)
-
-    def chunks(self, name: str, start: int) -> Iterator[bytes]:
-        """See `Archive`."""
-        path = self._path / name
-        try:
-            with regular(path) as stream:
-                stream.seek(start)
-                while piece := stream.read(PIECE):
-                    yield piece
-        except FileNotFoundError:
-            advice = Advice("make-layout-anew")
-            raise StorageError(f"there is no file {path}", advice=advice, path=str(path)) from None
-
-
-class Layout:
-    """An OCI image layout: content for `images.tree`."""
-
-    def __init__(self, files: Archive | Directory, limits: Limits = DEFAULT) -> None:
-        """Read its index; raise StorageError if there is no layout, MetadataError for a malformed one."""
-        self._files, self.limits = files, limits
-        try:
-            layout.check_layout(files.read(layout.LAYOUT_FILE, limits.layout_marker_bytes))
-            self.entries = layout.read_index(files.read(layout.INDEX_FILE, limits.manifest_bytes), limits)
-        except (FileNotFoundError, NotADirectoryError):
-            raise StorageError(
-                f"{files} is not an OCI image layout",
-                why=f"it does not have {layout.LAYOUT_FILE} and {layout.INDEX_FILE}",
-                path=str(files),
-            ) from None
-
-    def find(self, name: str | None) -> Descriptor:
-        """Return an image by name; raise UsageError if there is none, or it is not clear which (rule 5)."""
-        found = [entry for entry in self.entries if name in {None, entry.name}]
-        if len({entry.digest for entry in found}) == 1:
-            return found[0]
-        names = [entry.name for entry in self.entries if entry.name]
-        listed = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
-        raise UsageError(
-            f'{self._files} has no image "{name}"' if name else f"{self._files} has not exactly one image",
-            why=f"it has {len(self.entries)}; names: {listed or 'none'}",
-            advice=Advice("name-layout-image") if names else None,
-        )
-
-    def manifest(self, descriptor: Descriptor) -> bytes:
-        """See `ImageContent`."""
-        name = blob_name(descriptor.digest)
-        try:
-            return self._files.read(name, self.limits.manifest_bytes)
-        except FileNotFoundError:
-            message, why = f"{self._files} does not hold all of the image", f"there is no {name}"
-            raise StorageError(message, why=why, path=str(self._files)) from None
-
-    def holds(self, descriptor: Descriptor) -> bool:
-        """Tell whether there is a file of this size for it."""
-        return self._files.size(blob_name(descriptor.digest)) == descriptor.size
-
-    def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
-        """See `ImageContent`."""
-        return self._files.chunks(blob_name(descriptor.digest), start)
-
-    def where(self, descriptor: Descriptor) -> str:
-        """See `ImageContent`."""
-        return f"{self._files}/{blob_name(descriptor.digest)}"
 
 
 @contextmanager
@@ -220,13 +145,13 @@ def _grown(top: Descriptor, content: ImageContent, limits: Limits) -> Tree:
         raise
 
 
-def _location(text: str, what: str, kinds: tuple[str, ...]) -> ImageLocation:
+def _location(text: str, what: str, kinds: Sequence[str], names: Sequence[re.Pattern[str]]) -> ImageLocation:
     kind, _, rest = text.partition(":")
     path, colon, name = rest.partition(":")
     if kind not in kinds or not path or "\0" in path:
         forms = ", ".join(f"{known}:{'DIR' if known == LAYOUT else 'TAR'}" for known in kinds)
         why = f"the forms are: {forms}"
-    elif colon and _NAME.fullmatch(name) is None:
+    elif colon and not any(pattern.fullmatch(name) for pattern in names):
         why = f'"{name}" is no name of an image'
     else:
         return ImageLocation(kind, Path(path), name if colon else None)
@@ -238,26 +163,81 @@ def _layout(found: Layout, name: str | None) -> OpenedImage:
 
 
 def _docker(archive: Archive, name: str | None) -> OpenedImage:
-    has_layout = archive.size(layout.INDEX_FILE) is not None
-    complete = _complete(Layout(archive, archive.limits), name) if has_layout else None
-    if complete is not None:
-        return complete
-    note = f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json"
-    image = SavedImage(archive, name)
-    return OpenedImage(_grown(image.top, image, archive.limits), image, (note,) if has_layout else ())
+    """Return the image of a docker archive (rules 2 and 4)."""
+    entries = dockersave.listed(archive)
+    if archive.size(layout.INDEX_FILE) is not None:
+        found = Layout(archive, archive.limits)
+        if not entries or (name is not None and _DIGEST.match(name)):
+            return _layout(found, name)
+        return _with_list(archive, found, entries, name)
+    if archive.size(dockersave.LIST_FILE) is None:
+        why = f"it has no {dockersave.LIST_FILE}: docker save did not write it"
+        raise MetadataError(f"{archive} is not a usable archive", why=why, path=str(archive))
+    chosen = _chosen(entries, name)
+    if len(chosen) != 1:
+        raise _unclear_in_list(archive, entries, name, several=bool(chosen))
+    return _from_list(archive, chosen[0])
 
 
-def _complete(found: Layout, name: str | None) -> OpenedImage | None:
-    """Return the image of a layout in a docker archive, None if it is not there as a whole (rule 2)."""
-    entries = [
-        entry
-        for entry in found.entries
-        if name is None or normal(name) == normal(entry.annotations.get(_CONTAINERD_NAME, entry.name or ""))
-    ]
-    if len({entry.digest for entry in entries}) != 1:
-        return None
+def _with_list(
+    archive: Archive, found: Layout, entries: Sequence[SavedEntry], name: str | None
+) -> OpenedImage:
+    """Return the image of a docker archive that has both, a list and a layout (rule 2)."""
+    chosen = _chosen(entries, name)
+    by_place = name is not None and name.startswith("@")
+    names = [each for entry in chosen for each in entry.names] if by_place else [name]
+    tops = distinct(top for each in names for top in (found.named(each) if each else found.entries))
+    if len(chosen) > 1 or len(tops) > 1 or not (chosen or tops):
+        raise _unclear_in_list(archive, entries, name, several=bool(chosen or tops))
+    if not chosen:
+        return OpenedImage(_grown(tops[0], found, found.limits), found)
+    tree = _whole(tops[0], found) if tops else None
+    if tree is None:
+        note = f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json"
+        return _from_list(archive, chosen[0], note)
+    config = chosen[0].config_digest(archive)
+    if config not in _configs(tree, archive.limits):
+        raise VerificationError(
+            f"{archive} says two things of {name or 'its image'}",
+            why=(
+                f"its {layout.INDEX_FILE} names {tops[0].digest}",
+                f"its {dockersave.LIST_FILE} names one with another configuration, {config}",
+            ),
+        )
+    return OpenedImage(tree, found)
+
+
+def _chosen(entries: Sequence[SavedEntry], name: str | None) -> Sequence[SavedEntry]:
+    if name is None:
+        return entries
+    if name.startswith("@"):
+        return [entry for place, entry in enumerate(entries) if name == f"@{place}"]
+    return [entry for entry in entries if entry.is_called(name)]
+
+
+def _unclear_in_list(
+    archive: Archive, entries: Sequence[SavedEntry], name: str | None, *, several: bool
+) -> UsageError:
+    lines = [" ".join((f"@{place}", *entry.names)) for place, entry in enumerate(entries)]
+    return unclear(archive, name, lines, Advice("name-archive-image"), several=several)
+
+
+def _from_list(archive: Archive, entry: SavedEntry, *notes: str) -> OpenedImage:
+    image = SavedImage(archive, entry)
+    return OpenedImage(_grown(image.top, image, archive.limits), image, notes)
+
+
+def _whole(top: Descriptor, found: Layout) -> Tree | None:
+    """Return an image of a layout, None if it is not there as a whole."""
     try:
-        tree = _grown(entries[0], found, found.limits)
+        tree = _grown(top, found, found.limits)
     except StorageError:
         return None
-    return OpenedImage(tree, found) if all(map(found.holds, tree.blobs)) else None
+    return tree if all(map(found.holds, tree.blobs)) else None
+
+
+def _configs(tree: Tree, limits: Limits) -> set[str]:
+    """Return the digests of all configurations that the manifests of an image name."""
+    nodes = [node for node in (tree.top, *tree.below) if node.descriptor.media_type != layout.ARTIFACT]
+    found = (config_of(node.descriptor, node.data, limits) for node in nodes)
+    return {config.digest for config in found if config is not None}
