@@ -128,6 +128,10 @@ class SignerMissingError(PolicyError, code="policy.signer_missing"):
     """A required signer has not signed this digest."""
 
 
+class UnpinnedError(PolicyError, code="policy.unpinned"):
+    """An image is signed, and a file names it without its digest where that is required."""
+
+
 class TooOldError(PolicyError, code="policy.too_old"):
     """Metadata is in date, and older than the trust policy allows."""
 

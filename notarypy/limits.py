@@ -188,13 +188,17 @@ class Limits:
     # Files that name images; for all clients
 
     build_file_bytes: int = 1 * _MIB
-    """A Dockerfile, compose file or manifest, a file beside it, and a builder's report."""
+    """A Dockerfile, a file beside it, and a builder's report."""
+    yaml_bytes: int = 32 * _MIB
+    """A compose file or manifest: those that operators publish have 2 to 10 MB."""
+    yaml_nodes: int = 3_000_000
+    """Scalars, lists and mappings of a YAML file: a manifest of 10 MB has about a million."""
     dockerfile_line_bytes: int = 64 * _KIB - 1
     """A line of a Dockerfile: BuildKit reads no longer one."""
     instruction_bytes: int = 60 * _KIB
     """An instruction written on one line for builders other than BuildKit: room for what they add."""
     word_levels: int = 50
-    """Nesting of variables in a word of a Dockerfile."""
+    """Nesting of variables in a word of a Dockerfile or compose file."""
     word_bytes: int = 64 * _KIB
     """A word of a Dockerfile with its variables worked out: they could double it again and again."""
     pattern_chars: int = 256
@@ -208,7 +212,7 @@ class Limits:
 
     # The command line; for all clients
 
-    input_bytes: int = 16 * _MIB
+    input_bytes: int = 32 * _MIB
     """A file or standard input that a command is told to read."""
     reply_chars: int = 1024
     """What a person types where a question is asked."""

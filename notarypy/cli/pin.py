@@ -58,7 +58,7 @@ _Skip = Annotated[
     typer.Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
 ]
 _Strict = Annotated[
-    bool, typer.Option("--strict", help="Leave nothing else alone: # syntax= images, ONBUILD names.")
+    bool, typer.Option("--strict", help="Leave nothing else alone, and with --check want digests.")
 ]
 
 
@@ -105,6 +105,8 @@ def pin(
                 for image in found.images:
                     _report_image(run, found.source, image)
         resolver.warn_of_unused()
+        if check and run.report.exit_code == 0:
+            resolver.require_looked()
     if run.report.exit_code == 0:
         _finish(run, done, mode)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from notarypy.cli import references, userfiles
+from notarypy.cli import digestfiles, references, userfiles
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, NothingThereError, UsageError
@@ -19,7 +19,7 @@ _FromFile = Annotated[
     str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
 ]
 _DigestFile = Annotated[
-    str | None, Option(metavar="META.json", help="The digest to sign, from buildx's --metadata-file.")
+    str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
 ]
 _Discard = Annotated[
     bool, Option("--discard-unverified", help="Start over a role whose file does not verify any more.")
@@ -96,7 +96,7 @@ def _names(
     if digest_file is not None:
         if len(names) != 1:
             raise UsageError("--digest-file goes with exactly one REF", why=f"{len(names)} were given")
-        text = references.with_digest(names[0], userfiles.buildx_digest(digest_file))
+        text = references.with_digest(names[0], digestfiles.digest(digest_file, names[0]))
         names = references.read(run, [text])
     return names
 

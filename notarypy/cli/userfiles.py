@@ -1,4 +1,4 @@
-"""Files that the user names: key files, lists, JSON to read, and public keys to write.
+"""Files that the user names: key files, lists, and public keys to write.
 
 What it is: links and pipes are fine, and `-` is standard input; what is written is new, or not at all.
 What it is not: for secrets that are written; `files` does that.
@@ -6,7 +6,6 @@ What it is not: for secrets that are written; `files` does that.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -14,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from notarypy.errors import Advice, AlreadyExistsError, ConfigurationError, StorageError, UsageError
+from notarypy.errors import Advice, AlreadyExistsError, StorageError, UsageError
 from notarypy.limits import DEFAULT
 
 _STDIN = "-"
-_BUILDX_DIGEST = "containerimage.digest"
 _PUBLIC_MODE = 0o644
 
 
@@ -50,18 +48,6 @@ def read_text(path: str) -> str:
 def name(path: str) -> str:
     """Return what messages call a file."""
     return "standard input" if path == _STDIN else path
-
-
-def buildx_digest(path: str) -> str:
-    """Return the digest in a metadata file of buildx; raise ConfigurationError if it has none."""
-    try:
-        digest = json.loads(read_text(path))[_BUILDX_DIGEST]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        digest = None
-    if not isinstance(digest, str):
-        why = "--digest-file takes what docker buildx build --metadata-file wrote"
-        raise ConfigurationError(f"{name(path)} has no {_BUILDX_DIGEST}", why=why, path=path)
-    return digest
 
 
 def require_directory(path: Path) -> None:

@@ -45,9 +45,8 @@ class Occurrence:
     kind: Kind = "base"
 
 
-def decode(data: bytes, source: str) -> str:
-    """Return a file's text (rule 1); raise BuildFileError if it is too big."""
-    most = DEFAULT.build_file_bytes
+def decode(data: bytes, source: str, most: int = DEFAULT.build_file_bytes) -> str:
+    """Return a file's text (rule 1); raise BuildFileError if it has more bytes than `most`."""
     if len(data) > most:
         raise BuildFileError(f"{source} is too big", why=f"it has more than {most} bytes", file=source)
     return data.decode(errors="surrogateescape")

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notarypy.errors import MetadataError, UsageError
-from notarypy.images import layout, manifests
+from notarypy.images import layout, manifests, platforms
 from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def choose(
     listed = layout.links(data, top.media_type, limits).manifests
     entries = [entry for entry in listed if entry.platform]
     exact = [entry for entry in entries if entry.platform == platform]
+    usual = platforms.normal(platform)
+    exact = exact or [entry for entry in entries if platforms.normal(entry.platform) == usual]
     found = exact or [entry for entry in entries if entry.platform.startswith(f"{platform}/")]
     if len(found) != 1:
         there = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
@@ -104,7 +106,8 @@ def check_single(config: bytes, platform: str, limits: Limits = DEFAULT) -> None
         found = manifests.platform_of({"platform": manifests.decode(config, limits.image_config_bytes)})
     except MetadataError:
         found = ""
-    if found != platform and not found.startswith(f"{platform}/"):
+    same = platforms.normal(found) == platforms.normal(platform)
+    if not same and not found.startswith(f"{platform}/"):
         why = f"it is a single image of {found or 'no platform'}"
         raise UsageError(f"the image has nothing for {platform}", why=why, platform=platform)
 

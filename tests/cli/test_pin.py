@@ -110,6 +110,40 @@ def test_check_writes_nothing_and_tells_what_is_not_pinned(run: Run, home: Path,
     assert "@" not in (home / path).read_text()
 
 
+@pytest.mark.usefixtures("digest")
+def test_a_strict_check_requires_digests(run: Run, home: Path) -> None:
+    path = dockerfile(home, f"FROM {BASE}:1")
+    error = run("pin", "--check", "--strict", path).expect(10).err
+    assert "is signed, and not pinned [policy.unpinned]" in error
+    assert "notarypy pin --in-place Dockerfile" in error
+    run("pin", "--in-place", path).expect(0)
+    run("pin", "--check", "--strict", path).expect(0)
+
+
+@pytest.mark.usefixtures("digest")
+def test_a_check_that_looked_at_nothing_is_12(run: Run, home: Path) -> None:
+    odd = written(home / "odd.yaml", "apiVersion: a.example/v1\nkind: App\nspec: {base: x}\n")
+    empty = written(home / "empty.yaml", "# nothing yet\n")
+    built = written(home / "built.yaml", "services: {a: {build: .}}\n")
+    for path in (odd, empty, built, dockerfile(home, "# syntax=docker/dockerfile:1", "FROM scratch")):
+        assert "not one image was verified [operation.nothing]" in run("pin", "--check", path).expect(12).err
+        run("pin", path).expect(0)
+    written(
+        home / "k.yaml", f"{{kind: Pod, apiVersion: v1, spec: {{containers: [{{image: '{BASE}:1'}}]}}}}\n"
+    )
+    run("pin", "--check", "k.yaml", odd, empty).expect(0)
+    run("pin", "--check", "--skip", f"{BASE}:1", "k.yaml").expect(0)
+    run("pin", "--check", dockerfile(home, "FROM scratch")).expect(0)
+
+
+def test_a_manifest_is_larger_than_a_dockerfile_may_be(run: Run, home: Path, digest: str) -> None:
+    words = "kind: ConfigMap\napiVersion: v1\ndata:\n  text: |\n" + "    a line of words\n" * 100_000
+    pod = f"apiVersion: v1\nkind: Pod\nspec: {{containers: [{{image: '{BASE}:1'}}]}}\n"
+    path = written(home / "k.yaml", f"{words}---\n{pod}")
+    assert f"{BASE}:1@{digest}" in run("pin", path).expect(0).out
+    assert "too big" in run("pin", "--format", "dockerfile", path).expect(2).err
+
+
 def test_the_difference(run: Run, home: Path, digest: str) -> None:
     outcome = run("pin", "--diff", dockerfile(home, f"FROM {BASE}:1", "RUN true")).expect(0)
     assert outcome.out.splitlines() == [

@@ -170,6 +170,52 @@ def test_a_metadata_file_binds_the_digest(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        D1,
+        f"{D1}\n",
+        f"{REPO}:1@{D1}\n",
+        f"{REPO}@{D1}\nother.example/x:1@{D2}\n",
+        json.dumps({"app": {"containerimage.digest": D1}}),
+        json.dumps({"app": {"containerimage.digest": D1}, "again": {"containerimage.digest": D1}}),
+        json.dumps(
+            {
+                "app": {"containerimage.digest": D1, "image.name": f"x:1,{REPO}:1"},
+                "db": {"containerimage.digest": D2, "image.name": f"{REPO}:2"},
+            }
+        ),
+    ],
+)
+def test_what_other_builders_write_binds_the_digest(
+    run: Run, stub: StubClient, home: Path, text: str
+) -> None:
+    stub.answers["sign"] = [signed()]
+    run("sign", "--digest-file", written(home / "digest", text), f"{REPO}:1").expect(0)
+    assert stub.calls[0][1] == ([f"{REPO}:1@{D1}"],)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no digest",
+        f"{D1} and more",
+        f"{D1}\n{D2}\n",
+        json.dumps({"app": {"containerimage.digest": D1}, "db": {"containerimage.digest": D2}}),
+        json.dumps(
+            {
+                "app": {"containerimage.digest": D1, "image.name": f"{REPO}:1"},
+                "db": {"containerimage.digest": D2, "image.name": f"{REPO}:1"},
+            }
+        ),
+    ],
+)
+def test_of_several_digests_none_is_guessed(run: Run, stub: StubClient, home: Path, text: str) -> None:
+    run("sign", "--digest-file", written(home / "digest", text), f"{REPO}:1").expect(2)
+    assert stub.calls == []
+
+
+@pytest.mark.parametrize(
     ("data", "refs"),
     [
         ({"containerimage.digest": D1}, [f"{REPO}:1", f"{REPO}:2"]),

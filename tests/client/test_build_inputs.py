@@ -98,5 +98,9 @@ def test_what_a_file_is(alice: Person) -> None:
         alice.client().images.pin(b"a: b\n", source="x.yml")
     with pytest.raises(BuildFileError, match="several documents"):
         alice.client().images.pin(b"services: {}\n---\nservices: {}\n", source="x.yml")
-    assert alice.client().images.pin(b"services:\n", source="x.yml").kind == "compose"
+    with pytest.raises(BuildFileError, match="no services"):
+        alice.client().images.pin(b"services:\n", source="x.yml")
+    with pytest.raises(BuildFileError, match="is empty"):
+        alice.client().images.pin(b"# none\n", kind="compose")
+    assert alice.client().images.pin(b"# none\n", source="x.yml").images == ()
     assert alice.client().images.pin(b"a: b\n", kind="k8s").kind == "k8s"

@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ruamel.yaml import YAML
+import yaml
 
 from docs import pages
 
@@ -34,8 +34,18 @@ class Step(NamedTuple):
 
 
 def documents(file: str) -> list[Any]:
-    """Return the YAML documents of a file, read as the strict YAML 1.2 that they are."""
-    return list(YAML(typ="safe").load_all((FOLDER / file).read_text(encoding="utf-8")))
+    """Return the YAML documents of a file; keys such as `on` and `yes` stay texts."""
+    return list(yaml.load_all((FOLDER / file).read_text(encoding="utf-8"), Loader=_Texts))
+
+
+class _Texts(yaml.SafeLoader):
+    """YAML 1.2 takes only true and false for truth values, 1.1 takes words for them."""
+
+
+_Texts.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":bool") or first in "tfTF"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def steps(file: str) -> list[Step]:

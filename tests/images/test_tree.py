@@ -178,8 +178,13 @@ def test_one_platform_of_several() -> None:
     chosen, left_out = tree.choose(top, data, "linux/arm/v7")
     assert chosen.platform == "linux/arm/v7"
     assert left_out == ("linux/amd64", "linux/arm64/v8", "linux/arm/v6")
-    with pytest.raises(UsageError, match="several entries for linux/arm"):
-        tree.choose(top, data, "linux/arm")
+    # The same by other names, as docker has them.
+    assert tree.choose(top, data, "linux/arm")[0].platform == "linux/arm/v7"
+    assert tree.choose(top, data, "linux/armel")[0].platform == "linux/arm/v6"
+    assert tree.choose(top, data, "linux/x86_64")[0].platform == "linux/amd64"
+    two = listed("linux/amd64/v2", "linux/amd64/v3")
+    with pytest.raises(UsageError, match="several entries for linux/amd64"):
+        tree.choose(layout.of(two, INDEX), two, "linux/amd64")
     with pytest.raises(UsageError, match="nothing for linux/ar"):
         tree.choose(top, data, "linux/ar")
 

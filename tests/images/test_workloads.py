@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.errors import BuildFileError
 from notarypy.images import occurrences
 from notarypy.images.workloads import find, yamlnodes
+from notarypy.limits import DEFAULT
 
 DIGEST = f"sha256:{'d' * 64}"
 POD = "containers: [{image: a:1}], initContainers: [{image: b:1}], ephemeralContainers: [{image: c:1}]"
@@ -108,7 +110,7 @@ def test_models_of_compose_are_told() -> None:
 
 
 def test_a_container_without_an_image_is_no_error_and_an_empty_one_is() -> None:
-    assert kubernetes(manifest("Pod", "{containers: [{name: a}, 1], volumes: 3}"))[0] == []
+    assert kubernetes(manifest("Pod", "{containers: [{name: a}], volumes: null}"))[0] == []
     for image in ("''", "null", "[a]", ""):
         with pytest.raises(BuildFileError, match=r"k\.yaml:4: containers names no image"):
             kubernetes(f"apiVersion: v1\nkind: Pod\nspec: {{containers: [{{\n  image: {image}}}]}}\n")
@@ -128,6 +130,7 @@ def test_services_of_compose() -> None:
         f"c.yaml:3: b is built: the images to pin are in ./Dockerfile; {PULLED}",
         "c.yaml:4: c is built: the images to pin are in c/D",
         "c.yaml:5: d is built: the images to pin are in its own dockerfile_inline",
+        "c.yaml:7: f has no image here; another file may give it one",
     )
 
 
@@ -168,6 +171,14 @@ def test_anchors_and_merged_keys() -> None:
         ("a:1${T:+-x}${U:+-y}", {"T": "t"}, "a:1-x"),
         ("$N:${T}", {"N": "a", "T": "1"}, "a:1"),
         ("a:${T:?no}", {"T": "1"}, "a:1"),
+        ("${I:-reg.example/app}:${T:-$V}", {"V": "15"}, "reg.example/app:15"),
+        ("${I:-reg.example/db:${D:-2}}", {}, "reg.example/db:2"),
+        ("a:${T:-${U-}${V+x}${W:-${X:-3}}}", {}, "a:3"),
+        ("a:${T:+${T}-x}", {"T": "1"}, "a:1-x"),
+        ("a:1${T+}", {"T": "1"}, "a:1"),
+        ("a:1${T:+$U}", {}, "a:1"),  # a word that does not count needs no values
+        ("a:${T:-$U}", {"T": "1"}, "a:1"),
+        ("a:${T:-1}${U:?${V}}", {"U": "2"}, "a:12"),
     ],
 )
 def test_variables_of_compose(written: str, values: dict[str, str], image: str) -> None:
@@ -175,7 +186,8 @@ def test_variables_of_compose(written: str, values: dict[str, str], image: str) 
 
 
 @pytest.mark.parametrize(
-    "written", ["a:$T", "a:${T}", "a:${T:?no}", "a:${T:-${U}}", "a:${", "a:$", "a:${T^^}"]
+    "written",
+    ["a:$T", "a:${T}", "a:${T:?no}", "a:${T:-${U}}", "a:${", "a:$", "a:${T^^}", "a:${T:-{}}", "a:${T:-$${x}"],
 )
 def test_variables_that_say_nothing_are_refused(written: str) -> None:
     with pytest.raises(BuildFileError, match=r"c\.yaml:1: "):
@@ -259,7 +271,94 @@ def test_what_aliases_repeat_is_looked_at_once() -> None:
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(BuildFileError) as caught:
         yamlnodes.documents("a: b", "c.yaml")
     assert "pip install '.[yaml]'" in advice(caught.value)
+
+
+def test_variables_nest_to_a_limit() -> None:
+    deep = "${A:-" * 60 + "1" + "}" * 60
+    with pytest.raises(BuildFileError, match="is not understood"):
+        compose(f"services: {{a: {{image: 'a:{deep}'}}}}\n")
+
+
+def test_what_compose_resets_and_overrides() -> None:
+    found, notes = compose(
+        "services:\n  a: {image: !reset null}\n  b: {image: !reset b:1, build: .}\n  c: !reset null\n"
+        "  d: {image: !override d:1}\n  e: {image: e:1, build: !reset null, volumes: !reset []}\n"
+    )
+    assert found == ["d:1", "e:1"]
+    assert notes == ("c.yaml:3: b is built: the images to pin are in ./Dockerfile",)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("web: {image: a:1}\n", "no services"),
+        ("services:\n", "no services"),
+        ("services: {}\n", "no services"),
+        ("services: [{image: a:1}]\n", "services is no mapping"),
+        ("services: {a: [image, a:1]}\n", "the service a is no mapping"),
+        ("services: {a: {image: a:1, volumes: {type: image, source: b:1}}}\n", "volumes is no list"),
+        ("- a\n", "a document is no mapping"),
+    ],
+)
+def test_a_compose_file_is_not_read_past(text: str, what: str) -> None:
+    with pytest.raises(BuildFileError, match=what):
+        compose(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (manifest("Pod", "{containers: {image: a:1}}"), "containers is no list"),
+        (manifest("Pod", "{containers: [[a]]}"), "an element of containers is no mapping"),
+        (manifest("Pod", "[{containers: [{image: a:1}]}]"), "spec is no mapping"),
+        (manifest("Deployment", "{template: x}"), "template is no mapping"),
+        ("apiVersion: v1\nkind: List\nitems: {kind: Pod}\n", "items is no list"),
+    ],
+)
+def test_a_manifest_is_not_read_past(text: str, what: str) -> None:
+    with pytest.raises(BuildFileError, match=what):
+        kubernetes(text)
+
+
+def test_empty_documents_are_no_objects() -> None:
+    text = f"---\n# nothing\n---\n{manifest('Pod', f'{{{POD}}}')}---\n---\nnull\n...\n"
+    assert kubernetes(text) == (["a:1", "b:1", "c:1"], ())
+    assert yamlnodes.documents("# nothing\n---\n~\n", "k.yaml") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services:\n  a:\n    image:\ta:1\t# x\n",
+        "services:\t\n  a:\t\n    image: 'a:1'\t\n",
+        '{\n\t"services": {\n\t\t"a": {"image": "a:1"}\n\t}\n}\n',
+        "\ufeffservices:\n  a:\n    image: a:1\n",
+        "# \U0001f600\r\nservices:\r\n  a:\r\n    image: a:1\r\n",
+    ],
+)
+def test_tabs_marks_and_lines_where_the_go_tools_take_them(text: str) -> None:
+    (root,) = yamlnodes.documents(text, "c.yaml")
+    (found,) = find.compose(root, {}).occurrences
+    assert text[found.start : found.end] == "a:1"
+
+
+def test_the_python_twin_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "services:\n  a: &a {image: 'a:1'}\n  b: *a\n  c: {<<: *a, build: !reset null}\n"
+    (root,) = yamlnodes.documents(text, "c.yaml")
+    monkeypatch.delattr("yaml.CBaseLoader")
+    (again,) = yamlnodes.documents(text, "c.yaml")
+    assert find.compose(again, {}) == find.compose(root, {})
+
+
+def test_parts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamlnodes, "DEFAULT", replace(DEFAULT, yaml_nodes=50))
+    assert yamlnodes.documents("[" + "a, " * 40 + "]", "c.yaml")
+    with pytest.raises(BuildFileError, match="too many parts"):
+        yamlnodes.documents("[" + "a, " * 60 + "]", "c.yaml")
+    monkeypatch.undo()
+    with pytest.raises(BuildFileError, match="nested too deeply"):
+        yamlnodes.documents("[" * 120 + "]" * 120, "c.yaml")

@@ -52,6 +52,8 @@ TEXTS: Mapping[str, str] = {
     "report-defect": "run it again with -vv and report what it prints",
     "report-demo": "report it, with the lines above",
     "see-help": "see {command} --help",
+    "write-days": 'write for example "90d"',
+    "pin-file": "pin it: notarypy pin --in-place {file}",
     "write-digest": "write REPO:TAG@{digest}",
     "write-instead": "write {text}",
     # -- files and directories
@@ -218,6 +220,7 @@ TEXTS: Mapping[str, str] = {
     "list-delegations": "notarypy delegate list {gun}",
     "list-signers": "see them with: notarypy signer list {gun}",
     "name-a-tag": "see its tags with: notarypy inspect {gun}",
+    "ref-with-digest": "give the REF its digest, REPO:TAG@DIGEST, in place of --digest-file",
     "name-digest": "name the image by its digest, or let the registry be asked",
     "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
     "replace-last-signer": (

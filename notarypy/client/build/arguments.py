@@ -39,11 +39,11 @@ from notarypy.client.build.builders import Builder, Plan
 from notarypy.client.build.inputs import FileVariables, PinnedImage
 from notarypy.client.build.resolver import Resolver, resolver
 from notarypy.errors import Advice, BuildFileError, UsageError
-from notarypy.images import occurrences
+from notarypy.images import occurrences, platforms
 from notarypy.images import reference as references
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.lines import lower
-from notarypy.images.dockerfile.variables import BuildOptions, is_platform
+from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.images.occurrences import Occurrence
 from notarypy.limits import DEFAULT
 
@@ -113,7 +113,7 @@ class Arguments:
         if option == "platform":
             # Several, in one option or in many, or the builder's own: then nothing may depend on it.
             self.several = self.several or option in self.options or "," in value
-            self.platform = value if not self.several and is_platform(value) else None
+            self.platform = value if not self.several and platforms.parts(value) else None
         elif option == "target":
             self.target = value
             self._targets.append(place)

@@ -30,6 +30,7 @@ from notarypy.images import occurrences
 from notarypy.images.dockerfile import stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.images.workloads import find, yamlnodes
+from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
     from notarypy.client.verdicts import VerifiedImage
@@ -93,6 +94,16 @@ class FileVariables:
         return cls(BuildOptions(build_args or {}, platform, target), environment or {})
 
 
+def decode(data: bytes, source: str, kind: FileKind | None = None) -> str:
+    """Return the text of a file; raise BuildFileError if it is too big for its kind."""
+    is_yaml = not _is_dockerfile(source, kind)
+    return occurrences.decode(data, source, DEFAULT.yaml_bytes if is_yaml else DEFAULT.build_file_bytes)
+
+
+def _is_dockerfile(source: str, kind: FileKind | None) -> bool:
+    return kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML))
+
+
 def read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
     """Read a file; raise BuildFileError if it is none, or does not say which images it means."""
     found = _read(text, source, kind, variables)
@@ -101,18 +112,19 @@ def read(text: str, source: str, kind: FileKind | None, variables: FileVariables
 
 
 def _read(text: str, source: str, kind: FileKind | None, variables: FileVariables) -> BuildInput:
-    if kind == "dockerfile" or (kind is None and not source.lower().endswith(_YAML)):
+    if _is_dockerfile(source, kind):
         found = stages.parse(text, source, variables.options)
         named = found.occurrences, found.notes, found.outline(), found.hidden
         return BuildInput(source, text, "dockerfile", *named)
     roots = yamlnodes.documents(text, source)
+    if not roots and kind is None:
+        return BuildInput(source, text, "k8s", (), (f"{source} is empty: it names no image",), ())
     if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
         return _of_yaml(source, text, "k8s", find.kubernetes(roots))
     if kind == "compose" or any(root.get("services") is not None for root in roots):
-        if len(roots) > 1:
-            raise BuildFileError(f"{source} has several documents", why="a compose file has one", file=source)
-        if not roots:
-            return BuildInput(source, text, "compose", (), (), ())
+        if len(roots) != 1:
+            what = f"{source} has several documents" if roots else f"{source} is empty"
+            raise BuildFileError(what, why="a compose file is one document with services", file=source)
         return _of_yaml(source, text, "compose", find.compose(roots[0], variables.environment))
     what = f"{source} is neither a compose file nor a Kubernetes manifest"
     raise BuildFileError(what, advice=Advice("say-format"), file=source)

@@ -9,11 +9,14 @@ Rules:
    looked at once, however often it is named.
 2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood. `NAME@DIGEST` must be
    signed, and stays. A name with neither follows `latest`, and says so.
-3. With `check` nothing is replaced, and a digest that stands there must be the signed one.
+3. With `check` nothing is replaced, and a digest that stands there must be the signed one; with `strict` too
+   one must stand there.
 4. Left alone, with a warning: what the caller or the trust policy skips, the image that reads the file, and
    names that may be stages of a later build. With `strict` the last two are images like any other, and a file
    is refused of which a part is not known here.
 5. All images are tried; only a file without a failure gives its new text.
+6. A check in which not one image was verified, while something was left unseen that nobody chose to skip, is
+   no check.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, Pi
 from notarypy.client.parameters import PinOptions, Unverified, VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
-from notarypy.errors import BuildFileError, NotarypyError
+from notarypy.errors import Advice, BuildFileError, NotarypyError, NothingThereError, UnpinnedError
 from notarypy.images import occurrences
 from notarypy.images import reference as references
 
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from notarypy.images.occurrences import Occurrence
 
 
+_LEFT = {
+    "frontend": "this image reads the Dockerfile and runs in the build; --strict verifies it",
+    "trigger": "it may be a stage of a later build; --strict takes it for an image",
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,15 +56,17 @@ class Resolver:
     _cache: MetadataCache = field(default_factory=MetadataCache)
     _known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
     _skipped: set[str] = field(default_factory=set)
+    _unseen: list[str] = field(default_factory=list)
 
     def file(
         self, data: bytes, source: str, kind: FileKind | None = None, variables: FileVariables | None = None
     ) -> PinnedFile:
         """Return a file with what became of each of its images (rule 5)."""
         variables = variables or FileVariables()
-        found = inputs.read(occurrences.decode(data, source), source, kind, variables)
+        found = inputs.read(inputs.decode(data, source, kind), source, kind, variables)
         if self.options.strict and found.unknown:
             raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
+        self._unseen += found.notes
         for note in found.notes:
             self._session.warn(note)
         for line in () if self.options.full else found.hidden:
@@ -89,6 +98,12 @@ class Resolver:
                 _LOG.debug("%s: %s is left alone: %s", place, occurrence.image, found)
                 self._session.warn(Unverified(f"{place}: {occurrence.image} is NOT VERIFIED: {found}"))
                 return replace(seen, left=found)
+            if self.options.check and seen.previous is None and self.options.strict:
+                what, advice = (
+                    f"{occurrence.image} is signed, and not pinned",
+                    Advice("pin-file", file=source),
+                )
+                raise UnpinnedError(what, why="--strict requires its digest", advice=advice)
             if self.options.check and seen.previous is None:
                 self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")
             name = str(references.parse(occurrence.image)) if self.options.full else occurrence.image
@@ -105,6 +120,11 @@ class Resolver:
             if text not in self._skipped:
                 self._session.warn(f"nothing names {text}, which was to be skipped")
 
+    def require_looked(self) -> None:
+        """Raise NothingThereError for a check that looked at nothing (rule 6)."""
+        if self._unseen and not any(isinstance(found, VerifiedImage) for found in self._known.values()):
+            raise NothingThereError("not one image was verified", why=tuple(self._unseen[:10]))
+
     def _left(self, occurrence: Occurrence) -> str:
         """Return why an image is left alone, or nothing (rule 4)."""
         covering = [text for text in self.options.skip if occurrences.is_covered(occurrence.image, text)]
@@ -113,11 +133,10 @@ class Resolver:
             return f"--skip {covering[0]}"
         if self.options.replaced(occurrence):
             return "a build context takes its place"
-        if occurrence.kind == "frontend" and not self.options.strict:
-            return "this image reads the Dockerfile and runs in the build; --strict verifies it"
-        if occurrence.kind == "trigger" and not self.options.strict:
-            return "it may be a stage of a later build; --strict takes it for an image"
-        return ""
+        left = "" if self.options.strict else _LEFT.get(occurrence.kind, "")
+        if left:
+            self._unseen.append(f"{occurrence.image} is left alone: {left}")
+        return left
 
     def _verified(self, occurrence: Occurrence) -> VerifiedImage | str:
         """Return an image verified, or why the policy skips it; raise why it failed (rule 1)."""

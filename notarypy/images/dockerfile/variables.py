@@ -15,20 +15,15 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from notarypy.errors import Advice
-from notarypy.images import occurrences
+from notarypy.images import occurrences, platforms
 from notarypy.images.dockerfile import words
 from notarypy.images.dockerfile.words import SPACE, WordError
 
-_PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_-]+)(?:/([a-z0-9]+))?")
-_MACHINES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
-_MACHINES |= {"armhf": "arm", "armel": "arm"}
-_USUAL = {("amd64", "v1"): "", ("arm64", "v8"): "", ("arm64", "8"): "", ("arm", ""): "v7"}
 _OF_TARGET = ("TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT")
 _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILDVARIANT")
 
@@ -92,23 +87,16 @@ class Variables:
             raise self.failure(line, f'"{text}" is not understood', why=str(error)) from None
 
 
-def is_platform(text: str) -> bool:
-    """Tell whether a text is one platform."""
-    return _PLATFORM.fullmatch(text.lower()) is not None
-
-
 def _of_platform(platform: str | None, source: str) -> dict[str, str]:
     """Return the variables of a platform (rule 2)."""
     if platform is None:
         return {}
-    match = _PLATFORM.fullmatch(platform.lower())
-    if match is None:
+    parts = platforms.parts(platform)
+    if parts is None:
         why = "one is os/architecture[/variant]"
         raise occurrences.failure(source, 1, f'"{platform}" is not one platform', why)
-    system, machine, variant = match[1], match[2], match[3] or {"armel": "v6"}.get(match[2], "")
-    machine = _MACHINES.get(machine, machine)
-    variant = _USUAL.get((machine, variant), variant)
-    whole = "/".join(filter(None, (system, machine, variant)))
+    system, machine, variant = parts
+    whole = "/".join(filter(None, parts))
     return dict(zip(_OF_TARGET, (whole, system, "", machine, variant), strict=True))
 
 

@@ -13,18 +13,22 @@ Rules:
    that is built has its bases in a Dockerfile, which is noted, and so is its image, which compose may take
    from a registry before it builds. Other files and models are noted.
 3. A variable of compose counts with the value that the caller gives it, else with its default; without either
-   the file is refused. `$$` is a dollar.
+   the file is refused (`interpolation`).
+4. What compose and kubectl refuse is refused: no services, a list that is none, a container or service that
+   is no mapping. A file must not pass because it is read past.
+5. `!reset` of compose takes away what it stands at; `!override` changes nothing in a single file.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images.occurrences import Occurrence
+from notarypy.images.workloads import interpolation
+from notarypy.images.workloads.interpolation import InterpolationError
 
 if TYPE_CHECKING:
     from notarypy.images.workloads.yamlnodes import YamlNode
@@ -55,11 +59,6 @@ _GROUPS = frozenset(_KNOWN_GROUPS.split())
 _LIST = "List"
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 _CONTEXT = "docker-image://"
-_VARIABLE = re.compile(
-    r"\$(?:(?P<dollar>\$)|(?P<plain>[A-Za-z_]\w*)"
-    r"|\{(?P<name>[A-Za-z_]\w*)(?:(?P<operator>:?[-+?])(?P<word>[^{}$]*))?\})",
-    re.ASCII,
-)
 
 
 def is_kubernetes(roots: Sequence[YamlNode]) -> bool:
@@ -88,9 +87,9 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
         items, path = root.get("items"), _POD.get(kind)
         if kind.endswith(_LIST) and items is not None:
             one = kind.removesuffix(_LIST)
-            waiting += [(item, one, version if one else "") for item in items.list(seen)]
+            waiting += [(item, one, version if one else "") for item in _elements(items, "items", seen)]
             continue
-        spec = root.get(*path) if path else None
+        spec = _walk(root, path) if path else None
         found += _pod(spec, seen) if spec is not None else []
         group = version.partition("/")[0] if "/" in version else ""
         if kind not in _KNOWN or ("/" in version and group not in _GROUPS):
@@ -100,16 +99,28 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
     return Named(_once(found), tuple(unknown), tuple(unknown))
 
 
+def _walk(root: YamlNode, path: Sequence[str]) -> YamlNode | None:
+    """Return the node at a path of mappings (rule 4)."""
+    found: YamlNode | None = root
+    for key in ("", *path):
+        found = found.get(key) if found is not None and key else found
+        if found is not None and not (found.is_mapping or found.is_nothing):
+            raise found.failure(f"{key or 'a document'} is no mapping")
+    return found
+
+
 def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence]:
     for name, *path in (*((each, "image") for each in _CONTAINERS), ("volumes", "image", "reference")):
-        for element in _elements(spec.get(name), seen):
+        for element in _elements(spec.get(name), name, seen):
+            if not element.is_mapping:
+                raise element.failure(f"an element of {name} is no mapping")
             image = element.get(*path)
             if image is not None:
                 yield _occurrence(image, name)
 
 
 def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
-    """Return the images of a compose file with these variables; raise BuildFileError (rule 2)."""
+    """Return the images of a compose file with these variables; raise BuildFileError (rules 2 to 5)."""
     found: list[Occurrence] = []
     unknown = [
         f"{root.source}: {key} names {what}, which are not looked at"
@@ -117,22 +128,36 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
         if (node := root.get(key)) is not None and not node.is_nothing
     ]
     notes: list[str] = []
-    services, seen = root.get("services"), set[int]()
+    services = _walk(root, ("services",))
+    if (services is None or not services.mapping()) and not unknown:
+        raise root.failure("this has no services", why="a compose file names its images there")
+    seen = set[int]()
     for name, service in services.mapping().items() if services is not None else ():
-        image, build = service.get("image"), service.get("build")
+        if not (service.is_mapping or service.is_nothing):
+            raise service.failure(f"the service {name} is no mapping")
+        image, build = _given(service, "image"), _given(service, "build")
         if build is not None and build.scalar != "" and not build.is_nothing:
             notes.append(_built(name, service, build))
             found += _contexts(build, values, seen)
         elif image is not None:
             found.append(_occurrence(image, "image", values))
+        elif not service.is_reset and service.get("extends") is None and service.get("image") is None:
+            note = f"{name} has no image here; another file may give it one"
+            notes.append(f"{root.source}:{service.line}: {note}")
         if service.get("extends", "file") is not None:
             note = f"{name} extends another file, which is not looked at"
             unknown.append(f"{root.source}:{service.line}: {note}")
-        for volume in _elements(service.get("volumes"), seen):
+        for volume in _elements(_given(service, "volumes"), "volumes", seen):
             source = volume.get("source")
             if _scalar(volume.get("type")) == "image" and source is not None:
                 found.append(_occurrence(source, "volumes", values))
     return Named(_once(found), (*unknown, *notes), tuple(unknown))
+
+
+def _given(node: YamlNode, key: str) -> YamlNode | None:
+    """Return a member of a service, unless it is taken away (rule 5)."""
+    found = None if node.is_reset else node.get(key)
+    return None if found is None or found.is_reset else found
 
 
 def _built(name: str, service: YamlNode, build: YamlNode) -> str:
@@ -141,14 +166,14 @@ def _built(name: str, service: YamlNode, build: YamlNode) -> str:
     file = _scalar(build.get("dockerfile")) or "Dockerfile"
     where = "its own dockerfile_inline" if build.get("dockerfile_inline") is not None else f"{context}/{file}"
     note = f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
-    image = _scalar(service.get("image"))
+    image = _scalar(_given(service, "image"))
     if not image or _scalar(service.get("pull_policy")) == "build":
         return note
     return f"{note}; compose may take {image} from a registry instead, unless pull_policy is build"
 
 
 def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:
-    contexts = build.get("additional_contexts")
+    contexts = _given(build, "additional_contexts")
     if contexts is None:
         return
     for node in (*contexts.mapping().values(), *contexts.list(seen)):
@@ -171,32 +196,27 @@ def _occurrence(
 def _interpolated(text: str, values: Mapping[str, str], node: YamlNode) -> str:
     """Return a text with its variables (rule 3)."""
 
-    def value(match: re.Match[str]) -> str:
-        if match["dollar"]:
-            return "$"
-        name, operator, word = match["plain"] or match["name"], match["operator"] or "", match["word"] or ""
-        found = values.get(name)
-        there = bool(found) if operator.startswith(":") else found is not None
-        if operator.endswith("+"):
-            return word if there else ""
-        if there:
-            return found or ""
-        if operator.endswith("-"):
-            return word
+    def missing(name: str) -> str:
         advice = Advice("give-argument", option="--env", name=name)
         raise node.failure(f'"{text}" names no image: {name} has no value', advice=advice)
 
-    if "$" in _VARIABLE.sub("", text):
-        raise node.failure(f'"{text}" is not understood')
-    return _VARIABLE.sub(value, text)
+    try:
+        return interpolation.interpolate(text, values, missing)
+    except InterpolationError as error:
+        raise node.failure(f'"{text}" is not understood', why=str(error)) from None
 
 
 def _scalar(node: YamlNode | None) -> str | None:
     return None if node is None else node.scalar
 
 
-def _elements(node: YamlNode | None, seen: set[int]) -> list[YamlNode]:
-    return [] if node is None else node.list(seen)
+def _elements(node: YamlNode | None, what: str, seen: set[int]) -> list[YamlNode]:
+    """Return the elements of a list that is there; raise BuildFileError for what is none (rule 4)."""
+    if node is None or node.is_nothing:
+        return []
+    if not node.is_sequence:
+        raise node.failure(f"{what} is no list")
+    return node.list(seen)
 
 
 def _once(found: Sequence[Occurrence]) -> tuple[Occurrence, ...]:
