@@ -52,7 +52,6 @@ TEXTS: Mapping[str, str] = {
     "report-defect": "run it again with -vv and report what it prints",
     "report-demo": "report it, with the lines above",
     "see-help": "see {command} --help",
-    "write-days": 'write for example "90d"',
     "pin-file": "pin it: notarypy pin --in-place {file}",
     "write-digest": "write REPO:TAG@{digest}",
     "write-instead": "write {text}",
