@@ -329,13 +329,13 @@ class Client:
         """Return the root trusted here and the one the server offers; changes nothing."""
         from notarypy.client.metadata.trustchange import offered
 
-        return offered(self._session.repository(repository))
+        return offered(self._session.repository(repository).past_caches())
 
     def trust(self, repository: str, root: str) -> results.TrustedRoot:
         """Trust the offered root with this full PIN from now on, whatever was trusted before."""
         from notarypy.client.metadata.trustchange import accept
 
-        return accept(self._session.repository(repository, root), root)
+        return accept(self._session.repository(repository, root).past_caches(), root)
 
     def forget(self, repository: str) -> bool:
         """Drop what is cached of a repository; tells whether there was anything. Keys stay."""

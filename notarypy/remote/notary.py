@@ -1,6 +1,9 @@
 """The HTTP interface of a Notary server: bytes of metadata in and out.
 
 Nothing here is verified, and nothing is remembered: who asks decides whether to believe the answer.
+
+A server lets caches keep its answers for minutes. What is asked for `fresh` comes from the server itself:
+some caches obey the header of a request, others keep one answer for each query, which servers ignore.
 """
 
 from __future__ import annotations
@@ -31,24 +34,28 @@ class NotaryClient:
         self._exchange, self.url = exchange, base_url.rstrip("/")
         self.host = host_port(self.url)
 
-    def get(self, gun: str, role: str, limit: int | None = None) -> bytes:
+    def get(self, gun: str, role: str, limit: int | None = None, *, fresh: bool = False) -> bytes:
         """Return the current metadata of a role; raise NotFoundError if the server has none."""
-        return self._read(gun, f"{role}.json", READ, limit)
+        return self._read(gun, f"{role}.json", READ, limit, fresh=fresh)
 
-    def get_by_hash(self, gun: str, role: str, sha256_hex: str, limit: int | None = None) -> bytes:
+    def get_by_hash(
+        self, gun: str, role: str, sha256_hex: str, limit: int | None = None, *, fresh: bool = False
+    ) -> bytes:
         """Return the metadata of a role that has this sha256, 64 lower-case hex digits."""
-        return self._read(gun, f"{role}.{sha256_hex}.json", READ, limit)
+        return self._read(gun, f"{role}.{sha256_hex}.json", READ, limit, fresh=fresh)
 
-    def get_version(self, gun: str, role: str, version: int, limit: int | None = None) -> bytes:
+    def get_version(
+        self, gun: str, role: str, version: int, limit: int | None = None, *, fresh: bool = False
+    ) -> bytes:
         """Return one version of a role's metadata."""
-        return self._read(gun, f"{version}.{role}.json", READ, limit)
+        return self._read(gun, f"{version}.{role}.json", READ, limit, fresh=fresh)
 
     def get_key(self, gun: str, role: str) -> bytes:
         """Return the public key that the server offers for a role, as JSON.
 
         Before the first publish the answer may differ from call to call: ask once, and use what came.
         """
-        return self._read(gun, f"{role}.key", WRITE, self._exchange.limits.public_key_bytes)
+        return self._read(gun, f"{role}.key", WRITE, self._exchange.limits.public_key_bytes, fresh=True)
 
     def check_may_publish(self, gun: str) -> None:
         """Ask for what needs the right to publish, and changes nothing where there is trust data already.
@@ -78,9 +85,12 @@ class NotaryClient:
         """Delete all trust data of a repository; nothing there is fine too."""
         self._change("DELETE", gun, ADMIN)
 
-    def _read(self, gun: str, name: str, actions: str, limit: int | None) -> bytes:
+    def _read(self, gun: str, name: str, actions: str, limit: int | None, *, fresh: bool) -> bytes:
+        url, headers = self._address(gun, name), {}
+        if fresh:
+            url, headers = f"{url}?fresh={os.urandom(8).hex()}", {"Cache-Control": "no-cache"}
         try:
-            request = Request("GET", self._address(gun, name))
+            request = Request("GET", url, headers)
             response = self._exchange.send(request, f"repository:{gun}:{actions}", RequestPolicy(limit))
         except NotFoundError as error:
             raise NotFoundError(

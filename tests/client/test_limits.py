@@ -145,7 +145,7 @@ def test_the_first_link_that_is_no_root_ends_the_walk(stage: Stage, junk: bytes)
     stage.world.attacker.answer(Response(200, {}, junk), path=LINKS)
     with pytest.raises(RootNotPinnedError):
         stage.reader.client(pins=("0" * 64,)).refresh(GUN)
-    assert stage.world.requests() == ["GET root.json", "GET 1.root.json"]
+    assert stage.world.requests() == ["GET root.json", "GET 1.root.json"] * 2  # and past any cache
     assert stage.reader.cache() == {}
 
 
@@ -179,7 +179,7 @@ def test_the_signatures_of_a_walk_are_bounded_together(stage: Stage) -> None:
     stage.world.attacker.answer(Response(200, {}, link), path=LINKS)
     with pytest.raises(RootNotPinnedError):
         stage.reader.client(limits=limits, pins=("0" * 64,)).refresh(GUN)
-    assert len(stage.world.requests()) < 8
+    assert len(stage.world.requests()) < 16
 
 
 def test_the_links_of_a_walk_are_bounded_together(stage: Stage) -> None:

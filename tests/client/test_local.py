@@ -212,9 +212,7 @@ def test_a_login_that_may_only_read_is_noticed_before_the_push(
     world: World, owner: Person, daemon: FakeDaemon
 ) -> None:
     refusal = Response(403, {}, b'{"errors": [{"code": "DENIED", "message": "read only"}]}')
-    world.fake.before.append(
-        lambda request: refusal if request.url.endswith("/_trust/tuf/timestamp.key") else None
-    )
+    world.fake.before.append(lambda request: refusal if "/_trust/tuf/timestamp.key" in request.url else None)
     with pytest.raises(AuthenticationError, match="does not allow changing"):
         owner.client().sign([f"{GUN}:1"], local=True)
     assert daemon.requests == []
@@ -224,7 +222,7 @@ def test_a_server_that_has_no_such_question_is_published_to(
     world: World, owner: Person, daemon: FakeDaemon
 ) -> None:
     world.fake.before.append(
-        lambda request: Response(404, {}, b"") if request.url.endswith("/timestamp.key") else None
+        lambda request: Response(404, {}, b"") if "/timestamp.key" in request.url else None
     )
     [done] = owner.client().sign([f"{GUN}:1"], local=True)
     assert done.published

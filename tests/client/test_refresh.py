@@ -371,10 +371,10 @@ def test_a_replay_is_refused_though_the_cache_was_touched(
     world.requests()
     with pytest.raises(RollbackError):
         reader.client().refresh(GUN)
-    assert world.requests().count("GET timestamp.json") == 1
+    assert world.requests().count("GET timestamp.json") == 2  # the second one past any cache
 
 
-@pytest.mark.parametrize("times", [3, 4])
+@pytest.mark.parametrize("times", [7, 8])
 def test_whoever_is_overtaken_time_and_again_gives_up(
     world: World, owner: Person, reader: Person, times: int
 ) -> None:
@@ -392,7 +392,7 @@ def test_whoever_is_overtaken_time_and_again_gives_up(
         return response
 
     world.fake.after.append(overtake)
-    if times == 3:
+    if times == 7:
         assert reader.client().refresh(GUN).targets
     else:
         with pytest.raises(RollbackError):

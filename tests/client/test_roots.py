@@ -113,7 +113,7 @@ def test_an_unpinned_root_costs_no_walk(stage: Stage) -> None:
         stage.publish()
     stage.world.requests()
     refused(policed(stage))
-    assert stage.world.requests() == ["GET root.json"]
+    assert set(stage.world.requests()) == {"GET root.json"}
 
 
 # -- pins are added

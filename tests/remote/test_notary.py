@@ -4,6 +4,7 @@ import email
 import json
 from email.policy import HTTP
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,9 +43,22 @@ def test_addresses_of_reads(fake: ScriptedTransport) -> None:
         ("GET", f"{BASE}/targets/releases.json"),
         ("GET", f"{BASE}/snapshot.{'ab' * 32}.json"),
         ("GET", f"{BASE}/12.root.json"),
-        ("GET", f"{BASE}/timestamp.key"),
+        ("GET", f"{BASE}/timestamp.key?{urlsplit(fake.sent[3].url).query}"),
     ]
     assert [request.limit for request in fake.sent] == [77, 1 << 20, 1 << 20, 1 << 16]
+
+
+def test_what_is_to_be_fresh_is_asked_for_past_caches(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(200)] * 8)
+    notary = server(fake)
+    for _ in range(2):
+        notary.get(GUN, "root", fresh=True)
+        notary.get_version(GUN, "root", 2, fresh=True)
+        notary.get_by_hash(GUN, "snapshot", "ab" * 32, fresh=True)
+        notary.get_key(GUN, "timestamp")  # before the first publish it is another one each time
+    assert len({request.url for request in fake.sent}) == 8
+    assert {request.headers["Cache-Control"] for request in fake.sent} == {"no-cache"}
+    assert all(urlsplit(request.url).query for request in fake.sent)
 
 
 def test_prefixes_are_kept_and_names_quoted(fake: ScriptedTransport) -> None:

@@ -15,6 +15,9 @@ Rules:
 6. All requests of a refresh have one deadline.
 7. Another process may refresh the cache meanwhile. What looks old beside its newer files
    is no attack: the refresh begins again.
+8. A cache between here and the server may answer with what is minutes old. So before anything is refused
+   the server is asked once more, past any cache; that answer counts. After a signature that does not fit the
+   next version of the root is asked for before the current one: caches hold what was current.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
-from notarypy.client.metadata.repository import KnownFiles, Repository, store
+from notarypy.client.metadata.repository import KnownFiles, Repository, cached_in_between, store, vanished
 from notarypy.client.metadata.roots import first_pinned
 from notarypy.errors import (
     Advice,
@@ -31,7 +34,6 @@ from notarypy.errors import (
     NotFoundError,
     OperationError,
     RepositoryMissingError,
-    RepositoryVanishedError,
     ResponseLimitError,
     RollbackError,
     RootNotPinnedError,
@@ -66,6 +68,22 @@ def refresh(
         OperationError: The server cannot be asked.
     """
     repository, own, kind = repository.timed(), own or {}, kind or Refresh
+    try:
+        return _refreshed(repository, own, kind)
+    except TrustError as error:
+        if repository.fresh or repository.server is None or isinstance(error, CacheDamagedError):
+            raise
+        _LOG.debug("%s: %s; the server itself is asked, past any cache", repository.gun, error.message)
+        try:
+            trusted = _refreshed(repository.past_caches(), own, kind)
+        except OperationError:
+            raise error from None
+    repository.warn(cached_in_between(repository))
+    return trusted
+
+
+def _refreshed(repository: Repository, own: Mapping[str, bytes], kind: type[Refresh]) -> TrustedMetadata:
+    """Refresh, and again when another process was quicker (rule 7)."""
     for _ in range(_OVERTAKEN):
         attempt = kind(repository, own)
         try:
@@ -201,12 +219,29 @@ class Refresh:
         """Tell whether the server has a newer root, which is adopted; raise if it has another one."""
         if self.repository.server is None:
             return False
+        moved = False
         try:
-            return self._adopt(self._server_root())
+            moved = self._next_root()
+            data = self._server_root()
         except OperationError:
-            if isinstance(error, RollbackError):
-                return False
+            if moved or isinstance(error, RollbackError):
+                return moved
             raise
+        if moved and not self._is_newer(data):
+            return True
+        return self._adopt(data) or moved
+
+    def _next_root(self) -> bool:
+        """Trust the next version of the root, if the server has one that the trusted one signed (rule 8)."""
+        data = self.repository.fetch_version(roles.ROOT, self.trusted.root.version + 1)
+        try:
+            return data is not None and self._adopt(data)
+        except VerificationError:
+            return False  # the current one says what is wrong
+
+    def _is_newer(self, data: bytes) -> bool:
+        version = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
+        return isinstance(version, int) and version > self.trusted.root.version
 
     def _timestamp(self) -> bytes:
         if self.repository.server is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:
@@ -304,18 +339,3 @@ class Refresh:
         return VerificationError(
             f"{url} has a root of {self.gun} and no timestamp", why="the server's data is broken"
         )
-
-
-def vanished(repository: Repository) -> RepositoryVanishedError:
-    """Return the alarm for a repository that is trusted here and unknown to the server (rule 2)."""
-    return RepositoryVanishedError(
-        f"{repository.server_url} no longer has the trust data of {repository.gun}",
-        why=(
-            "the trust directory holds its root, so it had some once",
-            "it was deleted, the server was reset, or somebody answers in its place",
-            "a repository that Go notary initialised and never published looks the same",
-        ),
-        advice=Advice("forget", gun=repository.gun),
-        gun=repository.gun,
-        server=repository.server_url,
-    )

@@ -34,6 +34,8 @@ from notarypy.errors import (
     Advice,
     DeadlineError,
     NotFoundError,
+    OperationError,
+    RepositoryVanishedError,
     StorageError,
     UnreachableError,
     VerificationError,
@@ -61,6 +63,7 @@ class Repository:
     Without a `server` only the cache may be used; `server_url` is for people. `roots` decides whether a root
     may be trusted; dates are compared with `now`. `warn` is given what a person should know and no program
     needs. A refresh may take `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
+    With `fresh` the server itself is asked, past any cache in between.
     """
 
     gun: str
@@ -73,6 +76,11 @@ class Repository:
     patience: float | None = None
     limits: Limits = DEFAULT
     until: float | None = None
+    fresh: bool = False
+
+    def past_caches(self) -> Self:
+        """Return the repository as the server has it, whatever caches in between may hold."""
+        return replace(self, fresh=True)
 
     def timed(self) -> Self:
         """Return the repository for one refresh that begins now."""
@@ -85,18 +93,26 @@ class Repository:
 
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server."""
-        return self.online().get(self.gun, role, self.ceiling(role))
+        return self.online().get(self.gun, role, self.ceiling(role), fresh=self.fresh)
 
     def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
         """Return the file with this hash from the server; never more than `length` bytes."""
-        return self.online().get_by_hash(self.gun, role, sha256, min(length, self.ceiling(role)))
+        limit = min(length, self.ceiling(role))
+        return self.online().get_by_hash(self.gun, role, sha256, limit, fresh=self.fresh)
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""
         try:
-            return self.online().get_version(self.gun, role, version, self.ceiling(role))
+            return self.online().get_version(self.gun, role, version, self.ceiling(role), fresh=self.fresh)
         except NotFoundError:
             return None
+
+    def has_other(self, timestamp: bytes) -> bool:
+        """Tell whether the server has another timestamp than this one; False if it cannot be asked."""
+        try:
+            return self.fetch(roles.TIMESTAMP) != timestamp
+        except OperationError:
+            return False
 
     def online(self) -> NotaryClient:
         """Return the server; UnreachableError: only the cache may be used, DeadlineError: it is too late."""
@@ -115,6 +131,27 @@ class Repository:
                 gun=self.gun,
             )
         return self.server
+
+
+def cached_in_between(repository: Repository) -> str:
+    """Return what to say where the server, asked past caches, has something newer (`refresh`: 8)."""
+    url = repository.server_url
+    return f"a cache between here and {url} answers with old data; the server itself was asked"
+
+
+def vanished(repository: Repository) -> RepositoryVanishedError:
+    """Return the alarm for a repository that is trusted here and unknown to the server (`refresh`: 2)."""
+    return RepositoryVanishedError(
+        f"{repository.server_url} no longer has the trust data of {repository.gun}",
+        why=(
+            "the trust directory holds its root, so it had some once",
+            "it was deleted, the server was reset, or somebody answers in its place",
+            "a repository that Go notary initialised and never published looks the same",
+        ),
+        advice=Advice("forget", gun=repository.gun),
+        gun=repository.gun,
+        server=repository.server_url,
+    )
 
 
 class KnownFiles(Mapping[str, bytes]):

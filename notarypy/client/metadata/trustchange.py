@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from notarypy.client.metadata.refresh import refresh, vanished
-from notarypy.client.metadata.repository import LOCK_SECONDS, Repository
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.metadata.repository import LOCK_SECONDS, Repository, vanished
 from notarypy.client.results import TrustedRoot
 from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory

@@ -20,6 +20,8 @@ Rules:
    image is verified as if there were no policy.
 8. A mirror is verified by the trust data of the repository it mirrors; its own registry must serve what is
    signed there.
+9. Metadata may be minutes old where a cache is between here and the Notary server. Before an image is refused
+   the server itself is asked once whether it has something newer, by which the image is then judged.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.metadata.repository import cached_in_between
 from notarypy.client.parameters import Unverified, VerifyOptions
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.errors import (
@@ -41,6 +44,7 @@ from notarypy.errors import (
     NotVerifiedError,
     PolicyError,
     TagUnsignedError,
+    TrustError,
     UsageError,
 )
 from notarypy.tuf import policy, roles
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
@@ -217,6 +222,7 @@ class MetadataCache:
     """Metadata that several references share: each repository is refreshed once, or fails once."""
 
     _found: dict[tuple[str, str], TrustedMetadata | NotarypyError] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
 
     def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
         """Return the metadata of a repository as one scope reads it; raise what its refresh raised."""
@@ -228,6 +234,18 @@ class MetadataCache:
         found = self._found[gun, scope]
         if isinstance(found, NotarypyError):
             raise found
+        return found
+
+    def renew(self, gun: str, scope: str, repository: Repository) -> TrustedMetadata | None:
+        """Return what the server itself has that is newer; None for nothing, or if it was asked (rule 9)."""
+        before = self._found[gun, scope]
+        if isinstance(before, NotarypyError) or (gun, scope) in self._asked:
+            return None
+        self._asked.add((gun, scope))
+        if not repository.has_other(before.files[roles.TIMESTAMP]):
+            return None
+        repository.warn(cached_in_between(repository))
+        found = self._found[gun, scope] = refresh(repository)
         return found
 
 
@@ -286,18 +304,27 @@ def verify_unless_skipped(
     if known is not None:
         require_current(known, session.now())
 
-    def fetch() -> TrustedMetadata:
-        return refresh(session.repository(text, options.root, scope, whole=False))
+    def repository() -> Repository:
+        return session.repository(text, options.root, scope, whole=False)
 
-    trusted = known or cache.get(gun, prefix, fetch)
+    def judged(trusted: TrustedMetadata) -> VerifiedImage:
+        image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)
+        asked = _asks_registry(session, options)
+        if asked:
+            require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
+        _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
+        return image
+
+    trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
     if trusted.gun != gun:
         raise RuntimeError("the metadata is of another repository")
-    image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)
-    asked = _asks_registry(session, options)
-    if asked:
-        require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
-    _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
-    return image
+    try:
+        return judged(trusted)
+    except TrustError:
+        newer = None if known else cache.renew(gun, prefix, repository().past_caches())
+        if newer is None:
+            raise
+    return judged(newer)
 
 
 def _skipped(

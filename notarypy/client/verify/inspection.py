@@ -35,7 +35,7 @@ REPO_ADMIN = "Repo Admin"
 
 def inspect_reference(session: Session, reference: str) -> Inspection:
     """Return everything about the repository that a reference is in; its tag narrows the tags."""
-    repository = session.repository(reference)
+    repository = session.repository(reference).past_caches()
     trusted = refresh(repository)
     tag = None if session.literal else session.parse(reference).tag
     return inspect(trusted, reference, tag, repository.server_url)
@@ -43,14 +43,14 @@ def inspect_reference(session: Session, reference: str) -> Inspection:
 
 def delegations(session: Session, repository: str) -> tuple[RoleEntry, ...]:
     """Return every delegation of a repository."""
-    entries = role_entries(refresh(session.repository(repository)))
+    entries = role_entries(refresh(session.repository(repository).past_caches()))
     return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
 
 def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
     """Return when each role of a repository ends, in date or not, and whose keys are here."""
     session.whole_repository(repository)
-    known = session.repository(repository)
+    known = session.repository(repository).past_caches()
     found = tuple(statuses(refresh_outdated(known), session.keys().signing_keys().available, within))
     return RepositoryStatus(known.gun, known.server_url, found)
 

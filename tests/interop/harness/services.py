@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT = 15.0
+NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
 REGISTRY_USER, REGISTRY_PASSWORD = "pusher", "registry-password"
 # bcrypt of REGISTRY_PASSWORD: the registry takes no other form.
 REGISTRY_HTPASSWD = "pusher:$2b$04$15spv/8Jkc1mIg.LNk8sp.g.iZcgFwOxWss5/0C7AkhEfbH2Bj/KC\n"
@@ -197,6 +198,34 @@ def notary_server(
     argv = ["notary-server", "-config", write_json(directory / "notary-server.json", config)]
     ready = answers(port, "/_notary_server/health", authority.client_context())
     with Service(argv, directory / "notary-server.log", ready):
+        yield Endpoint(f"localhost:{port}", authority.file)
+
+
+@contextlib.contextmanager
+def caching_proxy(directory: Path, authority: Authority, upstream: Endpoint) -> Iterator[Endpoint]:
+    """Run nginx in front of a server, with a cache that does what the server's answers allow."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    pair = authority.issue(f"proxy-{port}")
+    folders = [f"{kind}_temp_path {directory}/temp;" for kind in NGINX_FOLDERS]
+    config = directory / "nginx.conf"
+    config.write_text(
+        f"""daemon off; master_process off; pid {directory}/nginx.pid;
+        events {{}}
+        http {{
+            access_log off; client_max_body_size 0; {" ".join(folders)}
+            proxy_cache_path {directory}/cache keys_zone=notary:1m;
+            server {{
+                listen 127.0.0.1:{port} ssl;
+                ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};
+                add_header X-Cache-Status $upstream_cache_status;
+                location / {{ proxy_pass {upstream.url}; proxy_cache notary; }}
+            }}
+        }}"""
+    )
+    argv = ["nginx", "-e", "stderr", "-p", str(directory), "-c", str(config)]
+    ready = answers(port, "/", authority.client_context())
+    with Service(argv, directory / "nginx.log", ready):
         yield Endpoint(f"localhost:{port}", authority.file)
 
 
