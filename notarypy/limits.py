@@ -145,7 +145,7 @@ class Limits:
     token_bytes: int = 1 * _MIB
     """A token reply."""
     redirects: int = 3
-    """Redirects that lead to what a registry has; metadata is never redirected."""
+    """Redirects that lead to what a registry has, or within a token service; metadata is never redirected."""
 
     # Texts of errors; for all clients
 

@@ -10,7 +10,10 @@ Rules:
    fit: bytes that are a manifest to one reader and an index to another would let one signature stand for two
    images.
 3. An OCI document may leave `mediaType` out; without a content type its structure decides.
-4. Schema 1 is refused: its digest is not that of its bytes.
+4. A content type that is said of anything is no content type: Artifactory, caches and plain file servers say
+   `application/json`, `application/octet-stream` or `text/plain`. The digest covers `mediaType` and
+   structure, and both are still checked.
+5. Schema 1 is refused: its digest is not that of its bytes.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
+_SAID_OF_ANYTHING = frozenset(
+    {"application/json", "application/octet-stream", "binary/octet-stream", "text/plain"}
+)
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _SCHEMA_VERSION = 2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
@@ -65,6 +71,12 @@ def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Man
     media_type = _media_type(document, content_type)
     platforms = _check_structure(document, is_index=media_type in _INDEXES)
     return Manifest(media_type, digest_of(data), len(data), platforms)
+
+
+def specific_type(content_type: str | None) -> str:
+    """Return what a content type header says of a manifest; "" if it says nothing of its kind (rule 4)."""
+    said = (content_type or "").partition(";")[0].strip().lower()
+    return "" if said in _SAID_OF_ANYTHING else said
 
 
 def digest_of(data: bytes) -> str:
@@ -104,8 +116,8 @@ def _malformed_number(text: str) -> NoReturn:
 
 
 def _media_type(document: dict[str, Any], content_type: str | None) -> str:
-    """Return the one type that header, member and structure agree on (rules 2 to 4)."""
-    said = (content_type or "").partition(";")[0].strip().lower()
+    """Return the one type that header, member and structure agree on (rules 2 to 5)."""
+    said = specific_type(content_type)
     written = document.get("mediaType", "")
     if not isinstance(written, str):
         malformed("mediaType is not a text")

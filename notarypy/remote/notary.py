@@ -129,7 +129,7 @@ class NotaryClient:
             why.append(f"{name}: {text}".strip(": "))
         if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             why.append("the update is too big for it")
-            advice = Advice("raise-body-limit")
+            advice = Advice("raise-body-limit", host=self.host)
         return RefusedUpdateError(
             f"{self.host} refused the update of {gun}",
             why=tuple(why),

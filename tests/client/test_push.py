@@ -312,11 +312,6 @@ LIES: dict[str, tuple[dict[str, Any], Any, type[Exception]]] = {
         ),
         VerificationError,
     ),
-    "no type": (
-        {"method": "GET", "path": TAG},
-        lambda answer: other(answer, content_type=""),
-        VerificationError,
-    ),
     "that it has the tag": ({"method": "GET", "path": TAG}, lambda _: Response(404), VerificationError),
     "the size of a blob": (
         {"method": "HEAD", "path": BLOB},

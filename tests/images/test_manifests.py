@@ -65,6 +65,20 @@ def test_the_member_decides_without_a_content_type() -> None:
     assert manifests.read(data, None).media_type == manifests.DOCKER_MANIFEST
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["application/json", "application/octet-stream", "binary/octet-stream", "text/plain; charset=utf-8"],
+)
+def test_a_type_that_is_said_of_anything_says_nothing(said: str) -> None:
+    list_ = manifests.DOCKER_LIST
+    assert manifests.read(encoded(index(mediaType=list_)), said).media_type == list_
+    assert manifests.read(encoded(manifest()), said).media_type == manifests.OCI_MANIFEST
+    with pytest.raises(MetadataError, match="not an image manifest"):
+        manifests.read(encoded(manifest(mediaType=list_)), said)
+    with pytest.raises(MetadataError, match="not an image manifest"):
+        manifests.read(encoded({**manifest(), **index()}), said)
+
+
 def test_other_members_and_numbers_do_not_matter() -> None:
     data = encoded(manifest(annotations={"a": "b"}, other=1.5, subject=None))
     assert manifests.read(data, manifests.OCI_MANIFEST).size == len(data)
@@ -76,9 +90,10 @@ def test_other_members_and_numbers_do_not_matter() -> None:
         (manifest(mediaType=manifests.OCI_MANIFEST), manifests.DOCKER_MANIFEST, "two things"),
         (manifest(mediaType=manifests.OCI_MANIFEST), manifests.OCI_INDEX, "two things"),
         (index(mediaType=manifests.OCI_INDEX), manifests.OCI_MANIFEST, "two things"),
-        (manifest(mediaType=manifests.OCI_MANIFEST), "application/json", "two things"),
+        (manifest(mediaType=manifests.OCI_MANIFEST), "text/html", "two things"),
         (manifest(), "text/html", "not a kind of image"),
         (manifest(mediaType="application/x"), None, "not a kind of image"),
+        (manifest(mediaType="application/x"), "application/json", "not a kind of image"),
         ({"schemaVersion": 1, "fsLayers": []}, None, "schema 1"),
         ({}, "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"),
         (manifest(fsLayers=[]), manifests.DOCKER_MANIFEST, "schema 1"),

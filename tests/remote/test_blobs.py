@@ -208,6 +208,7 @@ def test_patience_has_an_end(fake: Fake, attacker: Tampering) -> None:
 def test_a_registry_that_breaks_off_every_upload(fake: Fake, attacker: Tampering) -> None:
     answer = Response(416, {}, b'{"errors":[{"code":"RANGE_INVALID","message":"no"}]}')
     attacker.answer(answer, method="PATCH", path=BLOB_UPLOAD)
+    attacker.answer(answer, method="PUT", path=BLOB_UPLOAD)
     with pytest.raises(ServerError, match="broke off an upload") as caught:
         upload(fake)
     assert caught.value.why == ("it answered 416 RANGE_INVALID: no",)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.errors import DigestMismatchError, StorageError
-from notarypy.remote.registry import uploads
-from notarypy.remote.registry.uploads import HashingReader
+from notarypy.remote.registry import blobreader
+from notarypy.remote.registry.blobreader import HashingReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class File:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch) -> File:
-    monkeypatch.setattr(uploads, "MARK_EVERY", 1000)
+    monkeypatch.setattr(blobreader, "MARK_EVERY", 1000)
     return File()
 
 

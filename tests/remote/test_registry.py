@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.errors import (
     DigestMismatchError,
     ImageMissingError,
@@ -92,12 +93,52 @@ def test_other_answers(fake: ScriptedTransport, status: int) -> None:
         RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
 
 
-def test_redirects_within_the_registry(fake: ScriptedTransport) -> None:
-    fake.replies.extend([Response(307, {"location": "/other/manifests/1"}), good()])
+@pytest.mark.parametrize(
+    ("location", "followed"),
+    [
+        ("/other/manifests/1", "https://r.corp/other/manifests/1"),
+        ("https://cdn.corp/1?signature=x", "https://cdn.corp/1?signature=x"),
+        ("http://r.corp/v2/b/manifests/1", "https://r.corp/v2/b/manifests/1"),
+        ("http://r.corp:80/v2/b", "https://r.corp/v2/b"),
+    ],
+)
+def test_redirects_of_manifests(fake: ScriptedTransport, location: str, followed: str) -> None:
+    fake.replies.extend([Response(307, {"location": location}), good()])
     assert RegistryClient(fake.exchange(), "r.corp").manifest("a", "1").digest == DIGEST
-    fake.replies.append(Response(307, {"location": "https://cdn.corp/1"}))
+    assert fake.sent[-1].url == followed
+
+
+def test_what_comes_from_elsewhere_has_its_digest(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(307, {"location": "https://cdn.corp/1"}), good()])
+    with pytest.raises(DigestMismatchError):
+        RegistryClient(fake.exchange(), "r.corp").manifest("a", "sha256:" + "0" * 64)
+
+
+@pytest.mark.parametrize("location", ["http://cdn.corp/1", "http://r.corp:8080/1", "ftp://r.corp/1"])
+def test_redirects_of_manifests_never_lead_to_http(fake: ScriptedTransport, location: str) -> None:
+    fake.replies.append(Response(307, {"location": location}))
     with pytest.raises(ServerError, match="another place"):
         RegistryClient(fake.exchange(), "r.corp").manifest("a", "1")
+    assert len(fake.sent) == 1
+
+
+def test_who_may_not_list_may_push(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(401), Response(201)])
+    registry = RegistryClient(fake.exchange(), "localhost:5000", ("http", "https"))
+    registry.put_manifest("a", "1", BODY, TYPE)
+    assert [request.url.partition(":")[0] for request in fake.sent] == ["http", "http"]
+
+
+@pytest.mark.parametrize(
+    ("host", "advised"), [("r.corp", "at r.corp first"), ("1.dkr.ecr.eu-west-1.amazonaws.com", "aws ecr")]
+)
+def test_a_repository_that_has_to_be_made_first(fake: ScriptedTransport, host: str, advised: str) -> None:
+    fake.replies.append(Response(404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"none"}]}'))
+    with pytest.raises(ImageMissingError, match="takes nothing for a/b") as caught:
+        RegistryClient(fake.exchange(), host).put_manifest("a/b", "1", BODY, TYPE)
+    assert caught.value.why == ("NAME_UNKNOWN: none",)
+    assert advised in advice(caught.value)
+    assert "a/b" in advice(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +216,7 @@ def test_a_manifest_is_put_as_it_is(fake: ScriptedTransport) -> None:
     ("answer", "error"),
     [
         (Response(201, {"docker-content-digest": "sha256:" + "0" * 64}), DigestMismatchError),
-        (Response(200), ServerError),
+        (Response(200, {"docker-content-digest": "sha256:" + "0" * 64}), DigestMismatchError),
         (Response(400), ServerError),
         (Response(413), ServerError),
         (Response(307, {"location": "/x"}), ServerError),

@@ -293,13 +293,42 @@ def test_elsewhere_is_https_alone(scripted: ScriptedTransport, location: str) ->
         )
 
 
-def test_from_http_nothing_leads_elsewhere(scripted: ScriptedTransport) -> None:
-    scripted.replies.append(Response(307, {"location": "https://storage.corp/"}))
-    with pytest.raises(ServerError, match="redirects to another place"):
-        scripted.exchange().send(
-            Request("GET", "http://localhost:5000/x"),
-            policy=RequestPolicy(redirects=3, allow_cross_origin=True),
-        )
+@pytest.mark.parametrize(
+    ("url", "location", "followed"),
+    [
+        ("http://localhost:5000/x", "https://storage.corp/", True),
+        ("http://localhost:5000/x", "http://127.0.0.1:9000/", True),
+        ("http://localhost:5000/x", "http://storage.corp/", False),
+        ("http://registry.corp/x", "http://localhost:9000/", False),
+        ("http://registry.corp/x", "http://storage.corp/", False),
+        ("https://localhost:5000/x", "http://localhost:9000/", False),
+    ],
+)
+def test_from_http_leads_a_way_within_this_machine(
+    scripted: ScriptedTransport, url: str, location: str, followed: bool
+) -> None:
+    scripted.replies.extend([Response(307, {"location": location}), Response(200)])
+    policy = RequestPolicy(redirects=3, allow_cross_origin=True)
+    if followed:
+        assert scripted.exchange().send(Request("GET", url), policy=policy).status == 200
+    else:
+        with pytest.raises(ServerError, match="redirects to another place"):
+            scripted.exchange().send(Request("GET", url), policy=policy)
+    assert len(scripted.sent) == 1 + followed
+
+
+@pytest.mark.parametrize(("status", "sent"), [(307, 2), (308, 2), (301, 1), (302, 1), (303, 1)])
+def test_what_changes_something_is_not_sent_on_as_something_else(
+    scripted: ScriptedTransport, status: int, sent: int
+) -> None:
+    scripted.replies.extend([Response(status, {"location": "/y"}), Response(202)])
+    policy = RequestPolicy(redirects=3)
+    if sent == 2:
+        scripted.exchange().send(Request("POST", URL, body=b"form"), policy=policy)
+    else:
+        with pytest.raises(ServerError, match=str(status)):
+            scripted.exchange().send(Request("POST", URL, body=b"form"), policy=policy)
+    assert [(request.method, request.body) for request in scripted.sent] == [("POST", b"form")] * sent
 
 
 def test_redirects_elsewhere_come_to_an_end(scripted: ScriptedTransport) -> None:

@@ -500,3 +500,22 @@ def test_another_port_is_another_server(fake: ScriptedTransport) -> None:
     with pytest.raises(AuthenticationError):
         fake.exchange(authenticator(fake)).send(Request("GET", "https://notary.corp:444/"), scope=SCOPE)
     assert site.token_requests == []
+
+
+@pytest.mark.parametrize("location", ["/token/?service=svc", f"{REALM}/?service=svc", "http://auth.corp/t"])
+def test_a_token_service_may_have_moved_within_its_origin(fake: ScriptedTransport, location: str) -> None:
+    moved = Response(301, {"location": location})
+    challenged(fake, moved, Response(200, {}, b'{"token": "abc"}'), Response(200))
+    _, _, followed, last = fake.sent
+    assert followed.url.startswith("https://auth.corp/t")
+    assert followed.headers["Authorization"] == BASIC_JO
+    assert last.headers["Authorization"] == "Bearer abc"
+
+
+@pytest.mark.parametrize(
+    "location", ["https://evil.corp/token", "http://auth.corp:8080/token", "https://auth.corp:444/token"]
+)
+def test_a_token_service_sends_no_login_elsewhere(fake: ScriptedTransport, location: str) -> None:
+    with pytest.raises(ServerError, match=r"auth\.corp redirects to another place"):
+        challenged(fake, Response(307, {"location": location}))
+    assert len(fake.sent) == 2

@@ -164,7 +164,7 @@ def test_redirects_within_the_origin_where_allowed(fake: ScriptedTransport) -> N
 @pytest.mark.parametrize(
     "location",
     [
-        "http://notary.corp/x",
+        "http://notary.corp:8080/x",
         "https://evil/",
         "https://notary.corp:444/",
         "//evil/",

@@ -233,6 +233,7 @@ TEXTS: Mapping[str, str] = {
     "sign-tag": "sign it: notarypy sign {gun}:{tag}",
     "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
     # -- servers, registries and TLS
+    "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
     "copy-ca": "copy the CA certificate of this server to {file}",
@@ -247,12 +248,21 @@ TEXTS: Mapping[str, str] = {
     "give-time": "give it more time: --timeout TIME",
     "go-online": "run the command once without --offline",
     "look-at-source": "look whether something else is writing to the source, or damaged it",
+    "make-ecr-repository": "make it at {host} first: aws ecr create-repository --repository-name {path}",
+    "make-repository": "make the repository {path} at {host} first, or look at its name",
     "push-first": "push the image first; or look at the name and the tag",
     "push-once-more": "somebody else may have pushed the same tag: look, and push again",
+    "push-other-tag": (
+        "push it under another tag, or have the operator of {host} allow that {tag} is replaced: "
+        "tags can be immutable or protected there"
+    ),
     "put-client-pair": "put X.cert and X.key into {folder}",
     "put-client-pair-or-name-it": ("put X.cert and X.key into {folder}, or name them: --tlscert, --tlskey"),
     "put-counterpart": "put {missing} there, or remove {present}",
-    "raise-body-limit": "raise the body size limit of the server or its proxy",
+    "raise-body-limit": (
+        "have the operator of {host} raise the body size limit of it or of the proxy before it "
+        "(nginx: client_max_body_size)"
+    ),
     "renew-certificate": "renew it, or check this machine's clock",
     "send-again": "try again; if it stays so, something on the way changes what is sent",
     "use-accepted-certificate": "use a certificate of an authority that it trusts",

@@ -8,10 +8,10 @@ Rules:
 1. A blob that is there is not sent; one that is in another repository of the registry is mounted where that
    is known and allowed. Blobs go side by side.
 2. Every manifest is put after all that it names, and the tag last: whoever sees the tag sees the whole image.
-3. What was put is read back, byte for byte and with its type, before this returns.
-4. A registry that fails at a manifest, or says that it lacks a blob of it, may be busy with somebody who
+3. What was put is read back, byte for byte and as no other type, before this returns.
+4. A registry that fails at a manifest, or says that it lacks a part of it, may be busy with somebody who
    pushes the same: it is asked again. Then its word that it has the blobs counts no longer, and they are
-   sent, once.
+   sent, once. One that calls the manifest invalid may mean the same (Google's does).
 5. What cannot be read back at once is asked for again, for a few seconds.
 6. Foreign layers are not sent, and not fetched from anywhere to be sent: a registry takes the manifest
    without them. That is said. skopeo does the same.
@@ -20,12 +20,16 @@ Rules:
    is pushed has the digest that it has.
 8. What a daemon pushed is read back by the digest that it named: a manifest with that digest and that size,
    or nothing. The tag is not asked for: somebody else may have pushed meanwhile.
+9. A registry that refuses a manifest is asked what it has under the tag. If it is this very manifest, it is
+   pushed; if it is another one, the registry keeps it (ECR, Harbor, ACR, Quay and Docker Hub say that each in
+   its own way), and that is said.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -36,14 +40,16 @@ from notarypy.client.results import PushedImage
 from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
 from notarypy.errors import (
     Advice,
+    AuthenticationError,
     DigestMismatchError,
     ImageMissingError,
     NetworkError,
+    NotarypyError,
     ServerError,
     UsageError,
     VerificationError,
 )
-from notarypy.images import layout
+from notarypy.images import layout, manifests
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
 
@@ -59,7 +65,10 @@ if TYPE_CHECKING:
     from notarypy.storage.images.locations import ImageContent
 
 READINGS = 5
-_LACKING = "MANIFEST_BLOB_UNKNOWN"
+_LACKING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
+_ABOUT_TAGS = frozenset({"TAG_INVALID"})  # ECR, of a tag that it keeps
+_DOUBTFUL = frozenset({"MANIFEST_INVALID"})
+_NOT_REFUSED = frozenset({408, 413, 429, 500, 502, 503, 504})
 _ASKED = 4
 _LOG = logging.getLogger(__name__)
 
@@ -176,13 +185,16 @@ class _Push:
         self.uploaded[blob.digest] = blob.size
         _LOG.debug("%s sent, %d bytes", blob.digest, blob.size)
 
-    def _send_again(self, node: Node) -> None:
-        """Send what a manifest names and the registry only says it has (rule 4)."""
+    def _believed(self, node: Node) -> list[Descriptor]:
+        """Return the blobs of a manifest that the registry only says it has (rule 4)."""
         limits = self.registry.exchange.limits
-        for blob in layout.links(node.data, node.descriptor.media_type, limits).blobs:
-            if not blob.is_foreign and blob.digest not in self.uploaded:
-                self.mounted.discard(blob.digest)
-                self._send(blob, lambda _: None, believe=False)
+        named = layout.links(node.data, node.descriptor.media_type, limits).blobs
+        return [blob for blob in named if not blob.is_foreign and blob.digest not in self.uploaded]
+
+    def _send_again(self, blobs: Sequence[Descriptor]) -> None:
+        for blob in blobs:
+            self.mounted.discard(blob.digest)
+            self._send(blob, lambda _: None, believe=False)
 
     def _put(self, reference: str, node: Node) -> None:
         """Store a manifest and read it back (rules 2 to 5)."""
@@ -190,20 +202,54 @@ class _Push:
             try:
                 self.registry.put_manifest(self.target.path, reference, node.data, node.descriptor.media_type)
                 break
-            except ServerError as error:
-                lacking = any(line.startswith(_LACKING) for line in error.why)
-                if not lacking and error.facts.get("status") != HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise
-                if attempt == _ASKED:
-                    raise _lacking(self.registry.host, reference, error) if lacking else error from None
+            except (AuthenticationError, ImageMissingError, ServerError) as error:
+                believed = self._believed(node)
+                lacking = _says(error, _LACKING)
+                doubtful = bool(believed) and _says(error, _DOUBTFUL)
+                busy = lacking or error.facts.get("status") == HTTPStatus.INTERNAL_SERVER_ERROR
+                if attempt == _ASKED or not (busy or doubtful):
+                    self._explain(error, reference, node)
+                    break
                 _LOG.debug("the manifest %s was not taken: once more (%s)", reference, error.message)
             self.registry.exchange.pause(attempt)
-            if lacking and attempt == _ASKED - 1:
-                self._send_again(node)
+            if doubtful or (lacking and attempt == _ASKED - 1):
+                self._send_again(believed)
         _read_back(self.registry, self.target.path, reference, node)
 
+    def _explain(self, error: NotarypyError, reference: str, node: Node) -> None:
+        """Return if a registry that refuses a manifest has it all the same; raise what it means (rule 9)."""
+        host = self.registry.host
+        if _says(error, _LACKING):
+            raise _lacking(host, reference, error)
+        if isinstance(error, ImageMissingError) or error.facts.get("status") in _NOT_REFUSED:
+            raise error
+        kept = self._kept(reference)
+        if kept == node.descriptor.digest:
+            _LOG.debug("%s refuses %s, and has it already: %s", host, reference, error.message)
+            return
+        if kept:
+            error.why = (*error.why, f"it has {reference} already, as {kept}, and keeps it")
+        if kept or _says(error, _ABOUT_TAGS):
+            error.advice = Advice("push-other-tag", tag=reference, host=host)
+        elif isinstance(error, ServerError):
+            error.advice = error.advice or Advice("ask-about-manifest", host=host)
+        raise error
 
-def _lacking(host: str, reference: str, error: ServerError) -> VerificationError:
+    def _kept(self, tag: str) -> str | None:
+        """Return the digest that a registry has under a tag; None for a digest, or if it has none."""
+        if ":" in tag:
+            return None
+        with suppress(NotarypyError):
+            return self.registry.manifest(self.target.path, tag).digest
+        return None
+
+
+def _says(error: NotarypyError, codes: Container[str]) -> bool:
+    """Tell whether a registry gives one of these reasons."""
+    return any(line.partition(":")[0] in codes for line in error.why)
+
+
+def _lacking(host: str, reference: str, error: NotarypyError) -> VerificationError:
     return VerificationError(
         f"{host} does not have what it says it has",
         why=(f"it says of the manifest {reference}:", *error.why),
@@ -232,11 +278,11 @@ def _read_back(registry: RegistryClient, path: str, reference: str, node: Node) 
             host=host,
             expected=wanted.digest,
         )
-    said = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if said != wanted.media_type:
+    said = manifests.specific_type(answer.headers.get("content-type"))
+    if said not in {"", wanted.media_type}:
         raise VerificationError(
             f"{host} serves {reference} as another kind of thing",
-            why=(f"pushed: {wanted.media_type}", f"served: {said or 'without a type'}"),
+            why=(f"pushed: {wanted.media_type}", f"served: {said}"),
             advice=Advice("ask-registry"),
             host=host,
         )

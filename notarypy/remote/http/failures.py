@@ -100,9 +100,11 @@ def of_status(host: str, path: str, response: Response) -> NotFoundError | Serve
         why = (*why, f"it asks to wait {wait:.0f} seconds")
     if response.is_redirect:
         why = (*why, "redirects are not followed here")
+    too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return ServerError(
         f"{host} answered with status {response.status}",
-        why=why,
+        why=why or (("what is sent is too large for it, or for a proxy before it",) if too_large else ()),
+        advice=Advice("raise-body-limit", host=host) if too_large else None,
         host=host,
         path=path,
         status=response.status,

@@ -10,8 +10,9 @@ Rules:
    a 401, with which a server says that it did nothing.
 3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
 4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
-   that too, from https to https elsewhere. There goes nothing that is not meant for everybody: no token, no
-   configured header. Who has left does not come back as somebody.
+   that too, to https elsewhere. There goes nothing that is not meant for everybody: no token, no configured
+   header. Who has left does not come back as somebody. What is not GET or HEAD is sent on by 307 and 308
+   alone. A token service may send us elsewhere within its own origin.
 5. A success body above the limit is an error. Error bodies are cut (`limits.error_bytes`).
 6. Headers that the user configured go to the server itself, not to its token service, and over http only
    to this machine; they replace none of ours.
@@ -48,6 +49,7 @@ from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, 
 ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0
 _REPEATABLE = frozenset({"GET", "HEAD"})
+_SAME_METHOD = frozenset({307, 308})
 _PASSING = frozenset({429, 502, 503, 504})
 _REFUSALS = frozenset({401, 403})
 _NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
@@ -171,20 +173,27 @@ class Exchange:
         stall = self._timeout if flows and policy.allowance else None
         limit = self.limits.answer_bytes if policy.limit is None else policy.limit
         request = replace(request, headers=headers, limit=limit, stall=stall)
+
+        def at_home(request: Request) -> Response:
+            return self._authenticated(request, scope, deadline, policy.attempts)
+
+        return _judged(*self._followed(request, policy, at_home, deadline))
+
+    def _followed(
+        self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: float
+    ) -> tuple[Request, Response]:
+        """Send, and follow redirects (rule 4); return the last request and its answer."""
         start, same_origin = origin(request.url), True
         for hop in range(policy.redirects + 1):
-            if same_origin:
-                response = self._authenticated(request, scope, deadline, policy.attempts)
-            else:
-                response = self._send(request, deadline, policy.attempts)
-            if not response.is_redirect or hop == policy.redirects:
+            response = at_home(request) if same_origin else self._send(request, deadline, policy.attempts)
+            changing = request.method not in _REPEATABLE and response.status not in _SAME_METHOD
+            if not response.is_redirect or changing or hop == policy.redirects:
                 break
             target = next_hop(request.url, response, allow_cross_origin=policy.allow_cross_origin)
             same_origin = same_origin and origin(target) == start
-            request = replace(
-                request, url=target, headers=headers if same_origin else public_headers(headers)
-            )
-        return _judged(request, response)
+            headers = request.headers if same_origin else public_headers(request.headers)
+            request = replace(request, url=target, headers=headers)
+        return request, response
 
     def pause(self, attempt: int, at_least: float = 0.0) -> None:
         """Wait as before another attempt, the longer the more there were, and as long as a server asked."""
@@ -204,8 +213,11 @@ class Exchange:
         """Send with what is known, answer one 401, refuse the next."""
 
         def fetch(wanted: Request, /) -> Response:
-            headers = {**self._headers, **wanted.headers}
-            return self._send(replace(wanted, headers=headers), deadline, ATTEMPTS)
+            wanted = replace(wanted, headers={**self._headers, **wanted.headers})
+            policy = RequestPolicy(redirects=self.limits.redirects)
+            return self._followed(
+                wanted, policy, lambda asked: self._send(asked, deadline, ATTEMPTS), deadline
+            )[1]
 
         known = self._authenticator
         used = known.authorize(request.url, scope, fetch) if known is not None else None

@@ -5,8 +5,9 @@ whether redirects are followed at all, and counts them.
 
 Rules:
 
-1. A redirect leads to the same origin, or, where the caller allows that, from https to https elsewhere:
-   registries keep blobs with others.
+1. A redirect leads to the same origin, or, where the caller allows that, to https elsewhere, or from http on
+   this machine to http on this machine: registries keep blobs and manifests with others. Never from https to
+   http: where a proxy that ends TLS has the server behind it say http of itself, https is meant.
 2. Elsewhere go only headers that are no secret to anybody, and never another one that will be added later.
 3. As in Go: HTTPS_PROXY for https, HTTP_PROXY for http (not in a CGI program), NO_PROXY with names,
    `.suffixes`, addresses, networks, ports and `*`; the machine itself is never asked through a proxy.
@@ -71,9 +72,10 @@ def next_hop(url: str, response: Response, *, allow_cross_origin: bool) -> str:
     """Return where a redirect leads; raise ServerError if it must not be followed there (rule 1)."""
     target = ""
     try:
-        target = urljoin(url, response.headers.get("location", ""))
+        target = _as_it_is_spoken(urljoin(url, response.headers.get("location", "")), url)
         old, new = origin(url), origin(target)
-        followed = old == new or (allow_cross_origin and old[0] == new[0] == "https")
+        on_this_machine = old[0] == "http" and is_loopback(old[1]) and is_loopback(new[1])
+        followed = old == new or (allow_cross_origin and (new[0] == "https" or on_this_machine))
     except (ValueError, ConfigurationError):
         followed = False
     if not followed:
@@ -81,12 +83,21 @@ def next_hop(url: str, response: Response, *, allow_cross_origin: bool) -> str:
         raise ServerError(
             f"{host_port(url)} redirects to another place",
             why="a redirect is followed only to the same scheme, host and port"
-            + (", or from https to https" if allow_cross_origin else ""),
+            + (", or to https" if allow_cross_origin else ""),
             host=host_port(url),
             status=response.status,
         )
     _LOG.debug("a redirect of %s to %s is followed", host_port(url), host_port(target))
     return target
+
+
+def _as_it_is_spoken(target: str, url: str) -> str:
+    """Return a target over https if it is said to be where we ask over https already, only over http."""
+    asked, said = origin(url), origin(target)
+    same_place = asked[1] == said[1] and said[2] in {80, asked[2]}
+    if not (asked[0] == "https" and said[0] == "http" and same_place):
+        return target
+    return urlsplit(target)._replace(scheme="https", netloc=urlsplit(url).netloc).geturl()
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:

@@ -5,8 +5,9 @@ files, or threads; several threads may each move a blob.
 
 Rules:
 
-1. A blob that is there is not sent. A registry that has it with another size is not believed anything.
-2. An upload (`uploads`) is done only when the registry says that it has the blob.
+1. A blob that is there is not sent. A registry that has it with another size is not believed anything. What a
+   HEAD cannot say, because it is refused or says no length, the beginning of a GET says.
+2. An upload (`uploads`) is done only when the registry says that it has the blob, by HEAD or by GET.
 3. When a connection is lost, a download asks for what is missing, and an upload sends that.
 4. Patience is for progress: after `TRIES` losses without any the error stands. A registry that asks to wait
    gets its time, up to `LONGEST_WAIT`.
@@ -35,11 +36,15 @@ from notarypy.errors import (
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
+from notarypy.remote.registry.blobreader import HashingReader, ReadFrom
 from notarypy.remote.registry.registry import RegistryClient, writing
-from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, HashingReader, ReadFrom, RegistryQuirks
+from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, RegistryQuirks
 
 TRIES = 5
 LONGEST_WAIT = 60.0
+# What a registry says that answers no HEAD, and storage behind one of a blob that it does not have.
+_NO_HEAD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_IMPLEMENTED})
+_NO_SUCH_RANGE = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 _PROGRESS = 1024 * 1024
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _LOG = logging.getLogger(__name__)
@@ -79,14 +84,38 @@ class Blobs:
             answer = self._head(digest)
         except NotFoundError:
             return False
-        if answer.status != HTTPStatus.OK:
-            return False
+        except (AuthenticationError, ServerError) as error:
+            if error.facts.get("status") not in _NO_HEAD:
+                raise
+            return self._serves(digest, size)
         stated = _length(answer.headers)
+        if answer.status != HTTPStatus.OK or (stated == 0 and size):
+            return self._serves(digest, size)
         if stated not in {None, size}:
             raise self.lies(digest, size, f"{stated} bytes")
+        return self._there(answer, digest)
+
+    def _there(self, answer: Response, digest: str) -> bool:
         self._registry.check_taken(answer, digest)
         _LOG.debug("%s/%s has the blob %s", self._registry.host, self._path, digest)
         return True
+
+    def _serves(self, digest: str, size: int) -> bool:
+        """Tell what the beginning of a GET tells of a blob (rule 1)."""
+        glance = _Glance()
+        request = Request("GET", f"blobs/{digest}", {"Range": "bytes=0-0"}, sink=glance)
+        try:
+            answer = self._registry.ask(self._path, request, self._scope, self._policy)
+        except _SeenError:
+            answer = glance.seen
+        except (NotFoundError, AuthenticationError):
+            return False  # who may send it will
+        if not answer.is_success and not (answer.status == _NO_SUCH_RANGE and size == 0):
+            return False
+        stated = _length_of_all(answer)
+        if stated not in {None, size}:
+            raise self.lies(digest, size, f"{stated} bytes")
+        return self._there(answer, digest)
 
     def mount(self, digest: str, size: int, origin: str) -> bool:
         """Take the blob over from another repository of the registry, if that lets us."""
@@ -102,7 +131,8 @@ class Blobs:
             return self.has(digest, size)
         # An upload was begun instead: it is given up, and a registry that minds is no problem.
         with suppress(NetworkError, NotFoundError, AuthenticationError):
-            self._registry.exchange.send(Request("DELETE", self._registry.onward(answer)), self._scope)
+            place = self._registry.onward(answer, self._path)
+            self._registry.exchange.send(Request("DELETE", place), self._scope)
         return False
 
     def upload(
@@ -130,8 +160,12 @@ class Blobs:
         with closing(HashingReader(digest, size, content, moved, where)) as reader:
             upload = BlobUpload(self._registry, self._path, reader, done, self._quirks)
             self._patiently(upload.attempt, lambda: upload.confirmed)
-        if not self.has(digest, size):
-            raise self.lies(digest, size, "nothing, after it took the upload")
+        for attempt in range(1, TRIES + 1):
+            if self.has(digest, size) or self._serves(digest, size):
+                return
+            if attempt < TRIES:  # some take it before they have put it away
+                self._registry.exchange.pause(attempt)
+        raise self.lies(digest, size, "nothing, after it took the upload")
 
     def download(self, digest: str, size: int, target: DownloadTarget) -> None:
         """Fetch a blob's bytes (rules 3 to 5); whoever gets them checks them, but for their number."""
@@ -223,6 +257,28 @@ class _DownloadSink:
         if self._target.position + len(data) > self._size:
             raise self._blobs.lies(self._digest, self._size, "more bytes")
         return self._target.write(data)
+
+
+class _SeenError(Exception):
+    """No more of an answer is needed."""
+
+
+class _Glance:
+    """Takes the head of an answer, and none of its body."""
+
+    seen = Response(HTTPStatus.NOT_FOUND)
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+        self.seen = Response(status, headers)
+        raise _SeenError
+
+
+def _length_of_all(answer: Response) -> int | None:
+    """Return the size of a blob by an answer that has all or a part of it."""
+    if answer.status != HTTPStatus.PARTIAL_CONTENT:
+        return _length(answer.headers)
+    match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+    return int(match[3]) if match and match[3] != "*" else None
 
 
 def _length(headers: Mapping[str, str]) -> int | None:

@@ -5,9 +5,12 @@ What it is: one registry by its name, asked by the scheme that it speaks. What i
 Rules:
 
 1. The digest is always computed from the bytes that came; what the registry says about them must agree.
-2. What was put is what the registry says it took, by digest; whether it serves that is for the caller to ask.
+   It may be fetched elsewhere, by redirect (`urls`): the digest says as much there.
+2. What was put is what the registry says it took, by digest, whichever success it answers with; whether it
+   serves that is for the caller to ask.
 3. Which scheme it speaks is found out by reading. Nothing is changed over a scheme that was not tried.
-4. Where an upload goes on is said by the registry, and only its path and query are followed.
+4. Where an upload goes on is said by the registry, and only its path and query are followed: never another
+   host. Proxies make it say a default port, none at all, or http of what they serve over https.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from notarypy.errors import (
     Advice,
+    AuthenticationError,
     DigestMismatchError,
     ImageMissingError,
     NotFoundError,
@@ -35,6 +39,7 @@ from notarypy.remote.http.transport import USUAL, Exchange, RequestPolicy, Scope
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)
+_PORTS = {"https": 443, "http": 80}
 _READING = frozenset({"GET", "HEAD"})
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ class RegistryClient:
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
         self.exchange, self.host, self._schemes = exchange, host, tuple(schemes)
-        self._redirected = RequestPolicy(redirects=exchange.limits.redirects)
+        self._redirected = RequestPolicy(redirects=exchange.limits.redirects, allow_cross_origin=True)
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
         """Return the manifest or index that a tag or digest stands for in a repository, `library/alpine`."""
@@ -79,16 +84,36 @@ class RegistryClient:
         return response
 
     def put_manifest(self, path: str, reference: str, data: bytes, media_type: str) -> None:
-        """Store a manifest under a tag or under its digest (rule 2)."""
+        """Store a manifest under a tag or under its digest (rule 2); see `change` for what it raises."""
         request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
-        response = self.ask(path, request, writing(path))
-        if response.status != HTTPStatus.CREATED:
+        response = self.change(path, request)
+        if not response.is_success:
             raise failures.of_status(self.host, f"manifests/{reference} of {path}", response)
         self.check_taken(response, manifests.digest_of(data))
 
+    def change(self, path: str, request: Request) -> Response:
+        """Send a request that changes a repository.
+
+        Raises:
+            ImageMissingError: The registry does not know the repository: some make none by a push.
+        """
+        try:
+            return self.ask(path, request, writing(path))
+        except NotFoundError as error:
+            is_ecr = ".dkr.ecr." in self.host
+            raise ImageMissingError(
+                f"{self.host} takes nothing for {path}",
+                why=error.why or "it does not know this repository",
+                advice=Advice(
+                    "make-ecr-repository" if is_ecr else "make-repository", path=path, host=self.host
+                ),
+                host=self.host,
+                path=path,
+            ) from None
+
     def check_taken(self, response: Response, digest: str) -> None:
         """Check what a registry says it took; it may say nothing, or use another algorithm."""
-        stated = response.headers.get("docker-content-digest", "").strip()
+        stated = _stated_digest(response)
         if stated and stated.partition(":")[0] == digest.partition(":")[0] and stated != digest:
             raise DigestMismatchError(
                 f"{self.host} says that it took something else than it was sent",
@@ -108,7 +133,7 @@ class RegistryClient:
         the usual policy has redirects within the registry for what reads. The last scheme alone is retried.
         """
         if request.method not in _READING and len(self._schemes) > 1:
-            with suppress(NotFoundError):
+            with suppress(NotFoundError, AuthenticationError):  # whoever may write need not be let list
                 self.ask(path, Request("GET", "tags/list?n=1"), scope)
         scope = scope or f"repository:{path}:pull"
         if policy is None:
@@ -118,7 +143,7 @@ class RegistryClient:
         def over(scheme: str, policy: RequestPolicy) -> Response:
             try:
                 return self.exchange.send(replace(request, url=scheme + target), scope, policy)
-            except NotFoundError:
+            except (NotFoundError, AuthenticationError):
                 self._schemes = (scheme,)
                 raise
 
@@ -138,24 +163,35 @@ class RegistryClient:
         self._schemes = (last,)
         return response
 
-    def onward(self, response: Response) -> str:
-        """Return where an upload goes on; raise ServerError for nowhere, and for another server (rule 4)."""
-        base = f"{self._schemes[0]}://{self.host}/v2/"
+    def onward(self, response: Response, path: str, place: str = "") -> str:
+        """Return where an upload to a repository goes on, which was at `place` if it is not new.
+
+        Raises:
+            ServerError: It does not say, or names another server (rule 4).
+        """
+        base = f"{self._schemes[0]}://{self.host}"
+        location = response.headers.get("location", "")
+        if not location and place:
+            return place
         try:
-            location = response.headers.get("location", "")
-            parts = urlsplit(urljoin(base, location) if location else "")
+            # A few say it from the top, without the slash.
+            asked = base if location.startswith("v2/") else place or f"{base}/v2/{quote(path)}/blobs/uploads/"
+            parts = urlsplit(urljoin(asked, location) if location else "")
+            ours = urlsplit(base)
+            same = parts.scheme in _PORTS and parts.hostname == ours.hostname
+            same = same and parts.port in {None, ours.port, *_PORTS.values()}
         except ValueError:
-            parts = urlsplit("")
-        if parts.netloc.lower() != self.host.lower() or not parts.path:
+            same = False
+        if not same or not parts.path:
             raise ServerError(
                 f"{self.host} does not say where the upload goes on",
                 why="an upload goes on with the same server, and with no other",
                 host=self.host,
             )
-        return parts._replace(scheme=self._schemes[0], netloc=self.host, fragment="").geturl()
+        return parts._replace(scheme=ours.scheme, netloc=self.host, fragment="").geturl()
 
     def _check_digest(self, name: str, reference: str, response: Response) -> None:
-        stated = response.headers.get("docker-content-digest", "").strip()
+        stated = _stated_digest(response)
         asked = reference if ":" in reference else ""
         for wanted, who in ((asked, "asked for"), (stated, "stated by the registry")):
             if wanted and wanted != _digest(response.body, wanted):
@@ -167,6 +203,11 @@ class RegistryClient:
                     expected=wanted,
                     actual=actual,
                 )
+
+
+def _stated_digest(response: Response) -> str:
+    """Return the digest that a registry says, some in quotes; "" if it says none."""
+    return response.headers.get("docker-content-digest", "").strip(' "')
 
 
 def writing(path: str) -> str:
