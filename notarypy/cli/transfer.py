@@ -100,6 +100,7 @@ def copy(
       notarypy copy --sign registry.example.com/app:1 mirror.example.com/app:1
     """
     run = begin(context)
+    locations.refuse_files(src, dst)
     source, target = references.read(run, [src, dst])
     if (as_signer or init) and not sign_it:
         alone = "--as-signer" if as_signer else "--init"

@@ -125,6 +125,28 @@ def test_the_builder_gets_a_pinned_copy(run: Run, home: Path, builders: Builders
     )
 
 
+def test_docker_without_buildx_is_told_before_anything_is_built(
+    run: Run, builders: Builders, digest: str
+) -> None:
+    assert digest
+    builders.install("docker", buildx=1)
+    dockerfile(f"FROM {BASE}:1")
+    outcome = run("build", "--builder", "buildx", "context").expect(1)
+    assert "docker has no buildx here" in outcome.err
+    assert "docker-buildx" in outcome.err
+    run("build", "--builder", "docker", "context").expect(0)
+    assert [call[1] for call in builders.calls] == ["build"]
+
+
+def test_heredocs_are_for_buildkit(run: Run, builders: Builders, digest: str) -> None:
+    assert digest
+    builders.install("buildah")
+    dockerfile(f"FROM {BASE}:1", "COPY <<END /file", "text", "END")
+    outcome = run("build", "--builder", "buildah", "context").expect(2)
+    assert "notarypy pin --in-place FILE" in outcome.err
+    assert builders.calls == []
+
+
 def test_nothing_secret_reaches_the_builder(
     run: Run, builders: Builders, digest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_push_of_an_image_without_blobs(run: Run, stub: StubClient) -> None:
         ("pull", "--signer", "NO", REPO, "oci:x"), ("copy", REPO), ("copy", REPO, "A B"),
         ("copy", "--signer", "NO", REPO, REPO), ("copy", "--as-signer", "NO", REPO, REPO),
         ("copy", "--as-signer", "bob", REPO, REPO), ("copy", "--init", REPO, REPO),
+        ("copy", REPO, "oci:x"), ("copy", REPO, "oci:/x/y:1"), ("copy", "docker-archive:/x", REPO),
         ("copy", "--root", "1", REPO, REPO), ("sign", "--push", "dir:x", REPO), ("sign", "--push", SOURCE),
         ("sign", "--push", SOURCE, f"{REPO}:1", f"{REPO}:2"), ("sign", "--push", SOURCE, "--dry-run", REPO),
         ("sign", "--push", SOURCE, "--local", REPO),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client.transfer.pulling import RemoteImage
 from notarypy.devserver import sample
 from notarypy.devserver.core import REGISTRY_HOST
@@ -197,6 +198,23 @@ def test_names_are_read_first(world: World) -> None:
     with pytest.raises(DigestMismatchError, match="the image is not"):
         owner.client().images.copy(REF, f"{GUN}:2@sha256:{'0' * 64}")
     assert not any("/blobs/" in line for line in world.fake.lines())
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "wanted"),
+    [
+        (REF, "oci:dir", "notarypy pull {} oci:dir"),
+        (REF, "oci-archive:a.tar:1", "notarypy pull {} oci-archive:a.tar:1"),
+        ("docker-archive:/a.tar", REF, "notarypy push docker-archive:/a.tar {}"),
+    ],
+)
+def test_places_in_files_are_for_pull_and_push(
+    world: World, source: str, destination: str, wanted: str
+) -> None:
+    with pytest.raises(UsageError, match="is a place in files") as caught:
+        world.person("reader").client().images.copy(source, destination)
+    assert wanted.format(REF) in advice(caught.value)
+    assert world.fake.requests == []
 
 
 def remote(world: World) -> RemoteImage:

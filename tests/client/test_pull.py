@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,7 @@ from notarypy.errors import (
     TagUnsignedError,
     UsageError,
 )
+from notarypy.images.manifests import DOCKER_LIST, DOCKER_MANIFEST
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.layoutreader import Directory, Layout
@@ -259,6 +261,22 @@ def test_a_blob_that_is_not_there(world: World, tmp_path: Path, status: int, err
     with pytest.raises(error):
         reader.client().images.pull(REF, f"oci:{tmp_path}/out")
     assert not is_usable(tmp_path / "out")
+
+
+@pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, DOCKER_LIST])
+def test_manifests_of_dockers_type_keep_it_and_that_is_said(
+    world: World, tmp_path: Path, media_type: str
+) -> None:
+    plain = sample.make("text", ["amd64"] if media_type == DOCKER_MANIFEST else ["amd64", "arm64"])
+    top = plain.top.replace(plain.media_type.encode(), media_type.encode())
+    made = replace(plain, top=top, media_type=media_type)
+    reader = signed(world, made)
+    client = reader.client()
+    client.images.pull(REF, f"oci:{tmp_path}/out")
+    assert holds(f"oci:{tmp_path}/out:1", made)
+    assert f"not find it by the name 1, only as oci:{tmp_path}/out" in reader.warnings[-1]
+    client.images.pull(REF, f"oci:{tmp_path}/out:other")
+    assert "by the name other" in reader.warnings[-1]
 
 
 def test_images_side_by_side_in_one_layout(world: World, tmp_path: Path) -> None:

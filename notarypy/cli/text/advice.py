@@ -97,6 +97,8 @@ TEXTS: Mapping[str, str] = {
     "make-layout-anew": "make the layout anew, with all of the image",
     "name-archive-image": "name one of them: docker-archive:TAR:REF, or docker-archive:TAR:@NUMBER",
     "name-layout-image": "name one of them: SOURCE:TAG, SOURCE:@NUMBER or SOURCE:@DIGEST",
+    "pull-into-files": "fetch it with: notarypy pull {source} {destination}",
+    "push-from-files": "send it with: notarypy push {source} {destination}; to sign it: notarypy sign --push",
     "push-with-current-tool": "push the image again with a current tool",
     "unpack": "unpack it first, with: {packed} -d FILE",
     # -- Dockerfiles, compose files, manifests and builders
@@ -104,6 +106,9 @@ TEXTS: Mapping[str, str] = {
     "give-argument": "give it one with {option} {name}=VALUE",
     "give-build-args": "give each of them with --build-arg",
     "give-build-file": "give notarypy --file FILE",
+    "install-buildx": (
+        "install docker's plugin for it (docker-buildx in Debian and Ubuntu), or take another --builder"
+    ),
     "install-program": "install {program}",
     "name-context-last": "name it as the last argument",
     "name-context-option": "name it with --context",
@@ -117,6 +122,9 @@ TEXTS: Mapping[str, str] = {
     "see-builder-output": "see what it says above",
     "take-buildx": "take --builder buildx",
     "take-buildx-or-name": "take --builder buildx, or another name",
+    "take-buildx-or-pin": (
+        "take --builder buildx, or run the builder yourself after: notarypy pin --in-place FILE"
+    ),
     "take-buildx-or-platform": "take --builder buildx, or one --platform",
     "take-buildx-or-push": "take --builder buildx, or push and run: notarypy sign REF",
     "take-buildx-or-rewrite": "write it in another way, or take --builder buildx",

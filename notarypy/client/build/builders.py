@@ -146,6 +146,9 @@ def find(name: str | None, environ: Mapping[str, str]) -> Builder:
         why = "docker buildx, buildah and podman were looked for"
         raise BuilderError("there is no builder here", why=why)
     program = _program(found.command[0], environ)
+    if name == "buildx" and not _is_here(found, environ):
+        why = "docker buildx version fails"
+        raise BuilderError("docker has no buildx here", why=why, advice=Advice("install-buildx"))
     push = (program, *found.push[1:]) if found.push else ()
     return replace(found, command=(program, *found.command[1:]), push=push)
 

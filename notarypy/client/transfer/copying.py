@@ -26,6 +26,7 @@ from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests
+from notarypy.storage.images import locations
 
 if TYPE_CHECKING:
     from notarypy.client.parameters import Progress, SignOptions, VerifyOptions
@@ -76,6 +77,7 @@ def copy(
     progress: Progress | None,
 ) -> CopiedImage:
     """Verify an image and copy it, all platforms, to another name; without `signing` the copy is unsigned."""
+    locations.refuse_files(source, destination)
     target = tagged(destination)
     session.require_registry("copy")
     image = verify_unless_skipped(session, source, options)

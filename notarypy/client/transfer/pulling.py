@@ -11,7 +11,9 @@ Rules:
 3. An index is fetched with everything that it names. Of one platform the layout gets that platform's
    manifest, and the platforms that were left out are named.
 4. Foreign layers are not fetched from anywhere. That is said.
-5. A blob for another registry is streamed through a few pieces in memory, and through no file. It arrives in
+5. An image keeps its bytes, and so its digest, whatever their type. A layout may hold manifests of docker's
+   types; that programs on containers/image do not find these by name is said.
+6. A blob for another registry is streamed through a few pieces in memory, and through no file. It arrives in
    a thread of its own, which ends with whoever reads.
 """
 
@@ -82,6 +84,11 @@ def pull_image(
     with _layout(place, tree, remote.limits) as layout:
         pull = _Pull(remote, layout, Workers(progress or session.progress))
         pull.run(tree, f"pulling to {place}", name)
+    if tree.top.descriptor.media_type in {manifests.DOCKER_MANIFEST, manifests.DOCKER_LIST}:
+        session.warn(
+            f"the manifest has docker's type: skopeo, podman and buildah do not find it by the name {name}, "
+            f"only as {place.kind}:{place.path}, and only while it is alone there"
+        )
     return PulledImage(
         repository=image.repository,
         tag=image.tag,
@@ -225,7 +232,7 @@ class RemoteImage:
         return self.registry.document(self.path, descriptor.digest, accept).body
 
     def chunks(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
-        """Yield a blob from a position on (rule 5)."""
+        """Yield a blob from a position on (rule 6)."""
         pipe = _Pipe(start)
 
         def fill() -> None:

@@ -36,6 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")
 _NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
 _HEREDOCS = frozenset({"add", "copy", "run", "onbuild"})
+_REWRITE = Advice("take-buildx-or-rewrite")
 _FROM, _MOUNT = "--from=", "--mount="
 
 
@@ -121,7 +122,7 @@ class _Writer:
         if any(character in whole for character in self.odd):
             self._refuse(found, "the escape character is a backtick, and it has one or a backslash")
         if found.heredocs or (found.keyword in _HEREDOCS and "<<" in whole):
-            self._refuse(found, "it is, or looks like, a heredoc")
+            self._refuse(found, "it is, or looks like, a heredoc", Advice("take-buildx-or-pin"))
         most = DEFAULT.instruction_bytes
         if len(whole.encode(errors="surrogateescape")) > most:
             self._refuse(found, f"it has more than {most} bytes")
@@ -168,6 +169,6 @@ class _Writer:
             self._refuse(outer, f'"{name}" is no name of an image')
         return name
 
-    def _refuse(self, found: Instruction, why: str) -> NoReturn:
+    def _refuse(self, found: Instruction, why: str, advice: Advice = _REWRITE) -> NoReturn:
         what = "builders other than BuildKit may take other images here"
-        raise occurrences.failure(self.source, found.line, what, why, Advice("take-buildx-or-rewrite"))
+        raise occurrences.failure(self.source, found.line, what, why, advice)

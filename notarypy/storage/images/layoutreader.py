@@ -110,7 +110,7 @@ class Layout:
             return self._files.read(name, self.limits.manifest_bytes)
         except FileNotFoundError:
             message, why = f"{self._files} does not hold all of the image", f"there is no {name}"
-            raise StorageError(message, why=why, path=str(self._files)) from None
+            raise StorageError(message, why=why, advice=Advice("make-anew"), path=str(self._files)) from None
 
     def holds(self, descriptor: Descriptor) -> bool:
         """Tell whether there is a file of this size for it."""

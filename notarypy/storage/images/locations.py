@@ -96,6 +96,24 @@ def destination(text: str) -> ImageLocation:
     return _location(text, "DEST", (LAYOUT, LAYOUT_ARCHIVE), (_NAME,))
 
 
+def refuse_files(source: str, destination: str) -> None:
+    """Raise UsageError for places in files where names are wanted: other programs copy to and from both."""
+    into = _is_place(destination)
+    if into or _is_place(source):
+        raise UsageError(
+            f'"{destination if into else source}" is a place in files, and no name of an image',
+            why="copies go from registry to registry",
+            advice=Advice("pull-into-files", source=source, destination=destination)
+            if into
+            else Advice("push-from-files", source=source, destination=destination),
+        )
+
+
+def _is_place(text: str) -> bool:
+    """Tell whether a text is a place in files (rule 1), whatever comes behind the kind."""
+    return text.partition(":")[0] in {LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE}
+
+
 def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImage:
     """Return the image that a location has (rules 2 and 3).
 
