@@ -202,8 +202,10 @@ def notary_server(
 
 
 @contextlib.contextmanager
-def caching_proxy(directory: Path, authority: Authority, upstream: Endpoint) -> Iterator[Endpoint]:
-    """Run nginx in front of a server, with a cache that does what the server's answers allow."""
+def proxy(
+    directory: Path, authority: Authority, upstream: Endpoint, *, http: str = "", location: str = ""
+) -> Iterator[Endpoint]:
+    """Run nginx in front of a server: it ends TLS, and does what the directives for it say."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     pair = authority.issue(f"proxy-{port}")
@@ -213,13 +215,12 @@ def caching_proxy(directory: Path, authority: Authority, upstream: Endpoint) -> 
         f"""daemon off; master_process off; pid {directory}/nginx.pid;
         events {{}}
         http {{
-            access_log off; client_max_body_size 0; {" ".join(folders)}
-            proxy_cache_path {directory}/cache keys_zone=notary:1m;
+            access_log off; {" ".join(folders)}
+            {http}
             server {{
                 listen 127.0.0.1:{port} ssl;
                 ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};
-                add_header X-Cache-Status $upstream_cache_status;
-                location / {{ proxy_pass {upstream.url}; proxy_cache notary; }}
+                location / {{ proxy_pass {upstream.url}; {location} }}
             }}
         }}"""
     )
@@ -227,6 +228,15 @@ def caching_proxy(directory: Path, authority: Authority, upstream: Endpoint) -> 
     ready = answers(port, "/", authority.client_context())
     with Service(argv, directory / "nginx.log", ready):
         yield Endpoint(f"localhost:{port}", authority.file)
+
+
+@contextlib.contextmanager
+def caching_proxy(directory: Path, authority: Authority, upstream: Endpoint) -> Iterator[Endpoint]:
+    """Run nginx in front of a server, with a cache that does what the server's answers allow."""
+    http = f"""client_max_body_size 0; proxy_cache_path {directory}/cache keys_zone=notary:1m;
+        add_header X-Cache-Status $upstream_cache_status;"""
+    with proxy(directory, authority, upstream, http=http, location="proxy_cache notary;") as endpoint:
+        yield endpoint
 
 
 @contextlib.contextmanager
