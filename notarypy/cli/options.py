@@ -78,7 +78,7 @@ def _declare(
         str | None, Option(metavar="TIME", help="The most that one request may take: 5s, 2m; 60 is 60s.")
     ] = None,
     retry_for: Annotated[
-        str | None, Option(metavar="TIME", help="How long to go on when other publishers are quicker.")
+        str | None, Option(metavar="TIME", help="How long a publish goes on if others are quicker.")
     ] = None,
     passphrase_file: Annotated[
         str | None, Option(metavar="FILE", help="First line, or lines root=, targets=, snapshot=, NAME=.")

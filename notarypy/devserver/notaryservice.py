@@ -83,7 +83,7 @@ class NotaryService:
     """A Notary server without a network: `store` has what was published, `keys` sign what it makes.
 
     `strict` refuses what the real server accepts to everybody's harm; `renews` says whether rule 3 holds: a
-    test that wants an expired file served turns it off.
+    test that wants an expired file served turns it off. `database` says whether rule 6 holds.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class NotaryService:
     ) -> None:
         """Serve what `store` and `keys` hold, with the time from `clock()`."""
         self.keys, self.store, self.now = keys, store, clock
-        self.strict, self.renews = strict, True
+        self.strict, self.renews, self.database = strict, True, False
         self._lock = threading.RLock()
         self._routes = Routes(
             ("GET", "/v2/", lambda _: Response(200, _TEXT, b"{}")),
@@ -137,6 +137,11 @@ class NotaryService:
     def _current(self, _call: Call, gun: str, role: str) -> Response:
         if self.renews and role in (roles.SNAPSHOT, roles.TIMESTAMP):
             self._renew(gun)
+        snapshot = (
+            self.store.data(gun, roles.SNAPSHOT) if self.database and roles.is_delegation(role) else None
+        )
+        if snapshot and role not in Snapshot.from_signed(Envelope.parse(snapshot, role).signed).meta:
+            raise Refused(500, "UNKNOWN", "unknown error")
         return _file(self.store.current(gun, role))
 
     def _by_hash(self, _call: Call, gun: str, role: str, sha256: str) -> Response:

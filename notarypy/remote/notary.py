@@ -113,7 +113,8 @@ class NotaryClient:
             response = self._exchange.send(request, f"repository:{gun}:{actions}")
         except NotFoundError as error:
             why = (error.message, *error.why)
-            raise ServerError(f"{self.host} takes no updates there", why=why) from None
+            status = HTTPStatus.NOT_FOUND.value
+            raise ServerError(f"{self.host} takes no updates there", why=why, status=status) from None
         if response.status in _REFUSALS:
             raise self._refusal(gun, response)
         if response.status != HTTPStatus.OK:

@@ -6,13 +6,11 @@ import pytest
 
 from notarypy.devserver.calls import form_parts
 from notarypy.errors import (
-    NetworkError,
     NotarypyError,
     RefusedUpdateError,
     StorageError,
     UnconfirmedPublishError,
     UnknownOutcomeError,
-    UnreachableError,
 )
 from notarypy.remote.http.messages import Response
 from notarypy.tuf import canonical, roles
@@ -132,64 +130,6 @@ def test_a_server_that_dies_after_the_upload_leaves_the_outcome_open(world: Worl
     world.attacker.undo_hooks()
     assert not owner.client().sign([f"{GUN}:1"])[0].published
     assert released_tags(world) == {"1"}
-
-
-# -- there is no answer
-
-
-def test_a_lost_answer_to_what_landed_is_a_success(world: World, owner: Person) -> None:
-    world.attacker.lose_answers(times=1)
-    [done] = owner.client().sign([f"{GUN}:1"])
-    assert done.published
-    assert _posts(world) == 1
-    assert released_tags(world) == {"1"}
-
-
-def test_a_lost_upload_is_sent_again(world: World, owner: Person) -> None:
-    _lose_uploads(world, 1)
-    [done] = owner.client().sign([f"{GUN}:1"])
-    assert done.published
-    assert _posts(world) == 2
-    assert released_tags(world) == {"1"}
-
-
-def test_uploads_that_are_lost_again_and_again_end_in_an_error(world: World, owner: Person) -> None:
-    before = owner.cache()
-    _lose_uploads(world, 99)
-    with pytest.raises(NetworkError):
-        owner.client().sign([f"{GUN}:1"])
-    assert _posts(world) == 3
-    assert owner.cache() == before
-
-
-def test_a_lost_answer_without_a_look_leaves_the_outcome_open(world: World, owner: Person) -> None:
-    world.attacker.lose_answers(times=1)
-    world.attacker.before_upload(lambda: world.attacker.refuse_connections(method="GET"))
-    with pytest.raises(UnknownOutcomeError, match="nobody can say") as caught:
-        owner.client().sign([f"{GUN}:1"])
-    assert caught.value.exit_code == 8
-
-
-def test_an_upload_that_found_no_connection_was_certainly_not_sent(world: World, owner: Person) -> None:
-    world.attacker.refuse_connections(method="POST")
-    with pytest.raises(UnreachableError):
-        owner.client().sign([f"{GUN}:1"])
-    assert _posts(world) == 1
-
-
-def test_a_server_error_is_looked_into(world: World, owner: Person) -> None:
-    world.attacker.answer(Response(500), method="POST", times=1)
-    assert owner.client().sign([f"{GUN}:1"])[0].published
-
-
-def _lose_uploads(world: World, times: int) -> None:
-    left = [times]
-
-    def break_off() -> None:
-        left[0] -= 1
-        raise NetworkError("the connection was lost")
-
-    world.attacker.before_upload(break_off, times)
 
 
 # -- on this machine

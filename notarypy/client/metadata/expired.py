@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import Refresh, refresh
@@ -96,24 +95,11 @@ class _OutdatedRefresh(Refresh):
         try:
             return super()._timestamp()
         except ServerError:
-            newest = self._newest_timestamp()
+            newest = self.repository.newest(roles.TIMESTAMP, self._cached_version())
             if newest is None:
                 raise
-            _LOG.debug("%s: the server gives no timestamp, but older ones", self.repository.gun)
-            return newest
-
-    def _newest_timestamp(self) -> bytes | None:
-        """Find the newest timestamp by version: versions have no gaps, the server makes them (rule 3)."""
-        fetch = partial(self.repository.fetch_version, roles.TIMESTAMP)
-        low, step = self._cached_version(), 1
-        newest = fetch(low)
-        while newest is not None and (found := fetch(low + step)) is not None:
-            low, step, newest = low + step, step * 2, found
-        while newest is not None and step > 1:
-            step //= 2
-            if (found := fetch(low + step)) is not None:
-                low, newest = low + step, found
-        return newest
+            _LOG.debug("%s: the server gives no timestamp, but version %s", self.repository.gun, newest[0])
+            return newest[1]
 
     def _cached_version(self) -> int:
         cached = self.known.cached(roles.TIMESTAMP) or b""

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KEPT = 1 << 20
+_MOST_STEP = 1 << 31  # beyond any version of a server with a database
 LOCK_SECONDS = 10.0
 
 
@@ -113,6 +114,23 @@ class Repository:
             return self.fetch(roles.TIMESTAMP) != timestamp
         except OperationError:
             return False
+
+    def newest(self, role: str, low: int) -> tuple[int, bytes] | None:
+        """Return the newest file of a role and its version, `low` or above; None if the server has none.
+
+        It is found by number: a server keeps every version, and each publisher takes the next.
+        """
+        step, data = 1, self.fetch_version(role, low)
+        if data is None:
+            return None
+        newest = low, data
+        while step < _MOST_STEP and (found := self.fetch_version(role, newest[0] + step)) is not None:
+            newest, step = (newest[0] + step, found), step * 2
+        while step > 1:
+            step //= 2
+            if (found := self.fetch_version(role, newest[0] + step)) is not None:
+                newest = newest[0] + step, found
+        return newest
 
     def online(self) -> NotaryClient:
         """Return the server; UnreachableError: only the cache may be used, DeadlineError: it is too late."""

@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.pipeline import NOT_SENT, Publisher, confirm, publisher_for, sign_draft
+from notarypy.client.publish.pipeline import NOT_SENT, Publisher, publisher_for, sign_draft
+from notarypy.client.publish.readback import confirm
 from notarypy.client.results import InitResult
 from notarypy.errors import (
     Advice,

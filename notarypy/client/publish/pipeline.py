@@ -12,11 +12,13 @@ Rules:
 3. After a refusal the state is read again. If a file we build on has moved it was a conflict: the edit is
    applied to the new state, with jitter, until the deadline. Otherwise the refusal is final.
 4. When the answer to an upload is lost the server is looked at. What landed is a success; what did not is
-   applied again, which is safe since a version can be taken only once. It may still arrive: an error that
-   comes later says `unanswered`.
+   applied again, with jitter, until the deadline, which is safe since a version can be taken only once. It
+   may still arrive: an error that comes later says `unanswered`. A server in trouble (5xx) counts as silent:
+   one with a database answers so when it loses a race. Any other answer is final once the look has shown
+   that nothing landed.
 5. Keys are unlocked once; a retry never asks again.
 6. The server never forgets a version. A delegation that was removed and comes back goes on above the version
-   it had.
+   it had. It is asked for by number: over the file that is gone a server with a database answers 500.
 7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing. To unlock the
    keys too means to ask for the right to publish as well; where nothing is to be signed it does neither.
 8. What is published can be read (`tuf.plan`, rule 8); in a preview files are tried before they are signed.
@@ -33,25 +35,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.readback import confirm, taken_version
 from notarypy.errors import (
     Advice,
     ConflictError,
     NetworkError,
     NotarypyError,
-    NotFoundError,
-    OperationError,
     RefusedUpdateError,
     StorageError,
     TlsError,
-    TrustError,
-    UnconfirmedPublishError,
     UnknownOutcomeError,
     UnreachableError,
-    VerificationError,
 )
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
-from notarypy.tuf.envelope import Envelope, Signature, seal
+from notarypy.tuf.envelope import Signature, seal
 from notarypy.tuf.keys import meets
 from notarypy.tuf.plan import Draft, plan, require_readable, snapshot_draft
 
@@ -66,7 +64,8 @@ Edit = Callable[[State], Sequence[Change]]
 """From the present state to the changes to make; it is asked again after every conflict."""
 
 _LOG = logging.getLogger(__name__)
-_PAUSE, _MAX_PAUSE, _LOOKS = 0.05, 2.0, 3
+_PAUSE, _MAX_PAUSE = 0.05, 2.0
+_TROUBLE = frozenset({408, 429, *range(500, 600)})
 _STAND_IN = Signature("0" * 64, "ecdsa", bytes(64))  # in a preview, for a reader that wants signatures
 
 NOT_SENT = (UnreachableError, TlsError)  # what an upload raises that certainly did not reach the server
@@ -200,25 +199,28 @@ class _PublishLoop:
     def run(self) -> Published:
         trusted = self.publisher.read(self.repository)
         origin = State.of(trusted)
+        failure: NotarypyError | None = None
         while True:
-            self.tries += 1
             before = State.of(trusted)
             after = self._above_stale(apply_all(before, self.edit(before)))
             if not after.dirty:
-                _LOG.debug("%s: at try %s nothing is to be published", self.gun, self.tries)
+                _LOG.debug("%s: after %s tries nothing is to be published", self.gun, self.tries)
                 return Published(origin, after, uploaded=self.lost > 0, trusted=trusted)
+            if failure is not None:
+                self._pause(failure)
             files = self._signed(trusted, after)
             sizes = {role: len(data) for role, data in files.items()}
             require_readable(self.gun, files, self.repository.ceiling, self.repository.limits)
+            self.tries += 1
             _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
             try:
                 self.repository.online().update(self.gun, files)
             except RefusedUpdateError as refusal:
-                trusted = self._after_refusal(trusted, files, refusal)
+                trusted, failure = self._after_refusal(trusted, files, refusal)
             except NOT_SENT:
                 raise
             except NetworkError as lost:
-                trusted = self._after_silence(files, lost)
+                trusted, failure = self._after_silence(trusted, files, lost)
             else:
                 trusted = confirm(self.repository, files, self.publisher.read)
                 return Published(origin, after, uploaded=True, trusted=trusted)
@@ -233,35 +235,72 @@ class _PublishLoop:
 
     def _after_refusal(
         self, old: TrustedMetadata, files: Mapping[str, bytes], refusal: RefusedUpdateError
-    ) -> TrustedMetadata:
-        """Return the new state to try again on, if a file we build on has moved (rule 3)."""
-        new = self.publisher.read(self.repository)
-        relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
-        moved = [role for role in relevant if old.files.get(role) != new.files.get(role)]
+    ) -> tuple[TrustedMetadata, NotarypyError | None]:
+        """Return the state to try again on: a file we build on has moved, or had a version (rules 3, 6)."""
+        try:
+            new = self._look({})
+        except NetworkError as error:
+            error.why = (*error.why, refusal.message, *refusal.why)
+            raise
+        moved, first = _moved(old, new, files), not self.stale
         _LOG.debug("%s: try %s was refused; moved: %s: %s", self.gun, self.tries, moved, refusal.message)
-        if not moved and not self._found_stale(old, files):
+        if moved:
+            return new, self._conflict(new)
+        if not self._found_stale(old, files):
             raise refusal
-        if self.patience.monotonic() > self.deadline:
-            targets, snapshot = new.targets[roles.TARGETS].version, new.snapshot.version
-            raise ConflictError(
-                f"gave up on {self.gun} after {self.tries} tries: others keep publishing it",
-                why=f"targets is at version {targets}, snapshot at {snapshot}",
-                advice=Advice("sign-together"),
-                tries=self.tries,
-            )
+        return new, None if first else self._conflict(new)
+
+    def _after_silence(
+        self, old: TrustedMetadata, files: Mapping[str, bytes], lost: NetworkError
+    ) -> tuple[TrustedMetadata, NotarypyError]:
+        """Look at the server after an answer was lost; what landed is seen in the new state (rule 4)."""
+        self.lost += 1
+        _LOG.debug("%s: the answer to try %s was lost: %s", self.gun, self.tries, lost.message)
+        try:
+            new = self._look(files)
+        except NetworkError as error:
+            raise UnknownOutcomeError(
+                f"nobody can say whether {self.gun} was published",
+                why=(f"sending: {lost.message}", f"looking: {error.message}"),
+                advice=Advice("run-again"),
+            ) from error
+        return new, self._conflict(new) if _moved(old, new, files) else lost
+
+    def _look(self, own: Mapping[str, bytes]) -> TrustedMetadata:
+        """Read the state anew, if need be several times."""
+        while True:
+            try:
+                return self.publisher.read(self.repository, own)
+            except NetworkError as error:
+                _LOG.debug("%s: looking failed: %s", self.gun, error.message)
+                self._pause(error)
+
+    def _pause(self, failure: NotarypyError) -> None:
+        """Wait before the next try; raise why the last one failed if it is final, or the time is over."""
+        status, asked = (failure.facts.get(name) for name in ("status", "retry_after"))
+        least = asked if isinstance(asked, float) else 0.0
+        final = not failure.retryable or (status is not None and status not in _TROUBLE)
+        if final or self.patience.monotonic() + least > self.deadline:
+            raise failure
         ceiling = min(_MAX_PAUSE, _PAUSE * 2 ** min(self.tries, 6))
-        self.patience.sleep(ceiling * self.patience.dice())
-        return new
+        self.patience.sleep(max(least, ceiling * self.patience.dice()))
+
+    def _conflict(self, new: TrustedMetadata) -> ConflictError:
+        targets, snapshot = new.targets[roles.TARGETS].version, new.snapshot.version
+        return ConflictError(
+            f"gave up on {self.gun} after {self.tries} tries: others keep publishing it",
+            why=f"targets is at version {targets}, snapshot at {snapshot}",
+            advice=Advice("sign-together"),
+            tries=self.tries,
+        )
 
     def _found_stale(self, trusted: TrustedMetadata, files: Mapping[str, bytes]) -> bool:
-        """Look for files that removed delegations of the same names left on the server (rule 6)."""
+        """Look for versions that removed delegations of the same names left on the server (rule 6)."""
         before = dict(self.stale)
-        for role in files:
+        for role, data in files.items():
             if roles.is_delegation(role) and role not in trusted.snapshot.meta:
-                with suppress(NotFoundError, VerificationError):
-                    data = self.repository.fetch(role)
-                    version = Envelope.parse(data, role, self.repository.limits).signed.get("version")
-                    self.stale[role] = version if isinstance(version, int) else 0
+                with suppress(NotarypyError):  # the refusal says more than a look that fails
+                    self.stale[role] = taken_version(self.repository, role, data)
         _LOG.debug("%s: stale versions on the server: %s", self.gun, self.stale)
         return self.stale != before
 
@@ -272,71 +311,11 @@ class _PublishLoop:
             targets[role] = replace(targets[role], version=max(self.stale[role], targets[role].version))
         return replace(state, targets=targets)
 
-    def _after_silence(self, files: Mapping[str, bytes], lost: NetworkError) -> TrustedMetadata:
-        """Look at the server after an answer was lost (rule 4)."""
-        self.lost += 1
-        _LOG.debug("%s: the answer to try %s was lost: %s", self.gun, self.tries, lost.message)
-        try:
-            trusted = self.publisher.read(self.repository, files)
-        except NetworkError as error:
-            raise UnknownOutcomeError(
-                f"nobody can say whether {self.gun} was published",
-                why=(f"sending: {lost.message}", f"looking: {error.message}"),
-                advice=Advice("run-again"),
-            ) from error
-        if self.lost >= _LOOKS:
-            raise lost
-        return trusted
 
-
-def confirm(
-    repository: Repository, files: Mapping[str, bytes], read: Callable[..., TrustedMetadata] = refresh
-) -> TrustedMetadata:
-    """Read back after an upload, and return what the server serves now (rule 2).
-
-    Raises:
-        UnconfirmedPublishError: It does not serve what was sent.
-        UnknownOutcomeError: It cannot be asked.
-    """
-    # A snapshot made here proves nothing about what the server has: then everything is read.
-    own = {role: data for role, data in files.items() if roles.SNAPSHOT not in files or role == roles.ROOT}
-    try:
-        trusted = read(repository, own)
-        missing = [role for role, data in files.items() if not _serves(repository, trusted, role, data)]
-    except TrustError as error:
-        raise _unconfirmed(repository, f"read back: {error.message}", *error.why) from error
-    except OperationError as error:
-        raise UnknownOutcomeError(
-            f"the server took the update of {repository.gun}, and reading it back failed",
-            why=error.message,
-            advice=Advice("run-again"),
-        ) from error
-    if missing:
-        raise _unconfirmed(repository, f"not served as sent: {', '.join(missing)}")
-    _LOG.debug("%s: the server serves %s as sent", repository.gun, list(files))
-    return trusted
-
-
-def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: bytes) -> bool:
-    named = trusted.timestamp.snapshot if role == roles.SNAPSHOT else trusted.snapshot.meta.get(role)
-    if named is not None and named.matches(data):
-        return True
-
-    def version_in(file: bytes) -> int:
-        return int(Envelope.parse(file, role, repository.limits).signed["version"])
-
-    version = version_in(data)
-    overtaken = role in trusted.files and version_in(trusted.files[role]) > version
-    return overtaken and repository.fetch_version(role, version) == data
-
-
-def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:
-    return UnconfirmedPublishError(
-        f"the server took the update of {repository.gun} and does not serve it",
-        why=why,
-        advice=Advice("inspect-published", gun=repository.gun),
-        gun=repository.gun,
-    )
+def _moved(old: TrustedMetadata, new: TrustedMetadata, files: Collection[str]) -> list[str]:
+    """Return the roles we build on whose files are others than before."""
+    relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
+    return [role for role in relevant if old.files.get(role) != new.files.get(role)]
 
 
 def keeps_snapshot(root: Root, available: Collection[str]) -> bool:

@@ -55,7 +55,7 @@ class GlobalOptions(TypedDict, total=False):
         tlskey: Its private key.
         insecure_registry: Registries that may be asked over http.
         timeout: The most that one request may take, in seconds or as "2m".
-        retry_for: How long to go on when other publishers are quicker, likewise.
+        retry_for: How long a publish goes on when others are quicker or answers are lost, likewise.
         passphrase_file: One passphrase, or lines `root=`, `targets=`, `snapshot=`, `NAME=`.
         offline: Whether to use cached trust data only.
         policy: The trust policy.
