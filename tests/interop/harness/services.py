@@ -177,9 +177,12 @@ def notary_server(
     *,
     trust_service: Mapping[str, Any] | None = None,
     auth: Mapping[str, Any] | None = None,
+    storage: Mapping[str, str] | None = None,
     port: int = 0,
 ) -> Iterator[Endpoint]:
-    """Run notary-server with TLS and memory storage; its keys are its own unless a trust service is named."""
+    """Run notary-server with TLS; its keys are its own unless a trust service is named, and what it stores
+    is in memory unless a storage is.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     pair = authority.issue(f"notary-server-{port}")
@@ -191,7 +194,7 @@ def notary_server(
         },
         "trust_service": trust_service or {"type": "local"},
         "logging": {"level": "info"},
-        "storage": {"backend": "memory"},
+        "storage": storage or {"backend": "memory"},
     }
     if auth is not None:
         config["auth"] = auth
