@@ -196,7 +196,7 @@ def test_a_server_that_says_no_to_every_version_is_left_in_the_end(world: World)
         if request.method == "POST":
             posts.append(request)
             return Response(400, {}, b'{"errors":[{"code":"VERSION","message":"taken"}]}')
-        version = re.search(r"/([0-9]+)\.targets/jeff\.json$", request.url)
+        version = re.search(r"/([0-9]+)\.targets/jeff\.json", request.url)
         return Response(200, {}, b"{}") if version and int(version[1]) <= len(posts) else None
 
     world.fake.before.append(refuse)
@@ -223,14 +223,15 @@ def test_a_refusal_is_named_when_nobody_can_look(world: World, owner: Person) ->
 def _with_a_signer_who_came_back(world: World, signed: int) -> Person:
     """Let a signer sign so many tags and be removed; the snapshot, made here, names none of them any more."""
     alice = world.person()
-    alice.client().init(GUN, snapshot="local")
+    client = alice.client()  # one, which unlocks its keys once
+    client.init(GUN, snapshot="local")
     public = alice.key("jeff")
-    alice.client().add_signer("jeff", GUN, [public])
+    client.add_signer("jeff", GUN, [public])
     for number in range(signed):
         world.push(str(number))
-        alice.client().sign([f"{GUN}:{number}"])
-    alice.client().remove_signer("jeff", GUN, force=True)
-    alice.client().add_signer("jeff", GUN, [public])
+        client.sign([f"{GUN}:{number}"])
+    client.remove_signer("jeff", GUN, force=True)
+    client.add_signer("jeff", GUN, [public])
     world.push("last")
     world.requests()
     return alice

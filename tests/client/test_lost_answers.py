@@ -52,7 +52,7 @@ def test_a_lost_upload_is_sent_again(world: World, owner: Person) -> None:
     assert released_tags(world) == {"1"}
 
 
-@pytest.mark.parametrize("lost", [3, 4, 8])
+@pytest.mark.parametrize("lost", [3, 5])
 def test_the_last_of_many_lost_answers_may_be_to_what_landed(world: World, owner: Person, lost: int) -> None:
     timer = Timer()
     _lose_uploads(world, lost - 1)
@@ -128,7 +128,7 @@ def test_a_server_error_is_looked_into(world: World, owner: Person) -> None:
     assert owner.client().sign([f"{GUN}:1"])[0].published
 
 
-@pytest.mark.parametrize("failures", [3, 8])
+@pytest.mark.parametrize("failures", [3, 5])
 def test_a_race_that_a_database_loses_with_an_error_is_a_conflict(
     world: World, owner: Person, failures: int
 ) -> None:
@@ -150,14 +150,14 @@ def test_losing_such_races_until_the_deadline_is_a_conflict(world: World, owner:
 
 def _lose_races(world: World, other: Person, times: int) -> None:
     """Let another publisher be quicker so many times, and the server fail over each lost race."""
-    state = {"round": 0, "inside": False}
+    client, state = other.client(), {"round": 0, "inside": False}
 
     def overtake() -> None:
         if state["inside"] or state["round"] == times:
             return
         state["inside"], tag = True, f"other{state['round']}"
         world.push(tag)
-        other.client().sign([f"{GUN}:{tag}"])
+        client.sign([f"{GUN}:{tag}"])
         state["inside"], state["round"] = False, state["round"] + 1
 
     world.attacker.before_upload(overtake, 1 << 30)
