@@ -196,6 +196,10 @@ class ServerError(NetworkError, code="net.server"):
     """The server answered with an error or with something unusable."""
 
 
+class NotNotaryError(ServerError, code="net.not_notary", retryable=False):
+    """What answers at the address is no Notary server."""
+
+
 class ResponseLimitError(NetworkError, code="net.limit", retryable=False):
     """The server sent more than the limit for this answer."""
 

@@ -158,12 +158,12 @@ class Session:
         gun = written if scope is None else scope.gun(written)
         registry_host = gun.partition("/")[0]
         now = self.now()
-        url = self._server_for(registry_host, scope)
+        url, source = self._server_for(registry_host, scope)
         if url == DOCKER_HUB_SERVER:
             self.warn_once(
                 f"{url}, Docker Hub's Notary service, was retired; name another server with --server"
             )
-        server = None if self.settings.offline else self.connections.notary(url, registry_host)
+        server = None if self.settings.offline else self.connections.notary(url, registry_host, source)
         _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, server is None)
         return Repository(
             gun=gun,
@@ -177,14 +177,15 @@ class Session:
             limits=self.limits,
         )
 
-    def _server_for(self, registry_host: str, scope: Scope | None) -> str:
+    def _server_for(self, registry_host: str, scope: Scope | None) -> tuple[str, str]:
+        """Return the address of the Notary server, and the setting that names it."""
         if scope is None or scope.server is None:
-            return self.settings.server_for(registry_host)
+            return self.settings.server_for(registry_host), self.settings.server_source_for(registry_host)
         if self.settings.server not in {None, scope.server}:
             self.warn_once(
                 f"{scope.source} names the server {scope.server}, so {self.settings.server} is not asked"
             )
-        return scope.server
+        return scope.server, scope.source
 
     def manifest(self, reference: Reference, wanted: str) -> Manifest:
         """Return what the registry serves for a tag or digest of an image."""
@@ -222,5 +223,6 @@ def overridden(settings: Settings, server: str | None, trust_dir: Path | str | N
     return replace(
         settings,
         server=server_url(server, "server") if server else settings.server,
+        server_source="server" if server else settings.server_source,
         trust_dir=Path(trust_dir) if trust_dir else settings.trust_dir,
     )

@@ -1,9 +1,14 @@
 """The HTTP interface of a Notary server: bytes of metadata in and out.
 
-Nothing here is verified, and nothing is remembered: who asks decides whether to believe the answer.
+Nothing here is verified, and no answer is remembered: who asks decides whether to believe it. Rules:
 
-A server lets caches keep its answers for minutes. What is asked for `fresh` comes from the server itself:
-some caches obey the header of a request, others keep one answer for each query, which servers ignore.
+1. A server lets caches keep its answers for minutes. What is asked for `fresh` comes from the server itself:
+   some caches obey the header of a request, others keep one answer for each query, which servers ignore.
+2. "There is no trust data" is a Notary server's answer, and nobody else's. It has a code of its own; with
+   another 404 the server is asked for what Notary servers alone have, the key that it offers for a role. Web
+   pages and redirects are no answer of a Notary server either. Whoever answers in a server's place could as
+   well answer nothing: that this is no alarm takes nothing from anybody.
+3. Go's server answers any path at all with that code, so an address with a path is always looked at.
 """
 
 from __future__ import annotations
@@ -13,26 +18,40 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from notarypy.errors import Advice, InvalidNameError, NotFoundError, RefusedUpdateError, ServerError
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    InvalidNameError,
+    NetworkError,
+    NotFoundError,
+    NotNotaryError,
+    RefusedUpdateError,
+    ServerError,
+)
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.messages import Request, Response, json_object
 from notarypy.remote.http.transport import Exchange, RequestPolicy
 from notarypy.remote.http.urls import host_port
 
 _REFUSALS = frozenset({400, 409, 413, 422})
+_NOT_FOUND = "METADATA_NOT_FOUND"
 _LOG = logging.getLogger(__name__)
 READ, WRITE, ADMIN = "pull", "push,pull", "*"
 
 
 class NotaryClient:
-    """One Notary server, at `https://host[:port][/prefix]`."""
+    """One Notary server, at `https://host[:port][/prefix]`.
 
-    def __init__(self, exchange: Exchange, base_url: str) -> None:
-        self._exchange, self.url = exchange, base_url.rstrip("/")
+    `source` is the setting that names it, for error texts; empty if it is only derived from an image's name.
+    """
+
+    def __init__(self, exchange: Exchange, base_url: str, source: str = "") -> None:
+        self._exchange, self.url, self._source = exchange, base_url.rstrip("/"), source
         self.host = host_port(self.url)
+        self._is_known = False
 
     def get(self, gun: str, role: str, limit: int | None = None, *, fresh: bool = False) -> bytes:
         """Return the current metadata of a role; raise NotFoundError if the server has none."""
@@ -92,7 +111,11 @@ class NotaryClient:
         try:
             request = Request("GET", url, headers)
             response = self._exchange.send(request, f"repository:{gun}:{actions}", RequestPolicy(limit))
+        except (AuthenticationError, NetworkError) as error:
+            self._explain(error)
+            raise
         except NotFoundError as error:
+            self._require_notary(gun, error)
             raise NotFoundError(
                 f"{self.host} has no {name} for {gun}",
                 why=error.why,
@@ -100,9 +123,56 @@ class NotaryClient:
                 server=self.url,
                 server_code=error.facts.get("server_code"),
             ) from None
+        if page := failures.web_page(response):
+            raise self._no_notary(page)
         if response.status != HTTPStatus.OK:
             raise failures.of_status(self.host, f"{name} of {gun}", response)
+        self._is_known = True
         return response.body
+
+    def _require_notary(self, gun: str, missing: NotFoundError) -> None:
+        """Raise NotNotaryError for a 404 of something else than a Notary server (rules 2 and 3)."""
+        says_so = missing.facts["server_code"] == _NOT_FOUND and not urlsplit(self.url).path
+        if self._is_known or says_so:
+            return
+        _LOG.debug("%s: is a Notary server there? It is asked for a key that it would offer", self.url)
+        try:
+            request = Request("GET", self._address(gun, "timestamp.key"))
+            response = self._exchange.send(request, f"repository:{gun}:{READ}")
+            self._is_known = "keytype" in (json_object(response.body) or {})
+        except AuthenticationError:
+            self._is_known = True  # it guards what only Notary servers have
+        except (NotFoundError, ServerError):
+            self._is_known = False
+        if not self._is_known:
+            who = "a registry" if missing.facts["answered_by"] == "registry" else "it"
+            raise self._no_notary(*(missing.why or (f"{who} answered 404",))) from None
+
+    def _explain(self, error: AuthenticationError | NetworkError) -> None:
+        """Add what the address is from; raise NotNotaryError for what no Notary server answers (rule 2)."""
+        status, page = error.facts.get("status"), error.facts.get("answered_by") == "web page"
+        if isinstance(error, ServerError) and isinstance(status, int):
+            redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+            if redirected or (page and status < HTTPStatus.INTERNAL_SERVER_ERROR):
+                raise self._no_notary(*error.why) from None
+        error.why = (*error.why, self._origin())
+        if not self._source and error.advice is None:
+            error.advice = Advice("name-notary")
+
+    def _no_notary(self, *why: str) -> NotNotaryError:
+        advice = Advice("correct-notary", source=self._source) if self._source else Advice("name-notary")
+        return NotNotaryError(
+            f"{self.url} is not the address of a Notary server",
+            why=(*why, self._origin()),
+            advice=advice,
+            server=self.url,
+            source=self._source or None,
+        )
+
+    def _origin(self) -> str:
+        if self._source:
+            return f"{self._source} names {self.url}"
+        return "no setting names a Notary server, so the registry's own address was taken"
 
     def _change(
         self, method: str, gun: str, actions: str, name: str = "", files: Mapping[str, bytes] | None = None

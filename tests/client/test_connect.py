@@ -35,7 +35,7 @@ class Asking:
             return Response(401, {"www-authenticate": 'Basic realm="x"'})
         assert request.headers["Authorization"] == f"Basic {SECRET}"
         self.told.add("/".join(request.url.split("/")[:3]))
-        return Response(404)
+        return Response(404, {}, b'{"errors": [{"code": "METADATA_NOT_FOUND"}]}')
 
     def close(self) -> None:
         """Nothing is open."""

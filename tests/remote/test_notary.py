@@ -14,9 +14,11 @@ from notarypy.errors import (
     InvalidNameError,
     NetworkError,
     NotFoundError,
+    NotNotaryError,
     RefusedUpdateError,
     ServerError,
 )
+from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
 from notarypy.remote.notary import NotaryClient, multipart
 from support.scripted import body_of
@@ -102,6 +104,81 @@ def test_anything_but_200_is_no_metadata(fake: ScriptedTransport, status: int) -
     fake.replies.append(Response(status, {}, b"{}"))
     with pytest.raises(ServerError, match=str(status)):
         server(fake).get(GUN, "root")
+
+
+LOGIN = b"<!DOCTYPE html>\n<html><head><title>Sign in \n to Corp</title></head></html>"
+KEY = b'{"keytype":"ecdsa","keyval":{"private":null,"public":"x"}}'
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ([Response(200, {}, LOGIN)], 'a web page came with the answer 200: "Sign in to Corp"'),
+        ([Response(200, {}, b"  <html>")], "a web page came with the answer 200"),
+        ([Response(302, {"location": "https://sso.test/a?state=s"})], "it redirects to https://sso.test;"),
+        ([Response(307, {"location": "/login"})], "it redirects; redirects are not followed here"),
+        ([Response(405, {}, LOGIN)], 'a web page came with the answer 405: "Sign in to Corp"'),
+        ([Response(404, {}, b"404 page not found\n")] * 2, "it answered 404"),
+        ([Response(404, {"docker-distribution-api-version": "registry/2.0"})] * 2, "a registry answered 404"),
+        ([Response(404, {}, LOGIN)] * 2, 'a web page came with the answer 404: "Sign in to Corp"'),
+        ([Response(404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}')] * 2, "NAME_UNKNOWN"),
+        ([Response(404), Response(200, {}, LOGIN)], "it answered 404"),
+        ([Response(404), Response(200, {}, b"{}")], "it answered 404"),
+    ],
+)
+@pytest.mark.parametrize("source", ["--server", ""])
+def test_what_is_no_notary_server(
+    fake: ScriptedTransport, answers: list[Response], why: str, source: str
+) -> None:
+    fake.replies.extend(answers)
+    notary = NotaryClient(fake.exchange(), "https://registry.corp", source)
+    with pytest.raises(NotNotaryError) as caught:
+        notary.get(GUN, "root")
+    assert caught.value.message == "https://registry.corp is not the address of a Notary server"
+    assert caught.value.why[0].startswith(why)
+    assert ("--server names https://registry.corp" if source else "no setting names") in caught.value.why[-1]
+    assert source or "DOCKER_CONTENT_TRUST_SERVER" in advice(caught.value)
+    assert "state" not in "".join(caught.value.why)
+
+
+@pytest.mark.parametrize("answer", [Response(200, {}, KEY), Response(401), Response(403)])
+def test_a_notary_server_whose_404_is_anothers(fake: ScriptedTransport, answer: Response) -> None:
+    fake.replies.extend([Response(404, {}, LOGIN), answer, Response(404)])
+    notary = server(fake)
+    for _ in range(2):  # the second time nothing has to be found out
+        with pytest.raises(NotFoundError):
+            notary.get(GUN, "root")
+    assert [urlsplit(request.url).path.rpartition("/")[2] for request in fake.sent] == [
+        *("root.json", "timestamp.key", "root.json")
+    ]
+
+
+def test_a_path_is_always_looked_at(fake: ScriptedTransport) -> None:
+    missing = Response(404, {}, b'{"errors":[{"code":"METADATA_NOT_FOUND"}]}')
+    fake.replies.extend([missing, missing])
+    with pytest.raises(NotNotaryError):
+        server(fake, "https://notary.corp/wrong").get(GUN, "root")
+    fake.replies.extend([missing, Response(200, {}, KEY)])
+    with pytest.raises(NotFoundError):
+        server(fake, "https://notary.corp/prefix").get(GUN, "root")
+
+
+def test_an_address_that_nobody_named_is_said_to_be_so(fake: ScriptedTransport) -> None:
+    for source, last in (("", "the registry's own address"), ("--server", "--server names")):
+        fake.replies.append(failures.UnknownHostError("cannot connect to notary.corp"))
+        with pytest.raises(NetworkError) as caught:
+            NotaryClient(fake.exchange(), "https://notary.corp", source).get(GUN, "root")
+        assert last in caught.value.why[-1]
+        assert ("--server URL" in advice(caught.value)) == (source == "")
+
+
+def test_a_proxy_in_front_of_a_notary_server_is_no_wrong_address(fake: ScriptedTransport) -> None:
+    page = b"<html><head><title>502 Bad Gateway</title></head></html>"
+    fake.replies.extend([Response(502, {}, page)] * 4)
+    with pytest.raises(ServerError) as caught:
+        server(fake).get(GUN, "root")
+    assert type(caught.value) is ServerError
+    assert 'a web page came with the answer 502: "502 Bad Gateway"' in caught.value.why
 
 
 def test_update_sends_the_exact_bytes(fake: ScriptedTransport) -> None:

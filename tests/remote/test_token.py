@@ -288,6 +288,16 @@ def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
     }
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_token_service_without_post_takes_no_identity_tokens(fake: ScriptedTransport, status: int) -> None:
+    source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
+    fake.replies.extend([Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}), Response(status)])
+    with pytest.raises(AuthenticationError, match="takes no identity tokens") as caught:
+        fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE)
+    assert f"answered {status} to POST" in caught.value.why[0]
+    assert "with a password" in advice(caught.value)
+
+
 def test_an_identity_token_is_called_one(fake: ScriptedTransport) -> None:
     source = Known(Credential("", "refresh-me", "test.json", "identity"))
     fake.replies.extend(

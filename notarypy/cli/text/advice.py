@@ -244,6 +244,7 @@ TEXTS: Mapping[str, str] = {
     "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
+    "correct-notary": "correct {source}: the address of the Notary server, or its name and port alone",
     "copy-ca": "copy the CA certificate of this server to {file}",
     "copy-ca-or-name-it": "copy the CA certificate of this server to {file}, or name it: --tlscacert",
     "distrust-registry": "do not use this registry, and ask its operator",
@@ -258,6 +259,10 @@ TEXTS: Mapping[str, str] = {
     "look-at-source": "look whether something else is writing to the source, or damaged it",
     "make-ecr-repository": "make it at {host} first: aws ecr create-repository --repository-name {path}",
     "make-repository": "make the repository {path} at {host} first, or look at its name",
+    "name-notary": (
+        "name the Notary server: --server URL, DOCKER_CONTENT_TRUST_SERVER=URL, "
+        "or server in the configuration file"
+    ),
     "push-first": "push the image first; or look at the name and the tag",
     "push-once-more": "somebody else may have pushed the same tag: look, and push again",
     "push-other-tag": (
@@ -281,6 +286,7 @@ TEXTS: Mapping[str, str] = {
     "get-right": "give this account the right to do that",
     "install-helper": "install {program}, or take it out of {config}",
     "log-in": "log in to {host}",
+    "log-in-by-password": "log in to {host} with a password or an access token in its place",
     "mend-login": "mend {source}, or log in again",
     "name-helper": "write what follows docker-credential- in the program's name into {config}",
     "run-helper": "see what it says to: echo {server} | {program} get",

@@ -42,6 +42,7 @@ from notarypy.remote.http.urls import host_port, is_loopback, origin
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
 EARLY = 10.0
+_NO_POST = frozenset({404, 405, 501})  # an identity token is traded by POST, a password also by GET
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _LOG = logging.getLogger(__name__)
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -180,7 +181,8 @@ class TokenAuthenticator:
         offered = parse(response.headers.get("www-authenticate", ""))
         usable = [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
         if not usable:
-            raise self._impossible("it offers neither Bearer nor Basic authentication")
+            page = failures.web_page(response)
+            raise self._impossible(f"it offers neither Bearer nor Basic authentication{page and '; '}{page}")
         shown = response.secrets.without(usable[0].get("scope")) or "none"
         _LOG.debug("%s asks for %s authentication, scope %s", self._host, usable[0].scheme, shown)
         return usable[0]
@@ -235,6 +237,20 @@ class TokenAuthenticator:
         credential = self._credential(first_scope(key.scopes))
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
+        if credential and credential.kind == "identity" and response.status in _NO_POST:
+            raise AuthenticationError(
+                f"{host} takes no identity tokens",
+                why=(
+                    f"it gives out the tokens for {self._host}, and answered {response.status} to POST",
+                    self._who(credential),
+                ),
+                advice=Advice("log-in-by-password", host=self._host),
+                host=host,
+                status=response.status,
+                asked=scope,
+                granted=None,
+                **owner(credential),
+            )
         if response.status in (400, 401, 403):
             advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
             why = [f"it gives out the tokens for {self._host}", self._who(credential)]

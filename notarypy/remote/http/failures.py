@@ -6,9 +6,11 @@ escaped where they are printed. What sockets raise is `sockets`' business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
 
 from notarypy.errors import (
     Advice,
@@ -22,7 +24,8 @@ from notarypy.errors import (
 from notarypy.limits import DEFAULT
 from notarypy.remote.http.messages import Redaction, Response, json_object
 
-_DIGITS = 10
+_DIGITS, _TITLE_CHARS, _HEAD_BYTES = 10, 80, 1 << 14
+_TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
 _KNOWN_CODES = frozenset({"DIGEST_INVALID", "VERSION"})
 
 
@@ -89,17 +92,42 @@ def retry_after(response: Response) -> float | None:
     return float(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
 
 
+def web_page(response: Response) -> str:
+    """Say in words that a web page came, of a proxy or to log in, with its title; nothing if none came."""
+    if response.body.lstrip()[:1] != b"<":
+        return ""
+    title = _TITLE.search(response.body[:_HEAD_BYTES].decode(errors="replace"))
+    shown = response.secrets.without(" ".join(title[1].split()))[:_TITLE_CHARS] if title else ""
+    return f"a web page came with the answer {response.status}" + (f': "{shown}"' if shown else "")
+
+
+def _redirected(path: str, response: Response) -> str:
+    """Say where a redirect would lead, as far as that is nobody's secret."""
+    place = ""
+    try:
+        target = urlsplit(urljoin(path, response.headers.get("location", "")))
+        place = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
+    except ValueError:
+        pass
+    return f"it redirects{response.secrets.without(place)}; redirects are not followed here"
+
+
 def of_status(host: str, path: str, response: Response) -> NotFoundError | ServerError:
     """Return the error for an answer that is neither a success nor about credentials."""
     found = problems(response)
     why = tuple(map(str, found[:3]))
     code = found[0].code if found else ""
+    kind = "registry" if "docker-distribution-api-version" in response.headers else ""
+    if page := web_page(response):
+        why, kind = (*why, page), "web page"
     if response.status == HTTPStatus.NOT_FOUND:
-        return NotFoundError(f"{host} has no {path}", why=why, host=host, path=path, server_code=code)
+        return NotFoundError(
+            f"{host} has no {path}", why=why, host=host, path=path, server_code=code, answered_by=kind
+        )
     if (wait := retry_after(response)) is not None:
         why = (*why, f"it asks to wait {wait:.0f} seconds")
     if response.is_redirect:
-        why = (*why, "redirects are not followed here")
+        why = (*why, _redirected(path, response))
     too_large = response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return ServerError(
         f"{host} answered with status {response.status}",
@@ -109,6 +137,7 @@ def of_status(host: str, path: str, response: Response) -> NotFoundError | Serve
         path=path,
         status=response.status,
         server_code=code,
+        answered_by=kind,
         retry_after=wait,
     )
 
@@ -125,7 +154,11 @@ def denied(
     facts = {"asked": scope, "granted": None, "user": None, "source": None, **facts}
     return AuthenticationError(
         f"{host} does not allow {purpose(scope)}",
-        why=(*why, f"{host} answered {response.status}", *map(str, problems(response)[:1])),
+        why=(
+            *why,
+            web_page(response) or f"{host} answered {response.status}",
+            *map(str, problems(response)[:1]),
+        ),
         advice=advice,
         host=host,
         status=response.status,

@@ -7,7 +7,8 @@ Rules:
 
 1. https only; http just for a loopback address, and only where the user wrote it.
 2. No user, password, query or fragment. An address that may hold a secret is not repeated in the error.
-3. One form: lower-case host, no default port, no slash at the end. A path in front of `/v2/` is kept.
+3. One form: lower-case host, no default port, no slash at the end. A path in front of `/v2/` is kept; with
+   `/v2` itself a server would take what comes after it for the name of another repository.
 4. In a folder named after a host, as docker has them, every `*.crt` is a CA that adds to the system's store,
    and `X.cert` with `X.key` is a client certificate.
 5. A CA named by an option or a configuration file replaces the system's store and the folder's CAs.
@@ -50,6 +51,12 @@ def server_url(text: str, source: str) -> str:
         raise _unusable(source, f"{text} is not https", advice)
     if ".." in parts.path.split("/"):
         raise _unusable(source, f"{text} has .. in its path")
+    segments = parts.path.strip("/").split("/")
+    if "v2" in {segments[0], segments[-1]}:
+        advice = Advice(
+            "write-instead", text=f"{parts.scheme}://{parts.netloc}{parts.path.partition('/v2')[0]}"
+        )
+        raise _unusable(source, f"{text} has /v2 in its path, which comes by itself", advice)
     shown_port = f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else ""
     return f"{parts.scheme}://{host}{shown_port}{parts.path.rstrip('/')}"
 

@@ -83,6 +83,7 @@ class Settings:
         trust_dir: The trust directory.
         docker_config: Docker's own configuration directory.
         server: The Notary server that an option or the environment names, or None.
+        server_source: The option or variable that names it.
         tls_ca: The only CAs to trust for Notary servers, from an option, or None.
         tls_cert: Client certificate for Notary servers, or None.
         tls_key: Its key; None exactly if `tls_cert` is.
@@ -103,6 +104,7 @@ class Settings:
     trust_dir: Path
     docker_config: Path
     server: str | None = None
+    server_source: str = "--server"
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -129,6 +131,13 @@ class Settings:
     def names_server(self, registry_host: str) -> bool:
         """Tell whether the user named the Notary server for a registry; else it is only derived."""
         return self.server is not None or any(table.server for table in self._tables(registry_host))
+
+    def server_source_for(self, registry_host: str) -> str:
+        """Return what names the Notary server for a registry, in words; empty where it is only derived."""
+        if self.server is not None:
+            return self.server_source
+        named = any(table.server for table in self._tables(registry_host))
+        return "server in the configuration file" if named else ""
 
     def pins_for(self, registry_host: str, gun: str = "") -> Pins | None:
         """Return the configured pins for a repository, or None.
@@ -222,6 +231,7 @@ def load(
         trust_dir=_path(given, "trust_dir") or trust_dir,
         docker_config=docker_config,
         server=servers.server_url(server, named) if server else None,
+        server_source=named,
         tls_ca=_path(given, "tlscacert"),
         tls_cert=tls_cert or file.tls_cert,
         tls_key=tls_key or file.tls_key,
