@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
+    from notarypy.client.parameters import RemovalOptions as RemovalOptions
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
     from notarypy.client.results import CopiedImage as CopiedImage
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.settings import GlobalOptions as GlobalOptions
     from notarypy.storage.settings.settings import Settings as Settings
     from notarypy.tuf.trusted import TrustedMetadata as TrustedMetadata
+    from notarypy.tuf.vouching import RestingTag as RestingTag
 
 __version__ = "0.1.0"
 
@@ -82,7 +84,7 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
-    "client.parameters": "PinOptions Progress SignOptions VerifyOptions",
+    "client.parameters": "PinOptions Progress RemovalOptions SignOptions VerifyOptions",
     "client.results": (
         "CopiedImage ImportedKey InitResult Inspection PulledImage "
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
@@ -104,6 +106,7 @@ _NAMES = {
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",
     "tuf.trusted": "TrustedMetadata",
+    "tuf.vouching": "RestingTag",
 }
 
 if not TYPE_CHECKING:  # to type checkers a name that is not imported above is an error

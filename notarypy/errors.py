@@ -262,3 +262,7 @@ class BuildFileError(UsageError, code="usage.build_file"):
 
 class ConfirmationNeededError(UsageError, code="usage.confirmation"):
     """A dangerous step needs a yes, and nobody can give it."""
+
+
+class UndecidedTagsError(ConfirmationNeededError, code="usage.undecided_tags"):
+    """Tags rest on the keys that are removed alone, and nobody said whether to keep or to revoke them."""

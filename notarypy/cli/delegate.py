@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
-from notarypy.cli.run import Run, begin
+from notarypy.cli.removal import DryRun, Keep, Removal, Revoke
+from notarypy.cli.run import begin
 from notarypy.cli.text import render
-from notarypy.client.parameters import Unverified
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.client.results import PurgedKey, SignerAdded, SignerRemoved
+    from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
 app = group("Delegations: who may sign the tags of a repository.")
@@ -59,17 +60,21 @@ def remove_delegation(
     repos: references.Repositories,
     *,
     key: Annotated[str | None, Option(metavar="ID", help="Remove only the key with this id.")] = None,
+    keep_tags: Keep = False,
+    revoke_tags: Revoke = False,
+    dry_run: DryRun = False,
     force: _Force = False,
 ) -> None:
     """Take a signer, or one of its keys, out of repositories.
 
-    Tags that rest on its signature are signed again with another key that is here; without one
-    nothing is changed.
+    Files that rest on its signature are signed again with another key that is here; without one
+    nothing is changed. Tags that nobody else signed are named, and kept or revoked as you say.
 
     Example:
       notarypy delegate remove jeff registry.example.com/app
+      notarypy delegate remove jeff registry.example.com/app --revoke-tags
     """
-    _remove(context, name, repos, key=key, force=force)
+    _remove(context, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run), key=key)
 
 
 @app.command("purge")
@@ -78,32 +83,36 @@ def purge_key(
     repos: references.Repositories,
     *,
     key: Annotated[str, Option(metavar="ID", help="The key: at least 7 digits of its id.")],
+    keep_tags: Keep = False,
+    revoke_tags: Revoke = False,
+    dry_run: DryRun = False,
     force: _Force = False,
 ) -> None:
     """Take one key out of all delegations of repositories: it was stolen, or its owner left.
 
-    A signer that has no other key is removed. Tags that rest on its signature are signed again with
-    another key that is here; without one nothing is changed.
+    A signer that has no other key is removed. Files that rest on its signature are signed again with
+    another key that is here; without one nothing is changed. Tags that nobody else signed are named,
+    and kept or revoked as you say.
 
     Example:
-      notarypy delegate purge --key 49ed06e registry.example.com/app
+      notarypy delegate purge --key 49ed06e registry.example.com/app --dry-run
+      notarypy delegate purge --key 49ed06e registry.example.com/app --revoke-tags
     """
     run = begin(context)
     references.check_repositories(run, repos)
+    removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
-                done = client.keys.purge(key, repo, force=force)
-                known = "repository key roles left removed resigned kept unreadable needed"
+                done = removal.decided(run, partial(client.keys.purge, key, repo))
                 where = f"{', '.join(done.roles)} of {done.repository}"
-                lines = [f"removed key {done.key[: render.SHORT_ID]} from {where}"]
+                lines = [f"{removal.removed} key {done.key[: render.SHORT_ID]} from {where}"]
                 gone = map(roles.signer_name, done.removed)
-                lines += [f"removed signer {name}: it has no other key" for name in gone]
-                run.report.done(repo, render.fields(done, known), *lines, *_resigned_lines(done))
+                lines += [f"{removal.removed} signer {name}: it has no other key" for name in gone]
+                removal.report(run, repo, done, "key roles left removed", lines)
                 if done.left:
                     left = f"{', '.join(done.left)} of {done.repository} still have this key"
                     run.report.warn(f"{left}: the keys here cannot change them")
-                _warn_of_unreadable(run, done)
 
 
 @app.command("list")
@@ -157,7 +166,7 @@ def _added_lines(added: SignerAdded) -> list[str]:
 
 
 def _remove(
-    context: Context, name: str, repos: Sequence[str], *, key: str | None = None, force: bool
+    context: Context, name: str, repos: Sequence[str], removal: Removal, *, key: str | None = None
 ) -> None:
     run = begin(context)
     references.check_repositories(run, repos)
@@ -165,24 +174,10 @@ def _remove(
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
-                done = client.remove_signer(name, repo, key=key, force=force)
-                data = render.fields(done, "repository role resigned kept unreadable needed")
+                done = removal.decided(run, partial(client.remove_signer, name, repo, key=key))
                 who = roles.signer_name(done.role)
                 what = f"signer {who}" if key is None else f"key {key} of {done.role}"
-                run.report.done(repo, data, f"removed {what} from {done.repository}", *_resigned_lines(done))
-                _warn_of_unreadable(run, done)
-
-
-def _warn_of_unreadable(run: Run, done: SignerRemoved | PurgedKey) -> None:
-    if done.unreadable:
-        who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
-        left = f"{what} of {done.repository} cannot be verified until {who} signs again"
-        run.report.warn(Unverified(left))
-
-
-def _resigned_lines(done: SignerRemoved | PurgedKey) -> list[str]:
-    lines = [f"signed again: {', '.join(done.resigned)}", f"tags kept: {', '.join(done.kept) or 'none'}"]
-    return lines if done.resigned else []
+                removal.report(run, repo, done, "role", [f"{removal.removed} {what} from {done.repository}"])
 
 
 def _show(
@@ -217,16 +212,22 @@ def remove_signer(
     name: _Name,
     repos: references.Repositories,
     *,
+    keep_tags: Keep = False,
+    revoke_tags: Revoke = False,
+    dry_run: DryRun = False,
     force: Annotated[
         bool, Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
     ] = False,
 ) -> None:
-    """Remove a signer from repositories; its tags are signed again with another key that is here.
+    """Remove a signer from repositories, without making tags unreadable.
+
+    Tags that nobody else signed are named, and kept or revoked as you say.
 
     Example:
       notarypy signer remove jeff registry.example.com/admin/demo
+      notarypy signer remove jeff registry.example.com/admin/demo --keep-tags
     """
-    _remove(context, name, repos, force=force)
+    _remove(context, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run))
 
 
 @signer_app.command("list")

@@ -109,6 +109,10 @@ class Run:
         """Return a progress bar where somebody looks at it."""
         return None if self.options.json or self.options.quiet else terminal.bar()
 
+    def choice(self, lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
+        """Return which of the answers was given to a question; None where nobody can be asked."""
+        return terminal.choice(lines, question, answers) if terminal.present() else None
+
     def confirm(self, question: str, why: str) -> None:
         """Go on only with a yes; raise ConfirmationNeededError without one."""
         if self.options.yes:

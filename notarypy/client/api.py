@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.imagesapi import Images
-from notarypy.client.parameters import Progress, SignOptions, VerifyOptions, require_lists
+from notarypy.client.parameters import Progress, RemovalOptions, SignOptions, VerifyOptions, require_lists
 from notarypy.client.session import Session, overridden
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
@@ -200,8 +200,6 @@ class Client:
 
         return current_metadata(self._session, repository, root)
 
-    # Who signed what
-
     def inspect(self, reference: str) -> results.Inspection:
         """Return who signed what in a repository; a tag in `reference` narrows the tags."""
         from notarypy.client.verify.inspection import inspect_reference
@@ -311,12 +309,19 @@ class Client:
         return add(self._session, name, repository, keys, paths=paths, releases=releases)
 
     def remove_signer(
-        self, name: str, repository: str, *, key: str | None = None, force: bool = False
+        self,
+        name: str,
+        repository: str,
+        *,
+        key: str | None = None,
+        force: bool = False,
+        tags: Literal["keep", "revoke"] | None = None,
+        dry_run: bool = False,
     ) -> results.SignerRemoved:
-        """Take a signer, or one of its keys, out of a repository; unless forced, every tag stays readable."""
-        from notarypy.client.publish.delegations import remove_signer
+        """Take a signer, or one of its keys, out of a repository; how is said by `RemovalOptions`."""
+        from notarypy.client.publish.removing import remove_signer
 
-        return remove_signer(self._session, name, repository, key=key, force=force)
+        return remove_signer(self._session, name, repository, RemovalOptions(force, tags, dry_run), key=key)
 
     def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
         """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""

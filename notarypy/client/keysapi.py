@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from notarypy.client.parameters import require_lists
+from notarypy.client.parameters import RemovalOptions, require_lists
 from notarypy.keys.keystore import KeyInfo, KeyStore
 
 if TYPE_CHECKING:
@@ -98,12 +98,21 @@ class Keys:
 
         return rotate(self._session, repository, role, key, server_managed=server_managed)
 
-    def purge(self, key: str, repository: str, *, force: bool = False) -> PurgedKey:
+    def purge(
+        self,
+        key: str,
+        repository: str,
+        *,
+        force: bool = False,
+        tags: Literal["keep", "revoke"] | None = None,
+        dry_run: bool = False,
+    ) -> PurgedKey:
         """Take one key, by at least 7 digits of its id, out of all delegations of a repository.
 
         KeyNotAuthorisedError: the keys here may not remove it, or tags would become unreadable until others
-        sign them again; with `force` they do.
+        sign them again; with `force` they do. UndecidedTagsError: tags rest on this key alone, and `tags`
+        does not say whether to keep or to revoke them.
         """
-        from notarypy.client.publish.delegations import purge
+        from notarypy.client.publish.removing import purge
 
-        return purge(self._session, key, repository, force=force)
+        return purge(self._session, key, repository, RemovalOptions(force, tags, dry_run))

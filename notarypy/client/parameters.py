@@ -7,7 +7,7 @@ settings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +82,26 @@ class SignOptions:
     custom: bytes | None = None
     discard_unverified: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class RemovalOptions:
+    """How to remove a signer or a key.
+
+    Attributes:
+        force: Whether tags may become unreadable until others sign them again.
+        tags: What becomes of tags that rest on the removed keys alone; None to raise UndecidedTagsError.
+        dry_run: Whether to check everything and publish nothing; the tags are named all the same.
+    """
+
+    force: bool = False
+    tags: Literal["keep", "revoke"] | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what mypy cannot."""
+        if self.tags not in {None, "keep", "revoke"}:
+            raise TypeError('tags are to "keep", to "revoke", or None')
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ are digests of layers that nobody may distribute; `keys` are canonical ids, whic
 have short names; `server` is the URL of the Notary server; `policy` is None where there is no trust policy;
 `published` is False when everything was true already; a role that is delegated to and not published has no
 `version`, nor a date. Roles were `resigned` by the keys here so that their tags, `kept`, stay readable; with
-force, some become `unreadable` until one of the signers in `needed` signs them again.
+force, some become `unreadable` until one of the signers in `needed` signs them again. Tags that were
+`resting` on the removed keys alone are `revoked` in the same publish, or stay as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleSta
 
 if TYPE_CHECKING:
     from notarypy.keys.keystore import KeyInfo
+    from notarypy.tuf.vouching import RestingTag
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,9 @@ class SignerRemoved:
     kept: tuple[str, ...]
     unreadable: tuple[str, ...]
     needed: tuple[str, ...]
+    resting: tuple[RestingTag, ...]
+    revoked: bool
+    published: bool
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,9 @@ class PurgedKey:
     kept: tuple[str, ...]
     unreadable: tuple[str, ...]
     needed: tuple[str, ...]
+    resting: tuple[RestingTag, ...]
+    revoked: bool
+    published: bool
 
 
 @dataclass(frozen=True)

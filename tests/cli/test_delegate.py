@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import KeyNotAuthorisedError, UnreachableError
+from notarypy.errors import Advice, KeyNotAuthorisedError, UndecidedTagsError, UnreachableError
+from notarypy.tuf.vouching import RestingTag
 from support.commands import written
-from support.results import ADDED, INITIALISED, JEFF, PIN, PURGED, RELEASES, REMOVED, REPO
+from support.results import ADDED, D1, INITIALISED, JEFF, PIN, PURGED, RELEASES, REMOVED, REPO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from notarypy.errors import Advice
     from support.commands import Run, StubClient
+
+DECISION = {"force": False, "tags": None, "dry_run": False}
+RESTING = (RestingTag("targets/jeff", "1", D1), RestingTag("targets/releases", "1", D1))
+UNDECIDED = UndecidedTagsError("tag 1 rests on them", why=tuple(map(str, RESTING)))
 
 
 @pytest.mark.parametrize("noun", ["delegate", "signer"])
@@ -79,7 +83,87 @@ def test_removing_says_what_was_signed_again(run: Run, stub: StubClient, noun: s
     assert outcome.out == (
         f"removed signer jeff from {REPO}\nsigned again: targets/releases\ntags kept: 1, 2\n"
     )
-    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, "force": False})]
+    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, **DECISION})]
+
+
+@pytest.mark.parametrize("noun", ["delegate", "signer"])
+@pytest.mark.parametrize(
+    ("option", "tags", "became"), [("--keep-tags", "keep", "kept"), ("--revoke-tags", "revoke", "revoked")]
+)
+def test_what_becomes_of_tags_is_said(
+    run: Run, stub: StubClient, noun: str, option: str, tags: str, became: str
+) -> None:
+    stub.answers["remove_signer"] = replace(REMOVED, resting=RESTING, revoked=tags == "revoke")
+    outcome = run(noun, "remove", "jeff", REPO, option).expect(0)
+    assert outcome.out.endswith(
+        f"only the removed keys signed these, and they are {became}:\n"
+        f"  1 in targets/jeff: {D1}\n  1 in targets/releases: {D1}\n"
+    )
+    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, **DECISION, "tags": tags})]
+    stub.answers["keys.purge"] = replace(PURGED, resting=RESTING, revoked=tags == "revoke")
+    assert became in run("delegate", "purge", "--key", "f5a2a64", REPO, option).expect(0).out
+    [result] = run("--json", noun, "remove", "jeff", REPO, option).expect(0).document["results"]
+    assert result["resting"][0] == {"role": "targets/jeff", "tag": "1", "digest": D1}
+    assert result["revoked"] is (tags == "revoke")
+
+
+def test_both_decisions_are_none(run: Run, stub: StubClient) -> None:
+    for argv in (["signer", "remove", "jeff"], ["delegate", "purge", "--key", "f5a2a64"]):
+        run(*argv, REPO, "--keep-tags", "--revoke-tags").expect(2)
+    assert stub.calls == []
+
+
+@pytest.mark.parametrize(
+    ("option", "became"),
+    [(None, "decides"), ("--keep-tags", "would be kept"), ("--revoke-tags", "would be revoked")],
+)
+def test_a_dry_run_names_all_of_them(run: Run, stub: StubClient, option: str | None, became: str) -> None:
+    many = tuple(RestingTag("targets/releases", f"{number}", D1) for number in range(150))
+    done = replace(REMOVED, resting=many, revoked=option == "--revoke-tags", published=False)
+    stub.answers["remove_signer"] = done
+    outcome = run("signer", "remove", "--dry-run", "jeff", REPO, *([option] if option else [])).expect(0)
+    assert outcome.out.startswith(
+        f"would remove signer jeff from {REPO}\nwould sign again: targets/releases\n"
+    )
+    assert became in outcome.out
+    assert outcome.out.count(" in targets/releases: ") == 150
+    assert stub.calls[0][2]["dry_run"] is True
+    stub.answers["remove_signer"] = replace(done, published=True)
+    shown = run("signer", "remove", "jeff", REPO, "--keep-tags").expect(0).out
+    assert (shown.count(" in targets/releases: "), shown.endswith("  and 50 more\n")) == (100, True)
+
+
+@pytest.mark.parametrize("argv", [[], ["--yes"]])
+def test_without_a_terminal_both_ways_on_are_named(run: Run, stub: StubClient, argv: list[str]) -> None:
+    stub.answers["remove_signer"] = UNDECIDED
+    error = UndecidedTagsError("tag 1 rests on them", advice=Advice("keep-or-revoke"))
+    stub.answers["remove_signer"] = error
+    outcome = run(*argv, "signer", "remove", "jeff", REPO).expect(2)
+    assert "[usage.undecided_tags]" in outcome.err
+    assert "--keep-tags" in outcome.err
+    assert "--revoke-tags" in outcome.err
+
+
+@pytest.mark.parametrize(("answer", "calls"), [("keep", 2), ("revoke", 2), ("stop", 1), (None, 1)])
+def test_at_a_terminal_somebody_decides(
+    run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch, answer: str | None, calls: int
+) -> None:
+    asked: list[str] = []
+
+    def choice(lines: list[str], _question: str, answers: tuple[str, ...]) -> str | None:
+        asked.extend(lines)
+        assert answers == ("keep", "revoke", "stop")
+        return answer
+
+    def removed(*_: object, tags: str | None, **__: object) -> object:
+        return REMOVED if tags else UNDECIDED
+
+    monkeypatch.setattr("notarypy.cli.text.terminal.present", lambda: True)
+    monkeypatch.setattr("notarypy.cli.text.terminal.choice", choice)
+    stub.answers["remove_signer"] = removed
+    run("signer", "remove", "jeff", REPO).expect(0 if calls == 2 else 2)
+    assert asked == ["tag 1 rests on them:", *(f"  {one}" for one in RESTING)]
+    assert [call[2]["tags"] for call in stub.calls] == [None, answer][:calls]
 
 
 def test_removing_one_key(run: Run, stub: StubClient) -> None:
@@ -130,7 +214,7 @@ def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
         "signed again: targets/releases\ntags kept: 1, 2\n"
     )
     assert "targets/bob/ci" in outcome.err
-    assert stub.calls == [("keys.purge", ("f5a2a64", REPO), {"force": False})]
+    assert stub.calls == [("keys.purge", ("f5a2a64", REPO), DECISION)]
     stub.answers["keys.purge"] = replace(PURGED, left=(), resigned=(), unreadable=("targets/releases",))
     assert (
         "cannot be verified until bob signs again"

@@ -155,7 +155,7 @@ def test_removing_who_carries_the_releases_needs_another_key(world: World, owner
 def test_another_key_here_signs_the_releases_again(world: World, owner: Person) -> None:
     owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.requests()
-    removed = owner.client().remove_signer("jeff", GUN)
+    removed = owner.client().remove_signer("jeff", GUN, tags="keep")
     assert (removed.resigned, removed.kept, removed.unreadable) == ((roles.RELEASES,), ("1",), ())
     assert world.requests().count("POST") == 1
     image = world.person("reader").client().verify(f"{GUN}:1")
@@ -254,7 +254,7 @@ def test_an_unknown_signer_is_a_wrong_name(world: World, owner: Person) -> None:
 def test_a_removal_whose_answer_was_lost_is_still_done(world: World, owner: Person) -> None:
     owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.attacker.lose_answers(times=1)
-    removed = owner.client().remove_signer("jeff", GUN)
+    removed = owner.client().remove_signer("jeff", GUN, tags="keep")
     assert (removed.resigned, removed.kept) == ((roles.RELEASES,), ("1",))
     assert world.requests().count("POST") == 1
 
@@ -273,7 +273,7 @@ def test_a_removal_after_a_conflict_looks_at_the_new_releases(world: World, owne
     owner.client().keys.load(world.person("bob").client().keys.export(["bob"]), name="bob")
     world.push("2")
     world.attacker.before_upload(lambda: world.person("bob").client().sign([f"{GUN}:2"]))
-    owner.client().remove_signer("jeff", GUN)
+    owner.client().remove_signer("jeff", GUN, tags="keep")
     reader = world.person("reader").client()
     assert reader.verify(f"{GUN}:1").role == reader.verify(f"{GUN}:2").role == roles.RELEASES
 

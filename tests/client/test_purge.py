@@ -36,7 +36,7 @@ def test_a_key_leaves_every_role_and_tags_stay(world: World, owner: Person) -> N
     world.push("1")
     bob.client().sign([f"{GUN}:1"])
     world.requests()
-    done = owner.client().keys.purge(stolen[:9], GUN)
+    done = owner.client().keys.purge(stolen[:9], GUN, tags="keep")
     assert world.requests().count("POST") == 1
     assert (done.key, set(done.roles), done.removed) == (stolen, {BOB, roles.RELEASES}, (BOB,))
     assert (done.resigned, done.kept, done.unreadable, done.left) == ((roles.RELEASES,), ("1",), (), ())

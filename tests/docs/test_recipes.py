@@ -16,7 +16,7 @@ from notarypy.storage.settings import configfile
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = ("docs/recipes.md", "docs/moving-from-docker-trust.md")
+PAGES = ("docs/recipes.md", "docs/moving-from-docker-trust.md", "docs/stolen-key.md")
 
 
 def command_lines() -> list[str]:

@@ -65,12 +65,48 @@ def test_removing_a_signer_with_another_key_here_keeps_the_tags(
 ) -> None:
     alice.own(repository.name, "carol")
     jeff.notarypy("sign", repository.ref("1")).expect(0)
-    alice.notarypy("signer", "remove", "jeff", repository.name).expect(0)
+    alice.notarypy("verify", repository.ref("1")).expect(0)
+    before = alice.files()
+    refused = alice.notarypy("signer", "remove", "jeff", repository.name).expect(2)
+    assert f"1 in targets/releases: sha256:{image.sha256}" in refused.stderr
+    assert alice.files() == before
+    alice.notarypy("signer", "remove", "--keep-tags", "jeff", repository.name).expect(0)
     assert signers(bob, repository) == ["carol"]
     assert bob.notarypy("verify", repository.ref("1")).expect(0).stdout == f"{repository.pinned(image)}\n"
     assert image.sha256 in bob.notary("list", repository.name, "-r", "targets/releases").expect(0).stdout
     repository.push("2")
     assert jeff.notarypy("sign", repository.ref("2")).code == 6
+
+
+@pytest.mark.usefixtures("image")
+def test_what_only_the_removed_signer_signed_is_revoked_for_everybody(
+    alice: Person, bob: Person, jeff: Person, repository: Repository
+) -> None:
+    alice.own(repository.name, "carol")
+    repository.push("2")
+    alice.notarypy("sign", repository.ref("2")).expect(0)
+    jeff.notarypy("sign", repository.ref("1")).expect(0)
+    run = alice.notarypy("--json", "signer", "remove", "--revoke-tags", "jeff", repository.name).expect(0)
+    [result] = run.document["results"]
+    assert [(one["role"], one["tag"]) for one in result["resting"]] == [("targets/releases", "1")]
+    assert (result["revoked"], result["kept"]) == (True, ["2"])
+    bob.notarypy("verify", repository.ref("1")).expect(3)
+    bob.notarypy("verify", "--signer", "carol", repository.ref("2")).expect(0)
+    listed = bob.notary("list", repository.name, "-r", "targets/releases").expect(0).stdout
+    assert [line.split()[0] for line in listed.splitlines() if "targets/releases" in line] == ["2"]
+    assert [row["SignedTag"] for row in json.loads(bob.inspection(repository.name))[0]["SignedTags"]] == ["2"]
+
+
+@pytest.mark.usefixtures("image")
+def test_docker_trust_keeps_such_tags_and_names_them(
+    alice: Person, bob: Person, jeff: Person, repository: Repository, image: Manifest
+) -> None:
+    alice.own(repository.name, "carol")
+    jeff.notarypy("sign", repository.ref("1")).expect(0)
+    run = alice.notarypy("docker-trust", "signer", "remove", "jeff", repository.name).expect(0)
+    assert f"Successfully removed jeff from {repository.name}" in run.stdout
+    assert f"warning:   1 sha256:{image.sha256}" in run.stderr
+    bob.notarypy("verify", repository.ref("1")).expect(0)
 
 
 @pytest.mark.usefixtures("image")

@@ -49,7 +49,9 @@ INSPECTION = Inspection(
     server="https://n.test",
 )
 ADDED = SignerAdded(REPO, "targets/jeff", (KEY.keyid,), None, published=True)
-REMOVED = SignerRemoved(REPO, "targets/jeff", ("targets/releases",), ("1", "2"), (), ("bob",))
+REMOVED = SignerRemoved(
+    REPO, "targets/jeff", ("targets/releases",), ("1", "2"), (), ("bob",), (), revoked=False, published=True
+)
 PURGED = PurgedKey(
     REPO,
     KEY.keyid,
@@ -60,6 +62,9 @@ PURGED = PurgedKey(
     ("1", "2"),
     (),
     ("bob",),
+    (),
+    revoked=False,
+    published=True,
 )
 ROTATED = RotatedKey(REPO, "root", (KEY.keyid,), (OTHER_PIN,), (PIN,), server_managed=False, published=True)
 ROOT_STATUS = RoleStatus("root", 1, WHEN, (OTHER_PIN,), 1, (OTHER_PIN,), due=True, problem="")

@@ -10,7 +10,8 @@ Rules:
 2. A signer whose removal would leave images that nobody can verify is removed only with a yes or `--force`.
    Any other removal really happens, and is not asked about.
 3. A file that others can read or write is not loaded: its key is not secret.
-4. Success is said when the key is stored, and never of a key that is not.
+4. What only a removed signer signed stays signed, as docker has it, and is named in warnings.
+5. Success is said when the key is stored, and never of a key that is not.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from notarypy.cli.dockertrust.grammar import CommandLine
     from notarypy.client.api import Client
+    from notarypy.tuf.vouching import RestingTag
 
 _RELEASES = "releases"
 _OTHERS = 0o077
@@ -83,7 +85,7 @@ def _remove(shell: Shell, client: Client, name: str, text: str, *, force: bool) 
         raise FailureError("releases is a reserved keyword and cannot be removed")
     try:
         roles.signer_role(name)
-        removed = client.remove_signer(name, repository, force=force)
+        removed = client.remove_signer(name, repository, force=force, tags="keep")
     except InvalidNameError:
         raise FailureError(f"no signer {name} for repository {text}") from None
     except RepositoryMissingError as error:
@@ -94,11 +96,22 @@ def _remove(shell: Shell, client: Client, name: str, text: str, *, force: bool) 
         _ask(shell, name, text, error)
         _remove(shell, client, name, text, force=True)
         return
+    _warn_of_resting(shell, name, text, removed.resting)
     if removed.unreadable:
         who = ", ".join(removed.needed) or "a signer"
         shell.warn(f"{', '.join(removed.unreadable)} of {text} cannot be verified until {who} signs again")
     shell.out(f"Successfully removed {name} from {text}")
     shell.out()
+
+
+def _warn_of_resting(shell: Shell, name: str, text: str, tags: Sequence[RestingTag]) -> None:
+    """Name the tags that stay signed although only the removed signer signed them (rule 4)."""
+    if tags:
+        shell.warn(f"only {name} signed these tags of {text}, and they stay signed:")
+        shown = dict.fromkeys((one.tag, one.digest or "no sha256") for one in tags)
+        for tag, digest in shown:
+            shell.warn(f"  {tag} {digest}")
+        shell.warn(f"if the key was stolen, revoke them: {shell.name} revoke {text}:TAG")
 
 
 def _ask(shell: Shell, name: str, text: str, error: NotarypyError) -> None:

@@ -218,6 +218,9 @@ TEXTS: Mapping[str, str] = {
         "run this where the key of one of them is, or add --force and have them sign again"
     ),
     "init": "notarypy init {gun}",
+    "keep-or-revoke": (
+        "--keep-tags if they are right, --revoke-tags if not or if nobody knows; --dry-run lists all of them"
+    ),
     "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
     "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",
     "inspect-tags": "see what is signed with: notarypy inspect {gun}",

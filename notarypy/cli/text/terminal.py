@@ -18,7 +18,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -100,11 +100,21 @@ def secret(question: str) -> str:
 
 def agreed(question: str) -> bool:
     """Ask a yes-or-no question; only `y` and `yes` are a yes."""
-    text = f"{safe(question)} [y/N] "
+    return _answer(f"{safe(question)} [y/N] ") in {"y", "yes"}
+
+
+def choice(lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
+    """Ask a question with several answers, after lines that say why; one that is not written out is None."""
+    shown = "".join(f"{safe(line)}\n" for line in lines)
+    answer = _answer(f"{shown}{safe(question)} [{'/'.join(answers)}] ")
+    return answer if answer in answers else None
+
+
+def _answer(text: str) -> str:
     if os.name == "nt":
         answer = input(text)
     else:
         with _TERMINAL.open("r+b", buffering=0) as terminal:
             terminal.write(text.encode(errors="backslashreplace"))
             answer = terminal.readline(64).decode(errors="replace")
-    return answer.strip().lower() in {"y", "yes"}
+    return answer.strip().lower()

@@ -1,0 +1,95 @@
+"""What removing signers and keys asks and says: options, the decision about tags, and what was done.
+
+What it is: shared by `delegate remove`, `delegate purge` and `signer remove`. What it is not: which tags need
+a decision (`tuf.vouching`), or the removal (`client.publish.removing`).
+
+Rules:
+
+1. Tags that rest on the removed keys alone are named, whatever becomes of them.
+2. What becomes of them is said by an option or at a terminal. `--yes` says nothing of it: there is no answer
+   that is usually right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+from typer import Option
+
+from notarypy.cli.text import render
+from notarypy.client.parameters import Unverified
+from notarypy.errors import Advice, UndecidedTagsError, UsageError
+
+if TYPE_CHECKING:
+    from notarypy.cli.run import Run
+    from notarypy.client.results import PurgedKey, SignerRemoved
+
+Keep = Annotated[bool, Option("--keep-tags", help="Keep the tags that only the removed keys signed.")]
+Revoke = Annotated[bool, Option("--revoke-tags", help="Revoke the tags that only the removed keys signed.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Say what would be removed; publish nothing.")]
+_Removed = TypeVar("_Removed", bound="SignerRemoved | PurgedKey")
+_ALL = "repository resigned kept unreadable needed revoked published"
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Removal:
+    """How signers and keys are to be removed."""
+
+    force: bool
+    tags: Literal["keep", "revoke"] | None
+    dry_run: bool
+
+    @classmethod
+    def of(cls, force: bool, keep: bool, revoke: bool, dry_run: bool) -> Self:  # noqa: FBT001 - four options
+        """Read the options, of which two exclude each other."""
+        if keep and revoke:
+            message = "--keep-tags and --revoke-tags are two decisions"
+            raise UsageError(message, advice=Advice("leave-out-one"))
+        return cls(force, "keep" if keep else "revoke" if revoke else None, dry_run)
+
+    @property
+    def removed(self) -> str:
+        """What is said of what was removed."""
+        return "would remove" if self.dry_run else "removed"
+
+    def decided(self, run: Run, remove: Callable[..., _Removed]) -> _Removed:
+        """Remove; where a decision is needed and somebody is there, ask for it (rule 2)."""
+        how: dict[str, Any] = {"force": self.force, "tags": self.tags, "dry_run": self.dry_run}
+        try:
+            return remove(**how)
+        except UndecidedTagsError as error:
+            lines = [f"{error.message}:", *(f"  {line}" for line in error.why)]
+            answer = run.choice(lines, "Keep or revoke them, or stop?", ("keep", "revoke", "stop"))
+            if answer not in {"keep", "revoke"}:
+                raise
+            return remove(**{**how, "tags": answer})
+
+    def report(
+        self, run: Run, repo: str, done: SignerRemoved | PurgedKey, also: str, lines: list[str]
+    ) -> None:
+        """Say what was removed, and what became of the tags (rule 1)."""
+        data = {**render.fields(done, f"{_ALL} {also}"), "dry_run": self.dry_run}
+        data["resting"] = [render.fields(one, "role tag digest") for one in done.resting]
+        if done.resigned:
+            lines += [f"{'would sign again' if self.dry_run else 'signed again'}: {', '.join(done.resigned)}"]
+            lines += [f"tags kept: {', '.join(done.kept) or 'none'}"]
+        if done.resting:
+            most = len(done.resting) if self.dry_run else _SHOWN
+            lines += [f"only the removed keys signed these, {self._became(done)}:"]
+            lines += [f"  {one}" for one in done.resting[:most]]
+            lines += [f"  and {left} more"] if (left := len(done.resting) - most) > 0 else []
+        run.report.done(repo, data, *lines)
+        if done.unreadable:
+            who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
+            run.report.warn(
+                Unverified(f"{what} of {done.repository} cannot be verified until {who} signs again")
+            )
+
+    def _became(self, done: SignerRemoved | PurgedKey) -> str:
+        if self.tags is None and self.dry_run:
+            return "and --keep-tags or --revoke-tags decides"
+        now = "revoked" if done.revoked else "kept"
+        return f"and they would be {now}" if self.dry_run else f"and they are {now}"
