@@ -275,6 +275,21 @@ def test_what_is_pulled_is_what_skopeo_reads(
     assert raw.encode() == made.manifests[1]
 
 
+def test_skopeo_does_not_find_dockers_manifests_by_name_as_the_warning_says(
+    alice: Person, bob: Person, repository: images.Repository, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    made = repository.push("1", media_type=images.DOCKER_MANIFEST)
+    alice.own(repository.name)
+    alice.notarypy("sign", repository.ref("1")).expect(0)
+    run = bob.notarypy("pull", repository.ref("1"), f"oci:{tmp_path}/out").expect(0)
+    assert f"only as oci:{tmp_path}/out" in run.stderr
+    assert skopeo("inspect", "--raw", f"oci:{tmp_path}/out:1").code != 0
+    raw = skopeo("inspect", "--raw", f"oci:{tmp_path}/out").expect(0).stdout
+    assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == made.digest
+    again = bob.notarypy("push", f"oci:{tmp_path}/out:1", repository.ref("2"), "--json").expect(0)
+    assert again.document["results"][0]["digest"] == made.digest
+
+
 def test_a_registry_that_serves_something_else_fills_no_layout(
     alice: Person,
     bob: Person,

@@ -6,6 +6,8 @@
    starts it in a user namespace, where it takes itself for root.
 3. It is stopped by its process id, and so is its containerd if that is left over.
 4. A registry on loopback is an insecure one to docker: http and unknown certificates will do.
+5. A newer daemon is one whose BuildKit knows source policies, and keeps images as containerd does. It may be
+   the usual one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import signal
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interop.harness import programs, services
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OWN_RUN = 'mount -t tmpfs tmpfs /run && exec "$@"'
-_FLAGS = ("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs", "--group=0")
+_FLAGS = ("--iptables=false", "--ip6tables=false", "--bridge=none", "--group=0")
 
 
 class _Connection(http.client.HTTPConnection):
@@ -44,8 +46,8 @@ class _Connection(http.client.HTTPConnection):
 
 
 @contextlib.contextmanager
-def running(log: Path) -> Iterator[str]:
-    """Run dockerd and yield what DOCKER_HOST has to say.
+def running(log: Path, *, newer: bool = False) -> Iterator[str]:
+    """Run dockerd, or a newer one (rule 5), and yield what DOCKER_HOST has to say.
 
     Raises:
         LookupError: dockerd, containerd, runc or unshare is not here.
@@ -55,30 +57,38 @@ def running(log: Path) -> Iterator[str]:
         programs.find(program)
     folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
     try:
-        libraries = {"LD_LIBRARY_PATH": programs.library_path()}
-        with services.Service(_argv(folder), log, lambda: _is_up(folder / "docker.sock"), libraries):
+        environment = {"LD_LIBRARY_PATH": programs.library_path()}
+        if newer:
+            environment["PATH"] = programs.newer_path()
+        argv = _argv(folder, _newer_config() if newer else _config(folder), "native" if newer else "vfs")
+        with services.Service(argv, log, lambda: _is_up(folder / "docker.sock"), environment):
             yield f"unix://{folder / 'docker.sock'}"
     finally:
         _stop_containerd(folder)
         shutil.rmtree(folder)
 
 
-def _argv(folder: Path) -> list[str]:
+def _argv(folder: Path, config: dict[str, Any], driver: str) -> list[str]:
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return [
         *("unshare", "--mount", *as_root, "sh", "-c", _OWN_RUN, "sh", "dockerd", *_FLAGS),
         *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
         *("--pidfile", str(folder / "docker.pid"), "--host", f"unix://{folder / 'docker.sock'}"),
-        *("--config-file", services.write_json(folder / "daemon.json", _config(folder))),
+        *("--storage-driver", driver),
+        *("--config-file", services.write_json(folder / "daemon.json", config)),
     ]
 
 
-def _config(folder: Path) -> dict[str, str]:
+def _config(folder: Path) -> dict[str, Any]:
     """Keep the old daemon's own key out of /etc/docker; newer ones have none and refuse the setting."""
     version = programs.run(["dockerd", "--version"], {"LD_LIBRARY_PATH": programs.library_path()}).expect(0)
     major = re.search(r"version (\d+)\.", version.stdout)
     assert major is not None, version
     return {"deprecated-key-path": str(folder / "key.json")} if int(major[1]) < 24 else {}
+
+
+def _newer_config() -> dict[str, Any]:
+    return {"features": {"containerd-snapshotter": True}}
 
 
 def _is_up(path: Path) -> bool:

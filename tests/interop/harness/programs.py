@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # scripts/setup unpacks here what the machine does not have.
 UNPACKED = Path(sys.prefix, "servers", "usr")
+# And here what the machine's release is too old for.
+NEWER = UNPACKED.parent / "newer" / "usr"
 # Daemons are in sbin folders, which the PATH of a user does not always have.
 SEARCH_PATH = os.pathsep.join(
     (
@@ -37,6 +39,19 @@ def find(program: str) -> str:
     if found is None:
         raise LookupError(f"{program} is not installed: run scripts/test, it brings what the tests need")
     return found
+
+
+def newer_path() -> str:
+    """Return the PATH on which newer programs come first, if there are any."""
+    return os.pathsep.join((str(NEWER / "sbin"), str(NEWER / "bin"), SEARCH_PATH))
+
+
+def buildx() -> Path:
+    """Return docker's plugin of that name."""
+    for root in (NEWER, UNPACKED, Path("/usr"), Path("/usr/local")):
+        for plugin in root.glob("lib*/docker/cli-plugins/docker-buildx"):
+            return plugin
+    raise LookupError("docker's buildx is not installed: run scripts/test, it brings what the tests need")
 
 
 def faketime_library() -> str:
