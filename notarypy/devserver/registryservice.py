@@ -222,9 +222,9 @@ def _require_manifest(data: bytes, media_type: str) -> None:
     except MetadataError:
         document = {}
     if media_type in (manifests.OCI_INDEX, manifests.DOCKER_LIST):
-        fits = isinstance(document.get("manifests"), list)
+        fits = manifests.listed(document, "manifests") is not None
     elif media_type in manifests.ACCEPT:
-        fits = isinstance(document.get("config"), dict) and isinstance(document.get("layers"), list)
+        fits = isinstance(document.get("config"), dict) and manifests.listed(document, "layers") is not None
     else:
         fits = "mediaType" in document
     if not fits or document.get("mediaType", media_type) != media_type:

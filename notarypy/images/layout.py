@@ -11,8 +11,7 @@ Rules:
 3. A layer that is not to be distributed and names URLs is foreign: nothing here carries it, and nothing
    fetches it. Every other layer is ordinary, URLs or not.
 4. A layout says version 1. Its index may list a name several times: docker and containerd write the tag
-   alone, without the repository. A name is only given to an image where it stands for one image at most. No
-   list of images is an empty one: docker 25 wrote null.
+   alone, without the repository. A name is only given to an image where it stands for one image at most.
 """
 
 from __future__ import annotations
@@ -131,8 +130,8 @@ def links(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Links:
     found = manifests.read(data, media_type, limits)
     document = json.loads(data)
     if not found.is_index:
-        return Links((), _descriptors([document["config"], *document["layers"]], "manifest"))
-    entries = _descriptors(document["manifests"], "manifests")
+        return Links((), _descriptors([document["config"], *(document["layers"] or ())], "manifest"))
+    entries = _descriptors(document["manifests"] or (), "manifests")
     if any(entry.media_type.startswith(manifests.SCHEMA_1) for entry in entries):
         malformed("the index lists an image of the old manifest format, schema 1")
     listed = tuple(entry for entry in entries if entry.is_manifest)
@@ -148,8 +147,8 @@ def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
     """Return the entries of a layout's `index.json`; raise MetadataError if it is none (rule 4)."""
     try:
         document = manifests.decode(data, limits.manifest_bytes)
-        listed = [] if document.get("manifests", ...) is None else document.get("manifests")
-        if document.get("schemaVersion") != 2 or not isinstance(listed, list):  # noqa: PLR2004 - the one there is
+        listed = manifests.listed(document, "manifests")
+        if document.get("schemaVersion") != 2 or listed is None:  # noqa: PLR2004 - the one there is
             malformed("schemaVersion is not 2, or there is no list of manifests")
         entries = _descriptors(listed, "manifests")
     except MetadataError as error:

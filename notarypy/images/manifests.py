@@ -14,6 +14,8 @@ Rules:
    `application/json`, `application/octet-stream` or `text/plain`. The digest covers `mediaType` and
    structure, and both are still checked.
 5. Schema 1 is refused: its digest is not that of its bytes.
+6. A list that is null is an empty one, as for every reader in Go: so BuildKit writes the layers of an image
+   that has none, and docker 25.0 an index of images without names. It does not make a manifest of an index.
 """
 
 from __future__ import annotations
@@ -147,12 +149,20 @@ def _check_structure(document: dict[str, Any], *, is_index: bool) -> tuple[str, 
         malformed(f"{one} must not have the members of {other}")
     if not is_index:
         check_descriptor(document.get("config"), "config")
-    entries = document.get(member)
-    if not isinstance(entries, list):
+    entries = listed(document, member)
+    if entries is None:
         malformed(f"{one} needs a list of {member}")
     for entry in entries:
         check_descriptor(entry, member)
     return tuple(dict.fromkeys(filter(None, map(platform_of, entries)))) if is_index else ()
+
+
+def listed(document: dict[str, Any], member: str) -> list[Any] | None:
+    """Return the list that a member is, None if it is none (rule 6)."""
+    found = document.get(member)
+    if found is None and member in document:
+        return []
+    return found if isinstance(found, list) else None
 
 
 def check_descriptor(value: object, where: str) -> None:

@@ -79,6 +79,11 @@ def test_a_type_that_is_said_of_anything_says_nothing(said: str) -> None:
         manifests.read(encoded({**manifest(), **index()}), said)
 
 
+def test_a_list_may_be_null_as_go_writes_it() -> None:
+    assert not manifests.read(encoded(manifest(layers=None)), None).is_index
+    assert manifests.read(encoded(index() | {"manifests": None}), None).platforms == ()
+
+
 def test_other_members_and_numbers_do_not_matter() -> None:
     data = encoded(manifest(annotations={"a": "b"}, other=1.5, subject=None))
     assert manifests.read(data, manifests.OCI_MANIFEST).size == len(data)
@@ -120,7 +125,10 @@ def test_refuses_other_and_contradictory_types(document: object, said: str | Non
         (manifest(schemaVersion="2"), None, "schemaVersion"),
         (manifest(mediaType=7), None, "mediaType"),
         (manifest(mediaType=None), None, "mediaType"),
-        (manifest(layers=None), None, "list of layers"),
+        (manifest(layers={}), None, "list of layers"),
+        (manifest(manifests=None), manifests.OCI_MANIFEST, "members of an index"),
+        (index(layers=None), None, "members of a manifest"),
+        ({**manifest(layers=None), "manifests": None}, None, "members of"),
         (manifest(layers=["x"]), None, "layers is not a descriptor"),
         (manifest(layers=[descriptor(size=-1)]), None, "size in layers"),
         (manifest(layers=[descriptor(size=1.5)]), None, "size in layers"),

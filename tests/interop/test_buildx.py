@@ -114,6 +114,14 @@ def test_the_digest_of_a_metadata_file_is_the_one_that_was_pushed(
     assert bob.notarypy("verify", repository.ref("1")).expect(0).stdout == f"{repository.name}@{digest}\n"
 
 
+def test_an_image_without_layers(builder: Builder, bob: Person, repository: Repository) -> None:
+    """BuildKit writes null for their list."""
+    builder.write("FROM scratch", "LABEL nothing=more")
+    builder.buildx("--push", "-t", repository.ref("1")).expect(0)
+    builder.person.notarypy("sign", "--init", repository.ref("1")).expect(0)
+    bob.notarypy("verify", repository.ref("1")).expect(0)
+
+
 @pytest.mark.parametrize("kind", ["oci", "docker"])
 def test_an_archive_with_two_names_of_one_tag(
     builder: Builder, repository: Repository, tmp_path: Path, kind: str

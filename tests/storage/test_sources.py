@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,13 @@ def test_what_is_no_choice(name: str) -> None:
         locations.source(f"oci:dir:{name}")
     with pytest.raises(InvalidNameError):
         locations.destination("oci:dir:@0")
+
+
+def test_an_image_without_layers_as_buildkit_writes_it(tmp_path: Path) -> None:
+    made = layouts.image()
+    made = replace(made, top=made.top.replace(b'"layers":[]', b'"layers":null'))
+    layouts.layout(tmp_path / "dir", made)
+    assert opened(f"oci:{tmp_path}/dir").tree.top.descriptor.digest == made.digest
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
