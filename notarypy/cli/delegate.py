@@ -149,7 +149,7 @@ def _add(
     pems = [userfiles.read(path) for path in keys]
     with run.client() as client:
         for repo in repos:
-            with run.trying(repo, among=repos):
+            with run.trying(repo, among=repos), userfiles.named_public(client.keys, keys, pems):
                 added = client.add_signer(name, repo, pems, paths=paths, releases=releases)
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)

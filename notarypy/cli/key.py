@@ -68,7 +68,7 @@ def load(
     """
     run = begin(context)
     data = userfiles.read(file)
-    with run.client() as client, run.trying(file):
+    with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
             run.report.done(file, render.fields(info, _KEY), f"loaded {_named(info)}")
 
@@ -136,7 +136,7 @@ def import_keys(
     """
     run = begin(context)
     data = userfiles.read(file)
-    with run.client(asking=False) as client, run.trying(file):
+    with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
             key = _named(imported.key)
             line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"

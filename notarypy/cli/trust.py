@@ -59,7 +59,7 @@ def init(
     }
     with run.client() as client:
         for repo in repos:
-            with run.trying(repo):
+            with run.trying(repo), userfiles.named_public(client.keys, key or (), options["keys"]):
                 result = client.init(repo, **options)
                 data = render.fields(result, render.INITIALISED)
                 run.report.done(repo, data, *render.initialised_lines(result))

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from notarypy.errors import Advice, AlreadyExistsError, StorageError, UsageError
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    PassphraseNeededError,
+    PassphraseWrongError,
+    StorageError,
+    UnsupportedKeyError,
+    UsageError,
+)
 from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from notarypy.client.keysapi import Keys
 
 _STDIN = "-"
 _PUBLIC_MODE = 0o644
@@ -48,6 +59,28 @@ def read_text(path: str) -> str:
 def name(path: str) -> str:
     """Return what messages call a file."""
     return "standard input" if path == _STDIN else path
+
+
+@contextmanager
+def named(path: str) -> Iterator[None]:
+    """Name a file of keys in whatever is raised about it inside."""
+    try:
+        yield
+    except (UnsupportedKeyError, PassphraseNeededError, PassphraseWrongError) as error:
+        why, facts = (*error.why, f"the file is {name(path)}"), {**error.facts, "file": path}
+        raise type(error)(error.message, why=why, advice=error.advice, **facts) from None
+
+
+@contextmanager
+def named_public(keys: Keys, paths: Sequence[str], pems: Sequence[bytes]) -> Iterator[None]:
+    """Name the file of public keys that whatever is raised inside is about."""
+    try:
+        yield
+    except UnsupportedKeyError:
+        for path, data in zip(paths, pems, strict=True):
+            with named(path):
+                keys.check_public(data)
+        raise
 
 
 def require_directory(path: Path) -> None:

@@ -199,7 +199,7 @@ class Session:
 
     def public_keys(self, pems: Sequence[bytes]) -> list[PublicKey]:
         """Read public keys and certificates; raise UsageError if there are none."""
-        from notarypy.tuf.certificates import load_public_pem
+        from notarypy.tuf.signerkeys import load_public_pem
 
         if not pems:
             raise UsageError("no public key was given", advice=Advice("give-key-option"))

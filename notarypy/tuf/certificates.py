@@ -1,8 +1,8 @@
-"""Certificates that stand for keys: of a repository's root, and in the files of signers.
+"""Certificates that stand for keys: when they vouch for a repository, their names, and who can read them.
 
-What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and reading a public
-key or certificate file. What it is not: making certificates (`keys.signers.keyfile`) or chains to a
-certificate authority (`authorities`).
+What it is: the x509 rules Notary adds to TUF's root role, the names in certificates, and what docker and Go
+notary cannot read. What it is not: making certificates (`keys.signers.keyfile`), those that signers bring
+(`signerkeys`), or chains to a certificate authority (`authorities`).
 
 Rules:
 
@@ -16,27 +16,27 @@ Rules:
    `Certificate.subject` and `issuer` warn of each such name, and what silences warnings does so for all
    threads: both are therefore read from their bytes.
 6. A common name that is not text of one of the usual kinds, or badly encoded, is a ValueError.
-7. A signer's certificate is in date, not signed with SHA-1, and becomes an x509 key. Ed25519 is refused:
-   Go's clients verify such delegations but cannot load or list them.
+7. What is published must be read by docker and Go notary too: one certificate that they cannot read hides
+   every signer of the repository from them. They want the key as its kind is usually written (a curve by its
+   name, a point in full, RSA as plain RSA), the same algorithm inside and outside of what is signed, names
+   and extensions that are well-formed, and none twice. Nobody is kept from reading what is published already.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from notarypy.errors import Advice, ExpiredError, NotarypyError, UnsupportedKeyError, VerificationError
-from notarypy.tuf import roles
+from notarypy.errors import Advice, ExpiredError, NotarypyError, VerificationError
+from notarypy.tuf import der, roles
 from notarypy.tuf.envelope import Envelope, VerificationBudget, require_threshold, valid_keys
-from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem
+from notarypy.tuf.keyobjects import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, meets, public_key_of
 
 if TYPE_CHECKING:
@@ -44,12 +44,16 @@ if TYPE_CHECKING:
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 STRANGE_EXTENSION = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-_FUTURE = timedelta(days=1)
-_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
-_PEM_DASHES = b"-----"
-_PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
+FUTURE = timedelta(days=1)
 # By tag: UTF8String, PrintableString, T61String, IA5String, BMPString.
 _ENCODINGS = {b"\x0c": "utf-8", b"\x13": "ascii", b"\x14": "utf-8", b"\x16": "ascii", b"\x1e": "utf-16-be"}
+# T61String is any bytes to Go, and there is NumericString.
+_ENCODINGS_OF_GO = {b"\x14": "latin-1", b"\x12": "ascii"}
+_RSA_PSS = bytes.fromhex("06092a864886f70d01010a")
+# Go refuses a certificate for a URI that it cannot take apart; this takes none that Go does not.
+_URI = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.@:_~-]*(?=[/?#]|$))?(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+)
 
 
 def usable(root: Root, gun: str, now: datetime | None) -> list[str]:
@@ -151,7 +155,7 @@ def _leaf_problem(leaf: x509.Certificate, now: datetime | None) -> str:
     reason = certificate_problem(leaf, moment)
     if reason:
         return f"a root certificate cannot be used: {reason}"
-    if leaf.not_valid_before_utc > moment + _FUTURE:
+    if leaf.not_valid_before_utc > moment + FUTURE:
         return f"a root certificate is valid only from {leaf.not_valid_before_utc:%Y-%m-%d}"
     return ""
 
@@ -204,51 +208,42 @@ def _text(value: asn1.TLV) -> str:
     return bytes(value.data).decode(encoding)
 
 
-# -- files of signers, rule 7
+# -- certificates that others cannot read, rule 7
 
 
-def load_public_pem(data: bytes, now: datetime) -> PublicKey:
-    """Read the first PEM block of a file as a delegation key (rule 7); UnsupportedKeyError if it is none."""
-    label, body, block = _first_pem(data)
-    if label == "CERTIFICATE":
-        return _certificate_key(block, now)
-    if label == "PUBLIC KEY":
-        return _spki_key(body)
-    advice = Advice("give-public-half") if "PRIVATE" in label else USE_KEY_KIND
-    raise UnsupportedKeyError(f"this file holds a {label}, not a public key", advice=advice)
-
-
-def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:
-    for begin in _PEM_BEGIN.finditer(data):
-        # A body ends at the next dashes, wherever they are: nothing is looked at twice.
-        end = data.find(_PEM_DASHES, begin.end())
-        closing = b"-----END " + begin[1] + _PEM_DASHES
-        if end >= 0 and data.startswith(closing, end):
-            return begin[1].decode(), data[begin.end() : end], data[begin.start() : end + len(closing)]
-    raise UnsupportedKeyError("this file holds no PEM public key or certificate", advice=USE_KEY_KIND)
-
-
-def _spki_key(body: bytes) -> PublicKey:
+def foreign_problem(certificate: x509.Certificate) -> str:
+    """Say why docker and Go notary cannot read a certificate; empty when they can (rule 7)."""
     try:
-        key = load_der_public_key(base64.b64decode(_PEM_HEADER.sub(b"", body)))
-    except (ValueError, UnsupportedAlgorithm):
-        raise UnsupportedKeyError("this public key cannot be read", advice=USE_KEY_KIND) from None
-    return _delegation_key(public_key_of(key))
+        body = asn1.decode_der(_Body, certificate.tbs_certificate_bytes)
+        _, outer, _ = der.elements(certificate.public_bytes(Encoding.DER))
+        for part in [*body.issuer, *body.subject]:
+            for attribute in part.as_list():
+                _foreign_text(attribute.value)
+        reason = _key_form_problem(asn1.encode_der(body.key), certificate) or _extension_problem(certificate)
+    except (ValueError, *STRANGE_EXTENSION):
+        return "one of its names or extensions is malformed"
+    return reason or ("" if outer == asn1.encode_der(body.algorithm) else "it names two signature algorithms")
 
 
-def _delegation_key(key: PublicKey) -> PublicKey:
-    if key.keytype == "ed25519":
-        raise UnsupportedKeyError("an Ed25519 key cannot be a signer's key", advice=USE_KEY_KIND)
-    return key
+def _foreign_text(value: asn1.TLV) -> None:
+    encoding = {**_ENCODINGS, **_ENCODINGS_OF_GO}.get(value.tag_bytes)
+    if encoding is None:
+        raise ValueError("a name is not a text")
+    bytes(value.data).decode(encoding)
 
 
-def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
-    try:
-        certificate = x509.load_pem_x509_certificate(pem)
-    except (ValueError, x509.InvalidVersion):
-        raise UnsupportedKeyError("this certificate cannot be read") from None
-    bare = _delegation_key(public_key_of(certificate))
-    reason = certificate_problem(certificate, now)
-    if reason:
-        raise UnsupportedKeyError("this certificate cannot be a signer's key", why=reason)
-    return PublicKey(f"{bare.keytype}-x509", certificate.public_bytes(Encoding.PEM))
+def _key_form_problem(written: bytes, certificate: x509.Certificate) -> str:
+    public = certificate.public_key()
+    if written == public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
+        return ""
+    algorithm, *_ = der.elements(written)
+    if algorithm.startswith(_RSA_PSS, 2):
+        return "its key is RSA-PSS, and not plain RSA"
+    return "its key is in an unusual form: the curve spelled out, a compressed point, or no parameters"
+
+
+def _extension_problem(certificate: x509.Certificate) -> str:
+    names = extension(certificate, x509.SubjectAlternativeName)  # this reads every extension
+    links = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
+    odd = [link for link in links if _URI.fullmatch(link) is None]
+    return f"one of its names is no URI: {odd[0]}" if odd else ""

@@ -9,6 +9,8 @@ Rules:
 1. Notary verifies with ECDSA on four curves, with Ed25519, and with RSA keys of 2048 to 8192 bits and an odd
    exponent above 1 and below 2**31: a longer one makes each check slow, and Go takes none either.
 2. ECDSA and RSA keys are DER SubjectPublicKeyInfo, Ed25519 keys their 32 bytes.
+3. A key in a file is refused by the name of its kind, and before it is loaded: the library warns of some
+   kinds, and of others it cannot say what they are.
 """
 
 from __future__ import annotations
@@ -18,17 +20,34 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.errors import Advice, MetadataError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
+from notarypy.tuf import der
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 MAX_RSA_EXPONENT = 2**31
+_RSA_EXPONENT = 65537  # the usual one
 CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
 USE_KEY_KIND = Advice("use-key-kind")
+_EC = x509.ObjectIdentifier("1.2.840.10045.2.1")
+# What nobody signs with in Notary v1; Ed25519 keys are in metadata, and refused where files are read.
+_OTHER_KINDS = {
+    "1.2.840.10040.4.1": "DSA",
+    "1.2.840.113549.1.3.1": "Diffie-Hellman",
+    "1.2.840.10046.2.1": "Diffie-Hellman",
+    "1.2.840.113549.1.1.7": "RSA-OAEP",
+    "1.3.101.110": "X25519",
+    "1.3.101.111": "X448",
+    "1.3.101.113": "Ed448",
+    "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
+    "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
+    "2.16.840.1.101.3.4.3.19": "ML-DSA-87",
+}
 
 
 def certificates(pem: bytes, keyid: str) -> list[x509.Certificate]:
@@ -59,8 +78,39 @@ def encoded(key: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key object of 
     else:
         keytype, usable = "rsa", isinstance(public, rsa.RSAPublicKey) and usable_rsa(public)
     if not usable:
-        raise UnsupportedKeyError("Notary v1 cannot use this key", why=_kind(public), advice=USE_KEY_KIND)
+        raise unusable(kind(public))
     return keytype, public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def require_known(written: bytes) -> None:
+    """Raise UnsupportedKeyError if a public key or a PKCS#8 key, DER, is of a kind without use here (rule 3).
+
+    What is no key at all is a ValueError, or left to whoever loads it.
+    """
+    algorithms = [element for element in der.elements(written) if element[0] == der.SEQUENCE]
+    if not algorithms:
+        return
+    oid, *parameters = der.elements(algorithms[0])
+    algorithm = asn1.decode_der(x509.ObjectIdentifier, oid)
+    found = _OTHER_KINDS.get(algorithm.dotted_string, "")
+    if algorithm == _EC and parameters and parameters[0][0] == der.OID:
+        curve = _curve(asn1.decode_der(x509.ObjectIdentifier, parameters[0]))
+        found = "" if curve in CURVES else f"EC, {curve}"
+    if found:
+        raise unusable(found)
+
+
+def _curve(oid: x509.ObjectIdentifier) -> str:
+    try:
+        return ec.get_curve_for_oid(oid)().name
+    except LookupError:
+        return f"curve {oid.dotted_string}"
+
+
+def unusable(found: str) -> UnsupportedKeyError:
+    """Return the refusal of a key of some kind."""
+    message, why = "Notary v1 cannot use this key", f"its kind is {found}"
+    return UnsupportedKeyError(message, why=why, advice=USE_KEY_KIND)
 
 
 def usable_rsa(public: rsa.RSAPublicKey) -> bool:
@@ -83,8 +133,12 @@ def certificate_problem(certificate: x509.Certificate, now: datetime) -> str:
     return ""
 
 
-def _kind(public: Any) -> str:  # noqa: ANN401 - whatever the cryptography package loaded
-    size = getattr(public, "key_size", None)
-    curve = getattr(getattr(public, "curve", None), "name", "")
-    parts = (type(public).__name__.lstrip("_"), curve, size and f"{size} bits")
-    return " ".join(str(part) for part in parts if part)
+def kind(public: Any) -> str:  # noqa: ANN401 - whatever the cryptography package loaded
+    """Return the kind of a public key for people."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return f"EC, {public.curve.name}"
+    if isinstance(public, rsa.RSAPublicKey):
+        exponent = public.public_numbers().e
+        odd = "" if exponent == _RSA_EXPONENT else f" with the exponent {exponent}"
+        return f"RSA, {public.key_size} bits{odd}"
+    return type(public).__name__.lstrip("_").removesuffix("PublicKey")

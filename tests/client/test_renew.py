@@ -16,9 +16,9 @@ from notarypy.errors import (
     TrustError,
 )
 from notarypy.tuf import canonical, roles
-from notarypy.tuf.certificates import load_public_pem
 from notarypy.tuf.changes import AddDelegation, AssignKeys, RemoveKeys
 from notarypy.tuf.keys import public_key_of
+from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN, private_key
 from support.chains import authority, leaf, pem
 from support.people import copy_of, owned, pem_of

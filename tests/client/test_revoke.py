@@ -15,8 +15,8 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.certificates import load_public_pem
 from notarypy.tuf.changes import AddDelegation, AddTarget, RemoveKeys
+from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN
 from support.people import owned, released_tags
 

@@ -54,7 +54,7 @@ from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.archives import Archive
-from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles
+from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signerkeys
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
@@ -204,7 +204,7 @@ def private_key(data: bytes) -> None:
 def public_key(data: bytes) -> None:
     """A public key or certificate file."""
     with suppress(UnsupportedKeyError):
-        key = certificates.load_public_pem(data, NOW)
+        key = signerkeys.load_public_pem(data, NOW)
         assert len(key.canonical_id) == 64
         assert keys.PublicKey.from_json(key.to_json()) == key
 

@@ -22,8 +22,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import pbes, pem, pkcs8
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf.certificates import load_public_pem
 from notarypy.tuf.keys import public_key_of
+from notarypy.tuf.signerkeys import load_public_pem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,13 +132,13 @@ def _pkcs12(length: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        ((KEYS / "dee.pub").read_bytes(), "it holds: PUBLIC KEY"),
-        ((KEYS / "dee.crt").read_bytes(), "it holds: CERTIFICATE"),
-        ((OPENSSL / "ec.der").read_bytes(), "it looks like DER"),
-        (_pkcs12(b"\x20"), "it looks like PKCS#12"),
-        (_pkcs12(b"\x81\x90"), "it looks like PKCS#12"),
-        (_pkcs12(b"\x82\x0a\x30"), "it looks like PKCS#12"),
-        (_pkcs12(b"\x80"), "it looks like PKCS#12"),
+        ((KEYS / "dee.pub").read_bytes(), "it is a public key, PEM"),
+        ((KEYS / "dee.crt").read_bytes(), "it is a certificate, PEM"),
+        ((OPENSSL / "ec.der").read_bytes(), "it is a private key, DER"),
+        (_pkcs12(b"\x20"), "it is PKCS#12"),
+        (_pkcs12(b"\x81\x90"), "it is PKCS#12"),
+        (_pkcs12(b"\x82\x0a\x30"), "it is PKCS#12"),
+        (_pkcs12(b"\x80"), "it is PKCS#12"),
         ((OPENSSL / "openssh").read_bytes(), "Notary v1 keys are PKCS#8, SEC1 or PKCS#1"),
     ],
     ids=["public", "certificate", "der", "p12-short", "p12-long", "p12-longer", "p12-ber", "openssh"],

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
 from notarypy.keys.formats import pem, pkcs8
-from notarypy.tuf.certificates import load_public_pem
 from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.tuf.signerkeys import load_public_pem
 from support.author import private_key
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

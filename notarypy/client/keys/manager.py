@@ -124,7 +124,7 @@ class KeyManager:
     def select(self, selector: str) -> str:
         """Return the canonical id that a KEY or key file means (rule 1)."""
         if _is_path(selector):
-            return public_key_of(self._opened(_named_file(selector), "root")[0][1]).keyid
+            return public_key_of(self._opened(_named_file(selector), "root", selector)[0][1]).keyid
         return self.find(selector).keyid
 
     def find(self, selector: str) -> KeyInfo:
@@ -202,17 +202,17 @@ class KeyManager:
         return self._generated(roles.ROOT, None)
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
-        opened = self._opened(_named_file(path), role)
+        opened = self._opened(_named_file(path), role, path)
         if len(opened) != 1:
             raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
         self._add(opened[0][1], role, gun)
         return opened[0][1]
 
-    def _opened(self, data: bytes, role: str) -> list[tuple[pem.KeyBlock, PrivateKey]]:
+    def _opened(self, data: bytes, role: str, file: str = "") -> list[tuple[pem.KeyBlock, PrivateKey]]:
         opened = []
         for block in pem.split(data):
             request = PassphraseRequest("", block.role or role)
-            opened.append((block, open_block(block, request, self.passphrases, "the given file")))
+            opened.append((block, open_block(block, request, self.passphrases, file)))
         return opened
 
 
@@ -236,6 +236,10 @@ def _certificates_only(pem_data: bytes) -> bytes:
         found = x509.load_pem_x509_certificates(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
+    foreign = [problem for problem in map(certificates.foreign_problem, found) if problem]
+    if foreign:
+        why, advice = f"docker and Go notary cannot read it: {foreign[0]}", Advice("leave-out-certificate")
+        raise UsageError("the root certificate cannot be used", why=why, advice=advice)
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 

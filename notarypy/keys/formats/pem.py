@@ -20,7 +20,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError
+from notarypy.errors import InvalidNameError, UnsupportedKeyError
+from notarypy.tuf import filetypes
 
 if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey
@@ -29,19 +30,11 @@ if TYPE_CHECKING:
 GUN_ROLES = frozenset({"targets", "snapshot", "timestamp"})
 SEALED = "ENCRYPTED PRIVATE KEY"
 
-_BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
+_BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ._-]{1,40})-----")
 _READABLE = {SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"}
 _ABOUT_ENCRYPTION = ("Proc-Type", "DEK-Info")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_DER_SEQUENCE = b"\x30"
-# A sequence of version 3, which no key has, and what begins another sequence.
-_PKCS12 = re.compile(rb"\x30(?:[\x00-\x80]|\x81.|\x82.{2}|\x83.{3}|\x84.{4})\x02\x01\x03\x30", re.DOTALL)
 _LINE = 64
-_ADVICE = {
-    "OPENSSH PRIVATE KEY": Advice("rewrite-openssh"),
-    "PUBLIC KEY": Advice("give-private-half"),
-    "CERTIFICATE": Advice("give-certified-key"),
-}
 
 
 @dataclass(frozen=True)
@@ -94,13 +87,13 @@ def split(data: bytes) -> list[KeyBlock]:
     blocks = _blocks(data)
     keys = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
     if not keys:
-        raise _nothing_private(blocks, data)
+        raise filetypes.no_private_key(data)
     for block in keys:
         if block.label not in _READABLE:
             raise UnsupportedKeyError(
                 f"this kind of key file cannot be read: {block.label}",
                 why="Notary v1 keys are PKCS#8, SEC1 or PKCS#1",
-                advice=_ADVICE.get(block.label),
+                advice=filetypes.recognised(block.block).private,
             )
     return keys
 
@@ -192,18 +185,3 @@ def _header(raw: bytes) -> str:
     if not text.isprintable():
         raise UnsupportedKeyError("a PEM header of this file holds a control character")
     return text
-
-
-def _nothing_private(blocks: list[KeyBlock], data: bytes) -> UnsupportedKeyError:
-    labels = sorted({block.label for block in blocks})
-    if labels:
-        advice = next((_ADVICE[label] for label in labels if label in _ADVICE), None)
-        return UnsupportedKeyError(
-            "this file holds no private key", why=f"it holds: {', '.join(labels)}", advice=advice
-        )
-    if not data.startswith(_DER_SEQUENCE):
-        return UnsupportedKeyError("this file holds no PEM block")
-    why, advice = "it looks like DER", Advice("convert-der")
-    if _PKCS12.match(data):
-        why, advice = "it looks like PKCS#12", Advice("convert-pkcs12")
-    return UnsupportedKeyError("this file is not PEM", why=why, advice=advice)

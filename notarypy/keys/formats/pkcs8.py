@@ -36,6 +36,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pbes, pem
+from notarypy.tuf.keyobjects import USE_KEY_KIND, kind, require_known, unusable
 from notarypy.tuf.keys import public_key_of
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -51,7 +52,6 @@ IV_BYTES = 16
 
 _GO_ED25519 = "1.3.6.1.4.1.11591.15.1"
 _GO_ED25519_LENGTH = 96
-_USE_KEY_KIND = Advice("use-key-kind")
 
 
 @asn1.sequence
@@ -154,20 +154,21 @@ def _load_pkcs8(der: bytes, problem: NotarypyError) -> PrivateKey:
 def _load_standard(der: bytes) -> PrivateKey:
     """Read an unencrypted SEC1, PKCS#1 or ordinary PKCS#8 key (rules 2 and 4)."""
     try:
+        require_known(der)
         key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnsupportedKeyError(
             "this private key cannot be read",
             why="it is damaged, or of a kind other than ECDSA and RSA",
-            advice=_USE_KEY_KIND,
+            advice=USE_KEY_KIND,
         ) from None
     if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         public_key_of(key)
         return key
-    message, why = "Notary v1 cannot use this kind of key", f"it is a {type(key).__name__}"
     if isinstance(key, ed25519.Ed25519PrivateKey):
         message, why = "this file holds an Ed25519 key", "Notary v1 accepts ECDSA and RSA keys"
-    raise UnsupportedKeyError(message, why=why, advice=_USE_KEY_KIND)
+        raise UnsupportedKeyError(message, why=why, advice=USE_KEY_KIND)
+    raise unusable(kind(key.public_key()))
 
 
 def _load_go_ed25519(raw: bytes) -> PrivateKey:

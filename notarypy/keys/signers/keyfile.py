@@ -158,7 +158,7 @@ def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseCha
 def open_block(
     block: pem.KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
 ) -> pkcs8.PrivateKey:
-    """Open a key with the first passphrase that fits; `where` names its file in errors (rule 1).
+    """Open a key with the first passphrase that fits; `where` names its file in errors, if known (rule 1).
 
     Raises:
         PassphraseNeededError: It is encrypted and no source had a passphrase.
@@ -180,7 +180,7 @@ def open_block(
                 return key
             _LOG.debug("%s is not opened by the passphrase from %s", request.label, source)
     except UnsupportedKeyError as error:
-        raise pem.at_file(error, where) from None
+        raise (pem.at_file(error, where) if where else error) from None
     raise _closed(request, passphrases, list(dict.fromkeys(tried)), where)
 
 
@@ -207,18 +207,20 @@ def opens(block: pem.KeyBlock, passphrase: str) -> bool:
 def _closed(
     request: PassphraseRequest, passphrases: PassphraseChain, tried: list[str], where: str
 ) -> KeyAccessError:
-    facts = {"keyid": request.keyid, "role": request.role, "gun": request.gun, "file": where}
+    facts = {"keyid": request.keyid, "role": request.role, "gun": request.gun}
+    facts |= {"file": where} if where else {}
+    place = [f"the file is {where}"] if where else []
     if not tried:
         return PassphraseNeededError(
             f"{request.label} is encrypted, and there is no passphrase for it",
-            why=(passphrases.absence(request), f"the file is {where}"),
+            why=(passphrases.absence(request), *place),
             advice=passphrases.advice(request),
             tried=passphrases.tried(request),
             **facts,
         )
     return PassphraseWrongError(
         f"cannot unlock {request.label}",
-        why=f"tried {', '.join(tried)}; the file is {where}",
+        why="; ".join([f"tried {', '.join(tried)}", *place]),
         advice=_ADVICE.get(request.role, Advice("set-delegation-passphrase")),
         tried=tried,
         **facts,

@@ -1,0 +1,39 @@
+"""DER without a schema: the elements of a sequence, each as its bytes.
+
+What it is: what tells structures apart. What it is not: values, or a check of their encoding: who wants those
+has a schema (`cryptography.hazmat.asn1`).
+"""
+
+from __future__ import annotations
+
+SEQUENCE, INTEGER, BITS, OCTETS, OID = 0x30, 0x02, 0x03, 0x04, 0x06
+_LONG = 0x80
+_MOST_LENGTH_BYTES = 4
+
+
+def elements(der: bytes) -> list[bytes]:
+    """Return the elements of a sequence, tags and lengths included; raise ValueError for anything else."""
+    start, end = _body(der, 0)
+    if der[0] != SEQUENCE or end != len(der):
+        raise ValueError("no sequence")
+    found = []
+    while start < end:
+        _, stop = _body(der, start)
+        found.append(der[start:stop])
+        start = stop
+    return found
+
+
+def _body(der: bytes, start: int) -> tuple[int, int]:
+    """Return where the content of the element at `start` begins and ends."""
+    if len(der) < start + 2:
+        raise ValueError("cut off")
+    size, begin = der[start + 1], start + 2
+    if size >= _LONG:
+        count = size - _LONG
+        if not 1 <= count <= _MOST_LENGTH_BYTES:
+            raise ValueError("no length")
+        size, begin = int.from_bytes(der[begin : begin + count], "big"), begin + count
+    if begin + size > len(der):
+        raise ValueError("cut off")
+    return begin, begin + size
