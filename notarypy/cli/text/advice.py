@@ -1,7 +1,8 @@
 """What to do about an error, in words: the advice it carries, or else what helps with its kind.
 
-What it is: one table from the names of advice to texts, and one by exit code. What it is not: the
-choice of an advice (whoever raises an error makes it), or safe to show as it stands (`render`).
+What it is: one table from the names of advice to texts, of which `keyadvice` has a part, and one by exit
+code. What it is not: the choice of an advice (whoever raises an error makes it), or safe to show as it stands
+(`render`).
 
 Rules:
 
@@ -13,17 +14,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from notarypy.cli.text import keyadvice
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from notarypy.errors import NotarypyError
 
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
-_ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
-_LOAD = "notarypy key load FILE --name NAME"
-_SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
 
 TEXTS: Mapping[str, str] = {
+    **keyadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",
@@ -134,101 +135,6 @@ TEXTS: Mapping[str, str] = {
     "write-short-options": "write short options apart: -t NAME -q",
     "write-syntax": "write # syntax= in the Dockerfile",
     "write-without": "write it without",
-    # -- keys in files
-    "add-pem-lines": "put -----BEGIN X----- and -----END X----- around it again, or export it again as PEM",
-    "convert-certificate": "convert it with: openssl x509 -inform {form} -in FILE -out NAME.crt",
-    "convert-keystore": (
-        "convert it with: keytool -importkeystore -srckeystore FILE -destkeystore KEY.p12 "
-        "-deststoretype PKCS12; then take the key out with: openssl pkcs12 -nocerts -in KEY.p12 -out KEY.pem"
-    ),
-    "convert-openssh-public": "convert it with: ssh-keygen -e -m PKCS8 -f FILE > NAME.pub",
-    "convert-pkcs1": "convert it with: openssl rsa -RSAPublicKey_in -inform {form} -in FILE -out NAME.pub",
-    "convert-pkcs12": "take the key out of it with: openssl pkcs12 -nocerts -in FILE -out KEY.pem",
-    "convert-pkcs7": "convert it with: openssl pkcs7 -inform {form} -in FILE -print_certs -out NAME.crt",
-    "convert-private": "convert it with: openssl pkey -inform {form} -in KEY -out KEY.pem",
-    "convert-public": "convert it with: openssl pkey -pubin -inform {form} -in FILE -out NAME.pub",
-    "convert-putty": (
-        "convert it with: puttygen KEY -O private-openssh -o KEY.pem; then ssh-keygen -p -m PEM -f KEY.pem"
-    ),
-    "convert-ssh2-public": (
-        "convert it with: ssh-keygen -i -f FILE > KEY.pub; then ssh-keygen -e -m PKCS8 -f KEY.pub > NAME.pub"
-    ),
-    "convert-utf16": "convert it with: iconv -f UTF-16 -t UTF-8 FILE > KEY.pem",
-    "decode-base64": "decode it with: base64 -d FILE > KEY.pem",
-    "decrypt-first": "decrypt it first, with the tool that encrypted it",
-    "encrypt-anew": "rewrite a copy of it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out COPY",
-    "encrypt-elsewhere": (
-        "move it out of the trust directory, then store it encrypted: notarypy key load FILE"
-    ),
-    "export-key-first": (
-        "export it first: notarypy key export KEY -o FILE; then: notarypy key remove --force KEY"
-    ),
-    "give-certificate": "give a PEM certificate; of DER: openssl x509 -inform DER -in FILE -out NAME.crt",
-    "give-certificate-alone": "give a file with the certificate alone",
-    "give-certified-key": "give the private key that belongs to the certificate",
-    "give-exported": "import what notarypy key export or notary key export wrote",
-    "give-key-option": "name the signer's public key or certificate with --key",
-    "give-one-key": "give a file with one {role} key",
-    "give-own-key": "give the file of a key of its own",
-    "give-pem": "give a PEM file: a line of it says -----BEGIN",
-    "give-private-half": "give the private half of the pair",
-    "give-public-half": "give the public half, for example NAME.pub",
-    "give-requested-key": "give the private key that the request was made with",
-    "give-root-certificate": (
-        "its subject is CN={gun}, and it is no authority; or leave it out: one is made then"
-    ),
-    "give-whole-file": "give all of it, from the BEGIN line to the END line",
-    "leave-key-type": "leave the option out for ecdsa",
-    "leave-out-certificate": "leave it out: one is made then",
-    "load-exported": "load the file that notarypy key export or notary key export wrote",
-    "load-key": "import it with: notarypy key load FILE",
-    "make-key": "make a key of its own for signing: notarypy key generate NAME",
-    "rename-key": "rename it to {actual}.key if it should be here at all",
-    "restore-escaped": """give it line ends again: awk '{{gsub(/\\\\n/,"\\n")}}1' FILE > KEY.pem""",
-    "restore-line-ends": """write it with its line ends, for example: printf '%s\\n' "$KEY" > KEY.pem""",
-    "rewrite-openssh": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",
-    "store-anew": "store it anew: notarypy key load FILE",
-    "store-key": "store it: notarypy key load FILE",
-    "take-certified-key": "give its key alone: openssl x509 -in FILE -pubkey -noout > NAME.pub",
-    "take-openssh-half": "give its public half: ssh-keygen -e -m PKCS8 -f KEY > NAME.pub",
-    "take-pkcs12-certificate": (
-        "take the certificate out of it with: openssl pkcs12 -clcerts -nokeys -in FILE -out NAME.crt"
-    ),
-    "take-public-half": "give its public half: openssl pkey -inform {form} -in KEY -pubout -out NAME.pub",
-    "take-requested-key": "give its key: openssl req -inform {form} -in FILE -pubkey -noout > NAME.pub",
-    "unpack-file": "unpack it, and give the file that is wanted",
-    "use-key-kind": (
-        "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits; "
-        "to make one: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
-    ),
-    # -- which key
-    "choose-root-key": "choose one: notarypy init --root-key KEY REPO",
-    "import-role-keys": "run this where they are, or take them over: notarypy key import FILE",
-    "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
-    "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
-    "list-keys": "see them with: notarypy key list",
-    "load-accepted-key": f"load one of the accepted keys: {_LOAD}; or ask an owner: {_ADD_YOURS}",
-    "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
-    "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {_ADD_YOURS}",
-    "write-more-digits": "write more digits of the id",
-    # -- passphrases
-    "choose-longer": "choose a longer one for {source}",
-    "choose-other-passphrase": f"give another one: {_SET_NEW}",
-    "install-keyring": (
-        "from a checkout of notarypy: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
-    ),
-    "set-delegation-passphrase": "set the passphrase of this delegation key, not the repository key's",
-    "set-new-passphrase": _SET_NEW,
-    "set-or-unset": "set {variable}=1, or unset it",
-    "set-passphrase": "set {variable} or use --passphrase-file FILE",
-    "set-root-passphrase": "set the passphrase of this root key, not the repository key's",
-    "set-snapshot-passphrase": "set the passphrase this snapshot key was made with, not the root key's",
-    "set-targets-passphrase": "set the passphrase this repository key was made with, not the root key's",
-    "unlock-keyring": "unlock it, or unset NOTARYPY_KEYRING",
-    "use-keyring-elsewhere": (
-        "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "
-        "or unset NOTARYPY_KEYRING"
-    ),
     # -- roots and dates
     "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
     "check-clock": ("look at this machine's clock; then ask the server's operator, for the server renews it"),
@@ -271,7 +177,7 @@ TEXTS: Mapping[str, str] = {
     "name-digest": "name the image by its digest, or let the registry be asked",
     "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
     "replace-last-signer": (
-        f"the last signer is gone; add one: {_ADD_YOURS}; "
+        f"the last signer is gone; add one: {keyadvice.ADD_YOURS}; "
         "or have the targets key sign again: notarypy delegate remove {role} {gun}"
     ),
     "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
