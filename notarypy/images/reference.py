@@ -131,6 +131,8 @@ def _parse(text: str) -> Reference:
         raise _ProblemError(f"it has more than {DEFAULT.reference_chars} characters")
     if _IMAGE_ID.fullmatch(text):
         raise _ProblemError("64 hex digits are the id of a local image, not a name")
+    if "://" in text:
+        raise _ProblemError("it has a scheme; names of images have none, as in registry.example.com/app:1")
     registry, rest = _split_registry(text)
     rest, at, digest = rest.partition("@")
     path, colon, tag = rest.partition(":")

@@ -98,7 +98,7 @@ def test_parses_as_docker_does(
         ("alpine@sha512:" + HEX * 2, "digest"),
         (f"alpine@{DIGEST}@{DIGEST}", "digest"),
         (f"alpine@{DIGEST}:1", "digest"),
-        ("https://harbor.corp/a", "is not a port"),
+        ("https://harbor.corp/a", "names of images have none"),
         ("user@host.io/a", "host name"),
         ("foo:bar/baz", "is not a port"),
         ("reg.io:/a", "is not a port"),

@@ -9,6 +9,7 @@ import lzma
 import os
 import random
 import tarfile
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -246,6 +247,27 @@ def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(StorageError, match="cannot unpack") as caught:
         Archive(tmp_path / "a")
     assert "No space left" in caught.value.why[0]
+    assert "TMPDIR" in advice(caught.value)
+
+
+@pytest.mark.parametrize(("usual", "on_disk"), [("/tmp", "here"), ("/elsewhere", None)])
+def test_where_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: str, on_disk: str | None
+) -> None:
+    """Where nobody said another folder, on the disk: what is in /tmp may be in memory."""
+    chosen, make = [], tempfile.TemporaryFile
+
+    def noted(prefix: str, dir: str | None) -> object:  # noqa: A002 - its name there
+        chosen.append(dir)
+        return make(prefix=prefix, dir=tmp_path)
+
+    monkeypatch.setattr("tempfile.tempdir", usual)
+    monkeypatch.setattr("tempfile.TemporaryFile", noted)
+    monkeypatch.setattr(compression, "_ON_DISK", str(tmp_path))
+    data = layouts.archive(tmp_path / "a.tar", CONTENTS).read_bytes()
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(data))
+    Archive(tmp_path / "a.tgz")
+    assert chosen == [on_disk and str(tmp_path)]
 
 
 @pytest.mark.parametrize(

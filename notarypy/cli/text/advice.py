@@ -101,6 +101,7 @@ TEXTS: Mapping[str, str] = {
     "pull-into-files": "fetch it with: notarypy pull {source} {destination}",
     "push-from-files": "send it with: notarypy push {source} {destination}; to sign it: notarypy sign --push",
     "push-with-current-tool": "push the image again with a current tool",
+    "room-to-unpack": "free some space, set TMPDIR to a folder that has room, or unpack it first",
     "unpack": "unpack it first, with: {packed} -d FILE",
     # -- Dockerfiles, compose files, manifests and builders
     "build-one-image": "leave out what keeps it from building one image",

@@ -12,7 +12,9 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIECE = 1024 * 1024
+_USUAL, _ON_DISK = "/tmp", "/var/tmp"  # noqa: S108 - only names of folders, for files without a name
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -145,7 +149,7 @@ def unpack(stream: BinaryIO, path: Path, kind: str, limits: Limits) -> BinaryIO:
     StorageError: there is no room for it. MetadataError: as `plain`.
     """
     pieces = plain(iter(lambda: stream.read(PIECE), b""), kind, limits)
-    unpacked: BinaryIO = tempfile.TemporaryFile(prefix="notarypy-")  # noqa: SIM115 - the caller closes it
+    unpacked: BinaryIO = tempfile.TemporaryFile(prefix="notarypy-", dir=_folder())  # noqa: SIM115 - the caller closes it
     try:
         for piece in pieces:
             _write(unpacked, piece, path)
@@ -160,4 +164,12 @@ def _write(unpacked: BinaryIO, piece: bytes | None, path: Path) -> None:
     try:
         unpacked.flush() if piece is None else unpacked.write(piece)
     except OSError as error:
-        raise failure("unpack", path, error) from error
+        found = failure("unpack", path, error)
+        found.advice = Advice("room-to-unpack") if error.errno in _FULL else found.advice
+        raise found from error
+
+
+def _folder() -> str | None:
+    """Return where there is room; where /tmp is memory, an image may be more than there is."""
+    usual = tempfile.gettempdir() == _USUAL and os.access(_ON_DISK, os.W_OK)
+    return _ON_DISK if usual else None
