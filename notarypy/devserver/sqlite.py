@@ -45,14 +45,16 @@ CREATE TABLE IF NOT EXISTS contents (digest PRIMARY KEY, data BLOB);
 """
 
 
-def _opened(path: Path, schema: str) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """Give a database with its tables; it is closed again, also if the file turns out to be none."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     # The services' own locks keep threads apart.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(schema)
-    return connection
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(schema)
+        yield connection
 
 
 @contextmanager
@@ -194,7 +196,7 @@ class _SavedImages(ImageStore):
 def saved(directory: Path, random: Callable[[int], bytes]) -> Iterator[Holdings]:
     """Open or make both files in a directory; new keys come from `random(number_of_bytes)`."""
     with (
-        closing(_opened(directory / NOTARY_DATA, _NOTARY)) as notary,
-        closing(_opened(directory / REGISTRY_DATA, _REGISTRY)) as registry,
+        _opened(directory / NOTARY_DATA, _NOTARY) as notary,
+        _opened(directory / REGISTRY_DATA, _REGISTRY) as registry,
     ):
         yield Holdings(_SavedMetadata(notary), _SavedKeys(notary, random), _SavedImages(registry))

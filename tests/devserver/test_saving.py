@@ -177,3 +177,21 @@ def test_the_files_are_private_and_alone(tmp_path: Path) -> None:
         "notary.sqlite": 0o600,
         "registry.sqlite": 0o600,
     }
+
+
+def test_a_file_that_is_no_database_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / sqlite.REGISTRY_DATA).write_bytes(b"this is no database" * 100)
+    made: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def noted(path: Path, *, isolation_level: None, check_same_thread: bool) -> sqlite3.Connection:
+        made.append(connect(path, isolation_level=isolation_level, check_same_thread=check_same_thread))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    with pytest.raises(sqlite3.DatabaseError), opened(tmp_path):
+        pass
+    assert len(made) == 2
+    for connection in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
