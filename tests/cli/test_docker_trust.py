@@ -18,6 +18,7 @@ from notarypy.client.transfer import pushing
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import TlsError, UnreachableError
+from notarypy.remote.http.messages import Response
 from notarypy.storage.settings import servers
 from support.author import private_key
 from support.commands import written
@@ -477,6 +478,19 @@ def test_sign_without_a_key(docker_trust: Run, owned: Fake, home: Path) -> None:
         f"  why: none of your keys may sign {REPO}:1\n"
     )
     assert outcome.out == ""
+
+
+def test_sign_where_the_owner_kept_the_snapshot_key(docker_trust: Run, owned: Fake) -> None:
+    push(owned, "1")
+    another = json.dumps(owned.notary.keys.offered("another", "snapshot").to_json()).encode()
+    refusal = b'{"errors":[{"code":"INVALID_UPDATE","message":"no","detail":"no snapshot was included"}]}'
+    Tampering(owned).answer(Response(200, {}, another), path=r".*/snapshot\.key")
+    Tampering(owned).answer(Response(400, {}, refusal), method="POST")
+    outcome = docker_trust("sign", f"{REPO}:1").expect(1)
+    assert outcome.err.startswith(
+        f"failed to sign {REPO}:1: the keys here cannot sign the snapshot of {REPO}"
+    )
+    assert f"notarypy key rotate {REPO} snapshot --server-managed" in outcome.err
 
 
 def test_a_wrong_passphrase_is_no_success(

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.devserver.calls import form_parts
 from notarypy.errors import (
+    KeyNotAuthorisedError,
     NotarypyError,
-    RefusedUpdateError,
     StorageError,
     UnconfirmedPublishError,
     UnknownOutcomeError,
@@ -165,9 +166,10 @@ def test_a_delegate_cannot_publish_over_a_snapshot_kept_elsewhere(world: World) 
     owner.client().init(GUN, snapshot="local")
     owner.client().add_signer("bob", GUN, [bob.key("bob")])
     world.push("1")
-    with pytest.raises(RefusedUpdateError) as caught:
+    with pytest.raises(KeyNotAuthorisedError, match="cannot sign the snapshot") as caught:
         bob.client().sign([f"{GUN}:1"])
-    assert any("snapshot" in line for line in caught.value.why)
+    assert caught.value.facts["role"] == roles.SNAPSHOT
+    assert advice(caught.value).endswith(f"notarypy key rotate {GUN} snapshot --server-managed")
 
 
 def test_every_error_of_a_publish_is_ours(world: World, owner: Person) -> None:

@@ -143,3 +143,20 @@ def test_a_delegation_without_releases_is_signed_alone(
     )
     alice.notarypy("sign", "--signer", "audit", repository.ref("1")).expect(0)
     assert image.sha256 in bob.notary("list", repository.name, "-r", "targets/audit").expect(0).stdout
+
+
+def test_a_signer_without_the_snapshot_key_hears_so_before_anything_is_sent(
+    alice: Person, person: Callable[[str], Person], repository: Repository, image: Manifest
+) -> None:
+    ci = person("ci")
+    key, certificate = ci.new_key("ci")
+    ci.notarypy("key", "load", key, "--name", "ci").expect(0)
+    init = ("init", "--snapshot", "local", "--signer", "ci", "--key", certificate, repository.name)
+    alice.notarypy(*init).expect(0)
+    for option in ((), ("--dry-run",)):
+        run = ci.notarypy("sign", *option, repository.ref("1")).expect(6)
+        assert f"notarypy key rotate {repository.name} snapshot --server-managed" in run.stderr
+    alice.notarypy("key", "rotate", repository.name, "snapshot", "--server-managed").expect(0)
+    ci.notarypy("sign", "--dry-run", repository.ref("1")).expect(0)
+    ci.notarypy("sign", repository.ref("1")).expect(0)
+    assert alice.notarypy("verify", repository.ref("1")).expect(0).stdout == f"{repository.pinned(image)}\n"

@@ -165,13 +165,18 @@ class _TagSigning:
     def failure(self, error: NotarypyError) -> str:
         """Return what to print when it failed."""
         before = f"failed to sign {self.reference}: "
-        if isinstance(error, KeyNotAuthorisedError):
+        if _lacks_signer(error):
             return f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}"
         missing = isinstance(error, ImageMissingError)
         if missing and not self.local and self.client.images.has_local(self.text):
             error.why = (*error.why, "the docker daemon here has it")
             error.advice = Advice("docker-sign-local", program=self.shell.name, image=self.text)
         return error_text(error, before)
+
+
+def _lacks_signer(error: NotarypyError) -> bool:
+    """Tell whether no signer's key is here; the snapshot's is another matter."""
+    return isinstance(error, KeyNotAuthorisedError) and error.facts.get("role") != roles.SNAPSHOT
 
 
 def revoke(shell: Shell, line: CommandLine) -> None:
@@ -190,9 +195,9 @@ def revoke(shell: Shell, line: CommandLine) -> None:
             tag = reference.tag
             done = client.revoke_all(reference.repository) if tag is None else client.revoke([str(reference)])
             _check_revoked(done)
-        except KeyNotAuthorisedError as error:
-            raise FailureError(f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}") from None
         except NotarypyError as error:
+            if _lacks_signer(error):
+                raise FailureError(f"{before}{_NO_KEY}\n{error_text(error, '  why: ')}") from None
             raise FailureError(error_text(error, before)) from None
         except FailureError as failure:
             raise FailureError(f"{before}{failure}") from None

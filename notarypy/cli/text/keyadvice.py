@@ -84,6 +84,10 @@ TEXTS: Mapping[str, str] = {
     ),
     # -- which key
     "choose-root-key": "choose one: notarypy init --root-key KEY REPO",
+    "hand-over-snapshot": (
+        "let its owner publish; or hand it over, where the root key is:"
+        " notarypy key rotate {gun} snapshot --server-managed"
+    ),
     "import-role-keys": "run this where they are, or take them over: notarypy key import FILE",
     "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
     "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",

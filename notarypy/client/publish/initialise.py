@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.pipeline import NOT_SENT, Publisher, publisher_for, sign_draft
-from notarypy.client.publish.readback import confirm
+from notarypy.client.publish.serverside import confirm, server_key
 from notarypy.client.results import InitResult
 from notarypy.errors import (
     Advice,
@@ -32,13 +32,11 @@ from notarypy.errors import (
     NotFoundError,
     RefusedUpdateError,
     RepositoryMissingError,
-    ServerError,
     UnknownOutcomeError,
     VerificationError,
 )
-from notarypy.tuf import canonical, certificates, roles
+from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
-from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Targets
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, require_readable, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
@@ -49,6 +47,7 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
+    from notarypy.tuf.keys import PublicKey
 
 _LOG = logging.getLogger(__name__)
 
@@ -150,17 +149,6 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
         roles.SNAPSHOT: manager.new_key(roles.SNAPSHOT, gun) if local else of_server(roles.SNAPSHOT),
         roles.TIMESTAMP: of_server(roles.TIMESTAMP),
     }
-
-
-def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
-    """Read a key that the server keeps, as it offers it; raise ServerError if nobody can use it."""
-    try:
-        offered = canonical.decode(data, f"the server's {role} key", repository.limits)
-        return PublicKey.from_json(offered, repository.limits)
-    except VerificationError as error:
-        raise ServerError(
-            f"{repository.server_url} offers no usable {role} key", why=error.message
-        ) from error
 
 
 def _first_files(

@@ -41,8 +41,8 @@ from cryptography.exceptions import InvalidSignature
 from notarypy.client.metadata.dates import ended, statuses
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.initialise import server_key
 from notarypy.client.publish.pipeline import Publisher, publisher_for
+from notarypy.client.publish.serverside import server_key
 from notarypy.client.results import Renewed, RotatedKey
 from notarypy.errors import (
     Advice,

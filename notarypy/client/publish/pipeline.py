@@ -19,8 +19,9 @@ Rules:
 5. Keys are unlocked once; a retry never asks again.
 6. The server never forgets a version. A delegation that was removed and comes back goes on above the version
    it had. It is asked for by number: over the file that is gone a server with a database answers 500.
-7. A preview applies the edit and checks that the keys here could sign it; it uploads nothing. To unlock the
-   keys too means to ask for the right to publish as well; where nothing is to be signed it does neither.
+7. A preview applies the edit and checks that the keys here could sign it, and the server or a key here the
+   snapshot; it uploads nothing. To unlock the keys too means to insist on the right to publish as well; where
+   nothing is to be signed it does neither.
 8. What is published can be read (`tuf.plan`, rule 8); in a preview files are tried before they are signed.
 """
 
@@ -35,9 +36,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.readback import confirm, taken_version
+from notarypy.client.publish.serverside import confirm, keeps_snapshot, require_snapshot_key, taken_version
 from notarypy.errors import (
     Advice,
+    AuthenticationError,
     ConflictError,
     NetworkError,
     NotarypyError,
@@ -50,14 +52,12 @@ from notarypy.errors import (
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Signature, seal
-from notarypy.tuf.keys import meets
 from notarypy.tuf.plan import Draft, plan, require_readable, snapshot_draft
 
 if TYPE_CHECKING:
     from notarypy.client.keys.manager import SigningKeys
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
-    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 Edit = Callable[[State], Sequence[Change]]
@@ -154,6 +154,13 @@ class Publisher:
         tried = {draft.role: seal(draft.signed, [_STAND_IN]) for draft in drafts}
         require_readable(self.repository.gun, tried, self.repository.ceiling, self.repository.limits)
         _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
+        if after.dirty:
+            try:
+                require_snapshot_key(self.repository, after.root, self.keys.available)
+            except AuthenticationError as error:
+                _LOG.debug("%s: whose the snapshot is was not said: %s", self.repository.gun, error.message)
+                if unlock:
+                    raise
         if unlock and after.dirty:
             keys = [key for draft in drafts for key in draft.keys]
             if keeps_snapshot(after.root, self.keys.available):
@@ -247,6 +254,9 @@ class _PublishLoop:
         if moved:
             return new, self._conflict(new)
         if not self._found_stale(old, files):
+            if roles.ROOT not in files:  # whose key the server has under a root to come it does not say
+                with suppress(NetworkError, AuthenticationError):
+                    require_snapshot_key(self.repository, new.root, self.keys.available)
             raise refusal
         return new, None if first else self._conflict(new)
 
@@ -316,12 +326,3 @@ def _moved(old: TrustedMetadata, new: TrustedMetadata, files: Collection[str]) -
     """Return the roles we build on whose files are others than before."""
     relevant = {*files, roles.ROOT, roles.TARGETS, roles.SNAPSHOT}
     return [role for role in relevant if old.files.get(role) != new.files.get(role)]
-
-
-def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
-    """Tell whether the snapshot is signed here, and not by the server."""
-    found = set()
-    for key in root.signers(roles.SNAPSHOT):
-        with suppress(NotarypyError):  # a key of a kind that nobody here can have
-            found.add(key.canonical_id)
-    return meets(found.intersection(available), root.roles[roles.SNAPSHOT].threshold)

@@ -1,31 +1,40 @@
-"""What a server has of an upload, and of versions that were taken before.
+"""What the Notary server has: an upload as it was sent, versions that were taken before, keys of its own.
 
-What it is: rules 2 and 6 of the `pipeline`, as looks at the server. What it is not: a decision to try again.
+What it is: looks at the server, for rules 2, 6 and 7 of the `pipeline`. What it is not: a decision to try
+again, or trust in what the server says; the root alone names the keys that count.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.refresh import refresh
 from notarypy.errors import (
     Advice,
+    KeyNotAuthorisedError,
+    NotarypyError,
     NotFoundError,
     OperationError,
+    ServerError,
     TrustError,
     UnconfirmedPublishError,
     UnknownOutcomeError,
+    VerificationError,
 )
-from notarypy.tuf import roles
+from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Envelope
+from notarypy.tuf.keys import PublicKey, meets
 
 if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
+    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
+_SHORT = 7
 
 
 def confirm(
@@ -89,4 +98,58 @@ def _unconfirmed(repository: Repository, *why: str) -> UnconfirmedPublishError:
         why=why,
         advice=Advice("inspect-published", gun=repository.gun),
         gun=repository.gun,
+    )
+
+
+def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
+    """Read a key that the server keeps, as it offers it; raise ServerError if nobody can use it."""
+    try:
+        offered = canonical.decode(data, f"the server's {role} key", repository.limits)
+        return PublicKey.from_json(offered, repository.limits)
+    except VerificationError as error:
+        raise ServerError(
+            f"{repository.server_url} offers no usable {role} key", why=error.message
+        ) from error
+
+
+def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
+    """Tell whether the snapshot is signed here, and not by the server."""
+    return meets(_snapshot_keys(root).intersection(available), root.roles[roles.SNAPSHOT].threshold)
+
+
+def require_snapshot_key(repository: Repository, root: Root, available: Collection[str]) -> None:
+    """Raise KeyNotAuthorisedError if the snapshot's key is neither here nor the server's.
+
+    To ask the server takes the right to publish. One that does not say counts as having the key.
+    """
+    if keeps_snapshot(root, available):
+        return
+    accepted = _snapshot_keys(root)
+    with suppress(NotFoundError, ServerError):
+        data = repository.online().get_key(repository.gun, roles.SNAPSHOT)
+        offered = server_key(repository, roles.SNAPSHOT, data).canonical_id
+        _LOG.debug("%s: the server's snapshot key is %s", repository.gun, offered)
+        if offered not in accepted:
+            raise _elsewhere(repository, root, accepted)
+
+
+def _snapshot_keys(root: Root) -> set[str]:
+    found = set()
+    for key in root.signers(roles.SNAPSHOT):
+        with suppress(NotarypyError):  # a key of a kind that nobody here can have
+            found.add(key.canonical_id)
+    return found
+
+
+def _elsewhere(repository: Repository, root: Root, accepted: Collection[str]) -> KeyNotAuthorisedError:
+    threshold = root.roles[roles.SNAPSHOT].threshold
+    short = ", ".join(keyid[:_SHORT] for keyid in sorted(accepted)) or "none that can be used"
+    return KeyNotAuthorisedError(
+        f"the keys here cannot sign the snapshot of {repository.gun}, and the server does not do it",
+        why=f"{threshold} of these must be here: {short}; whoever made the repository kept it",
+        advice=Advice("hand-over-snapshot", gun=repository.gun),
+        gun=repository.gun,
+        role=roles.SNAPSHOT,
+        accepted=sorted(accepted),
+        threshold=threshold,
     )
