@@ -18,7 +18,10 @@ def push(
     context: Context,
     source: Annotated[
         str,
-        Argument(metavar="SOURCE", help="oci:DIR[:TAG], oci-archive:TAR[:TAG] or docker-archive:TAR[:REF]."),
+        Argument(
+            metavar="SOURCE",
+            help="oci:DIR[:TAG], oci-archive:TAR[:TAG] or docker-archive:TAR[:REF]; :@N is a place, from 0.",
+        ),
     ],
     ref: Annotated[str, Argument(metavar="REF", help="What it is to be called, REPO[:TAG].")],
 ) -> None:

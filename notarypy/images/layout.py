@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from notarypy.errors import Advice, DigestMismatchError, MetadataError
+from notarypy.errors import Advice, AlreadyExistsError, DigestMismatchError, MetadataError
 from notarypy.images import manifests
 from notarypy.images.manifests import malformed
 from notarypy.limits import DEFAULT, Limits
@@ -172,7 +172,7 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits
     if index is not None:
         if len({old.digest for old in read_index(index, limits) if old.name == name}) > 1:
             why = f"several images in it are called {name}"
-            raise MetadataError("the name cannot be given", why=why, advice=Advice("choose-other-name"))
+            raise AlreadyExistsError("the name cannot be given", why=why, advice=Advice("choose-other-name"))
         document = json.loads(index)
     kept = [old for old in document["manifests"] or () if (old.get("annotations") or {}).get(NAME) != name]
     document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]

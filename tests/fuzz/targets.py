@@ -32,6 +32,7 @@ from notarypy.cli.text.render import safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
 from notarypy.errors import (
+    AlreadyExistsError,
     AuthenticationError,
     BuildFileError,
     ConfigurationError,
@@ -104,7 +105,7 @@ def image_layout(data: bytes) -> None:
             assert all(entry.is_manifest and entry.size >= 0 for entry in named.manifests)
     with suppress(MetadataError):
         layout.check_layout(data)
-    with suppress(VerificationError):
+    with suppress(VerificationError, AlreadyExistsError):
         before = layout.read_index(data)
         entry = layout.of(b"", manifests.OCI_MANIFEST)
         after = layout.read_index(layout.with_entry(data, entry, "new"))

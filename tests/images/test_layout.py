@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notarypy.errors import DigestMismatchError, MetadataError, VerificationError
+from notarypy.errors import AlreadyExistsError, DigestMismatchError, MetadataError, VerificationError
 from notarypy.images import layout
 from notarypy.images.layout import Descriptor
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST
@@ -140,7 +140,7 @@ def test_a_name_of_several_images_is_not_given_to_another_one() -> None:
     listed = [entry(OCI_MANIFEST, data, annotations={layout.NAME: "1"}) for data in (b"m", b"n", b"m")]
     old = compact({"schemaVersion": 2, "manifests": listed})
     new = layout.of(b"o", OCI_MANIFEST)
-    with pytest.raises(MetadataError, match="the name cannot be given"):
+    with pytest.raises(AlreadyExistsError, match="the name cannot be given"):
         layout.with_entry(old, new, "1")
     assert len(layout.read_index(layout.with_entry(old, new, "2"))) == 4
     same = compact({"schemaVersion": 2, "manifests": [listed[0], listed[2]]})

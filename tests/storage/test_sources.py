@@ -484,6 +484,29 @@ def test_a_platform_in_the_list_and_an_index_in_the_layout(tmp_path: Path) -> No
         docker(tmp_path, contents | other)
 
 
+REAL = Path(__file__).parents[2] / "fixtures" / "archives"
+EXPECTED = json.loads((REAL / "expected.json").read_text())
+IDS = EXPECTED.pop("ids")
+
+
+@pytest.mark.parametrize("file", EXPECTED)
+def test_what_real_programs_wrote(file: str) -> None:
+    """An image's id is the digest of its configuration, whichever program wrote it down."""
+    named = EXPECTED[file]
+    for name, image in named.items():
+        found = opened(f"docker-archive:{REAL}/{file}:{name}")
+        assert (found.tree.blobs[0].digest, found.notes) == (IDS[image], ())
+        check(found)
+        if not file.startswith("podman"):
+            same = opened(f"oci-archive:{REAL}/{file}:{name}")
+            assert same.tree.top == found.tree.top
+    if len(set(named.values())) > 1:
+        with pytest.raises(UsageError, match="not exactly one image"):
+            opened(f"docker-archive:{REAL}/{file}")
+    else:
+        assert opened(f"docker-archive:{REAL}/{file}").tree.blobs[0].digest == IDS[image]
+
+
 def test_the_same_image_twice_in_the_list(tmp_path: Path) -> None:
     contents = layouts.saved([BASE])
     listed = json.loads(contents["manifest.json"])
