@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
+    from notarypy.client.verdicts import FirstRoot as FirstRoot
     from notarypy.client.verdicts import RoleEntry as RoleEntry
     from notarypy.client.verdicts import RoleStatus as RoleStatus
     from notarypy.client.verdicts import SkippedImage as SkippedImage
@@ -90,7 +91,7 @@ _NAMES = {
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
-    "client.verdicts": "AppliedPolicy RoleEntry RoleStatus SkippedImage VerifiedImage",
+    "client.verdicts": "AppliedPolicy FirstRoot RoleEntry RoleStatus SkippedImage VerifiedImage",
     "client.verify.image": "MetadataCache",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",

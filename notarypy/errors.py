@@ -96,6 +96,10 @@ class RootNotPinnedError(VerificationError, code="trust.root_not_pinned"):
     """The repository's root is not one of the pinned ones, nor linked to one by a chain."""
 
 
+class FirstUseError(TrustError, code="trust.first_use", exit_code=11):
+    """Nothing says which root a repository must have, and nobody has decided to trust the one shown."""
+
+
 class CacheDamagedError(VerificationError, code="trust.cache_damaged"):
     """The cached root, the anchor of trust, cannot be read."""
 

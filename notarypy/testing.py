@@ -122,9 +122,14 @@ def trust_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def notary_client(notary_server: NotaryServer, trust_dir: Path, tmp_path: Path) -> Iterator[Client]:
-    """Return a client of both servers, with `trust_dir` and a passphrase for every key."""
+    """Return a client of both servers, with `trust_dir` and a passphrase for every key.
+
+    It trusts a root on first use: the server is the test's own.
+    """
     settings = load({"server": notary_server.url, "trust_dir": str(trust_dir)}, {}, tmp_path)
-    with Client(settings, passphrases=lambda _: PASSPHRASE, transport=notary_server.fake) as made:
+    with Client(
+        settings, first_use=True, passphrases=lambda _: PASSPHRASE, transport=notary_server.fake
+    ) as made:
         yield made
 
 
@@ -138,6 +143,7 @@ def devserver(notary_server: NotaryServer, monkeypatch: pytest.MonkeyPatch) -> I
     with running(None, ServerOptions(), clock=utc_now, fake=notary_server.fake) as started:
         for name, value in started.environment.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("NOTARYPY_FIRST_USE", "1")
         for kind in ("ROOT", "REPOSITORY"):
             monkeypatch.setenv(f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE", PASSPHRASE)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(started.directory))

@@ -77,6 +77,7 @@ Environment:
                                  trust data, tls/HOST:PORT/*.crt CAs, config.json logins
   XDG_CONFIG_HOME                has notarypy/config.toml and notarypy/policy.toml,
                                  default ~/.config
+  NOTARYPY_FIRST_USE             1: as --first-use
   NOTARY_AUTH                    base64 of USER:PASSWORD for the Notary server
   HTTPS_PROXY, NO_PROXY          proxies, also in lower case
   SSL_CERT_FILE, SSL_CERT_DIR    the CAs of the system
@@ -90,7 +91,7 @@ Passphrases, the first that unlocks the key; also with _FILE, naming a file:
   NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE
 
 \b
-Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 12 1:
+Exit codes; of several the worst, in the order 4 10 11 5 3 6 7 9 8 2 12 1:
     0  done; verified
     1  another failure
     2  the command line, or a confirmation that nobody can give
@@ -102,6 +103,7 @@ Exit codes; of several the worst, in the order 4 10 5 3 6 7 9 8 2 12 1:
     8  network, TLS or server
     9  other publishers were quicker until the end
    10  a required signer or policy is not met
+   11  nothing says which root a repository must have
    12  there was nothing to look at, or something was not looked at
   130  interrupted
 """

@@ -11,7 +11,7 @@ from typer import Argument, Context, Option
 from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.tuf import roles
 
@@ -116,13 +116,21 @@ def purge_key(
 
 
 @app.command("list")
-def list_delegations(context: Context, repo: references.Repository) -> None:
+def list_delegations(
+    context: Context,
+    repo: references.Repository,
+    *,
+    root: references.Roots = None,
+    policy: references.Policy = None,
+) -> None:
     """List the delegations of a repository: roles, keys, tags.
 
     Example:
       notarypy delegate list registry.example.com/app
     """
-    _show(context, repo, ("ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS"), _delegation_row)
+    run = begin(context)
+    pin = references.required_root(run, root, policy)
+    _show(run, repo, pin, ("ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS"), _delegation_row)
 
 
 def _delegation_row(entry: RoleEntry) -> tuple[str, ...]:
@@ -181,13 +189,12 @@ def _remove(
 
 
 def _show(
-    context: Context, repo: str, header: tuple[str, ...], row: Callable[[RoleEntry], tuple[str, ...]]
+    run: Run, repo: str, pin: str | None, header: Sequence[str], row: Callable[[RoleEntry], tuple[str, ...]]
 ) -> None:
     """List the delegations of a repository; `row` leaves one out by returning no cells."""
-    run = begin(context)
     references.check_repositories(run, [repo])
     with run.client(asking=False) as client, run.trying(repo):
-        entries = client.delegations(repo)
+        entries = client.delegations(repo, root=pin)
         run.report.done(repo, {"roles": [render.fields(entry, render.ROLE) for entry in entries]})
         if rows := [cells for cells in map(row, entries) if cells]:
             run.report.text(render.table(header, rows) + "\n")
@@ -231,13 +238,21 @@ def remove_signer(
 
 
 @signer_app.command("list")
-def list_signers(context: Context, repo: references.Repository) -> None:
+def list_signers(
+    context: Context,
+    repo: references.Repository,
+    *,
+    root: references.Roots = None,
+    policy: references.Policy = None,
+) -> None:
     """List the signers of a repository and their keys.
 
     Example:
       notarypy signer list registry.example.com/admin/demo
     """
-    _show(context, repo, ("SIGNER", "TAGS", "KEYS"), _signer_row)
+    run = begin(context)
+    pin = references.required_root(run, root, policy)
+    _show(run, repo, pin, ("SIGNER", "TAGS", "KEYS"), _signer_row)
 
 
 def _signer_row(entry: RoleEntry) -> tuple[str, ...]:

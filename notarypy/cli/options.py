@@ -90,6 +90,9 @@ def _declare(
     ] = 0,
     yes: Annotated[bool, Option("--yes", "-y", help="Answer every confirmation with yes.")] = False,
     offline: Annotated[bool, Option("--offline", help="Use cached trust data only.")] = False,
+    first_use: Annotated[
+        bool, Option("--first-use", help="Trust a root that nothing is known of, whoever shows it.")
+    ] = False,
     gun: Annotated[
         bool, Option("--gun", help="Take REPO literally: a collection that is not an image.")
     ] = False,

@@ -18,7 +18,7 @@ from notarypy.cli.run import Interrupting, Run, begin
 from notarypy.cli.text import render
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
-from notarypy.errors import Advice, StorageError, UsageError
+from notarypy.errors import Advice, FirstUseError, StorageError, UsageError
 from notarypy.images import occurrences
 
 _STDIN = "-"
@@ -173,6 +173,9 @@ def _report_image(run: Run, source: str, image: PinnedImage) -> None:
         "expires": image.verified and render.moment(image.verified.expires),
         "policy": image.verified and render.policy_json(image.verified.policy),
     }
+    if isinstance(image.error, FirstUseError):  # one of several repositories, each with a root of its own
+        gun, pins = image.error.facts["gun"], image.error.facts["root_keys"]
+        image.error.advice = Advice("pin-first-root-by-policy", gun=gun, pins=pins)
     if image.error is not None:
         run.report.failed([image.image], image.error)
     else:

@@ -113,12 +113,17 @@ def verify_options(
     """Return what is required as `Client.verify` takes it, and put the policy into the run's options."""
     for required in signers or ():
         roles.signer_role(required)
+    root = required_root(run, roots, policy)
+    return {"signers": signers or (), "all_signers": all_signers, "root": root}
+
+
+def required_root(run: Run, roots: Sequence[str] | None, policy: str | None) -> str | None:
+    """Return the PIN that was given, if one was, and put the policy into the run's options."""
     take_policy(run, policy)
     if len(roots or ()) > 1:  # one of them would be left out without a word
         advice = Advice("keep-one")
         raise UsageError("--root was given more than once", why="one root is meant", advice=advice)
-    root = roles.check_pin(roots[0]) if roots else None
-    return {"signers": signers or (), "all_signers": all_signers, "root": root}
+    return roles.check_pin(roots[0]) if roots else None
 
 
 def take_policy(run: Run, policy: str | None) -> None:

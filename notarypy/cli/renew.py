@@ -68,6 +68,8 @@ def status(
     ] = None,
     *,
     within: Within = "90d",
+    root: references.Roots = None,
+    policy: references.Policy = None,
     check: Annotated[
         bool, Option("--check", help="Exit 5 if something ends within that time, 12 if nothing is known.")
     ] = False,
@@ -80,11 +82,11 @@ def status(
     """
     run = begin(context)
     references.check_repositories(run, repos or ())
-    span = _span(within)
+    span, pin = _span(within), references.required_root(run, root, policy)
     with run.client(asking=False) as client:
         for repo in repos or _known(run, client.repositories(), check=check):
             with run.trying(repo, among=repos or ("", "")):
-                _show(run, repo, client.status(repo, within=span), within, check=check)
+                _show(run, repo, client.status(repo, within=span, root=pin), within, check=check)
 
 
 def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:

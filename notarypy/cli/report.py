@@ -27,9 +27,10 @@ from notarypy.errors import Advice, NotarypyError, StorageError
 
 if TYPE_CHECKING:
     from notarypy.cli.options import GivenOptions
+    from notarypy.client.verdicts import FirstRoot
 
 _INTERRUPTED = 130
-_WORST_FIRST = (_INTERRUPTED, 4, 10, 5, 3, 6, 7, 9, 8, 2, 12, 1)
+_WORST_FIRST = (_INTERRUPTED, 4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 
 
 class InternalError(NotarypyError):
@@ -67,6 +68,7 @@ class Report:
     hold: bool = False  # show results at the end, and only if all are good (rule 3)
     results: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    first_uses: list[FirstRoot] = field(default_factory=list)  # roots that were trusted on first use
     error: NotarypyError | None = None
     _held: list[str] = field(default_factory=list)
     _shown: list[NotarypyError] = field(default_factory=list)
@@ -146,6 +148,7 @@ class Report:
             "exit": code,
             "results": [result.to_json(self.command) for result in self.results],
             "warnings": self.warnings,
+            "first_use": [render.fields(root, render.FIRST_ROOT) for root in self.first_uses],
             **_failure(self.error, self.command),
         }
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typer import Context
 
     from notarypy.client.api import Client
+    from notarypy.client.verdicts import FirstRoot
 
 # The empty prefix means every tag.
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
@@ -61,7 +62,10 @@ class Run:
     def client(self, *, asking: bool = True) -> Iterator[Client]:
         """Open the client that the options ask for; `asking` is for commands that unlock keys."""
         with self.log_shown(), open_client(self, asking=asking) as client:
-            yield client
+            try:
+                yield client
+            finally:
+                self.report.first_uses += client.first_uses
 
     @contextmanager
     def log_shown(self) -> Iterator[None]:
@@ -128,11 +132,23 @@ def open_client(run: Run, *, asking: bool) -> Client:
     """Make the client; a prompt is part of it only where somebody can answer."""
     from notarypy.client.api import Client
 
+    present = terminal.present()
     return Client.from_environment(
         warn=run.report.warn,
-        prompt=terminal.secret if asking and terminal.present() else None,
+        confirm_root=confirm_root if present else None,
+        prompt=terminal.secret if asking and present else None,
         **run.options.for_client,
     )
+
+
+def confirm_root(root: FirstRoot) -> bool:
+    """Ask whether to trust a root that nothing is known of; `--yes` is no answer to that."""
+    lines = [f"{root.repository} is not known here, and no pin says which root it must have."]
+    lines += [f"  {root.server} answers with:"]
+    for keyid, pin, certificate in root.keys:
+        lines += [f"  root key     {keyid}", f"  or, as here  {pin}", f"  certificate  sha256 {certificate}"]
+    lines += ["The owner of the repository can say one of the first two: its root pin. Compare it."]
+    return terminal.agreed("Trust this root from now on?", *lines)
 
 
 class _SafeFormatter(logging.Formatter):

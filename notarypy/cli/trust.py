@@ -108,15 +108,15 @@ def trust(
 def forget(context: Context, repo: references.Repository) -> None:
     """Drop the cached trust data of a repository; keys stay.
 
-    That includes the trusted root. The next command trusts whatever root the server offers then,
-    unless a PIN is configured; so this asks first, or wants --yes.
+    That includes the trusted root. What reads the repository next is asked for a decision about the root
+    that the server offers then, and what publishes to it trusts that; so this asks first, or wants --yes.
 
     Example:
       notarypy forget --yes registry.example.com/app
     """
     run = begin(context)
     references.check_repositories(run, [repo])
-    why = f"this gives up the trusted root of {repo}: the next one that the server offers is taken"
+    why = f"this gives up the trusted root of {repo}: the next one may be another"
     run.confirm("Go on?", why)
     with run.client(asking=False) as client, run.trying(repo):
         forgotten = client.forget(repo)

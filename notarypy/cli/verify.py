@@ -72,6 +72,8 @@ def inspect(
     refs: Annotated[list[str], Argument(metavar="REF...", help="Repositories, or single tags of them.")],
     *,
     pretty: Annotated[bool, Option("--pretty", help="Text for people instead of JSON.")] = False,
+    root: references.Roots = None,
+    policy: references.Policy = None,
 ) -> None:
     """Show who signed what, as docker trust inspect does.
 
@@ -83,12 +85,12 @@ def inspect(
       notarypy inspect --pretty registry.example.com/app:1
     """
     run = begin(context)
-    names = references.read(run, refs)
+    names, pin = references.read(run, refs), references.required_root(run, root, policy)
     found: list[Inspection] = []
     with run.client(asking=False) as client:
         for name in names:
             with run.trying(name.text):
-                found.append(client.inspect(name.text))
+                found.append(client.inspect(name.text, root=pin))
                 run.report.done(name.text, _inspected_json(found[-1]))
     if pretty:
         run.report.text("\n\n".join(map(render.docker_pretty, found)))

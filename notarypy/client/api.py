@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from notarypy.client.imagesapi import Images
 from notarypy.client.parameters import Progress, RemovalOptions, SignOptions, VerifyOptions, require_lists
-from notarypy.client.session import Session, overridden
+from notarypy.client.session import Session, chosen
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from notarypy.client.keysapi import Keys
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
-    from notarypy.client.verdicts import RoleEntry, SkippedImage, VerifiedImage
+    from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.image import MetadataCache
     from notarypy.keys.passphrases import Wording
     from notarypy.remote.http.transport import Transport
@@ -50,7 +50,7 @@ def utc_now() -> datetime:
 class Client:
     """A client for the Notary servers and registries that its settings name.
 
-    `keys` are the private keys of the trust directory, `images` whole images: moved, resolved, built.
+    `keys` are the private keys here, `images` whole images, `first_uses` roots trusted on first use.
 
     Example:
         >>> with Client.from_environment() as client:
@@ -63,6 +63,8 @@ class Client:
         *,
         server: str | None = None,
         trust_dir: Path | str | None = None,
+        first_use: bool = False,
+        confirm_root: Callable[[FirstRoot], bool] | None = None,
         passphrases: Passphrases | None = None,
         transport: Transport | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -74,22 +76,19 @@ class Client:
         """Make a client; nothing is read or sent yet.
 
         `settings` are by default those of an empty environment; `server`, a Notary server's URL, and
-        `trust_dir` count in place of theirs. `passphrases` are a chain of sources, or a function from a
-        request to a passphrase or None. `transport` sends requests; None for real HTTPS. `clock` gives the
-        present moment, aware. `progress` is given how far calls are that move images, and `warn`, in one line
-        each, what a person should know. `literal_gun` takes repository names as they stand; no registry is
-        asked then. `limits` is what to take at most of what servers and archives send.
+        `trust_dir` count in place of theirs. Who reads a repository that nothing is known of needs a pin,
+        `first_use` to trust the root that its server shows, or `confirm_root`, which is shown it, to say yes.
+        `passphrases` are a chain of sources, or a function from requests to passphrases or None. Requests go
+        by `transport`; None for real HTTPS. `clock` gives the aware moment. `progress` is given how far calls
+        are that move images, `warn`, a line each, what a person should know. `literal_gun` takes names of
+        repositories as they stand, and asks no registry. `limits` bound what is taken.
         """
-        if settings is None:
-            settings = load({"server": server, "trust_dir": trust_dir}, {}, Path.home())
-        elif server or trust_dir:
-            settings = overridden(settings, server, trust_dir)
-        self.settings = settings
+        self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)
         self._session = Session(
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
-        self._session.progress = progress
-        self.images = Images(self._session)
+        self._session.progress, self._session.first_uses.confirm = progress, confirm_root
+        self.images, self.first_uses = Images(self._session), self._session.first_uses.taken
 
     @cached_property
     def keys(self) -> Keys:
@@ -108,6 +107,7 @@ class Client:
         clock: Callable[[], datetime] = utc_now,
         progress: Progress | None = None,
         warn: Callable[[str], None] = lambda _: None,
+        confirm_root: Callable[[FirstRoot], bool] | None = None,
         prompt: Callable[[str], str] | None = None,
         wording: Wording | None = None,
         gun: bool = False,
@@ -127,6 +127,7 @@ class Client:
             passphrases = standard_chain(settings.environ, settings.passphrase_file, prompt, wording)
         return cls(
             settings,
+            confirm_root=confirm_root,
             passphrases=passphrases,
             transport=transport,
             clock=clock,
@@ -200,23 +201,25 @@ class Client:
 
         return current_metadata(self._session, repository, root)
 
-    def inspect(self, reference: str) -> results.Inspection:
-        """Return who signed what in a repository; a tag in `reference` narrows the tags."""
+    def inspect(self, reference: str, *, root: str | None = None) -> results.Inspection:
+        """Return who signed what in a repository; a tag narrows the tags, and `root` is a PIN to be met."""
         from notarypy.client.verify.inspection import inspect_reference
 
-        return inspect_reference(self._session, reference)
+        return inspect_reference(self._session, reference, root)
 
-    def delegations(self, repository: str) -> tuple[RoleEntry, ...]:
-        """Return every delegation of a repository."""
+    def delegations(self, repository: str, *, root: str | None = None) -> tuple[RoleEntry, ...]:
+        """Return every delegation of a repository; `root` is a PIN that it must meet."""
         from notarypy.client.verify.inspection import delegations
 
-        return delegations(self._session, repository)
+        return delegations(self._session, repository, root)
 
-    def status(self, repository: str, *, within: timedelta = WITHIN) -> RepositoryStatus:
+    def status(
+        self, repository: str, *, within: timedelta = WITHIN, root: str | None = None
+    ) -> RepositoryStatus:
         """Return when each role ends, and whose keys are here; expired ones are shown, not refused."""
         from notarypy.client.verify.inspection import status
 
-        return status(self._session, repository, within)
+        return status(self._session, repository, within, root)
 
     def repositories(self) -> list[str]:
         """Return the repositories whose root is trusted in this trust directory."""
@@ -225,8 +228,6 @@ class Client:
     def login(self, reference: str) -> str | None:
         """Return the name of the user that is logged in to an image's registry, None if nobody is."""
         return self._session.connections.login(self._session.parse(reference))
-
-    # Publishing: who may sign, and what is signed
 
     def init(
         self,
@@ -343,8 +344,7 @@ class Client:
         return accept(self._session.repository(repository, root).past_caches(), root)
 
     def forget(self, repository: str) -> bool:
-        """Drop what is cached of a repository; tells whether there was anything. Keys stay."""
+        """Drop what is cached of a repository, whatever its pins; tells whether there was anything."""
         from notarypy.client.metadata.trustchange import forget
 
-        # Whether pins can be read does not matter here.
         return forget(self._session.directory().repository(self._session.gun(repository, whole=True)[0]))

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client.connections import Connections
+from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.metadata.repository import Repository
-from notarypy.errors import Advice, ConfigurationError, UsageError
+from notarypy.errors import Advice, ConfigurationError, OutOfScopeError, UsageError
 from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.servers import server_url
-from notarypy.storage.settings.settings import DOCKER_HUB_SERVER, Settings
+from notarypy.storage.settings.settings import DOCKER_HUB_SERVER, Settings, load
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 
@@ -57,6 +58,7 @@ class Session:
         literal: bool = False,
     ) -> None:
         self.settings, self.warn, self.literal, self.limits = settings, warn, literal, limits
+        self.first_uses = FirstUses(warn)
         self.progress: Progress | None = None
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
@@ -143,13 +145,38 @@ class Session:
             raise policy
         return None if policy is None else policy.scope_for(repository)
 
+    def scope_of_roots(self, repository: str) -> Scope | None:
+        """Return what the trust policy says of a repository's root, and nothing else; None if nothing.
+
+        That is for whoever looks at a repository, and takes no image on its word: there is no scope that it
+        must be in, a mirror is looked at under its own name, and the policy of the usual place counts only
+        for a repository that is not known yet.
+        """
+        named = self.settings.policy is not None and self.settings.policy.named
+        if not named and roles.ROOT in self.directory().repository(repository).cached():
+            return None
+        try:
+            found = self.scope(repository)
+        except OutOfScopeError:
+            return None
+        if found is None or found.signed_as is not None or not (found.roots or found.first_use):
+            return None
+        return replace(found, server=None)
+
     def repository(
-        self, text: str, root: str | None = None, scope: Scope | None = None, *, whole: bool = True
+        self,
+        text: str,
+        root: str | None = None,
+        scope: Scope | None = None,
+        *,
+        whole: bool = True,
+        publishing: bool = False,
     ) -> Repository:
         """Return the repository that a reference is in, with its server and cache.
 
         `root` is a PIN that counts in place of the configured ones, `scope` what the trust policy says;
-        None to read it without the policy. `whole` tells that a literal text names nothing in a repository.
+        None to read it without the policy. `whole` tells that a literal text names nothing in a repository,
+        `publishing` that whoever publishes there may trust its root on first use.
         """
         # Certificates, which pins may name, would cost a command that lists keys a fifth of its instructions.
         from notarypy.client.metadata.roots import root_policy
@@ -171,6 +198,7 @@ class Session:
             server_url=url,
             cache=self.directory().repository(gun),
             roots=root_policy(self.settings, gun, now, root, scope),
+            decide=self.first_uses.publish if publishing else self.first_uses.read,
             now=now,
             warn=self.warn,
             patience=self.settings.timeout * _REQUESTS_AT_LEAST,
@@ -218,11 +246,19 @@ class Session:
             raise UsageError(f"{what} asks a registry", advice=Advice("leave-out", option="--offline"))
 
 
-def overridden(settings: Settings, server: str | None, trust_dir: Path | str | None) -> Settings:
-    """Return settings with another Notary server, another trust directory, or both."""
+def chosen(
+    settings: Settings | None, server: str | None, trust_dir: Path | str | None, *, first_use: bool
+) -> Settings:
+    """Return settings, or those of an empty environment, with another server, directory and first use."""
+    if settings is None:
+        return load({"server": server, "trust_dir": trust_dir, "first_use": first_use}, {}, Path.home())
+    if not (server or trust_dir or first_use):
+        return settings
     return replace(
         settings,
         server=server_url(server, "server") if server else settings.server,
         server_source="server" if server else settings.server_source,
         trust_dir=Path(trust_dir) if trust_dir else settings.trust_dir,
+        # what a file forbids stays forbidden
+        first_use=True if first_use and settings.first_use is None else settings.first_use,
     )

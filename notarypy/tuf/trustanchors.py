@@ -9,8 +9,9 @@ Rules:
    for byte; or by an authority that its certificate chains to. Users call that a PIN.
 2. The anchored keys alone, of those with a certificate for the GUN, must meet the root's own threshold.
    Anchors of one policy add up: one key may be named by its id and another by an authority.
-3. Without anchors the first root is taken on first use, once; from then on the trust directory holds it. Or
-   first use is forbidden, and no other root is trusted, whether the trust directory holds it or not.
+3. Without anchors the first root may be taken on first use, once, by whoever decides about it; from then on
+   the trust directory holds it. Or first use is forbidden, and no other root is trusted, whether the trust
+   directory holds it or not.
 4. Policies are only ever added: `every` wants all of them met, each on its own.
 5. Only keys that signed are compared with anchors, until enough of them fit: a stranger may list as many
    keys as he likes, and chains of certificates are slow to follow.
@@ -55,7 +56,13 @@ class RootPolicy(Protocol):
 
 @dataclass(frozen=True)
 class FirstUse:
-    """Trust on first use (rule 3)."""
+    """Trust on first use (rule 3).
+
+    Attributes:
+        allowed: Whether somebody has allowed it beforehand; else it is still to be decided.
+    """
+
+    allowed: bool = False
 
     def accepts(self, root: Root, envelope: Envelope) -> bool:  # noqa: ARG002 - the policy looks at nothing
         """Accept any root."""

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty home directory, with nothing else in the environment and nobody to ask."""
+    """Return an empty home directory; nobody can be asked, and roots may be trusted on first use."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "root passphrase")
     monkeypatch.setenv("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "repository passphrase")
+    monkeypatch.setenv("NOTARYPY_FIRST_USE", "1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(terminal, "present", lambda: False)
     return tmp_path

@@ -44,7 +44,8 @@ def after(argv: list[str], home: Path) -> tuple[int, set[str]]:
     """Run a command line in a new process; return its exit code and the modules that it has loaded."""
     done = subprocess.run(
         [sys.executable, "-c", MODULES.format(argv=argv)],
-        env={"HOME": str(home)}, capture_output=True, text=True, check=True, timeout=60,
+        env={"HOME": str(home), "NOTARYPY_FIRST_USE": "1"},
+        capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     code, modules = json.loads(done.stdout.splitlines()[-1])
     return code, set(modules)

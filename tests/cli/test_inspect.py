@@ -79,7 +79,9 @@ def test_what_cannot_be_found_is_an_empty_list(run: Run, stub: StubClient) -> No
 
 
 def test_those_that_are_found_are_shown(run: Run, stub: StubClient) -> None:
-    stub.answers["inspect"] = lambda text: RepositoryMissingError("nothing") if text == REPO else INSPECTION
+    stub.answers["inspect"] = lambda text, **_: (
+        RepositoryMissingError("nothing") if text == REPO else INSPECTION
+    )
     assert len(run("inspect", REPO, "b.test/b", "c.test/c").expect(3).document) == 2
     parts = run("inspect", "--pretty", REPO, "b.test/b", "c.test/c").expect(3).out
     assert parts.count("Administrative keys") == 2

@@ -163,7 +163,14 @@ def test_an_exported_file_fits_the_schema(run: Run, stub: StubClient) -> None:
 
 
 def test_the_schema_refuses_what_does_not_fit() -> None:
-    good: dict[str, Any] = {"schema": 1, "command": "forget", "exit": 0, "results": [], "warnings": []}
+    good: dict[str, Any] = {
+        "schema": 1,
+        "command": "forget",
+        "exit": 0,
+        "results": [],
+        "warnings": [],
+        "first_use": [],
+    }
     assert problems(good, SCHEMA) == []
     for change in (
         {"schema": 2},

@@ -31,7 +31,7 @@ def test_status_is_a_table_with_a_warning(run: Run, stub: StubClient) -> None:
         f"root of {REPO} ends within 90d or has ended; whoever has its key: notarypy renew {REPO}"
         in outcome.err
     )
-    assert stub.calls == [("status", (REPO,), {"within": DAYS})]
+    assert stub.calls == [("status", (REPO,), {"within": DAYS, "root": None})]
     assert stub.asking is False
 
 
@@ -40,7 +40,7 @@ def test_a_check_fails_when_something_is_due(run: Run, stub: StubClient) -> None
     outcome = run("status", "--check", "--within", "30d", REPO).expect(5)
     assert f"root of {REPO} ends within 30d" in outcome.err
     assert outcome.err.rstrip().endswith(f"fix: notarypy renew {REPO}")
-    assert stub.calls[0][2] == {"within": timedelta(days=30)}
+    assert stub.calls[0][2] == {"within": timedelta(days=30), "root": None}
     (result,) = run("--json", "status", "--check", REPO).expect(5).document["results"]
     assert result["error"]["facts"] == {"roles": ["root"]}
     assert [role["due"] for role in result["roles"]] == [True, False]

@@ -17,7 +17,7 @@ from notarypy.errors import NotarypyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WORST_FIRST = (4, 10, 5, 3, 6, 7, 9, 8, 2, 12, 1)
+WORST_FIRST = (4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 
 
 def error_classes() -> Iterator[type[NotarypyError]]:

@@ -153,6 +153,7 @@ def person(tmp_path: Path, server: served.Process, password: str) -> Person:
         "DOCKER_CONTENT_TRUST_SERVER": f"https://{server.notary}",
         "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE": ROOT,
         "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY,
+        "NOTARYPY_FIRST_USE": "1",
     }
     found = Person(tmp_path, server, f"{server.registry}/app", environ)
     found.secrets |= {password, ROOT, REPOSITORY}

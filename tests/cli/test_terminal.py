@@ -24,7 +24,9 @@ def control_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def at_a_terminal(argv: list[str], answers: list[tuple[str, bytes]], home: Path) -> tuple[int, str, str]:
+def at_a_terminal(
+    argv: list[str], answers: list[tuple[str, bytes]], home: Path, environ: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Run the program with a terminal for input and errors; return exit code, output, and the screen.
 
     Each answer is typed when its question has appeared: what is typed before is thrown away.
@@ -35,7 +37,7 @@ def at_a_terminal(argv: list[str], answers: list[tuple[str, bytes]], home: Path)
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
-        env={"HOME": str(home)},
+        env=environ or {"HOME": str(home)},
         start_new_session=True,
         preexec_fn=control_terminal,  # noqa: PLW1509 - this test has no threads
         text=True,

@@ -144,4 +144,5 @@ def test_the_document(run: Run, stub: StubClient) -> None:
             }
         ],
         "warnings": [],
+        "first_use": [],
     }

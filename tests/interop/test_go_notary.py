@@ -130,3 +130,17 @@ def test_a_staged_changelist_is_left_alone_and_mentioned(
     bob.notarypy("verify", repository.ref("staged")).expect(3)
     alice.notary("publish", repository.name).expect(0)
     both_read(bob, repository, "staged", staged)
+
+
+def test_the_root_key_of_a_first_use_is_the_one_that_go_lists(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    alice.notary("init", repository.name, "-p").expect(0)
+    alice.notary_add(repository.name, "1", repository.push("1")).expect(0)
+    root = next(line.split()[1] for line in alice.notary("key", "list").stdout.splitlines() if "root" in line)
+    image = repository.ref("1")
+    outcome = bob.notarypy("verify", image, NOTARYPY_FIRST_USE="").expect(11)
+    assert f"root key {root}, whose id is " in outcome.stderr
+    assert bob.files() == {}
+    bob.notarypy("verify", "--root", root, image, NOTARYPY_FIRST_USE="").expect(0)
+    bob.notarypy("status", "--check", repository.name, NOTARYPY_FIRST_USE="").expect(0)

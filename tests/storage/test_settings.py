@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -338,6 +339,43 @@ def test_insecure_registries_add_up_and_are_checked(loaded: Loader) -> None:
     assert found.insecure_registries == {"a.corp", "docker.io", "b.corp:5000"}
     with pytest.raises(InvalidNameError, match="not a registry"):
         loaded(insecure_registry=["http://a.corp"])
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "flags", "found"),
+    [
+        ({}, "", {}, None),
+        ({}, "", {"first_use": False}, None),
+        ({}, "", {"first_use": True}, True),
+        ({"NOTARYPY_FIRST_USE": "1"}, "", {}, True),
+        ({"NOTARYPY_FIRST_USE": "Yes"}, "first_use = false", {}, True),
+        ({"NOTARYPY_FIRST_USE": "0"}, "", {}, None),
+        ({"NOTARYPY_FIRST_USE": "0"}, "first_use = true", {}, True),
+        ({"NOTARYPY_FIRST_USE": ""}, "first_use = false", {}, None),
+    ],
+)
+def test_first_use_is_allowed_by_whoever_says_so(
+    loaded: Loader, environ: dict[str, str], file: str, flags: dict[str, object], found: bool | None
+) -> None:
+    assert loaded(environ, file, **flags).first_use is found
+
+
+@pytest.mark.parametrize("disabled", [True, "true", "1"])
+def test_first_use_is_forbidden_by_a_file_whatever_allows_it(
+    loaded: Loader, tmp_path: Path, disabled: object
+) -> None:
+    path = put(tmp_path / "notary.json")
+    path.write_text(json.dumps({"trust_pinning": {"disable_tofu": disabled}}))
+    allowed: dict[str, object] = {"first_use": True, "config": path}
+    assert loaded({"NOTARYPY_FIRST_USE": "1"}, **allowed).first_use is False
+
+
+def test_another_word_about_first_use_is_an_error(loaded: Loader) -> None:
+    with pytest.raises(ConfigurationError, match="NOTARYPY_FIRST_USE is neither 1 nor 0"):
+        loaded({"NOTARYPY_FIRST_USE": "perhaps"})
+    with pytest.raises(ConfigurationError) as caught:
+        loaded({}, "first_use = 'yes'")
+    assert caught.value.why == ("it is neither true nor false",)
 
 
 def test_settings_can_be_built_by_hand() -> None:

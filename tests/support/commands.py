@@ -50,6 +50,7 @@ class StubClient:
     calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     asking: bool | None = None
+    first_uses: tuple[Any, ...] = ()
     warn: Callable[[str], None] = print
 
     def __enter__(self) -> Self:

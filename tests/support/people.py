@@ -101,7 +101,13 @@ class Person:
             limits: What the client takes at most.
             flags: As the command line's options.
         """
-        flags = {"server": SERVER, "trust_dir": str(self.trust_dir), "retry_for": 10, **flags}
+        flags = {
+            "server": SERVER,
+            "trust_dir": str(self.trust_dir),
+            "retry_for": 10,
+            "first_use": True,
+            **flags,
+        }
         settings = load(flags, {}, self.world.base)
         if pins:
             settings = replace(settings, gun_pins={GUN: pins})

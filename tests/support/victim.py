@@ -51,7 +51,7 @@ class Victim:
     def run(self, *argv: str) -> Outcome:
         """Run one command line."""
         self._capsys.readouterr()
-        code = run(["-s", SERVER, "-d", str(self.trust_dir), *argv])
+        code = run(["--first-use", "-s", SERVER, "-d", str(self.trust_dir), *argv])
         captured = self._capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

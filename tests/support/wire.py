@@ -92,7 +92,7 @@ class Wire:
         """Run the real program within the memory that it may take; return exit code and what it printed."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, *argv],
-            env={"HOME": str(self.trust_dir.parent)},
+            env={"HOME": str(self.trust_dir.parent), "NOTARYPY_FIRST_USE": "1"},
             capture_output=True,
             text=True,
             check=False,

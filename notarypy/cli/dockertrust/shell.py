@@ -66,7 +66,8 @@ class Shell:
         self, environ: Mapping[str, str], options: Mapping[str, Any] | None = None, name: str = "docker trust"
     ) -> None:
         self.environ = dict(environ)  # as docker's own options change it
-        self.options = dict(options or {})  # what `Client.from_environment` gets besides
+        # What `Client.from_environment` gets besides; docker trusts on first use.
+        self.options = {"first_use": True, **(options or {})}
         self.name = name  # in help and errors
 
     @contextmanager

@@ -143,6 +143,13 @@ TEXTS: Mapping[str, str] = {
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": "ask the server's operator; to give up what was trusted: notarypy forget {gun}",
     "keep-threshold": "rotate it with the tool that made this threshold",
+    "pin-first-root": (
+        "compare it with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
+    ),
+    "pin-first-root-by-policy": (
+        "compare it with the repository's owner, then pin it in a trust policy (--policy FILE): "
+        'roots.ids = {pins} below [scope."{gun}"]; or trust it unseen: --first-use'
+    ),
     "refresh": "refresh it",
     "renew": "notarypy renew {gun}",
     "renew-root-certificate": "whoever has the root key makes another: notarypy renew {gun}",
@@ -269,6 +276,7 @@ _USUAL = {
     8: "check the address of the server and the network, then try again",
     9: "try again, or allow more time with --retry-for",
     10: "ask the missing signer or the owner of the repository",
+    11: "compare the root with the repository's owner, and pin it; or trust it unseen: --first-use",
     12: "see whether the names and the trust directory are those that you mean",
 }
 _USAGE = 2

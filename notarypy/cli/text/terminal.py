@@ -98,9 +98,10 @@ def secret(question: str) -> str:
         return ""
 
 
-def agreed(question: str) -> bool:
-    """Ask a yes-or-no question; only `y` and `yes` are a yes."""
-    return _answer(f"{safe(question)} [y/N] ") in {"y", "yes"}
+def agreed(question: str, *before: str) -> bool:
+    """Ask a yes-or-no question after some lines; only `y` and `yes` are a yes."""
+    shown = "".join(f"{safe(line)}\n" for line in before)
+    return _answer(f"{shown}{safe(question)} [y/N] ") in {"y", "yes"}
 
 
 def choice(lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:

@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
 from notarypy.client.metadata.repository import KnownFiles, Repository, cached_in_between, store, vanished
-from notarypy.client.metadata.roots import first_pinned
+from notarypy.client.metadata.roots import first_pinned, first_root
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
+    FirstUseError,
     NotFoundError,
     OperationError,
     RepositoryMissingError,
@@ -47,7 +48,7 @@ from notarypy.tuf.trustanchors import FirstUse
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from notarypy.tuf.fields import MetaFile
 
@@ -71,7 +72,8 @@ def refresh(
     try:
         return _refreshed(repository, own, kind)
     except TrustError as error:
-        if repository.fresh or repository.server is None or isinstance(error, CacheDamagedError):
+        here = isinstance(error, CacheDamagedError | FirstUseError)  # no answer would change that
+        if here or repository.fresh or repository.server is None:
             raise
         _LOG.debug("%s: %s; the server itself is asked, past any cache", repository.gun, error.message)
         try:
@@ -106,6 +108,7 @@ class Refresh:
         self.trusted = self._blank()
         self.anchored, self.pinned = False, True
         self.start: bytes | None = None
+        self.stored: Callable[[], None] = lambda: None
         self.began = self.known.cached(roles.TIMESTAMP)
 
     def run(self) -> TrustedMetadata:
@@ -166,10 +169,9 @@ class Refresh:
                 gun=self.gun,
             ) from error
         if not self.anchored and isinstance(accept, FirstUse):
-            ids = ", ".join(root.roles[roles.ROOT].keyids)
-            self.repository.warn(
-                f"first use of {self.gun}: its root is trusted from now on; better pin it: --root {ids}"
-            )
+            first = first_root(self.repository, root, data)
+            self.stored = self.repository.decide(first, allowed=accept.allowed)
+            self.repository = self.repository.timed()  # somebody may have been asked, and taken his time
 
     def _require_pin(self) -> None:
         """Hold the pins against the newest root, where they do not fit the cached one."""
@@ -323,6 +325,7 @@ class Refresh:
         cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
         if self.repository.server is not None and cache.load(roles.TIMESTAMP) == timestamp:
             cache.confirm(self.repository.now)
+        self.stored()
 
     def _warn_of_dates(self) -> None:
         if self.repository.server is None:

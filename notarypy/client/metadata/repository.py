@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from notarypy.errors import (
     Advice,
@@ -46,6 +46,7 @@ from notarypy.tuf import roles
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from notarypy.client.verdicts import FirstRoot
     from notarypy.remote.notary import NotaryClient
     from notarypy.storage.trustdir import RepositoryCache
     from notarypy.tuf.trustanchors import RootPolicy
@@ -57,13 +58,21 @@ _MOST_STEP = 1 << 31  # beyond any version of a server with a database
 LOCK_SECONDS = 10.0
 
 
+class Decision(Protocol):
+    """Raises FirstUseError unless a root may be trusted that nothing vouches for."""
+
+    def __call__(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
+        """Look at a root, maybe `allowed` beforehand; return what to call once it is stored."""
+
+
 @dataclass(frozen=True)
 class Repository:
     """One GUN with everything that is needed to read or publish it.
 
     Without a `server` only the cache may be used; `server_url` is for people. `roots` decides whether a root
-    may be trusted; dates are compared with `now`. `warn` is given what a person should know and no program
-    needs. A refresh may take `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
+    may be trusted, and `decide` raises unless one is taken on first use that nothing vouches for; dates are
+    compared with `now`. `warn` is given what a person should know and no program needs. A refresh may take
+    `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
     With `fresh` the server itself is asked, past any cache in between.
     """
 
@@ -72,6 +81,7 @@ class Repository:
     server_url: str
     cache: RepositoryCache
     roots: RootPolicy
+    decide: Decision
     now: datetime
     warn: Callable[[str], None]
     patience: float | None = None

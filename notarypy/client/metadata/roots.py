@@ -8,8 +8,8 @@ Rules:
 
 1. `--root` counts in place of the configured pins. The pins of the trust policy are
    added to either, and all of them must be met.
-2. Where nothing is pinned, a root may be trusted on first use, unless the trust policy
-   or `disable_tofu` forbids it.
+2. Where nothing is pinned, a root may be trusted on first use, by a decision (`firstuse`), unless the trust
+   policy or `disable_tofu` forbids it.
 3. What is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many signatures are
    checked as for one root, and the first one that is no root at all ends the walk.
 """
@@ -20,9 +20,11 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
-from notarypy.tuf import authorities, roles, trustanchors
-from notarypy.tuf.envelope import Envelope
+from notarypy.tuf import authorities, certificates, roles, trustanchors
+from notarypy.tuf.envelope import Envelope, signers
+from notarypy.tuf.keys import leaf_certificate, meets
 from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, RootPolicy, parts
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
     from notarypy.storage.settings.policyfile import Pins, Scope
     from notarypy.storage.settings.settings import Settings
+    from notarypy.tuf.metadata import Root
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
@@ -120,9 +123,23 @@ def root_policy(
         return trustanchors.every(wanted)
     if scope is not None and not scope.first_use:
         return trustanchors.Forbidden(f"{scope.source} allows no trust on first use")
-    if not settings.first_use:
+    if settings.first_use is False:
         return trustanchors.Forbidden("trust_pinning.disable_tofu turns trust on first use off")
-    return trustanchors.FirstUse()
+    return trustanchors.FirstUse(allowed=scope is not None or settings.first_use is True)
+
+
+def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:
+    """Return what is known of a root that nothing vouches for: as many keys that signed it as it takes."""
+    assigned, gun = root.roles[roles.ROOT], repository.gun
+    keys: dict[str, tuple[str, str]] = {}
+    envelope = Envelope.parse(data, roles.ROOT, repository.limits)
+    for keyid in signers(envelope, root.keys, certificates.usable(root, gun, None)):
+        key = root.keys[keyid]
+        keys[key.canonical_id] = (keyid, trustanchors.certificate_sha256(leaf_certificate(key)))
+        if meets(keys, assigned.threshold):
+            break
+    pins, leaves = zip(*keys.values(), strict=True)
+    return FirstRoot(gun, repository.server_url, tuple(keys), pins, leaves)
 
 
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:

@@ -174,7 +174,7 @@ class Publisher:
 
 def publisher_for(session: Session, text: str) -> Publisher:
     """Return a publisher for the repository that a reference is in."""
-    repository = session.repository(text).past_caches()
+    repository = session.repository(text, publishing=True).past_caches()
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
     return Publisher(repository, session.keys().signing_keys(), Patience(session.settings.retry_for))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleEntry
     from notarypy.tuf.fields import TargetFile
@@ -33,24 +34,30 @@ if TYPE_CHECKING:
 REPO_ADMIN = "Repo Admin"
 
 
-def inspect_reference(session: Session, reference: str) -> Inspection:
+def inspect_reference(session: Session, reference: str, root: str | None = None) -> Inspection:
     """Return everything about the repository that a reference is in; its tag narrows the tags."""
-    repository = session.repository(reference).past_caches()
+    repository = _looked_at(session, reference, root)
     trusted = refresh(repository)
     tag = None if session.literal else session.parse(reference).tag
     return inspect(trusted, reference, tag, repository.server_url)
 
 
-def delegations(session: Session, repository: str) -> tuple[RoleEntry, ...]:
+def delegations(session: Session, repository: str, root: str | None = None) -> tuple[RoleEntry, ...]:
     """Return every delegation of a repository."""
-    entries = role_entries(refresh(session.repository(repository).past_caches()))
+    entries = role_entries(refresh(_looked_at(session, repository, root)))
     return tuple(entry for entry in entries if entry.role not in roles.BASE_ROLES)
 
 
-def status(session: Session, repository: str, within: timedelta) -> RepositoryStatus:
+def _looked_at(session: Session, text: str, root: str | None) -> Repository:
+    """Return a repository that is only looked at, past caches; a `root` is a PIN that it must meet."""
+    scope = session.scope_of_roots(session.gun(text, whole=True)[0])
+    return session.repository(text, root, scope).past_caches()
+
+
+def status(session: Session, repository: str, within: timedelta, root: str | None = None) -> RepositoryStatus:
     """Return when each role of a repository ends, in date or not, and whose keys are here."""
     session.whole_repository(repository)
-    known = session.repository(repository).past_caches()
+    known = _looked_at(session, repository, root)
     found = tuple(statuses(refresh_outdated(known), session.keys().signing_keys().available, within))
     return RepositoryStatus(known.gun, known.server_url, found)
 

@@ -61,7 +61,7 @@ class FileSettings:
         registries: Settings by registry host; `*` for the rest.
         gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
         gun_authorities: Files with authorities of root certificates, by the beginning of a GUN.
-        first_use: Whether a root may be trusted on first use where nothing is pinned.
+        first_use: Whether a root may be trusted on first use where nothing is pinned; None for no word of it.
     """
 
     trust_dir: Path | None = None
@@ -73,7 +73,7 @@ class FileSettings:
     tls_key: Path | None = None
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gun_authorities: Mapping[str, Path] = field(default_factory=dict)
-    first_use: bool = True
+    first_use: bool | None = None
 
 
 def read(path: Path, home: Path) -> FileSettings:
@@ -233,7 +233,7 @@ def seconds(value: object, place: str) -> float:
 
 
 def _read_toml(top: Section) -> FileSettings:
-    top.require_known("trust_dir", "timeout", "retry_for", "insecure_registries", "registry")
+    top.require_known("trust_dir", "timeout", "retry_for", "insecure_registries", "first_use", "registry")
     tables = top.section("registry")
     registries: dict[str, RegistrySettings] = {}
     for key in tables.names():
@@ -252,6 +252,7 @@ def _read_toml(top: Section) -> FileSettings:
         retry_for=top.seconds("retry_for"),
         insecure_registries=top.texts("insecure_registries"),
         registries=registries,
+        first_use=True if top.flag("first_use") else None,
     )
 
 
@@ -290,7 +291,7 @@ def _read_gonotary(top: Section) -> FileSettings:
         tls_key=key,
         gun_pins={gun: certs.pins(gun) for gun in certs.names()},
         gun_authorities={prefix: authorities.required_file(prefix) for prefix in authorities.names()},
-        first_use=_is_off(pinning.value("disable_tofu")),
+        first_use=None if _is_off(pinning.value("disable_tofu")) else False,
     )
 
 

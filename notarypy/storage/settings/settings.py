@@ -13,6 +13,7 @@ Rules:
 3. Servers speak https, except a loopback address for which the user wrote http.
 4. A registry named insecure may be asked over http; its certificate is verified all the same when it speaks
    https.
+5. Trust on first use is allowed by an option, a variable or a file, and `disable_tofu` beats them all.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ DOCKER_HUB_SERVER = "https://notary.docker.io"
 _LOG = logging.getLogger(__name__)
 _MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
+_ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
+FIRST_USE_VARIABLE = "NOTARYPY_FIRST_USE"
 SYSTEM_CERTS = Path("/etc/docker/certs.d")
 
 
@@ -59,6 +62,7 @@ class GlobalOptions(TypedDict, total=False):
         passphrase_file: One passphrase, or lines `root=`, `targets=`, `snapshot=`, `NAME=`.
         offline: Whether to use cached trust data only.
         policy: The trust policy.
+        first_use: Whether readers may trust a root that nothing is known of.
     """
 
     server: str | None
@@ -73,6 +77,7 @@ class GlobalOptions(TypedDict, total=False):
     passphrase_file: Path | str | None
     offline: bool | None
     policy: Path | str | None
+    first_use: bool | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ class Settings:
         gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
         gun_authorities: Files with the authorities of root certificates, by the beginning of a GUN.
         policy: Where the trust policy is, or would be; None for no policy at all.
-        first_use: Whether a root may be trusted on first use where nothing is pinned.
+        first_use: Whether readers may trust a root that nothing is known of: True by a decision, None while
+            there is none, False where nobody may, publishers neither.
     """
 
     trust_dir: Path
@@ -119,7 +125,7 @@ class Settings:
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gun_authorities: Mapping[str, Path] = field(default_factory=dict)
     policy: PolicyFile | None = None
-    first_use: bool = True
+    first_use: bool | None = None
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -246,8 +252,22 @@ def load(
         gun_pins=file.gun_pins,
         gun_authorities=file.gun_authorities,
         policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),
-        first_use=file.first_use,
+        first_use=_first_use(given, environ, file),
     )
+
+
+def _first_use(given: Mapping[str, object], environ: Mapping[str, str], file: FileSettings) -> bool | None:
+    """Return what was decided about first use; a file that forbids it counts in any case (rule 5)."""
+    allowed = _switch(environ, FIRST_USE_VARIABLE) or bool(given.get("first_use", False))
+    return file.first_use if file.first_use is False else allowed or file.first_use
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    """Tell whether a variable turns something on; raise ConfigurationError for a word that is neither."""
+    word = environ.get(name, "").strip().lower()
+    if word not in _ON | _OFF:
+        raise ConfigurationError(f"{name} is neither 1 nor 0", advice=Advice("set-or-unset", variable=name))
+    return word in _ON
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:

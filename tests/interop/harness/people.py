@@ -41,6 +41,7 @@ class Person:
             "DOCKER_HOST": NO_DAEMON,
             "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE": ROOT_PASSPHRASE,
             "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": REPOSITORY_PASSPHRASE,
+            "NOTARYPY_FIRST_USE": "1",
         }
         self.use(notary)
 

@@ -1,0 +1,104 @@
+"""First use: who decides about the root of a repository that nothing is known of.
+
+What it is: the decision where neither a pin nor the trust directory says which root is the right one, and
+what was decided so far. What it is not: pins (`roots`), or a check of the root; it is verified by then, by
+itself alone.
+
+Rules:
+
+1. Pins, and whoever forbids first use, go first: what they decide is no first use.
+2. Whoever publishes takes the root that the server shows, as docker does, with a warning.
+3. A reader takes it by a decision alone: of the settings, of the trust policy, or of a person who is shown
+   the root. Without one nothing is trusted and nothing is stored: anybody could have answered.
+4. Nobody is asked twice in one run about the same root, and nobody two things at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from notarypy.errors import Advice, FirstUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.client.verdicts import FirstRoot
+
+_LOG = logging.getLogger(__name__)
+
+
+class FirstUses:
+    """The first uses of one session."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        """Ask nobody; `confirm` may be set."""
+        self.confirm: Callable[[FirstRoot], bool] | None = None
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._answers: dict[FirstRoot, bool] = {}
+        self.taken: list[FirstRoot] = []
+
+    def publish(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
+        """Let somebody who publishes take a root (rule 2); the returned function notes that it was stored."""
+        _LOG.debug("%s: a publisher takes the first root; allowed: %s", root.repository, allowed)
+        return partial(self._taken, root, asked=False)
+
+    def read(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
+        """Let a reader take a root, or raise FirstUseError (rules 3 and 4); else as `publish`."""
+        asked = not allowed and self.confirm is not None
+        _LOG.debug("%s: first use by a reader; allowed: %s, asked: %s", root.repository, allowed, asked)
+        if not allowed:
+            self._require_yes(root)
+        return partial(self._taken, root, asked=asked)
+
+    def _require_yes(self, root: FirstRoot) -> None:
+        if self.confirm is None:
+            raise _undecided(root)
+        with self._lock:
+            if root not in self._answers:
+                self._answers[root] = self.confirm(root)
+            if not self._answers[root]:
+                raise _refused(
+                    root, f"the root of {root.repository} was not accepted", "the answer was not yes"
+                )
+
+    def _taken(self, root: FirstRoot, *, asked: bool) -> None:
+        with self._lock:
+            if root in self.taken:
+                return
+            self.taken.append(root)
+        if not asked:
+            pins = " ".join(f"--root {keyid}" for keyid in root.root_keys)
+            self._warn(
+                f"first use of {root.repository}: its root is trusted from now on; better pin it: {pins}"
+            )
+
+
+def _undecided(root: FirstRoot) -> FirstUseError:
+    message = f"nothing says which root {root.repository} must have"
+    return _refused(root, message, "no pin names one, none is known here, and there is nobody to ask")
+
+
+def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
+    pins = list(root.root_keys)
+    advice = Advice("pin-first-root-by-policy", gun=root.repository, pins=pins)
+    if len(pins) == 1:  # an option names one
+        advice = Advice("pin-first-root", root=pins[0])
+    shown = "root key {}, whose id is {} in this repository alone; certificate sha256 {}"
+    return FirstUseError(
+        message,
+        why=(
+            why,
+            f"{root.server} answers with:",
+            *(shown.format(*key) for key in root.keys),
+        ),
+        advice=advice,
+        gun=root.repository,
+        server=root.server,
+        root_keys=pins,
+        root_pins=list(root.root_pins),
+        certificates=list(root.certificates),
+    )
