@@ -138,6 +138,18 @@ def test_docker_without_buildx_is_told_before_anything_is_built(
     assert [call[1] for call in builders.calls] == ["build"]
 
 
+def test_what_an_older_buildkit_would_build_is_not_built(run: Run, builders: Builders, digest: str) -> None:
+    """docker 20.10 takes the lines of a heredoc for instructions; one of them names an unsigned image."""
+    assert digest
+    builders.install("docker")
+    dockerfile(f"FROM {BASE}:1", "COPY <<CMD /file", f"FROM {BASE}:2", "CMD")
+    outcome = run("build", "context").expect(2)
+    assert "such as EOF" in outcome.err
+    assert builders.calls == []
+    dockerfile(f"FROM {BASE}:1", "COPY <<EOF /file", f"FROM {BASE}:2", "EOF")
+    run("build", "context").expect(0)
+
+
 def test_heredocs_are_for_buildkit(run: Run, builders: Builders, digest: str) -> None:
     assert digest
     builders.install("buildah")

@@ -158,3 +158,25 @@ def test_many_stages_images_and_flags() -> None:
     assert len(found.stages) == number
     assert len(found.occurrences) == 2 * number
     assert len(found.instructions) == 2 * number
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (["FROM a", "COPY <<EOF /x", "FROM b", "EOF"], None),
+        (["FROM a", "RUN true"], None),
+        (["FROM a", "COPY <<CMD /x", "FROM b", "CMD"], 2),
+        (["FROM a", "COPY <<cmd /x", "", "# EOF", "cmd"], 2),
+        (["FROM a", "COPY <<CMD /x", "some text", "CMD"], None),
+        (["FROM a", "COPY <<EOF /x", "FROM b \\", "EOF"], 2),
+        (["FROM a", "COPY <<EOF /x", "FROM b \\ ", "# more", "", "EOF"], 2),
+        (["FROM a", "COPY <<EOF /x", "FROM b `", "EOF"], 2),
+        (["FROM a", "COPY <<EOF \\", "/x", "EOF"], None),
+        (["FROM a", "COPY <<CMD <<EOF /", "FROM b", "CMD", "EOF"], None),
+        (["FROM a", "COPY <<CMD /x", "CMD", "RUN <<END", "END"], None),
+        (["FROM a", "RUN <<-CMD", "\tFROM b", "\tCMD"], 2),
+    ],
+)
+def test_what_a_release_without_heredocs_would_build(lines: list[str], line: int | None) -> None:
+    found = stages.parse("\n".join([*lines, ""]), "Dockerfile")
+    assert found.heredoc_of_instructions() == line

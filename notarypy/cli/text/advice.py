@@ -106,6 +106,7 @@ TEXTS: Mapping[str, str] = {
     # -- Dockerfiles, compose files, manifests and builders
     "build-one-image": "leave out what keeps it from building one image",
     "give-argument": "give it one with {option} {name}=VALUE",
+    "end-heredoc": "end the heredoc with a word that is no instruction, such as EOF",
     "give-build-args": "give each of them with --build-arg",
     "give-build-file": "give notarypy --file FILE",
     "install-buildx": (

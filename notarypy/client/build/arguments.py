@@ -21,7 +21,7 @@ Rules:
    in full and by digest. The ignore file beside the first one stays in force, as for BuildKit before the one
    of the context; buildah and podman get an option for it. Builders that do not read by BuildKit's rules get
    it so written that there is one way to read it (`images.dockerfile.portable`); what cannot be written so is
-   refused.
+   refused. So is, for BuildKit, a file that releases without heredocs would build from other lines.
 7. An image that is not signed stops everything before the builder is started.
 8. One image is signed: several platforms are for builders that push them as one.
 """
@@ -209,10 +209,24 @@ def plan_build(
         if (beside := path.with_name(f"{path.name}{ending}")).is_file()
     }
     plan = replace(plan, ignored=ignored, environ=environ)
-    if not builder.buildkit and not any(image.error for image in plan.images):
-        plan = _with_portable_copy(plan, arguments, given)
+    if not any(image.error for image in plan.images):
+        if builder.buildkit:
+            _refuse_older_reading(plan, given)
+        else:
+            plan = _with_portable_copy(plan, arguments, given)
     images.warn_of_unused()
     return plan
+
+
+def _refuse_older_reading(plan: Plan, options: BuildOptions) -> None:
+    """Raise BuildFileError for a file of which an older BuildKit would build other lines (rule 6)."""
+    source = plan.pinned.source
+    found = stages.parse(occurrences.decode(plan.pinned.data, source), source, options)
+    line = found.heredoc_of_instructions()
+    if line is not None:
+        what = "releases of BuildKit that know no heredocs may take other images here"
+        why = "every line of it could be an instruction, its end too"
+        raise occurrences.failure(source, line, what, why, Advice("end-heredoc"))
 
 
 def _with_portable_copy(plan: Plan, arguments: Arguments, options: BuildOptions) -> Plan:

@@ -20,6 +20,8 @@ Rules:
    would name an image if its lines were instructions, another escape character than a backslash, two of them
    at the end of a line, which some take for a line that goes on, and a stage that is named in other letters
    than it has, or by a variable: to buildah that is an image.
+7. Releases of BuildKit before 0.10, as in docker 20.10, know no heredocs. They refuse nearly every file that
+   has one; a file that they would build from other lines is for whoever runs one to refuse, too.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.images.occurrences import Kind, Occurrence
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
+_ESCAPES = ("\\", "`")
 _INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _MOUNT = "--mount="
 _TWICE = re.compile(r"\\\\[ \t]*\r*\Z")
@@ -95,6 +98,18 @@ class Dockerfile:
         ]
         return tuple(sorted({*heredocs, *ends, *self.disputed}))
 
+    def heredoc_of_instructions(self) -> int | None:
+        """Return the line of a heredoc if releases of BuildKit that know none could build the file (rule 7).
+
+        They refuse a file, before they look for any image, if a line of a heredoc is no instruction to them:
+        it has another first word, and the line before it does not go on. The usual end, as EOF, is one.
+        """
+        rows = self.text.split("\n")
+        found = [each for each in self.instructions if each.heredocs]
+        if any(_is_refused(rows, number) for each in found for number in range(each.line, each.last)):
+            return None
+        return found[0].line if found else None
+
     def outline(self) -> tuple[object, ...]:
         """Return all that must stay the same when images get other names: stages, words, what names each."""
         named = {at for each in self.occurrences for at in range(each.start, each.end)}
@@ -144,6 +159,19 @@ def _may_name(heredoc: str) -> bool:
     """Tell whether a line of a heredoc would be an instruction that can name an image."""
     lines = [line for line in heredoc.split("\n") if line.lstrip(SPACE)[:1] not in ("", "#")]
     return _NAMING.search(_CONTINUED.sub("", "\n".join(lines))) is not None
+
+
+def _is_refused(rows: Sequence[str], number: int) -> bool:
+    """Tell whether a line is certainly no instruction, and no part of one, to who knows no heredocs."""
+    first = _word(rows[number])
+    before = next((row for row in reversed(rows[:number]) if _word(row)), "")
+    return bool(first) and lower(first) not in lines.KEYWORDS and not before.rstrip(SPACE).endswith(_ESCAPES)
+
+
+def _word(row: str) -> str:
+    """Return the first word of a line, nothing for an empty line and a comment."""
+    found = row.strip(SPACE)
+    return "" if not found or found.startswith("#") else Word(found, range(len(found))).words(1)[0].text
 
 
 class _StageReader:
