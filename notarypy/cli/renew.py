@@ -9,6 +9,7 @@ from typer import Argument, Context, Option
 from notarypy.cli import references
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
+from notarypy.cli.text.advice import text_of
 from notarypy.client.parameters import Unverified
 from notarypy.errors import (
     Advice,
@@ -19,6 +20,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.storage.settings import spans
+from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -132,13 +134,13 @@ def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: b
         return
     run.report.done(repo, data)
     for message in due:
-        run.report.warn(f"{message}; whoever has its key: notarypy renew {found.repository}")
+        run.report.warn(f"{message}; {text_of(_what_to_do(found))}")
 
 
 def _failure(found: RepositoryStatus, due: list[str]) -> TrustError | None:
     """Return what a check fails with: a file whose date nobody knows is no better than one that ended."""
     broken = [status for status in found.roles if status.problem]
-    advice = Advice("renew", gun=found.repository)
+    advice = _what_to_do(found)
     if broken:
         names = ", ".join(status.role for status in broken)
         why = (*(f"{status.role}: {status.problem}" for status in broken), *due)
@@ -146,6 +148,17 @@ def _failure(found: RepositoryStatus, due: list[str]) -> TrustError | None:
     if due:
         return ExpiredError(due[0], advice=advice, roles=[status.role for status in found.due])
     return None
+
+
+def _what_to_do(found: RepositoryStatus) -> Advice:
+    """Return who renews what is due: whoever has the keys, or for its own roles the server."""
+    ours = [status for status in found.due if status.role != TIMESTAMP]
+    ours = [status for status in ours if status.signable or status.role != SNAPSHOT]
+    if found.due and not ours:
+        return Advice("check-clock")
+    if all(status.signable for status in ours):
+        return Advice("renew", gun=found.repository)
+    return Advice("sign-role-again", gun=found.repository)
 
 
 def _row(status: RoleStatus) -> tuple[str, ...]:

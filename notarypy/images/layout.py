@@ -152,7 +152,8 @@ def read_index(data: bytes, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
             malformed("schemaVersion is not 2, or there is no list of manifests")
         entries = _descriptors(listed, "manifests")
     except MetadataError as error:
-        raise MetadataError("this is not an OCI image layout", why=("its index.json:", *error.why)) from None
+        message, why = "this is not an OCI image layout", ("its index.json:", *error.why)
+        raise MetadataError(message, why=why, advice=Advice("make-anew-with-writer")) from None
     return entries
 
 
@@ -163,7 +164,8 @@ def check_layout(data: bytes) -> None:
     except MetadataError:
         version = None
     if not isinstance(version, str) or version.partition(".")[0] != "1":
-        raise MetadataError("this is not an OCI image layout", why="its oci-layout does not say version 1")
+        message, why = "this is not an OCI image layout", "its oci-layout does not say version 1"
+        raise MetadataError(message, why=why, advice=Advice("check-source"))
 
 
 def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits = DEFAULT) -> bytes:

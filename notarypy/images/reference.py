@@ -121,7 +121,9 @@ def _checked(text: str, kind: str, check: Callable[[str], _T]) -> _T:
         return check(text)
     except _ProblemError as problem:
         shown = text if len(text) <= DEFAULT.reference_chars else f"{text[:60]}..."
-        raise InvalidNameError(f'"{shown}" is not {kind}', why=str(problem), reference=shown) from None
+        message, (why, *better) = f'"{shown}" is not {kind}', problem.args
+        advice = Advice("write-instead", text=better[0]) if better else None
+        raise InvalidNameError(message, why=why, advice=advice, reference=shown) from None
 
 
 def _parse(text: str) -> Reference:
@@ -132,7 +134,8 @@ def _parse(text: str) -> Reference:
     if _IMAGE_ID.fullmatch(text):
         raise _ProblemError("64 hex digits are the id of a local image, not a name")
     if "://" in text:
-        raise _ProblemError("it has a scheme; names of images have none, as in registry.example.com/app:1")
+        why = "it has a scheme; names of images have none, as in registry.example.com/app:1"
+        raise _ProblemError(why, text.partition("://")[2])
     registry, rest = _split_registry(text)
     rest, at, digest = rest.partition("@")
     path, colon, tag = rest.partition(":")
@@ -143,7 +146,10 @@ def _parse(text: str) -> Reference:
         if not part:
             raise _ProblemError("a part of the name between slashes is empty")
         if _PATH_PART.fullmatch(part) is None:
-            raise _ProblemError(f'"{part}" {_what_is_wrong(part)}')
+            lower, written = path.lower(), path.removeprefix("library/")
+            usable = all(map(_PATH_PART.fullmatch, lower.split("/")))
+            better = [text.replace(written, written.lower())] if usable else []
+            raise _ProblemError(f'"{part}" {_what_is_wrong(part)}', *better)
     if len(registry) + 1 + len(path) > _MAX_NAME:
         raise _ProblemError(f"registry and path have more than {_MAX_NAME} characters together")
     checked = _check_tag(tag) if colon else None

@@ -38,7 +38,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from notarypy.errors import PolicyError, SignerMissingError, TooOldError
+from notarypy.errors import Advice, PolicyError, SignerMissingError, TooOldError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -229,6 +229,7 @@ class _Judgment:
         return SignerMissingError(
             f"{self.trusted.gun}:{self.release.tag} {text}",
             why=(*map(self._known_of, absent), *self.source),
+            advice=Advice("have-it-signed", gun=self.trusted.gun, tag=self.release.tag),
             signers=list(map(roles.signer_name, self.signed)),
             missing=list(map(roles.signer_name, absent)),
         )

@@ -134,7 +134,7 @@ def check_pin(pin: str) -> str:
     """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits (rule 6)."""
     if _PIN.fullmatch(pin.lower()) is None:
         why = "a PIN is a root key id in full, 64 hex digits: short ones can be forged"
-        raise InvalidNameError(f'"{pin}" is not a root PIN', why=why)
+        raise InvalidNameError(f'"{pin}" is not a root PIN', why=why, advice=Advice("give-whole-pin"))
     return pin.lower()
 
 

@@ -12,7 +12,20 @@ import pytest
 
 import notarypy
 from notarypy.cli.text.advice import TEXTS, advice, own_advice
-from notarypy.errors import Advice, ConflictError, NotarypyError, UsageError
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    ConfigurationError,
+    ConflictError,
+    DeadlineError,
+    MetadataError,
+    NotarypyError,
+    RollbackError,
+    ServerError,
+    StorageError,
+    UsageError,
+    VerificationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +93,7 @@ def test_only_the_command_line_knows_commands() -> None:
 
 @pytest.mark.parametrize("value", ["{0}", "{gun}", "{", "}", "%s", "\u202e"])
 def test_a_value_goes_in_as_it_is(value: str) -> None:
-    assert advice(NotarypyError("", advice=Advice("init", gun=value))) == f"notarypy init {value}"
+    assert advice(NotarypyError("", advice=Advice("renew", gun=value))) == f"notarypy renew {value}"
 
 
 def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
@@ -88,3 +101,24 @@ def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
     assert advice(UsageError(""), "key list") == "see notarypy key list --help"
     assert advice(UsageError("")) == "see notarypy --help"
     assert own_advice(UsageError("")) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (ServerError("", host="r.corp", status=503), "ask the operator of r.corp"),
+        (ServerError("", host="r.corp", status=405), "about that answer"),
+        (ServerError("", host="r.corp"), "check the address"),
+        (ServerError("", status=500), "check the address"),
+        (DeadlineError(""), "--timeout"),
+        (StorageError("cannot read x"), "may read and write it"),
+        (AlreadyExistsError(""), "choose another name"),
+        (RollbackError(""), "old backup"),
+        (MetadataError(""), "whoever made it"),
+        (ConfigurationError(""), "correct that value"),
+        (VerificationError(""), "owner of the repository"),
+    ],
+)
+def test_what_is_usual_fits_the_kind(error: NotarypyError, part: str) -> None:
+    assert part in advice(error)
+    assert "-vv" not in advice(error)

@@ -53,7 +53,7 @@ def test_what_does_not_is_told_with_the_requirement_and_what_was_found(run: Run,
         "  why: targets/bob does not exist",
         "  why: targets/eve does not exist",
         f'  why: required by scope "{REPO}" in {path}',
-        "  fix: ask the missing signer or the owner of the repository",
+        f"  fix: whoever is missing signs it: notarypy sign {REPO}:1",
     ]
 
 

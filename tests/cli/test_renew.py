@@ -10,7 +10,7 @@ import pytest
 
 from notarypy.client.results import Renewed, RepositoryStatus
 from notarypy.errors import KeyNotAuthorisedError
-from support.results import BOB_STATUS, OTHER_PIN, PIN, RENEWED, REPO, STATUS
+from support.results import BOB_STATUS, OTHER_PIN, PIN, RENEWED, REPO, ROOT_STATUS, STATUS
 
 if TYPE_CHECKING:
     from support.commands import Run, StubClient
@@ -27,12 +27,28 @@ def test_status_is_a_table_with_a_warning(run: Run, stub: StubClient) -> None:
         ["root", "1", "2027-01-02T03:04:05Z", OTHER_PIN[:12], "yes"],
         ["targets/bob", "(not", "published)", PIN[:12], "no"],
     ]
-    assert (
-        f"root of {REPO} ends within 90d or has ended; whoever has its key: notarypy renew {REPO}"
-        in outcome.err
-    )
+    assert f"root of {REPO} ends within 90d or has ended; notarypy renew {REPO}" in outcome.err
     assert stub.calls == [("status", (REPO,), {"within": DAYS, "root": None})]
     assert stub.asking is False
+
+
+@pytest.mark.parametrize(
+    ("roles", "part"),
+    [
+        (["timestamp"], "the operator of the Notary server, which renews it by itself"),
+        (["snapshot", "timestamp"], "which renews it by itself"),
+        (["root"], f"fix: notarypy renew {REPO}"),
+        (["root", "timestamp"], f"fix: notarypy renew {REPO}"),
+        (["targets/bob", "timestamp"], "whoever has its key signs it again"),
+    ],
+)
+def test_what_is_due_is_renewed_by_whom_it_is(
+    run: Run, stub: StubClient, roles: list[str], part: str
+) -> None:
+    here = {"root": (OTHER_PIN,)}
+    statuses = tuple(replace(ROOT_STATUS, role=role, here=here.get(role, ())) for role in roles)
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n", statuses)
+    assert part in run("status", "--check", REPO).expect(5).err
 
 
 def test_a_check_fails_when_something_is_due(run: Run, stub: StubClient) -> None:

@@ -97,8 +97,8 @@ def test_results_carry_the_ref_as_it_was_written(run: Run, stub: StubClient) -> 
 
 
 def test_a_library_error_may_name_the_next_command(run: Run, stub: StubClient) -> None:
-    stub.answers["sign"] = RepositoryMissingError("none", advice=Advice("init", gun=REPO))
-    assert run("sign", REPO).expect(3).err.endswith(f"  fix: notarypy init {REPO}\n")
+    stub.answers["sign"] = RepositoryMissingError("none", advice=Advice("renew", gun=REPO))
+    assert run("sign", REPO).expect(3).err.endswith(f"  fix: notarypy renew {REPO}\n")
 
 
 def test_options_reach_the_client(run: Run, stub: StubClient, home: Path) -> None:

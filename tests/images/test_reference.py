@@ -197,3 +197,20 @@ def test_parses_registries(text: str, registry: str) -> None:
 def test_refuses_what_is_not_a_registry(text: str) -> None:
     with pytest.raises(InvalidNameError, match="is not a registry"):
         reference.parse_registry(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "better"),
+    [
+        ("https://harbor.corp/a:1", "harbor.corp/a:1"),
+        ("docker://alpine", "alpine"),
+        ("harbor.corp/Team/App:V1", "harbor.corp/team/app:V1"),
+        ("Alpine", "alpine"),
+        ("harbor.corp/a b", None),
+    ],
+)
+def test_what_was_meant_is_named_where_it_is_clear(written: str, better: str | None) -> None:
+    with pytest.raises(InvalidNameError) as caught:
+        reference.parse(written)
+    advice = caught.value.advice
+    assert (advice and advice.values["text"]) == better

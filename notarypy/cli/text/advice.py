@@ -1,8 +1,8 @@
 """What to do about an error, in words: the advice it carries, or else what helps with its kind.
 
-What it is: one table from the names of advice to texts, of which `keyadvice` has a part, and one by exit
-code. What it is not: the choice of an advice (whoever raises an error makes it), or safe to show as it stands
-(`render`).
+What it is: one table from the names of advice to texts, of which `keyadvice` has a part, and what helps with
+errors that bring none. What it is not: the choice of an advice (whoever raises an error makes it), or safe to
+show as it stands (`render`).
 
 Rules:
 
@@ -19,7 +19,7 @@ from notarypy.cli.text import keyadvice
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.errors import NotarypyError
+    from notarypy.errors import Advice, NotarypyError
 
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
@@ -92,6 +92,7 @@ TEXTS: Mapping[str, str] = {
     "write-registry": 'write the registry\'s host, or "*"',
     "write-span": 'write a number and s, m, h, d, w or y, for example "90s", "12h" or "10d"',
     # -- images, layouts and archives
+    "check-source": "look at SOURCE: oci:DIR, oci-archive:TAR (both as OCI has it) or docker-archive:TAR",
     "make-anew": "make it anew, with all of the image",
     "make-anew-with-sha256": "make the image anew with SHA-256 digests",
     "make-anew-with-writer": "make it anew with the tool that wrote it",
@@ -139,10 +140,13 @@ TEXTS: Mapping[str, str] = {
     "write-without": "write it without",
     # -- roots and dates
     "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
-    "check-clock": ("look at this machine's clock; then ask the server's operator, for the server renews it"),
+    "check-clock": (
+        "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
+    ),
     "compare-offered-root": "compare it with the owner, then: notarypy trust {gun} --root {root}",
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
     "forget": "ask the server's operator; to give up what was trusted: notarypy forget {gun}",
+    "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
     "keep-threshold": "rotate it with the tool that made this threshold",
     "pin-first-root": (
         "compare it with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
@@ -169,7 +173,15 @@ TEXTS: Mapping[str, str] = {
     "force-or-sign-again": (
         "run this where the key of one of them is, or add --force and have them sign again"
     ),
-    "init": "notarypy init {gun}",
+    "have-it-signed": "whoever is missing signs it: notarypy sign {gun}:{tag}",
+    "init": (
+        "if you vouch for it: notarypy init {gun}; if others do, name their Notary server: --server URL, "
+        "or DOCKER_CONTENT_TRUST_SERVER"
+    ),
+    "init-hub": (
+        "to vouch for it yourself, on a Notary server of yours (--server URL): notarypy init {gun}; "
+        "or copy it to a registry of yours, and sign that"
+    ),
     "keep-or-revoke": (
         "--keep-tags if they are right, --revoke-tags if not or if nobody knows; --dry-run lists all of them"
     ),
@@ -181,9 +193,11 @@ TEXTS: Mapping[str, str] = {
     "list-delegation-keys": "see them with: notarypy delegate list {gun}",
     "list-delegations": "notarypy delegate list {gun}",
     "list-signers": "see them with: notarypy signer list {gun}",
+    "look-for-digest": "see which digests are signed with: notarypy inspect {gun}",
     "name-a-tag": "see its tags with: notarypy inspect {gun}",
     "ref-with-digest": "give the REF its digest, REPO:TAG@DIGEST, in place of --digest-file",
     "name-digest": "name the image by its digest, or let the registry be asked",
+    "pull-other": "pull the signed one: {reference}; or have its owner sign the other one",
     "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
     "replace-last-signer": (
         f"the last signer is gone; add one: {keyadvice.ADD_YOURS}; "
@@ -266,10 +280,22 @@ TEXTS: Mapping[str, str] = {
     "choose-two-ports": "give --port and --registry-port different ones",
     "install-extra": "from a checkout of notarypy: python3 -m pip install '.[{extra}]'",
 }
-# By exit code, for errors that bring no advice of their own; for 2 it is the command's help.
-_USUAL = {
-    1: "run it again with -vv to see more",
-    3: "see what is signed: notarypy inspect REPO",
+# For errors that bring no advice of their own; for exit code 2 it is the command's help.
+_OF_CODE = {
+    "build.failed": "see what the builder says above; nothing was signed",
+    "key.unsupported": "give an ECDSA or RSA key in PEM, as openssl, docker or Go notary write it",
+    "local.exists": "leave it as it is, or choose another name",
+    "local.storage": "see that it is there, and that you may read and write it",
+    "net.limit": "ask the operator of the server: no honest answer is that long",
+    "net.timeout": "try again, or give it more time: --timeout SECONDS",
+    "publish.refused": "ask the operator of the Notary server about the reason above",
+    "trust.malformed": "do not use it, and tell whoever made it",
+    "trust.rollback": "do not use it, and ask the server's operator whether an old backup was restored",
+    "usage.config": "correct that value, or leave it out",
+}
+_OF_EXIT_CODE = {
+    1: "run it again with -vv to see what it did before",
+    3: "look at the name, and at what there is",
     4: "do not use it, and tell the owner of the repository",
     5: "ask the owner of the repository to sign it again",
     6: "see the keys that are here: notarypy key list",
@@ -281,16 +307,38 @@ _USUAL = {
     12: "see whether the names and the trust directory are those that you mean",
 }
 _USAGE = 2
+_CLIENT_ERRORS, _SERVER_ERRORS = range(400, 500), range(500, 600)
+
+
+def text_of(given: Advice) -> str:
+    """Return the text of an advice."""
+    return TEXTS[given.name].format_map(given.values)
 
 
 def own_advice(error: NotarypyError) -> str:
     """Return the text of the advice that an error carries; nothing if it carries none."""
-    return "" if error.advice is None else TEXTS[error.advice.name].format_map(error.advice.values)
+    return "" if error.advice is None else text_of(error.advice)
 
 
 def advice(error: NotarypyError, command: str | None = None) -> str:
     """Return what to do about an error: its own advice, or else what helps with its kind."""
-    usual = _USUAL.get(error.exit_code, "")
+    return own_advice(error) or _usual(error, command)
+
+
+def _usual(error: NotarypyError, command: str | None) -> str:
+    """Return what helps with errors of its kind: by code, by what a server answered, by exit code."""
+    if said := _OF_CODE.get(error.code) or _of_status(error):
+        return said
     if error.exit_code == _USAGE:
-        usual = TEXTS["see-help"].format(command=" ".join(filter(None, ("notarypy", command))))
-    return own_advice(error) or usual
+        return f"see {' '.join(filter(None, ('notarypy', command)))} --help"
+    return _OF_EXIT_CODE.get(error.exit_code, "")
+
+
+def _of_status(error: NotarypyError) -> str:
+    """Return what to do about what a server answered; nothing for errors of another kind."""
+    host, status = error.facts.get("host"), error.facts.get("status")
+    if error.code != "net.server" or not host or not isinstance(status, int):
+        return ""
+    if status in _SERVER_ERRORS:
+        return f"try again later; if it stays so, ask the operator of {host}"
+    return f"ask the operator of {host} about that answer" if status in _CLIENT_ERRORS else ""

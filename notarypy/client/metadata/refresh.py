@@ -26,7 +26,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
-from notarypy.client.metadata.repository import KnownFiles, Repository, cached_in_between, store, vanished
+from notarypy.client.metadata.repository import (
+    KnownFiles,
+    Repository,
+    cached_in_between,
+    no_trust_data,
+    store,
+    vanished,
+)
 from notarypy.client.metadata.roots import first_pinned, first_root
 from notarypy.errors import (
     Advice,
@@ -34,7 +41,6 @@ from notarypy.errors import (
     FirstUseError,
     NotFoundError,
     OperationError,
-    RepositoryMissingError,
     ResponseLimitError,
     RollbackError,
     RootNotPinnedError,
@@ -189,12 +195,7 @@ class Refresh:
         except NotFoundError:
             if self.anchored:
                 raise self._vanished() from None
-            raise RepositoryMissingError(
-                f"{self.gun} has no trust data on {self.repository.server_url}",
-                advice=Advice("init", gun=self.gun),
-                gun=self.gun,
-                server=self.repository.server_url,
-            ) from None
+            raise no_trust_data(self.repository) from None
 
     def _load_top(self) -> None:
         """Load timestamp and snapshot under the last root, walking to newer roots as needed."""

@@ -35,11 +35,13 @@ from notarypy.errors import (
     DeadlineError,
     NotFoundError,
     OperationError,
+    RepositoryMissingError,
     RepositoryVanishedError,
     StorageError,
     UnreachableError,
     VerificationError,
 )
+from notarypy.images.reference import DOCKER_HUB
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 
@@ -165,6 +167,17 @@ def cached_in_between(repository: Repository) -> str:
     """Return what to say where the server, asked past caches, has something newer (`refresh`: 8)."""
     url = repository.server_url
     return f"a cache between here and {url} answers with old data; the server itself was asked"
+
+
+def no_trust_data(repository: Repository) -> RepositoryMissingError:
+    """Return the error for a repository that the server does not know, and that is not known here."""
+    on_hub = repository.gun.startswith(f"{DOCKER_HUB}/")
+    return RepositoryMissingError(
+        f"{repository.gun} has no trust data on {repository.server_url}",
+        advice=Advice("init-hub" if on_hub else "init", gun=repository.gun),
+        gun=repository.gun,
+        server=repository.server_url,
+    )
 
 
 def vanished(repository: Repository) -> RepositoryVanishedError:

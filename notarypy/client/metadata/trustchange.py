@@ -18,9 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.metadata.repository import LOCK_SECONDS, Repository, vanished
+from notarypy.client.metadata.repository import LOCK_SECONDS, Repository, no_trust_data, vanished
 from notarypy.client.results import TrustedRoot
-from notarypy.errors import NotFoundError, RepositoryMissingError, RootNotPinnedError, VerificationError
+from notarypy.errors import Advice, NotFoundError, RootNotPinnedError, VerificationError
 from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
@@ -38,8 +38,7 @@ def offered(repository: Repository) -> TrustedRoot:
     except NotFoundError:
         if _trusted(repository) is not None:
             raise vanished(repository) from None
-        message = f"{repository.gun} has no trust data on {repository.server_url}"
-        raise RepositoryMissingError(message, gun=repository.gun) from None
+        raise no_trust_data(repository) from None
     root = TrustedMetadata(repository.gun, repository.now, limits=repository.limits).first_root(data)
     old = _trusted(repository)
     ids = root.roles[roles.ROOT].keyids
@@ -63,7 +62,9 @@ def accept(repository: Repository, pin: str) -> TrustedRoot:
     root = trusted.root
     if wanted not in frozenset[str]().union(*(root_ids(root, one) for one in root.roles[roles.ROOT].keyids)):
         raise RootNotPinnedError(
-            f"the server offers another root of {repository.gun}", why=f"offered: {', '.join(seen.offered)}"
+            f"the server offers another root of {repository.gun}",
+            why=f"offered: {', '.join(seen.offered)}",
+            advice=Advice("compare-pin"),
         )
     cache = repository.cache
     with cache.lock(LOCK_SECONDS):

@@ -32,7 +32,7 @@ from notarypy.client.results import PulledImage
 from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
 from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
-from notarypy.errors import DigestMismatchError
+from notarypy.errors import Advice, DigestMismatchError
 from notarypy.images import manifests
 from notarypy.images.layout import ARTIFACT, Descriptor
 from notarypy.images.tree import Tree, check_single, choose, config_of, grow
@@ -205,6 +205,7 @@ class RemoteImage:
             raise DigestMismatchError(
                 f"{self.registry.host} has {digest} with another size than the signed one",
                 why=f"signed: {size} bytes; served: {found.size} bytes",
+                advice=Advice("distrust-registry"),
                 host=self.registry.host,
                 expected=digest,
             )

@@ -341,6 +341,7 @@ def push_local(session: Session, image: Reference) -> Manifest:
                 f"pushed: {pushed.digest}, {pushed.size} bytes",
                 f"there: {manifest.digest}, {manifest.size} bytes",
             ),
+            advice=Advice("push-once-more"),
             expected=pushed.digest,
             actual=manifest.digest,
         )

@@ -169,6 +169,7 @@ def _release(
         raise DigestMismatchError(
             f"{trusted.gun}:{tag} is signed with another digest",
             why=(f"asked: {digest}", f"signed: {signed}"),
+            advice=Advice("pull-other", reference=f"{trusted.gun}@{signed}"),
             signed=signed,
             asked=digest,
         )
@@ -180,7 +181,8 @@ def _with_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
     listed = policy.released_names(trusted).items()
     found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
     if not found:
-        raise TagUnsignedError(f"{trusted.gun}@{digest} is not signed", why="no released tag has this digest")
+        message, why = f"{trusted.gun}@{digest} is not signed", "no released tag has this digest"
+        raise TagUnsignedError(message, why=why, advice=Advice("look-for-digest", gun=trusted.gun))
     first_level = [role for role in trusted.targets if roles.parent(role) == roles.TARGETS]
     before: Counter[object] = Counter()
     ranks = {}

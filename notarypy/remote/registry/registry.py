@@ -199,6 +199,7 @@ class RegistryClient:
                 raise DigestMismatchError(
                     f"{self.host} sent other bytes for {name} than their digest says",
                     why=(f"{who}: {wanted}", f"received: {actual}"),
+                    advice=Advice("distrust-registry"),
                     host=self.host,
                     expected=wanted,
                     actual=actual,

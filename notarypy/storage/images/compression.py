@@ -126,7 +126,8 @@ def _turn(machine: _Machine, data: bytes) -> bytes:
 
 
 def _damaged(why: str) -> MetadataError:
-    return MetadataError("what was compressed cannot be unpacked", why=why)
+    message, advice = "what was compressed cannot be unpacked", Advice("make-anew-with-writer")
+    return MetadataError(message, why=why, advice=advice)
 
 
 def _maker(kind: str, limits: Limits) -> Callable[[], _Machine]:

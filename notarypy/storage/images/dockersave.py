@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from notarypy.errors import DigestMismatchError, MetadataError
+from notarypy.errors import Advice, DigestMismatchError, MetadataError
 from notarypy.images import layout, manifests
 from notarypy.images.layout import Descriptor
 from notarypy.images.occurrences import normal
@@ -190,10 +190,12 @@ def _same(stated: list[str], actual: str, name: str) -> None:
         raise DigestMismatchError(
             "the archive has something else than it says",
             why=(f"{name[:100]} should be sha256:{stated[0]}", f"it is {actual}"),
+            advice=Advice("make-anew-with-writer"),
             expected=f"sha256:{stated[0]}",
             actual=actual,
         )
 
 
 def _malformed(archive: Archive, *why: str) -> NoReturn:
-    raise MetadataError(f"{archive} is not a usable archive", why=why, path=str(archive))
+    message, advice = f"{archive} is not a usable archive", Advice("make-anew-with-writer")
+    raise MetadataError(message, why=why, advice=advice, path=str(archive))

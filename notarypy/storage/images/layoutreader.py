@@ -76,6 +76,7 @@ class Layout:
             raise StorageError(
                 f"{files} is not an OCI image layout",
                 why=f"it does not have {layout.LAYOUT_FILE} and {layout.INDEX_FILE}",
+                advice=Advice("check-source"),
                 path=str(files),
             ) from None
 

@@ -189,8 +189,9 @@ def _docker(archive: Archive, name: str | None) -> OpenedImage:
             return _layout(found, name)
         return _with_list(archive, found, entries, name)
     if archive.size(dockersave.LIST_FILE) is None:
+        message, advice = f"{archive} is not a usable archive", Advice("check-source")
         why = f"it has no {dockersave.LIST_FILE}: docker save did not write it"
-        raise MetadataError(f"{archive} is not a usable archive", why=why, path=str(archive))
+        raise MetadataError(message, why=why, advice=advice, path=str(archive))
     chosen = _chosen(entries, name)
     if len(chosen) != 1:
         raise _unclear_in_list(archive, entries, name, several=bool(chosen))
