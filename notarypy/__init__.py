@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
+    from notarypy.client.verdicts import Evidence as Evidence
     from notarypy.client.verdicts import FirstRoot as FirstRoot
     from notarypy.client.verdicts import RoleEntry as RoleEntry
     from notarypy.client.verdicts import RoleStatus as RoleStatus
+    from notarypy.client.verdicts import RoleVersion as RoleVersion
     from notarypy.client.verdicts import SkippedImage as SkippedImage
     from notarypy.client.verdicts import VerifiedImage as VerifiedImage
     from notarypy.client.verify.image import MetadataCache as MetadataCache
@@ -91,7 +93,9 @@ _NAMES = {
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
-    "client.verdicts": "AppliedPolicy FirstRoot RoleEntry RoleStatus SkippedImage VerifiedImage",
+    "client.verdicts": (
+        "AppliedPolicy Evidence FirstRoot RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"
+    ),
     "client.verify.image": "MetadataCache",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",

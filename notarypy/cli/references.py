@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from typer import Argument, Option
 
+from notarypy.cli import userfiles
 from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles
@@ -77,6 +78,12 @@ def from_lines(run: Run, text: str, source: str) -> list[str]:
     return found
 
 
+def with_file(run: Run, refs: list[str], path: str | None) -> list[str]:
+    """Return REFs with those of a file, if one is named."""
+    listed = [] if path is None else from_lines(run, userfiles.read_text(path), userfiles.name(path))
+    return [*refs, *listed]
+
+
 def with_digest(name: Name, digest: str) -> str:
     """Return the REF that binds a name to a digest; raise UsageError if it names another one."""
     references.check_digest(digest)
@@ -85,6 +92,9 @@ def with_digest(name: Name, digest: str) -> str:
     return f"{name.tagged}@{digest}"
 
 
+FromFile = Annotated[
+    str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
+]
 Signers = Annotated[
     list[str] | None,
     Option("--signer", metavar="NAME", help="This signer must have signed the image. May be repeated."),

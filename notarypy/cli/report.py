@@ -119,6 +119,13 @@ class Report:
         elif not self.options.json:
             self._write(text)
 
+    def show_held(self) -> None:
+        """Show on standard error what failures of others hold back (rule 3), for a list of all was asked."""
+        if self.hold and self.exit_code and not self.options.json:
+            good = sum(result.error is None for result in self.results)
+            shown = "".join(f"\n  {line}" for text in self._held for line in text.splitlines())
+            self._complain(f"notarypy: {good} of {len(self.results)} are good{':' if shown else ''}{shown}")
+
     def content(self, data: bytes) -> None:
         """Write a file's bytes to standard output as they are, unless it is for JSON."""
         if not self.options.json:

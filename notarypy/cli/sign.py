@@ -15,9 +15,6 @@ from notarypy.errors import Advice, NothingThereError, UsageError
 if TYPE_CHECKING:
     from notarypy.client.results import RevokedTag, SignedTag
 
-_FromFile = Annotated[
-    str | None, Option(metavar="FILE", help="More REFs, one a line; # begins a comment; - is stdin.")
-]
 _DigestFile = Annotated[
     str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
 ]
@@ -39,7 +36,7 @@ def sign(
     signer: Annotated[
         str | None, Option(metavar="NAME", help="Sign only as this signer (and in targets/releases).")
     ] = None,
-    from_file: _FromFile = None,
+    from_file: references.FromFile = None,
     digest_file: _DigestFile = None,
     custom: Annotated[str | None, Option(metavar="FILE", help="JSON to attach to each tag.")] = None,
     local: Annotated[
@@ -90,9 +87,7 @@ def sign(
 def _names(
     run: Run, refs: list[str], from_file: str | None, digest_file: str | None
 ) -> list[references.Name]:
-    if from_file is not None:
-        refs += references.from_lines(run, userfiles.read_text(from_file), userfiles.name(from_file))
-    names = references.read(run, refs)
+    names = references.read(run, references.with_file(run, refs, from_file))
     if digest_file is not None:
         if len(names) != 1:
             raise UsageError("--digest-file goes with exactly one REF", why=f"{len(names)} were given")

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from notarypy.cli import references
+from notarypy.cli import references, userfiles
 from notarypy.cli.run import begin
 from notarypy.cli.text import render
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
+from notarypy.errors import Advice, NothingThereError
 
 if TYPE_CHECKING:
     from notarypy.client.results import Inspection
+    from notarypy.client.verdicts import Evidence
 
 
 def verify(
     context: Context,
-    refs: Annotated[list[str], Argument(metavar="REF...", help="Images, or digests of them.")],
+    refs: Annotated[
+        list[str] | None,
+        Argument(metavar="[REF...]", help="Images, or digests of them; with --all-tags, repositories."),
+    ] = None,
     *,
+    from_file: references.FromFile = None,
+    all_tags: Annotated[bool, Option("--all-tags", help="Every signed tag of these repositories.")] = False,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
@@ -35,22 +42,49 @@ def verify(
 
     Example:
       notarypy verify registry.example.com/app:1
+      notarypy verify --from-file images.txt
+      notarypy verify --all-tags registry.example.com/app
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
     from notarypy.client.verify.image import MetadataCache
 
     run = begin(context, hold=True)
-    names = references.read(run, refs)
+    texts = references.with_file(run, list(refs or ()), from_file)
+    if from_file is not None and len(texts) == len(refs or ()):
+        advice = Advice("one-ref-a-line")
+        raise NothingThereError(f"{userfiles.name(from_file)} names no image", advice=advice)
+    names = references.read(run, texts)
+    if all_tags:
+        references.check_repositories(run, texts)
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
     uses, cache = Counter(name.repository for name in names), MetadataCache()
     with run.client(asking=False) as client:
+
+        def check(text: str, shared: MetadataCache | None) -> None:
+            with run.trying(text, among=("", "") if all_tags else ()):
+                image = client.verify_unless_skipped(text, **required, registry=not no_registry, cache=shared)
+                line = f"{text}@{image.digest}" if all_tags else image.reference
+                run.report.done(text, _verified_json(image), line)
+
         for name in names:
-            with run.trying(name.text):
-                shared = cache if uses[name.repository] > 1 else None
-                image = client.verify_unless_skipped(
-                    name.text, **required, registry=not no_registry, cache=shared
-                )
-                run.report.done(name.text, _verified_json(image), image.reference)
+            if not all_tags:
+                check(name.text, cache if uses[name.repository] > 1 else None)
+                continue
+            with run.trying(name.text, among=texts):
+                for tag in _tags(
+                    client.images.signed_tags(name.text, root=required["root"], cache=cache), name
+                ):
+                    check(f"{name.text}:{tag}", cache)
+    if all_tags or from_file is not None:
+        run.report.show_held()
+
+
+def _tags(found: list[str], name: references.Name) -> list[str]:
+    """Return tags, of which there has to be one."""
+    if not found:
+        advice = Advice("inspect-tags", gun=name.repository)
+        raise NothingThereError(f"no tag of {name.text} is signed, so none was verified", advice=advice)
+    return found
 
 
 def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
@@ -64,7 +98,13 @@ def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
         "expires": verified and render.moment(verified.expires),
         "signed_as": verified and verified.signed_as,
         "policy": render.policy_json(image.policy),
+        "evidence": verified and verified.evidence and _evidence_json(verified.evidence),
     }
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    known = render.fields(evidence, "time server offline compared root_pins")
+    return {**known, "roles": [render.fields(each, "role version expires") for each in evidence.roles]}
 
 
 def inspect(

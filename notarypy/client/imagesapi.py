@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.resolver import Resolver
     from notarypy.client.results import CopiedImage, PulledImage, PushedImage, SignedTag
     from notarypy.client.session import Session
+    from notarypy.client.verify.image import MetadataCache
     from notarypy.images.manifests import Manifest
 
 
@@ -109,6 +110,18 @@ class Images:
 
         options, signing = VerifyOptions(signers, all_signers, root), SignOptions(signer) if sign else None
         return copy(self._session, source, destination, options, signing, init=init, progress=progress)
+
+    def signed_tags(
+        self, repository: str, *, root: str | None = None, cache: MetadataCache | None = None
+    ) -> list[str]:
+        """Return every signed tag of a repository, each of which `Client.verify_unless_skipped` can verify.
+
+        That call takes the same `root`, a PIN, and the same `cache`, so that the repository is read once.
+        """
+        from notarypy.client.verify.image import MetadataCache
+        from notarypy.client.verify.inspection import signed_tags
+
+        return signed_tags(self._session, repository, root, cache or MetadataCache())
 
     def has_local(self, reference: str) -> bool:
         """Tell whether the docker daemon of this machine has an image; False where there is no daemon."""

@@ -205,6 +205,10 @@ class Session:
             limits=self.limits,
         )
 
+    def server_url(self, gun: str, scope: Scope | None = None) -> str:
+        """Return the address of a repository's Notary server."""
+        return self._server_for(gun.partition("/")[0], scope)[0]
+
     def _server_for(self, registry_host: str, scope: Scope | None) -> tuple[str, str]:
         """Return the address of the Notary server, and the setting that names it."""
         if scope is None or scope.server is None:

@@ -39,11 +39,38 @@ class ByDigest:
 
 
 @dataclass(frozen=True)
+class RoleVersion:
+    """One file that was relied on: which version of it, and when that ends."""
+
+    role: str
+    version: int
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verification rests on, for whoever asks later.
+
+    `time` is when it was done, with metadata of `server`, or of the cache alone if `offline`. `root_pins` are
+    TUF ids of the root keys. `compared` tells that the registry was asked, and serves what is signed. `roles`
+    are the base roles, the one that releases, and those of signers.
+    """
+
+    time: datetime
+    server: str
+    offline: bool
+    compared: bool
+    root_pins: tuple[str, ...]
+    roles: tuple[RoleVersion, ...]
+
+
+@dataclass(frozen=True)
 class VerifiedImage(ByDigest):
     """An image whose tag or digest is signed, and which the registry serves as signed.
 
     A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
-    `signers` list the same content, in walking order. What was relied on `expires` then at the earliest.
+    `signers` list the same content, in walking order. What was relied on `expires` then at the earliest, and
+    is in `evidence`.
     """
 
     repository: str
@@ -55,6 +82,7 @@ class VerifiedImage(ByDigest):
     expires: datetime
     signed_as: str | None = None
     policy: AppliedPolicy | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)

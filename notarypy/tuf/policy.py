@@ -32,13 +32,14 @@ What is released
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, PolicyError, SignerMissingError, TooOldError
+from notarypy.errors import Advice, PolicyError, SignerMissingError, TagUnsignedError, TooOldError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -155,6 +156,25 @@ class Release:
     tag: str
     role: str
     content: TargetFile
+
+
+def with_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
+    """Return the releases with a digest, at least one; before others of their kind those of another kind."""
+    listed = released_names(trusted).items()
+    found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
+    if not found:
+        message, why = f"{trusted.gun}@{digest} is not signed", "no released tag has this digest"
+        raise TagUnsignedError(message, why=why, advice=Advice("look-for-digest", gun=trusted.gun))
+    first_level = [role for role in trusted.targets if roles.parent(role) == roles.TARGETS]
+    before: Counter[object] = Counter()
+    ranks = {}
+    for one in found:
+        listed_by = {role: entry(trusted, role, one.tag) for role in first_level}
+        listing = [role for role, each in listed_by.items() if each and each.same_content(one.content)]
+        kind = (one.role, one.content.length, *listing)
+        ranks[one.tag] = before[kind]
+        before[kind] += 1
+    return sorted(found, key=lambda one: ranks[one.tag])[: trusted.limits.judged_tags]
 
 
 def unmet(trusted: TrustedMetadata, release: Release, required: Requirements) -> list[PolicyError]:

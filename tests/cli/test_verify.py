@@ -13,9 +13,12 @@ from notarypy.errors import (
     TagUnsignedError,
     UnreachableError,
 )
+from support.commands import written
 from support.results import D1, D2, PIN, REPO, image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.commands import Run, StubClient
 
 
@@ -67,6 +70,64 @@ def test_several_tags_of_a_repository_share_what_is_read(run: Run, stub: StubCli
     first, alone, second = [call[2]["cache"] for call in stub.calls]
     assert first is second is not None
     assert alone is None
+
+
+def test_refs_come_from_a_file_too(run: Run, stub: StubClient, home: Path) -> None:
+    stub.answers["verify_unless_skipped"] = image()
+    path = written(home / "images.txt", f"# ours\n{REPO}:2\n\n{REPO}:3 # the last\n")
+    run("verify", f"{REPO}:1", "--from-file", path).expect(0)
+    assert [call[1] for call in stub.calls] == [(f"{REPO}:{tag}",) for tag in "123"]
+    run("verify", "--from-file", written(home / "bad.txt", "UPPER\n")).expect(2)
+    run("verify").expect(2)
+
+
+@pytest.mark.parametrize("refs", [[], [f"{REPO}:1"]])
+def test_a_file_that_names_no_image_is_no_success(
+    run: Run, stub: StubClient, home: Path, refs: list[str]
+) -> None:
+    empty = written(home / "images.txt", "# nothing\n")
+    assert "names no image [operation.nothing]" in run("verify", "--from-file", empty, *refs).expect(12).err
+    assert stub.calls == []
+
+
+def test_every_signed_tag_of_a_repository(run: Run, stub: StubClient) -> None:
+    stub.answers["images.signed_tags"] = ["1", "2"]
+    stub.answers["verify_unless_skipped"] = image()
+    outcome = run("verify", "--all-tags", "--root", PIN, "--signer", "jeff", REPO).expect(0)
+    assert outcome.out == f"{REPO}:1@{D1}\n{REPO}:2@{D1}\n"
+    listing, *checks = stub.calls
+    assert (listing[:2], listing[2]["root"]) == (("images.signed_tags", (REPO,)), PIN)
+    assert [call[1] for call in checks] == [(f"{REPO}:1",), (f"{REPO}:2",)]
+    assert all(call[2]["cache"] is listing[2]["cache"] for call in checks)
+    assert {(call[2]["root"], *call[2]["signers"]) for call in checks} == {(PIN, "jeff")}
+    run("verify", "--all-tags", f"{REPO}:1").expect(2)
+
+
+def test_one_bad_tag_is_a_failure_that_lists_them_all(run: Run, stub: StubClient) -> None:
+    stub.answers["images.signed_tags"] = ["1", "2", "3"]
+    stub.answers["verify_unless_skipped"] = lambda text, **_: (
+        DigestMismatchError("moved") if text.endswith("2") else image()
+    )
+    outcome = run("verify", "--all-tags", REPO).expect(4)
+    assert outcome.out == ""
+    assert f"error: moved [trust.digest_mismatch]\n  for: {REPO}:2\n" in outcome.err
+    assert outcome.err.endswith(f"notarypy: 2 of 3 are good:\n  {REPO}:1@{D1}\n  {REPO}:3@{D1}\n")
+    document = run("--json", "verify", "--all-tags", REPO).expect(4).document
+    assert [(result["ref"], result["ok"]) for result in document["results"]] == [
+        (f"{REPO}:1", True),
+        (f"{REPO}:2", False),
+        (f"{REPO}:3", True),
+    ]
+
+
+def test_a_repository_without_signed_tags_is_no_success(run: Run, stub: StubClient) -> None:
+    stub.answers["images.signed_tags"] = lambda repo, **_: ["1"] if repo == REPO else []
+    stub.answers["verify_unless_skipped"] = image()
+    outcome = run("verify", "--all-tags", "b.test/b", REPO).expect(12)
+    assert "no tag of b.test/b is signed, so none was verified [operation.nothing]" in outcome.err
+    assert (outcome.out, f"  {REPO}:1@{D1}\n" in outcome.err) == ("", True)
+    results = run("--json", "verify", "--all-tags", "b.test/b", REPO).expect(12).document["results"]
+    assert [(result["ref"], result["ok"]) for result in results] == [("b.test/b", False), (f"{REPO}:1", True)]
 
 
 def test_an_error_of_several_tags_is_told_once(run: Run, stub: StubClient) -> None:
@@ -141,6 +202,14 @@ def test_the_document(run: Run, stub: StubClient) -> None:
                 "expires": "2027-01-02T03:04:05Z",
                 "signed_as": None,
                 "policy": None,
+                "evidence": {
+                    "time": "2027-01-02T03:04:05Z",
+                    "server": "https://n.test",
+                    "offline": False,
+                    "compared": True,
+                    "root_pins": [PIN],
+                    "roles": [{"role": "root", "version": 3, "expires": "2027-01-02T03:04:05Z"}],
+                },
             }
         ],
         "warnings": [],

@@ -60,7 +60,7 @@ def test_a_command_line_can_be_read(line: str) -> None:
     assert parse(shlex.split(line))
 
 
-@pytest.mark.parametrize("line", ["sign --no-such-option REPO", "key rotate REPO", "verify", "nothing"])
+@pytest.mark.parametrize("line", ["sign --no-such-option REPO", "key rotate REPO", "inspect", "nothing"])
 def test_a_wrong_command_line_is_noticed(line: str) -> None:
     with pytest.raises(Exception, match=r"(?i)no such|missing|there is no"):
         parse(shlex.split(line))

@@ -22,7 +22,14 @@ from notarypy.client.results import (
     TagEntry,
     TrustedRoot,
 )
-from notarypy.client.verdicts import AppliedPolicy, RoleEntry, RoleStatus, VerifiedImage
+from notarypy.client.verdicts import (
+    AppliedPolicy,
+    Evidence,
+    RoleEntry,
+    RoleStatus,
+    RoleVersion,
+    VerifiedImage,
+)
 from notarypy.keys.keystore import KeyInfo
 
 REPO = "registry.test/app"
@@ -76,7 +83,9 @@ OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
 
 def image(tag: str = "1", digest: str = D1, repository: str = REPO) -> VerifiedImage:
     """Return a verified image."""
-    return VerifiedImage(repository, tag, digest, 528, "targets/releases", ("jeff",), WHEN)
+    relied = (RoleVersion("root", 3, WHEN),)
+    evidence = Evidence(WHEN, "https://n.test", offline=False, compared=True, root_pins=(PIN,), roles=relied)
+    return VerifiedImage(repository, tag, digest, 528, "targets/releases", ("jeff",), WHEN, evidence=evidence)
 
 
 def signed(tag: str = "1", **changes: object) -> SignedTag:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from notarypy.client.verdicts import RoleEntry, RoleStatus
-from notarypy.tuf import certificates, roles
+from notarypy.client.verdicts import RoleEntry, RoleStatus, RoleVersion
+from notarypy.tuf import certificates, policy, roles
 from notarypy.tuf.keys import meets
 
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ def file_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
     ends = {role: targets.expires for role, targets in trusted.targets.items()}
     ends[roles.ROOT], ends[roles.SNAPSHOT] = trusted.root.expires, trusted.snapshot.expires
     return {**ends, roles.TIMESTAMP: trusted.timestamp.expires}
+
+
+def relied_on(trusted: TrustedMetadata, tag: str, digest: str) -> tuple[RoleVersion, ...]:
+    """Return the files that say which digest a tag has: the base roles, and all that list it."""
+    ends, versions = file_ends(trusted), {role: file.version for role, file in trusted.targets.items()}
+    versions[roles.ROOT], versions[roles.SNAPSHOT] = trusted.root.version, trusted.snapshot.version
+    versions[roles.TIMESTAMP] = trusted.timestamp.version
+    listing = [role for role, entry in policy.entries(trusted, tag) if entry.digest == digest]
+    relied = dict.fromkeys((*roles.BASE_ROLES, *listing))
+    return tuple(RoleVersion(role, versions[role], ends[role]) for role in relied)
 
 
 def root_end(trusted: TrustedMetadata) -> datetime:

@@ -27,15 +27,14 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import ended, file_ends, root_end
+from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.repository import cached_in_between
 from notarypy.client.parameters import Unverified, VerifyOptions
-from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
+from notarypy.client.verdicts import AppliedPolicy, Evidence, SkippedImage, VerifiedImage
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
@@ -157,7 +156,7 @@ def _release(
     """Return what is released under a tag or digest, `latest` without either (rules 1 and 2)."""
     tag, digest = asked.tag, asked.digest
     if tag is None and digest is not None:
-        found = _with_digest(trusted, digest)
+        found = policy.with_digest(trusted, digest)
         return min(found, key=lambda one: tuple(map(bool, _unmet(trusted, one, options, scope))))
     tag = "latest" if tag is None else tag
     listed = policy.released(trusted, tag)
@@ -174,25 +173,6 @@ def _release(
             asked=digest,
         )
     return Release(tag, role, content)
-
-
-def _with_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
-    """Return the releases with a digest; before others of their kind those of another kind (rule 2)."""
-    listed = policy.released_names(trusted).items()
-    found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
-    if not found:
-        message, why = f"{trusted.gun}@{digest} is not signed", "no released tag has this digest"
-        raise TagUnsignedError(message, why=why, advice=Advice("look-for-digest", gun=trusted.gun))
-    first_level = [role for role in trusted.targets if roles.parent(role) == roles.TARGETS]
-    before: Counter[object] = Counter()
-    ranks = {}
-    for one in found:
-        entries = {role: policy.entry(trusted, role, one.tag) for role in first_level}
-        listing = [role for role, entry in entries.items() if entry and entry.same_content(one.content)]
-        kind = (one.role, one.content.length, *listing)
-        ranks[one.tag] = before[kind]
-        before[kind] += 1
-    return sorted(found, key=lambda one: ranks[one.tag])[: trusted.limits.judged_tags]
 
 
 def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
@@ -239,7 +219,7 @@ class MetadataCache:
         return found
 
     def renew(self, gun: str, scope: str, repository: Repository) -> TrustedMetadata | None:
-        """Return what the server itself has that is newer; None for nothing, or if it was asked (rule 9)."""
+        """Return what the server itself has that is newer; None for nothing, or if it was asked."""
         before = self._found[gun, scope]
         if isinstance(before, NotarypyError) or (gun, scope) in self._asked:
             return None
@@ -315,7 +295,9 @@ def verify_unless_skipped(
         if asked:
             require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
         _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
-        return image
+        server, pins = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
+        relied, offline = relied_on(trusted, image.tag, image.digest), session.settings.offline
+        return replace(image, evidence=Evidence(session.now(), server, offline, asked, pins, relied))
 
     trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
     if trusted.gun != gun:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from notarypy.client.metadata.dates import role_entries, statuses
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
+from notarypy.client.verify.image import MetadataCache, scope_of
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:
@@ -40,6 +42,16 @@ def inspect_reference(session: Session, reference: str, root: str | None = None)
     trusted = refresh(repository)
     tag = None if session.literal else session.parse(reference).tag
     return inspect(trusted, reference, tag, repository.server_url)
+
+
+def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCache) -> list[str]:
+    """Return every released tag of a repository, as `verify` with the same `root` and cache sees it."""
+    scope = scope_of(session, text, VerifyOptions(root=root))
+    if scope is not None and scope.mode == "skip":
+        scope = None
+    repository = session.repository(text, root, scope)
+    trusted = cache.get(repository.gun, "" if scope is None else scope.prefix, lambda: refresh(repository))
+    return list(policy.released_names(trusted))
 
 
 def delegations(session: Session, repository: str, root: str | None = None) -> tuple[RoleEntry, ...]:
