@@ -180,3 +180,4 @@ def test_many_stages_images_and_flags() -> None:
 def test_what_a_release_without_heredocs_would_build(lines: list[str], line: int | None) -> None:
     found = stages.parse("\n".join([*lines, ""]), "Dockerfile")
     assert found.heredoc_of_instructions() == line
+    assert line is None or line in found.hidden

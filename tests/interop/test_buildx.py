@@ -102,6 +102,17 @@ def test_what_buildx_built_is_signed(
     assert builder.person.docker("image", "inspect", "never").code == 1
 
 
+def test_lines_that_only_a_release_without_heredocs_takes_for_instructions(
+    builder: Builder, base: Repository
+) -> None:
+    """Of the first file docker 20.10 would build the unsigned image, and the second one it does not build."""
+    argv = ("build", "--builder", "buildx", "--", "-t", "heredocs", builder.context)
+    builder.write(f"FROM {base.ref('1')}", "COPY <<CMD /here", f"FROM {base.ref('2')}", "CMD")
+    assert "such as EOF" in builder.person.notarypy(*argv).expect(2).stderr
+    builder.write(f"FROM {base.ref('1')}", "COPY <<EOF /here", f"FROM {base.ref('2')}", "EOF")
+    builder.person.notarypy(*argv).expect(0)
+
+
 def test_the_digest_of_a_metadata_file_is_the_one_that_was_pushed(
     builder: Builder, bob: Person, repository: Repository, tmp_path: Path
 ) -> None:

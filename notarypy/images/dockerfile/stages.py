@@ -89,14 +89,15 @@ class Dockerfile:
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """The lines that builders other than BuildKit may read in another way (rule 6)."""
+        """The lines that builders other than BuildKit may read in another way (rules 6 and 7)."""
         heredocs = [found.line for found in self.instructions if any(map(_may_name, found.heredocs))]
         ends = [
             number
             for number, line in enumerate(self.text.split("\n"), start=1)
             if _TWICE.search(line) and not line.lstrip(SPACE).startswith("#")
         ]
-        return tuple(sorted({*heredocs, *ends, *self.disputed}))
+        older = self.heredoc_of_instructions()
+        return tuple(sorted({*heredocs, *ends, *self.disputed, *([] if older is None else [older])}))
 
     def heredoc_of_instructions(self) -> int | None:
         """Return the line of a heredoc if releases of BuildKit that know none could build the file (rule 7).
