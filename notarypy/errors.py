@@ -76,6 +76,13 @@ class MetadataError(VerificationError, code="trust.malformed"):
     """Metadata is not well formed: JSON, structure, names, types or limits."""
 
 
+class MetadataLimitError(MetadataError, code="trust.limit"):
+    """Metadata has more of something than readers take, though it may be well signed."""
+
+    def __init__(self, message: str, *, why: str | tuple[str, ...] = (), **facts: object) -> None:
+        super().__init__(message, why=why, advice=Advice("over-limits"), **facts)
+
+
 class SignatureError(VerificationError, code="trust.signature"):
     """Too few valid signatures for a role."""
 

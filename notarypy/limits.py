@@ -47,19 +47,19 @@ class Limits:
     """A root: hundreds of keys with certificates fit."""
     timestamp_bytes: int = 1 * _MIB
     """A timestamp: it names one file."""
-    metadata_bytes: int = 32 * _MIB
-    """Snapshot and targets, and never more than the length that is signed: twice what 100 000 tags take."""
-    delegation_bytes: int = 16 * _MIB
-    """A delegation, and never more than the length that is signed: one signer's 50 000 tags fit."""
-    all_delegations_bytes: int = 64 * _MIB
+    metadata_bytes: int = 64 * _MIB
+    """Snapshot and targets, and never more than the length that is signed: 200 000 long tags take 42 MiB."""
+    delegation_bytes: int = 64 * _MIB
+    """A delegation, and never more than the length that is signed: one signer may sign all tags."""
+    all_delegations_bytes: int = 128 * _MIB
     """All delegations, by the lengths that are signed: signers together must not flood readers."""
     cached_bytes: int = 128 * _MIB
     """A cached file other than root and timestamp: other tools write there too."""
-    memory_bytes: int = 128 * _MIB
+    memory_bytes: int = 512 * _MIB
     """Memory for snapshot, targets and delegations, as estimated: values take more than their text."""
-    delegations_in_file: int = 1024
+    delegations_in_file: int = 4096
     """Delegations that one file lists: each costs a request."""
-    delegations: int = 1024
+    delegations: int = 4096
     """Delegations loaded: a delegate's own delegations must not make the rest unreadable."""
     delegation_levels: int = 16
     """Depth of delegations: real ones have two or three."""
@@ -74,10 +74,10 @@ class Limits:
     """Signatures of a file."""
     tries_of_key: int = 8
     """Different signatures by one key id that are checked in a file, and none after a valid one."""
-    signature_checks: int = 4096
+    signature_checks: int = 8192
     """Signatures of delegations that are checked, and of roots; so many of each: some keys are slow."""
-    keys_of_role: int = 256
-    """Keys of a role."""
+    keys_of_role: int = 4096
+    """Keys of a role: `targets/releases` has those of all signers."""
     public_key_bytes: int = 64 * _KIB
     """A key with its certificates, or a server's answer with its key: used keys stay in memory."""
     certificates: int = 16
@@ -100,11 +100,11 @@ class Limits:
 
     # JSON of metadata
 
-    json_levels: int = 32
+    json_levels: int = 64
     """Nesting of metadata: the decoder is recursive."""
-    json_parts: int = 600_000
-    """Brackets and commas of metadata: a value costs more memory than its text; 100 000 tags fit."""
-    json_wide_bytes: int = 8 * _MIB
+    json_parts: int = 2_000_000
+    """Brackets and commas of metadata: a value costs more memory than its text; 200 000 tags fit."""
+    json_wide_bytes: int = 32 * _MIB
     """Metadata that is not all ASCII: one character may make Python keep four bytes for each."""
 
     # Manifests, layouts and archives
@@ -242,3 +242,20 @@ class Limits:
 
 
 DEFAULT = Limits()
+EXTENDED = Limits(
+    metadata_bytes=256 * _MIB,
+    delegation_bytes=256 * _MIB,
+    all_delegations_bytes=512 * _MIB,
+    cached_bytes=512 * _MIB,
+    memory_bytes=1536 * _MIB,
+    delegations_in_file=1 << 16,
+    delegations=1 << 16,
+    delegation_paths=1 << 18,
+    signatures=1024,
+    signature_checks=1 << 17,
+    keys_of_role=1 << 16,
+    json_levels=200,
+    json_parts=8_000_000,
+    json_wide_bytes=128 * _MIB,
+)
+"""What is taken of a file that is to be made smaller (`--over-limits`), and never of one to be relied on."""

@@ -64,6 +64,7 @@ def remove_delegation(
     revoke_tags: Revoke = False,
     dry_run: DryRun = False,
     force: _Force = False,
+    over_limits: references.OverLimits = False,
 ) -> None:
     """Take a signer, or one of its keys, out of repositories.
 
@@ -74,7 +75,8 @@ def remove_delegation(
       notarypy delegate remove jeff registry.example.com/app
       notarypy delegate remove jeff registry.example.com/app --revoke-tags
     """
-    _remove(context, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run), key=key)
+    run = begin(context, over_limits=over_limits)
+    _remove(run, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run), key=key)
 
 
 @app.command("purge")
@@ -87,6 +89,7 @@ def purge_key(
     revoke_tags: Revoke = False,
     dry_run: DryRun = False,
     force: _Force = False,
+    over_limits: references.OverLimits = False,
 ) -> None:
     """Take one key out of all delegations of repositories: it was stolen, or its owner left.
 
@@ -98,7 +101,7 @@ def purge_key(
       notarypy delegate purge --key 49ed06e registry.example.com/app --dry-run
       notarypy delegate purge --key 49ed06e registry.example.com/app --revoke-tags
     """
-    run = begin(context)
+    run = begin(context, over_limits=over_limits)
     references.check_repositories(run, repos)
     removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
     with run.client() as client:
@@ -173,10 +176,7 @@ def _added_lines(added: SignerAdded) -> list[str]:
     return [*made, f"added signer {who} to {added.repository} ({keys})"]
 
 
-def _remove(
-    context: Context, name: str, repos: Sequence[str], removal: Removal, *, key: str | None = None
-) -> None:
-    run = begin(context)
+def _remove(run: Run, name: str, repos: Sequence[str], removal: Removal, *, key: str | None = None) -> None:
     references.check_repositories(run, repos)
     roles.signer_role(name)
     with run.client() as client:
@@ -225,6 +225,7 @@ def remove_signer(
     force: Annotated[
         bool, Option("--force", "-f", help="Even if tags cannot be verified until others sign again.")
     ] = False,
+    over_limits: references.OverLimits = False,
 ) -> None:
     """Remove a signer from repositories, without making tags unreadable.
 
@@ -234,7 +235,8 @@ def remove_signer(
       notarypy signer remove jeff registry.example.com/admin/demo
       notarypy signer remove jeff registry.example.com/admin/demo --keep-tags
     """
-    _remove(context, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run))
+    run = begin(context, over_limits=over_limits)
+    _remove(run, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run))
 
 
 @signer_app.command("list")

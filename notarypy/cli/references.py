@@ -37,6 +37,10 @@ class Name(NamedTuple):
 
 Repositories = Annotated[list[str], Argument(metavar="REPO...", help="Repositories.")]
 Repository = Annotated[str, Argument(metavar="REPO", help="A repository.")]
+OverLimits = Annotated[
+    bool,
+    Option("--over-limits", help="Read signed files beyond the usual limits, to make them smaller."),
+]
 
 
 def read(run: Run, texts: Sequence[str]) -> list[Name]:

@@ -42,6 +42,7 @@ def renew(
     role: Annotated[
         list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
     ] = None,
+    over_limits: references.OverLimits = False,
 ) -> None:
     """Sign again, with the keys here, what ends soon or has ended already.
 
@@ -50,7 +51,7 @@ def renew(
     Example:
       notarypy renew registry.example.com/app
     """
-    run = begin(context)
+    run = begin(context, over_limits=over_limits)
     references.check_repositories(run, repos)
     span = _span(within)
     with run.client() as client:

@@ -19,6 +19,7 @@ from notarypy.cli.report import Report
 from notarypy.cli.text import terminal
 from notarypy.cli.text.render import safe
 from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, OperationError, UsageError
+from notarypy.limits import DEFAULT, EXTENDED
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -35,14 +36,17 @@ _EVERYTHING = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def begin(context: Context, *, hold: bool = False) -> Run:
+def begin(context: Context, *, hold: bool = False, over_limits: bool = False) -> Run:
     """Return the run of a command, which is noted; `hold` keeps back results until all are good.
+
+    `over_limits` is for commands that make what exceeds the usual limits smaller.
 
     An option that is empty is a UsageError: mostly it is a variable that should have had a value.
     """
     run: Run = context.obj
     run.report.command = context.command_path.partition(" ")[2]
     run.report.hold = hold
+    run.limits = EXTENDED if over_limits else DEFAULT
     for parameter in context.command.params:
         value, name = context.params.get(parameter.name or ""), parameter.opts[0]
         empty = value == "" or (isinstance(value, list | tuple) and "" in value)
@@ -57,6 +61,7 @@ class Run:
     def __init__(self) -> None:
         self.options = GivenOptions()
         self.report = Report(self.options)
+        self.limits = DEFAULT
 
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
@@ -137,6 +142,7 @@ def open_client(run: Run, *, asking: bool) -> Client:
         warn=run.report.warn,
         confirm_root=confirm_root if present else None,
         prompt=terminal.secret if asking and present else None,
+        limits=run.limits,
         **run.options.for_client,
     )
 

@@ -143,6 +143,7 @@ def revoke(
     signer: Annotated[
         str | None, Option(metavar="NAME", help="Only what this signer signed (and its release).")
     ] = None,
+    over_limits: references.OverLimits = False,
 ) -> None:
     """Make tags unsigned: take them out of every role whose key is here.
 
@@ -152,7 +153,7 @@ def revoke(
       notarypy revoke registry.example.com/app:1
       notarypy revoke --all --yes registry.example.com/app
     """
-    run = begin(context)
+    run = begin(context, over_limits=over_limits)
     if every:
         _revoke_all(run, refs, signer)
         return

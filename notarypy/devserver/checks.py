@@ -39,9 +39,10 @@ from datetime import datetime
 from notarypy.devserver.calls import FormPart, Refused
 from notarypy.devserver.stores import StoredFile
 from notarypy.errors import MetadataError, NotarypyError, VerificationError
+from notarypy.limits import EXTENDED
 from notarypy.tuf import canonical, certificates, roles
 from notarypy.tuf.envelope import Envelope, seal, valid_keys
-from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, mapping, parse_time
+from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, UnusableEntry, mapping, parse_time
 from notarypy.tuf.keys import PublicKey, decode_base64, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
 
@@ -190,7 +191,7 @@ class Update:
 
     def _signed(self, role: str, data: bytes) -> Envelope:
         keys, keyids, threshold = self._assigned(role)
-        file = Envelope.parse(data, role)
+        file = Envelope.parse(data, role, EXTENDED)
         if not meets(valid_keys(file, keys, keyids), threshold):
             raise VerificationError(f"valid signatures did not meet threshold for {role}")
         return file
@@ -226,9 +227,9 @@ def check_strictly(update: Update) -> None:
     for role in (*update.files, roles.SNAPSHOT):
         if role in update.posted:
             with blaming(_NAMES.get(role, BAD_TARGETS)):
-                file = Envelope.parse(update.posted[role].data, role)
+                file = Envelope.parse(update.posted[role].data, role, EXTENDED)
                 if role not in _NAMES:
-                    Targets.from_signed(file.signed, role)
+                    _require_usable(Targets.from_signed(file.signed, role, EXTENDED), role)
                 if rewritten(file, role) != file.raw:
                     why = "hashes of it would not fit what Go programs make of it"
                     raise VerificationError(f"{role} is not in storage form: {why}")
@@ -243,6 +244,12 @@ def check_strictly(update: Update) -> None:
             if data is None or not entry.matches(data):
                 text = f"snapshot lists a {role} that was never uploaded or is not the newest"
                 raise VerificationError(text)
+
+
+def _require_usable(value: Targets, role: str) -> None:
+    for entry in value.targets.values():
+        if isinstance(entry, UnusableEntry):
+            raise MetadataError(entry.why, role=role)
 
 
 def _check_targets_exist(update: Update) -> None:
@@ -260,7 +267,7 @@ def _targets(signed: canonical.JsonObject, role: str) -> Targets:
     version = signed.get("version")
     beyond = version if isinstance(version, int) and version > MAX_VERSION else None
     plain = {**signed, "targets": {}, "version": MAX_VERSION if beyond else version}
-    value = Targets.from_signed(plain, role)
+    value = Targets.from_signed(plain, role, EXTENDED)
     listed = mapping(signed.get("targets"), f"targets of {role}")
     entries = {name: _entry(entry, f"a target of {role}") for name, entry in listed.items()}
     return replace(value, version=beyond or value.version, targets=entries)

@@ -11,11 +11,14 @@ Rules:
    Notary server that makes the snapshot hashes its own rewriting of a file, so any other layout ends in a
    repository that nobody can read.
 3. Received text is decoded strictly: UTF-8, one object, no duplicate members, no byte order mark, no number
-   that is not an exact integer within +-2**53, no lone surrogate, at most 32 levels. Go takes some of these;
+   that is not an exact integer within +-2**53, no lone surrogate, at most 64 levels. Go takes some of these;
    two readers that disagree about a document are an attack.
 4. A text has at most `json_parts` (`limits`) brackets and commas, for a value costs far more memory than its
-   text. That is enough for 100 000 tags. A text above 8 MiB is ASCII, for one character outside may make
+   text. That is enough for 200 000 tags. A text above 32 MiB is ASCII, for one character outside may make
    Python keep four bytes for each of a string.
+5. `5.0` and `1e2` are numbers, and signed as `5` and `100`, for Go signs them so. As a version, length or
+   threshold Go reads neither: they are `WrittenAsFloat`, which whoever wants an integer refuses
+   (`fields.is_integer`). Custom data may have them.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from typing import Any, NoReturn, cast
 
 from canonicaljson import encode_canonical_json
 
-from notarypy.errors import MetadataError
+from notarypy.errors import MetadataError, MetadataLimitError
 from notarypy.limits import DEFAULT, Limits
 
 JsonObject = dict[str, Any]
@@ -43,6 +46,13 @@ _WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])")
 _STRING = re.compile(rb'"[^"]*"?')
 _NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 _STORAGE_ESCAPES = [(one.encode(), b"\\u%04x" % ord(one)) for one in "<>&\u2028\u2029"]
+_RAW = {escaped: raw for raw, escaped in _STORAGE_ESCAPES}
+_STORED = re.compile(rb"\\\\|" + b"|".join(map(re.escape, _RAW)))
+_SIGNED = b'{"signed":'
+
+
+class WrittenAsFloat(int):
+    """A number that a text has as `5.0` or `1e2`: its value, and no integer where one is wanted (rule 5)."""
 
 
 def encode(value: object) -> bytes:
@@ -76,8 +86,8 @@ def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
 
 def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> JsonObject:
     """Decode received JSON strictly (rule 3); raise MetadataError if it is not one well-formed object."""
+    _check_size(data, what, limits)
     try:
-        _check_size(data, limits)
         text = data.decode("utf-8")
         value = json.loads(
             text,
@@ -93,6 +103,28 @@ def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> Jso
     if not isinstance(value, dict):
         raise MetadataError(f"{what} is not a JSON object", file=what)
     return value
+
+
+def within(data: bytes, limits: Limits) -> bool:
+    """Tell whether a text may be decoded under these limits."""
+    try:
+        _check_size(data, "", limits)
+    except MetadataLimitError:
+        return False
+    return True
+
+
+def signed_text(data: bytes) -> tuple[bytes, bytes] | None:
+    """Split a file in storage form, undecoded, into canonical form and the rest; None for another layout."""
+    head, mark, rest = data.rpartition(b',"signatures":')
+    if not mark or not head.startswith(_SIGNED):
+        return None
+    return _STORED.sub(_raw, head[len(_SIGNED) :]), mark + rest
+
+
+def _raw(match: re.Match[bytes]) -> bytes:
+    """Undo one escape of the storage form; an escaped backslash stays, whatever follows it."""
+    return _RAW.get(match[0], match[0])
 
 
 def memory(data: bytes) -> int:
@@ -122,18 +154,25 @@ def _refuse_floats(value: object) -> None:
             _refuse_floats(member)
 
 
-def _check_size(data: bytes, limits: Limits) -> None:
+def _check_size(data: bytes, what: str, limits: Limits) -> None:
     """Bound parts and nesting before the recursive decoder sees the text (rules 3 and 4)."""
-    if _parts(data) > limits.json_parts:
-        raise ValueError(f"it has more than {limits.json_parts} brackets and commas")
+    if (parts := _parts(data)) > limits.json_parts:
+        raise too_many(what, "brackets and commas", parts, limits.json_parts)
     if len(data) > limits.json_wide_bytes and not _narrow(data):
-        raise ValueError(f"it has more than {limits.json_wide_bytes} bytes, and not all of it is ASCII")
+        raise too_many(what, "bytes, and not all of it is ASCII", len(data), limits.json_wide_bytes)
     depth = 0
     outlined = _without_escapes(data).translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
     for bracket in _STRING.sub(b"", outlined):
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.json_levels:
-            raise ValueError(f"nested deeper than {limits.json_levels} levels")
+            why = f"nested deeper than {limits.json_levels} levels"
+            raise MetadataLimitError(f"{what} is nested too deeply", why=why, file=what)
+
+
+def too_many(what: str, counted: str, count: int, most: int) -> MetadataLimitError:
+    """Return the error for a file that has more of something than a limit allows."""
+    why = f"it has {count} {counted}; the limit is {most}"
+    return MetadataLimitError(f"{what} is beyond a limit of readers", why=why, file=what)
 
 
 def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:
@@ -149,7 +188,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _integral_float(digits: str) -> int:
+def _integral_float(digits: str) -> WrittenAsFloat:
     from decimal import Decimal  # costs 1 ms, and Notary writes no such numbers
 
     if len(digits) > _MAX_DIGITS:
@@ -161,7 +200,7 @@ def _integral_float(digits: str) -> int:
         exact = False
     if not exact:
         raise ValueError("a number is not an exact integer")
-    return int(value)
+    return WrittenAsFloat(value)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -10,11 +10,15 @@ Files
  1. Signatures cover the canonical form of `signed`, hashes the received bytes. Both are kept.
  2. A threshold counts distinct keys, not signatures and not key objects: one key listed bare and inside a
     certificate counts once. Go counts it twice.
- 3. Unknown key ids and invalid signatures count for nothing and do no harm. Of one key id at most 8
+ 3. Unknown key ids and invalid signatures count for nothing and do no harm, and neither do entries of the
+    list that are no signatures, and keys that cannot be used. Of one key id at most 8
     different signatures are checked, and none after a valid one.
  4. A threshold below 1 or above the number of distinct keys is never met.
  5. At most 64 signatures are looked at in one file, and each of them is checked once. Over several files a
     `VerificationBudget` bounds the checks: some keys are slow on purpose.
+
+11. Who takes more than the usual limits reads nothing big for a stranger: of a file beyond them the
+    signatures are checked over the text as it stands, before it is decoded, and as ever afterwards.
 
 Signatures
  6. The key's type chooses the method; a signature's `method` must be one that fits the type. A signature
@@ -45,7 +49,15 @@ from notarypy.errors import MetadataError, NotarypyError, SignatureError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 from notarypy.tuf.fields import part_of
-from notarypy.tuf.keys import X509_TYPES, KeyTable, PublicKey, decode_base64, meets, public_key_of
+from notarypy.tuf.keys import (
+    X509_TYPES,
+    KeyTable,
+    PublicKey,
+    UnusableKey,
+    decode_base64,
+    meets,
+    public_key_of,
+)
 
 METHOD_FOR = {
     "ecdsa": "ecdsa",
@@ -121,8 +133,9 @@ class Envelope:
             if not isinstance(listed, list) or not listed:
                 raise MetadataError(f"{role} carries no signatures")
             if len(listed) > limits.signatures:  # rule 5
-                raise MetadataError(f"{role} carries more than {limits.signatures} signatures")
-            return cls(data, signed, tuple(_signature(entry, role) for entry in listed), limits)
+                raise canonical.too_many(role, "signatures", len(listed), limits.signatures)
+            read = (_signature(entry) for entry in listed)
+            return cls(data, signed, tuple(entry for entry in read if entry is not None), limits)
 
     def signed_by(self, key: PublicKey, entry: Signature, budget: VerificationBudget | None) -> bool:
         """Tell whether one of the signatures is this key's (rule 5)."""
@@ -133,13 +146,15 @@ class Envelope:
         return self._checked[key, entry]
 
 
-def _signature(entry: object, role: str) -> Signature:
-    if not isinstance(entry, dict):
-        raise MetadataError(f"{role} has a signature that is no object")
+def _signature(value: object) -> Signature | None:
+    """Return an entry that can be one; None for another, which is an invalid signature (rule 3)."""
+    entry = value if isinstance(value, dict) else {}
     keyid, method = entry.get("keyid"), entry.get("method")
-    if not isinstance(keyid, str) or not isinstance(method, str):
-        raise MetadataError(f"{role} has a signature without keyid or method")
-    return Signature(keyid, method, decode_base64(entry.get("sig"), f"a signature of {role}"))
+    try:
+        signature = decode_base64(entry.get("sig"), "a signature")
+    except MetadataError:
+        return None
+    return Signature(keyid, method, signature) if isinstance(keyid, str) and isinstance(method, str) else None
 
 
 def seal(signed: canonical.JsonObject, signatures: Sequence[Signature]) -> bytes:
@@ -157,6 +172,8 @@ def signers(
         keyid = entry.keyid
         if keyid not in keys or keyid not in allowed or keyid in done or tried[keyid] >= most:
             continue
+        if isinstance(keys[keyid], UnusableKey):
+            continue
         tried[keyid] += 1
         if envelope.signed_by(keys[keyid], entry, budget):
             done.add(keyid)
@@ -168,6 +185,37 @@ def valid_keys(
 ) -> frozenset[str]:
     """Return the canonical ids of the listed keys that validly signed (rules 2 and 3)."""
     return frozenset(keys[keyid].canonical_id for keyid in signers(envelope, keys, keyids, budget))
+
+
+class _SignedText(Envelope):
+    """A file whose signed part is not decoded: `raw` is its canonical form."""
+
+    @property
+    def canonical(self) -> bytes:
+        return self.raw
+
+
+def require_signed_text(
+    data: bytes,
+    keys: KeyTable,
+    keyids: Sequence[str],
+    threshold: int,
+    role: str,
+    *,
+    limits: Limits,
+    budget: VerificationBudget | None = None,
+) -> None:
+    """Check the signatures of a file beyond the usual limits before it is decoded (rule 11)."""
+    if canonical.within(data, DEFAULT) or not canonical.within(data, limits):
+        return
+    found = canonical.signed_text(data)
+    if found is None:
+        why = "a file beyond the limits is read in storage form only"
+        raise MetadataError(f"{role} is not in storage form", why=why, role=role)
+    text, rest = found
+    listed = Envelope.parse(b'{"signed":{}' + rest, role)
+    file = _SignedText(text, {}, listed.signatures, listed.limits)
+    require_threshold(file, keys, keyids, threshold, role, budget=budget)
 
 
 def require_threshold(
@@ -232,6 +280,13 @@ def _ecdsa_der(raw: bytes, curve_bits: int) -> bytes:
     if len(raw) != 2 * size:
         raise InvalidSignature
     return utils.encode_dss_signature(int.from_bytes(raw[:size], "big"), int.from_bytes(raw[size:], "big"))
+
+
+def key_problem(key: PublicKey) -> str:
+    """Say why no signature by a key can be valid; empty for one that can be used."""
+    if isinstance(key, UnusableKey):
+        return key.why
+    return "" if _usable(key) is not None else "it is of no kind that Notary v1 verifies with"
 
 
 @lru_cache(maxsize=512)

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard, TypeVar
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf.keys import KeyTable, PublicKey, decode_base64
+from notarypy.tuf.keys import KeyTable, decode_base64, listed_key
 
 if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
@@ -37,7 +37,7 @@ class RoleKeys:
     threshold: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileEntry:
     """What metadata says of a file: its length in bytes and its raw hashes by name.
 
@@ -59,7 +59,7 @@ class FileEntry:
         """Read an entry, which errors call `what` (rule 3)."""
         entry = mapping(value, what)
         length = entry.get("length")
-        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+        if not is_integer(length) or length < 0:
             raise MetadataError(f"{what} has no usable length")
         hashes = {
             name: decode_base64(encoded, f"a hash of {what}")
@@ -111,10 +111,13 @@ class FileEntry:
 class MetaFile(FileEntry):
     """An entry of snapshot or timestamp: a metadata file."""
 
+    __slots__ = ()
+
 
 class TargetFile(FileEntry):
     """An entry of targets: an image manifest. Go signs some without sha256; nobody can resolve such a tag."""
 
+    __slots__ = ()
     needs_sha256 = False
 
     @property
@@ -127,6 +130,39 @@ class TargetFile(FileEntry):
         if other is None or self.digest is None:
             return False
         return (self.length, self.digest) == (other.length, other.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableEntry(TargetFile, MetaFile):
+    """An entry that names no content: kept for whoever writes, an error for whoever asks for it.
+
+    Attributes:
+        entry: The entry as it is.
+        why: What is wrong with it.
+    """
+
+    entry: object = None
+    why: str = ""
+
+    def to_json(self) -> JsonObject:
+        """Return the entry as it was, whatever it is."""
+        return self.entry  # type: ignore[return-value]
+
+    @property
+    def sha256(self) -> str:
+        """Raise VerificationError."""
+        raise VerificationError("a signed entry names nothing that can be checked", why=self.why)
+
+
+_Entry = TypeVar("_Entry", TargetFile, MetaFile)
+
+
+def listed_file(kind: type[_Entry], value: object, what: str) -> _Entry | UnusableEntry:
+    """Return an entry of a list of many, which errors call `what`; an UnusableEntry if it cannot be read."""
+    try:
+        return kind.from_json(value, what)
+    except MetadataError as error:
+        return UnusableEntry(0, {}, None, value, error.message)
 
 
 @contextmanager
@@ -159,9 +195,14 @@ def header(signed: JsonObject, kind: str, role: str) -> tuple[int, datetime]:
         why = f"_type is {signed.get('_type')!r}"[:80]
         raise MetadataError(f"{role} is not of type {kind}", why=why, role=role)
     version = signed.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
+    if not is_integer(version) or not 1 <= version <= MAX_VERSION:
         raise MetadataError(f"{role} has no usable version", role=role)
     return version, parse_time(signed.get("expires"), role)
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Tell whether JSON has an integer here: neither true nor `5.0`."""
+    return type(value) is int
 
 
 def mapping(value: object, what: str) -> JsonObject:
@@ -182,25 +223,19 @@ def strings(value: object, what: str) -> tuple[str, ...]:
 
 
 def key_table(value: object, role: str, limits: Limits = DEFAULT) -> KeyTable:
-    """Return a key table, every key under its own id (rule 4)."""
+    """Return a key table; what is no key in it is an UnusableKey (rule 4)."""
     listed = mapping(value, f"keys of {role}")
-    keys = {keyid: PublicKey.from_json(entry, limits) for keyid, entry in listed.items()}
-    for keyid, key in keys.items():
-        if key.keyid != keyid:
-            raise MetadataError(f"{role} lists a key under an id that is not its own", role=role, keyid=keyid)
-    return keys
+    return {keyid: listed_key(keyid, entry, limits) for keyid, entry in listed.items()}
 
 
-def role_keys(value: object, keys: KeyTable, role: str, limits: Limits = DEFAULT) -> RoleKeys:
+def role_keys(value: object, keys: KeyTable, role: str) -> RoleKeys:
     """Return the keys and threshold assigned to a role, all of them in the key table (rule 4)."""
     if not isinstance(value, dict):
         raise MetadataError(f"{role} has no keys assigned", role=role)
     keyids, threshold = strings(value.get("keyids"), f"key ids of {role}"), value.get("threshold")
-    if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
+    if not is_integer(threshold) or threshold < 1:
         raise MetadataError(f"{role} has no usable threshold", role=role)
     # The same key twice is no error: Go publishes that, and a threshold counts it once.
-    if len(keyids) > limits.keys_of_role:
-        raise MetadataError(f"{role} lists more than {limits.keys_of_role} keys", role=role)
     if any(keyid not in keys for keyid in keyids):
         raise MetadataError(f"{role} lists a key that is not in the key table", role=role)
     return RoleKeys(keyids, threshold)

@@ -8,9 +8,12 @@ Rules:
 1. The TUF id is the SHA-256 of the canonical key object, its private half null.
 2. The canonical id is the TUF id of the bare public key. It differs from the TUF id only for `*-x509` keys,
    names the private key's file, and is what people see.
-3. A key listed under an id that is not its own is refused (`fields`).
+3. What a key table lists and nobody can use counts as absent and is kept as it is: no type or no public
+   part (docker publishes such a key for an Ed25519 certificate), an id that is not its own, more than 64 KiB
+   (used keys stay in memory). Roles that count on it may fall short of their threshold; all else is read. Go
+   reads it so too, and whoever signs a file can only spoil the own one with it.
 4. Keys of unknown types and unreadable certificates are kept, never used; their canonical id is the TUF id.
-5. A key has at most 64 KiB, with all its certificates: used keys stay in memory.
+5. The canonical id of an entry that is no key is never one that a private key could have.
 6. A threshold counts different canonical ids, and one below 1 is never met.
 
 Loading `cryptography` takes a third of the time of a command like `key list`, which needs nothing but ids:
@@ -22,6 +25,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,7 +79,7 @@ class PublicKey:
 
     @classmethod
     def from_json(cls, value: object, limits: Limits = DEFAULT) -> PublicKey:
-        """Read a key object; raise MetadataError if it is not one, or too large (rule 5)."""
+        """Read a key object; raise MetadataError if it is not one, or too large (rule 3)."""
         keyval = value.get("keyval") if isinstance(value, dict) else None
         keytype = value.get("keytype") if isinstance(value, dict) else None
         public = keyval.get("public") if isinstance(keyval, dict) else None
@@ -86,6 +90,52 @@ class PublicKey:
         if len(found) + len(keytype) > most:
             raise MetadataError("a key object is too large", why=f"{len(found)} bytes, {most} at most")
         return cls(keytype, found)
+
+
+@dataclass(frozen=True)
+class UnusableKey(PublicKey):
+    """What a key table lists and nobody can use: absent for signatures, kept for whoever writes (rule 3).
+
+    Attributes:
+        listed: The id that it goes by in the table.
+        entry: The entry as JSON.
+        why: What is wrong with it.
+    """
+
+    listed: str
+    entry: str
+    why: str
+
+    @property
+    def keyid(self) -> str:
+        """The id in the table, its own or not."""
+        return self.listed
+
+    @cached_property
+    def canonical_id(self) -> str:
+        """The hash of the entry, as Go has it; with the id where that is another (rule 5)."""
+        entry = canonical.encode(self.to_json())
+        own = hashlib.sha256(entry).hexdigest()
+        return own if own == self.listed else hashlib.sha256(entry + b" " + self.listed.encode()).hexdigest()
+
+    def to_json(self) -> canonical.JsonObject:
+        """Return the entry as it was."""
+        found: canonical.JsonObject = json.loads(self.entry)
+        return found
+
+    @classmethod
+    def of(cls, listed: str, entry: object, why: str) -> UnusableKey:
+        """Keep an entry as it is."""
+        return cls("", b"", listed, json.dumps(entry), why)
+
+
+def listed_key(keyid: str, entry: object, limits: Limits = DEFAULT) -> PublicKey:
+    """Return what a key table has under an id: a key, or an UnusableKey (rule 3)."""
+    try:
+        key = PublicKey.from_json(entry, limits)
+    except MetadataError as error:
+        return UnusableKey.of(keyid, entry, error.message)
+    return key if key.keyid == keyid else UnusableKey.of(keyid, entry, "it is listed under another id")
 
 
 def meets(found: Iterable[str], threshold: int) -> bool:

@@ -8,11 +8,17 @@ Rules:
 2. Versions are integers from 1 to 2**31 - 1, dates RFC 3339 with seconds in range.
 3. Lengths are integers of 0 and more; hashes are base64 of the right size; an entry of snapshot or timestamp
    names sha256, and every hash of a known kind must fit.
-4. Every key id that a role lists is in the key table, under its own id.
-5. A delegation is a direct child of the file's role; its name appears once. It has at most 16384 paths.
+4. Every key id that a role lists is in the key table.
+5. A delegation is a direct child of the file's role. Of several with one name the first counts, as for Go.
 6. Null and absent lists and maps read as empty; unknown members are read past and not written back: a Go
    server drops them when it rewrites a file, and its hashes would no longer fit.
 7. Member names are case sensitive.
+8. One entry does not spoil a file that Go reads: a target, a delegation's file in the snapshot or a key that
+   cannot be used is kept as it is and written back as it was, and so is what the root says of roles that
+   Notary does not have. Whoever asks for such a tag, or relies on such a key or file, gets an error: a signer
+   could otherwise lock out everybody else, the owner who would remove the entry included. What a tag's entry
+   says wrong is never a reason to look for the tag in another role.
+9. A delegation beyond a limit is read, and never trusted: `excess` says why.
 
 `fields` has the readers that keep rules 1 to 4 and 6.
 """
@@ -22,19 +28,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles as names
+from notarypy.tuf.canonical import too_many
 from notarypy.tuf.fields import (
     MetaFile,
     RoleKeys,
     TargetFile,
+    UnusableEntry,
     format_time,
     header,
     key_table,
+    listed_file,
     mapping,
     part_of,
     role_keys,
@@ -50,12 +60,17 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Root:
-    """The root: every role's keys. `keys` also holds earlier root certificates."""
+    """The root: every role's keys. `keys` also holds earlier root certificates.
+
+    `others` and `consistent` are what it says besides, of no use here and written back (rule 8).
+    """
 
     version: int
     expires: datetime
     keys: KeyTable
     roles: Mapping[str, RoleKeys]
+    others: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    consistent: bool = False
 
     @classmethod
     @part_of(names.ROOT)
@@ -64,19 +79,26 @@ class Root:
         version, expires = header(signed, "Root", names.ROOT)
         keys = key_table(signed.get("keys"), names.ROOT, limits)
         listed = mapping(signed.get("roles"), "roles of root")
-        found = {name: role_keys(listed.get(name), keys, name, limits) for name in names.BASE_ROLES}
-        return cls(version, expires, keys, found)
+        found = {name: role_keys(listed.get(name), keys, name) for name in names.BASE_ROLES}
+        for name, assigned in found.items():
+            if len(assigned.keyids) > limits.keys_of_role:
+                raise too_many(names.ROOT, f"keys of {name}", len(assigned.keyids), limits.keys_of_role)
+        others = {name: entry for name, entry in listed.items() if name not in names.BASE_ROLES}
+        return cls(version, expires, keys, found, others, signed.get("consistent_snapshot") is True)
 
     def to_signed(self) -> JsonObject:
         """Return the signed part, as Go writes it."""
         return {
             "_type": "Root",
-            "consistent_snapshot": False,
+            "consistent_snapshot": self.consistent,
             "expires": format_time(self.expires),
             "keys": {keyid: key.to_json() for keyid, key in self.keys.items()},
             "roles": {
-                name: {"keyids": list(role.keyids), "threshold": role.threshold}
-                for name, role in self.roles.items()
+                **self.others,
+                **{
+                    name: {"keyids": list(role.keyids), "threshold": role.threshold}
+                    for name, role in self.roles.items()
+                },
             },
             "version": self.version,
         }
@@ -88,12 +110,16 @@ class Root:
 
 @dataclass(frozen=True)
 class Delegation:
-    """A role that a targets file delegates to; `paths` are plain prefixes of target names."""
+    """A role that a targets file delegates to; `paths` are plain prefixes of target names.
+
+    `excess` says which limit it exceeds, so that nobody can trust it (rule 9).
+    """
 
     name: str
     keyids: tuple[str, ...]
     threshold: int
     paths: tuple[str, ...]
+    excess: str = field(default="", compare=False)
 
     def to_json(self) -> JsonObject:
         """Return the delegation as metadata stores it: no keys is null, no paths is absent."""
@@ -122,7 +148,7 @@ class Targets:
             keys = key_table(delegations.get("keys"), role, limits)
             entries = mapping(signed.get("targets"), f"targets of {role}")
             what = f"a target of {role}"
-            targets = {name: TargetFile.from_json(entry, what) for name, entry in entries.items()}
+            targets = {name: listed_file(TargetFile, entry, what) for name, entry in entries.items()}
             below = _delegations(delegations.get("roles"), keys, role, limits)
             return cls(version, expires, targets, keys, below)
 
@@ -141,7 +167,11 @@ class Targets:
 
     def delegation(self, name: str) -> Delegation | None:
         """Return the delegation of this name, or None."""
-        return next((entry for entry in self.roles if entry.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Delegation]:
+        return {entry.name: entry for entry in self.roles}
 
 
 @dataclass(frozen=True)
@@ -151,6 +181,11 @@ class Snapshot:
     version: int
     expires: datetime
     meta: Mapping[str, MetaFile]
+
+    def unusable(self, role: str) -> str:
+        """Say why what is listed of a role cannot be used; empty when it can."""
+        entry = self.meta[role]
+        return entry.why if isinstance(entry, UnusableEntry) else ""
 
     @classmethod
     @part_of(names.SNAPSHOT)
@@ -194,24 +229,41 @@ def _meta(signed: JsonObject, role: str, needed: tuple[str, ...]) -> Mapping[str
     for name in needed:
         if name not in listed:
             raise MetadataError(f"{role} does not list {name}", role=role)
-    return {name: MetaFile.from_json(entry, f"{name} in {role}") for name, entry in listed.items()}
+    found: dict[str, MetaFile] = {}
+    for name, entry in listed.items():
+        what = f"{name} in {role}"
+        found[name] = (
+            MetaFile.from_json(entry, what) if name in needed else listed_file(MetaFile, entry, what)
+        )
+    return found
 
 
 def _delegations(value: object, keys: KeyTable, role: str, limits: Limits) -> tuple[Delegation, ...]:
     """Read a list of delegations (rule 5)."""
     listed = [] if value is None else value
-    if not isinstance(listed, list) or len(listed) > limits.delegations_in_file:
+    if not isinstance(listed, list):
         raise MetadataError(f"{role} has no usable list of delegations", role=role)
+    if len(listed) > limits.delegations_in_file:
+        raise too_many(role, "delegations", len(listed), limits.delegations_in_file)
     found: dict[str, Delegation] = {}
     for entry in listed:
         name: Any = entry.get("name") if isinstance(entry, dict) else None
         below = isinstance(name, str) and names.is_delegation(name) and names.parent(name) == role
-        if not below or name in found:
-            text = f"{role} delegates to something that is no role below it, or twice"
-            raise MetadataError(text, role=role)
-        assigned = role_keys(entry, keys, name, limits)
-        paths = strings(entry.get("paths"), f"paths of {name}")
-        if len(paths) > limits.delegation_paths:
-            raise MetadataError(f"{role} gives {name} more than {limits.delegation_paths} paths", role=role)
-        found[name] = Delegation(name, assigned.keyids, assigned.threshold, paths)
+        if not below:
+            raise MetadataError(f"{role} delegates to something that is no role below it", role=role)
+        if name not in found:
+            found[name] = _delegation(name, entry, keys, limits)
     return tuple(found.values())
+
+
+def _delegation(name: str, entry: JsonObject, keys: KeyTable, limits: Limits) -> Delegation:
+    assigned = role_keys(entry, keys, name)
+    paths = strings(entry.get("paths"), f"paths of {name}")
+    counts = (
+        ("keys", len(assigned.keyids), limits.keys_of_role),
+        ("paths", len(paths), limits.delegation_paths),
+    )
+    excess = [
+        f"{name} has {count} {what}; the limit is {most}" for what, count, most in counts if count > most
+    ]
+    return Delegation(name, assigned.keyids, assigned.threshold, paths, "; ".join(excess))

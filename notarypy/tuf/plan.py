@@ -17,7 +17,9 @@ Rules:
 7. A root is signed by its own root keys and, where those are new, by the ones before: each by its threshold,
    so that readers can follow.
 8. What is published can be read: a file goes through the reader, under the reader's limits, before it is
-   uploaded.
+   uploaded. Only a file that readers refuse already may be published again beyond them, for it may take
+   several steps to make it small enough.
+9. More signatures than readers look at are not made.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ from notarypy.errors import (
     Advice,
     KeyNotAuthorisedError,
     MetadataError,
+    MetadataLimitError,
     UnreadableUpdateError,
     VerificationError,
 )
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
+from notarypy.tuf.canonical import too_many
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
 from notarypy.tuf.keys import PublicKey, meets
@@ -124,7 +128,7 @@ def _draft(state: State, role: str, now: datetime, available: Collection[str]) -
     usable = _usable(state, role, *state.keys_for(role), available)
     old: Targets = state.targets[role]
     new = replace(old, version=_next(role, old.version), expires=now + TARGETS_LIFETIME)
-    return Draft(role, new.to_signed(), usable)
+    return Draft(role, new.to_signed(), usable[: max(state.limits.signatures, 1)])  # rule 9
 
 
 def _root_draft(state: State, now: datetime, available: Collection[str]) -> Draft:
@@ -164,18 +168,27 @@ def _usable(
 
 
 def require_readable(
-    gun: str, files: Mapping[str, bytes], ceiling: Callable[[str], int], limits: Limits = DEFAULT
-) -> None:
+    gun: str,
+    files: Mapping[str, bytes],
+    ceiling: Callable[[str], int],
+    limits: Limits = DEFAULT,
+    published: Mapping[str, bytes] | None = None,
+) -> list[MetadataError]:
     """Read finished files as readers will, each of at most `ceiling(role)` bytes (rule 8).
+
+    Returns what they will still refuse of files that they refuse as they are `published`.
 
     Raises:
         UnreadableUpdateError: They would refuse one of them, and with it the repository.
     """
+    still = []
     for role, data in files.items():
         most = min(ceiling(role), limits.delegation_bytes) if roles.is_delegation(role) else ceiling(role)
-        try:
-            _read(role, data, most, limits)
-        except MetadataError as error:
+        error = _refusal(role, data, most, limits)
+        if error is None:
+            continue
+        before = (published or {}).get(role)
+        if before is None or _refusal(role, before, most, limits) is None:
             raise UnreadableUpdateError(
                 f"{role} of {gun} would be refused by readers, so it is not published",
                 why=(error.message, *error.why),
@@ -183,15 +196,27 @@ def require_readable(
                 gun=gun,
                 role=role,
             ) from error
+        still.append(error)
+    return still
+
+
+def _refusal(role: str, data: bytes, most: int, limits: Limits) -> MetadataError | None:
+    try:
+        _read(role, data, most, limits)
+    except MetadataError as error:
+        return error
+    return None
 
 
 def _read(role: str, data: bytes, most: int, limits: Limits) -> None:
     if len(data) > most:
-        raise MetadataError(f"{role} is too long", why=f"{len(data)} bytes; {most} at most")
+        raise too_many(role, "bytes", len(data), most)
     signed = Envelope.parse(data, role, limits).signed
     if role == roles.ROOT:
         Root.from_signed(signed, limits)
     elif role == roles.SNAPSHOT:
         Snapshot.from_signed(signed)
     else:
-        Targets.from_signed(signed, role, limits)
+        for delegation in Targets.from_signed(signed, role, limits).roles:
+            if delegation.excess:
+                raise MetadataLimitError(f"{role} is beyond a limit of readers", why=delegation.excess)

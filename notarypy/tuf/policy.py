@@ -25,7 +25,8 @@ What is released
    they do not release.
 8. When releases itself cannot be trusted, nobody can say what it lists: asking for a released tag fails with
    the reason, it does not fall back to `targets`. Only when `targets` gives releases fewer keys than its
-   threshold does it list nothing: that is how Docker leaves it after the last signer was removed.
+   threshold does it list nothing: that is how Docker leaves it after the last signer was removed. A key
+   without type or public part, which nobody can ever sign with, is none here; one of an unknown type is one.
 9. A signer is any other role that lists the name with the same length and SHA-256.
 """
 
@@ -41,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, PolicyError, SignerMissingError, TagUnsignedError, TooOldError
 from notarypy.tuf import roles
+from notarypy.tuf.keys import UnusableKey
 
 if TYPE_CHECKING:
     from notarypy.tuf.fields import TargetFile
@@ -89,8 +91,12 @@ def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, TargetFile]
 def _require_releases(trusted: TrustedMetadata) -> None:
     """Raise why releases cannot be trusted, if it has as many keys listed as its threshold (rule 8)."""
     if roles.RELEASES in trusted.failures:
-        delegation = trusted.targets[roles.TARGETS].delegation(roles.RELEASES)
-        if delegation is not None and len(delegation.keyids) >= delegation.threshold:
+        above = trusted.targets[roles.TARGETS]
+        delegation = above.delegation(roles.RELEASES)
+        if delegation is None:
+            return
+        keys = [keyid for keyid in delegation.keyids if not isinstance(above.keys[keyid], UnusableKey)]
+        if len(keys) >= delegation.threshold:
             raise trusted.failures[roles.RELEASES]
 
 
@@ -264,7 +270,7 @@ class _Judgment:
         if content is None:
             return f"{role} does not list this tag"
         old = self.too_old(role) if content.same_content(self.release.content) else ""
-        return old or f"{role} lists sha256:{content.sha256}"
+        return old or f"{role} lists {content.digest or 'nothing that can be checked'}"
 
     def too_old_files(self) -> Iterator[TooOldError]:
         """Yield the errors for a timestamp and a releasing role's file that are too old (rules 3 and 4)."""

@@ -29,10 +29,10 @@ Delegations
     length and hashes of the snapshot. A delegation that the snapshot does not list is empty.
 12. What is wrong inside one delegation's file (signatures, structure, date) is that role's failure: it and
     everything below count as failed, and the others load. What is wrong with its hash or version is the
-    repository's failure.
-13. At most 1024 delegations are loaded, at most 16 levels deep, and at most 4096 of their signatures are
+    repository's failure. What its entry in the file above or in the snapshot says wrong is its failure too.
+13. At most 4096 delegations are loaded, at most 16 levels deep, and at most 8192 of their signatures are
     checked; those beyond count as failed, so that a delegate cannot make the rest unreadable. Roots together
-    may need 4096 checks, not more. So does a delegation count as failed that does not fit into 128 MiB of
+    may need 8192 checks, not more. So does a delegation count as failed that does not fit into 512 MiB of
     memory with the snapshot, targets, and what was loaded before.
 
 Calling methods in another order is a RuntimeError: the caller's mistake.
@@ -46,10 +46,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from notarypy.errors import Advice, ExpiredError, MetadataError, RollbackError, TrustError, VerificationError
+from notarypy.errors import Advice, ExpiredError, RollbackError, TrustError, VerificationError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical, certificates, roles, trustanchors
-from notarypy.tuf.envelope import Envelope, VerificationBudget, require_threshold
+from notarypy.tuf.envelope import Envelope, VerificationBudget, require_signed_text, require_threshold
 from notarypy.tuf.floors import Floors, rollback, root_changed
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _File = TypeVar("_File", Root, Timestamp, Snapshot)
+_TOO_MANY = "{} has too many delegations, or too deep ones"
 
 
 class TrustedMetadata:
@@ -217,12 +218,19 @@ class TrustedMetadata:
         while self._passed < len(self._queue):
             role = self._queue[self._passed]
             if role not in self.targets and role not in self.failures:
-                if self._passed < most and role.count("/") <= levels:
+                within = self._passed < most and role.count("/") <= levels
+                reason = self._unusable(role) if within else f"{role} is not looked at"
+                if not reason:
                     return role
-                text = f"{self.gun} has too many delegations, or too deep ones"
-                self.skip_delegation(role, VerificationError(text, why=f"{role} is not looked at", role=role))
+                text = f"{role} cannot be used" if within else _TOO_MANY.format(self.gun)
+                self.skip_delegation(role, VerificationError(text, why=reason, role=role))
             self._passed += 1
         return None
+
+    def _unusable(self, role: str) -> str:
+        """Say what is wrong with a delegation whatever its file says; empty for nothing (rule 12)."""
+        delegation = self.targets[roles.parent(role)].delegation(role)
+        return (delegation.excess if delegation else "") or self.snapshot.unusable(role)
 
     def skip_delegation(self, role: str, error: TrustError) -> None:
         """Record why a delegation's file is not even looked at (rule 12)."""
@@ -241,8 +249,10 @@ class TrustedMetadata:
             self.snapshot.meta[role].check(data, role)  # rule 11
             try:
                 self._count_memory(role, data)
+                needed = (keys, keyids, delegation.threshold, role)
+                require_signed_text(data, *needed, limits=self.limits, budget=self._checks)
                 file = self._parse(data, role)
-                require_threshold(file, keys, keyids, delegation.threshold, role, budget=self._checks)
+                require_threshold(file, *needed, budget=self._checks)
                 targets = Targets.from_signed(file.signed, role, self.limits)
                 self._require_date(role, targets.expires)
                 self._floors.require_version(file, role, keys, keyids, self._checks)  # rule 8
@@ -271,8 +281,11 @@ class TrustedMetadata:
 
     def _base_file(self, data: bytes, role: str) -> Envelope:
         """Take a file apart that the last root's keys for its role signed (rule 6)."""
-        file, assigned = self._parse(data, role), self.root.roles[role]
-        require_threshold(file, self.root.keys, assigned.keyids, assigned.threshold, role)
+        assigned = self.root.roles[role]
+        needed = (self.root.keys, assigned.keyids, assigned.threshold, role)
+        require_signed_text(data, *needed, limits=self.limits)
+        file = self._parse(data, role)
+        require_threshold(file, *needed)
         return file
 
     def _root_file(self) -> Envelope:
@@ -281,9 +294,9 @@ class TrustedMetadata:
     def _count_memory(self, role: str, data: bytes) -> None:
         """Count what a file takes in memory; raise MetadataError for one that is too much (rule 13)."""
         size, most = canonical.memory(data), self.limits.memory_bytes
-        if sum(self._memory.values()) + size > most:
-            why = f"with {role} it would take more than {most} bytes of memory"
-            raise MetadataError(f"the metadata of {self.gun} is too large", why=why, role=role)
+        if (total := sum(self._memory.values()) + size) > most:
+            what = f"the metadata of {self.gun}"
+            raise canonical.too_many(what, f"bytes in memory with {role}, as estimated", total, most)
         self._memory[role] = size
 
     def _take_targets(self, role: str, targets: Targets, data: bytes, paths: tuple[str, ...]) -> None:

@@ -5,8 +5,8 @@ The attacker here holds the very keys that sign the file, unless it says otherwi
 
 from __future__ import annotations
 
+import hashlib
 import json
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EVIL = TargetFile.of(b"evil").to_json()
+SHA256_OF_TWO = {"sha256": hashlib.sha256(b"two").digest()}
 
 
 def one_key_for_all() -> Author:
@@ -110,14 +111,11 @@ def test_duplicate_members_are_refused_although_the_signature_fits_the_last(old:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda value: changed(value, "targets", {"v1": None}),
-        lambda value: changed(value, "targets.v1.hashes", {"sha256": None}),
-        lambda value: changed(value, "targets.v1.length", None),
         lambda value: changed(value, "delegations.roles", [None]),
         lambda value: changed(value, "delegations.roles.0.name", None),
         lambda value: changed(value, "delegations.roles.0.paths", [None]),
         lambda value: changed(value, "delegations.roles.0.keyids", [None]),
-        lambda value: changed(value, "delegations.keys", {"x": None}),
+        lambda value: changed(value, "delegations.keys", None),
         lambda value: changed(value, "expires", None),
         lambda value: changed(value, "version", None),
     ],
@@ -160,13 +158,25 @@ def test_a_negative_length_lifts_no_limit(length: int) -> None:
         load(timestamp_of(author, lambda value: changed(value, "meta.snapshot.length", length)))
     with pytest.raises(MetadataError, match="no usable length"):
         load(snapshot_of(author, lambda value: changed(value, "meta.targets.length", length)))
-    with pytest.raises(MetadataError, match="no usable length"):
-        load(
-            assembled(
-                author,
-                targets=rewritten(author, "targets", lambda v: changed(v, "targets.v1.length", length)),
-            )
-        )
+    data = rewritten(author, "targets", lambda value: changed(value, "targets.v1.length", length))
+    listed = policy.released(load(assembled(author, targets=data)), "v1")
+    assert listed is not None
+    with pytest.raises(VerificationError, match="nothing that can be checked"):
+        _ = listed[1].sha256
+
+
+@pytest.mark.parametrize("entry", [None, {}, {"length": 3, "hashes": {"sha256": None}}, {"length": None}])
+def test_a_tag_whose_entry_is_spoilt_is_not_looked_for_in_another_role(entry: object) -> None:
+    author = tagged()
+    author.delegate(roles.RELEASES)
+    author.add("v1", b"one", roles.RELEASES)
+    author.add("v2", b"two", roles.RELEASES)
+    data = rewritten(author, roles.RELEASES, lambda value: changed(value, "targets.v1", entry))
+    result = load(assembled(author, targets__releases=data))
+    found = policy.released(result, "v1")
+    assert found is not None
+    assert (found[0], found[1].digest) == (roles.RELEASES, None)
+    assert policy.released(result, "v2") == (roles.RELEASES, TargetFile(3, dict(SHA256_OF_TWO)))
 
 
 def delegating(author: Author, role: str, listed: list[dict[str, Any]]) -> bytes:
@@ -190,11 +200,14 @@ def test_a_delegate_cannot_delegate_upwards_sideways_or_in_circles(name: str) ->
     assert set(result.targets) == {"targets", "targets/b"}
 
 
-def test_the_same_delegation_twice_is_refused() -> None:
+def test_of_the_same_delegation_twice_the_first_counts() -> None:
     author = delegated("targets/a")
     entry = author.targets["targets"].roles[0].to_json()
-    with pytest.raises(MetadataError, match="or twice"):
-        load(assembled(author, targets=delegating(author, "targets", [entry, {**entry, "paths": ["x"]}])))
+    other = {**entry, "paths": ["x"], "keyids": []}
+    once = load(author.repository())
+    twice = load(assembled(author, targets=delegating(author, "targets", [entry, other])))
+    assert twice.paths == once.paths
+    assert load(assembled(author, targets=delegating(author, "targets", [other, entry]))).failures
 
 
 def test_names_outside_of_a_delegates_paths_do_not_exist() -> None:
@@ -285,9 +298,7 @@ def test_a_flood_of_delegations_below_one_role_does_not_drown_the_others() -> No
     author, names = flooded()
     empty = author.seal(signed(Author(), "targets"), [author.key("all")])
     files = assembled(author, **{name.replace("/", "__"): empty for name in names})
-    begin = time.monotonic()
     result = load(files)
-    assert time.monotonic() - begin < 10
     assert {"targets", "targets/a", "targets/b"} <= set(result.targets)
     assert len(result.targets) == DEFAULT.delegations + 1
     assert set(result.failures) == set(names[-2:])
@@ -303,8 +314,8 @@ def test_a_list_of_too_many_delegations_is_that_roles_failure() -> None:
 
 def test_a_file_deep_in_json_is_refused_before_it_is_read() -> None:
     author = tagged()
-    deep = b'{"signed":' + b"[" * 200_000 + b"]" * 200_000 + b',"signatures":[]}'
-    with pytest.raises(MetadataError, match="not valid JSON"):
+    deep = b'{"signed":' + b"[" * 200_000 + b"]" * 200_000 + b',"signatures":[{}]}'
+    with pytest.raises(MetadataError, match="nested too deeply"):
         load(assembled(author, targets=deep))
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client.metadata import repository
 from notarypy.errors import (
     DeadlineError,
-    ResponseLimitError,
+    MetadataLimitError,
     RootNotPinnedError,
     SignerMissingError,
     VerificationError,
@@ -129,8 +130,10 @@ def test_a_root_that_is_announced_too_long_is_blamed_for_that(stage: Stage, leng
     )
     stage.serve({**files, roles.SNAPSHOT: snapshot, roles.TIMESTAMP: author.timestamp(snapshot)})
     stage.world.attacker.answer(Response(200, {}, b"x" * (8 << 20 | 1)), path=r".*/root\.[0-9a-f]{64}\.json")
-    with pytest.raises(ResponseLimitError):
+    with pytest.raises(MetadataLimitError) as caught:
         stage.reader.client().verify(f"{GUN}:1", registry=False)
+    assert caught.value.why == (f"it has {length} bytes; the limit is {8 << 20}",)
+    assert "operator" not in advice(caught.value)
 
 
 # -- walks to pinned roots

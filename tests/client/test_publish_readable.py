@@ -40,13 +40,13 @@ def refused(world: World, owner: Person, custom: bytes, *, dry_run: bool = False
 
 
 def test_custom_data_as_deep_as_readers_take(owner: Person) -> None:
-    assert owner.client().sign([REF], custom=nested(20))[0].published
+    assert owner.client().sign([REF], custom=nested(60))[0].published
     assert owner.client().verify(REF).digest
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_custom_data_too_deep_for_readers(world: World, owner: Person, dry_run: bool) -> None:
-    error = refused(world, owner, nested(29), dry_run=dry_run)
+    error = refused(world, owner, nested(61), dry_run=dry_run)
     assert "signatures" not in " ".join(error.why)
     assert (error.code, error.exit_code) == ("publish.unreadable", 2)
     assert advice(error) == "publish less: fewer or shorter entries"

@@ -90,7 +90,7 @@ def test_any_json_is_a_signed_file_or_malformed(value: object) -> None:
         return
     assert isinstance(value, dict)
     assert file.signed == value["signed"]
-    assert len(file.signatures) == len(value["signatures"]) > 0
+    assert len(file.signatures) <= len(value["signatures"]) > 0
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=3))

@@ -90,7 +90,7 @@ def test_a_delegation_has_a_limit_of_paths() -> None:
     author = delegated("targets/a", "targets/b")
     for count, failed in (
         (DEFAULT.delegation_paths, set[str]()),
-        (DEFAULT.delegation_paths + 1, {"targets/a"}),
+        (DEFAULT.delegation_paths + 1, {"targets/a/c"}),
     ):
         author.delegate("targets/a/c", [author.key("c")], ("p",) * count)
         author.add("p", b"p", "targets/a/c")

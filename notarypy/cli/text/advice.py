@@ -204,6 +204,10 @@ TEXTS: Mapping[str, str] = {
         "or have the targets key sign again: notarypy delegate remove {role} {gun}"
     ),
     "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
+    "over-limits": (
+        "whoever may sign it can make it smaller: notarypy revoke, signer remove or delegate remove "
+        "with --over-limits"
+    ),
     "publish-less": "publish less: fewer or shorter entries",
     "run-again": "run the same command again: it publishes only what is missing",
     "run-again-later": "run the same command again once the server answers",

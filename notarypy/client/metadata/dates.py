@@ -9,6 +9,8 @@ Rules:
    earlier.
 2. A role is due when it ends within the window. What a server signs is renewed by the server: its timestamp,
    and a snapshot whose key is not here, are due only when they are over.
+3. A delegation whose keys cannot reach its threshold, for some of them cannot be used, has a problem, whether
+   it has published anything or not.
 """
 
 from __future__ import annotations
@@ -18,17 +20,20 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import RoleEntry, RoleStatus, RoleVersion
 from notarypy.tuf import certificates, policy, roles
+from notarypy.tuf.envelope import key_problem
 from notarypy.tuf.keys import meets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from notarypy.client.metadata.repository import Repository
+    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
     from notarypy.tuf.trusted import TrustedMetadata
 
 _WARN_BEFORE = timedelta(days=180)
 _SKEW = timedelta(minutes=5)
+_SHORT = 7
 
 
 def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
@@ -49,9 +54,21 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
     failure = trusted.failures.get(delegation.name)
     version, expires = (file.version, file.expires) if file else (None, None)
     keys = tuple(table[keyid].canonical_id for keyid in delegation.keyids)
-    problem = "; ".join((failure.message, *failure.why)) if failure else ""
+    lines = [failure.message, *failure.why] if failure else []
+    lines += _key_problems([table[keyid] for keyid in delegation.keyids], delegation.threshold)
+    problem = "; ".join(lines)
     threshold, paths = delegation.threshold, delegation.paths
     return RoleEntry(delegation.name, version, expires, keys, threshold, paths, problem)
+
+
+def _key_problems(keys: Sequence[PublicKey], threshold: int) -> list[str]:
+    """Say which keys of a delegation cannot be used, if too few are left without them (rule 3)."""
+    reasons = {key.canonical_id: key_problem(key) for key in keys}
+    unusable = {keyid: reason for keyid, reason in reasons.items() if reason}
+    if not unusable or meets(reasons.keys() - unusable.keys(), threshold):
+        return []
+    few = f"{len(reasons) - len(unusable)} keys that can be used, {threshold} needed"
+    return [few, *(f"key {keyid[:_SHORT]} cannot be used: {reason}" for keyid, reason in unusable.items())]
 
 
 def statuses(trusted: TrustedMetadata, available: Collection[str], within: timedelta) -> list[RoleStatus]:

@@ -39,6 +39,7 @@ from notarypy.errors import (
     Advice,
     CacheDamagedError,
     FirstUseError,
+    MetadataLimitError,
     NotFoundError,
     OperationError,
     ResponseLimitError,
@@ -49,6 +50,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
+from notarypy.tuf.canonical import too_many
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trustanchors import FirstUse
 from notarypy.tuf.trusted import TrustedMetadata
@@ -288,7 +290,7 @@ class Refresh:
             limit = min(limits.delegation_bytes, left)
             if meta[role].length > limit:
                 why = f"{meta[role].length} bytes; {limit} at most, of {most} for all delegations"
-                error = VerificationError(f"{role} is too long to be read", why=why, role=role)
+                error = MetadataLimitError(f"{role} is too long to be read", why=why, role=role)
                 self.trusted.skip_delegation(role, error)
             else:
                 left -= meta[role].length
@@ -300,6 +302,8 @@ class Refresh:
             if meta.matches(data):
                 _LOG.debug("%s: %s is at hand, %s bytes", self.gun, role, len(data))
                 return data
+        if meta.length > (most := self.repository.ceiling(role)):
+            raise too_many(role, "bytes", meta.length, most)
         _LOG.debug("%s: fetching %s, %s bytes, sha256 %s", self.gun, role, meta.length, meta.sha256)
         try:
             return self.repository.fetch_by_hash(role, meta.sha256, meta.length)
@@ -310,8 +314,6 @@ class Refresh:
                 role=role,
             ) from None
         except ResponseLimitError as error:
-            if meta.length > self.repository.ceiling(role):
-                raise
             raise VerificationError(
                 f"the server sends another {role} than it announces",
                 why=f"longer than {meta.length} bytes",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.pipeline import NOT_SENT, Publisher, publisher_for, sign_draft
+from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, server_key
 from notarypy.client.results import InitResult
 from notarypy.errors import (
@@ -38,7 +39,7 @@ from notarypy.errors import (
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
 from notarypy.tuf.metadata import Targets
-from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, require_readable, root_draft, snapshot_draft
+from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
             keys = _role_keys(repository, manager, wanted)
             files = _first_files(repository, manager, keys, wanted)
             _check_root(repository, files[roles.ROOT])
-            require_readable(repository.gun, files, repository.ceiling, repository.limits)
+            require_readable(repository, files)
         except NotarypyError:
             undo()
             raise

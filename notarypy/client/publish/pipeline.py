@@ -36,6 +36,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, keeps_snapshot, require_snapshot_key, taken_version
 from notarypy.errors import (
     Advice,
@@ -52,7 +53,7 @@ from notarypy.errors import (
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Signature, seal
-from notarypy.tuf.plan import Draft, plan, require_readable, snapshot_draft
+from notarypy.tuf.plan import Draft, plan, snapshot_draft
 
 if TYPE_CHECKING:
     from notarypy.client.keys.manager import SigningKeys
@@ -152,7 +153,7 @@ class Publisher:
         after = apply_all(before, edit(before))
         drafts = plan(after, self.repository.now, self.available(after))
         tried = {draft.role: seal(draft.signed, [_STAND_IN]) for draft in drafts}
-        require_readable(self.repository.gun, tried, self.repository.ceiling, self.repository.limits)
+        require_readable(self.repository, tried, trusted.files)
         _LOG.debug("%s: a preview would sign %s", self.repository.gun, [draft.role for draft in drafts])
         if after.dirty:
             try:
@@ -217,7 +218,7 @@ class _PublishLoop:
                 self._pause(failure)
             files = self._signed(trusted, after)
             sizes = {role: len(data) for role, data in files.items()}
-            require_readable(self.gun, files, self.repository.ceiling, self.repository.limits)
+            require_readable(self.repository, files, trusted.files)
             self.tries += 1
             _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
             try:

@@ -7,7 +7,8 @@ Rules:
 1. As docker does, a row stands for each distinct digest of a tag in `targets` and `targets/releases`; its
    signers are the other roles that list the same content, or "Repo Admin" when there are none.
 2. Tags sort naturally (1, 9, 10), a tag's signers in walking order, the list of signers by name descending.
-3. Keys of signers and of the repository go by canonical id, root keys by TUF id.
+3. What cannot be trusted of a delegation is left out, and said.
+4. Keys of signers and of the repository go by canonical id, root keys by TUF id.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def inspect_reference(session: Session, reference: str, root: str | None = None)
     repository = _looked_at(session, reference, root)
     trusted = refresh(repository)
     tag = None if session.literal else session.parse(reference).tag
-    return inspect(trusted, reference, tag, repository.server_url)
+    found = inspect(trusted, reference, tag, repository.server_url)
+    for entry in found.roles:
+        if entry.problem:
+            repository.warn(f"{entry.role} of {repository.gun} is left out: {entry.problem}")
+    return found
 
 
 def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCache) -> list[str]:

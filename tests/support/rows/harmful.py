@@ -97,11 +97,9 @@ def root_not_in_storage_form(desk: Desk) -> Answer:
     return desk.post({**files, roles.ROOT: files[roles.ROOT] + b"\n"})
 
 
-# Whoever reads afterwards gets an error; of the first three everybody but Go.
+# Whoever reads afterwards gets an error; of the first everybody but Go.
 DEADLY = (
     Row(targets_version_of_32_bits, UPDATE, BAD_TARGETS, "no usable version", strict=True),
-    Row(target_with_a_hash_of_3_bytes, UPDATE, BAD_TARGETS, "hash of the wrong size", strict=True),
-    Row(target_of_a_negative_length, UPDATE, BAD_TARGETS, "no usable length", strict=True),
     Row(snapshot_naming_bytes_never_uploaded, UPDATE, BAD_SNAPSHOT, "never uploaded", strict=True),
     Row(first_publish_without_targets, UPDATE, VALIDATION, "targets must be loaded first", strict=True),
     Row(targets_key_rotated_without_targets, UPDATE, BAD_TARGETS, "did not meet threshold", strict=True),
@@ -114,6 +112,8 @@ DEADLY = (
 )
 ROWS = (
     *DEADLY,
+    Row(target_with_a_hash_of_3_bytes, UPDATE, BAD_TARGETS, "hash of the wrong size", strict=True),
+    Row(target_of_a_negative_length, UPDATE, BAD_TARGETS, "no usable length", strict=True),
     Row(snapshot_naming_a_delegation_never_uploaded, UPDATE, BAD_SNAPSHOT, "never uploaded", strict=True),
     Row(first_targets_version_50, UPDATE, BAD_TARGETS, "version", strict=True),
 )
