@@ -169,10 +169,10 @@ def _check_size(data: bytes, what: str, limits: Limits) -> None:
             raise MetadataLimitError(f"{what} is nested too deeply", why=why, file=what)
 
 
-def too_many(what: str, counted: str, count: int, most: int) -> MetadataLimitError:
+def too_many(what: str, counted: str, count: int, most: int, **facts: object) -> MetadataLimitError:
     """Return the error for a file that has more of something than a limit allows."""
     why = f"it has {count} {counted}; the limit is {most}"
-    return MetadataLimitError(f"{what} is beyond a limit of readers", why=why, file=what)
+    return MetadataLimitError(f"{what} is beyond a limit of readers", why=why, file=what, **facts)
 
 
 def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:

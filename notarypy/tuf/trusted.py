@@ -296,7 +296,9 @@ class TrustedMetadata:
         size, most = canonical.memory(data), self.limits.memory_bytes
         if (total := sum(self._memory.values()) + size) > most:
             what = f"the metadata of {self.gun}"
-            raise canonical.too_many(what, f"bytes in memory with {role}, as estimated", total, most)
+            raise canonical.too_many(
+                what, f"bytes in memory with {role}, as estimated", total, most, role=role
+            )
         self._memory[role] = size
 
     def _take_targets(self, role: str, targets: Targets, data: bytes, paths: tuple[str, ...]) -> None:

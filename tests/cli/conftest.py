@@ -71,6 +71,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubClient:
 
     def opened(opening: cli_run.Run, *, asking: bool) -> StubClient:
         client.options, client.asking = opening.options.for_client, asking
+        client.limits = opening.limits
         client.warn = opening.report.warn
         return client
 

@@ -10,6 +10,7 @@ from notarypy.cli.text import terminal
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import KeyNotAuthorisedError, TagUnsignedError
 from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.limits import DEFAULT, EXTENDED
 from support.people import manifest
 from support.results import REPO, revoked
 
@@ -120,3 +121,32 @@ def test_a_tag_says_that_another_one_held_it_back(run: Run, fake: Fake, command:
     assert first["error"]["facts"] == {"because_of": [refs[1]]}
     assert (second["ref"], second["error"]["exit"]) == (refs[1], 3)
     run("verify", refs[0]).expect(0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("revoke", f"{REPO}:1"),
+        ("revoke", "--all", "--yes", REPO),
+        ("renew", REPO),
+        ("delegate", "remove", "jeff", REPO),
+        ("delegate", "purge", "--key", "0123456", REPO),
+        ("signer", "remove", "jeff", REPO),
+    ],
+    ids=" ".join,
+)
+def test_what_makes_a_repository_smaller_may_read_beyond_the_limits(
+    run: Run, stub: StubClient, words: tuple[str, ...]
+) -> None:
+    for method in ("renew", "remove_signer", "keys.purge"):
+        stub.answers[method] = TagUnsignedError("asked")
+    run(*words)
+    assert (stub.limits, len(stub.calls)) == (DEFAULT, 1)
+    run(*words, "--over-limits")
+    assert (stub.limits, len(stub.calls)) == (EXTENDED, 2)
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect", "status", "sign", "pull", "copy", "pin", "build"])
+def test_what_only_reads_or_adds_may_not(run: Run, stub: StubClient, command: str) -> None:
+    run(command, "--over-limits", f"{REPO}:1").expect(2)
+    assert stub.calls == []

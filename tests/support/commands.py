@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from notarypy.limits import DEFAULT, Limits
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -44,6 +46,7 @@ class StubClient:
         answers: By method, as `keys.find`: a value to return, an exception to raise, or a function to call.
         calls: Method, positional and named arguments of every call.
         options: The global options that the client was opened with.
+        limits: What the client was to take at most.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class StubClient:
     options: dict[str, Any] = field(default_factory=dict)
     asking: bool | None = None
     first_uses: tuple[Any, ...] = ()
+    limits: Limits = DEFAULT
     warn: Callable[[str], None] = print
 
     def __enter__(self) -> Self:

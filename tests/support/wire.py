@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Answer = Callable[[socket.socket], object]
 
-SECONDS, MEGABYTES = 20, 300
+SECONDS, MEGABYTES = 20, 800
 # Linux tells the peak of this very program; elsewhere it is good enough to ask for it.
 PROGRAM = """
 import pathlib, re, resource, sys

@@ -328,7 +328,7 @@ def test_rule_13_delegations_that_do_not_fit_into_memory_count_as_failed() -> No
     )
     result = load(author.repository(), limits=Limits(memory_bytes=60_000))
     assert set(result.failures) == {"targets/b"}
-    assert "too large" in str(result.failures["targets/b"])
+    assert "beyond a limit" in str(result.failures["targets/b"])
     assert {"targets/a", "targets/c"} <= set(result.targets)
 
 
