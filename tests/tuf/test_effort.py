@@ -337,7 +337,7 @@ def test_a_base_role_that_does_not_fit_into_memory_is_refused(role: str) -> None
     files = tagged().repository()
     sizes = {name: canonical.memory(files[name]) for name in (roles.SNAPSHOT, roles.TARGETS)}
     limit = sizes[roles.SNAPSHOT] + (sizes[roles.TARGETS] if role == roles.TARGETS else 0)
-    with pytest.raises(MetadataError, match="too large") as caught:
+    with pytest.raises(MetadataError, match="beyond a limit") as caught:
         load(files, limits=Limits(memory_bytes=limit - 1))
     assert caught.value.facts["role"] == role
     assert load(files, limits=Limits(memory_bytes=sum(sizes.values()))).targets
