@@ -207,13 +207,15 @@ def registry_front(registry: services.Endpoint, authority: services.Authority) -
 # -- docker trust beside docker-trust --------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(params=list(programs.docker_clients().values()), ids=list(programs.docker_clients()))
 def lines(
-    person: Callable[[str], people.Person], new_repository: Callable[[], images.Repository]
+    request: pytest.FixtureRequest,
+    person: Callable[[str], people.Person],
+    new_repository: Callable[[], images.Repository],
 ) -> beside.Sides:
     """Return two people without anything: for lines that end before anything is done."""
     return beside.Sides(
-        beside.Side(person("docker"), ("docker", "trust"), new_repository(), new_repository()),
+        beside.Side(person("docker"), (request.param, "trust"), new_repository(), new_repository()),
         beside.Side(person("ours"), ("docker-trust",), new_repository(), new_repository()),
     )
 

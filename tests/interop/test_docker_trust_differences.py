@@ -400,7 +400,7 @@ def help_has_other_words(sides: Sides) -> None:
         theirs, ours = sides.run(*line.split())
         assert (theirs.code, ours.code) == (0, 0)
         assert theirs.stdout != ours.stdout
-        heads = [run.stdout.splitlines()[0] for run in (theirs, ours)]
+        heads = [run.stdout.strip().splitlines()[0] for run in (theirs, ours)]
         assert heads[0] == heads[1]
         flags = [[word for word in run.stdout.split() if word.startswith("-")] for run in (theirs, ours)]
         assert flags[0] == flags[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
@@ -44,6 +45,23 @@ def find(program: str) -> str:
 def newer_path() -> str:
     """Return the PATH on which newer programs come first, if there are any."""
     return os.pathsep.join((str(NEWER / "sbin"), str(NEWER / "bin"), SEARCH_PATH))
+
+
+def docker_clients() -> dict[str, str]:
+    """Return the docker clients to compare with: the usual one, and others that scripts/setup has brought."""
+    found = {"docker": "docker"}
+    for name in ("older", "newer"):
+        path = UNPACKED.parent / name / "usr" / "bin" / "docker"
+        if path.exists():
+            found[name] = str(path)
+    return found
+
+
+@functools.cache
+def docker_release(program: str) -> int:
+    """Return the release of a docker client, as 28."""
+    said = subprocess.run([find(program), "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.removeprefix("Docker version ").partition(".")[0])
 
 
 def buildx() -> Path:

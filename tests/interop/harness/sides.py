@@ -5,13 +5,16 @@ Rules:
 1. Outputs are compared with names, homes and key ids taken out, and without what a daemon says while
    it pushes: `docker-trust` pushes only with `--local`, and without a word.
 2. Exit codes are compared as they are.
+3. `docker-trust` has the words of docker 28. Of an earlier docker the words that changed are put into those,
+   errors are compared without case, and of a usage error only what is wrong: how it goes on to help changed
+   as a whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from interop.harness import programs
@@ -28,7 +31,30 @@ PASSPHRASE = "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE"
 PROGRESS = re.compile(r"^(The push refers to repository .*|[0-9a-f]{12}: .*)\n", re.MULTILINE)
 LOCAL = re.compile(r"^Signing and pushing trust data for local image .*\n", re.MULTILINE)
 REASONS = re.compile(r"^  (why|fix): .*\n", re.MULTILINE)
+LATER_WORDS = {
+    "please use a different": "use a different",
+    "Please confirm you would": "Confirm you would",
+    "No such image": "no such image",
+}
+HELP = re.compile(
+    r"^(usage:|see 'docker|run 'docker|docker: unknown command).*", re.MULTILINE | re.DOTALL | re.IGNORECASE
+)
+COUNT = re.compile(
+    r"""^(?:docker: )?["'](docker [^"']*)["'] requires (?:exactly )?([a-z0-9 ]*)\.?""", re.MULTILINE
+)
 IDS = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b|(?<=with ID )[0-9a-f]{7}\b")
+
+
+def in_later_words(text: str) -> str:
+    """Return what docker said in the words of docker 28 (rule 3)."""
+    for earlier, later in LATER_WORDS.items():
+        text = text.replace(earlier, later)
+    return text
+
+
+def what_is_wrong(text: str) -> str:
+    """Return a usage error without what leads on to help (rule 3)."""
+    return COUNT.sub(r"\1 requires \2", HELP.sub("", text)).strip()
 
 
 @dataclass
@@ -45,7 +71,15 @@ class Side:
         known = {**self.person.environment, **environment}
         environ = {name: value for name, value in known.items() if value}
         filled = [word.format(**self.names) for word in words]
-        return programs.run([*self.program, *filled], environ, text=text)
+        done = programs.run([*self.program, *filled], environ, text=text)
+        if not self.is_older:
+            return done
+        return replace(done, stdout=in_later_words(done.stdout), stderr=in_later_words(done.stderr))
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is a docker with other words (rule 3)."""
+        return self.program[-1] == "trust" and programs.docker_release(self.program[0]) < 28
 
     @property
     def names(self) -> dict[str, str]:
@@ -110,5 +144,9 @@ class Sides:
         if stderr == "reasons":
             told = re.sub(r'^time=".*\n', "", told, flags=re.MULTILINE)
             said = REASONS.sub("", said)
+        if self.docker.is_older:
+            told, said = told.lower(), said.lower()
+        if self.docker.is_older and HELP.search(told):
+            told, said = what_is_wrong(told), what_is_wrong(said)
         assert said == told, both
         return ours
