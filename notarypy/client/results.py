@@ -6,7 +6,8 @@ Those that `verify` needs are in `client.verdicts`.
 `repository` is the GUN, `registry/name`; `digest` is `sha256:` and 64 hex digits, `size` the bytes of that
 manifest or index; `platforms` are `os/architecture[/variant]` of an index, none for a single image; `foreign`
 are digests of layers that nobody may distribute; `keys` are canonical ids, which name the files of keys;
-`root_pins` are TUF ids of root keys, 64 hex digits each, to be pinned, and earlier pins lead to them; signers
+`root_pins` are canonical ids of root keys, to be pinned in every repository with these keys, and earlier pins
+lead to them; signers
 have short names; `server` is the URL of the Notary server; `policy` is None where there is no trust policy;
 `published` is False when everything was true already; a role that is delegated to and not published has no
 `version`, nor a date. Roles were `resigned` by the keys here so that their tags, `kept`, stay readable; with
@@ -55,7 +56,8 @@ class SignedTag(_Tagged):
     """One tag after `sign`; a dry run is not `published`.
 
     `roles` list it now, as asked; `already` tells that they did before. `previous` is another digest that was
-    signed before, if any; `also_old` are other roles that still list another one.
+    signed before, if any; `also_old` are other roles that still list another one. `created` is the trust data
+    that its repository got for it; the first tag of a repository has it.
     """
 
     digest: str
@@ -66,6 +68,7 @@ class SignedTag(_Tagged):
     published: bool
     already: bool
     also_old: tuple[str, ...]
+    created: InitResult | None = None
 
 
 @dataclass(frozen=True)

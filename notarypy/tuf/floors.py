@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, RollbackError, RootChangedError, VerificationError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, VerificationBudget, signers
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def rollback(role: str, offered: int, seen: int) -> RollbackError:
 
 def root_changed(gun: str, trusted: Root, offered: Root) -> RootChangedError:
     """Return the alarm for a root that no chain of signatures leads to."""
-    known, found = trusted.roles[roles.ROOT].keyids, offered.roles[roles.ROOT].keyids
+    known, found = trusted.pins, offered.pins
     return RootChangedError(
         f"{gun} has another root than the one you trust",
         why=(

@@ -103,6 +103,11 @@ class Root:
             "version": self.version,
         }
 
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """What people pin: the canonical ids of the root keys, which fit all repositories that have them."""
+        return tuple(dict.fromkeys(key.canonical_id for key in self.signers(names.ROOT)))
+
     def signers(self, role: str) -> tuple[PublicKey, ...]:
         """Return the keys of a base role, in order."""
         return tuple(self.keys[keyid] for keyid in self.roles[role].keyids)

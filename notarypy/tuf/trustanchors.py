@@ -200,10 +200,10 @@ def require(policy: RootPolicy, gun: str, root: Root, usable: Sequence[str], env
         return
     raise RootNotPinnedError(
         f"the root of {gun} is not a pinned one",
-        why=(f"offered: {', '.join(assigned.keyids)} (version {root.version})", *policy.explain(narrowed)),
+        why=(f"offered: {', '.join(root.pins)} (version {root.version})", *policy.explain(narrowed)),
         advice=Advice("compare-pin"),
         role=roles.ROOT,
-        offered=list(assigned.keyids),
+        offered=list(root.pins),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from notarypy.errors import Advice, ImageMissingError, RepositoryMissingError
 from support.commands import written
-from support.results import D1, D2, REPO, signed
+from support.results import D1, D2, INITIALISED, REPO, signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,3 +258,11 @@ def test_local_goes_with_no_digest_and_no_rehearsal(
     outcome = run("sign", "--local", *argv).expect(2)
     assert "leave out" in outcome.err
     assert stub.calls == []
+
+
+def test_new_trust_data_is_told_once_as_init_tells_it(run: Run, stub: StubClient) -> None:
+    stub.answers["init"] = INITIALISED
+    told = run("init", REPO).expect(0).out
+    stub.answers["sign"] = [signed(created=INITIALISED), signed("2")]
+    done = run("sign", "--init", f"{REPO}:1", f"{REPO}:2").expect(0).out
+    assert done == f"{told}signed {REPO}:1 {D1}\nsigned {REPO}:2 {D1}\n"

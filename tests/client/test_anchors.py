@@ -70,7 +70,7 @@ def test_accepting_the_offered_root_by_name_replaces_the_anchor(reader: Person) 
     accepted = reader.client().trust(GUN, pin)
     assert accepted.accepted
     assert accepted.offered == (pin,)
-    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+    assert reader.client().refresh(GUN).root.pins == (pin,)
     assert "targets/jeff" not in reader.cache()
 
 
@@ -134,7 +134,7 @@ def test_a_full_disk_never_leaves_a_repository_without_an_anchor(
     monkeypatch.undo()
     assert (reader.cache()[roles.ROOT] == old) is (writes == 0)
     assert reader.client().trust(GUN, pin).accepted
-    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+    assert reader.client().refresh(GUN).root.pins == (pin,)
 
 
 @pytest.mark.parametrize("drops", range(6))
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_removed_leaves_an_anchor_too(
     monkeypatch.undo()
     assert reader.cached(roles.ROOT).exists()
     assert reader.client().trust(GUN, pin).accepted
-    assert reader.client().refresh(GUN).root.roles[roles.ROOT].keyids == (pin,)
+    assert reader.client().refresh(GUN).root.pins == (pin,)
 
 
 def test_an_anchor_can_be_chosen_where_first_use_is_forbidden(world: World, owner: Person) -> None:

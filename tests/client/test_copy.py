@@ -129,8 +129,13 @@ def test_a_copy_is_signed_under_its_new_name(world: World, mirror: RegistryServi
     done = owner.client().images.copy(REF, target, sign=True, init=True)
     assert done.signed is not None
     assert (done.signed.digest, done.signed.repository) == (MADE.digest, f"{ELSEWHERE}/x/app")
+    assert done.signed.created is not None
+    assert done.signed.created.root_pins == owner.client().init(GUN).root_pins
     assert owner.client().verify(target).digest == MADE.digest
     assert has(mirror.images, MADE, "x/app", "2")
+    again = owner.client().images.copy(REF, target, sign=True, init=True)
+    assert again.signed is not None
+    assert again.signed.created is None
 
 
 def test_who_may_not_sign_the_copy_copies_nothing(world: World, mirror: RegistryService) -> None:

@@ -27,7 +27,7 @@ def test_a_repository_without_signers_is_the_admins(world: World, owner: Person)
     ]
     assert (found.signers, found.server, found.repository) == ((), SERVER, GUN)
     assert [entry.role for entry in found.roles] == list(roles.BASE_ROLES)
-    assert found.root_keys == owner.client().offered_root(GUN).offered
+    assert found.root_keys == owner.client().refresh(GUN).root.roles[roles.ROOT].keyids
     assert f"{found.repository_keys[0]}.key" in owner.key_files()
 
 

@@ -146,6 +146,8 @@ def test_a_repository_without_trust_data_is_noticed_before_the_push(world: World
     daemon.images = set()
     with pytest.raises(ImageMissingError):
         alice.client().sign([f"{GUN}:1"], local=True, init=True)
+    [pin] = alice.client().init(GUN).root_pins
+    assert alice.warnings[-1] == f"{GUN} was initialised before this failed; its root pin: {pin}"
     assert alice.client().inspect(GUN).tags == ()
     daemon.images = None
     [done] = alice.client().sign([f"{GUN}:1"], local=True, init=True)

@@ -235,7 +235,7 @@ def test_the_policy_cannot_allow_a_first_use_that_the_configuration_forbids(stag
 
 def test_what_is_forbidden_can_still_be_looked_at_and_accepted(stage: Stage) -> None:
     client = configured(stage, {"disable_tofu": True})
-    assert client.offered_root(GUN).offered == (pin(stage),)
+    assert client.offered_root(GUN).offered == stage.author.root.pins
     assert client.trust(GUN, pin(stage)).accepted
     assert client.forget(GUN)
 

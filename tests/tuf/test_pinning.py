@@ -66,8 +66,8 @@ def test_another_root_than_the_pinned_one_is_refused_with_its_id() -> None:
     author = Author()
     with pytest.raises(RootNotPinnedError) as caught:
         top(author.repository(), policy=policy(["0" * 64]))
-    assert caught.value.facts["offered"] == ids(author)
-    assert ids(author)[0] in caught.value.why[0]
+    assert caught.value.facts["offered"] == canonical_ids(author)
+    assert canonical_ids(author)[0] in caught.value.why[0]
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,10 @@ def pushed_line(done: PushedImage) -> str:
 def signed_lines(done: SignedTag, *, dry_run: bool = False) -> list[str]:
     """Return what is said of a tag that was signed, or would be."""
     what = f"{done.reference} {done.digest}{_platforms(done)}"
+    made = initialised_lines(done.created) if done.created is not None else []
     if done.already:
-        return [f"already signed {what}"]
-    lines = [f"would be signed {what} in {', '.join(done.roles)}" if dry_run else f"signed {what}"]
+        return [*made, f"already signed {what}"]
+    lines = [*made, f"would be signed {what} in {', '.join(done.roles)}" if dry_run else f"signed {what}"]
     if done.previous:
         verb, then = ("is", ", would be") if dry_run else ("was", " now")
         lines.append(f"{done.reference} {verb} {done.previous}{then} {done.digest}")
@@ -130,7 +131,8 @@ def signed_lines(done: SignedTag, *, dry_run: bool = False) -> list[str]:
 def signed_json(done: SignedTag, *, dry_run: bool = False) -> dict[str, Any]:
     """Return the same for programs."""
     known = fields(done, "repository tag digest size platforms roles previous published already")
-    return {**known, "dry_run": dry_run, "also_old": done.also_old}
+    created = done.created and fields(done.created, INITIALISED)
+    return {**known, "dry_run": dry_run, "also_old": done.also_old, "created": created}
 
 
 def _platforms(done: PushedImage | SignedTag) -> str:
@@ -150,6 +152,9 @@ def initialised_lines(result: InitResult) -> list[str]:
     if not result.created:
         return lines
     options = " ".join(f"--root {pin}" for pin in result.root_pins[:1])
+    if "root" in result.keys_here:
+        what = f"notarypy key export {result.root_keys[0][:SHORT_ID]} -o root.pem"
+        lines.append(f"nothing replaces the root key; keep a copy elsewhere: {what}")
     return [
         *lines,
         "a CI runner verifies with:",  # what makes another machine trust this root and no other

@@ -41,14 +41,14 @@ def offered(repository: Repository) -> TrustedRoot:
         raise no_trust_data(repository) from None
     root = TrustedMetadata(repository.gun, repository.now, limits=repository.limits).first_root(data)
     old = _trusted(repository)
-    ids = root.roles[roles.ROOT].keyids
+    pins = root.pins
     return TrustedRoot(
         repository=repository.gun,
-        trusted=old.roles[roles.ROOT].keyids if old else (),
+        trusted=old.pins if old else (),
         trusted_version=old.version if old else None,
-        offered=ids,
+        offered=pins,
         offered_version=root.version,
-        accepted=old is not None and old.roles[roles.ROOT].keyids == ids,
+        accepted=old is not None and old.pins == pins,
     )
 
 

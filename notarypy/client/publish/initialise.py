@@ -216,7 +216,7 @@ def _result(
     return InitResult(
         repository=repository.gun,
         created=created,
-        root_pins=root.roles[roles.ROOT].keyids,
+        root_pins=root.pins,
         root_keys=tuple(ids[roles.ROOT]),
         keys_here=tuple(role for role in ids if available.intersection(ids[role])),
         signers=tuple(roles.signer_name(role) for role in delegated),

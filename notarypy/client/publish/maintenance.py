@@ -117,7 +117,7 @@ def rotate(
         role=role,
         old=old,
         new=now,
-        root_pins=done.after.root.roles[roles.ROOT].keyids,
+        root_pins=done.after.root.pins,
         server_managed=server_managed,
         published=done.uploaded,
     )
@@ -196,7 +196,7 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
     left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
     if left:
         raise _left_over(before.gun, left, renewed)
-    return Renewed(before.gun, renewed, after.root.roles[roles.ROOT].keyids, published=bool(changes))
+    return Renewed(before.gun, renewed, after.root.pins, published=bool(changes))
 
 
 def _wanted(found: Sequence[RoleStatus], gun: str, only: Sequence[str]) -> list[RoleStatus]:

@@ -22,12 +22,13 @@ Rules:
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
-from notarypy.client.results import SignedTag
+from notarypy.client.results import InitResult, SignedTag
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -44,7 +45,7 @@ from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from notarypy.client.parameters import SignOptions
     from notarypy.client.session import Session
@@ -75,15 +76,33 @@ def sign_all(
     results: list[SignedTag] = []
     for gun, group in groups.items():
         wanted = _one_each(map(tagged, group))
-        if push is not None:
-            require_signable(session, gun, wanted, options, init=init)
-            contents = {tag: push(one) for tag, one in wanted.items()}
-        else:
-            contents = {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
-            if init and not options.dry_run:
-                initialise(session, gun)
-        results += sign(_warning_once(publisher_for(session, gun)), contents, options)
+        served = (
+            {} if push else {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
+        )
+        with initialised(session, gun, wanted=init and not options.dry_run) as created:
+            if push is not None:
+                require_signable(session, gun, wanted, options)
+                served = {tag: push(one) for tag, one in wanted.items()}
+            done = sign(_warning_once(publisher_for(session, gun)), served, options)
+        results += [replace(done[0], created=created), *done[1:]]
     return results
+
+
+@contextmanager
+def initialised(session: Session, text: str, *, wanted: bool) -> Iterator[InitResult | None]:
+    """Make trust data where there is none, if that is wanted; the value is what was made.
+
+    Its owner has to hear of a new root, whatever becomes of what follows.
+    """
+    made = initialise(session, text) if wanted else None
+    created = made if made is not None and made.created else None
+    try:
+        yield created
+    except NotarypyError:
+        if created is not None:
+            pins = ", ".join(created.root_pins)
+            session.warn(f"{created.repository} was initialised before this failed; its root pin: {pins}")
+        raise
 
 
 def require_signable(
@@ -92,15 +111,11 @@ def require_signable(
     tags: Collection[str],
     options: SignOptions,
     manifest: Manifest | None = None,
-    *,
-    init: bool = False,
 ) -> None:
     """Raise what signing these tags of a repository would raise, before there is anything to sign (rule 6).
 
-    Without a `manifest`, whatever is pushed later; with `init` a repository without trust data gets some.
+    Without a `manifest`, whatever is pushed later.
     """
-    if init:
-        initialise(session, text)
     publisher = publisher_for(session, text).only(options.signer)
     silent = replace(publisher, repository=replace(publisher.repository, warn=lambda _: None))
     unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)

@@ -14,10 +14,18 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.publish.signing import by_repository, custom_data, require_signable, sign_all, tagged
+from notarypy.client.publish.signing import (
+    by_repository,
+    custom_data,
+    initialised,
+    require_signable,
+    sign_all,
+    tagged,
+)
 from notarypy.client.results import CopiedImage, PushedImage, SignedTag
 from notarypy.client.transfer import pushing
 from notarypy.client.transfer.pulling import RemoteImage
@@ -46,9 +54,10 @@ def push_and_sign(
 ) -> tuple[PushedImage, SignedTag]:
     """Send an image from files to a registry, and sign exactly its digest; see `Client.images`."""
     target, shipment = pushing.outgoing(session, source, reference)
-    _require_signable(session, shipment.tree, target, signing, init=init)
-    pushed = pushing.send(session, shipment, target, progress)
-    return pushed, _sign_exactly(session, pushed, target, signing)
+    with initialised(session, target.repository, wanted=init) as created:
+        _require_signable(session, shipment.tree, target, signing)
+        pushed = pushing.send(session, shipment, target, progress)
+        return pushed, replace(_sign_exactly(session, pushed, target, signing), created=created)
 
 
 def sign_local(
@@ -93,23 +102,24 @@ def copy(
     tree, _ = remote.tree(remote.top(image.digest, image.size))
     pushing.check_digest(tree, target)
     origins = (parsed.path,) if parsed.api_host == target.api_host and parsed.path != target.path else ()
-    if signing is not None:
-        _require_signable(session, tree, target, signing, init=init)
-    warn_of_foreign(tree, session.warn, "copied")
-    pushed = pushing.send(session, pushing.Shipment(tree, remote, lambda _: origins), target, progress)
-    signed = None if signing is None else _sign_exactly(session, pushed, target, signing)
+    shipment, signed = pushing.Shipment(tree, remote, lambda _: origins), None
+    with initialised(session, target.repository, wanted=init and signing is not None) as created:
+        if signing is not None:
+            _require_signable(session, tree, target, signing)
+        warn_of_foreign(tree, session.warn, "copied")
+        pushed = pushing.send(session, shipment, target, progress)
+        if signing is not None:
+            signed = replace(_sign_exactly(session, pushed, target, signing), created=created)
     return CopiedImage(image.reference, verified, pushed, signed)
 
 
-def _require_signable(
-    session: Session, tree: Tree, target: Reference, signing: SignOptions, *, init: bool
-) -> None:
+def _require_signable(session: Session, tree: Tree, target: Reference, signing: SignOptions) -> None:
     """Raise what signing an image would raise, before anything is sent (rule 2)."""
     if signing.custom is not None:
         custom_data(signing.custom)
     manifest = manifests.read(tree.top.data, tree.top.descriptor.media_type, session.limits)
     tags = {target.tag or "latest"}
-    require_signable(session, target.repository, tags, signing, manifest, init=init)
+    require_signable(session, target.repository, tags, signing, manifest)
 
 
 def _sign_exactly(
