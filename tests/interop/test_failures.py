@@ -125,7 +125,7 @@ def test_a_rolled_back_server(alice: Person, bob: Person, front: Gateway, signed
     old: dict[str, bytes] = {}
 
     def remember(path: str, body: bytes) -> bytes:
-        old[path] = body
+        old[path.partition("?")[0]] = body
         return body
 
     bob.use(front.endpoint)
@@ -135,7 +135,7 @@ def test_a_rolled_back_server(alice: Person, bob: Person, front: Gateway, signed
     signed.push("2")
     alice.notarypy("sign", signed.ref("2")).expect(0)
     bob.notarypy("verify", signed.ref("2")).expect(0)
-    front.rewrite = old.get
+    front.rewrite = lambda path, body: old.get(path.partition("?")[0], body)
     run = refused(bob, 4, "verify", signed.ref("2"))
     assert "[trust.rollback]" in run.stderr
 
