@@ -16,13 +16,12 @@ from notarypy.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from notarypy.remote.http.messages import Response
+from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import root_pem
 
 if TYPE_CHECKING:
-    from notarypy.remote.http.messages import Request
     from support.people import World
 
 OTHER_GUN = "registry.test/team/other"
@@ -67,7 +66,11 @@ def test_a_server_without_a_usable_key_leaves_no_keys_here(
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(400, RefusedUpdateError), (403, AuthenticationError), (401, AuthenticationError)]
+    ("status", "error"),
+    [
+        *((400, RefusedUpdateError), (403, AuthenticationError), (401, AuthenticationError)),
+        *((404, ServerError), (405, ServerError), (302, ServerError)),
+    ],
 )
 def test_a_definite_refusal_removes_the_new_keys(world: World, status: int, error: type[Exception]) -> None:
     alice = world.person()
@@ -101,7 +104,7 @@ def test_an_unknown_outcome_keeps_the_new_keys(world: World) -> None:
     world.attacker.lose_answers()
     world.attacker.before_upload(lambda: world.attacker.refuse_connections(method="GET"))
     with pytest.raises(UnknownOutcomeError, match="initialised"):
-        alice.client().init(GUN)
+        alice.client(retry_for=0).init(GUN)
     assert len(alice.key_files()) == 2
     world.attacker.undo_hooks()
     result = alice.client().init(GUN)
@@ -110,17 +113,63 @@ def test_an_unknown_outcome_keeps_the_new_keys(world: World) -> None:
     assert len(alice.key_files()) == 2
 
 
-def test_a_lost_upload_keeps_the_new_keys_for_the_next_try(world: World) -> None:
-    alice = world.person()
-
+def _lose_uploads(world: World, times: int) -> None:
     def break_off() -> None:
         raise NetworkError("the connection was lost")
 
-    world.attacker.before_upload(break_off)
+    world.attacker.before_upload(break_off, times)
+
+
+def test_a_lost_upload_keeps_the_new_keys_for_the_next_try(world: World) -> None:
+    alice = world.person()
+    _lose_uploads(world, 1)
     with pytest.raises(UnknownOutcomeError):
-        alice.client().init(GUN)
+        alice.client(retry_for=0).init(GUN)
     assert len(alice.key_files()) == 2
     assert alice.client().init(GUN).created
+
+
+def test_a_lost_upload_is_sent_again_with_the_same_keys(world: World) -> None:
+    alice = world.person()
+    _lose_uploads(world, 2)
+    assert alice.client().init(GUN).created
+    assert len(alice.key_files()) == 2
+    assert world.requests().count("POST") == 3
+
+
+def test_a_lost_upload_that_arrives_late_is_found_to_be_ours(world: World) -> None:
+    alice, late = world.person(), list[Request]()
+
+    def delay(request: Request) -> Response | None:
+        if request.method != "POST" or len(late) > 1:
+            return None
+        late.append(request)
+        if len(late) == 1:
+            raise NetworkError("the connection was lost")
+        world.fake.send(late[0], float("inf"))  # before the second one, which is refused then
+        return None
+
+    world.fake.before.append(delay)
+    assert alice.client().init(GUN).created
+    assert len(alice.key_files()) == 2
+
+
+def test_a_refusal_after_a_lost_upload_keeps_the_keys(world: World) -> None:
+    alice = world.person()
+    _lose_uploads(world, 1)
+    world.attacker.answer(Response(400), method="POST")
+    with pytest.raises(UnknownOutcomeError):
+        alice.client(retry_for=1).init(GUN)
+    assert len(alice.key_files()) == 2
+
+
+def test_no_connection_after_a_lost_upload_keeps_the_keys(world: World) -> None:
+    alice = world.person()
+    _lose_uploads(world, 1)
+    world.attacker.refuse_connections(method="POST")
+    with pytest.raises(UnknownOutcomeError):
+        alice.client(retry_for=1).init(GUN)
+    assert len(alice.key_files()) == 2
 
 
 def test_a_lost_answer_to_what_landed_is_a_success(world: World) -> None:
@@ -161,7 +210,7 @@ def test_a_refused_upload_that_nobody_can_look_for_keeps_the_keys(world: World) 
     world.attacker.before_upload(lambda: world.attacker.answer(Response(500), path=r".*/root\.json"))
     world.attacker.answer(Response(400), method="POST")
     with pytest.raises(UnknownOutcomeError, match="initialised"):
-        alice.client(timeout=1).init(GUN)
+        alice.client(timeout=1, retry_for=0).init(GUN)
     assert len(alice.key_files()) == 2
 
 

@@ -11,6 +11,8 @@ Rules:
    kept when the outcome is unknown.
 4. Who loses a race for the first publish removes its new keys and goes on as if the repository had been
    there.
+5. When an answer is lost and there is nothing, the same files are sent again, by rule 4 of the `pipeline`: a
+   server takes them once, and whoever finds them there finds its own.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.pipeline import NOT_SENT, Publisher, publisher_for, sign_draft
+from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for, sign_draft
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, server_key
 from notarypy.client.results import InitResult
@@ -115,13 +117,33 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
         except NotarypyError:
             undo()
             raise
+        return _send(publisher, files, undo)
+
+
+def _send(
+    publisher: Publisher, files: dict[str, bytes], undo: Callable[[], None]
+) -> tuple[TrustedMetadata, bool]:
+    """Send the first files until it is known what became of them (rules 3 to 5)."""
+    repository, waits, lost = publisher.repository, Waits(publisher.patience), False
+    while True:
         try:
             repository.online().update(repository.gun, files)
-        except (AuthenticationError, *NOT_SENT):
-            undo()
-            raise
-        except (RefusedUpdateError, NetworkError) as error:
-            return _settle(repository, files, error, undo)
+        except (AuthenticationError, RefusedUpdateError, NetworkError) as error:
+            unsent = isinstance(error, (AuthenticationError, *NOT_SENT))
+            data = None if unsent else _served_root(repository, error)
+            if data is None:
+                if not lost and (unsent or isinstance(error, RefusedUpdateError) or is_answer(error)):
+                    undo()
+                    raise
+                lost = True
+                try:
+                    waits.after(error)
+                except NotarypyError:
+                    raise _unknown(repository, error) from error
+                continue
+            if data != files[roles.ROOT]:
+                undo()
+                return refresh(repository), False
         return confirm(repository, files), True
 
 
@@ -167,28 +189,22 @@ def _first_files(
     return files
 
 
-def _settle(
-    repository: Repository,
-    files: dict[str, bytes],
-    error: RefusedUpdateError | NetworkError,
-    undo: Callable[[], None],
-) -> tuple[TrustedMetadata, bool]:
-    """Look what became of a first publish that was refused, or whose answer was lost (rules 3 and 4)."""
+def _served_root(repository: Repository, error: NotarypyError) -> bytes | None:
+    """Look what became of files that were refused or got no answer: return the server's root, if any."""
     try:
-        data = repository.fetch(roles.ROOT)
+        return repository.fetch(roles.ROOT)
+    except NotFoundError:
+        return None
     except NotarypyError as trouble:
-        if isinstance(error, RefusedUpdateError) and isinstance(trouble, NotFoundError):
-            undo()
-            raise error from None
-        raise UnknownOutcomeError(
-            f"nobody can say whether {repository.gun} was initialised",
-            why=(error.message, "the new keys are kept"),
-            advice=Advice("run-again-later"),
-        ) from trouble
-    if data == files[roles.ROOT]:
-        return confirm(repository, files), True
-    undo()
-    return refresh(repository), False
+        raise _unknown(repository, error) from trouble
+
+
+def _unknown(repository: Repository, error: NotarypyError) -> UnknownOutcomeError:
+    return UnknownOutcomeError(
+        f"nobody can say whether {repository.gun} was initialised",
+        why=(error.message, "the new keys are kept"),
+        advice=Advice("run-again-later"),
+    )
 
 
 def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:

@@ -82,6 +82,31 @@ class Patience:
     dice: Callable[[], float] = random.random
 
 
+def is_answer(failure: NotarypyError) -> bool:
+    """Tell whether a server said no, in whatever words, and not nothing or that it is in trouble (rule 4)."""
+    status = failure.facts.get("status")
+    return status is not None and status not in _TROUBLE
+
+
+class Waits:
+    """The pauses of one publish, each longer than the one before, until its time is over (rules 3 and 4)."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience, self._count = patience, 0
+        self._deadline = patience.monotonic() + patience.seconds
+
+    def after(self, failure: NotarypyError) -> None:
+        """Wait before the next try; raise why the last one failed if that is final, or the time is over."""
+        asked = failure.facts.get("retry_after")
+        least = asked if isinstance(asked, float) else 0.0
+        late = self._patience.monotonic() + least > self._deadline
+        if late or is_answer(failure) or not failure.retryable:
+            raise failure
+        self._count += 1
+        ceiling = min(_MAX_PAUSE, _PAUSE * 2 ** min(self._count, 6))
+        self._patience.sleep(max(least, ceiling * self._patience.dice()))
+
+
 @dataclass(frozen=True)
 class Published:
     """A publish: the state before the changes, the state that is published now, the metadata as read back.
@@ -198,9 +223,8 @@ class _PublishLoop:
 
     def __init__(self, publisher: Publisher, edit: Edit) -> None:
         self.publisher, self.edit = publisher, edit
-        self.repository, self.keys, self.patience = publisher.repository, publisher.keys, publisher.patience
-        self.gun = publisher.repository.gun
-        self.deadline = self.patience.monotonic() + self.patience.seconds
+        self.repository, self.keys = publisher.repository, publisher.keys
+        self.gun, self.waits = publisher.repository.gun, Waits(publisher.patience)
         self.tries = self.lost = 0
         self.stale: dict[str, int] = {}
 
@@ -215,7 +239,7 @@ class _PublishLoop:
                 _LOG.debug("%s: after %s tries nothing is to be published", self.gun, self.tries)
                 return Published(origin, after, uploaded=self.lost > 0, trusted=trusted)
             if failure is not None:
-                self._pause(failure)
+                self.waits.after(failure)
             files = self._signed(trusted, after)
             sizes = {role: len(data) for role, data in files.items()}
             require_readable(self.repository, files, trusted.files)
@@ -284,17 +308,7 @@ class _PublishLoop:
                 return self.publisher.read(self.repository, own)
             except NetworkError as error:
                 _LOG.debug("%s: looking failed: %s", self.gun, error.message)
-                self._pause(error)
-
-    def _pause(self, failure: NotarypyError) -> None:
-        """Wait before the next try; raise why the last one failed if it is final, or the time is over."""
-        status, asked = (failure.facts.get(name) for name in ("status", "retry_after"))
-        least = asked if isinstance(asked, float) else 0.0
-        final = not failure.retryable or (status is not None and status not in _TROUBLE)
-        if final or self.patience.monotonic() + least > self.deadline:
-            raise failure
-        ceiling = min(_MAX_PAUSE, _PAUSE * 2 ** min(self.tries, 6))
-        self.patience.sleep(max(least, ceiling * self.patience.dice()))
+                self.waits.after(error)
 
     def _conflict(self, new: TrustedMetadata) -> ConflictError:
         targets, snapshot = new.targets[roles.TARGETS].version, new.snapshot.version

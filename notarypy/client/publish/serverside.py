@@ -75,11 +75,7 @@ def _serves(repository: Repository, trusted: TrustedMetadata, role: str, data: b
 
 
 def taken_version(repository: Repository, role: str, data: bytes) -> int:
-    """Return the newest version that a server has of a role nobody lists, this file's or above (rule 6).
-
-    Raises:
-        NotFoundError: There is none: this version is free.
-    """
+    """Return the newest version there is of a role nobody lists, this file's or above; or NotFoundError."""
     version = _version(repository, role, data)
     # What Go notary published first may be version 2: then there is no version 1.
     newest = repository.newest(role, version) or repository.newest(role, version + 1)
@@ -107,9 +103,8 @@ def server_key(repository: Repository, role: str, data: bytes) -> PublicKey:
         offered = canonical.decode(data, f"the server's {role} key", repository.limits)
         return PublicKey.from_json(offered, repository.limits)
     except VerificationError as error:
-        raise ServerError(
-            f"{repository.server_url} offers no usable {role} key", why=error.message
-        ) from error
+        text = f"{repository.server_url} offers no usable {role} key"
+        raise ServerError(text, why=error.message) from error
 
 
 def keeps_snapshot(root: Root, available: Collection[str]) -> bool:
