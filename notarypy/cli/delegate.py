@@ -197,7 +197,7 @@ def _show(
         entries = client.delegations(repo, root=pin)
         run.report.done(repo, {"roles": [render.fields(entry, render.ROLE) for entry in entries]})
         if rows := [cells for cells in map(row, entries) if cells]:
-            run.report.text(render.table(header, rows) + "\n")
+            run.report.table(header, rows)
 
 
 signer_app = group("Signers: delegations under docker's names.")

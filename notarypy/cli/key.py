@@ -87,7 +87,7 @@ def list_keys(context: Context) -> None:
         run.report.done(info.keyid, render.fields(info, _KEY))
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
     if rows:
-        run.report.text(render.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows) + "\n")
+        run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
 
 
 @app.command("export")

@@ -127,7 +127,7 @@ def _span(text: str) -> timedelta:
 def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: bool) -> None:
     data = render.fields(found, "repository server roles")
     data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
-    run.report.text(f"{render.safe(found.repository)}\n{render.table(_HEADER, map(_row, found.roles))}\n")
+    run.report.table(_HEADER, map(_row, found.roles), found.repository)
     names = ", ".join(status.role for status in found.due)
     due = [f"{names} of {found.repository} ends within {within} or has ended"] if names else []
     if check and (error := _failure(found, due)) is not None:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from notarypy.cli.text import render
+from notarypy.cli.text import render, terminal
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, NotarypyError, StorageError
 
@@ -118,6 +118,11 @@ class Report:
             self._held.append(text)
         elif not self.options.json:
             self._write(text)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+        """Show a table, which fits the terminal if it is shown on one, below a title if there is one."""
+        shown = render.table(header, rows, terminal.columns())
+        self.text(f"{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
 
     def show_held(self) -> None:
         """Show on standard error what failures of others hold back (rule 3), for a list of all was asked."""

@@ -9,7 +9,7 @@ from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.run import begin
-from notarypy.cli.text import render
+from notarypy.cli.text import render, terminal
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import Advice, NothingThereError
 
@@ -133,7 +133,8 @@ def inspect(
                 found.append(client.inspect(name.text, root=pin))
                 run.report.done(name.text, _inspected_json(found[-1]))
     if pretty:
-        run.report.text("\n\n".join(map(render.docker_pretty, found)))
+        columns = terminal.columns()
+        run.report.text("\n\n".join(render.docker_pretty(each, columns) for each in found))
     else:
         run.report.text(render.docker_json(found) + "\n")
 

@@ -9,13 +9,17 @@ Rules:
 2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
 3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and a table is not
    widened for cells of more than 256 characters.
+4. At a terminal a table fits its width: cells are broken over several lines, and nothing of them is left out.
+   What is piped or written to a file has one line for each row, whatever the terminal.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text.advice import advice
@@ -30,6 +34,8 @@ SHORT_ID = 12
 # docker's tables: no column narrower than 10, with the three blanks between columns.
 _NARROWEST = 7
 _WIDEST = 256
+# No column gets narrower than this; a terminal that is too small for that breaks lines itself.
+_LEAST = 4
 _GAP = "   "
 MAX_LINE = 16 << 10
 # What programs get of an image that was pushed, a repository that got its trust data, and a role.
@@ -100,12 +106,37 @@ def moment(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return an aligned table in docker's style; every cell is made safe."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], columns: int | None = None) -> str:
+    """Return an aligned table in docker's style; every cell is made safe.
+
+    `columns` are those of the terminal that it is for, if it is for one (rule 4).
+    """
     lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
     longest = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
-    widths = [*(max(_NARROWEST, length) for length in longest[:-1]), 0]
+    if columns is not None:
+        longest = _fitted(longest, columns - len(_GAP) * (len(longest) - 1))
+        lines = [part for line in lines for part in _wrapped(line, longest)]
+    least = 0 if columns is not None else _NARROWEST
+    widths = [*(max(least, length) for length in longest[:-1]), 0]
     return "\n".join(_GAP.join(map(str.ljust, line, widths)) for line in lines)
+
+
+def _fitted(longest: Sequence[int], room: int) -> list[int]:
+    """Return widths that fit into so much room: the widest become narrower, as far as they have to."""
+    for most in range(max(longest), _LEAST, -1):
+        found = [min(length, most) for length in longest]
+        if sum(found) <= room:
+            return found
+    return [min(length, _LEAST) for length in longest]
+
+
+def _wrapped(line: Sequence[str], widths: Sequence[int]) -> Iterator[list[str]]:
+    """Yield a line of a table as several: each cell is broken at blanks, or else where it has to be."""
+    cells = [
+        wrap(cell, max(width, 1), break_on_hyphens=False) for cell, width in zip(line, widths, strict=True)
+    ]
+    for parts in zip_longest(*cells, fillvalue=""):
+        yield list(parts)
 
 
 def pushed_line(done: PushedImage) -> str:
@@ -193,8 +224,8 @@ def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:
     return {"Name": name, **listed}
 
 
-def docker_pretty(each: Inspection) -> str:
-    """Return the text that `docker trust inspect --pretty` prints for one argument."""
+def docker_pretty(each: Inspection, columns: int | None = None) -> str:
+    """Return the text that `docker trust inspect --pretty` prints; its tables fit `columns`, if given."""
     from notarypy.client.verify.inspection import natural
 
     name = safe(each.name)
@@ -204,11 +235,12 @@ def docker_pretty(each: Inspection) -> str:
         for row in each.tags:
             who = ", ".join(sorted({*row.signers} - {REPO_ADMIN})) or f"({REPO_ADMIN})"
             rows.append((row.tag, _hex(row.digest), who))
-        parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows) + "\n")
+        parts.append(table(("SIGNED TAG", "DIGEST", "SIGNERS"), rows, columns) + "\n")
     if each.signers:
         parts.append(f"\nList of signers and their keys for {name}\n\n")
         listed = sorted(each.signers, key=lambda signer: natural(signer[0]))
-        parts.append(table(("SIGNER", "KEYS"), [(who, short_ids(keys)) for who, keys in listed]) + "\n")
+        signers = [(who, short_ids(keys)) for who, keys in listed]
+        parts.append(table(("SIGNER", "KEYS"), signers, columns) + "\n")
     parts.append(f"\nAdministrative keys for {name}\n\n")
     parts += [
         f"  {role}:\t{safe(', '.join(sorted(keys)))}\n"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +76,12 @@ class Bar:
 def _amount(count: int) -> str:
     power = next((power for power in range(len(_UNITS)) if count < _STEP ** (power + 1)), len(_UNITS) - 1)
     return f"{count / _STEP**power:.{min(power, 1)}f} {_UNITS[power]}"
+
+
+def columns() -> int | None:
+    """Return how many characters a line of standard output may have; None where it is no terminal."""
+    stream = sys.stdout
+    return None if stream is None or not stream.isatty() else shutil.get_terminal_size().columns
 
 
 def present() -> bool:
