@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from notarypy.client.results import ImportedKey as ImportedKey
     from notarypy.client.results import InitResult as InitResult
     from notarypy.client.results import Inspection as Inspection
+    from notarypy.client.results import LoggedIn as LoggedIn
+    from notarypy.client.results import LoggedOut as LoggedOut
     from notarypy.client.results import PulledImage as PulledImage
     from notarypy.client.results import PurgedKey as PurgedKey
     from notarypy.client.results import PushedImage as PushedImage
@@ -89,7 +91,7 @@ _NAMES = {
     "client.keysapi": "Keys",
     "client.parameters": "PinOptions Progress RemovalOptions SignOptions VerifyOptions",
     "client.results": (
-        "CopiedImage ImportedKey InitResult Inspection PulledImage "
+        "CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PulledImage "
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),

@@ -37,6 +37,8 @@ COMMANDS = {
     "key": "key:app",
     "status": "renew:status",
     "renew": "renew:renew",
+    "login": "login:login",
+    "logout": "login:logout",
     "trust": "trust:trust",
     "forget": "trust:forget",
     "docker-trust": "dockertrust.plugin:app",

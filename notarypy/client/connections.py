@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Literal
 from notarypy import __version__
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
-from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources
+from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources, named_file
+from notarypy.remote.auth.loginfile import LoginFile
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
 from notarypy.remote.http.transport import Authenticator, Exchange, Transport
@@ -78,6 +79,29 @@ class Connections:
                 exchange = self._exchange("registry", host, _login_names(reference.registry), [])
                 self._registries[host] = RegistryClient(exchange, host, schemes)
             return self._registries[host]
+
+    def trial_registry(self, reference: Reference, offered: CredentialSource) -> RegistryClient:
+        """Return the registry of an image, to be shown a login that is offered, and no other."""
+        schemes = self._settings.schemes_for(reference.registry)
+        exchange = self._exchange("registry", reference.api_host, _login_names(reference.registry), [offered])
+        return RegistryClient(exchange, reference.api_host, schemes)
+
+    def trial_notary(self, url: str, source: str, offered: CredentialSource) -> NotaryClient:
+        """Return the Notary server at `url`, to be shown a login that is offered, and no other."""
+        host = host_port(url)
+        return NotaryClient(self._exchange("notary", host, (host,), [offered]), url, source)
+
+    def login_file(self) -> LoginFile:
+        """Return the file that logins are written to: the first that is read."""
+        environ, timeout = self._settings.environ, self._settings.timeout
+        named = named_file(environ)
+        path = named or self._settings.docker_config / "config.json"
+        return LoginFile(path, environ, podman=named is not None, timeout=timeout)
+
+    def forget_logins(self) -> None:
+        """Read the places of logins anew: something was written there."""
+        with self._lock:
+            self._places = None
 
     def login(self, reference: Reference) -> str | None:
         """Return the user that is configured for the registry of an image; None if there is none."""

@@ -1,4 +1,4 @@
-"""Images: what `Client.images` offers.
+"""Images, and the registries they are in: what `Client.images` offers.
 
 What it is: a door for each use case, as in `client.api`. What it is not: logic.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.builders import Built, Plan
     from notarypy.client.build.inputs import FileKind, PinnedFile
     from notarypy.client.build.resolver import Resolver
-    from notarypy.client.results import CopiedImage, PulledImage, PushedImage, SignedTag
+    from notarypy.client.results import CopiedImage, LoggedIn, LoggedOut, PulledImage, PushedImage, SignedTag
     from notarypy.client.session import Session
     from notarypy.client.verify.image import MetadataCache
     from notarypy.images.manifests import Manifest
@@ -210,3 +210,19 @@ class Images:
         from notarypy.client.build.builders import build
 
         return build(self._session, plan)
+
+    def login(self, registry: str, user: str, password: str) -> LoggedIn:
+        """Log in to a registry, and to the Notary server that is named for it; store what the registry takes.
+
+        It is stored as docker stores it, or in the file of REGISTRY_AUTH_FILE. AuthenticationError: the
+        registry refuses it, or the helper program does not keep it; nothing was stored.
+        """
+        from notarypy.client.logins import login
+
+        return login(self._session, registry, user, password)
+
+    def logout(self, registry: str) -> LoggedOut:
+        """Erase the login for a registry where `login` stores one."""
+        from notarypy.client.logins import logout
+
+        return logout(self._session, registry)

@@ -39,6 +39,32 @@ class _Tagged:
 
 
 @dataclass(frozen=True)
+class LoggedIn:
+    """A login that a registry took, and where it is stored: in a file, or `encrypted` by a helper program.
+
+    `tried` is False where the registry asked nobody. `notary` is the Notary server that a setting names for
+    the registry, if any, and `notary_refusal` what became of the login there; None if it takes it.
+    """
+
+    registry: str
+    user: str
+    stored_in: str
+    encrypted: bool
+    tried: bool
+    notary: str | None
+    notary_refusal: str | None
+
+
+@dataclass(frozen=True)
+class LoggedOut:
+    """A registry whose login was `erased` from a file or helper program, if there was one."""
+
+    registry: str
+    place: str
+    erased: bool
+
+
+@dataclass(frozen=True)
 class InitResult:
     """A repository with trust data, `created` now or before; `keys_here` are base roles whose key is here."""
 

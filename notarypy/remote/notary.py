@@ -76,6 +76,19 @@ class NotaryClient:
         """
         return self._read(gun, f"{role}.key", WRITE, self._exchange.limits.public_key_bytes, fresh=True)
 
+    def check_login(self) -> None:
+        """Ask what any Notary server answers, so that it asks who we are; AuthenticationError: it says no.
+
+        That it knows who we are and wants another right for this, that of an administrator, is a yes.
+        """
+        try:
+            self._exchange.send(Request("GET", f"{self.url}/v2/"))
+        except (AuthenticationError, NetworkError) as error:
+            if error.facts.get("known"):
+                return
+            self._explain(error)
+            raise
+
     def check_may_publish(self, gun: str) -> None:
         """Ask for what needs the right to publish, and changes nothing where there is trust data already.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,8 @@ from support.results import (
     INSPECTION,
     JEFF,
     KEY,
+    LOGGED_IN,
+    LOGGED_OUT,
     OFFERED,
     OTHER_PIN,
     PULLED,
@@ -84,14 +88,17 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "key rotate": (["key", "rotate", REPO, "targets"], "keys.rotate", ROTATED),
     "status": (["status", REPO], "status", STATUS),
     "renew": (["renew", REPO], "renew", RENEWED),
+    "login": (["login", "-u", "jo", "--password-stdin", "registry.test"], "images.login", LOGGED_IN),
+    "logout": (["logout", "registry.test"], "images.logout", LOGGED_OUT),
     "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
     "forget": (["forget", "--yes", REPO], "forget", True),
 }
 
 
 @pytest.fixture(autouse=True)
-def key_file(home: Path, stub: StubClient) -> None:
+def key_file(home: Path, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
     written(home / "k", "a key")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"s3cret")))
     stub.answers["keys.export"] = b"PEM"
     stub.answers["keys.find"] = KEY
 

@@ -49,13 +49,16 @@ def test_bad_notary_auth_is_named_but_not_shown(value: str) -> None:
     assert "s3cret" not in f"{caught.value!r} {caught.value.why} {caught.value.facts}"
 
 
-def test_sources_go_before_names() -> None:
+def test_a_servers_own_name_goes_before_its_other_names() -> None:
     first, second = Known("first", b=Credential("jo", "pw", "first")), Known("second")
     chain = Keychain([first, second])
     assert chain.places == ("first", "second")
     assert chain.find(["a", "b"], "ns/app") == Credential("jo", "pw", "first")
     assert first.asked == [("a", "ns/app"), ("b", "ns/app")]
-    assert second.asked == []
+    assert second.asked == [("a", "ns/app")]
+    own = Known("second", a=Credential("own", "pw", "second"))
+    assert Keychain([first, own]).find(["a", "b"]) == Credential("own", "pw", "second")
+    assert Keychain([own, first]).find(["b"]) == Credential("jo", "pw", "first")
     assert Keychain().find(["a"]) is None
 
 

@@ -72,6 +72,14 @@ def test_auths_by_every_spelling(tmp_path: Path, written: str, asked: str) -> No
     assert source.get(asked) == Credential("jo", "pw", str(tmp_path / "config.json"))
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n\n"])
+def test_a_file_with_nothing_in_it_has_no_logins(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    source = DockerConfig(tmp_path / "config.json")
+    assert source.get("h") is None
+    assert source.registry_headers() == {}
+
+
 def test_no_other_host_is_served(tmp_path: Path) -> None:
     source = config(tmp_path, {"auths": {"registry.corp": login("jo")}})
     for host in ("registry.corp:5000", "corp", "evil.registry.corp", "registry.corp.evil", "docker.io"):
@@ -281,7 +289,7 @@ def test_no_config_means_no_credentials(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"auths": [1]}', '{"auths": [', '{"auths": {"a": {"auth": "%"}}}', "\xff", "[" * 100_000],
+    ["[]", '{"auths": [1]}', '{"auths": [', '{"auths": {"a": {"auth": "%"}}}', "\xff", "[" * 100_000],
 )
 def test_an_unusable_config_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
@@ -349,19 +357,29 @@ def test_the_places_in_their_order() -> None:
         "/cfg/containers/auth.json",
     ]
     assert places(home | {"XDG_CONFIG_HOME": "relative"})[-1:] == own
-    assert places(home | everything | {"REGISTRY_AUTH_FILE": "/ci/auth.json"})[2:] == ["/ci/auth.json"]
+    named = places(home | everything | {"REGISTRY_AUTH_FILE": "/ci/auth.json"})
+    assert named == ["/ci/auth.json", "DOCKER_AUTH_CONFIG", "/docker/config.json"]
     assert places(home | {"DOCKER_AUTH_CONFIG": " "})[0] == "/docker/config.json"
 
 
 def test_each_place_counts_before_the_next(tmp_path: Path) -> None:
     environ = {
         "DOCKER_AUTH_CONFIG": json.dumps({"auths": {"a": login("variable")}}),
-        "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
     }
     docker = config(tmp_path, {"auths": {"a": login("docker"), "b": login("docker")}})
     auths = {host: login("podman") for host in "abc"} | {"d/team": login("podman")}
-    (tmp_path / "auth.json").write_text(json.dumps({"auths": auths}))
+    (tmp_path / "containers").mkdir()
+    (tmp_path / "containers" / "auth.json").write_text(json.dumps({"auths": auths}))
     chain = Keychain(dockerconfig.credential_sources(docker, environ, timeout=1))
+    (tmp_path / "named").write_text(json.dumps({"auths": {"a": login("named")}}))
+    environ["REGISTRY_AUTH_FILE"] = str(tmp_path / "named")
+    first = Keychain(dockerconfig.credential_sources(docker, environ, timeout=1))
+    assert [found and found.user for found in map(first.find, (["a"], ["b"], ["c"]))] == [
+        "named",
+        "docker",
+        None,
+    ]
     found = {host: chain.find([host]) for host in "abcd"}
     assert {host: credential and credential.user for host, credential in found.items()} == {
         "a": "variable",

@@ -192,7 +192,7 @@ def test_basic_without_credentials_names_the_places(fake: ScriptedTransport) -> 
     with pytest.raises(AuthenticationError) as caught:
         fake.exchange(authenticator(fake, Known(None))).send(Request("GET", URL), scope=SCOPE)
     assert caught.value.why == ("no credentials for notary.corp in: test.json",)
-    assert advice(caught.value) == "log in to notary.corp"
+    assert advice(caught.value) == "log in: notarypy login notary.corp"
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,10 @@ def test_identity_token_is_traded(fake: ScriptedTransport) -> None:
 def test_a_token_service_without_post_takes_no_identity_tokens(fake: ScriptedTransport, status: int) -> None:
     source = Known(Credential("jo", "refresh-me", "test.json", "identity"))
     fake.replies.extend([Response(401, {"www-authenticate": f'Bearer realm="{REALM}"'}), Response(status)])
-    with pytest.raises(AuthenticationError, match="takes no identity tokens") as caught:
+    with pytest.raises(AuthenticationError, match="cannot authenticate to") as caught:
         fake.exchange(authenticator(fake, source)).send(Request("GET", URL), scope=SCOPE)
-    assert f"answered {status} to POST" in caught.value.why[0]
+    assert f"answered {status} to POST, by which identity tokens are traded" in caught.value.why[0]
+    assert "an identity token from test.json" in caught.value.why[0] or "user jo" in caught.value.why[0]
     assert "with a password" in advice(caught.value)
 
 

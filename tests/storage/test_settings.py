@@ -30,7 +30,7 @@ def loaded(tmp_path: Path) -> Loader:
             path = tmp_path / ".config" / "notarypy" / "config.toml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file)
-        return load(flags, environ or {}, tmp_path, system_certs=tmp_path / "certs.d")
+        return load(flags, environ or {}, tmp_path, system_certs=(tmp_path / "certs.d",))
 
     return do
 
@@ -245,6 +245,7 @@ def test_notary_and_registry_have_folders_of_their_own(loaded: Loader, tmp_path:
     notary = put(tmp_path / ".docker" / "tls" / "h:5000" / "a.crt")
     places = [
         tmp_path / "certs.d",
+        tmp_path / ".config" / "containers" / "certs.d",
         tmp_path / ".config" / "docker" / "certs.d",
         tmp_path / ".docker" / "certs.d",
     ]

@@ -9,6 +9,8 @@ from notarypy.client.results import (
     CopiedImage,
     InitResult,
     Inspection,
+    LoggedIn,
+    LoggedOut,
     PulledImage,
     PurgedKey,
     PushedImage,
@@ -40,6 +42,10 @@ WHEN = datetime(2027, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 KEY = KeyInfo("f5a2a64" + "0" * 57, "jeff", None, Path("/trust/private/f5.key"), encrypted=True)
 TARGETS_KEY = KeyInfo("c" * 64, "targets", REPO, Path("/trust/private/cc.key"), encrypted=False)
 INITIALISED = InitResult(REPO, True, (PIN,), (OTHER_PIN,), ("root", "targets"), ("jeff",), "https://n.test")  # noqa: FBT003 - as it is declared
+LOGGED_IN = LoggedIn(
+    "registry.test", "jo", "/config.json", encrypted=False, tried=True, notary=None, notary_refusal=None
+)
+LOGGED_OUT = LoggedOut("registry.test", "/config.json", erased=True)
 JEFF = RoleEntry("targets/jeff", 3, WHEN, (KEY.keyid,), 1, ("",), "")
 RELEASES = RoleEntry("targets/releases", None, None, (KEY.keyid,), 1, ("v", "w"), "")
 INSPECTION = Inspection(

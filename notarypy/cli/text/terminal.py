@@ -28,6 +28,7 @@ from notarypy.cli.text.render import safe
 
 _EVERY_SECONDS = 0.1
 _WIDTH = 24
+_ANSWER = 256
 _CLEAR = "\r\x1b[K"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
@@ -108,21 +109,24 @@ def secret(question: str) -> str:
 def agreed(question: str, *before: str) -> bool:
     """Ask a yes-or-no question after some lines; only `y` and `yes` are a yes."""
     shown = "".join(f"{safe(line)}\n" for line in before)
-    return _answer(f"{shown}{safe(question)} [y/N] ") in {"y", "yes"}
+    return _asked(f"{shown}{safe(question)} [y/N] ").lower() in {"y", "yes"}
 
 
 def choice(lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
     """Ask a question with several answers, after lines that say why; one that is not written out is None."""
     shown = "".join(f"{safe(line)}\n" for line in lines)
-    answer = _answer(f"{shown}{safe(question)} [{'/'.join(answers)}] ")
-    return answer if answer in answers else None
+    given = _asked(f"{shown}{safe(question)} [{'/'.join(answers)}] ").lower()
+    return given if given in answers else None
 
 
-def _answer(text: str) -> str:
+def answer(question: str) -> str:
+    """Ask for a line of text."""
+    return _asked(safe(question))
+
+
+def _asked(text: str) -> str:
     if os.name == "nt":
-        answer = input(text)
-    else:
-        with _TERMINAL.open("r+b", buffering=0) as terminal:
-            terminal.write(text.encode(errors="backslashreplace"))
-            answer = terminal.readline(64).decode(errors="replace")
-    return answer.strip().lower()
+        return input(text).strip()
+    with _TERMINAL.open("r+b", buffering=0) as terminal:
+        terminal.write(text.encode(errors="backslashreplace"))
+        return terminal.readline(_ANSWER).decode(errors="replace").strip()

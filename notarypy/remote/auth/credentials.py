@@ -1,13 +1,15 @@
 """Credentials, the keychain that looks for them in one place after the other, and helper programs.
 
-What it is: the values, the order, and one question to a `docker-credential-NAME` by docker's protocol: `get`
-with the server's name on standard input. What it is not: the places themselves, but for the variable
-`NOTARY_AUTH` (`dockerconfig` has the others and chooses helpers), nor what is sent to whom (`tokens`).
+What it is: the values, the order, and the words of docker's protocol to a `docker-credential-NAME`: `get` and
+`erase` with the server's name on standard input, `store` with a login. What it is not: the places themselves,
+but for the variable `NOTARY_AUTH` (`dockerconfig` has the others and chooses helpers), nor what is sent to
+whom (`tokens`).
 
 Rules:
 
-1. Sources are asked in order, and only when a server wants to know; the first that knows one of the names
-   wins. A source that is there but cannot be understood is an error.
+1. Sources are asked in order, and only when a server wants to know; the first that knows a name wins. Only
+   when none knows a server's own name its other names are looked for. A source that is there but cannot be
+   understood is an error.
 2. A registry token is for one server alone: it is never found by another server's name.
 3. No repr, no error and no log shows a secret.
 4. A helper's name is letters, digits, `.`, `_` and `-`, so that it names no path. The program is found in the
@@ -22,6 +24,7 @@ Rules:
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import re
@@ -85,8 +88,8 @@ class Keychain:
 
     def find(self, hosts: Sequence[str], path: str = "") -> Credential | None:
         """Return the first credential for a server, by its names, its own first, and a repository on it."""
-        for source in self._sources:
-            for host in hosts:
+        for host in hosts:
+            for source in self._sources:
                 found = source.get(host, path)
                 if found is not None and (found.kind != "bearer" or host_key(host) == host_key(hosts[0])):
                     _LOG.debug("a login of kind %s for %s is in %s", found.kind, host, source.name)
@@ -145,13 +148,26 @@ class Helper:
 
     def get(self, server: str) -> Credential | None:
         """Return what the helper knows for a server, named as docker names it (rule 5)."""
-        code, output = self._run(server)
+        code, output = self._run("get", server, server)
         if code != 0 and _NOT_FOUND in output.lower():
             return None
         if code != 0:
-            ended = f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"
-            raise self._failed(server, ended)
+            raise self._failed(server, _ended(code))
         return self._read(server, output)
+
+    def store(self, server: str, user: str, secret: str) -> None:
+        """Have the helper keep a login; raise AuthenticationError if it does not."""
+        document = json.dumps({"ServerURL": server, "Username": user, "Secret": secret})
+        self._change("store", server, document)
+
+    def erase(self, server: str) -> None:
+        """Have the helper forget a login; raise AuthenticationError if it does not."""
+        self._change("erase", server, server)
+
+    def _change(self, verb: str, server: str, text: str) -> None:
+        code, _ = self._run(verb, server, text)
+        if code != 0:
+            raise self._failed(server, _ended(code), verb)
 
     def _read(self, server: str, output: bytes) -> Credential | None:
         answer = json_object(output) if len(output) <= DEFAULT.helper_answer_bytes else None
@@ -165,8 +181,8 @@ class Helper:
         source = f"{self.program} (named in {self.config})"
         return Credential(user, secret, source, "identity" if user == _TOKEN_USER else "password")
 
-    def _run(self, server: str) -> tuple[int, bytes]:
-        """Run the program (rule 4)."""
+    def _run(self, verb: str, server: str, text: str) -> tuple[int, bytes]:
+        """Run the program with a text for its input (rule 4)."""
         import shutil  # what runs programs is loaded only for a helper
         import subprocess
 
@@ -183,11 +199,11 @@ class Helper:
         found = shutil.which(self.program, path=os.pathsep.join(places)) if places else None
         if found is None or not Path(found).is_absolute():
             raise self._unusable("is not here", "no directory of PATH has it")
-        _LOG.debug("%s is asked for %s", found, server)
+        _LOG.debug("%s: %s for %s", found, verb, server)
         try:
             done = subprocess.run(  # noqa: S603 - the user's own program, by a name without a path
-                [found, "get"],
-                input=server.encode(),
+                [found, verb],
+                input=text.encode(errors="surrogatepass"),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=dict(self.environ),
@@ -196,7 +212,7 @@ class Helper:
             )
         except subprocess.TimeoutExpired:
             # Without its cause: that has what the helper wrote so far.
-            raise self._failed(server, f"it did not answer within {self.timeout:g} seconds") from None
+            raise self._failed(server, f"it did not answer within {self.timeout:g} seconds", verb) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "its environment cannot be used"
             raise self._unusable("cannot be started", reason) from None
@@ -211,11 +227,14 @@ class Helper:
             helper=self.program,
         )
 
-    def _failed(self, server: str, reason: str) -> AuthenticationError:
+    def _failed(self, server: str, reason: str, verb: str = "get") -> AuthenticationError:
+        what = {"get": "gave no credentials for", "store": "did not store the login for"}
         return AuthenticationError(
-            f"the credential helper {self.program} gave no credentials for {server}",
+            f"the credential helper {self.program} {what.get(verb, 'did not erase the login for')} {server}",
             why=(f"{reason}; what it wrote may be secret and is not shown", f"{self.config} names it"),
-            advice=Advice("run-helper", server=server, program=self.program),
+            advice=Advice(
+                "run-helper" if verb == "get" else "look-at-helper", server=server, program=self.program
+            ),
             host=server,
             config=self.config,
             helper=self.program,
@@ -224,3 +243,7 @@ class Helper:
             user=None,
             source=self.config,
         )
+
+
+def _ended(code: int) -> str:
+    return f"it ended with status {code}" if code > 0 else f"it was killed by signal {-code}"

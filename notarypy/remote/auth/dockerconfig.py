@@ -5,7 +5,7 @@ helper program itself (`credentials`), and sends nothing.
 
 Rules:
 
-1. A document is read when it is first needed. A missing file is an empty one.
+1. A document is read when it is first needed. A missing file, and one with nothing in it, is an empty one.
 2. For a host the helper in `credHelpers` is asked, else the one in `credsStore`, and then `auths` is looked
    at. An empty name in `credHelpers` means no helper for that host.
 3. The most specific key of `auths` counts: `registry/ns/app`, `registry/ns`, `registry`. Keys that are URLs,
@@ -130,7 +130,7 @@ class DockerConfig:
         """The entries that hold something, by what they are for; a key without a URL's parts goes first."""
         auths = self._table("auths")
         found: dict[str, dict[str, str]] = {}
-        for name in sorted(auths, key=lambda name: name.lower() not in (_place(name), HUB_SERVER)):
+        for name in sorted(auths, key=lambda name: name.lower() not in (place_of(name), HUB_SERVER)):
             entry = {} if auths[name] is None else auths[name]
             if not isinstance(entry, dict):
                 raise self._unusable(f'"{name}" in "auths" is not an object')
@@ -138,7 +138,7 @@ class DockerConfig:
             texts = {key: self._text(entry, key, f'"{key}" of "{name}" in "auths"') for key in members}
             # A credential helper leaves an empty entry behind: there is nothing here for us then.
             if any(texts[member] for member in _SECRETS):
-                found.setdefault(_place(name), texts)
+                found.setdefault(place_of(name), texts)
         return found
 
     def _credential(self, entry: dict[str, str]) -> Credential | None:
@@ -170,7 +170,8 @@ class DockerConfig:
     @cached_property
     def _document(self) -> dict[str, Any]:
         try:
-            document = json.loads(self._read().decode())
+            text = self._read().decode()
+            document = json.loads(text) if text.strip() else {}
         except FileNotFoundError:
             return {}
         except (StorageError, OSError) as error:
@@ -207,17 +208,26 @@ class DockerAuthConfig(DockerConfig):
 def credential_sources(
     docker: DockerConfig, environ: Mapping[str, str], *, timeout: float
 ) -> list[CredentialSource]:
-    """Return all places in their order: the variable, docker's file, podman's files."""
+    """Return all places in their order: REGISTRY_AUTH_FILE's, the variable, docker's file, podman's files."""
     variable = environ.get(DockerAuthConfig.VARIABLE, "").strip()
-    found: list[CredentialSource] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
-    podman = (DockerConfig(path, environ, podman=True, timeout=timeout) for path in _podman_files(environ))
-    return [*found, docker, *podman]
+    text: list[CredentialSource] = [DockerAuthConfig(environ, timeout=timeout)] if variable else []
+    named = named_file(environ)
+    first, last = ([named], []) if named else ([], _podman_files(environ))
+    before, after = (
+        [DockerConfig(path, environ, podman=True, timeout=timeout) for path in paths]
+        for paths in (first, last)
+    )
+    return [*before, *text, docker, *after]
+
+
+def named_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the file that REGISTRY_AUTH_FILE names, as it does for podman, skopeo and buildah."""
+    named = environ.get("REGISTRY_AUTH_FILE")
+    return Path(named) if named else None
 
 
 def _podman_files(environ: Mapping[str, str]) -> list[Path]:
-    """Return the files podman reads, in its order; a file named by the variable stands alone."""
-    if named := environ.get("REGISTRY_AUTH_FILE"):
-        return [Path(named)]
+    """Return the files podman reads when the variable names none, in its order."""
     runtime, config = environ.get("XDG_RUNTIME_DIR"), Path(environ.get("XDG_CONFIG_HOME") or "")
     if not config.is_absolute():
         config = Path(environ.get("HOME") or Path.home()) / ".config"
@@ -229,7 +239,7 @@ def _podman_files(environ: Mapping[str, str]) -> list[Path]:
     return found
 
 
-def _place(name: str) -> str:
+def place_of(name: str) -> str:
     """Return what a key of `auths` is for: a host, or a host and the beginning of a path (rule 3)."""
     _, separator, rest = name.rpartition("://")
     host, _, path = rest.partition("/")

@@ -42,6 +42,7 @@ from notarypy.remote.http.urls import host_port, is_loopback, origin
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
 EARLY = 10.0
+_KNOWN = "insufficient_scope"  # the token is good, and not for this request
 _NO_POST = frozenset({404, 405, 501})  # an identity token is traded by POST, a password also by GET
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _LOG = logging.getLogger(__name__)
@@ -157,8 +158,16 @@ class TokenAuthenticator:
         advice = Advice("get-right") if credential else Advice("log-in", host=self._host)
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
             advice = Advice("check-password")
+        offered = parse(response.headers.get("www-authenticate", ""))
         return failures.denied(
-            host_port(url), scope, response, why, advice, granted=granted, **owner(credential)
+            host_port(url),
+            scope,
+            response,
+            why,
+            advice,
+            granted=granted,
+            known=any(challenge.get("error") == _KNOWN for challenge in offered),
+            **owner(credential),
         )
 
     def _is_ours(self, url: str) -> bool:
@@ -238,19 +247,9 @@ class TokenAuthenticator:
         asked = self._monotonic()
         response = fetch(replace(_token_request(key, credential), limit=self._most))
         if credential and credential.kind == "identity" and response.status in _NO_POST:
-            raise AuthenticationError(
-                f"{host} takes no identity tokens",
-                why=(
-                    f"it gives out the tokens for {self._host}, and answered {response.status} to POST",
-                    self._who(credential),
-                ),
-                advice=Advice("log-in-by-password", host=self._host),
-                host=host,
-                status=response.status,
-                asked=scope,
-                granted=None,
-                **owner(credential),
-            )
+            advice = Advice("log-in-by-password", host=self._host)
+            said = f"{host} answered {response.status} to POST, by which identity tokens are traded"
+            raise self._impossible(f"{said}; {self._who(credential)}", credential, advice=advice)
         if response.status in (400, 401, 403):
             advice = Advice("check-password") if credential else Advice("log-in", host=self._host)
             why = [f"it gives out the tokens for {self._host}", self._who(credential)]

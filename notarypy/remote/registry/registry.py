@@ -138,7 +138,27 @@ class RegistryClient:
         scope = scope or f"repository:{path}:pull"
         if policy is None:
             policy = self._redirected if request.method in _READING else USUAL
-        target = f"://{self.host}/v2/{quote(path)}/{quote(request.url, safe='/:?=&%')}"
+        return self._over_schemes(
+            replace(request, url=f"{quote(path)}/{quote(request.url, safe='/:?=&%')}"), scope, policy
+        )
+
+    def check_login(self) -> None:
+        """Ask what any registry answers, so that it asks who we are; AuthenticationError: it says no.
+
+        That it knows who we are and wants another right for this is a yes.
+        """
+        try:
+            response = self._over_schemes(Request("GET", ""), None, self._redirected)
+        except AuthenticationError as error:
+            if error.facts.get("known"):
+                return
+            raise
+        if response.status != HTTPStatus.OK:
+            raise failures.of_status(self.host, "/v2/", response)
+
+    def _over_schemes(self, request: Request, scope: Scope, policy: RequestPolicy) -> Response:
+        """Send a request, whose URL is what follows `/v2/`, by the first scheme that is spoken (rule 3)."""
+        target = f"://{self.host}/v2/{request.url}"
 
         def over(scheme: str, policy: RequestPolicy) -> Response:
             try:

@@ -43,7 +43,7 @@ _MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 FIRST_USE_VARIABLE = "NOTARYPY_FIRST_USE"
-SYSTEM_CERTS = Path("/etc/docker/certs.d")
+SYSTEM_CERTS = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
 class GlobalOptions(TypedDict, total=False):
@@ -121,7 +121,7 @@ class Settings:
     registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
     offline: bool = False
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    registry_certs: tuple[Path, ...] = (SYSTEM_CERTS,)
+    registry_certs: tuple[Path, ...] = SYSTEM_CERTS
     gun_pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gun_authorities: Mapping[str, Path] = field(default_factory=dict)
     policy: PolicyFile | None = None
@@ -144,6 +144,12 @@ class Settings:
             return self.server_source
         named = any(table.server for table in self._tables(registry_host))
         return "server in the configuration file" if named else ""
+
+    def notary_server_at(self, host_port: str) -> str | None:
+        """Return the Notary server that a setting names at a host and port, if there is one."""
+        urls = (self.server, *(table.server for table in self.registries.values()))
+        wanted = servers.with_port(host_port)
+        return next((url for url in urls if url and servers.with_port(url) == wanted), None)
 
     def pins_for(self, registry_host: str, gun: str = "") -> Pins | None:
         """Return the configured pins for a repository, or None.
@@ -210,7 +216,11 @@ class Settings:
 
 
 def load(
-    flags: Mapping[str, object], environ: Mapping[str, str], home: Path, *, system_certs: Path = SYSTEM_CERTS
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    home: Path,
+    *,
+    system_certs: tuple[Path, ...] = SYSTEM_CERTS,
 ) -> Settings:
     """Join options, environment and file; raise ConfigurationError, or TypeError for no `GlobalOptions`."""
     given = _given(flags)
@@ -248,7 +258,11 @@ def load(
         registries=file.registries,
         offline=bool(given.get("offline", False)),
         environ=dict(environ),
-        registry_certs=(system_certs, xdg / "docker" / "certs.d", docker_config / "certs.d"),
+        registry_certs=(
+            *system_certs,
+            *(xdg / program / "certs.d" for program in ("containers", "docker")),
+            docker_config / "certs.d",
+        ),
         gun_pins=file.gun_pins,
         gun_authorities=file.gun_authorities,
         policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),

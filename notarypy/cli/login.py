@@ -1,0 +1,71 @@
+"""`notarypy login` and `notarypy logout`: the logins of registries, where docker and podman have them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Context, Option
+
+from notarypy.cli import userfiles
+from notarypy.cli.run import begin
+from notarypy.cli.text import render, terminal
+from notarypy.errors import Advice, UsageError
+
+Registry = Annotated[str, Argument(metavar="REGISTRY", help="HOST or HOST:PORT; docker.io is Docker Hub.")]
+
+
+def login(
+    context: Context,
+    registry: Registry,
+    *,
+    username: Annotated[str | None, Option("--username", "-u", metavar="USER", help="The user.")] = None,
+    password_stdin: Annotated[
+        bool, Option("--password-stdin", help="Read the password, or a token, from standard input.")
+    ] = False,
+) -> None:
+    """Log in to a registry, and to the Notary server that is named for it.
+
+    The login is tried first, and then stored as docker stores it: by the credential helper that docker's
+    config.json names, else in that file; or in the file that REGISTRY_AUTH_FILE names.
+
+    Example:
+      notarypy login registry.example.com
+      pass registry | notarypy login registry.example.com -u jeff --password-stdin
+    """
+    run = begin(context)
+    with run.client(asking=False) as client, run.trying(registry):
+        user, password = _asked(registry, username, from_stdin=password_stdin)
+        done = client.images.login(registry, user, password)
+        data = render.fields(done, "registry user stored_in encrypted tried notary notary_refusal")
+        lines = [f"logged in to {done.registry} as {done.user}; stored in {done.stored_in}"]
+        if done.notary and done.notary_refusal is None:
+            lines.append(f"the Notary server {done.notary} takes the login too")
+        run.report.done(registry, data, *lines)
+
+
+def logout(context: Context, registry: Registry) -> None:
+    """Erase the stored login for a registry.
+
+    Example:
+      notarypy logout registry.example.com
+    """
+    run = begin(context)
+    with run.client(asking=False) as client, run.trying(registry):
+        done = client.images.logout(registry)
+        line = f"erased the login for {done.registry} from {done.place}"
+        if not done.erased:
+            line = f"{done.place} has no login for {done.registry}"
+        run.report.done(registry, render.fields(done, "registry place erased"), line)
+
+
+def _asked(registry: str, username: str | None, *, from_stdin: bool) -> tuple[str, str]:
+    """Return user and password: from standard input, or from whoever is at the terminal."""
+    if from_stdin:
+        if username is None:
+            raise UsageError("--password-stdin goes with --username", advice=Advice("give-both"))
+        return username, userfiles.read_text("-").removesuffix("\n").removesuffix("\r")
+    if not terminal.present():
+        why = "there is no terminal to ask for user and password"
+        raise UsageError("no password was given", why=why, advice=Advice("give-password-stdin"))
+    user = username if username is not None else terminal.answer(f"User of {registry}: ")
+    return user, terminal.secret(f"Password of {user} at {registry}: ")
