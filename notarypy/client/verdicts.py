@@ -70,7 +70,7 @@ class VerifiedImage(ByDigest):
 
     A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
     `signers` list the same content, in walking order. What was relied on `expires` then at the earliest, and
-    is in `evidence`.
+    is in `evidence`. `sha512` is signed beside the digest, where that is so.
     """
 
     repository: str
@@ -83,6 +83,7 @@ class VerifiedImage(ByDigest):
     signed_as: str | None = None
     policy: AppliedPolicy | None = None
     evidence: Evidence | None = None
+    sha512: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from notarypy.errors import Advice, MetadataError, VerificationError
@@ -49,13 +49,15 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{1
 class Manifest:
     """An image manifest or index: one of the types in `ACCEPT`, digest and number of its bytes.
 
-    The platforms are `os/architecture[/variant]` of an index, in its order; a manifest has none.
+    The platforms are `os/architecture[/variant]` of an index, in its order; a manifest has none. `sha512` are
+    the hexadecimal digits of that hash of its bytes, empty where those were not at hand.
     """
 
     media_type: str
     digest: str
     size: int
     platforms: tuple[str, ...] = ()
+    sha512: str = field(default="", compare=False)
 
     @property
     def is_index(self) -> bool:
@@ -72,7 +74,7 @@ def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Man
     document = decode(data, limits.manifest_bytes)
     media_type = _media_type(document, content_type)
     platforms = _check_structure(document, is_index=media_type in _INDEXES)
-    return Manifest(media_type, digest_of(data), len(data), platforms)
+    return Manifest(media_type, digest_of(data), len(data), platforms, hashlib.sha512(data).hexdigest())
 
 
 def specific_type(content_type: str | None) -> str:

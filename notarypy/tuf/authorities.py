@@ -31,6 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
+from notarypy.tuf import serials
 from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, extension, issuer_names
 from notarypy.tuf.keyobjects import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
@@ -39,7 +40,7 @@ from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read the certificates in a PEM file; raise MetadataError if there is none."""
     try:
-        return tuple(x509.load_pem_x509_certificates(pem))
+        return tuple(serials.load_pem(pem))
     except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("it holds no certificate that can be read", why="PEM is expected") from None
 
@@ -139,7 +140,7 @@ class _Search:
             return False
         self.left -= 1
         try:
-            child.verify_directly_issued_by(issuer)
+            serials.require_issued(child, issuer)
         except InvalidSignature:
             return False
         except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -125,9 +125,14 @@ class TargetFile(FileEntry):
         """`sha256:` and 64 hex digits; None where the entry names no sha256."""
         return f"sha256:{self.sha256}" if "sha256" in self.hashes else None
 
+    @property
+    def sha512(self) -> str | None:
+        """The SHA-512 as 128 hex digits; None where the entry names none."""
+        return self.hashes["sha512"].hex() if "sha512" in self.hashes else None
+
     def same_content(self, other: TargetFile | None) -> bool:
-        """Tell whether two entries mean the same content: length and SHA-256."""
-        if other is None or self.digest is None:
+        """Tell whether two entries mean the same content: length, SHA-256, and SHA-512 if both have one."""
+        if other is None or self.digest is None or len({self.sha512, other.sha512} - {None}) > 1:
             return False
         return (self.length, self.digest) == (other.length, other.digest)
 

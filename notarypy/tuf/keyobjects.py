@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.errors import Advice, MetadataError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import der
+from notarypy.tuf import der, serials
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -53,7 +53,7 @@ _OTHER_KINDS = {
 def certificates(pem: bytes, keyid: str) -> list[x509.Certificate]:
     """Return the certificates of a key, leaf first; raise MetadataError if unreadable, or too many."""
     try:
-        found = x509.load_pem_x509_certificates(pem)
+        found = serials.load_pem(pem)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise MetadataError("a key's certificate cannot be read", keyid=keyid) from None
     if len(found) > DEFAULT.certificates:

@@ -24,7 +24,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from notarypy.errors import Advice, UnsupportedKeyError
-from notarypy.tuf import filetypes
+from notarypy.tuf import filetypes, serials
 from notarypy.tuf.certificates import FUTURE, foreign_problem
 from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem, require_known
 from notarypy.tuf.keys import PublicKey, public_key_of
@@ -75,7 +75,7 @@ def _delegation_key(key: PublicKey) -> PublicKey:
 
 def _certificate_key(pem: bytes, now: datetime) -> PublicKey:
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
+        [certificate] = serials.load_pem(pem)
     except (ValueError, x509.InvalidVersion):
         message, advice = "this certificate cannot be read", Advice("take-certified-key")
         raise UnsupportedKeyError(message, advice=advice) from None

@@ -34,7 +34,7 @@ from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
-from notarypy.tuf import certificates, roles
+from notarypy.tuf import certificates, roles, serials
 from notarypy.tuf.keys import PublicKey, public_key_of
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _certificates_only(pem_data: bytes) -> bytes:
         advice = Advice("give-certificate-alone")
         raise UsageError("the root certificate's file holds a private key", advice=advice)
     try:
-        found = x509.load_pem_x509_certificates(pem_data)
+        found = serials.load_pem(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
     foreign = [problem for problem in map(certificates.foreign_problem, found) if problem]

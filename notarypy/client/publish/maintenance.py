@@ -55,7 +55,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.keys.signers import keyfile
-from notarypy.tuf import certificates, roles
+from notarypy.tuf import certificates, roles, serials
 from notarypy.tuf.changes import AssignKeys, Change, Resign, State
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.keys import certificates as certificates_of
@@ -256,7 +256,7 @@ def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, 
 def _made_itself(key: PublicKey) -> bool:
     [leaf, *_] = certificates_of(key)
     try:
-        leaf.verify_directly_issued_by(leaf)
+        serials.require_issued(leaf, leaf)
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

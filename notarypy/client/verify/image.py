@@ -14,7 +14,10 @@ Rules:
 3. What the caller requires is enforced in every mode. The policy is added to it.
 4. `audit` turns what the policy requires of a release (exit 10) into warnings, and nothing else: not the
    verification, not the pins of roots, not a missing scope.
-5. The registry serves exactly the signed digest and size.
+5. The registry serves exactly the signed digest and size, and content with the signed SHA-512, where that is
+   signed too. Of a hash of another kind nobody says what it is of, Go neither: it does not count. Where no
+   registry is asked there is no content to compare; then the entries of two roles must agree in every hash
+   that both have, or they are of different content.
 6. Where there is a trust policy, the scope of the repository as it was written counts.
 7. `skip` leaves the verification out, and says so, unless the caller requires a signer or a root: then the
    image is verified as if there were no policy.
@@ -112,17 +115,21 @@ def decide(
         expires=min(ends[role] for role in relied),
         signed_as=None if trusted.gun == written else trusted.gun,
         policy=None if scope is None else AppliedPolicy(scope.prefix, scope.mode, tuple(audited)),
+        sha512=found.content.sha512,
     )
 
 
 def require_served(image: VerifiedImage, served: Manifest) -> None:
     """Raise DigestMismatchError unless the registry serves what is signed (rule 5)."""
-    if (served.digest, served.size) == (image.digest, image.size):
+    same = (served.digest, served.size) == (image.digest, image.size)
+    if same and image.sha512 in {None, served.sha512}:
         return
+    signed = (image.digest, f"{image.size} bytes", *([f"sha512:{image.sha512}"] if same else []))
+    found = (served.digest, f"{served.size} bytes", *([f"sha512:{served.sha512}"] if same else []))
     tagged = f"{image.signed_as or image.repository}:{image.tag}"
     raise DigestMismatchError(
         f"the registry serves {image.repository}:{image.tag} with another content than the signed one",
-        why=(f"signed: {image.digest}, {image.size} bytes", f"served: {served.digest}, {served.size} bytes"),
+        why=(f"signed: {', '.join(signed)}", f"served: {', '.join(found)}"),
         advice=Advice("pull-signed", reference=image.reference, tagged=tagged),
         signed=image.digest,
         served=served.digest,
