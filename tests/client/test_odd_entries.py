@@ -135,7 +135,7 @@ def test_such_a_signer_is_taken_out_and_nothing_else_is_lost(world: World) -> No
     world.push("1")
     alice.client().sign([f"{GUN}:1"])
     (key,) = key_table({hashlib.sha256(canonical.encode(EMPTY)).hexdigest(): EMPTY}, "targets").values()
-    publisher = publisher_for(alice.client()._session, GUN)
+    publisher = publisher_for(alice.client()._session, GUN)  # noqa: SLF001 - no command adds such a key
     publisher.publish(
         lambda _: [AddDelegation(role, (key,), ("",)) for role in ("targets/ed", roles.RELEASES)]
     )
