@@ -55,10 +55,10 @@ class Connections:
         self._secrets = Redaction()
         self._lock = threading.RLock()
 
-    def notary(self, url: str, registry_host: str, source: str = "") -> NotaryClient:
+    def notary(self, url: str, registry_host: str, source: str = "", notice: str = "") -> NotaryClient:
         """Return the Notary server at `url`, logged in as for `registry_host` when it asks.
 
-        `source` is the setting that names it, for error texts.
+        `source` is the setting that names it, `notice` what there is to know about it, for error texts.
         """
         with self._lock:
             if (url, registry_host) not in self._notaries:
@@ -67,7 +67,7 @@ class Connections:
                 named = self._settings.names_server(registry_host)
                 sources = [NotaryAuth(self._settings.environ)] if named else []
                 exchange = self._exchange("notary", host, (host, *_login_names(registry_host)), sources)
-                self._notaries[url, registry_host] = NotaryClient(exchange, url, source)
+                self._notaries[url, registry_host] = NotaryClient(exchange, url, source, notice)
             return self._notaries[url, registry_host]
 
     def registry(self, reference: Reference) -> RegistryClient:

@@ -19,7 +19,7 @@ from notarypy.images import reference as references
 from notarypy.images.reference import Reference
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.servers import server_url
-from notarypy.storage.settings.settings import DOCKER_HUB_SERVER, Settings, load
+from notarypy.storage.settings.settings import DOCKER_HUB_ENDS, DOCKER_HUB_SERVER, Settings, load
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
 
@@ -186,11 +186,14 @@ class Session:
         registry_host = gun.partition("/")[0]
         now = self.now()
         url, source = self._server_for(registry_host, scope)
-        if url == DOCKER_HUB_SERVER:
-            self.warn_once(
-                f"{url}, Docker Hub's Notary service, was retired; name another server with --server"
-            )
-        server = None if self.settings.offline else self.connections.notary(url, registry_host, source)
+        server = None
+        if not self.settings.offline:
+            if notice := _hub_notice(url, now):
+                self.warn_once(
+                    f"{notice}: pin or copy what you need of it, and name a Notary server of your own with "
+                    "--server or DOCKER_CONTENT_TRUST_SERVER"
+                )
+            server = self.connections.notary(url, registry_host, source, notice)
         _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, server is None)
         return Repository(
             gun=gun,
@@ -248,6 +251,14 @@ class Session:
         self.refuse_literal(what)
         if self.settings.offline:
             raise UsageError(f"{what} asks a registry", advice=Advice("leave-out", option="--offline"))
+
+
+def _hub_notice(url: str, now: datetime) -> str:
+    """Say of Docker Hub's Notary service until when it is there; nothing of any other."""
+    if url != DOCKER_HUB_SERVER:
+        return ""
+    ends = "ended" if now.date() >= DOCKER_HUB_ENDS else "ends"
+    return f"{url} is Docker Hub's Notary service, which {ends} on {DOCKER_HUB_ENDS}"
 
 
 def chosen(

@@ -46,10 +46,12 @@ class NotaryClient:
     """One Notary server, at `https://host[:port][/prefix]`.
 
     `source` is the setting that names it, for error texts; empty if it is only derived from an image's name.
+    A `notice` says more about it than that.
     """
 
-    def __init__(self, exchange: Exchange, base_url: str, source: str = "") -> None:
-        self._exchange, self.url, self._source = exchange, base_url.rstrip("/"), source
+    def __init__(self, exchange: Exchange, base_url: str, source: str = "", notice: str = "") -> None:
+        self._exchange, self.url = exchange, base_url.rstrip("/")
+        self._source, self._notice = source, notice
         self.host = host_port(self.url)
         self._is_known = False
 
@@ -183,6 +185,8 @@ class NotaryClient:
         )
 
     def _origin(self) -> str:
+        if self._notice:
+            return self._notice
         if self._source:
             return f"{self._source} names {self.url}"
         return "no setting names a Notary server, so the registry's own address was taken"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client
 from notarypy.client.connections import Connections
-from notarypy.errors import AuthenticationError, TrustError
+from notarypy.errors import AuthenticationError, TrustError, UnreachableError
 from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import RegistrySettings, Settings
 
@@ -93,3 +95,44 @@ def test_servers_are_reached_anew_after_they_were_closed(tmp_path: Path) -> None
     assert connections.notary(DERIVED, "evil.test") is first
     connections.close()
     assert connections.notary(DERIVED, "evil.test") is not first
+
+
+class Unreachable:
+    """There is no such host."""
+
+    def send(self, request: Request, deadline: float) -> Response:
+        assert deadline
+        raise UnreachableError("no connection", url=request.url)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [(7, "ends on 2026-12-08"), (8, "ended on 2026-12-08"), (9, "ended on 2026-12-08")]
+)
+@pytest.mark.parametrize("server", [None, "https://notary.docker.io"])
+def test_docker_hubs_service_has_an_end(tmp_path: Path, server: str | None, day: int, said: str) -> None:
+    settings = Settings(tmp_path / "t", tmp_path, server=server)
+    warnings: list[str] = []
+    with pytest.raises(UnreachableError) as caught:
+        Client(
+            settings,
+            transport=Unreachable(),
+            clock=lambda: datetime(2026, 12, day, 12, tzinfo=UTC),
+            warn=lambda warning: warnings.append(str(warning)),
+        ).refresh("docker.io/library/alpine")
+    assert caught.value.why == (f"https://notary.docker.io is Docker Hub's Notary service, which {said}",)
+    assert server or "--server URL" in advice(caught.value)
+    assert said in warnings[0]
+    assert "a Notary server of your own" in warnings[0]
+
+
+def test_another_server_for_images_of_docker_hub_is_none_of_its_business(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    settings = Settings(tmp_path / "t", tmp_path, server=NAMED)
+    with pytest.raises(UnreachableError) as caught:
+        Client(settings, transport=Unreachable(), warn=lambda warning: warnings.append(str(warning))).refresh(
+            "docker.io/library/alpine"
+        )
+    assert "Docker Hub" not in " ".join((*caught.value.why, *warnings))

@@ -22,6 +22,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -36,7 +37,9 @@ from notarypy.tuf import roles
 __all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings", "TlsFiles", "load"]
 
 DOCKER_HUB_SERVER = "https://notary.docker.io"
-"""Where docker looks for trust data of Docker Hub; the service was retired."""
+"""Where docker looks for trust data of Docker Hub."""
+DOCKER_HUB_ENDS = date(2026, 12, 8)
+"""The day on which Docker ends that service."""
 
 _LOG = logging.getLogger(__name__)
 _MOST_SECONDS = 1_000_000.0
