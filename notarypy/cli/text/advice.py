@@ -284,7 +284,10 @@ TEXTS: Mapping[str, str] = {
     "choose-host": "give --host a name or an address of this machine",
     "choose-host-or-none": "give --host a name or an address of this machine, or leave it out",
     "choose-two-ports": "give --port and --registry-port different ones",
-    "install-extra": "from a checkout of notarypy: python3 -m pip install '.[{extra}]'",
+    "install-extra": (
+        "from a checkout of notarypy: pipx install --force '.[{extra}]'; "
+        "or in the environment that it is in: python3 -m pip install '.[{extra}]'"
+    ),
 }
 # For errors that bring no advice of their own; for exit code 2 it is the command's help.
 _OF_CODE = {

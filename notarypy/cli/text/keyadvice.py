@@ -100,7 +100,8 @@ TEXTS: Mapping[str, str] = {
     "choose-longer": "choose a longer one for {source}",
     "choose-other-passphrase": f"give another one: {_SET_NEW}",
     "install-keyring": (
-        "from a checkout of notarypy: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
+        "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
+        "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
     ),
     "set-delegation-passphrase": "set the passphrase of this delegation key, not the repository key's",
     "set-new-passphrase": _SET_NEW,
