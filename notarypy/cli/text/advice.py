@@ -138,36 +138,6 @@ TEXTS: Mapping[str, str] = {
     "write-short-options": "write short options apart: -t NAME -q",
     "write-syntax": "write # syntax= in the Dockerfile",
     "write-without": "write it without",
-    # -- roots and dates
-    "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
-    "check-clock": (
-        "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
-    ),
-    "compare-offered-root": "compare it with the owner, then: notarypy trust {gun} --root {root}",
-    "compare-pin": "compare this root id with the repository's owner before you change the pin",
-    "forget": "ask the server's operator; to give up what was trusted: notarypy forget {gun}",
-    "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
-    "keep-threshold": "rotate it with the tool that made this threshold",
-    "pin-first-root": (
-        "compare it with the repository's owner, then: --root {root}; or trust it unseen: --first-use"
-    ),
-    "pin-first-root-by-policy": (
-        "compare it with the repository's owner, then pin it in a trust policy (--policy FILE): "
-        'roots.ids = {pins} below [scope."{gun}"]; or trust it unseen: --first-use'
-    ),
-    "refresh": "refresh it",
-    "renew": "notarypy renew {gun}",
-    "renew-root-certificate": "whoever has the root key makes another: notarypy renew {gun}",
-    "rotate-root": (
-        "a certificate without an authority, for the same key: notarypy key rotate {gun} root --key KEY"
-    ),
-    "rotate-signer": (
-        "a signer's key: notarypy delegate add NAME REPO --key PUB, "
-        "then notarypy delegate remove NAME REPO --key ID"
-    ),
-    "status-literally": "look at it by itself: notarypy status --gun {gun}",
-    "see-status": "see what there is: notarypy status {gun}",
-    "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
     # -- verifying, signing and publishing
     "copy-then-sign": "copy it and sign it by itself; or name a signer or a root to verify it by",
     "force-or-sign-again": (
