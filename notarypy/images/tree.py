@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notarypy.errors import MetadataError, UsageError
+from notarypy.errors import Advice, MetadataError, UsageError
 from notarypy.images import layout, manifests, platforms
 from notarypy.limits import DEFAULT, Limits
 
@@ -88,7 +88,8 @@ def choose(
     if len(found) != 1:
         there = ", ".join(entry.platform for entry in entries) or "none: it is a single image"
         what = f"the image has {'several entries' if found else 'nothing'} for {platform}"
-        raise UsageError(what, why=f"its platforms: {there}", platform=platform)
+        advice = Advice("name-its-platform")
+        raise UsageError(what, why=f"its platforms: {there}", advice=advice, platform=platform)
     return found[0], tuple(entry.platform for entry in entries if entry is not found[0])
 
 
@@ -109,7 +110,8 @@ def check_single(config: bytes, platform: str, limits: Limits = DEFAULT) -> None
     same = platforms.normal(found) == platforms.normal(platform)
     if not same and not found.startswith(f"{platform}/"):
         why = f"it is a single image of {found or 'no platform'}"
-        raise UsageError(f"the image has nothing for {platform}", why=why, platform=platform)
+        what, advice = f"the image has nothing for {platform}", Advice("name-its-platform")
+        raise UsageError(what, why=why, advice=advice, platform=platform)
 
 
 class _Grower:

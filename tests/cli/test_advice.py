@@ -112,7 +112,7 @@ def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
         (ServerError("", status=500), "check the address"),
         (DeadlineError(""), "--timeout"),
         (StorageError("cannot read x"), "may read and write it"),
-        (AlreadyExistsError(""), "choose another name"),
+        (AlreadyExistsError(""), "use what is there"),
         (RollbackError(""), "old backup"),
         (MetadataError(""), "whoever made it"),
         (ConfigurationError(""), "correct that value"),

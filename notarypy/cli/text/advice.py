@@ -98,6 +98,7 @@ TEXTS: Mapping[str, str] = {
     "make-anew-with-writer": "make it anew with the tool that wrote it",
     "make-layout-anew": "make the layout anew, with all of the image",
     "name-archive-image": "name one of them: docker-archive:TAR:REF, or docker-archive:TAR:@NUMBER",
+    "name-its-platform": "name one that it has, or leave --platform out",
     "name-layout-image": "name one of them: SOURCE:TAG, SOURCE:@NUMBER or SOURCE:@DIGEST",
     "pull-into-files": "fetch it with: notarypy pull {source} {destination}",
     "push-from-files": "send it with: notarypy push {source} {destination}; to sign it: notarypy sign --push",
@@ -263,13 +264,14 @@ TEXTS: Mapping[str, str] = {
 _OF_CODE = {
     "build.failed": "see what the builder says above; nothing was signed",
     "key.unsupported": "give an ECDSA or RSA key in PEM, as openssl, docker or Go notary write it",
-    "local.exists": "leave it as it is, or choose another name",
+    "local.exists": "use what is there, or remove that first",
     "local.storage": "see that it is there, and that you may read and write it",
     "net.limit": "ask the operator of the server: no honest answer is that long",
     "net.timeout": "try again, or give it more time: --timeout SECONDS",
     "publish.refused": "ask the operator of the Notary server about the reason above",
     "trust.malformed": "do not use it, and tell whoever made it",
     "trust.rollback": "do not use it, and ask the server's operator whether an old backup was restored",
+    "usage.build_file": "mend it there, or leave that file out",
     "usage.config": "correct that value, or leave it out",
 }
 _OF_EXIT_CODE = {
