@@ -60,8 +60,8 @@ def load(
 ) -> None:
     """Store private keys: of openssl, Go notary or docker, EC or RSA, encrypted or not.
 
-    An encrypted file takes its passphrase from --passphrase-file or a prompt; the stored key takes its
-    own from the usual places.
+    An encrypted file is opened with the first of the usual passphrases that fits. The stored key gets the
+    first of them that has a value: with --passphrase-file it is that one.
 
     Example:
       notarypy key load delegation.key --name jeff

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import RemovalOptions, require_lists
 from notarypy.keys.keystore import KeyInfo, KeyStore
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,11 +43,25 @@ class Keys:
 
     def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[KeyInfo, bytes]:
         """Make a signer's key; returns it and its public half as PEM."""
-        return self._session.keys().generate(name, algorithm)
+        info, public = self._session.keys().generate(name, algorithm)
+        self._warn_of_namesakes([info])
+        return info, public
 
     def load(self, data: bytes, *, name: str | None = None) -> KeyInfos:
         """Store every private key in PEM data, as `name`, as its header says, or as `signer`."""
-        return self._session.keys().load(data, name)
+        loaded = self._session.keys().load(data, name)
+        self._warn_of_namesakes(loaded)
+        return loaded
+
+    def _warn_of_namesakes(self, infos: Sequence[KeyInfo]) -> None:
+        """Say that other keys have the name of a new one: it means none of them alone then."""
+        present = self._session.keys().store.list()
+        for info in infos:
+            others = [one.keyid[:12] for one in present if one.role == info.role and one.keyid != info.keyid]
+            if others and info.role not in roles.BASE_ROLES:
+                name = roles.signer_name(info.role)
+                what = f"other keys here are called {name} too: {', '.join(others)}"
+                self._session.warn(f"{what}; where one is meant, write digits of its id")
 
     def export(self, keys: Sequence[str]) -> bytes:
         """Return keys as PEM, encrypted as they are here, in the form `notary key import` reads."""

@@ -271,6 +271,9 @@ class PassphraseChain:
 
     def advice(self, request: PassphraseRequest) -> Advice:
         """Say how to supply a passphrase for this key."""
+        if self._advice is None and not request.keyid and not request.new:  # a file's, which others chose
+            own = _own_variable(_variable_name(request)) or _docker_variable(request)
+            return Advice("give-file-passphrase", variable=own)
         return self._advice or Advice("set-passphrase", variable=_docker_variable(request))
 
 
@@ -282,7 +285,7 @@ def standard_chain(
 ) -> PassphraseChain:
     """Return the chain of the command line (rule 1)."""
     variables = (
-        lambda request: _own_variable(re.sub(r"[^A-Z0-9]", "_", request.name.upper())),
+        lambda request: _own_variable(_variable_name(request)),
         lambda request: _own_variable(request.keyid[:_SHORT_ID]),
         _docker_variable,
         _notary_variable,
@@ -308,6 +311,10 @@ def new_passphrase_chain(
 
 def _wanted(request: PassphraseRequest) -> str:
     return f"passphrase for the new {request.label}" if request.new else f"new passphrase for {request.label}"
+
+
+def _variable_name(request: PassphraseRequest) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", request.name.upper())
 
 
 def _own_variable(name: str) -> str | None:

@@ -127,9 +127,14 @@ def test_a_key_that_was_made_is_found_and_exported(world: World) -> None:
 
 
 def test_a_selector_must_mean_one_key(world: World) -> None:
-    client = world.person().client()
+    alice = world.person()
+    client = alice.client()
     first, _ = client.keys.generate("jeff")
+    alice.warnings.clear()
     second, _ = client.keys.generate("jeff")
+    [warning] = alice.warnings
+    assert first.keyid[:12] in warning
+    assert "called jeff too" in warning
     with pytest.raises(UsageError) as caught:
         client.keys.find("jeff")
     assert all(info.keyid[:12] in caught.value.why[0] for info in (first, second))

@@ -329,3 +329,22 @@ def _public(world: World, keyid: str) -> bytes:
     der = base64.b64decode(key)
     body = base64.encodebytes(der)
     return b"-----BEGIN PUBLIC KEY-----\n" + body + b"-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize("path", ["release-*", "v?", "[0-9]", "*"])
+def test_a_pattern_is_no_prefix(world: World, path: str) -> None:
+    owner = world.person()
+    with pytest.raises(InvalidNameError) as caught:
+        owner.client().add_signer("jeff", GUN, [owner.key("jeff")], paths=["v1", path])
+    assert advice(caught.value).startswith(f"write --path {path[:-1]}") == (path in {"release-*", "v?"})
+    assert "POST" not in world.requests()
+
+
+def test_who_may_not_sign_a_tag_is_told_the_paths(world: World) -> None:
+    owner, jeff = world.person(), world.person("jeff")
+    owner.client().add_signer("jeff", GUN, [jeff.key("jeff")], paths=["v1", "v2"])
+    world.push("3")
+    for signer in (None, "jeff"):
+        with pytest.raises(KeyNotAuthorisedError) as caught:
+            jeff.client().sign([f"{GUN}:3"], signer=signer)
+        assert "jeff may sign what begins with: v1, v2" in caught.value.why

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.errors import InvalidNameError, KeyNotAuthorisedError, TagUnsignedError
+from notarypy.client.publish.pipeline import publisher_for
+from notarypy.errors import InvalidNameError, KeyNotAuthorisedError, SignatureError, TagUnsignedError
 from notarypy.tuf import roles
+from notarypy.tuf.changes import AddDelegation
+from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN
 from support.people import owned, released_tags
 
@@ -134,3 +137,24 @@ def test_released_tags_are_not_thrown_away_unasked(world: World, owner: Person) 
     with pytest.raises(KeyNotAuthorisedError, match="without releases"):
         owner.client().remove_signer("targets/releases", GUN)
     assert released_tags(world) == {"1"}
+
+
+def test_keys_of_no_signer_are_named_and_can_start_over(world: World, owner: Person) -> None:
+    """Go notary's guides put keys into targets/releases alone."""
+    bob = world.person("bob")
+    bare = load_public_pem(bob.key("bob"), world.clock())
+    publisher = publisher_for(owner.client()._session, GUN)  # noqa: SLF001 - what no command can
+    publisher.publish(lambda _: [AddDelegation(roles.RELEASES, [bare])])
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    jeff, other = _id(owner, "jeff"), f"whoever has key {bare.canonical_id[:7]} of targets/releases"
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        owner.client().keys.purge(jeff, GUN)
+    assert caught.value.facts["needed"] == [other]
+    done = owner.client().keys.purge(jeff, GUN, force=True)
+    assert (done.unreadable, done.needed) == ((roles.RELEASES,), (other,))
+    with pytest.raises(SignatureError) as refused:
+        bob.client().sign([f"{GUN}:1"])
+    assert "notarypy sign --discard-unverified" in advice(refused.value)
+    bob.client().sign([f"{GUN}:1"], discard_unverified=True)
+    world.person("reader").client().verify(f"{GUN}:1")

@@ -249,6 +249,14 @@ def test_without_a_passphrase_and_a_terminal_the_error_lists_what_was_looked_at(
     assert "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE" in advice(caught.value)
 
 
+def test_a_file_with_a_passphrase_of_its_own_is_opened_by_the_variable_of_its_name() -> None:
+    chain = standard_chain({}, None, None)
+    said = advice(PassphraseNeededError("locked", advice=chain.advice(PassphraseRequest("", "ci-bot"))))
+    assert "NOTARYPY_PASSPHRASE_CI_BOT" in said
+    assert "--passphrase-file FILE" in said
+    assert "NOTARYPY" not in advice(PassphraseNeededError("locked", advice=chain.advice(JEFF)))
+
+
 def test_giving_up_at_the_prompt_for_a_new_key() -> None:
     prompt, _ = typist("long enough", "something else", "1", "2")
     with pytest.raises(PassphraseNeededError) as caught:

@@ -55,6 +55,7 @@ TEXTS: Mapping[str, str] = {
     "see-help": "see {command} --help",
     "pin-file": "pin it: notarypy pin --in-place {file}",
     "write-digest": "write REPO:TAG@{digest}",
+    "write-prefix": "write --path {prefix}",
     "write-instead": "write {text}",
     # -- files and directories
     "check-file": "check the name of the file and who may read it",
@@ -155,6 +156,10 @@ TEXTS: Mapping[str, str] = {
     ),
     "keep-or-revoke": (
         "--keep-tags if they are right, --revoke-tags if not or if nobody knows; --dry-run lists all of them"
+    ),
+    "discard-unverified": (
+        "if its keys were changed on purpose, as when a signer is removed, start it over with the tags that "
+        "you name: notarypy sign --discard-unverified REF...; if not, do not use it, and tell the owner"
     ),
     "inspect-published": "look at it: notarypy inspect {gun} --json; and ask the server's operator",
     "inspect-signer": "leave --signer out, or see: notarypy inspect {gun}",

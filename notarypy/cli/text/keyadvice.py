@@ -99,6 +99,9 @@ TEXTS: Mapping[str, str] = {
     # -- passphrases
     "choose-longer": "choose a longer one for {source}",
     "choose-other-passphrase": f"give another one: {_SET_NEW}",
+    "give-file-passphrase": (
+        "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
+    ),
     "install-keyring": (
         "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
         "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"

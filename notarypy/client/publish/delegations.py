@@ -13,13 +13,14 @@ Rules:
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import Wanted, additions, initialise
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import SignerAdded
-from notarypy.errors import AlreadyExistsError
+from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
+_PATTERN = re.compile(r"[*?\[\]]")
 
 
 def add(
@@ -41,6 +43,8 @@ def add(
 ) -> SignerAdded:
     """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2)."""
     role = roles.signer_role(name)
+    for path in paths:
+        _require_prefix(path)
     public = session.public_keys(keys)
     changes = additions(role, public, paths, releases=releases)
     if releases and "" not in paths:
@@ -58,3 +62,12 @@ def add(
                 return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda _: changes)
     return SignerAdded(gun, role, ids, None, published=done.uploaded)
+
+
+def _require_prefix(path: str) -> None:
+    """Refuse a pattern: as a prefix it would stand for no tag, and nobody could sign with it."""
+    plain = path.rstrip("*?")
+    if _PATTERN.search(path):
+        advice = Advice("write-prefix", prefix=plain) if plain and not _PATTERN.search(plain) else None
+        why = "a path is a prefix: it admits what begins with it, and no tag has one of * ? [ ] in it"
+        raise InvalidNameError(f'"{path}" is a pattern, and no prefix of tags', why=why, advice=advice)

@@ -108,12 +108,22 @@ def _mend(state: State, changes: Sequence[Change], available: Collection[str], g
         lost.append(roles.RELEASES)  # it goes away as a whole, with tags in it
     others = [one.name for one in after.targets[roles.TARGETS].roles if one.keyids]
     needed = tuple(roles.signer_name(name) for name in others if name not in {gone, roles.RELEASES})
+    needed += _nameless(after) if roles.RELEASES in lost else ()
     found = tuple(one for one in resting(state, after, signed) if one.role not in lost)
     made = [entry.name for role in resigned if not signed[role] for entry in after.targets[role].roles]
     _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
     _LOG.debug("%s: on the removed keys alone rest %s and %s", state.gun, found, made)
     changed = (*changes, *map(Resign, resigned))
     return _Mended(changed, after, resigned, tuple(lost), needed, found, tuple(made))
+
+
+def _nameless(state: State) -> tuple[str, ...]:
+    """Return the keys that release tags and are no signer's: Go notary's guides make such ones."""
+    if state.delegation(roles.RELEASES) is None:
+        return ()
+    others = _used_elsewhere(state, roles.RELEASES)
+    left = [key.canonical_id for key in state.keys_for(roles.RELEASES)[0] if key.canonical_id not in others]
+    return tuple(f"whoever has key {keyid[:_SHORT]} of {roles.RELEASES}" for keyid in left)
 
 
 def _decided(state: State, mended: _Mended, options: RemovalOptions) -> Sequence[Change]:

@@ -35,6 +35,7 @@ from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
     NotarypyError,
+    SignatureError,
     UsageError,
 )
 from notarypy.images import reference as references
@@ -210,11 +211,20 @@ def _edit(publisher: Publisher, contents: Mapping[str, Manifest], options: SignO
             digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
             content = TargetFile(manifest.size, {"sha256": digest}, attached)
             for role in signing_roles(state, tag, publisher.available(state), options.signer):
+                _require_signed(state, role, options)
                 changes += [Discard(role)] if options.discard_unverified else []
                 changes.append(AddTarget(role, tag, content))
         return changes
 
     return edit
+
+
+def _require_signed(state: State, role: str, options: SignOptions) -> None:
+    """Say how to go on where the keys of a role were changed, and its file was not signed again."""
+    failure = state.failures.get(role)
+    if isinstance(failure, SignatureError) and not options.discard_unverified:
+        advice = Advice("discard-unverified")
+        raise SignatureError(failure.message, why=failure.why, advice=advice, **failure.facts)
 
 
 def signing_roles(state: State, tag: str, available: Collection[str], signer: str | None) -> tuple[str, ...]:
@@ -272,12 +282,18 @@ def _no_key(
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
         return no_signer(state, signer)
     accepted, here = whose_keys(state, covering, available)
+    named = set() if signer is None else {roles.signer_role(signer)}
+    limited = [
+        f"{roles.signer_name(entry.name)} may sign what begins with: {', '.join(entry.paths) or 'nothing'}"
+        for entry in state.targets[roles.TARGETS].roles
+        if entry.name not in covering and (entry.name in named or state.signable(entry.name, available))
+    ]
     # Where the last signer was removed there is no key to load.
     any_keys = any(entry.keyids for entry in state.targets[roles.TARGETS].roles)
     replacing = Advice("replace-last-signer", gun=state.gun, role=roles.RELEASES)
     return KeyNotAuthorisedError(
         f"none of your keys may sign {state.gun}:{tag}",
-        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here),
+        why=(f"accepted: {accepted or 'no delegation covers this tag'}", here, *limited),
         advice=Advice("load-accepted-key", gun=state.gun) if any_keys else replacing,
         gun=state.gun,
         tag=tag,

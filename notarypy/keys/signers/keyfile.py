@@ -221,7 +221,9 @@ def _closed(
     return PassphraseWrongError(
         f"cannot unlock {request.label}",
         why="; ".join([f"tried {', '.join(tried)}", *place]),
-        advice=_ADVICE.get(request.role, Advice("set-delegation-passphrase")),
+        advice=_ADVICE.get(request.role, Advice("set-delegation-passphrase"))
+        if request.keyid
+        else passphrases.advice(request),
         tried=tried,
         **facts,
     )
