@@ -130,10 +130,11 @@ def _raw(match: re.Match[bytes]) -> bytes:
 def memory(data: bytes) -> int:
     """Return about how many bytes a text and its values take in memory."""
     width = 1 if _narrow(data) else 4
-    return len(data) * (1 + width) + _parts(data) * _PART_BYTES
+    return len(data) * (1 + width) + parts(data) * _PART_BYTES
 
 
-def _parts(data: bytes) -> int:
+def parts(data: bytes) -> int:
+    """Count the brackets and commas of a text (rule 4)."""
     return sum(map(data.count, (b"[", b"]", b"{", b"}", b",")))
 
 
@@ -156,8 +157,8 @@ def _refuse_floats(value: object) -> None:
 
 def _check_size(data: bytes, what: str, limits: Limits) -> None:
     """Bound parts and nesting before the recursive decoder sees the text (rules 3 and 4)."""
-    if (parts := _parts(data)) > limits.json_parts:
-        raise too_many(what, "brackets and commas", parts, limits.json_parts)
+    if (count := parts(data)) > limits.json_parts:
+        raise too_many(what, "brackets and commas", count, limits.json_parts)
     if len(data) > limits.json_wide_bytes and not _narrow(data):
         raise too_many(what, "bytes, and not all of it is ASCII", len(data), limits.json_wide_bytes)
     depth = 0

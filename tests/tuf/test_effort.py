@@ -389,3 +389,41 @@ def test_a_key_has_a_limit() -> None:
             with pytest.raises(MetadataError, match="too large"):
                 PublicKey.from_json(value)
     assert len(root_key("a", GUN).public) * 16 < DEFAULT.public_key_bytes
+
+
+TAGS, SIGNERS, SAMPLE = 200_000, 2_000, 1_000
+
+
+def of_docker(count: int, custom: object = None) -> Targets:
+    """Return a file as docker writes it, with tags of 40 characters."""
+    listed = {f"{number:040d}": TargetFile(1500, {"sha256": bytes(32)}, custom) for number in range(count)}
+    return Targets(1, NOW, listed)
+
+
+def of_signers(count: int) -> Targets:
+    """Return a file with as many signers, each with a certificate, who all release."""
+    listed = [PublicKey("ecdsa-x509", f"{number:0900d}".encode()) for number in range(count)]
+    table = {key.keyid: key for key in listed}
+    below = [Delegation(f"targets/signer-{key.keyid[:20]}", (key.keyid,), 1, ("",)) for key in listed]
+    return Targets(1, NOW, keys=table, roles=(*below, Delegation(roles.RELEASES, tuple(table), 1, ("",))))
+
+
+@pytest.mark.parametrize("custom", [None, {"by": "ci"}])
+def test_the_limits_leave_room_for_200_000_tags(custom: object) -> None:
+    data = canonical.encode(of_docker(SAMPLE, custom).to_signed())
+    times = TAGS // SAMPLE
+    assert len(data) * times < min(DEFAULT.delegation_bytes, DEFAULT.metadata_bytes)
+    assert canonical.parts(data) * times < DEFAULT.json_parts
+    # Releases, and the role of the one who signed.
+    assert len(data) * times * 2 < DEFAULT.all_delegations_bytes
+    assert canonical.memory(data) * times * 2 < DEFAULT.memory_bytes
+
+
+def test_the_limits_leave_room_for_2_000_signers() -> None:
+    data = canonical.encode(of_signers(SAMPLE).to_signed())
+    assert len(data) * SIGNERS // SAMPLE < DEFAULT.metadata_bytes / 8
+    assert canonical.memory(data) * SIGNERS // SAMPLE < DEFAULT.memory_bytes / 8
+    bounds = (DEFAULT.delegations_in_file, DEFAULT.delegations, DEFAULT.keys_of_role)
+    assert all(most / 2 > SIGNERS for most in bounds)
+    # Each file once, and a copy of it that was seen before.
+    assert DEFAULT.signature_checks > SIGNERS * 2
