@@ -58,6 +58,7 @@ class Wire:
         self.argv = [
             "-s",
             self.server.url("").rstrip("/"),
+            "--first-use",
             "-d",
             str(self.trust_dir),
             "verify",
@@ -92,7 +93,7 @@ class Wire:
         """Run the real program within the memory that it may take; return exit code and what it printed."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, *argv],
-            env={"HOME": str(self.trust_dir.parent), "NOTARYPY_FIRST_USE": "1"},
+            env={"HOME": str(self.trust_dir.parent)},
             capture_output=True,
             text=True,
             check=False,
