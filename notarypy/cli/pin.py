@@ -174,7 +174,7 @@ def _report_image(run: Run, source: str, image: PinnedImage) -> None:
         "policy": image.verified and render.policy_json(image.verified.policy),
     }
     if isinstance(image.error, FirstUseError):  # one of several repositories, each with a root of its own
-        gun, pins = image.error.facts["gun"], image.error.facts["root_keys"]
+        gun, pins = image.error.facts["gun"], image.error.facts["root_pins"]
         image.error.advice = Advice("pin-first-root-by-policy", gun=gun, pins=pins)
     if image.error is not None:
         run.report.failed([image.image], image.error)

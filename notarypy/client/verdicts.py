@@ -117,21 +117,21 @@ class RoleEntry:
 class FirstRoot:
     """A root that nothing vouches for but itself, as a server shows it of a repository that is not known yet.
 
-    Of keys that signed it, as many as it takes, `root_keys` are the canonical ids, each good for a PIN in all
-    repositories of that key, `root_pins` the ids in this repository alone, and `certificates` the SHA-256 of
+    Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a PIN in all
+    repositories of that key, `root_keys` the ids in this repository alone, and `certificates` the SHA-256 of
     the certificates.
     """
 
     repository: str
     server: str
-    root_keys: tuple[str, ...]
     root_pins: tuple[str, ...]
+    root_keys: tuple[str, ...]
     certificates: tuple[str, ...]
 
     @property
     def keys(self) -> tuple[tuple[str, str, str], ...]:
         """Each key by its canonical id, its id here, and its certificate."""
-        return tuple(zip(self.root_keys, self.root_pins, self.certificates, strict=True))
+        return tuple(zip(self.root_pins, self.root_keys, self.certificates, strict=True))
 
 
 @dataclass(frozen=True)

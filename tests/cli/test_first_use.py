@@ -44,7 +44,7 @@ def root(run: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> str:
     document = run("--json", "-d", "owner", "init", REPO).expect(0).document
     run("-d", "owner", "sign", REF).expect(0)
     monkeypatch.delenv("NOTARYPY_FIRST_USE")
-    [key] = document["results"][0]["root_keys"]
+    [key] = document["results"][0]["root_pins"]
     assert isinstance(key, str)
     return key
 
@@ -68,7 +68,7 @@ def test_an_option_allows_it_once(run: Run, root: str, words: list[str]) -> None
     document = run("--json", "--first-use", *words).expect(0).document
     assert problems(document, SCHEMA) == []
     [taken] = document["first_use"]
-    assert (taken["repository"], taken["root_keys"]) == (REPO, [root])
+    assert (taken["repository"], taken["root_pins"]) == (REPO, [root])
     assert [line for line in document["warnings"] if line.endswith(f"--root {root}")]
     assert run("--json", *words).expect(0).document["first_use"] == []
 
@@ -97,7 +97,7 @@ def test_publishing_and_docker_trust_keep_dockers_habit(
     (home / ".docker" / "trust").mkdir(parents=True)
     (home / "owner" / "private").rename(home / ".docker" / "trust" / "private")
     document = run("--json", "sign", f"{REPO}:2").expect(0).document
-    assert [taken["root_keys"] for taken in document["first_use"]] == [[root]]
+    assert [taken["root_pins"] for taken in document["first_use"]] == [[root]]
     run("verify", f"{REPO}:2").expect(0)
     run("forget", "--yes", REPO).expect(0)
     run("verify", f"{REPO}:2").expect(11)
@@ -117,7 +117,7 @@ def test_at_a_terminal_the_root_is_shown(home: Path, typed: bytes, code: int) ->
             trust_dir=home / "owner",
             passphrases=lambda _: "a long passphrase",
         ) as owner:
-            [key] = owner.init(repo).root_keys
+            [key] = owner.init(repo).root_pins
             owner.sign([f"{repo}:1"])
         words = ["--trust-dir", str(home / "reader"), "--yes", "verify", f"{repo}:1"]
         done, out, screen = at_a_terminal(words, [("now on? [y/N] ", typed)], home, environ)

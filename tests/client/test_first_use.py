@@ -107,9 +107,9 @@ def test_a_reader_is_refused_and_keeps_nothing(
 
 def test_the_refusal_shows_the_pin_that_fits(owner: Person, reader: Person) -> None:
     error, root = refused(careful(reader)), root_key(owner)
-    [pin] = owner.client().offered_root(GUN).offered
-    assert error.facts["root_pins"] == [pin]
-    assert error.facts["root_keys"] == [root]
+    [pin] = owner.client().inspect(GUN).root_keys
+    assert error.facts["root_keys"] == [pin]
+    assert error.facts["root_pins"] == [root]
     assert any(
         line.startswith(f"root key {root}, whose id is {pin} in this repository alone; ")
         for line in error.why
@@ -147,7 +147,7 @@ def test_a_decision_is_told_once_and_lasts(owner: Person, reader: Person) -> Non
     client = careful(reader, first_use=True)
     client.verify(REF)
     [taken] = client.first_uses
-    assert (taken.repository, taken.server, taken.root_keys) == (GUN, SERVER, (root_key(owner),))
+    assert (taken.repository, taken.server, taken.root_pins) == (GUN, SERVER, (root_key(owner),))
     [warning] = reader.warnings
     assert warning.startswith(f"first use of {GUN}")
     assert f"--root {root_key(owner)}" in warning
@@ -162,7 +162,7 @@ def test_a_person_is_shown_the_root_and_asked_once(reader: Person, owner: Person
     for use in READING.values():
         assert "the answer was not yes" in refused(client, use).why
     assert reader.cache() == {}
-    assert [root.root_keys for root in shown] == [(root_key(owner),)]
+    assert [root.root_pins for root in shown] == [(root_key(owner),)]
     client = asking(reader, answer=True, shown=shown)
     for use in (verify, *LOOKING):
         use(client)

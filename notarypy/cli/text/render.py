@@ -40,7 +40,7 @@ _GAP = "   "
 MAX_LINE = 16 << 10
 # What programs get of an image that was pushed, a repository that got its trust data, and a role.
 PUSHED = "repository tag digest size platforms uploaded mounted present sent foreign"
-FIRST_ROOT = "repository server root_keys root_pins certificates"
+FIRST_ROOT = "repository server root_pins root_keys certificates"
 INITIALISED = "repository created root_pins root_keys keys_here signers server"
 ROLE = "role version expires keys threshold paths problem"
 # Go's encoder escapes these in strings, so that JSON may stand in HTML.

@@ -71,7 +71,7 @@ class FirstUses:
                 return
             self.taken.append(root)
         if not asked:
-            pins = " ".join(f"--root {keyid}" for keyid in root.root_keys)
+            pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
             self._warn(
                 f"first use of {root.repository}: its root is trusted from now on; better pin it: {pins}"
             )
@@ -83,7 +83,7 @@ def _undecided(root: FirstRoot) -> FirstUseError:
 
 
 def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
-    pins = list(root.root_keys)
+    pins = list(root.root_pins)
     advice = Advice("pin-first-root-by-policy", gun=root.repository, pins=pins)
     if len(pins) == 1:  # an option names one
         advice = Advice("pin-first-root", root=pins[0])
@@ -98,7 +98,7 @@ def _refused(root: FirstRoot, message: str, why: str) -> FirstUseError:
         advice=advice,
         gun=root.repository,
         server=root.server,
-        root_keys=pins,
-        root_pins=list(root.root_pins),
+        root_pins=pins,
+        root_keys=list(root.root_keys),
         certificates=list(root.certificates),
     )

@@ -138,8 +138,8 @@ def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:
         keys[key.canonical_id] = (keyid, trustanchors.certificate_sha256(leaf_certificate(key)))
         if meets(keys, assigned.threshold):
             break
-    pins, leaves = zip(*keys.values(), strict=True)
-    return FirstRoot(gun, repository.server_url, tuple(keys), pins, leaves)
+    ids, leaves = zip(*keys.values(), strict=True)
+    return FirstRoot(gun, repository.server_url, tuple(keys), ids, leaves)
 
 
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:
