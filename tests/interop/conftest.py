@@ -118,11 +118,11 @@ def notary_with_tokens(
 
 
 @pytest.fixture
-def token_server(running_token_server: tokens.TokenServer) -> tokens.TokenServer:
-    """Return the token server with nothing granted yet."""
+def token_server(running_token_server: tokens.TokenServer) -> Iterator[tokens.TokenServer]:
+    """Yield the token server with nothing granted yet; others that use it find its usual tokens again."""
     running_token_server.granted.clear()
+    yield running_token_server
     running_token_server.lifetime = 60
-    return running_token_server
 
 
 @pytest.fixture(scope="session")
