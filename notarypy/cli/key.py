@@ -170,6 +170,25 @@ def passwd(
         run.report.done(key, render.fields(info, _KEY), f"changed the passphrase of {_named(info)}")
 
 
+@app.command("rename")
+def rename(
+    context: Context,
+    key: Annotated[str, Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
+    name: Annotated[str, Argument(metavar="NAME", help="The name from now on.")],
+) -> None:
+    """Give a signer's key another name in this trust directory.
+
+    Names of signers in repositories stay as they are, and so does the passphrase.
+
+    Example:
+      notarypy key rename signer jeff
+    """
+    run = begin(context)
+    with run.client(asking=False) as client, run.trying(key):
+        info = client.keys.rename(key, name)
+        run.report.done(key, render.fields(info, _KEY), f"key {info.keyid} is called {name} now")
+
+
 @app.command("remove")
 def remove(
     context: Context,

@@ -84,6 +84,14 @@ class Keys:
 
         return change_passphrase(self._session.keys(), key, new if callable(new) else lambda _: new)
 
+    def rename(self, key: str, name: str) -> KeyInfo:
+        """Give a signer's key another name here; what it signs and may sign stays as it is."""
+        from notarypy.client.keys.keyfiles import rename_key
+
+        info = rename_key(self._session.keys(), key, name)
+        self._warn_of_namesakes([info])
+        return info
+
     def remove(self, key: str, *, force: bool = False) -> KeyInfo:
         """Delete a key's file; returns what it was.
 

@@ -170,6 +170,15 @@ class KeyStore:
             raise KeyAccessError(message, why=why, advice=advice, keyid=keyid, file=str(info.path))
         return pem.with_path(block, keyid)
 
+    def rename(self, keyid: str, role: str) -> KeyInfo:
+        """Write another role into a key's file, for docker and Go notary too; it stays encrypted as it is."""
+        with self._lock:
+            info, block = self._found(keyid)
+            headers = {name: value for name, value in block.headers.items() if value and name != "gun"}
+            files.write_atomic(info.path, pem.text(block.label, {**headers, "role": role}, block.der))
+            _LOG.debug("key %s was called %s and is called %s", keyid, info.role, role)
+            return self._found(keyid)[0]
+
     def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
         """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
         from notarypy.keys.signers import keyfile

@@ -83,6 +83,7 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "key list": (["key", "list"], "keys.list", [KEY, TARGETS_KEY]),
     "key export": (["key", "export", "jeff"], "keys.find", KEY),
     "key import": (["key", "import", "k"], "keys.import_", [ImportedKey(KEY, already=False)]),
+    "key rename": (["key", "rename", "jeff", "bob"], "keys.rename", KEY),
     "key passwd": (["key", "passwd", "jeff"], "keys.change_passphrase", KEY),
     "key remove": (["key", "remove", "--yes", "jeff"], "keys.remove", KEY),
     "key rotate": (["key", "rotate", REPO, "targets"], "keys.rotate", ROTATED),

@@ -9,6 +9,7 @@ from notarypy import files
 from notarypy.errors import (
     AlreadyExistsError,
     ConfigurationError,
+    InvalidNameError,
     KeyAccessError,
     KeyMissingError,
     PassphraseWrongError,
@@ -16,6 +17,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.formats import pem
 from support.author import GUN
 from support.people import PASSPHRASE, copy_of, owned
 
@@ -269,3 +271,19 @@ def test_a_root_that_cannot_be_read_may_need_it(world: World) -> None:
         owner.client().keys.remove("root")
     assert "cannot be read" in " ".join(caught.value.why)
     owner.client().keys.remove("jeff")
+
+
+def test_a_signers_key_gets_another_name_and_stays_what_it_is(world: World) -> None:
+    alice = world.person()
+    before, _ = alice.client().keys.generate("jeff")
+    sealed = pem.split(before.path.read_bytes())[0].der
+    after = alice.client().keys.rename("jeff", "bob")
+    assert (after.keyid, after.role, after.path) == (before.keyid, "bob", before.path)
+    [block] = pem.split(after.path.read_bytes())
+    assert (block.role, block.der) == ("bob", sealed)
+    assert alice.client().keys.public("bob")
+    alice.client().init(GUN)
+    with pytest.raises(KeyAccessError):
+        alice.client().keys.rename("root", "carol")
+    with pytest.raises(InvalidNameError):
+        alice.client().keys.rename("bob", "Not A Name")

@@ -13,6 +13,7 @@ Rules:
 3. A passphrase is changed after the old one opened the key; the new one comes from a source of its own, and
    the new file has been opened with it before success is reported.
 4. A root key that a repository cached here could not do without is removed by force only.
+5. A name is given to signers' keys alone; those of base roles are found by their role.
 """
 
 from __future__ import annotations
@@ -114,6 +115,17 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
         message = f"the new passphrase for {info.request.label} is too short"
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
     return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
+
+
+def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:
+    """Give a signer's key another name; raise KeyAccessError for one whose role is its use (rule 5)."""
+    info = manager.find(selector)
+    if info.role in roles.BASE_ROLES:
+        what = f"key {info.keyid[:_SHORT]} is a {info.role} key and has no other name"
+        raise KeyAccessError(what, keyid=info.keyid)
+    if name != roles.RELEASES:
+        roles.signer_role(name)
+    return manager.store.rename(info.keyid, name)
 
 
 def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
