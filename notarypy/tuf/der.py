@@ -8,7 +8,6 @@ from __future__ import annotations
 
 SEQUENCE, INTEGER, BITS, OCTETS, OID = 0x30, 0x02, 0x03, 0x04, 0x06
 _LONG = 0x80
-_MOST_LENGTH_BYTES = 4
 
 
 def elements(der: bytes) -> list[bytes]:
@@ -31,7 +30,7 @@ def _body(der: bytes, start: int) -> tuple[int, int]:
     size, begin = der[start + 1], start + 2
     if size >= _LONG:
         count = size - _LONG
-        if not 1 <= count <= _MOST_LENGTH_BYTES:
+        if not count:
             raise ValueError("no length")
         size, begin = int.from_bytes(der[begin : begin + count], "big"), begin + count
     if begin + size > len(der):

@@ -45,7 +45,7 @@ TEXTS: Mapping[str, str] = {
     "leave-out-one": "leave out one of them",
     "leave-out-sign": "leave one of them out",
     "leave-refs-out": "leave out {refs}, or mend that first",
-    "name-image": "name at least one image",
+    "name-image": "name at least one, or a file that lists them: --from-file FILE",
     "name-repositories": "name the repositories; or look whether --trust-dir is the one you mean",
     "name-value": "write {option} NAME=VALUE",
     "one-of": "one of {names}",

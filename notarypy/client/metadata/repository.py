@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _KEPT = 1 << 20
-_MOST_STEP = 1 << 31  # beyond any version of a server with a database
+_VERSIONS_END = 1 << 31  # of a server's databases: a 32-bit column
 LOCK_SECONDS = 10.0
 
 
@@ -136,7 +136,7 @@ class Repository:
         if data is None:
             return None
         newest = low, data
-        while step < _MOST_STEP and (found := self.fetch_version(role, newest[0] + step)) is not None:
+        while step < _VERSIONS_END and (found := self.fetch_version(role, newest[0] + step)) is not None:
             newest, step = (newest[0] + step, found), step * 2
         while step > 1:
             step //= 2
