@@ -29,6 +29,7 @@ HASHES = {"sha256": bytes(32)}
 def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """A repository that the reader has seen; jeff signs and releases in it."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NOTARYPY_FIRST_USE", "1")
     made = Wire(tmp_path)
     for role in (JEFF, roles.RELEASES):
         made.author.delegate(role, [made.author.key("jeff")])

@@ -41,6 +41,7 @@ def flood(head: bytes, pieces: Iterable[bytes], pause: float = 0) -> Answer:
 @pytest.fixture
 def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NOTARYPY_FIRST_USE", "1")
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -94,7 +95,7 @@ def test_slow_answers_end_with_the_deadline(wire: Wire, attack: Answer) -> None:
     [
         (OK, repeat(b"X-Flood: " + b"x" * 1000 + b"\r\n"), "net.limit"),
         (OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n", [b"\x1f\x8b"], "net.server"),
-        (b"HTTP/1.1 302 Found\r\nLocation: /v2/again\r\nContent-Length: 0\r\n\r\n", [], "net.server"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /v2/again\r\nContent-Length: 0\r\n\r\n", [], "net.not_notary"),
         (b"HTTP/1.1 500 No\r\n\r\n", repeat(BLOCK), "net.server"),
         (b"HTTP/1.1 503 No\r\nRetry-After: 9999\r\nContent-Length: 0\r\n\r\n", [], "net.server"),
     ],
