@@ -27,6 +27,7 @@ from notarypy.remote.http.adapter import RequestsTransport
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import TlsPlaces, context
 from notarypy.remote.http.transport import Exchange
+from support.loopback import PATIENCE, Deaf, Drip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +49,12 @@ def reply(
     return answer
 
 
-def raw(*parts: bytes, pause: float = 0, close: bool = True) -> Callable[[bytes, socket.socket], bool]:
-    """Send parts with pauses between them."""
+def raw(*parts: bytes, close: bool = True) -> Callable[[bytes, socket.socket], bool]:
+    """Send parts, one after the other."""
 
     def answer(_: bytes, sock: socket.socket) -> bool:
         for part in parts:
             sock.sendall(part)
-            time.sleep(pause)
         return not close
 
     return answer
@@ -68,12 +68,6 @@ def in_turn(*answers: Callable[[bytes, socket.socket], object]) -> Callable[[byt
         return next(rest)(head, sock)
 
     return answer
-
-
-def silence(_: bytes, sock: socket.socket) -> bool:
-    """Answer nothing until the client gives up."""
-    sock.recv(1)
-    return False
 
 
 def get(transport: RequestsTransport, url: str, seconds: float = 5, limit: int = 1000) -> Response:
@@ -286,51 +280,60 @@ def test_refused_connection(transport: RequestsTransport) -> None:
     assert caught.value.facts["reason"] == "refused"
 
 
-SLOW = 0.04
-FOREVER = 100
+SLOW = 0.05
+FOREVER = 200
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("head", "piece"),
     [
-        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n", *[b"x"] * FOREVER, pause=SLOW),
-        raw(b"HTTP/1.1 200 OK\r\n", *[b"X-Drip: x\r\n"] * FOREVER, pause=SLOW),
-        raw(*[b"H"] * FOREVER, pause=SLOW),
-        raw(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * FOREVER, pause=SLOW),
-        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * FOREVER, pause=SLOW),
-        silence,
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % FOREVER, b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Drip: x\r\n"),
+        (b"", b"H"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     ],
-    ids=["body", "headers", "status line", "continues", "chunks", "silence"],
+    ids=["body", "headers", "status line", "continues", "chunks"],
 )
 def test_a_drip_meets_the_deadline(
-    transport: RequestsTransport,
-    serve: Serve,
-    leaf: trustme.LeafCert,
-    answer: Callable[[bytes, socket.socket], bool],
+    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert, head: bytes, piece: bytes
 ) -> None:
-    server = serve(answer, leaf)
-    started = time.monotonic()
+    meets_the_deadline(transport, serve, leaf, Drip(head, piece, FOREVER, SLOW))
+
+
+def test_silence_meets_the_deadline(
+    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    meets_the_deadline(transport, serve, leaf, Drip(b"", answer, 1, PATIENCE))
+
+
+def meets_the_deadline(
+    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert, drip: Drip
+) -> None:
+    """Insist that the client hangs up before everything is sent, over a connection that is there already."""
+    server = serve(in_turn(reply(), drip), leaf)
+    get(transport, server.url())
     with pytest.raises(DeadlineError, match="took too long") as caught:
         get(transport, server.url(), 0.25)
-    assert time.monotonic() - started < 0.6
     assert caught.value.facts["host"] == f"localhost:{server.port}"
+    assert server.is_left()
+    assert (drip.sent < drip.count, server.connections) == (True, 1)
 
 
 def test_a_silent_handshake_meets_the_deadline(transport: RequestsTransport) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        started = time.monotonic()
-        with pytest.raises(NetworkError):
-            get(transport, f"https://localhost:{listener.getsockname()[1]}/", 0.2)
-        assert time.monotonic() - started < 0.6
+    server = Deaf()
+    with pytest.raises(NetworkError):
+        get(transport, f"https://localhost:{server.port}/", 0.2)
+    assert server.outlasted()
 
 
 def test_a_server_that_takes_nothing_meets_the_deadline(transport: RequestsTransport) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://localhost:{listener.getsockname()[1]}/"
-        started = time.monotonic()
-        with pytest.raises(DeadlineError):
-            transport.send(Request("POST", url, {}, b"x" * 30_000_000), time.monotonic() + 0.3)
-        assert time.monotonic() - started < 0.8
+    server = Deaf()
+    request = Request("POST", f"http://localhost:{server.port}/", {}, b"x" * 30_000_000)
+    with pytest.raises(DeadlineError):
+        transport.send(request, time.monotonic() + 0.3)
+    assert server.outlasted()
 
 
 def test_a_deadline_in_the_past(transport: RequestsTransport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -12,6 +13,61 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import trustme
+
+
+# Whoever has not given up by then has no deadline: a guard against hanging, and no bound for any test.
+PATIENCE = 10
+
+
+class Drip:
+    """An answer that goes on, piece by piece, until the other side hangs up or everything is sent.
+
+    Attributes:
+        sent: How many pieces the other side was sent.
+    """
+
+    def __init__(self, head: bytes, piece: bytes, count: int, pause: float = 0) -> None:
+        """Send a head, and then so many pieces, with a pause before each."""
+        self._head, self._piece, self._pause = head, piece, pause
+        self.count, self.sent = count, 0
+
+    def __call__(self, _: bytes, sock: socket.socket) -> bool:
+        """Answer a request; what can be read after it is the end of the connection."""
+        sock.sendall(self._head)
+        while self.sent < self.count and not select.select([sock], [], [], self._pause)[0]:
+            sock.sendall(self._piece)
+            self.sent += 1
+        return False
+
+
+class Deaf:
+    """A server that takes a connection and nothing that comes over it, until it loses its patience."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._given_up = threading.Event()
+        self._outlasted = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def outlasted(self) -> bool:
+        """Tell whether the client, which has given up by now, did so first, and closed its connection."""
+        self._given_up.set()
+        self._thread.join(2 * PATIENCE)
+        return self._outlasted
+
+    def _serve(self) -> None:
+        with self._listener:
+            sock, _ = self._listener.accept()
+        with sock:
+            if not self._given_up.wait(PATIENCE):
+                return
+            sock.settimeout(PATIENCE)
+            with suppress(ConnectionError):
+                while sock.recv(1 << 20):
+                    continue
+            self._outlasted = True
 
 
 class Server:
@@ -45,6 +101,12 @@ class Server:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
+
+    def is_left(self) -> bool:
+        """Wait for the other side to close every connection; tell whether it did."""
+        for thread in self._threads[1:]:
+            thread.join(2 * PATIENCE)
+        return not any(thread.is_alive() for thread in self._threads[1:])
 
     def _accept(self) -> None:
         while True:

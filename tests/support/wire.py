@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
     Answer = Callable[[socket.socket], object]
 
-SECONDS, MEGABYTES = 20, 800
+# How long the program may take before it counts as hanging.
+SECONDS, MEGABYTES = 60, 800
 # Linux tells the peak of this very program; elsewhere it is good enough to ask for it.
 PROGRAM = """
 import pathlib, re, resource, sys
@@ -97,17 +97,16 @@ class Wire:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=SECONDS,
         )
         told, _, peak = done.stdout.rstrip().rpartition("\n")
         assert int(peak) < MEGABYTES, done.stderr[-1000:]
         return done.returncode, told, done.stderr
 
     def refused(self, exit_code: int, code: str, timeout: str = "10") -> None:
-        """Insist that the program fails in time and with little memory, and changes no file."""
-        before, started = self.cached(), time.monotonic()
+        """Insist that the program comes to an end, fails with little memory, and changes no file."""
+        before = self.cached()
         status, document, _ = self.spent("--timeout", timeout, "--json", *self.argv)
-        assert time.monotonic() - started < SECONDS
         (result,) = json.loads(document)["results"]
         assert (status, result["error"]["code"]) == (exit_code, code), document
         assert self.cached() == before
