@@ -10,7 +10,7 @@ from typer import Argument, Context, Option
 
 from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
-from notarypy.cli.removal import DryRun, Keep, Removal, Revoke
+from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
 from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render
 from notarypy.tuf import roles
@@ -60,13 +60,17 @@ def remove_delegation(
     repos: references.Repositories,
     *,
     key: Annotated[str | None, Option(metavar="ID", help="Remove only the key with this id.")] = None,
+    path: Annotated[
+        list[str] | None,
+        Option(metavar="PREFIX", help="Remove only this path; '' is that of all tags. May be repeated."),
+    ] = None,
     keep_tags: Keep = False,
     revoke_tags: Revoke = False,
     dry_run: DryRun = False,
     force: _Force = False,
     over_limits: references.OverLimits = False,
 ) -> None:
-    """Take a signer, or one of its keys, out of repositories.
+    """Take a signer, or only one of its keys or paths, out of repositories.
 
     Files that rest on its signature are signed again with another key that is here; without one
     nothing is changed. Tags that nobody else signed are named, and kept or revoked as you say.
@@ -74,9 +78,11 @@ def remove_delegation(
     Example:
       notarypy delegate remove jeff registry.example.com/app
       notarypy delegate remove jeff registry.example.com/app --revoke-tags
+      notarypy delegate remove ci registry.example.com/app --path nightly-
     """
     run = begin(context, over_limits=over_limits)
-    _remove(run, name, repos, Removal.of(force, keep_tags, revoke_tags, dry_run), key=key)
+    removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
+    _remove(run, name, repos, removal, key=key, paths=path or ())
 
 
 @app.command("purge")
@@ -112,7 +118,7 @@ def purge_key(
                 lines = [f"{removal.removed} key {done.key[: render.SHORT_ID]} from {where}"]
                 gone = map(roles.signer_name, done.removed)
                 lines += [f"{removal.removed} signer {name}: it has no other key" for name in gone]
-                removal.report(run, repo, done, "key roles left removed", lines)
+                removal.report(run, repo, done, render.fields(done, "key roles left removed"), lines)
                 if done.left:
                     left = f"{', '.join(done.left)} of {done.repository} still have this key"
                     run.report.warn(f"{left}: the keys here cannot change them")
@@ -138,11 +144,11 @@ def list_delegations(
 
 def _delegation_row(entry: RoleEntry) -> tuple[str, ...]:
     expires = entry.problem or render.moment(entry.expires) or "(not published)"
-    return (entry.role, _paths(entry), str(entry.threshold), expires, ", ".join(entry.keys))
+    return (entry.role, _paths(entry.paths), str(entry.threshold), expires, ", ".join(entry.keys))
 
 
-def _paths(entry: RoleEntry) -> str:
-    return ", ".join(path or "all tags" for path in entry.paths) or "none"
+def _paths(paths: Sequence[str]) -> str:
+    return ", ".join(path or "all tags" for path in paths) or "none"
 
 
 def _add(
@@ -176,16 +182,35 @@ def _added_lines(added: SignerAdded) -> list[str]:
     return [*made, f"added signer {who} to {added.repository} ({keys})"]
 
 
-def _remove(run: Run, name: str, repos: Sequence[str], removal: Removal, *, key: str | None = None) -> None:
+def _remove(
+    run: Run,
+    name: str,
+    repos: Sequence[str],
+    removal: Removal,
+    *,
+    key: str | None = None,
+    paths: Sequence[str] = (),
+) -> None:
     references.check_repositories(run, repos)
     roles.signer_role(name)
+    resting = {"resting": "nobody else vouches for these that are released"} if paths else {}
     with run.client() as client:
         for repo in repos:
             with run.trying(repo, among=repos):
-                done = removal.decided(run, partial(client.remove_signer, name, repo, key=key))
-                who = roles.signer_name(done.role)
-                what = f"signer {who}" if key is None else f"key {key} of {done.role}"
-                removal.report(run, repo, done, "role", [f"{removal.removed} {what} from {done.repository}"])
+                done = removal.decided(run, partial(client.remove_signer, name, repo, key=key, paths=paths))
+                lines = [f"{removal.removed} {_removed(done.role, key, paths)} from {done.repository}"]
+                lines += [f"{done.role} keeps: {_paths(done.paths)}"] if paths else []
+                if done.outside:
+                    lines += ["it lists these, where they count no more:", *removal.listed(done.outside)]
+                also = {**render.fields(done, "role paths"), "outside": as_json(done.outside)}
+                removal.report(run, repo, done, also, lines, **resting)
+
+
+def _removed(role: str, key: str | None, paths: Sequence[str]) -> str:
+    """Return what was removed, in words."""
+    parts = [f"key {key}"] if key is not None else []
+    parts += [f"path {path}" if path else "the path of all tags" for path in paths]
+    return f"{', '.join(parts)} of {role}" if parts else f"signer {roles.signer_name(role)}"
 
 
 def _show(
@@ -260,4 +285,4 @@ def list_signers(
 def _signer_row(entry: RoleEntry) -> tuple[str, ...]:
     if entry.role == roles.RELEASES:
         return ()
-    return (roles.signer_name(entry.role), _paths(entry), render.short_ids(entry.keys))
+    return (roles.signer_name(entry.role), _paths(entry.paths), render.short_ids(entry.keys))

@@ -1,18 +1,18 @@
-"""What removing signers and keys asks and says: options, the decision about tags, and what was done.
+"""What removing signers, keys and paths asks and says: options, the decision about tags, and what was done.
 
 What it is: shared by `delegate remove`, `delegate purge` and `signer remove`. What it is not: which tags need
 a decision (`tuf.vouching`), or the removal (`client.publish.removing`).
 
 Rules:
 
-1. Tags that rest on the removed keys alone are named, whatever becomes of them.
+1. Tags that rest on what is removed alone are named, whatever becomes of them.
 2. What becomes of them is said by an option or at a terminal. `--yes` says nothing of it: there is no answer
    that is usually right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -25,9 +25,10 @@ from notarypy.errors import Advice, UndecidedTagsError, UsageError
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.client.results import PurgedKey, SignerRemoved
+    from notarypy.tuf.vouching import RestingTag
 
-Keep = Annotated[bool, Option("--keep-tags", help="Keep the tags that only the removed keys signed.")]
-Revoke = Annotated[bool, Option("--revoke-tags", help="Revoke the tags that only the removed keys signed.")]
+Keep = Annotated[bool, Option("--keep-tags", help="Keep the tags that rest on what is removed alone.")]
+Revoke = Annotated[bool, Option("--revoke-tags", help="Revoke the tags that rest on what is removed alone.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Say what would be removed; publish nothing.")]
 _Removed = TypeVar("_Removed", bound="SignerRemoved | PurgedKey")
 _ALL = "repository resigned kept unreadable needed revoked published"
@@ -68,19 +69,27 @@ class Removal:
             return remove(**{**how, "tags": answer})
 
     def report(
-        self, run: Run, repo: str, done: SignerRemoved | PurgedKey, also: str, lines: list[str]
+        self,
+        run: Run,
+        repo: str,
+        done: SignerRemoved | PurgedKey,
+        also: dict[str, Any],
+        lines: list[str],
+        *,
+        resting: str = "only the removed keys signed these",
     ) -> None:
-        """Say what was removed, and what became of the tags (rule 1)."""
-        data = {**render.fields(done, f"{_ALL} {also}"), "dry_run": self.dry_run}
-        data["resting"] = [render.fields(one, "role tag digest") for one in done.resting]
+        """Say what was removed, and what became of the tags (rule 1); `also` is in the document too."""
+        data = {
+            **render.fields(done, _ALL),
+            **also,
+            "dry_run": self.dry_run,
+            "resting": as_json(done.resting),
+        }
         if done.resigned:
             lines += [f"{'would sign again' if self.dry_run else 'signed again'}: {', '.join(done.resigned)}"]
             lines += [f"tags kept: {', '.join(done.kept) or 'none'}"]
         if done.resting:
-            most = len(done.resting) if self.dry_run else _SHOWN
-            lines += [f"only the removed keys signed these, {self._became(done)}:"]
-            lines += [f"  {one}" for one in done.resting[:most]]
-            lines += [f"  and {left} more"] if (left := len(done.resting) - most) > 0 else []
+            lines += [f"{resting}, {self._became(done)}:", *self.listed(done.resting)]
         run.report.done(repo, data, *lines)
         if done.unreadable:
             who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
@@ -88,8 +97,19 @@ class Removal:
                 Unverified(f"{what} of {done.repository} cannot be verified until {who} signs again")
             )
 
+    def listed(self, tags: Sequence[RestingTag]) -> list[str]:
+        """Return lines that name tags: all of them in a dry run."""
+        most = len(tags) if self.dry_run else _SHOWN
+        more = [f"  and {left} more"] if (left := len(tags) - most) > 0 else []
+        return [*(f"  {one}" for one in tags[:most]), *more]
+
     def _became(self, done: SignerRemoved | PurgedKey) -> str:
         if self.tags is None and self.dry_run:
             return "and --keep-tags or --revoke-tags decides"
         now = "revoked" if done.revoked else "kept"
         return f"and they would be {now}" if self.dry_run else f"and they are {now}"
+
+
+def as_json(tags: Sequence[RestingTag]) -> list[dict[str, Any]]:
+    """Return the tags as documents have them."""
+    return [render.fields(one, "role tag digest") for one in tags]

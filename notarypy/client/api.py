@@ -173,8 +173,7 @@ class Client:
         """
         from notarypy.client.verify.image import verify
 
-        options = VerifyOptions(signers, all_signers, root, registry)
-        return verify(self._session, reference, options, metadata)
+        return verify(self._session, reference, VerifyOptions(signers, all_signers, root, registry), metadata)
 
     def verify_unless_skipped(
         self,
@@ -306,7 +305,6 @@ class Client:
         """Let the holders of keys (PEM) sign tags that begin with `paths`, and release them too."""
         from notarypy.client.publish.delegations import add
 
-        require_lists(keys=keys, paths=paths)
         return add(self._session, name, repository, keys, paths=paths, releases=releases)
 
     def remove_signer(
@@ -315,14 +313,16 @@ class Client:
         repository: str,
         *,
         key: str | None = None,
+        paths: Sequence[str] = (),
         force: bool = False,
         tags: Literal["keep", "revoke"] | None = None,
         dry_run: bool = False,
     ) -> results.SignerRemoved:
-        """Take a signer, or one of its keys, out of a repository; how is said by `RemovalOptions`."""
+        """Take a signer, or only a key or `paths` of it, out of a repository; see `RemovalOptions`."""
         from notarypy.client.publish.removing import remove_signer
 
-        return remove_signer(self._session, name, repository, RemovalOptions(force, tags, dry_run), key=key)
+        options = RemovalOptions(force, tags, dry_run)
+        return remove_signer(self._session, name, repository, options, key=key, paths=paths)
 
     def renew(self, repository: str, *, within: timedelta = WITHIN, only: Sequence[str] = ()) -> Renewed:
         """Sign again, with the keys here, what ends within a time or has ended; or `only` these roles."""

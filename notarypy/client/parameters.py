@@ -90,7 +90,7 @@ class RemovalOptions:
 
     Attributes:
         force: Whether tags may become unreadable until others sign them again.
-        tags: What becomes of tags that rest on the removed keys alone; None to raise UndecidedTagsError.
+        tags: What becomes of tags that rest on what is removed alone; None to raise UndecidedTagsError.
         dry_run: Whether to check everything and publish nothing; the tags are named all the same.
     """
 

@@ -155,7 +155,10 @@ class SignerAdded:
 
 @dataclass(frozen=True)
 class SignerRemoved:
-    """A signer after `remove_signer`; `role` is the delegation."""
+    """A signer after `remove_signer`; `role` is the delegation, `paths` what is left to it.
+
+    `outside` is what it lists, and may speak for no more.
+    """
 
     repository: str
     role: str
@@ -164,8 +167,10 @@ class SignerRemoved:
     unreadable: tuple[str, ...]
     needed: tuple[str, ...]
     resting: tuple[RestingTag, ...]
+    outside: tuple[RestingTag, ...]
     revoked: bool
     published: bool
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)

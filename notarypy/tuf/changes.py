@@ -220,6 +220,24 @@ class RemoveKeys:
 
 
 @dataclass(frozen=True)
+class RemovePaths:
+    """Take prefixes out of one delegation."""
+
+    role: str
+    paths: frozenset[str]
+
+    def apply(self, state: State) -> State:
+        """Drop the paths; the delegation stays, even without any, and its file as it is."""
+        above = _above(state, self.role)
+        old = above.delegation(self.role)
+        if old is None:
+            return state
+        kept = tuple(path for path in old.paths if path not in self.paths)
+        listed = _replaced(above.roles, replace(old, paths=kept))
+        return state.with_file(roles.parent(self.role), replace(above, roles=listed))
+
+
+@dataclass(frozen=True)
 class Resign:
     """Sign a role's file anew with its present keys, content unchanged (Notary: witness).
 

@@ -1,7 +1,7 @@
-"""Which tags rest on removed keys alone: nothing in the published files shows that anybody else signed them.
+"""Which tags rest on what is removed alone: nothing in the published files shows that others signed them.
 
-What it is: the state before and after keys were removed, those tags out. What it is not: what becomes of them
-(`client.publish.removing`), or who signed a tag in the eyes of a reader (`policy`).
+What it is: the state before and after keys or paths were removed, those tags out. What it is not: what
+becomes of them (`client.publish.removing`), or who signed a tag in the eyes of a reader (`policy`).
 
 Rules:
 
@@ -15,6 +15,8 @@ Rules:
 5. A tag for which nobody vouches rests on removed keys in each file that does so itself; and in
    `targets/releases`, whoever signed that last, if a role listed this content that rests on removed keys, or
    is gone, and no key that signed it may sign anything any more.
+6. What a role lists outside of the paths that are left to it counts as what a role lists that is gone, and
+   whoever may sign something else does not change that: it was taken from this role on purpose.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RestingTag:
-    """A tag that a role lists, and that rests on removed keys alone; no `digest` where it names no sha256."""
+    """A tag that a role lists, and that rests on what is removed; no `digest` where it names no sha256."""
 
     role: str
     tag: str
@@ -57,7 +59,7 @@ def signatures(state: State) -> dict[str, frozenset[str]]:
 
 
 def resting(before: State, after: State, signed: Mapping[str, frozenset[str]]) -> tuple[RestingTag, ...]:
-    """Return the tags that rest on removed keys alone, by name; `signed` is that of `signatures`."""
+    """Return the tags that rest on what is removed alone, by name; `signed` is that of `signatures`."""
     # Files that keep their keys are trusted, so they have signatures of these.
     bare = {role for role, keys in signed.items() if not keys}
     doubtful = {role for role in after.targets if any(_is_below(role, above) for above in bare)}
@@ -65,6 +67,9 @@ def resting(before: State, after: State, signed: Mapping[str, frozenset[str]]) -
     independent = after.targets.keys() - doubtful - {roles.RELEASES}
     vouched = {content for role in independent for content in _contents(after, role)}
     suspect = {content for role in (gone | doubtful) - {roles.RELEASES} for content in _listed(before, role)}
+    suspect |= {
+        _content(tag, entry) for role, tag, entry in _outside(before, after) if role != roles.RELEASES
+    }
     found = []
     for role in bare | ({roles.RELEASES} & after.targets.keys()):
         for tag, entry in after.targets[role].targets.items():
@@ -72,6 +77,22 @@ def resting(before: State, after: State, signed: Mapping[str, frozenset[str]]) -
             if (content not in vouched or entry.digest is None) and (role in bare or content in suspect):
                 found.append(RestingTag(role, tag, entry.digest))
     return tuple(sorted(found, key=lambda one: (one.tag, one.role)))
+
+
+def outside(before: State, after: State) -> tuple[RestingTag, ...]:
+    """Return the tags that roles list, and may speak for no more, by name (rule 6)."""
+    found = [RestingTag(role, tag, entry.digest) for role, tag, entry in _outside(before, after)]
+    return tuple(sorted(found, key=lambda one: (one.tag, one.role)))
+
+
+def _outside(before: State, after: State) -> Iterator[tuple[str, str, TargetFile]]:
+    for role in before.targets.keys() & after.targets.keys():
+        if before.paths(role) == after.paths(role):
+            continue
+        old, new = roles.shortest(before.paths(role)), roles.shortest(after.paths(role))
+        for tag, entry in before.targets[role].targets.items():
+            if roles.admits(old, tag) and not roles.admits(new, tag):
+                yield role, tag, entry
 
 
 def _gone(before: State, after: State) -> set[str]:

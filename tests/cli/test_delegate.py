@@ -83,7 +83,7 @@ def test_removing_says_what_was_signed_again(run: Run, stub: StubClient, noun: s
     assert outcome.out == (
         f"removed signer jeff from {REPO}\nsigned again: targets/releases\ntags kept: 1, 2\n"
     )
-    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, **DECISION})]
+    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, "paths": (), **DECISION})]
 
 
 @pytest.mark.parametrize("noun", ["delegate", "signer"])
@@ -99,7 +99,9 @@ def test_what_becomes_of_tags_is_said(
         f"only the removed keys signed these, and they are {became}:\n"
         f"  1 in targets/jeff: {D1}\n  1 in targets/releases: {D1}\n"
     )
-    assert stub.calls == [("remove_signer", ("jeff", REPO), {"key": None, **DECISION, "tags": tags})]
+    assert stub.calls == [
+        ("remove_signer", ("jeff", REPO), {"key": None, "paths": (), **DECISION, "tags": tags})
+    ]
     stub.answers["keys.purge"] = replace(PURGED, resting=RESTING, revoked=tags == "revoke")
     assert became in run("delegate", "purge", "--key", "f5a2a64", REPO, option).expect(0).out
     [result] = run("--json", noun, "remove", "jeff", REPO, option).expect(0).document["results"]
@@ -170,6 +172,23 @@ def test_removing_one_key(run: Run, stub: StubClient) -> None:
     stub.answers["remove_signer"] = replace(REMOVED, resigned=(), kept=())
     outcome = run("delegate", "remove", "jeff", REPO, "--key", "f5a2a64").expect(0)
     assert outcome.out == f"removed key f5a2a64 of targets/jeff from {REPO}\n"
+
+
+def test_removing_paths(run: Run, stub: StubClient) -> None:
+    done = replace(REMOVED, resigned=(), kept=(), resting=RESTING[1:], outside=RESTING[:1], paths=("v",))
+    stub.answers["remove_signer"] = done
+    argv = ("delegate", "remove", "jeff", REPO, "--path", "dev-", "--path", "", "--keep-tags")
+    assert run(*argv).expect(0).out == (
+        f"removed path dev-, the path of all tags of targets/jeff from {REPO}\n"
+        "targets/jeff keeps: v\n"
+        f"it lists these, where they count no more:\n  1 in targets/jeff: {D1}\n"
+        "nobody else vouches for these that are released, and they are kept:\n"
+        f"  1 in targets/releases: {D1}\n"
+    )
+    assert stub.calls[0][2]["paths"] == ["dev-", ""]
+    [result] = run("--json", *argv).expect(0).document["results"]
+    assert result["paths"] == ["v"]
+    assert result["outside"] == [{"role": "targets/jeff", "tag": "1", "digest": D1}]
 
 
 def test_removing_by_force_says_who_must_sign_again(run: Run, stub: StubClient) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import KeyNotAuthorisedError, TagUnsignedError, UndecidedTagsError
+from notarypy.errors import InvalidNameError, KeyNotAuthorisedError, TagUnsignedError, UndecidedTagsError
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import owned, released_tags
@@ -225,3 +225,88 @@ def test_what_is_signed_meanwhile_is_revoked_too(world: World, remove: Remove) -
 def test_a_decision_that_is_none_is_a_programmers_mistake(owner: Person) -> None:
     with pytest.raises(TypeError):
         owner.client().remove_signer("jeff", GUN, tags="drop")  # type: ignore[arg-type]
+
+
+# -- paths
+
+
+@pytest.fixture
+def limited(world: World) -> Person:
+    """The owner; jeff, whose key is elsewhere, may sign all tags, `v` among them, and signed some."""
+    owner, jeff = owned(world, "bob"), world.person("jeff")
+    owner.client().add_signer("jeff", GUN, [jeff.key("jeff")], paths=["", "v"])
+    for tag in ("v1", "dev-1", "dev-2"):
+        _sign(world, jeff, tag)
+    owner.client().sign([f"{GUN}:dev-2"])
+    world.requests()
+    return owner
+
+
+def test_tags_outside_of_the_paths_that_are_left_are_named(world: World, limited: Person) -> None:
+    with pytest.raises(UndecidedTagsError, match=r"dev-1 of .* rests on the removed paths alone"):
+        limited.client().remove_signer("jeff", GUN, paths=[""])
+    assert "POST" not in world.requests()
+    done = limited.client().remove_signer("jeff", GUN, paths=[""], dry_run=True)
+    assert "POST" not in world.requests()
+    assert {(one.role, one.tag) for one in done.outside} == {(JEFF, "dev-1"), (JEFF, "dev-2")}
+    assert (_named(done), done.paths, done.published) == ({(roles.RELEASES, "dev-1")}, ("v",), False)
+
+
+def test_the_tags_of_removed_paths_are_kept(world: World, limited: Person) -> None:
+    done = limited.client().remove_signer("jeff", GUN, paths=[""], tags="keep")
+    assert world.requests().count("POST") == 1
+    assert (done.resigned, done.kept, done.revoked, done.published) == ((), (), False, True)
+    assert released_tags(world) == {"v1", "dev-1", "dev-2"}
+    reader = world.person("reader").client()
+    assert reader.verify(f"{GUN}:dev-1").signers == ()
+    assert reader.verify(f"{GUN}:dev-2").signers == ("bob",)
+    assert reader.verify(f"{GUN}:v1").signers == ("jeff",)
+
+
+def test_the_tags_of_removed_paths_are_revoked(world: World, limited: Person) -> None:
+    limited.client().remove_signer("jeff", GUN, paths=[""], tags="revoke")
+    assert world.requests().count("POST") == 1
+    assert released_tags(world) == {"v1", "dev-2"}
+
+
+def test_a_signer_signs_only_within_the_paths_that_are_left(world: World, limited: Person) -> None:
+    limited.client().remove_signer("jeff", GUN, paths=[""], tags="keep")
+    jeff = world.person("jeff")
+    assert _sign(world, jeff, "v2") == jeff.client().verify(f"{GUN}:v2").digest
+    world.push("dev-3")
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        jeff.client().sign([f"{GUN}:dev-3"], signer="jeff")
+    assert "jeff may sign what begins with: v" in caught.value.why
+
+
+def test_a_path_that_a_shorter_one_covers_goes_without_a_question(limited: Person) -> None:
+    done = limited.client().remove_signer("jeff", GUN, paths=["v"])
+    assert (done.outside, done.resting, done.paths, done.published) == ((), (), ("",), True)
+
+
+def test_whoever_has_no_path_left_is_told(world: World, limited: Person) -> None:
+    done = limited.client().remove_signer("jeff", GUN, paths=["", "v"], tags="keep")
+    assert (done.paths, len(done.outside)) == ((), 3)
+    assert any("jeff may sign no tag" in line for line in limited.warnings)
+    assert any("its key is in targets/releases too" in line for line in limited.warnings)
+    assert world.person("reader").client().verify(f"{GUN}:v1").signers == ()
+
+
+def test_a_path_and_a_key_go_in_one_publish(world: World, limited: Person) -> None:
+    limited.client().add_signer("jeff", GUN, [world.person("two").key("jeff")])
+    [info] = world.person("jeff").client().keys.list()
+    world.requests()
+    done = limited.client().remove_signer(
+        "jeff", GUN, key=info.keyid[:9], paths=["v"], tags="keep", force=True
+    )
+    assert (world.requests().count("POST"), done.paths, done.published) == (1, ("",), True)
+
+
+@pytest.mark.parametrize("path", ["d", "v1", "V"])
+def test_a_path_that_is_not_there_is_a_wrong_name(world: World, limited: Person, path: str) -> None:
+    with pytest.raises(InvalidNameError, match=f'"{path}" is no path of {JEFF}') as caught:
+        limited.client().remove_signer("jeff", GUN, paths=["", path])
+    assert caught.value.why == ('its paths: "", all tags, "v"',)
+    assert "POST" not in world.requests()
+    with pytest.raises(TypeError, match="paths takes a list"):
+        limited.client().remove_signer("jeff", GUN, paths=path)

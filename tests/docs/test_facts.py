@@ -78,6 +78,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--context",
         "--sha256",
         "--all-paths",
+        "--paths",
         "--from",
         "--mount",
         "--creds",

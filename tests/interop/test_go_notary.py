@@ -90,6 +90,35 @@ def test_a_delegation_limited_to_a_path_signs_only_there(alice: Person, reposito
         assert key.stem[:7] in theirs
 
 
+def test_paths_that_one_removes_are_gone_for_the_other(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    name, image = repository.name, repository.push("dev-1")
+    alice.own(name, "jeff")
+    alice.notarypy("sign", repository.ref("dev-1")).expect(0)
+    alice.notary("delegation", "add", name, "targets/jeff", "--paths", "rel-,v", "-p").expect(0)
+    alice.notarypy("delegate", "remove", "jeff", name, "--path", "").expect(2)
+    removed = alice.notarypy("delegate", "remove", "jeff", name, "--path", "", "--path", "v", "--keep-tags")
+    assert "dev-1 in targets/jeff" in removed.expect(0).stdout
+    [row] = [
+        line
+        for line in bob.notary("delegation", "list", name).expect(0).stdout.splitlines()
+        if "/jeff" in line
+    ]
+    assert row.split()[1] == "rel-"
+    assert bob.notary("list", name, "-r", "targets/jeff").expect(0).stdout.count("dev-1") == 0
+    both_read(bob, repository, "dev-1", image)
+    bob.notarypy("verify", "--signer", "jeff", repository.ref("dev-1")).expect(10)
+
+    alice.notary("delegation", "remove", name, "targets/jeff", "--paths", "rel-", "-p").expect(0)
+    listed = bob.notarypy("--json", "delegate", "list", name).expect(0).document
+    assert [one["paths"] for one in listed["results"][0]["roles"] if one["role"] == "targets/jeff"] == [[]]
+    alice.notarypy(
+        "delegate", "add", "jeff", name, "--key", alice.home / "jeff.crt", "--path", "dev-"
+    ).expect(0)
+    bob.notarypy("verify", "--signer", "jeff", repository.ref("dev-1")).expect(0)
+
+
 def test_an_exported_key_is_imported_by_go(alice: Person, bob: Person) -> None:
     key, _ = alice.new_key("jeff")
     alice.notarypy("key", "load", key, "--name", "jeff").expect(0)

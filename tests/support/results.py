@@ -63,7 +63,17 @@ INSPECTION = Inspection(
 )
 ADDED = SignerAdded(REPO, "targets/jeff", (KEY.keyid,), None, published=True)
 REMOVED = SignerRemoved(
-    REPO, "targets/jeff", ("targets/releases",), ("1", "2"), (), ("bob",), (), revoked=False, published=True
+    REPO,
+    "targets/jeff",
+    ("targets/releases",),
+    ("1", "2"),
+    (),
+    ("bob",),
+    (),
+    (),
+    revoked=False,
+    published=True,
+    paths=(),
 )
 PURGED = PurgedKey(
     REPO,

@@ -15,6 +15,7 @@ from notarypy.tuf.changes import (
     Discard,
     RemoveDelegation,
     RemoveKeys,
+    RemovePaths,
     RemoveTarget,
     Resign,
     State,
@@ -74,6 +75,8 @@ def test_a_state_is_what_was_verified(state: State) -> None:
         RemoveKeys("targets/jeff", frozenset({BOB.keyid})),
         RemoveKeys("targets/jeff", frozenset()),
         RemoveKeys("targets/nobody", frozenset({JEFF.keyid})),
+        RemovePaths("targets/jeff", frozenset({"rc", "x"})),
+        RemovePaths("targets/nobody", frozenset({""})),
         Discard("targets/jeff"),
         Discard("targets/nobody"),
     ],
@@ -94,6 +97,7 @@ def test_rule_1_what_is_true_already_changes_nothing(state: State, change: Chang
         AddDelegation("targets/jeff", [BOB], ("x",)),
         RemoveDelegation("targets/jeff"),
         RemoveKeys("targets/jeff", frozenset({JEFF.keyid})),
+        RemovePaths("targets/jeff", frozenset({"", "x"})),
     ],
     ids=repr,
 )
@@ -270,6 +274,16 @@ def test_removing_the_last_key_leaves_the_delegation_without_any(state: State) -
     written = new.targets["targets"].to_signed()["delegations"]["roles"][1]
     assert written["keyids"] is None
     assert JEFF.keyid in new.targets["targets"].keys
+
+
+def test_removing_paths_leaves_the_others_and_the_file(state: State) -> None:
+    new = RemovePaths("targets/jeff", frozenset({""})).apply(state)
+    assert new.delegation("targets/jeff") == Delegation("targets/jeff", (JEFF.keyid,), 1, ("rc-",))
+    assert new.dirty == {"targets"}
+    assert new.targets["targets/jeff"] == state.targets["targets/jeff"]
+    assert new.paths("targets/jeff/deep") == ("rc-",)
+    none = RemovePaths("targets/jeff", frozenset({"rc-"})).apply(new)
+    assert (none.paths("targets/jeff"), none.paths("targets/jeff/deep")) == ((), ())
 
 
 def test_keys_are_removed_by_canonical_id_in_every_wrapping() -> None:

@@ -1,7 +1,7 @@
 """Signers: who may sign a repository's tags.
 
 What it is: what `delegate add` and `signer add` want to be true. What it is not: how it is published
-(`pipeline`), or how signers go (`removing`).
+(`pipeline`), or how signers and paths go (`removing`).
 
 Rules:
 
@@ -17,6 +17,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from notarypy.client.parameters import require_lists
 from notarypy.client.publish.initialise import Wanted, additions, initialise
 from notarypy.client.publish.pipeline import publisher_for
 from notarypy.client.results import SignerAdded
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from notarypy.client.session import Session
+    from notarypy.tuf.changes import State
 
 _LOG = logging.getLogger(__name__)
 _PATTERN = re.compile(r"[*?\[\]]")
@@ -42,16 +44,14 @@ def add(
     releases: bool = True,
 ) -> SignerAdded:
     """Let the holders of keys sign, and say so if that lets them do more than it may seem (rules 1 and 2)."""
+    require_lists(keys=keys, paths=paths)
     role = roles.signer_role(name)
     for path in paths:
         _require_prefix(path)
     public = session.public_keys(keys)
     changes = additions(role, public, paths, releases=releases)
     if releases and "" not in paths:
-        session.warn(
-            f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
-            "whose paths cover every tag; --no-releases keeps it out"
-        )
+        _warn_of_releases(session, name, "--no-releases keeps it out")
     publisher = publisher_for(session, repository)
     ids, gun = tuple(key.canonical_id for key in public), publisher.repository.gun
     _LOG.debug("%s: %s gets the keys %s", gun, role, ids)
@@ -62,6 +62,27 @@ def add(
                 return SignerAdded(gun, role, ids, created, published=True)
     done = publisher.publish(lambda _: changes)
     return SignerAdded(gun, role, ids, None, published=done.uploaded)
+
+
+def paths_left(session: Session, state: State, role: str) -> tuple[str, ...]:
+    """Return the paths that a signer has after some were taken, and say what may surprise."""
+    left, name = state.paths(role), roles.signer_name(role)
+    if not left:
+        session.warn(f"{name} may sign no tag of {state.gun} any more; its keys are listed still")
+    if "" in left or role == roles.RELEASES or state.delegation(roles.RELEASES) is None:
+        return left
+    own, releasing = ({key.canonical_id for key in state.keys_for(of)[0]} for of in (role, roles.RELEASES))
+    if own & releasing:
+        _warn_of_releases(session, name, "to keep it out, remove the signer and add it with --no-releases")
+    return left
+
+
+def _warn_of_releases(session: Session, name: str, way_out: str) -> None:
+    """Say that the paths of a signer who releases tags are no wall."""
+    session.warn(
+        f"{name} is limited by those who look at signers only: its key is in targets/releases too, "
+        f"whose paths cover every tag; {way_out}"
+    )
 
 
 def _require_prefix(path: str) -> None:

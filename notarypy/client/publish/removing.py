@@ -1,8 +1,9 @@
 """Signers and keys go: out of a repository's delegations, without breaking or vouching for what is signed.
 
-What it is: what `delegate remove` and `signer remove` want to be true, and `delegate purge`, which takes one
-key out of every delegation: it was stolen, or its owner left. What it is not: how it is published
-(`pipeline`), or how signers come (`delegations`); and root and targets keys are rotated, not purged.
+What it is: what `delegate remove` and `signer remove` want to be true, of whole signers, keys or paths, and
+`delegate purge`, which takes one key out of every delegation: it was stolen, or its owner left. What it is
+not: how it is published (`pipeline`), or how signers come (`delegations`); and root and targets keys are
+rotated, not purged.
 
 Rules:
 
@@ -16,6 +17,8 @@ Rules:
    of the tags that rest on them alone (`tuf.vouching`): they are kept, or revoked in the same publish, in
    every file that would list them. Where nothing rests on them there is nothing to say; a dry run names them.
 5. Delegations in a file that rests on the removed keys are named too: nobody else made them.
+6. A path goes as it was written. Tags that its role lists and may speak for no more are named; those that are
+   released, and that nobody else vouches for, are kept or revoked as for a removed key.
 """
 
 from __future__ import annotations
@@ -24,15 +27,26 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from notarypy.client.parameters import require_lists
+from notarypy.client.publish.delegations import paths_left
 from notarypy.client.publish.pipeline import Edit, publisher_for
 from notarypy.client.publish.signing import no_signer
 from notarypy.client.results import PurgedKey, SignerRemoved
 from notarypy.errors import Advice, InvalidNameError, KeyNotAuthorisedError, UndecidedTagsError
 from notarypy.tuf import roles
-from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, RemoveTarget, Resign, State, apply_all
+from notarypy.tuf.changes import (
+    Change,
+    RemoveDelegation,
+    RemoveKeys,
+    RemovePaths,
+    RemoveTarget,
+    Resign,
+    State,
+    apply_all,
+)
 from notarypy.tuf.keys import meets
 from notarypy.tuf.plan import require_signable
-from notarypy.tuf.vouching import RestingTag, resting, signatures
+from notarypy.tuf.vouching import RestingTag, outside, resting, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,16 +61,23 @@ _SHOWN = 20
 
 
 def remove_signer(
-    session: Session, name: str, repository: str, options: RemovalOptions, *, key: str | None
+    session: Session,
+    name: str,
+    repository: str,
+    options: RemovalOptions,
+    *,
+    key: str | None = None,
+    paths: Sequence[str] = (),
 ) -> SignerRemoved:
-    """Remove a signer, or the key whose id begins with `key`, and keep every tag readable (rule 1)."""
+    """Remove a signer, or only the key whose id begins with `key`, or `paths` (rules 1 and 6)."""
+    require_lists(paths=paths)
     publisher, role = publisher_for(session, repository), roles.signer_role(name)
     outcome: list[tuple[str, _Mended]] = []
 
     def edit(state: State) -> Sequence[Change]:
-        if outcome and _gone(state, role, key):
+        if outcome and _gone(state, role, key, paths):
             return ()  # an earlier try did it, though its answer was lost, or somebody else did
-        mended = _mend(state, _removals(state, role, key), publisher.keys.available, role)
+        mended = _mend(state, _removals(state, role, key, paths), publisher.keys.available, role)
         if mended.lost and not options.force:
             # Whoever may not do it at all is not asked whether it should be done.
             require_signable(state, roles.parent(role), publisher.available(state))
@@ -68,8 +89,10 @@ def remove_signer(
     gun, mended = outcome[-1]
     revoked = options.tags == "revoke"
     _warn(session, gun, mended, revoked=revoked)
+    left = paths_left(session, mended.after, role) if paths else mended.after.paths(role)
     found = (mended.resigned, mended.kept(revoked=revoked), mended.lost, mended.needed)
-    return SignerRemoved(gun, role, *found, mended.resting, revoked=revoked, published=published)
+    named = (mended.resting, mended.outside)
+    return SignerRemoved(gun, role, *found, *named, revoked=revoked, published=published, paths=left)
 
 
 @dataclass(frozen=True)
@@ -78,7 +101,7 @@ class _Mended:
 
     The files of roles that are `resigned` are signed again by keys here; nobody can verify those of the roles
     that are `lost`, until one of the signers in `needed` signs again. Of the other files these tags are
-    `resting` on the removed keys, and so are `delegations` (rules 4 and 5).
+    `resting` on what is removed, and so are `delegations` (rules 4 and 5); `outside` is that of rule 6.
     """
 
     changes: tuple[Change, ...]
@@ -87,7 +110,13 @@ class _Mended:
     lost: tuple[str, ...]
     needed: tuple[str, ...]
     resting: tuple[RestingTag, ...]
+    outside: tuple[RestingTag, ...]
     delegations: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        """What tags rest on that is removed."""
+        return "paths" if any(isinstance(change, RemovePaths) for change in self.changes) else "keys"
 
     def kept(self, *, revoked: bool) -> tuple[str, ...]:
         """Return the tags that stay readable because their file is signed again."""
@@ -114,7 +143,7 @@ def _mend(state: State, changes: Sequence[Change], available: Collection[str], g
     _LOG.debug("%s: signed again by keys here: %s; nobody could verify: %s", state.gun, resigned, lost)
     _LOG.debug("%s: on the removed keys alone rest %s and %s", state.gun, found, made)
     changed = (*changes, *map(Resign, resigned))
-    return _Mended(changed, after, resigned, tuple(lost), needed, found, tuple(made))
+    return _Mended(changed, after, resigned, tuple(lost), needed, found, outside(state, after), tuple(made))
 
 
 def _nameless(state: State) -> tuple[str, ...]:
@@ -133,8 +162,8 @@ def _decided(state: State, mended: _Mended, options: RemovalOptions) -> Sequence
     if options.tags is None and mended.resting and not options.dry_run:
         tags = dict.fromkeys(one.tag for one in mended.resting)
         raise UndecidedTagsError(
-            f"{len(tags)} tags of {state.gun} rest on the removed keys alone" if len(tags) > 1
-            else f"tag {next(iter(tags))} of {state.gun} rests on the removed keys alone",
+            f"{len(tags)} tags of {state.gun} rest on the removed {mended.what} alone" if len(tags) > 1
+            else f"tag {next(iter(tags))} of {state.gun} rests on the removed {mended.what} alone",
             why=(
                 *map(str, mended.resting[:_SHOWN]),
                 *([f"and {left} more"] if (left := len(mended.resting) - _SHOWN) > 0 else []),
@@ -163,17 +192,24 @@ def _warn(session: Session, gun: str, mended: _Mended, *, revoked: bool) -> None
         session.warn(f"{', '.join(dict.fromkeys(found))} of {gun}: another digest in targets is released now")
 
 
-def _removals(state: State, role: str, key: str | None) -> list[Change]:
+def _removals(state: State, role: str, key: str | None, paths: Sequence[str]) -> list[Change]:
     delegation = state.delegation(role)
     if delegation is None:
         raise no_signer(state, roles.signer_name(role))
+    changes: list[Change] = []
+    if paths:
+        if unknown := [path for path in paths if path not in delegation.paths]:
+            why = f"its paths: {', '.join(map(_quoted, delegation.paths)) or 'none'}"
+            raise InvalidNameError(f"{_quoted(unknown[0])} is no path of {role}", why=why, role=role)
+        changes.append(RemovePaths(role, frozenset(paths)))
+        if key is None:
+            return changes
     listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
     gone = frozenset(keyid for keyid in listed if key is None or keyid.startswith(key))
     if key is not None and len(gone) != 1:
         raise InvalidNameError(
             f'"{key}" is not one key of {role}', why=f"its keys: {', '.join(listed) or 'none'}", role=role
         )
-    changes: list[Change] = []
     first_level = roles.parent(role) == roles.TARGETS
     if first_level and state.delegation(roles.RELEASES) is not None and role != roles.RELEASES:
         changes.append(RemoveKeys(roles.RELEASES, gone - _used_elsewhere(state, role)))
@@ -181,9 +217,16 @@ def _removals(state: State, role: str, key: str | None) -> list[Change]:
     return changes
 
 
-def _gone(state: State, role: str, key: str | None) -> bool:
-    if state.delegation(role) is None:
+def _quoted(path: str) -> str:
+    return f'"{path}"' if path else '"", all tags'
+
+
+def _gone(state: State, role: str, key: str | None, paths: Sequence[str]) -> bool:
+    delegation = state.delegation(role)
+    if delegation is None:
         return True
+    if paths:
+        return set(paths).isdisjoint(delegation.paths)
     listed = [entry.canonical_id for entry in state.keys_for(role)[0]]
     return key is not None and not any(keyid.startswith(key) for keyid in listed)
 
