@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from notarypy.images.manifests import Manifest as Manifest
     from notarypy.images.occurrences import Occurrence as Occurrence
     from notarypy.keys.keystore import KeyInfo as KeyInfo
+    from notarypy.keys.keystore import StoredKey as StoredKey
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
     from notarypy.keys.passphrases import PassphraseRequest as PassphraseRequest
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
@@ -103,7 +104,7 @@ _NAMES = {
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",
     "images.occurrences": "Occurrence",
-    "keys.keystore": "KeyInfo",
+    "keys.keystore": "KeyInfo StoredKey",
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers": "Signer",
     "limits": "Limits",

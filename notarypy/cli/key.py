@@ -13,15 +13,17 @@ from notarypy.cli import references, userfiles
 from notarypy.cli.options import group
 from notarypy.cli.run import begin
 from notarypy.cli.text import render, terminal
+from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.client.results import RotatedKey
-    from notarypy.keys.keystore import KeyInfo
+    from notarypy.keys.keystore import KeyInfo, StoredKey
 
 app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
 
 _KEY = "keyid role gun path encrypted"
+_STORED = f"{_KEY} already passphrase_from"
 _Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
 
@@ -44,8 +46,9 @@ def generate(
     with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:
         info, public = client.keys.generate(name, algorithm=alg)
         stream.write(public)
-        data = {**render.fields(info, _KEY), "public_key": str(path)}
-        run.report.done(name, data, f"generated key {info.keyid} ({short}); public key: {path}")
+        data = {**render.fields(info, _STORED), "public_key": str(path)}
+        lines = f"generated key {info.keyid} ({short}); public key: {path}", _encrypted(info)
+        run.report.done(name, data, *lines)
 
 
 @app.command("load")
@@ -61,7 +64,7 @@ def load(
     """Store private keys: of openssl, Go notary or docker, EC or RSA, encrypted or not.
 
     An encrypted file is opened with the first of the usual passphrases that fits. The stored key gets the
-    first of them that has a value: with --passphrase-file it is that one.
+    first of them that has a value, and the output says which: with --passphrase-file it is that one.
 
     Example:
       notarypy key load delegation.key --name jeff
@@ -70,7 +73,9 @@ def load(
     data = userfiles.read(file)
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
-            run.report.done(file, render.fields(info, _KEY), f"loaded {_named(info)}")
+            already = f"{_named(info)} is here already; it was left as it is, and so was its passphrase"
+            lines = [already] if info.already else [f"loaded {_named(info)}", _encrypted(info)]
+            run.report.done(file, render.fields(info, _STORED), *lines)
 
 
 @app.command("list")
@@ -139,8 +144,10 @@ def import_keys(
     with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
             key = _named(imported.key)
-            line = f"{key} is here already; it was left as it is" if imported.already else f"imported {key}"
-            run.report.done(file, {**render.fields(imported.key, _KEY), "already": imported.already}, line)
+            lines = [f"imported {key}", "its passphrase is the one that it had"]
+            if imported.already:
+                lines = [f"{key} is here already; it was left as it is"]
+            run.report.done(file, {**render.fields(imported.key, _KEY), "already": imported.already}, *lines)
 
 
 @app.command("passwd")
@@ -160,8 +167,6 @@ def passwd(
     Example:
       notarypy key passwd jeff --new-passphrase-file new.txt
     """
-    from notarypy.keys.passphrases import new_passphrase_chain
-
     run = begin(context)
     path = None if new_passphrase_file is None else Path(new_passphrase_file)
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
@@ -269,3 +274,9 @@ def _rotated_lines(done: RotatedKey) -> list[str]:
 
 def _named(info: KeyInfo) -> str:
     return f"key {info.keyid} ({roles.signer_name(info.role)})"
+
+
+def _encrypted(info: StoredKey) -> str:
+    """Say which passphrase a new key has, by where it is from."""
+    typed = info.passphrase_from == PROMPT
+    return f"encrypted with the passphrase {'that was typed' if typed else f'of {info.passphrase_from}'}"

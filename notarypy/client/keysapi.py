@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import RemovalOptions, require_lists
-from notarypy.keys.keystore import KeyInfo, KeyStore
+from notarypy.keys.keystore import KeyInfo, KeyStore, StoredKey
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     KeyInfos = list[KeyInfo]  # the method `list` hides the type inside the class
     ImportedKeys = list[ImportedKey]
+    StoredKeys = list[StoredKey]
 
 
 class Keys:
@@ -41,14 +42,17 @@ class Keys:
         """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several."""
         return self._session.keys().find(key)
 
-    def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[KeyInfo, bytes]:
+    def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[StoredKey, bytes]:
         """Make a signer's key; returns it and its public half as PEM."""
         info, public = self._session.keys().generate(name, algorithm)
         self._warn_of_namesakes([info])
         return info, public
 
-    def load(self, data: bytes, *, name: str | None = None) -> KeyInfos:
-        """Store every private key in PEM data, as `name`, as its header says, or as `signer`."""
+    def load(self, data: bytes, *, name: str | None = None) -> StoredKeys:
+        """Store every private key in PEM data, as `name`, as its header says, or as `signer`.
+
+        Each says what its passphrase is from. AlreadyExistsError: it is here under another name.
+        """
         loaded = self._session.keys().load(data, name)
         self._warn_of_namesakes(loaded)
         return loaded

@@ -79,6 +79,19 @@ class KeyInfo:
         return PassphraseRequest(self.keyid, self.role, self.gun)
 
 
+@dataclass(frozen=True)
+class StoredKey(KeyInfo):
+    """A key that was to be stored.
+
+    Attributes:
+        already: Whether it was here before: it was left as it is then, and has the passphrase that it had.
+        passphrase_from: The name of what gave the passphrase that it has; None if it was here before.
+    """
+
+    already: bool
+    passphrase_from: str | None
+
+
 class KeyPath(NamedTuple):
     """Where a key's file is, and what its place says of it: nothing in the present layout."""
 

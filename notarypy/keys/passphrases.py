@@ -218,13 +218,17 @@ class PassphraseChain:
 
     def for_new(self, request: PassphraseRequest) -> str:
         """Return the passphrase for a new key; raise PassphraseNeededError, ConfigurationError (rule 4)."""
+        return self.chosen(request)[1]
+
+    def chosen(self, request: PassphraseRequest) -> tuple[str, str]:
+        """Return a source's name and its value for a new key; raise as `for_new`."""
         name, value = next(self._supplied(request), (PROMPT, ""))
         if value and len(value) < MIN_LENGTH:
             why = f"{name} holds fewer than {MIN_LENGTH} characters"
             message, advice = f"the {_wanted(request)} is too short", Advice("choose-longer", source=name)
             raise ConfigurationError(message, why=why, advice=advice, source=name)
         _LOG.debug("the %s comes from %s", _wanted(request), name)
-        return value or self._chosen(request)
+        return name, value or self._typed(request)
 
     def tried(self, request: PassphraseRequest) -> list[str]:
         """Return the names of all sources for this key, whether they hold a value or not."""
@@ -245,7 +249,7 @@ class PassphraseChain:
             return None if not value and self._wording.empty_ends else value
         return None
 
-    def _chosen(self, request: PassphraseRequest) -> str:
+    def _typed(self, request: PassphraseRequest) -> str:
         words, problem = self._wording, ""
         for _ in range(words.choices):
             value = self._ask(problem + words.new(request))

@@ -247,7 +247,9 @@ def test_key_load_keeps_the_name_that_a_key_has(docker_trust: Run, home: Path) -
     path = key_file(home, "jeff")
     docker_trust("key", "load", path, "--name", "jeff").expect(0)
     outcome = docker_trust("key", "load", path, "--name", "other").expect(1)
-    assert outcome.err.startswith(f"error importing key from {path}: this key is here already, as jeff\n")
+    assert outcome.err.startswith(f"error importing key from {path}: key ")
+    assert "is here already, as jeff\n" in outcome.err
+    assert outcome.err.endswith(" other\n")
 
 
 # -- signer ----------------------------------------------------------------------------------------

@@ -5,33 +5,36 @@ from __future__ import annotations
 import io
 import stat
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import KeyMissingError, PassphraseNeededError, UnsupportedKeyError
+from notarypy.keys.passphrases import PROMPT
 from support.commands import written
-from support.results import KEY, TARGETS_KEY
+from support.results import KEY, STORED, TARGETS_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.commands import Run, StubClient
 
+OF_FILE = "encrypted with the passphrase of --passphrase-file\n"
 PEM = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 
 
 def test_generating_writes_the_public_half(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["keys.generate"] = (KEY, b"public")
+    stub.answers["keys.generate"] = (STORED, b"public")
     (home / "keys").mkdir()
     outcome = run("key", "generate", "jeff", "--dir", "keys", "--alg", "rsa").expect(0)
-    assert outcome.out == f"generated key {KEY.keyid} (jeff); public key: keys/jeff.pub\n"
+    assert outcome.out == f"generated key {KEY.keyid} (jeff); public key: keys/jeff.pub\n{OF_FILE}"
     assert (home / "keys" / "jeff.pub").read_bytes() == b"public"
     assert stub.calls == [("keys.generate", ("jeff",), {"algorithm": "rsa"})]
 
 
 def test_a_role_names_its_file_safely(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["keys.generate"] = (KEY, b"public")
+    stub.answers["keys.generate"] = (STORED, b"public")
     run("key", "generate", "targets/team/ci").expect(0)
     assert (home / "team_ci.pub").exists()
 
@@ -66,14 +69,20 @@ def test_a_directory_that_is_missing(run: Run, stub: StubClient) -> None:
 
 
 def test_loading(run: Run, stub: StubClient, home: Path) -> None:
-    stub.answers["keys.load"] = [KEY, TARGETS_KEY]
+    typed = replace(STORED, role="bob", passphrase_from=PROMPT)
+    present = replace(STORED, role="ci", already=True, passphrase_from=None)
+    stub.answers["keys.load"] = [STORED, typed, present]
     outcome = run("key", "load", written(home / "k.pem", PEM), "--name", "jeff").expect(0)
-    assert outcome.out == f"loaded key {KEY.keyid} (jeff)\nloaded key {TARGETS_KEY.keyid} (targets)\n"
+    assert outcome.out == (
+        f"loaded key {KEY.keyid} (jeff)\n{OF_FILE}"
+        f"loaded key {KEY.keyid} (bob)\nencrypted with the passphrase that was typed\n"
+        f"key {KEY.keyid} (ci) is here already; it was left as it is, and so was its passphrase\n"
+    )
     assert stub.calls == [("keys.load", (PEM,), {"name": "jeff"})]
 
 
 def test_loading_from_standard_input(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub.answers["keys.load"] = [KEY]
+    stub.answers["keys.load"] = [STORED]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PEM)))
     run("key", "load", "-").expect(0)
     assert stub.calls == [("keys.load", (PEM,), {"name": None})]

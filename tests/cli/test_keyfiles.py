@@ -30,7 +30,7 @@ def test_every_key_of_a_bundle_is_told(run: Run, stub: StubClient, home: Path) -
     stub.answers["keys.import_"] = [ImportedKey(KEY, already=False), ImportedKey(TARGETS_KEY, already=True)]
     outcome = run("key", "import", written(home / "bundle.pem", "PEM")).expect(0)
     assert outcome.out == (
-        f"imported key {KEY.keyid} (jeff)\n"
+        f"imported key {KEY.keyid} (jeff)\nits passphrase is the one that it had\n"
         f"key {TARGETS_KEY.keyid} (targets) is here already; it was left as it is\n"
     )
     assert stub.calls == [("keys.import_", (b"PEM",), {})]

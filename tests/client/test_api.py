@@ -3,11 +3,13 @@ from __future__ import annotations
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import notarypy
+from notarypy.cli.text.advice import advice
 from notarypy.client.api import Client, utc_now
 from notarypy.errors import (
     AlreadyExistsError,
@@ -118,9 +120,9 @@ def test_a_key_that_was_made_is_found_and_exported(world: World) -> None:
     client = alice.client()
     info, public = client.keys.generate("jeff")
     assert b"role: jeff" in public
-    assert client.keys.list() == [info]
-    find = client.keys.find
-    assert find("jeff") == find("targets/jeff") == find(info.keyid[:7]) == info
+    [listed], find = client.keys.list(), client.keys.find
+    assert find("jeff") == find("targets/jeff") == find(info.keyid[:7]) == listed
+    assert listed.keyid == info.keyid
     exported = client.keys.export(["jeff"])
     [loaded] = world.person("other").client().keys.load(exported)
     assert (loaded.keyid, loaded.role) == (info.keyid, "jeff")
@@ -148,9 +150,15 @@ def test_a_key_is_loaded_once_under_one_name(world: World) -> None:
     client.keys.generate("jeff")
     exported = client.keys.export(["jeff"])
     other = world.person("other").client()
-    assert other.keys.load(exported, name="ci") == other.keys.load(exported, name="ci")
-    with pytest.raises(AlreadyExistsError, match="as ci"):
+    [first], [again] = (other.keys.load(exported, name="ci") for _ in range(2))
+    assert (first.already, first.passphrase_from) == (False, "the callback")
+    assert again == replace(first, already=True, passphrase_from=None)
+    with pytest.raises(AlreadyExistsError, match="as ci") as caught:
         other.keys.load(exported, name="jeff")
+    assert advice(caught.value) == f"give it this name: notarypy key rename {first.keyid[:12]} jeff"
+    with pytest.raises(AlreadyExistsError, match="as ci") as caught:
+        other.keys.load(exported, name="root")
+    assert caught.value.advice is None
 
 
 def test_what_is_no_private_key_is_refused(world: World) -> None:
@@ -174,7 +182,7 @@ def test_key_files_that_cannot_be_read_are_said_aloud(world: World) -> None:
     client = alice.client()
     info, _ = client.keys.generate("jeff")
     (alice.trust_dir / "private" / f"{'0' * 64}.key").write_bytes(b"junk")
-    assert client.keys.list() == [info]
+    assert [key.keyid for key in client.keys.list()] == [info.keyid]
     assert any("0" * 64 in warning for warning in alice.warnings)
 
 

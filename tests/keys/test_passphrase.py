@@ -9,6 +9,7 @@ import pytest
 from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError, PassphraseNeededError
 from notarypy.keys.passphrases import (
+    PROMPT,
     CallbackSource,
     FileSource,
     PassphraseChain,
@@ -219,7 +220,9 @@ def test_a_new_key_takes_the_first_value() -> None:
         "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": "docker's value",
         "NOTARY_DELEGATION_PASSPHRASE": "other",
     }
-    assert standard_chain(environ, None, None).for_new(JEFF) == "docker's value"
+    chain = standard_chain(environ, None, None)
+    assert chain.for_new(JEFF) == "docker's value"
+    assert chain.chosen(JEFF) == ("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE", "docker's value")
 
 
 def test_a_value_too_short_for_a_new_key_is_an_error_that_names_its_source() -> None:
@@ -235,7 +238,7 @@ def test_a_value_too_short_for_a_new_key_is_an_error_that_names_its_source() -> 
 
 def test_a_new_passphrase_is_typed_twice() -> None:
     prompt, shown = typist("short", "long enough", "something else", "long enough", "long enough")
-    assert PassphraseChain([], prompt).for_new(JEFF) == "long enough"
+    assert PassphraseChain([], prompt).chosen(JEFF) == (PROMPT, "long enough")
     assert shown[0] == 'New passphrase for key "jeff" (f5a2a64), 8 characters or more: '
     assert shown[1].startswith("That was too short.")
     assert shown[3].startswith("These were not the same.")

@@ -32,7 +32,7 @@ from notarypy.client.verdicts import (
     RoleVersion,
     VerifiedImage,
 )
-from notarypy.keys.keystore import KeyInfo
+from notarypy.keys.keystore import KeyInfo, StoredKey
 
 REPO = "registry.test/app"
 D1, D2 = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -40,6 +40,8 @@ PIN, OTHER_PIN = "a" * 64, "b" * 64
 WHEN = datetime(2027, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 KEY = KeyInfo("f5a2a64" + "0" * 57, "jeff", None, Path("/trust/private/f5.key"), encrypted=True)
+STORED = StoredKey(**vars(KEY), already=False, passphrase_from="--passphrase-file")
+PRESENT = StoredKey(**vars(KEY), already=True, passphrase_from=None)
 TARGETS_KEY = KeyInfo("c" * 64, "targets", REPO, Path("/trust/private/cc.key"), encrypted=False)
 INITIALISED = InitResult(REPO, True, (PIN,), (OTHER_PIN,), ("root", "targets"), ("jeff",), "https://n.test")  # noqa: FBT003 - as it is declared
 LOGGED_IN = LoggedIn(

@@ -65,6 +65,7 @@ TEXTS: Mapping[str, str] = {
     "load-key": "import it with: notarypy key load FILE",
     "make-key": "make a key of its own for signing: notarypy key generate NAME",
     "rename-key": "rename it to {actual}.key if it should be here at all",
+    "rename-stored-key": "give it this name: notarypy key rename {key} {name}",
     "restore-escaped": """give it line ends again: awk '{{gsub(/\\\\n/,"\\n")}}1' FILE > KEY.pem""",
     "restore-line-ends": """write it with its line ends, for example: printf '%s\\n' "$KEY" > KEY.pem""",
     "rewrite-openssh": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",

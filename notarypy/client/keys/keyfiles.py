@@ -21,10 +21,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from notarypy.client.keys.manager import other_name
 from notarypy.client.results import ImportedKey
 from notarypy.errors import (
     Advice,
-    AlreadyExistsError,
     ConfigurationError,
     InvalidNameError,
     KeyAccessError,
@@ -99,11 +99,7 @@ def _check_role(manager: KeyManager, block: pem.KeyBlock) -> None:
     present = manager.store.find(block.path or "")
     gun = block.gun if block.role in pem.GUN_ROLES else None
     if present is not None and (present.role, present.gun) != (block.role or "", gun):
-        raise AlreadyExistsError(
-            f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}",
-            why=(f"the file is {present.path}", "nothing was imported"),
-            keyid=present.keyid,
-        )
+        raise other_name(present, block.role or "", "nothing was imported")
 
 
 def change_passphrase(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:

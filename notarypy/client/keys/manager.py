@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
-from notarypy.keys.keystore import KeyInfo, KeyStore
+from notarypy.keys.keystore import KeyInfo, KeyStore, StoredKey
 from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _DEFAULT_NAME = "signer"
+_SHORT = 7
 _LOCK = ".notarypy-init.lock"
 
 
@@ -140,7 +141,7 @@ class KeyManager:
         why, advice = f"keys here: {listed}", Advice("list-keys")
         raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
 
-    def load(self, data: bytes, name: str | None) -> list[KeyInfo]:
+    def load(self, data: bytes, name: str | None) -> list[StoredKey]:
         """Store every private key in PEM data under a name; returns them as stored.
 
         Raises UnsupportedKeyError if there is none that Notary can use, AlreadyExistsError for another role.
@@ -155,12 +156,11 @@ class KeyManager:
                 roles.signer_role(role)
             present = self.store.find(public_key_of(key).keyid)
             if present is not None and present.role != role:
-                message, why = f"this key is here already, as {present.role}", f"the file is {present.path}"
-                raise AlreadyExistsError(message, why=why, keyid=present.keyid)
+                raise other_name(present, role)
             loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
         return loaded
 
-    def generate(self, name: str, algorithm: str) -> tuple[KeyInfo, bytes]:
+    def generate(self, name: str, algorithm: str) -> tuple[StoredKey, bytes]:
         """Make a signer's key; returns it and its public half as PEM with the signer's name."""
         roles.signer_role(name)
         key = keyfile.generate(algorithm)
@@ -181,16 +181,16 @@ class KeyManager:
         self._add(key, role, gun)
         return key
 
-    def _add(self, key: PrivateKey, role: str, gun: str | None) -> KeyInfo:
+    def _add(self, key: PrivateKey, role: str, gun: str | None) -> StoredKey:
         keyid = public_key_of(key).keyid
         present = self.store.find(keyid)
         if present is not None:
-            return present
-        passphrase = self.passphrases.for_new(PassphraseRequest(keyid, role, gun, new=True))
+            return StoredKey(**vars(present), already=True, passphrase_from=None)
+        source, passphrase = self.passphrases.chosen(PassphraseRequest(keyid, role, gun, new=True))
         info = self.store.add(key, role, gun, passphrase)
         _LOG.debug("a new key, %s, for %s%s", keyid, role, f" of {gun}" if gun else "")
         self._made[threading.get_ident()].append(keyid)
-        return info
+        return StoredKey(**vars(info), already=False, passphrase_from=source)
 
     def _own_root(self) -> PrivateKey:
         here = [info.keyid for info in self.store.list() if info.role == roles.ROOT]
@@ -214,6 +214,18 @@ class KeyManager:
             request = PassphraseRequest("", block.role or role)
             opened.append((block, open_block(block, request, self.passphrases, file)))
         return opened
+
+
+def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:
+    """Return the refusal to store a key that is here under another role; a signer's key can be renamed."""
+    what = f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}"
+    renamed = not {role, present.role} & {*roles.BASE_ROLES, ""}
+    return AlreadyExistsError(
+        what,
+        why=(f"the file is {present.path}", *more),
+        advice=Advice("rename-stored-key", key=present.keyid[:12], name=role) if renamed else None,
+        keyid=present.keyid,
+    )
 
 
 def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
