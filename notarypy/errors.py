@@ -211,6 +211,10 @@ class NotNotaryError(ServerError, code="net.not_notary", retryable=False):
     """What answers at the address is no Notary server."""
 
 
+class NotRegistryError(ServerError, code="net.not_registry", retryable=False):
+    """What answers at the address is no registry."""
+
+
 class ResponseLimitError(NetworkError, code="net.limit", retryable=False):
     """The server sent more than the limit for this answer."""
 

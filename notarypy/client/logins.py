@@ -4,7 +4,8 @@ What it is: the two use cases. What it is not: how files and helper programs kee
 
 Rules:
 
-1. Nothing is stored that the registry did not take. One that asks nobody takes anything, which is said.
+1. Nothing is stored that the registry did not take. One that asks nobody takes anything, which is said. What
+   is no registry at all, a web page or a page to log in, gets nothing, and nothing is stored for it.
 2. Where a setting names the Notary server of the registry's images, that one is shown the login too. Whether
    it takes it is said, and decides nothing: it may have logins of its own. By its own name one logs in to it.
 3. Stored is where docker stores, or in the file that REGISTRY_AUTH_FILE names: what is read first.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
+_UNTRIED = "asks nobody who he is: the login could not be tried"
 
 
 def login(session: Session, registry: str, user: str, password: str) -> LoggedIn:
@@ -38,12 +40,12 @@ def login(session: Session, registry: str, user: str, password: str) -> LoggedIn
     offered, image = _Offered(Credential(user, password, "what was given")), Reference(host, "", None, None)
     if (notary := session.settings.notary_server_at(host)) is not None:
         session.connections.trial_notary(notary, session.settings.server_source, offered).check_login()
-        refusal = None
+        refusal = None if offered.was_shown else _UNTRIED
     else:
         session.connections.trial_registry(image, offered).check_login()
         notary, refusal = _at_notary_server(session, host, offered.credential)
     if not offered.was_shown:
-        session.warn(f"{host} asks nobody who he is: the login could not be tried")
+        session.warn(f"{host} {_UNTRIED}")
     file = session.connections.login_file()
     plain, place = file.helper_for(host) is None, file.store(host, user, password)
     session.connections.forget_logins()
@@ -104,4 +106,7 @@ def _at_notary_server(session: Session, host: str, credential: Credential) -> tu
     except NetworkError as error:
         session.warn(f"the Notary server {url} could not be shown the login: {error.message}")
         return url, error.message
-    return url, None
+    if offered.was_shown:
+        return url, None
+    session.warn(f"the Notary server {url} {_UNTRIED}")
+    return url, _UNTRIED

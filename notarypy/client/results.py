@@ -43,7 +43,7 @@ class LoggedIn:
     """A login that a registry took, and where it is stored: in a file, or `encrypted` by a helper program.
 
     `tried` is False where the registry asked nobody. `notary` is the Notary server that a setting names for
-    the registry, if any, and `notary_refusal` what became of the login there; None if it takes it.
+    the registry, if any, and `notary_refusal` why it is not known to take the login; None if it takes it.
     """
 
     registry: str

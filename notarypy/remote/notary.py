@@ -32,7 +32,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response, json_object
+from notarypy.remote.http.messages import Request, Response, is_json, json_object
 from notarypy.remote.http.transport import Exchange, RequestPolicy
 from notarypy.remote.http.urls import host_port
 
@@ -84,12 +84,16 @@ class NotaryClient:
         That it knows who we are and wants another right for this, that of an administrator, is a yes.
         """
         try:
-            self._exchange.send(Request("GET", f"{self.url}/v2/"))
+            response = self._exchange.send(Request("GET", f"{self.url}/v2/"))
         except (AuthenticationError, NetworkError) as error:
             if error.facts.get("known"):
                 return
             self._explain(error)
             raise
+        except NotFoundError as error:
+            raise self._no_notary(*(error.why or (error.message,))) from None
+        if not is_json(response.body):
+            raise self._no_notary(failures.web_page(response) or "its answer to /v2/ is no JSON")
 
     def check_may_publish(self, gun: str) -> None:
         """Ask for what needs the right to publish, and changes nothing where there is trust data already.
@@ -165,11 +169,8 @@ class NotaryClient:
 
     def _explain(self, error: AuthenticationError | NetworkError) -> None:
         """Add what the address is from; raise NotNotaryError for what no Notary server answers (rule 2)."""
-        status, page = error.facts.get("status"), error.facts.get("answered_by") == "web page"
-        if isinstance(error, ServerError) and isinstance(status, int):
-            redirected = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
-            if redirected or (page and status < HTTPStatus.INTERNAL_SERVER_ERROR):
-                raise self._no_notary(*error.why) from None
+        if isinstance(error, ServerError) and failures.is_anothers(error):
+            raise self._no_notary(*error.why) from None
         error.why = (*error.why, self._origin())
         if not self._source and error.advice is None:
             error.advice = Advice("name-notary")

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.client.api import Client
-from notarypy.errors import AuthenticationError, InvalidNameError, ServerError, UnreachableError, UsageError
+from notarypy.errors import (
+    AuthenticationError,
+    InvalidNameError,
+    NotFoundError,
+    NotNotaryError,
+    NotRegistryError,
+    ServerError,
+    UnreachableError,
+    UsageError,
+)
 from notarypy.remote.http.messages import Response
 from notarypy.storage.settings.settings import RegistrySettings, Settings
 
@@ -24,9 +33,9 @@ GOOD = f"Basic {base64.b64encode(b'jo:s3cret').decode()}"
 
 
 class Servers:
-    """Servers by name: what each takes for a login; None asks nobody, an error is raised."""
+    """Servers by name: what each takes for a login; None asks nobody, an error is raised, an answer given."""
 
-    def __init__(self, **taken: str | Exception | None) -> None:
+    def __init__(self, **taken: str | Exception | Response | None) -> None:
         self.taken = {name.replace("_", "."): login for name, login in taken.items()}
         self.asked: list[str] = []
         self.body = b"{}"
@@ -38,7 +47,9 @@ class Servers:
         wanted = self.taken[host]
         if isinstance(wanted, Exception):
             raise wanted
-        if wanted in {None, request.headers.get("Authorization")}:
+        if isinstance(wanted, Response):
+            return wanted
+        if wanted in (None, request.headers.get("Authorization")):
             return Response(200, {}, self.body)
         return Response(401, {"www-authenticate": 'Basic realm="x"'})
 
@@ -98,6 +109,50 @@ def test_a_registry_that_asks_nobody(tmp_path: Path) -> None:
     assert not desk.client().images.login(HOST, "jo", "s3cret").tried
     assert desk.warnings[0] == f"{HOST} asks nobody who he is: the login could not be tried"
     assert desk.auths() is not None
+
+
+PAGE = b"<html><head><title>Sign in</title></head></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Response(200, {}, PAGE), 'came with the answer 200: "Sign in"'),
+        (Response(404, {}, PAGE), 'came with the answer 404: "Sign in"'),
+        (Response(404), "has no /v2/"),
+        (Response(302, {"location": "https://sso.test/login"}, PAGE), 'the answer 200: "Sign in"'),
+        (Response(302, {"location": "http://sso.test/login"}), "redirects to another place"),
+        (Response(200, {}, b"It works!"), "no JSON"),
+    ],
+)
+@pytest.mark.parametrize("host", [HOST, "notary.test"])
+def test_what_is_no_registry_gets_no_login(tmp_path: Path, answer: Response, why: str, host: str) -> None:
+    desk = Desk(tmp_path, Servers(registry_test=answer, notary_test=answer, sso_test=Response(200, {}, PAGE)))
+    kind = NotRegistryError if host == HOST else NotNotaryError
+    with pytest.raises(kind) as caught:
+        desk.client(server=NOTARY).images.login(host, "jo", "s3cret")
+    assert why in " ".join(caught.value.why) or (kind is NotNotaryError and answer.is_redirect)
+    assert desk.auths() is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"true"])
+def test_a_registry_says_nothing_or_json(tmp_path: Path, body: bytes) -> None:
+    desk = Desk(tmp_path, Servers(registry_test=Response(200, {}, body)))
+    assert not desk.client().images.login(HOST, "jo", "s3cret").tried
+
+
+def test_a_missing_token_service_makes_nobody_another_thing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, Tokens(token_test=Response(404)))
+    with pytest.raises(NotFoundError):
+        desk.client().images.login(HOST, "jo", "s3cret")
+
+
+@pytest.mark.parametrize("host", [HOST, "notary.test"])
+def test_a_notary_server_that_asks_nobody_takes_nothing(tmp_path: Path, host: str) -> None:
+    desk = Desk(tmp_path, Servers(registry_test=GOOD, notary_test=None))
+    done = desk.client(server=NOTARY).images.login(host, "jo", "s3cret")
+    assert done.notary_refusal == "asks nobody who he is: the login could not be tried"
+    assert "asks nobody" in desk.warnings[0]
 
 
 @pytest.mark.parametrize(

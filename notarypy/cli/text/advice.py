@@ -193,6 +193,7 @@ TEXTS: Mapping[str, str] = {
     "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
+    "correct-registry": "give the registry's name and port, and a password to nobody else",
     "correct-notary": "correct {source}: the address of the Notary server, or its name and port alone",
     "copy-ca": "copy the CA certificate of this server to {file}",
     "copy-ca-or-name-it": "copy the CA certificate of this server to {file}, or name it: --tlscacert",

@@ -142,6 +142,16 @@ def of_status(host: str, path: str, response: Response) -> NotFoundError | Serve
     )
 
 
+def is_anothers(error: NotFoundError | ServerError) -> bool:
+    """Tell whether an error is a 404, a redirect or a web page: what no server of this API says of `/v2/`."""
+    status = error.facts.get("status")
+    if isinstance(error, NotFoundError):
+        return True
+    if not isinstance(status, int) or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return False
+    return status < HTTPStatus.BAD_REQUEST or error.facts.get("answered_by") == "web page"
+
+
 def denied(
     host: str,
     scope: str | None,

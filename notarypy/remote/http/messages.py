@@ -91,6 +91,15 @@ def json_object(data: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def is_json(data: bytes) -> bool:
+    """Tell whether somebody sent JSON, of any kind, or nothing at all."""
+    try:
+        json.loads(data.decode() or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _forms(secret: str, user: str) -> set[str]:
     """Return the ways in which a secret may be written (rule 4)."""
     raw = secret.encode(errors="surrogatepass")

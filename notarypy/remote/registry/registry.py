@@ -11,6 +11,8 @@ Rules:
 3. Which scheme it speaks is found out by reading. Nothing is changed over a scheme that was not tried.
 4. Where an upload goes on is said by the registry, and only its path and query are followed: never another
    host. Proxies make it say a default port, none at all, or http of what they serve over https.
+5. Whoever answers `/v2/` with 404, with a page or a redirect to one, or with 200 and something else than JSON
+   is no registry, and no login is for him. An empty answer will do, and anything with the header of the API.
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ from notarypy.errors import (
     DigestMismatchError,
     ImageMissingError,
     NotFoundError,
+    NotRegistryError,
     ServerError,
     UnreachableError,
 )
 from notarypy.images import manifests
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.messages import Request, Response, is_json
 from notarypy.remote.http.transport import USUAL, Exchange, RequestPolicy, Scope
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
@@ -145,7 +148,7 @@ class RegistryClient:
     def check_login(self) -> None:
         """Ask what any registry answers, so that it asks who we are; AuthenticationError: it says no.
 
-        That it knows who we are and wants another right for this is a yes.
+        That it knows who we are and wants another right for this is a yes. NotRegistryError: see rule 5.
         """
         try:
             response = self._over_schemes(Request("GET", ""), None, self._redirected)
@@ -153,8 +156,25 @@ class RegistryClient:
             if error.facts.get("known"):
                 return
             raise
+        except (NotFoundError, ServerError) as error:
+            about = error.facts.get("host"), error.facts.get("path", "/v2/")
+            if failures.is_anothers(error) and about == (self.host, "/v2/"):  # and not its token service
+                raise self._no_registry(error.message, *error.why) from None
+            raise
+        if page := failures.web_page(response):
+            raise self._no_registry(page)
         if response.status != HTTPStatus.OK:
             raise failures.of_status(self.host, "/v2/", response)
+        if not ("docker-distribution-api-version" in response.headers or is_json(response.body)):
+            raise self._no_registry("its answer to /v2/ is no JSON")
+
+    def _no_registry(self, *why: str) -> NotRegistryError:
+        return NotRegistryError(
+            f"{self.host} is not the address of a registry",
+            why=why,
+            advice=Advice("correct-registry"),
+            host=self.host,
+        )
 
     def _over_schemes(self, request: Request, scope: Scope, policy: RequestPolicy) -> Response:
         """Send a request, whose URL is what follows `/v2/`, by the first scheme that is spoken (rule 3)."""
