@@ -6,8 +6,9 @@ Rules:
 
 1. Read are: a digest alone, as buildah, podman, skopeo and kaniko write it; `NAME[:TAG]@DIGEST`, one a line,
    as kaniko does; the metadata of buildx, of `build` and, with one object for each target, of `bake`.
-2. A file with one digest gives that. Of several it is the one that was built under the REF's own name; where
-   none or several were, nothing is guessed.
+2. A file with one digest gives that, unless its names are all of other repositories. Of several it is the one
+   that was built under the REF's own name; where none or several were, nothing is guessed.
+3. What contradicts itself is no metadata: a member twice, another digest in the descriptor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from notarypy.images import reference as references
 if TYPE_CHECKING:
     from notarypy.cli.references import Name
 
-_DIGEST, _NAMES = "containerimage.digest", "image.name"
+_DIGEST, _NAMES, _DESCRIPTOR = "containerimage.digest", "image.name", "containerimage.descriptor"
 
 
 class _Built(NamedTuple):
@@ -42,12 +43,14 @@ def digest(path: str, ref: Name) -> str:
         why = "it is neither a digest nor what docker buildx --metadata-file writes"
         raise ConfigurationError(f"{userfiles.name(path)} has no {_DIGEST}", why=why, path=path)
     digests = {built.digest for built in found}
-    if len(digests) > 1:
+    elsewhere = all(built.names and ref.repository not in map(_repository, built.names) for built in found)
+    if len(digests) > 1 or elsewhere:
         wanted = {occurrences.normal(ref.tagged), ref.repository}
         digests = {built.digest for built in found if wanted & {*map(_normal, built.names)}}
     if len(digests) != 1:
         there = ", ".join(f"{' '.join(built.names) or 'no name'}: {built.digest}" for built in found[:10])
-        message = f"{userfiles.name(path)} has {len(found)} digests, and not one for {ref.tagged}"
+        many = f"{len(found)} digests" if len(found) > 1 else "a digest"
+        message = f"{userfiles.name(path)} has {many}, and not one for {ref.tagged}"
         raise ConfigurationError(message, why=f"there are {there}", advice=Advice("ref-with-digest"))
     return digests.pop()
 
@@ -61,9 +64,26 @@ def _normal(name: str) -> str:
     return str(parsed)
 
 
+def _repository(name: str) -> str:
+    try:
+        return references.parse(name).repository
+    except InvalidNameError:
+        return name
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object; raise ValueError if it contradicts itself (rule 3)."""
+    found = dict(pairs)
+    descriptor = found.get(_DESCRIPTOR)
+    other = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    if len(found) != len(pairs) or (other is not None and found.get(_DIGEST, other) != other):
+        raise ValueError
+    return found
+
+
 def _of_metadata(text: str) -> Iterator[_Built]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         return
     for each in (document, *document.values()) if isinstance(document, dict) else ():

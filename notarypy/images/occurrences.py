@@ -110,4 +110,6 @@ def is_covered(image: str, reference: str) -> bool:
 
 def failure(source: str, line: int, what: str, why: str = "", advice: Advice | None = None) -> BuildFileError:
     """Return the error for a line that cannot be understood."""
-    return BuildFileError(f"{source}:{line}: {what}", why=why or (), advice=advice, file=source, line=line)
+    place = f"{source}:{line}"
+    advice = advice or Advice("mend-place", place=place)
+    return BuildFileError(f"{place}: {what}", why=why or (), advice=advice, file=source, line=line)

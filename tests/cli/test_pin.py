@@ -120,10 +120,35 @@ def test_a_strict_check_requires_digests(run: Run, home: Path) -> None:
     run("pin", "--check", "--strict", path).expect(0)
 
 
+def test_a_digest_that_variables_give_does_not_stand_there(run: Run, home: Path, digest: str) -> None:
+    pinned = f"{BASE}:1@{digest}"
+    compose = written(home / "c.yaml", f"services: {{a: {{image: '${{IMG:-{pinned}}}'}}}}\n")
+    for path in (compose, dockerfile(home, f"ARG B={pinned}", "FROM $B")):
+        assert "only while its variables say so" in run("pin", "--check", path).expect(0).err
+        assert "[policy.unpinned]" in run("pin", "--check", "--strict", path).expect(10).err
+
+
+def test_one_file_does_not_hide_another_from_a_strict_check(run: Run, home: Path, digest: str) -> None:
+    text = f"{{kind: Pod, apiVersion: v1, spec: {{containers: [{{image: '{BASE}:1@{digest}'}}]}}}}\n"
+    good = written(home / "good.yaml", text)
+    for other in ("# nothing\n", "services: {a: {ports: []}}\n", "services: {a: {image: !reset x:1}}\n"):
+        bare = written(home / "bare.yaml", other)
+        assert "bare.yaml" in run("pin", "--check", good, bare).expect(0).err
+        assert "[operation.nothing]" in run("pin", "--check", "--strict", good, bare).expect(12).err
+
+
+def test_what_a_file_has_wrong_is_to_be_mended_there(run: Run, home: Path) -> None:
+    template = "services: {a: {image: '{{ .Values.image }}'}}\n"
+    assert "fix: render it first" in run("pin", written(home / "c.yaml", template)).expect(2).err
+    written(home / "c.yaml", "services: {a: {image: 'a b'}}\n")
+    assert "fix: mend what stands at c.yaml:1" in run("pin", "c.yaml").expect(2).err
+
+
 @pytest.mark.usefixtures("digest")
 def test_a_check_that_looked_at_nothing_is_12(run: Run, home: Path) -> None:
     odd = written(home / "odd.yaml", "apiVersion: a.example/v1\nkind: App\nspec: {base: x}\n")
     empty = written(home / "empty.yaml", "# nothing yet\n")
+    run("pin", "--check", "--format", "k8s", empty).expect(12)
     built = written(home / "built.yaml", "services: {a: {build: .}}\n")
     for path in (odd, empty, built, dockerfile(home, "# syntax=docker/dockerfile:1", "FROM scratch")):
         assert "not one image was verified [operation.nothing]" in run("pin", "--check", path).expect(12).err

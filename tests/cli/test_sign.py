@@ -177,6 +177,7 @@ def test_a_metadata_file_binds_the_digest(
         f"{REPO}:1@{D1}\n",
         f"{REPO}@{D1}\nother.example/x:1@{D2}\n",
         json.dumps({"app": {"containerimage.digest": D1}}),
+        json.dumps({"containerimage.digest": D1, "image.name": f"{REPO}:sha-1"}),
         json.dumps({"app": {"containerimage.digest": D1}, "again": {"containerimage.digest": D1}}),
         json.dumps(
             {
@@ -201,6 +202,10 @@ def test_what_other_builders_write_binds_the_digest(
         "no digest",
         f"{D1} and more",
         f"{D1}\n{D2}\n",
+        f"other.example/x:1@{D1}",
+        json.dumps({"containerimage.digest": D1, "image.name": "other.example/x:1"}),
+        json.dumps({"containerimage.digest": D1, "containerimage.descriptor": {"digest": D2}}),
+        f'{{"containerimage.digest": "{D1}", "containerimage.digest": "{D1}"}}',
         json.dumps({"app": {"containerimage.digest": D1}, "db": {"containerimage.digest": D2}}),
         json.dumps(
             {

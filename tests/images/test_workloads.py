@@ -21,7 +21,7 @@ WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Replic
 
 def kubernetes(text: str) -> tuple[list[str], tuple[str, ...]]:
     found = find.kubernetes(yamlnodes.documents(text, "k.yaml"))
-    assert found.notes == found.unknown
+    assert set(found.unknown) <= set(found.notes)
     return [occurrence.image for occurrence in found.occurrences], found.notes
 
 
@@ -110,7 +110,8 @@ def test_models_of_compose_are_told() -> None:
 
 
 def test_a_container_without_an_image_is_no_error_and_an_empty_one_is() -> None:
-    assert kubernetes(manifest("Pod", "{containers: [{name: a}], volumes: null}"))[0] == []
+    found, notes = kubernetes(manifest("Pod", "{containers: [{name: a}], volumes: null}"))
+    assert (found, len(notes)) == ([], 1)
     for image in ("''", "null", "[a]", ""):
         with pytest.raises(BuildFileError, match=r"k\.yaml:4: containers names no image"):
             kubernetes(f"apiVersion: v1\nkind: Pod\nspec: {{containers: [{{\n  image: {image}}}]}}\n")
@@ -126,10 +127,10 @@ def test_services_of_compose() -> None:
     assert found == ["a:1"]
     assert notes == (
         "c.yaml: include names other files, which are not looked at",
-        "c.yaml:6: e extends another file, which is not looked at",
         f"c.yaml:3: b is built: the images to pin are in ./Dockerfile; {PULLED}",
+        "c.yaml:5: d is built: the images to pin are in its own dockerfile_inline, which is not read",
+        "c.yaml:6: e extends another file, which is not looked at",
         "c.yaml:4: c is built: the images to pin are in c/D",
-        "c.yaml:5: d is built: the images to pin are in its own dockerfile_inline",
         "c.yaml:7: f has no image here; another file may give it one",
     )
 
@@ -289,7 +290,11 @@ def test_what_compose_resets_and_overrides() -> None:
         "  d: {image: !override d:1}\n  e: {image: e:1, build: !reset null, volumes: !reset []}\n"
     )
     assert found == ["d:1", "e:1"]
-    assert notes == ("c.yaml:3: b is built: the images to pin are in ./Dockerfile",)
+    assert notes == (
+        "c.yaml:2: a has no image here; another file may give it one",
+        "c.yaml:3: b is built: the images to pin are in ./Dockerfile",
+        "c.yaml:4: c has no image here; another file may give it one",
+    )
 
 
 @pytest.mark.parametrize(
@@ -362,3 +367,51 @@ def test_parts_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(BuildFileError, match="nested too deeply"):
         yamlnodes.documents("[" * 120 + "]" * 120, "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Pod\n",
+        manifest("Pod", "null"),
+        manifest("Pod", "{}"),
+        manifest("Pod", "{containers: []}"),
+        manifest("Pod", "{containers: [{name: x}]}"),
+        manifest("Deployment", "{template: {}}"),
+        manifest("Deployment", "{replicas: 2}"),
+        "apiVersion: v1\nkind: List\nitems: []\n",
+        "apiVersion: v1\nkind: List\nitems:\n",
+        "apiVersion: v1\nkind: PodList\nitems: [{}]\n",
+    ],
+)
+def test_a_workload_without_an_image_is_told(text: str) -> None:
+    found, notes = kubernetes(text)
+    assert found == []
+    assert "another file may give it one" in notes[0]
+
+
+def test_a_container_without_an_image_beside_one_with_is_told() -> None:
+    found, notes = kubernetes(manifest("Pod", "{containers: [{image: a:1}, {name: b}]}"))
+    assert found == ["a:1"]
+    assert "a container without one" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("policy", "images", "unknown"),
+    [("", [], 1), (", pull_policy: build", [], 0), (", pull_policy: always", ["mine:1"], 0)],
+)
+def test_whether_a_service_that_is_built_may_be_pulled(policy: str, images: list[str], unknown: int) -> None:
+    (root,) = yamlnodes.documents(f"services: {{a: {{build: ., image: 'mine:1'{policy}}}}}\n", "c.yaml")
+    found = find.compose(root, {})
+    assert ([each.image for each in found.occurrences], len(found.unknown)) == (images, unknown)
+    assert len(found.notes) == 1
+
+
+def test_bases_within_a_compose_file_are_unknown() -> None:
+    (root,) = yamlnodes.documents("services: {a: {build: {dockerfile_inline: FROM x}}}\n", "c.yaml")
+    assert len(find.compose(root, {}).unknown) == 1
+
+
+def test_an_image_in_base64_is_refused() -> None:
+    with pytest.raises(BuildFileError, match="base64"):
+        compose("services: {a: {image: !!binary YTox}}\n")

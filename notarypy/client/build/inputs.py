@@ -117,7 +117,7 @@ def _read(text: str, source: str, kind: FileKind | None, variables: FileVariable
         named = found.occurrences, found.notes, found.outline(), found.hidden
         return BuildInput(source, text, "dockerfile", *named)
     roots = yamlnodes.documents(text, source)
-    if not roots and kind is None:
+    if not roots and kind != "compose":
         return BuildInput(source, text, "k8s", (), (f"{source} is empty: it names no image",), ())
     if kind == "k8s" or (kind is None and find.is_kubernetes(roots)):
         return _of_yaml(source, text, "k8s", find.kubernetes(roots))

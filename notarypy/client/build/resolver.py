@@ -16,7 +16,7 @@ Rules:
    is refused of which a part is not known here.
 5. All images are tried; only a file without a failure gives its new text.
 6. A check in which not one image was verified, while something was left unseen that nobody chose to skip, is
-   no check.
+   no check; with `strict` that goes for each file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, Pi
 from notarypy.client.parameters import PinOptions, Unverified, VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
-from notarypy.errors import Advice, BuildFileError, NotarypyError, NothingThereError, UnpinnedError
+from notarypy.errors import (
+    Advice,
+    BuildFileError,
+    InvalidNameError,
+    NotarypyError,
+    NothingThereError,
+    UnpinnedError,
+)
 from notarypy.images import occurrences
 from notarypy.images import reference as references
 
@@ -57,6 +64,7 @@ class Resolver:
     _known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
     _skipped: set[str] = field(default_factory=set)
     _unseen: list[str] = field(default_factory=list)
+    _overlooked: list[str] = field(default_factory=list)
 
     def file(
         self, data: bytes, source: str, kind: FileKind | None = None, variables: FileVariables | None = None
@@ -66,12 +74,15 @@ class Resolver:
         found = inputs.read(inputs.decode(data, source, kind), source, kind, variables)
         if self.options.strict and found.unknown:
             raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
+        known = len(self._unseen)
         self._unseen += found.notes
         for note in found.notes:
             self._session.warn(note)
         for line in () if self.options.full else found.hidden:
             self._session.warn(f"{source}:{line}: builders other than BuildKit may take other images here")
         images = [self.image(source, occurrence) for occurrence in found.occurrences]
+        if not any(image.verified for image in images):
+            self._overlooked += self._unseen[known:]
         names = {
             occurrence: image.reference
             for occurrence, image in zip(found.occurrences, images, strict=True)
@@ -98,14 +109,8 @@ class Resolver:
                 _LOG.debug("%s: %s is left alone: %s", place, occurrence.image, found)
                 self._session.warn(Unverified(f"{place}: {occurrence.image} is NOT VERIFIED: {found}"))
                 return replace(seen, left=found)
-            if self.options.check and seen.previous is None and self.options.strict:
-                what, advice = (
-                    f"{occurrence.image} is signed, and not pinned",
-                    Advice("pin-file", file=source),
-                )
-                raise UnpinnedError(what, why="--strict requires its digest", advice=advice)
-            if self.options.check and seen.previous is None:
-                self._session.warn(f"{place}: {occurrence.image} is signed, and not pinned")
+            if self.options.check:
+                self._check_pinned(source, occurrence, seen.previous)
             name = str(references.parse(occurrence.image)) if self.options.full else occurrence.image
             reference = occurrences.pinned(name, found.digest)
         except NotarypyError as error:
@@ -113,6 +118,18 @@ class Resolver:
             return replace(seen, previous=None, error=_located(error, source, occurrence))
         _LOG.debug("%s: %s is resolved to %s", place, occurrence.image, found.digest)
         return replace(seen, reference=reference, digest=found.digest, verified=found)
+
+    def _check_pinned(self, source: str, occurrence: Occurrence, digest: str | None) -> None:
+        """Warn of a signed image whose digest does not stand in the file; with `strict` raise (rule 3)."""
+        if digest is not None and occurrence.written.endswith(digest):
+            return
+        what = f"{occurrence.image} is signed, and not pinned"
+        if digest is not None:
+            what = f"{occurrence.written} is {occurrence.image} only while its variables say so"
+        if self.options.strict:
+            why, advice = "--strict requires the digest to stand in the file", Advice("pin-file", file=source)
+            raise UnpinnedError(what, why=why, advice=advice)
+        self._session.warn(f"{source}:{occurrence.line}: {what}")
 
     def warn_of_unused(self) -> None:
         """Warn of what was to be skipped and is named nowhere."""
@@ -122,8 +139,14 @@ class Resolver:
 
     def require_looked(self) -> None:
         """Raise NothingThereError for a check that looked at nothing (rule 6)."""
-        if self._unseen and not any(isinstance(found, VerifiedImage) for found in self._known.values()):
-            raise NothingThereError("not one image was verified", why=tuple(self._unseen[:10]))
+        nothing = not any(isinstance(found, VerifiedImage) for found in self._known.values())
+        if self._unseen and nothing:
+            what, unseen = "not one image was verified", self._unseen
+        elif self._overlooked and self.options.strict:
+            what, unseen = "files of which nothing was verified", self._overlooked
+        else:
+            return
+        raise NothingThereError(what, why=tuple(unseen[:10]), advice=Advice("name-files-with-images"))
 
     def _left(self, occurrence: Occurrence) -> str:
         """Return why an image is left alone, or nothing (rule 4)."""
@@ -163,6 +186,11 @@ class Resolver:
 
 def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:
     found = copy.copy(error)
+    if found.advice is None and isinstance(found, InvalidNameError):
+        place = f"{source}:{occurrence.line}"
+        found.advice = Advice("mend-place", place=place)
+        if "{{" in occurrence.written:
+            found.advice = Advice("render-first", place=place)
     found.message = f"{source}:{occurrence.line}: {error.message}"
     found.args = (found.message,)
     found.facts = {**error.facts, "file": source, "line": occurrence.line, "image": occurrence.image}

@@ -9,9 +9,10 @@ Rules:
    list, whose kind is that of items without one. Every object whose kind is not known is noted, whatever it
    looks like: nobody here knows where it has images. A kind is known together with its API group, for others
    use the same names.
-2. Compose: the image of each service that is not built, image volumes and images as build contexts. A service
-   that is built has its bases in a Dockerfile, which is noted, and so is its image, which compose may take
-   from a registry before it builds. Other files and models are noted.
+2. Compose: the image of each service that is not built, or that is pulled all the same by its policy; image
+   volumes and images as build contexts. A service that is built has its bases in a Dockerfile, which is
+   noted; unknown are bases that stand in the compose file, and an image without a policy, which compose may
+   take from a registry before it builds. Other files and models are unknown.
 3. A variable of compose counts with the value that the caller gives it, else with its default; without either
    the file is refused (`interpolation`).
 4. What compose and kubectl refuse is refused: no services, a list that is none, a container or service that
@@ -79,6 +80,7 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
     """Return the images of manifests; raise BuildFileError if one of them is not clear (rule 1)."""
     found: list[Occurrence] = []
     unknown: list[str] = []
+    notes: list[str] = []
     waiting, seen = [(root, "", "") for root in roots], set[int]()
     while waiting:
         root, usual, version = waiting.pop(0)
@@ -88,15 +90,24 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
         if kind.endswith(_LIST) and items is not None:
             one = kind.removesuffix(_LIST)
             waiting += [(item, one, version if one else "") for item in _elements(items, "items", seen)]
+            notes += [] if items.children else [_imageless(root, f"this {kind} is empty")]
             continue
-        spec = _walk(root, path) if path else None
-        found += _pod(spec, seen) if spec is not None else []
+        if path:
+            spec = _walk(root, path)
+            named = [*_pod(spec, seen)] if spec is not None else []
+            found += [each for each in named if each is not None]
+            if not named or None in named:
+                notes.append(_imageless(root, f"this {kind} has no image, or a container without one"))
         group = version.partition("/")[0] if "/" in version else ""
         if kind not in _KNOWN or ("/" in version and group not in _GROUPS):
             what = f'the kind "{kind}"' if kind else "an object without a kind"
             what = f"{what} of {group} is not known" if group else f"{what} is not known"
             unknown.append(f"{root.source}:{root.line}: {what}: images that it may have are left alone")
-    return Named(_once(found), tuple(unknown), tuple(unknown))
+    return Named(_once(found), (*unknown, *notes), tuple(unknown))
+
+
+def _imageless(node: YamlNode, what: str) -> str:
+    return f"{node.source}:{node.line}: {what}; another file may give it one"
 
 
 def _walk(root: YamlNode, path: Sequence[str]) -> YamlNode | None:
@@ -109,7 +120,8 @@ def _walk(root: YamlNode, path: Sequence[str]) -> YamlNode | None:
     return found
 
 
-def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence]:
+def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence | None]:
+    """Yield the images of a pod, and None for each container without one."""
     for name, *path in (*((each, "image") for each in _CONTAINERS), ("volumes", "image", "reference")):
         for element in _elements(spec.get(name), name, seen):
             if not element.is_mapping:
@@ -117,6 +129,8 @@ def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence]:
             image = element.get(*path)
             if image is not None:
                 yield _occurrence(image, name)
+            elif name in _CONTAINERS:
+                yield None
 
 
 def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
@@ -136,14 +150,16 @@ def compose(root: YamlNode, values: Mapping[str, str]) -> Named:
         if not (service.is_mapping or service.is_nothing):
             raise service.failure(f"the service {name} is no mapping")
         image, build = _given(service, "image"), _given(service, "build")
-        if build is not None and build.scalar != "" and not build.is_nothing:
-            notes.append(_built(name, service, build))
+        policy = _scalar(_given(service, "pull_policy"))
+        is_built = build is not None and build.scalar != "" and not build.is_nothing
+        if build is not None and is_built:
+            note, is_whole = _built(name, service, build, policy)
+            (notes if is_whole else unknown).append(note)
             found += _contexts(build, values, seen)
-        elif image is not None:
+        if image is not None and (not is_built or policy not in {None, "build"}):
             found.append(_occurrence(image, "image", values))
-        elif not service.is_reset and service.get("extends") is None and service.get("image") is None:
-            note = f"{name} has no image here; another file may give it one"
-            notes.append(f"{root.source}:{service.line}: {note}")
+        elif image is None and not is_built and service.get("extends") is None:
+            notes.append(_imageless(service, f"{name} has no image here"))
         if service.get("extends", "file") is not None:
             note = f"{name} extends another file, which is not looked at"
             unknown.append(f"{root.source}:{service.line}: {note}")
@@ -160,16 +176,20 @@ def _given(node: YamlNode, key: str) -> YamlNode | None:
     return None if found is None or found.is_reset else found
 
 
-def _built(name: str, service: YamlNode, build: YamlNode) -> str:
-    """Return what is to be said of a service that is built, and may have an image in a registry too."""
+def _built(name: str, service: YamlNode, build: YamlNode, policy: str | None) -> tuple[str, bool]:
+    """Return what is to be said of a service that is built, and whether another file says the rest of it.
+
+    It is not if its Dockerfile stands inside, or compose may take its image from a registry instead.
+    """
     context = _scalar(build) or _scalar(build.get("context")) or "."
     file = _scalar(build.get("dockerfile")) or "Dockerfile"
-    where = "its own dockerfile_inline" if build.get("dockerfile_inline") is not None else f"{context}/{file}"
+    is_inline = _given(build, "dockerfile_inline") is not None
+    where = "its own dockerfile_inline, which is not read" if is_inline else f"{context}/{file}"
     note = f"{build.source}:{build.line}: {name} is built: the images to pin are in {where}"
     image = _scalar(_given(service, "image"))
-    if not image or _scalar(service.get("pull_policy")) == "build":
-        return note
-    return f"{note}; compose may take {image} from a registry instead, unless pull_policy is build"
+    if not image or policy is not None:
+        return note, not is_inline
+    return f"{note}; compose may take {image} from a registry instead, unless pull_policy is build", False
 
 
 def _contexts(build: YamlNode, values: Mapping[str, str], seen: set[int]) -> Iterator[Occurrence]:

@@ -193,6 +193,8 @@ class YamlNode:
 
     def place(self) -> tuple[int, int]:
         """Return where a scalar begins and ends; raise BuildFileError if it cannot be replaced (rule 4)."""
+        if (self._tag or "").endswith(":binary"):
+            raise self.failure("an image in base64 is not taken", advice=Advice("write-one-piece"))
         text, start, end = self._shared.text, *(at + self._shared.skipped for at in (self._start, self._end))
         properties = _PROPERTIES.match(text[start:end])
         start += properties.end() if properties else 0
