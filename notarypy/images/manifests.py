@@ -6,15 +6,18 @@ and it reads no configuration or layer.
 Rules:
 
 1. The digest is the SHA-256 of the bytes as received, whatever a header says.
-2. The `mediaType` member and the registry's content type must agree where both exist, and the structure must
-   fit: bytes that are a manifest to one reader and an index to another would let one signature stand for two
-   images.
-3. An OCI document may leave `mediaType` out; without a content type its structure decides.
-4. A content type that is said of anything is no content type: Artifactory, caches and plain file servers say
-   `application/json`, `application/octet-stream` or `text/plain`. The digest covers `mediaType` and
-   structure, and both are still checked.
+2. Bytes that are a manifest to one reader and an index to another would let one signature stand for two
+   images. So the structure must fit the type, members of both kinds are refused, and where an image is named
+   by a descriptor, which a digest covers too, its type and `mediaType` must agree.
+3. An OCI document may leave `mediaType` out; then what it was served as decides, if that is a kind of image,
+   and else its structure. Such bytes served as the other kind are refused: readers that go by the header
+   alone would see an image that nobody signed.
+4. Where the body says `mediaType`, the header of an answer counts for nothing. The digest covers the
+   body, and proxies, caches and file servers say `text/html`, `application/json` or another kind of manifest
+   of whatever they pass on. A header makes no second image of a body that says what it is.
 5. Schema 1 is refused: its digest is not that of its bytes.
-6. A list that is null is an empty one, as for every reader in Go: so BuildKit writes the layers of an image
+6. Members differ from the known ones by more than case: Go reads `Manifests` as `manifests`.
+7. A list that is null is an empty one, as for every reader in Go: so BuildKit writes the layers of an image
    that has none, and docker 25.0 an index of images without names. It does not make a manifest of an index.
 """
 
@@ -37,11 +40,10 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 
 _INDEXES = (OCI_INDEX, DOCKER_LIST)
-_SAID_OF_ANYTHING = frozenset(
-    {"application/json", "application/octet-stream", "binary/octet-stream", "text/plain"}
-)
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _SCHEMA_VERSION = 2
+_MEMBERS = ("schemaVersion", "mediaType", "manifests", "config", "layers", "fsLayers")
+_BY_CASE = {member.casefold(): member for member in _MEMBERS}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 
 
@@ -65,22 +67,30 @@ class Manifest:
         return self.media_type in _INDEXES
 
 
-def read(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Manifest:
-    """Decide what a registry's answer is, by its body and its content type header, if there is one.
+def read(data: bytes, named: str | None = None, limits: Limits = DEFAULT) -> Manifest:
+    """Decide what some bytes are that a descriptor may have named to be of a type.
 
     MetadataError: not JSON, or the structure does not fit. VerificationError: of a type that cannot be
     signed, or said to be two types.
     """
     document = decode(data, limits.manifest_bytes)
-    media_type = _media_type(document, content_type)
+    return _read(data, document, _agreed(document, named or ""))
+
+
+def served(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> Manifest:
+    """Decide what a registry's answer is: by its body, and by its content type where that says nothing.
+
+    Raises as `read` (rules 3 and 4).
+    """
+    document = decode(data, limits.manifest_bytes)
+    said = (content_type or "").partition(";")[0].strip().lower()
+    is_needed = not document.get("mediaType") and (said in ACCEPT or said.startswith(SCHEMA_1))
+    return _read(data, document, _agreed(document, said if is_needed else ""))
+
+
+def _read(data: bytes, document: dict[str, Any], media_type: str) -> Manifest:
     platforms = _check_structure(document, is_index=media_type in _INDEXES)
     return Manifest(media_type, digest_of(data), len(data), platforms, hashlib.sha512(data).hexdigest())
-
-
-def specific_type(content_type: str | None) -> str:
-    """Return what a content type header says of a manifest; "" if it says nothing of its kind (rule 4)."""
-    said = (content_type or "").partition(";")[0].strip().lower()
-    return "" if said in _SAID_OF_ANYTHING else said
 
 
 def digest_of(data: bytes) -> str:
@@ -119,9 +129,8 @@ def _malformed_number(text: str) -> NoReturn:
     malformed(f"{text} is not a JSON number")
 
 
-def _media_type(document: dict[str, Any], content_type: str | None) -> str:
-    """Return the one type that header, member and structure agree on (rules 2 to 5)."""
-    said = specific_type(content_type)
+def _agreed(document: dict[str, Any], said: str) -> str:
+    """Return the one type that what is said of a document, and what it says itself, allow (rules 2 to 5)."""
     written = document.get("mediaType", "")
     if not isinstance(written, str):
         malformed("mediaType is not a text")
@@ -132,7 +141,7 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
     if type(document.get("schemaVersion")) is not int or document["schemaVersion"] != _SCHEMA_VERSION:
         malformed("schemaVersion is not 2")
     if said and written and said != written:
-        why = (f"it came as {said}", f"it calls itself {written}")
+        why = (f"it is named as {said}", f"it calls itself {written}")
         raise VerificationError("a manifest is said to be two things", why=why)
     media_type = said or written or (OCI_INDEX if "manifests" in document else OCI_MANIFEST)
     if media_type not in ACCEPT:
@@ -144,6 +153,9 @@ def _media_type(document: dict[str, Any], content_type: str | None) -> str:
 
 def _check_structure(document: dict[str, Any], *, is_index: bool) -> tuple[str, ...]:
     """Check a manifest or index (rule 2), and return the platforms of an index."""
+    for name in document:
+        if _BY_CASE.get(name.casefold(), name) != name:
+            malformed(f"{name} is not {_BY_CASE[name.casefold()]}, and some readers take it for that")
     one, other, member = ("a manifest", "an index", "layers")
     if is_index:
         one, other, member = other, one, "manifests"
@@ -160,7 +172,7 @@ def _check_structure(document: dict[str, Any], *, is_index: bool) -> tuple[str, 
 
 
 def listed(document: dict[str, Any], member: str) -> list[Any] | None:
-    """Return the list that a member is, None if it is none (rule 6)."""
+    """Return the list that a member is, None if it is none (rule 7)."""
     found = document.get(member)
     if found is None and member in document:
         return []

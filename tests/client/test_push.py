@@ -22,6 +22,7 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
+from notarypy.images import manifests
 from notarypy.images.layout import ARTIFACT
 from notarypy.remote.http.messages import Response
 from support import layouts
@@ -305,17 +306,12 @@ LIES: dict[str, tuple[dict[str, Any], Any, type[Exception]]] = {
         lambda _: Response(200, {"content-type": sample.MANIFEST}, layouts.image(b"evil").top),
         DigestMismatchError,
     ),
-    "the type of the tag": (
-        {"method": "GET", "path": TAG},
-        lambda answer: other(
-            answer, content_type="application/vnd.docker.distribution.manifest.list.v2+json"
-        ),
-        VerificationError,
-    ),
     "that it has the tag": ({"method": "GET", "path": TAG}, lambda _: Response(404), VerificationError),
     "the size of a blob": (
-        {"method": "HEAD", "path": BLOB},
-        lambda answer: other(answer, content_length="77") if answer.status == 200 else answer,
+        {"path": BLOB},
+        lambda answer: (
+            other(answer, content_length="77", content_range="bytes 0-0/77") if answer.is_success else answer
+        ),
         DigestMismatchError,
     ),
     "that it took a blob": (
@@ -324,6 +320,17 @@ LIES: dict[str, tuple[dict[str, Any], Any, type[Exception]]] = {
         DigestMismatchError,
     ),
 }
+
+
+@pytest.mark.parametrize("kind", ["text/html", manifests.DOCKER_MANIFEST, manifests.DOCKER_LIST])
+def test_what_a_registry_calls_a_manifest_does_not_matter(world: World, tmp_path: Path, kind: str) -> None:
+    owner = owned(world, "alice")
+    world.attacker.change_answers(
+        lambda answer: other(answer, content_type=kind), method="GET", path=MANIFESTS
+    )
+    pushed, _ = owner.client().images.push_and_sign(f"oci:{layouts.layout(tmp_path / 'dir')}", REF)
+    assert owner.client().images.pull(REF, f"oci:{tmp_path / 'out'}").digest == pushed.digest
+    assert owner.client().sign([REF])[0].digest == pushed.digest
 
 
 @pytest.mark.parametrize("lie", LIES)

@@ -292,7 +292,7 @@ def image_manifest(data: bytes) -> None:
     """A manifest or an index, and never both."""
     kind, _, body = data.partition(b"\n")
     with suppress(VerificationError):
-        found = manifests.read(body, kind.decode(errors="replace") or None)
+        found = manifests.served(body, kind.decode(errors="replace") or None)
         assert found.digest == manifests.digest_of(body)
         assert found.media_type in manifests.ACCEPT
 

@@ -35,7 +35,7 @@ def encoded(document: object) -> bytes:
 @pytest.mark.parametrize("said", ["{}", "{}; charset=utf-8", " {}"])
 def test_reads_a_manifest(media_type: str, written: bool, said: str) -> None:
     data = encoded(manifest(mediaType=media_type) if written else manifest())
-    found = manifests.read(data, said.format(media_type))
+    found = manifests.served(data, said.format(media_type))
     assert found.media_type == media_type
     assert found.digest == "sha256:" + hashlib.sha256(data).hexdigest()
     assert found.size == len(data)
@@ -67,16 +67,41 @@ def test_the_member_decides_without_a_content_type() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["application/json", "application/octet-stream", "binary/octet-stream", "text/plain; charset=utf-8"],
+    ["application/json", "binary/octet-stream", "text/plain; charset=utf-8", "text/html", "x", ""],
 )
-def test_a_type_that_is_said_of_anything_says_nothing(said: str) -> None:
+def test_a_header_that_is_no_kind_of_image_says_nothing(said: str) -> None:
     list_ = manifests.DOCKER_LIST
-    assert manifests.read(encoded(index(mediaType=list_)), said).media_type == list_
-    assert manifests.read(encoded(manifest()), said).media_type == manifests.OCI_MANIFEST
+    assert manifests.served(encoded(index(mediaType=list_)), said).media_type == list_
+    assert manifests.served(encoded(manifest()), said).media_type == manifests.OCI_MANIFEST
     with pytest.raises(MetadataError, match="not an image manifest"):
-        manifests.read(encoded(manifest(mediaType=list_)), said)
+        manifests.served(encoded(manifest(mediaType=list_)), said)
     with pytest.raises(MetadataError, match="not an image manifest"):
-        manifests.read(encoded({**manifest(), **index()}), said)
+        manifests.served(encoded({**manifest(), **index()}), said)
+
+
+@pytest.mark.parametrize("said", [*manifests.ACCEPT, f"{manifests.SCHEMA_1}json", "text/html"])
+def test_the_body_says_what_it_is_whatever_the_header_says(said: str) -> None:
+    for made in (manifest(mediaType=manifests.OCI_MANIFEST), index(mediaType=manifests.OCI_INDEX)):
+        assert manifests.served(encoded(made), said).media_type == made["mediaType"]
+
+
+@pytest.mark.parametrize("written", [{}, {"mediaType": ""}])
+def test_a_body_that_does_not_say_what_it_is_must_fit_the_header(written: dict[str, Any]) -> None:
+    assert manifests.served(encoded(manifest(**written)), manifests.DOCKER_MANIFEST).media_type == (
+        manifests.DOCKER_MANIFEST
+    )
+    for made, said in zip((manifest(**written), index(**written)), manifests.ACCEPT, strict=False):
+        with pytest.raises(MetadataError, match="not an image manifest"):
+            manifests.served(encoded(made), said)
+    with pytest.raises(VerificationError, match="schema 1"):
+        manifests.served(encoded(written), f"{manifests.SCHEMA_1}prettyjws")
+
+
+@pytest.mark.parametrize("name", ["Manifests", "MEDIATYPE", "manifest\u017f", "fslayers"])
+def test_a_member_that_go_takes_for_another_is_refused(name: str) -> None:
+    with pytest.raises(MetadataError) as caught:
+        manifests.served(encoded(manifest(mediaType=manifests.OCI_MANIFEST, **{name: []})), None)
+    assert "some readers take it" in caught.value.why[0]
 
 
 def test_a_list_may_be_null_as_go_writes_it() -> None:
@@ -98,7 +123,7 @@ def test_other_members_and_numbers_do_not_matter() -> None:
         (manifest(mediaType=manifests.OCI_MANIFEST), "text/html", "two things"),
         (manifest(), "text/html", "not a kind of image"),
         (manifest(mediaType="application/x"), None, "not a kind of image"),
-        (manifest(mediaType="application/x"), "application/json", "not a kind of image"),
+        (manifest(mediaType="application/x"), "application/x", "not a kind of image"),
         ({"schemaVersion": 1, "fsLayers": []}, None, "schema 1"),
         ({}, "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"),
         (manifest(fsLayers=[]), manifests.DOCKER_MANIFEST, "schema 1"),

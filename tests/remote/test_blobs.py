@@ -110,9 +110,7 @@ def test_a_blob_that_is_there(fake: Fake) -> None:
     assert not blobs(fake).has(DIGEST, SIZE)
     fake.registry.put_blob("app", DATA)
     assert blobs(fake).has(DIGEST, SIZE)
-    with pytest.raises(DigestMismatchError, match="does not have the blob") as caught:
-        blobs(fake).has(DIGEST, SIZE + 1)
-    assert caught.value.exit_code == 4
+    assert not blobs(fake).has(DIGEST, SIZE + 1)
 
 
 def test_a_blob_that_somebody_else_is_finishing(fake: Fake, attacker: Tampering) -> None:
@@ -264,7 +262,7 @@ def test_a_registry_that_drops_blobs(fake: Fake, attacker: Tampering) -> None:
 )
 def test_an_upload_stays_with_its_server(fake: Fake, attacker: Tampering, location: str) -> None:
     attacker.change_answers(lambda _: Response(202, {"location": location}), method="POST", path=UPLOADS)
-    with pytest.raises(ServerError, match="does not say where the upload goes on"):
+    with pytest.raises(ServerError, match=r"does not say where the upload goes on|sends the upload to"):
         upload(fake)
     assert {request.url.split("/")[2] for request in fake.requests} == {REGISTRY_HOST}
 

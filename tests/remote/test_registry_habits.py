@@ -18,7 +18,7 @@ import pytest
 from notarypy.devserver.calls import Call
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD, Tampering, matcher
-from notarypy.errors import DigestMismatchError, NotarypyError, ServerError, VerificationError
+from notarypy.errors import DigestMismatchError, NotarypyError, ServerError
 from notarypy.images import manifests
 from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
@@ -162,7 +162,7 @@ HABITS: dict[str, Habit] = {
     **{f"a manifest taken: {status}": says(status, "PUT", MANIFEST) for status in (200, 202, 204)},
     **{
         f"no PATCH: {status}": refuses(status, "PATCH", BLOB_UPLOAD)
-        for status in (400, 403, 405, 411, 415, 416, 501)
+        for status in (400, 403, 404, 405, 411, 415, 416, 501)
     },
     "no PATCH without a range": refuses(416, "PATCH", BLOB_UPLOAD, header="Content-Range"),
     "no PATCH, and once no answer": both(
@@ -179,6 +179,7 @@ HABITS: dict[str, Habit] = {
     "a fragment": located("/{path}#x"),
     **{f"no HEAD: {status}": refuses(status, "HEAD", BLOB) for status in (400, 403, 404, 405, 501)},
     "a length of nothing": headers("HEAD", BLOB, content_length="0"),
+    "another length": headers("HEAD", BLOB, content_length="77"),
     "no length": headers("HEAD", BLOB, content_length=None),
     "no HEAD and no length": both(
         refuses(405, "HEAD", BLOB), headers("GET", BLOB, content_length=None, content_range="bytes 0-0/*")
@@ -187,7 +188,7 @@ HABITS: dict[str, Habit] = {
     "no digests": headers("", ".*", docker_content_digest=None),
     **{
         f"manifests as {kind or 'nothing'}": headers("GET", MANIFEST, content_type=kind)
-        for kind in ("application/json", "application/octet-stream", "text/plain; charset=utf-8", None)
+        for kind in ("application/json", "text/html", manifests.DOCKER_MANIFEST, manifests.OCI_INDEX, None)
     },
     "manifests elsewhere": redirected(MANIFEST),
     "blobs elsewhere": redirected(BLOB),
@@ -261,7 +262,7 @@ def test_an_image_goes_there_and_comes_back(fake: Fake, registry: RegistryClient
     assert not any("Authorization" in request.headers for request in away)
 
 
-@pytest.mark.parametrize("status", [400, 403, 405, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
 def test_without_patch_nothing_is_tried_twice(fake: Fake, registry: RegistryClient, status: int) -> None:
     refuses(status, "PATCH", BLOB_UPLOAD)(Tampering(fake), fake)
     blobs = Blobs(registry, "app", push=True)
@@ -293,10 +294,57 @@ def test_ports_that_mean_the_same_place(fake: Fake, asked: str, said: str) -> No
     registry = RegistryClient(Exchange(fake, timeout=5), asked)
     answer = Response(202, {"location": f"https://registry.test{said}/v2/app/blobs/uploads/1?a=b"})
     if said == ":5000" and not asked.endswith(said):
-        with pytest.raises(ServerError, match="where the upload goes on"):
+        with pytest.raises(ServerError, match="sends the upload to https://registry"):
             registry.onward(answer, "app")
     else:
         assert registry.onward(answer, "app") == f"https://{asked}/v2/app/blobs/uploads/1?a=b"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "why"),
+    [
+        (Response(202, {}), "does not say where", "it answered 202 without a Location"),
+        (Response(202, {"location": " "}), "does not say where", "it answered 202 without a Location"),
+        (Response(200, {}, b"<html><title>Log in"), "does not say where", 'a web page came .*200: "Log in"'),
+        (
+            Response(202, {"location": "https://u:p@blobs.test:81/x?token=secret"}),
+            r"sends the upload to https://blobs\.test:81$",
+            "no other",
+        ),
+        (Response(202, {"location": "https://[x"}), "an address that is none", "no other"),
+    ],
+)
+def test_an_upload_that_cannot_go_on(
+    registry: RegistryClient, answer: Response, message: str, why: str
+) -> None:
+    with pytest.raises(ServerError, match=message) as caught:
+        registry.onward(answer, "app")
+    assert re.search(why, caught.value.why[0])
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "ask-about-upload"
+
+
+def test_a_page_for_every_question_is_no_blob_and_no_accusation(fake: Fake, registry: RegistryClient) -> None:
+    page = b"<html><title>Welcome"
+    said = {"content-type": "text/html", "content-length": str(len(page))}
+    fake.before.append(lambda request: Response(200, said, b"" if request.method == "HEAD" else page))
+    assert not Blobs(registry, "app", push=True).has(digest(MODERATE), len(MODERATE))
+    with pytest.raises(ServerError) as caught:
+        send(registry, MODERATE)
+    assert "web page" in caught.value.why[0]
+
+
+def test_a_manifest_that_redirects_to_itself(fake: Fake, registry: RegistryClient) -> None:
+    fake.before.append(lambda request: Response(307, {"location": request.url}))
+    with pytest.raises(ServerError, match="redirects in a loop"):
+        registry.manifest("app", "1")
+    assert len(fake.requests) == 1
+
+
+def test_a_manifest_that_redirects_on_and_on(fake: Fake, registry: RegistryClient) -> None:
+    fake.before.append(lambda request: Response(307, {"location": f"{request.url}x"}))
+    with pytest.raises(ServerError, match="redirects on and on"):
+        registry.manifest("app", "1")
 
 
 NO_HABITS: dict[str, tuple[Habit, type[NotarypyError]]] = {
@@ -305,7 +353,6 @@ NO_HABITS: dict[str, tuple[Habit, type[NotarypyError]]] = {
     "an upload with a login": (located("https://u:p@evil.test/{path}"), ServerError),
     "an upload by another scheme": (located("ftp://registry.test/{path}"), ServerError),
     "an upload nowhere": (headers("POST", BEGIN, location=None), ServerError),
-    "another size": (headers("HEAD", BLOB, content_length="77"), DigestMismatchError),
     "another size by GET": (
         both(refuses(405, "HEAD", BLOB), headers("GET", BLOB, content_range="bytes 0-0/77")),
         DigestMismatchError,
@@ -314,8 +361,6 @@ NO_HABITS: dict[str, tuple[Habit, type[NotarypyError]]] = {
         headers("PUT", BLOB_UPLOAD, docker_content_digest=f"sha256:{'0' * 64}"),
         DigestMismatchError,
     ),
-    "another type": (headers("GET", MANIFEST, content_type=manifests.OCI_INDEX), VerificationError),
-    "a page": (headers("GET", MANIFEST, content_type="text/html"), VerificationError),
     "manifests over http": (
         headers("GET", MANIFEST, location="http://storage.test/"),
         ServerError,

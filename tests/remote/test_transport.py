@@ -181,10 +181,17 @@ def test_redirects_never_leave_the_origin(fake: ScriptedTransport, location: str
 
 
 def test_redirects_come_to_an_end(fake: ScriptedTransport) -> None:
-    fake.replies.extend([Response(302, {"location": "/x"})] * 9)
-    with pytest.raises(ServerError, match="302"):
+    fake.replies.extend(Response(302, {"location": f"/{n}"}) for n in range(9))
+    with pytest.raises(ServerError, match="on and on") as caught:
         fake.exchange().send(Request("GET", URL), policy=RequestPolicy(redirects=2))
-    assert len(fake.sent) == 3
+    assert (len(fake.sent), caught.value.facts["status"]) == (3, 302)
+
+
+def test_redirects_that_lead_back_are_a_loop(fake: ScriptedTransport) -> None:
+    fake.replies.extend([Response(302, {"location": "/x"})] * 9)
+    with pytest.raises(ServerError, match="in a loop"):
+        fake.exchange().send(Request("GET", URL), policy=RequestPolicy(redirects=8))
+    assert len(fake.sent) == 2
 
 
 @pytest.mark.parametrize(

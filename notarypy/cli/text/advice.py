@@ -194,6 +194,8 @@ TEXTS: Mapping[str, str] = {
     "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
     # -- servers, registries and TLS
     "ask-about-manifest": "ask the operator of {host}: the registry has the blobs and refuses the manifest",
+    "ask-about-redirects": "ask the operator of {host} where its redirects should lead",
+    "ask-about-upload": "ask the operator of {host}: the registry, or a proxy before it, breaks off uploads",
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
     "correct-registry": "give the registry's name and port, and a password to nobody else",

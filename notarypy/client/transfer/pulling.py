@@ -200,7 +200,7 @@ class RemoteImage:
     def top(self, digest: str, size: int | None) -> Descriptor:
         """Return what the registry has for a digest; DigestMismatchError if not of the signed size."""
         answer = self.registry.document(self.path, digest)
-        found = manifests.read(answer.body, answer.headers.get("content-type"), self.limits)
+        found = manifests.served(answer.body, answer.headers.get("content-type"), self.limits)
         if size not in {None, found.size}:
             raise DigestMismatchError(
                 f"{self.registry.host} has {digest} with another size than the signed one",

@@ -112,6 +112,17 @@ def _redirected(path: str, response: Response) -> str:
     return f"it redirects{response.secrets.without(place)}; redirects are not followed here"
 
 
+def endless(host: str, response: Response, hops: int, *, loop: bool) -> ServerError:
+    """Return the error for redirects that lead to nothing."""
+    return ServerError(
+        f"{host} redirects {'in a loop' if loop else 'on and on'}",
+        why="it leads back to where it was asked" if loop else f"it does so after {hops - 1} redirects",
+        advice=Advice("ask-about-redirects", host=host),
+        host=host,
+        status=response.status,
+    )
+
+
 def of_status(host: str, path: str, response: Response) -> NotFoundError | ServerError:
     """Return the error for an answer that is neither a success nor about credentials."""
     found = problems(response)

@@ -183,13 +183,16 @@ class Exchange:
         self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: float
     ) -> tuple[Request, Response]:
         """Send, and follow redirects (rule 4); return the last request and its answer."""
-        start, same_origin = origin(request.url), True
+        start, same_origin, seen = origin(request.url), True, {request.url}
         for hop in range(policy.redirects + 1):
             response = at_home(request) if same_origin else self._send(request, deadline, policy.attempts)
             changing = request.method not in _REPEATABLE and response.status not in _SAME_METHOD
-            if not response.is_redirect or changing or hop == policy.redirects:
+            if not response.is_redirect or changing or not policy.redirects:
                 break
             target = next_hop(request.url, response, allow_cross_origin=policy.allow_cross_origin)
+            if target in seen or hop == policy.redirects:
+                raise failures.endless(host_port(request.url), response, hop + 1, loop=target in seen)
+            seen.add(target)
             same_origin = same_origin and origin(target) == start
             headers = request.headers if same_origin else public_headers(request.headers)
             request = replace(request, url=target, headers=headers)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
+from typing import NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 from notarypy.errors import (
@@ -57,7 +58,11 @@ class RegistryClient:
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
         """Return the manifest or index that a tag or digest stands for in a repository, `library/alpine`."""
         response = self.document(path, reference)
-        return manifests.read(response.body, response.headers.get("content-type"), self.exchange.limits)
+        content_type = response.headers.get("content-type")
+        found = manifests.served(response.body, content_type, self.exchange.limits)
+        if content_type != found.media_type:
+            _LOG.debug("%s serves %s as %s: it is %s", self.host, reference, content_type, found.media_type)
+        return found
 
     def document(self, path: str, reference: str, accept: Sequence[str] = manifests.ACCEPT) -> Response:
         """Return the answer that has a manifest of an accepted type.
@@ -210,25 +215,45 @@ class RegistryClient:
             ServerError: It does not say, or names another server (rule 4).
         """
         base = f"{self._schemes[0]}://{self.host}"
-        location = response.headers.get("location", "")
-        if not location and place:
-            return place
+        location = response.headers.get("location", "").strip()
+        if not location:
+            return place or self._lost(response)
         try:
             # A few say it from the top, without the slash.
             asked = base if location.startswith("v2/") else place or f"{base}/v2/{quote(path)}/blobs/uploads/"
-            parts = urlsplit(urljoin(asked, location) if location else "")
+            parts = urlsplit(urljoin(asked, location))
             ours = urlsplit(base)
             same = parts.scheme in _PORTS and parts.hostname == ours.hostname
             same = same and parts.port in {None, ours.port, *_PORTS.values()}
         except ValueError:
             same = False
         if not same or not parts.path:
-            raise ServerError(
-                f"{self.host} does not say where the upload goes on",
-                why="an upload goes on with the same server, and with no other",
-                host=self.host,
-            )
+            raise self._led_away(response, location)
         return parts._replace(scheme=ours.scheme, netloc=self.host, fragment="").geturl()
+
+    def _lost(self, response: Response) -> NoReturn:
+        status = int(response.status)
+        raise ServerError(
+            f"{self.host} does not say where the upload goes on",
+            why=failures.web_page(response) or f"it answered {status} without a Location",
+            advice=Advice("ask-about-upload", host=self.host),
+            host=self.host,
+        )
+
+    def _led_away(self, response: Response, location: str) -> ServerError:
+        """Return the error for an upload that is to go on elsewhere: which place, and no secret of it."""
+        try:
+            parts = urlsplit(location)
+            port = f":{parts.port}" if parts.port else ""
+            place = f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+        except ValueError:
+            place = ""
+        return ServerError(
+            f"{self.host} sends the upload to {response.secrets.without(place) or 'an address that is none'}",
+            why="an upload goes on with the same server, and with no other",
+            advice=Advice("ask-about-upload", host=self.host),
+            host=self.host,
+        )
 
     def _check_digest(self, name: str, reference: str, response: Response) -> None:
         stated = _stated_digest(response)

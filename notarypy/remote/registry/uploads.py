@@ -8,8 +8,8 @@ Rules:
 1. After a loss the registry is asked how much it has, and gets the rest. Where it does not say, the upload
    begins anew.
 2. A small blob is sent in the request that finishes it, one of moderate size in one request before that. A
-   registry that refuses the latter (no PATCH, or none without a range) gets every blob in the request that
-   finishes it, which is what containerd and oras send.
+   registry that refuses the latter (no PATCH, or none without a range), or says 404 to the first PATCH of an
+   upload, gets every blob in the request that finishes it, which is what containerd and oras send.
 3. A large blob goes in chunks, none smaller than the registry asks for. What it says of a chunk that it took
    is not believed: some repeat what they said of an earlier one. What it says when asked is.
 4. A registry that refuses chunks, or cannot put them together, gets the blob in one request, and so do the
@@ -143,6 +143,10 @@ class BlobUpload:
             answer = self._sent(
                 Request("PATCH", self._place or "", {**_OCTETS, **place}, part), len(part) / SLOWEST + 1
             )
+        except _LostPlaceError:
+            if not start and not self.quirks.without_patch:
+                self._wants_no_patch(HTTPStatus.NOT_FOUND.value)
+            raise
         except (NetworkError, AuthenticationError) as error:
             if not start and error.facts.get("status") in _NO_PATCH:
                 self._wants_no_patch(error.facts["status"])
