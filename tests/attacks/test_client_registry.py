@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import DigestMismatchError, NetworkError, NotarypyError, VerificationError
-from notarypy.images.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from notarypy.images.manifests import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.remote.http.messages import Response
 from support.author import GUN
 from support.people import index, make_world, manifest, owned
@@ -39,6 +40,11 @@ def _serve(world: World, body: bytes, media_type: str = OCI_MANIFEST, **headers:
     world.attacker.answer(Response(200, {"content-type": media_type, **named}, body), path=MANIFESTS)
 
 
+def _unsaid(body: bytes) -> bytes:
+    """Return a manifest that does not say what it is."""
+    return json.dumps({name: each for name, each in json.loads(body).items() if name != "mediaType"}).encode()
+
+
 def test_other_bytes_are_another_image_whatever_the_header_says(world: World, owner: Person) -> None:
     signed = owner.client().verify(f"{GUN}:1").digest
     _serve(world, manifest("evil"), docker_content_digest=signed)
@@ -63,10 +69,10 @@ def test_a_digest_is_asked_for_and_must_come(world: World, owner: Person) -> Non
 @pytest.mark.parametrize(
     ("body", "media_type"),
     [
-        (manifest("1"), OCI_INDEX),
-        (manifest("1"), DOCKER_MANIFEST),
-        (manifest("1"), "application/vnd.docker.distribution.manifest.v1+prettyjws"),
-        (index("linux/amd64"), OCI_MANIFEST),
+        (_unsaid(manifest("1")), OCI_INDEX),
+        (_unsaid(manifest("1")), "application/vnd.docker.distribution.manifest.v1+prettyjws"),
+        (_unsaid(index("linux/amd64")), OCI_MANIFEST),
+        (manifest("1").replace(b'"layers"', b'"Manifests": [], "layers"'), OCI_MANIFEST),
         (manifest("1").replace(b'"layers"', b'"manifests": [], "layers"'), OCI_MANIFEST),
         (b"{}", OCI_MANIFEST),
         (b"", OCI_MANIFEST),
@@ -82,6 +88,14 @@ def test_what_is_two_things_at_once_is_neither_verified_nor_signed(
     with pytest.raises(VerificationError):
         owner.client().sign([f"{GUN}:1"])
     assert "POST" not in world.requests()
+
+
+@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_MANIFEST, "text/html"])
+def test_what_says_itself_what_it_is_is_signed_as_that(world: World, owner: Person, media_type: str) -> None:
+    """The digest covers the body, which is a manifest and nothing else whatever the registry calls it."""
+    _serve(world, manifest("1"), media_type)
+    (signed,) = owner.client().sign([f"{GUN}:3"])
+    assert (signed.digest, signed.platforms) == (digest_of(manifest("1")), ())
 
 
 def test_an_endless_manifest_is_cut(world: World, owner: Person) -> None:
