@@ -59,6 +59,14 @@ def check_repositories(run: Run, texts: Iterable[str]) -> None:
             references.parse_repository(text)
 
 
+def means(run: Run, gun: str) -> bool:
+    """Tell whether a GUN, written as a REPO, means itself."""
+    try:
+        return run.options.gun or references.parse_repository(gun).repository == gun
+    except UsageError:
+        return False
+
+
 def _read(text: str, *, literal: bool) -> Name:
     if not literal:
         parsed = references.parse(text)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import RoleStatus
 
 _ROLE = "role version expires keys threshold here signable due problem"
+_USUAL = "90d"
 _HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
 
 Within = Annotated[str, Option(metavar="TIME", help="How far ahead: 10d, 4w, 1y.")]
@@ -38,7 +39,7 @@ def renew(
     context: Context,
     repos: references.Repositories,
     *,
-    within: Within = "90d",
+    within: Within = _USUAL,
     role: Annotated[
         list[str] | None, Option(metavar="ROLE", help="Only this role, whatever its date. May be repeated.")
     ] = None,
@@ -70,7 +71,7 @@ def status(
         Argument(metavar="[REPO...]", help="Repositories; default: all that are known here."),
     ] = None,
     *,
-    within: Within = "90d",
+    within: Within = _USUAL,
     root: references.Roots = None,
     policy: references.Policy = None,
     check: Annotated[
@@ -95,17 +96,17 @@ def status(
 def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
     """Return those of the repositories known here whose names mean them; raise if none is known.
 
-    Of the others there is a warning; a check that leaves something out has failed.
+    A GUN such as `coll` does not: as an image's name it is docker.io/library/coll, another repository. Of
+    the others there is a warning; a check that leaves something out has failed.
     """
     if not repos:
         message, advice = "no repository is known here, so none was looked at", Advice("name-repositories")
         raise NothingThereError(message, why="the trust directory has no trust data", advice=advice)
     found = []
     for repo in repos:
-        try:
-            references.check_repositories(run, [repo])
+        if references.means(run, repo):
             found.append(repo)
-        except UsageError:
+        else:
             what, why = f"{repo} was not looked at", "it is no image's name"
             if check:
                 advice = Advice("status-literally", gun=repo)
@@ -129,19 +130,20 @@ def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: b
     data["roles"] = [render.fields(status, _ROLE) for status in found.roles]
     run.report.table(_HEADER, map(_row, found.roles), found.repository)
     names = ", ".join(status.role for status in found.due)
-    due = [f"{names} of {found.repository} ends within {within} or has ended"] if names else []
-    if check and (error := _failure(found, due)) is not None:
+    verb, past = ("end", "have") if len(found.due) > 1 else ("ends", "has")
+    due = [f"{names} of {found.repository} {verb} within {within} or {past} ended"] if names else []
+    if check and (error := _failure(found, due, within)) is not None:
         run.report.failed([repo], error, data)
         return
     run.report.done(repo, data)
     for message in due:
-        run.report.warn(f"{message}; {text_of(_what_to_do(found))}")
+        run.report.warn(f"{message}; {text_of(_what_to_do(found, within))}")
 
 
-def _failure(found: RepositoryStatus, due: list[str]) -> TrustError | None:
+def _failure(found: RepositoryStatus, due: list[str], within: str) -> TrustError | None:
     """Return what a check fails with: a file whose date nobody knows is no better than one that ended."""
     broken = [status for status in found.roles if status.problem]
-    advice = _what_to_do(found)
+    advice = _what_to_do(found, within)
     if broken:
         names = ", ".join(status.role for status in broken)
         why = (*(f"{status.role}: {status.problem}" for status in broken), *due)
@@ -151,15 +153,17 @@ def _failure(found: RepositoryStatus, due: list[str]) -> TrustError | None:
     return None
 
 
-def _what_to_do(found: RepositoryStatus) -> Advice:
+def _what_to_do(found: RepositoryStatus, within: str) -> Advice:
     """Return who renews what is due: whoever has the keys, or for its own roles the server."""
     ours = [status for status in found.due if status.role != TIMESTAMP]
     ours = [status for status in ours if status.signable or status.role != SNAPSHOT]
     if found.due and not ours:
         return Advice("check-clock")
+    # What `renew` finds due by itself may be less than what was found here.
+    what = found.repository if within == _USUAL else f"--within {within} {found.repository}"
     if all(status.signable for status in ours):
-        return Advice("renew", gun=found.repository)
-    return Advice("sign-role-again", gun=found.repository)
+        return Advice("renew", gun=what)
+    return Advice("sign-role-again", gun=what)
 
 
 def _row(status: RoleStatus) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    known = render.fields(evidence, "time server offline compared root_pins")
+    known = render.fields(evidence, "time server offline compared root_pins root_keys")
     return {**known, "roles": [render.fields(each, "role version expires") for each in evidence.roles]}
 
 

@@ -7,12 +7,13 @@ Those that `verify` needs are in `client.verdicts`.
 manifest or index; `platforms` are `os/architecture[/variant]` of an index, none for a single image; `foreign`
 are digests of layers that nobody may distribute; `keys` are canonical ids, which name the files of keys;
 `root_pins` are canonical ids of root keys, to be pinned in every repository with these keys, and earlier pins
-lead to them; signers
-have short names; `server` is the URL of the Notary server; `policy` is None where there is no trust policy;
-`published` is False when everything was true already; a role that is delegated to and not published has no
-`version`, nor a date. Roles were `resigned` by the keys here so that their tags, `kept`, stay readable; with
-force, some become `unreadable` until one of the signers in `needed` signs them again. Tags that were
-`resting` on the removed keys alone are `revoked` in the same publish, or stay as they are.
+lead to them; `root_keys` are the TUF ids of the same keys, which for a key with a certificate are others in
+every repository; signers have short names; `server` is the URL of the Notary server; `policy` is None where
+there is no trust policy; `published` is False when everything was true already; a role that is delegated to
+and not published has no `version`, nor a date. Roles were `resigned` by the keys here so that their tags,
+`kept`, stay readable; with force, some become `unreadable` until one of the signers in `needed` signs them
+again. Tags that were `resting` on the removed keys alone are `revoked` in the same publish, or stay as they
+are.
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ class RoleVersion:
 class Evidence:
     """What a verification rests on, for whoever asks later.
 
-    `time` is when it was done, with metadata of `server`, or of the cache alone if `offline`. `root_pins` are
-    TUF ids of the root keys. `compared` tells that the registry was asked, and serves what is signed. `roles`
-    are the base roles, the one that releases, and those of signers.
+    `time` is when it was done, with metadata of `server`, or of the cache alone if `offline`. `compared`
+    tells that the registry was asked, and serves what is signed. `root_pins` and `root_keys` are those of the
+    root (`results`); `roles` the base roles, the one that releases, and those of signers.
     """
 
     time: datetime
@@ -61,6 +61,7 @@ class Evidence:
     offline: bool
     compared: bool
     root_pins: tuple[str, ...]
+    root_keys: tuple[str, ...]
     roles: tuple[RoleVersion, ...]
 
 

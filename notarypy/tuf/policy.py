@@ -279,7 +279,10 @@ class _Judgment:
         for role, reason in ((roles.TIMESTAMP, old), (self.release.role, self.too_old(self.release.role))):
             if reason:
                 text = f"{role} of {self.trusted.gun} is older than it may be"
-                yield TooOldError(text, why=(reason, *self.source), role=role)
+                advice = Advice("renew-role", role=role, gun=self.trusted.gun)
+                if role == roles.TIMESTAMP:
+                    advice = Advice("timestamp-renewed")
+                yield TooOldError(text, why=(reason, *self.source), advice=advice, role=role)
 
     def too_old(self, role: str) -> str:
         """Say how a role's file exceeds the age of signatures; empty when it does not (rule 4)."""
@@ -302,9 +305,11 @@ class _Judgment:
 
 def days(span: timedelta) -> str:
     """Return a span of time as people say it."""
-    whole, hours = span.days, span.seconds // 3600
+    whole, hours, minutes = span.days, span.seconds // 3600, span.seconds // 60 % 60
+    if not whole and not hours:
+        return f"{minutes} min" if minutes else f"{span.seconds} s"
     parts = [f"{whole} day" if whole == 1 else f"{whole} days"] if whole else []
-    return " ".join([*parts, f"{hours} h"] if hours or not whole else parts)
+    return " ".join([*parts, f"{hours} h"] if hours else parts)
 
 
 def _names(listed: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from notarypy.errors import AlreadyExistsError
 from support.commands import written
-from support.results import INITIALISED, OTHER_PIN, PIN, REPO
+from support.results import INITIALISED, PIN, REPO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def test_it_prints_the_pin_and_what_a_runner_needs(run: Run, stub: StubClient) -
         "keys here: root, targets\n"
         "signers: jeff\n"
         "nothing replaces the root key; keep a copy elsewhere: "
-        f"notarypy key export {OTHER_PIN[:12]} -o root.pem\n"
+        f"notarypy key export {PIN[:12]} -o root.pem\n"
         "a CI runner verifies with:\n"
         "  export DOCKER_CONTENT_TRUST_SERVER=https://n.test\n"
         f"  notarypy verify --root {PIN} {REPO}:TAG\n"

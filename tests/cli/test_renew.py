@@ -55,13 +55,31 @@ def test_a_check_fails_when_something_is_due(run: Run, stub: StubClient) -> None
     stub.answers["status"] = STATUS
     outcome = run("status", "--check", "--within", "30d", REPO).expect(5)
     assert f"root of {REPO} ends within 30d" in outcome.err
-    assert outcome.err.rstrip().endswith(f"fix: notarypy renew {REPO}")
+    assert outcome.err.rstrip().endswith(f"fix: notarypy renew --within 30d {REPO}")
     assert stub.calls[0][2] == {"within": timedelta(days=30), "root": None}
     (result,) = run("--json", "status", "--check", REPO).expect(5).document["results"]
     assert result["error"]["facts"] == {"roles": ["root"]}
     assert [role["due"] for role in result["roles"]] == [True, False]
     stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (BOB_STATUS,))
     assert run("status", "--check", REPO).expect(0).err == ""
+
+
+def test_the_fix_renews_as_far_ahead_as_was_looked(run: Run, stub: StubClient) -> None:
+    several = tuple(replace(ROOT_STATUS, role=role, here=()) for role in ("root", "targets"))
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n", several)
+    outcome = run("status", "--within", "20y", REPO).expect(0)
+    assert f"root, targets of {REPO} end within 20y or have ended;" in outcome.err
+    assert f"signs it again: notarypy renew --within 20y {REPO}" in outcome.err
+
+
+def test_a_known_name_is_taken_as_no_other_repository(run: Run, stub: StubClient) -> None:
+    stub.answers["repositories"] = ["coll", REPO]
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (BOB_STATUS,))
+    assert "notarypy status --gun coll shows it" in run("-q", "status").expect(0).err
+    run("status", "--check").expect(12)
+    assert {call[1] for call in stub.calls if call[0] == "status"} == {(REPO,)}
+    run("--gun", "status", "--check").expect(0)
+    assert ("coll",) in [call[1] for call in stub.calls]
 
 
 def test_without_names_all_that_is_known_is_shown(run: Run, stub: StubClient) -> None:

@@ -14,7 +14,7 @@ from notarypy.errors import (
     UnreachableError,
 )
 from support.commands import written
-from support.results import D1, D2, PIN, REPO, image
+from support.results import D1, D2, OTHER_PIN, PIN, REPO, image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,6 +208,7 @@ def test_the_document(run: Run, stub: StubClient) -> None:
                     "offline": False,
                     "compared": True,
                     "root_pins": [PIN],
+                    "root_keys": [OTHER_PIN],
                     "roles": [{"role": "root", "version": 3, "expires": "2027-01-02T03:04:05Z"}],
                 },
             }

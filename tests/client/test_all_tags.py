@@ -71,7 +71,8 @@ def test_a_verification_says_what_it_rests_on(world: World) -> None:
     assert evidence is not None
     assert (evidence.time, evidence.server) == (world.clock(), SERVER)
     assert (evidence.offline, evidence.compared) == (False, True)
-    assert evidence.root_pins == trusted.root.roles[roles.ROOT].keyids
+    assert evidence.root_pins == trusted.root.pins
+    assert evidence.root_keys == trusted.root.roles[roles.ROOT].keyids != evidence.root_pins
     found = {each.role: (each.version, each.expires) for each in evidence.roles}
     assert set(found) == {*roles.BASE_ROLES, roles.RELEASES, "targets/jeff"}
     assert found[roles.TIMESTAMP] == (trusted.timestamp.version, trusted.timestamp.expires)

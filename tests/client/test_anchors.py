@@ -75,7 +75,7 @@ def test_accepting_the_offered_root_by_name_replaces_the_anchor(reader: Person) 
 
 
 def test_a_canonical_id_names_the_root_too(world: World, reader: Person) -> None:
-    [keyid] = world.person("new owner").client().init(GUN).root_keys
+    [keyid] = world.person("new owner").client().init(GUN).root_pins
     assert reader.client().trust(GUN, keyid).accepted
 
 

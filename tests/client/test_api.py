@@ -239,7 +239,7 @@ def test_one_root_key_for_repositories_made_at_once(world: World) -> None:
     guns = [f"{GUN}{number}" for number in range(4)]
     with ThreadPoolExecutor(len(guns)) as pool:
         made = list(pool.map(client.init, guns))
-    assert len({result.root_keys for result in made}) == 1
+    assert len({result.root_pins for result in made}) == 1
     assert len(alice.key_files()) == 1 + len(guns)
 
 

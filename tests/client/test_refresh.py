@@ -427,7 +427,7 @@ def test_offline_a_forged_timestamp_is_refused_for_what_it_is(reader: Person) ->
 def test_first_use_is_said_aloud_with_the_pin(world: World, owner: Person) -> None:
     reader = world.person("reader")
     reader.client().refresh(GUN)
-    [pin] = owner.client().init(GUN).root_keys
+    [pin] = owner.client().init(GUN).root_pins
     assert any(pin in warning and "first use" in warning for warning in reader.warnings)
     reader.warnings.clear()
     reader.client().refresh(GUN)

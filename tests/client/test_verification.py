@@ -11,6 +11,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
 from notarypy.client.verify.image import MetadataCache
 from notarypy.errors import (
+    Advice,
     ConfigurationError,
     DigestMismatchError,
     ExpiredError,
@@ -176,6 +177,7 @@ def test_a_timestamp_that_was_not_renewed_gets_too_old(world: World, reader: Per
     with pytest.raises(TooOldError) as caught:
         client.verify(f"{GUN}:1")
     assert caught.value.facts["role"] == "timestamp"
+    assert caught.value.advice == Advice("timestamp-renewed")
     assert reader.client().verify(f"{GUN}:1").tag == "1"
 
 
@@ -186,6 +188,7 @@ def test_signatures_get_too_old(world: World, owner: Person, reader: Person) -> 
     with pytest.raises(TooOldError) as caught:
         client.verify(f"{GUN}:1")
     assert caught.value.facts["role"] == roles.RELEASES
+    assert caught.value.advice == Advice("renew-role", role=roles.RELEASES, gun=GUN)
     world.push("3")
     owner.client().sign([f"{GUN}:3"])
     assert client.verify(f"{GUN}:1").tag == "1"

@@ -102,7 +102,15 @@ OFFERED = TrustedRoot(REPO, (PIN,), 1, (OTHER_PIN,), 2, accepted=False)
 def image(tag: str = "1", digest: str = D1, repository: str = REPO) -> VerifiedImage:
     """Return a verified image."""
     relied = (RoleVersion("root", 3, WHEN),)
-    evidence = Evidence(WHEN, "https://n.test", offline=False, compared=True, root_pins=(PIN,), roles=relied)
+    evidence = Evidence(
+        WHEN,
+        "https://n.test",
+        offline=False,
+        compared=True,
+        root_pins=(PIN,),
+        root_keys=(OTHER_PIN,),
+        roles=relied,
+    )
     return VerifiedImage(repository, tag, digest, 528, "targets/releases", ("jeff",), WHEN, evidence=evidence)
 
 

@@ -165,7 +165,9 @@ def test_a_signer_whose_file_is_too_old_does_not_vouch() -> None:
 
 def test_spans_are_told_as_people_say_them() -> None:
     spans = (timedelta(), timedelta(hours=5), DAY, DAY + timedelta(hours=1, minutes=59))
-    assert [policy.days(span) for span in spans] == ["0 h", "5 h", "1 day", "1 day 1 h"]
+    assert [policy.days(span) for span in spans] == ["0 s", "5 h", "1 day", "1 day 1 h"]
+    shorter = (timedelta(seconds=1), timedelta(seconds=90), timedelta(minutes=59))
+    assert [policy.days(span) for span in shorter] == ["1 s", "1 min", "59 min"]
 
 
 # -- rule 5

@@ -138,6 +138,8 @@ TEXTS: Mapping[str, str] = {
     ),
     "refresh": "refresh it",
     "renew": "notarypy renew {gun}",
+    "renew-role": "whoever has its key signs it again: notarypy renew --role {role} {gun}",
+    "timestamp-renewed": "the Notary server renews it by itself; if it does not, ask its operator",
     "renew-root-certificate": "whoever has the root key makes another: notarypy renew {gun}",
     "rotate-root": (
         "a certificate without an authority, for the same key: notarypy key rotate {gun} root --key KEY"

@@ -184,7 +184,7 @@ def initialised_lines(result: InitResult) -> list[str]:
         return lines
     options = " ".join(f"--root {pin}" for pin in result.root_pins[:1])
     if "root" in result.keys_here:
-        what = f"notarypy key export {result.root_keys[0][:SHORT_ID]} -o root.pem"
+        what = f"notarypy key export {result.root_pins[0][:SHORT_ID]} -o root.pem"
         lines.append(f"nothing replaces the root key; keep a copy elsewhere: {what}")
     return [
         *lines,

@@ -233,7 +233,7 @@ def _result(
         repository=repository.gun,
         created=created,
         root_pins=root.pins,
-        root_keys=tuple(ids[roles.ROOT]),
+        root_keys=root.roles[roles.ROOT].keyids,
         keys_here=tuple(role for role in ids if available.intersection(ids[role])),
         signers=tuple(roles.signer_name(role) for role in delegated),
         server=repository.server_url,

@@ -302,9 +302,10 @@ def verify_unless_skipped(
         if asked:
             require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
         _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
-        server, pins = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
+        server, ids = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
         relied, offline = relied_on(trusted, image.tag, image.digest), session.settings.offline
-        return replace(image, evidence=Evidence(session.now(), server, offline, asked, pins, relied))
+        evidence = Evidence(session.now(), server, offline, asked, trusted.root.pins, ids, relied)
+        return replace(image, evidence=evidence)
 
     trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
     if trusted.gun != gun:
