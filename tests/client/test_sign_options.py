@@ -36,7 +36,7 @@ def test_without_trust_data_the_fix_is_init(world: World) -> None:
     alice = world.person()
     with pytest.raises(RepositoryMissingError) as caught:
         alice.client().sign([f"{GUN}:1"])
-    assert advice(caught.value) == f"notarypy init {GUN}"
+    assert f"notarypy init {GUN};" in advice(caught.value)
     assert alice.key_files() == set()
 
 

@@ -106,7 +106,7 @@ def test_a_purged_key_is_gone_for_go_and_tags_stay(
     image = repository.push("1")
     bob.notarypy("sign", repository.ref("1")).expect(0)
     (path,) = (bob.trust_dir / "private").glob("*.key")
-    alice.notarypy("delegate", "purge", "--key", path.stem, repository.name).expect(0)
+    alice.notarypy("delegate", "purge", "--keep-tags", "--key", path.stem, repository.name).expect(0)
     listing = alice.notary("delegation", "list", repository.name).expect(0).stdout
     assert path.stem not in listing
     assert "targets/bob" not in listing

@@ -359,6 +359,6 @@ def test_the_root_role_keys_are_not_taken_from_the_offered_root() -> None:
     with pytest.raises(RootChangedError) as caught:
         metadata.update_root(stranger.file(roles.ROOT))
     assert caught.value.facts == {
-        "trusted": list(author.root.roles[roles.ROOT].keyids),
-        "offered": list(stranger.root.roles[roles.ROOT].keyids),
+        "trusted": list(author.root.pins),
+        "offered": list(stranger.root.pins),
     }
