@@ -59,7 +59,9 @@ def remove_delegation(
     name: _Name,
     repos: references.Repositories,
     *,
-    key: Annotated[str | None, Option(metavar="ID", help="Remove only the key with this id.")] = None,
+    key: Annotated[
+        str | None, Option(metavar="ID", help="Remove only this key: at least 7 digits of its id.")
+    ] = None,
     path: Annotated[
         list[str] | None,
         Option(metavar="PREFIX", help="Remove only this path; '' is that of all tags. May be repeated."),
@@ -115,7 +117,7 @@ def purge_key(
             with run.trying(repo, among=repos):
                 done = removal.decided(run, partial(client.keys.purge, key, repo))
                 where = f"{', '.join(done.roles)} of {done.repository}"
-                lines = [f"{removal.removed} key {done.key[: render.SHORT_ID]} from {where}"]
+                lines = [f"{removal.removed} key {done.key} from {where}"]
                 gone = map(roles.signer_name, done.removed)
                 lines += [f"{removal.removed} signer {name}: it has no other key" for name in gone]
                 removal.report(run, repo, done, render.fields(done, "key roles left removed"), lines)
@@ -198,11 +200,11 @@ def _remove(
         for repo in repos:
             with run.trying(repo, among=repos):
                 done = removal.decided(run, partial(client.remove_signer, name, repo, key=key, paths=paths))
-                lines = [f"{removal.removed} {_removed(done.role, key, paths)} from {done.repository}"]
+                lines = [f"{removal.removed} {_removed(done.role, done.key, paths)} from {done.repository}"]
                 lines += [f"{done.role} keeps: {_paths(done.paths)}"] if paths else []
                 if done.outside:
                     lines += ["it lists these, where they count no more:", *removal.listed(done.outside)]
-                also = {**render.fields(done, "role paths"), "outside": as_json(done.outside)}
+                also = {**render.fields(done, "role key paths"), "outside": as_json(done.outside)}
                 removal.report(run, repo, done, also, lines, **resting)
 
 

@@ -21,6 +21,7 @@ from typer import Option
 from notarypy.cli.text import render
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, UndecidedTagsError, UsageError
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
@@ -87,15 +88,14 @@ class Removal:
         }
         if done.resigned:
             lines += [f"{'would sign again' if self.dry_run else 'signed again'}: {', '.join(done.resigned)}"]
-            lines += [f"tags kept: {', '.join(done.kept) or 'none'}"]
+            whatever = ", whatever is decided" if done.revoked is None else ""
+            lines += [f"tags kept{whatever}: {', '.join(done.kept) or 'none'}"]
         if done.resting:
             lines += [f"{resting}, {self._became(done)}:", *self.listed(done.resting)]
         run.report.done(repo, data, *lines)
         if done.unreadable:
-            who, what = ", ".join(done.needed) or "a signer", ", ".join(done.unreadable)
-            run.report.warn(
-                Unverified(f"{what} of {done.repository} cannot be verified until {who} signs again")
-            )
+            what = f"{', '.join(done.unreadable)} of {done.repository} cannot be verified"
+            run.report.warn(Unverified(f"{what} {_until(done)}"))
 
     def listed(self, tags: Sequence[RestingTag]) -> list[str]:
         """Return lines that name tags: all of them in a dry run."""
@@ -104,10 +104,20 @@ class Removal:
         return [*(f"  {one}" for one in tags[:most]), *more]
 
     def _became(self, done: SignerRemoved | PurgedKey) -> str:
-        if self.tags is None and self.dry_run:
-            return "and --keep-tags or --revoke-tags decides"
+        if done.revoked is None:
+            return "and nobody decided: --keep-tags or --revoke-tags"
         now = "revoked" if done.revoked else "kept"
         return f"and they would be {now}" if self.dry_run else f"and they are {now}"
+
+
+def _until(done: SignerRemoved | PurgedKey) -> str:
+    """Say until when files cannot be verified."""
+    if done.needed or roles.RELEASES not in done.unreadable:
+        return f"until {', '.join(done.needed) or 'a signer'} signs again"
+    return (
+        "any more: nobody is left to sign again; to start over: "
+        f"notarypy delegate remove {roles.RELEASES} {done.repository}"
+    )
 
 
 def as_json(tags: Sequence[RestingTag]) -> list[dict[str, Any]]:

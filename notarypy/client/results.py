@@ -158,7 +158,8 @@ class SignerAdded:
 class SignerRemoved:
     """A signer after `remove_signer`; `role` is the delegation, `paths` what is left to it.
 
-    `outside` is what it lists, and may speak for no more.
+    `outside` is what it lists, and may speak for no more; `key` is the only one that went, if one was named.
+    `revoked` is None where a dry run found `resting` tags and nobody decided: `kept` has none of them.
     """
 
     repository: str
@@ -169,9 +170,10 @@ class SignerRemoved:
     needed: tuple[str, ...]
     resting: tuple[RestingTag, ...]
     outside: tuple[RestingTag, ...]
-    revoked: bool
+    revoked: bool | None
     published: bool
     paths: tuple[str, ...]
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,10 @@ class TrustedRoot:
 
 @dataclass(frozen=True)
 class PurgedKey:
-    """A key after `purge`, no more in `roles`, but yet in those `left`; those `removed` had no other key."""
+    """A key after `purge`, no more in `roles`, but yet in those `left`; those `removed` had no other key.
+
+    `revoked` and `kept` are as in `SignerRemoved`.
+    """
 
     repository: str
     key: str
@@ -200,7 +205,7 @@ class PurgedKey:
     unreadable: tuple[str, ...]
     needed: tuple[str, ...]
     resting: tuple[RestingTag, ...]
-    revoked: bool
+    revoked: bool | None
     published: bool
 
 

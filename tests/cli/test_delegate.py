@@ -10,7 +10,7 @@ import pytest
 from notarypy.errors import Advice, KeyNotAuthorisedError, UndecidedTagsError, UnreachableError
 from notarypy.tuf.vouching import RestingTag
 from support.commands import written
-from support.results import ADDED, D1, INITIALISED, JEFF, PIN, PURGED, RELEASES, REMOVED, REPO
+from support.results import ADDED, D1, INITIALISED, JEFF, KEY, PIN, PURGED, RELEASES, REMOVED, REPO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,11 +117,12 @@ def test_both_decisions_are_none(run: Run, stub: StubClient) -> None:
 
 @pytest.mark.parametrize(
     ("option", "became"),
-    [(None, "decides"), ("--keep-tags", "would be kept"), ("--revoke-tags", "would be revoked")],
+    [(None, "nobody decided"), ("--keep-tags", "would be kept"), ("--revoke-tags", "would be revoked")],
 )
 def test_a_dry_run_names_all_of_them(run: Run, stub: StubClient, option: str | None, became: str) -> None:
     many = tuple(RestingTag("targets/releases", f"{number}", D1) for number in range(150))
-    done = replace(REMOVED, resting=many, revoked=option == "--revoke-tags", published=False)
+    revoked = None if option is None else option == "--revoke-tags"
+    done = replace(REMOVED, resting=many, revoked=revoked, published=False)
     stub.answers["remove_signer"] = done
     outcome = run("signer", "remove", "--dry-run", "jeff", REPO, *([option] if option else [])).expect(0)
     assert outcome.out.startswith(
@@ -130,7 +131,9 @@ def test_a_dry_run_names_all_of_them(run: Run, stub: StubClient, option: str | N
     assert became in outcome.out
     assert outcome.out.count(" in targets/releases: ") == 150
     assert stub.calls[0][2]["dry_run"] is True
-    stub.answers["remove_signer"] = replace(done, published=True)
+    [result] = run("--json", "signer", "remove", "--dry-run", "jeff", REPO).expect(0).document["results"]
+    assert result["revoked"] is revoked
+    stub.answers["remove_signer"] = replace(done, revoked=False, published=True)
     shown = run("signer", "remove", "jeff", REPO, "--keep-tags").expect(0).out
     assert (shown.count(" in targets/releases: "), shown.endswith("  and 50 more\n")) == (100, True)
 
@@ -169,9 +172,10 @@ def test_at_a_terminal_somebody_decides(
 
 
 def test_removing_one_key(run: Run, stub: StubClient) -> None:
-    stub.answers["remove_signer"] = replace(REMOVED, resigned=(), kept=())
-    outcome = run("delegate", "remove", "jeff", REPO, "--key", "f5a2a64").expect(0)
-    assert outcome.out == f"removed key f5a2a64 of targets/jeff from {REPO}\n"
+    stub.answers["remove_signer"] = replace(REMOVED, resigned=(), kept=(), key=KEY.keyid)
+    argv = ("delegate", "remove", "jeff", REPO, "--key", "f5a2a64")
+    assert run(*argv).expect(0).out == f"removed key {KEY.keyid} of targets/jeff from {REPO}\n"
+    assert run("--json", *argv).expect(0).document["results"][0]["key"] == KEY.keyid
 
 
 def test_removing_paths(run: Run, stub: StubClient) -> None:
@@ -198,6 +202,9 @@ def test_removing_by_force_says_who_must_sign_again(run: Run, stub: StubClient) 
         f"notarypy: warning: targets/releases of {REPO} cannot be verified until bob signs again\n"
     )
     assert stub.calls[0][2]["force"] is True
+    stub.answers["remove_signer"] = replace(REMOVED, unreadable=("targets/releases",), needed=())
+    outcome = run("signer", "remove", "-f", "jeff", REPO).expect(0)
+    assert f"notarypy delegate remove targets/releases {REPO}" in outcome.err
 
 
 def test_every_repository_has_a_result_and_the_worst_code_counts(
@@ -228,7 +235,7 @@ def test_purging_says_where_the_key_was(run: Run, stub: StubClient) -> None:
     stub.answers["keys.purge"] = PURGED
     outcome = run("delegate", "purge", "--key", "f5a2a64", REPO).expect(0)
     assert outcome.out == (
-        f"removed key f5a2a6400000 from targets/jeff, targets/releases of {REPO}\n"
+        f"removed key {KEY.keyid} from targets/jeff, targets/releases of {REPO}\n"
         "removed signer jeff: it has no other key\n"
         "signed again: targets/releases\ntags kept: 1, 2\n"
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -30,6 +30,10 @@ def _targets(world: World, role: str = roles.TARGETS) -> Targets:
 
 def _signers(world: World) -> dict[str, tuple[str, ...]]:
     return {entry.role: entry.keys for entry in world.person("somebody").client().delegations(GUN)}
+
+
+def _targets_key(owner: Person) -> str:
+    return next(info.keyid for info in owner.client().keys.list() if info.role == "targets")
 
 
 # -- adding
@@ -146,7 +150,8 @@ def test_removing_who_carries_the_releases_needs_another_key(world: World, owner
     with pytest.raises(KeyNotAuthorisedError) as caught:
         owner.client().remove_signer("jeff", GUN)
     assert caught.value.exit_code == 6
-    assert caught.value.facts == {"roles": [roles.RELEASES], "tags": ["1"], "needed": ["bob"]}
+    facts = caught.value.facts
+    assert (facts["roles"], facts["tags"], facts["needed"]) == ([roles.RELEASES], ["1"], ["bob"])
     assert "POST" not in world.requests()
     assert before.keys() <= owner.cache().keys()
     assert owner.client().verify(f"{GUN}:1").signers == ("jeff",)
@@ -187,6 +192,75 @@ def test_the_last_signer_takes_the_releases_along_only_with_force(world: World, 
     owner.client().remove_signer("jeff", GUN, force=True)
     with pytest.raises(TagUnsignedError):
         world.person("reader").client().verify(f"{GUN}:1")
+
+
+def test_the_last_signer_can_be_replaced_or_the_tags_given_up(owner: Person) -> None:
+    digest = owner.client().verify(f"{GUN}:1").digest
+    owner.client().remove_signer("bob", GUN)
+    for dry_run in (True, False):
+        with pytest.raises(KeyNotAuthorisedError) as caught:
+            owner.client().remove_signer("jeff", GUN, dry_run=dry_run)
+        assert f"1 in targets/releases: {digest}" in caught.value.why
+        assert f"notarypy delegate add NAME {GUN} --key PUB" in advice(caught.value)
+        assert "--revoke-tags" in advice(caught.value)
+        assert "have them sign" not in advice(caught.value)
+
+
+@pytest.mark.parametrize("revoked_before", [False, True])
+@pytest.mark.parametrize("way", ["remove", "purge"])
+def test_the_last_signer_goes_with_the_last_tag(
+    world: World, owner: Person, way: str, revoked_before: bool
+) -> None:
+    jeff, amy, reader = world.person("jeff"), world.person("amy"), world.person("reader").client()
+    owner.client().remove_signer("bob", GUN)
+    tags: Literal["revoke"] | None = "revoke"
+    if revoked_before:
+        jeff.client().revoke([f"{GUN}:1"])
+        tags = None
+    if way == "remove":
+        owner.client().remove_signer("jeff", GUN, tags=tags)
+    else:
+        owner.client().keys.purge(jeff.client().keys.list()[0].keyid, GUN, tags=tags)
+    assert _signers(world) == {roles.RELEASES: (_targets_key(owner),)}
+    with pytest.raises(TagUnsignedError):
+        reader.verify(f"{GUN}:1")
+    owner.client().add_signer("amy", GUN, [amy.key("amy")])
+    with pytest.raises(TagUnsignedError):
+        reader.verify(f"{GUN}:1")
+    amy.client().sign([f"{GUN}:1"])
+    assert reader.verify(f"{GUN}:1").signers == ("amy",)
+
+
+def test_revoked_tags_do_not_come_back_with_the_signer(world: World, owner: Person) -> None:
+    [info] = world.person("jeff").client().keys.list()
+    public = _public(world, info.keyid)
+    owner.client().remove_signer("bob", GUN)
+    owner.client().remove_signer("jeff", GUN, tags="revoke")
+    owner.client().add_signer("jeff", GUN, [public])
+    with pytest.raises(TagUnsignedError):
+        world.person("reader").client().verify(f"{GUN}:1")
+    world.push("2")
+    owner.client().sign([f"{GUN}:2"])
+    assert world.person("reader").client().verify(f"{GUN}:2").role == roles.RELEASES
+
+
+def test_a_list_with_a_tag_that_somebody_else_vouches_for_stays(world: World, owner: Person) -> None:
+    auditor = world.person("auditor")
+    owner.client().remove_signer("bob", GUN)
+    owner.client().add_signer("auditor", GUN, [auditor.key("auditor")], releases=False)
+    auditor.client().sign([f"{GUN}:1"])
+    with pytest.raises(KeyNotAuthorisedError):
+        owner.client().remove_signer("jeff", GUN, tags="revoke")
+    assert world.person("reader").client().verify(f"{GUN}:1").signers == ("jeff", "auditor")
+
+
+@pytest.mark.parametrize("digits", [1, 6])
+def test_a_key_is_not_taken_by_few_digits(world: World, owner: Person, digits: int) -> None:
+    [info] = world.person("bob").client().keys.list()
+    with pytest.raises(InvalidNameError) as caught:
+        owner.client().remove_signer("bob", GUN, key=info.keyid[:digits])
+    assert "at least 7 digits" in caught.value.why[0]
+    assert owner.client().remove_signer("bob", GUN, key=info.keyid[:7], dry_run=True).key == info.keyid
 
 
 def test_a_removal_that_is_not_ones_own_to_make_is_refused_for_that(owner: Person) -> None:

@@ -91,7 +91,9 @@ def test_they_are_revoked_in_the_same_publish(world: World, remove: Remove) -> N
 def test_a_dry_run_names_them_and_changes_nothing(world: World, remove: Remove, tags: str | None) -> None:
     done = remove(tags=tags, dry_run=True)
     assert "POST" not in world.requests()
-    assert (_named(done), done.revoked, done.published) == ({(roles.RELEASES, "1")}, tags == "revoke", False)
+    revoked = None if tags is None else tags == "revoke"
+    assert (_named(done), done.revoked, done.published) == ({(roles.RELEASES, "1")}, revoked, False)
+    assert done.kept == (("1", "2") if tags == "keep" else ("2",))
     assert released_tags(world) == {"1", "2"}
 
 

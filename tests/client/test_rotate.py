@@ -78,6 +78,18 @@ def test_a_new_targets_key_signs_what_the_old_one_signed(world: World, owner: Pe
     _still_works(world, owner, reader)
 
 
+def test_a_new_targets_key_takes_the_place_of_the_old_one_in_releases(owner: Person, reader: Person) -> None:
+    """After the last signer the list of releases is the targets key's."""
+    owner.client().remove_signer("jeff", GUN, tags="revoke")
+    old = _key(_root(reader), roles.TARGETS)
+    owner.client().keys.rotate(GUN, roles.TARGETS)
+    [entry] = reader.client().delegations(GUN)
+    assert (entry.role, entry.keys) == (roles.RELEASES, (_key(_root(reader), roles.TARGETS),))
+    owner.client().keys.remove(old)
+    owner.client().sign([f"{GUN}:1"])
+    assert reader.client().verify(f"{GUN}:1").role == roles.RELEASES
+
+
 def test_a_new_root_key_is_vouched_for_by_the_old_one(world: World, owner: Person, reader: Person) -> None:
     before = _root(owner)
     done = owner.client().keys.rotate(GUN, "root")

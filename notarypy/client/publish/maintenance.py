@@ -8,7 +8,8 @@ Rules of rotation:
 1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
    rotates holds the root key.
 2. A new root is signed by the old root key and the new one, so that readers can follow. A targets key signs
-   the targets file anew, in the same publish.
+   the targets file anew, in the same publish. Where the list of releases has the old targets key, since the
+   last signer was removed, it gets the new one in its place.
 3. A new private key is on the disk before anything is sent. It is removed again when certainly nothing was
    published, and kept in every other case.
 4. The old private key stays here. Whoever lost trust in it removes it by `key remove`.
@@ -56,9 +57,10 @@ from notarypy.errors import (
 )
 from notarypy.keys.signers import keyfile
 from notarypy.tuf import certificates, roles, serials
-from notarypy.tuf.changes import AssignKeys, Change, Resign, State
-from notarypy.tuf.keys import PublicKey
+from notarypy.tuf.changes import AddDelegation, AssignKeys, Change, RemoveKeys, Resign, State, apply_all
+from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.keys import certificates as certificates_of
+from notarypy.tuf.vouching import signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,11 +107,11 @@ def rotate(
     _require_rotatable(before, role, publisher)
     if server_managed:
         new = server_key(known, role, known.online().rotate_key(known.gun, role))
-        done = publisher.publish(lambda _: [AssignKeys(role, [new])])
+        done = publisher.publish(lambda state: _rotation(state, role, new))
     else:
         with _new_key(publisher, session.keys(), role, key) as new:
             publisher = replace(publisher, keys=session.keys().signing_keys())
-            done = publisher.publish(lambda _: [AssignKeys(role, [new])])
+            done = publisher.publish(lambda state: _rotation(state, role, new))
     old, now = (tuple(one.canonical_id for one in it.root.signers(role)) for it in (before, done.after))
     _LOG.debug("%s: the keys of %s were %s and are %s", known.gun, role, old, now)
     return RotatedKey(
@@ -121,6 +123,21 @@ def rotate(
         server_managed=server_managed,
         published=done.uploaded,
     )
+
+
+def _rotation(state: State, role: str, new: PublicKey) -> Sequence[Change]:
+    """Return the changes that replace a role's keys; those of targets in releases too (rule 2)."""
+    changes: list[Change] = [AssignKeys(role, [new])]
+    old = {key.canonical_id for key in state.keys_for(role)[0]} - {new.canonical_id}
+    if role == roles.TARGETS and state.delegation(roles.RELEASES) is not None:
+        listed = old.intersection(key.canonical_id for key in state.keys_for(roles.RELEASES)[0])
+        if listed:
+            added = AddDelegation(roles.RELEASES, [new], paths=())
+            changes += [added, RemoveKeys(roles.RELEASES, frozenset(listed))]
+            after = apply_all(state, changes)
+            signed, threshold = signatures(after).get(roles.RELEASES), after.keys_for(roles.RELEASES)[1]
+            changes += [] if signed is None or meets(signed, threshold) else [Resign(roles.RELEASES)]
+    return changes
 
 
 @contextmanager
