@@ -67,7 +67,9 @@ class Connections:
                 named = self._settings.names_server(registry_host)
                 sources = [NotaryAuth(self._settings.environ)] if named else []
                 exchange = self._exchange("notary", host, (host, *_login_names(registry_host)), sources)
-                self._notaries[url, registry_host] = NotaryClient(exchange, url, source, notice)
+                self._notaries[url, registry_host] = NotaryClient(
+                    exchange, url, source, notice, registry_host
+                )
             return self._notaries[url, registry_host]
 
     def registry(self, reference: Reference) -> RegistryClient:

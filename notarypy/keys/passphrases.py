@@ -276,8 +276,7 @@ class PassphraseChain:
     def advice(self, request: PassphraseRequest) -> Advice:
         """Say how to supply a passphrase for this key."""
         if self._advice is None and not request.keyid and not request.new:  # a file's, which others chose
-            own = _own_variable(_variable_name(request)) or _docker_variable(request)
-            return Advice("give-file-passphrase", variable=own)
+            return Advice("give-file-passphrase", variable=own_variable(request))
         return self._advice or Advice("set-passphrase", variable=_docker_variable(request))
 
 
@@ -289,7 +288,7 @@ def standard_chain(
 ) -> PassphraseChain:
     """Return the chain of the command line (rule 1)."""
     variables = (
-        lambda request: _own_variable(_variable_name(request)),
+        lambda request: own_variable(request) if request.name else None,
         lambda request: _own_variable(request.keyid[:_SHORT_ID]),
         _docker_variable,
         _notary_variable,
@@ -317,12 +316,13 @@ def _wanted(request: PassphraseRequest) -> str:
     return f"passphrase for the new {request.label}" if request.new else f"new passphrase for {request.label}"
 
 
-def _variable_name(request: PassphraseRequest) -> str:
-    return re.sub(r"[^A-Z0-9]", "_", request.name.upper())
-
-
 def _own_variable(name: str) -> str | None:
     return f"NOTARYPY_PASSPHRASE_{name}" if name else None
+
+
+def own_variable(request: PassphraseRequest) -> str:
+    """Return the variable with the passphrase of this key, by its name."""
+    return _own_variable(re.sub(r"[^A-Z0-9]", "_", request.name.upper())) or _docker_variable(request)
 
 
 def _docker_variable(request: PassphraseRequest) -> str:

@@ -6,8 +6,9 @@ Nothing here is verified, and no answer is remembered: who asks decides whether 
    some caches obey the header of a request, others keep one answer for each query, which servers ignore.
 2. "There is no trust data" is a Notary server's answer, and nobody else's. It has a code of its own; with
    another 404 the server is asked for what Notary servers alone have, the key that it offers for a role. Web
-   pages and redirects are no answer of a Notary server either. Whoever answers in a server's place could as
-   well answer nothing: that this is no alarm takes nothing from anybody.
+   pages and redirects are no answer of a Notary server either, and neither is what has no signatures, for
+   who knows no trusted data of the repository yet. Whoever answers in a server's place could as well answer
+   nothing: that this is no alarm takes nothing from anybody.
 3. Go's server answers any path at all with that code, so an address with a path is always looked at.
 """
 
@@ -46,13 +47,16 @@ class NotaryClient:
     """One Notary server, at `https://host[:port][/prefix]`.
 
     `source` is the setting that names it, for error texts; empty if it is only derived from an image's name.
-    A `notice` says more about it than that.
+    A `notice` says more about it than that. `registry` is whose trust data it keeps, its own name if "".
     """
 
-    def __init__(self, exchange: Exchange, base_url: str, source: str = "", notice: str = "") -> None:
+    def __init__(
+        self, exchange: Exchange, base_url: str, source: str = "", notice: str = "", registry: str = ""
+    ) -> None:
         self._exchange, self.url = exchange, base_url.rstrip("/")
         self._source, self._notice = source, notice
         self.host = host_port(self.url)
+        self._registry = registry or self.host
         self._is_known = False
 
     def get(self, gun: str, role: str, limit: int | None = None, *, fresh: bool = False) -> bytes:
@@ -142,10 +146,14 @@ class NotaryClient:
                 server=self.url,
                 server_code=error.facts.get("server_code"),
             ) from None
-        if page := failures.web_page(response):
+        refused = self._is_plain and response.status == HTTPStatus.BAD_REQUEST  # what TLS servers say to http
+        if (page := failures.web_page(response)) and not refused:
             raise self._no_notary(page)
         if response.status != HTTPStatus.OK:
-            raise failures.of_status(self.host, f"{name} of {gun}", response)
+            failed = failures.of_status(self.host, f"{name} of {gun}", response)
+            if refused:
+                self._advise_tls(failed)
+            raise failed
         self._is_known = True
         return response.body
 
@@ -171,21 +179,46 @@ class NotaryClient:
         """Add what the address is from; raise NotNotaryError for what no Notary server answers (rule 2)."""
         if isinstance(error, ServerError) and failures.is_anothers(error):
             raise self._no_notary(*error.why) from None
-        error.why = (*error.why, self._origin())
-        if not self._source and error.advice is None:
-            error.advice = Advice("name-notary")
+        error.why = (*error.why, self.origin())
+        page = error.facts.get("answered_by") == "web page"
+        if self._is_plain and isinstance(error, failures.LostConnectionError | failures.NotHttpError):
+            self._advise_tls(error)
+        elif not self._source and (isinstance(error, NetworkError) or page):
+            error.advice = self._address_advice(error.advice)
 
     def _no_notary(self, *why: str) -> NotNotaryError:
-        advice = Advice("correct-notary", source=self._source) if self._source else Advice("name-notary")
         return NotNotaryError(
             f"{self.url} is not the address of a Notary server",
-            why=(*why, self._origin()),
-            advice=advice,
+            why=(*why, self.origin()),
+            advice=self._address_advice(),
             server=self.url,
             source=self._source or None,
         )
 
-    def _origin(self) -> str:
+    def require_metadata(self, data: bytes) -> None:
+        """Raise NotNotaryError for what has neither a signed part nor signatures (rule 2)."""
+        if b'"signed"' not in data and b'"signatures"' not in data:
+            raise self._no_notary("what it sends as trust data has no signed part and no signatures")
+
+    def _advise_tls(self, error: NetworkError | NotFoundError) -> None:
+        """Say that a server that speaks TLS may be asked without."""
+        source = self._source or "the address"
+        error.advice = Advice("write-https", source=source, url=f"https{self.url.removeprefix('http')}")
+
+    def _address_advice(self, other: Advice | None = None) -> Advice:
+        """Return what to do about the address, and else the other: nobody may have named this one."""
+        if not self._source:
+            named = Advice("name-notary", registry=self._registry)
+            return Advice("first-or", first=named, other=other) if other is not None else named
+        return Advice("correct-notary", source=self._source)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it is asked over http, by which a server that speaks TLS answers nothing of use."""
+        return self.url.startswith("http:")
+
+    def origin(self) -> str:
+        """Return in words what the address is from."""
         if self._notice:
             return self._notice
         if self._source:

@@ -12,8 +12,10 @@ from notarypy.errors import (
     AuthenticationError,
     CacheDamagedError,
     ExpiredError,
+    MetadataError,
     NetworkError,
     NotarypyError,
+    NotNotaryError,
     RepositoryMissingError,
     RepositoryVanishedError,
     RollbackError,
@@ -26,7 +28,7 @@ from notarypy.remote.http.messages import Response
 from notarypy.storage.trustdir import RepositoryCache
 from notarypy.tuf import roles
 from support.author import GUN
-from support.people import owned
+from support.people import SERVER, owned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -442,3 +444,23 @@ def test_what_expires_within_180_days_is_said_early(world: World, reader: Person
     reader.client().refresh(GUN)
     said = {warning.partition(" ")[0] for warning in reader.warnings}
     assert said == {"snapshot", "targets", "targets/jeff", "targets/releases"}
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"message": "hello"}', b"pong"])
+def test_who_sends_no_signed_file_is_no_notary_server_to_a_stranger(world: World, data: bytes) -> None:
+    stranger = world.person("stranger")
+    world.attacker.answer(Response(200, {}, data), method="GET")
+    for act in (lambda: stranger.client().inspect(GUN), lambda: stranger.client().init(GUN)):
+        with pytest.raises(NotNotaryError, match="not the address of a Notary server"):
+            act()
+    assert stranger.key_files() == set()
+
+
+def test_who_sends_no_signed_file_is_an_alarm_where_the_repository_is_known(
+    world: World, owner: Person
+) -> None:
+    world.attacker.answer(Response(200, {}, b"{}"), method="GET", path=r".*/timestamp\.json")
+    with pytest.raises(MetadataError, match="timestamp has no signed part") as caught:
+        owner.client().inspect(GUN)
+    assert "server" in caught.value.why[-1]
+    assert SERVER in caught.value.why[-1]

@@ -197,7 +197,10 @@ def test_a_wrong_passphrase_names_key_sources_and_file_and_no_value(tmp_path: Pa
     assert error.message == 'cannot unlock key "dee" (577afec)'
     sources = "NOTARYPY_PASSPHRASE_DEE, DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE, the prompt"
     assert error.why == (f"tried {sources}; the file is {path}",)
-    assert advice(error) == "set the passphrase of this delegation key, not the repository key's"
+    assert advice(error) == (
+        "give, in NOTARYPY_PASSPHRASE_DEE or with --passphrase-file FILE, "
+        "the passphrase of this delegation key, not the repository key's"
+    )
     assert error.facts["role"] == "dee"
     assert "s3cret" not in str(vars(error)) + repr(error)
 

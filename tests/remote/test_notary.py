@@ -10,6 +10,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     InvalidNameError,
     NetworkError,
@@ -17,6 +18,8 @@ from notarypy.errors import (
     NotNotaryError,
     RefusedUpdateError,
     ServerError,
+    TlsError,
+    UnreachableError,
 )
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
@@ -151,6 +154,47 @@ def test_a_notary_server_whose_404_is_anothers(fake: ScriptedTransport, answer: 
     assert [urlsplit(request.url).path.rpartition("/")[2] for request in fake.sent] == [
         *("root.json", "timestamp.key", "root.json")
     ]
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"message": "ok"}', b"[]", b"pong", b""])
+def test_what_has_no_signatures_is_no_metadata(fake: ScriptedTransport, data: bytes) -> None:
+    with pytest.raises(NotNotaryError) as caught:
+        NotaryClient(fake.exchange(), "https://api.corp", "--server").require_metadata(data)
+    assert caught.value.why[-1] == "--server names https://api.corp"
+    for part in (b'{"signed": null}', b'{"signatures": []}'):
+        server(fake).require_metadata(part)
+
+
+def test_nobody_named_a_server_whose_certificate_is_unknown(fake: ScriptedTransport) -> None:
+    for error in (TlsError("x", advice=Advice("copy-ca", file="/c/ca.crt")), UnreachableError("x")):
+        for source in ("", "--server"):
+            fake.replies.extend([error] * 4)
+            with pytest.raises(NetworkError) as caught:
+                NotaryClient(fake.exchange(), "https://registry.corp:5000", source).get(GUN, "root")
+            fix = advice(caught.value)
+            assert fix.startswith("name the Notary server: --server URL, DOCKER_") == (source == "")
+            assert ('[registry."registry.corp:5000"]' in fix) == (source == "")
+            assert ("copy the CA certificate of this server to /c/ca.crt" in fix) == isinstance(
+                error, TlsError
+            )
+            error.advice = Advice("copy-ca", file="/c/ca.crt") if isinstance(error, TlsError) else None
+            fake.replies.clear()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failures.lost("localhost:1", ConnectionResetError()),
+        failures.NotHttpError("x"),
+        Response(400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
+        Response(400, {}, b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>"),
+    ],
+)
+def test_plain_http_where_tls_is_spoken(fake: ScriptedTransport, answer: Response | NetworkError) -> None:
+    fake.replies.extend([answer] * 4)
+    with pytest.raises(NetworkError) as caught:
+        NotaryClient(fake.exchange(), "http://localhost:1", "--server").get(GUN, "root")
+    assert advice(caught.value) == "correct --server: if it speaks TLS there, write https://localhost:1"
 
 
 def test_a_path_is_always_looked_at(fake: ScriptedTransport) -> None:

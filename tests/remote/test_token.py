@@ -530,3 +530,27 @@ def test_a_token_service_sends_no_login_elsewhere(fake: ScriptedTransport, locat
     with pytest.raises(ServerError, match=r"auth\.corp redirects to another place"):
         challenged(fake, Response(307, {"location": location}))
     assert len(fake.sent) == 2
+
+
+PAGE = b"<html><head><title>Blocked by Corp</title></head></html>"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("body", [PAGE, b"{}"])
+def test_a_page_gets_no_password(fake: ScriptedTransport, status: int, body: bytes) -> None:
+    exchange = fake.exchange(TokenAuthenticator("notary.corp", Keychain([Known(None)])))
+    fake.handler = lambda _: Response(status, {}, body)
+    with pytest.raises(AuthenticationError) as caught:
+        exchange.send(Request("GET", URL), SCOPE)
+    fix, why = advice(caught.value), " ".join(caught.value.why)
+    assert (f'with the answer {status}: "Blocked by Corp"' in why) == (body == PAGE)
+    assert ("probably a proxy" in fix) == (body == PAGE)
+    assert body != PAGE or "notarypy login" not in fix
+
+
+def test_a_page_beside_a_challenge_is_a_servers_own(fake: ScriptedTransport) -> None:
+    exchange = fake.exchange(TokenAuthenticator("notary.corp", Keychain([Known(None)])))
+    fake.handler = lambda _: Response(401, {"www-authenticate": 'Basic realm="x"'}, PAGE)
+    with pytest.raises(AuthenticationError) as caught:
+        exchange.send(Request("GET", URL), SCOPE)
+    assert advice(caught.value) == "log in: notarypy login notary.corp"

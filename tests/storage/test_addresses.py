@@ -115,3 +115,21 @@ def test_knows_this_machine(text: str) -> None:
 )
 def test_knows_other_machines(text: str) -> None:
     assert not servers.is_loopback(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("https://notary.corp?token=s3cret", "leave out ? or #, and what follows it"),
+        ("https://notary.corp/#s3cret", "leave out ? or #, and what follows it"),
+        (
+            "https://jo:s3cret@notary.corp",
+            "put credentials into NOTARY_AUTH, or log in: notarypy login REGISTRY",
+        ),
+    ],
+)
+def test_what_is_too_much_in_an_address_is_called_by_its_name(text: str, fix: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        servers.server_url(text, "--server")
+    assert advice(caught.value) == fix
+    assert "s3cret" not in f"{caught.value} {caught.value.why}"

@@ -7,7 +7,8 @@ show as it stands (`render`).
 Rules:
 
 1. An error names its advice and brings the values; only here are the words, and commands to type.
-2. A value goes in as it is. The braces in it, if there are any, mean nothing.
+2. A value goes in as it is. The braces in it, if there are any, mean nothing. One that is advice itself goes
+   in as its text.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.cli.text import keyadvice
+from notarypy.errors import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from notarypy.errors import Advice, NotarypyError
+    from notarypy.errors import NotarypyError
 
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
@@ -83,7 +85,7 @@ TEXTS: Mapping[str, str] = {
     "wait-for-other": "try again when it is done",
     # -- configuration and policy
     "add-scope": 'if you trust it, add [scope."{repository}"] with what you require',
-    "give-credentials-apart": "put credentials into NOTARY_AUTH or log in with docker",
+    "give-credentials-apart": "put credentials into NOTARY_AUTH, or log in: notarypy login REGISTRY",
     "mend-policy": "without it nothing is verified as you want: mend it, or name another with --policy",
     "name-certificates": "name a PEM file with certificates",
     "name-registry-first": "begin with one, as in docker.io/library",
@@ -202,6 +204,12 @@ TEXTS: Mapping[str, str] = {
     "ask-about-upload": "ask the operator of {host}: the registry, or a proxy before it, breaks off uploads",
     "ask-registry": "ask the operator of the registry",
     "check-ca-file": "see whether {file} has the CA of this server",
+    "ask-about-page": (
+        "this is probably a proxy, a firewall or a page to log in, and nothing to give a password to: "
+        "look at the address of {host}, and ask who runs the network"
+    ),
+    "write-https": "correct {source}: if it speaks TLS there, write {url}",
+    "leave-query-out": "leave out ? or #, and what follows it",
     "correct-registry": "give the registry's name and port, and a password to nobody else",
     "correct-notary": "correct {source}: the address of the Notary server, or its name and port alone",
     "copy-ca": "copy the CA certificate of this server to {file}",
@@ -220,8 +228,9 @@ TEXTS: Mapping[str, str] = {
     "make-repository": "make the repository {path} at {host} first, or look at its name",
     "name-notary": (
         "name the Notary server: --server URL, DOCKER_CONTENT_TRUST_SERVER=URL, "
-        "or server in the configuration file"
+        'or server = "URL" below [registry."{registry}"] in the configuration file'
     ),
+    "first-or": "{first}; or, if this is it: {other}",
     "push-first": "push the image first; or look at the name and the tag",
     "push-once-more": "somebody else may have pushed the same tag: look, and push again",
     "push-other-tag": (
@@ -308,7 +317,10 @@ _CLIENT_ERRORS, _SERVER_ERRORS = range(400, 500), range(500, 600)
 
 def text_of(given: Advice) -> str:
     """Return the text of an advice."""
-    return TEXTS[given.name].format_map(given.values)
+    values = {
+        name: text_of(value) if isinstance(value, Advice) else value for name, value in given.values.items()
+    }
+    return TEXTS[given.name].format_map(values)
 
 
 def own_advice(error: NotarypyError) -> str:

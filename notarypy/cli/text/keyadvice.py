@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
 _LOAD = "notarypy key load FILE --name NAME"
+_SET_OWN = "give, in {variable} or with --passphrase-file FILE,"
 _SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
 
 TEXTS: Mapping[str, str] = {
@@ -107,13 +108,19 @@ TEXTS: Mapping[str, str] = {
         "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
         "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
     ),
-    "set-delegation-passphrase": "set the passphrase of this delegation key, not the repository key's",
+    "set-delegation-passphrase": (
+        f"{_SET_OWN} the passphrase of this delegation key, not the repository key's"
+    ),
     "set-new-passphrase": _SET_NEW,
     "set-or-unset": "set {variable}=1, or unset it",
     "set-passphrase": "set {variable} or use --passphrase-file FILE",
-    "set-root-passphrase": "set the passphrase of this root key, not the repository key's",
-    "set-snapshot-passphrase": "set the passphrase this snapshot key was made with, not the root key's",
-    "set-targets-passphrase": "set the passphrase this repository key was made with, not the root key's",
+    "set-root-passphrase": f"{_SET_OWN} the passphrase of this root key, not the repository key's",
+    "set-snapshot-passphrase": (
+        f"{_SET_OWN} the passphrase this snapshot key was made with, not the root key's"
+    ),
+    "set-targets-passphrase": (
+        f"{_SET_OWN} the passphrase this repository key was made with, not the root key's"
+    ),
     "unlock-keyring": "unlock it, or unset NOTARYPY_KEYRING",
     "use-keyring-elsewhere": (
         "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "

@@ -39,6 +39,7 @@ from notarypy.errors import (
     Advice,
     CacheDamagedError,
     FirstUseError,
+    MetadataError,
     MetadataLimitError,
     NotFoundError,
     OperationError,
@@ -81,6 +82,8 @@ def refresh(
         return _refreshed(repository, own, kind)
     except TrustError as error:
         here = isinstance(error, CacheDamagedError | FirstUseError)  # no answer would change that
+        if isinstance(error, MetadataError) and repository.server is not None:
+            error.why = (*error.why, repository.server.origin())  # it may be a wrong address
         if here or repository.fresh or repository.server is None:
             raise
         _LOG.debug("%s: %s; the server itself is asked, past any cache", repository.gun, error.message)

@@ -19,6 +19,8 @@ Rules:
 7. Files of delegations that no longer exist are dropped. Were they to return, it would be as new ones,
    and an old copy would raise a false alarm.
 8. A directory that cannot be written is a warning: what was verified stays verified.
+9. What is no signed file at all is an alarm where the repository is known here. Where it is not, who sends
+   it is no Notary server: an address that is wrong is likelier, and nothing is trusted of it either way.
 """
 
 from __future__ import annotations
@@ -105,8 +107,11 @@ class Repository:
         return of_role.get(role, self.limits.metadata_bytes)
 
     def fetch(self, role: str) -> bytes:
-        """Return a role's current file from the server."""
-        return self.online().get(self.gun, role, self.ceiling(role), fresh=self.fresh)
+        """Return a role's current file from the server; NotNotaryError: it is a stranger's (rule 9)."""
+        data = self.online().get(self.gun, role, self.ceiling(role), fresh=self.fresh)
+        if roles.ROOT not in self.cache.cached():
+            self.online().require_metadata(data)
+        return data
 
     def fetch_by_hash(self, role: str, sha256: str, length: int) -> bytes:
         """Return the file with this hash from the server; never more than `length` bytes."""

@@ -41,6 +41,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem, pkcs8
+from notarypy.keys.passphrases import own_variable
 from notarypy.limits import DEFAULT
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
 from notarypy.tuf.keys import PublicKey, public_key_of
@@ -65,11 +66,6 @@ _KEY_USAGE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
-_ADVICE = {
-    "root": Advice("set-root-passphrase"),
-    "targets": Advice("set-targets-passphrase"),
-    "snapshot": Advice("set-snapshot-passphrase"),
-}
 
 
 class LocalSigner:
@@ -221,9 +217,17 @@ def _closed(
     return PassphraseWrongError(
         f"cannot unlock {request.label}",
         why="; ".join([f"tried {', '.join(tried)}", *place]),
-        advice=_ADVICE.get(request.role, Advice("set-delegation-passphrase"))
-        if request.keyid
-        else passphrases.advice(request),
+        advice=_right_one(request) if request.keyid else passphrases.advice(request),
         tried=tried,
         **facts,
     )
+
+
+def _right_one(request: PassphraseRequest) -> Advice:
+    """Say which passphrase opens a key, and where to give it."""
+    variable = own_variable(request)
+    return {
+        "root": Advice("set-root-passphrase", variable=variable),
+        "targets": Advice("set-targets-passphrase", variable=variable),
+        "snapshot": Advice("set-snapshot-passphrase", variable=variable),
+    }.get(request.role, Advice("set-delegation-passphrase", variable=variable))

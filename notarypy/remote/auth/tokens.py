@@ -159,6 +159,8 @@ class TokenAuthenticator:
         if credential and used and used.startswith("Basic ") and response.status == HTTPStatus.UNAUTHORIZED:
             advice = Advice("check-password")
         offered = parse(response.headers.get("www-authenticate", ""))
+        if failures.web_page(response) and not _usable(offered):
+            advice = Advice("ask-about-page", host=self._host)
         return failures.denied(
             host_port(url),
             scope,
@@ -187,11 +189,11 @@ class TokenAuthenticator:
         scheme, host, _ = origin(url)
         if scheme != "https" and not is_loopback(host):
             raise self._impossible("it speaks plain http, over which no credentials are sent")
-        offered = parse(response.headers.get("www-authenticate", ""))
-        usable = [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
+        usable = _usable(parse(response.headers.get("www-authenticate", "")))
         if not usable:
+            why = "it offers neither Bearer nor Basic authentication"
             page = failures.web_page(response)
-            raise self._impossible(f"it offers neither Bearer nor Basic authentication{page and '; '}{page}")
+            raise self.refused(url, None, response, None) if page else self._impossible(why)
         shown = response.secrets.without(usable[0].get("scope")) or "none"
         _LOG.debug("%s asks for %s authentication, scope %s", self._host, usable[0].scheme, shown)
         return usable[0]
@@ -283,6 +285,11 @@ class TokenAuthenticator:
             granted=None,
             **owner(credential),
         )
+
+
+def _usable(offered: Sequence[Challenge]) -> list[Challenge]:
+    """Return the challenges that can be answered, best first."""
+    return [found for wanted in ("bearer", "basic") for found in offered if found.scheme == wanted]
 
 
 def _name_in(scope: str | None) -> str:

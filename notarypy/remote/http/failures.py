@@ -183,6 +183,7 @@ def denied(
         advice=advice,
         host=host,
         status=response.status,
+        answered_by="web page" if web_page(response) else "",
         **facts,
     )
 

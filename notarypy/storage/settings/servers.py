@@ -92,9 +92,10 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 def _split(text: str, source: str) -> tuple[SplitResult, int | None]:
     if not text:
         raise _unusable(source, "it is empty")
-    if "@" in text or "?" in text or "#" in text:
-        advice = Advice("give-credentials-apart")
-        raise _unusable(source, "it holds a user, password, query or fragment (not shown)", advice)
+    if "@" in text:
+        raise _unusable(source, "it holds a user or a password (not shown)", Advice("give-credentials-apart"))
+    if "?" in text or "#" in text:
+        raise _unusable(source, "it holds a query or a fragment (not shown)", Advice("leave-query-out"))
     if _SAFE.fullmatch(text) is None or "\\" in text:
         raise _unusable(source, "it holds spaces or other characters that no address has")
     if "://" not in text:
