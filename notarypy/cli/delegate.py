@@ -145,7 +145,7 @@ def list_delegations(
 
 
 def _delegation_row(entry: RoleEntry) -> tuple[str, ...]:
-    expires = entry.problem or render.moment(entry.expires) or "(not published)"
+    expires = render.ends(entry.expires, entry.problem)
     return (entry.role, _paths(entry.paths), str(entry.threshold), expires, ", ".join(entry.keys))
 
 
@@ -225,6 +225,9 @@ def _show(
         run.report.done(repo, {"roles": [render.fields(entry, render.ROLE) for entry in entries]})
         if rows := [cells for cells in map(row, entries) if cells]:
             run.report.table(header, rows)
+        for entry in entries:
+            if entry.problem:
+                run.report.warn(f"{entry.role}: {entry.problem}")
 
 
 signer_app = group("Signers: delegations under docker's names.")

@@ -136,6 +136,9 @@ def _show(run: Run, repo: str, found: RepositoryStatus, within: str, *, check: b
         run.report.failed([repo], error, data)
         return
     run.report.done(repo, data)
+    for broken in found.roles:
+        if broken.problem:
+            run.report.warn(f"{broken.role}: {broken.problem}")
     for message in due:
         run.report.warn(f"{message}; {text_of(_what_to_do(found, within))}")
 
@@ -167,7 +170,7 @@ def _what_to_do(found: RepositoryStatus, within: str) -> Advice:
 
 
 def _row(status: RoleStatus) -> tuple[str, ...]:
-    ends = status.problem or render.moment(status.expires) or "(not published)"
+    ends = render.ends(status.expires, status.problem)
     version = "" if status.version is None else str(status.version)
     here = "yes" if status.signable else "no"
     return (status.role, version, ends, render.short_ids(status.keys), here)

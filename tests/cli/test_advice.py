@@ -122,3 +122,24 @@ def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
 def test_what_is_usual_fits_the_kind(error: NotarypyError, part: str) -> None:
     assert part in advice(error)
     assert "-vv" not in advice(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "fix"),
+    [
+        (
+            "take-public-half",
+            "my keys/k 1.key",
+            "pkey -inform PEM -in 'my keys/k 1.key' -pubout -out NAME.pub",
+        ),
+        ("take-public-half", "-k.key", "pkey -inform PEM -in ./-k.key -pubout -out NAME.pub"),
+        ("take-public-half", "-", "pkey -inform PEM -in KEY -pubout -out NAME.pub"),
+        ("convert-keystore", "a.jks", "-srckeystore a.jks -destkeystore KEY.p12"),
+        ("store-key", "$x", "notarypy key load '$x'"),
+        ("give-file-passphrase", "a.key", "or use --passphrase-file FILE"),
+    ],
+)
+def test_a_fix_names_the_file_that_it_is_about(name: str, file: str, fix: str) -> None:
+    given = Advice("give-pem")
+    given.__dict__.update(name=name, values={"form": "PEM", "variable": "X"})
+    assert fix in advice(NotarypyError("", advice=given, file=file))

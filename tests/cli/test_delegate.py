@@ -261,15 +261,17 @@ def test_a_refusal_is_the_clients(run: Run, stub: StubClient, saying: Callable[[
 def test_listing_delegations(run: Run, stub: StubClient) -> None:
     broken = replace(JEFF, role="targets/x", version=None, expires=None, paths=(), problem="bad\nsignature")
     stub.answers["delegations"] = (JEFF, RELEASES, broken)
-    rows = [line.split("   ") for line in run("delegate", "list", REPO).expect(0).out.splitlines()]
+    outcome = run("delegate", "list", REPO).expect(0)
+    rows = [line.split("   ") for line in outcome.out.splitlines()]
     cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     keyid = JEFF.keys[0]
     assert cells == [
         ["ROLE", "PATHS", "THRESHOLD", "EXPIRES", "KEY IDS"],
         ["targets/jeff", "all tags", "1", "2027-01-02T03:04:05Z", keyid],
         ["targets/releases", "v, w", "1", "(not published)", keyid],
-        ["targets/x", "none", "1", "bad\\nsignature", keyid],
+        ["targets/x", "none", "1", "(unusable)", keyid],
     ]
+    assert "targets/x: bad\\nsignature" in outcome.err
 
 
 def test_listing_signers(run: Run, stub: StubClient) -> None:

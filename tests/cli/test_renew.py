@@ -111,7 +111,10 @@ def test_what_a_check_leaves_out_fails_it(run: Run, stub: StubClient) -> None:
 def test_a_check_fails_for_a_role_that_cannot_be_verified(run: Run, stub: StubClient) -> None:
     broken = replace(BOB_STATUS, problem="too few signatures")
     stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (broken,))
-    run("status", REPO).expect(0)
+    outcome = run("status", REPO).expect(0)
+    assert "(unusable)" in outcome.out
+    assert "too few" not in outcome.out
+    assert "targets/bob: too few signatures" in outcome.err
     assert "targets/bob: too few signatures" in run("status", "--check", REPO).expect(4).err
     stub.answers["status"] = replace(STATUS, roles=(*STATUS.roles, broken))
     (result,) = run("--json", "status", "--check", REPO).expect(4).document["results"]

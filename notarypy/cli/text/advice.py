@@ -79,9 +79,6 @@ TEXTS: Mapping[str, str] = {
     "move-away-or": "move it away, or use {option}",
     "nothing-changed": "nothing was changed",
     "put-directory": "put a real directory in its place",
-    "restore-or-forget": (
-        "restore it from a backup; or compare the root with its owner, then notarypy forget {gun}"
-    ),
     "wait-for-other": "try again when it is done",
     # -- configuration and policy
     "add-scope": 'if you trust it, add [scope."{repository}"] with what you require',
@@ -184,10 +181,6 @@ TEXTS: Mapping[str, str] = {
     "name-digest": "name the image by its digest, or let the registry be asked",
     "pull-other": "pull the signed one: {reference}; or have its owner sign the other one",
     "pull-signed": "pull the signed one: {reference}; if the new one is right: notarypy sign {tagged}",
-    "replace-last-signer": (
-        f"the last signer is gone; add one: {keyadvice.ADD_YOURS}; "
-        "or have the targets key sign again: notarypy delegate remove {role} {gun}"
-    ),
     "require-or-skip": "name a signer or a root, or call verify_unless_skipped",
     "over-limits": (
         "whoever may sign it can make it smaller: notarypy revoke, signer remove or delegate remove "
@@ -325,7 +318,10 @@ def text_of(given: Advice) -> str:
 
 def own_advice(error: NotarypyError) -> str:
     """Return the text of the advice that an error carries; nothing if it carries none."""
-    return "" if error.advice is None else text_of(error.advice)
+    if error.advice is None:
+        return ""
+    text, file = text_of(error.advice), error.facts.get("file")
+    return keyadvice.naming(error.advice.name, text, file) if isinstance(file, str) else text
 
 
 def advice(error: NotarypyError, command: str | None = None) -> str:

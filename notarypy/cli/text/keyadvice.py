@@ -5,6 +5,8 @@ What it is: the part of the table of advice that is about them. What it is not: 
 
 from __future__ import annotations
 
+import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,19 @@ ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
 _LOAD = "notarypy key load FILE --name NAME"
 _SET_OWN = "give, in {variable} or with --passphrase-file FILE,"
 _SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
+
+# In what these begin with, FILE and KEY are the file that the error is about, where no option is before it.
+_ABOUT_FILE = (
+    "convert-",
+    "decode-",
+    "encrypt-",
+    "give-certificate",
+    "load-key",
+    "restore-",
+    "store-",
+    "take-",
+)
+_FILE = re.compile(r"(?<![\w./$-])(?<!passphrase-file )(?:FILE|KEY)(?![\w.])")
 
 TEXTS: Mapping[str, str] = {
     # -- keys in files
@@ -148,6 +163,13 @@ TEXTS: Mapping[str, str] = {
     "renew-role": "whoever has its key signs it again: notarypy renew --role {role} {gun}",
     "timestamp-renewed": "the Notary server renews it by itself; if it does not, ask its operator",
     "renew-root-certificate": "whoever has the root key makes another: notarypy renew {gun}",
+    "replace-last-signer": (
+        f"the last signer is gone; add one: {ADD_YOURS}; "
+        "or have the targets key sign again: notarypy delegate remove {role} {gun}"
+    ),
+    "restore-or-forget": (
+        "restore it from a backup; or compare the root with its owner, then notarypy forget {gun}"
+    ),
     "rotate-root": (
         "a certificate without an authority, for the same key: notarypy key rotate {gun} root --key KEY"
     ),
@@ -159,3 +181,11 @@ TEXTS: Mapping[str, str] = {
     "see-status": "see what there is: notarypy status {gun}",
     "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
 }
+
+
+def naming(name: str, text: str, file: str) -> str:
+    """Return a text of this name with the file that it is about, as a shell takes it, in the commands."""
+    if name not in TEXTS or not name.startswith(_ABOUT_FILE) or file == "-":
+        return text
+    shown = quote(f"./{file}" if file.startswith("-") else file)
+    return _FILE.sub(lambda _: shown, text)

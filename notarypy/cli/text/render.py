@@ -106,6 +106,11 @@ def moment(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def ends(when: datetime | None, problem: str | None) -> str:
+    """Return the cell that says when a role ends; a problem is told below the table."""
+    return "(unusable)" if problem else moment(when) or "(not published)"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], columns: int | None = None) -> str:
     """Return an aligned table in docker's style; every cell is made safe.
 
