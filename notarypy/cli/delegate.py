@@ -290,4 +290,8 @@ def list_signers(
 def _signer_row(entry: RoleEntry) -> tuple[str, ...]:
     if entry.role == roles.RELEASES:
         return ()
-    return (roles.signer_name(entry.role), _paths(entry.paths), render.short_ids(entry.keys))
+    return (roles.signer_name(entry.role), _paths(entry.paths), _signer_keys(entry))
+
+
+def _signer_keys(entry: RoleEntry) -> str:
+    return render.short_ids(entry.keys) + ("" if entry.usable else " (cannot be used: status says why)")

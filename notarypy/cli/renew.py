@@ -20,7 +20,7 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.storage.settings import spans
-from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP
+from notarypy.tuf.roles import SNAPSHOT, TIMESTAMP, signer_name
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -148,6 +148,10 @@ def _failure(found: RepositoryStatus, due: list[str], within: str) -> TrustError
     broken = [status for status in found.roles if status.problem]
     advice = _what_to_do(found, within)
     if broken:
+        one = next((status for status in broken if not status.usable), broken[0])
+        advice = Advice("sign-anew-or-remove", role=one.role, gun=found.repository)
+        if not one.usable:
+            advice = Advice("replace-unusable", name=signer_name(one.role), gun=found.repository)
         names = ", ".join(status.role for status in broken)
         why = (*(f"{status.role}: {status.problem}" for status in broken), *due)
         return VerificationError(f"{names} of {found.repository} cannot be verified", why=why, advice=advice)

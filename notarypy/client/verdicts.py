@@ -103,7 +103,10 @@ class SkippedImage(ByDigest):
 
 @dataclass(frozen=True)
 class RoleEntry:
-    """One role with the prefixes it may sign for, and the `problem` if its file cannot be trusted."""
+    """One role with the prefixes it may sign for, and the `problem` if its file cannot be trusted.
+
+    It is `usable` unless too few of its keys can ever sign.
+    """
 
     role: str
     version: int | None
@@ -112,6 +115,7 @@ class RoleEntry:
     threshold: int
     paths: tuple[str, ...]
     problem: str
+    usable: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ class RoleStatus:
     """One role and its date: for a root the end of its certificate, if that is earlier.
 
     `threshold` of `keys` sign; those in `here` are private keys here. What is `due` ends within the window,
-    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside.
+    and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside; it is
+    `usable` unless too few of its keys can ever sign.
     """
 
     role: str
@@ -151,6 +156,7 @@ class RoleStatus:
     here: tuple[str, ...]
     due: bool
     problem: str
+    usable: bool = True
 
     @property
     def signable(self) -> bool:

@@ -236,6 +236,10 @@ class NotaryClient:
             why = (error.message, *error.why)
             status = HTTPStatus.NOT_FOUND.value
             raise ServerError(f"{self.host} takes no updates there", why=why, status=status) from None
+        except NetworkError as error:
+            if error.facts.get("status") is None:
+                error.why = (*error.why, self.origin())
+            raise
         if response.status in _REFUSALS:
             raise self._refusal(gun, response)
         if response.status != HTTPStatus.OK:

@@ -55,6 +55,10 @@ class WrittenAsFloat(int):
     """A number that a text has as `5.0` or `1e2`: its value, and no integer where one is wanted (rule 5)."""
 
 
+class _InexactNumberError(ValueError):
+    """A number that is JSON, and not one that all programs read alike (rule 3)."""
+
+
 def encode(value: object) -> bytes:
     """Return the canonical form, the bytes that are signed (rule 1); MetadataError if a value has none."""
     _refuse_floats(value)
@@ -98,6 +102,9 @@ def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> Jso
         )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no UTF-8
+    except _InexactNumberError as error:
+        why = (str(error), "programs read such a number differently; a string is the same for all")
+        raise MetadataError(f"{what} has a number that is no exact integer", why=why, file=what) from None
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"{what} is not valid JSON", why=_reason(error), file=what) from None
     if not isinstance(value, dict):
@@ -185,7 +192,7 @@ def _unique_members(pairs: list[tuple[str, object]]) -> JsonObject:
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS or abs(int(digits)) > MAX_INTEGER:
-        raise ValueError("a number is beyond 2**53")
+        raise _InexactNumberError("a number is beyond 2**53")
     return int(digits)
 
 
@@ -193,14 +200,14 @@ def _integral_float(digits: str) -> WrittenAsFloat:
     from decimal import Decimal  # costs 1 ms, and Notary writes no such numbers
 
     if len(digits) > _MAX_DIGITS:
-        raise ValueError("a number is not an exact integer")
+        raise _InexactNumberError("a number is not an exact integer up to 2**53")
     try:
         value = float(digits)
         exact = value.is_integer() and abs(value) <= MAX_INTEGER and Decimal(digits) == int(value)
     except ArithmeticError:
         exact = False
     if not exact:
-        raise ValueError("a number is not an exact integer")
+        raise _InexactNumberError("a number is not an exact integer up to 2**53")
     return WrittenAsFloat(value)
 
 

@@ -289,6 +289,16 @@ def key_problem(key: PublicKey) -> str:
     return "" if _usable(key) is not None else "it is of no kind that Notary v1 verifies with"
 
 
+def too_few_usable(keys: Sequence[PublicKey], threshold: int) -> list[str]:
+    """Say which keys of a role cannot be used, if too few are left without them; else nothing."""
+    reasons = {key.canonical_id: key_problem(key) for key in keys}
+    unusable = {keyid: reason for keyid, reason in reasons.items() if reason}
+    if not unusable or meets(reasons.keys() - unusable.keys(), threshold):
+        return []
+    few = f"{len(reasons) - len(unusable)} keys that can be used, {threshold} needed"
+    return [few, *(f"key {keyid[:_SHORT]} cannot be used: {reason}" for keyid, reason in unusable.items())]
+
+
 @lru_cache(maxsize=512)
 def _usable(key: PublicKey) -> object:
     """Return the object that checks a key's signatures; None for a key that cannot be used (rule 9)."""

@@ -170,6 +170,11 @@ class Targets:
             "version": self.version,
         }
 
+    def signers(self, role: str) -> tuple[tuple[PublicKey, ...], int]:
+        """Return the keys of a delegation, and how many of them are needed; none where there is none."""
+        found = self.delegation(role)
+        return ((), 1) if found is None else (tuple(self.keys[one] for one in found.keyids), found.threshold)
+
     def delegation(self, name: str) -> Delegation | None:
         """Return the delegation of this name, or None."""
         return self._by_name.get(name)

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, PolicyError, SignerMissingError, TagUnsignedError, TooOldError
 from notarypy.tuf import roles
+from notarypy.tuf.envelope import too_few_usable
 from notarypy.tuf.keys import UnusableKey
 
 if TYPE_CHECKING:
@@ -255,10 +256,16 @@ class _Judgment:
         return SignerMissingError(
             f"{self.trusted.gun}:{self.release.tag} {text}",
             why=(*map(self._known_of, absent), *self.source),
-            advice=Advice("have-it-signed", gun=self.trusted.gun, tag=self.release.tag),
+            advice=self._how_to_have_it(absent),
             signers=list(map(roles.signer_name, self.signed)),
             missing=list(map(roles.signer_name, absent)),
         )
+
+    def _how_to_have_it(self, absent: Sequence[str]) -> Advice:
+        gun, above = self.trusted.gun, self.trusted.targets[roles.TARGETS]
+        if unusable := [role for role in absent if too_few_usable(*above.signers(role))]:
+            return Advice("replace-unusable", gun=gun, name=roles.signer_name(unusable[0]))
+        return Advice("have-it-signed", gun=gun, tag=self.release.tag)
 
     def _known_of(self, role: str) -> str:
         trusted = self.trusted
@@ -268,7 +275,8 @@ class _Judgment:
             return f"{role} does not exist"
         content = entry(trusted, role, self.release.tag)
         if content is None:
-            return f"{role} does not list this tag"
+            few = "; ".join(too_few_usable(*trusted.targets[roles.TARGETS].signers(role)))
+            return f"{role} has {few}" if few else f"{role} does not list this tag"
         old = self.too_old(role) if content.same_content(self.release.content) else ""
         return old or f"{role} lists {content.digest or 'nothing that can be checked'}"
 

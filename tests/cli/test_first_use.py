@@ -73,6 +73,10 @@ def test_an_option_allows_it_once(run: Run, root: str, words: list[str]) -> None
     assert run("--json", *words).expect(0).document["first_use"] == []
 
 
+def test_a_quiet_run_says_it_too(run: Run, root: str) -> None:
+    assert f"--root {root}" in run("-q", "--first-use", "verify", REF).expect(0).err
+
+
 def test_so_do_a_variable_and_the_configuration(
     run: Run, home: Path, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

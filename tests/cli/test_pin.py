@@ -203,6 +203,9 @@ def test_the_trust_policy_counts(run: Run, home: Path, digest: str) -> None:
     (home / "other.toml").write_text('[scope."*"]\nfirst_use = true\n')
     dockerfile(home, f"FROM {TOOLS}:1")
     run("pin", "--policy", policy, path).expect(0)
+    assert f"error: the trust policy {home / 'none.toml'} cannot be read" in (
+        run("pin", "--policy", home / "none.toml", path).expect(2).err
+    )
     assert "repo_missing" in run("pin", "--policy", home / "other.toml", path).expect(3).err
 
 

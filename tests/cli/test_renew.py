@@ -116,6 +116,10 @@ def test_a_check_fails_for_a_role_that_cannot_be_verified(run: Run, stub: StubCl
     assert "too few" not in outcome.out
     assert "targets/bob: too few signatures" in outcome.err
     assert "targets/bob: too few signatures" in run("status", "--check", REPO).expect(4).err
+    stub.answers["status"] = RepositoryStatus(REPO, "https://n.test", (replace(broken, usable=False),))
+    shown = run("status", "--check", REPO).expect(4).err
+    assert f"notarypy signer remove bob {REPO}" in shown
+    assert "notarypy renew" not in shown
     stub.answers["status"] = replace(STATUS, roles=(*STATUS.roles, broken))
     (result,) = run("--json", "status", "--check", REPO).expect(4).document["results"]
     assert result["error"]["why"][1] == f"root of {REPO} ends within 90d or has ended"

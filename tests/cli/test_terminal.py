@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text import terminal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -85,6 +87,17 @@ def test_a_passphrase_at_a_terminal_is_not_shown(home: Path) -> None:
     assert done == 0, screen
     assert "a long passphrase" not in screen + out
     assert list((home / ".docker" / "trust" / "private").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("keep", "keep"), ("K", "keep"), ("re", "revoke"), ("s", "stop"), ("", None), ("x", None)],
+)
+def test_the_first_letters_are_an_answer(
+    monkeypatch: pytest.MonkeyPatch, typed: str, answer: str | None
+) -> None:
+    monkeypatch.setattr(terminal, "_asked", lambda _: typed)
+    assert terminal.choice([], "What?", ("keep", "revoke", "stop")) == answer
 
 
 def test_nobody_is_asked_without_a_terminal(home: Path) -> None:

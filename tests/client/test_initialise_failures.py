@@ -125,8 +125,10 @@ def test_a_lost_upload_keeps_the_new_keys_for_the_next_try(world: World) -> None
     _lose_uploads(world, 1)
     with pytest.raises(UnknownOutcomeError):
         alice.client(retry_for=0).init(GUN)
-    assert len(alice.key_files()) == 2
+    kept = alice.key_files()
+    assert len(kept) == 2
     assert alice.client().init(GUN).created
+    assert alice.key_files() == kept
 
 
 def test_a_lost_upload_is_sent_again_with_the_same_keys(world: World) -> None:

@@ -202,6 +202,10 @@ def test_a_wrong_old_passphrase_asks_for_no_new_one(world: World) -> None:
         owner.client(passphrase="wrong passphrase").keys.change_passphrase("jeff", new)
     with pytest.raises(KeyMissingError):
         owner.client().keys.change_passphrase("nobody", new)
+    [keyid, *_] = [info.keyid for info in owner.client().keys.list()]
+    with pytest.raises(KeyMissingError) as caught:
+        owner.client().keys.change_passphrase(keyid[:6], new)
+    assert caught.value.why[0] == "of an id it takes at least 7 digits"
     assert _stored(owner) == before
 
 

@@ -84,6 +84,7 @@ def test_uploads_that_are_lost_again_and_again_end_with_the_time(world: World, o
     tries = _posts(world)
     assert tries == len(timer.pauses) + 1 > 3
     assert caught.value.facts["unanswered"] == tries
+    assert any("looking since then shows nothing of it" in line for line in caught.value.why)
     assert timer.pauses == sorted(timer.pauses)
     assert 6.0 < sum(timer.pauses) < 9.0
     assert owner.cache() == before

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.client.publish.pipeline import publisher_for
-from notarypy.errors import DigestMismatchError, TagUnsignedError, VerificationError
+from notarypy.errors import DigestMismatchError, SignerMissingError, TagUnsignedError, VerificationError
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import AddDelegation
 from notarypy.tuf.fields import TargetFile, key_table
@@ -118,6 +119,12 @@ def test_a_key_that_is_none_spoils_its_own_role_only(world: World) -> None:
     assert "0 keys that can be used, 1 needed" in problems["targets/ed"]
     assert any("targets/ed of" in warning and "left out" in warning for warning in stage.reader.warnings)
     assert [one.role for one in client.status(GUN).roles if one.problem] == ["targets/ed"]
+    assert [one.role for one in client.status(GUN).roles if not one.usable] == ["targets/ed"]
+    for how in ({"signers": ["ed"]}, {"all_signers": True}):
+        with pytest.raises(SignerMissingError) as caught:
+            client.verify(f"{GUN}:1", **how)
+        assert caught.value.why[0].startswith("targets/ed has 0 keys that can be used, 1 needed")
+        assert f"notarypy signer remove ed {GUN}" in advice(caught.value)
 
 
 def test_releases_with_no_key_but_such_ones_list_nothing(world: World) -> None:

@@ -65,8 +65,7 @@ def test_a_dry_run_checks_and_publishes_nothing(world: World, owner: Person) -> 
 def test_a_dry_run_with_init_makes_nothing(world: World) -> None:
     world.push("1")
     alice = world.person()
-    with pytest.raises(RepositoryMissingError):
-        alice.client().sign([f"{GUN}:1"], init=True, dry_run=True)
+    assert alice.client().sign([f"{GUN}:1"], init=True, dry_run=True)[0].published is False
     assert alice.key_files() == set()
 
 
@@ -82,7 +81,19 @@ def test_custom_data_is_attached_and_kept(world: World, owner: Person) -> None:
 
 @pytest.mark.parametrize(
     "custom",
-    [b"", b"{", b"1.5", b'{"a":1,"a":2}', b'"<"', b'"&"', b'"\\u0001"', b'"\\u2028"', b"NaN", b'1,"x":2'],
+    [
+        b"",
+        b"{",
+        b"1.5",
+        b"null",
+        b'{"a":1,"a":2}',
+        b'"<"',
+        b'"&"',
+        b'"\\u0001"',
+        b'"\\u2028"',
+        b"NaN",
+        b'1,"x":2',
+    ],
 )
 def test_custom_data_that_go_would_write_differently_is_refused(
     world: World, owner: Person, custom: bytes
@@ -92,6 +103,36 @@ def test_custom_data_that_go_would_write_differently_is_refused(
     with pytest.raises(ConfigurationError):
         owner.client().sign([f"{GUN}:1"], custom=custom)
     assert world.requests() == []
+
+
+@pytest.mark.parametrize("custom", [b'{"a":1.5}', b'{"a":9007199254740993}'])
+def test_a_number_that_programs_read_differently_is_called_that(owner: Person, custom: bytes) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        owner.client().sign([f"{GUN}:1"], custom=custom)
+    assert "custom data has a number that is no exact integer" in caught.value.why
+    assert not any("valid JSON" in line for line in caught.value.why)
+
+
+def test_a_dry_run_in_a_new_repository_says_what_would_be_made(world: World) -> None:
+    alice, digest = world.person("newcomer"), world.push("1")
+    world.requests()
+    [done] = alice.client().sign([f"{GUN}:1"], init=True, dry_run=True)
+    assert (done.digest, done.roles, done.published, done.already) == (digest, ("targets",), False, False)
+    assert any("would be initialised" in warning for warning in alice.warnings)
+    assert "POST" not in world.requests()
+    with pytest.raises(RepositoryMissingError):
+        alice.client().sign([f"{GUN}:1"], dry_run=True)
+
+
+def test_many_paths_are_not_all_named(world: World) -> None:
+    alice = world.person("alice")
+    alice.client().init(GUN)
+    paths = [f"v{number}-" for number in range(300)]
+    alice.client().add_signer("jeff", GUN, [alice.key("jeff")], paths=paths)
+    world.push("x")
+    with pytest.raises(KeyNotAuthorisedError) as caught:
+        alice.client().sign([f"{GUN}:x"])
+    assert any(line.endswith("v9-, and 290 more") for line in caught.value.why)
 
 
 def test_a_file_that_cannot_be_trusted_is_written_over_only_on_request(world: World, owner: Person) -> None:

@@ -147,10 +147,6 @@ TEXTS: Mapping[str, str] = {
     "force-or-sign-again": (
         "run this where the key of one of them is, or add --force and have them sign again"
     ),
-    "replace-before": (
-        f"add another signer first, whose key is here or who signs its tags again: {keyadvice.ADD_YOURS}; "
-        "or give its tags up: --revoke-tags, or notarypy delegate remove --force targets/releases {gun}"
-    ),
     "have-it-signed": "whoever is missing signs it: notarypy sign {gun}:{tag}",
     "init": (
         "if you vouch for it: notarypy init {gun}; if others do, name their Notary server: --server URL, "

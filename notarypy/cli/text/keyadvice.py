@@ -180,6 +180,19 @@ TEXTS: Mapping[str, str] = {
     "status-literally": "look at it by itself: notarypy status --gun {gun}",
     "see-status": "see what there is: notarypy status {gun}",
     "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
+    # -- signers whose keys cannot be used, or are gone
+    "replace-unusable": (
+        "its key cannot be used, and no renewing helps: notarypy signer remove {name} {gun}; "
+        f"then, with another key: {ADD_YOURS}"
+    ),
+    "sign-anew-or-remove": (
+        "renewing does not help: whoever has its keys signs it again, notarypy sign --discard-unverified "
+        "REF..., or who may take it out does: notarypy delegate remove {role} {gun}"
+    ),
+    "replace-before": (
+        f"add another signer first, whose key is here or who signs its tags again: {ADD_YOURS}; "
+        "or give its tags up: --revoke-tags, or notarypy delegate remove --force targets/releases {gun}"
+    ),
 }
 
 

@@ -113,10 +113,11 @@ def agreed(question: str, *before: str) -> bool:
 
 
 def choice(lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
-    """Ask a question with several answers, after lines that say why; one that is not written out is None."""
+    """Ask a question with several answers, after lines that say why, by its first letters; else None."""
     shown = "".join(f"{safe(line)}\n" for line in lines)
     given = _asked(f"{shown}{safe(question)} [{'/'.join(answers)}] ").lower()
-    return given if given in answers else None
+    found = [answer for answer in answers if given and answer.startswith(given)]
+    return found[0] if len(found) == 1 else None
 
 
 def answer(question: str) -> str:

@@ -34,6 +34,7 @@ from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_
 from notarypy.errors import (
     Advice,
     BuildFileError,
+    ConfigurationError,
     InvalidNameError,
     NotarypyError,
     NothingThereError,
@@ -185,6 +186,8 @@ class Resolver:
 
 
 def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:
+    if isinstance(error, ConfigurationError):  # what is at fault is another file, which it names
+        return error
     found = copy.copy(error)
     if found.advice is None and isinstance(found, InvalidNameError):
         place = f"{source}:{occurrence.line}"

@@ -92,6 +92,17 @@ class KeyManager:
         """Make and store a key for a role; returns its public half (rule 2)."""
         return public_key_of(self._generated(role, gun))
 
+    def first_key(self, role: str, gun: str) -> PublicKey:
+        """Return the key for a role of a new repository: the only one that is here for it, or a new one.
+
+        One is here where nobody could say whether a first publish arrived, and nothing came of it.
+        """
+        here = [info.keyid for info in self.store.list() if (info.role, info.gun) == (role, gun)]
+        if len(here) != 1:
+            return self.new_key(role, gun)
+        _LOG.debug("the %s key of %s is one that is here: %s", role, gun, here[0])
+        return self.store.unlock(here[0], self.passphrases).public
+
     def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
         """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
         if selector is None:
@@ -138,7 +149,10 @@ class KeyManager:
         if found:
             advice = Advice("write-more-digits")
             raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
-        why, advice = f"keys here: {listed}", Advice("list-keys")
+        short = any(info.keyid.startswith(selector) for info in infos)
+        digits = [f"of an id it takes at least {_SHORT} digits"] if short else []
+        why = (*digits, f"keys here: {listed}")
+        advice = Advice("list-keys")
         raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
 
     def load(self, data: bytes, name: str | None) -> list[StoredKey]:

@@ -20,20 +20,18 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import RoleEntry, RoleStatus, RoleVersion
 from notarypy.tuf import certificates, policy, roles
-from notarypy.tuf.envelope import key_problem
+from notarypy.tuf.envelope import too_few_usable
 from notarypy.tuf.keys import meets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from notarypy.client.metadata.repository import Repository
-    from notarypy.tuf.keys import PublicKey
     from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
     from notarypy.tuf.trusted import TrustedMetadata
 
 _WARN_BEFORE = timedelta(days=180)
 _SKEW = timedelta(minutes=5)
-_SHORT = 7
 
 
 def role_entries(trusted: TrustedMetadata) -> Iterator[RoleEntry]:
@@ -55,20 +53,10 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
     version, expires = (file.version, file.expires) if file else (None, None)
     keys = tuple(table[keyid].canonical_id for keyid in delegation.keyids)
     lines = [failure.message, *failure.why] if failure else []
-    lines += _key_problems([table[keyid] for keyid in delegation.keyids], delegation.threshold)
-    problem = "; ".join(lines)
+    few = too_few_usable(*trusted.targets[above].signers(delegation.name))
+    problem = "; ".join([*lines, *few])
     threshold, paths = delegation.threshold, delegation.paths
-    return RoleEntry(delegation.name, version, expires, keys, threshold, paths, problem)
-
-
-def _key_problems(keys: Sequence[PublicKey], threshold: int) -> list[str]:
-    """Say which keys of a delegation cannot be used, if too few are left without them (rule 3)."""
-    reasons = {key.canonical_id: key_problem(key) for key in keys}
-    unusable = {keyid: reason for keyid, reason in reasons.items() if reason}
-    if not unusable or meets(reasons.keys() - unusable.keys(), threshold):
-        return []
-    few = f"{len(reasons) - len(unusable)} keys that can be used, {threshold} needed"
-    return [few, *(f"key {keyid[:_SHORT]} cannot be used: {reason}" for keyid, reason in unusable.items())]
+    return RoleEntry(delegation.name, version, expires, keys, threshold, paths, problem, not few)
 
 
 def statuses(trusted: TrustedMetadata, available: Collection[str], within: timedelta) -> list[RoleStatus]:
@@ -90,6 +78,7 @@ def statuses(trusted: TrustedMetadata, available: Collection[str], within: timed
                 here=here,
                 due=ended(expires, trusted.now + (timedelta() if by_server else within)),
                 problem=entry.problem,
+                usable=entry.usable,
             )
         )
     return found

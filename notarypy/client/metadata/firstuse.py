@@ -20,6 +20,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, FirstUseError
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class FirstUses:
         if not asked:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
             self._warn(
-                f"first use of {root.repository}: its root is trusted from now on; better pin it: {pins}"
+                Unverified(
+                    f"first use of {root.repository}: its root is trusted from now on; better pin it: {pins}"
+                )
             )
 
 

@@ -8,7 +8,7 @@ Rules:
 1. The server is asked first. Only where it knows nothing, and the trust directory neither, is a root made.
 2. The timestamp key is the server's; the snapshot key too, unless asked otherwise.
 3. New private keys are on the disk before anything is sent. They are removed after a definite refusal, and
-   kept when the outcome is unknown.
+   kept when the outcome is unknown; the next try takes them in place of other ones.
 4. Who loses a race for the first publish removes its new keys and goes on as if the repository had been
    there.
 5. When an answer is lost and there is nothing, the same files are sent again, by rule 4 of the `pipeline`: a
@@ -168,8 +168,8 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
 
     return {
         roles.ROOT: root,
-        roles.TARGETS: manager.new_key(roles.TARGETS, gun),
-        roles.SNAPSHOT: manager.new_key(roles.SNAPSHOT, gun) if local else of_server(roles.SNAPSHOT),
+        roles.TARGETS: manager.first_key(roles.TARGETS, gun),
+        roles.SNAPSHOT: manager.first_key(roles.SNAPSHOT, gun) if local else of_server(roles.SNAPSHOT),
         roles.TIMESTAMP: of_server(roles.TIMESTAMP),
     }
 
@@ -202,7 +202,7 @@ def _served_root(repository: Repository, error: NotarypyError) -> bytes | None:
 def _unknown(repository: Repository, error: NotarypyError) -> UnknownOutcomeError:
     return UnknownOutcomeError(
         f"nobody can say whether {repository.gun} was initialised",
-        why=(error.message, "the new keys are kept"),
+        why=(error.message, "the new keys are kept, and the next try takes them"),
         advice=Advice("run-again-later"),
     )
 

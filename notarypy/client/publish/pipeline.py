@@ -299,7 +299,9 @@ class _PublishLoop:
                 why=(f"sending: {lost.message}", f"looking: {error.message}"),
                 advice=Advice("run-again"),
             ) from error
-        return new, self._conflict(new) if _moved(old, new, files) else lost
+        moved = _moved(old, new, files)
+        lost.why = (*lost.why, "looking since then shows nothing of it; what was sent may still arrive")
+        return new, self._conflict(new) if moved else lost
 
     def _look(self, own: Mapping[str, bytes]) -> TrustedMetadata:
         """Read the state anew, if need be several times."""

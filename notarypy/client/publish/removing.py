@@ -31,7 +31,7 @@ from notarypy.client.parameters import require_lists
 from notarypy.client.publish.delegations import paths_left
 from notarypy.client.publish.mending import Mended, as_facts, mend, named, used_elsewhere, would_break
 from notarypy.client.publish.pipeline import Edit, publisher_for
-from notarypy.client.publish.signing import no_signer
+from notarypy.client.publish.signing import no_signer, shortened
 from notarypy.client.results import PurgedKey, SignerRemoved
 from notarypy.errors import Advice, InvalidNameError, KeyNotAuthorisedError, UndecidedTagsError
 from notarypy.tuf import roles
@@ -133,7 +133,7 @@ def _removals(state: State, role: str, key: str | None, paths: Sequence[str]) ->
     changes: list[Change] = []
     if paths:
         if unknown := [path for path in paths if path not in delegation.paths]:
-            why = f"its paths: {', '.join(map(_quoted, delegation.paths)) or 'none'}"
+            why = f"its paths: {shortened(list(map(_quoted, delegation.paths))) or 'none'}"
             raise InvalidNameError(f"{_quoted(unknown[0])} is no path of {role}", why=why, role=role)
         changes.append(RemovePaths(role, frozenset(paths)))
         if key is None:

@@ -35,6 +35,7 @@ from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
     NotarypyError,
+    RepositoryMissingError,
     SignatureError,
     UsageError,
 )
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 7
+_SHOWN = 10
 _SPACE = 0x20
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
 
@@ -84,7 +86,14 @@ def sign_all(
             if push is not None:
                 require_signable(session, gun, wanted, options)
                 served = {tag: push(one) for tag, one in wanted.items()}
-            done = sign(_warning_once(publisher_for(session, gun)), served, options)
+            publisher = _warning_once(publisher_for(session, gun))
+            try:
+                done = sign(publisher, served, options)
+            except RepositoryMissingError:
+                if not (init and options.dry_run and options.signer is None):
+                    raise
+                session.warn(f"{gun} has no trust data: it would be initialised")
+                done = [_first(gun, tag, manifest) for tag, manifest in served.items()]
         results += [replace(done[0], created=created), *done[1:]]
     return results
 
@@ -179,6 +188,10 @@ def custom_data(data: bytes) -> object:
     except ValueError:
         why = ("it is more than one JSON value",)
     else:
+        if value is None:
+            raise ConfigurationError(
+                "the custom data cannot be attached", why="null attaches nothing, and takes nothing away"
+            )
         if not any(mark in canonical for mark in _UNSAFE) and not any(byte < _SPACE for byte in canonical):
             return value
         why = ("it holds < > & or a control or line separator character, which Go signs in another form",)
@@ -267,6 +280,12 @@ def _result(tag: str, manifest: Manifest, done: Published, written: tuple[str, .
     )
 
 
+def _first(gun: str, tag: str, manifest: Manifest) -> SignedTag:
+    """Return what would be the first tag of a new repository: nobody is a signer of it yet."""
+    found = (gun, tag, manifest.digest, manifest.size, manifest.platforms, (roles.TARGETS,), None)
+    return SignedTag(*found, published=False, already=False, also_old=())
+
+
 def _entry(state: State, role: str, tag: str) -> TargetFile | None:
     return state.targets[role].targets.get(tag) if role in state.targets else None
 
@@ -284,7 +303,7 @@ def _no_key(
     accepted, here = whose_keys(state, covering, available)
     named = set() if signer is None else {roles.signer_role(signer)}
     limited = [
-        f"{roles.signer_name(entry.name)} may sign what begins with: {', '.join(entry.paths) or 'nothing'}"
+        f"{roles.signer_name(entry.name)} may sign what begins with: {shortened(entry.paths) or 'nothing'}"
         for entry in state.targets[roles.TARGETS].roles
         if entry.name not in covering and (entry.name in named or state.signable(entry.name, available))
     ]
@@ -298,6 +317,12 @@ def _no_key(
         gun=state.gun,
         tag=tag,
     )
+
+
+def shortened(listed: Sequence[str]) -> str:
+    """Return the first of many in words, and how many more there are."""
+    more = [f"and {left} more"] if (left := len(listed) - _SHOWN) > 0 else []
+    return ", ".join([*listed[:_SHOWN], *more])
 
 
 def whose_keys(state: State, listing: Sequence[str], available: Collection[str]) -> tuple[str, str]:
