@@ -49,6 +49,11 @@ COMMANDS = {
 # These read all the words after them themselves.
 RAW = frozenset({"docker-trust"})
 _PROGRAM = "notarypy"
+# These words are no commands, and what is said of them.
+_WORDS = {
+    "help": "notarypy help [COMMAND...] prints the help of a command, or of the program, as --help does.",
+    "version": "notarypy version prints the version, as --version does.",
+}
 # What typer raises for a command line it cannot read; the base is not among its public names.
 _UNREADABLE: type[Exception] = BadParameter.__bases__[0]
 
@@ -137,15 +142,32 @@ class CommandTable(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as typer declares it
         """Take `help COMMAND` for `COMMAND --help`, and `version` for `--version`."""
         word, *words = args
-        if word == "version":
+        if word == "version" and not words:
             options.show_version()
-        if word != "help":
+        if word not in _WORDS:
             return super().resolve_command(ctx, args)
         asked = [each for each in words if not each.startswith("-")]
-        if not asked or asked[0] in {"help", "version"}:
+        if word == "version" and (asked or words[-1] not in {"-h", "--help"}):
+            raise UsageError(f'"{words[0]}" follows version', advice=Advice("leave-out", option=words[0]))
+        if word == "version" or (asked and asked[0] in _WORDS):
+            echo("\n".join(_WORDS.values()))
+            raise Exit
+        if not asked:
             echo(ctx.get_help())
             raise Exit
+        self._require_command(ctx, asked)
         return super().resolve_command(ctx, [*asked, "--help"])
+
+    def _require_command(self, ctx: Any, words: Sequence[str]) -> None:  # noqa: ANN401 - typer's own type
+        """Raise UsageError for words behind the name of a command that has no commands in it."""
+        command, *rest = words
+        found = self.get_command(ctx, command)
+        if command in RAW:  # it reads them itself
+            return
+        if isinstance(found, TyperGroup) and rest:
+            found = found.get_command(ctx, rest.pop(0))
+        if found is not None and rest:
+            raise UsageError(f'"{rest[0]}" is no command', advice=Advice("leave-out", option=rest[0]))
 
 
 def dispatch(argv: Sequence[str], run: Run) -> None:
@@ -186,5 +208,8 @@ def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's 
     context = error.ctx
     path = context.command_path if context is not None else _PROGRAM
     run.report.command = path.removeprefix(_PROGRAM).strip() or None
-    message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], advice=Advice("see-help", command=path))
+    message, advice = error.format_message().rstrip("."), Advice("see-help", command=path)
+    if message == "Missing command" and path != _PROGRAM:
+        names = ", ".join(context.command.list_commands(context))
+        message, advice = f"{path} lacks a command", Advice("name-command", names=names, command=path)
+    return UsageError(message[:1].lower() + message[1:], advice=advice)

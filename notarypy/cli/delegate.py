@@ -225,6 +225,8 @@ def _show(
         run.report.done(repo, {"roles": [render.fields(entry, render.ROLE) for entry in entries]})
         if rows := [cells for cells in map(row, entries) if cells]:
             run.report.table(header, rows)
+        else:
+            run.report.warn(f"{repo} has no {'signers' if header[0] == 'SIGNER' else 'delegations'}")
         for entry in entries:
             if entry.problem:
                 run.report.warn(f"{entry.role}: {entry.problem}")

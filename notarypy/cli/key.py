@@ -93,6 +93,8 @@ def list_keys(context: Context) -> None:
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
     if rows:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
+    else:  # the directory may be one that is not meant
+        run.report.warn(f"no keys in {client.settings.trust_dir}")
 
 
 @app.command("export")

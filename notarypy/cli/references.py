@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Option
 
 from notarypy.cli import userfiles
-from notarypy.errors import Advice, NotarypyError, UsageError
+from notarypy.errors import Advice, NotarypyError, NothingThereError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles
 
@@ -43,10 +43,10 @@ OverLimits = Annotated[
 ]
 
 
-def read(run: Run, texts: Sequence[str]) -> list[Name]:
-    """Read REFs, of which there has to be one."""
+def read(run: Run, texts: Sequence[str], what: str = "REF") -> list[Name]:
+    """Read REFs, or what else they are called, of which there has to be one."""
     if not texts:
-        raise UsageError("no REF was given", advice=Advice("name-image"))
+        raise UsageError(f"no {what} was given", advice=Advice("name-image"))
     return [_read(text, literal=run.options.gun) for text in texts]
 
 
@@ -91,8 +91,13 @@ def from_lines(run: Run, text: str, source: str) -> list[str]:
 
 
 def with_file(run: Run, refs: list[str], path: str | None) -> list[str]:
-    """Return REFs with those of a file, if one is named."""
-    listed = [] if path is None else from_lines(run, userfiles.read_text(path), userfiles.name(path))
+    """Return REFs with those of a file, if one is named; raise NothingThereError if it names none."""
+    if path is None:
+        return refs
+    listed = from_lines(run, userfiles.read_text(path), userfiles.name(path))
+    if not listed:
+        advice = Advice("one-ref-a-line")
+        raise NothingThereError(f"{userfiles.name(path)} names no image", advice=advice)
     return [*refs, *listed]
 
 

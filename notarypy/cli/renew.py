@@ -120,6 +120,8 @@ def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:
 
 
 def _span(text: str) -> timedelta:
+    if spans.too_long(text):
+        raise UsageError(f"{text} is too long", advice=Advice("write-shorter-span", most=spans.MOST))
     if not (found := spans.parse(text)):
         raise UsageError(f'"{text}" is no span of time', advice=Advice("write-span"))
     return found

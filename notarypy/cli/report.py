@@ -129,7 +129,9 @@ class Report:
         if self.hold and self.exit_code and not self.options.json:
             good = sum(result.error is None for result in self.results)
             shown = "".join(f"\n  {line}" for text in self._held for line in text.splitlines())
-            self._complain(f"notarypy: {good} of {len(self.results)} are good{':' if shown else ''}{shown}")
+            verb = "is" if good <= 1 else "are"
+            counted = f"{good or 'none'} of {len(self.results)} {verb} good"
+            self._complain(f"notarypy: {counted}{':' if shown else ''}{shown}")
 
     def content(self, data: bytes) -> None:
         """Write a file's bytes to standard output as they are, unless it is for JSON."""

@@ -151,9 +151,13 @@ def confirm_root(root: FirstRoot) -> bool:
     """Ask whether to trust a root that nothing is known of; `--yes` is no answer to that."""
     lines = [f"{root.repository} is not known here, and no pin says which root it must have."]
     lines += [f"  {root.server} answers with:"]
-    for keyid, pin, certificate in root.keys:
-        lines += [f"  root key     {keyid}", f"  or, as here  {pin}", f"  certificate  sha256 {certificate}"]
-    lines += ["The owner of the repository can say one of the first two: its root pin. Compare it."]
+    for pin, keyid, certificate in root.keys:
+        lines += [f"  root pin     {pin}", f"  its id here  {keyid}", f"  certificate  {certificate}"]
+    lines += [
+        "The owner of the repository can say the root pin: compare it. The id here is",
+        "that of the same key in this repository alone, as docker shows it; the last is",
+        "the SHA-256 of its certificate.",
+    ]
     return terminal.agreed("Trust this root from now on?", *lines)
 
 

@@ -6,6 +6,7 @@ What it is not: for secrets that are written; `files` does that.
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -50,10 +51,16 @@ def read(path: str) -> bytes:
 
 def read_text(path: str) -> str:
     """Return what a UTF-8 file holds; see `read`."""
+    data = read(path)
     try:
-        return read(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{name(path)} is not UTF-8 text", path=path) from None
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Windows' editors and PowerShell write UTF-16, which begins with a mark; of others nothing is known.
+        encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "ENCODING"
+        line = data.count(b"\n", 0, error.start) + 1
+        why = "it is UTF-16" if encoding == "UTF-16" else f"line {line} has other bytes"
+        advice = Advice("convert-text", encoding=encoding, file=path)
+        raise UsageError(f"{name(path)} is not UTF-8 text", why=why, advice=advice, path=path) from None
 
 
 def name(path: str) -> str:

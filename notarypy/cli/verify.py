@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from notarypy.cli import references, userfiles
+from notarypy.cli import references
 from notarypy.cli.run import begin
 from notarypy.cli.text import render, terminal
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
@@ -50,10 +50,7 @@ def verify(
 
     run = begin(context, hold=True)
     texts = references.with_file(run, list(refs or ()), from_file)
-    if from_file is not None and len(texts) == len(refs or ()):
-        advice = Advice("one-ref-a-line")
-        raise NothingThereError(f"{userfiles.name(from_file)} names no image", advice=advice)
-    names = references.read(run, texts)
+    names = references.read(run, texts, "REPO" if all_tags else "REF")
     if all_tags:
         references.check_repositories(run, texts)
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
@@ -82,7 +79,7 @@ def verify(
 def _tags(found: list[str], name: references.Name) -> list[str]:
     """Return tags, of which there has to be one."""
     if not found:
-        advice = Advice("inspect-tags", gun=name.repository)
+        advice = Advice("sign-a-tag", gun=name.repository)
         raise NothingThereError(f"no tag of {name.text} is signed, so none was verified", advice=advice)
     return found
 

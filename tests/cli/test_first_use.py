@@ -127,6 +127,8 @@ def test_at_a_terminal_the_root_is_shown(home: Path, typed: bytes, code: int) ->
         done, out, screen = at_a_terminal(words, [("now on? [y/N] ", typed)], home, environ)
         assert done == code, screen
         assert f"{repo} is not known here, and no pin says which root it must have." in screen
-        assert f"  root key     {key}" in screen
+        assert f"  root pin     {key}" in screen
+        shown = screen.partition("answers with:")[2].partition("Trust this root")[0]
+        assert max(map(len, shown.splitlines())) <= 80
         assert out.startswith(f"{repo}@sha256:") == (code == 0)
         assert (home / "reader" / "tuf").exists() == (code == 0)

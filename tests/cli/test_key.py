@@ -103,7 +103,8 @@ def test_listing(run: Run, stub: StubClient) -> None:
         ["targets", "registry.test/app", TARGETS_KEY.keyid, "/trust/private/cc.key"],
     ]
     stub.answers["keys.list"] = []
-    assert run("key", "list").expect(0).out == ""
+    outcome = run("key", "list").expect(0)
+    assert (outcome.out, outcome.err) == ("", "notarypy: warning: no keys in /trust\n")
 
 
 @pytest.fixture

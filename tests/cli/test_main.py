@@ -48,8 +48,6 @@ def test_version(run: Run, argv: list[str]) -> None:
         ([], ["--help"]),
         (["help"], ["--help"]),
         (["--json", "help", "--help"], ["--help"]),
-        (["help", "help"], ["--help"]),
-        (["help", "version"], ["--help"]),
         (["help", "sign"], ["sign", "--help"]),
         (["-v", "help", "sign"], ["sign", "--help"]),
         (["help", "signer"], ["signer", "--help"]),
@@ -81,10 +79,22 @@ def test_a_module_of_the_package_can_be_run(home: Path) -> None:
     [
         (["-q"], "missing command", "see notarypy --help"),
         (["help", "verfy"], 'there is no command "verfy"', "did you mean: notarypy verify"),
-        (["key"], "missing command", "see notarypy key --help"),
+        (
+            ["signer"],
+            "notarypy signer lacks a command",
+            "one of add, remove, list; see notarypy signer --help",
+        ),
+        (["version", "extra"], '"extra" follows version', "leave extra out"),
+        (["help", "sign", "extra"], '"extra" is no command', "leave extra out"),
+        (["help", "key", "list", "extra"], '"extra" is no command', "leave extra out"),
         (["verfy", REF], 'there is no command "verfy"', "did you mean: notarypy verify"),
         (["nothing", REF], 'there is no command "nothing"', "see notarypy --help"),
         (["verify"], "no REF was given", "name at least one, or a file that lists them: --from-file FILE"),
+        (
+            ["verify", "--all-tags"],
+            "no REPO was given",
+            "name at least one, or a file that lists them: --from-file FILE",
+        ),
         (["sign"], "no REF was given", "name at least one, or a file that lists them: --from-file FILE"),
         (["inspect"], "missing argument 'REF...'", "see notarypy inspect --help"),
         (["revoke", "--all"], "missing argument 'REF...'", "see notarypy revoke --help"),
@@ -209,3 +219,10 @@ def test_an_encoding_that_lacks_a_character_is_no_traceback(home: Path) -> None:
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert '"\\xe4" is not an image reference' in done.stderr
+
+
+@pytest.mark.parametrize("argv", [["version", "-h"], ["help", "version"], ["help", "help"]])
+def test_help_for_the_words_that_are_no_commands_is_short(run: Run, argv: list[str]) -> None:
+    outcome = run(*argv).expect(0)
+    assert "notarypy version prints the version" in outcome.out
+    assert len(outcome.out.splitlines()) == 2

@@ -82,6 +82,12 @@ def test_a_known_name_is_taken_as_no_other_repository(run: Run, stub: StubClient
     assert ("coll",) in [call[1] for call in stub.calls]
 
 
+def test_a_time_that_is_too_long_is_told_with_the_limit(run: Run) -> None:
+    outcome = run("status", "--within", "10000000y", REPO).expect(2)
+    assert "10000000y is too long" in outcome.err
+    assert "2000y at the most" in outcome.err
+
+
 def test_without_names_all_that_is_known_is_shown(run: Run, stub: StubClient) -> None:
     stub.answers["repositories"] = [REPO, "b.test/b"]
     stub.answers["status"] = lambda repo, **_: STATUS if repo == REPO else KeyNotAuthorisedError("no")

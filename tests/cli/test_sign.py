@@ -140,10 +140,23 @@ def test_a_bad_line_is_named_by_its_number(run: Run, stub: StubClient, home: Pat
     assert stub.calls == []
 
 
-@pytest.mark.parametrize("data", [b"", b"# nothing\n", b"\xff\xfe", b"a" * (16 * 1024 * 1024 + 1)])
-def test_a_file_without_refs_is_a_usage_error(run: Run, stub: StubClient, home: Path, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"a" * (16 * 1024 * 1024 + 1)])
+def test_a_file_that_is_no_text_is_a_usage_error(run: Run, stub: StubClient, home: Path, data: bytes) -> None:
     run("sign", "--from-file", written(home / "refs", data)).expect(2)
     assert stub.calls == []
+
+
+@pytest.mark.parametrize("data", ["", "# nothing\n"])
+def test_a_file_that_names_nothing_is_nothing_to_do(run: Run, home: Path, data: str) -> None:
+    outcome = run("sign", "--from-file", written(home / "empty", data)).expect(12)
+    assert "names no image [operation.nothing]" in outcome.err
+
+
+@pytest.mark.parametrize(("data", "encoding"), [(b"\xff\xfea\0", "UTF-16"), (b"a\nb\xe4", "ENCODING")])
+def test_what_is_not_utf_8_is_told_how_to_become_it(run: Run, home: Path, data: bytes, encoding: str) -> None:
+    path = written(home / "refs", data)
+    outcome = run("sign", "--from-file", path).expect(2)
+    assert f"fix: convert it: iconv -f {encoding} -t UTF-8 {path}" in outcome.err
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0"])

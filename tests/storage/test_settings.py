@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.errors import ConfigurationError, InvalidNameError
+from notarypy.errors import Advice, ConfigurationError, InvalidNameError
 from notarypy.storage.settings import settings
 from notarypy.storage.settings.policyfile import Pins, PolicyFile
 from notarypy.storage.settings.settings import RegistrySettings, Settings, load
@@ -118,6 +118,20 @@ def test_times_come_from_option_or_file(loaded: Loader) -> None:
     for bad in (0, -1, float("nan"), float("inf"), "10 s", "inf", "0s", True):
         with pytest.raises(ConfigurationError, match="--timeout cannot be used"):
             loaded(timeout=bad)
+    for bad in (0, -1, float("nan"), float("inf"), "10 s", "0s", True):
+        with pytest.raises(ConfigurationError, match=r"timeout in .*config\.toml cannot be used"):
+            loaded(file=f"timeout = {bad!r}" if isinstance(bad, str) else f"timeout = {bad}".lower())
+
+
+def test_a_time_that_is_too_long_is_told_with_the_limit(loaded: Loader) -> None:
+    for bad in ("1y", "9999999y", 10**400):
+        with pytest.raises(ConfigurationError) as caught:
+            loaded(retry_for=bad)
+        assert "too long" in caught.value.why[0]
+        assert caught.value.advice == Advice("write-shorter-span", most="1000000 seconds")
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(file="timeout = true")
+    assert caught.value.why == ("true is not a number of seconds, and no span of time",)
 
 
 def test_the_environment_is_kept_but_not_shown(loaded: Loader) -> None:

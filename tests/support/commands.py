@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from notarypy.limits import DEFAULT, Limits
+from notarypy.storage.settings.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Run = Callable[..., "Outcome"]
 
@@ -56,6 +57,9 @@ class StubClient:
     first_uses: tuple[Any, ...] = ()
     limits: Limits = DEFAULT
     warn: Callable[[str], None] = print
+    settings: Settings = field(
+        default_factory=lambda: load({"trust_dir": "/trust"}, {}, Path("/home/nobody"))
+    )
 
     def __enter__(self) -> Self:
         return self

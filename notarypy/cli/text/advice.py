@@ -48,6 +48,7 @@ TEXTS: Mapping[str, str] = {
     "leave-out-sign": "leave one of them out",
     "leave-refs-out": "leave out {refs}, or mend that first",
     "name-image": "name at least one, or a file that lists them: --from-file FILE",
+    "name-command": "one of {names}; see {command} --help",
     "name-repositories": "name the repositories; or look whether --trust-dir is the one you mean",
     "name-value": "write {option} NAME=VALUE",
     "one-of": "one of {names}",
@@ -63,6 +64,7 @@ TEXTS: Mapping[str, str] = {
     "write-prefix": "write --path {prefix}",
     "write-instead": "write {text}",
     # -- files and directories
+    "convert-text": "convert it: iconv -f {encoding} -t UTF-8 {file}",
     "check-file": "check the name of the file and who may read it",
     "check-owner": "check who owns it and its mode",
     "choose-free-file": "remove it, or choose another name",
@@ -93,7 +95,6 @@ TEXTS: Mapping[str, str] = {
     "trust-ca-instead": "remove it and name the server's CA in root_ca",
     "write-mode": "write enforce, audit or skip",
     "write-registry": 'write the registry\'s host, or "*"',
-    "write-span": 'write a number and s, m, h, d, w or y, for example "90s", "12h" or "10d"',
     # -- images, layouts and archives
     "check-source": "look at SOURCE: oci:DIR, oci-archive:TAR (both as OCI has it) or docker-archive:TAR",
     "make-anew": "make it anew, with all of the image",
@@ -185,6 +186,7 @@ TEXTS: Mapping[str, str] = {
     "publish-less": "publish less: fewer or shorter entries",
     "run-again": "run the same command again: it publishes only what is missing",
     "run-again-later": "run the same command again once the server answers",
+    "sign-a-tag": "see whether it is the one you mean; to sign a tag of it: notarypy sign {gun}:TAG",
     "sign-tag": "sign it: notarypy sign {gun}:{tag}",
     "sign-together": "sign all tags in one command, or give it more time: --retry-for TIME",
     # -- servers, registries and TLS

@@ -178,6 +178,8 @@ TEXTS: Mapping[str, str] = {
         "then notarypy delegate remove NAME REPO --key ID"
     ),
     "status-literally": "look at it by itself: notarypy status --gun {gun}",
+    "write-shorter-span": "write a shorter one: {most} at the most",
+    "write-span": 'write a number and s, m, h, d, w or y, for example "90s", "12h" or "10d"',
     "see-status": "see what there is: notarypy status {gun}",
     "sign-role-again": "whoever has its key signs it again: notarypy renew {gun}",
     # -- signers whose keys cannot be used, or are gone

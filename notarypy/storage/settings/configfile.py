@@ -35,6 +35,8 @@ from notarypy.storage.settings import servers, spans
 _LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")
 _SERVER_KEYS = ("url", "root_ca", "tls_client_cert", "tls_client_key", "skiptlsverify")
+# A request takes some time, and nobody waits longer than that.
+_LEAST_SECONDS, _MOST_SECONDS = {"timeout": 0.001, "retry_for": 0.0}, 1_000_000
 _OFF = (None, False, 0, "", "0", "f", "false")
 
 
@@ -181,7 +183,7 @@ class Section:
     def seconds(self, key: str) -> float | None:
         """Return a number of seconds."""
         value = self._values.get(key)
-        return None if value is None else seconds(value, self.place(key))
+        return None if value is None else seconds(value, key, self.place(key))
 
     def file(self, key: str, *, base: Path | None = None) -> Path | None:
         """Return a path (rule 3)."""
@@ -223,13 +225,21 @@ class Section:
         return tuple(value.lower() for value in values)
 
 
-def seconds(value: object, place: str) -> float:
-    """Return a finite number of seconds, 0 or more; raise ConfigurationError naming the place."""
-    number = spans.seconds(value)
-    if number is not None and 0 <= number < math.inf:
+def seconds(value: object, name: str, place: str) -> float:
+    """Return the seconds that the setting of this name may be; raise ConfigurationError naming the place."""
+    number, shown = spans.seconds(value), str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, str) and spans.too_long(value):
+        number = math.inf
+    least, why, advice = _LEAST_SECONDS[name], "", Advice("write-span")
+    if number is None or math.isnan(number):
+        why = f"{shown} is not a number of seconds, and no span of time"
+    elif number < least:
+        why = f"{shown} is too short: it is {least:g} seconds at the least"
+    elif number > _MOST_SECONDS:
+        why, advice = f"{shown} is too long", Advice("write-shorter-span", most=f"{_MOST_SECONDS} seconds")
+    else:
         return number
-    why = f"{value} is not a number of seconds, and no span of time"
-    raise ConfigurationError(f"{place} cannot be used", why=why, advice=Advice("write-span"))
+    raise ConfigurationError(f"{place} cannot be used", why=why, advice=advice)
 
 
 def _read_toml(top: Section) -> FileSettings:

@@ -268,7 +268,10 @@ def _ages(table: Section) -> MaxAge:
 
 
 def _span(table: Section, key: str) -> timedelta:
-    if not (found := spans.parse(table.text(key) or "")):
+    text = table.text(key) or ""
+    if spans.too_long(text):
+        raise table.problem(key, f"{text} is too long", Advice("write-shorter-span", most=spans.MOST))
+    if not (found := spans.parse(text)):
         raise table.problem(key, "it is not a span of time", Advice("write-span"))
     return found
 

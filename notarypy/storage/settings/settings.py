@@ -42,7 +42,6 @@ DOCKER_HUB_ENDS = date(2026, 12, 8)
 """The day on which Docker ends that service."""
 
 _LOG = logging.getLogger(__name__)
-_MOST_SECONDS = 1_000_000.0
 SERVER_VARIABLE = "DOCKER_CONTENT_TRUST_SERVER"
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 FIRST_USE_VARIABLE = "NOTARYPY_FIRST_USE"
@@ -255,8 +254,8 @@ def load(
         tls_cert=tls_cert or file.tls_cert,
         tls_key=tls_key or file.tls_key,
         insecure_registries=frozenset(parse_registry(str(host)).lower() for host in insecure),
-        timeout=_seconds(given, "timeout", file.timeout, least=0.001),
-        retry_for=_seconds(given, "retry_for", file.retry_for, least=0),
+        timeout=_seconds(given, "timeout", file.timeout, Settings.timeout),
+        retry_for=_seconds(given, "retry_for", file.retry_for, Settings.retry_for),
         passphrase_file=_path(given, "passphrase_file"),
         registries=file.registries,
         offline=bool(given.get("offline", False)),
@@ -318,14 +317,7 @@ def _file_settings(given: Mapping[str, object], xdg: Path, home: Path) -> FileSe
         raise ConfigurationError("--config names no file", why=why, path=str(path)) from error
 
 
-def _seconds(given: Mapping[str, object], name: str, configured: float | None, *, least: float) -> float:
-    value = given.get(name, configured)
-    if value is None:
-        return Settings.timeout if name == "timeout" else Settings.retry_for
-    number = configfile.seconds(value, _option(name))
-    if not least <= number <= _MOST_SECONDS:
-        problem = "few" if number < least else "many"
-        raise ConfigurationError(
-            f"{_option(name)} cannot be used", why=f"{number:g} seconds are too {problem}"
-        )
-    return number
+def _seconds(given: Mapping[str, object], name: str, configured: float | None, usual: float) -> float:
+    if (value := given.get(name)) is not None:
+        return configfile.seconds(value, name, _option(name))
+    return usual if configured is None else configured
