@@ -82,9 +82,9 @@ def test_the_package_stays_small() -> None:
     # logging in and out, whole repositories verified, first use decided, keys renamed, compressed archives.
     # files told apart that are no keys, entries that cannot be used, limits with a way out,
     # a last signer who leaves.
-    # words and times refused with what was meant.
+    # words and times refused with what was meant, tables that fit.
     assert len(FILES) <= 182
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 33_100
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 33_150
     assert sum(inner_imports(tree) for tree in TREES.values()) < 88
 
 

@@ -9,17 +9,18 @@ Rules:
 2. docker's formats are docker's to the byte, except for what rules 1 and 3 change.
 3. Names have no limit in metadata: of a line or cell more than 16 KiB are left out, and a table is not
    widened for cells of more than 256 characters.
-4. At a terminal a table fits its width: cells are broken over several lines, and nothing of them is left out.
-   What is piped or written to a file has one line for each row, whatever the terminal.
+4. At a terminal a table fits its width. Where it does not, ids are abbreviated; then cells are broken over
+   several lines, between words and parts of paths; then each row becomes a list of its cells. What is piped
+   or written to a file has one line for each row, and all of it, whatever the terminal.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text.advice import advice
@@ -34,8 +35,11 @@ SHORT_ID = 12
 # docker's tables: no column narrower than 10, with the three blanks between columns.
 _NARROWEST = 7
 _WIDEST = 256
-# No column gets narrower than this; a terminal that is too small for that breaks lines itself.
-_LEAST = 4
+# A cell is broken behind blanks, slashes, and hyphens before a letter, which leaves dates whole.
+_PART = re.compile(r"(?:[^ /-]|-(?![A-Za-z]))*(?:/+ *|-(?=[A-Za-z])| +)|(?:[^ /-]|-(?![A-Za-z]))+")
+# Where ids are abbreviated that do not fit: what is in other columns may be a name, whatever it looks like.
+_OF_IDS = frozenset({"KEY ID", "KEY IDS", "KEYS", "DIGEST", "LOCATION"})
+_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}(\.key)?\b")
 _GAP = "   "
 MAX_LINE = 16 << 10
 # What programs get of an image that was pushed, a repository that got its trust data, and a role.
@@ -117,31 +121,85 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], columns: int | N
     `columns` are those of the terminal that it is for, if it is for one (rule 4).
     """
     lines = [list(header), *([safe(cell) for cell in row] for row in rows)]
-    longest = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
-    if columns is not None:
-        longest = _fitted(longest, columns - len(_GAP) * (len(longest) - 1))
-        lines = [part for line in lines for part in _wrapped(line, longest)]
-    least = 0 if columns is not None else _NARROWEST
-    widths = [*(max(least, length) for length in longest[:-1]), 0]
-    return "\n".join(_GAP.join(map(str.ljust, line, widths)) for line in lines)
+    if columns is None:
+        return _aligned(lines, [max(_NARROWEST, length) for length in _lengths(lines)])
+    room = columns - len(_GAP) * (len(header) - 1)
+    if sum(_lengths(lines)) > room:
+        lines = [
+            list(header),
+            *([_short(*each) for each in zip(header, line, strict=True)] for line in lines[1:]),
+        ]
+    widths = _fitted(lines, room)
+    if widths is None:
+        return "\n\n".join(_record(header, line, columns) for line in lines[1:])
+    return _aligned([part for line in lines for part in _wrapped(line, widths)], widths)
 
 
-def _fitted(longest: Sequence[int], room: int) -> list[int]:
-    """Return widths that fit into so much room: the widest become narrower, as far as they have to."""
-    for most in range(max(longest), _LEAST, -1):
-        found = [min(length, most) for length in longest]
+def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
+    return "\n".join(_GAP.join(map(str.ljust, line, [*widths[:-1], 0])) for line in lines)
+
+
+def _lengths(lines: Iterable[Sequence[str]]) -> list[int]:
+    return [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+
+
+def _short(name: str, cell: str) -> str:
+    """Return a cell with its ids abbreviated, if its column has ids; names of files as a shell's pattern."""
+    if name not in _OF_IDS:
+        return cell
+    return _ID.sub(lambda found: f"{found[1]}*{found[2]}" if found[2] else found[1], cell)
+
+
+def _fitted(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Return widths that fit into so much room, if there are any without breaking words and headers."""
+    header, *rows = lines
+    parts = [
+        [len(part) for cell in column for part in _PART.findall(cell)] for column in zip(*rows, strict=True)
+    ]
+    least = [
+        max(len(name), *found, 0) for name, found in zip(header, parts or [[]] * len(header), strict=True)
+    ]
+    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if sum(least) > room:
+        return None
+    for most in range(max(longest), 0, -1):  # the widest become narrower, as far as they have to
+        found = [max(min(length, most), low) for length, low in zip(longest, least, strict=True)]
         if sum(found) <= room:
             return found
-    return [min(length, _LEAST) for length in longest]
+    return least
 
 
 def _wrapped(line: Sequence[str], widths: Sequence[int]) -> Iterator[list[str]]:
-    """Yield a line of a table as several: each cell is broken at blanks, or else where it has to be."""
-    cells = [
-        wrap(cell, max(width, 1), break_on_hyphens=False) for cell, width in zip(line, widths, strict=True)
-    ]
+    """Yield a line of a table as several."""
+    cells = [_broken(cell, width) for cell, width in zip(line, widths, strict=True)]
     for parts in zip_longest(*cells, fillvalue=""):
         yield list(parts)
+
+
+def _broken(cell: str, width: int) -> list[str]:
+    """Return the lines of a cell: broken behind blanks, slashes and hyphens, or else where it has to be."""
+    lines = [""]
+    for part in _PART.findall(cell):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        pieces = [part[at : at + width] for at in range(0, len(part.rstrip()), width)]
+        lines[-1] += pieces[0] if pieces else part
+        lines += pieces[1:]
+    lines[-1] = lines[-1].rstrip()
+    return lines
+
+
+def _record(header: Sequence[str], line: Sequence[str], columns: int) -> str:
+    """Return one row of a table that has no room for its columns: below each other, with their names."""
+    wide = max(map(len, header)) + 1
+    room = max(columns - wide, 1)
+    shown = [(name, _broken(cell, room)) for name, cell in zip(header, line, strict=True)]
+    return "\n".join(
+        f"{label:<{wide}}{part}".rstrip()
+        for name, parts in shown
+        for label, part in zip_longest([name], parts, fillvalue="")
+    )
 
 
 def pushed_line(done: PushedImage) -> str:
@@ -248,10 +306,18 @@ def docker_pretty(each: Inspection, columns: int | None = None) -> str:
         parts.append(table(("SIGNER", "KEYS"), signers, columns) + "\n")
     parts.append(f"\nAdministrative keys for {name}\n\n")
     parts += [
-        f"  {role}:\t{safe(', '.join(sorted(keys)))}\n"
+        _administrative(role, [safe(key) for key in sorted(keys)], columns)
         for role, keys in (("Repository Key", each.repository_keys), ("Root Key", each.root_keys))
     ]
     return "".join(parts)
+
+
+def _administrative(role: str, keys: Sequence[str], columns: int | None) -> str:
+    """Return docker's line of keys; at a terminal that it does not fit, with one key a line below it."""
+    line = f"  {role}:\t{', '.join(keys)}"
+    if columns is not None and len(line.expandtabs()) > columns:
+        line = "\n".join([f"  {role}:", *(f"    {key}" for key in keys)])
+    return f"{line}\n"
 
 
 def short_ids(keys: Iterable[str]) -> str:
