@@ -63,9 +63,13 @@ def _asked(registry: str, username: str | None, *, from_stdin: bool) -> tuple[st
     if from_stdin:
         if username is None:
             raise UsageError("--password-stdin goes with --username", advice=Advice("give-both"))
-        return username, userfiles.read_text("-").removesuffix("\n").removesuffix("\r")
+        password = userfiles.read_text("-").removesuffix("\n").removesuffix("\r")
+        if not password:
+            why = "it was empty, as it is where a secret is not set"
+            raise UsageError("standard input had no password", why=why)
+        return username, password
     if not terminal.present():
-        why = "there is no terminal to ask for user and password"
+        why = f"there is no terminal to ask for {'the password' if username else 'user and password'}"
         raise UsageError("no password was given", why=why, advice=Advice("give-password-stdin"))
     user = username if username is not None else terminal.answer(f"User of {registry}: ")
     return user, terminal.secret(f"Password of {user} at {registry}: ")

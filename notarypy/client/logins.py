@@ -19,7 +19,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import LoggedIn, LoggedOut
-from notarypy.errors import AuthenticationError, NetworkError, UsageError
+from notarypy.errors import Advice, AuthenticationError, NetworkError, UsageError
 from notarypy.images.reference import Reference, parse_registry
 from notarypy.remote.auth.credentials import Credential
 
@@ -51,7 +51,8 @@ def login(session: Session, registry: str, user: str, password: str) -> LoggedIn
     session.connections.forget_logins()
     _LOG.debug("the login of %s for %s is stored in %s", user, host, place)
     if plain:
-        session.warn(f"{place} has the password unencrypted: a credential helper (credsStore) keeps it safe")
+        how = "a credential helper (credHelpers, credsStore) keeps it safe"
+        session.warn(f"{place} has the password unencrypted: {how}")
     found = session.connections.credential(image)
     if found is not None and (found.user, found.secret) != (user, password):
         session.warn(f"{found.source} has another login for {host}, and is asked first")
@@ -90,7 +91,11 @@ class _Offered:
 def _host(registry: str) -> str:
     for scheme in ("https://", "http://"):
         registry = registry.removeprefix(scheme)
-    return parse_registry(registry.removesuffix("/")).lower()
+    host, slash, path = registry.removesuffix("/").removesuffix("/v2").partition("/")
+    if slash and path:
+        why, advice = "a login is for all of a registry", Advice("write-instead", text=host)
+        raise UsageError(f'"{registry}" is not a registry\'s name alone', why=why, advice=advice)
+    return parse_registry(host).lower()
 
 
 def _at_notary_server(session: Session, host: str, credential: Credential) -> tuple[str | None, str | None]:

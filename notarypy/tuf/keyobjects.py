@@ -34,6 +34,7 @@ MAX_RSA_EXPONENT = 2**31
 _RSA_EXPONENT = 65537  # the usual one
 CURVES = frozenset({"secp224r1", "secp256r1", "secp384r1", "secp521r1"})
 USE_KEY_KIND = Advice("use-key-kind")
+_NAMED_CURVE = 0xA0  # of an EC key that is not in PKCS#8, its third element
 _EC = x509.ObjectIdentifier("1.2.840.10045.2.1")
 # What nobody signs with in Notary v1; Ed25519 keys are in metadata, and refused where files are read.
 _OTHER_KINDS = {
@@ -83,21 +84,29 @@ def encoded(key: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key object of 
 
 
 def require_known(written: bytes) -> None:
-    """Raise UnsupportedKeyError if a public key or a PKCS#8 key, DER, is of a kind without use here (rule 3).
+    """Raise UnsupportedKeyError if a public key or a private one, DER, is of a kind of no use here (rule 3).
 
     What is no key at all is a ValueError, or left to whoever loads it.
     """
-    algorithms = [element for element in der.elements(written) if element[0] == der.SEQUENCE]
+    elements = der.elements(written)
+    for element in elements[2:]:
+        if elements[1][0] == der.OCTETS and element[0] == _NAMED_CURVE:
+            _require_curve(asn1.decode_der(x509.ObjectIdentifier, element[2:]))
+    algorithms = [element for element in elements if element[0] == der.SEQUENCE]
     if not algorithms:
         return
     oid, *parameters = der.elements(algorithms[0])
     algorithm = asn1.decode_der(x509.ObjectIdentifier, oid)
     found = _OTHER_KINDS.get(algorithm.dotted_string, "")
     if algorithm == _EC and parameters and parameters[0][0] == der.OID:
-        curve = _curve(asn1.decode_der(x509.ObjectIdentifier, parameters[0]))
-        found = "" if curve in CURVES else f"EC, {curve}"
+        _require_curve(asn1.decode_der(x509.ObjectIdentifier, parameters[0]))
     if found:
         raise unusable(found)
+
+
+def _require_curve(oid: x509.ObjectIdentifier) -> None:
+    if (curve := _curve(oid)) not in CURVES:
+        raise unusable(f"EC, {curve}")
 
 
 def _curve(oid: x509.ObjectIdentifier) -> str:

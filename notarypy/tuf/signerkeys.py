@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s")
+_ED25519, _KIND_BYTES = b"\x06\x03\x2b\x65\x70", 32  # its object identifier, and where a kind is said
 _PEM_DASHES = b"-----"
 _PEM_HEADER = re.compile(rb"^[A-Za-z-]+:[^\n]*\n", re.MULTILINE)
 
@@ -44,7 +46,18 @@ def load_public_pem(data: bytes, now: datetime) -> PublicKey:
         return _certificate_key(block, now)
     if label == "PUBLIC KEY":
         return _bare_key(body)
+    if label.endswith("PRIVATE KEY"):
+        _require_useful(body)
     raise filetypes.no_public_key(data)
+
+
+def _require_useful(body: bytes) -> None:
+    """Raise UnsupportedKeyError for a private key whose public half would be refused for its kind."""
+    with suppress(ValueError):  # encrypted ones do not say
+        written = base64.b64decode(_PEM_HEADER.sub(b"", body))
+        require_known(written)
+        if _ED25519 in written[:_KIND_BYTES]:
+            raise UnsupportedKeyError("an Ed25519 key cannot be a signer's key", advice=USE_KEY_KIND)
 
 
 def _first_pem(data: bytes) -> tuple[str, bytes, bytes]:

@@ -35,10 +35,24 @@ def test_a_password_from_standard_input(run: Run, stub: StubClient, typed: io.By
     assert stub.calls == [("images.login", (HOST, "jo", " s3 cret"), {})]
 
 
-def test_a_notary_server_that_takes_it_is_named(run: Run, stub: StubClient) -> None:
+def test_a_notary_server_that_takes_it_is_named(run: Run, stub: StubClient, typed: io.BytesIO) -> None:
+    typed.write(b"s3cret")
+    typed.seek(0)
     stub.answers["images.login"] = replace(LOGGED_IN, notary="https://n.test", notary_refusal=None)
     out = run("login", HOST, "-u", "jo", "--password-stdin").expect(0).out
     assert out.endswith("\nthe Notary server https://n.test takes the login too\n")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_an_empty_standard_input_is_no_password(
+    run: Run, stub: StubClient, typed: io.BytesIO, end: bytes
+) -> None:
+    typed.write(end)
+    typed.seek(0)
+    assert (
+        "standard input had no password" in run("login", HOST, "-u", "jo", "--password-stdin").expect(2).err
+    )
+    assert stub.calls == []
 
 
 @pytest.mark.parametrize("argv", [[], ["-u", "jo"], ["--password-stdin"], ["-u", "jo", "-p", "x"]])

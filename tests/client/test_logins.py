@@ -81,7 +81,7 @@ def test_a_login_that_the_registry_takes_is_stored(tmp_path: Path) -> None:
     assert desk.auths() == {HOST: {"auth": GOOD.removeprefix("Basic ")}}
     assert desk.servers.asked == [f"https://{HOST}/v2/"] * 2
     assert [warning.partition(" has ")[2] for warning in desk.warnings] == [
-        "the password unencrypted: a credential helper (credsStore) keeps it safe"
+        "the password unencrypted: a credential helper (credHelpers, credsStore) keeps it safe"
     ]
     assert desk.client().login(f"{HOST}/app") == "jo"
 
@@ -208,6 +208,17 @@ def test_to_a_notary_server_one_logs_in_by_its_own_name(tmp_path: Path, by_optio
     assert desk.auths() == {"notary.test": {"auth": GOOD.removeprefix("Basic ")}}
 
 
+@pytest.mark.parametrize("text", [f"https://{HOST}/v2/", f"https://{HOST}", f"{HOST}/"])
+def test_a_registry_by_its_address(tmp_path: Path, text: str) -> None:
+    desk = Desk(tmp_path, Servers(registry_test=GOOD))
+    assert desk.client().images.login(text, "jo", "s3cret").registry == HOST
+
+
+def test_a_repository_is_no_registry(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a registry's name alone"):
+        Desk(tmp_path, Servers()).client().images.login(f"{HOST}/team/app", "jo", "s3cret")
+
+
 def test_the_file_of_the_variable(tmp_path: Path) -> None:
     path = tmp_path / "ci" / "auth.json"
     desk = Desk(tmp_path, Servers(registry_test=GOOD), {"REGISTRY_AUTH_FILE": str(path)})
@@ -231,7 +242,7 @@ def test_what_comes_first_or_stays_behind_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("registry", "user", "password", "error"),
     [
-        (f"{HOST}/app", "jo", "x", InvalidNameError),
+        (f"{HOST}/app", "jo", "x", UsageError),
         ("", "jo", "x", InvalidNameError),
         (HOST, "", "x", UsageError),
         (HOST, "j:o", "x", UsageError),

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, x448, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import UnsupportedKeyError
@@ -175,3 +175,22 @@ def test_a_key_of_another_kind_is_refused_by_its_name_and_without_warnings(data:
         load_public_pem(data, NOW)
     assert caught.value.why == (f"its kind is {kind}",)
     assert "openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem" in advice(caught.value)
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_private_key_of_no_use_is_not_asked_for_its_public_half(form: PrivateFormat) -> None:
+    fixes = []
+    for curve in (ec.SECP256K1(), ec.SECP256R1()):
+        pem = ec.generate_private_key(curve).private_bytes(Encoding.PEM, form, NoEncryption())
+        with pytest.raises(UnsupportedKeyError) as caught:
+            load_public_pem(pem, NOW)
+        fixes.append(advice(caught.value))
+    assert fixes[0].startswith("use an ECDSA key on P-224")
+    assert fixes[1].startswith("give its public half")
+
+
+def test_a_private_ed25519_key_is_of_no_use_to_a_signer() -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(UnsupportedKeyError, match="an Ed25519 key cannot be a signer's key"):
+        load_public_pem(pem, NOW)
