@@ -81,8 +81,9 @@ def test_the_package_stays_small() -> None:
     # Bounds are raised with a feature that needs the room, never for a second way to do the same: logging in
     # and out, whole repositories verified, first use decided, keys renamed, compressed archives, files told
     # apart that are no keys, entries that cannot be used, limits with a way out, a last signer who leaves.
+    # And: archives whose list is compared with their layout.
     assert len(FILES) <= 182
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 33_200
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 33_300
     assert sum(inner_imports(tree) for tree in TREES.values()) < 88
 
 

@@ -79,6 +79,7 @@ def choose(
     `data` are the bytes of `top`, checked; `platform` has a variant where it is not clear without.
     UsageError: it is no index, or has none or several for this platform.
     """
+    platform = platforms.completed(platform)
     listed = layout.links(data, top.media_type, limits).manifests
     entries = [entry for entry in listed if entry.platform]
     exact = [entry for entry in entries if entry.platform == platform]
@@ -107,6 +108,7 @@ def check_single(config: bytes, platform: str, limits: Limits = DEFAULT) -> None
         found = manifests.platform_of({"platform": manifests.decode(config, limits.image_config_bytes)})
     except MetadataError:
         found = ""
+    platform = platforms.completed(platform)
     same = platforms.normal(found) == platforms.normal(platform)
     if not same and not found.startswith(f"{platform}/"):
         why = f"it is a single image of {found or 'no platform'}"

@@ -6,12 +6,16 @@ import ast
 from collections import Counter
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, NamedTuple
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 
 import notarypy
 from notarypy.cli.text.advice import TEXTS, advice, own_advice
+from notarypy.client.build import arguments
+from notarypy.client.build.builders import BUILDERS
+from notarypy.client.metadata.repository import no_trust_data
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
@@ -29,6 +33,8 @@ from notarypy.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from notarypy.client.metadata.repository import Repository
 
 PACKAGE = Path(notarypy.__file__).parent
 
@@ -143,3 +149,14 @@ def test_a_fix_names_the_file_that_it_is_about(name: str, file: str, fix: str) -
     given = Advice("give-pem")
     given.__dict__.update(name=name, values={"form": "PEM", "variable": "X"})
     assert fix in advice(NotarypyError("", advice=given, file=file))
+
+
+def test_nobody_is_told_to_vouch_for_dockers_own_images() -> None:
+    for gun, is_told in (("docker.io/library/7", False), ("docker.io/me/app", True)):
+        repository = cast("Repository", SimpleNamespace(gun=gun, server_url="https://notary.test"))
+        assert ("notarypy init" in advice(no_trust_data(repository))) == is_told
+
+
+def test_a_folder_without_a_dockerfile_is_told_all_of_its_names(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="there is no Containerfile or Dockerfile in"):
+        vars(arguments)["_file"](None, tmp_path, BUILDERS["buildah"])

@@ -205,6 +205,13 @@ def test_names_are_read_first(world: World) -> None:
     assert not any("/blobs/" in line for line in world.fake.lines())
 
 
+@pytest.mark.parametrize("word", ["zz", "zz:1"])
+def test_a_bare_word_is_no_place_for_a_copy(world: World, word: str) -> None:
+    with pytest.raises(UsageError, match=f"means docker.io/library/{word}, ") as caught:
+        world.person().client().images.copy(REF, word)
+    assert f"notarypy pull {REF} oci:zz" in advice(caught.value)
+
+
 @pytest.mark.parametrize(
     ("source", "destination", "wanted"),
     [

@@ -119,6 +119,8 @@ def test_one_platform_and_what_is_left_out(world: World, tmp_path: Path) -> None
     assert (done.platforms, done.left_out) == (("linux/arm64",), ("linux/amd64", "linux/riscv64"))
     found = open_source(source(f"oci:{tmp_path}/out"))
     assert found.tree.top.data == made.manifests[1]
+    short = world.person("third").client().images.pull(REF, f"oci:{tmp_path}/short", platform="arm64")
+    assert (short.stored, short.platforms) == (done.stored, done.platforms)
     with pytest.raises(UsageError, match="nothing for linux/mips"):
         world.person("reader").client().images.pull(REF, f"oci:{tmp_path}/other", platform="linux/mips")
     assert not (tmp_path / "other").exists()

@@ -8,15 +8,17 @@ import io
 import lzma
 import os
 import random
+import shlex
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.errors import MetadataError, StorageError
+from notarypy.errors import MetadataError, StorageError, UsageError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.images import compression
 from notarypy.storage.images.archives import Archive
@@ -24,7 +26,6 @@ from support import layouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 CONTENTS = {"index.json": b"{}", "blobs/sha256/aa": b"x" * 700, "empty": b"", "./dotted": b"d"}
 
@@ -271,17 +272,35 @@ def test_where_it_is_unpacked(
 
 
 @pytest.mark.parametrize(
-    ("begin", "command"), [(b"\x04\x22\x4d\x18", "lz4 -d FILE"), (b"\x28\xb5\x2f\xfd", "zstd -d FILE")]
+    ("begin", "program"),
+    [(b"\x04\x22\x4d\x18", "lz4"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x5d\0\0\x80\0", "lzma")],
+)
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [("a", "a.unpacked.tar"), ("-a.tar.zst", "-a.unpacked.tar"), ("a b.tar", "'a b.unpacked.tar'")],
 )
 def test_what_this_python_cannot_unpack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, command: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes, program: str, name: str, new: str
 ) -> None:
-    monkeypatch.setitem(vars(compression)["_MODULES"], "zstd", ("no_such_module", "X"))
-    (tmp_path / "a").write_bytes(begin + bytes(600))
-    with pytest.raises(MetadataError) as caught:
-        Archive(tmp_path / "a")
-    assert caught.value.why[0].startswith("it is compressed with ")
-    assert advice(caught.value) == f"unpack it first, with: {command}"
+    """The archive may be as good as any: it is told as a program that is missing, and not as a bad image."""
+    for kind in ("zstd", "lzma"):
+        monkeypatch.setitem(vars(compression)["_MODULES"], kind, ("no_such_module", "X"))
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(begin + bytes(600))
+    with pytest.raises(UsageError, match=f"is compressed with {program}") as caught:
+        Archive(Path(name))
+    assert caught.value.exit_code == 2
+    said = advice(caught.value)
+    assert said == f"unpack it first: {program} -dc < {shlex.quote(name)} > {new}; and name {new}"
+
+
+def test_what_lzma_packed_before_there_was_xz(tmp_path: Path) -> None:
+    data = layouts.archive(tmp_path / "a.tar", CONTENTS).read_bytes()
+    (tmp_path / "a.tar.lzma").write_bytes(lzma.compress(data, lzma.FORMAT_ALONE))
+    assert Archive(tmp_path / "a.tar.lzma").read("index.json", 2) == b"{}"
+    (tmp_path / "a.tar.lzma").write_bytes(lzma.compress(data, lzma.FORMAT_ALONE)[:-9])
+    with pytest.raises(MetadataError):
+        Archive(tmp_path / "a.tar.lzma")
 
 
 def test_a_python_that_reads_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

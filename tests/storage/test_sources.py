@@ -412,7 +412,7 @@ def test_a_layout_that_names_nothing(tmp_path: Path) -> None:
     """docker 25.0 wrote null for what was saved by digest; and null is how Go writes a list without items."""
     contents = newer(names=()) | {"index.json": b'{"schemaVersion":2,"manifests":null}'}
     found = docker(tmp_path, contents)
-    assert "is not complete" in found.notes[0]
+    assert "does not have the image" in found.notes[0]
     check(found)
     bare = layouts.saved([])
     (entry,) = json.loads(bare["manifest.json"])
@@ -434,6 +434,14 @@ def test_two_images_that_docker_saved(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             docker(tmp_path, both(one, other), name=name)
         assert caught.value.why == ("it has 2", "@0 app:1 r:1", "@1 db:1")
+
+
+def test_images_without_names_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    one, other = newer(names=()), newer(names=(), base=TOP)
+    with pytest.raises(UsageError) as caught:
+        docker(tmp_path, both(one, other))
+    ids = [json.loads(each["manifest.json"])[0]["Config"].rpartition("/")[2] for each in (one, other)]
+    assert caught.value.why[1:] == tuple(f"@{n} image id sha256:{each}" for n, each in enumerate(ids))
 
 
 def test_an_image_without_a_name_beside_one_that_has_some(tmp_path: Path) -> None:
@@ -467,7 +475,24 @@ def test_a_name_that_only_one_of_them_has(tmp_path: Path) -> None:
     contents = {**one, **other, "index.json": one["index.json"]}
     assert docker(tmp_path, contents, name="app:1").tree.top.descriptor.digest == top_of(one)
     found = docker(tmp_path, contents, name="db:1")
-    assert (found.tree.blobs[1].digest, len(found.notes)) == (layouts.digest(TOP), 1)
+    assert found.tree.blobs[1].digest == layouts.digest(TOP)
+    assert [note.partition(" does not have ")[2] for note in found.notes] == [
+        "db:1: the image is taken from its manifest.json"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", ":1", ":docker.io/library/app:1", ":@0"])
+def test_an_oci_archive_whose_list_names_another_image(tmp_path: Path, name: str) -> None:
+    """docker would load the one, and podman the other."""
+    one, other = newer(), newer(base=TOP)
+    archive = layouts.archive(tmp_path / "a.tar", {**one, **other, "index.json": one["index.json"]})
+    with pytest.raises(VerificationError, match="says two things of") as caught:
+        opened(f"oci-archive:{archive}{name}")
+    assert top_of(one) in caught.value.why[0]
+    found = opened(f"oci-archive:{archive}:@{top_of(one)}")
+    assert found.tree.top.descriptor.digest == top_of(one)
+    whole = layouts.archive(tmp_path / "b.tar", both(one, newer(names=("db:1",), base=TOP)))
+    assert opened(f"oci-archive:{whole}:@0").tree.top.descriptor.digest == top_of(one)
 
 
 def test_a_platform_in_the_list_and_an_index_in_the_layout(tmp_path: Path) -> None:

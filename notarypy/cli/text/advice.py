@@ -104,12 +104,14 @@ TEXTS: Mapping[str, str] = {
     "name-archive-image": "name one of them: docker-archive:TAR:REF, or docker-archive:TAR:@NUMBER",
     "name-its-platform": "name one that it has, or leave --platform out",
     "name-layout-image": "name one of them: SOURCE:TAG, SOURCE:@NUMBER or SOURCE:@DIGEST",
+    "name-or-pull": "name all of it, REGISTRY/NAME:TAG; or for files: notarypy pull {source} {destination}",
     "pull-into-files": "fetch it with: notarypy pull {source} {destination}",
     "push-from-files": "send it with: notarypy push {source} {destination}; to sign it: notarypy sign --push",
     "push-with-current-tool": "push the image again with a current tool",
     "room-to-unpack": "free some space, set TMPDIR to a folder that has room, or unpack it first",
-    "unpack": "unpack it first, with: {packed} -d FILE",
+    "unpack": "unpack it first: {packed} -dc < {file} > {new}; and name {new}",
     # -- Dockerfiles, compose files, manifests and builders
+    "name-build-file": "name it with {option}, or the folder that has it",
     "build-one-image": "leave out what keeps it from building one image",
     "give-argument": "give it one with {option} {name}=VALUE",
     "end-heredoc": "end the heredoc with a word that is no instruction, such as EOF",
@@ -153,6 +155,7 @@ TEXTS: Mapping[str, str] = {
         "if you vouch for it: notarypy init {gun}; if others do, name their Notary server: --server URL, "
         "or DOCKER_CONTENT_TRUST_SERVER"
     ),
+    "not-the-official": "see whether the name is right; or copy it to a registry of yours, and sign that",
     "init-hub": (
         "to vouch for it yourself, on a Notary server of yours (--server URL): notarypy init {gun}; "
         "or copy it to a registry of yours, and sign that"

@@ -38,7 +38,7 @@ from notarypy.client.build import builders
 from notarypy.client.build.builders import Builder, Plan
 from notarypy.client.build.inputs import FileVariables, PinnedImage
 from notarypy.client.build.resolver import Resolver, resolver
-from notarypy.errors import Advice, BuildFileError, UsageError
+from notarypy.errors import Advice, BuildFileError, StorageError, UsageError
 from notarypy.images import occurrences, platforms
 from notarypy.images import reference as references
 from notarypy.images.dockerfile import portable, stages
@@ -266,6 +266,13 @@ def _check_signing(builder: Builder, arguments: Arguments) -> None:
 def _file(given: str | None, context: Path, builder: Builder) -> Path:
     names = [Path(given)] if given else [context / name for name in builder.usual]
     path = next((name for name in names if name.exists()), names[0]).absolute()
+    if not given and context.is_dir() and not path.exists():
+        known = " or ".join(builder.usual)
+        raise StorageError(
+            f"there is no {known} in {context.absolute()}",
+            advice=Advice("name-build-file", option=builder.file),
+            path=str(path),
+        )
     if path.suffix == ".in":
         raise BuildFileError(f"{path} is for a preprocessor", why="builders run one on files that end in .in")
     return path

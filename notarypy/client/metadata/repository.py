@@ -177,9 +177,12 @@ def cached_in_between(repository: Repository) -> str:
 def no_trust_data(repository: Repository) -> RepositoryMissingError:
     """Return the error for a repository that the server does not know, and that is not known here."""
     on_hub = repository.gun.startswith(f"{DOCKER_HUB}/")
+    advice = Advice("init-hub" if on_hub else "init", gun=repository.gun)
+    if repository.gun.startswith(f"{DOCKER_HUB}/library/"):  # Docker's own: nobody else can vouch for these
+        advice = Advice("not-the-official")
     return RepositoryMissingError(
         f"{repository.gun} has no trust data on {repository.server_url}",
-        advice=Advice("init-hub" if on_hub else "init", gun=repository.gun),
+        advice=advice,
         gun=repository.gun,
         server=repository.server_url,
     )

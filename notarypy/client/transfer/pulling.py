@@ -33,7 +33,7 @@ from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
 from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, DigestMismatchError
-from notarypy.images import manifests
+from notarypy.images import manifests, platforms
 from notarypy.images.layout import ARTIFACT, Descriptor
 from notarypy.images.tree import Tree, check_single, choose, config_of, grow
 from notarypy.remote.registry.blobs import Blobs
@@ -70,6 +70,7 @@ def pull_image(
 ) -> PulledImage:
     """Verify an image, obeying the trust policy, and bring it into an OCI layout; see `Client.images`."""
     place = locations.destination(destination)
+    platform = None if platform is None else platforms.completed(platform)
     session.require_registry("pull")
     if place.kind == LAYOUT:
         LayoutWriter(place.path).check()

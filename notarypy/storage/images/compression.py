@@ -1,7 +1,7 @@
 """Compressed data: which kind it is, and what it is unpacked, piece by piece.
 
-What it is: gzip, bzip2, xz and, where Python has it, zstd behind one face. What it is not: a judgement of the
-content; whoever asked compares digests.
+What it is: gzip, bzip2, xz, lzma and, where Python has it, zstd behind one face. What it is not: a judgement
+of the content; whoever asked compares digests.
 
 Rules:
 
@@ -15,13 +15,14 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import shlex
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from notarypy.errors import Advice, MetadataError
+from notarypy.errors import Advice, MetadataError, UsageError
 from notarypy.files import failure
 from notarypy.limits import DEFAULT, Limits
 
@@ -37,11 +38,14 @@ _MAGIC = {
     b"\xfd7zXZ\0": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
+    b"\x5d\0\0": "lzma",
 }
+_SUFFIXES = {".bz2", ".xz", ".zst", ".zstd", ".lz4", ".lzma", ".tzst", ".txz", ".tbz2", ".tlz"}
 # Not every Python has all of these: they need libraries, and zstd came with 3.14.
 _MODULES = {
     "bzip2": ("bz2", "BZ2Decompressor"),
     "xz": ("lzma", "LZMADecompressor"),
+    "lzma": ("lzma", "LZMADecompressor"),
     "zstd": ("compression.zstd", "ZstdDecompressor"),
 }
 
@@ -133,22 +137,35 @@ def _damaged(why: str) -> MetadataError:
 def _maker(kind: str, limits: Limits) -> Callable[[], _Machine]:
     if kind == "gzip":
         return _Gzip
-    module, name = _MODULES.get(kind, ("", ""))
+    module, name = _MODULES[kind]
+    found = getattr(importlib.import_module(module), name)
+    return partial(found, memlimit=limits.unpacking_memory_bytes) if module == "lzma" else found
+
+
+def require(kind: str, path: Path) -> None:
+    """Raise UsageError for what cannot be unpacked here: nothing is wrong with the file."""
+    module, _ = _MODULES.get(kind, ("", ""))
     try:
-        found = getattr(importlib.import_module(module), name) if module else None
+        if kind == "gzip" or (module and importlib.import_module(module)):
+            return
     except ImportError:
-        found = None
-    if found is None:
-        why = f"this Python has no module {module}" if module else "that is not read here"
-        raise MetadataError(f"it is compressed with {kind}", why=why, advice=Advice("unpack", packed=kind))
-    return partial(found, memlimit=limits.unpacking_memory_bytes) if kind == "xz" else found
+        pass
+    bare = path.name.removesuffix(path.suffix) if path.suffix.lower() in _SUFFIXES else path.name
+    new = path.with_name(f"{bare.removesuffix('.tar')}.unpacked.tar")
+    raise UsageError(
+        f"{path} is compressed with {kind}",
+        why=f"this Python has no module {module}" if module else "that is not read here",
+        advice=Advice("unpack", packed=kind, file=shlex.quote(str(path)), new=shlex.quote(str(new))),
+        path=str(path),
+    )
 
 
 def unpack(stream: BinaryIO, path: Path, kind: str, limits: Limits) -> BinaryIO:
     """Return what a compressed file is unpacked, in a temporary file that has no name.
 
-    StorageError: there is no room for it. MetadataError: as `plain`.
+    StorageError: there is no room for it. UsageError: as `require`. MetadataError: as `plain`.
     """
+    require(kind, path)
     pieces = plain(iter(lambda: stream.read(PIECE), b""), kind, limits)
     unpacked: BinaryIO = tempfile.TemporaryFile(prefix="notarypy-", dir=_folder())  # noqa: SIM115 - the caller closes it
     try:

@@ -104,6 +104,12 @@ class Layout:
         named = ((entry, entry.annotations.get(CONTAINERD_NAME, entry.name)) for entry in self.entries)
         return distinct(entry for entry, name in named if name is not None and normal(name) == full)
 
+    def names(self, image: Descriptor) -> frozenset[str]:
+        """Return all names that it has for an image."""
+        return frozenset(
+            name for entry in self.entries if entry.digest == image.digest for name in _names(entry)
+        )
+
     def manifest(self, descriptor: Descriptor) -> bytes:
         """See `ImageContent`."""
         name = blob_name(descriptor.digest)

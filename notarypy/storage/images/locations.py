@@ -9,7 +9,8 @@ Rules:
 1. The kind ends at the first colon, the path at the next; what follows is the name of the image in there.
 2. A docker archive that has an OCI layout too is that layout, with the digests that docker gave it. Its list
    must name the same image, by its configuration: programs load the one or the other. Where the layout lacks
-   something, as for platforms that docker did not have, the list counts, and that is said.
+   something, as for platforms that docker did not have, the list counts, and that is said. An OCI archive
+   that has such a list too is its layout, and the list must not name another image by that name.
 3. Every manifest is checked when a source is opened; blobs are when they are sent.
 4. It must be clear which image is meant: without a name there is exactly one. `@N` is the one in that place
    of the layout, or of a docker archive's list; a digest is the one that has it in the layout.
@@ -48,6 +49,7 @@ _LOG = logging.getLogger(__name__)
 LAYOUT, LAYOUT_ARCHIVE, DOCKER_ARCHIVE = "oci", "oci-archive", "docker-archive"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
 _CHOICE = re.compile(r"@(?:[0-9]{1,6}|sha[0-9]{3}:[0-9a-f]{64,128})")
+_BARE = re.compile(r"[a-z0-9][a-z0-9._-]*(?::(?!$)[A-Za-z0-9_.-]+)?")
 _DIGEST = re.compile(r"@?sha[0-9]{3}:")
 
 
@@ -97,7 +99,18 @@ def destination(text: str) -> ImageLocation:
 
 
 def refuse_files(source: str, destination: str) -> None:
-    """Raise UsageError for places in files where names are wanted: other programs copy to and from both."""
+    """Raise UsageError for places in files where names are wanted: other programs copy to and from both.
+
+    A bare word for a destination is such a place too: nobody but Docker copies to docker.io/library.
+    """
+    if _BARE.fullmatch(destination) and not _is_place(destination):
+        raise UsageError(
+            f'"{destination}" means docker.io/library/{destination}, where Docker alone puts images',
+            why="a name of an image has a registry and a repository",
+            advice=Advice(
+                "name-or-pull", source=source, destination=f"{LAYOUT}:{destination.partition(':')[0]}"
+            ),
+        )
     into = _is_place(destination)
     if into or _is_place(source):
         raise UsageError(
@@ -126,7 +139,7 @@ def open_source(location: ImageLocation, limits: Limits = DEFAULT) -> OpenedImag
         if location.kind == LAYOUT:
             opened = _layout(Layout(Directory(location.path), limits), location.name)
         elif location.kind == LAYOUT_ARCHIVE:
-            opened = _layout(Layout(Archive(location.path, limits), limits), location.name)
+            opened = _layout_archive(Archive(location.path, limits), location.name)
         else:
             opened = _docker(Archive(location.path, limits), location.name)
     _LOG.debug("%s is %s, with %d blobs", location, opened.tree.top.descriptor.digest, len(opened.tree.blobs))
@@ -180,6 +193,20 @@ def _layout(found: Layout, name: str | None) -> OpenedImage:
     return OpenedImage(_grown(found.find(name), found, found.limits), found)
 
 
+def _layout_archive(archive: Archive, name: str | None) -> OpenedImage:
+    """Return the image of an OCI archive; a list beside the layout must not contradict it (rule 2)."""
+    found = Layout(archive, archive.limits)
+    opened = _layout(found, name)
+    if name is not None and _DIGEST.match(name):
+        return opened
+    entries, top = dockersave.listed(archive), opened.tree.top.descriptor
+    names = {*found.names(top), *([] if name is None else [name])}
+    by_name = [entry for entry in entries if any(map(entry.is_called, names))]
+    for entry in entries if name is None and len(entries) == 1 else by_name:
+        _agree(archive, opened.tree, entry, name)
+    return opened
+
+
 def _docker(archive: Archive, name: str | None) -> OpenedImage:
     """Return the image of a docker archive (rules 2 and 4)."""
     entries = dockersave.listed(archive)
@@ -212,18 +239,25 @@ def _with_list(
         return OpenedImage(_grown(tops[0], found, found.limits), found)
     tree = _whole(tops[0], found) if tops else None
     if tree is None:
-        note = f"the OCI layout in {archive} is not complete: the image is taken from its manifest.json"
+        what = "is not complete" if tops else f"does not have {name or 'the image'}"
+        note = f"the OCI layout in {archive} {what}: the image is taken from its manifest.json"
         return _from_list(archive, chosen[0], note)
-    config = chosen[0].config_digest(archive)
+    _agree(archive, tree, chosen[0], name)
+    return OpenedImage(tree, found)
+
+
+def _agree(archive: Archive, tree: Tree, entry: SavedEntry, name: str | None) -> None:
+    """Check that an entry of the list is an image of the layout, by its configuration (rule 2)."""
+    config = entry.config_digest(archive)
     if config not in _configs(tree, archive.limits):
         raise VerificationError(
             f"{archive} says two things of {name or 'its image'}",
             why=(
-                f"its {layout.INDEX_FILE} names {tops[0].digest}",
+                f"its {layout.INDEX_FILE} names {tree.top.descriptor.digest}",
                 f"its {dockersave.LIST_FILE} names one with another configuration, {config}",
             ),
+            advice=Advice("make-anew-with-writer"),
         )
-    return OpenedImage(tree, found)
 
 
 def _chosen(entries: Sequence[SavedEntry], name: str | None) -> Sequence[SavedEntry]:
@@ -237,8 +271,18 @@ def _chosen(entries: Sequence[SavedEntry], name: str | None) -> Sequence[SavedEn
 def _unclear_in_list(
     archive: Archive, entries: Sequence[SavedEntry], name: str | None, *, several: bool
 ) -> UsageError:
-    lines = [" ".join((f"@{place}", *entry.names)) for place, entry in enumerate(entries)]
+    lines = [" ".join((f"@{place}", *_seen(archive, entry))) for place, entry in enumerate(entries)]
     return unclear(archive, name, lines, Advice("name-archive-image"), several=several)
+
+
+def _seen(archive: Archive, entry: SavedEntry) -> Sequence[str]:
+    """Return the names of an entry; of one without any the id that docker shows."""
+    if entry.names:
+        return entry.names
+    try:
+        return (f"image id {entry.config_digest(archive)}",)
+    except MetadataError:
+        return ()
 
 
 def _from_list(archive: Archive, entry: SavedEntry, *notes: str) -> OpenedImage:
