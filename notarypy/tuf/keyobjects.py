@@ -90,7 +90,7 @@ def require_known(written: bytes) -> None:
     """
     elements = der.elements(written)
     for element in elements[2:]:
-        if elements[1][0] == der.OCTETS and element[0] == _NAMED_CURVE:
+        if elements[1][0] == der.OCTETS and element[0] == _NAMED_CURVE and element[2] == der.OID:
             _require_curve(asn1.decode_der(x509.ObjectIdentifier, element[2:]))
     algorithms = [element for element in elements if element[0] == der.SEQUENCE]
     if not algorithms:

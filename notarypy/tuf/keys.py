@@ -126,7 +126,7 @@ class UnusableKey(PublicKey):
     @classmethod
     def of(cls, listed: str, entry: object, why: str) -> UnusableKey:
         """Keep an entry as it is."""
-        return cls("", b"", listed, json.dumps(entry), why)
+        return cls("", b"", listed, json.dumps(entry, sort_keys=True), why)
 
 
 def listed_key(keyid: str, entry: object, limits: Limits = DEFAULT) -> PublicKey:

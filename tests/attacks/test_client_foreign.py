@@ -40,7 +40,7 @@ def _version_2() -> PublicKey:
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:24].decode())
 @pytest.mark.parametrize("role", [roles.ROOT, roles.TIMESTAMP])
 def test_a_number_that_no_decimal_can_hold_is_refused(stage: Stage, role: str, number: bytes) -> None:
-    stage.world.attacker.answer(Response(200, {}, b'{"a":' + number + b"}"), path=rf".*/{role}\.json")
+    stage.world.attacker.answer(Response(200, {}, b'{"signed":' + number + b"}"), path=rf".*/{role}\.json")
     stage.refused(MetadataError)
 
 

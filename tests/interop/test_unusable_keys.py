@@ -56,8 +56,8 @@ def test_everybody_goes_on_reading_and_the_role_is_named(
     assert "cannot be used" in inspected.stderr
     assert inspected.stdout == reader.docker("trust", "inspect", spoilt.name).expect(0).stdout
     status = reader.notarypy("status", spoilt.name)
-    assert "0 keys that can be used, 1 needed" in status.stdout
-    assert "cannot be used" in alice.notarypy("delegate", "list", spoilt.name).expect(0).stdout
+    assert "0 keys that can be used, 1 needed" in status.stderr
+    assert "cannot be used" in alice.notarypy("delegate", "list", spoilt.name).expect(0).stderr
 
 
 def test_the_others_go_on_signing_and_the_entry_stays_as_it_is(
