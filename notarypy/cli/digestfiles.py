@@ -43,10 +43,11 @@ def digest(path: str, ref: Name) -> str:
         why = "it is neither a digest nor what docker buildx --metadata-file writes"
         raise ConfigurationError(f"{userfiles.name(path)} has no {_DIGEST}", why=why, path=path)
     digests = {built.digest for built in found}
-    elsewhere = all(built.names and ref.repository not in map(_repository, built.names) for built in found)
+    elsewhere = all(built.names and not any(_is_of(ref, name) for name in built.names) for built in found)
     if len(digests) > 1 or elsewhere:
-        wanted = {occurrences.normal(ref.tagged), ref.repository}
-        digests = {built.digest for built in found if wanted & {*map(_normal, built.names)}}
+        digests = {
+            built.digest for built in found if any(_is_of(ref, name, tag=True) for name in built.names)
+        }
     if len(digests) != 1:
         there = ", ".join(f"{' '.join(built.names) or 'no name'}: {built.digest}" for built in found[:10])
         many = f"{len(found)} digests" if len(found) > 1 else "a digest"
@@ -55,20 +56,14 @@ def digest(path: str, ref: Name) -> str:
     return digests.pop()
 
 
-def _normal(name: str) -> str:
-    """Return a name in full, without a tag if it has none."""
+def _is_of(ref: Name, name: str, *, tag: bool = False) -> bool:
+    """Tell whether a name is one of the REF's repository, and has its tag or none if that counts."""
     try:
         parsed = references.parse(name)
     except InvalidNameError:
-        return name
-    return str(parsed)
-
-
-def _repository(name: str) -> str:
-    try:
-        return references.parse(name).repository
-    except InvalidNameError:
-        return name
+        return False
+    fits = not tag or str(parsed) in {occurrences.normal(ref.tagged), parsed.repository}
+    return parsed.repository == ref.repository and fits
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -174,9 +174,8 @@ class AddDelegation:
         keyids, paths = (
             tuple(dict.fromkeys(both)) for both in ((*old.keyids, *added), (*old.paths, *self.paths))
         )
-        listed = _replaced(above.roles, replace(old, keyids=keyids, paths=paths))
-        new = replace(above, roles=listed, keys={**above.keys, **added})
-        return state.with_file(roles.parent(self.role), new)
+        new = _listing(above, replace(old, keyids=keyids, paths=paths))
+        return state.with_file(roles.parent(self.role), replace(new, keys={**above.keys, **added}))
 
 
 @dataclass(frozen=True)
@@ -215,8 +214,7 @@ class RemoveKeys:
         kept = tuple(keyid for keyid in old.keyids if above.keys[keyid].canonical_id not in dropped)
         if kept == old.keyids:
             return state
-        listed = _replaced(above.roles, replace(old, keyids=kept))
-        return state.with_file(roles.parent(self.role), _pruned(replace(above, roles=listed)))
+        return state.with_file(roles.parent(self.role), _pruned(_listing(above, replace(old, keyids=kept))))
 
 
 @dataclass(frozen=True)
@@ -233,8 +231,7 @@ class RemovePaths:
         if old is None:
             return state
         kept = tuple(path for path in old.paths if path not in self.paths)
-        listed = _replaced(above.roles, replace(old, paths=kept))
-        return state.with_file(roles.parent(self.role), replace(above, roles=listed))
+        return state.with_file(roles.parent(self.role), _listing(above, replace(old, paths=kept)))
 
 
 @dataclass(frozen=True)
@@ -306,8 +303,11 @@ def _above(state: State, role: str) -> Targets:
     return state.file(above)
 
 
-def _replaced(listed: tuple[Delegation, ...], new: Delegation) -> tuple[Delegation, ...]:
-    return tuple({**{entry.name: entry for entry in listed}, new.name: new}.values())
+def _listing(above: Targets, new: Delegation) -> Targets:
+    """Return a file with a delegation in the place of the one of its name, or as its last."""
+    return replace(
+        above, roles=tuple({**{entry.name: entry for entry in above.roles}, new.name: new}.values())
+    )
 
 
 def _pruned(targets: Targets) -> Targets:
