@@ -50,6 +50,7 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 from notarypy.tuf.fields import part_of
 from notarypy.tuf.keys import (
+    SHORT_KEYID,
     X509_TYPES,
     KeyTable,
     PublicKey,
@@ -68,7 +69,6 @@ METHOD_FOR = {
 }
 # The salt of PSS is as long as SHA-256 (rule 8).
 _PADDINGS = {"rsapss": padding.PSS(padding.MGF1(SHA256()), 32), "rsapkcs1v15": padding.PKCS1v15()}
-_SHORT = 7
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,9 @@ def require_threshold(
     found = valid_keys(envelope, keys, keyids, budget)
     if meets(found, threshold):
         return
-    accepted = ", ".join((keys[keyid].canonical_id if keyid in keys else keyid)[:_SHORT] for keyid in keyids)
+    accepted = ", ".join(
+        (keys[keyid].canonical_id if keyid in keys else keyid)[:SHORT_KEYID] for keyid in keyids
+    )
     raise SignatureError(
         f"{role} is not signed by enough of its keys",
         why=f"{len(found)} valid of {threshold} needed; accepted keys: {accepted or 'none'}",
@@ -296,7 +298,10 @@ def too_few_usable(keys: Sequence[PublicKey], threshold: int) -> list[str]:
     if not unusable or meets(reasons.keys() - unusable.keys(), threshold):
         return []
     few = f"{len(reasons) - len(unusable)} keys that can be used, {threshold} needed"
-    return [few, *(f"key {keyid[:_SHORT]} cannot be used: {reason}" for keyid, reason in unusable.items())]
+    return [
+        few,
+        *(f"key {keyid[:SHORT_KEYID]} cannot be used: {reason}" for keyid, reason in unusable.items()),
+    ]
 
 
 @lru_cache(maxsize=512)

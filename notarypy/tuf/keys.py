@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 X509_TYPES = {"ecdsa-x509": "ecdsa", "rsa-x509": "rsa"}
 KeyTable = Mapping[str, "PublicKey"]
+SHORT_KEYID = 7
+"""Digits of a key id that people are shown, and must give at the least."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.canonical import too_many
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
-from notarypy.tuf.keys import PublicKey, meets
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 ROOT_LIFETIME = timedelta(days=10 * 365)
 TARGETS_LIFETIME = timedelta(days=3 * 365)
 _LAST_VERSION = MAX_VERSION - 1024
-_SHORT = 7
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _usable(
     if meets((key.canonical_id for key in usable), threshold):
         return usable
     accepted = [key.canonical_id for key in keys]
-    short = ", ".join(keyid[:_SHORT] for keyid in accepted) or "none: the role has no keys"
+    short = ", ".join(keyid[:SHORT_KEYID] for keyid in accepted) or "none: the role has no keys"
     raise KeyNotAuthorisedError(
         f"the keys here cannot sign {role} of {state.gun}",
         why=f"{threshold} of these must be here: {short}",

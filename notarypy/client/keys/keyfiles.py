@@ -37,7 +37,7 @@ from notarypy.keys.passphrases import MIN_LENGTH, PassphraseRequest
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.keys import meets
+from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.metadata import Root
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from notarypy.client.keys.manager import KeyManager
     from notarypy.storage.trustdir import TrustDirectory
-
-_SHORT = 7
 
 
 def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
@@ -117,7 +115,7 @@ def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:
     """Give a signer's key another name; raise KeyAccessError for one whose role is its use (rule 5)."""
     info = manager.find(selector)
     if info.role in roles.BASE_ROLES:
-        what = f"key {info.keyid[:_SHORT]} is a {info.role} key and has no other name"
+        what = f"key {info.keyid[:SHORT_KEYID]} is a {info.role} key and has no other name"
         raise KeyAccessError(what, keyid=info.keyid)
     if name != roles.RELEASES:
         roles.signer_role(name)
@@ -129,7 +127,7 @@ def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *,
     info = manager.find(selector)
     if not force and (needed := _roots_that_need(info, manager, directory)):
         raise KeyAccessError(
-            f"key {info.keyid[:_SHORT]} is the last copy here of a root key that is needed",
+            f"key {info.keyid[:SHORT_KEYID]} is the last copy here of a root key that is needed",
             why=f"without it nobody here can change the root of {', '.join(needed)}",
             advice=Advice("export-key-first"),
             keyid=info.keyid,

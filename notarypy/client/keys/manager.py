@@ -35,7 +35,7 @@ from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles, serials
-from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _DEFAULT_NAME = "signer"
-_SHORT = 7
 _LOCK = ".notarypy-init.lock"
 
 
@@ -150,7 +149,7 @@ class KeyManager:
             advice = Advice("write-more-digits")
             raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
         short = any(info.keyid.startswith(selector) for info in infos)
-        digits = [f"of an id it takes at least {_SHORT} digits"] if short else []
+        digits = [f"of an id it takes at least {SHORT_KEYID} digits"] if short else []
         why = (*digits, f"keys here: {listed}")
         advice = Advice("list-keys")
         raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
@@ -232,7 +231,7 @@ class KeyManager:
 
 def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:
     """Return the refusal to store a key that is here under another role; a signer's key can be renamed."""
-    what = f"key {present.keyid[:_SHORT]} is here already, as {present.role or 'a key without a role'}"
+    what = f"key {present.keyid[:SHORT_KEYID]} is here already, as {present.role or 'a key without a role'}"
     renamed = not {role, present.role} & {*roles.BASE_ROLES, ""}
     return AlreadyExistsError(
         what,

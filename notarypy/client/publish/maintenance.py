@@ -58,7 +58,7 @@ from notarypy.errors import (
 from notarypy.keys.signers import keyfile
 from notarypy.tuf import certificates, roles, serials
 from notarypy.tuf.changes import AddDelegation, AssignKeys, Change, RemoveKeys, Resign, State, apply_all
-from notarypy.tuf.keys import PublicKey, meets
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
 from notarypy.tuf.keys import certificates as certificates_of
 from notarypy.tuf.vouching import signatures
 
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
-_SHORT = 7
 _UNPUBLISHED = (KeyAccessError, UsageError, AuthenticationError, RefusedUpdateError, ConflictError)
 
 
@@ -165,7 +164,7 @@ def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
         ids = [key.canonical_id for key in keys]
         raise KeyNotAuthorisedError(
             f"rotating a key of {state.gun} takes its root key, which is not here",
-            why=f"{threshold} of these must be here: {', '.join(keyid[:_SHORT] for keyid in ids)}",
+            why=f"{threshold} of these must be here: {', '.join(keyid[:SHORT_KEYID] for keyid in ids)}",
             advice=Advice("import-root-key"),
             role=roles.ROOT,
             accepted=ids,
@@ -299,6 +298,6 @@ def _needs(status: RoleStatus) -> str:
         return f"root: its certificate, which an authority made, ends on {status.expires:%Y-%m-%d}"
     if status.role in {roles.SNAPSHOT, roles.TIMESTAMP} and not status.signable:
         return f"{status.role}: it is renewed by the server, while the root has not ended"
-    ids = ", ".join(keyid[:_SHORT] for keyid in status.keys) or "none: the role has no keys"
+    ids = ", ".join(keyid[:SHORT_KEYID] for keyid in status.keys) or "none: the role has no keys"
     ends = f"ends on {status.expires:%Y-%m-%d}; " if status.expires else ""
     return f"{status.role}: {ends}{status.threshold} of these keys must be here: {ids}"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import Advice, KeyNotAuthorisedError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemovePaths, Resign, State, apply_all
-from notarypy.tuf.keys import meets
+from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.vouching import RestingTag, outside, resting, signatures
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import RemovalOptions
 
 _LOG = logging.getLogger(__name__)
-_SHORT = 7
 SHOWN = 20
 
 
@@ -116,7 +115,7 @@ def _nameless(state: State) -> tuple[str, ...]:
         return ()
     others = used_elsewhere(state, roles.RELEASES)
     left = [key.canonical_id for key in state.keys_for(roles.RELEASES)[0] if key.canonical_id not in others]
-    return tuple(f"whoever has key {keyid[:_SHORT]} of {roles.RELEASES}" for keyid in left)
+    return tuple(f"whoever has key {keyid[:SHORT_KEYID]} of {roles.RELEASES}" for keyid in left)
 
 
 def used_elsewhere(state: State, role: str) -> frozenset[str]:

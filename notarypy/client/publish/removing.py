@@ -36,6 +36,7 @@ from notarypy.client.results import PurgedKey, SignerRemoved
 from notarypy.errors import Advice, InvalidNameError, KeyNotAuthorisedError, UndecidedTagsError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveDelegation, RemoveKeys, RemovePaths, RemoveTarget, State
+from notarypy.tuf.keys import SHORT_KEYID
 from notarypy.tuf.plan import require_signable
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
 
 _LOG = logging.getLogger(__name__)
-_SHORT = 7
 
 
 def remove_signer(
@@ -186,7 +186,7 @@ def purge(session: Session, key: str, repository: str, options: RemovalOptions) 
         removals = [_removal(state, role, keyid) for role in editable]
         mended = mend(state, removals, publisher.keys.available, options)
         if mended.lost and not options.force:
-            raise would_break(state, f"key {keyid[:_SHORT]}", mended, options)
+            raise would_break(state, f"key {keyid[:SHORT_KEYID]}", mended, options)
         outcome[:] = [(state, keyid, editable, mended)]
         return _decided(state, mended, options)
 
@@ -224,9 +224,9 @@ def _listing(state: State, keyid: str) -> list[str]:
 def _one_of(known: Collection[str], key: str, whose: str, gun: str) -> str:
     """Return the one key whose id begins so, with at least 7 digits (rule 7)."""
     found = sorted(keyid for keyid in known if keyid.startswith(key))
-    if len(found) == 1 and len(key) >= _SHORT:
+    if len(found) == 1 and len(key) >= SHORT_KEYID:
         return found[0]
-    short = [f"it takes at least {_SHORT} digits of the id"] if len(key) < _SHORT else []
+    short = [f"it takes at least {SHORT_KEYID} digits of the id"] if len(key) < SHORT_KEYID else []
     raise InvalidNameError(
         f'"{key}" is not one key of {whose}',
         why=(*short, f"its keys: {', '.join(found or sorted(known)) or 'none'}"),
@@ -244,7 +244,7 @@ def _removal(state: State, role: str, keyid: str) -> RemoveDelegation | RemoveKe
 def _not_ours(state: State, keyid: str, listing: Sequence[str]) -> KeyNotAuthorisedError:
     above = sorted({roles.parent(role) for role in listing})
     return KeyNotAuthorisedError(
-        f"the keys here cannot remove key {keyid[:_SHORT]} from {', '.join(listing)} of {state.gun}",
+        f"the keys here cannot remove key {keyid[:SHORT_KEYID]} from {', '.join(listing)} of {state.gun}",
         why=f"this takes the keys of {', '.join(above)}",
         advice=Advice("import-role-keys"),
         roles=list(listing),

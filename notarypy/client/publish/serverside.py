@@ -26,7 +26,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.keys import PublicKey, meets
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
 
 if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 _LOG = logging.getLogger(__name__)
-_SHORT = 7
 
 
 def confirm(
@@ -138,7 +137,7 @@ def _snapshot_keys(root: Root) -> set[str]:
 
 def _elsewhere(repository: Repository, root: Root, accepted: Collection[str]) -> KeyNotAuthorisedError:
     threshold = root.roles[roles.SNAPSHOT].threshold
-    short = ", ".join(keyid[:_SHORT] for keyid in sorted(accepted)) or "none that can be used"
+    short = ", ".join(keyid[:SHORT_KEYID] for keyid in sorted(accepted)) or "none that can be used"
     return KeyNotAuthorisedError(
         f"the keys here cannot sign the snapshot of {repository.gun}, and the server does not do it",
         why=f"{threshold} of these must be here: {short}; whoever made the repository kept it",

@@ -45,6 +45,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
+from notarypy.tuf.keys import SHORT_KEYID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
 
 _LOG = logging.getLogger(__name__)
-_SHORT = 7
 _SHOWN = 10
 _SPACE = 0x20
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
@@ -327,9 +327,9 @@ def shortened(listed: Sequence[str]) -> str:
 
 def whose_keys(state: State, listing: Sequence[str], available: Collection[str]) -> tuple[str, str]:
     """Return the keys that sign for roles, and those that are here, for people."""
-    ids = {role: [key.canonical_id[:_SHORT] for key in state.keys_for(role)[0]] for role in listing}
+    ids = {role: [key.canonical_id[:SHORT_KEYID] for key in state.keys_for(role)[0]] for role in listing}
     who = [f"{roles.signer_name(role)}: {', '.join(keys) or 'no keys'}" for role, keys in ids.items()]
-    return "; ".join(who), f"here: {', '.join(sorted(one[:_SHORT] for one in available)) or 'no keys'}"
+    return "; ".join(who), f"here: {', '.join(sorted(one[:SHORT_KEYID] for one in available)) or 'no keys'}"
 
 
 def no_signer(state: State, signer: str) -> InvalidNameError:
