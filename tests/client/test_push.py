@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client.transfer import pushing, workers
+from notarypy.client.transfer import progress, pushing
 from notarypy.devserver import sample
 from notarypy.devserver.tampering import BLOB, BLOB_UPLOAD
 from notarypy.errors import (
@@ -61,7 +61,7 @@ class Watcher:
 
 @pytest.fixture(autouse=True)
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "WORKERS", 1)
+    monkeypatch.setattr(progress, "BLOBS", 1)
     monkeypatch.setattr(pushing, "READINGS", 1)
 
 
@@ -160,7 +160,7 @@ def test_an_interrupted_push_goes_on_with_what_is_missing(
 def test_the_first_failure_stops_the_others(
     world: World, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "WORKERS", 3)
+    monkeypatch.setattr(progress, "BLOBS", 3)
     made = layouts.image(*(bytes([number]) * 10 for number in range(50)))
     directory = layouts.layout(tmp_path / "dir", made)
     (directory / "blobs" / layouts.digest(made.blobs[3]).replace(":", "/")).write_bytes(b"x" * 10)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.transfer import workers
+from notarypy.client.transfer import progress
 from notarypy.errors import ServerError, VerificationError
 from notarypy.remote.http.messages import Response
 from notarypy.remote.http.transport import Exchange
@@ -32,7 +32,7 @@ MADE = layouts.image(b"small", BIG)
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     told: list[int] = []
-    monkeypatch.setattr(workers, "WORKERS", 1)
+    monkeypatch.setattr(progress, "BLOBS", 1)
     monkeypatch.setattr(Exchange, "pause", lambda _self, attempt, _wished=0.0: told.append(attempt))
     return told
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.text.advice import advice
-from notarypy.client.transfer import pushing, workers
+from notarypy.client.transfer import progress, pushing
 from notarypy.devserver.tampering import BLOB_UPLOAD
 from notarypy.errors import (
     AuthenticationError,
@@ -38,7 +38,7 @@ MADE = layouts.image(b"small", BIG)
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "WORKERS", 1)
+    monkeypatch.setattr(progress, "BLOBS", 1)
     monkeypatch.setattr(pushing, "READINGS", 1)
     monkeypatch.setattr(Exchange, "pause", lambda _self, _attempt, _wished=0.0: None)
 

@@ -1,37 +1,223 @@
+"""Calls side by side: their outcomes, what they say and ask, and how all of them end."""
+
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.transfer import workers
-from notarypy.client.transfer.workers import Workers
+from notarypy.client import workers
+from notarypy.client.transfer.progress import BLOBS, Moving
+from notarypy.client.workers import Outcome, StoppedError, ask, check_stop, outcomes, run_all, say
 from notarypy.errors import StorageError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def test_all_jobs_are_done_side_by_side() -> None:
-    together = threading.Barrier(workers.WORKERS, timeout=5)
-    done: list[int] = []
-
-    def job(number: int) -> None:
-        if number < workers.WORKERS:
-            together.wait()
-        done.append(number)
-
-    Workers(None).run([lambda n=n: job(n) for n in range(20)])  # type: ignore[misc]  # a default binds it
-    assert sorted(done) == list(range(20))
-    Workers(None).run([])
+FIRST = StorageError("first")
 
 
-def test_the_first_failure_stands_and_stops_the_others() -> None:
-    running, stopped = Workers(None), threading.Event()
+def fails() -> None:
+    raise FIRST
 
-    def fails() -> None:
-        raise StorageError("first")
+
+def until(condition: Callable[[], object]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("it never happened")
+
+
+def test_outcomes_come_in_the_order_of_the_calls() -> None:
+    second_is_done = threading.Event()
+
+    def first() -> int:
+        assert second_is_done.wait(5)
+        return 1
+
+    def second() -> int:
+        second_is_done.set()
+        return 2
+
+    assert [outcome.get() for outcome in outcomes([first, second])] == [1, 2]
+
+
+def test_calls_run_side_by_side_and_no_more_than_may() -> None:
+    together, running, most = threading.Barrier(3, timeout=5), [0], [0]
+    lock = threading.Lock()
+
+    def call() -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        together.wait()
+        with lock:
+            running[0] -= 1
+
+    assert all(outcome.error is None for outcome in outcomes([call] * 30, 3))
+    assert most == [3]
+
+
+def test_a_failure_is_an_outcome_and_ends_no_other_call() -> None:
+    found = list(outcomes([lambda: 1, fails, lambda: 3]))
+    assert [outcome.error for outcome in found] == [None, FIRST, None]
+    assert found[2].get() == 3
+    with pytest.raises(StorageError, match="first"):
+        found[1].get()
+
+
+def test_one_call_alone_runs_in_this_thread() -> None:
+    [outcome] = outcomes([threading.current_thread])
+    assert outcome.get() is threading.current_thread()
+    [failed] = outcomes([fails])
+    assert failed.error is FIRST
+    assert list(outcomes([])) == []
+
+
+def test_warnings_come_with_their_outcome_in_this_thread() -> None:
+    heard: list[str] = []
+    second_has_spoken = threading.Event()
+
+    def hear(text: str) -> None:
+        heard.append(f"{text} {threading.current_thread() is threading.main_thread()}")
+
+    def first() -> None:
+        second_has_spoken.wait(5)
+        say(hear, "first")
+
+    def second() -> None:
+        [inner.get() for inner in outcomes([lambda: say(hear, "inner"), lambda: None])]
+        say(hear, "second")
+        second_has_spoken.set()
+
+    for outcome in outcomes([first, second]):
+        heard.append("taken")
+        outcome.get()
+    assert heard == ["first True", "taken", "inner True", "second True", "taken"]
+
+
+def test_questions_are_asked_in_this_thread_one_at_a_time() -> None:
+    asking: list[int] = []
+
+    def question(number: int) -> int:
+        assert threading.current_thread() is threading.main_thread()
+        assert not asking
+        asking.append(number)
+        time.sleep(0.001)
+        asking.clear()
+        return number * 10
+
+    def refusing() -> None:
+        raise FIRST
+
+    def nested(number: int) -> int:
+        return sum(one.get() for one in outcomes([lambda: ask(question, number), lambda: ask(question, 1)]))
+
+    calls = [lambda n=n: nested(n) for n in range(10)]
+    assert [outcome.get() for outcome in outcomes(calls)] == [10 * n + 10 for n in range(10)]
+    assert [one.error for one in outcomes([lambda: ask(refusing), lambda: None])] == [FIRST, None]
+    assert ask(question, 4) == 40
+
+
+def test_whoever_stops_taking_ends_all() -> None:
+    begun: list[int] = []
+    stopped = threading.Event()
+
+    def waiting(number: int) -> int:
+        begun.append(number)
+        try:
+            until(lambda: check_stop() if number else True)
+        except StoppedError:
+            stopped.set()
+            raise
+        return number
+
+    calls = [lambda n=n: waiting(n) for n in range(100)]
+    with closing(outcomes(calls)) as found:
+        assert next(found).get() == 0
+    assert stopped.is_set()
+    count = len(begun)
+    assert count <= workers.WORKERS + 1
+    time.sleep(0.02)
+    assert len(begun) == count
+
+
+def test_calls_within_calls_end_with_them() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def inner() -> None:
+        begun.set()
+        try:
+            until(check_stop)
+        except StoppedError:
+            ended.set()
+            raise
+
+    def outer() -> list[Outcome[None]]:
+        return list(outcomes([inner, inner]))
+
+    def fails_later() -> None:
+        begun.wait(5)
+        fails()
+
+    with pytest.raises(StorageError):
+        run_all([outer, fails_later])
+    until(ended.is_set)
+
+
+def test_a_question_that_nobody_answers_any_more_ends_its_call() -> None:
+    ended: list[BaseException] = []
+
+    def asks() -> None:
+        time.sleep(0.05)
+        try:
+            ask(pytest.fail, "nobody is there to be asked")
+        except StoppedError as error:
+            ended.append(error)
+            raise
+
+    with closing(outcomes([lambda: None, asks])) as found:
+        next(found)
+    assert len(ended) == 1
+
+
+def test_calls_are_begun_no_further_ahead_than_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_WINDOW", 5)
+    begun: list[int] = []
+    found = outcomes([lambda n=n: begun.append(n) for n in range(50)])  # type: ignore[misc]  # a default binds it
+    next(found)
+    time.sleep(0.05)
+    assert len(begun) <= 64
+    assert len(list(found)) == 49
+
+
+def test_ctrl_c_does_not_wait_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_GRACE_SECONDS", 0.05)
+    silent = threading.Event()
+    ended: list[int] = []
+
+    def wait() -> None:
+        silent.wait(30)
+        ended.append(1)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        [outcome.get() for outcome in outcomes([interrupt, wait])]
+    assert ended == []
+    silent.set()
+
+
+def test_the_first_failure_of_a_transfer_stops_its_other_blobs() -> None:
+    moving, stopped = Moving(None), threading.Event()
 
     def goes_on() -> None:
-        moved = running.counter()
+        moved = moving.counter()
         try:
             for position in range(10_000):
                 moved(position)
@@ -40,33 +226,21 @@ def test_the_first_failure_stands_and_stops_the_others() -> None:
             stopped.set()
 
     with pytest.raises(StorageError, match="first"):
-        running.run([goes_on, fails, *[fails] * 50])
+        moving.run([goes_on, fails, *[fails] * 50])
     assert stopped.is_set()
 
 
-def test_ctrl_c_does_not_wait_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_GRACE_SECONDS", 0.05)
-    release, ended = threading.Event(), threading.Event()
+def test_all_blobs_are_moved_several_at_a_time() -> None:
+    together, done = threading.Barrier(BLOBS, timeout=5), list[int]()
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def job(number: int) -> None:
+        if number < BLOBS:
+            together.wait()
+        done.append(number)
 
-    def wait() -> None:
-        release.wait(5)
-        ended.set()
-
-    class Interrupted(threading.Thread):
-        """A thread for which somebody waits in vain."""
-
-        def is_alive(self) -> bool:
-            interrupted()
-            return True
-
-    monkeypatch.setattr(threading, "Thread", Interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        Workers(None).run([wait])
-    assert not ended.is_set()
-    release.set()
+    Moving(None).run([lambda n=n: job(n) for n in range(20)])  # type: ignore[misc]  # a default binds it
+    assert sorted(done) == list(range(20))
+    Moving(None).run([])
 
 
 def test_what_is_moved_is_counted_once() -> None:
@@ -84,9 +258,9 @@ def test_what_is_moved_is_counted_once() -> None:
         def end(self) -> None:
             counted.append(0)
 
-    running = Workers(Counter())
-    with running.reporting("moving", 5):
-        moved = running.counter()
+    moving = Moving(Counter())
+    with moving.reporting("moving", 5):
+        moved = moving.counter()
         for position in (2, 5, 1, 5):
             moved(position)
     assert counted == [2, 3, -4, 4, 0]

@@ -28,8 +28,8 @@ from notarypy.client.publish.signing import (
 )
 from notarypy.client.results import CopiedImage, PushedImage, SignedTag
 from notarypy.client.transfer import pushing
+from notarypy.client.transfer.progress import warn_of_foreign
 from notarypy.client.transfer.pulling import RemoteImage
-from notarypy.client.transfer.workers import warn_of_foreign
 from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, NotVerifiedError, UsageError

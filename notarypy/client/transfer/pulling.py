@@ -29,7 +29,7 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from notarypy.client.results import PulledImage
-from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
+from notarypy.client.transfer.progress import Moved, Moving, warn_of_foreign
 from notarypy.client.verdicts import VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, DigestMismatchError
@@ -83,7 +83,7 @@ def pull_image(
     warn_of_foreign(tree, session.warn, "fetched")
     name = place.name or image.tag or image.digest
     with _layout(place, tree, remote.limits) as layout:
-        pull = _Pull(remote, layout, Workers(progress or session.progress))
+        pull = _Pull(remote, layout, Moving(progress or session.progress))
         pull.run(tree, f"pulling to {place}", name)
     if tree.top.descriptor.media_type in {manifests.DOCKER_MANIFEST, manifests.DOCKER_LIST}:
         session.warn(
@@ -128,13 +128,13 @@ class _Pull:
 
     remote: RemoteImage
     layout: LayoutWriter
-    workers: Workers
+    moving: Moving
     fetched: list[str] = field(default_factory=list)
 
     def run(self, tree: Tree, what: str, name: str) -> None:
         """Fetch an image, and name it at the end (rule 2)."""
-        with self.workers.reporting(what, tree.size):
-            self.workers.run([partial(self._bring, blob) for blob in tree.blobs])
+        with self.moving.reporting(what, tree.size):
+            self.moving.run([partial(self._bring, blob) for blob in tree.blobs])
         for node in (*tree.below, tree.top):
             self.layout.put(node.descriptor, node.data)
         self.layout.name(tree.top.descriptor, name)
@@ -142,7 +142,7 @@ class _Pull:
 
     def _bring(self, blob: Descriptor) -> None:
         """See to it that the layout has a blob (rule 1)."""
-        moved = self.workers.counter()
+        moved = self.moving.counter()
         moved(0)
         if self.layout.has(blob):
             _LOG.debug("%s is in the layout already", blob.digest)

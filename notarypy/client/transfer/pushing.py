@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.publish.signing import tagged
 from notarypy.client.results import PushedImage
-from notarypy.client.transfer.workers import Moved, Workers, warn_of_foreign
+from notarypy.client.transfer.progress import Moved, Moving, warn_of_foreign
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -124,7 +124,7 @@ def send(session: Session, shipment: Shipment, target: Reference, progress: Prog
         target = target.with_tag("latest")
     registry = session.registry(target)
     blobs = Blobs(registry, target.path, push=True)
-    push = _Push(shipment, registry, target, blobs, Workers(progress or session.progress))
+    push = _Push(shipment, registry, target, blobs, Moving(progress or session.progress))
     push.run()
     tree, top = shipment.tree, shipment.tree.top.descriptor
     return PushedImage(
@@ -149,22 +149,22 @@ class _Push:
     registry: RegistryClient
     target: Reference
     blobs: Blobs
-    workers: Workers
+    moving: Moving
     uploaded: dict[str, int] = field(default_factory=dict)
     mounted: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Send an image in the order of rule 2."""
         tree = self.shipment.tree
-        with self.workers.reporting(f"pushing {self.target}", tree.size):
-            self.workers.run([partial(self._bring, blob) for blob in tree.blobs])
+        with self.moving.reporting(f"pushing {self.target}", tree.size):
+            self.moving.run([partial(self._bring, blob) for blob in tree.blobs])
         for node in tree.below:
             self._put(node.descriptor.digest, node)
         self._put(self.target.tag or "latest", tree.top)
 
     def _bring(self, blob: Descriptor) -> None:
         """See to it that the registry has a blob (rule 1)."""
-        moved = self.workers.counter()
+        moved = self.moving.counter()
         moved(0)
         origins = self.shipment.origins(blob)
         if self.blobs.has(blob.digest, blob.size):

@@ -1,0 +1,217 @@
+"""Several calls at a time: a few threads, and outcomes in the order of the calls.
+
+What it is: how calls that wait for servers run side by side, and how all of them end. What it is not: what
+the calls do.
+
+Rules:
+
+1. Outcomes come in the order of the calls, whichever was done first. A call that fails ends no other; who
+   takes the outcomes decides, and whoever stops taking them, an error or Ctrl-C, ends all.
+2. At an end no call is begun any more, and those under way stop at their next request. Nobody waits long for
+   a server that is silent.
+3. What users handed in (`warn`, questions, passphrases) is called in the thread that waits for the outcomes:
+   questions one at a time, warnings with the outcome that they belong to. So a program hears the same, in the
+   same order, as if there had been one call after the other.
+4. One call alone runs without a thread. A call may itself have calls run side by side.
+5. Calls are begun at most a window ahead of the outcome that is taken: what was not taken yet is kept.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    _Said = list[tuple[Callable[[str], None], str]]
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+WORKERS = 8
+_WINDOW = 64
+_GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.2
+
+
+class StoppedError(Exception):
+    """The calls that this one belongs to have ended."""
+
+
+class Outcome(Generic[T]):
+    """What one call returned or raised."""
+
+    def __init__(self, value: T | None = None, error: BaseException | None = None) -> None:
+        self.error, self._value = error, value
+
+    def get(self) -> T:
+        """Return what the call returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self._value  # type: ignore[return-value]  # without an error this is what the call returned
+
+
+def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outcome[T], None, None]:
+    """Yield the outcome of each call, in their order; `most` run at a time, by default `WORKERS`.
+
+    Whoever may stop early holds the iterator in `contextlib.closing`.
+    """
+    if len(calls) == 1:
+        yield _outcome(calls[0], Exception)
+        return
+    running = _Running(calls, most or WORKERS)
+    try:
+        for number in range(len(calls)):
+            yield running.outcome(number)
+    finally:
+        running.stop()
+
+
+def run_all(calls: Sequence[Callable[[], object]], most: int = 0) -> None:
+    """Do all calls; the first that fails, whichever it is, ends the others, and its error is raised."""
+    running = _Running(calls, most or WORKERS, window=len(calls), together=True)
+    try:
+        running.wait(lambda: running.failed or running.left == 0)
+    finally:
+        running.stop()
+    running.say_all()
+    if running.failed:
+        raise running.failed[0]
+
+
+def check_stop() -> None:
+    """Raise StoppedError in a call that is to end (rule 2)."""
+    if (running := _CURRENT.get()) is not None and running.stopped():
+        raise StoppedError
+
+
+def ask(function: Callable[..., T], *args: object) -> T:
+    """Call a function that a user handed in, in the thread that waits for the outcomes (rule 3)."""
+    running = _CURRENT.get()
+    return function(*args) if running is None else running.asked(function, args)
+
+
+def say(function: Callable[[str], None], text: str) -> None:
+    """Give a text to a function that a user handed in, when the outcome of this call is taken (rule 3)."""
+    said = _SAID.get()
+    if said is None:
+        function(text)
+    else:
+        said.append((function, text))
+
+
+_CURRENT: ContextVar[_Running[Any] | None] = ContextVar("running", default=None)
+_SAID: ContextVar[_Said | None] = ContextVar("said", default=None)
+
+
+def _outcome(call: Callable[[], T], caught: type[BaseException]) -> Outcome[T]:
+    try:
+        return Outcome(call())
+    except caught as error:
+        return Outcome(error=error)
+
+
+def _repeat(said: _Said) -> None:
+    for function, text in said:
+        say(function, text)
+
+
+class _Running(Generic[T]):
+    """The threads of one set of calls."""
+
+    def __init__(
+        self, calls: Sequence[Callable[[], T]], most: int, window: int = 0, *, together: bool = False
+    ) -> None:
+        self._calls, self._window, self._together = calls, window or _WINDOW, together
+        self._outer = _CURRENT.get()
+        self._changed = threading.Condition()
+        self._begun = self._taken = 0
+        self.left, self.failed = len(calls), list[BaseException]()
+        self._done: dict[int, tuple[Outcome[T], _Said]] = {}
+        self._questions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._stop = False
+        self._threads = [
+            threading.Thread(target=self._work, daemon=True) for _ in range(min(most, len(calls)))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stopped(self) -> bool:
+        """Tell whether these calls, or those that they belong to, are to end."""
+        return self._stop or (self._outer is not None and self._outer.stopped())
+
+    def outcome(self, number: int) -> Outcome[T]:
+        """Wait for one outcome, and answer questions meanwhile."""
+        self._taken = number
+        self.wait(lambda: number in self._done)
+        outcome, said = self._done.pop(number)
+        _repeat(said)
+        return outcome
+
+    def say_all(self) -> None:
+        """Say what was said in calls whose outcomes nobody takes, in their order."""
+        for _, (_, said) in sorted(self._done.items()):
+            _repeat(said)
+
+    def wait(self, until: Callable[[], object]) -> None:
+        """Answer questions in this thread until something holds."""
+        while True:
+            with self._changed:
+                self._changed.notify_all()
+                while not until() and self._questions.empty():
+                    # Not for ever: on Windows Ctrl-C gets through between two waits only.
+                    self._changed.wait(_POLL_SECONDS)
+                    check_stop()
+            if self._questions.empty():
+                return
+            self._questions.get()()
+
+    def asked(self, function: Callable[..., A], args: tuple[object, ...]) -> A:
+        """Have the waiting thread call a function; it may itself be one of a running."""
+        answered: queue.SimpleQueue[Outcome[A]] = queue.SimpleQueue()
+        self._questions.put(lambda: answered.put(_outcome(lambda: ask(function, *args), BaseException)))
+        with self._changed:
+            self._changed.notify_all()
+        while not self.stopped():
+            try:
+                return answered.get(timeout=_POLL_SECONDS).get()
+            except queue.Empty:
+                continue
+        raise StoppedError
+
+    def stop(self) -> None:
+        """Let no call go on (rule 2)."""
+        with self._changed:
+            self._stop = True
+            self._changed.notify_all()
+        ends = time.monotonic() + _GRACE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
+
+    def _work(self) -> None:
+        _CURRENT.set(self)
+        while (number := self._next()) is not None:
+            said: _Said = []
+            _SAID.set(said)
+            outcome = _outcome(self._calls[number], BaseException)
+            with self._changed:
+                self._done[number] = outcome, said
+                self.left -= 1
+                if outcome.error is not None and not isinstance(outcome.error, StoppedError):
+                    self.failed.append(outcome.error)
+                    self._stop = self._together
+                self._changed.notify_all()
+
+    def _next(self) -> int | None:
+        """Return the number of the next call, once it may be begun (rule 5)."""
+        with self._changed:
+            while not self.stopped() and self._begun < len(self._calls):
+                if self._begun < self._taken + self._window:
+                    self._begun += 1
+                    return self._begun - 1
+                self._changed.wait(_POLL_SECONDS)
+            return None
