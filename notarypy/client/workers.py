@@ -171,7 +171,7 @@ class _Running(Generic[T]):
             self._questions.get()()
 
     def asked(self, function: Callable[..., A], args: tuple[object, ...]) -> A:
-        """Have the waiting thread call a function; it may itself be one of a running."""
+        """Have the waiting thread call a function; it may itself be a call of others."""
         answered: queue.SimpleQueue[Outcome[A]] = queue.SimpleQueue()
         self._questions.put(lambda: answered.put(_outcome(lambda: ask(function, *args), BaseException)))
         with self._changed:
