@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
 import notarypy
-from notarypy.cli import main
 from notarypy.errors import ExpiredError
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def program(*argv: str, home: Path, code: str = "", **options: object) -> subpro
         timeout=60,
         **{"capture_output": True, **options},
     )
+
+
+def ending(code: str, home: Path, first: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the program in a process of its own, where `code` replaces what it does."""
+    parts = (first, "from notarypy.cli import main", code, "main.main()")
+    return program("key", home=home, code="\n".join(map(textwrap.dedent, parts)))
 
 
 @pytest.mark.parametrize(
@@ -142,14 +149,14 @@ def test_an_interruption_is_130(run: Run, stub: StubClient) -> None:
     assert (document["exit"], document["error"]["code"]) == (130, "interrupted")
 
 
-def test_an_interruption_before_anything_began_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(main, "run", interrupted)
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    assert ended.value.code == 130
+def test_an_interruption_before_anything_began_is_130(home: Path) -> None:
+    code = """
+        def run(argv):
+            raise KeyboardInterrupt
+        main.run = run
+    """
+    done = ending(code, home)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_a_defect_is_one_line_without_its_text(run: Run, stub: StubClient) -> None:
@@ -226,3 +233,70 @@ def test_help_for_the_words_that_are_no_commands_is_short(run: Run, argv: list[s
     outcome = run(*argv).expect(0)
     assert "notarypy version prints the version" in outcome.out
     assert len(outcome.out.splitlines()) == 2
+
+
+KEPT = """
+    import atexit, threading
+    def waited():
+        threading.Event().wait(0.2)
+        print("thread")
+    class Part:
+        def __del__(self):
+            print("taken down")
+    part = Part()
+    def run(argv):
+        threading.Thread(target=waited).start()
+        atexit.register(print, "registered")
+        print("done")
+        return 7
+    main.run = run
+"""
+
+
+def test_what_was_promised_is_kept_and_no_module_is_taken_down(home: Path) -> None:
+    done = ending(KEPT, home)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout.split("\n") == ["done", "thread", "registered", ""]
+
+
+def test_a_process_that_is_not_ours_alone_ends_as_python_ends_it(home: Path) -> None:
+    done = ending(KEPT, home, "import atexit; atexit.register(print, 'before')")
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout.split("\n") == ["done", "thread", "registered", "before", "taken down", ""]
+
+
+def test_what_is_written_at_the_very_end_arrives_or_is_no_traceback(home: Path) -> None:
+    code = "import atexit; main.run = lambda argv: atexit.register(print, 'late') and 3"
+    assert ending(code, home).stdout == "late\n"
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        words = f"from notarypy.cli import main; {code}; main.main()"
+        done = program("key", home=home, code=words, capture_output=False, stdout=full, stderr=-1)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_an_interruption_while_nobody_reads_the_output_is_130(home: Path) -> None:
+    code = "from notarypy.cli import main; main.run = lambda argv: print(end='x' * 900_000) or 0; main.main()"
+    words = [sys.executable, "-u", "-c", f"print('begun'); {code}", "key"]
+    with subprocess.Popen(words, env={"HOME": str(home)}, stdout=-1, stderr=-1) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stderr is not None
+        assert waiting.stdout.read(6) == b"begun\n"
+        assert waiting.stdout.read(1) == b"x"
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(60) == 130
+        assert waiting.stderr.read() == b""
+
+
+def test_garbage_in_circles_does_not_grow_without_bound(home: Path) -> None:
+    code = """
+        import gc
+        def run(argv):
+            most = 0
+            for _ in range(400_000):
+                circle = []
+                circle.append(circle)
+            print(gc.get_count()[0] < 150_000, gc.isenabled())
+            return 0
+        main.run = run
+    """
+    assert ending(code, home).stdout == "True True\n"
