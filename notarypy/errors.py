@@ -20,11 +20,12 @@ The families; docs/errors.md lists every class with its code, and a test compare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from notarypy.values import dataclass
 
-@dataclass(frozen=True, init=False)
+
+@dataclass(frozen=True)
 class Advice:
     """What to do next, by name, and the values that its text needs; the command line has the texts."""
 

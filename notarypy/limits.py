@@ -14,21 +14,15 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING
 
-_T = TypeVar("_T")
+from notarypy.values import dataclass
+
 _KIB = 1 << 10
 _MIB = 1 << 20
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def _light(cls: type[_T]) -> type[_T]:
-    """Make a frozen dataclass without generated code, which costs 4 ms at each start for so many fields."""
-    return dataclass(frozen=True, init=False, eq=False, repr=False)(cls)
-
-
-@_light
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one client takes at most; every field may be given by name, and has the usual value otherwise.
 
@@ -223,7 +217,7 @@ class Limits:
 
         def __init__(self, **values: int) -> None:
             """Note what is not usual; raise TypeError for a name that no limit has."""
-            if unknown := values.keys() - self.__dataclass_fields__.keys():
+            if unknown := values.keys() - Limits.__annotations__.keys():
                 raise TypeError(f"no limit is called {min(unknown)}")
             usual = vars(type(self))
             vars(self).update({name: value for name, value in values.items() if value != usual[name]})

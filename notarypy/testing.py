@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.remote.http.transport import Exchange
 from notarypy.storage.settings.settings import load
+from notarypy.values import dataclass
 
 __all__ = [
     "PASSPHRASE",

@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn
 
 import typer.main
@@ -20,6 +19,7 @@ from typer import Exit, Option, Typer, echo
 from typer.core import TyperCommand, TyperGroup
 
 from notarypy import __version__
+from notarypy.values import dataclass, field
 
 HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
 

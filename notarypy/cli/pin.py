@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, Pinne
 from notarypy.client.parameters import PinOptions
 from notarypy.errors import Advice, FirstUseError, StorageError, UsageError
 from notarypy.images import occurrences
+from notarypy.values import dataclass
 
 _STDIN = "-"
 _POLICY = "buildkit-policy"

@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from typer import Option
@@ -22,6 +21,7 @@ from notarypy.cli.text import render
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, UndecidedTagsError, UsageError
 from notarypy.tuf import roles
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run

@@ -18,12 +18,12 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from notarypy.cli.text import render, terminal
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, NotarypyError, StorageError
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.cli.options import GivenOptions

@@ -6,8 +6,9 @@ settings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

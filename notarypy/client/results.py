@@ -18,10 +18,10 @@ are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleStatus
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.keys.keystore import KeyInfo

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from notarypy.storage.settings.servers import server_url
 from notarypy.storage.settings.settings import DOCKER_HUB_ENDS, DOCKER_HUB_SERVER, Settings, load
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import roles
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,10 +6,10 @@ from the others because to make those classes costs 6 % of what `verify` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.tuf.keys import meets
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -22,13 +22,13 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.message import Message
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from notarypy.remote.http.messages import Request, Response
+from notarypy.values import dataclass, field, replace
 
 Kind = Literal["basic", "token"]
 

@@ -33,7 +33,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from notarypy.devserver.calls import FormPart, Refused
@@ -45,6 +44,7 @@ from notarypy.tuf.envelope import Envelope, seal, valid_keys
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, TargetFile, UnusableEntry, mapping, parse_time
 from notarypy.tuf.keys import PublicKey, decode_base64, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
+from notarypy.values import dataclass, field, replace
 
 BAD_ROOT, BAD_TARGETS, BAD_SNAPSHOT = "ErrBadRoot", "ErrBadTargets", "ErrBadSnapshot"
 BAD_HIERARCHY, VALIDATION = "ErrBadHierarchy", "ErrValidation"

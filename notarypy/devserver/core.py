@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from notarypy.devserver.registryservice import RegistryService
 from notarypy.devserver.stores import Holdings, ImageStore, MetadataStore, ServerKeys
 from notarypy.errors import DeadlineError, ResponseLimitError, UnreachableError
 from notarypy.remote.http.messages import Request, Response
+from notarypy.values import replace
 
 Before = Callable[[Request], Response | None]
 After = Callable[[Request, Response], Response]

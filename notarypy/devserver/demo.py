@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from notarypy.devserver.tampering import Tampering
 from notarypy.remote.http.adapter import RequestsTransport
 from notarypy.remote.http.tls import context
 from notarypy.remote.http.transport import Exchange
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.devserver.start import Running

@@ -27,7 +27,6 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -42,6 +41,7 @@ from notarypy import files
 from notarypy.devserver import sqlite
 from notarypy.errors import Advice, StorageError
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 LIFE = timedelta(days=365)
 SLACK = timedelta(hours=1)

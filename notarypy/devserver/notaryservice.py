@@ -20,7 +20,6 @@ import json
 import posixpath
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -35,6 +34,7 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Timestamp
+from notarypy.values import dataclass
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _NOT_FOUND = ("METADATA_NOT_FOUND", "You have requested metadata that does not exist.")

@@ -11,13 +11,13 @@ import io
 import json
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from notarypy.errors import ServerError
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.remote.http.messages import Request
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.remote.http.transport import Exchange

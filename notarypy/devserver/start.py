@@ -19,7 +19,6 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
@@ -31,6 +30,7 @@ from notarypy.devserver import folder, sqlite
 from notarypy.devserver.calls import Call, Login, Service, notary_scope, registry_scope
 from notarypy.devserver.core import Fake
 from notarypy.errors import Advice, ConfigurationError, StorageError
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.devserver.https import Server

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +25,7 @@ from notarypy.tuf import canonical, envelope
 from notarypy.tuf.fields import format_time
 from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.roles import TIMESTAMP
+from notarypy.values import dataclass
 
 PAGE = 100
 SEED = 32

@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -27,6 +26,7 @@ from notarypy.devserver.stores import StoredFile
 from notarypy.errors import MetadataError, NetworkError, UnreachableError
 from notarypy.remote.http.messages import Request, Response
 from notarypy.tuf import canonical, roles
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.devserver.core import After, Before, Fake

@@ -21,7 +21,6 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -29,6 +28,7 @@ from notarypy.errors import Advice, AlreadyExistsError, DigestMismatchError, Met
 from notarypy.images import manifests
 from notarypy.images.manifests import malformed
 from notarypy.limits import DEFAULT, Limits
+from notarypy.values import dataclass, field, replace
 
 ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 NAME = "org.opencontainers.image.ref.name"

@@ -26,11 +26,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from notarypy.errors import Advice, MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.values import dataclass, field
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

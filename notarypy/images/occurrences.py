@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from notarypy.errors import Advice, BuildFileError, InvalidNameError
 from notarypy.images import reference as references
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@\[\]-]+")
 

@@ -24,11 +24,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from notarypy.errors import Advice, InvalidNameError
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, replace
 
 _T = TypeVar("_T")
 

@@ -14,12 +14,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, MetadataError, UsageError
 from notarypy.images import layout, manifests, platforms
 from notarypy.limits import DEFAULT, Limits
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor

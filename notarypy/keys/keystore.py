@@ -25,7 +25,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +42,7 @@ from notarypy.keys.formats import pem
 from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, open_signer
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey

@@ -25,7 +25,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +32,7 @@ from typing import Protocol
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, field
 
 _LOG = logging.getLogger(__name__)
 MIN_LENGTH = 8

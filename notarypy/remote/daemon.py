@@ -26,7 +26,6 @@ import logging
 import re
 import socket
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +50,7 @@ from notarypy.remote.auth.credentials import HUB, HUB_SERVER, Credential, owner
 from notarypy.remote.http import sockets
 from notarypy.remote.http.failures import plain_text
 from notarypy.remote.http.messages import Redaction, json_object
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from notarypy.limits import DEFAULT, Limits
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from io import BufferedIOBase

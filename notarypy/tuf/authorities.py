@@ -21,7 +21,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
@@ -35,6 +34,7 @@ from notarypy.tuf import serials
 from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, extension, issuer_names
 from notarypy.tuf.keyobjects import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
+from notarypy.values import dataclass, field
 
 
 def load(pem: bytes) -> tuple[x509.Certificate, ...]:

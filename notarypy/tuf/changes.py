@@ -18,7 +18,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
@@ -26,6 +25,7 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
 from notarypy.tuf.keys import PublicKey, meets
 from notarypy.tuf.metadata import Delegation, Root, Targets
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

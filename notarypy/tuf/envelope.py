@@ -36,7 +36,6 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -59,6 +58,7 @@ from notarypy.tuf.keys import (
     meets,
     public_key_of,
 )
+from notarypy.values import dataclass, field
 
 METHOD_FOR = {
     "ecdsa": "ecdsa",

@@ -11,18 +11,19 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard, TypeVar
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import KeyTable, decode_base64, listed_key
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject
 
 MAX_VERSION = 2**31 - 1
+_set = object.__setattr__  # the values are frozen
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
 # Later versions of `fromisoformat` take hour 24.
 _HOUR, _ZONE = r"(?:[01]\d|2[0-3])", r"(?:Z|[+-]\d\d:[0-5]\d)"
@@ -37,17 +38,23 @@ class RoleKeys:
     threshold: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileEntry:
     """What metadata says of a file: its length in bytes and its raw hashes by name.
 
     `custom` is any JSON value that the signer attached, or None.
     """
 
+    __slots__ = ("custom", "hashes", "length")
     length: int
     hashes: Mapping[str, bytes]
-    custom: object = None
+    custom: object
     needs_sha256: ClassVar[bool] = True
+
+    def __init__(self, length: int, hashes: Mapping[str, bytes], custom: object = None) -> None:
+        _set(self, "length", length)
+        _set(self, "hashes", hashes)
+        _set(self, "custom", custom)
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -137,7 +144,7 @@ class TargetFile(FileEntry):
         return (self.length, self.digest) == (other.length, other.digest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnusableEntry(TargetFile, MetaFile):
     """An entry that names no content: kept for whoever writes, an error for whoever asks for it.
 
@@ -146,8 +153,21 @@ class UnusableEntry(TargetFile, MetaFile):
         why: What is wrong with it.
     """
 
-    entry: object = None
-    why: str = ""
+    __slots__ = ("entry", "why")
+    entry: object
+    why: str
+
+    def __init__(
+        self,
+        length: int,
+        hashes: Mapping[str, bytes],
+        custom: object = None,
+        entry: object = None,
+        why: str = "",
+    ) -> None:
+        super().__init__(length, hashes, custom)
+        _set(self, "entry", entry)
+        _set(self, "why", why)
 
     def to_json(self) -> JsonObject:
         """Return the entry as it was, whatever it is."""

@@ -13,10 +13,10 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from notarypy.errors import Advice, UnsupportedKeyError
 from notarypy.tuf import der
+from notarypy.values import dataclass, replace
 
 _LABEL = re.compile(rb"----(?:-| )BEGIN ([A-Z0-9 ._-]{1,60}?) ?-----?\s")
 _ESCAPED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----\\[nr]")

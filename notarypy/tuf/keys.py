@@ -27,13 +27,13 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -26,7 +26,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -50,6 +49,7 @@ from notarypy.tuf.fields import (
     role_keys,
     strings,
 )
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.tuf.canonical import JsonObject

@@ -24,7 +24,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,7 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import MAX_VERSION, MetaFile, RoleKeys
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
 from notarypy.tuf.metadata import Root, Snapshot, Targets
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -35,7 +35,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -44,6 +43,7 @@ from notarypy.errors import Advice, PolicyError, SignerMissingError, TagUnsigned
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import too_few_usable
 from notarypy.tuf.keys import UnusableKey
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.tuf.fields import TargetFile

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,6 +32,7 @@ from notarypy.limits import DEFAULT
 from notarypy.tuf import authorities, roles
 from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from cryptography import x509

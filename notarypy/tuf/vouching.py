@@ -21,11 +21,11 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, valid_keys
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,9 +17,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Literal
+
+from notarypy.values import dataclass, field
 
 Value = bool | str | list[str]
 

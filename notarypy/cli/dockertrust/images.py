@@ -20,7 +20,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image
@@ -36,6 +35,7 @@ from notarypy.errors import (
     TrustError,
 )
 from notarypy.tuf import roles
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.cli.dockertrust.grammar import CommandLine

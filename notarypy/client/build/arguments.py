@@ -29,7 +29,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ from notarypy.images.dockerfile.lines import lower
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.images.occurrences import Occurrence
 from notarypy.limits import DEFAULT
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.client.parameters import PinOptions

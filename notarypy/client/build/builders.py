@@ -29,7 +29,6 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,7 @@ from notarypy.client.publish.signing import require_signable, sign_all
 from notarypy.errors import Advice, BuilderError, NotarypyError, UsageError
 from notarypy.images import reference as references
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from notarypy.client.build.inputs import PinnedFile, PinnedImage

@@ -22,7 +22,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.errors import Advice, BuildFileError, NotarypyError, UsageError
@@ -31,6 +30,7 @@ from notarypy.images.dockerfile import stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.images.workloads import find, yamlnodes
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.client.verdicts import VerifiedImage

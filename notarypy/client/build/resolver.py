@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.build import inputs
@@ -42,6 +41,7 @@ from notarypy.errors import (
 )
 from notarypy.images import occurrences
 from notarypy.images import reference as references
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from notarypy.client.session import Session

@@ -19,7 +19,6 @@ import re
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,7 @@ from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles, serials
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

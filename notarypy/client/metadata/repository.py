@@ -28,7 +28,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -46,6 +45,7 @@ from notarypy.errors import (
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from notarypy.client.metadata.refresh import refresh
@@ -27,6 +26,7 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root
 from notarypy.tuf.trustanchors import policy, root_ids
 from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import replace
 
 _LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.metadata.refresh import refresh
@@ -43,6 +42,7 @@ from notarypy.tuf.changes import AddDelegation, Change, State, apply_all
 from notarypy.tuf.metadata import Targets
 from notarypy.tuf.plan import TARGETS_LIFETIME, first_root, plan, root_draft, snapshot_draft
 from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -61,6 +60,7 @@ from notarypy.tuf.changes import AddDelegation, AssignKeys, Change, RemoveKeys, 
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
 from notarypy.tuf.keys import certificates as certificates_of
 from notarypy.tuf.vouching import signatures
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

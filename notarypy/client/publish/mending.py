@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, KeyNotAuthorisedError
@@ -25,6 +24,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemovePaths, Resign, State, apply_all
 from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.vouching import RestingTag, outside, resting, signatures
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -32,7 +32,6 @@ import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client.metadata.refresh import refresh
@@ -54,6 +53,7 @@ from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Signature, seal
 from notarypy.tuf.plan import Draft, plan, snapshot_draft
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from notarypy.client.keys.manager import SigningKeys

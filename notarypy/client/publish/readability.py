@@ -12,11 +12,11 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.limits import DEFAULT, EXTENDED
 from notarypy.tuf import plan
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
@@ -29,6 +28,7 @@ from notarypy.client.results import RevokedTag
 from notarypy.errors import Advice, DigestMismatchError, KeyNotAuthorisedError, TagUnsignedError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveTarget, State
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
@@ -46,6 +45,7 @@ from notarypy.tuf.canonical import decode, encode
 from notarypy.tuf.changes import AddTarget, Change, Discard, State
 from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,7 @@ from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.errors import Advice, NotVerifiedError, UsageError
 from notarypy.images import manifests
 from notarypy.storage.images import locations
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.client.parameters import Progress, SignOptions, VerifyOptions

@@ -23,7 +23,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Full, Queue
 from typing import TYPE_CHECKING
@@ -47,6 +46,7 @@ from notarypy.storage.images.layoutwriter import (
     refuse_existing,
 )
 from notarypy.storage.images.locations import LAYOUT, ImageLocation
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.client.parameters import Progress, VerifyOptions

@@ -31,7 +31,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -53,6 +52,7 @@ from notarypy.errors import (
 from notarypy.images import layout
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.storage.images import locations
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.client.parameters import Progress

@@ -30,7 +30,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
@@ -51,6 +50,7 @@ from notarypy.errors import (
 )
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import Release, Requirements, Signers
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -29,6 +28,7 @@ from notarypy.images import occurrences
 from notarypy.images.dockerfile import words
 from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, replace
 
 _WITH_HEREDOCS = frozenset({"add", "copy", "run"})
 _OTHERS = {"arg", "cmd", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer"}

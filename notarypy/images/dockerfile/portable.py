@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from notarypy.errors import Advice
@@ -31,6 +30,7 @@ from notarypy.images import occurrences
 from notarypy.images.dockerfile.lines import KEYWORDS, Instruction, Word, lower, mount_parts
 from notarypy.images.dockerfile.stages import Dockerfile, number_of
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_FLAG = re.compile(r"--[A-Za-z0-9._:/@\[\]$(){}+%~=,!*?#-]+")

@@ -29,7 +29,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from notarypy.errors import Advice
@@ -39,6 +38,7 @@ from notarypy.images.dockerfile.lines import Instruction, Word, lower
 from notarypy.images.dockerfile.variables import BuildOptions, Variables
 from notarypy.images.dockerfile.words import SPACE, WordError
 from notarypy.images.occurrences import Kind, Occurrence
+from notarypy.values import dataclass
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _ESCAPES = ("\\", "`")

@@ -16,13 +16,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from notarypy.errors import Advice
 from notarypy.images import occurrences, platforms
 from notarypy.images.dockerfile import words
 from notarypy.images.dockerfile.words import SPACE, WordError
+from notarypy.values import dataclass, field
 
 _OF_TARGET = ("TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT")
 _OF_BUILDER = ("BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILDVARIANT")

@@ -18,9 +18,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 # White space as Go's unicode.IsSpace has it; Python's counts four control characters more.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501 - one constant

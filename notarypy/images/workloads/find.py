@@ -23,13 +23,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images.occurrences import Occurrence
 from notarypy.images.workloads import interpolation
 from notarypy.images.workloads.interpolation import InterpolationError
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.images.workloads.yamlnodes import YamlNode

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from notarypy.errors import Advice, BuildFileError
 from notarypy.images import occurrences
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, field
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)*")
 _MERGE = "<<"

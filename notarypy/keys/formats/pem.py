@@ -17,11 +17,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notarypy.errors import InvalidNameError, UnsupportedKeyError
 from notarypy.tuf import filetypes
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey

@@ -29,13 +29,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from notarypy.errors import Advice, AuthenticationError, ConfigurationError
 from notarypy.limits import DEFAULT
 from notarypy.remote.http.messages import json_object
+from notarypy.values import dataclass, field
 
 Kind = Literal["password", "identity", "bearer"]
 HUB = "docker.io"

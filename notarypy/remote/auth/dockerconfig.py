@@ -28,7 +28,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ from notarypy.remote.auth.credentials import (
     decoded,
     host_key,
 )
+from notarypy.values import replace
 
 REMEMBER = 60.0
 _META = "x-meta-"

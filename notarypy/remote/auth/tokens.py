@@ -26,7 +26,6 @@ import threading
 import time
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -38,6 +37,7 @@ from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response, json_object
 from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
+from notarypy.values import dataclass, field, replace
 
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
@@ -23,6 +22,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import DEFAULT
 from notarypy.remote.http.messages import Redaction, Response, json_object
+from notarypy.values import dataclass
 
 _DIGITS, _TITLE_CHARS, _HEAD_BYTES = 10, 80, 1 << 14
 _TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)

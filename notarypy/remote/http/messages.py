@@ -22,12 +22,12 @@ import threading
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass, field
 
 HIDDEN = "***"
 KEPT = 512

@@ -11,12 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, TlsError
 from notarypy.limits import DEFAULT
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     import ssl

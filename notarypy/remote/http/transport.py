@@ -28,7 +28,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -45,6 +44,7 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
+from notarypy.values import dataclass, replace
 
 ATTEMPTS = 4
 RETRY_AFTER_LIMIT = 5.0

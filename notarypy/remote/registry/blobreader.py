@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from notarypy.errors import Advice, DigestMismatchError
+from notarypy.values import dataclass
 
 MARK_EVERY = 8 * 1024 * 1024
 

@@ -21,7 +21,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Protocol
 
@@ -40,6 +39,7 @@ from notarypy.remote.http.transport import RequestPolicy
 from notarypy.remote.registry.blobreader import HashingReader, ReadFrom
 from notarypy.remote.registry.registry import RegistryClient, writing
 from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, RegistryQuirks
+from notarypy.values import replace
 
 TRIES = 5
 LONGEST_WAIT = 60.0

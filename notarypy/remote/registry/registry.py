@@ -21,7 +21,6 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from http import HTTPStatus
 from typing import NoReturn
 from urllib.parse import quote, urljoin, urlsplit
@@ -40,6 +39,7 @@ from notarypy.images import manifests
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response, is_json
 from notarypy.remote.http.transport import USUAL, Exchange, RequestPolicy, Scope
+from notarypy.values import replace
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,7 @@ from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
 from notarypy.remote.registry.registry import RegistryClient, writing
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.remote.registry.blobreader import BlobPart, HashingReader

@@ -21,7 +21,6 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import BinaryIO, NoReturn
@@ -30,6 +29,7 @@ from notarypy.errors import Advice, MetadataError, StorageError
 from notarypy.files import regular
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.images import compression
+from notarypy.values import dataclass, replace
 
 _LOG = logging.getLogger(__name__)
 BLOCK = 512

@@ -21,7 +21,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from notarypy.errors import Advice, DigestMismatchError, MetadataError
@@ -29,6 +28,7 @@ from notarypy.images import layout, manifests
 from notarypy.images.layout import Descriptor
 from notarypy.images.occurrences import normal
 from notarypy.storage.images import compression
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,6 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +40,7 @@ from notarypy.storage.images import dockersave
 from notarypy.storage.images.archives import Archive
 from notarypy.storage.images.dockersave import SavedEntry, SavedImage
 from notarypy.storage.images.layoutreader import Directory, Layout, distinct, unclear
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor

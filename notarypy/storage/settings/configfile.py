@@ -22,7 +22,6 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from notarypy.errors import Advice, ConfigurationError, InvalidNameError, Storag
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings import servers, spans
+from notarypy.values import dataclass, field
 
 _LOG = logging.getLogger(__name__)
 _PIN = re.compile(r"[0-9a-fA-F]{64}")

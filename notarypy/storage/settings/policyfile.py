@@ -22,7 +22,6 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -35,6 +34,7 @@ from notarypy.storage.settings import spans
 from notarypy.storage.settings.configfile import Section
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
+from notarypy.values import dataclass, field
 
 Mode = Literal["enforce", "audit", "skip"]
 

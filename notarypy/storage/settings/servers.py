@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from notarypy.errors import Advice, ConfigurationError, TlsError
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -33,6 +32,7 @@ from notarypy.storage.settings.configfile import FileSettings, RegistrySettings
 from notarypy.storage.settings.policyfile import Pins, PolicyFile, by_gun
 from notarypy.storage.settings.servers import TlsFiles
 from notarypy.tuf import roles
+from notarypy.values import dataclass, field
 
 __all__ = ["DOCKER_HUB_SERVER", "GlobalOptions", "RegistrySettings", "Settings", "TlsFiles", "load"]
 
