@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from interop.harness import listener, services
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
@@ -71,25 +71,30 @@ class Gateway:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What a server said."""
+
     status: int
     body: bytes
     headers: dict[str, str]
 
 
-def _ask(upstream: services.Endpoint, request: listener.Handler, body: bytes) -> _Answer:
+def ask(
+    upstream: services.Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Answer:
+    """Pass a request on to a server, over a connection of its own."""
     if upstream.ca is None:
         connection = http.client.HTTPConnection(upstream.host, timeout=30)
     else:
         context = ssl.create_default_context(cafile=str(upstream.ca))
         connection = http.client.HTTPSConnection(upstream.host, timeout=30, context=context)
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+    passed = {name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP}
     with contextlib.closing(connection):
-        connection.request(request.command, request.path, body or None, headers)
+        connection.request(method, path, body or None, passed)
         response = connection.getresponse()
-        hidden = HOP_BY_HOP - {"content-length"} if request.command == "HEAD" else HOP_BY_HOP
+        hidden = HOP_BY_HOP - {"content-length"} if method == "HEAD" else HOP_BY_HOP
         kept = {name: value for name, value in response.getheaders() if name.lower() not in hidden}
-        return _Answer(response.status, response.read(), kept)
+        return Answer(response.status, response.read(), kept)
 
 
 def _empty_update(content_type: str) -> bytes:
@@ -110,12 +115,12 @@ def _handler(gateway: Callable[[], Gateway], upstream: services.Endpoint) -> typ
             else:
                 self.reply(status, state.rewrite(self.path, answer.body), answer.headers)
 
-        def outcome(self, mode: Upload, body: bytes) -> _Answer:
+        def outcome(self, mode: Upload, body: bytes) -> Answer:
             if mode in {Upload.DROP, Upload.SWALLOW}:
-                return _Answer(200, b"", {})
+                return Answer(200, b"", {})
             if mode is Upload.EMPTY:
                 body = _empty_update(self.headers["Content-Type"])
-            return _ask(upstream, self, body)
+            return ask(upstream, self.command, self.path, dict(self.headers), body)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the names http.server calls
 

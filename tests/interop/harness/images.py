@@ -116,9 +116,13 @@ class Repository:
             )
         return self._put(tag, OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
 
+    def tag(self, manifest: Manifest, tag: str) -> None:
+        """Give an image that is here one more tag."""
+        self._request("PUT", f"/v2/{self.path}/manifests/{tag}", manifest.body, manifest.media_type)
+
     def _put(self, tag: str, media_type: str, document: dict[str, Any]) -> Manifest:
         manifest = Manifest(media_type, json.dumps(document, indent=3).encode())
-        self._request("PUT", f"/v2/{self.path}/manifests/{tag}", manifest.body, media_type)
+        self.tag(manifest, tag)
         return manifest
 
     def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:

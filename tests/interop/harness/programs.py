@@ -80,6 +80,16 @@ def faketime_library() -> str:
     raise LookupError("libfaketime is not installed: run scripts/test, it brings what the tests need")
 
 
+def valgrind() -> tuple[list[str], dict[str, str]]:
+    """Return how valgrind is started, and the environment that it needs.
+
+    The script of that name only adds to the environment, which the program that is measured would see.
+    """
+    program = find("valgrind.bin" if shutil.which("valgrind.bin", path=SEARCH_PATH) else "valgrind")
+    tools = UNPACKED / "libexec" / "valgrind"
+    return [program], ({"VALGRIND_LIB": str(tools)} if program.startswith(str(UNPACKED)) else {})
+
+
 def library_path() -> str:
     """Return the folders of unpacked libraries, as LD_LIBRARY_PATH has them."""
     folders = (*UNPACKED.glob("lib/*-linux-gnu*"), *UNPACKED.parent.glob("lib/*-linux-gnu*"))

@@ -1,0 +1,153 @@
+"""What a command costs, without a clock: instructions, memory, modules, connections, requests and rounds.
+
+Run by `scripts/costs`.
+
+Rules:
+
+1. Instructions are counted by valgrind's cachegrind without its caches: the same count as callgrind's in half
+   of the time. The hash seed is fixed and all byte code is there; two runs differ by less than a thousandth.
+2. Memory is the peak that the kernel tells a parent about. The parent is small, for the peak of a program is
+   never less than what its parent had.
+3. Requests are counted by the gateways of `rounds`, in step with the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interop.harness import programs, services, workloads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interop.harness.rounds import Traffic
+    from interop.harness.workloads import Command, Laboratory
+
+VALGRIND = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+PARENT = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+# Started like a command, but always the same: libraries read, expressions compiled, JSON and hashes.
+REFERENCE = """
+import argparse, ast, dataclasses, email.message, hashlib, http.client, inspect, json, re, ssl, typing
+data = [{"name": f"tag{number}", "size": number} for number in range(300)]
+hashlib.sha256(json.dumps(json.loads(json.dumps(data, indent=1))).encode()).hexdigest()
+re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?::[\\w.-]{1,128})?(?:@sha256:[0-9a-f]{64})?")
+"""
+
+
+@dataclass(frozen=True)
+class Python:
+    """The Python whose notarypy is measured."""
+
+    executable: Path = Path(sys.executable)
+
+    def notarypy(self, command: Command, *options: str) -> list[str]:
+        """Return the command line, as the script is run; options are Python's own."""
+        script = self.executable.with_name("notarypy")
+        return [str(self.executable), *options, str(script), *command.arguments]
+
+    def compile(self) -> None:
+        """Write the byte code of the package, which a first run would do otherwise (rule 1)."""
+        program = "import compileall, notarypy; compileall.compile_dir(notarypy.__path__[0], quiet=1)"
+        programs.run([str(self.executable), "-c", program], {}).expect(0)
+
+
+def instructions(command: Command, python: Python) -> int:
+    """Return how many instructions a command takes."""
+    return _counted(python.notarypy(command), command.person.environment)
+
+
+def reference(python: Python, home: Path) -> int:
+    """Return how many instructions the reference program takes: they tell how this Python was built."""
+    return _counted([str(python.executable), "-c", REFERENCE], {"HOME": str(home), "PYTHONHASHSEED": "0"})
+
+
+def _counted(argv: Sequence[str], environment: dict[str, str]) -> int:
+    valgrind, more = programs.valgrind()
+    process = programs.start([*valgrind, *VALGRIND, *argv], {**environment, **more})
+    run = programs.collect(process, timeout=600).expect(0)
+    (found,) = re.findall(r"I\s+refs:\s+([\d,]+)", run.stderr)
+    return int(found.replace(",", ""))
+
+
+def memory(command: Command, python: Python) -> int:
+    """Return the peak of memory, in KiB."""
+    argv = [sys.executable, "-I", "-S", "-c", PARENT, *python.notarypy(command)]
+    return int(programs.run(argv, command.person.environment).expect(0).stderr.split()[-1])
+
+
+def traffic(lab: Laboratory, command: Command, python: Python) -> Traffic:
+    """Return what passes between a command and the servers."""
+    with lab.conductor.in_step() as found:
+        process = programs.start(python.notarypy(command), command.person.environment)
+        lab.conductor.follow(process.pid)
+        programs.collect(process).expect(0)
+    return found
+
+
+def modules(command: Command, python: Python) -> dict[str, int]:
+    """Return the modules that a command loads, and the microseconds that each took: a hint, no measure."""
+    run = programs.run(python.notarypy(command, "-X", "importtime"), command.person.environment).expect(0)
+    found = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)$", run.stderr, re.MULTILINE)
+    return {name: int(spent) for spent, name in found}
+
+
+def main() -> None:
+    """Print what workloads cost, one a line."""
+    parser = argparse.ArgumentParser(prog="scripts/costs", description="What commands cost, without a clock.")
+    parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=", ".join(workloads.WORKLOADS))
+    parser.add_argument(
+        "--of", metavar="DIR", type=Path, help="measure the notarypy of this checkout's .venv"
+    )
+    parser.add_argument("--imports", metavar="N", type=int, default=0, help="name the N slowest modules")
+    parser.add_argument("--no-instructions", action="store_true", help="leave out what takes long")
+    options = parser.parse_args()
+    python = Python(options.of / ".venv" / "bin" / "python") if options.of else Python()
+    python.compile()
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        directory = Path(name)
+        authority = services.Authority(directory / "ca")
+        notary = stack.enter_context(services.notary_server(directory / "notary", authority))
+        registry = stack.enter_context(services.registry(directory / "registry"))
+        lab = stack.enter_context(workloads.laboratory(directory, authority, notary, registry))
+        _say(f"{'':28} M instr.    MiB  modules  rounds  connections/requests")
+        if not options.no_instructions:
+            _say(f"{'(reference)':28} {reference(python, directory) / 1e6:8.1f}")
+        for workload in options.workloads or workloads.WORKLOADS:
+            _report(lab, workload, python, options)
+
+
+def _report(lab: Laboratory, workload: str, python: Python, options: argparse.Namespace) -> None:
+    prepare = workloads.WORKLOADS[workload]
+    passed, peak = traffic(lab, prepare(lab), python), memory(prepare(lab), python)
+    loaded = modules(prepare(lab), python)
+    for _ in range(4 if options.imports else 0):
+        again = modules(prepare(lab), python)
+        loaded = {name: min(spent, again.get(name, spent)) for name, spent in loaded.items()}
+    count = "" if options.no_instructions else f"{instructions(prepare(lab), python) / 1e6:.1f}"
+    counts = f"{count:>8} {peak / 1024:6.1f} {len(loaded):8} {len(passed.rounds):7}"
+    asked = [f"{name} {passed.connections[name]}/{passed.requests[name]}" for name in sorted(passed.requests)]
+    _say(f"{workload:28} {counts}  {', '.join(asked)}")
+    for module in sorted(loaded, key=lambda name: -loaded[name])[: options.imports]:
+        _say(f"{'':10} {loaded[module]:6} us {module}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
