@@ -90,6 +90,19 @@ def test_a_hashed_directory_is_preferred_to_the_bundle_in_it(tmp_path: Path) -> 
     assert loaded(context(environ=environ)) == 3
 
 
+def test_a_bundle_is_found_in_its_hashed_directory_by_its_links_too(tmp_path: Path) -> None:
+    one = trustme.CA().cert_pem.bytes()
+    certs = directory(tmp_path / "certs", ("0123abcd.0", one), ("all.crt", one))
+    openssl = directory(tmp_path / "openssl")
+    (openssl / "certs").symlink_to(certs)
+    (openssl / "cert.pem").symlink_to(certs / "all.crt")
+    for folder in (certs, openssl / "certs"):
+        environ = {"SSL_CERT_DIR": str(folder), "SSL_CERT_FILE": str(openssl / "cert.pem")}
+        assert loaded(context(environ=environ)) == 0
+    (certs / "all.crt").write_bytes(one + trustme.CA().cert_pem.bytes())
+    assert loaded(context(environ=environ)) == 2
+
+
 def test_a_plain_directory_is_loaded_when_named(tmp_path: Path, empty: dict[str, str]) -> None:
     pem = trustme.CA().cert_pem.bytes()
     certs = directory(tmp_path / "certs", ("corp.pem", pem), ("notes.txt", b"hello"))

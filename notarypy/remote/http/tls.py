@@ -134,7 +134,8 @@ def _add_system_store(
     directories = [usual.openssl_capath, *_DIRECTORIES]
     if named := environ.get("SSL_CERT_DIR"):
         directories = [directory for directory in named.split(os.pathsep) if directory]
-    for directory in dict.fromkeys(directories):
+    # Debian's OpenSSL names links to what Go programs name: one store by several names is one store.
+    for directory in dict.fromkeys(map(os.path.realpath, directories)):
         try:
             names = sorted(os.listdir(directory))  # noqa: PTH208 - a Path for each name costs too much
         except OSError:
@@ -157,12 +158,12 @@ def _add_system_store(
 
 
 def _repeats(bundle: Path, hashed: Mapping[str, int]) -> bool:
-    """Tell whether a bundle only repeats the hashed directory it lies in.
+    """Tell whether a bundle only repeats the hashed directory that it, or what it links to, lies in.
 
     Reading a bundle costs some 20 ms, a hashed directory next to nothing. A bundle that somebody appended a
     certificate to holds more of them than there are links.
     """
-    links = hashed.get(str(bundle.parent))
+    links = hashed.get(os.path.dirname(os.path.realpath(bundle)))  # noqa: PTH120 -- realpath gives a text
     return links is not None and _start(bundle).count(b"-----BEGIN ") == links
 
 
