@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.__main__ import command_line
 from docs import pages, programs
 from notarypy.cli.app import COMMANDS
 from notarypy.tuf import trusted
@@ -64,8 +65,10 @@ def test_only_variables_that_are_read_are_mentioned(page: Path) -> None:
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 def test_only_options_that_exist_are_mentioned(page: Path) -> None:
     known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
+    known |= set(command_line()._option_string_actions)  # noqa: SLF001 - argparse tells them in no other way
     known |= {
         "--metadata-file",
+        "--raw",
         "--push",
         "--unit",
         "--pdb",

@@ -174,9 +174,13 @@ class Author:
     def add(self, tag: str, content: bytes, role: str = roles.TARGETS) -> TargetFile:
         """List a tag in a role's file, which is begun when there is none."""
         meta = TargetFile(len(content), {"sha256": hashlib.sha256(content).digest()})
-        old = self.targets.get(role) or Targets(1, self.expiry(roles.TARGETS))
-        self.targets[role] = replace(old, targets={**old.targets, tag: meta})
+        self.fill(role, {tag: meta})
         return meta
+
+    def fill(self, role: str, targets: Mapping[str, TargetFile]) -> None:
+        """List many tags in a role's file, which is begun when there is none."""
+        old = self.targets.get(role) or Targets(1, self.expiry(roles.TARGETS))
+        self.targets[role] = replace(old, targets={**old.targets, **targets})
 
     def delegate(
         self,

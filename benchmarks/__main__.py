@@ -1,0 +1,164 @@
+"""The command behind `scripts/bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import builds, lab, tables
+from benchmarks.measuring import ROUND_TRIPS, Row, cells
+from benchmarks.processes import ProgramFailedError
+from benchmarks.workloads import ROWS
+from interop.harness import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.builds import Build
+    from benchmarks.lab import Lab
+    from benchmarks.measuring import Workload
+
+PAGE = builds.ROOT / "docs" / "performance.md"
+SMOKE = argparse.Namespace(only=["verify-warm"], rtt=[0], runs=1)
+# Debian's notary knows its compiler's version and not its own.
+VERSIONS = {
+    "Go notary of": ["notary", "version"],
+    "docker": ["docker", "--version"],
+    "skopeo": ["skopeo", "-v"],
+}
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the reader of the command line."""
+    known = [row.name for row in ROWS]
+    parser = argparse.ArgumentParser("scripts/bench", description="How fast notarypy is beside the others.")
+    parser.add_argument("--only", type=_words, default=[], metavar="ROW,...", help=f"of {', '.join(known)}")
+    parser.add_argument(
+        "--rtt", type=_numbers, default=list(ROUND_TRIPS), metavar="MS,...", help="of 0, 20, 50, 100"
+    )
+    parser.add_argument("--runs", type=int, default=5, help="turns of each contestant (default 5)")
+    parser.add_argument(
+        "--patience", type=float, default=6, metavar="S", help="seconds after which a cell ends (default 6)"
+    )
+    parser.add_argument("--against", metavar="REV", help="another commit that takes turns, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown at the end")
+    parser.add_argument(
+        "--write-docs", action="store_true", help=f"put it into {PAGE.relative_to(builds.ROOT)}"
+    )
+    parser.add_argument("--smoke", action="store_true", help="one row, no distance, one turn: does it work?")
+    parser.add_argument("--list", action="store_true", help="print the rows and end")
+    return parser
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = command_line()
+    chosen = parser.parse_args(arguments, SMOKE if "--smoke" in arguments else None)
+    if unknown := set(chosen.only) - {row.name for row in ROWS}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    return chosen
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def facts(chosen: argparse.Namespace, taking_turns: Sequence[Build]) -> dict[str, str]:
+    """Return what is measured, and where."""
+    found = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        **{f"build {build.name}": build.commit for build in taking_turns},
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "turns": f"up to {chosen.runs}",
+    }
+    for name, words in VERSIONS.items():
+        said = subprocess.run(
+            [programs.find(words[0]), *words[1:]], capture_output=True, text=True, check=False
+        ).stdout
+        version = re.search(r"(?:go)?\d+\.\d+[\w.+~-]*", said)
+        found[name] = version[0] if version else "?"
+    return found
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def measured(workload: Workload, running: Lab, report: tables.Report, chosen: argparse.Namespace) -> Row:
+    """Measure one row, and print each cell as soon as it is there."""
+    print(f"{workload.name}: {workload.title}", flush=True)
+    begin = time.monotonic()
+    contestants = workload.enter(running)
+    ready = time.monotonic() - begin
+    row = Row(workload, ())
+    for cell in cells(workload, running, contestants, chosen.rtt, runs=chosen.runs, patience=chosen.patience):
+        row = Row(workload, (*row.cells, cell))
+        print(f"  {tables.line(report, row, cell)}", flush=True)
+    print(f"  ({ready:.1f} s to make ready, {time.monotonic() - begin:.1f} in all)", flush=True)
+    return row
+
+
+def run(chosen: argparse.Namespace) -> tuple[tables.Report, list[str]]:
+    """Build the lab and measure what was chosen; return what came out and the rows that failed."""
+    rows, failed = [], []
+    with tempfile.TemporaryDirectory(prefix="notarypy-bench-") as name:
+        directory = Path(name)
+        every = [builds.current(directory / "build")]
+        if chosen.against:
+            every.append(builds.other(directory / "other", chosen.against))
+        report = tables.Report(facts(chosen, every), tuple(build.name for build in every), ())
+        for fact, value in report.facts.items():
+            print(f"{fact}: {value}")
+        with lab.opened(directory, every) as running:
+            for workload in ROWS:
+                if chosen.only and workload.name not in chosen.only:
+                    continue
+                running.builds = tuple(every if chosen.only or not workload.costly else every[:1])
+                try:
+                    rows.append(measured(workload, running, report, chosen))
+                except (ProgramFailedError, AssertionError) as error:
+                    failed.append(workload.name)
+                    print(f"  failed: {error}", flush=True)
+    return tables.Report(report.facts, report.builds, tuple(row for row in rows if row.cells)), failed
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark; 1 if a row failed."""
+    chosen = parsed(arguments)
+    if chosen.list:
+        for workload in ROWS:
+            print(f"{workload.name:24} {workload.title}")
+        return 0
+    report, failed = run(chosen)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(tables.document(report), indent=1) + "\n", encoding="utf-8")
+    if chosen.markdown:
+        print(tables.markdown(report))
+    if chosen.write_docs:
+        tables.write_between(PAGE, tables.markdown(report))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
