@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
     from notarypy.client.parameters import RemovalOptions as RemovalOptions
+    from notarypy.client.parameters import Required as Required
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
     from notarypy.client.results import CopiedImage as CopiedImage
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import RoleVersion as RoleVersion
     from notarypy.client.verdicts import SkippedImage as SkippedImage
     from notarypy.client.verdicts import VerifiedImage as VerifiedImage
-    from notarypy.client.verify.image import MetadataCache as MetadataCache
+    from notarypy.client.verify.sharing import MetadataCache as MetadataCache
+    from notarypy.client.workers import Outcome as Outcome
     from notarypy.errors import Advice as Advice
     from notarypy.errors import NotarypyError as NotarypyError
     from notarypy.errors import OperationError as OperationError
@@ -90,7 +92,7 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
-    "client.parameters": "PinOptions Progress RemovalOptions SignOptions VerifyOptions",
+    "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (
         "CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PulledImage "
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
@@ -99,7 +101,8 @@ _NAMES = {
     "client.verdicts": (
         "AppliedPolicy Evidence FirstRoot RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"
     ),
-    "client.verify.image": "MetadataCache",
+    "client.verify.sharing": "MetadataCache",
+    "client.workers": "Outcome",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",

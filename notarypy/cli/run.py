@@ -11,8 +11,9 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from notarypy.cli.options import GivenOptions
 from notarypy.cli.report import Report
@@ -22,12 +23,17 @@ from notarypy.errors import Advice, ConfirmationNeededError, NotarypyError, Oper
 from notarypy.limits import DEFAULT, EXTENDED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from typer import Context
 
     from notarypy.client.api import Client
     from notarypy.client.verdicts import FirstRoot
+    from notarypy.client.workers import Outcome
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 # The empty prefix means every tag.
 _MAY_BE_EMPTY = frozenset({"--path", "--paths"})
@@ -113,6 +119,18 @@ class Run:
             for ref in left:
                 own = error if ref in guilty else _held_back(ref, guilty, error)
                 self.report.failed([ref], own, about=about)
+
+    def each(self, items: Sequence[A], call: Callable[[A], T]) -> Iterator[tuple[A, Outcome[T]]]:
+        """Yield items, in their order, with what became of their calls, which are made side by side.
+
+        After Ctrl-C those come that were done by then.
+        """
+        from notarypy.client.workers import UnfinishedError, outcomes
+
+        with closing(outcomes([partial(call, item) for item in items])) as found:
+            for item, outcome in zip(items, found, strict=True):
+                if not isinstance(outcome.error, UnfinishedError):
+                    yield item, outcome
 
     def progress(self) -> terminal.Bar | None:
         """Return a progress bar where somebody looks at it."""

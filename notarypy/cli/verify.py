@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from notarypy.cli import references
-from notarypy.cli.run import begin
+from notarypy.cli.run import Run, begin
 from notarypy.cli.text import render, terminal
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import Advice, NothingThereError
 
 if TYPE_CHECKING:
+    from notarypy.client.api import Client
     from notarypy.client.results import Inspection
     from notarypy.client.verdicts import Evidence
+    from notarypy.client.workers import Outcome
+
+    _Tag = tuple[str, Outcome[VerifiedImage | SkippedImage]]
 
 
 def verify(
@@ -46,42 +51,45 @@ def verify(
       notarypy verify --all-tags registry.example.com/app
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
-    from notarypy.client.verify.image import MetadataCache
-
     run = begin(context, hold=True)
     texts = references.with_file(run, list(refs or ()), from_file)
     names = references.read(run, texts, "REPO" if all_tags else "REF")
     if all_tags:
         references.check_repositories(run, texts)
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
-    uses, cache = Counter(name.repository for name in names), MetadataCache()
+    required["registry"] = not no_registry
     with run.client(asking=False) as client:
-
-        def check(text: str, shared: MetadataCache | None) -> None:
-            with run.trying(text, among=("", "") if all_tags else ()):
-                image = client.verify_unless_skipped(text, **required, registry=not no_registry, cache=shared)
-                line = f"{text}@{image.digest}" if all_tags else image.reference
-                run.report.done(text, _verified_json(image), line)
-
-        for name in names:
-            if not all_tags:
-                check(name.text, cache if uses[name.repository] > 1 else None)
-                continue
-            with run.trying(name.text, among=texts):
-                for tag in _tags(
-                    client.images.signed_tags(name.text, root=required["root"], cache=cache), name
-                ):
-                    check(f"{name.text}:{tag}", cache)
+        if all_tags:
+            _every_tag(run, client, names, required)
+        else:
+            with closing(client.verify_each(texts, **required)) as outcomes:
+                for text, found in zip(texts, outcomes, strict=True):
+                    with run.trying(text):
+                        image = found.get()
+                        run.report.done(text, _verified_json(image), image.reference)
     if all_tags or from_file is not None:
         run.report.show_held()
 
 
-def _tags(found: list[str], name: references.Name) -> list[str]:
-    """Return tags, of which there has to be one."""
-    if not found:
-        advice = Advice("sign-a-tag", gun=name.repository)
-        raise NothingThereError(f"no tag of {name.text} is signed, so none was verified", advice=advice)
-    return found
+def _every_tag(run: Run, client: Client, names: Sequence[references.Name], required: dict[str, Any]) -> None:
+    from notarypy.client.verify.sharing import MetadataCache
+
+    def tags_of(name: references.Name) -> Iterable[_Tag]:
+        cache = MetadataCache()
+        tags = client.images.signed_tags(name.text, root=required["root"], cache=cache)
+        refs = [f"{name.text}:{tag}" for tag in tags]
+        if not refs:
+            advice = Advice("sign-a-tag", gun=name.repository)
+            raise NothingThereError(f"no tag of {name.text} is signed, so none was verified", advice=advice)
+        found = zip(refs, client.verify_each(refs, **required, cache=cache), strict=True)
+        return found if len(names) == 1 else list(found)
+
+    for name, tags in run.each(names, tags_of):
+        with run.trying(name.text, among=[one.text for one in names]):
+            for text, found in tags.get():
+                with run.trying(text, among=("", "")):
+                    image = found.get()
+                    run.report.done(text, _verified_json(image), f"{text}@{image.digest}")
 
 
 def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
@@ -125,9 +133,9 @@ def inspect(
     names, pin = references.read(run, refs), references.required_root(run, root, policy)
     found: list[Inspection] = []
     with run.client(asking=False) as client:
-        for name in names:
+        for name, inspected in run.each(names, lambda name: client.inspect(name.text, root=pin)):
             with run.trying(name.text):
-                found.append(client.inspect(name.text, root=pin))
+                found.append(inspected.get())
                 run.report.done(name.text, _inspected_json(found[-1]))
     if pretty:
         columns = terminal.columns()

@@ -8,7 +8,8 @@ Rules:
 1. A call returns when it has succeeded, and raises a NotarypyError otherwise.
 2. Nothing is printed and nobody is asked, but through what was handed in.
 3. This is the only module that reads the wall clock, as the default of `clock`.
-4. One Client may be used from several threads.
+4. One Client may be used from several threads. What was handed in is called in the thread that made the call
+   or takes its outcomes, whatever threads work for it; `progress` alone in those.
 5. One text where several are expected is a TypeError.
 """
 
@@ -27,14 +28,16 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import GlobalOptions, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from notarypy.client import results
     from notarypy.client.keysapi import Keys
+    from notarypy.client.parameters import Required
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
     from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
-    from notarypy.client.verify.image import MetadataCache
+    from notarypy.client.verify.sharing import MetadataCache
+    from notarypy.client.workers import Outcome
     from notarypy.keys.passphrases import Wording
     from notarypy.remote.http.transport import Transport
     from notarypy.tuf.trusted import TrustedMetadata
@@ -152,19 +155,12 @@ class Client:
     # Whether an image may be used. All of it obeys the trust policy.
 
     def verify(
-        self,
-        reference: str,
-        *,
-        signers: Sequence[str] = (),
-        all_signers: bool = False,
-        root: str | None = None,
-        registry: bool = True,
-        metadata: TrustedMetadata | None = None,
+        self, reference: str, *, metadata: TrustedMetadata | None = None, **required: Unpack[Required]
     ) -> VerifiedImage:
         """Verify that an image is signed, and that the registry serves it as signed.
 
         What is required, beside the trust policy, is that of `VerifyOptions`. With `metadata` from `refresh`,
-        many tags are verified at once while none of it has ended; `refresh` then takes the `root`.
+        which takes the `root` then, nothing but the registry is asked while none of it has ended.
 
         Raises:
             TagUnsignedError, VerificationError: It is not signed, or something does not match.
@@ -173,17 +169,10 @@ class Client:
         """
         from notarypy.client.verify.image import verify
 
-        return verify(self._session, reference, VerifyOptions(signers, all_signers, root, registry), metadata)
+        return verify(self._session, reference, VerifyOptions(**required), metadata)
 
     def verify_unless_skipped(
-        self,
-        reference: str,
-        *,
-        signers: Sequence[str] = (),
-        all_signers: bool = False,
-        root: str | None = None,
-        registry: bool = True,
-        cache: MetadataCache | None = None,
+        self, reference: str, *, cache: MetadataCache | None = None, **required: Unpack[Required]
     ) -> VerifiedImage | SkippedImage:
         """Verify an image unless the trust policy says to skip it; see `verify`.
 
@@ -191,12 +180,23 @@ class Client:
         """
         from notarypy.client.verify.image import verify_unless_skipped
 
-        options = VerifyOptions(signers, all_signers, root, registry)
-        return verify_unless_skipped(self._session, reference, options, cache=cache)
+        return verify_unless_skipped(self._session, reference, VerifyOptions(**required), cache=cache)
+
+    def verify_each(
+        self, references: Sequence[str], *, cache: MetadataCache | None = None, **required: Unpack[Required]
+    ) -> Generator[Outcome[VerifiedImage | SkippedImage], None, None]:
+        """Yield for each image what `verify_unless_skipped` returns or raises, in the order given.
+
+        Repositories and their tags are looked at side by side, and each repository is refreshed once.
+        """
+        from notarypy.client.verify.many import verify_each
+
+        require_lists(references=references)
+        return verify_each(self._session, references, VerifyOptions(**required), cache)
 
     def refresh(self, repository: str, *, root: str | None = None) -> TrustedMetadata:
         """Return a repository's current metadata, as `verify` reads it; `root` is a PIN that it must meet."""
-        from notarypy.client.verify.image import current_metadata
+        from notarypy.client.verify.sharing import current_metadata
 
         return current_metadata(self._session, repository, root)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.resolver import Resolver
     from notarypy.client.results import CopiedImage, LoggedIn, LoggedOut, PulledImage, PushedImage, SignedTag
     from notarypy.client.session import Session
-    from notarypy.client.verify.image import MetadataCache
+    from notarypy.client.verify.sharing import MetadataCache
     from notarypy.images.manifests import Manifest
 
 
@@ -118,8 +118,8 @@ class Images:
 
         That call takes the same `root`, a PIN, and the same `cache`, so that the repository is read once.
         """
-        from notarypy.client.verify.image import MetadataCache
         from notarypy.client.verify.inspection import signed_tags
+        from notarypy.client.verify.sharing import MetadataCache
 
         return signed_tags(self._session, repository, root, cache or MetadataCache())
 

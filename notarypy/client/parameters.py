@@ -6,7 +6,7 @@ settings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 
 from notarypy.values import dataclass
 
@@ -40,6 +40,15 @@ class Progress(Protocol):
 
     def end(self) -> None:
         """Note that all is over, well or not."""
+
+
+class Required(TypedDict, total=False):
+    """What a caller requires of an image, as named arguments; see `VerifyOptions`."""
+
+    signers: Sequence[str]
+    all_signers: bool
+    root: str | None
+    registry: bool
 
 
 @dataclass(frozen=True)

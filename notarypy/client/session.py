@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notarypy.client import workers
 from notarypy.client.connections import Connections
 from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.metadata.repository import Repository
@@ -57,8 +58,9 @@ class Session:
         limits: Limits = DEFAULT,
         literal: bool = False,
     ) -> None:
-        self.settings, self.warn, self.literal, self.limits = settings, warn, literal, limits
-        self.first_uses = FirstUses(warn)
+        self.settings, self.literal, self.limits = settings, literal, limits
+        self._heard = warn
+        self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
         self.connections = Connections(settings, transport, limits)
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
@@ -78,13 +80,20 @@ class Session:
         """Return the present moment."""
         return self._clock()
 
+    def warn(self, warning: str) -> None:
+        """Warn whoever uses the client, in the thread that it used."""
+        workers.say(self._heard, warning)
+
     def warn_once(self, warning: str) -> None:
         """Warn, but say nothing twice."""
+        workers.say(self._hear_once, warning)
+
+    def _hear_once(self, warning: str) -> None:
         with self._lock:
             known = warning in self._given
             self._given.add(warning)
         if not known:
-            self.warn(warning)
+            self._heard(warning)
 
     def directory(self) -> TrustDirectory:
         """Return the trust directory, after a look at who else can write to it."""
@@ -97,7 +106,7 @@ class Session:
         with self._lock:
             if self._manager is None:
                 # Keys would cost a command that needs none, such as verify, an eighth of its instructions.
-                from notarypy.client.keys.manager import KeyManager
+                from notarypy.client.keys.manager import AskedChain, KeyManager
                 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 
                 chain = self._passphrases
@@ -105,7 +114,7 @@ class Session:
                     chain = standard_chain(self.settings.environ, self.settings.passphrase_file, None)
                 elif not isinstance(chain, PassphraseChain):
                     chain = PassphraseChain([CallbackSource(chain)])
-                self._manager = KeyManager(self.directory().private, chain)
+                self._manager = KeyManager(self.directory().private, AskedChain(chain))
             return self._manager
 
     def parse(self, text: str) -> Reference:

@@ -8,11 +8,13 @@ Rules:
 1. Outcomes come in the order of the calls, whichever was done first. A call that fails ends no other; who
    takes the outcomes decides, and whoever stops taking them, an error or Ctrl-C, ends all.
 2. At an end no call is begun any more, and those under way stop at their next request. Nobody waits long for
-   a server that is silent.
+   a server that is silent. After Ctrl-C the outcomes of what was done come all the same, and then the
+   KeyboardInterrupt.
 3. What users handed in (`warn`, questions, passphrases) is called in the thread that waits for the outcomes:
-   questions one at a time, warnings with the outcome that they belong to. So a program hears the same, in the
-   same order, as if there had been one call after the other.
-4. One call alone runs without a thread. A call may itself have calls run side by side.
+   questions one at a time, as they come; warnings when the outcome that they belong to is got, and at an end
+   those of what was done. So a program hears the same, in the same order, as if there had been one call after
+   the other.
+4. One call alone runs without a thread. A call may itself have calls run side by side, and return outcomes.
 5. Calls are begun at most a window ahead of the outcome that is taken: what was not taken yet is kept.
 """
 
@@ -27,14 +29,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    _Said = list[tuple[Callable[[str], None], str]]
+    _Said = list[Callable[[], object]]
 
 T = TypeVar("T")
 A = TypeVar("A")
 
 WORKERS = 8
 _WINDOW = 64
-_GRACE_SECONDS = 2.0
+_GRACE_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 
 
@@ -42,17 +44,29 @@ class StoppedError(Exception):
     """The calls that this one belongs to have ended."""
 
 
+class UnfinishedError(KeyboardInterrupt):
+    """Ctrl-C came before this call was done."""
+
+
 class Outcome(Generic[T]):
-    """What one call returned or raised."""
+    """What one call returned or raised; `error` is None for a call that returned."""
 
     def __init__(self, value: T | None = None, error: BaseException | None = None) -> None:
         self.error, self._value = error, value
+        self._said: _Said = []
 
     def get(self) -> T:
-        """Return what the call returned, or raise what it raised."""
+        """Return what the call returned, or raise what it raised; its warnings are said first (rule 3)."""
+        self._repeat()
         if self.error is not None:
             raise self.error
         return self._value  # type: ignore[return-value]  # without an error this is what the call returned
+
+    def _repeat(self) -> None:
+        """Say what was said in the call, once."""
+        said, self._said = self._said, []
+        for words in said:
+            _say(words)
 
 
 def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outcome[T], None, None]:
@@ -67,8 +81,14 @@ def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outco
     try:
         for number in range(len(calls)):
             yield running.outcome(number)
+    except KeyboardInterrupt:
+        running.stop()
+        while running.taken < len(calls):
+            yield running.at_the_end()
+        raise
     finally:
         running.stop()
+        running.say_all()
 
 
 def run_all(calls: Sequence[Callable[[], object]], most: int = 0) -> None:
@@ -95,13 +115,17 @@ def ask(function: Callable[..., T], *args: object) -> T:
     return function(*args) if running is None else running.asked(function, args)
 
 
-def say(function: Callable[[str], None], text: str) -> None:
-    """Give a text to a function that a user handed in, when the outcome of this call is taken (rule 3)."""
+def say(function: Callable[[T], object], what: T) -> None:
+    """Give something to a function that a user handed in, when the outcome of this call is got (rule 3)."""
+    _say(lambda: function(what))
+
+
+def _say(words: Callable[[], object]) -> None:
     said = _SAID.get()
     if said is None:
-        function(text)
+        words()
     else:
-        said.append((function, text))
+        said.append(words)
 
 
 _CURRENT: ContextVar[_Running[Any] | None] = ContextVar("running", default=None)
@@ -115,11 +139,6 @@ def _outcome(call: Callable[[], T], caught: type[BaseException]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-def _repeat(said: _Said) -> None:
-    for function, text in said:
-        say(function, text)
-
-
 class _Running(Generic[T]):
     """The threads of one set of calls."""
 
@@ -129,9 +148,9 @@ class _Running(Generic[T]):
         self._calls, self._window, self._together = calls, window or _WINDOW, together
         self._outer = _CURRENT.get()
         self._changed = threading.Condition()
-        self._begun = self._taken = 0
+        self._begun = self.taken = 0
         self.left, self.failed = len(calls), list[BaseException]()
-        self._done: dict[int, tuple[Outcome[T], _Said]] = {}
+        self._done: dict[int, Outcome[T]] = {}
         self._questions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stop = False
         self._threads = [
@@ -146,16 +165,22 @@ class _Running(Generic[T]):
 
     def outcome(self, number: int) -> Outcome[T]:
         """Wait for one outcome, and answer questions meanwhile."""
-        self._taken = number
+        self.taken = number
         self.wait(lambda: number in self._done)
-        outcome, said = self._done.pop(number)
-        _repeat(said)
-        return outcome
+        self.taken += 1
+        return self._done.pop(number)
+
+    def at_the_end(self) -> Outcome[T]:
+        """Return the next outcome without waiting for it (rule 2)."""
+        self.taken += 1
+        found = self._done.pop(self.taken - 1, None)
+        stopped = found is None or isinstance(found.error, StoppedError)
+        return Outcome(error=UnfinishedError()) if stopped or found is None else found
 
     def say_all(self) -> None:
         """Say what was said in calls whose outcomes nobody takes, in their order."""
-        for _, (_, said) in sorted(self._done.items()):
-            _repeat(said)
+        for _, outcome in sorted(self._done.items()):
+            outcome._repeat()  # noqa: SLF001 - of this module
 
     def wait(self, until: Callable[[], object]) -> None:
         """Answer questions in this thread until something holds."""
@@ -198,8 +223,9 @@ class _Running(Generic[T]):
             said: _Said = []
             _SAID.set(said)
             outcome = _outcome(self._calls[number], BaseException)
+            outcome._said = said  # noqa: SLF001 - of this module
             with self._changed:
-                self._done[number] = outcome, said
+                self._done[number] = outcome
                 self.left -= 1
                 if outcome.error is not None and not isinstance(outcome.error, StoppedError):
                     self.failed.append(outcome.error)
@@ -210,7 +236,7 @@ class _Running(Generic[T]):
         """Return the number of the next call, once it may be begun (rule 5)."""
         with self._changed:
             while not self.stopped() and self._begun < len(self._calls):
-                if self._begun < self._taken + self._window:
+                if self._begun < self.taken + self._window:
                     self._begun += 1
                     return self._begun - 1
                 self._changed.wait(_POLL_SECONDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client.verdicts import VerifiedImage
-from notarypy.client.verify.image import MetadataCache
+from notarypy.client.verify.sharing import MetadataCache
 from notarypy.errors import DigestMismatchError, RepositoryMissingError, RootNotPinnedError
 from notarypy.tuf import roles
 from support.author import GUN

@@ -9,7 +9,7 @@ import pytest
 
 from notarypy.cli.text.advice import advice
 from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
-from notarypy.client.verify.image import MetadataCache
+from notarypy.client.verify.sharing import MetadataCache
 from notarypy.errors import (
     Advice,
     ConfigurationError,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from notarypy.client import workers
 from notarypy.limits import DEFAULT, Limits
 from notarypy.storage.settings.settings import Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     Run = Callable[..., "Outcome"]
 
@@ -76,6 +78,11 @@ class StubClient:
     def images(self) -> StubGroup:
         """The calls about whole images."""
         return StubGroup(self, "images")
+
+    def verify_each(self, references: Sequence[str], **named: object) -> Iterator[workers.Outcome[Any]]:
+        """Answer for each reference as `verify_unless_skipped` is scripted."""
+        for text in references:
+            yield from workers.outcomes([partial(self.verify_unless_skipped, text, **named)])
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a method that answers as scripted; what is not scripted must not be called."""

@@ -29,7 +29,8 @@ from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions, Unverified, VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
-from notarypy.client.verify.image import MetadataCache, scope_of, verify_unless_skipped
+from notarypy.client.verify.image import verify_unless_skipped
+from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.errors import (
     Advice,
     BuildFileError,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from notarypy.client import workers
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
@@ -55,6 +56,36 @@ class SigningKeys:
 
     available: Collection[str]
     unlock: Callable[[str], Signer]
+
+
+class AskedChain(PassphraseChain):
+    """A chain whose sources are asked in the thread that used the client, one thing at a time."""
+
+    def __init__(self, chain: PassphraseChain) -> None:
+        """Ask this chain."""
+        self._chain = chain
+
+    def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
+        """See `PassphraseChain`."""
+        found = self._chain.candidates(request)
+        while (one := workers.ask(next, found, None)) is not None:
+            yield one
+
+    def chosen(self, request: PassphraseRequest) -> tuple[str, str]:
+        """See `PassphraseChain`."""
+        return workers.ask(self._chain.chosen, request)
+
+    def tried(self, request: PassphraseRequest) -> list[str]:
+        """See `PassphraseChain`."""
+        return self._chain.tried(request)
+
+    def absence(self, request: PassphraseRequest) -> str:
+        """See `PassphraseChain`."""
+        return self._chain.absence(request)
+
+    def advice(self, request: PassphraseRequest) -> Advice:
+        """See `PassphraseChain`."""
+        return self._chain.advice(request)
 
 
 class KeyManager:

@@ -10,7 +10,8 @@ Rules:
 2. Whoever publishes takes the root that the server shows, as docker does, with a warning.
 3. A reader takes it by a decision alone: of the settings, of the trust policy, or of a person who is shown
    the root. Without one nothing is trusted and nothing is stored: anybody could have answered.
-4. Nobody is asked twice in one run about the same root, and nobody two things at once.
+4. Nobody is asked twice in one run about the same root, and nobody two things at once. Whoever is asked, or
+   told, is so in the thread that used the client (`workers`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from notarypy.client import workers
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, FirstUseError
 
@@ -38,7 +40,7 @@ class FirstUses:
         """Ask nobody; `confirm` may be set."""
         self.confirm: Callable[[FirstRoot], bool] | None = None
         self._warn = warn
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._answers: dict[FirstRoot, bool] = {}
         self.taken: list[FirstRoot] = []
 
@@ -58,15 +60,19 @@ class FirstUses:
     def _require_yes(self, root: FirstRoot) -> None:
         if self.confirm is None:
             raise _undecided(root)
+        if not workers.ask(self._answer, root):
+            raise _refused(root, f"the root of {root.repository} was not accepted", "the answer was not yes")
+
+    def _answer(self, root: FirstRoot) -> bool:
         with self._lock:
             if root not in self._answers:
-                self._answers[root] = self.confirm(root)
-            if not self._answers[root]:
-                raise _refused(
-                    root, f"the root of {root.repository} was not accepted", "the answer was not yes"
-                )
+                self._answers[root] = self.confirm is not None and self.confirm(root)
+            return self._answers[root]
 
     def _taken(self, root: FirstRoot, *, asked: bool) -> None:
+        workers.say(partial(self._note, asked=asked), root)
+
+    def _note(self, root: FirstRoot, *, asked: bool) -> None:
         with self._lock:
             if root in self.taken:
                 return

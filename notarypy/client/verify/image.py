@@ -34,14 +34,13 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.metadata.repository import cached_in_between
-from notarypy.client.parameters import Unverified, VerifyOptions
+from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, Evidence, SkippedImage, VerifiedImage
+from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
     ExpiredError,
-    NotarypyError,
     NotVerifiedError,
     PolicyError,
     TagUnsignedError,
@@ -50,13 +49,14 @@ from notarypy.errors import (
 )
 from notarypy.tuf import policy, roles
 from notarypy.tuf.policy import Release, Requirements, Signers
-from notarypy.values import dataclass, field, replace
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from notarypy.client.metadata.repository import Repository
+    from notarypy.client.parameters import VerifyOptions
     from notarypy.client.session import Session
     from notarypy.images.manifests import Manifest
     from notarypy.images.reference import Reference
@@ -206,53 +206,6 @@ def _shortened(name: str) -> str:
 # What fetches for it
 
 
-@dataclass(frozen=True)
-class MetadataCache:
-    """Metadata that several references share: each repository is refreshed once, or fails once."""
-
-    _found: dict[tuple[str, str], TrustedMetadata | NotarypyError] = field(default_factory=dict)
-    _asked: set[tuple[str, str]] = field(default_factory=set)
-
-    def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
-        """Return the metadata of a repository as one scope reads it; raise what its refresh raised."""
-        if (gun, scope) not in self._found:
-            try:
-                self._found[gun, scope] = fetch()
-            except NotarypyError as error:
-                self._found[gun, scope] = error
-        found = self._found[gun, scope]
-        if isinstance(found, NotarypyError):
-            raise found
-        return found
-
-    def renew(self, gun: str, scope: str, repository: Repository) -> TrustedMetadata | None:
-        """Return what the server itself has that is newer; None for nothing, or if it was asked."""
-        before = self._found[gun, scope]
-        if isinstance(before, NotarypyError) or (gun, scope) in self._asked:
-            return None
-        self._asked.add((gun, scope))
-        if not repository.has_other(before.files[roles.TIMESTAMP]):
-            return None
-        repository.warn(cached_in_between(repository))
-        found = self._found[gun, scope] = refresh(repository)
-        return found
-
-
-def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
-    """Return the scope that counts for a reference; None without a policy, or where rule 7 sets it aside."""
-    scope = session.scope(session.gun(text)[0])
-    skipped = scope is not None and scope.mode == "skip"
-    return None if skipped and options.needs_verification else scope
-
-
-def current_metadata(session: Session, text: str, root: str | None) -> TrustedMetadata:
-    """Return a repository's metadata as `verify` reads it; a `root` is a PIN that it must meet."""
-    scope = scope_of(session, text, VerifyOptions(root=root))
-    if scope is not None and scope.mode == "skip":
-        scope = None
-    return refresh(session.repository(text, root, scope, whole=False))
-
-
 def verify(
     session: Session, text: str, options: VerifyOptions, known: TrustedMetadata | None = None
 ) -> VerifiedImage:
@@ -313,7 +266,7 @@ def verify_unless_skipped(
     try:
         return judged(trusted)
     except TrustError:
-        newer = None if known else cache.renew(gun, prefix, repository().past_caches())
+        newer = None if known else cache.renew(gun, prefix, repository().past_caches(), trusted)
         if newer is None:
             raise
     return judged(newer)

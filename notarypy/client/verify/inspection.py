@@ -21,7 +21,7 @@ from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
-from notarypy.client.verify.image import MetadataCache, scope_of
+from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:

@@ -1,0 +1,88 @@
+"""The metadata that images are judged by, read once for all that share it.
+
+What it is: which repository and scope an image's metadata is of, and what several images have together. What
+it is not: the verdict (`image`), or the refresh.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.metadata.repository import cached_in_between
+from notarypy.client.parameters import VerifyOptions
+from notarypy.errors import NotarypyError
+from notarypy.tuf import roles
+from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.session import Session
+    from notarypy.storage.settings.policyfile import Scope
+    from notarypy.tuf.trusted import TrustedMetadata
+
+
+@dataclass(frozen=True)
+class MetadataCache:
+    """Metadata that several references share: each repository is refreshed once, or fails once.
+
+    Several threads may use it: who comes while a repository is refreshed waits for that.
+    """
+
+    _found: dict[tuple[str, str], TrustedMetadata | NotarypyError] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
+    _locks: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+
+    def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
+        """Return the metadata of a repository as one scope reads it; raise what its refresh raised."""
+        with self._locks.setdefault((gun, scope), threading.Lock()):
+            if (gun, scope) not in self._found:
+                try:
+                    self._found[gun, scope] = fetch()
+                except NotarypyError as error:
+                    self._found[gun, scope] = error
+            found = self._found[gun, scope]
+        if isinstance(found, NotarypyError):
+            raise found
+        return found
+
+    def renew(
+        self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
+    ) -> TrustedMetadata | None:
+        """Return what the server itself has that is newer than what is known; None for nothing."""
+        with self._locks[gun, scope]:
+            if (gun, scope) in self._asked:
+                found = self._found[gun, scope]
+                return None if found is known or isinstance(found, NotarypyError) else found
+            self._asked.add((gun, scope))
+            if not repository.has_other(known.files[roles.TIMESTAMP]):
+                return None
+            repository.warn(cached_in_between(repository))
+            found = self._found[gun, scope] = refresh(repository)
+            return found
+
+
+def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | None:
+    """Return the scope that counts for a reference; None without a policy, or set aside (`image`: 7)."""
+    scope = session.scope(session.gun(text)[0])
+    skipped = scope is not None and scope.mode == "skip"
+    return None if skipped and options.needs_verification else scope
+
+
+def current_metadata(session: Session, text: str, root: str | None) -> TrustedMetadata:
+    """Return a repository's metadata as `verify` reads it; a `root` is a PIN that it must meet."""
+    scope = scope_of(session, text, VerifyOptions(root=root))
+    if scope is not None and scope.mode == "skip":
+        scope = None
+    return refresh(session.repository(text, root, scope, whole=False))
+
+
+def read_ahead(session: Session, text: str, options: VerifyOptions, cache: MetadataCache) -> None:
+    """Have the metadata in the cache by which `verify_unless_skipped` will judge an image."""
+    scope, (gun, _) = scope_of(session, text, options), session.gun(text)
+    if scope is None or scope.mode != "skip":
+        gun, prefix = (gun, "") if scope is None else (scope.gun(gun), scope.prefix)
+        cache.get(gun, prefix, lambda: refresh(session.repository(text, options.root, scope, whole=False)))
