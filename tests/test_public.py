@@ -157,6 +157,7 @@ LISTS: dict[str, Callable[[Client], object]] = {
     "revoke": lambda client: client.revoke("r.test/a:1"),
     "verify": lambda client: client.verify("r.test/a:1", signers="jeff"),
     "verify_unless_skipped": lambda client: client.verify_unless_skipped("r.test/a:1", signers="jeff"),
+    "verify_each": lambda client: client.verify_each("r.test/a:1"),
     "init": lambda client: client.init("r.test/a", signer="jeff", keys=PEM),
     "add_signer": lambda client: client.add_signer("jeff", "r.test/a", PEM),
     "add_signer(paths)": lambda client: client.add_signer("jeff", "r.test/a", [b"pem"], paths="v"),

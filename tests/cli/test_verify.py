@@ -39,7 +39,6 @@ def test_options_reach_the_client(run: Run, stub: StubClient) -> None:
         "all_signers": True,
         "registry": False,
         "root": PIN,
-        "cache": None,
     }
     assert "policy" not in stub.options
 
@@ -60,16 +59,14 @@ def test_nothing_is_printed_unless_all_passed(run: Run, stub: StubClient) -> Non
     assert outcome.err.startswith("notarypy: error: no [trust.tag_unsigned]\n  fix: ")
 
 
-def test_several_tags_of_a_repository_share_what_is_read(run: Run, stub: StubClient) -> None:
+def test_results_come_in_the_order_of_the_command_line(run: Run, stub: StubClient) -> None:
     stub.answers["verify_unless_skipped"] = lambda text, **_: (
         image(digest=D2) if text.endswith("2") else image()
     )
     refs = [f"{REPO}:2", "b.test/other", f"{REPO}:1"]
     outcome = run("verify", "--root", PIN, *refs).expect(0)
     assert [line[-1] for line in outcome.out.splitlines()] == ["2", "1", "1"]
-    first, alone, second = [call[2]["cache"] for call in stub.calls]
-    assert first is second is not None
-    assert alone is None
+    assert [call[1] for call in stub.calls] == [(ref,) for ref in refs]
 
 
 def test_refs_come_from_a_file_too(run: Run, stub: StubClient, home: Path) -> None:

@@ -11,7 +11,16 @@ import pytest
 
 from notarypy.client import workers
 from notarypy.client.transfer.progress import BLOBS, Moving
-from notarypy.client.workers import Outcome, StoppedError, ask, check_stop, outcomes, run_all, say
+from notarypy.client.workers import (
+    Outcome,
+    StoppedError,
+    UnfinishedError,
+    ask,
+    check_stop,
+    outcomes,
+    run_all,
+    say,
+)
 from notarypy.errors import StorageError
 
 if TYPE_CHECKING:
@@ -97,7 +106,49 @@ def test_warnings_come_with_their_outcome_in_this_thread() -> None:
     for outcome in outcomes([first, second]):
         heard.append("taken")
         outcome.get()
-    assert heard == ["first True", "taken", "inner True", "second True", "taken"]
+    assert heard == ["taken", "first True", "taken", "inner True", "second True"]
+
+
+def test_outcomes_that_a_call_returns_keep_what_is_to_be_said() -> None:
+    heard: list[str] = []
+
+    def call(number: int) -> list[Outcome[None]]:
+        say(heard.append, f"call {number}")
+        return list(outcomes([lambda n=n: say(heard.append, f"{number}.{n}") for n in range(2)]))  # type: ignore[misc]  # a default binds it
+
+    with closing(outcomes([lambda n=n: call(n) for n in range(2)])) as found:  # type: ignore[misc]  # as above
+        (first, second), (third, _) = [one.get() for one in found]
+    assert heard == ["call 0", "call 1"]
+    for one in (third, first, first, second):
+        one.get()
+    assert heard[2:] == ["1.0", "0.0", "0.1"]
+
+
+def test_after_ctrl_c_what_was_done_comes_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    done = [threading.Event() for _ in range(2)]
+
+    def works(number: int) -> int:
+        say(heard.append, str(number))
+        done[number - 1].set()
+        return number
+
+    def silent() -> int:
+        until(check_stop)
+        return 0
+
+    def interrupted(_running: object, until: Callable[[], object]) -> None:
+        assert not until()
+        assert all(one.wait(5) for one in done)
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers._Running, "wait", interrupted)  # noqa: SLF001 - where Ctrl-C mostly is met
+    found: list[int] = []
+    taken = outcomes([silent, lambda: works(1), silent, lambda: works(2)])
+    with pytest.raises(KeyboardInterrupt):
+        found += [one.get() for one in taken if not isinstance(one.error, UnfinishedError)]
+    assert heard == ["1", "2"]
 
 
 def test_questions_are_asked_in_this_thread_one_at_a_time() -> None:
