@@ -141,7 +141,9 @@ def inspect(
         columns = terminal.columns()
         run.report.text("\n\n".join(render.docker_pretty(each, columns) for each in found))
     else:
-        run.report.text(render.docker_json(found) + "\n")
+        for part in render.docker_json(found):
+            run.report.text(part)
+        run.report.text("\n")
 
 
 def _inspected_json(found: Inspection) -> dict[str, Any]:
@@ -149,8 +151,9 @@ def _inspected_json(found: Inspection) -> dict[str, Any]:
         **render.fields(found, "name repository server"),
         "tags": [
             {
-                **render.fields(row, "tag digest"),
-                "signers": [s for s in row.signers if s != render.REPO_ADMIN],
+                "tag": row.tag,
+                "digest": row.digest,
+                "signers": [name for name in row.signers if name != render.REPO_ADMIN],
             }
             for row in found.tags
         ],

@@ -18,7 +18,7 @@ are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleStatus
 from notarypy.values import dataclass
@@ -116,9 +116,8 @@ class RevokedTag(_Tagged):
         return not {"targets", "targets/releases"}.isdisjoint(self.still)
 
 
-@dataclass(frozen=True)
-class TagEntry:
-    """A released tag: docker's row of `SignedTags`, with its digest in full."""
+class TagEntry(NamedTuple):
+    """A released tag: docker's row of `SignedTags`, with its digest in full; a tuple, for there are many."""
 
     tag: str
     digest: str

@@ -19,6 +19,9 @@ Rules:
 5. `5.0` and `1e2` are numbers, and signed as `5` and `100`, for Go signs them so. As a version, length or
    threshold Go reads neither: they are `WrittenAsFloat`, which whoever wants an integer refuses
    (`fields.is_integer`). Custom data may have them.
+6. For a file in storage form without escapes the quick decoder is taken, and what it returned is encoded:
+   it counts only if that is the text itself. A text that is its own canonical form has no duplicate member,
+   no number written otherwise than as an integer, no lone surrogate. All else is decoded by rule 3.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 from canonicaljson import encode_canonical_json
@@ -49,6 +53,12 @@ _STORAGE_ESCAPES = [(one.encode(), b"\\u%04x" % ord(one)) for one in "<>&\u2028\
 _RAW = {escaped: raw for raw, escaped in _STORAGE_ESCAPES}
 _STORED = re.compile(rb"\\\\|" + b"|".join(map(re.escape, _RAW)))
 _SIGNED = b'{"signed":'
+_SIGNATURES = b',"signatures":'
+_DIGITS_ARE_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(128)) + bytes(128)
+_LONG_NUMBER = b"0" * len(str(MAX_INTEGER))
+_BRACES_FOR_BRACKETS = bytes.maketrans(b"[]", b"{}")
+_PIECE = 1 << 16  # what is looked at in one go, without a copy of the whole
+_BRACKETS_AND_COMMAS = b"[]{},"
 
 
 class WrittenAsFloat(int):
@@ -91,6 +101,42 @@ def storage_form(signed: bytes, signatures: Sequence[JsonObject]) -> bytes:
 def decode(data: bytes, what: str = "metadata", limits: Limits = DEFAULT) -> JsonObject:
     """Decode received JSON strictly (rule 3); raise MetadataError if it is not one well-formed object."""
     _check_size(data, what, limits)
+    return _decoded(data, what)
+
+
+def decode_file(
+    data: bytes, what: str = "metadata", limits: Limits = DEFAULT
+) -> tuple[JsonObject, bytes | None]:
+    """Decode a signed file strictly, as `decode` does; also return the canonical form of its signed part.
+
+    That is None if the text is in no form that is decoded quickly (rule 6).
+    """
+    _check_size(data, what, limits)
+    signed, form = _as_stored(data)
+    if form is not None:
+        with suppress(MetadataError):  # which says where in the whole text something is wrong
+            return {
+                **_decoded(_SIGNED + b"{}" + data[len(_SIGNED) + len(form) :], what),
+                "signed": signed,
+            }, form
+    return _decoded(data, what), None
+
+
+def _as_stored(data: bytes) -> tuple[object, bytes | None]:
+    """Return the signed part of a file and its canonical form, if the file has it byte for byte (rule 6)."""
+    if not data.startswith(_SIGNED) or b"\\" in data or _LONG_NUMBER in data.translate(_DIGITS_ARE_ZEROS):
+        return None, None
+    try:
+        signed, _ = _QUICK.raw_decode(data.decode("utf-8"), len(_SIGNED))
+        form = bytes(encode_canonical_json(signed))
+    except (ValueError, RecursionError):
+        return None, None
+    stored = data.startswith(form, len(_SIGNED)) and data.startswith(_SIGNATURES, len(_SIGNED) + len(form))
+    return (signed, form) if stored else (None, None)
+
+
+def _decoded(data: bytes, what: str) -> JsonObject:
+    """Decode a text whose size was checked."""
     try:
         text = data.decode("utf-8")
         value = json.loads(
@@ -123,7 +169,7 @@ def within(data: bytes, limits: Limits) -> bool:
 
 def signed_text(data: bytes) -> tuple[bytes, bytes] | None:
     """Split a file in storage form, undecoded, into canonical form and the rest; None for another layout."""
-    head, mark, rest = data.rpartition(b',"signatures":')
+    head, mark, rest = data.rpartition(_SIGNATURES)
     if not mark or not head.startswith(_SIGNED):
         return None
     return _STORED.sub(_raw, head[len(_SIGNED) :]), mark + rest
@@ -142,7 +188,8 @@ def memory(data: bytes) -> int:
 
 def parts(data: bytes) -> int:
     """Count the brackets and commas of a text (rule 4)."""
-    return sum(map(data.count, (b"[", b"]", b"{", b"}", b",")))
+    pieces = (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
+    return sum(len(piece) - len(piece.translate(None, _BRACKETS_AND_COMMAS)) for piece in pieces)
 
 
 def _narrow(data: bytes) -> bool:
@@ -151,7 +198,7 @@ def _narrow(data: bytes) -> bool:
 
 def _without_escapes(text: bytes) -> bytes:
     """Leave out escaped backslashes, then escaped quotes: a backslash that is left escapes something else."""
-    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
 
 
 def _refuse_floats(value: object) -> None:
@@ -159,7 +206,8 @@ def _refuse_floats(value: object) -> None:
         raise MetadataError("metadata has no canonical form", why=f"{value!r} is not an integer")
     if isinstance(value, dict | list | tuple):
         for member in value.values() if isinstance(value, dict) else value:
-            _refuse_floats(member)
+            if type(member) not in {str, int}:  # most are, and a call costs more than this
+                _refuse_floats(member)
 
 
 def _check_size(data: bytes, what: str, limits: Limits) -> None:
@@ -168,13 +216,19 @@ def _check_size(data: bytes, what: str, limits: Limits) -> None:
         raise too_many(what, "brackets and commas", count, limits.json_parts)
     if len(data) > limits.json_wide_bytes and not _narrow(data):
         raise too_many(what, "bytes, and not all of it is ASCII", len(data), limits.json_wide_bytes)
-    depth = 0
-    outlined = _without_escapes(data).translate(None, _NEITHER_BRACKETS_NOR_QUOTES)
-    for bracket in _STRING.sub(b"", outlined):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > limits.json_levels:
-            why = f"nested deeper than {limits.json_levels} levels"
-            raise MetadataLimitError(f"{what} is nested too deeply", why=why, file=what)
+    if _is_deeper(data, limits.json_levels):
+        why = f"nested deeper than {limits.json_levels} levels"
+        raise MetadataLimitError(f"{what} is nested too deeply", why=why, file=what)
+
+
+def _is_deeper(data: bytes, levels: int) -> bool:
+    """Tell whether a text is nested deeper; of one that leaves brackets open, whether it may be."""
+    outlined = _without_escapes(data).translate(_BRACES_FOR_BRACKETS, _NEITHER_BRACKETS_NOR_QUOTES)
+    # Two quotes side by side stand for a string without brackets, or between two with: nothing is lost.
+    left = _STRING.sub(b"", outlined.replace(b'""', b""))
+    while levels >= 0 and b"{}" in left:
+        left, levels = left.replace(b"{}", b""), levels - 1  # the innermost level
+    return left.count(b"{") > levels
 
 
 def too_many(what: str, counted: str, count: int, most: int, **facts: object) -> MetadataLimitError:
@@ -213,6 +267,9 @@ def _integral_float(digits: str) -> WrittenAsFloat:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_QUICK = json.JSONDecoder(parse_float=_no_constant, parse_constant=_no_constant)
 
 
 def _reason(error: Exception) -> str:

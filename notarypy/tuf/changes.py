@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from notarypy.errors import Advice, InvalidNameError, TagUnsignedError, TrustError
 from notarypy.limits import DEFAULT, Limits
@@ -130,15 +130,15 @@ class AddTarget:
 
     def apply(self, state: State) -> State:
         """Add or replace the entry; same length, SHA-256 and custom data, or none given, is no change."""
+        return _listed_anew(state, self.role, [self])
+
+    def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:
+        """Tell whether this is another entry than the present one of its name (rule 1)."""
         roles.check_target_name(self.name)
-        if not roles.covers(state.paths(self.role), self.name):  # rule 5
+        if not roles.covers(paths, self.name):  # rule 5
             raise InvalidNameError(f'"{self.name}" is outside the paths of {self.role}', role=self.role)
-        old = state.file(self.role)
-        present = old.targets.get(self.name)
         same = present is not None and self.content.same_content(present)
-        if same and self.content.custom in (None, present and present.custom):  # rule 1
-            return state
-        return state.with_file(self.role, replace(old, targets={**old.targets, self.name: self.content}))
+        return not (same and self.content.custom in (None, present and present.custom))
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,15 @@ class RemoveTarget:
     role: str
     name: str
 
+    content: ClassVar[None] = None
+
     def apply(self, state: State) -> State:
         """Drop the entry if it is there."""
-        old = state.file(self.role)
-        if self.name not in old.targets:
-            return state
-        kept = {name: entry for name, entry in old.targets.items() if name != self.name}
-        return state.with_file(self.role, replace(old, targets=kept))
+        return _listed_anew(state, self.role, [self])
+
+    def changes(self, present: TargetFile | None, paths: tuple[str, ...]) -> bool:  # noqa: ARG002 - as above
+        """Tell whether there is an entry to drop (rule 1)."""
+        return present is not None
 
 
 @dataclass(frozen=True)
@@ -290,10 +292,28 @@ class AssignKeys:
 
 
 def apply_all(state: State, changes: Iterable[Change]) -> State:
-    """Apply changes in order."""
-    for change in changes:
-        state = change.apply(state)
+    """Apply changes in order; those of entries that follow each other are made at once, file by file."""
+    together: dict[str, list[AddTarget | RemoveTarget]] = {}
+    for change in (*changes, None):
+        if isinstance(change, AddTarget | RemoveTarget):
+            together.setdefault(change.role, []).append(change)
+            continue
+        for role, of_role in together.items():
+            state = _listed_anew(state, role, of_role)
+        together.clear()
+        state = state if change is None else change.apply(state)
     return state
+
+
+def _listed_anew(state: State, role: str, changes: Iterable[AddTarget | RemoveTarget]) -> State:
+    """Return the state with what a role lists changed: a file of any size is copied once for all changes."""
+    old, paths = state.file(role), state.paths(role)
+    edits: dict[str, TargetFile | None] = {}
+    for change in changes:
+        present = edits[change.name] if change.name in edits else old.targets.get(change.name)
+        if change.changes(present, paths):
+            edits[change.name] = change.content
+    return state.with_file(role, replace(old, targets=old.listed.edited(edits))) if edits else state
 
 
 def _above(state: State, role: str) -> Targets:

@@ -126,7 +126,7 @@ class Envelope:
     def parse(cls, data: bytes, role: str, limits: Limits = DEFAULT) -> Envelope:
         """Take a file apart; raise MetadataError if it is not a signed file."""
         with part_of(role):
-            outer = canonical.decode(data, role, limits)
+            outer, form = canonical.decode_file(data, role, limits)
             signed, listed = outer.get("signed"), outer.get("signatures")
             if not isinstance(signed, dict):
                 raise MetadataError(f"{role} has no signed part")
@@ -135,7 +135,10 @@ class Envelope:
             if len(listed) > limits.signatures:  # rule 5
                 raise canonical.too_many(role, "signatures", len(listed), limits.signatures)
             read = (_signature(entry) for entry in listed)
-            return cls(data, signed, tuple(entry for entry in read if entry is not None), limits)
+            found = cls(data, signed, tuple(entry for entry in read if entry is not None), limits)
+            if form is not None:
+                vars(found)["canonical"] = form  # as it was worked out already
+            return found
 
     def signed_by(self, key: PublicKey, entry: Signature, budget: VerificationBudget | None) -> bool:
         """Tell whether one of the signatures is this key's (rule 5)."""

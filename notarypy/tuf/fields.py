@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 MAX_VERSION = 2**31 - 1
 _set = object.__setattr__  # the values are frozen
 _HASH_SIZES = {"sha256": 32, "sha512": 64}
+_PLAIN_ENTRY = frozenset({"hashes", "length"})
+# Bits that the last character has too many are zero.
+_BASE64 = re.compile(
+    r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?", re.ASCII
+)
 # Later versions of `fromisoformat` take hour 24.
 _HOUR, _ZONE = r"(?:[01]\d|2[0-3])", r"(?:Z|[+-]\d\d:[0-5]\d)"
 _TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_HOUR}:\d\d:\d\d(?:\.\d+)?{_ZONE}", re.ASCII)
@@ -139,9 +144,12 @@ class TargetFile(FileEntry):
 
     def same_content(self, other: TargetFile | None) -> bool:
         """Tell whether two entries mean the same content: length, SHA-256, and SHA-512 if both have one."""
-        if other is None or self.digest is None or len({self.sha512, other.sha512} - {None}) > 1:
+        if other is None or "sha256" not in self.hashes or self.length != other.length:
             return False
-        return (self.length, self.digest) == (other.length, other.digest)
+        ours, theirs = self.hashes.get("sha512"), other.hashes.get("sha512")
+        if ours is not None and theirs is not None and ours != theirs:
+            return False
+        return self.hashes["sha256"] == other.hashes.get("sha256")
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,74 @@ def listed_file(kind: type[_Entry], value: object, what: str) -> _Entry | Unusab
         return kind.from_json(value, what)
     except MetadataError as error:
         return UnusableEntry(0, {}, None, value, error.message)
+
+
+class TargetFiles(Mapping[str, TargetFile]):
+    """What a file lists, by name: an entry is read when it is asked for, as most of thousands never are.
+
+    No check of the file is put off by that: an entry that cannot be read is an UnusableEntry, whenever it is
+    read, and refuses nothing but itself (`metadata`, rule 8).
+    """
+
+    __slots__ = ("_listed", "_what")
+
+    def __init__(self, listed: Mapping[str, object], what: str = "a target") -> None:
+        """Take entries as JSON has them, or as values; errors call each of them `what`."""
+        self._listed, self._what = listed, what
+
+    def edited(self, changes: Mapping[str, TargetFile | None]) -> TargetFiles:
+        """Return the entries with some replaced or added, and those removed that are None."""
+        listed = {**self._listed, **changes}
+        for name in [name for name, entry in changes.items() if entry is None]:
+            del listed[name]
+        return TargetFiles(listed, self._what)
+
+    def to_json(self) -> JsonObject:
+        """Return the entries as metadata stores them."""
+        return {name: self._written(entry) for name, entry in self._listed.items()}
+
+    def _written(self, entry: object) -> object:
+        # What would be read and written as it is need be neither; most entries are so.
+        if type(entry) is dict and entry.keys() == _PLAIN_ENTRY and _is_plain(entry["hashes"]):
+            return entry
+        return self._read(entry).to_json()
+
+    def _read(self, entry: object) -> TargetFile:
+        return entry if isinstance(entry, TargetFile) else listed_file(TargetFile, entry, self._what)
+
+    def __getitem__(self, name: str) -> TargetFile:
+        """Return the entry of a name."""
+        return self._read(self._listed[name])
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a name is listed."""
+        return name in self._listed
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in order."""
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return len(self._listed)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare names and entries; those that were taken over are the same."""
+        if not isinstance(other, TargetFiles):
+            return super().__eq__(other)
+        ours, theirs = self._listed, other._listed
+        if ours is theirs or len(ours) != len(theirs) or ours.keys() != theirs.keys():
+            return ours is theirs
+        return all(entry is theirs[name] or self[name] == other[name] for name, entry in ours.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _is_plain(hashes: object) -> bool:
+    """Tell whether hashes are base64 in its one written form."""
+    if type(hashes) is not dict:
+        return False
+    return all(isinstance(encoded, str) and _BASE64.fullmatch(encoded) for encoded in hashes.values())
 
 
 @contextmanager

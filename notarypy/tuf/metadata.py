@@ -39,6 +39,7 @@ from notarypy.tuf.fields import (
     MetaFile,
     RoleKeys,
     TargetFile,
+    TargetFiles,
     UnusableEntry,
     format_time,
     header,
@@ -152,8 +153,7 @@ class Targets:
             delegations = mapping(signed.get("delegations"), f"delegations of {role}")
             keys = key_table(delegations.get("keys"), role, limits)
             entries = mapping(signed.get("targets"), f"targets of {role}")
-            what = f"a target of {role}"
-            targets = {name: listed_file(TargetFile, entry, what) for name, entry in entries.items()}
+            targets = TargetFiles(entries, f"a target of {role}")
             below = _delegations(delegations.get("roles"), keys, role, limits)
             return cls(version, expires, targets, keys, below)
 
@@ -166,9 +166,14 @@ class Targets:
                 "roles": [delegation.to_json() for delegation in self.roles],
             },
             "expires": format_time(self.expires),
-            "targets": {name: entry.to_json() for name, entry in self.targets.items()},
+            "targets": self.listed.to_json(),
             "version": self.version,
         }
+
+    @property
+    def listed(self) -> TargetFiles:
+        """What is in `targets`, to be edited or written."""
+        return self.targets if isinstance(self.targets, TargetFiles) else TargetFiles(self.targets)
 
     def signers(self, role: str) -> tuple[tuple[PublicKey, ...], int]:
         """Return the keys of a delegation, and how many of them are needed; none where there is none."""

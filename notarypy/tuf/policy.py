@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 ANY = "*"
 SKEW = timedelta(days=1)
+_RELEASING = (roles.RELEASES, roles.TARGETS)
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,19 +75,22 @@ def entries(trusted: TrustedMetadata, name: str) -> Iterator[tuple[str, TargetFi
 def released(trusted: TrustedMetadata, name: str) -> tuple[str, TargetFile] | None:
     """Return the releasing role and its entry for a name, or None (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
-    for role in (roles.RELEASES, roles.TARGETS):
+    for role in _RELEASING:
         found = entry(trusted, role, name)
         if found is not None:
             return role, found
     return None
 
 
-def released_names(trusted: TrustedMetadata) -> dict[str, tuple[str, TargetFile]]:
-    """Return every released name with its role and entry (rule 7); raise what rule 8 says."""
+def released_names(trusted: TrustedMetadata) -> list[str]:
+    """Return every released name, sorted (rule 7); raise what rule 8 says."""
     _require_releases(trusted)
-    listing = (trusted.targets[role] for role in (roles.RELEASES, roles.TARGETS) if role in trusted.targets)
-    names = sorted({name for file in listing for name in file.targets})
-    return {name: found for name in names if (found := released(trusted, name)) is not None}
+    found = set[str]()
+    for role in _RELEASING:
+        if role in trusted.targets:
+            paths = trusted.paths[role]
+            found.update(name for name in trusted.targets[role].targets if roles.admits(paths, name))
+    return sorted(found)
 
 
 def _require_releases(trusted: TrustedMetadata) -> None:
@@ -101,13 +105,28 @@ def _require_releases(trusted: TrustedMetadata) -> None:
             raise trusted.failures[roles.RELEASES]
 
 
-def signers(trusted: TrustedMetadata, name: str, content: TargetFile) -> tuple[str, ...]:
-    """Return the roles besides targets and releases that list this very content (rule 9)."""
-    return tuple(
-        role
-        for role, found in entries(trusted, name)
-        if role not in {roles.TARGETS, roles.RELEASES} and found.same_content(content)
-    )
+def signers(
+    trusted: TrustedMetadata, name: str, content: TargetFile, among: Iterable[str] | None = None
+) -> tuple[str, ...]:
+    """Return the roles besides targets and releases that list this very content (rule 9).
+
+    Whoever asks for many names knows who lists each of them (`listing`): no others are looked at.
+    """
+    found = []
+    for role in trusted.targets if among is None else among:
+        listed = None if role in _RELEASING else entry(trusted, role, name)
+        if listed is not None and listed.same_content(content):
+            found.append(role)
+    return tuple(found)
+
+
+def listing(trusted: TrustedMetadata) -> Mapping[str, Sequence[str]]:
+    """Return the roles besides targets and releases that list each name, in loading order."""
+    found: dict[str, list[str]] = {}
+    for role, file in trusted.targets.items():
+        for name in () if role in _RELEASING else file.targets:
+            found.setdefault(name, []).append(role)
+    return found
 
 
 # -- what is required
@@ -167,8 +186,8 @@ class Release:
 
 def with_digest(trusted: TrustedMetadata, digest: str) -> list[Release]:
     """Return the releases with a digest, at least one; before others of their kind those of another kind."""
-    listed = released_names(trusted).items()
-    found = [Release(tag, role, content) for tag, (role, content) in listed if content.digest == digest]
+    listed = ((tag, released(trusted, tag)) for tag in released_names(trusted))
+    found = [Release(tag, *one) for tag, one in listed if one is not None and one[1].digest == digest]
     if not found:
         message, why = f"{trusted.gun}@{digest} is not signed", "no released tag has this digest"
         raise TagUnsignedError(message, why=why, advice=Advice("look-for-digest", gun=trusted.gun))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notarypy.cli.text import render
+from notarypy.client.results import TagEntry
 from notarypy.client.verify.inspection import inspect, natural
 from notarypy.errors import RepositoryMissingError
-from support.repository import GO, LATER, load, tree
+from notarypy.tuf import roles
+from support.counting import work
+from support.repository import GO, LATER, delegated, load, tree
 from support.results import D1, INSPECTION, KEY, PIN, REPO, TARGETS_KEY
 
 if TYPE_CHECKING:
     from notarypy.client.results import Inspection
+    from notarypy.tuf.trusted import TrustedMetadata
     from support.commands import Run, StubClient
 
 GUN = "localhost:15000/hp/demo"
@@ -44,7 +49,7 @@ def by_docker(tag: str | None = None) -> Inspection:
 
 def test_the_json_is_dockers_to_the_byte() -> None:
     golden = (GO / "docker-ecdsa-rsa" / "inspect.json").read_text()
-    assert render.docker_json([by_docker()]) == golden.rstrip("\n")
+    assert "".join(render.docker_json([by_docker()])) == golden.rstrip("\n")
 
 
 def test_the_text_is_dockers_to_the_byte() -> None:
@@ -54,7 +59,7 @@ def test_the_text_is_dockers_to_the_byte() -> None:
 def test_an_unsigned_tag_reads_as_in_docker() -> None:
     head = "\nNo signatures for localhost:15000/hp/demo:9\n\n\nList of signers and their keys for "
     assert render.docker_pretty(by_docker("9")).startswith(head)
-    assert '        "SignedTags": [],\n' in render.docker_json([by_docker("9")])
+    assert '        "SignedTags": [],\n' in "".join(render.docker_json([by_docker("9")]))
 
 
 def test_json_is_the_default(run: Run, stub: StubClient) -> None:
@@ -99,7 +104,7 @@ def test_people_see_signers_naturally_sorted_and_admins_in_brackets(run: Run, st
 
 
 def test_names_from_outside_cannot_write_to_the_terminal(run: Run, stub: StubClient) -> None:
-    evil = replace(INSPECTION.tags[0], tag="\x1b[2J\u202e<&>\x7f\x9b")
+    evil = INSPECTION.tags[0]._replace(tag="\x1b[2J\u202e<&>\x7f\x9b")
     stub.answers["inspect"] = replace(INSPECTION, tags=(evil,))
     assert "\\x1b[2J\\u202e<&>\\x7f\\x9b" in run("inspect", "--pretty", REPO).expect(0).out
     outcome = run("inspect", REPO).expect(0)
@@ -130,3 +135,30 @@ def test_ours_has_roles_versions_and_expiry_dates(run: Run, stub: StubClient) ->
 def test_natural_order() -> None:
     names = ["b", "a10b", "a10", "ab", "a9", "a-b", "a01", "a1", "a"]
     assert sorted(names, key=natural) == ["a", "a-b", "a1", "a01", "a9", "a10", "a10b", "ab", "b"]
+
+
+def test_the_rows_of_many_tags_are_as_the_indenting_encoder_has_them() -> None:
+    names = ['"', "\\", "é\u2028<&>\x7f", *(f"v{number}" for number in range(600))]
+    rows = [TagEntry(name, D1, ("jeff", 'bo"b') if number % 2 else ()) for number, name in enumerate(names)]
+    text = "".join(render.docker_json([replace(INSPECTION, tags=tuple(rows)), INSPECTION]))
+    again = json.dumps(json.loads(text), indent=4)
+    for character in "<>&\x7f":
+        again = again.replace(character, f"\\u{ord(character):04x}")
+    assert text == again
+    assert [row["SignedTag"] for row in json.loads(text)[0]["SignedTags"]] == names
+
+
+def test_looking_at_many_tags_is_no_look_at_every_signer_for_each() -> None:
+    def signed(count: int) -> TrustedMetadata:
+        """Return a repository of so many tags and signers, who signed one tag each."""
+        author = delegated(roles.RELEASES, *(f"targets/s{number}" for number in range(count)))
+        for number in range(count):
+            author.add(f"v{number}", b"one", roles.RELEASES)
+            author.add(f"v{number}", b"one", f"targets/s{number}")
+        return load(author.repository())
+
+    few, many = (
+        work(lambda trusted=trusted: inspect(trusted, GUN, None, ""))  # type: ignore[misc]
+        for trusted in (signed(10), signed(80))
+    )
+    assert many < 10 * few

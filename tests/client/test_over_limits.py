@@ -111,13 +111,13 @@ def check(data: bytes, limits: Limits = EXTENDED) -> None:
 def test_a_text_beyond_the_limits_is_verified_undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = signed_file()
     decoded: list[bytes] = []
-    decode = canonical.decode
+    decode = canonical.decode_file
 
     def watched(text: bytes, *rest: Any) -> Any:  # noqa: ANN401 - as it is
         decoded.append(text)
         return decode(text, *rest)
 
-    monkeypatch.setattr(canonical, "decode", watched)
+    monkeypatch.setattr(canonical, "decode_file", watched)
     check(data)
     assert decoded
     assert all(len(text) < 500 for text in decoded)

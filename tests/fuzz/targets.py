@@ -141,11 +141,33 @@ def json_object(data: bytes) -> None:
         again = canonical.decode(text)
         assert again == value
         assert canonical.encode(again) == text
-        assert canonical.storage_form(text, []).startswith(b'{"signed":{')
+        stored = canonical.storage_form(text, [])
+        assert stored.startswith(b'{"signed":{')
+        assert canonical.decode_file(stored, "")[0] == {"signed": value, "signatures": []}
+        same_both_ways(b'{"signed":' + data + b',"signatures":[]}')
+
+
+def same_both_ways(data: bytes) -> None:
+    """A file that is decoded quickly is the one that is decoded slowly, or refused as that is."""
+    found, expected = (_decoded(decode, data) for decode in (canonical.decode_file, canonical.decode))
+    if not isinstance(found, tuple):
+        assert found == expected
+        return
+    outer, form = found
+    assert outer == expected
+    assert form is None or form == canonical.encode(outer["signed"])
+
+
+def _decoded(decode: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return decode(data)
+    except MetadataError as error:
+        return [type(error), error.message, error.why]
 
 
 def signed_file(data: bytes) -> None:
     """A signed file: what is sealed again reads as the same file."""
+    same_both_ways(data)
     try:
         file = Envelope.parse(data, roles.TARGETS)
     except MetadataError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import assume, given
@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from securesystemslib.formats import encode_canonical
 
 from notarypy.errors import MetadataError
-from notarypy.limits import DEFAULT
+from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import canonical
 from support.strategies import json_objects, json_values, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def nesting(value: object) -> int:
@@ -53,6 +56,63 @@ def test_the_storage_form_reads_back_and_is_a_fixed_point(value: dict[str, objec
     assert outer == {"signed": value, "signatures": listed}
     assert canonical.storage_form(canonical.encode(outer["signed"]), outer["signatures"]) == stored
     assert not any(mark in stored.decode() for mark in "<>&\u2028\u2029\n")
+
+
+_INSIDE = (
+    *("{}", '{"a":1,"b":[{}]}', '{"a":1,"a":1}', '{"b":1,"a":1}', '{"a":9007199254740993}', '{"a":1.0}'),
+    *('{"a":-0}', '{"a": 1}', '{"a":NaN}', '{"a":"\\u0041"}', '{"a":"\\ud800"}', '{"é":"<"}', "[]", "1"),
+)
+_AROUND = (
+    '"signatures":[]',
+    '"signatures":[],"signed":{}',
+    '"signatures":1,"signatures":[]',
+    '"x":1,"signatures":0',
+)
+
+
+@given(
+    st.sampled_from(_INSIDE) | json_objects(printable).map(lambda value: canonical.encode(value).decode()),
+    st.sampled_from(_AROUND),
+    st.sampled_from([("", ""), (" ", ""), ("", " "), ("", "x")]),
+)
+def test_the_quick_decoder_takes_what_the_strict_one_takes(
+    inside: str, rest: str, ends: tuple[str, str]
+) -> None:
+    data = f'{ends[0]}{{"signed":{inside},{rest}}}{ends[1]}'.encode()
+    found, expected = decoded(canonical.decode_file, data), decoded(canonical.decode, data)
+    if isinstance(found, tuple):
+        outer, form = found
+        assert outer == expected
+        assert form in {None, canonical.encode(outer["signed"])}
+    else:
+        assert found == expected
+
+
+def decoded(decode: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return decode(data)
+    except MetadataError as error:
+        return [error.message, error.why]
+
+
+@given(st.text('{}[]"\\a', max_size=60))
+def test_nesting_is_counted_as_brackets_outside_of_strings_have_it(text: str) -> None:
+    assume(text.count('"') % 2 == 0)
+    depth = deepest = lowest = 0
+    quoted = escaped = False
+    for character in text:
+        if character == '"' and not escaped:
+            quoted = not quoted
+        elif not quoted and character in "{}[]":
+            depth += 1 if character in "{[" else -1
+            deepest, lowest = max(deepest, depth), min(lowest, depth)
+        escaped = character == "\\" and not escaped
+    assume(not quoted and "\\" not in text.replace("\\\\", "").replace('\\"', ""))
+    for levels in range(6):
+        data, limits = text.encode(), Limits(json_levels=levels)
+        assert canonical.within(data, limits) <= (deepest <= levels)
+        if depth == lowest == 0:  # what is open is closed, and nothing else
+            assert canonical.within(data, limits) == (deepest <= levels)
 
 
 @given(json_objects(), json_objects())

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import roles
+from notarypy.tuf import policy, roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.fields import MetaFile
+from notarypy.tuf.fields import MetaFile, TargetFile
 from notarypy.tuf.trusted import TrustedMetadata
 from support.author import GUN, NOW, Author
 
@@ -81,6 +81,12 @@ def finish(trusted: TrustedMetadata, files: Mapping[str, bytes]) -> None:
     """Load every delegation."""
     while (role := trusted.pending()) is not None:
         trusted.update_delegation(role, files[role])
+
+
+def releases(trusted: TrustedMetadata) -> dict[str, tuple[str, TargetFile]]:
+    """Return every released name with the role that releases it, and its entry."""
+    found = {name: policy.released(trusted, name) for name in policy.released_names(trusted)}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def changed(value: JsonObject, path: str, new: object) -> JsonObject:

@@ -12,7 +12,7 @@ import pytest
 from notarypy.errors import MetadataError, MetadataLimitError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import canonical
-from support.counting import TOO_MUCH, growth
+from support.counting import TOO_MUCH, growth, work
 from support.repository import GO
 
 VECTORS: list[dict[str, Any]] = json.loads((GO / "canonical-json-vectors.json").read_bytes())
@@ -232,3 +232,31 @@ def test_storage_form_of_several_signatures_has_no_spaces() -> None:
 def test_control_characters_are_not_stored_for_no_server_takes_them(name: str) -> None:
     with pytest.raises(MetadataError, match="control characters"):
         canonical.storage_form(canonical.encode({"targets": {name: 1}}), [])
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '{"a":1,"a":1}',
+        '{"b":{"c":1,"c":1}}',
+        '{"a":9007199254740993}',
+        '{"a":1.5}',
+        '{"a":NaN}',
+        '{"a":1}}',
+        '{"a":' + "[" * 64 + "]" * 64 + "}",
+    ],
+)
+def test_the_quick_decoder_takes_no_file_that_the_strict_one_refuses(inside: str) -> None:
+    with pytest.raises(MetadataError):
+        canonical.decode_file(f'{{"signed":{inside},"signatures":[]}}'.encode())
+
+
+def test_a_file_in_storage_form_is_decoded_without_a_call_for_each_member() -> None:
+    def stored(count: int) -> bytes:
+        listed = {f"v{number}": {"hashes": {"sha256": "QQ=="}, "length": number} for number in range(count)}
+        return canonical.storage_form(canonical.encode({"targets": listed}), [])
+
+    data = stored(10_000)
+    assert work(lambda: canonical.decode_file(data)) < 1000
+    outer, form = canonical.decode_file(stored(10))
+    assert form == canonical.encode(outer["signed"])

@@ -25,6 +25,7 @@ from notarypy.tuf.fields import TargetFile
 from notarypy.tuf.keys import PublicKey
 from notarypy.tuf.metadata import Delegation
 from support.author import GUN, Author, public_key, root_key
+from support.counting import TOO_MUCH, growth
 from support.repository import delegated, load
 
 ONE = TargetFile.of(b"one")
@@ -336,3 +337,41 @@ def test_changes_apply_in_order(state: State) -> None:
     assert dict(new.targets["targets/bob"].targets) == {"v2": TWO}
     with pytest.raises(InvalidNameError):
         apply_all(state, reversed(changes))
+
+
+# -- many changes
+
+
+def many(count: int) -> tuple[State, list[Change]]:
+    listed = {f"v{number}": TargetFile(number, {"sha256": bytes(32)}) for number in range(count)}
+    author = delegated("targets/jeff")
+    author.targets["targets/jeff"] = replace(author.targets["targets/jeff"], targets=listed)
+    return published(author), [AddTarget("targets/jeff", f"new{number}", ONE) for number in range(count)]
+
+
+def test_many_tags_in_a_large_file_are_no_copy_of_it_for_each() -> None:
+    grown = growth(lambda both: apply_all(*both), many, 1000)
+    assert grown < TOO_MUCH
+
+
+def test_changes_made_at_once_are_those_made_one_by_one(state: State) -> None:
+    changes: list[Change] = [
+        AddTarget("targets/jeff", "rc-2", TWO),
+        AddTarget(roles.TARGETS, "v1", TWO),
+        RemoveTarget("targets/jeff", "v1"),
+        AddTarget("targets/jeff", "v1", TWO),
+        RemoveTarget("targets/jeff", "rc-2"),
+        Resign("targets/new"),
+        AddTarget("targets/new", "v3", ONE),
+    ]
+    one_by_one = state
+    for change in changes:
+        one_by_one = change.apply(one_by_one)
+    at_once = apply_all(state, changes)
+    assert at_once.targets == one_by_one.targets
+    assert at_once.dirty == one_by_one.dirty == {"targets", "targets/jeff", "targets/new"}
+
+
+def test_what_is_added_and_removed_again_makes_nothing_dirty(state: State) -> None:
+    there_and_back = (AddTarget("targets/jeff", "v9", ONE), RemoveTarget("targets/jeff", "v9"))
+    assert not apply_all(state, there_and_back).dirty

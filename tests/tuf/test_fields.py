@@ -13,9 +13,20 @@ from notarypy.errors import MetadataError, VerificationError
 from notarypy.tuf import fields
 from notarypy.tuf.canonical import WrittenAsFloat, encode
 from notarypy.tuf.envelope import key_problem, verify
-from notarypy.tuf.fields import MetaFile, TargetFile, format_time, header, key_table, parse_time, role_keys
+from notarypy.tuf.fields import (
+    MetaFile,
+    TargetFile,
+    TargetFiles,
+    UnusableEntry,
+    format_time,
+    header,
+    key_table,
+    parse_time,
+    role_keys,
+)
 from notarypy.tuf.keys import UnusableKey
 from support.author import public_key
+from support.counting import work
 
 DATA = b"manifest"
 SHA256 = hashlib.sha256(DATA).digest()
@@ -331,3 +342,49 @@ def test_what_docker_publishes_for_an_ed25519_certificate_goes_by_the_id_that_go
 def test_a_role_is_an_object(value: object) -> None:
     with pytest.raises(MetadataError, match="no keys assigned"):
         role_keys(value, {}, "targets")
+
+
+# -- what a file lists
+
+ABC = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+LISTED = {
+    "plain": {"hashes": {"sha256": ABC}, "length": 3},
+    "custom": {"custom": {"by": "ci"}, "hashes": {"sha256": ABC}, "length": 3},
+    "more": {"hashes": {"sha256": ABC}, "length": 3, "more": 1},
+    "no hashes": {"hashes": None, "length": 3},
+    "loose bits": {"hashes": {"sha256": ABC.replace("a0=", "a1=")}, "length": 3},
+    "odd": {"hashes": {"sha256": "QQ=="}, "length": 3},
+    "below": {"hashes": {"sha256": ABC}, "length": -1},
+    "null": None,
+}
+
+
+def test_entries_are_read_when_they_are_asked_for() -> None:
+    files = TargetFiles(LISTED)
+    assert work(lambda: TargetFiles(LISTED)) < 5
+    unusable = {name for name, entry in files.items() if isinstance(entry, UnusableEntry)}
+    assert unusable == {"odd", "below", "null"}
+    assert files["plain"] == TargetFile(3, {"sha256": hashlib.sha256(b"abc").digest()})
+    assert "plain" in files
+    assert "other" not in files
+    assert len(files) == len(LISTED)
+
+
+def test_entries_are_written_as_they_would_be_once_read() -> None:
+    files = TargetFiles(LISTED)
+    assert files.to_json() == {name: entry.to_json() for name, entry in files.items()}
+    assert files.to_json()["plain"] is LISTED["plain"]
+    changed = {"plain", "custom", "odd", "below", "null"}
+    assert {name for name, entry in files.to_json().items() if entry == LISTED[name]} == changed
+
+
+def test_edited_entries_are_equal_only_if_all_entries_are() -> None:
+    files, one = TargetFiles(LISTED), TargetFile.of(b"one")
+    assert files == TargetFiles(LISTED) == dict(files)
+    assert files.edited({}) == files
+    assert files.edited({"new": one})["new"] == one
+    assert "plain" in files
+    assert "plain" not in files.edited({"plain": None})
+    assert files.edited({"new": one, "plain": None}) != files
+    assert files.edited({"plain": one}) != files
+    assert files.edited({"plain": files["plain"], "gone": None}) == files

@@ -13,7 +13,7 @@ from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.fields import format_time, parse_time
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
-from support.repository import GO, load, top, tree
+from support.repository import GO, load, releases, top, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,14 +111,14 @@ def test_releases_without_keys_lists_nothing_and_the_tag_falls_back_to_targets()
     files = tree("edge-releases-without-keys/server")
     trusted = load(files, gun=common_name(files["root"]), now=LAB)
     assert isinstance(trusted.failures[roles.RELEASES], SignatureError)
-    assert policy.released_names(trusted) == {
+    assert releases(trusted) == {
         name: ("targets", entry) for name, entry in trusted.targets["targets"].targets.items()
     }
 
 
 def test_docker_signers_and_released_tags_are_as_docker_shows_them() -> None:
     trusted = load(tree("docker-ecdsa-rsa/server"), gun="localhost:15000/hp/demo", now=LAB)
-    released = policy.released_names(trusted)
+    released = releases(trusted)
     shown = {
         name: (entry.sha256, set(policy.signers(trusted, name, entry)))
         for name, (_, entry) in released.items()
@@ -142,7 +142,7 @@ def inspected(path: Path) -> dict[str, tuple[str, set[str]]]:
 def test_alpine_of_2018_verifies_inside_its_dates() -> None:
     files = tree("dockerhub-alpine-2018")
     trusted = load(files, gun="docker.io/library/alpine", now=ALPINE)
-    released = policy.released_names(trusted)
+    released = releases(trusted)
     role, latest = released["latest"]
     assert len(released) == 13
     assert (role, latest.length) == ("targets", 2029)

@@ -10,7 +10,7 @@ from notarypy.errors import ExpiredError, MetadataError, SignatureError, Verific
 from notarypy.tuf import policy, roles
 from notarypy.tuf.fields import TargetFile
 from support.author import NOW, Author
-from support.repository import assembled, changed, hidden, load, rewritten, snapshot_of
+from support.repository import assembled, changed, hidden, load, releases, rewritten, snapshot_of
 
 RELEASES = roles.RELEASES
 
@@ -228,7 +228,7 @@ def test_a_targets_entry_without_sha256_harms_only_who_asks_for_it() -> None:
         return changed(signed, "targets.odd", {"length": 3, "hashes": {"sha512": sha512}})
 
     metadata = load(assembled(author, targets=rewritten(author, roles.TARGETS, with_odd)))
-    found = policy.released_names(metadata)
+    found = releases(metadata)
     assert found["v1"][1].sha256 == digest(b"one")
     with pytest.raises(VerificationError, match="names no sha256"):
         _ = found["odd"][1].sha256

@@ -237,7 +237,9 @@ def _document(shell: Shell, texts: list[str]) -> None:
                     failed.append(str(failure))
     except FailureError as failure:
         failed.append(str(failure))
-    shell.write(render.docker_json(found) + "\n")
+    for part in render.docker_json(found):
+        shell.write(part)
+    shell.write("\n")
     if failed:
         raise FailureError("\n".join(failed))
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from notarypy.cli.text.advice import advice
 
 if TYPE_CHECKING:
-    from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag
+    from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag, TagEntry
     from notarypy.client.verdicts import AppliedPolicy
     from notarypy.errors import NotarypyError
 
@@ -41,6 +41,8 @@ _PART = re.compile(r"(?:[^ /-]|-(?![A-Za-z]))*(?:/+ *|-(?=[A-Za-z])| +)|(?:[^ /-
 _OF_IDS = frozenset({"KEY ID", "KEY IDS", "KEYS", "DIGEST", "LOCATION"})
 _ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}(\.key)?\b")
 _GAP = "   "
+_ROWS = 256  # tags that are made into text at a time
+_TAGS_END = "\n        "
 MAX_LINE = 16 << 10
 # What programs get of an image that was pushed, a repository that got its trust data, and a role.
 PUSHED = "repository tag digest size platforms uploaded mounted present sent foreign"
@@ -257,29 +259,43 @@ def initialised_lines(result: InitResult) -> list[str]:
     ]
 
 
-def docker_json(inspections: Sequence[Inspection]) -> str:
-    """Return the document that `docker trust inspect` prints."""
-    value = [_docker_object(each) for each in inspections]
-    return json.dumps(value, indent=4).translate(_HTML) if value else "[]"
+def docker_json(inspections: Sequence[Inspection]) -> Iterator[str]:
+    """Yield the document that `docker trust inspect` prints, in parts: one repository may have megabytes."""
+    yield "["
+    for number, each in enumerate(inspections):
+        yield ",\n" if number else "\n"
+        yield from (part.translate(_HTML) for part in _docker_object(each))
+    yield "\n]" if inspections else "]"
 
 
-def _hex(digest: str) -> str:
-    return digest.removeprefix("sha256:")
-
-
-def _docker_object(each: Inspection) -> dict[str, Any]:
-    return {
-        "Name": each.name,
-        "SignedTags": [
-            {"SignedTag": row.tag, "Digest": _hex(row.digest), "Signers": list(row.signers) or [REPO_ADMIN]}
-            for row in each.tags
-        ],
-        "Signers": [_docker_keys(name, keys) for name, keys in each.signers],
+def _docker_object(each: Inspection) -> Iterator[str]:
+    yield f'    {{\n        "Name": {json.dumps(each.name)},\n        "SignedTags": ['
+    for at in range(0, len(each.tags), _ROWS):
+        rows = ",".join(map(_docker_row, each.tags[at : at + _ROWS]))
+        yield f",{rows}" if at else rows
+    keys = {
+        "Signers": [_docker_keys(name, listed) for name, listed in each.signers],
         "AdministrativeKeys": [
             _docker_keys("Root", each.root_keys),
             _docker_keys("Repository", each.repository_keys),
         ],
     }
+    below = json.dumps(keys, indent=4).removeprefix("{").replace("\n", "\n    ")
+    yield f"{_TAGS_END if each.tags else ''}],{below}"
+
+
+def _docker_row(row: TagEntry) -> str:
+    """Return a row as `json.dumps` would indent it, which it does without its quick encoder."""
+    signers = ",\n                    ".join(map(json.dumps, row.signers or [REPO_ADMIN]))
+    return (
+        f'\n            {{\n                "SignedTag": {json.dumps(row.tag)},'
+        f'\n                "Digest": {json.dumps(_hex(row.digest))},'
+        f'\n                "Signers": [\n                    {signers}\n                ]\n            }}'
+    )
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
 
 
 def _docker_keys(name: str, keys: Sequence[str]) -> dict[str, Any]:

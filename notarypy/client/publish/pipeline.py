@@ -215,7 +215,7 @@ def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
     for key in draft.keys:
         method, raw = keys.unlock(key.canonical_id).sign(message)
         signatures.append(Signature(key.keyid, method, raw))
-    return seal(draft.signed, signatures)
+    return canonical.storage_form(message, [signature.to_json() for signature in signatures])
 
 
 class _PublishLoop:

@@ -183,7 +183,7 @@ def _release(
 
 
 def _unsigned(trusted: TrustedMetadata, tag: str) -> TagUnsignedError:
-    signed = list(policy.released_names(trusted))
+    signed = policy.released_names(trusted)
     listed = [roles.signer_name(role) for role, _ in policy.entries(trusted, tag)]
     shown = ", ".join(map(_shortened, signed[:_SHOWN_TAGS])) or "none"
     why = [f"signed tags: {shown}{' ...' if len(signed) > _SHOWN_TAGS else ''}"]

@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries, statuses
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"
+_NOBODY = (REPO_ADMIN,)
+_RELEASING = (roles.RELEASES, roles.TARGETS)
+_DIGITS = re.compile("[0-9]+")
+_SHORT = 4
 
 
 def inspect_reference(session: Session, reference: str, root: str | None = None) -> Inspection:
@@ -56,7 +61,7 @@ def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCa
         scope = None
     repository = session.repository(text, root, scope)
     trusted = cache.get(repository.gun, "" if scope is None else scope.prefix, lambda: refresh(repository))
-    return list(policy.released_names(trusted))
+    return policy.released_names(trusted)
 
 
 def delegations(session: Session, repository: str, root: str | None = None) -> tuple[RoleEntry, ...]:
@@ -97,21 +102,23 @@ def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -
 
 
 def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
-    files = [trusted.targets[role] for role in (roles.RELEASES, roles.TARGETS) if role in trusted.targets]
-    for name in sorted({name for file in files for name in file.targets}, key=natural):
-        if tag in {None, name}:
-            for content in _contents(trusted, name):
-                signers = map(roles.signer_name, policy.signers(trusted, name, content))
-                yield TagEntry(name, f"sha256:{content.sha256}", tuple(signers) or (REPO_ADMIN,))
+    files = [trusted.targets[role].targets for role in _RELEASING if role in trusted.targets]
+    names = {name for file in files for name in (file if tag is None else {tag} & file.keys())}
+    listing = policy.listing(trusted) if tag is None else {}
+    for name in sorted(names, key=natural):
+        among = listing.get(name, ()) if tag is None else None
+        for content in _contents(trusted, name):
+            signers = map(roles.signer_name, policy.signers(trusted, name, content, among))
+            yield TagEntry(name, f"sha256:{content.sha256}", tuple(signers) or _NOBODY)
 
 
 def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
     """Return the distinct digests that releases, then targets, lists for a tag (rule 1)."""
-    found: dict[str, TargetFile] = {}
-    for role in (roles.RELEASES, roles.TARGETS):
+    found: dict[bytes, TargetFile] = {}
+    for role in _RELEASING:
         content = policy.entry(trusted, role, name)
-        if content is not None and content.digest is not None:
-            found.setdefault(content.sha256, content)
+        if content is not None and "sha256" in content.hashes:
+            found.setdefault(content.hashes["sha256"], content)
     return list(found.values())
 
 
@@ -121,13 +128,21 @@ def natural(name: str) -> str:
     It is a text, for a hostile name may have more digits than an int takes, and more
     characters than there is memory for as many objects.
     """
-    return re.sub(r"[0-9]+", _number, name)
+    return _DIGITS.sub(_number, name)
 
 
 def _number(match: re.Match[str]) -> str:
+    written = match[0]
+    return _sortable_number(written) if len(written) > _SHORT else _short_number(written)
+
+
+def _sortable_number(written: str) -> str:
     """Put the length before the digits, and that of the zeros after them."""
-    digits = match[0].lstrip("0")
-    return f"0{_sortable(len(digits))}{digits}{_sortable(len(match[0]))}"
+    digits = written.lstrip("0")
+    return f"0{_sortable(len(digits))}{digits}{_sortable(len(written))}"
+
+
+_short_number = lru_cache(maxsize=4096)(_sortable_number)  # tags are made of the same few thousand
 
 
 def _sortable(length: int) -> str:
