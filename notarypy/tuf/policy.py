@@ -14,8 +14,7 @@ What is required
    signer gives such files, which the user states. One that runs longer than that lifetime allows is refused:
    its age is unknown.
 4. The age of signatures is that of the role's file. A signer whose file is too old does not vouch.
-5. A prefix fits a repository as a whole or up to a slash; the longest one counts. Registries are compared
-   whatever their spelling.
+5. Of the prefixes that requirements are given for the longest counts that fits (`roles`, rule 7).
 
 What is released
 6. A delegation speaks only for names that begin with one of its paths, and with one of the paths of every
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.fields import TargetFile
     from notarypy.tuf.trusted import TrustedMetadata
 
-ANY = "*"
 SKEW = timedelta(days=1)
 _RELEASING = (roles.RELEASES, roles.TARGETS)
 _LOG = logging.getLogger(__name__)
@@ -341,26 +339,3 @@ def days(span: timedelta) -> str:
 
 def _names(listed: Iterable[str]) -> str:
     return ", ".join(map(roles.signer_name, listed))
-
-
-# -- prefixes of repositories, rule 5
-
-
-def longest(prefixes: Iterable[str], repository: str) -> str | None:
-    """Return the prefix that counts for a repository: the longest that fits, else `*`, else None (rule 5)."""
-    known, name = set(prefixes), f"{roles.comparable(repository)}/"
-    fitting = [one for one in known if one != ANY and name.startswith(f"{roles.comparable(one)}/")]
-    # Of what was written, a spelling may be longer than a path is.
-    return max(fitting, key=lambda one: len(roles.comparable(one)), default=ANY if ANY in known else None)
-
-
-def same(prefix: str, other: str) -> bool:
-    """Tell whether two prefixes fit the same repositories (rule 5)."""
-    return roles.comparable(prefix) == roles.comparable(other)
-
-
-def replaced(repository: str, prefix: str, other: str) -> str:
-    """Return the repository with one prefix, in whatever spelling, replaced by another."""
-    _, slash, path = prefix.partition("/")
-    _, before, rest = repository.partition("/")
-    return other + f"{before}{rest}"[len(slash + path) :]

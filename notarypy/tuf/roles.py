@@ -15,6 +15,8 @@ Rules:
 5. A target name that is written has no control character and is not empty; such names verify, but no Notary
    server re-signs them.
 6. A root PIN is a key id in full, 64 hex digits: short ones can be forged.
+7. A prefix fits a repository as a whole or up to a slash, `*` any; the longest one counts. Registries are
+   compared whatever their spelling.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ TARGETS = "targets"
 SNAPSHOT = "snapshot"
 TIMESTAMP = "timestamp"
 RELEASES = "targets/releases"
+ANY = "*"
 BASE_ROLES = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP)
 
 _MAX_BYTES = 255
@@ -78,6 +81,26 @@ def _one_spelling(registry: str) -> str:
     elif host in _DOCKER_HUB:
         host = "docker.io"
     return host if port in {"", str(_HTTPS_PORT)} or int(port) == _HTTPS_PORT else f"{host}:{int(port)}"
+
+
+def longest_prefix(prefixes: Iterable[str], repository: str) -> str | None:
+    """Return the prefix that counts for a repository: the longest that fits, else `*`, else None (rule 7)."""
+    known, name = set(prefixes), f"{comparable(repository)}/"
+    fitting = [one for one in known if one != ANY and name.startswith(f"{comparable(one)}/")]
+    # Of what was written, a spelling may be longer than a path is.
+    return max(fitting, key=lambda one: len(comparable(one)), default=ANY if ANY in known else None)
+
+
+def same_prefix(prefix: str, other: str) -> bool:
+    """Tell whether two prefixes fit the same repositories (rule 7)."""
+    return comparable(prefix) == comparable(other)
+
+
+def replaced_prefix(repository: str, prefix: str, other: str) -> str:
+    """Return the repository with one prefix, in whatever spelling, replaced by another."""
+    _, slash, path = prefix.partition("/")
+    _, before, rest = repository.partition("/")
+    return other + f"{before}{rest}"[len(slash + path) :]
 
 
 def split_collection(text: str) -> tuple[str, str | None]:

@@ -189,35 +189,35 @@ def test_spans_are_told_as_people_say_them() -> None:
     ],
 )
 def test_the_longest_prefix_that_ends_at_a_slash_counts(repo: str, counts: str) -> None:
-    assert policy.longest(["*", "r.test", "r.test/a"], repo) == counts
+    assert roles.longest_prefix(["*", "r.test", "r.test/a"], repo) == counts
 
 
 def test_without_a_rest_there_may_be_no_scope() -> None:
-    assert policy.longest(["r.test"], "s.test/a") is None
-    assert policy.longest([], "s.test/a") is None
-    assert policy.longest(["*"], "s.test/a") == "*"
+    assert roles.longest_prefix(["r.test"], "s.test/a") is None
+    assert roles.longest_prefix([], "s.test/a") is None
+    assert roles.longest_prefix(["*"], "s.test/a") == "*"
 
 
 def test_prefixes_are_the_same_whatever_the_case_of_the_registry() -> None:
-    assert policy.same("R.test/a", "r.test/a")
-    assert not policy.same("r.test/A", "r.test/a")
+    assert roles.same_prefix("R.test/a", "r.test/a")
+    assert not roles.same_prefix("r.test/A", "r.test/a")
 
 
 @pytest.mark.parametrize("host", ["registry-1.docker.io", "docker.io:443", "DOCKER.IO"])
 def test_a_long_spelling_of_a_registry_is_no_longer_a_prefix(host: str) -> None:
     for repository in ("docker.io/a/app", "index.docker.io/a/app"):
-        assert policy.longest([host, "docker.io/a"], repository) == "docker.io/a"
-        assert policy.longest(["docker.io", f"{host}/a"], repository) == f"{host}/a"
+        assert roles.longest_prefix([host, "docker.io/a"], repository) == "docker.io/a"
+        assert roles.longest_prefix(["docker.io", f"{host}/a"], repository) == f"{host}/a"
 
 
 def test_a_prefix_is_replaced() -> None:
-    assert policy.replaced("m.test/a/b", "m.test/a", "docker.io/library") == "docker.io/library/b"
-    assert policy.replaced("m.test/a", "m.test/a", "docker.io/library/x") == "docker.io/library/x"
-    assert policy.replaced("m.test/a", "m.test", "docker.io") == "docker.io/a"
+    assert roles.replaced_prefix("m.test/a/b", "m.test/a", "docker.io/library") == "docker.io/library/b"
+    assert roles.replaced_prefix("m.test/a", "m.test/a", "docker.io/library/x") == "docker.io/library/x"
+    assert roles.replaced_prefix("m.test/a", "m.test", "docker.io") == "docker.io/a"
 
 
 @pytest.mark.parametrize("repository", ["r.test:443/team/app", "R.TEST/team/app", "r.test:0443/team/app"])
 def test_no_spelling_of_a_registry_leaves_its_scope(repository: str) -> None:
-    assert policy.longest(["*", "r.test/team"], repository) == "r.test/team"
-    assert policy.replaced(repository, "r.test/team", "mirrored.test") == "mirrored.test/app"
-    assert policy.replaced(repository, "r.test", "mirrored.test/x") == "mirrored.test/x/team/app"
+    assert roles.longest_prefix(["*", "r.test/team"], repository) == "r.test/team"
+    assert roles.replaced_prefix(repository, "r.test/team", "mirrored.test") == "mirrored.test/app"
+    assert roles.replaced_prefix(repository, "r.test", "mirrored.test/x") == "mirrored.test/x/team/app"

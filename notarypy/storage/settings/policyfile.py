@@ -32,7 +32,7 @@ from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings import spans
 from notarypy.storage.settings.configfile import Section
-from notarypy.tuf import policy, roles
+from notarypy.tuf import roles
 from notarypy.tuf.policy import MaxAge, Requirements, Signers
 from notarypy.values import dataclass, field
 
@@ -108,7 +108,7 @@ class Scope:
         """Return the name of the trust data that counts for a repository of this scope."""
         if self.signed_as is None:
             return repository
-        return policy.replaced(repository, self.prefix, self.signed_as)
+        return roles.replaced_prefix(repository, self.prefix, self.signed_as)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class TrustPolicy:
 
     def scope_for(self, repository: str) -> Scope:
         """Return the scope that counts for a repository; raise OutOfScopeError if none does (rule 1)."""
-        prefix = policy.longest(self.scopes, repository)
+        prefix = roles.longest_prefix(self.scopes, repository)
         shown = f'scope "{prefix}"' if prefix else "no scope"
         _LOG.debug("%s: %s counts for %s", self.path, shown, repository)
         if prefix is not None:
@@ -169,7 +169,7 @@ def _read(top: Section, path: Path) -> TrustPolicy:
     scopes: dict[str, Scope] = {}
     for key in tables.names():
         prefix = _prefix(tables, key, key)
-        if any(policy.same(prefix, other) for other in scopes):
+        if any(roles.same_prefix(prefix, other) for other in scopes):
             raise tables.problem(f'"{key}"', "this scope has two tables")
         scopes[prefix] = _scope(tables.section(key), prefix, path)
     return TrustPolicy(path, scopes)
@@ -201,7 +201,7 @@ def _scope(table: Section, prefix: str, path: Path) -> Scope:
 
 def _prefix(table: Section, key: str, text: str) -> str:
     """Return a checked prefix (rule 4)."""
-    if text == policy.ANY:
+    if text == roles.ANY:
         return text
     host, slash, rest = text.partition("/")
     if _REGISTRY.fullmatch(host) is None:
@@ -218,7 +218,7 @@ def _signed_as(table: Section, prefix: str) -> str | None:
     text = table.text("signed_as")
     if text is None:
         return None
-    if policy.ANY in {text, prefix}:
+    if roles.ANY in {text, prefix}:
         raise table.problem("signed_as", "one beginning of a name is replaced by another; * is none")
     return _prefix(table, "signed_as", text)
 
