@@ -23,6 +23,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -89,6 +90,19 @@ def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outco
     finally:
         running.stop()
         running.say_all()
+
+
+@contextmanager
+def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Callable[[int], Outcome[T]], None]:
+    """Begin calls at once; the value gives the outcome of each by its number, and is asked in their order.
+
+    So the caller does something else meanwhile: one call alone has a thread here too.
+    """
+    running = _Running(calls, most or WORKERS)
+    try:
+        yield running.outcome
+    finally:
+        running.stop()
 
 
 def run_all(calls: Sequence[Callable[[], object]], most: int = 0) -> None:

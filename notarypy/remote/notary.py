@@ -59,6 +59,10 @@ class NotaryClient:
         self._registry = registry or self.host
         self._is_known = False
 
+    def connect(self) -> None:
+        """Open a connection for a request to come; nothing is asked by it."""
+        self._exchange.connect(self.url)
+
     def get(self, gun: str, role: str, limit: int | None = None, *, fresh: bool = False) -> bytes:
         """Return the current metadata of a role; raise NotFoundError if the server has none."""
         return self._read(gun, f"{role}.json", READ, limit, fresh=fresh)

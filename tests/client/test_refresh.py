@@ -68,7 +68,8 @@ def test_a_cold_refresh_asks_for_every_file_once(world: World, owner: Person) ->
     reader = world.person("reader")
     reader.client().refresh(GUN)
     requests = world.requests()
-    assert requests[:4] == ["GET root.json", TIMESTAMP, SNAPSHOT, "GET targets.HASH.json"]
+    assert requests[0] == "GET root.json"
+    assert sorted(requests[1:4]) == ["GET snapshot.json", "GET targets.json", TIMESTAMP]
     assert sorted(requests[4:]) == ["GET targets/jeff.HASH.json", "GET targets/releases.HASH.json"]
     assert reader.cache() == owner.cache()
 
@@ -163,7 +164,7 @@ def test_no_answer_is_never_stale_data(
 @pytest.mark.parametrize("role", ["snapshot", "targets", "targets/jeff"])
 @pytest.mark.usefixtures("owner")
 def test_a_file_that_the_server_announces_and_lacks_is_a_failure(world: World, role: str) -> None:
-    world.attacker.answer(Response(404), path=rf".*/{role}\.[0-9a-f]+\.json")
+    world.attacker.answer(Response(404), path=rf".*/{role}(\.[0-9a-f]+)?\.json")
     reader = world.person("reader")
     with pytest.raises(VerificationError, match="does not have"):
         reader.client().refresh(GUN)
@@ -205,7 +206,7 @@ def test_a_damaged_root_stops_everything_and_says_what_to_do(
     with pytest.raises(CacheDamagedError) as caught:
         reader.client().refresh(GUN)
     assert f"notarypy forget {GUN}" in advice(caught.value)
-    assert world.requests() == []
+    assert set(world.requests()) <= {TIMESTAMP}  # it is asked for while the root is looked at
     with pytest.raises(CacheDamagedError):
         reader.client().sign([f"{GUN}:1"])
     if damage != "directory":

@@ -63,7 +63,9 @@ def _unsigned(world: World, tag: str) -> bool:
 def test_a_revoked_tag_is_signed_no_more_and_the_others_are(world: World, owner: Person) -> None:
     _sign(world, owner, "1", "2")
     [done] = owner.client().revoke([f"{GUN}:1"])
-    assert world.requests() == ["GET timestamp.json", "POST", "GET timestamp.json", "GET snapshot.HASH.json"]
+    requests = world.requests()
+    assert requests[:2] == ["GET timestamp.json", "POST"]
+    assert sorted(requests[2:]) == ["GET snapshot.json", "GET timestamp.json"]
     assert (done.reference, done.roles, done.still) == (f"{GUN}:1", (JEFF, roles.RELEASES), ())
     assert (done.published, done.still_released) == (True, False)
     assert done.digest == owner.client().sign([f"{GUN}:1"], dry_run=True)[0].digest

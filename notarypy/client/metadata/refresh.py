@@ -12,7 +12,7 @@ Rules:
    the chain vouches for: keys that it revoked must not stay usable.
 4. What is stored is stored by the rules of `repository`.
 5. At most 256 root versions are walked, and the root may change twice in one refresh.
-6. All requests of a refresh have one deadline.
+6. All requests of a refresh have one deadline, those that are made ahead of their turn (`flight`) too.
 7. Another process may refresh the cache meanwhile. What looks old beside its newer files
    is no attack: the refresh begins again.
 8. A cache between here and the server may answer with what is minutes old. So before anything is refused
@@ -23,9 +23,11 @@ Rules:
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import warn_of_age, warn_of_expiry
+from notarypy.client.metadata.flight import Flight
 from notarypy.client.metadata.repository import (
     KnownFiles,
     Repository,
@@ -43,7 +45,6 @@ from notarypy.errors import (
     MetadataLimitError,
     NotFoundError,
     OperationError,
-    ResponseLimitError,
     RollbackError,
     RootNotPinnedError,
     SignatureError,
@@ -51,7 +52,6 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.tuf import roles
-from notarypy.tuf.canonical import too_many
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trustanchors import FirstUse
 from notarypy.tuf.trusted import TrustedMetadata
@@ -121,9 +121,25 @@ class Refresh:
         self.start: bytes | None = None
         self.stored: Callable[[], None] = lambda: None
         self.began = self.known.cached(roles.TIMESTAMP)
+        self.flight = Flight(repository)
 
     def run(self) -> TrustedMetadata:
         """Anchor, load everything, persist."""
+        with self.flight:
+            self._verify()
+        self._persist()
+        self._warn_of_dates()
+        # Of cached files that could not be read the versions that they stood for are forgotten.
+        for warning in dict.fromkeys(self.repository.cache.warnings):
+            self.repository.warn(warning)
+        self.repository.cache.warnings.clear()
+        return self.trusted
+
+    def _verify(self) -> None:
+        self.start = self.repository.cache.load_root()
+        here = {*self.own, *self.repository.cache.cached()} - {roles.ROOT}
+        known = self.start is not None or roles.ROOT in self.own
+        self.flight.set_out(self._fetch, {*here, *([roles.ROOT] if known else [])})
         self._anchor()
         anchor = self.trusted.files[roles.ROOT]
         try:
@@ -135,13 +151,6 @@ class Refresh:
             if self.anchored and root != anchor:
                 self._store({roles.ROOT: root})
             raise
-        self._persist()
-        self._warn_of_dates()
-        # Of cached files that could not be read the versions that they stood for are forgotten.
-        for warning in dict.fromkeys(self.repository.cache.warnings):
-            self.repository.warn(warning)
-        self.repository.cache.warnings.clear()
-        return self.trusted
 
     def _blank(self) -> TrustedMetadata:
         return self.kind(self.gun, self.repository.now, self.known, self.repository.limits)
@@ -152,7 +161,6 @@ class Refresh:
 
     def _anchor(self) -> None:
         """Trust a first root: ours, the cached one, or the server's by the pins."""
-        self.start = self.repository.cache.load_root()
         cached = self.start or self.own.get(roles.ROOT)
         self.anchored = cached is not None
         _LOG.debug("%s: anchored in %s", self.gun, "our root" if cached else "the server's root")
@@ -196,7 +204,7 @@ class Refresh:
 
     def _server_root(self) -> bytes:
         try:
-            return self.repository.fetch(roles.ROOT)
+            return self.flight.get(roles.ROOT, self._fetch)
         except NotFoundError:
             if self.anchored:
                 raise self._vanished() from None
@@ -204,7 +212,10 @@ class Refresh:
 
     def _load_top(self) -> None:
         """Load timestamp and snapshot under the last root, walking to newer roots as needed."""
+        if not self.anchored:
+            self.flight.release()
         timestamp = self._timestamp()
+        self.flight.release()
         for _ in range(self.repository.limits.root_changes + 1):
             try:
                 self.trusted.update_timestamp(timestamp)
@@ -235,7 +246,7 @@ class Refresh:
             if moved or isinstance(error, RollbackError):
                 return moved
             raise
-        if moved and not self._is_newer(data):
+        if moved and self._version(data) <= self.trusted.root.version:
             return True
         return self._adopt(data) or moved
 
@@ -247,25 +258,28 @@ class Refresh:
         except VerificationError:
             return False  # the current one says what is wrong
 
-    def _is_newer(self, data: bytes) -> bool:
-        version = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
-        return isinstance(version, int) and version > self.trusted.root.version
+    def _version(self, root: bytes) -> int:
+        version = Envelope.parse(root, roles.ROOT, self.repository.limits).signed.get("version")
+        return version if isinstance(version, int) else 0
 
     def _timestamp(self) -> bytes:
         if self.repository.server is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:
             return cached
         try:
-            return self.repository.fetch(roles.TIMESTAMP)
+            return self.flight.get(roles.TIMESTAMP, self._fetch)
         except NotFoundError:
             raise self._vanished() from None
+
+    def _fetch(self, role: str) -> bytes:
+        return self.repository.fetch(role)  # the repository of this moment: its deadline may be another one
 
     def _adopt(self, data: bytes) -> bool:
         """Walk the chain to this root; tell whether it is another one than before (rule 5)."""
         if data == self.trusted.files[roles.ROOT]:
             return False
         before = self.trusted.root.version
-        offered = Envelope.parse(data, roles.ROOT, self.repository.limits).signed.get("version")
-        if isinstance(offered, int) and not self.trusted.signs(data):
+        offered = self._version(data)
+        if offered and not self.trusted.signs(data):
             self._walk(offered)
         root = self.trusted.update_root(data)
         _LOG.debug("%s: the root went from version %s to %s", self.gun, before, root.version)
@@ -296,32 +310,17 @@ class Refresh:
                 error = MetadataLimitError(f"{role} is too long to be read", why=why, role=role)
                 self.trusted.skip_delegation(role, error)
             else:
+                self.flight.ask_delegations(self.trusted, self.known, left)
                 left -= meta[role].length
                 self.trusted.update_delegation(role, self._file(role, meta[role]))
 
     def _file(self, role: str, meta: MetaFile) -> bytes:
         """Return the file with this hash: from what we know if it fits, else from the server."""
-        for data in self.known.candidates(role):
+        for data in chain(self.known.candidates(role), self.flight.candidates(role)):
             if meta.matches(data):
                 _LOG.debug("%s: %s is at hand, %s bytes", self.gun, role, len(data))
                 return data
-        if meta.length > (most := self.repository.ceiling(role)):
-            raise too_many(role, "bytes", meta.length, most)
-        _LOG.debug("%s: fetching %s, %s bytes, sha256 %s", self.gun, role, meta.length, meta.sha256)
-        try:
-            return self.repository.fetch_by_hash(role, meta.sha256, meta.length)
-        except NotFoundError:
-            raise VerificationError(
-                f"the server does not have the {role} that it announces",
-                why=f"sha256 {meta.sha256}",
-                role=role,
-            ) from None
-        except ResponseLimitError as error:
-            raise VerificationError(
-                f"the server sends another {role} than it announces",
-                why=f"longer than {meta.length} bytes",
-                role=role,
-            ) from error
+        return self.repository.fetch_announced(role, meta)
 
     def _persist(self) -> None:
         """Write what differs from the cache (rules 3 and 4), and note that it is current now."""

@@ -38,6 +38,7 @@ from notarypy.errors import (
     OperationError,
     RepositoryMissingError,
     RepositoryVanishedError,
+    ResponseLimitError,
     StorageError,
     UnreachableError,
     VerificationError,
@@ -45,6 +46,7 @@ from notarypy.errors import (
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import roles
+from notarypy.tuf.canonical import too_many
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import FirstRoot
     from notarypy.remote.notary import NotaryClient
     from notarypy.storage.trustdir import RepositoryCache
+    from notarypy.tuf.fields import MetaFile
     from notarypy.tuf.trustanchors import RootPolicy
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -77,7 +80,8 @@ class Repository:
     may be trusted, and `decide` raises unless one is taken on first use that nothing vouches for; dates are
     compared with `now`. `warn` is given what a person should know and no program needs. A refresh may take
     `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
-    With `fresh` the server itself is asked, past any cache in between.
+    With `fresh` the server itself is asked, past any cache in between. Of `renewed` roles the server is known
+    to have other files than the cache, and so many `connections` are wanted beforehand (`flight`).
     """
 
     gun: str
@@ -92,6 +96,8 @@ class Repository:
     limits: Limits = DEFAULT
     until: float | None = None
     fresh: bool = False
+    renewed: tuple[str, ...] = ()
+    connections: int = 1
 
     def past_caches(self) -> Self:
         """Return the repository as the server has it, whatever caches in between may hold."""
@@ -117,6 +123,23 @@ class Repository:
         """Return the file with this hash from the server; never more than `length` bytes."""
         limit = min(length, self.ceiling(role))
         return self.online().get_by_hash(self.gun, role, sha256, limit, fresh=self.fresh)
+
+    def fetch_announced(self, role: str, meta: MetaFile) -> bytes:
+        """Return the file that verified metadata names; VerificationError if the server does not have it."""
+        if meta.length > (most := self.ceiling(role)):
+            raise too_many(role, "bytes", meta.length, most)
+        _LOG.debug("%s: fetching %s, %s bytes, sha256 %s", self.gun, role, meta.length, meta.sha256)
+        try:
+            return self.fetch_by_hash(role, meta.sha256, meta.length)
+        except NotFoundError:
+            message, why = f"the server does not have the {role} that it announces", f"sha256 {meta.sha256}"
+            raise VerificationError(message, why=why, role=role) from None
+        except ResponseLimitError as error:
+            message, why = (
+                f"the server sends another {role} than it announces",
+                f"longer than {meta.length} bytes",
+            )
+            raise VerificationError(message, why=why, role=role) from error
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""

@@ -18,8 +18,10 @@ Rules:
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from notarypy.client import workers
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for, sign_draft
 from notarypy.client.publish.readability import require_readable
@@ -158,20 +160,20 @@ def _check_root(repository: Repository, data: bytes) -> None:
 
 
 def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:
-    """Return the four role keys; private ones are stored by now."""
+    """Return the four role keys; the server is asked for its own while private ones are made and stored."""
     gun, local = repository.gun, wanted.snapshot == "local"
-    root = manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)
-    server = repository.online()
-
-    def of_server(role: str) -> PublicKey:
-        return server_key(repository, role, server.get_key(gun, role))
-
-    return {
-        roles.ROOT: root,
-        roles.TARGETS: manager.first_key(roles.TARGETS, gun),
-        roles.SNAPSHOT: manager.first_key(roles.SNAPSHOT, gun) if local else of_server(roles.SNAPSHOT),
-        roles.TIMESTAMP: of_server(roles.TIMESTAMP),
-    }
+    of_server = [roles.TIMESTAMP] if local else [roles.SNAPSHOT, roles.TIMESTAMP]
+    asked = [partial(repository.online().get_key, gun, role) for role in of_server]
+    with workers.begun(asked) as offered:
+        keys = {
+            roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now),
+            roles.TARGETS: manager.first_key(roles.TARGETS, gun),
+        }
+        if local:
+            keys[roles.SNAPSHOT] = manager.first_key(roles.SNAPSHOT, gun)
+        for number, role in enumerate(of_server):
+            keys[role] = server_key(repository, role, offered(number).get())
+        return keys
 
 
 def _first_files(

@@ -27,6 +27,7 @@ from notarypy.errors import (
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.client.metadata.repository import Repository
@@ -47,8 +48,9 @@ def confirm(
     """
     # A snapshot made here proves nothing about what the server has: then everything is read.
     own = {role: data for role, data in files.items() if roles.SNAPSHOT not in files or role == roles.ROOT}
+    renewed = tuple(role for role in {roles.SNAPSHOT: b"", **files} if role not in own)
     try:
-        trusted = read(repository, own)
+        trusted = read(replace(repository, renewed=renewed), own)
         missing = [role for role, data in files.items() if not _serves(repository, trusted, role, data)]
     except TrustError as error:
         raise _unconfirmed(repository, f"read back: {error.message}", *error.why) from error

@@ -17,7 +17,7 @@ import ssl
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -73,8 +73,17 @@ class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _DeadlineConnection
 
+    def connect(self) -> None:
+        """Have one idle connection that is open."""
+        connection = self._get_conn()
+        try:
+            if getattr(connection, "sock", None) is None:
+                connection.connect()
+        finally:
+            self._put_conn(connection)
 
-class _TlsPool(HTTPSConnectionPool):
+
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _DeadlineTlsConnection
 
 
@@ -99,6 +108,11 @@ class _Adapter(HTTPAdapter):
         manager: PoolManager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def connect(self, url: str) -> None:
+        """Have an idle connection to the server of a URL."""
+        pool = self.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
+        cast("_Pool", pool).connect()
 
     def build_connection_pool_key_attributes(
         self,
@@ -162,6 +176,16 @@ class RequestsTransport:
             raise sockets.not_connected(host, cause, via, self._places(host), secrets) from None
         except _BROKEN as error:
             raise _broken(host, error, self._places) from None
+
+    def connect(self, url: str, deadline: float) -> None:
+        """See `Connecting.connect`; the way through a proxy is made by a request alone."""
+        if proxy_for(url, self._environ):
+            return
+        try:
+            with sockets.until(deadline):
+                self._adapter.connect(url)
+        except (sockets.DeadlinePassedError, sockets.NotConnectedError, *_BROKEN) as error:
+            _LOG.debug("%s: no connection ahead: %s", host_port(url), error)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -29,7 +29,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from notarypy.errors import (
@@ -109,6 +109,14 @@ class Transport(Protocol):
         """Close idle connections."""
 
 
+@runtime_checkable
+class Connecting(Protocol):
+    """A transport that can open connections before there is a request for them."""
+
+    def connect(self, url: str, deadline: float) -> None:
+        """Have one connection idle for this URL's server; whatever goes wrong, the next request says."""
+
+
 Fetch = Callable[[Request], Response]
 """Sends a request to a token service, under the deadline of the request that needs the token."""
 
@@ -178,6 +186,11 @@ class Exchange:
             return self._authenticated(request, scope, deadline, policy.attempts)
 
         return _judged(*self._followed(request, policy, at_home, deadline))
+
+    def connect(self, url: str) -> None:
+        """Open a connection for a request to come, where the transport can; it is no error if that fails."""
+        if isinstance(self._transport, Connecting):
+            self._transport.connect(url, self._monotonic() + self._timeout)
 
     def _followed(
         self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: float

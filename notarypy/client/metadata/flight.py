@@ -1,0 +1,153 @@
+"""Files that are asked for before they are needed, so that round trips do not add up.
+
+What it is: the requests of one refresh that are under way at the same time. What it is not: a judge, or a
+step of the refresh; without a flight the same would come out, later.
+
+Rules:
+
+1. What was asked for ahead is a file at hand and no more: it is taken where verified files name its very
+   hash and length. If it does not fit, or there is an error in its place, the file is asked for by its hash
+   as ever.
+2. What a server would be asked for anyway is asked for ahead, and nothing else. So one request leads: where
+   no root is known the root's, else the timestamp's. The others are sent once the root is trusted, or the
+   timestamp is there; until then only their connections are opened. A server without trust data, or one that
+   wants to know who we are, gets as many requests as if they came one after the other.
+3. A connection costs two round trips before its first request, and a TLS handshake on both sides. So three
+   are opened for root, timestamp, snapshot and targets, and all else uses those that are open, unless more
+   than three requests would follow one another there.
+4. Each file has its own limit, and all requests have the one deadline of the refresh.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from notarypy.client import workers
+from notarypy.errors import NotarypyError
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from notarypy.client.metadata.repository import KnownFiles, Repository
+    from notarypy.tuf.trusted import TrustedMetadata
+
+    Fetch = Callable[[str], bytes]
+
+_OPENED = 3
+_FOLLOWING = 3
+_POLL_SECONDS = 0.2
+
+
+class Flight:
+    """What was asked ahead in one refresh; ends all that is under way when it is left."""
+
+    def __init__(self, repository: Repository) -> None:
+        """Ask nothing yet."""
+        self._repository = repository
+        self._looked_at = set[str]()
+        self._connections = repository.connections
+        self._under_way = ExitStack()
+        self._answers: dict[str, Callable[[], workers.Outcome[bytes]]] = {}
+        self._released, self._ended = threading.Event(), False
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what nobody waits for any more."""
+        self._ended = True
+        self._released.set()
+        self._under_way.close()
+
+    def set_out(self, fetch: Fetch, here: Collection[str]) -> None:
+        """Ask for what the refresh begins with: `here` are the roles at hand (rules 2 and 3).
+
+        A server that is known to have renewed files gave something to us just before: nothing leads.
+        """
+        if self._repository.server is None:
+            return
+        if renewed := self._repository.renewed:
+            self._ask({role: partial(fetch, role) for role in (roles.TIMESTAMP, *renewed)})
+            return
+        missing = [role for role in (roles.SNAPSHOT, roles.TARGETS) if role not in here]
+        asked = [*([] if roles.ROOT in here else [roles.ROOT]), roles.TIMESTAMP, *missing]
+        self._connections = max(self._connections, min(_OPENED, len(asked) - 1))
+        calls: list[Callable[[], bytes]] = [partial(fetch, asked[0])]
+        for number, role in enumerate(asked[1:], 1):
+            calls.append(partial(self._follow, partial(fetch, role), connects=number < self._connections))
+        calls += [self._connect] * (self._connections - len(calls))
+        self._begin(asked, calls, self._connections)
+
+    def ask_delegations(self, trusted: TrustedMetadata, known: KnownFiles, left: int) -> None:
+        """Ask for the delegations of a level that are not at hand, when the first of them is to be loaded.
+
+        All delegations to come may have `left` bytes.
+        """
+        meta, repository = trusted.snapshot.meta, self._repository
+        level = [role for role in _delegations_to_come(trusted, left) if role not in self._looked_at]
+        self._looked_at.update(level)
+        if repository.server is None:
+            return
+        absent = [role for role in level if not any(map(meta[role].matches, known.candidates(role)))]
+        self._ask({role: partial(repository.fetch_announced, role, meta[role]) for role in absent})
+
+    def release(self) -> None:
+        """Let the others follow."""
+        self._released.set()
+
+    def get(self, role: str, fetch: Fetch) -> bytes:
+        """Return the answer that was asked for ahead, or raise its error; fetch now if it was not."""
+        answer = self._answers.pop(role, None)
+        return fetch(role) if answer is None else answer().get()
+
+    def candidates(self, role: str) -> Iterator[bytes]:
+        """Yield what was asked for ahead, if it came (rule 1)."""
+        if (answer := self._answers.pop(role, None)) is not None:
+            outcome = answer()
+            if not isinstance(outcome.error, NotarypyError):
+                yield outcome.get()
+
+    def _begin(self, asked: Iterable[str], calls: Sequence[Callable[[], bytes]], most: int) -> None:
+        outcome = self._under_way.enter_context(workers.begun(calls, most))
+        self._answers.update({role: partial(outcome, number) for number, role in enumerate(asked)})
+
+    def _ask(self, asked: Mapping[str, Callable[[], bytes]]) -> None:
+        """Ask for all of these at once, on as many connections as are worth it (rule 3)."""
+        more = len(asked) > self._connections * _FOLLOWING
+        most = min(len(asked), workers.WORKERS if more else self._connections)
+        if most > 1:
+            self._begin(asked, list(asked.values()), most)
+
+    def _follow(self, ask: Callable[[], bytes], *, connects: bool) -> bytes:
+        if connects:
+            self._connect()
+        while not self._released.wait(_POLL_SECONDS):
+            workers.check_stop()
+        if self._ended:
+            raise workers.StoppedError
+        return ask()
+
+    def _connect(self) -> bytes:
+        with suppress(NotarypyError):  # who needs the connection opens it, and says why that fails
+            self._repository.online().connect()
+        return b""
+
+
+def _delegations_to_come(trusted: TrustedMetadata, left: int) -> Iterator[str]:
+    """Yield the delegations to load after what is loaded now, in their order, as far as limits allow."""
+    meta, limits = trusted.snapshot.meta, trusted.limits
+    named = [delegation for file in trusted.targets.values() for delegation in file.roles]
+    for delegation in named[: limits.delegations]:
+        role = delegation.name
+        if role not in meta or role in trusted.targets or role in trusted.failures:
+            continue
+        if delegation.excess or trusted.snapshot.unusable(role) or role.count("/") > limits.delegation_levels:
+            continue
+        if meta[role].length <= min(limits.delegation_bytes, left):
+            left -= meta[role].length
+            yield role
