@@ -69,8 +69,7 @@ def test_signing_looks_publishes_and_reads_back(owner: Person, front: Gateway, w
     owner.notarypy("sign", watched.ref("2")).expect(0)
     gets = front.requests("GET")
     assert front.requests("POST") == [""]
-    assert gets[:2] == ["timestamp.json", "timestamp.json"]
-    assert gets[2] in {"snapshot.json", "snapshot.HASH.json"}
+    assert sorted(gets) == ["snapshot.json", "timestamp.json", "timestamp.json"]
     assert len(front.seen) == 4
     assert front.connections <= 2
 
@@ -81,7 +80,7 @@ def test_init_with_a_signer_asks_for_little(alice: Person, front: Gateway, watch
     alice.notarypy("init", watched.name, "--signer", "jeff", "--key", certificate).expect(0)
     assert front.requests("POST") == [""]
     assert len(front.seen) <= 6
-    assert front.connections <= 2
+    assert front.connections <= 3
 
 
 def test_verifying_loads_only_what_it_needs(owner: Person, watched: Repository) -> None:

@@ -88,6 +88,26 @@ def test_one_connection_for_many_requests(
     assert server.connections == 1
 
 
+def test_a_connection_opened_ahead_is_the_one_that_the_request_takes(
+    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+) -> None:
+    server = serve(reply(), leaf)
+    for _ in range(2):  # where one is idle nothing is opened
+        transport.connect(server.url(), time.monotonic() + 5)
+    assert get(transport, server.url()).body == b"hello"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_connection_ahead_that_fails_is_no_error_and_the_request_says_why(
+    transport: RequestsTransport, serve: Serve, *, late: bool
+) -> None:
+    server = serve(reply(), trustme.CA().issue_cert("localhost"))
+    transport.connect(server.url(), time.monotonic() + (-1 if late else 5))
+    with pytest.raises(TlsError):
+        get(transport, server.url())
+
+
 def test_connections_of_several_threads(
     transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:

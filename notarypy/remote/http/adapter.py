@@ -67,7 +67,10 @@ class _DeadlineConnection(HTTPConnection):
 
 
 class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
-    pass
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection that waited can be used: session tickets that came meanwhile do not end it."""
+        return super().is_connected or sockets.is_quiet(self.sock)
 
 
 class _Pool(HTTPConnectionPool):
@@ -79,6 +82,9 @@ class _Pool(HTTPConnectionPool):
         try:
             if getattr(connection, "sock", None) is None:
                 connection.connect()
+        except BaseException:
+            connection.close()  # it may hold a socket that TLS did not come about on
+            raise
         finally:
             self._put_conn(connection)
 

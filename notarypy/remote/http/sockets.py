@@ -105,6 +105,20 @@ def connect(host: str, port: int) -> socket.socket:
     raise failure
 
 
+def is_quiet(sock: socket.socket | None) -> bool:
+    """Tell whether TLS is up and the other side has sent nothing but what belongs to TLS itself."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return False
+    try:
+        sock.settimeout(0)
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def send(sock: socket.socket, data: bytes) -> None:
     """Send everything, one TLS record at a time, under the deadline.
 

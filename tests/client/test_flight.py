@@ -1,0 +1,229 @@
+"""Files that are asked for ahead: how often a server is asked, and that nothing else comes out."""
+
+from __future__ import annotations
+
+import threading
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import (
+    AuthenticationError,
+    FirstUseError,
+    NotarypyError,
+    RepositoryMissingError,
+    UnreachableError,
+)
+from notarypy.remote.http.messages import Response
+from notarypy.tuf import roles
+from support.author import GUN
+from support.people import owned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from notarypy.remote.http.messages import Request
+    from support.people import Person, World
+
+PLAIN = ["GET snapshot.json", "GET targets.json", "GET timestamp.json"]
+
+
+@pytest.fixture
+def reader(world: World) -> Person:
+    """Somebody who knows nothing of the repository, tag 1 of which jeff signed."""
+    owner = owned(world, "jeff")
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    world.requests()
+    return world.person("reader")
+
+
+class Rendezvous:
+    """Lets requests pass only together: each waits until so many are there."""
+
+    def __init__(self, world: World, *names: str) -> None:
+        self.names, self._barrier = names, threading.Barrier(len(names), timeout=20)
+        world.fake.before.append(self)
+
+    def __call__(self, request: Request) -> Response | None:
+        if request.url.partition("?")[0].endswith(self.names):
+            self._barrier.wait()
+        return None
+
+
+def test_timestamp_snapshot_and_targets_are_under_way_together(world: World, reader: Person) -> None:
+    Rendezvous(world, "/timestamp.json", "/snapshot.json", "/targets.json")
+    assert reader.client().verify(f"{GUN}:1", registry=False).tag == "1"
+
+
+def test_where_the_root_is_known_and_nothing_else_the_rest_is_under_way_together(
+    world: World, reader: Person
+) -> None:
+    reader.client().refresh(GUN)
+    for role in (roles.SNAPSHOT, roles.TARGETS, roles.TIMESTAMP):
+        reader.cached(role).unlink()
+    world.requests()
+    Rendezvous(world, "/snapshot.json", "/targets.json")
+    reader.client().refresh(GUN)
+    requests = world.requests()
+    assert (requests[0], sorted(requests)) == ("GET timestamp.json", PLAIN)
+
+
+def test_a_read_back_asks_for_timestamp_and_snapshot_together(world: World, reader: Person) -> None:
+    assert reader.cache() == {}
+    owner = world.person("owner")
+    world.push("2")
+    posted = threading.Event()
+    pair = threading.Barrier(2, timeout=20)
+
+    def meet(request: Request) -> Response | None:
+        if request.method == "POST":
+            posted.set()
+        elif posted.is_set() and "_trust" in request.url:
+            pair.wait()
+        return None
+
+    world.fake.before.append(meet)
+    assert owner.client().sign([f"{GUN}:2"])[0].published
+
+
+def test_the_keys_of_a_server_are_asked_for_together(world: World) -> None:
+    Rendezvous(world, "/snapshot.key", "/timestamp.key")
+    assert world.person().client().init(GUN).created
+
+
+def test_delegations_of_a_level_are_under_way_together(world: World, reader: Person) -> None:
+    ahead = threading.Barrier(2, timeout=20)
+
+    def meet(request: Request) -> Response | None:
+        if "/targets/" in request.url:
+            ahead.wait()
+        return None
+
+    world.fake.before.append(meet)
+    assert set(reader.client().refresh(GUN).targets) == {roles.TARGETS, "targets/jeff", roles.RELEASES}
+
+
+# -- nothing is asked that was not asked one after the other
+
+
+def test_where_there_is_no_trust_data_one_question_says_so(world: World) -> None:
+    with pytest.raises(RepositoryMissingError):
+        world.person().client().refresh(GUN)
+    assert world.requests() == ["GET root.json"] * 2  # once past any cache
+
+
+def test_who_refuses_us_is_asked_once(world: World, reader: Person) -> None:
+    world.attacker.answer(Response(401), path=r".*/_trust/.*")
+    with pytest.raises(AuthenticationError):
+        reader.client().refresh(GUN)
+    assert world.requests() == ["GET root.json"]
+
+
+def test_who_is_not_there_is_tried_as_often_as_one_question_is(world: World, reader: Person) -> None:
+    world.attacker.refuse_connections()
+    with pytest.raises(UnreachableError):
+        reader.client().refresh(GUN)
+    assert set(world.requests()) == {"GET root.json"}
+
+
+def test_a_root_that_nobody_accepted_is_all_that_was_asked_for(world: World, reader: Person) -> None:
+    with pytest.raises(FirstUseError):
+        reader.client(first_use=None).refresh(GUN)
+    assert world.requests() == ["GET root.json"]
+
+
+# -- whatever becomes of what was asked ahead
+
+
+@pytest.mark.parametrize("answer", [403, 404, 429, 500, 200, "other", "slow", "garbage"])
+@pytest.mark.parametrize("role", [roles.SNAPSHOT, roles.TARGETS])
+def test_what_is_wrong_under_a_plain_name_is_no_error(
+    world: World, reader: Person, role: str, answer: int | str
+) -> None:
+    body = {"other": b'{"signed": {}, "signatures": []}', "garbage": b"\0" * 100}.get(str(answer), b"")
+    status = answer if isinstance(answer, int) else 200
+    world.attacker.answer(Response(status, {}, body), path=rf".*/{role}\.json")
+    trusted = reader.client().refresh(GUN)
+    assert set(trusted.targets) == {roles.TARGETS, "targets/jeff", roles.RELEASES}
+    assert f"GET {role}.HASH.json" in world.requests()
+
+
+def test_old_files_under_plain_names_are_not_taken(world: World, reader: Person) -> None:
+    old = {role: world.attacker.current(GUN, role) for role in (roles.SNAPSHOT, roles.TARGETS)}
+    owner = world.person("owner")
+    owner.client().sign([f"{GUN}:1"], custom=b"1")
+    for role, data in old.items():
+        world.attacker.answer(Response(200, {}, data), path=rf".*/{role}\.json")
+    trusted = reader.client().refresh(GUN)
+    assert trusted.files[roles.SNAPSHOT] == world.attacker.current(GUN, roles.SNAPSHOT)
+    assert not any("cache" in warning for warning in reader.warnings)
+
+
+def test_a_publish_between_the_answers_is_no_alarm(world: World, reader: Person) -> None:
+    owner = world.person("owner")
+    world.push("2")
+    world.fake.before.append(_once("/targets.json", lambda: owner.client().sign([f"{GUN}:2"])))
+    assert reader.client().refresh(GUN).root.version == 1
+    assert not any("cache" in warning for warning in reader.warnings)
+
+
+@pytest.mark.parametrize("order", list(permutations(("/timestamp.json", "/snapshot.json", "/targets.json"))))
+@pytest.mark.parametrize("broken", [None, "timestamp", "snapshot", "targets", "targets/jeff"])
+def test_the_order_of_arrival_changes_nothing(
+    world: World, reader: Person, broken: str | None, order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if broken is not None:
+        other = Response(200, {}, b'{"signed": {}, "signatures": []}')
+        world.attacker.answer(other, path=rf".*/{broken}(\.[0-9a-f]{{64}})?\.json")
+    came = _came(reader)
+    _in_turns(world, order)
+    other_reader = world.person("other")
+    assert _came(other_reader) == came
+    assert other_reader.cache() == reader.cache()
+    monkeypatch.setattr("notarypy.client.metadata.flight.Flight.set_out", lambda *_: None)
+    monkeypatch.setattr("notarypy.client.metadata.flight.Flight.ask_delegations", lambda *_: None)
+    world.attacker.undo_hooks()
+    if broken is not None:
+        world.attacker.answer(other, path=rf".*/{broken}(\.[0-9a-f]{{64}})?\.json")
+    assert _came(world.person("sequential")) == came
+
+
+def _came(reader: Person) -> object:
+    try:
+        trusted = reader.client().refresh(GUN)
+    except NotarypyError as error:
+        return type(error), error.message, error.why
+    return trusted.files, {role: failure.message for role, failure in trusted.failures.items()}
+
+
+def _once(end: str, act: Callable[[], object]) -> Callable[[Request], Response | None]:
+    left = [act]
+
+    def hook(request: Request) -> Response | None:
+        if request.url.endswith(end) and left:
+            left.pop()()
+        return None
+
+    return hook
+
+
+def _in_turns(world: World, turns: Sequence[str]) -> None:
+    """Answer requests that are under way together one after the other, in this order."""
+    done = {end: threading.Event() for end in turns}
+
+    def before(request: Request) -> Response | None:
+        for end, earlier in zip(turns[1:], turns, strict=False):
+            if request.url.partition("?")[0].endswith(end):
+                done[earlier].wait(20)
+        return None
+
+    def after(request: Request, answer: Response) -> Response:
+        for end in turns:
+            if request.url.partition("?")[0].endswith(end):
+                done[end].set()
+        return answer
+
+    world.fake.before.insert(0, before)
+    world.fake.after.append(after)
