@@ -128,11 +128,21 @@ def _as_stored(data: bytes) -> tuple[object, bytes | None]:
         return None, None
     try:
         signed, _ = _QUICK.raw_decode(data.decode("utf-8"), len(_SIGNED))
-        form = bytes(encode_canonical_json(signed))
+        end = _end_of(_ENCODER.encode(signed), data, len(_SIGNED))
     except (ValueError, RecursionError):
         return None, None
-    stored = data.startswith(form, len(_SIGNED)) and data.startswith(_SIGNATURES, len(_SIGNED) + len(form))
-    return (signed, form) if stored else (None, None)
+    stored = end is not None and data.startswith(_SIGNATURES, end)
+    return (signed, data[len(_SIGNED) : end]) if stored else (None, None)
+
+
+def _end_of(text: str, data: bytes, start: int) -> int | None:
+    """Return where a text ends that is in a file from `start` on; None if another one is there."""
+    for at in range(0, len(text), _PIECE):
+        piece = text[at : at + _PIECE].encode()
+        if not data.startswith(piece, start):
+            return None
+        start += len(piece)
+    return start
 
 
 def _decoded(data: bytes, what: str) -> JsonObject:
@@ -269,6 +279,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+# As canonicaljson's, but for a copy of the text: it may have megabytes.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 _QUICK = json.JSONDecoder(parse_float=_no_constant, parse_constant=_no_constant)
 
 

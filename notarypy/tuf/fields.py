@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, TypeVar
 
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.limits import DEFAULT, Limits
@@ -73,13 +73,11 @@ class FileEntry:
         length = entry.get("length")
         if not is_integer(length) or length < 0:
             raise MetadataError(f"{what} has no usable length")
-        hashes = {
-            name: decode_base64(encoded, f"a hash of {what}")
-            for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items()
-        }
-        if (cls.needs_sha256 and "sha256" not in hashes) or any(
-            len(hashes[name]) != size for name, size in _HASH_SIZES.items() if name in hashes
-        ):
+        hashes, fits = {}, True
+        for name, encoded in mapping(entry.get("hashes"), f"hashes of {what}").items():
+            raw = hashes[name] = decode_base64(encoded, f"a hash of {what}")
+            fits &= _HASH_SIZES.get(name, len(raw)) == len(raw)
+        if not fits or (cls.needs_sha256 and "sha256" not in hashes):
             raise MetadataError(f"{what} has no sha256, or a hash of the wrong size")
         return cls(length, hashes, entry.get("custom"))
 
@@ -234,6 +232,10 @@ class TargetFiles(Mapping[str, TargetFile]):
     def __getitem__(self, name: str) -> TargetFile:
         """Return the entry of a name."""
         return self._read(self._listed[name])
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as in every mapping
+        """Return the entry of a name, or the default: most names are not in most files."""
+        return self[name] if name in self._listed else default
 
     def __contains__(self, name: object) -> bool:
         """Tell whether a name is listed."""

@@ -150,8 +150,8 @@ def decode_base64(text: object, what: str) -> bytes:
     if not isinstance(text, str):
         raise MetadataError(f"{what} is not base64 text")
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         raise MetadataError(f"{what} is not base64") from None
 
 

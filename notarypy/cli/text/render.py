@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text.advice import advice
@@ -286,10 +287,10 @@ def _docker_object(each: Inspection) -> Iterator[str]:
 
 def _docker_row(row: TagEntry) -> str:
     """Return a row as `json.dumps` would indent it, which it does without its quick encoder."""
-    signers = ",\n                    ".join(map(json.dumps, row.signers or [REPO_ADMIN]))
+    signers = ",\n                    ".join(map(_quoted, row.signers or [REPO_ADMIN]))
     return (
-        f'\n            {{\n                "SignedTag": {json.dumps(row.tag)},'
-        f'\n                "Digest": {json.dumps(_hex(row.digest))},'
+        f'\n            {{\n                "SignedTag": {_quoted(row.tag)},'
+        f'\n                "Digest": {_quoted(_hex(row.digest))},'
         f'\n                "Signers": [\n                    {signers}\n                ]\n            }}'
     )
 

@@ -9,8 +9,8 @@ Rules:
 1. A refresh has one deadline for all its requests. A server that answers each of hundreds of requests
    just in time does not hold anybody for hours.
 2. A file has a limit (`limits`), and never more than the length that is signed.
-3. Of cached files only short ones stay in memory, and what is not in the folder is not looked for:
-   metadata may name a million roles.
+3. Of cached files only short ones stay in memory, and the long one that was read last: it is compared with
+   itself. What is not in the folder is not looked for: metadata may name a million roles.
 4. The cache is written under its lock, the timestamp last.
 5. Nothing newer is overwritten: neither a root that the chain leads to from ours, nor a newer
    timestamp, nor an anchor that somebody replaced on purpose.
@@ -236,6 +236,7 @@ class KnownFiles(Mapping[str, bytes]):
         """Look into `own`, then into `cache`."""
         self._cache, self._own = cache, own
         self._loaded: dict[str, bytes | None] = {}
+        self._long: tuple[str, bytes] = ("", b"")
 
     @cached_property
     def _there(self) -> frozenset[str]:
@@ -245,11 +246,15 @@ class KnownFiles(Mapping[str, bytes]):
         """Return the file of the trust directory; a short one is read once (rule 3)."""
         if role in self._loaded:
             return self._loaded[role]
+        if role == self._long[0]:
+            return self._long[1]
         if role not in roles.BASE_ROLES and role not in self._there:
             return None
         found = self._cache.load(role)
         if found is None or len(found) <= _KEPT:
             self._loaded[role] = found
+        else:
+            self._long = role, found
         return found
 
     def candidates(self, role: str) -> Iterator[bytes]:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 REPO_ADMIN = "Repo Admin"
-_NOBODY = (REPO_ADMIN,)
 _RELEASING = (roles.RELEASES, roles.TARGETS)
 _DIGITS = re.compile("[0-9]+")
 _SHORT = 4
@@ -105,11 +104,14 @@ def _tags(trusted: TrustedMetadata, tag: str | None) -> Iterator[TagEntry]:
     files = [trusted.targets[role].targets for role in _RELEASING if role in trusted.targets]
     names = {name for file in files for name in (file if tag is None else {tag} & file.keys())}
     listing = policy.listing(trusted) if tag is None else {}
+    shown: dict[tuple[str, ...], tuple[str, ...]] = {(): (REPO_ADMIN,)}
     for name in sorted(names, key=natural):
         among = listing.get(name, ()) if tag is None else None
         for content in _contents(trusted, name):
-            signers = map(roles.signer_name, policy.signers(trusted, name, content, among))
-            yield TagEntry(name, f"sha256:{content.sha256}", tuple(signers) or _NOBODY)
+            signers = policy.signers(trusted, name, content, among)
+            if signers not in shown:
+                shown[signers] = tuple(map(roles.signer_name, signers))
+            yield TagEntry(name, f"sha256:{content.sha256}", shown[signers])
 
 
 def _contents(trusted: TrustedMetadata, name: str) -> list[TargetFile]:
