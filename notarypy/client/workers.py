@@ -105,6 +105,17 @@ def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Callable
         running.stop()
 
 
+@contextmanager
+def meanwhile(call: Callable[[], T], *, wanted: bool = True) -> Generator[Callable[[], T], None]:
+    """Begin a call if that is wanted; the value returns what it returned, and calls again if asked again."""
+    if not wanted:
+        yield call
+        return
+    with begun([call]) as outcome:
+        first = [outcome]
+        yield lambda: first.pop()(0).get() if first else call()
+
+
 def run_all(calls: Sequence[Callable[[], object]], most: int = 0) -> None:
     """Do all calls; the first that fails, whichever it is, ends the others, and its error is raised."""
     running = _Running(calls, most or WORKERS, window=len(calls), together=True)

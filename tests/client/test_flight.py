@@ -13,6 +13,8 @@ from notarypy.errors import (
     FirstUseError,
     NotarypyError,
     RepositoryMissingError,
+    ServerError,
+    TagUnsignedError,
     UnreachableError,
 )
 from notarypy.remote.http.messages import Response
@@ -227,3 +229,44 @@ def _in_turns(world: World, turns: Sequence[str]) -> None:
 
     world.fake.before.insert(0, before)
     world.fake.after.append(after)
+
+
+# -- the registry is asked while Notary is
+
+
+def test_registry_and_notary_are_asked_together(world: World, reader: Person) -> None:
+    Rendezvous(world, "/root.json", "/manifests/1")
+    assert reader.client().verify(f"{GUN}:1").tag == "1"
+
+
+def test_what_notary_says_counts_before_what_the_registry_says(world: World, reader: Person) -> None:
+    world.attacker.answer(Response(500), path=r".*/manifests/.*")
+    with pytest.raises(TagUnsignedError):
+        reader.client().verify(f"{GUN}:none")
+    with pytest.raises(ServerError):
+        reader.client().verify(f"{GUN}:1")
+
+
+@pytest.mark.parametrize("by", ["digest", "option"])
+def test_who_needs_no_registry_has_none_asked_ahead(world: World, reader: Person, by: str) -> None:
+    digest = world.push("1")
+    world.fake.before.append(_refused_before(world, "/manifests/"))
+    if by == "digest":
+        assert reader.client().verify(f"{GUN}@{digest}").digest == digest
+        assert [line for line in world.requests() if "manifests" in line] == [
+            "GET /v2/team/app/manifests/sha256:HASH"
+        ]
+    else:
+        reader.client().verify(f"{GUN}:1", registry=False)
+        assert not [line for line in world.requests() if "manifests" in line]
+
+
+def _refused_before(world: World, part: str) -> Callable[[Request], Response | None]:
+    """Insist that targets were asked for before this."""
+
+    def hook(request: Request) -> Response | None:
+        if part in request.url:
+            assert any("targets" in line for line in world.fake.lines())
+        return None
+
+    return hook

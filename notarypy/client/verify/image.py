@@ -25,11 +25,14 @@ Rules:
    signed there.
 9. Metadata may be minutes old where a cache is between here and the Notary server. Before an image is refused
    the server itself is asked once whether it has something newer, by which the image is then judged.
+10. The registry is asked for a tag while metadata is read. Its answer counts, and is shown, only for an image
+   that was accepted without it; until then it has no error either. By digest it is asked afterwards.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
@@ -37,6 +40,7 @@ from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, Evidence, SkippedImage, VerifiedImage
 from notarypy.client.verify.sharing import MetadataCache, scope_of
+from notarypy.client.workers import meanwhile
 from notarypy.errors import (
     Advice,
     DigestMismatchError,
@@ -249,27 +253,30 @@ def verify_unless_skipped(
     def repository() -> Repository:
         return session.repository(text, options.root, scope, whole=False)
 
-    def judged(trusted: TrustedMetadata) -> VerifiedImage:
+    asked, wanted = _asks_registry(session, options), parsed.tag or parsed.digest or "latest"
+
+    def judged(trusted: TrustedMetadata, served: Callable[[], Manifest]) -> VerifiedImage:
         image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)
-        asked = _asks_registry(session, options)
         if asked:
-            require_served(image, session.manifest(parsed, parsed.tag or parsed.digest or image.tag))
+            require_served(image, served())
         _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
         server, ids = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
         relied, offline = relied_on(trusted, image.tag, image.digest), session.settings.offline
         evidence = Evidence(session.now(), server, offline, asked, trusted.root.pins, ids, relied)
         return replace(image, evidence=evidence)
 
-    trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
-    if trusted.gun != gun:
-        raise RuntimeError("the metadata is of another repository")
-    try:
-        return judged(trusted)
-    except TrustError:
-        newer = None if known else cache.renew(gun, prefix, repository().past_caches(), trusted)
-        if newer is None:
-            raise
-    return judged(newer)
+    ahead = asked and wanted != parsed.digest and not known and not cache.knows(gun, prefix)
+    with meanwhile(partial(session.manifest, parsed, wanted), wanted=ahead) as served:
+        trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
+        if trusted.gun != gun:
+            raise RuntimeError("the metadata is of another repository")
+        try:
+            return judged(trusted, served)
+        except TrustError:
+            newer = None if known else cache.renew(gun, prefix, repository().past_caches(), trusted)
+            if newer is None:
+                raise
+        return judged(newer, served)
 
 
 def _skipped(

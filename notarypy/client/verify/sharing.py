@@ -49,6 +49,10 @@ class MetadataCache:
             raise found
         return found
 
+    def knows(self, gun: str, scope: str) -> bool:
+        """Tell whether a repository was refreshed, as one scope reads it."""
+        return (gun, scope) in self._found
+
     def renew(
         self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
     ) -> TrustedMetadata | None:
