@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import references, userfiles
-from notarypy.cli.options import group
+from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
-from notarypy.cli.run import Run, begin
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.tuf import roles
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import SignerAdded
     from notarypy.client.verdicts import RoleEntry
 
-app = group("Delegations: who may sign the tags of a repository.")
+app = Commands("Delegations: who may sign the tags of a repository.")
 
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
@@ -232,7 +230,7 @@ def _show(
                 run.report.warn(f"{entry.role}: {entry.problem}")
 
 
-signer_app = group("Signers: delegations under docker's names.")
+signer_app = Commands("Signers: delegations under docker's names.")
 
 
 @signer_app.command("add")

@@ -10,9 +10,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Context, Option
-
-from notarypy.cli.run import Ending, Run, begin
+from notarypy.cli.declared import Option
+from notarypy.cli.run import Context, Ending, Run, begin
 from notarypy.errors import Advice, OperationError
 
 if TYPE_CHECKING:

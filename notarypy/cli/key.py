@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, Context, Option
-
 from notarypy import files
 from notarypy.cli import references, userfiles
-from notarypy.cli.options import group
-from notarypy.cli.run import begin
+from notarypy.cli.declared import Argument, Commands, Option
+from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render, terminal
 from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
 from notarypy.tuf import roles
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import RotatedKey
     from notarypy.keys.keystore import KeyInfo, StoredKey
 
-app = group("Private keys: make, load, list, export, import, change, remove, rotate.")
+app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 
 _KEY = "keyid role gun path encrypted"
 _STORED = f"{_KEY} already passphrase_from"

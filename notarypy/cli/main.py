@@ -1,6 +1,7 @@
 """The program's entry: from the words on the command line to an exit code.
 
-What it is: the outermost frame, which no exception leaves. What it is not: the commands (`app` has them).
+What it is: the outermost frame, which no exception leaves. What it is not: the commands (`app` has them), or
+reading their line (`wellformed`; `bridge` for all that is not).
 
 Rules:
 
@@ -95,9 +96,7 @@ def _guarded(begun: Run, argv: Sequence[str]) -> None:
     from notarypy.errors import NotarypyError
 
     try:
-        from notarypy.cli.app import dispatch
-
-        dispatch(argv, begun)
+        _dispatch(argv, begun)
     except NotarypyError as error:
         begun.report.fail(error)
     except KeyboardInterrupt:
@@ -109,6 +108,27 @@ def _guarded(begun: Run, argv: Sequence[str]) -> None:
             begun.report.crash(error)
     except Exception as error:  # noqa: BLE001 - the last frame: whatever it is, the user gets one line
         begun.report.crash(error)
+
+
+def _dispatch(argv: Sequence[str], begun: Run) -> None:
+    """Run the command on a line: read as it is if it is well-formed, and else by typer."""
+    from notarypy.cli import app, options, wellformed
+    from notarypy.cli.run import Context
+    from notarypy.errors import UsageError
+
+    try:
+        call = wellformed.read(argv, app.find, options.DECLARED, app.RAW)
+        if call is None:
+            from notarypy.cli import bridge
+
+            call = bridge.read(argv, begun)
+        if call is not None:
+            call.share(begun.options)
+            call.function(Context(begun, call.path, call.given, call.raw), **call.values)
+    except UsageError:
+        if "--json" in (argv[: argv.index("--")] if "--" in argv else argv):  # it may not have been reached
+            begun.options.take("json", value=True)
+        raise
 
 
 def keep_memory_private() -> None:

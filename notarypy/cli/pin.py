@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from notarypy import files
 from notarypy.cli import references, userfiles
-from notarypy.cli.run import Interrupting, Run, begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Interrupting, Run, begin
 from notarypy.cli.text import render
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
@@ -26,44 +25,40 @@ _POLICY = "buildkit-policy"
 _FORMATS = (*KINDS, _POLICY)
 
 _Files = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Dockerfiles, compose files, manifests; - is stdin.")
+    list[str], Argument(metavar="FILE...", help="Dockerfiles, compose files, manifests; - is stdin.")
 ]
-_InPlace = Annotated[bool, typer.Option("--in-place", help="Write the files, all or none.")]
+_InPlace = Annotated[bool, Option("--in-place", help="Write the files, all or none.")]
 _Check = Annotated[
-    bool, typer.Option("--check", help="Write nothing; digests that stand there must be the signed ones.")
+    bool, Option("--check", help="Write nothing; digests that stand there must be the signed ones.")
 ]
-_Diff = Annotated[bool, typer.Option("--diff", help="Print what would change, or changes.")]
+_Diff = Annotated[bool, Option("--diff", help="Print what would change, or changes.")]
 _Kind = Annotated[
     str | None,
-    typer.Option(
-        "--format", metavar="FORMAT", help="dockerfile, compose or k8s; buildkit-policy prints a policy."
-    ),
+    Option("--format", metavar="FORMAT", help="dockerfile, compose or k8s; buildkit-policy prints a policy."),
 ]
 _BuildArgs = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. May be repeated."),
+    Option(metavar="NAME=VALUE", help="A build argument of the Dockerfile. May be repeated."),
 ]
 _Platform = Annotated[
-    str | None, typer.Option(metavar="PLATFORM", help="The platform to build for, os/arch[/variant].")
+    str | None, Option(metavar="PLATFORM", help="The platform to build for, os/arch[/variant].")
 ]
 _Target = Annotated[
-    str | None, typer.Option(metavar="STAGE", help="The stage to build; leave those behind it alone.")
+    str | None, Option(metavar="STAGE", help="The stage to build; leave those behind it alone.")
 ]
 _Env = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="A variable of the compose file. May be repeated."),
+    Option(metavar="NAME=VALUE", help="A variable of the compose file. May be repeated."),
 ]
 _Skip = Annotated[
     list[str] | None,
-    typer.Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
+    Option(metavar="IMAGE", help="Leave this image, or repository, alone. May be repeated."),
 ]
-_Strict = Annotated[
-    bool, typer.Option("--strict", help="Leave nothing else alone, and with --check want digests.")
-]
+_Strict = Annotated[bool, Option("--strict", help="Leave nothing else alone, and with --check want digests.")]
 
 
 def pin(
-    context: typer.Context,
+    context: Context,
     paths: _Files,
     *,
     in_place: _InPlace = False,
@@ -248,20 +243,20 @@ def _write(changes: Sequence[tuple[str, bytes, bytes]]) -> None:
 
 
 def build(
-    context: typer.Context,
+    context: Context,
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="-- ARGS...", help="What the builder is told; the context is the last."),
+        Argument(metavar="-- ARGS...", help="What the builder is told; the context is the last."),
     ],
     *,
     builder: Annotated[
-        str | None, typer.Option(metavar="NAME", help="buildx, buildah, podman, kaniko or docker.")
+        str | None, Option(metavar="NAME", help="buildx, buildah, podman, kaniko or docker.")
     ] = None,
     file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE", help="The Dockerfile, unless it is the usual one.")
+        str | None, Option("--file", metavar="FILE", help="The Dockerfile, unless it is the usual one.")
     ] = None,
     sign_ref: Annotated[
-        str | None, typer.Option("--sign", metavar="REF", help="Tag the result, push it and sign its digest.")
+        str | None, Option("--sign", metavar="REF", help="Tag the result, push it and sign its digest.")
     ] = None,
     skip: _Skip = None,
     strict: _Strict = False,

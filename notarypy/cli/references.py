@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from typer import Argument, Option
-
 from notarypy.cli import userfiles
+from notarypy.cli.declared import Argument, Option
 from notarypy.errors import Advice, NotarypyError, NothingThereError, UsageError
 from notarypy.images import reference as references
 from notarypy.tuf import roles

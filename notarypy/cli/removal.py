@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from typer import Option
-
+from notarypy.cli.declared import Option
 from notarypy.cli.text import render
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, UndecidedTagsError, UsageError

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import references
-from notarypy.cli.run import Run, begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.cli.text.advice import text_of
 from notarypy.client.parameters import Unverified

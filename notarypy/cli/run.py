@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -25,8 +25,6 @@ from notarypy.limits import DEFAULT, EXTENDED
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-
-    from typer import Context
 
     from notarypy.client.api import Client
     from notarypy.client.verdicts import FirstRoot
@@ -49,16 +47,23 @@ def begin(context: Context, *, hold: bool = False, over_limits: bool = False) ->
 
     An option that is empty is a UsageError: mostly it is a variable that should have had a value.
     """
-    run: Run = context.obj
-    run.report.command = context.command_path.partition(" ")[2]
+    run = context.run
+    run.report.command = context.path
     run.report.hold = hold
     run.limits = EXTENDED if over_limits else DEFAULT
-    for parameter in context.command.params:
-        value, name = context.params.get(parameter.name or ""), parameter.opts[0]
+    for name, value in context.options.items():
         empty = value == "" or (isinstance(value, list | tuple) and "" in value)
-        if empty and name.startswith("-") and name not in _MAY_BE_EMPTY:
+        if empty and name not in _MAY_BE_EMPTY:
             raise UsageError(f"{name} is empty", advice=Advice("give-value"))
     return run
+
+
+class Context:
+    """How a command is called: in which run, by which words, and with which options of its own."""
+
+    def __init__(self, run: Run, path: str, options: Mapping[str, Any], words: Sequence[str] = ()) -> None:
+        self.run, self.path, self.options = run, path, options
+        self.words = words  # of a command that reads them itself
 
 
 class Run:

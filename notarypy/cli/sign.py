@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import digestfiles, references, userfiles
-from notarypy.cli.run import Run, begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, NothingThereError, UsageError
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import references
-from notarypy.cli.run import begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
 from notarypy.storage.images import locations

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import references, userfiles
-from notarypy.cli.run import begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
 from notarypy.errors import Advice, ConfirmationNeededError, UsageError
 from notarypy.tuf import roles

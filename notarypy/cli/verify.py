@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Context, Option
-
 from notarypy.cli import references
-from notarypy.cli.run import Run, begin
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render, terminal
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import Advice, NothingThereError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docs import ci, pages
-from notarypy.cli import app
+from notarypy.cli import bridge
 from notarypy.cli.run import Run
 from notarypy.storage.settings import configfile
 
@@ -38,8 +38,8 @@ def _command_line(line: str) -> str:
 
 def parse(words: list[str]) -> list[str]:
     """Read a command line as the program does, without running it; return the command."""
-    command, path = app._program(), []  # noqa: SLF001 - the program without its end
-    context = command.make_context("notarypy", words, obj=Run())
+    command, path = bridge._program(), []  # noqa: SLF001 - the program without its end
+    context = command.make_context("notarypy", words, obj=(Run(), []))
     while hasattr(command, "resolve_command"):
         rest = [*context._protected_args, *context.args]  # noqa: SLF001 - as the group itself goes on
         name, command, words = command.resolve_command(context, rest)

@@ -20,12 +20,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from typer import Context, Option, Typer
-
 from notarypy import files
+from notarypy.cli.declared import Option
 from notarypy.cli.dockertrust import program
 from notarypy.cli.dockertrust.shell import Shell
-from notarypy.cli.run import Run, begin
+from notarypy.cli.run import Context, begin
 from notarypy.errors import Advice, AlreadyExistsError, InvalidNameError, StorageError, UsageError
 from notarypy.limits import DEFAULT
 
@@ -33,28 +32,17 @@ MARK = "# Written by notarypy install-plugin, which may overwrite or remove it."
 _START = "import sys; del sys.argv[0]; from notarypy.cli.dockertrust.program import main; main()"
 _MODE = 0o755
 _TRUST = "trust"
-app = Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(
-    "docker-trust",
-    context_settings={
-        "allow_extra_args": True,
-        "allow_interspersed_args": False,
-        "help_option_names": [],
-        "ignore_unknown_options": True,
-    },
-    add_help_option=False,
-)
 def docker_trust(context: Context) -> None:
     """Do what docker trust does, in its words."""
-    session: Run = context.obj
+    session = context.run
     session.report.command = "docker-trust"
     if session.options.json:
         advice = Advice("leave-out", option="--json")
         raise UsageError("docker-trust prints what docker prints, and no document", advice=advice)
     shell = Shell(os.environ, session.options.for_client, "notarypy docker-trust")
-    session.report.own_code = program.run(context.args, shell)
+    session.report.own_code = program.run(context.words, shell)
 
 
 def install_plugin(

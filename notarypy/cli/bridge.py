@@ -1,0 +1,279 @@
+"""The bridge to typer, which prints all help and says what is wrong with a line.
+
+What it is: the commands of the program as typer knows them, made of their declarations. What it is not:
+needed for a well-formed line (`wellformed`): typer, and the long texts here, are loaded for the others alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer.main
+from typer import BadParameter, Exit, Typer, echo
+from typer.core import TyperGroup
+
+from notarypy import __version__
+from notarypy.cli import app, declared, options
+from notarypy.cli.wellformed import Invocation
+from notarypy.errors import Advice, UsageError
+
+if TYPE_CHECKING:
+    from notarypy.cli.declared import Commands, Function, Parameter
+    from notarypy.cli.run import Run
+
+_PROGRAM = "notarypy"
+# These words are no commands, and what is said of them.
+_WORDS = {
+    "help": "notarypy help [COMMAND...] prints the help of a command, or of the program, as --help does.",
+    "version": "notarypy version prints the version, as --version does.",
+}
+# What typer raises for a command line it cannot read; the base is not among its public names.
+_UNREADABLE: type[Exception] = BadParameter.__bases__[0]
+
+_HINT = "Global options (-s, -d, -c, --json, -q, -v, -y, --offline, ...) work here too: notarypy --help"
+_VERSION = declared.Parameter(
+    "show_version", bool, declared.Option("--version", help="Print the version."), default=False
+)
+_RAW: dict[str, Any] = {
+    "context_settings": {
+        "allow_extra_args": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+        "ignore_unknown_options": True,
+    },
+    "add_help_option": False,
+}
+
+_HELP = """Sign and verify container images with Notary v1 (Docker Content Trust).
+
+No docker, no daemon. Trust data and keys are those of docker trust and Go notary.
+notarypy help COMMAND says more about a command, and notarypy version which one this is.
+
+\b
+REPO   registry/name; alpine means docker.io/library/alpine
+REF    REPO[:TAG][@sha256:DIGEST]; the tag is latest if neither is given
+NAME   a signer: jeff, which stands for the role targets/jeff
+KEY    a signer's name, or at least 7 digits of a key id
+PIN    a root key id in full, 64 hex digits
+
+\b
+Example:
+  notarypy key load delegation.key --name jeff
+  notarypy signer add --key delegation.crt jeff registry.example.com/admin/demo
+  notarypy sign registry.example.com/admin/demo:1
+  notarypy verify registry.example.com/admin/demo:1
+"""
+_EPILOG = """\b
+Environment:
+  DOCKER_CONTENT_TRUST_SERVER    the Notary server, unless --server is given;
+                                 default: https://REGISTRY
+  DOCKER_CONFIG                  docker's directory, default ~/.docker: trust/ has keys and
+                                 trust data, tls/HOST:PORT/*.crt CAs, config.json logins
+  XDG_CONFIG_HOME                has notarypy/config.toml and notarypy/policy.toml,
+                                 default ~/.config
+  NOTARYPY_FIRST_USE             1: as --first-use
+  NOTARY_AUTH                    base64 of USER:PASSWORD for the Notary server
+  HTTPS_PROXY, NO_PROXY          proxies, also in lower case
+  SSL_CERT_FILE, SSL_CERT_DIR    the CAs of the system
+
+\b
+Passphrases, the first that unlocks the key; also with _FILE, naming a file:
+  NOTARYPY_PASSPHRASE_NAME       for the key of signer NAME (or its id's first 7 digits)
+  DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE
+  DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE    for all keys but root keys
+  NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE,
+  NOTARY_SNAPSHOT_PASSPHRASE, NOTARY_DELEGATION_PASSPHRASE
+
+\b
+Exit codes; of several the worst, in the order 4 10 11 5 3 6 7 9 8 2 12 1:
+    0  done; verified
+    1  another failure
+    2  the command line, or a confirmation that nobody can give
+    3  not signed, no trust data, or the tag is not in the registry
+    4  verification failed
+    5  expired
+    6  a key is missing, locked or unsupported
+    7  a login or a permission is missing
+    8  network, TLS or server
+    9  other publishers were quicker until the end
+   10  a required signer or policy is not met
+   11  nothing says which root a repository must have
+   12  there was nothing to look at, or something was not looked at
+  130  interrupted
+"""
+
+
+class CommandTable(TyperGroup):
+    """The program: commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as typer declares it
+        """Return all names, in the order of a first use."""
+        return list(app.COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as typer declares it
+        """Import a command, or the commands of a noun."""
+        found = app.find(cmd_name)
+        if found is None:
+            close = get_close_matches(cmd_name, app.COMMANDS, n=1)
+            advice = Advice("did-you-mean" if close else "see-help", command=close[0] if close else _PROGRAM)
+            raise UsageError(f'there is no command "{cmd_name}"', advice=advice)
+        command = _of_noun(found) if isinstance(found, declared.Commands) else _single(cmd_name, found)
+        if cmd_name not in app.RAW:
+            _attach(command, hidden=True)
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as typer declares it
+        """Take `help COMMAND` for `COMMAND --help`, and `version` for `--version`."""
+        word, *words = args
+        if word == "version" and not words:
+            _show_version()
+        if word not in _WORDS:
+            return super().resolve_command(ctx, args)
+        asked = [each for each in words if not each.startswith("-")]
+        if word == "version" and (asked or words[-1] not in {"-h", "--help"}):
+            raise UsageError(f'"{words[0]}" follows version', advice=Advice("leave-out", option=words[0]))
+        if word == "version" or (asked and asked[0] in _WORDS):
+            echo("\n".join(_WORDS.values()))
+            raise Exit
+        if not asked:
+            echo(ctx.get_help())
+            raise Exit
+        self._require_command(ctx, asked)
+        return super().resolve_command(ctx, [*asked, "--help"])
+
+    def _require_command(self, ctx: Any, words: Sequence[str]) -> None:  # noqa: ANN401 - typer's own type
+        """Raise UsageError for words behind the name of a command that has no commands in it."""
+        command, *rest = words
+        found = self.get_command(ctx, command)
+        if command in app.RAW:  # it reads them itself
+            return
+        if isinstance(found, TyperGroup) and rest:
+            found = found.get_command(ctx, rest.pop(0))
+        if found is not None and rest:
+            raise UsageError(f'"{rest[0]}" is no command', advice=Advice("leave-out", option=rest[0]))
+
+
+def read(argv: Sequence[str], run: Run) -> Invocation | None:
+    """Read any command line, and note its global options; UsageError if it cannot be read.
+
+    None if the answer was printed. A line without a word is a question for help. One that has options alone
+    lacks its command: mostly that is a variable that should have had a value, and no success.
+    """
+    program, found = _program(), list[Invocation]()
+    try:
+        with program.make_context(_PROGRAM, list(argv) or ["--help"], obj=(run, found)) as context:
+            program.invoke(context)
+    except Exit:
+        run.report.answered = True
+    except _UNREADABLE as error:
+        raise _usage_error(error, run) from None
+    return found[0] if found else None
+
+
+def _program() -> Any:  # noqa: ANN401 - typer's own type
+    made = Typer(
+        cls=CommandTable,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback(help=_HELP, epilog=_EPILOG)(lambda: None)
+    program = typer.main.get_command(made)
+    _attach(program, hidden=False)
+    return program
+
+
+def _group(about: str | None = None) -> Typer:
+    return Typer(rich_markup_mode=None, add_completion=False, help=about)
+
+
+def _of_noun(commands: Commands) -> Any:  # noqa: ANN401 - typer's own type
+    group = _group(commands.about)
+    for name, function in commands.by_name.items():
+        group.command(name)(_callback(function))
+    return typer.main.get_command(group)
+
+
+def _single(name: str, function: Function) -> Any:  # noqa: ANN401 - typer's own type
+    group = _group()
+    group.command(name, **(_RAW if name in app.RAW else {}))(_callback(function))
+    return typer.main.get_command(group)
+
+
+def _callback(function: Function) -> Callable[..., None]:
+    """Return what typer is to call for a command, with the signature that it understands."""
+
+    def called(context: Any, **values: Any) -> None:  # noqa: ANN401 - typer's own types
+        made = Invocation(function, context.command_path.split(" ")[1:])
+        made.values, made.raw = values, context.args
+        given = {each.opts[0]: context.params.get(each.name) for each in context.command.params}
+        made.given = {name: value for name, value in given.items() if name.startswith("-")}
+        context.obj[1].append(made)
+
+    called.__doc__ = function.__doc__
+    parameters = [*declared.arguments(function), *declared.options(function)]
+    return _signed(called, parameters, inspect.Parameter("context", _NAMED, annotation=typer.Context))
+
+
+_NAMED = inspect.Parameter.KEYWORD_ONLY
+
+
+def _signed(
+    function: Callable[..., None], parameters: Sequence[Parameter], *first: inspect.Parameter
+) -> Callable[..., None]:
+    """Give a function a signature of parameters as typer declares them."""
+    shown = [*first]
+    for each in parameters:
+        made = typer.Option if isinstance(each.record, declared.Option) else typer.Argument
+        record = made(*each.record.names, **each.record.how)
+        default = inspect.Parameter.empty if each.default is declared.REQUIRED else each.default
+        hint: Any = Annotated[each.hint, record]
+        shown.append(inspect.Parameter(each.name, _NAMED, default=default, annotation=hint))
+    function.__annotations__ = {}
+    function.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # inspect reads it
+    return function
+
+
+def _attach(command: Any, *, hidden: bool) -> None:  # noqa: ANN401 - typer's own type
+    """Let a command, and the commands in it, take the global options."""
+    group = _group()
+    group.command()(_signed(lambda: None, (*options.DECLARED, _VERSION)))
+    made: Any = typer.main.get_command(group)
+    for option in made.params:
+        option.expose_value, option.callback, option.hidden = False, _record, hidden
+        command.params.append(option)
+    if hidden:
+        command.epilog = _HINT
+        command.help = (command.help or "").replace("Example:\n", "\b\nExample:\n")  # \b keeps the lines
+    for inner in getattr(command, "commands", {}).values():
+        _attach(inner, hidden=True)
+
+
+def _show_version() -> NoReturn:
+    """Print the version, and do nothing else."""
+    echo(f"notarypy {__version__}")
+    raise Exit
+
+
+def _record(context: Any, option: Any, value: Any) -> None:  # noqa: ANN401 - typer's own types
+    """Note an option that was given; what was not given is None, False, 0 or ()."""
+    if value is None or value is False or value in ((), []) or (option.name == "verbose" and not value):
+        return
+    if option.name == "show_version":
+        _show_version()
+    context.obj[0].options.take(option.name, tuple(value) if isinstance(value, list) else value)
+
+
+def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's own type
+    context = error.ctx
+    path = context.command_path if context is not None else _PROGRAM
+    run.report.command = path.removeprefix(_PROGRAM).strip() or None
+    message, advice = error.format_message().rstrip("."), Advice("see-help", command=path)
+    if message == "Missing command" and path != _PROGRAM:
+        names = ", ".join(context.command.list_commands(context))
+        message, advice = f"{path} lacks a command", Advice("name-command", names=names, command=path)
+    return UsageError(message[:1].lower() + message[1:], advice=advice)
