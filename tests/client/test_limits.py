@@ -25,6 +25,7 @@ from notarypy.tuf.envelope import Envelope, Signature, seal
 from notarypy.tuf.fields import MetaFile
 from notarypy.tuf.metadata import Snapshot
 from support.author import GUN
+from support.counting import work
 from support.people import manifest
 from support.stage import JEFF, Stage
 
@@ -226,3 +227,17 @@ def test_each_refresh_has_its_own_deadline(stage: Stage, seconds: list[float]) -
     for _ in range(3):
         assert client.refresh(GUN).gun == GUN
         seconds[0] += 1000
+
+
+def test_signers_cost_what_there_are_of_them_and_not_each_for_each(stage: Stage) -> None:
+    def verified(count: int) -> int:
+        for number in range(count):
+            stage.author.delegate(f"targets/signer{number}", [stage.author.key("jeff")])
+            stage.author.fill(f"targets/signer{number}", {})
+        stage.publish(roles.TARGETS)
+        stage.know()
+        client = stage.reader.client()
+        return work(lambda: client.verify(f"{GUN}:1", registry=False))
+
+    few, many = verified(50), verified(400)
+    assert many < 10 * few

@@ -89,10 +89,11 @@ class Flight:
         All delegations to come may have `left` bytes.
         """
         meta, repository = trusted.snapshot.meta, self._repository
-        level = [role for role in _delegations_to_come(trusted, left) if role not in self._looked_at]
-        self._looked_at.update(level)
-        if repository.server is None:
+        if repository.server is None or trusted.pending() in self._looked_at:
             return
+        level = [role for role in _delegations_to_come(trusted, left) if role not in self._looked_at]
+        # Those that a limit leaves out now are left out later too.
+        self._looked_at.update(entry.name for file in trusted.targets.values() for entry in file.roles)
         absent = [role for role in level if not any(map(meta[role].matches, known.candidates(role)))]
         self._ask({role: partial(repository.fetch_announced, role, meta[role]) for role in absent})
 
