@@ -31,8 +31,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT
 from notarypy.tuf import serials
-from notarypy.tuf.certificates import STRANGE_EXTENSION, common_names, extension, issuer_names
-from notarypy.tuf.keyobjects import certificate_problem
+from notarypy.tuf.certificateparts import STRANGE_EXTENSION, common_names, extension, issuer_names
+from notarypy.tuf.certificates import certificate_problem
 from notarypy.tuf.keys import X509_TYPES, PublicKey, certificates, public_key_of
 from notarypy.values import dataclass, field
 

@@ -1,7 +1,7 @@
-"""DER without a schema: the elements of a sequence, each as its bytes.
+"""DER without a schema: the elements of a sequence, each as its bytes, and elements of bytes.
 
 What it is: what tells structures apart. What it is not: values, or a check of their encoding: who wants those
-has a schema (`cryptography.hazmat.asn1`).
+has a schema (`cryptography.hazmat.asn1`), or writes anew what was read, and compares.
 """
 
 from __future__ import annotations
@@ -21,6 +21,23 @@ def elements(der: bytes) -> list[bytes]:
         found.append(der[start:stop])
         start = stop
     return found
+
+
+def content(element: bytes) -> bytes:
+    """Return the content of the one element that bytes are; raise ValueError for anything else."""
+    begin, end = _body(element, 0)
+    if end != len(element):
+        raise ValueError("more than one element")
+    return element[begin:end]
+
+
+def element(tag: int, content: bytes) -> bytes:
+    """Write an element, with the shortest length that there is."""
+    size = len(content)
+    if size < _LONG:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, _LONG + len(length))) + length + content
 
 
 def _body(der: bytes, start: int) -> tuple[int, int]:

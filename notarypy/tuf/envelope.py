@@ -42,11 +42,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from notarypy.errors import MetadataError, NotarypyError, SignatureError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical
+from notarypy.tuf import canonical, usual
 from notarypy.tuf.fields import part_of
 from notarypy.tuf.keys import (
     SHORT_KEYID,
@@ -316,6 +315,10 @@ def _usable(key: PublicKey) -> object:
             return None
         if bare.keytype == "ed25519":
             return Ed25519PublicKey.from_public_bytes(bare.public)
+        if bare.keytype == "ecdsa" and (known := usual.public_key(bare.public)) is not None:
+            return known
+        from cryptography.hazmat.primitives.serialization import load_der_public_key  # takes milliseconds
+
         public = load_der_public_key(bare.public)
         return public if public_key_of(public) == bare else None  # rules 6, 8 and 10
     except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, NotarypyError):

@@ -1,6 +1,6 @@
 """Key objects of the `cryptography` package, and the bytes that metadata knows them by.
 
-What it is: which keys Notary can verify with, how they are encoded, and what a certificate says of itself.
+What it is: which keys Notary can verify with, and how they are encoded.
 What it is not: the keys of metadata (`keys`, which loads this only when it has to), or the rules of root
 certificates (`certificates`).
 
@@ -15,7 +15,6 @@ Rules:
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from cryptography import x509
@@ -127,19 +126,6 @@ def usable_rsa(public: rsa.RSAPublicKey) -> bool:
     exponent = public.public_numbers().e
     sound = 1 < exponent < MAX_RSA_EXPONENT and exponent % 2 == 1
     return MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS and sound
-
-
-def certificate_problem(certificate: x509.Certificate, now: datetime) -> str:
-    """Say why a certificate cannot be trusted as a key's wrapping; empty when it can."""
-    if certificate.not_valid_after_utc < now:
-        return f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return "it is signed with an unknown algorithm"
-    if algorithm is not None and algorithm.name in {"sha1", "md5"}:
-        return f"it is signed with {algorithm.name.upper()}"
-    return ""
 
 
 def kind(public: Any) -> str:  # noqa: ANN401 - whatever the cryptography package loaded

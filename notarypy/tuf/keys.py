@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError, NotarypyError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical
+from notarypy.tuf import canonical, usual
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -64,7 +64,12 @@ class PublicKey:
     @cached_property
     def bare(self) -> PublicKey:
         """The key without its certificate, or itself; it raises what `keyobjects` raises."""
-        return public_key_of(leaf_certificate(self)) if self.keytype in X509_TYPES else self
+        if self.keytype not in X509_TYPES:
+            return self
+        found = usual.certificate(self.public)
+        if found is not None:
+            return PublicKey("ecdsa", found.public)
+        return public_key_of(leaf_certificate(self))
 
     @cached_property
     def canonical_id(self) -> str:

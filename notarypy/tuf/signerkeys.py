@@ -9,8 +9,8 @@ Rules:
 2. A public key is written anew as docker and Go notary read it, in whatever form it came. Ed25519 is refused:
    Go's clients verify such delegations but cannot load or list them.
 3. A certificate is published as it is and becomes an x509 key. It is therefore one that docker and Go notary
-   read (`certificates`, rule 7), in date, and not signed with SHA-1 or MD5. Who has another one can give its
-   key alone.
+   read (`certificateparts`, rule 3), in date, and not signed with SHA-1 or MD5. Who has another one can give
+   its key alone.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 
 from notarypy.errors import Advice, UnsupportedKeyError
 from notarypy.tuf import filetypes, serials
-from notarypy.tuf.certificates import FUTURE, foreign_problem
-from notarypy.tuf.keyobjects import USE_KEY_KIND, certificate_problem, require_known
+from notarypy.tuf.certificateparts import foreign_problem
+from notarypy.tuf.certificates import FUTURE, certificate_problem
+from notarypy.tuf.keyobjects import USE_KEY_KIND, require_known
 from notarypy.tuf.keys import PublicKey, public_key_of
 
 if TYPE_CHECKING:

@@ -25,11 +25,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from notarypy.errors import Advice, NotarypyError, RootNotPinnedError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import authorities, roles
+from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
 from notarypy.values import dataclass, replace
@@ -138,6 +136,8 @@ class AuthorityAnchor:
 
     def mismatch(self, root: Root, keyid: str) -> str:
         """Say why the key's certificate does not chain to one of these authorities."""
+        from notarypy.tuf import authorities  # who pins no authority does without x509
+
         found = authorities.problem(root.keys[keyid], self.certificates, self.now)
         return found and f"not issued by the pinned authority: {found}"
 
@@ -249,4 +249,6 @@ def root_ids(root: Root, keyid: str) -> frozenset[str]:
 
 def certificate_sha256(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of a certificate, 64 hex digits."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # who pins no certificate does without
+
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()

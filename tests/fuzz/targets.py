@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -27,6 +28,9 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from notarypy.cli.text.render import safe
 from notarypy.client.build import inputs
@@ -55,7 +59,19 @@ from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.archives import Archive
-from notarypy.tuf import authorities, canonical, certificates, envelope, keys, roles, signerkeys
+from notarypy.tuf import (
+    authorities,
+    canonical,
+    certificateparts,
+    certificates,
+    envelope,
+    keyobjects,
+    keys,
+    roles,
+    serials,
+    signerkeys,
+    usual,
+)
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
@@ -230,6 +246,24 @@ def public_key(data: bytes) -> None:
         key = signerkeys.load_public_pem(data, NOW)
         assert len(key.canonical_id) == 64
         assert keys.PublicKey.from_json(key.to_json()) == key
+
+
+def usual_certificate(data: bytes) -> None:
+    """What is taken for a usual certificate is what `cryptography` reads there; the same of a usual key."""
+    text = base64.b64encode(data)
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    block = b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
+    for found, pem_data in ((usual.certificate(one), one) for one in (data, block)):
+        if found is not None:
+            (known,) = serials.load_pem(pem_data)
+            begin, end = known.not_valid_before_utc, known.not_valid_after_utc
+            assert (begin, end) == (found.not_valid_before_utc, found.not_valid_after_utc)
+            assert certificateparts.common_names(known) == [found.name]
+            assert not certificateparts.is_authority(known)
+            assert isinstance(known.signature_hash_algorithm, SHA256)
+            assert keyobjects.encoded(known) == ("ecdsa", found.public)
+    if usual.public_key(data) is not None:
+        assert keyobjects.encoded(load_der_public_key(data)) == ("ecdsa", data)
 
 
 def certificate(data: bytes) -> None:
@@ -449,6 +483,18 @@ TARGETS = {
     "repository": Target(repository, _repositories),
     "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*")),
     "public-key": Target(public_key, _fixtures("keys/*.pub", "keys/*.crt")),
+    "usual_certificate": Target(
+        usual_certificate,
+        lambda: [
+            *(key.public for key in root_keys() if key.keytype in keys.X509_TYPES),
+            *(
+                base64.b64decode(b"".join(key.public.split(b"\n")[1:-2]))
+                for key in root_keys()
+                if key.keytype in keys.X509_TYPES
+            ),
+            *(key.bare.public for key in root_keys()),
+        ],
+    ),
     "certificate": Target(
         certificate, lambda: [key.public for key in root_keys()] + _fixtures("keys/*.crt")()
     ),

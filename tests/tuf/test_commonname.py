@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from notarypy.keys.signers import keyfile
 from notarypy.tuf import authorities, certificates
-from notarypy.tuf.certificates import common_names, issuer_names
+from notarypy.tuf.certificateparts import common_names, issuer_names
 from notarypy.tuf.keys import PublicKey, leaf_certificate
 from support.author import GUN, NOW, private_key, root_key
 from support.otherkeys import wrapped

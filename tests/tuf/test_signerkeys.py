@@ -18,7 +18,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.errors import UnsupportedKeyError
 from notarypy.keys.signers.keyfile import root_certificate
 from notarypy.tuf import der
-from notarypy.tuf.certificates import foreign_problem
+from notarypy.tuf.certificateparts import foreign_problem
 from notarypy.tuf.keys import leaf_certificate
 from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN, NOW, private_key

@@ -34,7 +34,7 @@ from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
-from notarypy.tuf import certificates, roles, serials
+from notarypy.tuf import certificateparts, certificates, roles, serials
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 from notarypy.values import dataclass
 
@@ -292,7 +292,7 @@ def _certificates_only(pem_data: bytes) -> bytes:
         found = serials.load_pem(pem_data)
     except (ValueError, TypeError, x509.InvalidVersion):
         raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
-    foreign = [problem for problem in map(certificates.foreign_problem, found) if problem]
+    foreign = [problem for problem in map(certificateparts.foreign_problem, found) if problem]
     if foreign:
         why, advice = f"docker and Go notary cannot read it: {foreign[0]}", Advice("leave-out-certificate")
         raise UsageError("the root certificate cannot be used", why=why, advice=advice)

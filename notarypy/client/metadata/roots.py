@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
-from notarypy.tuf import authorities, certificates, roles, trustanchors
+from notarypy.tuf import certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import leaf_certificate, meets
 from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, RootPolicy, parts
@@ -149,6 +149,8 @@ def _pinned(pins: Pins, now: datetime) -> RootPolicy:
 
 
 def _certificates(pins: Pins, path: Path) -> tuple[x509.Certificate, ...]:
+    from notarypy.tuf import authorities  # who pins no certificate does without x509
+
     try:
         return authorities.load(pins.read(path))
     except MetadataError as error:
