@@ -39,4 +39,4 @@ def publish(client: Client, patience: Patience, tag: str = "1") -> list[SignedTa
     publisher = publisher_for(client._session, GUN)  # noqa: SLF001 - time is not a setting
     data = manifest(tag)
     image = Manifest(OCI_MANIFEST, digest_of(data), len(data))
-    return sign(replace(publisher, patience=patience), {tag: image}, SignOptions())
+    return sign(replace(publisher, patience=patience), lambda: {tag: image}, SignOptions())

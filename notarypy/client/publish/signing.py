@@ -12,7 +12,7 @@ Rules:
    narrows this to `targets/N` and `targets/releases`.
 3. A tag already listed with the same content in all those roles is not published.
 4. All tags of a repository are one publish, all or nothing; repositories follow one another, in
-   the order in which they were named.
+   the order in which they were named. The registry is asked while the present state is read.
 5. All references are read before anything is asked of a server.
 6. What signing would raise is raised before a push or a build: no trust data, no key that may
    sign, a passphrase that is missing or wrong, a login that may read and not publish. It is no
@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
 from notarypy.client.results import InitResult, SignedTag
+from notarypy.client.workers import meanwhile
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -54,9 +56,10 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
     from notarypy.images.reference import Reference
 
+    Contents = Callable[[], Mapping[str, Manifest]]
+
 _LOG = logging.getLogger(__name__)
-_SHOWN = 10
-_SPACE = 0x20
+_SHOWN, _SPACE = 10, 0x20
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
 
 
@@ -79,23 +82,33 @@ def sign_all(
     results: list[SignedTag] = []
     for gun, group in groups.items():
         wanted = _one_each(map(tagged, group))
-        served = (
-            {} if push else {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
-        )
-        with initialised(session, gun, wanted=init and not options.dry_run) as created:
-            if push is not None:
-                require_signable(session, gun, wanted, options)
-                served = {tag: push(one) for tag, one in wanted.items()}
-            publisher = _warning_once(publisher_for(session, gun))
-            try:
-                done = sign(publisher, served, options)
-            except RepositoryMissingError:
-                if not (init and options.dry_run and options.signer is None):
-                    raise
-                session.warn(f"{gun} has no trust data: it would be initialised")
-                done = [_first(gun, tag, manifest) for tag, manifest in served.items()]
+        with meanwhile(partial(_served, session, wanted), wanted=push is None and not init) as served:
+            contents: Contents = cache(served)
+            if push is None and init:  # trust data is made only for what is there
+                contents()
+            with initialised(session, gun, wanted=init and not options.dry_run) as created:
+                if push is not None:
+                    require_signable(session, gun, wanted, options)
+                    contents = partial(dict, {tag: push(one) for tag, one in wanted.items()})
+                done = _signed(session, gun, contents, options, init=init)
         results += [replace(done[0], created=created), *done[1:]]
     return results
+
+
+def _signed(
+    session: Session, gun: str, contents: Contents, options: SignOptions, *, init: bool
+) -> list[SignedTag]:
+    try:
+        return sign(_warning_once(publisher_for(session, gun)), contents, options)
+    except RepositoryMissingError:
+        if not (init and options.dry_run and options.signer is None):
+            raise
+        session.warn(f"{gun} has no trust data: it would be initialised")
+        return [_first(gun, tag, manifest) for tag, manifest in contents().items()]
+
+
+def _served(session: Session, wanted: Mapping[str, Reference]) -> dict[str, Manifest]:
+    return {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
 
 
 @contextmanager
@@ -104,8 +117,7 @@ def initialised(session: Session, text: str, *, wanted: bool) -> Iterator[InitRe
 
     Its owner has to hear of a new root, whatever becomes of what follows.
     """
-    made = initialise(session, text) if wanted else None
-    created = made if made is not None and made.created else None
+    created = made if wanted and (made := initialise(session, text)).created else None
     try:
         yield created
     except NotarypyError:
@@ -129,7 +141,7 @@ def require_signable(
     publisher = publisher_for(session, text).only(options.signer)
     silent = replace(publisher, repository=replace(publisher.repository, warn=lambda _: None))
     unknown = Manifest(OCI_MANIFEST, f"sha256:{'0' * 64}", 1)
-    silent.preview(_edit(silent, dict.fromkeys(tags, manifest or unknown), options), unlock=True)
+    silent.preview(_edit(silent, lambda: dict.fromkeys(tags, manifest or unknown), options), unlock=True)
 
 
 def _warning_once(publisher: Publisher) -> Publisher:
@@ -198,13 +210,13 @@ def custom_data(data: bytes) -> object:
     raise ConfigurationError("the custom data cannot be attached", why=why)
 
 
-def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> list[SignedTag]:
+def sign(publisher: Publisher, contents: Contents, options: SignOptions) -> list[SignedTag]:
     """Make every tag in `contents` signed; returns one result per tag, in order."""
     publisher = publisher.only(options.signer)
     repository, edit = publisher.repository, _edit(publisher, contents, options)
     done = publisher.preview(edit) if options.dry_run else publisher.publish(edit)
     results = []
-    for tag, manifest in contents.items():
+    for tag, manifest in contents().items():
         written = signing_roles(done.after, tag, publisher.available(done.after), options.signer)
         _LOG.debug("%s:%s is %s in %s", repository.gun, tag, manifest.digest, written)
         if roles.RELEASES not in written and roles.TARGETS not in written:
@@ -215,12 +227,12 @@ def sign(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOp
     return results
 
 
-def _edit(publisher: Publisher, contents: Mapping[str, Manifest], options: SignOptions) -> Edit:
+def _edit(publisher: Publisher, contents: Contents, options: SignOptions) -> Edit:
     attached = None if options.custom is None else custom_data(options.custom)
 
     def edit(state: State) -> Sequence[Change]:
         changes: list[Change] = []
-        for tag, manifest in contents.items():
+        for tag, manifest in contents().items():
             digest = bytes.fromhex(manifest.digest.removeprefix("sha256:"))
             content = TargetFile(manifest.size, {"sha256": digest}, attached)
             for role in signing_roles(state, tag, publisher.available(state), options.signer):
@@ -334,6 +346,5 @@ def whose_keys(state: State, listing: Sequence[str], available: Collection[str])
 
 def no_signer(state: State, signer: str) -> InvalidNameError:
     """Return the error for a signer that a repository does not have."""
-    return InvalidNameError(
-        f'{state.gun} has no signer "{signer}"', advice=Advice("list-signers", gun=state.gun)
-    )
+    advice = Advice("list-signers", gun=state.gun)
+    return InvalidNameError(f'{state.gun} has no signer "{signer}"', advice=advice)
