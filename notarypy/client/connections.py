@@ -18,12 +18,14 @@ import threading
 from typing import TYPE_CHECKING, Literal
 
 from notarypy import __version__
+from notarypy.client import workers
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import HUB, Credential, CredentialSource, Keychain, NotaryAuth
 from notarypy.remote.auth.dockerconfig import DockerConfig, credential_sources, named_file
 from notarypy.remote.auth.loginfile import LoginFile
 from notarypy.remote.http import tls
 from notarypy.remote.http.messages import Redaction
+from notarypy.remote.http.throttle import Throttles
 from notarypy.remote.http.transport import Authenticator, Exchange, Transport
 from notarypy.remote.http.urls import host_port
 from notarypy.remote.notary import NotaryClient
@@ -52,7 +54,7 @@ class Connections:
         self._notaries: dict[tuple[str, str], NotaryClient] = {}
         self._registries: dict[str, RegistryClient] = {}
         self._places: tuple[DockerConfig, list[CredentialSource]] | None = None
-        self._secrets = Redaction()
+        self._secrets, self._throttles = Redaction(), Throttles()
         self._lock = threading.RLock()
 
     def notary(self, url: str, registry_host: str, source: str = "", notice: str = "") -> NotaryClient:
@@ -147,6 +149,8 @@ class Connections:
             authenticator=authenticator,
             user_agent=_AGENT,
             secrets=self._secrets,
+            throttles=self._throttles,
+            check=workers.check_stop,
             configured=self._registry_headers if kind == "registry" else None,
             limits=self._limits,
         )

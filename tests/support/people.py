@@ -184,7 +184,7 @@ def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world of quick key files, a quick disk and a quick network."""
     monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("notarypy.remote.http.transport._backoff", lambda _: 0.001)
+    monkeypatch.setattr("notarypy.remote.http.attempts.backoff", lambda _: 0.001)
     return World(base)
 
 

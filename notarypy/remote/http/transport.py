@@ -5,9 +5,10 @@ transport, so that no implementation can forget it. Nothing here imports an HTTP
 
 Rules:
 
-1. One deadline covers a whole request: every attempt, the waits between them and the fetch of a token.
-2. Only GET and HEAD are repeated. Any other method is sent once, and once more only if the first answer was
-   a 401, with which a server says that it did nothing.
+1. One deadline covers a whole request: every attempt, the waits between them and the fetch of a token. Time
+   spent waiting for other requests of ours (`throttle`) does not count: its clock stands still meanwhile.
+2. Only GET and HEAD are repeated (`attempts`). Any other method is sent once, and once more only if the first
+   answer was a 401, with which a server says that it did nothing, or by rule 9 if certainly nothing was sent.
 3. One 401 is answered per request, by the authenticator. The next 401, and every 403, is an error.
 4. Redirects are refused unless the caller allows some; then only to the same origin, or, if the caller allows
    that too, to https elsewhere. There goes nothing that is not meant for everybody: no token, no configured
@@ -19,17 +20,18 @@ Rules:
 7. What takes long because it is large gets more time by its size; but while bytes flow, no single step, to
    send or to receive some of them, may take longer than a whole small request.
 8. What is sent as a secret is noted, and every answer knows what must not be shown of it.
+9. An attempt that was refused because too many requests of ours were under way (`throttle`: 2) is none of the
+   few that there are.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from notarypy.errors import (
@@ -41,16 +43,18 @@ from notarypy.errors import (
     TlsError,
 )
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.http import failures
+from notarypy.remote.http import attempts, failures
+from notarypy.remote.http.attempts import ATTEMPTS
 from notarypy.remote.http.messages import Redaction, Request, Response
+from notarypy.remote.http.throttle import Throttles
 from notarypy.remote.http.urls import host_port, is_loopback, next_hop, origin, public_headers
 from notarypy.values import dataclass, replace
 
-ATTEMPTS = 4
-RETRY_AFTER_LIMIT = 5.0
+if TYPE_CHECKING:
+    from notarypy.remote.http.throttle import Passage, Throttle
+
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _SAME_METHOD = frozenset({307, 308})
-_PASSING = frozenset({429, 502, 503, 504})
 _REFUSALS = frozenset({401, 403})
 _NOT_FOR_CALLERS = frozenset({401, 403, 404, 408, 429})
 _FINAL = (DeadlineError, ResponseLimitError, ServerError, TlsError)
@@ -138,8 +142,9 @@ class Exchange:
     """Requests to one server under the rules above; safe to use from several threads.
 
     `timeout` is for one request in all, `configured` gives the headers that the user wants the server to get.
-    Several exchanges may share a transport, and `secrets`. An authenticator is made when the server first
-    refuses a request; without one every 401 is an error.
+    Several exchanges may share a transport, `secrets` and `throttles`. An authenticator is made when the
+    server first refuses a request; without one every 401 is an error. `check` raises where no request is
+    wanted any more.
     """
 
     def __init__(
@@ -151,6 +156,8 @@ class Exchange:
         user_agent: str = "notarypy",
         configured: Callable[[], Mapping[str, str]] | None = None,
         secrets: Redaction | None = None,
+        throttles: Throttles | None = None,
+        check: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits = DEFAULT,
@@ -159,6 +166,7 @@ class Exchange:
         self._transport, self._timeout = transport, timeout
         self._headers = {"Accept-Encoding": "identity", "User-Agent": user_agent}
         self._configured, self._secrets = configured, secrets or Redaction()
+        self._throttles, self._check = throttles or Throttles(), check
         self._sleep, self._monotonic = sleep, monotonic
         self._make_authenticator = authenticator
         self._authenticator: Authenticator | None = None
@@ -175,10 +183,9 @@ class Exchange:
             ServerError: Redirect, 408, 429 or 5xx, after the retries.
             NetworkError: See `Transport.send`.
         """
-        deadline = self._monotonic() + self._timeout + policy.allowance
+        deadline = _Deadline(self._monotonic() + self._timeout + policy.allowance)
         headers = {**self._for_server(request.url), **self._headers, **request.headers}
-        flows = request.sink is not None or not isinstance(request.body, bytes | None)
-        stall = self._timeout if flows and policy.allowance else None
+        stall = self._timeout if _flows(request) and policy.allowance else None
         limit = self.limits.answer_bytes if policy.limit is None else policy.limit
         request = replace(request, headers=headers, limit=limit, stall=stall)
 
@@ -193,7 +200,7 @@ class Exchange:
             self._transport.connect(url, self._monotonic() + self._timeout)
 
     def _followed(
-        self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: float
+        self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: _Deadline
     ) -> tuple[Request, Response]:
         """Send, and follow redirects (rule 4); return the last request and its answer."""
         start, same_origin, seen = origin(request.url), True, {request.url}
@@ -213,7 +220,7 @@ class Exchange:
 
     def pause(self, attempt: int, at_least: float = 0.0) -> None:
         """Wait as before another attempt, the longer the more there were, and as long as a server asked."""
-        self._sleep(max(_backoff(attempt), at_least))
+        self._sleep(max(attempts.backoff(attempt), at_least))
 
     def _for_server(self, url: str) -> Mapping[str, str]:
         """Return the configured headers, where they may be sent (rule 6)."""
@@ -225,7 +232,7 @@ class Exchange:
             self._secrets.note(value)
         return headers
 
-    def _authenticated(self, request: Request, scope: Scope, deadline: float, attempts: int) -> Response:
+    def _authenticated(self, request: Request, scope: Scope, deadline: _Deadline, attempts: int) -> Response:
         """Send with what is known, answer one 401, refuse the next."""
 
         def fetch(wanted: Request, /) -> Response:
@@ -251,52 +258,71 @@ class Exchange:
             raise known.refused(request.url, scope, response, used)
         return response
 
-    def _send(self, request: Request, deadline: float, attempts: int) -> Response:
-        """Send once, or several times what may be repeated, until an answer is worth returning (rule 8)."""
-        last = attempts if request.method in _REPEATABLE else 1
+    def _send(self, request: Request, deadline: _Deadline, most: int) -> Response:
+        """Send once, or several times what may be repeated, until an answer is worth returning."""
+        repeatable = request.method in _REPEATABLE
+        last, attempt = most if repeatable else 1, 1
         self._secrets.note_request(request.headers, request.body)
         request = replace(request, secrets=self._secrets)
-        outcome: Response | NetworkError
-        for attempt in range(1, last + 1):
-            try:
-                outcome = replace(self._transport.send(request, deadline), secrets=self._secrets)
-            except _FINAL:
-                raise
-            except NetworkError as error:
-                outcome = error
-            pause = _pause(outcome, attempt)
-            if attempt == last or pause is None or self._monotonic() + pause >= deadline:
+        throttle = self._throttles.to(origin(request.url))
+        passage = throttle.passage(flows=_flows(request))
+        while True:
+            outcome = self._passed(throttle, passage, request, deadline)
+            crowded = attempts.may_be_refusal(outcome, repeatable) and throttle.may_be_crowded(passage)
+            pause = attempts.pause(outcome, attempt, deadline.at - self._monotonic(), patient=crowded)
+            if pause is None or (attempt >= last and not crowded):
                 break
             reason = outcome.message if isinstance(outcome, NetworkError) else f"status {outcome.status}"
             _LOG.debug("%s %s again in %.1f s: %s", request.method, host_port(request.url), pause, reason)
-            self._sleep(pause)
+            with throttle.closed(attempts.is_too_many(outcome)):
+                self._sleep(pause)
+            if not (crowded and throttle.is_crowded(passage)):
+                attempt += 1
+            if attempt > last:
+                break
         if isinstance(outcome, NetworkError):
-            outcome.facts["attempts"] = attempt
+            outcome.facts["attempts"] = min(attempt, last)
             raise outcome
         return outcome
+
+    def _passed(
+        self, throttle: Throttle, passage: Passage, request: Request, deadline: _Deadline
+    ) -> Response | NetworkError:
+        """Send once, when the throttle lets it; return the answer, or an error that may pass (rule 8)."""
+        self._check()
+        began, good = self._monotonic(), False
+        throttle.enter(passage, self._check)
+        try:
+            deadline.at += self._monotonic() - began
+            response = replace(self._transport.send(request, deadline.at), secrets=self._secrets)
+            good = not attempts.passes(response)
+        except _FINAL:
+            raise
+        except NetworkError as error:
+            return error
+        else:
+            return response
+        finally:
+            throttle.leave(passage, good=good)
+
+
+class _Deadline:
+    """The moment until which a request may take; it moves while the request waits for others (rule 1)."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
+def _flows(request: Request) -> bool:
+    return request.sink is not None or not isinstance(request.body, bytes | None)
 
 
 def _carrying(request: Request, authorization: str | None) -> Request:
     if authorization is None:
         return request
     return replace(request, headers={**request.headers, "Authorization": authorization})
-
-
-def _pause(outcome: Response | NetworkError, attempt: int) -> float | None:
-    """Return the seconds to wait before the next attempt; None if there is no point in one."""
-    if isinstance(outcome, NetworkError):
-        return None if isinstance(outcome, failures.UnknownHostError) else _backoff(attempt)
-    if outcome.status not in _PASSING:
-        return None
-    asked = failures.retry_after(outcome)
-    if asked is None:
-        return _backoff(attempt)
-    return asked if asked <= RETRY_AFTER_LIMIT else None
-
-
-def _backoff(attempt: int) -> float:
-    """Return 0.2, 0.4, 0.8 seconds, each spread by half so that clients do not march in step."""
-    return 0.1 * 2.0**attempt * (0.75 + os.urandom(1)[0] / 510)
 
 
 def _judged(request: Request, response: Response) -> Response:
