@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.client.api import Client
+from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.parameters import PinOptions
+from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import ConfigurationError, ExpiredError, FirstUseError, RootNotPinnedError
 from support.author import GUN
+from support.counting import work
 from support.people import SERVER, copy_of, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.client.verdicts import FirstRoot
     from support.people import Person, World
 
 REF = f"{GUN}:1"
@@ -263,3 +265,18 @@ def test_a_parameter_of_the_library_allows_it(world: World, reader: Person) -> N
     assert client.verify(REF).tag == "1"
     bare = Client(server=SERVER, trust_dir=world.base / "t", transport=world.fake, clock=world.clock)
     refused(bare)
+
+
+def test_a_first_use_is_not_compared_with_all_before_it() -> None:
+    def roots(count: int) -> list[FirstRoot]:
+        return [FirstRoot(f"r.test/{number}", "https://n.test", (), (), ()) for number in range(count)]
+
+    def taken(found: list[FirstRoot]) -> list[FirstRoot]:
+        uses = FirstUses(lambda _: None)
+        for root in (*found, *found):
+            uses.publish(root, allowed=True)()
+        return uses.taken
+
+    assert taken(roots(3)) == roots(3)
+    few, many = (work(lambda count=count: taken(roots(count))) for count in (100, 1000))  # type: ignore[misc]
+    assert many < 12 * few

@@ -10,6 +10,7 @@ from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import HIDDEN, KEPT, NOTHING, Redaction, Request, Response
 from notarypy.remote.http.transport import Exchange
+from support.counting import work
 from support.scripted import ScriptedTransport
 
 URL = "https://registry.test/v2/"
@@ -107,3 +108,20 @@ def test_an_exchange_hides_what_it_sent_and_what_its_friends_sent() -> None:
     other = Exchange(fake, timeout=60, secrets=shared)
     answer = other.send(Request("GET", URL, {"Authorization": "Bearer token"}))
     assert answer.secrets.without("meta token") == "*** ***"
+
+
+def test_many_long_tokens_cost_no_search_for_a_common_pattern() -> None:
+    hidden = Redaction()
+    tokens = [f"{number}" * 200 for number in range(1000, 1100)]
+    for token in tokens:
+        hidden.note(token)
+    found: list[str] = []
+    assert work(lambda: found.append(hidden.without(f"{tokens[0]}, {tokens[-1]}, \U0010fffe"))) < 100
+    assert found == ["***, ***, \U0010fffe"]
+
+
+def test_what_hides_one_secret_is_not_taken_for_another() -> None:
+    hidden = Redaction()
+    for secret in ("longer than it", "*", "than"):
+        hidden.note(secret)
+    assert hidden.without("longer than it, than *") == "***, *** ***"

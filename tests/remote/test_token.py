@@ -12,7 +12,7 @@ from notarypy.cli.text.advice import advice
 from notarypy.errors import AuthenticationError, NetworkError, ServerError
 from notarypy.remote.auth.credentials import Credential, Keychain
 from notarypy.remote.auth.tokens import TokenAuthenticator
-from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.messages import KEPT, Request, Response
 from support.scripted import body_of
 
 if TYPE_CHECKING:
@@ -554,3 +554,15 @@ def test_a_page_beside_a_challenge_is_a_servers_own(fake: ScriptedTransport) -> 
     with pytest.raises(AuthenticationError) as caught:
         exchange.send(Request("GET", URL), SCOPE)
     assert advice(caught.value) == "log in: notarypy login notary.corp"
+
+
+def test_the_tokens_of_the_latest_repositories_are_kept(fake: ScriptedTransport) -> None:
+    site = Site(fake)
+    exchange = fake.exchange(authenticator(fake))
+    for number in range(KEPT + 1):
+        exchange.send(Request("GET", URL), scope=f"repository:a/b{number}:pull")
+    assert len(site.token_requests) == KEPT + 1
+    exchange.send(Request("GET", URL), scope=f"repository:a/b{KEPT}:pull")
+    assert len(site.token_requests) == KEPT + 1
+    exchange.send(Request("GET", URL), scope="repository:a/b0:pull")
+    assert len(site.token_requests) == KEPT + 2

@@ -43,6 +43,7 @@ class FirstUses:
         self._lock = threading.RLock()
         self._answers: dict[FirstRoot, bool] = {}
         self.taken: list[FirstRoot] = []
+        self._noted: set[FirstRoot] = set()
 
     def publish(self, root: FirstRoot, *, allowed: bool) -> Callable[[], None]:
         """Let somebody who publishes take a root (rule 2); the returned function notes that it was stored."""
@@ -74,8 +75,9 @@ class FirstUses:
 
     def _note(self, root: FirstRoot, *, asked: bool) -> None:
         with self._lock:
-            if root in self.taken:
+            if root in self._noted:
                 return
+            self._noted.add(root)
             self.taken.append(root)
         if not asked:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)

@@ -34,10 +34,10 @@ from notarypy.errors import Advice, AuthenticationError, ConfigurationError, Ser
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.auth.credentials import Credential, Keychain, owner
 from notarypy.remote.http import failures
-from notarypy.remote.http.messages import Request, Response, json_object
+from notarypy.remote.http.messages import KEPT, Request, Response, json_object
 from notarypy.remote.http.transport import Fetch, Scope, first_scope, scopes_of
 from notarypy.remote.http.urls import host_port, is_loopback, origin
-from notarypy.values import dataclass, field, replace
+from notarypy.values import dataclass, replace
 
 DEFAULT_LIFETIME = 60.0
 LONGEST_LIFETIME = 24 * 3600.0
@@ -97,10 +97,11 @@ class _TokenPurpose(NamedTuple):
     scopes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _BearerToken:
-    header: str = field(repr=False)
-    until: float
+class _Token:
+    """A token for one purpose, once there is one; whoever needs it waits for whoever fetches it."""
+
+    def __init__(self) -> None:
+        self.header, self.until, self.lock = "", 0.0, threading.Lock()
 
 
 class TokenAuthenticator:
@@ -123,8 +124,7 @@ class TokenAuthenticator:
         self._most, self._monotonic = limits.token_bytes, monotonic
         self._lock = threading.Lock()
         self._known: dict[str, Challenge] = {}
-        self._tokens: dict[_TokenPurpose, _BearerToken] = {}
-        self._fetching: dict[_TokenPurpose, threading.Lock] = {}
+        self._tokens: dict[_TokenPurpose, _Token] = {}
 
     def authorize(self, url: str, scope: Scope, fetch: Fetch) -> str | None:
         """Return the header for a server that has asked before; None if it never did (rule 1)."""
@@ -208,11 +208,13 @@ class TokenAuthenticator:
             return given
         key = _TokenPurpose(scheme, challenge.get("realm"), challenge.get("service"), scopes)
         with self._lock:
-            lock = self._fetching.setdefault(key, threading.Lock())
-        with lock:
-            token = self._tokens.get(key)
-            if token is None or token.header == stale or token.until <= self._monotonic():
-                token = self._tokens[key] = self._fetch(key, fetch)
+            token = self._tokens.pop(key) if key in self._tokens else _Token()
+            self._tokens[key] = token
+            if len(self._tokens) > KEPT:  # a process may look at any number of repositories
+                del self._tokens[next(iter(self._tokens))]
+        with token.lock:
+            if token.header in {"", stale} or token.until <= self._monotonic():
+                token.header, token.until = self._fetch(key, fetch)
             else:
                 _LOG.debug("a token for %s is used again: %s", self._host, " ".join(scopes))
             return token.header
@@ -241,7 +243,7 @@ class TokenAuthenticator:
             raise self._impossible(f"it wants a password, and only {word} token is there", credential)
         return _basic(credential)
 
-    def _fetch(self, key: _TokenPurpose, fetch: Fetch) -> _BearerToken:
+    def _fetch(self, key: _TokenPurpose, fetch: Fetch) -> tuple[str, float]:
         self._check_realm(key.scheme, key.realm)
         host, scope = host_port(key.realm), " ".join(key.scopes)
         _LOG.debug("%s is asked for a token: %s", host, scope)
@@ -260,7 +262,7 @@ class TokenAuthenticator:
             raise failures.of_status(host, urlsplit(key.realm).path, response)
         token, lifetime = _token_of(host, response, self._most)
         _LOG.debug("%s gave a token for %.0f s: %s", host, lifetime, scope)
-        return _BearerToken(f"Bearer {token}", asked + lifetime - EARLY)
+        return f"Bearer {token}", asked + lifetime - EARLY
 
     def _check_realm(self, asked_over: str, realm: str) -> None:
         """Refuse a token service that must not see credentials (rule 2)."""
@@ -305,12 +307,9 @@ def _token_request(key: _TokenPurpose, credential: Credential | None) -> Request
     """Build the request for a token: a GET, or for an identity token the OAuth form."""
     fields = [("service", key.service)] if key.service else []
     if credential is not None and credential.kind == "identity":
-        fields += [
-            ("client_id", "notarypy"),
-            ("grant_type", "refresh_token"),
-            ("scope", " ".join(key.scopes)),
-        ]
-        body = urlencode([*fields, ("refresh_token", credential.secret)]).encode()
+        fields += [("client_id", "notarypy"), ("grant_type", "refresh_token")]
+        fields += [("scope", " ".join(key.scopes)), ("refresh_token", credential.secret)]
+        body = urlencode(fields).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return Request("POST", key.realm, headers, body)
     fields += [("scope", scope) for scope in key.scopes]
