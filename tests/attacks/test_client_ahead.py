@@ -128,7 +128,7 @@ def test_who_lies_under_both_names_is_refused_at_the_command_line(victim: Victim
     for role in (roles.SNAPSHOT, roles.TARGETS):
         answer = Response(200, {}, old[role])
         victim.stage.world.attacker.answer(answer, path=rf".*/{role}(\.[0-9a-f]{{64}})?\.json")
-    victim.refuses(4, "trust.unverified")
+    victim.refuses(4, "trust.invalid", "snapshot")
 
 
 KINDS = ("current", "old", "foreign", "garbage", "huge", 403, 404, 500)

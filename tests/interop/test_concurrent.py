@@ -92,3 +92,21 @@ def test_with_signers_who_share_no_key(
         signer.notarypy("key", "load", key, "--name", name).expect(0)
         alice.notarypy("signer", "add", "--key", certificate, name, repository.name).expect(0)
     all_there(bob, repository, sign_at_once(people, repository))
+
+
+def test_readers_who_know_nothing_with_one_trust_directory_while_others_publish(
+    alice: Person, bob: Person, repository: Repository
+) -> None:
+    alice.own(repository.name)
+    repository.push("1")
+    alice.notarypy("sign", repository.ref("1")).expect(0)
+    running = []
+    for number in range(PUBLISHERS):
+        running.append(bob.start_notarypy("verify", repository.ref("1")))
+        if number % 3 == 0:
+            repository.push(f"more-{number}")
+            running.append(alice.start_notarypy("sign", repository.ref(f"more-{number}")))
+    for process in running:
+        programs.collect(process, timeout=120).expect(0)
+    verified = bob.notarypy("verify", repository.ref("1"), repository.ref("more-0")).expect(0)
+    assert verified.stderr == ""

@@ -20,12 +20,13 @@ from notarypy.errors import (
 )
 from notarypy.remote.http.failures import UnknownHostError
 from notarypy.remote.http.messages import Request, Response
+from notarypy.remote.http.throttle import AT_FIRST, Throttles
 from notarypy.remote.http.transport import Exchange, RequestPolicy
 from notarypy.remote.http.urls import host_port, is_loopback, origin
+from support.scripted import ScriptedTransport
 
 if TYPE_CHECKING:
     from notarypy.remote.http.transport import Fetch
-    from support.scripted import ScriptedTransport
 
 URL = "https://notary.corp/v2/x"
 OK = Response(200, {}, b"fine")
@@ -274,3 +275,35 @@ def test_configured_headers_go_to_the_server_itself(fake: ScriptedTransport, url
     ]
     assert {headers["User-Agent"] for headers in (first, token, second)} == {"notarypy"}
     assert second["Authorization"] == "Bearer ours"
+
+
+class Opening(ScriptedTransport):
+    """A transport that can open connections ahead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def connect(self, url: str, deadline: float) -> None:
+        assert deadline > self.now
+        self.opened.append(url)
+
+
+def test_a_connection_is_opened_ahead_while_there_is_room_for_a_request() -> None:
+    transport, throttles, url = Opening(), Throttles(), "https://notary.test"
+    exchange = Exchange(transport, timeout=60, throttles=throttles, monotonic=lambda: transport.now)
+    exchange.connect(url)
+    throttle = throttles.to(("https", "notary.test", 443))
+    under_way = [throttle.passage(flows=False) for _ in range(AT_FIRST)]
+    for passage in under_way:
+        throttle.enter(passage, lambda: None)
+    exchange.connect(url)
+    assert transport.opened == [url]
+    throttle.leave(under_way[0], good=True)
+    exchange.connect(url)
+    assert transport.opened == [url, url]
+
+
+def test_a_transport_that_cannot_open_connections_ahead_is_not_asked_to(fake: ScriptedTransport) -> None:
+    fake.exchange().connect("https://notary.test")
+    assert fake.sent == []

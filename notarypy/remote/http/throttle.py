@@ -64,6 +64,11 @@ class Throttle:
             self._count += 1
             return Passage(self._count, flows=flows)
 
+    def has_room(self) -> bool:
+        """Tell whether one more request would be let through at once."""
+        with self._changed:
+            return not (self._pauses or self._waiting) and len(self._under_way) < self._most
+
     def enter(self, passage: Passage, check: Callable[[], None]) -> None:
         """Wait until a request may be sent; `check` raises where nobody wants it any more."""
         with self._changed:

@@ -195,9 +195,19 @@ class Exchange:
         return _judged(*self._followed(request, policy, at_home, deadline))
 
     def connect(self, url: str) -> None:
-        """Open a connection for a request to come, where the transport can; it is no error if that fails."""
-        if isinstance(self._transport, Connecting):
+        """Open a connection for a request to come, where the transport can and there is room for a request.
+
+        It is no error if that fails.
+        """
+        throttle = self._throttles.to(origin(url))
+        if not isinstance(self._transport, Connecting) or not throttle.has_room():
+            return
+        passage = throttle.passage(flows=False)
+        throttle.enter(passage, self._check)
+        try:
             self._transport.connect(url, self._monotonic() + self._timeout)
+        finally:
+            throttle.leave(passage, good=False)
 
     def _followed(
         self, request: Request, policy: RequestPolicy, at_home: Fetch, deadline: _Deadline
