@@ -4,6 +4,8 @@ import base64
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -616,3 +618,13 @@ def test_exchange_over_the_wire(transport: RequestsTransport, serve: Serve, leaf
     server = serve(in_turn(*answers), leaf)
     assert Exchange(transport, timeout=5).send(Request("GET", server.url())).body == b"done"
     assert server.connections == 1
+
+
+def test_requests_is_loaded_for_proxies_alone() -> None:
+    program = (
+        "import sys; from notarypy.remote.http.adapter import RequestsTransport as T;"
+        "T(None, {}).connect('http://127.0.0.1:9', 0);"
+        "print('requests' in sys.modules, 'idna' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
