@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from benchmarks import builds, lab, tables
 from benchmarks.measuring import ROUND_TRIPS, Row, cells
 from benchmarks.processes import ProgramFailedError
+from benchmarks.signing import TAGS
 from benchmarks.workloads import ROWS
 from interop.harness import programs
 
@@ -42,10 +43,16 @@ VERSIONS = {
 def command_line() -> argparse.ArgumentParser:
     """Return the reader of the command line."""
     known = [row.name for row in ROWS]
-    parser = argparse.ArgumentParser("scripts/bench", description="How fast notarypy is beside the others.")
+    parser = argparse.ArgumentParser(
+        "scripts/bench", description="How fast notarypy is beside the others.", allow_abbrev=False
+    )
     parser.add_argument("--only", type=_words, default=[], metavar="ROW,...", help=f"of {', '.join(known)}")
     parser.add_argument(
-        "--rtt", type=_numbers, default=list(ROUND_TRIPS), metavar="MS,...", help="of 0, 20, 50, 100"
+        "--rtt",
+        type=_numbers,
+        default=list(ROUND_TRIPS),
+        metavar="MS,...",
+        help="round trips (default 0,20,50,100)",
     )
     parser.add_argument("--runs", type=int, default=5, help="turns of each contestant (default 5)")
     parser.add_argument(
@@ -68,6 +75,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     chosen = parser.parse_args(arguments, SMOKE if "--smoke" in arguments else None)
     if unknown := set(chosen.only) - {row.name for row in ROWS}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    if not 0 < chosen.runs * len(chosen.rtt) < TAGS:
+        parser.error(f"turns and distances are 1 to {TAGS - 1} together: each turn signs a tag of its own")
     return chosen
 
 
@@ -83,7 +92,8 @@ def facts(chosen: argparse.Namespace, taking_turns: Sequence[Build]) -> dict[str
     """Return what is measured, and where."""
     found = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        **{f"build {build.name}": build.commit for build in taking_turns},
+        "commit": taking_turns[0].commit,
+        **{f"against {build.name}": build.commit for build in taking_turns[1:]},
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "turns": f"up to {chosen.runs}",

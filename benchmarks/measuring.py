@@ -51,7 +51,7 @@ class Workload:
         wanted: The ratio of wall times, by milliseconds of round trip, that is not to be exceeded: to the
             first peer, or to the other build.
         peak: The MiB of this build's peak that are not to be exceeded.
-        round_trips: The distances at which the row says something.
+        offline: No server is asked, so that only the nearest distance says something.
         costly: The other build takes its turn only if the row is asked for by name.
     """
 
@@ -60,7 +60,7 @@ class Workload:
     enter: Callable[[Lab], Sequence[Contestant]]
     wanted: Mapping[int, float] = field(default_factory=dict)
     peak: float | None = None
-    round_trips: Sequence[int] = ROUND_TRIPS
+    offline: bool = False
     costly: bool = False
 
 
@@ -166,7 +166,7 @@ def cells(
 ) -> Iterator[Cell]:
     """Measure one row, distance by distance."""
     for round_trip in round_trips:
-        if round_trip in workload.round_trips:
+        if round_trip == 0 or not workload.offline:
             yield cell(lab, contestants, round_trip, runs=runs, patience=patience)
 
 

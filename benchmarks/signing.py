@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from interop.harness.people import Person
 
 SIGNER = "jeff"
+# That are there for a signer: more than a run has turns.
+TAGS = 100
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def by_signer(lab: Lab, person: Person) -> Iterator[Task]:
 
     docker signs without a daemon only what the owner's file names already: that is done first.
     """
-    repository, tags = lab.repository("roles"), names(100)
+    repository, tags = lab.repository("roles"), names(TAGS)
     with_signer(person, repository)
     manifest = lab.push(repository, *tags)
     named = Task(person, {repository: manifest}, tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.measuring import Cell, Entry, Row
 
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
+WIDTH = 120
 SECONDS_FROM = 10_000
 EXACT_BELOW = 1
 WHOLE_FROM = 10
@@ -93,8 +95,8 @@ def markdown(report: Report) -> str:
             title = row.workload.title if number == 0 else f"… to `{contestant}`"
             shown = [_shown(report, row, distance, contestant) for distance in distances]
             lines.append(_cells([title, *shown, *_costs(row, contestant)]))
-    facts = "; ".join(f"{name} {value}" for name, value in report.facts.items())
-    return "\n".join([f"{facts}.", "", *lines])
+    facts = "; ".join(f"{name}: {value}" for name, value in report.facts.items())
+    return "\n".join([*textwrap.wrap(f"Measured with {facts}.", WIDTH), "", *lines])
 
 
 def _cells(words: Sequence[str]) -> str:

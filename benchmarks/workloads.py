@@ -12,8 +12,8 @@ def _at(zero: float, twenty: float, fifty: float, hundred: float) -> dict[int, f
 
 
 ROWS = (
-    Workload("startup", "`--version`", reading.startup, round_trips=(0,)),
-    Workload("key-list", "`key list`", signing.key_list, {0: 7}, round_trips=(0,)),
+    Workload("startup", "`--version`", reading.startup, offline=True),
+    Workload("key-list", "`key list`", signing.key_list, {0: 7}, offline=True),
     Workload(
         "verify-warm",
         "warm `verify --no-registry`",

@@ -103,7 +103,7 @@ def test_a_cell_that_takes_long_ends_after_one_turn_of_each() -> None:
 
 def test_a_row_is_measured_where_it_says_something() -> None:
     lab = FakeLab()
-    offline = Workload("x", "x", lambda _lab: [], round_trips=(0,))
+    offline = Workload("x", "x", lambda _lab: [], offline=True)
     found = cells(offline, lab, [contestant(lab, "a", 1)], (0, 50), runs=1, patience=60)  # type: ignore[arg-type]
     assert [one.round_trip for one in found] == [0]
 
@@ -124,7 +124,7 @@ def test_wanted_ratios_mean_the_first_peer_or_else_the_other_build() -> None:
 
 def test_the_table_shows_times_ratios_and_what_is_exceeded() -> None:
     lines = tables.markdown(REPORT).splitlines()
-    assert lines[0] == "date today."
+    assert lines[0] == "Measured with date: today."
     assert lines[4] == "| some `work` | 300 ms | 450 ms | 3.0 | 1/1 | 100 | 30 (25 !) |"
     assert lines[5] == "| … to `older` | 0.50 | 0.75 | 0.0 | 1/1 | 100 | 30 |"
     assert lines[6] == "| … to `notary` | 3.0 (2.0 !) | 0.41 (0.50) | 20.0 | 1/1 | 100 | 30 |"
