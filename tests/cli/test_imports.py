@@ -15,7 +15,9 @@ import pytest
 from notarypy.cli.app import COMMANDS
 from notarypy.images.manifests import ACCEPT
 from notarypy.tuf.fields import MetaFile
+from support import budgets
 from support.author import Author
+from support.budgets import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-HEAVY = {"rich", "pydantic", "click", "filelock", "keyring", "securesystemslib.signer"}
-SIGNING = {
-    "notarypy.client.publish.pipeline",
-    "notarypy.client.publish.signing",
-    "notarypy.client.keys.manager",
-    "notarypy.tuf.changes",
-}
-SIGNING |= {"notarypy.tuf.plan", "notarypy.keys"}
+HEAVY, SIGNING, NETWORK = (budgets.NOT_LOADED[name] for name in ("anywhere", "to-read", "offline"))
 
 MODULES = """
 import json, sys
@@ -49,11 +44,6 @@ def after(argv: list[str], home: Path) -> tuple[int, set[str]]:
     )  # fmt: skip
     code, modules = json.loads(done.stdout.splitlines()[-1])
     return code, set(modules)
-
-
-def within(names: set[str], modules: set[str]) -> set[str]:
-    """Return the modules that are named, or are inside of packages that are."""
-    return {module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in names)}
 
 
 @pytest.fixture
@@ -104,7 +94,7 @@ def published(port: int) -> dict[str, tuple[str, bytes]]:
 def test_help_loads_no_library_but_typer(home: Path, argv: list[str]) -> None:
     code, modules = after(argv, home)
     assert code == 0
-    assert not within(HEAVY | {"requests", "urllib3", "cryptography", "ssl", "importlib.metadata"}, modules)
+    assert not within(HEAVY | NETWORK, modules)
     assert "notarypy.cli.key" not in modules or argv[0] == "key"
 
 
@@ -148,4 +138,4 @@ def test_docker_trust_starts_without_typer(home: Path) -> None:
     )  # fmt: skip
     code, modules = json.loads(done.stdout)
     assert code == 1
-    assert not within(HEAVY | {"typer", "requests", "urllib3", "cryptography", "ssl"}, set(modules))
+    assert not within(HEAVY | NETWORK | {"typer"}, set(modules))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import programs, services, tokens
+from interop.harness import programs, rounds, services, tokens
 from interop.harness.gateway import Upload
 from interop.harness.images import DOCKER_MANIFEST, OCI_INDEX, Manifest, Repository
 
@@ -186,3 +187,33 @@ def test_a_gateway_hangs_up_without_an_answer(front: Gateway, authority: service
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError, ssl.SSLError)):
         connection.getresponse()
     connection.close()
+
+
+# Two requests at once, and a third when both are answered; each over a connection of its own.
+SIDE_BY_SIDE = """
+import ssl, sys, urllib.request
+from concurrent.futures import ThreadPoolExecutor
+context = ssl.create_default_context(cafile=sys.argv[1])
+def ask(url):
+    with urllib.request.urlopen(url, context=context) as answer:
+        return answer.read()
+with ThreadPoolExecutor(2) as workers:
+    list(workers.map(ask, sys.argv[2:]))
+ask(sys.argv[2])
+"""
+
+
+def test_requests_at_once_are_one_round(
+    notary: Endpoint, authority: services.Authority, tmp_path: Path
+) -> None:
+    with rounds.Rounds(authority) as conductor:
+        first, second = (conductor.front(name, notary) for name in ("first", "second"))
+        urls = [f"{front.url}/_notary_server/health" for front in (first, second)]
+        with conductor.in_step() as traffic:
+            argv = [sys.executable, "-c", SIDE_BY_SIDE, str(authority.file), *urls]
+            process = programs.start(argv, {"HOME": str(tmp_path)})
+            conductor.follow(process.pid)
+            programs.collect(process).expect(0)
+    assert [len(requests) for requests in traffic.rounds] == [2, 1]
+    assert traffic.requests == {"first": 2, "second": 1}
+    assert traffic.connections == traffic.requests

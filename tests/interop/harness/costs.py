@@ -82,26 +82,28 @@ def _counted(argv: Sequence[str], environment: dict[str, str]) -> int:
     return int(found.replace(",", ""))
 
 
-def memory(command: Command, python: Python) -> int:
-    """Return the peak of memory, in KiB."""
-    argv = [sys.executable, "-I", "-S", "-c", PARENT, *python.notarypy(command)]
-    return int(programs.run(argv, command.person.environment).expect(0).stderr.split()[-1])
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one run: what passed, the peak of memory in MiB, the modules that were loaded.
+
+    With each module come the microseconds that it took: a hint, no measure.
+    """
+
+    traffic: Traffic
+    memory: float
+    modules: dict[str, int]
 
 
-def traffic(lab: Laboratory, command: Command, python: Python) -> Traffic:
-    """Return what passes between a command and the servers."""
-    with lab.conductor.in_step() as found:
-        process = programs.start(python.notarypy(command), command.person.environment)
+def watch(lab: Laboratory, command: Command, python: Python) -> Seen:
+    """Run a command in step with its servers."""
+    argv = [sys.executable, "-I", "-S", "-c", PARENT, *python.notarypy(command, "-X", "importtime")]
+    with lab.conductor.in_step() as traffic:
+        process = programs.start(argv, command.person.environment)
         lab.conductor.follow(process.pid)
-        programs.collect(process).expect(0)
-    return found
-
-
-def modules(command: Command, python: Python) -> dict[str, int]:
-    """Return the modules that a command loads, and the microseconds that each took: a hint, no measure."""
-    run = programs.run(python.notarypy(command, "-X", "importtime"), command.person.environment).expect(0)
+        run = programs.collect(process).expect(0)
     found = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)$", run.stderr, re.MULTILINE)
-    return {name: int(spent) for spent, name in found}
+    peak = int(run.stderr.split()[-1]) / 1024
+    return Seen(traffic, peak, {name: int(spent) for spent, name in found})
 
 
 def main() -> None:
@@ -131,13 +133,13 @@ def main() -> None:
 
 def _report(lab: Laboratory, workload: str, python: Python, options: argparse.Namespace) -> None:
     prepare = workloads.WORKLOADS[workload]
-    passed, peak = traffic(lab, prepare(lab), python), memory(prepare(lab), python)
-    loaded = modules(prepare(lab), python)
+    seen = watch(lab, prepare(lab), python)
+    passed, loaded = seen.traffic, seen.modules
     for _ in range(4 if options.imports else 0):
-        again = modules(prepare(lab), python)
+        again = watch(lab, prepare(lab), python).modules
         loaded = {name: min(spent, again.get(name, spent)) for name, spent in loaded.items()}
     count = "" if options.no_instructions else f"{instructions(prepare(lab), python) / 1e6:.1f}"
-    counts = f"{count:>8} {peak / 1024:6.1f} {len(loaded):8} {len(passed.rounds):7}"
+    counts = f"{count:>8} {seen.memory:6.1f} {len(loaded):8} {len(passed.rounds):7}"
     asked = [f"{name} {passed.connections[name]}/{passed.requests[name]}" for name in sorted(passed.requests)]
     _say(f"{workload:28} {counts}  {', '.join(asked)}")
     for module in sorted(loaded, key=lambda name: -loaded[name])[: options.imports]:

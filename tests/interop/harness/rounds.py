@@ -1,9 +1,9 @@
 """Gateways that count connections, requests, and rounds: the round trips that a program waits for in turn.
 
 What it is: one event loop in front of several servers. In step with a program it holds every request back
-until the program can do nothing but wait: all of its threads sleep, and nothing they sent is unread. Then
-all requests at hand are answered: that was a round. So requests side by side are one round, and requests that
-wait for each other are as many as they are, however fast or slow the machine is: no clock decides.
+until the program, with all that it has started, can do nothing but wait: all threads sleep, and nothing that
+they sent is unread. Then all requests at hand are answered: that was a round. Requests side by side are one
+round, and requests that wait for each other are as many as they are, on any machine: no clock decides.
 What it is not: the gateway that misbehaves (`gateway`), and a measure of seconds.
 
 Rules:
@@ -68,6 +68,7 @@ class Rounds:
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda *_: None)  # clients may go away as they like
         self._thread = threading.Thread(target=self._loop.run_forever)
+        self._servers: list[asyncio.Server] = []
         self._held: list[_Held] = []
         self._in_step = False
         self._program = 0
@@ -75,11 +76,11 @@ class Rounds:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._conducting = asyncio.run_coroutine_threadsafe(self._conduct(), self._loop)
+        asyncio.run_coroutine_threadsafe(self._conduct(), self._loop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._conducting.cancel()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -89,15 +90,18 @@ class Rounds:
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.traffic.connections[name] += 1
-            with contextlib.suppress(OSError, EOFError), contextlib.closing(writer):
+            try:
                 while True:
                     held = await _read(reader, upstream)
                     self.traffic.requests[name] += 1
                     self._held.append(held)
                     await _write(writer, held.method, await held.answer)
+            except (OSError, EOFError, asyncio.CancelledError):
+                writer.transport.abort()
 
         opening = asyncio.start_server(connected, "127.0.0.1", 0, ssl=self._context)
         server = asyncio.run_coroutine_threadsafe(opening, self._loop).result()
+        self._servers.append(server)
         return services.Endpoint(f"localhost:{server.sockets[0].getsockname()[1]}", self._ca)
 
     @contextlib.contextmanager
@@ -124,6 +128,16 @@ class Rounds:
                     one.answer.set_result(answer)
                 await _steps()
 
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await _steps()
+        await self._loop.shutdown_default_executor()
+
     async def _complete(self) -> bool:
         """Tell whether no further request belongs to this round (rules 1 and 3)."""
         if not self._in_step:
@@ -145,16 +159,24 @@ async def _steps() -> None:
 
 def _waiting(program: int) -> list[str] | None:
     """Return how often each thread has run, empty unless all of them sleep; None if the program has ended."""
-    found = []
     try:
-        for thread in Path(f"/proc/{program}/task").iterdir():
-            lines = (thread / "status").read_text().splitlines()
-            if not any(line.startswith("State:\tS") for line in lines):
-                return []
-            found += [thread.name, *(line for line in lines if "ctxt_switches" in line)]
+        lines = [
+            line for thread in _threads(program) for line in (thread / "status").read_text().splitlines()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return found
+    states = [line for line in lines if line.startswith("State:")]
+    return (
+        [line for line in lines if "ctxt_switches" in line] if set(states) == {"State:\tS (sleeping)"} else []
+    )
+
+
+def _threads(program: int) -> Iterator[Path]:
+    """Yield the threads of a process and of those that it has started."""
+    for thread in Path(f"/proc/{program}/task").iterdir():
+        yield thread
+        for child in (thread / "children").read_text().split():
+            yield from _threads(int(child))
 
 
 async def _read(reader: asyncio.StreamReader, upstream: services.Endpoint) -> _Held:

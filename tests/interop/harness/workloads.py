@@ -167,6 +167,12 @@ def _verify_repositories(lab: Laboratory) -> Command:
     return lab.by_stranger("verify", *lab.signed(repositories=20))
 
 
+def _pin(lab: Laboratory) -> Command:
+    dockerfile = lab.owner.home / "Dockerfile"
+    dockerfile.write_text("".join(f"FROM {ref}\n" for ref in lab.signed(repositories=20)[:10]))
+    return lab.by_owner("pin", str(dockerfile))
+
+
 def _inspect(lab: Laboratory) -> Command:
     return lab.by_owner("inspect", lab.large())
 
@@ -199,12 +205,6 @@ def _rotate(lab: Laboratory) -> Command:
     return lab.by_owner("key", "rotate", _name(lab.signed_anew()), "targets", "--yes")
 
 
-def _pin(lab: Laboratory) -> Command:
-    dockerfile = lab.owner.home / "Dockerfile"
-    dockerfile.write_text("".join(f"FROM {ref}\n" for ref in lab.signed(repositories=10)))
-    return lab.by_owner("pin", str(dockerfile))
-
-
 WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "version": _version,
     "help": _help,
@@ -215,6 +215,7 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "verify-cold": _verify_cold,
     "verify-20-tags": _verify_tags,
     "verify-20-repositories-cold": _verify_repositories,
+    "pin-10-images": _pin,
     "inspect-1000-tags": _inspect,
     "init": _init,
     "sign-again": _sign_again,
@@ -222,7 +223,6 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "sign-100-tags": _sign_tags,
     "revoke": _revoke,
     "key-rotate": _rotate,
-    "pin-10-images": _pin,
 }
 
 

@@ -1,0 +1,57 @@
+"""What users do all day costs what `tests/budgets.toml` allows: no clock is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from interop.harness import costs, workloads
+from interop.harness.workloads import WORKLOADS, Laboratory
+from support import budgets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interop.harness.services import Authority, Endpoint
+
+PYTHON = costs.Python()
+SERVERS = ("notary", "registry")
+
+
+@pytest.fixture(scope="module")
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, notary: Endpoint, registry: Endpoint
+) -> Iterator[Laboratory]:
+    PYTHON.compile()
+    with workloads.laboratory(tmp_path_factory.mktemp("lab"), authority, notary, registry) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> budgets.Place:
+    return budgets.Place.of(costs.reference(PYTHON, tmp_path_factory.mktemp("home")))
+
+
+def test_every_workload_has_a_budget() -> None:
+    assert list(budgets.WORKLOADS) == list(WORKLOADS)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_round_trips_memory_and_modules(lab: Laboratory, place: budgets.Place, workload: str) -> None:
+    seen = costs.watch(lab, WORKLOADS[workload](lab), PYTHON)
+    passed = {name: (seen.traffic.connections[name], seen.traffic.requests[name]) for name in SERVERS}
+    wrong = budgets.traffic_complaints(workload, len(seen.traffic.rounds), passed)
+    assert not wrong, "\n".join((*wrong, *map(str, seen.traffic.rounds)))
+    assert not (said := budgets.complaint(workload, "memory", seen.memory, place)), said
+    assert not (said := budgets.complaint(workload, "modules", len(seen.modules), place)), said
+    unwanted = set().union(*(budgets.NOT_LOADED[name] for name in budgets.WORKLOADS[workload]["not-loaded"]))
+    assert budgets.within(unwanted, set(seen.modules)) == set()
+
+
+@pytest.mark.parametrize(
+    "workload", [name for name, budget in budgets.WORKLOADS.items() if "instructions" in budget]
+)
+def test_instructions(lab: Laboratory, place: budgets.Place, workload: str) -> None:
+    count = costs.instructions(WORKLOADS[workload](lab), PYTHON) / 1e6
+    assert not (said := budgets.complaint(workload, "instructions", count, place)), said
