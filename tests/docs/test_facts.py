@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.__main__ import command_line
+import benchmarks.__main__
 from docs import pages, programs
+from interop.harness import costs
 from notarypy.cli.app import COMMANDS
 from notarypy.tuf import trusted
 
@@ -65,7 +66,8 @@ def test_only_variables_that_are_read_are_mentioned(page: Path) -> None:
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 def test_only_options_that_exist_are_mentioned(page: Path) -> None:
     known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
-    known |= set(command_line()._option_string_actions)  # noqa: SLF001 - argparse tells them in no other way
+    for script in (benchmarks.__main__, costs):
+        known |= set(script.command_line()._option_string_actions)  # noqa: SLF001 - nothing else tells them
     known |= {
         "--metadata-file",
         "--raw",
@@ -85,7 +87,9 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--from",
         "--mount",
         "--creds",
-    }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, mypy, skopeo, podman, curl, Go notary, docker
+        "--tool",
+        "--callgrind-out-file",
+    }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

@@ -106,8 +106,8 @@ def watch(lab: Laboratory, command: Command, python: Python) -> Seen:
     return Seen(traffic, peak, {name: int(spent) for spent, name in found})
 
 
-def main() -> None:
-    """Print what workloads cost, one a line."""
+def command_line() -> argparse.ArgumentParser:
+    """Return what the script understands."""
     parser = argparse.ArgumentParser(prog="scripts/costs", description="What commands cost, without a clock.")
     parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=", ".join(workloads.WORKLOADS))
     parser.add_argument(
@@ -115,7 +115,12 @@ def main() -> None:
     )
     parser.add_argument("--imports", metavar="N", type=int, default=0, help="name the N slowest modules")
     parser.add_argument("--no-instructions", action="store_true", help="leave out what takes long")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Print what workloads cost, one a line."""
+    options = command_line().parse_args()
     python = Python(options.of / ".venv" / "bin" / "python") if options.of else Python()
     python.compile()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:

@@ -54,8 +54,8 @@ class Laboratory:
         folder = self._directory / "certs"
         folder.mkdir(parents=True)
         subject = programs.openssl("x509", "-noout", "-hash", "-in", authority.file).stdout.strip()
-        for number in range(STORE_SIZE):
-            (folder / f"{subject}.{number}").symlink_to(authority.file)
+        for name in (subject, *(f"{number:08x}" for number in range(1, STORE_SIZE))):
+            (folder / f"{name}.0").symlink_to(authority.file)
         bundle = folder / "ca-certificates.crt"
         bundle.write_text(authority.file.read_text() * STORE_SIZE)
         link = self._directory / "cert.pem"
@@ -72,6 +72,10 @@ class Laboratory:
         """Return the name of a new repository."""
         return f"{self._registry_front.host}/app/r{next(self._names)}"
 
+    def _upstream(self, name: str) -> images.Repository:
+        tls = None if self.registry.ca is None else self._authority.client_context()
+        return images.Repository(self.registry, name.partition("/")[2], tls)
+
     def initialised(self, count: int = 1) -> list[str]:
         """Return new repositories with trust data and a signer, whose keys the owner has."""
         names = [self.repository() for _ in range(count)]
@@ -82,7 +86,7 @@ class Laboratory:
         """Push one image under tags of each repository; return the references."""
         refs = []
         for name in names:
-            repository = images.Repository(self.registry, name.partition("/")[2])
+            repository = self._upstream(name)
             manifest = repository.push("t1000")
             numbers = range(1000, 1000 + tags)
             for number in numbers[1:]:
@@ -118,7 +122,7 @@ class Laboratory:
         if not self._large:
             (name,) = self.initialised()
             (first,) = self.pushed([name])
-            digest = images.Repository(self.registry, name.partition("/")[2]).push("t1000").digest
+            digest = self._upstream(name).push("t1000").digest
             listed = self._directory / "refs.txt"
             listed.write_text("".join(f"{first[:-4]}{number}@{digest}\n" for number in range(1000, 2000)))
             self.owner.notarypy("sign", "--from-file", listed).expect(0)
