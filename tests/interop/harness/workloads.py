@@ -66,6 +66,7 @@ class Laboratory:
         """Return somebody who has nothing; names are of one length, as they are part of what is measured."""
         made = people.Person(self._directory / f"home{next(self._names)}", self.notary)
         made.environment.update(self._store, PYTHONHASHSEED="0")
+        made.trust("certs.d", self._registry_front)  # else http is tried first, on this machine
         return made
 
     def repository(self) -> str:
