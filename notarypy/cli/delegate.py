@@ -111,9 +111,9 @@ def purge_key(
     references.check_repositories(run, repos)
     removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
     with run.client() as client:
-        for repo in repos:
+        for repo, found in run.each(repos, partial(removal.tried, partial(client.keys.purge, key))):
             with run.trying(repo, among=repos):
-                done = removal.decided(run, partial(client.keys.purge, key, repo))
+                done = removal.decided(run, found, partial(client.keys.purge, key, repo))
                 where = f"{', '.join(done.roles)} of {done.repository}"
                 lines = [f"{removal.removed} key {done.key} from {where}"]
                 gone = map(roles.signer_name, done.removed)
@@ -165,9 +165,13 @@ def _add(
     roles.signer_role(name)
     pems = [userfiles.read(path) for path in keys]
     with run.client() as client:
-        for repo in repos:
+
+        def add(repo: str) -> SignerAdded:
+            return client.add_signer(name, repo, pems, paths=paths, releases=releases)
+
+        for repo, found in run.each(repos, add):
             with run.trying(repo, among=repos), userfiles.named_public(client.keys, keys, pems):
-                added = client.add_signer(name, repo, pems, paths=paths, releases=releases)
+                added = found.get()
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)
                 run.report.done(repo, data, *_added_lines(added))
@@ -195,9 +199,10 @@ def _remove(
     roles.signer_role(name)
     resting = {"resting": "nobody else vouches for these that are released"} if paths else {}
     with run.client() as client:
-        for repo in repos:
+        remove = partial(client.remove_signer, name, key=key, paths=paths)
+        for repo, found in run.each(repos, partial(removal.tried, remove)):
             with run.trying(repo, among=repos):
-                done = removal.decided(run, partial(client.remove_signer, name, repo, key=key, paths=paths))
+                done = removal.decided(run, found, partial(remove, repo))
                 lines = [f"{removal.removed} {_removed(done.role, done.key, paths)} from {done.repository}"]
                 lines += [f"{done.role} keeps: {_paths(done.paths)}"] if paths else []
                 if done.outside:

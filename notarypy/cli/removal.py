@@ -25,6 +25,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
     from notarypy.client.results import PurgedKey, SignerRemoved
+    from notarypy.client.workers import Outcome
     from notarypy.tuf.vouching import RestingTag
 
 Keep = Annotated[bool, Option("--keep-tags", help="Keep the tags that rest on what is removed alone.")]
@@ -56,17 +57,20 @@ class Removal:
         """What is said of what was removed."""
         return "would remove" if self.dry_run else "removed"
 
-    def decided(self, run: Run, remove: Callable[..., _Removed]) -> _Removed:
-        """Remove; where a decision is needed and somebody is there, ask for it (rule 2)."""
-        how: dict[str, Any] = {"force": self.force, "tags": self.tags, "dry_run": self.dry_run}
+    def tried(self, remove: Callable[..., _Removed], repo: str) -> _Removed:
+        """Remove from a repository, as far as it is decided."""
+        return remove(repo, force=self.force, tags=self.tags, dry_run=self.dry_run)
+
+    def decided(self, run: Run, found: Outcome[_Removed], remove: Callable[..., _Removed]) -> _Removed:
+        """Return what was removed; where a decision is needed and somebody is there, ask for it (rule 2)."""
         try:
-            return remove(**how)
+            return found.get()
         except UndecidedTagsError as error:
             lines = [f"{error.message}:", *(f"  {line}" for line in error.why)]
             answer = run.choice(lines, "Keep or revoke them, or stop?", ("keep", "revoke", "stop"))
             if answer not in {"keep", "revoke"}:
                 raise
-            return remove(**{**how, "tags": answer})
+            return remove(force=self.force, tags=answer, dry_run=self.dry_run)
 
     def report(
         self,

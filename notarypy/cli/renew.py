@@ -55,9 +55,9 @@ def renew(
     references.check_repositories(run, repos)
     span = _span(within)
     with run.client() as client:
-        for repo in repos:
+        for repo, found in run.each(repos, lambda repo: client.renew(repo, within=span, only=role or ())):
             with run.trying(repo, among=repos):
-                done = client.renew(repo, within=span, only=role or ())
+                done = found.get()
                 data = render.fields(done, "repository renewed root_pins published")
                 data["renewed"] = [render.fields(status, _ROLE) for status in done.renewed]
                 run.report.done(repo, data, *_renewed_lines(done))
@@ -87,9 +87,10 @@ def status(
     references.check_repositories(run, repos or ())
     span, pin = _span(within), references.required_root(run, root, policy)
     with run.client(asking=False) as client:
-        for repo in repos or _known(run, client.repositories(), check=check):
+        looked_at = repos or _known(run, client.repositories(), check=check)
+        for repo, found in run.each(looked_at, lambda repo: client.status(repo, within=span, root=pin)):
             with run.trying(repo, among=repos or ("", "")):
-                _show(run, repo, client.status(repo, within=span, root=pin), within, check=check)
+                _show(run, repo, found.get(), within, check=check)
 
 
 def _known(run: Run, repos: list[str], *, check: bool) -> list[str]:

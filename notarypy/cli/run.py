@@ -125,14 +125,16 @@ class Run:
                 own = error if ref in guilty else _held_back(ref, guilty, error)
                 self.report.failed([ref], own, about=about)
 
-    def each(self, items: Sequence[A], call: Callable[[A], T]) -> Iterator[tuple[A, Outcome[T]]]:
+    def each(
+        self, items: Sequence[A], call: Callable[[A], T], most: int = 0
+    ) -> Iterator[tuple[A, Outcome[T]]]:
         """Yield items, in their order, with what became of their calls, which are made side by side.
 
-        After Ctrl-C those come that were done by then.
+        At most `most` at a time, or as many as usual. After Ctrl-C those come that were done by then.
         """
         from notarypy.client.workers import UnfinishedError, outcomes
 
-        with closing(outcomes([partial(call, item) for item in items])) as found:
+        with closing(outcomes([partial(call, item) for item in items], most)) as found:
             for item, outcome in zip(items, found, strict=True):
                 if not isinstance(outcome.error, UnfinishedError):
                     yield item, outcome

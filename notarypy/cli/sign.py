@@ -14,6 +14,7 @@ from notarypy.errors import Advice, NothingThereError, UsageError
 if TYPE_CHECKING:
     from notarypy.client.results import RevokedTag, SignedTag
 
+_Group = tuple[list[str], dict[str, str]]
 _DigestFile = Annotated[
     str | None, Option(metavar="FILE", help="The digest to sign, from the builder's digest or metadata file.")
 ]
@@ -77,9 +78,14 @@ def sign(
                 run.report.text(f"{render.pushed_line(pushed)}\n")
                 _signed(run, ref, done)
             return
-        for written, by_tag in _by_repository(names):
+
+        def signed(group: _Group) -> list[SignedTag]:
+            return client.sign(group[0], **options, dry_run=dry_run, local=local)
+
+        # One daemon pushes for all.
+        for (written, by_tag), found in run.each(_by_repository(names), signed, most=int(local)):
             with run.trying(*written):
-                for done in client.sign(written, **options, dry_run=dry_run, local=local):
+                for done in found.get():
                     _signed(run, by_tag.get(done.reference, done.reference), done, dry_run=dry_run)
 
 
@@ -117,14 +123,14 @@ def _check_source(
         raise UsageError("--push pushes, and --dry-run changes nothing", advice=Advice("leave-out-one"))
 
 
-def _by_repository(names: Iterable[references.Name]) -> Iterable[tuple[list[str], dict[str, str]]]:
+def _by_repository(names: Iterable[references.Name]) -> list[_Group]:
     """Return for each repository its REFs as they were written, and which of them means what tag."""
-    groups: dict[str, tuple[list[str], dict[str, str]]] = {}
+    groups: dict[str, _Group] = {}
     for name in names:
         written, by_tag = groups.setdefault(name.repository, ([], {}))
         written.append(name.text)
         by_tag[name.tagged] = name.text
-    return groups.values()
+    return list(groups.values())
 
 
 def _signed(run: Run, ref: str, done: SignedTag, *, dry_run: bool = False) -> None:
@@ -158,9 +164,11 @@ def revoke(
         return
     groups = _by_repository(references.read(run, refs))
     with run.client() as client:
-        for written, by_tag in groups:
+        for (written, by_tag), found in run.each(
+            groups, lambda group: client.revoke(group[0], signer=signer)
+        ):
             with run.trying(*written):
-                for done in client.revoke(written, signer=signer):
+                for done in found.get():
                     _revoked(run, by_tag.get(done.reference, done.reference), done)
 
 
@@ -169,9 +177,9 @@ def _revoke_all(run: Run, repos: list[str], signer: str | None) -> None:
     whose = "" if signer is None else f" that {signer} signed"
     run.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
     with run.client() as client:
-        for repo in repos:
+        for repo, found in run.each(repos, lambda repo: client.revoke_all(repo, signer=signer)):
             with run.trying(repo, among=repos):
-                revoked = client.revoke_all(repo, signer=signer)
+                revoked = found.get()
                 for done in revoked:
                     _revoked(run, repo, done)
                 if not revoked:

@@ -57,9 +57,9 @@ def init(
         "keys": [userfiles.read(path) for path in key or ()],
     }
     with run.client() as client:
-        for repo in repos:
+        for repo, found in run.each(repos, lambda repo: client.init(repo, **options)):
             with run.trying(repo), userfiles.named_public(client.keys, key or (), options["keys"]):
-                result = client.init(repo, **options)
+                result = found.get()
                 data = render.fields(result, render.INITIALISED)
                 run.report.done(repo, data, *render.initialised_lines(result))
                 if result.created and snapshot == "local":

@@ -92,6 +92,14 @@ def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outco
         running.say_all()
 
 
+def gathered(calls: Sequence[Callable[[], T]], most: int = 0) -> list[T]:
+    """Return what all calls returned; where some fail all are done, and the first error is raised."""
+    found = list(outcomes(calls, most))
+    for outcome in found:
+        outcome._repeat()  # noqa: SLF001 - of this module
+    return [outcome.get() for outcome in found]
+
+
 @contextmanager
 def begun(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Callable[[int], Outcome[T]], None]:
     """Begin calls at once; the value gives the outcome of each by its number, and is asked in their order.

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.api import Client
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import (
     DigestMismatchError,
+    ImageMissingError,
     InvalidNameError,
     NotarypyError,
     OutOfScopeError,
     RepositoryMissingError,
+    TagUnsignedError,
 )
 from support.author import GUN
-from support.people import manifest, owned
+from support.people import PASSPHRASE, manifest, owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.verdicts import FirstRoot
     from notarypy.devserver.core import Fake
+    from notarypy.keys.passphrases import PassphraseRequest
     from notarypy.remote.http.messages import Request, Response
     from support.people import Person, World
 
@@ -155,3 +159,63 @@ def test_a_policy_decides_for_each_by_its_scope(owner: Person, world: World, tmp
     expected = [skipped, verified, refused, refused, skipped, verified]
     assert [type(one.error or one.get()) for one in found] == expected
     assert sum(line == "GET timestamp.json" for line in world.requests()) == 1
+
+
+# -- publishing
+
+
+@pytest.mark.parametrize("init", [False, True])
+def test_repositories_are_published_side_by_side_with_keys_unlocked_once(
+    owner: Person, world: World, init: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def passphrase(request: PassphraseRequest) -> str:
+        assert threading.current_thread() is threading.main_thread()
+        asked.append(request.keyid or request.role)
+        return PASSPHRASE
+
+    for gun in (GUN, *OTHERS):
+        world.push("3", path=gun.partition("/")[2])
+    client = Client(owner.client().settings, passphrases=passphrase, transport=world.fake, clock=world.clock)
+    gathering = Gathering(world.fake, lambda url: url.endswith("/_trust/tuf/"), 1 if init else 4)
+    monkeypatch.setattr(world.fake, "send", gathering)
+    done = client.sign([f"{gun}:3" for gun in (GUN, *OTHERS)], init=init)
+    assert [one.repository for one in done] == [GUN, *OTHERS]
+    assert len(asked) == len(set(asked)) == 4  # the targets key of each
+
+
+def test_new_repositories_share_one_new_root_key(world: World) -> None:
+    for gun in OTHERS:
+        world.push("1", path=gun.partition("/")[2])
+    person = world.person("founder")
+    done = person.client().sign([f"{gun}:1" for gun in OTHERS], init=True)
+    assert [one.created.repository for one in done if one.created] == OTHERS
+    assert len(person.key_files()) == 1 + len(OTHERS)
+
+
+def test_all_repositories_are_tried_and_the_first_error_is_raised(owner: Person, world: World) -> None:
+    for gun in (GUN, OTHERS[1]):
+        world.push("3", path=gun.partition("/")[2])
+    with pytest.raises(ImageMissingError) as caught:
+        owner.client().sign([f"{gun}:3" for gun in (OTHERS[0], GUN, OTHERS[2], OTHERS[1])])
+    assert "other0" in str(caught.value.facts) + caught.value.message
+    reader = world.person("reader").client()
+    assert [one.error is None for one in reader.verify_each([f"{gun}:3" for gun in (GUN, OTHERS[1])])] == [
+        True
+    ] * 2
+    with pytest.raises(TagUnsignedError):
+        owner.client().revoke([f"{OTHERS[0]}:none", f"{GUN}:3"])
+    with pytest.raises(TagUnsignedError):
+        reader.verify(f"{GUN}:3")
+
+
+def test_the_digests_of_tags_are_asked_for_side_by_side(
+    owner: Person, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tag in "345":
+        world.push(tag)
+    gathering = Gathering(world.fake, lambda url: "/manifests/" in url, 3)
+    monkeypatch.setattr(world.fake, "send", gathering)
+    done = owner.client().sign([f"{GUN}:{tag}" for tag in "345"])
+    assert [one.tag for one in done] == ["3", "4", "5"]

@@ -19,11 +19,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image
 from notarypy.cli.text import render
+from notarypy.client.workers import Outcome, outcomes
 from notarypy.errors import (
     Advice,
     ImageMissingError,
@@ -219,9 +222,9 @@ def inspect(shell: Shell, line: CommandLine) -> None:
     if not line.switch("pretty"):
         _document(shell, line.arguments)
         return
-    with shell.client() as client:
-        for number, text in enumerate(line.arguments, start=1):
-            shell.write(render.docker_pretty(_inspection(client, text)))
+    with shell.client() as client, closing(_inspections(client, line.arguments)) as inspections:
+        for number, found in enumerate(inspections, start=1):
+            shell.write(render.docker_pretty(found.get()))
             shell.write("\n\n" if number < len(line.arguments) else "")
 
 
@@ -229,10 +232,10 @@ def _document(shell: Shell, texts: list[str]) -> None:
     found: list[Inspection] = []
     failed: list[str] = []
     try:
-        with shell.client() as client:
-            for text in texts:
+        with shell.client() as client, closing(_inspections(client, texts)) as inspections:
+            for one in inspections:
                 try:
-                    found.append(_inspection(client, text))
+                    found.append(one.get())
                 except FailureError as failure:
                     failed.append(str(failure))
     except FailureError as failure:
@@ -242,6 +245,11 @@ def _document(shell: Shell, texts: list[str]) -> None:
     shell.write("\n")
     if failed:
         raise FailureError("\n".join(failed))
+
+
+def _inspections(client: Client, texts: Sequence[str]) -> Generator[Outcome[Inspection], None, None]:
+    """Look at several images side by side."""
+    return outcomes([partial(_inspection, client, text) for text in texts])
 
 
 def _inspection(client: Client, text: str) -> Inspection:

@@ -96,6 +96,7 @@ class KeyManager:
         self.store = KeyStore(directory)
         self.passphrases = passphrases
         # The keys that each thread made, in order.
+        self._making = threading.Lock()
         self._made: defaultdict[int, list[str]] = defaultdict(list)
 
     def signing_keys(self) -> SigningKeys:
@@ -115,7 +116,8 @@ class KeyManager:
                     self.store.remove(keyid)
             del made[start:]
 
-        with locked(self.store.directory / _LOCK, timeout):
+        # Threads of this process wait without an end: somebody may be asked for a passphrase meanwhile.
+        with self._making, locked(self.store.directory / _LOCK, timeout):
             yield undo
 
     def new_key(self, role: str, gun: str | None) -> PublicKey:

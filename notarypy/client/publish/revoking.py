@@ -20,11 +20,14 @@ Rules:
 from __future__ import annotations
 
 import logging
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.pipeline import Published, Publisher, publisher_for
 from notarypy.client.publish.signing import digests, no_signer, whose_keys
 from notarypy.client.results import RevokedTag
+from notarypy.client.workers import gathered
 from notarypy.errors import Advice, DigestMismatchError, KeyNotAuthorisedError, TagUnsignedError, UsageError
 from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, RemoveTarget, State
@@ -61,12 +64,13 @@ def _tags_of(references: Sequence[Reference]) -> dict[str, str | None]:
 
 
 def revoke_references(session: Session, texts: Sequence[str], signer: str | None) -> list[RevokedTag]:
-    """Revoke what references name, repository by repository; all of them are read first."""
+    """Revoke what references name; all of them are read first, and all repositories are tried."""
     groups: dict[str, list[Reference]] = {}
     for text in texts:
         groups.setdefault(session.gun(text)[0], []).append(session.parse(text))
     wanted = {gun: _tags_of(group) for gun, group in groups.items()}
-    return [done for gun, tags in wanted.items() for done in _revoke(session, gun, tags, signer)]
+    calls = [partial(_revoke, session, gun, tags, signer) for gun, tags in wanted.items()]
+    return list(chain.from_iterable(gathered(calls)))
 
 
 def revoke_all(session: Session, repository: str, signer: str | None) -> list[RevokedTag]:

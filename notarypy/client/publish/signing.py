@@ -11,25 +11,27 @@ Rules:
    first-level one that covers it and whose keys, up to the threshold, are here. `--signer N`
    narrows this to `targets/N` and `targets/releases`.
 3. A tag already listed with the same content in all those roles is not published.
-4. All tags of a repository are one publish, all or nothing; repositories follow one another, in
-   the order in which they were named. The registry is asked while the present state is read.
+4. All tags of a repository are one publish, all or nothing; repositories are published side by
+   side, and all are tried. Only what a daemon pushes goes one after the other. The registry is
+   asked, for several tags at a time, while the present state is read.
 5. All references are read before anything is asked of a server.
-6. What signing would raise is raised before a push or a build: no trust data, no key that may
-   sign, a passphrase that is missing or wrong, a login that may read and not publish. It is no
-   promise: others may publish meanwhile. What there is to warn of is said once, when it is signed.
+6. What signing would raise is raised before a push or a build: no trust data, no key that may sign, a
+   passphrase that is missing or wrong, a login that may read and not publish. It is no promise: others may
+   publish meanwhile. What there is to warn of is said once, when it is signed.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from notarypy.client.publish.initialise import init as initialise
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
 from notarypy.client.results import InitResult, SignedTag
-from notarypy.client.workers import meanwhile
+from notarypy.client.workers import gathered, meanwhile, outcomes
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -57,31 +59,22 @@ if TYPE_CHECKING:
     from notarypy.images.reference import Reference
 
     Contents = Callable[[], Mapping[str, Manifest]]
+    Push = Callable[[Reference], Manifest] | None
 
-_LOG = logging.getLogger(__name__)
-_SHOWN, _SPACE = 10, 0x20
+_LOG, _SHOWN, _SPACE = logging.getLogger(__name__), 10, 0x20
 _UNSAFE = (b"<", b">", b"&", "\u2028".encode(), "\u2029".encode())
 
 
 def sign_all(
-    session: Session,
-    texts: Sequence[str],
-    options: SignOptions,
-    *,
-    init: bool = False,
-    push: Callable[[Reference], Manifest] | None = None,
+    session: Session, texts: Sequence[str], options: SignOptions, *, init: bool = False, push: Push = None
 ) -> list[SignedTag]:
-    """Sign tags that are in the registry, or exactly what `push` pushes; with `init` in a new repository too.
-
-    A tag is pushed only after it is known that the keys here may sign it (rule 6).
-    """
+    """Sign tags that are in the registry, or what `push` pushes (rule 6); with `init` in new repositories."""
     session.refuse_literal("sign")
     groups = by_repository(texts)
     if options.custom is not None:
         custom_data(options.custom)
-    results: list[SignedTag] = []
-    for gun, group in groups.items():
-        wanted = _one_each(map(tagged, group))
+
+    def signed(gun: str, wanted: dict[str, Reference]) -> list[SignedTag]:
         with meanwhile(partial(_served, session, wanted), wanted=push is None and not init) as served:
             contents: Contents = cache(served)
             if push is None and init:  # trust data is made only for what is there
@@ -91,8 +84,10 @@ def sign_all(
                     require_signable(session, gun, wanted, options)
                     contents = partial(dict, {tag: push(one) for tag, one in wanted.items()})
                 done = _signed(session, gun, contents, options, init=init)
-        results += [replace(done[0], created=created), *done[1:]]
-    return results
+        return [replace(done[0], created=created), *done[1:]]
+
+    calls = [partial(signed, gun, _one_each(map(tagged, group))) for gun, group in groups.items()]
+    return list(chain.from_iterable(gathered(calls, most=0 if push is None else 1)))
 
 
 def _signed(
@@ -101,14 +96,17 @@ def _signed(
     try:
         return sign(_warning_once(publisher_for(session, gun)), contents, options)
     except RepositoryMissingError:
+        found = contents()  # a missing image goes first: nobody makes trust data for it
         if not (init and options.dry_run and options.signer is None):
             raise
         session.warn(f"{gun} has no trust data: it would be initialised")
-        return [_first(gun, tag, manifest) for tag, manifest in contents().items()]
+        return [_first(gun, tag, manifest) for tag, manifest in found.items()]
 
 
 def _served(session: Session, wanted: Mapping[str, Reference]) -> dict[str, Manifest]:
-    return {tag: session.manifest(one, one.digest or tag) for tag, one in wanted.items()}
+    calls = [partial(session.manifest, one, one.digest or tag) for tag, one in wanted.items()]
+    with closing(outcomes(calls)) as found:
+        return {tag: one.get() for tag, one in zip(wanted, found, strict=True)}
 
 
 @contextmanager
