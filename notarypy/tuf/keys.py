@@ -174,6 +174,8 @@ def leaf_certificate(key: PublicKey) -> x509.Certificate:
 
 def public_key_of(key: Any) -> PublicKey:  # noqa: ANN401 - any key object of the cryptography package
     """Return the bare PublicKey of a key or certificate of `cryptography`, or raise UnsupportedKeyError."""
+    if written := usual.written(key):
+        return PublicKey("ecdsa", written)
     from notarypy.tuf import keyobjects
 
     return PublicKey(*keyobjects.encoded(key))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 _P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
-_P256_BYTES = 91
+_P256_BYTES, _COORDINATE = 91, 32
 _VERSION, _ECDSA_SHA256 = bytes.fromhex("a003020102"), bytes.fromhex("300a06082a8648ce3d040302")
 # Key usage in its two encodings, code signing, no authority.
 _EXTENSIONS = frozenset(
@@ -70,6 +70,18 @@ def public_key(written: bytes) -> EllipticCurvePublicKey | None:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), written[len(_P256) - 1 :])
     except ValueError:
         return None
+
+
+def written(key: object) -> bytes:
+    """Return the bytes of a key object on P-256, or of its public half; empty for any other object."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        key = key.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        return b""
+    numbers = key.public_numbers()
+    return _P256 + numbers.x.to_bytes(_COORDINATE, "big") + numbers.y.to_bytes(_COORDINATE, "big")
 
 
 def certificate(pem: bytes) -> UsualCertificate | None:

@@ -51,7 +51,7 @@ from notarypy.errors import (
 from notarypy.images import layout, manifests, occurrences, reference
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
-from notarypy.keys.formats import pbes, pem, pkcs8
+from notarypy.keys.formats import pbes, pem, pkcs8, sealed
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
 from notarypy.remote.auth import credentials, tokens
@@ -108,6 +108,7 @@ class Target:
 def limit_work() -> None:
     """Cut down what one key file may cost (rule 2)."""
     vars(pbes)["DEFAULT"] = Limits(kdf_rounds=_ROUNDS, scrypt_memory_bytes=1 << 16)
+    vars(sealed)["DEFAULT"] = vars(pbes)["DEFAULT"]
 
 
 # -- images in files
@@ -226,6 +227,14 @@ def repository(data: bytes) -> None:
 # -- keys and certificates
 
 
+def _opened(read: Callable[[pem.KeyBlock, str], pkcs8.PrivateKey], block: pem.KeyBlock) -> object:
+    """Return which key one of the two ways finds, or why there is none."""
+    try:
+        return keys.public_key_of(read(block, PASSPHRASE))
+    except (UnsupportedKeyError, PassphraseWrongError) as error:
+        return type(error), error.message, error.why, error.advice
+
+
 def private_key(data: bytes) -> None:
     """A private key file: opened, or refused with a reason."""
     try:
@@ -234,8 +243,7 @@ def private_key(data: bytes) -> None:
         return
     for block in blocks:
         assert pem.split(block.block)
-        with suppress(UnsupportedKeyError, PassphraseWrongError):
-            pkcs8.decrypt(block, PASSPHRASE)
+        assert _opened(sealed.opened, block) == _opened(pkcs8.decrypt, block)
         with suppress(UnsupportedKeyError):
             assert pem.split(pem.with_path(block, "0" * 64))[0].path == "0" * 64
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def _work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the work down, and give it back afterwards."""
     monkeypatch.setattr("notarypy.keys.formats.pbes.DEFAULT", DEFAULT)
+    monkeypatch.setattr("notarypy.keys.formats.sealed.DEFAULT", DEFAULT)
     limit_work()
 
 

@@ -22,9 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from notarypy.client import workers
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
@@ -34,7 +31,7 @@ from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 from notarypy.keys.signers import Signer, keyfile
 from notarypy.keys.signers.keyfile import open_block
 from notarypy.limits import DEFAULT
-from notarypy.tuf import certificateparts, certificates, roles, serials
+from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 from notarypy.values import dataclass
 
@@ -287,6 +284,11 @@ def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> P
 
 def _certificates_only(pem_data: bytes) -> bytes:
     """Return the certificates of a PEM file written anew: it is published, and must hold nothing else."""
+    from cryptography import x509  # only who gives a certificate needs it
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from notarypy.tuf import certificateparts, serials
+
     if b"PRIVATE KEY" in pem_data:
         advice = Advice("give-certificate-alone")
         raise UsageError("the root certificate's file holds a private key", advice=advice)

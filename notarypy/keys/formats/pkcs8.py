@@ -89,13 +89,13 @@ def decrypt(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
         if block.label != "PRIVATE KEY":
             return _load_standard(block.der)
         damaged = UnsupportedKeyError("this private key is damaged", why="it is not PKCS#8")
-        return _load_pkcs8(block.der, damaged)
+        return load(block.der, damaged)
     if not passphrase:
         raise PassphraseNeededError("this key is encrypted")
     secret = _secret(passphrase)
     if block.label == pem.SEALED:
         wrong = PassphraseWrongError("the passphrase does not open this key")
-        return _load_pkcs8(pbes.decrypt(block.der, secret), wrong)
+        return load(pbes.decrypt(block.der, secret), wrong)
     # SEC1 or PKCS#1 encrypted by PEM headers: the form of old key stores and old OpenSSL.
     cipher, _, iv = block.headers["DEK-Info"].partition(",")
     return _load_standard(pbes.decrypt_traditional(cipher, iv, block.der, secret))
@@ -137,7 +137,8 @@ def _secret(passphrase: str) -> bytes:
         raise PassphraseWrongError("this passphrase is not text") from None
 
 
-def _load_pkcs8(der: bytes, problem: NotarypyError) -> PrivateKey:
+def load(der: bytes, problem: NotarypyError) -> PrivateKey:
+    """Read a PKCS#8 key that is decrypted; raise `problem` for what is none, or UnsupportedKeyError."""
     try:
         info = asn1.decode_der(_PrivateKeyInfo, der)
     except ValueError:

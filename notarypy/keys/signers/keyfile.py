@@ -24,12 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy import files
 from notarypy.errors import (
@@ -40,7 +37,7 @@ from notarypy.errors import (
     PassphraseWrongError,
     UnsupportedKeyError,
 )
-from notarypy.keys.formats import pem, pkcs8
+from notarypy.keys.formats import pem, sealed
 from notarypy.keys.passphrases import own_variable
 from notarypy.limits import DEFAULT
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
@@ -48,6 +45,7 @@ from notarypy.tuf.keys import PublicKey, public_key_of
 from notarypy.tuf.roles import check_gun
 
 if TYPE_CHECKING:
+    from notarypy.keys.formats.pkcs8 import PrivateKey
     from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
 
 _LOG = logging.getLogger(__name__)
@@ -55,17 +53,6 @@ _PSS_SALT = 32
 _VALIDITY = timedelta(days=3650)
 _RSA_BITS, _RSA_EXPONENT = 3072, 65537
 _SERIAL_BYTES = 16
-_KEY_USAGE = x509.KeyUsage(
-    digital_signature=True,
-    key_encipherment=True,
-    content_commitment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
 
 
 class LocalSigner:
@@ -75,7 +62,7 @@ class LocalSigner:
         private: The key, for certificates and new passphrases (rule 2).
     """
 
-    def __init__(self, key: pkcs8.PrivateKey) -> None:
+    def __init__(self, key: PrivateKey) -> None:
         """Take a key; raise UnsupportedKeyError for one that Notary cannot verify."""
         self.public = public_key_of(key)
         self.private = key
@@ -96,7 +83,7 @@ class LocalSigner:
         return METHOD_FOR[self.public.keytype], raw
 
 
-def generate(algorithm: str = "ecdsa") -> pkcs8.PrivateKey:
+def generate(algorithm: str = "ecdsa") -> PrivateKey:
     """Make a key: `ecdsa` on P-256, or `rsa` of 3072 bits; raise UnsupportedKeyError for another type."""
     if algorithm == "ecdsa":
         return ec.generate_private_key(ec.SECP256R1())
@@ -108,7 +95,7 @@ def generate(algorithm: str = "ecdsa") -> pkcs8.PrivateKey:
 
 
 def root_certificate(
-    key: pkcs8.PrivateKey, gun: str, now: datetime, random: Callable[[int], bytes] = os.urandom
+    key: PrivateKey, gun: str, now: datetime, random: Callable[[int], bytes] = os.urandom
 ) -> PublicKey:
     """Return the root key as `ecdsa-x509` or `rsa-x509`: in a self-signed certificate for the GUN (rule 3).
 
@@ -116,6 +103,10 @@ def root_certificate(
         InvalidNameError: The GUN cannot be a repository's name.
         UnsupportedKeyError: The key is neither ECDSA nor RSA.
     """
+    from cryptography import x509  # who signs with a key does without
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
     if isinstance(key, Ed25519PrivateKey):
         raise UnsupportedKeyError("an Ed25519 key cannot be a root key", why="it has to be ECDSA or RSA")
     with warnings.catch_warnings():
@@ -123,6 +114,17 @@ def root_certificate(
         warnings.simplefilter("ignore", UserWarning)
         common_name = x509.NameAttribute(NameOID.COMMON_NAME, check_gun(gun), _validate=False)
     name, start = x509.Name([common_name]), now.astimezone(UTC).replace(microsecond=0)
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -130,7 +132,7 @@ def root_certificate(
         .serial_number(int.from_bytes(random(_SERIAL_BYTES), "big") or 1)
         .not_valid_before(start)
         .not_valid_after(start + _VALIDITY)
-        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     )
@@ -153,7 +155,7 @@ def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseCha
 
 def open_block(
     block: pem.KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
-) -> pkcs8.PrivateKey:
+) -> PrivateKey:
     """Open a key with the first passphrase that fits; `where` names its file in errors, if known (rule 1).
 
     Raises:
@@ -165,10 +167,10 @@ def open_block(
     try:
         if not block.encrypted:
             _LOG.debug("%s is not encrypted", request.label)
-            return pkcs8.decrypt(block, None)
+            return sealed.opened(block, None)
         for source, passphrase in passphrases.candidates(request):
             try:
-                key = pkcs8.decrypt(block, passphrase)
+                key = sealed.opened(block, passphrase)
             except PassphraseWrongError:
                 tried.append(source)
             else:
@@ -180,21 +182,23 @@ def open_block(
     raise _closed(request, passphrases, list(dict.fromkeys(tried)), where)
 
 
-def seal(key: pkcs8.PrivateKey, role: str, gun: str | None, passphrase: str) -> bytes:
+def seal(key: PrivateKey, role: str, gun: str | None, passphrase: str) -> bytes:
     """Return the text of a key's file, encrypted as the Go clients read it."""
+    from notarypy.keys.formats import pkcs8  # who only opens keys does without
+
     salt, iv = os.urandom(pkcs8.SALT_BYTES), os.urandom(pkcs8.IV_BYTES)
     return pkcs8.encrypt(key, passphrase, role, gun, salt=salt, iv=iv, iterations=pkcs8.ROUNDS)
 
 
 def keyid_within(block: pem.KeyBlock, passphrase: str) -> str:
     """Return the id of the key in a block; raise PassphraseWrongError."""
-    return public_key_of(pkcs8.decrypt(block, passphrase)).keyid
+    return public_key_of(sealed.opened(block, passphrase)).keyid
 
 
 def opens(block: pem.KeyBlock, passphrase: str) -> bool:
     """Tell whether a passphrase opens a block."""
     try:
-        pkcs8.decrypt(block, passphrase)
+        sealed.opened(block, passphrase)
     except PassphraseWrongError:
         return False
     return True
