@@ -141,3 +141,17 @@ def test_a_registry_that_refuses_the_password(
 def test_a_registry_with_a_certificate_of_an_unknown_ca(alice: Person, private: Repository) -> None:
     alice.own(private.name)
     assert "[net.tls]" in alice.notarypy("sign", private.ref("1")).expect(8).stderr
+
+
+def test_what_is_asked_for_at_the_same_time_logs_in_once(
+    publisher: Person, reader: Person, token_server: TokenServer, repository: Repository
+) -> None:
+    repository.push("1")
+    publisher.own(repository.name)
+    token_server.granted.clear()
+    signed = publisher.notarypy("-v", "sign", repository.ref("1")).expect(0)
+    assert (signed.stderr.count(": 401,"), len(token_server.granted)) == (1, 2)  # to read, and to publish
+    token_server.granted.clear()
+    cold = reader.notarypy("-v", "verify", "--no-registry", repository.ref("1")).expect(0)
+    assert (cold.stderr.count(": 401,"), len(token_server.granted)) == (1, 1)
+    assert cold.stderr.count("/_trust/tuf/") == 1 + 6
