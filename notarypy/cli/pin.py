@@ -92,6 +92,7 @@ def pin(
         resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
         wanted = "dockerfile" if kind == _POLICY else kind
         known = next((each for each in KINDS if each == wanted), None)
+        resolver.look_ahead([(data, userfiles.name(path)) for path, data in given], known, variables)
         done: list[tuple[str, bytes, PinnedFile]] = []
         for path, data in given:
             with run.trying(userfiles.name(path)):

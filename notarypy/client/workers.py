@@ -92,6 +92,14 @@ def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outco
         running.say_all()
 
 
+def unpacked(outcome: Outcome[list[Outcome[T]]]) -> list[Outcome[T]]:
+    """Return the outcomes that a call returned; the first of them says what the call itself has to say."""
+    said, outcome._said = outcome._said, []  # noqa: SLF001 - of this module
+    found = outcome.get()
+    found[0]._said = [*said, *found[0]._said]  # noqa: SLF001 - of this module
+    return found
+
+
 def gathered(calls: Sequence[Callable[[], T]], most: int = 0) -> list[T]:
     """Return what all calls returned; where some fail all are done, and the first error is raised."""
     found = list(outcomes(calls, most))

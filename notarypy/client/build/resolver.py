@@ -6,7 +6,8 @@ What it is: the use case behind `pin` and the first half of `build`. What it is 
 Rules:
 
 1. Each image is verified as by `verify`, trust policy included; each repository is refreshed once, each image
-   looked at once, however often it is named.
+   looked at once, however often it is named. Those of a file, or of all that are looked at ahead, are
+   verified side by side; what there is to say of one is said where it stands.
 2. `NAME:TAG` gets the digest that is signed for the tag, also where another one stood. `NAME@DIGEST` must be
    signed, and stays. A name with neither follows `latest`, and says so.
 3. With `check` nothing is replaced, and a digest that stands there must be the signed one; with `strict` too
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.build import inputs
@@ -30,6 +32,7 @@ from notarypy.client.build.inputs import FileKind, FileVariables, PinnedFile, Pi
 from notarypy.client.parameters import PinOptions, Unverified, VerifyOptions
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.client.verify.image import verify_unless_skipped
+from notarypy.client.verify.many import verify_each
 from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.errors import (
     Advice,
@@ -45,7 +48,11 @@ from notarypy.images import reference as references
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.build.inputs import BuildInput
     from notarypy.client.session import Session
+    from notarypy.client.workers import Outcome
     from notarypy.images.occurrences import Occurrence
 
 
@@ -64,6 +71,8 @@ class Resolver:
     options: PinOptions
     _cache: MetadataCache = field(default_factory=MetadataCache)
     _known: dict[str, VerifiedImage | NotarypyError | str] = field(default_factory=dict)
+    _ahead: dict[str, Outcome[VerifiedImage | SkippedImage]] = field(default_factory=dict)
+    _read: dict[str, tuple[bytes, BuildInput]] = field(default_factory=dict)
     _skipped: set[str] = field(default_factory=set)
     _unseen: list[str] = field(default_factory=list)
     _overlooked: list[str] = field(default_factory=list)
@@ -73,7 +82,10 @@ class Resolver:
     ) -> PinnedFile:
         """Return a file with what became of each of its images (rule 5)."""
         variables = variables or FileVariables()
-        found = inputs.read(inputs.decode(data, source, kind), source, kind, variables)
+        self.look_ahead([(data, source)], kind, variables)
+        before, found = self._read.pop(source, (b"", None))
+        if found is None or before is not data:
+            found = inputs.read(inputs.decode(data, source, kind), source, kind, variables)
         if self.options.strict and found.unknown:
             raise BuildFileError(found.unknown[0], why="--strict leaves nothing alone", file=source)
         known = len(self._unseen)
@@ -99,6 +111,35 @@ class Resolver:
                 note = f"{occurrence.written} is {occurrence.image} from now on, whatever its variables say"
                 self._session.warn(f"{source}:{occurrence.line}: {note}")
         return PinnedFile(found, images, data, after)
+
+    def look_ahead(
+        self,
+        given: Sequence[tuple[bytes, str]],
+        kind: FileKind | None = None,
+        variables: FileVariables | None = None,
+    ) -> None:
+        """Verify the images of several files side by side; `file` is called for each of them after it."""
+        variables = variables or FileVariables()
+        for data, source in given:
+            if source not in self._read:
+                with suppress(NotarypyError):  # which `file` raises
+                    found = inputs.read(inputs.decode(data, source, kind), source, kind, variables)
+                    self._read[source] = data, found
+        listed = [each for _, found in self._read.values() for each in found.occurrences]
+        texts = list(dict.fromkeys(text for each in listed if (text := self._to_be_verified(each))))
+        if len(texts) > 1:
+            with closing(verify_each(self._session, texts, VerifyOptions(), self._cache)) as outcomes:
+                self._ahead.update(zip(texts, outcomes, strict=True))
+
+    def _to_be_verified(self, occurrence: Occurrence) -> str:
+        """Return the name by which an image will be verified that was not yet; nothing for others."""
+        with suppress(NotarypyError):
+            references.parse(occurrence.image)
+            text = self._name(occurrence)
+            known = text in self._known or text in self._ahead
+            if not (known or self._why_left(occurrence) or self._skips(text)):
+                return text
+        return ""
 
     def image(self, source: str, occurrence: Occurrence) -> PinnedImage:
         """Return what becomes of one image."""
@@ -151,21 +192,30 @@ class Resolver:
         raise NothingThereError(what, why=tuple(unseen[:10]), advice=Advice("name-files-with-images"))
 
     def _left(self, occurrence: Occurrence) -> str:
-        """Return why an image is left alone, or nothing (rule 4)."""
-        covering = [text for text in self.options.skip if occurrences.is_covered(occurrence.image, text)]
-        self._skipped.update(covering)
-        if covering:
-            return f"--skip {covering[0]}"
-        if self.options.replaced(occurrence):
-            return "a build context takes its place"
-        left = "" if self.options.strict else _LEFT.get(occurrence.kind, "")
-        if left:
+        """Return why an image is left alone, or nothing (rule 4), and remember it."""
+        self._skipped.update(self._covering(occurrence))
+        left = self._why_left(occurrence)
+        if left and left == _LEFT.get(occurrence.kind):
             self._unseen.append(f"{occurrence.image} is left alone: {left}")
         return left
 
+    def _covering(self, occurrence: Occurrence) -> list[str]:
+        return [text for text in self.options.skip if occurrences.is_covered(occurrence.image, text)]
+
+    def _why_left(self, occurrence: Occurrence) -> str:
+        if covering := self._covering(occurrence):
+            return f"--skip {covering[0]}"
+        if self.options.replaced(occurrence):
+            return "a build context takes its place"
+        return "" if self.options.strict else _LEFT.get(occurrence.kind, "")
+
+    def _name(self, occurrence: Occurrence) -> str:
+        """Return the name by which an image is verified (rules 2 and 3)."""
+        return occurrence.image if self.options.check else occurrences.followed(occurrence.image)
+
     def _verified(self, occurrence: Occurrence) -> VerifiedImage | str:
         """Return an image verified, or why the policy skips it; raise why it failed (rule 1)."""
-        text = occurrence.image if self.options.check else occurrences.followed(occurrence.image)
+        text = self._name(occurrence)
         if text not in self._known:
             try:
                 self._known[text] = self._judge(text)
@@ -176,14 +226,20 @@ class Resolver:
         return found
 
     def _judge(self, text: str) -> VerifiedImage | str:
-        options = VerifyOptions()
-        scope = scope_of(self._session, text, options)
-        if scope is not None and scope.mode == "skip":
-            return f"{scope.source} says to skip it"
-        found = verify_unless_skipped(self._session, text, options, cache=self._cache)
+        if skips := self._skips(text):
+            return skips
+        if (ahead := self._ahead.pop(text, None)) is not None:
+            found = ahead.get()
+        else:
+            found = verify_unless_skipped(self._session, text, VerifyOptions(), cache=self._cache)
         if isinstance(found, SkippedImage):
             raise TypeError("the scope was looked at before")
         return found
+
+    def _skips(self, text: str) -> str:
+        """Return why the trust policy skips an image; nothing if it does not."""
+        scope = scope_of(self._session, text, VerifyOptions())
+        return f"{scope.source} says to skip it" if scope is not None and scope.mode == "skip" else ""
 
 
 def _located(error: NotarypyError, source: str, occurrence: Occurrence) -> NotarypyError:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.client.verify.sharing import MetadataCache, read_ahead
-from notarypy.client.workers import Outcome, outcomes
+from notarypy.client.workers import Outcome, outcomes, unpacked
 from notarypy.errors import NotarypyError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def verify_each(
         members = iter(groups.values())
         for number in range(len(texts)):
             if number not in found:
-                found.update(zip(next(members), next(done).get(), strict=True))
+                found.update(zip(next(members), unpacked(next(done)), strict=True))
             yield found.pop(number)
 
 
