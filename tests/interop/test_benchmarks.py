@@ -27,3 +27,20 @@ def test_a_smoke_run_measures_everybody(tmp_path: Path) -> None:
     assert ours["registry"]["connections"] == 0
     assert ours["cpu_ms"] > 0
     assert ours["peak_mib"] > 5
+
+
+def test_growth_is_measured_for_all_that_grows(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    paths = f"{builds.ROOT}:{builds.ROOT / 'tests'}"
+    argv = [sys.executable, "-m", "benchmarks.scale", "--sizes", "3", "--turns", "1", "--json", str(found)]
+    run = programs.run(argv, {"PYTHONPATH": paths, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}).expect(0)
+    assert "| to 3 signers |" in run.stdout
+    requests = {
+        (kind, point["work"], point["who"]): point["requests"]
+        for kind, points in json.loads(found.read_text()).items()
+        for point in points
+    }
+    assert len(requests) == 8 + 4 + 2
+    assert requests["tags", "sign", "notarypy"] == 4
+    assert requests["signers", "verify, cold", "notarypy"] == 4 + 1 + 3
+    assert requests["repositories", "verify, warm", "notarypy"] == 3
