@@ -211,15 +211,20 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
 
 
-def main(given: Sequence[str] | None = None) -> None:
-    """Measure what the command line names, and print tables."""
+def command_line() -> argparse.ArgumentParser:
+    """Return the reader of the command line."""
     parser = argparse.ArgumentParser("scripts/bench scale", description="How cost grows, beside Go notary.")
     parser.add_argument("kinds", nargs="*", choices=[[], *KINDS], help=f"of {', '.join(KINDS)}; all without")
     parser.add_argument("--largest", action="store_true", help="the largest cases too, which take long")
     parser.add_argument("--sizes", type=_numbers, metavar="N,...", help="other sizes than the usual ones")
     parser.add_argument("--turns", type=int, default=TURNS, help=f"of each command (default {TURNS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
-    chosen = parser.parse_args(given)
+    return parser
+
+
+def main() -> None:
+    """Measure what the command line names, and print tables."""
+    chosen = command_line().parse_args()
     found: dict[str, list[Point]] = {}
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         build = builds.current(Path(folder) / "build")

@@ -57,6 +57,9 @@ class State:
     published: Mapping[str, bytes] = field(default_factory=dict)
     former: Root | None = None
     limits: Limits = DEFAULT
+    _signable: dict[tuple[str, frozenset[str]], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, trusted: TrustedMetadata) -> State:
@@ -91,8 +94,12 @@ class State:
 
     def signable(self, role: str, available: Collection[str]) -> bool:
         """Tell whether the keys at hand, by canonical id, reach a role's threshold."""
-        keys, threshold = self.keys_for(role)
-        return meets((key.canonical_id for key in keys if key.canonical_id in available), threshold)
+        asked = role, frozenset(available)
+        if asked not in self._signable:  # it is asked of every signer for every tag
+            keys, threshold = self.keys_for(role)
+            here = (key.canonical_id for key in keys if key.canonical_id in available)
+            self._signable[asked] = meets(here, threshold)
+        return self._signable[asked]
 
     def with_file(self, role: str, targets: Targets) -> State:
         """Return the state with one file replaced and dirty; itself if nothing differs."""

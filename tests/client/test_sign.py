@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.client.publish.signing import by_repository
+from notarypy.client.publish.signing import by_repository, signing_roles
 from notarypy.errors import (
     ImageMissingError,
     InvalidNameError,
@@ -13,8 +13,11 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.tuf import canonical, roles
-from support.author import GUN
+from notarypy.tuf.changes import State
+from support.author import GUN, public_key
+from support.counting import TOO_MUCH, growth
 from support.people import index, manifest, owned
+from support.repository import delegated, load
 
 if TYPE_CHECKING:
     from support.people import Person, World
@@ -257,3 +260,19 @@ def test_literal_names_have_no_registry_to_sign_from(owner: Person) -> None:
 def test_references_are_grouped_in_their_order() -> None:
     groups = by_repository(["b.test/x:1", "a.test/x:1", "b.test/x:2"])
     assert groups == {"b.test/x": ["b.test/x:1", "b.test/x:2"], "a.test/x": ["a.test/x:1"]}
+
+
+def test_whose_keys_sign_a_tag_is_found_in_one_look_at_each_signer() -> None:
+    keys = [public_key(f"signer {number}") for number in range(20)]
+
+    def signers(count: int) -> State:
+        author = delegated()
+        for number in range(count):
+            author.delegate(f"targets/s{number}", [keys[number % 20]])
+        return State.of(load(author.repository()))
+
+    def written(state: State) -> tuple[str, ...]:
+        return signing_roles(state, "v1", frozenset({keys[7].canonical_id}), None)
+
+    assert written(signers(10)) == ("targets/s7",)
+    assert growth(written, signers, 500) < TOO_MUCH

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import benchmarks.__main__
+from benchmarks import scale
 from docs import pages, programs
 from interop.harness import costs
 from notarypy.cli.app import COMMANDS
@@ -66,7 +67,7 @@ def test_only_variables_that_are_read_are_mentioned(page: Path) -> None:
 @pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 def test_only_options_that_exist_are_mentioned(page: Path) -> None:
     known = {option for command in ("", *programs.commands()) for option in programs.options(command)}
-    for script in (benchmarks.__main__, costs):
+    for script in (benchmarks.__main__, scale, costs):
         known |= set(script.command_line()._option_string_actions)  # noqa: SLF001 - nothing else tells them
     known |= {
         "--metadata-file",

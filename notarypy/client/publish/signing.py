@@ -262,10 +262,11 @@ def signing_roles(state: State, tag: str, available: Collection[str], signer: st
     )
     if not usable or (signer is not None and roles.signer_role(signer) not in usable):
         raise _no_key(state, tag, covering, available, signer)
-    limited = [entry.name for entry in delegations if entry.name not in {*covering, roles.RELEASES}]
-    if set(usable) == {roles.RELEASES} and any(state.signable(role, available) for role in limited):
-        # The keys here are a signer's that may not sign this tag: that they can release it does not count.
-        raise _no_key(state, tag, covering, available, signer)
+    if set(usable) == {roles.RELEASES}:
+        limited = {entry.name for entry in delegations}.difference(covering, (roles.RELEASES,))
+        if any(state.signable(role, available) for role in limited):
+            # The keys here are a signer's that may not sign this tag: releasing alone does not count.
+            raise _no_key(state, tag, covering, available, signer)
     return usable
 
 
