@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -87,7 +88,7 @@ def list_keys(context: Context) -> None:
     with run.client(asking=False) as client:
         infos = client.keys.list()
     for info in infos:
-        run.report.done(info.keyid, render.fields(info, _KEY))
+        run.report.done(info.keyid, partial(render.fields, info, _KEY))
     rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
     if rows:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -76,8 +76,10 @@ class Report:
     unwritable: OSError | None = None  # why nothing can be written to standard output (rule 4)
     own_code: int | None = None  # of a command that prints everything itself
 
-    def done(self, ref: str, data: dict[str, Any], *lines: str) -> None:
-        """Note a good result, and show its lines made safe."""
+    def done(self, ref: str, data: dict[str, Any] | Callable[[], dict[str, Any]], *lines: str) -> None:
+        """Note a good result, and show its lines made safe; a function makes its data if they are shown."""
+        if callable(data):
+            data = data() if self.options.json else {}
         self.results.append(Result(ref, data))
         self.text("".join(f"{render.safe(line)}\n" for line in lines))
 
@@ -121,6 +123,8 @@ class Report:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
         """Show a table, which fits the terminal if it is shown on one, below a title if there is one."""
+        if self.options.json:
+            return
         shown = render.table(header, rows, terminal.columns())
         self.text(f"{render.safe(title)}\n{shown}\n" if title else f"{shown}\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy.cli import references
@@ -65,7 +66,7 @@ def verify(
                 for text, found in zip(texts, outcomes, strict=True):
                     with run.trying(text):
                         image = found.get()
-                        run.report.done(text, _verified_json(image), image.reference)
+                        run.report.done(text, partial(_verified_json, image), image.reference)
     if all_tags or from_file is not None:
         run.report.show_held()
 
@@ -88,7 +89,7 @@ def _every_tag(run: Run, client: Client, names: Sequence[references.Name], requi
             for text, found in tags.get():
                 with run.trying(text, among=("", "")):
                     image = found.get()
-                    run.report.done(text, _verified_json(image), f"{text}@{image.digest}")
+                    run.report.done(text, partial(_verified_json, image), f"{text}@{image.digest}")
 
 
 def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
@@ -135,7 +136,9 @@ def inspect(
         for name, inspected in run.each(names, lambda name: client.inspect(name.text, root=pin)):
             with run.trying(name.text):
                 found.append(inspected.get())
-                run.report.done(name.text, _inspected_json(found[-1]))
+                run.report.done(name.text, partial(_inspected_json, found[-1]))
+    if run.options.json:
+        return
     if pretty:
         columns = terminal.columns()
         run.report.text("\n\n".join(render.docker_pretty(each, columns) for each in found))

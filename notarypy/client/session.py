@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import workers
-from notarypy.client.connections import Connections
 from notarypy.client.metadata.firstuse import FirstUses
 from notarypy.client.metadata.repository import Repository
 from notarypy.errors import Advice, ConfigurationError, OutOfScopeError, UsageError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from notarypy.client.connections import Connections
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.parameters import Progress
     from notarypy.images.manifests import Manifest
@@ -62,7 +62,8 @@ class Session:
         self._heard = warn
         self.first_uses = FirstUses(self.warn)
         self.progress: Progress | None = None
-        self.connections = Connections(settings, transport, limits)
+        self._transport: Transport | None = transport
+        self._connections: Connections | None = None
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
@@ -72,9 +73,21 @@ class Session:
 
     def close(self) -> None:
         """Close all connections, and lock all keys again."""
-        self.connections.close()
         with self._lock:
+            if self._connections is not None:
+                self._connections.close()
             self._manager = None
+
+    @property
+    def connections(self) -> Connections:
+        """The servers, known when first wanted."""
+        with self._lock:
+            if self._connections is None:
+                # What speaks to servers would cost a command that asks none a fifth of its instructions.
+                from notarypy.client.connections import Connections
+
+                self._connections = Connections(self.settings, self._transport, self.limits)
+            return self._connections
 
     def now(self) -> datetime:
         """Return the present moment."""

@@ -98,6 +98,16 @@ def test_help_loads_no_library_but_typer(home: Path, argv: list[str]) -> None:
     assert "notarypy.cli.key" not in modules or argv[0] == "key"
 
 
+@pytest.mark.parametrize(("argv", "expected"), [(["key", "list"], 0), (["status"], 12)])
+def test_what_asks_no_server_loads_nothing_that_speaks_to_one(
+    home: Path, argv: list[str], expected: int
+) -> None:
+    code, modules = after(argv, home)
+    assert code == expected
+    assert not within(HEAVY | SIGNING - {"notarypy.keys"} | NETWORK | {"typer"}, modules)
+    assert not within({"notarypy.remote", "notarypy.cli.bridge", "shutil", "getpass", "difflib"}, modules)
+
+
 def test_verifying_loads_no_signing(home: Path, server: int) -> None:
     ref = f"localhost:{server}/app:1"
     argv = ["-s", f"http://localhost:{server}", "verify", ref]
@@ -105,8 +115,8 @@ def test_verifying_loads_no_signing(home: Path, server: int) -> None:
         code, modules = after(argv, home)
         assert code == 0
         assert "notarypy.tuf.trusted" in modules
-        assert "requests" in modules
-        assert not within(HEAVY | SIGNING | {"tomllib"}, modules)
+        assert "urllib3" in modules
+        assert not within(HEAVY | SIGNING | {"tomllib", "typer"}, modules)
 
 
 def test_verifying_by_a_policy_loads_no_signing(home: Path, server: int) -> None:

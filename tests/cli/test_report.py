@@ -75,6 +75,17 @@ def test_lines_are_made_safe(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "one\\ntwo\\x1b\nthree\n"
 
 
+def test_what_nobody_sees_is_not_made(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(GivenOptions())
+    report.done("a", lambda: pytest.fail("nobody asked for it"), "shown")
+    assert (report.finish(), capsys.readouterr().out) == (0, "shown\n")
+    report = Report(GivenOptions(json=True))
+    report.done("a", lambda: {"made": True}, "not shown")
+    report.table(("A",), (pytest.fail("nobody sees it") for _ in "a"))
+    assert report.finish() == 0
+    assert json.loads(capsys.readouterr().out)["results"] == [{"ref": "a", "ok": True, "made": True}]
+
+
 def test_facts_of_any_kind_become_json(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(GivenOptions(json=True))
     report.fail(errors.StorageError("it failed", set={2, 1}, bytes=b"x", name="\udcff\u2028"))

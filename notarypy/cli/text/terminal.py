@@ -14,9 +14,7 @@ Rules:
 
 from __future__ import annotations
 
-import getpass
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -82,7 +80,11 @@ def _amount(count: int) -> str:
 def columns() -> int | None:
     """Return how many characters a line of standard output may have; None where it is no terminal."""
     stream = sys.stdout
-    return None if stream is None or not stream.isatty() else shutil.get_terminal_size().columns
+    if stream is None or not stream.isatty():
+        return None
+    import shutil  # which nobody but a terminal needs
+
+    return shutil.get_terminal_size().columns
 
 
 def present() -> bool:
@@ -100,6 +102,8 @@ def present() -> bool:
 
 def secret(question: str) -> str:
     """Ask without echo; the end of input is an empty answer."""
+    import getpass  # which nobody but a person at the terminal needs
+
     try:
         return getpass.getpass(safe(question))
     except EOFError:

@@ -24,7 +24,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
@@ -33,8 +33,10 @@ from notarypy.limits import DEFAULT
 from notarypy.storage.settings import spans
 from notarypy.storage.settings.configfile import Section
 from notarypy.tuf import roles
-from notarypy.tuf.policy import MaxAge, Requirements, Signers
 from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from notarypy.tuf.policy import MaxAge, Requirements, Signers
 
 Mode = Literal["enforce", "audit", "skip"]
 
@@ -98,7 +100,7 @@ class Scope:
     prefix: str
     source: str
     mode: Mode = "enforce"
-    requirements: Requirements = field(default_factory=Requirements)
+    requirements: Requirements = field(default_factory=lambda: _requirements())  # noqa: PLW0108 - it stands below
     roots: Pins = field(default_factory=Pins)
     first_use: bool = False
     server: str | None = None
@@ -191,7 +193,7 @@ def _scope(table: Section, prefix: str, path: Path) -> Scope:
         prefix=prefix,
         source=source,
         mode=_MODES[mode],
-        requirements=Requirements(_signers(table.section("signers")), _ages(table), source),
+        requirements=_requirements(_signers(table.section("signers")), _ages(table), source),
         roots=roots,
         first_use=first_use,
         server=table.server("server"),
@@ -230,7 +232,16 @@ def _roots(table: Section, source: str) -> Pins:
     return Pins(table.pins("ids"), table.paths("certificates"), table.file("ca"), source)
 
 
+def _requirements(*given: Any) -> Requirements:  # noqa: ANN401 - as the class takes them
+    # The judge of images, and what it knows of keys, is for those who have a policy.
+    from notarypy.tuf.policy import Requirements
+
+    return Requirements(*given)
+
+
 def _signers(table: Section) -> Signers:
+    from notarypy.tuf.policy import Signers
+
     table.require_known("all", "any", "threshold", "everyone")
     some = _roles(table, "any")
     threshold = table.value("threshold")
@@ -256,6 +267,8 @@ def _roles(table: Section, key: str) -> tuple[str, ...]:
 
 
 def _ages(table: Section) -> MaxAge:
+    from notarypy.tuf.policy import MaxAge
+
     limits, lifetimes = table.section("max_age"), table.section("lifetime")
     given: dict[str, timedelta] = {}
     for section, suffix in ((limits, ""), (lifetimes, "_lifetime")):
