@@ -9,7 +9,7 @@ Rules:
 2. Nothing is printed and nobody is asked, but through what was handed in.
 3. This is the only module that reads the wall clock, as the default of `clock`.
 4. One Client may be used from several threads. What was handed in is called in the thread that made the call
-   or takes its outcomes, whatever threads work for it; `progress` alone in those.
+   or takes its outcomes; `progress` alone in those that work for it.
 5. One text where several are expected is a TypeError.
 """
 
@@ -263,9 +263,9 @@ class Client:
     ) -> list[results.SignedTag]:
         """Sign tags that are in the registry: one publish per repository, all of its tags or none.
 
-        How is said by `SignOptions`. `init` initialises a repository that has no trust data. `local` has each
-        tag pushed by the docker daemon of this machine first, and signs exactly that: nothing is pushed if no
-        key here may sign it (KeyAccessError). ImageMissingError: registry, or daemon, does not have it.
+        How is said by `SignOptions`. `init` initialises a repository without trust data. `local` has the
+        docker daemon push each tag first, and signs exactly that; nothing, if no key here may sign it
+        (KeyAccessError). ImageMissingError: it is not there. All repositories are tried before one is raised.
         """
         from notarypy.client.publish.signing import sign_all
 
