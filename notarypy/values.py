@@ -145,11 +145,13 @@ class _OnDemand:
 def _init(cls: type, shape: _Shape) -> dict[str, Any]:
     given, arranged = shape.given, shape.arranged
     usual = len(shape.by_position) if len(shape.by_position) == len(shape.fields) else -1
+    known = frozenset(given) if len(given) == len(shape.fields) else None
     finish = getattr(cls, "__post_init__", None)
 
     def __init__(self: object, *values: object, **named: object) -> None:  # noqa: N807
         if named or len(values) != usual:
-            for name, value in arranged(values, named).items():
+            complete = not values and named.keys() == known
+            for name, value in (named if complete else arranged(values, named)).items():
                 _set(self, name, value)
         else:
             for name, value in zip(given, values, strict=True):
