@@ -491,7 +491,7 @@ TARGETS = {
     "repository": Target(repository, _repositories),
     "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*")),
     "public-key": Target(public_key, _fixtures("keys/*.pub", "keys/*.crt")),
-    "usual_certificate": Target(
+    "usual-certificate": Target(
         usual_certificate,
         lambda: [
             *(key.public for key in root_keys() if key.keytype in keys.X509_TYPES),
