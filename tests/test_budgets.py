@@ -10,6 +10,7 @@ USUAL, ELSEWHERE = budgets.Place(usual=True, scale=1.0), budgets.Place(usual=Fal
 ROWS = {"verify": {"instructions": 1000, "memory": 40, "rounds": 2, "notary": "1/1", "registry": "1/2"}}
 TOLERANCE = {
     "instructions": {"more": 0.03, "less": 0.1, "more-elsewhere": 0.2},
+    "rounds": {"more": 0.1, "less": 0.2},
     "memory": {"more": 0.1, "less": 0.1, "more-elsewhere": 0.5},
 }
 

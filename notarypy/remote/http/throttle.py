@@ -79,6 +79,7 @@ class Throttle:
                     check()
             finally:
                 self._waiting.discard(passage.number)
+                self._changed.notify_all()  # the next in turn may have looked while this one was before it
             passage.most, passage.answered = self._most, self._answered
             passage.reductions = self._reductions
             if not passage.flows:

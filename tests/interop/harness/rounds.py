@@ -9,7 +9,8 @@ What it is not: the gateway that misbehaves (`gateway`), and a measure of second
 Rules:
 
 1. A program is waiting if each of its threads is in an interruptible sleep, before and after the loop has
-   read all that there was to read, and has not run in between (the kernel counts how often it did).
+   read all that there was to read, and has not run in between (the kernel counts how often it did); and if
+   nothing is on its way between the two, which the kernel of a busy machine delivers when it gets to it.
 2. Answers go out in the order in which the requests came, once all of a round are here.
 3. A program that has ended waits for nothing: what it left is answered at once.
 """
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # How often the loop looks for more before it believes that nothing comes; a request takes a handful of steps.
 STEPS = 100
+# The kernel's numbers for connections: half open; established or listening.
+OPENING, OPEN, NOTHING = {"02", "03"}, {"01", "0A"}, "00000000"
 
 
 @dataclass
@@ -145,10 +148,25 @@ class Rounds:
         if not self._program:
             return False
         before, count = _waiting(self._program), len(self._held)
-        if not before:
+        if not before or self._under_way():
             return before is None
         await _steps()
-        return _waiting(self._program) == before and len(self._held) == count
+        return _waiting(self._program) == before and len(self._held) == count and not self._under_way()
+
+    def _under_way(self) -> bool:
+        """Tell whether a connection to a gateway is being made, or bytes did not arrive or are not read here.
+
+        What the program has not read, such as tickets of connections that it keeps ready, may lie there.
+        """
+        ports = {f"{server.sockets[0].getsockname()[1]:04X}" for server in self._servers}
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, state, queues, *_ = line.split()
+            sent, received = queues.split(":")
+            unread = received if local[-4:] in ports else NOTHING
+            busy = state in OPENING or (state in OPEN and (sent, unread) != (NOTHING, NOTHING))
+            if busy and not ports.isdisjoint((local[-4:], remote[-4:])):
+                return True
+        return False
 
 
 async def _steps() -> None:
