@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 A = TypeVar("A")
 
-WORKERS = 8
+WORKERS = 16
 _WINDOW = 64
 _GRACE_SECONDS = 0.5
 _POLL_SECONDS = 0.2

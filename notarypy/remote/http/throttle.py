@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Origin = tuple[str, str, int]
 
-MOST, AT_FIRST = 8, 4
+MOST, AT_FIRST = 16, 4
 _GOOD_ANSWERS, _MOST_ANSWERS = 16, 4096
 _POLL_SECONDS = 0.2
 _LOG = logging.getLogger(__name__)
