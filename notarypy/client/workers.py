@@ -11,9 +11,9 @@ Rules:
    a server that is silent. After Ctrl-C the outcomes of what was done come all the same, and then the
    KeyboardInterrupt.
 3. What users handed in (`warn`, questions, passphrases) is called in the thread that waits for the outcomes:
-   questions one at a time, as they come; warnings when the outcome that they belong to is got, and at an end
-   those of what was done. So a program hears the same, in the same order, as if there had been one call after
-   the other.
+   questions one at a time, as they come or in their turn; warnings when the outcome that they belong to is
+   got, and at an end those of what was done. So a program hears the same, in the same order, as if there had
+   been one call after the other.
 4. One call alone runs without a thread. A call may itself have calls run side by side, and return outcomes.
 5. Calls are begun at most a window ahead of the outcome that is taken: what was not taken yet is kept.
 """
@@ -76,9 +76,9 @@ def outcomes(calls: Sequence[Callable[[], T]], most: int = 0) -> Generator[Outco
     Whoever may stop early holds the iterator in `contextlib.closing`.
     """
     if len(calls) == 1:
-        yield _outcome(calls[0], Exception)
+        yield _taken(_outcome(calls[0], Exception))
         return
-    running = _Running(calls, most or WORKERS)
+    running = _Running(calls, most or WORKERS, ordered=True)
     try:
         for number in range(len(calls)):
             yield running.outcome(number)
@@ -150,6 +150,12 @@ def check_stop() -> None:
         raise StoppedError
 
 
+def await_turn() -> None:
+    """Wait until the outcomes of all earlier calls are taken: a question then comes in their order."""
+    if (running := _CURRENT.get()) is not None:
+        running.await_turn(_NUMBER.get())
+
+
 def ask(function: Callable[..., T], *args: object) -> T:
     """Call a function that a user handed in, in the thread that waits for the outcomes (rule 3)."""
     running = _CURRENT.get()
@@ -170,6 +176,7 @@ def _say(words: Callable[[], object]) -> None:
 
 
 _CURRENT: ContextVar[_Running[Any] | None] = ContextVar("running", default=None)
+_NUMBER: ContextVar[int] = ContextVar("number", default=0)
 _SAID: ContextVar[_Said | None] = ContextVar("said", default=None)
 
 
@@ -180,14 +187,27 @@ def _outcome(call: Callable[[], T], caught: type[BaseException]) -> Outcome[T]:
         return Outcome(error=error)
 
 
+def _taken(outcome: Outcome[T]) -> Outcome[T]:
+    """Return an outcome that is taken; where all is to end it is none, and this call ends too."""
+    if isinstance(outcome.error, StoppedError):
+        check_stop()
+    return outcome
+
+
 class _Running(Generic[T]):
     """The threads of one set of calls."""
 
     def __init__(
-        self, calls: Sequence[Callable[[], T]], most: int, window: int = 0, *, together: bool = False
+        self,
+        calls: Sequence[Callable[[], T]],
+        most: int,
+        window: int = 0,
+        *,
+        together: bool = False,
+        ordered: bool = False,
     ) -> None:
         self._calls, self._window, self._together = calls, window or _WINDOW, together
-        self._outer = _CURRENT.get()
+        self._outer, self._number_outside, self._ordered = _CURRENT.get(), _NUMBER.get(), ordered
         self._changed = threading.Condition()
         self._begun = self.taken = 0
         self.left, self.failed = len(calls), list[BaseException]()
@@ -209,7 +229,7 @@ class _Running(Generic[T]):
         self.taken = number
         self.wait(lambda: number in self._done)
         self.taken += 1
-        return self._done.pop(number)
+        return _taken(self._done.pop(number))
 
     def at_the_end(self) -> Outcome[T]:
         """Return the next outcome without waiting for it (rule 2)."""
@@ -235,6 +255,16 @@ class _Running(Generic[T]):
             if self._questions.empty():
                 return
             self._questions.get()()
+
+    def await_turn(self, number: int) -> None:
+        """Wait until a call is the first that was not taken, and so is what it belongs to."""
+        with self._changed:
+            while self._ordered and self.taken < number and not self.stopped():
+                self._changed.wait(_POLL_SECONDS)
+        if self.stopped():
+            raise StoppedError
+        if self._outer is not None:
+            self._outer.await_turn(self._number_outside)
 
     def asked(self, function: Callable[..., A], args: tuple[object, ...]) -> A:
         """Have the waiting thread call a function; it may itself be a call of others."""
@@ -263,6 +293,7 @@ class _Running(Generic[T]):
         while (number := self._next()) is not None:
             said: _Said = []
             _SAID.set(said)
+            _NUMBER.set(number)
             outcome = _outcome(self._calls[number], BaseException)
             outcome._said = said  # noqa: SLF001 - of this module
             with self._changed:

@@ -125,6 +125,15 @@ def test_a_known_repository_that_vanishes_is_an_alarm(world: World, reader: Pers
     assert reader.cache() == before
 
 
+def test_a_root_that_another_process_stored_just_now_is_not_lost(
+    reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, roots = RepositoryCache.load_root, [None]
+    monkeypatch.setattr(RepositoryCache, "load_root", lambda cache: roots.pop() if roots else load(cache))
+    reader.client().refresh(GUN)
+    assert not [warning for warning in reader.warnings if "gone" in warning]
+
+
 @pytest.mark.usefixtures("owner")
 def test_a_server_with_a_root_and_no_timestamp_is_broken(world: World) -> None:
     world.attacker.answer(Response(404), path=r".*/timestamp\.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from notarypy.client.workers import (
     StoppedError,
     UnfinishedError,
     ask,
+    await_turn,
     check_stop,
     outcomes,
     run_all,
@@ -149,6 +151,50 @@ def test_after_ctrl_c_what_was_done_comes_and_is_said(monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt):
         found += [one.get() for one in taken if not isinstance(one.error, UnfinishedError)]
     assert heard == ["1", "2"]
+
+
+def test_after_ctrl_c_no_call_within_a_call_is_taken_for_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Barrier(4, timeout=5)
+
+    def silent() -> None:
+        begun.wait()
+        until(check_stop)
+
+    def several() -> list[Outcome[None]]:
+        return list(outcomes([silent, silent]))
+
+    def alone() -> list[Outcome[None]]:
+        return list(outcomes([silent]))
+
+    wait = workers._Running.wait  # noqa: SLF001 - where Ctrl-C mostly is met
+
+    def interrupted(running: workers._Running[object], until: Callable[[], object]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            begun.wait()
+            raise KeyboardInterrupt
+        wait(running, until)
+
+    monkeypatch.setattr(workers._Running, "wait", interrupted)  # noqa: SLF001
+    found = outcomes([several, alone])
+    assert [type(one.error) for one in (next(found), next(found))] == [UnfinishedError] * 2
+    with pytest.raises(KeyboardInterrupt):
+        next(found)
+
+
+def test_questions_in_their_turn_come_in_the_order_of_the_calls() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def call(number: int, inner: int) -> None:
+        time.sleep(0.002 * (5 - number))
+        await_turn()
+        ask(asked.append, (number, inner))
+
+    def nested(number: int) -> None:
+        [one.get() for one in outcomes([partial(call, number, inner) for inner in range(3)])]
+
+    [one.get() for one in outcomes([partial(nested, number) for number in range(5)])]
+    assert asked == [(number, inner) for number in range(5) for inner in range(3)]
+    await_turn()
 
 
 def test_questions_are_asked_in_this_thread_one_at_a_time() -> None:

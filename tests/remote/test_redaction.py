@@ -52,6 +52,14 @@ def test_the_latest_secrets_are_remembered() -> None:
     assert hidden.without("<secret 0>") == "<secret 0>"
 
 
+def test_a_secret_in_constant_use_is_remembered() -> None:
+    hidden = Redaction()
+    for number in range(2 * KEPT):
+        hidden.note("<password>")
+        hidden.note(f"<token {number}>")
+        assert hidden.without("<password>") == HIDDEN
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "secret"),
     [

@@ -11,7 +11,7 @@ Rules:
 3. A reader takes it by a decision alone: of the settings, of the trust policy, or of a person who is shown
    the root. Without one nothing is trusted and nothing is stored: anybody could have answered.
 4. Nobody is asked twice in one run about the same root, and nobody two things at once. Whoever is asked, or
-   told, is so in the thread that used the client (`workers`).
+   told, is so in the thread that used the client, in the order of what it asked for (`workers`).
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class FirstUses:
     def _require_yes(self, root: FirstRoot) -> None:
         if self.confirm is None:
             raise _undecided(root)
+        workers.await_turn()
         if not workers.ask(self._answer, root):
             raise _refused(root, f"the root of {root.repository} was not accepted", "the answer was not yes")
 

@@ -164,7 +164,8 @@ class Refresh:
         cached = self.start or self.own.get(roles.ROOT)
         self.anchored = cached is not None
         _LOG.debug("%s: anchored in %s", self.gun, "our root" if cached else "the server's root")
-        if not self.anchored and self.repository.cache.cached():
+        cache = self.repository.cache
+        if not self.anchored and cache.cached() and cache.load_root() is None:  # nobody stored it just now
             self.repository.warn(f"{self.gun} was known here, but its trusted root is gone from the cache")
         data = cached or self._server_root()
         accept = self.repository.roots

@@ -45,7 +45,10 @@ class Redaction:
     def note(self, secret: str, user: str = "") -> None:
         """Note a secret, and whose it is; the latest ones are remembered (rule 3)."""
         with self._lock:
-            if not secret or (secret, user) in self._secrets:
+            if not secret:
+                return
+            if (secret, user) in self._secrets:
+                self._secrets[secret, user] = self._secrets.pop((secret, user))
                 return
             self._secrets[secret, user] = _forms(secret, user)
             if len(self._secrets) > KEPT:
