@@ -315,7 +315,7 @@ def _usable(key: PublicKey) -> object:
             return None
         if bare.keytype == "ed25519":
             return Ed25519PublicKey.from_public_bytes(bare.public)
-        if bare.keytype == "ecdsa" and (known := usual.public_key(bare.public)) is not None:
+        if (known := usual.public_key(bare.keytype, bare.public)) is not None:
             return known
         from cryptography.hazmat.primitives.serialization import load_der_public_key  # takes milliseconds
 

@@ -66,9 +66,9 @@ class PublicKey:
         """The key without its certificate, or itself; it raises what `keyobjects` raises."""
         if self.keytype not in X509_TYPES:
             return self
-        found = usual.certificate(self.public)
+        found = usual.certified(self.public)
         if found is not None:
-            return PublicKey("ecdsa", found.public)
+            return PublicKey(*found)
         return public_key_of(leaf_certificate(self))
 
     @cached_property

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from notarypy.errors import Advice, NotarypyError, RootNotPinnedError
 from notarypy.limits import DEFAULT
-from notarypy.tuf import roles
+from notarypy.tuf import roles, usual
 from notarypy.tuf.envelope import Envelope, signers
-from notarypy.tuf.keys import X509_TYPES, leaf_certificate, meets
+from notarypy.tuf.keys import X509_TYPES, PublicKey, leaf_certificate, meets
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class CertificateAnchor:
     def mismatch(self, root: Root, keyid: str) -> str:
         """Say whether the key's leaf certificate is another one than these."""
         try:
-            found = certificate_sha256(leaf_certificate(root.keys[keyid]))
+            found = leaf_sha256(root.keys[keyid])
         except NotarypyError as error:
             return error.message
         if root.keys[keyid].keytype in X509_TYPES and found in self.fingerprints:
@@ -245,6 +245,14 @@ def policy(
 def root_ids(root: Root, keyid: str) -> frozenset[str]:
     """Return both ids of a root key: the TUF id and the canonical id."""
     return frozenset({keyid, root.keys[keyid].canonical_id})
+
+
+def leaf_sha256(key: PublicKey) -> str:
+    """Return the fingerprint of a key's leaf certificate; raise MetadataError if that is unreadable."""
+    found = usual.certificate(key.public)
+    if found is not None:
+        return hashlib.sha256(found.der).hexdigest()
+    return certificate_sha256(leaf_certificate(key))
 
 
 def certificate_sha256(certificate: x509.Certificate) -> str:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from notarypy.cli.text.render import safe
 from notarypy.client.build import inputs
@@ -261,17 +261,25 @@ def usual_certificate(data: bytes) -> None:
     text = base64.b64encode(data)
     lines = [text[at : at + 64] for at in range(0, len(text), 64)]
     block = b"\n".join([b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""])
-    for found, pem_data in ((usual.certificate(one), one) for one in (data, block)):
-        if found is not None:
+    for pem_data in (data, block):
+        certified = usual.certified(pem_data)
+        if certified is not None:
             (known,) = serials.load_pem(pem_data)
+            assert keyobjects.encoded(known) == certified
+            assert usual.public_key(*certified) == known.public_key()
+        found = usual.certificate(pem_data)
+        if found is not None:
             begin, end = known.not_valid_before_utc, known.not_valid_after_utc
             assert (begin, end) == (found.not_valid_before_utc, found.not_valid_after_utc)
             assert certificateparts.common_names(known) == [found.name]
             assert not certificateparts.is_authority(known)
             assert isinstance(known.signature_hash_algorithm, SHA256)
-            assert keyobjects.encoded(known) == ("ecdsa", found.public)
-    if usual.public_key(data) is not None:
-        assert keyobjects.encoded(load_der_public_key(data)) == ("ecdsa", data)
+            assert keyobjects.encoded(known)[1] == found.public
+            assert known.public_bytes(Encoding.DER) == found.der
+    for keytype in ("ecdsa", "rsa"):
+        key = usual.public_key(keytype, data)
+        assert key is None or key == load_der_public_key(data)
+        assert key is None or keyobjects.encoded(key) == (keytype, data)
 
 
 def certificate(data: bytes) -> None:
@@ -425,6 +433,12 @@ def _fixtures(*patterns: str) -> Callable[[], list[bytes]]:
     return read
 
 
+def _certificates() -> list[bytes]:
+    """Return certificates of roots and of signers."""
+    found = [key.public for key in root_keys() if key.keytype in keys.X509_TYPES]
+    return found + _fixtures("keys/*.crt")()
+
+
 def _repositories() -> list[bytes]:
     names = ("root.json", "timestamp.json", "snapshot.json", "targets.json")
     found = []
@@ -494,13 +508,9 @@ TARGETS = {
     "usual-certificate": Target(
         usual_certificate,
         lambda: [
-            *(key.public for key in root_keys() if key.keytype in keys.X509_TYPES),
-            *(
-                base64.b64decode(b"".join(key.public.split(b"\n")[1:-2]))
-                for key in root_keys()
-                if key.keytype in keys.X509_TYPES
-            ),
-            *(key.bare.public for key in root_keys()),
+            *_certificates(),
+            *(base64.b64decode(b"".join(pem_data.split(b"\n")[1:-2])) for pem_data in _certificates()),
+            *(keys.PublicKey("rsa-x509", pem_data).bare.public for pem_data in _certificates()),
         ],
     ),
     "certificate": Target(

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.targets import root_keys, usual_certificate
-from notarypy.keys.signers.keyfile import generate, root_certificate
+from notarypy.keys.signers.keyfile import root_certificate
 from notarypy.tuf import certificates, keyobjects, usual
 from notarypy.tuf.keys import PublicKey
 from support.author import private_key
@@ -113,16 +113,16 @@ def test_what_differs_is_left_to_cryptography(change: Callable[[bytes], bytes]) 
 
 def test_a_usual_key_is_on_p256_in_full_and_on_the_curve() -> None:
     written = keyobjects.encoded(KEY)[1]
-    assert usual.public_key(written) == KEY.public_key()
+    assert usual.public_key("ecdsa", written) == KEY.public_key()
     off_the_curve = written[:-1] + bytes((written[-1] ^ 1,))
-    assert usual.public_key(off_the_curve) is None
+    assert usual.public_key("ecdsa", off_the_curve) is None
     assert usual.certificate(as_pem(as_der(PEM).replace(written, off_the_curve))) is None
     public = KEY.public_key()
     compressed = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     other = ec.derive_private_key(5, ec.SECP384R1()).public_key()
     for wrong in (written[:-1], written + b"\0", compressed, b"", keyobjects.encoded(other)[1]):
-        assert usual.public_key(wrong) is None
-    assert usual.public_key(keyobjects.encoded(generate("rsa"))[1]) is None
+        assert usual.public_key("ecdsa", wrong) is None
+    assert usual.public_key("rsa", written) is None
 
 
 def test_a_usual_root_is_judged_without_x509() -> None:
@@ -131,8 +131,9 @@ def test_a_usual_root_is_judged_without_x509() -> None:
         "from notarypy.tuf.keys import PublicKey;"
         f"key = PublicKey('ecdsa-x509', {PEM!r}); key.canonical_id;"
         "print(repr(certificates.problem(key, 'registry.test/app', None)), certificates.expiry(key).year,"
+        "len(trustanchors.leaf_sha256(key)),"
         "sorted(m for m in sys.modules if m in {'cryptography.x509', 'cryptography.hazmat.asn1',"
         "'cryptography.hazmat.primitives.serialization', 'dataclasses'}))"
     )
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "'' 2036 []\n"
+    assert done.stdout == "'' 2036 64 []\n"

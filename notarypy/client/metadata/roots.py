@@ -24,7 +24,7 @@ from notarypy.client.verdicts import FirstRoot
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, signers
-from notarypy.tuf.keys import leaf_certificate, meets
+from notarypy.tuf.keys import meets
 from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, RootPolicy, parts
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:
     envelope = Envelope.parse(data, roles.ROOT, repository.limits)
     for keyid in signers(envelope, root.keys, certificates.usable(root, gun, None)):
         key = root.keys[keyid]
-        keys[key.canonical_id] = (keyid, trustanchors.certificate_sha256(leaf_certificate(key)))
+        keys[key.canonical_id] = (keyid, trustanchors.leaf_sha256(key))
         if meets(keys, assigned.threshold):
             break
     ids, leaves = zip(*keys.values(), strict=True)
