@@ -84,7 +84,7 @@ def test_the_package_stays_small() -> None:
     # And: archives whose list is compared with their layout; calls side by side; a quick way to a command;
     # servers with little room.
     assert len(FILES) <= 196
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 35_800
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 36_300
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     assert sum(inner_imports(tree) for tree in TREES.values()) < 200
 

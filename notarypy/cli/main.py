@@ -15,8 +15,9 @@ Rules:
    library decides that for itself.
 5. The modules of a process that ends are not taken down one by one: the system takes its memory back anyway.
    First come all promises: output is flushed, threads that are waited for have ended, and whatever was
-   registered with `atexit` has run. Where something was registered before this program began, the process is
-   not ours alone (coverage measures it, or another program embeds it), and ends as Python ends it.
+   registered with `atexit` has run. So ends a process that was started as one of the project's programs. One
+   where somebody else's program called `main`, or where something was registered with `atexit` before, as
+   coverage does, is not ours alone: it ends as Python ends it, with the exit code that it has by then.
 6. Cyclic garbage is looked for seldom: a usual command ends before there is any to speak of, and one that
    goes on for days, or reads large files, still gets rid of it.
 """
@@ -33,6 +34,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+import notarypy
 from notarypy import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _VERSION = (["--version"], ["version"])
-_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC)
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EBADF)
 _PR_SET_DUMPABLE = 4
 # New containers between two looks for garbage; a usual command makes some 60 000, all of it counted.
 _BETWEEN_COLLECTIONS = 100_000
@@ -55,7 +57,7 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
     """End this process with the exit code of a program (rules 3 to 6)."""
     codes: list[int] = []
     gc.set_threshold(_BETWEEN_COLLECTIONS)
-    if not atexit._ncallbacks():  # noqa: SLF001 - nothing public tells whether the process is ours alone
+    if _is_ours_alone():
         atexit.register(_leave, codes)  # the first that is registered is the last that runs
     try:
         if list(argv) not in _VERSION:
@@ -66,6 +68,14 @@ def finish(program: Callable[[Sequence[str]], int], argv: Sequence[str]) -> NoRe
         codes[:] = [_INTERRUPTED]
         _discard(sys.stdout)
     sys.exit(codes[0])
+
+
+def _is_ours_alone() -> bool:
+    """Tell whether this process is one of the project's programs and nothing else (rule 5)."""
+    started = sys.modules["__main__"]
+    folder, name = os.path.split(getattr(started, "__file__", None) or "")
+    ours = name == "notarypy" or name.startswith("docker-") or folder == notarypy.__path__[0]
+    return ours and not atexit._ncallbacks()  # noqa: SLF001 - nothing public tells it
 
 
 def _leave(codes: Sequence[int]) -> None:
@@ -79,16 +89,27 @@ def _leave(codes: Sequence[int]) -> None:
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     if list(argv) in _VERSION:
-        if sys.stdout is None:
-            return 1
-        sys.stdout.write(f"notarypy {__version__}\n")
-        return 0
+        return _show_version()
     from notarypy.cli.run import Run
 
     show_everything()
     begun = Run()
     _guarded(begun, argv)
     return begun.report.finish()
+
+
+def _show_version() -> int:
+    if sys.stdout is None:
+        return 1
+    try:
+        sys.stdout.write(f"notarypy {__version__}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        _discard(sys.stdout)
+        if error.errno != errno.EPIPE and sys.stderr is not None:
+            sys.stderr.write(f"notarypy: error: cannot write to standard output: {error.strerror}\n")
+        return 1
+    return 0
 
 
 def _guarded(begun: Run, argv: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleStatus
 from notarypy.values import dataclass
@@ -26,6 +26,8 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from notarypy.keys.keystore import KeyInfo
     from notarypy.tuf.vouching import RestingTag
+
+_set = object.__setattr__  # the values are frozen
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,19 @@ class RevokedTag(_Tagged):
         return not {"targets", "targets/releases"}.isdisjoint(self.still)
 
 
-class TagEntry(NamedTuple):
-    """A released tag: docker's row of `SignedTags`, with its digest in full; a tuple, for there are many."""
+@dataclass(frozen=True)
+class TagEntry:
+    """A released tag: docker's row of `SignedTags`, with its digest in full."""
 
+    __slots__ = ("digest", "signers", "tag")
     tag: str
     digest: str
     signers: tuple[str, ...]
+
+    def __init__(self, tag: str, digest: str, signers: tuple[str, ...]) -> None:  # there are many
+        _set(self, "tag", tag)
+        _set(self, "digest", digest)
+        _set(self, "signers", signers)
 
 
 @dataclass(frozen=True)

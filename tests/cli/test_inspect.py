@@ -104,7 +104,7 @@ def test_people_see_signers_naturally_sorted_and_admins_in_brackets(run: Run, st
 
 
 def test_names_from_outside_cannot_write_to_the_terminal(run: Run, stub: StubClient) -> None:
-    evil = INSPECTION.tags[0]._replace(tag="\x1b[2J\u202e<&>\x7f\x9b")
+    evil = replace(INSPECTION.tags[0], tag="\x1b[2J\u202e<&>\x7f\x9b")
     stub.answers["inspect"] = replace(INSPECTION, tags=(evil,))
     assert "\\x1b[2J\\u202e<&>\\x7f\\x9b" in run("inspect", "--pretty", REPO).expect(0).out
     outcome = run("inspect", REPO).expect(0)

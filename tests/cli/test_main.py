@@ -14,7 +14,7 @@ import notarypy
 from notarypy.errors import ExpiredError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from notarypy.errors import Advice
@@ -23,23 +23,27 @@ if TYPE_CHECKING:
 REF = "registry.test/app:1"
 
 
-def program(*argv: str, home: Path, code: str = "", **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the program in a process of its own."""
-    words = [sys.executable, "-c", code, *argv] if code else [sys.executable, "-m", "notarypy", *argv]
+def program(
+    *argv: str, home: Path, python: Sequence[str] = ("-m", "notarypy"), **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the program, or what else Python is told to run, in a process of its own."""
+    words = [sys.executable, *python, *argv]
     return subprocess.run(  # type: ignore[call-overload,no-any-return]  # the options are subprocess's own
         words,
-        env={"HOME": str(home)},
         text=True,
         check=False,
         timeout=60,
-        **{"capture_output": True, **options},
+        **{"capture_output": True, "env": {"HOME": str(home)}, **options},
     )
 
 
-def ending(code: str, home: Path, first: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the program in a process of its own, where `code` replaces what it does."""
+def ending(
+    code: str, home: Path, first: str = "", *, name: str = "notarypy", **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of this name in a process of its own, where `code` replaces what it does."""
     parts = (first, "from notarypy.cli import main", code, "main.main()")
-    return program("key", home=home, code="\n".join(map(textwrap.dedent, parts)))
+    (home / name).write_text("\n".join(map(textwrap.dedent, parts)))
+    return program("key", home=home, python=[str(home / name)], **options)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_help_is_there_for_whoever_asks_in_words(run: Run, argv: list[str], aske
 @pytest.mark.parametrize("word", ["--version", "version"])
 def test_version_is_answered_before_typer_is_imported(home: Path, word: str) -> None:
     code = f"import sys; from notarypy.cli.main import run; run(['{word}']); print(*sys.modules)"
-    modules = program(home=home, code=code).stdout.split()
+    modules = program(home=home, python=["-c", code]).stdout.split()
     assert "notarypy.cli.main" in modules
     assert not {"typer", "dataclasses", "importlib.metadata", "notarypy.errors"} & set(modules)
 
@@ -219,6 +223,21 @@ def test_a_full_disk_is_an_error(home: Path) -> None:
     assert "cannot write to standard output" in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_version_that_cannot_be_written_is_an_error(home: Path, unbuffered: str) -> None:
+    environment = {"HOME": str(home), "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = program("--version", home=home, capture_output=False, stdout=full, stderr=-1, env=environment)
+    assert done.returncode == 1
+    assert "cannot write to standard output: No space left" in done.stderr
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone:
+        gone.wait()
+        done = program(
+            "version", home=home, capture_output=False, stdout=gone.stdin, stderr=-1, env=environment
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_an_encoding_that_lacks_a_character_is_no_traceback(home: Path) -> None:
     code = "from notarypy.cli.main import main; import sys; sys.argv = ['notarypy', 'verify', 'ä']; main()"
     words = [sys.executable, "-c", code]
@@ -265,12 +284,28 @@ def test_a_process_that_is_not_ours_alone_ends_as_python_ends_it(home: Path) -> 
     assert done.stdout.split("\n") == ["done", "thread", "registered", "before", "taken down", ""]
 
 
+def test_a_program_that_calls_main_goes_on_and_ends_as_it_likes(home: Path) -> None:
+    code = """
+        import sys
+        sys.argv = ["notarypy", "version"]
+        unflushed = open("written", "w")
+        unflushed.write("text")
+        try:
+            main.main()
+        except SystemExit as error:
+            assert error.code == 0
+        sys.exit(7)
+    """
+    done = ending(code, home, name="release.py", cwd=home)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert (home / "written").read_text() == "text"
+
+
 def test_what_is_written_at_the_very_end_arrives_or_is_no_traceback(home: Path) -> None:
     code = "import atexit; main.run = lambda argv: atexit.register(print, 'late') and 3"
     assert ending(code, home).stdout == "late\n"
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        words = f"from notarypy.cli import main; {code}; main.main()"
-        done = program("key", home=home, code=words, capture_output=False, stdout=full, stderr=-1)
+        done = ending(code, home, capture_output=False, stdout=full, stderr=-1)
     assert (done.returncode, done.stderr) == (3, "")
 
 

@@ -69,7 +69,7 @@ def sign_all(
     session: Session, texts: Sequence[str], options: SignOptions, *, init: bool = False, push: Push = None
 ) -> list[SignedTag]:
     """Sign tags that are in the registry, or what `push` pushes (rule 6); with `init` in new repositories."""
-    session.refuse_literal("sign")
+    session.require_registry("sign")
     groups = by_repository(texts)
     if options.custom is not None:
         custom_data(options.custom)
