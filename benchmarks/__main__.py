@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from benchmarks.processes import ProgramFailedError
 from benchmarks.signing import TAGS
 from benchmarks.workloads import ROWS
 from interop.harness import programs
+from support import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,23 +45,33 @@ VERSIONS = {
 def command_line() -> argparse.ArgumentParser:
     """Return the reader of the command line."""
     known = [row.name for row in ROWS]
-    parser = argparse.ArgumentParser(
-        "scripts/bench", description="How fast notarypy is beside the others.", allow_abbrev=False
+    parser = scripts.Parser("scripts/bench", "How fast notarypy is beside the others.")
+    parser.add_argument(
+        "--only", type=scripts.words, default=[], metavar="ROW,...", help=f"of {', '.join(known)}"
     )
-    parser.add_argument("--only", type=_words, default=[], metavar="ROW,...", help=f"of {', '.join(known)}")
     parser.add_argument(
         "--rtt",
-        type=_numbers,
+        type=scripts.wholes(0),
         default=list(ROUND_TRIPS),
         metavar="MS,...",
         help="round trips (default 0,20,50,100)",
     )
-    parser.add_argument("--runs", type=int, default=5, help="turns of each contestant (default 5)")
     parser.add_argument(
-        "--patience", type=float, default=6, metavar="S", help="seconds after which a cell ends (default 6)"
+        "--runs", type=scripts.whole(1), default=5, help="turns of each contestant (default 5)"
     )
-    parser.add_argument("--against", metavar="REV", help="another commit that takes turns, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        default=6,
+        metavar="S",
+        help="seconds after which a cell ends (default 6)",
+    )
+    parser.add_argument(
+        "--against", type=_revision, metavar="REV", help="another commit that takes turns, too"
+    )
+    parser.add_argument(
+        "--json", type=scripts.destination, metavar="FILE", help="write everything there, after each row"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown at the end")
     parser.add_argument(
         "--write-docs", action="store_true", help=f"put it into {PAGE.relative_to(builds.ROOT)}"
@@ -80,12 +92,21 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-def _words(text: str) -> list[str]:
-    return text.split(",")
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1
+    if not (math.isfinite(found) and found >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return found
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
+def _revision(text: str) -> str:
+    try:
+        return builds.known(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def facts(chosen: argparse.Namespace, taking_turns: Sequence[Build]) -> dict[str, str]:
@@ -129,11 +150,16 @@ def measured(workload: Workload, running: Lab, report: tables.Report, chosen: ar
     return row
 
 
+def keep(report: tables.Report, chosen: argparse.Namespace) -> None:
+    """Write what was measured up to now, if it is wanted."""
+    if chosen.json:
+        scripts.write(chosen.json, json.dumps(tables.document(report), indent=1) + "\n")
+
+
 def run(chosen: argparse.Namespace) -> tuple[tables.Report, list[str]]:
     """Build the lab and measure what was chosen; return what came out and the rows that failed."""
-    rows, failed = [], []
-    with tempfile.TemporaryDirectory(prefix="notarypy-bench-") as name:
-        directory = Path(name)
+    failed = []
+    with scripts.folder("notarypy-bench-") as directory:
         every = [builds.current(directory / "build")]
         if chosen.against:
             every.append(builds.other(directory / "other", chosen.against))
@@ -146,11 +172,14 @@ def run(chosen: argparse.Namespace) -> tuple[tables.Report, list[str]]:
                     continue
                 running.builds = tuple(every if chosen.only or not workload.costly else every[:1])
                 try:
-                    rows.append(measured(workload, running, report, chosen))
+                    row = measured(workload, running, report, chosen)
+                    if row.cells:
+                        report = replace(report, rows=(*report.rows, row))
+                        keep(report, chosen)
                 except (ProgramFailedError, AssertionError) as error:
                     failed.append(workload.name)
                     print(f"  failed: {error}", flush=True)
-    return tables.Report(report.facts, report.builds, tuple(row for row in rows if row.cells)), failed
+    return report, failed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -161,8 +190,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{workload.name:24} {workload.title}")
         return 0
     report, failed = run(chosen)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(tables.document(report), indent=1) + "\n", encoding="utf-8")
+    keep(report, chosen)
     if chosen.markdown:
         print(tables.markdown(report))
     if chosen.write_docs:
@@ -171,4 +199,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(scripts.run("scripts/bench", lambda: main(sys.argv[1:])))

@@ -43,6 +43,23 @@ def git(*arguments: str) -> bytes:
     return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True).stdout
 
 
+def known(revision: str) -> str:
+    """Return a revision, if there is a commit of that name with a package that can be installed.
+
+    Raises:
+        ValueError: there is none.
+    """
+    # Git would read a first dash as an option, and a circumflex as what is left out.
+    if revision.startswith(("-", "^")):
+        raise ValueError(f"{revision!r} is no name of a commit")
+    try:
+        for part in ("", *(f":{name}" for name in WANTED)):
+            git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}{part}")
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise ValueError(f"{revision!r} is no commit of this repository that can be installed") from error
+    return revision
+
+
 def commit_of(revision: str) -> str:
     """Return a commit's short name; what is not committed shows as a plus sign for this checkout."""
     name = git("rev-parse", "--short=10", "--verify", f"{revision}^{{commit}}").decode().strip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from benchmarks.processes import ProgramFailedError
 from benchmarks.reading import names
 from notarypy.tuf import roles
 from notarypy.tuf.fields import TargetFile
-from support import served
+from support import scripts, served
 from support.author import private_key
 
 if TYPE_CHECKING:
@@ -207,43 +207,54 @@ def table(kind: str, points: Sequence[Point]) -> str:
     return "\n".join(rows)
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(KINDS)}")
+    return text
 
 
 def command_line() -> argparse.ArgumentParser:
     """Return the reader of the command line."""
-    parser = argparse.ArgumentParser("scripts/bench scale", description="How cost grows, beside Go notary.")
-    parser.add_argument("kinds", nargs="*", choices=[[], *KINDS], help=f"of {', '.join(KINDS)}; all without")
+    parser = scripts.Parser("scripts/bench scale", "How cost grows, beside Go notary.")
+    parser.add_argument(
+        "kinds", nargs="*", type=_kind, metavar="KIND", help=f"of {', '.join(KINDS)}; all without"
+    )
     parser.add_argument("--largest", action="store_true", help="the largest cases too, which take long")
-    parser.add_argument("--sizes", type=_numbers, metavar="N,...", help="other sizes than the usual ones")
-    parser.add_argument("--turns", type=int, default=TURNS, help=f"of each command (default {TURNS})")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument(
+        "--sizes", type=scripts.wholes(1), metavar="N,...", help="other sizes than the usual ones"
+    )
+    parser.add_argument(
+        "--turns", type=scripts.whole(1), default=TURNS, help=f"of each command (default {TURNS})"
+    )
+    parser.add_argument(
+        "--json", type=scripts.destination, metavar="FILE", help="write everything there, after each size"
+    )
     return parser
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     """Measure what the command line names, and print tables."""
-    chosen = command_line().parse_args()
+    chosen = command_line().parse_args(arguments)
     found: dict[str, list[Point]] = {}
-    with tempfile.TemporaryDirectory(prefix="scale-") as folder:
-        build = builds.current(Path(folder) / "build")
+    with scripts.folder("notarypy-bench-") as folder:
+        build = builds.current(folder / "build")
         for kind in chosen.kinds or KINDS:
             enter, sizes = KINDS[kind]
             found[kind] = []
             for size in chosen.sizes or (*sizes, *([LARGEST[kind]] if chosen.largest else [])):
                 begin = time.monotonic()
                 # Servers keep everything in memory: each case has its own.
-                with lab.opened(Path(folder) / f"{kind}-{size}", [build]) as place:
+                with lab.opened(folder / f"{kind}-{size}", [build]) as place:
                     found[kind] += [point for point in enter(Scene(place, chosen.turns), size) if point]
                 print(f"  ({kind}, {size}: {time.monotonic() - begin:.0f} s)", flush=True)
-    if chosen.json:
-        chosen.json.write_text(
-            json.dumps({kind: [asdict(one) for one in each] for kind, each in found.items()})
-        )
+                if chosen.json:
+                    kept = {kind: [asdict(one) for one in each] for kind, each in found.items()}
+                    scripts.write(chosen.json, json.dumps(kept) + "\n")
     for kind, points in found.items():
-        print(f"\n{table(kind, points)}")
+        if points:
+            print(f"\n{table(kind, points)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(scripts.run("scripts/bench scale", lambda: main(sys.argv[1:])))

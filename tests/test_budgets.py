@@ -11,6 +11,7 @@ ROWS = {"verify": {"instructions": 1000, "memory": 40, "rounds": 2, "notary": "1
 TOLERANCE = {
     "instructions": {"more": 0.03, "less": 0.1, "more-elsewhere": 0.2},
     "memory": {"more": 0.1, "less": 0.1, "more-elsewhere": 0.5},
+    "modules": {"more": 0.1, "less": 0.1, "more-elsewhere": 0.5},
 }
 
 
@@ -70,6 +71,20 @@ def test_rounds_may_be_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [bool(budgets.traffic_complaints("pin", rounds, passed)) for rounds in (1, 2, 4, 5)] == [
         *(True, False, False, True)
     ]
+
+
+def test_modules_that_are_not_wanted_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "NOT_LOADED", {"x": {"heavy"}, "y": {"slow.part"}})
+    monkeypatch.setattr(budgets, "WORKLOADS", {"verify": {"modules": 3, "not-loaded": ["x", "y"]}})
+    loaded = {"os", "slow", "heavier"}
+    assert budgets.module_complaints("verify", loaded, USUAL) == []
+    named, counted = budgets.module_complaints("verify", {*loaded, "heavy.inner", "slow.part"}, USUAL)
+    assert "loaded, and not to be: heavy.inner, slow.part" in named
+    assert "modules 5, where the budget is 3" in counted
+
+
+def test_nothing_that_is_measured_may_load_what_only_a_proxy_needs() -> None:
+    assert "requests" in budgets.NOT_LOADED["anywhere"]
 
 
 def test_another_python_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

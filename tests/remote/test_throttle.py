@@ -256,6 +256,36 @@ def passing(throttle: Throttle) -> Passage:
     return found
 
 
+class Turn(threading.Condition):
+    """A condition whose first waiter lets another one go by, and must have heard of it."""
+
+    def __init__(self, others: Callable[[], None]) -> None:
+        super().__init__()
+        self.others, self.heard = others, False
+
+    def notify_all(self) -> None:
+        """Note that who waits would look again."""
+        self.heard = True
+        super().notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the others go by, instead of waiting."""
+        assert timeout
+        self.heard = False
+        self.others()
+        assert self.heard, "it sleeps on, though it is the next"
+        return True
+
+
+def test_who_has_been_let_through_wakes_the_next_in_line() -> None:
+    throttle = Throttle("server.test")
+    first, second = throttle.passage(flows=False), throttle.passage(flows=False)
+    throttle._waiting.add(first.number)  # noqa: SLF001 - it has been waiting, and has yet to see that there is room
+    throttle._changed = Turn(lambda: throttle.enter(first, lambda: None))  # noqa: SLF001 - without threads and a clock
+    throttle.enter(second, lambda: None)
+    assert throttle._under_way == {first, second}  # noqa: SLF001 - there is room for both
+
+
 def test_fewer_go_through_after_a_refusal_and_more_again_after_good_answers() -> None:
     throttle = Throttle("server.test")
     throttle.leave(passing(throttle), good=True)

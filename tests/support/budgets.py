@@ -78,6 +78,14 @@ def _changed(workload: str, what: str, found: int, bound: int) -> str:
     return f"{workload}: {found} {what}, {advice} {bound} {_HELP}"
 
 
+def module_complaints(workload: str, modules: set[str], place: Place) -> list[str]:
+    """Return what is wrong with the modules that were loaded: which are unwanted, and how many there are."""
+    unwanted = set[str]().union(*(NOT_LOADED[name] for name in WORKLOADS[workload]["not-loaded"]))
+    found = sorted(within(unwanted, modules))
+    named = [f"{workload}: loaded, and not to be: {', '.join(found)} {_HELP}"] if found else []
+    return [*named, *filter(None, [complaint(workload, "modules", len(modules), place)])]
+
+
 def within(names: set[str], modules: set[str]) -> set[str]:
     """Return the modules that are named, or are inside of packages that are."""
     return {module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in names)}

@@ -17,12 +17,12 @@ import argparse
 import contextlib
 import re
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interop.harness import programs, services, workloads
+from support import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,23 +108,44 @@ def watch(lab: Laboratory, command: Command, python: Python) -> Seen:
 
 def command_line() -> argparse.ArgumentParser:
     """Return what the script understands."""
-    parser = argparse.ArgumentParser(prog="scripts/costs", description="What commands cost, without a clock.")
-    parser.add_argument("workloads", metavar="WORKLOAD", nargs="*", help=", ".join(workloads.WORKLOADS))
+    parser = scripts.Parser("scripts/costs", "What commands cost, without a clock.")
     parser.add_argument(
-        "--of", metavar="DIR", type=Path, help="measure the notarypy of this checkout's .venv"
+        "workloads", metavar="WORKLOAD", nargs="*", type=_workload, help=", ".join(workloads.WORKLOADS)
     )
-    parser.add_argument("--imports", metavar="N", type=int, default=0, help="name the N slowest modules")
+    parser.add_argument(
+        "--of",
+        metavar="DIR",
+        type=_checkout,
+        default=Python(),
+        help="measure this checkout's notarypy, in its .venv",
+    )
+    parser.add_argument(
+        "--imports", metavar="N", type=scripts.whole(0), default=0, help="name the N slowest modules"
+    )
     parser.add_argument("--no-instructions", action="store_true", help="leave out what takes long")
     return parser
 
 
-def main() -> None:
+def _workload(text: str) -> str:
+    if text not in workloads.WORKLOADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(workloads.WORKLOADS)}")
+    return text
+
+
+def _checkout(text: str) -> Python:
+    python = Python(Path(text).absolute() / ".venv" / "bin" / "python")
+    for program in (python.executable, python.executable.with_name("notarypy")):
+        if not program.is_file():
+            raise argparse.ArgumentTypeError(f"{text!r} has no {program}: scripts/setup makes it there")
+    return python
+
+
+def main(arguments: Sequence[str]) -> int:
     """Print what workloads cost, one a line."""
-    options = command_line().parse_args()
-    python = Python(options.of / ".venv" / "bin" / "python") if options.of else Python()
+    options = command_line().parse_args(arguments)
+    python: Python = options.of
     python.compile()
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        directory = Path(name)
+    with scripts.folder("notarypy-costs-") as directory, contextlib.ExitStack() as stack:
         authority = services.Authority(directory / "ca")
         notary = stack.enter_context(services.notary_server(directory / "notary", authority))
         registry = stack.enter_context(services.registry(directory / "registry"))
@@ -134,6 +155,7 @@ def main() -> None:
             _say(f"{'(reference)':28} {reference(python, directory) / 1e6:8.1f}")
         for workload in options.workloads or workloads.WORKLOADS:
             _report(lab, workload, python, options)
+    return 0
 
 
 def _report(lab: Laboratory, workload: str, python: Python, options: argparse.Namespace) -> None:
@@ -157,4 +179,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(scripts.run("scripts/costs", lambda: main(sys.argv[1:])))
