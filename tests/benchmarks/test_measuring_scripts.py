@@ -34,7 +34,7 @@ def test_a_signal_ends_a_script_in_one_line(
 
     before = signal.getsignal(number)
     assert scripts.run("scripts/x", main) == 128 + number
-    said = f"scripts/x: ended by {number.name}; what was measured before that is kept\n"
+    said = f"scripts/x: ended by {number.name}; what was measured until then was printed\n"
     assert capsys.readouterr().err == said
     assert done == ["cleared"]
     assert signal.getsignal(number) is before

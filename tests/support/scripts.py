@@ -142,7 +142,7 @@ def run(name: str, main: Callable[[], int]) -> int:
         return main()
     except EndedError as end:
         sys.stdout.flush()
-        sys.stderr.write(f"{name}: ended by {end.signal.name}; what was measured before that is kept\n")
+        sys.stderr.write(f"{name}: ended by {end.signal.name}; what was measured until then was printed\n")
         return 128 + end.signal
     finally:
         for number, handler in before.items():
