@@ -222,7 +222,7 @@ class Session:
             server=server,
             server_url=url,
             cache=self.directory().repository(gun),
-            roots=root_policy(self.settings, gun, now, root, scope),
+            roots=root_policy(self.settings, gun, now, root, scope, publishing=publishing),
             decide=self.first_uses.publish if publishing else self.first_uses.read,
             now=now,
             warn=self.warn,

@@ -27,6 +27,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from notarypy.client import weight
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
@@ -153,6 +155,7 @@ def check_stop() -> None:
 def await_turn() -> None:
     """Wait until the outcomes of all earlier calls are taken: a question then comes in their order."""
     if (running := _CURRENT.get()) is not None:
+        weight.give_way()
         running.await_turn(_NUMBER.get())
 
 
@@ -208,6 +211,7 @@ class _Running(Generic[T]):
     ) -> None:
         self._calls, self._window, self._together = calls, window or _WINDOW, together
         self._outer, self._number_outside, self._ordered = _CURRENT.get(), _NUMBER.get(), ordered
+        self._heavy, self._within = weight.OneAtATime(check_stop), weight.current()
         self._changed = threading.Condition()
         self._begun = self.taken = 0
         self.left, self.failed = len(calls), list[BaseException]()
@@ -294,7 +298,8 @@ class _Running(Generic[T]):
             said: _Said = []
             _SAID.set(said)
             _NUMBER.set(number)
-            outcome = _outcome(self._calls[number], BaseException)
+            with self._heavy.call(self._within):
+                outcome = _outcome(self._calls[number], BaseException)
             outcome._said = said  # noqa: SLF001 - of this module
             with self._changed:
                 self._done[number] = outcome

@@ -122,6 +122,13 @@ class RepositoryCache:
             self.warnings.append("; ".join((error.message, *error.why)))
             return None
 
+    def size(self, role: str) -> int:
+        """Return how many bytes the cached file of a role has, 0 if there is none."""
+        try:
+            return self._path(role).lstat().st_size
+        except OSError:
+            return 0
+
     def load_root(self) -> bytes | None:
         """Return the cached root, or None when there is none; raise CacheDamagedError (rule 2)."""
         path = self._checked_path(roles.ROOT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,8 +100,7 @@ def test_the_one_deadline_counts_for_what_is_asked_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = threading.Event()
-    clock = SimpleNamespace(monotonic=lambda: 1e6 if late.is_set() else 0.0)
-    monkeypatch.setattr("notarypy.client.metadata.repository.time", clock)
+    monkeypatch.setattr("notarypy.client.metadata.repository.clock", lambda: 1e6 if late.is_set() else 0.0)
 
     def slow(request: Request) -> Response | None:
         if request.url.endswith(("/snapshot.json", "/targets.json")):

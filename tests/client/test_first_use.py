@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -174,8 +173,7 @@ def test_a_person_is_shown_the_root_and_asked_once(reader: Person, owner: Person
 
 def test_somebody_may_take_his_time(world: World, reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [0.0]
-    clock = SimpleNamespace(monotonic=lambda: moments[0])
-    monkeypatch.setattr("notarypy.client.metadata.repository.time", clock)
+    monkeypatch.setattr("notarypy.client.metadata.repository.clock", lambda: moments[0])
 
     def compare(_: FirstRoot) -> bool:
         moments[0] += 100_000

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.api import Client
+from notarypy.client.parameters import PinOptions
+from notarypy.client.weight import Weight
 from notarypy.errors import (
     AuthenticationError,
     FirstUseError,
     NotarypyError,
     RepositoryMissingError,
+    RootNotPinnedError,
     ServerError,
     TagUnsignedError,
     UnreachableError,
 )
+from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http.messages import Response
 from notarypy.tuf import roles
+from notarypy.values import replace
 from support.author import GUN
 from support.people import owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from notarypy.client.verdicts import FirstRoot
     from notarypy.remote.http.messages import Request
     from support.people import Person, World
 
@@ -231,6 +239,92 @@ def _in_turns(world: World, turns: Sequence[str]) -> None:
     world.fake.after.append(after)
 
 
+# -- what is asked ahead is small, and nobody waits long for it
+
+
+def test_what_is_asked_ahead_has_a_limit_of_its_own(world: World, reader: Person) -> None:
+    limits: dict[str, int] = {}
+
+    def note(request: Request) -> Response | None:
+        limits[request.url.partition("?")[0].rpartition("/")[2]] = request.limit
+        return None
+
+    world.fake.before.append(note)
+    for role in (roles.SNAPSHOT, roles.TARGETS):
+        world.attacker.answer(Response(200, {}, b"x" * (DEFAULT.ahead_bytes + 1)), path=rf".*/{role}\.json")
+    assert reader.client().verify(f"{GUN}:1", registry=False).tag == "1"
+    assert [limits[f"{role}.json"] for role in (roles.SNAPSHOT, roles.TARGETS)] == [DEFAULT.ahead_bytes] * 2
+    assert limits["root.json"] == DEFAULT.root_bytes
+
+
+@pytest.mark.parametrize("why", ["too long", "slow"])
+def test_what_does_not_come_ahead_is_asked_for_by_its_hash(world: World, reader: Person, why: str) -> None:
+    """Plain names are answered after the files were asked for by their hashes."""
+    asked = {role: threading.Event() for role in (roles.SNAPSHOT, roles.TARGETS)}
+    early: list[str] = []
+
+    def wait(request: Request) -> Response | None:
+        name = request.url.partition("?")[0].rpartition("/")[2]
+        role, _, rest = name.partition(".")
+        if role in asked and rest == "json":
+            if not asked[role].wait(20):
+                early.append(role)
+        elif role in asked:
+            asked[role].set()
+        return None
+
+    world.fake.before.append(wait)
+    how = {"timeout": 1} if why == "slow" else {"timeout": 600, "limits": Limits(ahead_bytes=100)}
+    assert reader.client(**how).verify(f"{GUN}:1", registry=False).tag == "1"
+    assert all(event.is_set() for event in asked.values())
+    assert early == []
+
+
+def test_after_a_question_delegations_are_asked_for_by_the_new_deadline(
+    world: World, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [0.0]
+    monkeypatch.setattr("notarypy.client.metadata.repository.clock", lambda: moments[0])
+
+    def compare(_: FirstRoot) -> bool:
+        moments[0] += 100_000
+        return True
+
+    together = threading.Barrier(2, timeout=20)
+
+    def meet(request: Request) -> Response | None:
+        if "/targets/" in request.url:
+            together.wait()
+        return None
+
+    world.fake.before.append(meet)
+    settings = reader.client(first_use=None).settings
+    client = Client(settings, confirm_root=compare, transport=world.fake, clock=world.clock)
+    assert client.verify(f"{GUN}:1", registry=False).tag == "1"
+
+
+def test_delegations_are_weighed_before_they_are_asked_for(
+    world: World, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed, asked, expect = list[int](), list[str](), Weight.expect
+
+    def note(weight: Weight, length: int) -> None:
+        if not asked:
+            weighed.append(length)
+        expect(weight, length)
+
+    def ask(request: Request) -> Response | None:
+        if "/targets/" in request.url:
+            asked.append(request.url)
+        return None
+
+    monkeypatch.setattr(Weight, "expect", note)
+    world.fake.before.append(ask)
+    files = reader.client().refresh(GUN).files
+    assert len(asked) == 2
+    assert len(files["targets/jeff"]) + len(files[roles.RELEASES]) in weighed
+
+
 # -- the registry is asked while Notary is
 
 
@@ -270,3 +364,45 @@ def _refused_before(world: World, part: str) -> Callable[[Request], Response | N
         return None
 
     return hook
+
+
+def test_before_a_first_use_is_decided_no_registry_is_asked(world: World, reader: Person) -> None:
+    client = reader.client(first_use=None)
+    for refused in (
+        lambda: client.verify(f"{GUN}:1"),
+        lambda: client.images.pull(f"{GUN}:1", f"oci:{reader.trust_dir}-image"),
+        lambda: client.images.copy(f"{GUN}:1", "registry.test/other:1"),
+        lambda: client.images.resolver(PinOptions()).file(f"FROM {GUN}:1\n".encode(), "Dockerfile"),
+    ):
+        with suppress(FirstUseError):
+            refused()
+        assert set(world.requests()) == {"GET root.json"}
+
+    def refuse(_: FirstRoot) -> bool:
+        assert set(world.requests()) == {"GET root.json"}
+        return False
+
+    asking = Client(client.settings, confirm_root=refuse, transport=world.fake, clock=world.clock)
+    with pytest.raises(FirstUseError):
+        asking.verify(f"{GUN}:1")
+    assert world.requests() == []
+
+
+def test_where_first_use_is_forbidden_no_registry_is_asked_to_sign(world: World, reader: Person) -> None:
+    settings = reader.client(first_use=None).settings
+    client = Client(replace(settings, first_use=False), transport=world.fake, clock=world.clock)
+    with pytest.raises(RootNotPinnedError):
+        client.sign([f"{GUN}:1"])
+    assert not [line for line in world.requests() if "manifests" in line]
+
+
+@pytest.mark.parametrize("settled", ["known", "pinned"])
+def test_where_the_root_is_settled_registry_and_notary_are_asked_together(
+    world: World, reader: Person, settled: str
+) -> None:
+    pins = reader.client().inspect(GUN).root_keys
+    if settled == "pinned":
+        reader.client().forget(GUN)
+    client = reader.client(first_use=None, pins=pins if settled == "pinned" else ())
+    Rendezvous(world, "/root.json" if settled == "pinned" else "/timestamp.json", "/manifests/1")
+    assert client.verify(f"{GUN}:1").tag == "1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -206,7 +205,7 @@ def test_the_links_of_a_walk_are_bounded_together(stage: Stage) -> None:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, in place of the one that refreshes look at."""
     found = [1000.0]
-    monkeypatch.setattr(repository, "time", SimpleNamespace(monotonic=lambda: found[0]))
+    monkeypatch.setattr(repository, "clock", lambda: found[0])
     return found
 
 

@@ -18,6 +18,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     TagUnsignedError,
 )
+from notarypy.limits import Limits
 from support.author import GUN
 from support.people import PASSPHRASE, manifest, owned
 
@@ -69,6 +70,36 @@ def test_repositories_are_read_side_by_side(
     monkeypatch.setattr(world.fake, "send", gathering)
     found = list(owner.client().verify_each([f"{gun}:1" for gun in (GUN, *OTHERS)]))
     assert [one.get().repository for one in found] == [GUN, *OTHERS]
+
+
+@pytest.mark.usefixtures("owner")
+def test_large_repositories_are_read_one_at_a_time(world: World) -> None:
+    inside, most = set[str](), list[int]()
+    beside = threading.Event()
+
+    def begin(request: Request) -> Response | None:
+        if "/targets." in request.url and "/targets.json" not in request.url:
+            inside.add(_repository(request.url))
+            most.append(len(inside))
+            beside.wait(0.05)  # time for another one, if there is any
+        return None
+
+    def end(request: Request, answer: Response) -> Response:
+        if "/manifests/" in request.url:
+            inside.discard(_repository(request.url))
+        return answer
+
+    world.fake.before.append(begin)
+    world.fake.after.append(end)
+    digests = {gun: world.push("1", path=gun.partition("/")[2]) for gun in (GUN, *OTHERS)}
+    reader = world.person("reader").client(limits=Limits(beside_bytes=100, ahead_bytes=0))
+    found = list(reader.verify_each([f"{gun}@{digest}" for gun, digest in digests.items()]))
+    assert [one.get().repository for one in found] == list(digests)
+    assert set(most) == {1}
+
+
+def _repository(url: str) -> str:
+    return next(name for name in ("app", "other0", "other1", "other2") if f"/{name}/" in url)
 
 
 def test_tags_are_asked_for_side_by_side(

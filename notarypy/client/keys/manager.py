@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client import workers
+from notarypy.client import weight, workers
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
@@ -114,6 +114,7 @@ class KeyManager:
             del made[start:]
 
         # Threads of this process wait without an end: somebody may be asked for a passphrase meanwhile.
+        weight.give_way()
         with self._making, locked(self.store.directory / _LOCK, timeout):
             yield undo
 

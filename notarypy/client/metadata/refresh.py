@@ -36,7 +36,8 @@ from notarypy.client.metadata.repository import (
     store,
     vanished,
 )
-from notarypy.client.metadata.roots import first_pinned, first_root
+from notarypy.client.metadata.roots import first_pinned, first_root, walk
+from notarypy.client.weight import Weight
 from notarypy.errors import (
     Advice,
     CacheDamagedError,
@@ -121,7 +122,8 @@ class Refresh:
         self.start: bytes | None = None
         self.stored: Callable[[], None] = lambda: None
         self.began = self.known.cached(roles.TIMESTAMP)
-        self.flight = Flight(repository)
+        self.flight = Flight(lambda: self.repository)
+        self.weight = Weight(repository.limits.beside_bytes)
 
     def run(self) -> TrustedMetadata:
         """Anchor, load everything, persist."""
@@ -168,6 +170,7 @@ class Refresh:
         if not self.anchored and cache.cached() and cache.load_root() is None:  # nobody stored it just now
             self.repository.warn(f"{self.gun} was known here, but its trusted root is gone from the cache")
         data = cached or self._server_root()
+        self.weight.add(len(data))
         accept = self.repository.roots
         try:
             root = self.trusted.first_root(data, accept)
@@ -217,6 +220,7 @@ class Refresh:
             self.flight.release()
         timestamp = self._timestamp()
         self.flight.release()
+        self.weight.add(len(timestamp))
         for _ in range(self.repository.limits.root_changes + 1):
             try:
                 self.trusted.update_timestamp(timestamp)
@@ -279,25 +283,13 @@ class Refresh:
         if data == self.trusted.files[roles.ROOT]:
             return False
         before = self.trusted.root.version
+        self.weight.add(len(data))
         offered = self._version(data)
         if offered and not self.trusted.signs(data):
-            self._walk(offered)
+            walk(self.repository, self.trusted, offered, self.weight)
         root = self.trusted.update_root(data)
         _LOG.debug("%s: the root went from version %s to %s", self.gun, before, root.version)
         return True
-
-    def _walk(self, offered: int) -> None:
-        first = self.trusted.root.version + 1
-        if offered - first > self.repository.limits.root_versions:
-            raise VerificationError(
-                f"the root of {self.gun} is too many versions ahead",
-                why=f"trusted: {first - 1}, offered: {offered}",
-            )
-        for version in range(first, offered):
-            link = self.repository.fetch_version(roles.ROOT, version)
-            if link is None:
-                return
-            self.trusted.update_root(link)
 
     def _load_targets(self) -> None:
         meta = self.trusted.snapshot.meta
@@ -311,13 +303,14 @@ class Refresh:
                 error = MetadataLimitError(f"{role} is too long to be read", why=why, role=role)
                 self.trusted.skip_delegation(role, error)
             else:
-                self.flight.ask_delegations(self.trusted, self.known, left)
+                self.flight.ask_delegations(self.trusted, self.known, left, self.weight)
                 left -= meta[role].length
                 self.trusted.update_delegation(role, self._file(role, meta[role]))
 
     def _file(self, role: str, meta: MetaFile) -> bytes:
         """Return the file with this hash: from what we know if it fits, else from the server."""
-        for data in chain(self.known.candidates(role), self.flight.candidates(role)):
+        self.weight.add(max(meta.length, self.repository.cache.size(role)))
+        for data in chain(self.known.candidates(role), self.flight.candidates(role, meta.length)):
             if meta.matches(data):
                 _LOG.debug("%s: %s is at hand, %s bytes", self.gun, role, len(data))
                 return data

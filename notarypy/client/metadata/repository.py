@@ -8,7 +8,8 @@ Rules:
 
 1. A refresh has one deadline for all its requests. A server that answers each of hundreds of requests
    just in time does not hold anybody for hours.
-2. A file has a limit (`limits`), and never more than the length that is signed.
+2. A file has a limit (`limits`), and never more than the length that is signed. What is asked for before that
+   length is known (`flight`) has a small limit of its own.
 3. Of cached files only short ones stay in memory, and the long one that was read last: it is compared with
    itself. What is not in the folder is not looked for: metadata may name a million roles.
 4. The cache is written under its lock, the timestamp last.
@@ -21,16 +22,17 @@ Rules:
 8. A directory that cannot be written is a warning: what was verified stays verified.
 9. What is no signed file at all is an alarm where the repository is known here. Where it is not, who sends
    it is no Notary server: an address that is wrong is likelier, and nothing is trusted of it either way.
+10. Of repositories that are read side by side the large ones go one at a time (`client.weight`).
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Self
 
+from notarypy.client.weight import clock
 from notarypy.errors import (
     Advice,
     DeadlineError,
@@ -79,7 +81,7 @@ class Repository:
     Without a `server` only the cache may be used; `server_url` is for people. `roots` decides whether a root
     may be trusted, and `decide` raises unless one is taken on first use that nothing vouches for; dates are
     compared with `now`. `warn` is given what a person should know and no program needs. A refresh may take
-    `patience` seconds, and sends no request after `until`, by `time.monotonic()`.
+    `patience` seconds, and sends no request after `until`, by `weight.clock`.
     With `fresh` the server itself is asked, past any cache in between. Of `renewed` roles the server is known
     to have other files than the cache, and so many `connections` are wanted beforehand (`flight`).
     """
@@ -105,7 +107,7 @@ class Repository:
 
     def timed(self) -> Self:
         """Return the repository for one refresh that begins now."""
-        return self if self.patience is None else replace(self, until=time.monotonic() + self.patience)
+        return self if self.patience is None else replace(self, until=clock() + self.patience)
 
     def ceiling(self, role: str) -> int:
         """Return the most bytes that a role's file may have."""
@@ -114,7 +116,10 @@ class Repository:
 
     def fetch(self, role: str) -> bytes:
         """Return a role's current file from the server; NotNotaryError: it is a stranger's (rule 9)."""
-        data = self.online().get(self.gun, role, self.ceiling(role), fresh=self.fresh)
+        most = self.ceiling(role)
+        if role not in {roles.ROOT, roles.TIMESTAMP}:  # it is asked for ahead
+            most = min(most, self.limits.ahead_bytes)
+        data = self.online().get(self.gun, role, most, fresh=self.fresh)
         if roles.ROOT not in self.cache.cached():
             self.online().require_metadata(data)
         return data
@@ -181,7 +186,7 @@ class Repository:
                 advice=Advice("go-online"),
                 gun=self.gun,
             )
-        if self.until is not None and time.monotonic() > self.until:
+        if self.until is not None and clock() > self.until:
             raise DeadlineError(
                 f"reading {self.gun} took too long",
                 why=f"gave up after {self.patience:.0f} seconds in all",

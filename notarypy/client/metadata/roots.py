@@ -12,6 +12,9 @@ Rules:
    policy or `disable_tofu` forbids it.
 3. What is walked is nobody's yet. At most 256 versions and 32 MiB are read, as many signatures are
    checked as for one root, and the first one that is no root at all ends the walk.
+4. It is settled which root a repository must have where one is known here, a pin names one, or somebody has
+   said beforehand that the first one is taken. Elsewhere somebody is asked or it is refused, and until then
+   no registry hears of the repository.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.verdicts import FirstRoot
+from notarypy.client.weight import Weight
 from notarypy.errors import MetadataError, RootNotPinnedError, VerificationError
 from notarypy.tuf import certificates, roles, trustanchors
 from notarypy.tuf.envelope import Envelope, signers
 from notarypy.tuf.keys import meets
-from notarypy.tuf.trustanchors import AuthorityAnchor, Forbidden, RootPolicy, parts
+from notarypy.tuf.trustanchors import AuthorityAnchor, FirstUse, Forbidden, RootPolicy, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,12 +76,13 @@ def _anchored(
     if present > limits.root_versions:
         raise error
     trusted: TrustedMetadata | None = None
-    start, walked = blank(), 0
+    start, walked, weight = blank(), 0, Weight(limits.beside_bytes)
     for version in range(1, present):
         link = repository.fetch_version(roles.ROOT, version)
         if link is None:
             continue
         walked += len(link)
+        weight.add(len(link))
         if walked > limits.walked_bytes or start.root_checks.left < 0:
             raise error
         try:
@@ -108,9 +113,18 @@ def _advance(
 
 
 def root_policy(
-    settings: Settings, gun: str, now: datetime, root: str | None, scope: Scope | None
+    settings: Settings,
+    gun: str,
+    now: datetime,
+    root: str | None,
+    scope: Scope | None,
+    *,
+    publishing: bool = False,
 ) -> RootPolicy:
-    """Return the policy that a repository's root must meet, whether or not `root`, a PIN, is given."""
+    """Return the policy that a repository's root must meet, whether or not `root`, a PIN, is given.
+
+    Whoever is `publishing` takes the first one that is shown, where nothing is pinned (`firstuse`: 2).
+    """
     configured = settings.pins_for(gun.partition("/")[0], gun)
     wanted: list[RootPolicy] = []
     if root is not None:
@@ -125,7 +139,33 @@ def root_policy(
         return trustanchors.Forbidden(f"{scope.source} allows no trust on first use")
     if settings.first_use is False:
         return trustanchors.Forbidden("trust_pinning.disable_tofu turns trust on first use off")
-    return trustanchors.FirstUse(allowed=scope is not None or settings.first_use is True)
+    return trustanchors.FirstUse(allowed=publishing or scope is not None or settings.first_use is True)
+
+
+def is_settled(repository: Repository) -> bool:
+    """Tell whether nobody will be asked, and nothing refused, for want of a word about the root (rule 4)."""
+    if repository.cache.size(roles.ROOT):
+        return True
+    return all(
+        one.allowed if isinstance(one, FirstUse) else not isinstance(one, Forbidden)
+        for one in parts(repository.roots)
+    )
+
+
+def walk(repository: Repository, trusted: TrustedMetadata, offered: int, weight: Weight) -> None:
+    """Trust the versions of the root before an offered one, as far as the server has them."""
+    first = trusted.root.version + 1
+    if offered - first > repository.limits.root_versions:
+        raise VerificationError(
+            f"the root of {repository.gun} is too many versions ahead",
+            why=f"trusted: {first - 1}, offered: {offered}",
+        )
+    for version in range(first, offered):
+        link = repository.fetch_version(roles.ROOT, version)
+        if link is None:
+            return
+        weight.add(len(link))
+        trusted.update_root(link)
 
 
 def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:

@@ -34,6 +34,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
+from notarypy.client import weight
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, keeps_snapshot, require_snapshot_key, taken_version
@@ -159,6 +160,7 @@ class Publisher:
         with ExitStack() as turn:
             # To queue up behind publishers of the same trust directory is cheaper than to collide later.
             if cache.directory.is_dir():
+                weight.give_way()
                 try:
                     turn.enter_context(cache.lock(self.patience.seconds, "publish"))
                 except StorageError as error:

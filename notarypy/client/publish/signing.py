@@ -28,6 +28,7 @@ from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from notarypy.client.metadata.roots import is_settled
 from notarypy.client.publish.initialise import init as initialise
 from notarypy.client.publish.pipeline import Edit, Published, Publisher, publisher_for
 from notarypy.client.results import InitResult, SignedTag
@@ -75,7 +76,8 @@ def sign_all(
         custom_data(options.custom)
 
     def signed(gun: str, wanted: dict[str, Reference]) -> list[SignedTag]:
-        with meanwhile(partial(_served, session, wanted), wanted=push is None and not init) as served:
+        ahead = push is None and not init and is_settled(session.repository(gun, publishing=True))
+        with meanwhile(partial(_served, session, wanted), wanted=ahead) as served:
             contents: Contents = cache(served)
             if push is None and init:  # trust data is made only for what is there
                 contents()
@@ -189,7 +191,6 @@ def tagged(text: str) -> Reference:
 
 def custom_data(data: bytes) -> object:
     """Read the JSON attached to a target; ConfigurationError unless Go writes it back byte for byte."""
-    why: tuple[str, ...] = ()
     try:
         [value] = decode(b'{"custom":' + data + b"}", "custom data").values()
         canonical = encode(value)

@@ -25,18 +25,21 @@ Rules:
    signed there.
 9. Metadata may be minutes old where a cache is between here and the Notary server. Before an image is refused
    the server itself is asked once whether it has something newer, by which the image is then judged.
-10. The registry is asked for a tag while metadata is read. Its answer counts, and is shown, only for an image
-   that was accepted without it; until then it has no error either. By digest it is asked afterwards.
+10. The registry is asked for a tag while metadata is read, where it is settled which root the repository must
+   have (`roots`: 4). Its answer counts, and is shown, only for an image that was accepted without it; until
+   then it has no error either. By digest, and before a first use is decided, it is asked afterwards.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import cache as once
 from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.metadata.roots import is_settled
 from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, Evidence, SkippedImage, VerifiedImage
 from notarypy.client.verify.sharing import MetadataCache, scope_of
@@ -250,6 +253,7 @@ def verify_unless_skipped(
     if known is not None:
         require_current(known, session.now())
 
+    @once
     def repository() -> Repository:
         return session.repository(text, options.root, scope, whole=False)
 
@@ -266,6 +270,7 @@ def verify_unless_skipped(
         return replace(image, evidence=evidence)
 
     ahead = asked and wanted != parsed.digest and not known and not cache.knows(gun, prefix)
+    ahead = ahead and is_settled(repository())
     with meanwhile(partial(session.manifest, parsed, wanted), wanted=ahead) as served:
         trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
         if trusted.gun != gun:
