@@ -44,7 +44,7 @@ class Limits:
     metadata_bytes: int = 64 * _MIB
     """Snapshot and targets, and never more than the length that is signed: 200 000 long tags take 42 MiB."""
     ahead_bytes: int = 2 * _MIB
-    """Snapshot or targets, before its length is known: what is longer is asked for by its hash."""
+    """What is asked for before it is needed: snapshot or targets, each, and delegations together."""
     beside_bytes: int = 512 * _KIB
     """Metadata of a repository that is read beside others: those with more go one at a time."""
     delegation_bytes: int = 64 * _MIB

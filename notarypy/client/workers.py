@@ -23,6 +23,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -301,6 +302,8 @@ class _Running(Generic[T]):
             with self._heavy.call(self._within):
                 outcome = _outcome(self._calls[number], BaseException)
             outcome._said = said  # noqa: SLF001 - of this module
+            if outcome.error is not None:  # it is kept until it is taken, and what its frames hold is not
+                traceback.clear_frames(outcome.error.__traceback__)
             with self._changed:
                 self._done[number] = outcome
                 self.left -= 1

@@ -303,6 +303,29 @@ def test_after_a_question_delegations_are_asked_for_by_the_new_deadline(
     assert client.verify(f"{GUN}:1", registry=False).tag == "1"
 
 
+def test_delegations_that_are_much_together_come_one_after_the_other(world: World, reader: Person) -> None:
+    under_way, most = list[str](), list[int]()
+    other = threading.Event()
+
+    def begin(request: Request) -> Response | None:
+        if "/targets/" in request.url:
+            under_way.append(request.url)
+            most.append(len(under_way))
+            other.wait(0.1)  # time for the other one
+        return None
+
+    def end(request: Request, answer: Response) -> Response:
+        if "/targets/" in request.url:
+            under_way.remove(request.url)
+        return answer
+
+    world.fake.before.append(begin)
+    world.fake.after.append(end)
+    trusted = reader.client(limits=Limits(ahead_bytes=700)).refresh(GUN)
+    assert set(trusted.targets) == {roles.TARGETS, "targets/jeff", roles.RELEASES}
+    assert most == [1, 1]
+
+
 def test_delegations_are_weighed_before_they_are_asked_for(
     world: World, reader: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

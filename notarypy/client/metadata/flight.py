@@ -27,6 +27,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from notarypy.client import workers
@@ -95,7 +96,7 @@ class Flight:
         self._begin(asked, calls, self._connections)
 
     def ask_delegations(self, trusted: TrustedMetadata, known: KnownFiles, left: int, weight: Weight) -> None:
-        """Ask for the delegations of a level that are not at hand, when the first of them is to be loaded.
+        """Ask for delegations of a level that are not at hand, when the first of them is to be loaded.
 
         All delegations to come may have `left` bytes; what is asked for adds to the `weight` of memory.
         """
@@ -103,9 +104,13 @@ class Flight:
         if repository.server is None or trusted.pending() in self._looked_at:
             return
         level = [role for role in _delegations_to_come(trusted, left) if role not in self._looked_at]
-        # Those that a limit leaves out now are left out later too.
-        self._looked_at.update(entry.name for file in trusted.targets.values() for entry in file.roles)
-        absent = [role for role in level if not any(map(meta[role].matches, known.candidates(role)))]
+        sums = accumulate(meta[role].length for role in level)
+        fits = [role for role, total in zip(level, sums, strict=True) if total <= trusted.limits.ahead_bytes]
+        fits = fits or level[:1]
+        # Those that a limit leaves out now are left out later too; those that are too much at once come next.
+        named = {entry.name for file in trusted.targets.values() for entry in file.roles}
+        self._looked_at.update(named.difference(level[len(fits) :]))
+        absent = [role for role in fits if not any(map(meta[role].matches, known.candidates(role)))]
         weight.expect(sum(meta[role].length for role in absent))
         self._ask({role: partial(repository.fetch_announced, role, meta[role]) for role in absent})
 
