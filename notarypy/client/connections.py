@@ -171,9 +171,9 @@ class Connections:
         if self._given is not None:
             return self._given
         if (kind, server) not in self._transports:
-            from notarypy.remote.http.adapter import RequestsTransport  # needs requests, urllib3 and ssl
+            from notarypy.remote.http.adapter import HttpTransport  # needs http.client and ssl
 
-            self._transports[kind, server] = RequestsTransport(
+            self._transports[kind, server] = HttpTransport(
                 lambda host: self._context(host, kind, server),
                 self._settings.environ,
                 lambda host: self._tls_places(host, kind, server),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.devserver import sample
 from notarypy.devserver.tampering import Tampering
-from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.tls import context
 from notarypy.remote.http.transport import Exchange
 from notarypy.values import dataclass
@@ -110,7 +110,7 @@ class Demo:
 
     def _push(self, text: str) -> None:
         tls = context(replace_ca=self._started.authority, environ={})
-        with closing(RequestsTransport(lambda _: tls, environ={})) as transport:
+        with closing(HttpTransport(lambda _: tls, environ={})) as transport:
             exchange = Exchange(transport, timeout=_TIME)
             sample.push(exchange, f"https://{self._started.registry}", NAME, "1", sample.make(text))
 

@@ -75,7 +75,7 @@ def test_the_client_certificate_is_shown_to_the_server_itself(
         made.append(tls)
         return Asking()
 
-    monkeypatch.setattr("notarypy.remote.http.adapter.RequestsTransport", transport)
+    monkeypatch.setattr("notarypy.remote.http.adapter.HttpTransport", transport)
     monkeypatch.setattr("notarypy.remote.http.tls.context", lambda **how: contexts.append(how))
     pair = (Path("/c.pem"), Path("/k.pem"))
     settings = Settings(

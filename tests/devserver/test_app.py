@@ -15,7 +15,7 @@ from notarypy.devserver import https, sample
 from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.images.manifests import digest_of
-from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import context
 from notarypy.remote.http.transport import Exchange
@@ -121,7 +121,7 @@ def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
     monkeypatch.setattr(https, "BODY_LIMIT", 300_000)
     monkeypatch.setattr(uploads, "CHUNK", 250_000)
     data = os.urandom(2_000_001)
-    transport = RequestsTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
+    transport = HttpTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
     registry = RegistryClient(Exchange(transport, timeout=5), server.registry)
     told: list[int] = []
     blobs = Blobs(registry, "large", push=True)
@@ -133,7 +133,7 @@ def test_a_layer_above_the_limit_of_a_request_goes_in_chunks(
 
 
 def test_the_clients_own_code_pushes_and_reads(server: Running) -> None:
-    transport = RequestsTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
+    transport = HttpTransport(lambda _: context(replace_ca=server.authority, environ={}), environ={})
     exchange = Exchange(transport, timeout=5)
     made = sample.make("over HTTPS")
     pushed = sample.push(exchange, f"https://{server.registry}", "mine", "1", made)

@@ -154,7 +154,7 @@ def steps(text: str) -> list[tuple[str, str]]:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage(tmp_path)
-    monkeypatch.setattr("notarypy.remote.http.adapter.RequestsTransport", lambda *_: made.fake)
+    monkeypatch.setattr("notarypy.remote.http.adapter.HttpTransport", lambda *_: made.fake)
     for repository in ("admin/demo", "shop/cart"):
         made.push(repository, "1", "one")
         made.push(repository, "2", "two")

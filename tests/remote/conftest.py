@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from notarypy.errors import Advice
-from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.tls import TlsPlaces, context
 from support.loopback import Serve, Server
 from support.scripted import ScriptedTransport
@@ -67,9 +67,9 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def transport(ca_file: Path) -> Iterator[RequestsTransport]:
+def transport(ca_file: Path) -> Iterator[HttpTransport]:
     """Trust the test CA alone."""
-    made = RequestsTransport(
+    made = HttpTransport(
         lambda _: context(replace_ca=ca_file, environ={}),
         {},
         lambda host: TlsPlaces(("OS store", f"dir of {host}"), Advice("test", text="copy it there")),

@@ -25,7 +25,7 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
 )
-from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.tls import TlsPlaces, context
 from notarypy.remote.http.transport import Exchange
@@ -72,14 +72,14 @@ def in_turn(*answers: Callable[[bytes, socket.socket], object]) -> Callable[[byt
     return answer
 
 
-def get(transport: RequestsTransport, url: str, seconds: float = 5, limit: int = 1000) -> Response:
+def get(transport: HttpTransport, url: str, seconds: float = 5, limit: int = 1000) -> Response:
     return transport.send(
         Request("GET", url, {"Accept-Encoding": "identity"}, None, limit), time.monotonic() + seconds
     )
 
 
 def test_one_connection_for_many_requests(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
     answers = [reply(), raw(chunked, close=False), reply(b"", "404 Not Found"), reply(b"x" * 9000, "401 No")]
@@ -91,7 +91,7 @@ def test_one_connection_for_many_requests(
 
 
 def test_a_connection_opened_ahead_is_the_one_that_the_request_takes(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     server = serve(reply(), leaf)
     for _ in range(2):  # where one is idle nothing is opened
@@ -102,7 +102,7 @@ def test_a_connection_opened_ahead_is_the_one_that_the_request_takes(
 
 @pytest.mark.parametrize("late", [True, False])
 def test_a_connection_ahead_that_fails_is_no_error_and_the_request_says_why(
-    transport: RequestsTransport, serve: Serve, *, late: bool
+    transport: HttpTransport, serve: Serve, *, late: bool
 ) -> None:
     server = serve(reply(), trustme.CA().issue_cert("localhost"))
     transport.connect(server.url(), time.monotonic() + (-1 if late else 5))
@@ -111,7 +111,7 @@ def test_a_connection_ahead_that_fails_is_no_error_and_the_request_says_why(
 
 
 def test_connections_of_several_threads(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     server = serve(lambda head, sock: reply(head.split()[1])(head, sock), leaf)
     wrong: list[object] = []
@@ -134,7 +134,7 @@ def test_connections_of_several_threads(
 
 
 def test_a_closed_idle_connection_is_replaced(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     server = serve(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), leaf)
     for _ in range(3):
@@ -144,7 +144,7 @@ def test_a_closed_idle_connection_is_replaced(
 
 
 def test_what_is_sent_is_what_was_asked(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     server = serve(reply(b"", "200 OK", "X-One: a", "x-one: b", "WWW-Authenticate: Basic realm=x"), leaf)
     body = bytes(range(256)) * 300
@@ -168,7 +168,7 @@ def test_what_is_sent_is_what_was_asked(
     ]
 
 
-def test_a_post_without_body_has_a_length(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_post_without_body_has_a_length(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply())
     transport.send(Request("POST", server.url()), time.monotonic() + 5)
     assert b"Content-Length: 0\r\n" in server.heads[0]
@@ -181,7 +181,7 @@ def test_the_context_stays_what_it_was(serve: Serve, leaf: trustme.LeafCert, ca_
         assert host not in made
         return made.setdefault(host, context(replace_ca=ca_file, environ={}))
 
-    transport = RequestsTransport(tls, {})
+    transport = HttpTransport(tls, {})
     server = serve(reply(), leaf)
     for _ in range(2):
         get(transport, server.url())
@@ -194,7 +194,7 @@ def test_the_context_stays_what_it_was(serve: Serve, leaf: trustme.LeafCert, ca_
 
 
 def test_nodelay_is_set(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: list[tuple[object, ...]] = []
     original = socket.socket.setsockopt
@@ -208,7 +208,7 @@ def test_nodelay_is_set(
     assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
 
 
-def test_unknown_ca(transport: RequestsTransport, serve: Serve) -> None:
+def test_unknown_ca(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply(), trustme.CA().issue_cert("localhost"))
     with pytest.raises(TlsError, match="cannot trust the TLS certificate of localhost:") as caught:
         get(transport, server.url())
@@ -221,7 +221,7 @@ def test_unknown_ca(transport: RequestsTransport, serve: Serve) -> None:
     assert server.heads == []
 
 
-def test_expired_certificate(transport: RequestsTransport, serve: Serve, ca: trustme.CA) -> None:
+def test_expired_certificate(transport: HttpTransport, serve: Serve, ca: trustme.CA) -> None:
     now = datetime.now(UTC)
     cert = ca.issue_cert("localhost", not_before=now - timedelta(days=9), not_after=now - timedelta(days=2))
     with pytest.raises(TlsError) as caught:
@@ -229,7 +229,7 @@ def test_expired_certificate(transport: RequestsTransport, serve: Serve, ca: tru
     assert caught.value.facts["reason"] == "expired"
 
 
-def test_certificate_for_another_host(transport: RequestsTransport, serve: Serve, ca: trustme.CA) -> None:
+def test_certificate_for_another_host(transport: HttpTransport, serve: Serve, ca: trustme.CA) -> None:
     with pytest.raises(TlsError) as caught:
         get(transport, serve(reply(), ca.issue_cert("other.corp")).url())
     assert caught.value.facts["reason"] == "wrong_host"
@@ -237,14 +237,14 @@ def test_certificate_for_another_host(transport: RequestsTransport, serve: Serve
 
 
 def test_addresses_are_checked_too(
-    transport: RequestsTransport, serve: Serve, ca: trustme.CA, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, ca: trustme.CA, leaf: trustme.LeafCert
 ) -> None:
     assert get(transport, serve(reply(), ca.issue_cert("127.0.0.1")).url(host="127.0.0.1")).body == b"hello"
     with pytest.raises(TlsError):
         get(transport, serve(reply(), leaf).url(host="127.0.0.1"))
 
 
-def test_server_without_tls(transport: RequestsTransport) -> None:
+def test_server_without_tls(transport: HttpTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def talk() -> None:
@@ -261,7 +261,7 @@ def test_server_without_tls(transport: RequestsTransport) -> None:
     assert caught.value.facts["reason"] == "not_tls"
 
 
-def test_http_to_a_tls_server(transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
+def test_http_to_a_tls_server(transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
     server = serve(reply(), leaf)
     with pytest.raises(NetworkError):
         get(transport, server.url().replace("https:", "http:"))
@@ -276,25 +276,25 @@ def test_client_certificate(
     pair.cert_chain_pems[0].write_to_path(cert)
     pair.private_key_pem.write_to_path(key)
     places = TlsPlaces(client_searched=("folder (no X.cert with X.key)",))
-    without = RequestsTransport(lambda _: context(replace_ca=ca_file, environ={}), {}, lambda _: places)
+    without = HttpTransport(lambda _: context(replace_ca=ca_file, environ={}), {}, lambda _: places)
     with pytest.raises(TlsError) as caught:
         get(without, server.url())
     assert caught.value.facts["reason"] == "client_certificate"
     assert caught.value.why[1] == "none is in: folder (no X.cert with X.key)"
     made = context(replace_ca=ca_file, client_cert=cert, client_key=key, environ={})
-    transport = RequestsTransport(lambda _: made, {})
+    transport = HttpTransport(lambda _: made, {})
     assert get(transport, server.url()).body == b"hello"
     without.close()
     transport.close()
 
 
-def test_no_such_name(transport: RequestsTransport) -> None:
+def test_no_such_name(transport: HttpTransport) -> None:
     with pytest.raises(UnreachableError) as caught:
         get(transport, "https://no-such-name.invalid/")
     assert caught.value.facts["reason"] in ("name", "resolver")
 
 
-def test_refused_connection(transport: RequestsTransport) -> None:
+def test_refused_connection(transport: HttpTransport) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(UnreachableError, match=f"cannot connect to localhost:{port}") as caught:
@@ -318,21 +318,17 @@ FOREVER = 200
     ids=["body", "headers", "status line", "continues", "chunks"],
 )
 def test_a_drip_meets_the_deadline(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert, head: bytes, piece: bytes
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert, head: bytes, piece: bytes
 ) -> None:
     meets_the_deadline(transport, serve, leaf, Drip(head, piece, FOREVER, SLOW))
 
 
-def test_silence_meets_the_deadline(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
-) -> None:
+def test_silence_meets_the_deadline(transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     meets_the_deadline(transport, serve, leaf, Drip(b"", answer, 1, PATIENCE))
 
 
-def meets_the_deadline(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert, drip: Drip
-) -> None:
+def meets_the_deadline(transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert, drip: Drip) -> None:
     """Insist that the client hangs up before everything is sent, over a connection that is there already."""
     server = serve(in_turn(reply(), drip), leaf)
     get(transport, server.url())
@@ -343,14 +339,14 @@ def meets_the_deadline(
     assert (drip.sent < drip.count, server.connections) == (True, 1)
 
 
-def test_a_silent_handshake_meets_the_deadline(transport: RequestsTransport) -> None:
+def test_a_silent_handshake_meets_the_deadline(transport: HttpTransport) -> None:
     server = Deaf()
     with pytest.raises(NetworkError):
         get(transport, f"https://localhost:{server.port}/", 0.2)
     assert server.outlasted()
 
 
-def test_a_server_that_takes_nothing_meets_the_deadline(transport: RequestsTransport) -> None:
+def test_a_server_that_takes_nothing_meets_the_deadline(transport: HttpTransport) -> None:
     server = Deaf()
     request = Request("POST", f"http://localhost:{server.port}/", {}, b"x" * 30_000_000)
     with pytest.raises(DeadlineError):
@@ -358,13 +354,13 @@ def test_a_server_that_takes_nothing_meets_the_deadline(transport: RequestsTrans
     assert server.outlasted()
 
 
-def test_a_deadline_in_the_past(transport: RequestsTransport) -> None:
+def test_a_deadline_in_the_past(transport: HttpTransport) -> None:
     with pytest.raises(DeadlineError):
         get(transport, "https://localhost:1/", -1)
 
 
 def test_after_a_deadline_the_next_request_is_fine(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     def answer(head: bytes, sock: socket.socket) -> None:
         time.sleep(0.3 if b"/slow" in head else 0)
@@ -388,7 +384,7 @@ def test_after_a_deadline_the_next_request_is_fine(
     ids=["stated", "until close", "chunked"],
 )
 def test_a_long_body_is_cut_while_it_comes(
-    transport: RequestsTransport,
+    transport: HttpTransport,
     serve: Serve,
     leaf: trustme.LeafCert,
     answer: Callable[[bytes, socket.socket], object],
@@ -397,13 +393,11 @@ def test_a_long_body_is_cut_while_it_comes(
         get(transport, serve(answer, leaf).url())
 
 
-def test_a_body_of_exactly_the_limit(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
-) -> None:
+def test_a_body_of_exactly_the_limit(transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
     assert len(get(transport, serve(reply(b"x" * 1000), leaf).url()).body) == 1000
 
 
-def test_an_endless_body_costs_no_memory(transport: RequestsTransport, serve: Serve) -> None:
+def test_an_endless_body_costs_no_memory(transport: HttpTransport, serve: Serve) -> None:
     sent = 0
 
     def answer(_: bytes, sock: socket.socket) -> bool:
@@ -418,7 +412,7 @@ def test_an_endless_body_costs_no_memory(transport: RequestsTransport, serve: Se
     assert sent < 30_000_000
 
 
-def test_an_error_body_is_cut_not_refused(transport: RequestsTransport, serve: Serve) -> None:
+def test_an_error_body_is_cut_not_refused(transport: HttpTransport, serve: Serve) -> None:
     found = get(transport, serve(reply(b"e" * 200_000, "500 Oh")).url(), limit=10)
     assert found.status == 500
     assert found.body == b"e" * 65536
@@ -429,7 +423,7 @@ def test_an_error_body_is_cut_not_refused(transport: RequestsTransport, serve: S
     [b"X: " + b"x" * 60_000 + b"\r\n" + b"Y: " + b"y" * 60_000 + b"\r\n", b"Z: " + b"z" * 1000 + b"\r\n"],
     ids=["two long lines", "many lines"],
 )
-def test_header_limit(transport: RequestsTransport, serve: Serve, head: bytes) -> None:
+def test_header_limit(transport: HttpTransport, serve: Serve, head: bytes) -> None:
     with pytest.raises(ResponseLimitError, match="of headers"):
         get(transport, serve(raw(b"HTTP/1.1 200 OK\r\n", head * 99, b"\r\n")).url())
 
@@ -444,7 +438,7 @@ def test_header_limit(transport: RequestsTransport, serve: Serve, head: bytes) -
     ids=["status line", "too many headers", "TLS alert"],
 )
 def test_what_is_not_http(
-    transport: RequestsTransport, serve: Serve, answer: Callable[[bytes, socket.socket], object]
+    transport: HttpTransport, serve: Serve, answer: Callable[[bytes, socket.socket], object]
 ) -> None:
     with pytest.raises(ServerError, match="not HTTP"):
         get(transport, serve(answer).url())
@@ -461,7 +455,7 @@ def test_what_is_not_http(
     ids=["length", "chunk", "nothing", "status line"],
 )
 def test_a_connection_that_ends_early(
-    transport: RequestsTransport,
+    transport: HttpTransport,
     serve: Serve,
     leaf: trustme.LeafCert,
     answer: Callable[[bytes, socket.socket], object],
@@ -471,19 +465,19 @@ def test_a_connection_that_ends_early(
     assert not isinstance(caught.value, UnreachableError)
 
 
-def test_encoded_bodies_are_refused(transport: RequestsTransport, serve: Serve) -> None:
+def test_encoded_bodies_are_refused(transport: HttpTransport, serve: Serve) -> None:
     with pytest.raises(ServerError, match="encoded"):
         get(transport, serve(reply(b"x", "200 OK", "Content-Encoding: gzip")).url())
     assert get(transport, serve(reply(b"x", "200 OK", "Content-Encoding: identity")).url()).body == b"x"
 
 
-def test_redirects_are_not_followed(transport: RequestsTransport, serve: Serve) -> None:
+def test_redirects_are_not_followed(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply(b"", "302 Found", "Location: /elsewhere"))
     assert get(transport, server.url()).headers["location"] == "/elsewhere"
     assert len(server.heads) == 1
 
 
-def test_cookies_are_not_kept(transport: RequestsTransport, serve: Serve) -> None:
+def test_cookies_are_not_kept(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply(b"", "200 OK", "Set-Cookie: a=b"))
     get(transport, server.url())
     get(transport, server.url())
@@ -491,7 +485,7 @@ def test_cookies_are_not_kept(transport: RequestsTransport, serve: Serve) -> Non
 
 
 def test_the_real_environment_counts_for_nothing(
-    transport: RequestsTransport,
+    transport: HttpTransport,
     serve: Serve,
     leaf: trustme.LeafCert,
     tmp_path: Path,
@@ -548,7 +542,7 @@ def test_https_through_a_proxy(serve: Serve, ca: trustme.CA, ca_file: Path) -> N
     server = serve(reply(), ca.issue_cert("notary.corp"))
     proxy = serve(tunnel(server.port))
     environ = {"HTTPS_PROXY": f"http://jo:s3cret@127.0.0.1:{proxy.port}"}
-    transport = RequestsTransport(lambda _: context(replace_ca=ca_file, environ={}), environ)
+    transport = HttpTransport(lambda _: context(replace_ca=ca_file, environ={}), environ)
     for _ in range(2):
         assert get(transport, "https://notary.corp/x").body == b"hello"
     transport.close()
@@ -568,7 +562,7 @@ def test_https_through_a_tls_proxy(serve: Serve, ca: trustme.CA, ca_file: Path) 
         asked.append(host)
         return context(replace_ca=ca_file, environ={})
 
-    transport = RequestsTransport(tls, {"HTTPS_PROXY": f"https://localhost:{proxy.port}"})
+    transport = HttpTransport(tls, {"HTTPS_PROXY": f"https://localhost:{proxy.port}"})
     assert get(transport, "https://notary.corp/x").body == b"hello"
     transport.close()
     assert sorted(asked) == [f"localhost:{proxy.port}", "notary.corp"]
@@ -576,7 +570,7 @@ def test_https_through_a_tls_proxy(serve: Serve, ca: trustme.CA, ca_file: Path) 
 
 def test_http_through_a_proxy(serve: Serve) -> None:
     proxy = serve(reply())
-    transport = RequestsTransport(lambda _: context(environ={}), {"HTTP_PROXY": f"127.0.0.1:{proxy.port}"})
+    transport = HttpTransport(lambda _: context(environ={}), {"HTTP_PROXY": f"127.0.0.1:{proxy.port}"})
     assert get(transport, "http://registry.corp/v2/").body == b"hello"
     transport.close()
     assert proxy.heads[0].startswith(b"GET http://registry.corp/v2/ HTTP/1.1\r\n")
@@ -585,7 +579,7 @@ def test_http_through_a_proxy(serve: Serve) -> None:
 def test_a_proxy_that_refuses(serve: Serve, ca_file: Path) -> None:
     proxy = serve(tunnel(1, b"407 Proxy Authentication Required"))
     environ = {"HTTPS_PROXY": f"http://jo:s3cret@127.0.0.1:{proxy.port}"}
-    transport = RequestsTransport(lambda _: context(replace_ca=ca_file, environ={}), environ)
+    transport = HttpTransport(lambda _: context(replace_ca=ca_file, environ={}), environ)
     with pytest.raises(UnreachableError) as caught:
         get(transport, "https://notary.corp/")
     transport.close()
@@ -595,7 +589,7 @@ def test_a_proxy_that_refuses(serve: Serve, ca_file: Path) -> None:
 
 
 def test_an_unusable_proxy_variable(ca_file: Path) -> None:
-    transport = RequestsTransport(
+    transport = HttpTransport(
         lambda _: context(replace_ca=ca_file, environ={}), {"HTTPS_PROXY": "socks5://x"}
     )
     with pytest.raises(ConfigurationError):
@@ -604,7 +598,7 @@ def test_an_unusable_proxy_variable(ca_file: Path) -> None:
 
 
 def test_the_log_holds_no_query(
-    transport: RequestsTransport, serve: Serve, caplog: pytest.LogCaptureFixture
+    transport: HttpTransport, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(reply())
     with caplog.at_level(logging.DEBUG, logger="notarypy"):
@@ -613,7 +607,7 @@ def test_the_log_holds_no_query(
     assert record.getMessage() == f"GET {server.url('/token')}: 200, 5 bytes"
 
 
-def test_exchange_over_the_wire(transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
+def test_exchange_over_the_wire(transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert) -> None:
     answers = [reply(b"", "503 Later", "Retry-After: 0"), reply(b"done")]
     server = serve(in_turn(*answers), leaf)
     assert Exchange(transport, timeout=5).send(Request("GET", server.url())).body == b"done"
@@ -622,7 +616,7 @@ def test_exchange_over_the_wire(transport: RequestsTransport, serve: Serve, leaf
 
 def test_requests_is_loaded_for_proxies_alone() -> None:
     program = (
-        "import sys; from notarypy.remote.http.adapter import RequestsTransport as T;"
+        "import sys; from notarypy.remote.http.adapter import HttpTransport as T;"
         "T(None, {}).connect('http://127.0.0.1:9', 0);"
         "print('requests' in sys.modules, 'idna' in sys.modules)"
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from notarypy.remote.http.adapter import RequestsTransport
+    from notarypy.remote.http.adapter import HttpTransport
     from support.loopback import Serve
 
 URL = "https://registry.corp/v2/a/blobs/sha256:0"
@@ -91,7 +91,7 @@ def soon(seconds: float = 10) -> float:
 
 
 def test_a_body_in_pieces_has_a_length(
-    transport: RequestsTransport, serve: Serve, leaf: trustme.LeafCert
+    transport: HttpTransport, serve: Serve, leaf: trustme.LeafCert
 ) -> None:
     server = serve(reply(b"ok"), leaf)
     body = Pieces(b"one", b"two" * 100_000, b"three")
@@ -103,7 +103,7 @@ def test_a_body_in_pieces_has_a_length(
     assert server.connections == 1
 
 
-def test_an_error_while_a_body_is_made_ends_the_request(transport: RequestsTransport, serve: Serve) -> None:
+def test_an_error_while_a_body_is_made_ends_the_request(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply(b"ok"))
     body = Pieces(b"half", size=8, error=StorageError("the disk broke"))
     with pytest.raises(StorageError, match="the disk broke"):
@@ -111,7 +111,7 @@ def test_an_error_while_a_body_is_made_ends_the_request(transport: RequestsTrans
     assert transport.send(Request("GET", server.url()), soon()).body == b"ok"
 
 
-def test_an_answer_before_the_end_of_the_body_counts(transport: RequestsTransport, serve: Serve) -> None:
+def test_an_answer_before_the_end_of_the_body_counts(transport: HttpTransport, serve: Serve) -> None:
     def answer(_: bytes, sock: socket.socket) -> bool:
         sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         return False
@@ -120,7 +120,7 @@ def test_an_answer_before_the_end_of_the_body_counts(transport: RequestsTranspor
     assert transport.send(Request("PATCH", server.url(), {}, Pieces(b"x" * 1000)), soon()).status == 413
 
 
-def test_a_body_goes_into_a_sink(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_body_goes_into_a_sink(transport: HttpTransport, serve: Serve) -> None:
     keeper, data = Keeper(), bytes(range(256)) * 4000
     server = serve(reply(data))
     answer = transport.send(Request("GET", server.url(), sink=keeper, limit=len(data)), soon())
@@ -128,27 +128,27 @@ def test_a_body_goes_into_a_sink(transport: RequestsTransport, serve: Serve) -> 
     assert keeper.headers["content-length"] == str(len(data))
 
 
-def test_an_error_is_not_for_the_sink(transport: RequestsTransport, serve: Serve) -> None:
+def test_an_error_is_not_for_the_sink(transport: HttpTransport, serve: Serve) -> None:
     keeper = Keeper()
     answer = transport.send(Request("GET", serve(reply(b"no", "404 Not Found")).url(), sink=keeper), soon())
     assert (answer.status, answer.body, keeper.begun) == (404, b"no", [])
 
 
-def test_a_sink_gets_no_more_than_the_limit(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_sink_gets_no_more_than_the_limit(transport: HttpTransport, serve: Serve) -> None:
     keeper = Keeper()
     with pytest.raises(ResponseLimitError):
         transport.send(Request("GET", serve(reply(bytes(MIB))).url(), sink=keeper, limit=100_000), soon())
     assert len(keeper.data) <= 100_000
 
 
-def test_what_a_sink_raises_stands(transport: RequestsTransport, serve: Serve) -> None:
+def test_what_a_sink_raises_stands(transport: HttpTransport, serve: Serve) -> None:
     server = serve(reply(bytes(MIB)))
     request = Request("GET", server.url(), sink=Keeper(StorageError("full")), limit=MIB)
     with pytest.raises(StorageError, match="full"):
         transport.send(request, soon())
 
 
-def test_a_lost_connection_leaves_what_came(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_lost_connection_leaves_what_came(transport: HttpTransport, serve: Serve) -> None:
     keeper = Keeper()
     server = serve(reply(b"x" * 1000, length=2000))
     with pytest.raises(NetworkError, match="lost"):
@@ -156,7 +156,7 @@ def test_a_lost_connection_leaves_what_came(transport: RequestsTransport, serve:
     assert len(keeper.data) == 1000
 
 
-def test_large_bodies_cost_little_memory(transport: RequestsTransport, serve: Serve) -> None:
+def test_large_bodies_cost_little_memory(transport: HttpTransport, serve: Serve) -> None:
     piece, count = bytes(MIB), 40
 
     class Endless(Pieces):
@@ -192,7 +192,7 @@ def test_large_bodies_cost_little_memory(transport: RequestsTransport, serve: Se
     assert len(server.bodies[-1]) == count * MIB
 
 
-def test_a_server_that_falls_silent_is_not_waited_for(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_server_that_falls_silent_is_not_waited_for(transport: HttpTransport, serve: Serve) -> None:
     silence = Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", b"67890", 1, pause=PATIENCE)
     server = serve(silence)
     with pytest.raises(DeadlineError):
@@ -201,7 +201,7 @@ def test_a_server_that_falls_silent_is_not_waited_for(transport: RequestsTranspo
     assert silence.sent == 0
 
 
-def test_a_slow_server_that_goes_on_is_waited_for(transport: RequestsTransport, serve: Serve) -> None:
+def test_a_slow_server_that_goes_on_is_waited_for(transport: HttpTransport, serve: Serve) -> None:
     def answer(_head: bytes, sock: socket.socket) -> None:
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n")
         for _time in range(16):

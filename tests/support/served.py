@@ -19,7 +19,7 @@ from notarypy.devserver import sample
 from notarypy.remote.auth.credentials import Keychain, NotaryAuth
 from notarypy.remote.auth.tokens import TokenAuthenticator
 from notarypy.remote.http import tls
-from notarypy.remote.http.adapter import RequestsTransport
+from notarypy.remote.http.adapter import HttpTransport
 from notarypy.remote.http.transport import Exchange
 from support.uploads import Answer, Desk
 
@@ -106,7 +106,7 @@ class Process:
 
     def push(self, path: str, tag: str, image: sample.Sample) -> str:
         """Push an image to the registry, logged in if it asks, and return its digest."""
-        transport = RequestsTransport(lambda _: tls.context(replace_ca=self.authority, environ={}), {})
+        transport = HttpTransport(lambda _: tls.context(replace_ca=self.authority, environ={}), {})
         found = re.search(r"^export NOTARY_AUTH=(\S+)$", self.head, re.MULTILINE)
         logins = Keychain([NotaryAuth({"NOTARY_AUTH": found[1] if found else ""})])
         authenticator = TokenAuthenticator(self.registry, logins)

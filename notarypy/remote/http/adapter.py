@@ -1,145 +1,47 @@
-"""The transport over urllib3 and requests: the only module that imports them.
+"""The transport of bytes: every request goes this way, over a direct connection or through a proxy.
 
 It is not where policy lives (`transport`); it only moves bytes, and takes care that the libraries add nothing
 of their own:
 
-1. TLS contexts are used exactly as they were made: nothing is loaded into them.
-2. The environment is read by nobody but `urls.proxy_for`: no netrc, no CA bundle variables, no cookies.
-3. Nothing is followed, decoded or repeated.
-4. The deadline holds for every byte in either direction, the limits while bytes arrive.
-5. Pools are those of urllib3, and every request goes through them in one way. requests, which adds nothing to
-   a direct connection and takes a sixth of a small command's time to load, makes those behind a proxy.
+1. The environment is read by nobody but `urls.proxy_for`: no netrc, no CA bundle variables, no cookies.
+2. Nothing is followed, decoded or repeated.
+3. The deadline holds for every byte in either direction, the limits while bytes arrive.
+4. A direct connection needs the standard library alone (`direct`). requests and urllib3, a third of a
+   small command's work to load, are there for the way through a proxy (`proxied`).
 """
 
 from __future__ import annotations
 
 import http.client
 import logging
-import ssl
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
-from urllib3.poolmanager import PoolManager
+from typing import TYPE_CHECKING
 
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
+from notarypy.remote.http.direct import Connections
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.tls import ContextOf, TlsPlaces
-from notarypy.remote.http.urls import host_port, origin, proxy_address, proxy_for
+from notarypy.remote.http.urls import host_port, proxy_address, proxy_for
 
 if TYPE_CHECKING:
-    import socket
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-    from requests.adapters import HTTPAdapter
-    from urllib3.response import BaseHTTPResponse
+    from notarypy.remote.http.proxied import ProxiedConnections
+    from notarypy.remote.http.sockets import Answer
 
 
 _CHUNK = 64 * 1024
-_POOL_SIZE = 32
-_BROKEN = (HTTPError, OSError, http.client.HTTPException, ValueError)
+_BROKEN = (OSError, http.client.HTTPException, ValueError)
 _LOG = logging.getLogger(__name__)
 
 
-class _DeadlineConnection(HTTPConnection):
-    """A connection whose every step keeps the deadline."""
-
-    response_class = sockets.LimitedResponse
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise sockets.NotConnectedError from error
-
-    def _new_conn(self) -> socket.socket:
-        return sockets.connect(self._dns_host, self.port)
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
-        if self.sock is None:
-            self.connect()
-        sockets.send(self.sock, data)
-
-
-class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
-    @property
-    def is_connected(self) -> bool:
-        """Whether a connection that waited can be used: session tickets that came meanwhile do not end it."""
-        return super().is_connected or sockets.is_quiet(self.sock)
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _DeadlineConnection
-
-    def connect(self) -> None:
-        """Have one idle connection that is open."""
-        connection = self._get_conn()
-        try:
-            if getattr(connection, "sock", None) is None:
-                connection.connect()
-        except BaseException:
-            connection.close()  # it may hold a socket that TLS did not come about on
-            raise
-        finally:
-            self._put_conn(connection)
-
-
-class _TlsPool(_Pool, HTTPSConnectionPool):
-    ConnectionCls = _DeadlineTlsConnection
-
-
-_POOLS = {"http": _Pool, "https": _TlsPool}
-
-
-class _Pools:
-    """Connection pools with our connections and, per host, our TLS contexts."""
-
-    def __init__(self, context: ContextOf) -> None:
-        self._context = context
-        self._direct = _ours(PoolManager(_POOL_SIZE, maxsize=_POOL_SIZE))
-        self._adapter: HTTPAdapter | None = None
-        self._lock = threading.Lock()
-
-    def to(self, url: str, proxy: str | None) -> _Pool:
-        """Return the pool of a URL's origin, with the TLS context of its host."""
-        scheme, host, port = origin(url)
-        options: dict[str, Any] = {}
-        if scheme == "https":
-            options = {"ssl_context": self._context(host_port(url)), "cert_reqs": ssl.CERT_REQUIRED}
-        manager = self._behind(proxy) if proxy else self._direct
-        return cast("_Pool", manager.connection_from_host(host, port, scheme, pool_kwargs=options))
-
-    def _behind(self, proxy: str) -> PoolManager:
-        """Make or find the pools behind a proxy; TLS to the proxy itself is checked like any other."""
-        from requests.adapters import HTTPAdapter  # rule 5
-
-        options = (
-            {"proxy_ssl_context": self._context(proxy_address(proxy))} if proxy.startswith("https:") else {}
-        )
-        with self._lock:
-            self._adapter = self._adapter or HTTPAdapter(_POOL_SIZE, _POOL_SIZE)
-            return _ours(self._adapter.proxy_manager_for(proxy, **options))
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._direct.clear()
-        if self._adapter is not None:
-            self._adapter.close()
-
-
-def _ours(manager: PoolManager) -> PoolManager:
-    manager.pool_classes_by_scheme = _POOLS
-    return manager
-
-
-class RequestsTransport:
+class HttpTransport:
     """A keep-alive transport for several hosts and threads.
 
     `tls` is asked once for a host, and `places` where it looked, for error texts. Of `environ` only
@@ -157,7 +59,8 @@ class RequestsTransport:
         self._environ, self._limits = dict(environ), limits
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        self._pools = _Pools(self._context)
+        self._direct = Connections(self._context)
+        self._proxied: ProxiedConnections | None = None
 
     def send(self, request: Request, deadline: float) -> Response:
         """See `Transport.send`."""
@@ -190,13 +93,15 @@ class RequestsTransport:
             return
         try:
             with sockets.until(deadline):
-                self._pools.to(url, None).connect()
+                self._direct.connect(url)
         except (sockets.DeadlinePassedError, sockets.NotConnectedError, *_BROKEN) as error:
             _LOG.debug("%s: no connection ahead: %s", host_port(url), error)
 
     def close(self) -> None:
         """Close idle connections."""
-        self._pools.close()
+        self._direct.close()
+        if self._proxied is not None:
+            self._proxied.close()
 
     def _context(self, host: str) -> ssl.SSLContext:
         with self._lock:
@@ -204,61 +109,36 @@ class RequestsTransport:
                 self._contexts[host] = self._tls(host)
             return self._contexts[host]
 
+    def _exchange(self, request: Request, proxy: str | None) -> AbstractContextManager[Answer]:
+        if not proxy:
+            return self._direct.exchange(request)
+        from notarypy.remote.http.proxied import ProxiedConnections  # rule 4
+
+        with self._lock:
+            self._proxied = self._proxied or ProxiedConnections(self._context)
+        return self._proxied.exchange(request, proxy)
+
     def _exchanged(self, request: Request, host: str, proxy: str | None) -> Response:
-        answer = self._pools.to(request.url, proxy).urlopen(
-            request.method,
-            _target(request.url, proxied=proxy is not None),
-            request.body,
-            _headers(request),
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            timeout=sockets.remaining(),
-            preload_content=False,
-            decode_content=False,
-        )
-        try:
-            headers = {name.lower(): answer.headers[name] for name in answer.headers}
-            content, size = _content(answer, headers, request, host, self._limits.error_bytes)
-        finally:
-            # After a complete body the connection is back in its pool already, and this closes nothing.
-            answer.close()
-            answer.release_conn()
+        with self._exchange(request, proxy) as answer:
+            content, size = _content(answer, request, host, self._limits.error_bytes)
         shown = request.secrets.without(request.url.partition("?")[0])
         _LOG.info("%s %s: %d, %d bytes", request.method, shown, answer.status, size)
-        return Response(answer.status, headers, content)
+        return Response(answer.status, answer.headers, content)
 
 
-def _target(url: str, *, proxied: bool) -> str:
-    """Return what the request line names: a path, and to a proxy that passes on http the whole URL."""
-    parts = urlsplit(url)
-    if proxied and parts.scheme == "http":
-        return parts._replace(fragment="").geturl()
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _headers(request: Request) -> dict[str, str]:
-    """Return the headers of a request, with the length of a body that knows it."""
-    body = request.body
-    known = {} if body is None or isinstance(body, bytes) else {"Content-Length": str(len(body))}
-    return {**request.headers, **known}
-
-
-def _content(
-    answer: BaseHTTPResponse, headers: Mapping[str, str], request: Request, host: str, error_limit: int
-) -> tuple[bytes, int]:
+def _content(answer: Answer, request: Request, host: str, error_limit: int) -> tuple[bytes, int]:
     """Read the body: all of a success within its limit, the beginning of anything else; and its size."""
     success = answer.status < HTTPStatus.MULTIPLE_CHOICES
-    if success and headers.get("content-encoding", "identity").lower() != "identity":
+    if success and answer.headers.get("content-encoding", "identity").lower() != "identity":
         raise ServerError(f"{host} sent an encoded body though none was asked for", host=host)
     limit = request.limit if success else error_limit
     parts: list[bytes] = []
     take: Callable[[bytes], object] = parts.append
     if success and request.sink is not None:
-        take = request.sink.begin(answer.status, headers)
+        take = request.sink.begin(answer.status, answer.headers)
     size = 0
     while size <= limit:
-        part = answer.read(min(_CHUNK, limit + 1 - size), decode_content=False)
+        part = answer.read(min(_CHUNK, limit + 1 - size))
         if not part:
             return b"".join(parts), size
         size += len(part)

@@ -20,7 +20,7 @@ import ssl
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notarypy.errors import Advice, NetworkError, TlsError, UnreachableError
 from notarypy.limits import DEFAULT
@@ -28,7 +28,7 @@ from notarypy.remote.http import failures
 from notarypy.remote.http.messages import NOTHING, Redaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from _typeshed import WriteableBuffer
 
@@ -106,13 +106,13 @@ def connect(host: str, port: int) -> socket.socket:
 
 
 def is_quiet(sock: socket.socket | None) -> bool:
-    """Tell whether TLS is up and the other side has sent nothing but what belongs to TLS itself."""
-    if not isinstance(sock, ssl.SSLSocket):
+    """Tell whether a socket is open and the other side has sent nothing but what belongs to TLS itself."""
+    if sock is None:
         return False
     try:
         sock.settimeout(0)
         sock.recv(1)
-    except ssl.SSLWantReadError:
+    except (ssl.SSLWantReadError, BlockingIOError):
         return True
     except OSError:
         return False
@@ -177,6 +177,30 @@ class LimitedResponse(http.client.HTTPResponse):
         """Read the head."""
         super().begin()
         self._reader.head = None  # what follows has its own limit
+        lengths = ",".join(self.headers.get_all("content-length", ())).split(",")
+        if len({length.strip() for length in lengths}) > 1:
+            raise http.client.HTTPException("two lengths")
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read some of the body; raise IncompleteRead if the connection ends before it."""
+        part = super().read(amt)
+        if not part and amt and self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        return part
+
+
+class Answer(NamedTuple):
+    """An answer whose body is still to be read; header names in lower case, repeated ones joined."""
+
+    status: int
+    headers: Mapping[str, str]
+    read: Callable[[int], bytes]
+
+
+def answer_of(answer: http.client.HTTPResponse) -> Answer:
+    """Return an answer of the standard library."""
+    named = {name.lower(): ", ".join(answer.headers.get_all(name, ())) for name in answer.headers}
+    return Answer(answer.status, named, answer.read)
 
 
 def is_tls_failure(cause: BaseException) -> bool:
