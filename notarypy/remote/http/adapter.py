@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from notarypy.errors import DeadlineError, NetworkError, ResponseLimitError, ServerError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote.http import failures, sockets
-from notarypy.remote.http.direct import Connections
+from notarypy.remote.http.direct import DirectConnections
 from notarypy.remote.http.messages import Redaction, Request, Response
 from notarypy.remote.http.tls import ContextOf, TlsPlaces
 from notarypy.remote.http.urls import host_port, proxy_address, proxy_for
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from notarypy.remote.http.proxied import ProxiedConnections
-    from notarypy.remote.http.sockets import Answer
+    from notarypy.remote.http.sockets import RawAnswer
 
 
 _CHUNK = 64 * 1024
@@ -59,7 +59,7 @@ class HttpTransport:
         self._environ, self._limits = dict(environ), limits
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        self._direct = Connections(self._context)
+        self._direct = DirectConnections(self._context)
         self._proxied: ProxiedConnections | None = None
 
     def send(self, request: Request, deadline: float) -> Response:
@@ -109,7 +109,7 @@ class HttpTransport:
                 self._contexts[host] = self._tls(host)
             return self._contexts[host]
 
-    def _exchange(self, request: Request, proxy: str | None) -> AbstractContextManager[Answer]:
+    def _exchange(self, request: Request, proxy: str | None) -> AbstractContextManager[RawAnswer]:
         if not proxy:
             return self._direct.exchange(request)
         from notarypy.remote.http.proxied import ProxiedConnections  # rule 4
@@ -126,7 +126,7 @@ class HttpTransport:
         return Response(answer.status, answer.headers, content)
 
 
-def _content(answer: Answer, request: Request, host: str, error_limit: int) -> tuple[bytes, int]:
+def _content(answer: RawAnswer, request: Request, host: str, error_limit: int) -> tuple[bytes, int]:
     """Read the body: all of a success within its limit, the beginning of anything else; and its size."""
     success = answer.status < HTTPStatus.MULTIPLE_CHOICES
     if success and answer.headers.get("content-encoding", "identity").lower() != "identity":

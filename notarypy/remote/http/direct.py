@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.remote.http.messages import Request
-    from notarypy.remote.http.sockets import Answer
+    from notarypy.remote.http.sockets import RawAnswer
     from notarypy.remote.http.tls import ContextOf
 
     Origin = tuple[str, str, int]
 
 _KEPT = 32
-_SAFE = "%/:?#[]@!$&'()*+,;=~"  # what stands in a URL as it is; the rest is escaped
+_SAFE = "%/:?#[]@!$&'()+*,;=~"  # what stands in a URL as it is; the rest is escaped
 
 
 class _Connection(http.client.HTTPConnection):
@@ -62,7 +62,7 @@ class _Connection(http.client.HTTPConnection):
         sockets.send(self.sock, data)
 
 
-class Connections:
+class DirectConnections:
     """Connections by origin; for several threads. `context` is asked for the TLS context of a host."""
 
     def __init__(self, context: ContextOf) -> None:
@@ -72,7 +72,7 @@ class Connections:
         self._lock = threading.Lock()
 
     @contextmanager
-    def exchange(self, request: Request) -> Iterator[Answer]:
+    def exchange(self, request: Request) -> Iterator[RawAnswer]:
         """Send a request; the value is its answer, whose body is read inside (rules 2 and 3)."""
         place = origin(request.url)
         connection = self._connection(place, request.url)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.remote.http.messages import Request
-    from notarypy.remote.http.sockets import Answer
+    from notarypy.remote.http.sockets import RawAnswer
     from notarypy.remote.http.tls import ContextOf
 
 _POOL_SIZE = 32
@@ -83,7 +83,7 @@ class ProxiedConnections:
         self._adapter = HTTPAdapter(_POOL_SIZE, _POOL_SIZE)
 
     @contextmanager
-    def exchange(self, request: Request, proxy: str) -> Iterator[Answer]:
+    def exchange(self, request: Request, proxy: str) -> Iterator[RawAnswer]:
         """Send a request; the value is its answer, whose body is read inside."""
         try:
             answer = self._pool(request.url, proxy).urlopen(
@@ -100,7 +100,7 @@ class ProxiedConnections:
             )
             try:
                 named = {name.lower(): answer.headers[name] for name in answer.headers}
-                yield sockets.Answer(answer.status, named, answer.read)
+                yield sockets.RawAnswer(answer.status, named, answer.read)
             finally:
                 # After a complete body the connection is back in its pool already, and this closes nothing.
                 answer.close()

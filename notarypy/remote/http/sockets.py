@@ -189,7 +189,7 @@ class LimitedResponse(http.client.HTTPResponse):
         return part
 
 
-class Answer(NamedTuple):
+class RawAnswer(NamedTuple):
     """An answer whose body is still to be read; header names in lower case, repeated ones joined."""
 
     status: int
@@ -197,10 +197,10 @@ class Answer(NamedTuple):
     read: Callable[[int], bytes]
 
 
-def answer_of(answer: http.client.HTTPResponse) -> Answer:
+def answer_of(answer: http.client.HTTPResponse) -> RawAnswer:
     """Return an answer of the standard library."""
     named = {name.lower(): ", ".join(answer.headers.get_all(name, ())) for name in answer.headers}
-    return Answer(answer.status, named, answer.read)
+    return RawAnswer(answer.status, named, answer.read)
 
 
 def is_tls_failure(cause: BaseException) -> bool:
