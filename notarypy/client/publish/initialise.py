@@ -18,7 +18,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client import workers
@@ -163,17 +162,20 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
     """Return the four role keys; the server is asked for its own while private ones are made and stored."""
     gun, local = repository.gun, wanted.snapshot == "local"
     of_server = [roles.TIMESTAMP] if local else [roles.SNAPSHOT, roles.TIMESTAMP]
-    asked = [partial(repository.online().get_key, gun, role) for role in of_server]
-    with workers.begun(asked) as offered:
+
+    def asked() -> dict[str, PublicKey]:
+        # One after the other: a server with keys in memory may not survive two questions at once.
+        ask = repository.online().get_key
+        return {role: server_key(repository, role, ask(gun, role)) for role in of_server}
+
+    with workers.begun([asked]) as offered:
         keys = {
             roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now),
             roles.TARGETS: manager.first_key(roles.TARGETS, gun),
         }
         if local:
             keys[roles.SNAPSHOT] = manager.first_key(roles.SNAPSHOT, gun)
-        for number, role in enumerate(of_server):
-            keys[role] = server_key(repository, role, offered(number).get())
-        return keys
+        return keys | offered(0).get()
 
 
 def _first_files(
