@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -98,9 +99,20 @@ def test_a_read_back_asks_for_timestamp_and_snapshot_together(world: World, read
     assert owner.client().sign([f"{GUN}:2"])[0].published
 
 
-def test_the_keys_of_a_server_are_asked_for_together(world: World) -> None:
-    Rendezvous(world, "/snapshot.key", "/timestamp.key")
+def test_the_keys_of_a_server_are_asked_for_one_after_the_other(world: World) -> None:
+    under_way, met = [0], list[int]()
+
+    def count(request: Request) -> Response | None:
+        if request.url.endswith(".key"):
+            under_way[0] += 1
+            met.append(under_way[0])
+            time.sleep(0.02)
+            under_way[0] -= 1
+        return None
+
+    world.fake.before.append(count)
     assert world.person().client().init(GUN).created
+    assert met == [1, 1]
 
 
 def test_delegations_of_a_level_are_under_way_together(world: World, reader: Person) -> None:
