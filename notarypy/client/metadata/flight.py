@@ -112,8 +112,7 @@ class Flight:
         self._looked_at.update(named.difference(level[len(fits) :]))
         absent = [role for role in fits if not any(map(meta[role].matches, known.candidates(role)))]
         weight.expect(sum(meta[role].length for role in absent))
-        small = [role for role in absent if meta[role].length <= repository.limits.ahead_bytes]
-        self._ask({role: partial(repository.fetch_announced, role, meta[role]) for role in small})
+        self._ask({role: partial(repository.fetch_announced, role, meta[role]) for role in absent})
 
     def release(self) -> None:
         """Let the others follow."""
