@@ -13,10 +13,9 @@ Rules:
 
 from __future__ import annotations
 
-import http.client
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from notarypy.remote.http import sockets
@@ -36,10 +35,8 @@ _KEPT = 32
 _SAFE = "%/:?#[]@!$&'()+*,;=~"  # what stands in a URL as it is; the rest is escaped
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection whose every step keeps the deadline."""
-
-    response_class = sockets.LimitedResponse
+class _Connection(sockets.DeadlineConnection):
+    """A connection to the server itself."""
 
     def __init__(self, place: Origin, context: ssl.SSLContext | None) -> None:
         scheme, host, port = place
@@ -55,11 +52,6 @@ class _Connection(http.client.HTTPConnection):
         except (OSError, ValueError) as error:
             self.close()
             raise sockets.NotConnectedError from error
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
-        if self.sock is None:
-            self.connect()
-        sockets.send(self.sock, data)
 
 
 class DirectConnections:

@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 _POOL_SIZE = 32
 
 
-class _DeadlineConnection(HTTPConnection):
-    """A connection whose every step keeps the deadline."""
-
-    response_class = sockets.LimitedResponse
+class _Connection(sockets.DeadlineConnection, HTTPConnection):
+    """A connection to a proxy, or through it."""
 
     def connect(self) -> None:
         try:
@@ -53,22 +51,17 @@ class _DeadlineConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return sockets.connect(self._dns_host, self.port)
 
-    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
-        if self.sock is None:
-            self.connect()
-        sockets.send(self.sock, data)
 
-
-class _DeadlineTlsConnection(_DeadlineConnection, HTTPSConnection):
+class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _DeadlineConnection
+    ConnectionCls = _Connection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _DeadlineTlsConnection
+    ConnectionCls = _TlsConnection
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}

@@ -189,6 +189,18 @@ class LimitedResponse(http.client.HTTPResponse):
         return part
 
 
+class DeadlineConnection(http.client.HTTPConnection):
+    """A connection whose every step keeps the deadline; subclasses say how it is made."""
+
+    response_class = LimitedResponse
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - the base class takes more; only bytes come here
+        """Send all of it, over a connection that is made if there is none."""
+        if self.sock is None:
+            self.connect()
+        send(self.sock, data)
+
+
 class RawAnswer(NamedTuple):
     """An answer whose body is still to be read; header names in lower case, repeated ones joined."""
 
