@@ -203,9 +203,7 @@ class Publisher:
 def publisher_for(session: Session, text: str) -> Publisher:
     """Return a publisher for the repository that a reference is in."""
     repository = session.repository(text, publishing=True).past_caches()
-    repository = replace(
-        repository, connections=2
-    )  # the read-back asks for two files, not one after the other
+    repository = replace(repository, connections=2)  # the read-back asks for two files at once
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
     return Publisher(repository, session.keys().signing_keys(), Patience(session.settings.retry_for))
