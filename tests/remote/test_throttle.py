@@ -15,7 +15,7 @@ from notarypy.errors import NetworkError, ServerError, UnreachableError
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.throttle import AT_FIRST, MOST, Throttle
-from notarypy.remote.http.transport import Exchange
+from notarypy.remote.http.transport import Exchange, RequestPolicy
 
 if TYPE_CHECKING:
     from notarypy.remote.http.throttle import Passage
@@ -332,3 +332,38 @@ def test_a_refusal_where_nobody_else_is_answered_makes_no_room() -> None:
     alone = passing(throttle)
     throttle.leave(alone, good=False)
     assert not throttle.may_be_crowded(alone)
+
+
+class Breaking:
+    """A server that breaks its first answer off, after some of it, when another request has been answered."""
+
+    def __init__(self) -> None:
+        self.exchange = Exchange(self, timeout=30)
+        self.sent: list[str] = []
+
+    def send(self, request: Request, deadline: float) -> Response:
+        assert deadline > time.monotonic()
+        self.sent.append(request.url)
+        if request.sink is not None:
+            request.sink.begin(200, {})(b"begun")
+            self.exchange.send(Request("GET", f"{URL}other", {}, None))
+            raise failures.lost("server.test", ConnectionResetError(104, "reset"))
+        return OK
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Taken(list[bytes]):
+    def begin(self, status: int, headers: object) -> Callable[[bytes], object]:
+        assert (status, headers) == (200, {})
+        return self.append
+
+
+def test_an_answer_that_began_is_no_refusal_whatever_others_get() -> None:
+    server, taken = Breaking(), Taken()
+    request = Request("GET", f"{URL}blob", sink=taken)
+    with pytest.raises(NetworkError):
+        server.exchange.send(request, policy=RequestPolicy(attempts=1))
+    assert taken == [b"begun"]
+    assert server.sent == [f"{URL}blob", f"{URL}other"]

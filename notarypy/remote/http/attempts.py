@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import NetworkError, UnreachableError
 from notarypy.remote.http import failures
+from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from notarypy.remote.http.messages import Response
+    from collections.abc import Callable, Mapping
+
+    from notarypy.remote.http.messages import Request, Response, Sink
 
     Got = Response | NetworkError
 
@@ -33,8 +36,35 @@ def is_too_many(outcome: Got) -> bool:
     return not isinstance(outcome, NetworkError) and outcome.status in _TOO_MANY
 
 
-def may_be_refusal(outcome: Got, repeatable: bool) -> bool:  # noqa: FBT001 - whether the request may be repeated
-    """Tell whether a server may have refused a request because of others, and it can be sent again."""
+def reason(outcome: Got) -> str:
+    """Return what an outcome is, for the log."""
+    return outcome.message if isinstance(outcome, NetworkError) else f"status {outcome.status}"
+
+
+class NotedSink:
+    """A sink that notes whether an answer's body began to flow into it."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink, self.began = sink, False
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> Callable[[bytes], object]:
+        """See `Sink`."""
+        self.began = True
+        return self._sink.begin(status, headers)
+
+
+def noted(request: Request) -> Request:
+    """Return a request for one attempt, whose sink, if it has one, notes whether it was used."""
+    return request if request.sink is None else replace(request, sink=NotedSink(request.sink))
+
+
+def may_be_refusal(outcome: Got, request: Request, repeatable: bool) -> bool:  # noqa: FBT001 - may it be sent again?
+    """Tell whether a server may have refused a request because of others, and it can be sent again.
+
+    A server whose answer began to flow took the request; whoever takes the body knows how to go on.
+    """
+    if isinstance(request.sink, NotedSink) and request.sink.began:
+        return False
     if not isinstance(outcome, NetworkError):
         return repeatable and is_too_many(outcome)
     unsent = isinstance(outcome, UnreachableError)

@@ -277,13 +277,13 @@ class Exchange:
         throttle = self._throttles.to(origin(request.url))
         passage = throttle.passage(flows=_flows(request))
         while True:
-            outcome = self._passed(throttle, passage, request, deadline)
-            crowded = attempts.may_be_refusal(outcome, repeatable) and throttle.may_be_crowded(passage)
+            sent = attempts.noted(request)
+            outcome = self._passed(throttle, passage, sent, deadline)
+            crowded = attempts.may_be_refusal(outcome, sent, repeatable) and throttle.may_be_crowded(passage)
             pause = attempts.pause(outcome, attempt, deadline.at - self._monotonic(), patient=crowded)
             if pause is None or (attempt >= last and not crowded):
                 break
-            reason = outcome.message if isinstance(outcome, NetworkError) else f"status {outcome.status}"
-            _LOG.debug("%s %s again in %.1f s: %s", request.method, host_port(request.url), pause, reason)
+            _LOG.debug("%s again in %.1f s: %s", host_port(request.url), pause, attempts.reason(outcome))
             with throttle.closed(attempts.is_too_many(outcome)):
                 self._sleep(pause)
             if not (crowded and throttle.is_crowded(passage)):
