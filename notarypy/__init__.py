@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Required as Required
     from notarypy.client.parameters import SignOptions as SignOptions
     from notarypy.client.parameters import VerifyOptions as VerifyOptions
+    from notarypy.client.results import CheckedKey as CheckedKey
     from notarypy.client.results import CopiedImage as CopiedImage
     from notarypy.client.results import ImportedKey as ImportedKey
     from notarypy.client.results import InitResult as InitResult
@@ -62,13 +63,15 @@ if TYPE_CHECKING:
     from notarypy.images.dockerfile.variables import BuildOptions as BuildOptions
     from notarypy.images.manifests import Manifest as Manifest
     from notarypy.images.occurrences import Occurrence as Occurrence
-    from notarypy.keys.keystore import KeyInfo as KeyInfo
-    from notarypy.keys.keystore import StoredKey as StoredKey
+    from notarypy.keys.keyinfo import KeyInfo as KeyInfo
+    from notarypy.keys.keyinfo import StoredKey as StoredKey
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
-    from notarypy.keys.passphrases import PassphraseRequest as PassphraseRequest
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
-    from notarypy.keys.passphrases import Wording as Wording
-    from notarypy.keys.signers import Signer as Signer
+    from notarypy.keys.questions import PassphraseRequest as PassphraseRequest
+    from notarypy.keys.questions import Wording as Wording
+    from notarypy.keys.signers.base import ExternalSigner as ExternalSigner
+    from notarypy.keys.signers.base import Signer as Signer
+    from notarypy.keys.signers.base import SignerContext as SignerContext
     from notarypy.limits import Limits as Limits
     from notarypy.remote.http.messages import Redaction as Redaction
     from notarypy.remote.http.messages import Request as Request
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.policyfile import PolicyFile as PolicyFile
     from notarypy.storage.settings.settings import GlobalOptions as GlobalOptions
     from notarypy.storage.settings.settings import Settings as Settings
+    from notarypy.tuf.keys import PublicKey as PublicKey
     from notarypy.tuf.trusted import TrustedMetadata as TrustedMetadata
     from notarypy.tuf.vouching import RestingTag as RestingTag
 
@@ -94,7 +98,7 @@ _NAMES = {
     "client.keysapi": "Keys",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (
-        "CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PulledImage "
+        "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PulledImage "
         "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
@@ -107,15 +111,16 @@ _NAMES = {
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",
     "images.occurrences": "Occurrence",
-    "keys.keystore": "KeyInfo StoredKey",
+    "keys.keyinfo": "KeyInfo StoredKey",
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
-    "keys.signers": "Signer",
+    "keys.signers.base": "ExternalSigner Signer SignerContext",
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",
     "remote.http.transport": "Transport",
     "storage.settings.configfile": "RegistrySettings",
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",
+    "tuf.keys": "PublicKey",
     "tuf.trusted": "TrustedMetadata",
     "tuf.vouching": "RestingTag",
 }

@@ -184,8 +184,40 @@ class UnsupportedKeyError(KeyAccessError, code="key.unsupported"):
     """A key of a kind, size or encoding that Notary v1 cannot use."""
 
 
+class PinWrongError(PassphraseWrongError, code="key.pin_wrong"):
+    """A token does not take the PIN; it was tried once."""
+
+
+class PinLockedError(KeyAccessError, code="key.pin_locked"):
+    """A token takes no PIN any more."""
+
+
+class TokenMissingError(KeyMissingError, code="key.token_missing"):
+    """No token that is plugged in is the one that is meant."""
+
+
+class KeyAmbiguousError(KeyAccessError, code="key.ambiguous"):
+    """Several tokens, or several keys of one, are what is meant."""
+
+
+class KeyDisabledError(KeyAccessError, code="key.disabled"):
+    """A service has the key, and does not let it sign: it is disabled, destroyed, or for something else."""
+
+
+class KeyChangedError(KeyAccessError, code="key.changed"):
+    """What is at the place of a key signs with another one."""
+
+
+class BackendMissingError(KeyAccessError, code="key.backend_missing"):
+    """A program or library that leads to the key is not installed, or cannot be loaded."""
+
+
 class AuthenticationError(OperationError, code="auth.denied", exit_code=7):
     """A server refused the credentials, or wants some that are not configured."""
+
+
+class KeyPermissionError(AuthenticationError, code="auth.key_denied"):
+    """A service does not let whoever asks use or read the key."""
 
 
 class NetworkError(OperationError, code="net", exit_code=8, retryable=True):
@@ -206,6 +238,10 @@ class TlsError(NetworkError, code="net.tls", retryable=False):
 
 class ServerError(NetworkError, code="net.server"):
     """The server answered with an error or with something unusable."""
+
+
+class ThrottledError(ServerError, code="net.throttled"):
+    """A service was asked too often, and the wait that it asks for is too long."""
 
 
 class NotNotaryError(ServerError, code="net.not_notary", retryable=False):

@@ -82,11 +82,12 @@ def test_the_package_stays_small() -> None:
     # and out, whole repositories verified, first use decided, keys renamed, compressed archives, files told
     # apart that are no keys, entries that cannot be used, limits with a way out, a last signer who leaves.
     # And: archives whose list is compared with their layout; calls side by side; a quick way to a command;
-    # servers with little room, two ways to a server.
-    assert len(FILES) <= 198
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 36_300
+    # servers with little room, two ways to a server; keys that are elsewhere, a file for each backend.
+    assert len(FILES) <= 214
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 39_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 120
+    # A backend imports what its service takes when it is opened.
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 150
 
 
 def test_names_are_the_words_of_the_field() -> None:

@@ -17,7 +17,7 @@ from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.client.results import RotatedKey
-    from notarypy.keys.keystore import KeyInfo, StoredKey
+    from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import FirstRoot, RoleEntry, SkippedImage, VerifiedImage
     from notarypy.client.verify.sharing import MetadataCache
     from notarypy.client.workers import Outcome
-    from notarypy.keys.passphrases import Wording
+    from notarypy.keys.questions import Wording
+    from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -54,10 +55,6 @@ class Client:
     """A client for the Notary servers and registries that its settings name.
 
     `keys` are the private keys here, `images` whole images, `first_uses` roots trusted on first use.
-
-    Example:
-        >>> with Client.from_environment() as client:
-        ...     image = client.verify("registry.example.com/admin/demo:1")
     """
 
     def __init__(
@@ -69,6 +66,7 @@ class Client:
         first_use: bool = False,
         confirm_root: Callable[[FirstRoot], bool] | None = None,
         passphrases: Passphrases | None = None,
+        signers: Sequence[Signer] = (),
         transport: Transport | None = None,
         clock: Callable[[], datetime] = utc_now,
         progress: Progress | None = None,
@@ -79,19 +77,20 @@ class Client:
         """Make a client; nothing is read or sent yet.
 
         `settings` are by default those of an empty environment; `server`, a Notary server's URL, and
-        `trust_dir` count in place of theirs. Who reads a repository that nothing is known of needs a pin,
-        `first_use` to trust the root that its server shows, or `confirm_root`, which is shown it, to say yes.
-        `passphrases` are a chain of sources, or a function from requests to passphrases or None. Requests go
-        by `transport`; None for real HTTPS. `clock` gives the aware moment. `progress` is given how far calls
-        are that move images, `warn`, a line each, what a person should know. `literal_gun` takes names of
-        repositories as they stand, and asks no registry. `limits` bound what is taken.
+        `trust_dir` count in place of theirs. A repository that nothing is known of takes a pin, `first_use`,
+        or `confirm_root`, which is shown its root, to say yes. `passphrases` are a chain of sources, or a
+        function from requests to passphrases or None; `signers` count as private keys here, and digits of
+        their ids mean them. Requests go by `transport`; None for real HTTPS. `clock` gives the aware moment.
+        `progress` is given how far images are, `warn`, a line each, what a person should know. `literal_gun`
+        takes names of repositories as they stand, and asks no registry. `limits` bound what is taken.
         """
+        require_lists(signers=signers)
         self.settings = settings = chosen(settings, server, trust_dir, first_use=first_use)
-        self._session = Session(
+        self._session = session = Session(
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
-        self._session.progress, self._session.first_uses.confirm = progress, confirm_root
-        self.images, self.first_uses = Images(self._session), self._session.first_uses.taken
+        session.progress, session.signers, session.first_uses.confirm = progress, tuple(signers), confirm_root
+        self.images, self.first_uses = Images(session), session.first_uses.taken
 
     @cached_property
     def keys(self) -> Keys:
@@ -106,6 +105,7 @@ class Client:
         environ: Mapping[str, str] | None = None,
         *,
         passphrases: Passphrases | None = None,
+        signers: Sequence[Signer] = (),
         transport: Transport | None = None,
         clock: Callable[[], datetime] = utc_now,
         progress: Progress | None = None,
@@ -132,6 +132,7 @@ class Client:
             settings,
             confirm_root=confirm_root,
             passphrases=passphrases,
+            signers=signers,
             transport=transport,
             clock=clock,
             progress=progress,

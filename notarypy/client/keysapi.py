@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from notarypy.client.parameters import RemovalOptions, require_lists
-from notarypy.keys.keystore import KeyInfo, KeyStore, StoredKey
+from notarypy.keys.keystore import KeyStore
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.results import ImportedKey, PurgedKey, RotatedKey
+    from notarypy.client.results import CheckedKey, ImportedKey, PurgedKey, RotatedKey
     from notarypy.client.session import Session
-    from notarypy.keys.passphrases import PassphraseRequest
+    from notarypy.keys.keyinfo import KeyInfo, StoredKey
+    from notarypy.keys.questions import PassphraseRequest
 
     KeyInfos = list[KeyInfo]  # the method `list` hides the type inside the class
     ImportedKeys = list[ImportedKey]
@@ -47,6 +48,21 @@ class Keys:
         info, public = self._session.keys().generate(name, algorithm)
         self._warn_of_namesakes([info])
         return info, public
+
+    def add(self, uri: str, *, name: str = "signer") -> StoredKey:
+        """Note where a key is: a token, KMS or Vault that `uri` names. Only its public half is read.
+
+        `name` is a signer's, or a base role. AlreadyExistsError: it is here under another name.
+        """
+        noted = self._session.keys().refer(uri, name)
+        self._warn_of_namesakes([noted])
+        return noted
+
+    def test(self, key: str) -> CheckedKey:
+        """Let a key sign a random challenge, and verify that; raise what goes wrong with it."""
+        from notarypy.client.keys.keyfiles import test_key
+
+        return test_key(self._session.keys(), key)
 
     def load(self, data: bytes, *, name: str | None = None) -> StoredKeys:
         """Store every private key in PEM data, as `name`, as its header says, or as `signer`.

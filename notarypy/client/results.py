@@ -24,7 +24,9 @@ from notarypy.client.verdicts import AppliedPolicy, ByDigest, RoleEntry, RoleSta
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from notarypy.keys.keystore import KeyInfo
+    from collections.abc import Mapping
+
+    from notarypy.keys.keyinfo import KeyInfo
     from notarypy.tuf.vouching import RestingTag
 
 _set = object.__setattr__  # the values are frozen
@@ -98,6 +100,14 @@ class SignedTag(_Tagged):
     already: bool
     also_old: tuple[str, ...]
     created: InitResult | None = None
+
+
+@dataclass(frozen=True)
+class CheckedKey:
+    """A key that has just signed a challenge; `properties` is what its service says of it."""
+
+    key: KeyInfo
+    properties: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.parameters import Progress
     from notarypy.images.manifests import Manifest
-    from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.registry.registry import RegistryClient
     from notarypy.storage.settings.policyfile import Scope, TrustPolicy
@@ -67,6 +69,7 @@ class Session:
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
+        self.signers: tuple[Signer, ...] = ()
         self._given: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()
@@ -119,7 +122,9 @@ class Session:
         with self._lock:
             if self._manager is None:
                 # Keys would cost a command that needs none, such as verify, an eighth of its instructions.
-                from notarypy.client.keys.manager import AskedChain, KeyManager
+                from notarypy.client.keys.asking import AskedChain
+                from notarypy.client.keys.manager import KeyManager
+                from notarypy.keys.keystore import KeyStore
                 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 
                 chain = self._passphrases
@@ -127,7 +132,9 @@ class Session:
                     chain = standard_chain(self.settings.environ, self.settings.passphrase_file, None)
                 elif not isinstance(chain, PassphraseChain):
                     chain = PassphraseChain([CallbackSource(chain)])
-                self._manager = KeyManager(self.directory().private, AskedChain(chain))
+                settings, private = self.settings, self.directory().private
+                store = KeyStore(private, self.signers, settings.environ, settings.timeout)
+                self._manager = KeyManager(store, AskedChain(chain))
             return self._manager
 
     def parse(self, text: str) -> Reference:

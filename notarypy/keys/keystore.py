@@ -1,7 +1,7 @@
-"""The private key files of a trust directory, which docker and Go notary share with us.
+"""The private keys of a trust directory: files, which docker and Go notary share with us, and references.
 
-What it is: finding, unlocking, adding and removing `private/<id>.key`. What it is not: the choice of a key
-for a role, or of a passphrase (`passphrases`).
+What it is: finding, unlocking, adding and removing `private/<id>.key`, and `private/<id>.ref` for keys that
+are elsewhere. What it is not: the choice of a key for a role, or of a passphrase (`passphrases`).
 
 Rules:
 
@@ -10,9 +10,8 @@ Rules:
 3. Each key is unlocked once per KeyStore; nobody is asked twice, from no thread.
 4. What cannot be read is skipped with a warning when keys are listed, and is an error when it is the key that
    is wanted.
-5. The present layout is `<id>.key`; it wins where a key is in two places.
-6. `root_keys/`, `tuf_keys/<GUN>/` and `<id>_<role>.key`, the layouts of Notary before 0.4, are read where
-   they are and never moved: Go's clients move them. Links in place of folders are not followed.
+5. Where a key is both here and elsewhere, the file here is used. A reference has no GUN: its key may be that
+   of several repositories. Which keys are at hand is known from the files' names; no service is asked.
 
 The module `keyfile` is imported where it is used: its cryptography takes as long as all else that `key list`
 does, and listing keys needs none.
@@ -21,12 +20,10 @@ does, and listing keys needs none.
 from __future__ import annotations
 
 import logging
-import os
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from notarypy import files
 from notarypy.errors import (
@@ -37,87 +34,56 @@ from notarypy.errors import (
     NotarypyError,
     StorageError,
     UnsupportedKeyError,
+    UsageError,
 )
-from notarypy.keys.formats import pem
-from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
-from notarypy.keys.signers import Signer, open_signer
+from notarypy.keys.formats import keyuri, pem
+from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.keypaths import KEYID, REFERENCE, KeyPath, key_paths
+from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import backend
 from notarypy.limits import DEFAULT
-from notarypy.values import dataclass
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.signers.base import Signer, SignerContext
+    from notarypy.tuf.keys import PublicKey
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
 
 _LOG = logging.getLogger(__name__)
-KEYID = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(rf"({KEYID.pattern})(?:_(.+))?\.key")
-_OLD_ROOT, _OLD_TUF = "root_keys", "tuf_keys"
-
-
-@dataclass(frozen=True)
-class KeyInfo:
-    """What is known of a key without its passphrase.
-
-    Attributes:
-        keyid: The canonical id, from the file's name.
-        role: A base role, a signer's name or a delegation role; empty when the file does not say.
-        gun: The repository, for a key that belongs to one.
-        path: The file.
-        encrypted: Whether it takes a passphrase.
-    """
-
-    keyid: str
-    role: str
-    gun: str | None
-    path: Path
-    encrypted: bool
-
-    @property
-    def request(self) -> PassphraseRequest:
-        """The question for this key's passphrase."""
-        return PassphraseRequest(self.keyid, self.role, self.gun)
-
-
-@dataclass(frozen=True)
-class StoredKey(KeyInfo):
-    """A key that was to be stored.
-
-    Attributes:
-        already: Whether it was here before: it was left as it is then, and has the passphrase that it had.
-        passphrase_from: The name of what gave the passphrase that it has; None if it was here before.
-    """
-
-    already: bool
-    passphrase_from: str | None
-
-
-class KeyPath(NamedTuple):
-    """Where a key's file is, and what its place says of it: nothing in the present layout."""
-
-    path: Path
-    role: str
-    gun: str | None
+_TIMEOUT = 30.0
 
 
 class KeyStore:
     """The keys of one trust directory; safe to use from several threads."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take `<trust directory>/private`, which need not exist."""
-        self.directory = directory
+    def __init__(
+        self,
+        directory: Path,
+        signers: Sequence[Signer] = (),
+        environ: Mapping[str, str] | None = None,
+        timeout: float = _TIMEOUT,
+    ) -> None:
+        """Take `<trust directory>/private`, which need not exist, and signers that count as keys here.
+
+        `environ` and `timeout` are what signers get that are elsewhere.
+        """
+        self.directory, self._environ, self._timeout = directory, environ or {}, timeout
+        self.given = {signer.public.keyid: signer for signer in signers}
         self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
         self._lock = threading.RLock()
 
     def available(self) -> frozenset[str]:
-        """Return the canonical ids of all keys here, from the files' names."""
-        return frozenset(_key_paths(self.directory)[0])
+        """Return the canonical ids of all keys here, from the files' names (rule 5)."""
+        return frozenset(key_paths(self.directory)[0]) | self.given.keys()
 
     def find(self, keyid: str) -> KeyInfo | None:
         """Return what is known of the key with exactly this id; raise KeyAccessError for an unusable file."""
-        place = _key_paths(self.directory)[0].get(keyid)
-        return None if place is None else _read(keyid, place)[0]
+        place = key_paths(self.directory)[0].get(keyid)
+        return None if place is None else _info(keyid, place)
 
     def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
         """Return a signer with a key (rules 1 and 3).
@@ -128,11 +94,68 @@ class KeyStore:
         with self._lock:
             signer = self._unlocked.get(keyid)
             if signer is None:
-                info, _ = self._found(keyid)
-                signer = open_signer(info.path.absolute().as_uri(), info.request, passphrases)
-                _check_id(signer.public.keyid, info)
-                self._unlocked[keyid] = signer
+                signer = self._unlocked[keyid] = self._opened(keyid, passphrases)
             return signer
+
+    def _opened(self, keyid: str, passphrases: PassphraseChain) -> Signer:
+        place = key_paths(self.directory)[0].get(keyid)
+        if place is None and keyid in self.given:
+            return _checked(self.given[keyid], self.given[keyid].public, "the signer that was given")
+        place = place or self._place(keyid)
+        if place.refers:
+            found = _reference(keyid, place)
+            context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
+            return _checked(backend(found.uri).open(found.uri, context), found.public, found.uri)
+        from notarypy.keys.signers import keyfile
+
+        info, _ = _read(keyid, place)
+        signer = keyfile.open_file(place.path, info.request, passphrases)
+        _check_id(signer.public.keyid, info)
+        return signer
+
+    def _context(
+        self, request: PassphraseRequest, passphrases: PassphraseChain, public: PublicKey | None
+    ) -> SignerContext:
+        from notarypy.keys.signers.base import SignerContext
+
+        return SignerContext(request, passphrases, self._environ, self._timeout, public)
+
+    def refer(
+        self, uri: str, role: str, passphrases: PassphraseChain, algorithm: str | None = None
+    ) -> StoredKey:
+        """Note where a key is, after reading its public half there; with an algorithm it is made there first.
+
+        What is noted is the URI that names this very key. Raises as `ExternalSigner.open` and `generate`.
+        """
+        if keyuri.holds_secret(uri):
+            message, advice = "a key URI holds no PIN and no password", Advice("leave-out-pin")
+            raise UsageError(message, why="others see it in the list of processes", advice=advice)
+        context, source = self._context(PassphraseRequest("", role), passphrases, None), backend(uri)
+        signer = source.open(uri, context) if algorithm is None else source.generate(uri, context, algorithm)
+        public = signer.public
+        if public.keytype not in keyuri.KEYTYPES:
+            why, advice = f"it is of type {public.keytype}", Advice("use-key-kind")
+            raise UnsupportedKeyError("docker and Go notary cannot use this key", why=why, advice=advice)
+        with self._lock:
+            present = self.find(public.keyid)
+            if present is not None:
+                return StoredKey(**vars(present), already=True)
+            path = self.directory / f"{public.keyid}{REFERENCE}"
+            files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
+            self._unlocked[public.keyid] = _checked(signer, public, signer.uri)
+            _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
+            return StoredKey(**vars(_info(public.keyid, self._place(public.keyid))))
+
+    def public(self, keyid: str, passphrases: PassphraseChain) -> PublicKey:
+        """Return the public half of a key; no service is asked. Raises as `unlock`."""
+        place = self._place(keyid)
+        return _reference(keyid, place).public if place.refers else self.unlock(keyid, passphrases).public
+
+    def properties(self, keyid: str, passphrases: PassphraseChain) -> Mapping[str, str]:
+        """Ask the service that a key is at what it says of it; a file says nothing."""
+        ask: Callable[[], Mapping[str, str]] | None
+        ask = getattr(getattr(self.unlock(keyid, passphrases), "signer", None), "properties", None)
+        return {} if ask is None else ask()
 
     def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
         """Return the private half of a key, for certificates; raise as `unlock`, or if its place keeps it."""
@@ -140,7 +163,7 @@ class KeyStore:
 
         signer = self.unlock(keyid, passphrases)
         if not isinstance(signer, LocalSigner):
-            raise UnsupportedKeyError(f"the private half of key {keyid[:7]} stays where it is", keyid=keyid)
+            raise _stays(keyid)
         return signer.private
 
     def add(self, key: PrivateKey, role: str, gun: str | None, passphrase: str) -> KeyInfo:
@@ -157,7 +180,7 @@ class KeyStore:
             if present is None:
                 path = self.directory / f"{keyid}.key"
                 files.write_atomic(path, keyfile.seal(key, role, gun, passphrase))
-                present, _ = self._found(keyid)
+                present = _info(keyid, self._place(keyid))
                 self._unlocked[keyid] = signer
                 _LOG.debug("stored %s in %s", present.request.label, path)
             return present
@@ -169,14 +192,17 @@ class KeyStore:
             why = "it is not encrypted, or its path header is no key id"
             raise UnsupportedKeyError("this block cannot be stored as it is", why=why)
         with self._lock:
-            if keyid not in _key_paths(self.directory)[0]:
+            if keyid not in key_paths(self.directory)[0]:
                 files.write_atomic(self.directory / f"{keyid}.key", pem.with_path(block, None))
                 _LOG.debug("stored key %s as it came, still encrypted", keyid)
-            return self._found(keyid)[0]
+            return _info(keyid, self._place(keyid))
 
     def export(self, keyid: str) -> bytes:
         """Return an encrypted key as a PEM block that names it; raise KeyAccessError for another."""
-        info, block = self._found(keyid)
+        place = self._place(keyid)
+        if place.refers:
+            raise _stays(keyid, _reference(keyid, place).uri)
+        info, block = _read(keyid, place)
         if not info.encrypted:
             message = f"the file of key {keyid[:7]} is not encrypted, so it is not exported"
             why, advice = f"the file is {info.path}", Advice("encrypt-elsewhere")
@@ -186,11 +212,16 @@ class KeyStore:
     def rename(self, keyid: str, role: str) -> KeyInfo:
         """Write another role into a key's file, for docker and Go notary too; it stays encrypted as it is."""
         with self._lock:
-            info, block = self._found(keyid)
+            place = self._place(keyid)
+            if place.refers:
+                found = replace(_reference(keyid, place), role=role)
+                files.write_atomic(place.path, keyuri.write(found))
+                return _info(keyid, place)
+            info, block = _read(keyid, place)
             headers = {name: value for name, value in block.headers.items() if value and name != "gun"}
-            files.write_atomic(info.path, pem.text(block.label, {**headers, "role": role}, block.der))
+            files.write_atomic(place.path, pem.text(block.label, {**headers, "role": role}, block.der))
             _LOG.debug("key %s was called %s and is called %s", keyid, info.role, role)
-            return self._found(keyid)[0]
+            return _info(keyid, place)
 
     def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
         """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
@@ -198,14 +229,15 @@ class KeyStore:
 
         with self._lock:
             key = self.private_key(keyid, passphrases)
-            info, block = self._found(keyid)
+            place = self._place(keyid)
+            info, block = _read(keyid, place)
             if block.encrypted and keyfile.opens(block, passphrase):
                 message = f"{info.request.label} has this passphrase already, so nothing was changed"
                 raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=keyid)
             sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
             _check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
-            files.write_atomic(info.path, sealed)
-            info, block = self._found(keyid)
+            files.write_atomic(place.path, sealed)
+            info, block = _read(keyid, place)
             _check_id(keyfile.keyid_within(block, passphrase), info)
             _LOG.debug("%s has another passphrase now", info.request.label)
             return info
@@ -225,24 +257,50 @@ class KeyStore:
     def list(self) -> KeyInfos:
         """Return all keys here, by id; what cannot be read becomes one of `warnings` (rule 4)."""
         found: KeyInfos = []
-        located, problems = _key_paths(self.directory)
+        located, problems = key_paths(self.directory)
         for keyid, place in sorted(located.items()):
             try:
-                found.append(_read(keyid, place)[0])
+                found.append(_info(keyid, place))
             except NotarypyError as error:
                 problems.append("; ".join([error.message, *error.why]))
         self.warnings = problems
         return found
 
     def _place(self, keyid: str) -> KeyPath:
-        place = _key_paths(self.directory)[0].get(keyid)
+        place = key_paths(self.directory)[0].get(keyid)
         if place is None:
             message, why = f"there is no key {keyid[:7]} here", f"looked in {self.directory}"
             raise KeyMissingError(message, why=why, advice=Advice("load-key"), keyid=keyid)
         return place
 
-    def _found(self, keyid: str) -> tuple[KeyInfo, pem.KeyBlock]:
-        return _read(keyid, self._place(keyid))
+
+def _stays(keyid: str, uri: str = "") -> UnsupportedKeyError:
+    why = f"it is at {uri}" if uri else ()
+    return UnsupportedKeyError(f"the private half of key {keyid[:7]} stays where it is", why=why, keyid=keyid)
+
+
+def _checked(signer: Signer, public: PublicKey, place: str) -> Signer:
+    from notarypy.keys.signers.base import CheckedSigner
+
+    return CheckedSigner(signer, public, place)
+
+
+def _info(keyid: str, place: KeyPath) -> KeyInfo:
+    if not place.refers:
+        return _read(keyid, place)[0]
+    found = _reference(keyid, place)
+    return KeyInfo(keyid, found.role, None, place.path, encrypted=False, uri=found.uri)
+
+
+def _reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:
+    try:
+        found = keyuri.read(files.read_regular(place.path, DEFAULT.key_file_bytes))
+    except FileNotFoundError:
+        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
+    except UnsupportedKeyError as error:
+        raise pem.at_file(error, str(place.path)) from None
+    _check_id(found.public.keyid, KeyInfo(keyid, found.role, None, place.path, encrypted=False))
+    return found
 
 
 def _read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
@@ -268,41 +326,3 @@ def _check_id(actual: str, info: KeyInfo) -> None:
             actual=actual,
             file=str(info.path),
         )
-
-
-def _key_paths(directory: Path) -> tuple[dict[str, KeyPath], list[str]]:
-    """Return key files by id, and a sentence on each whose name has no id (rule 5); raise StorageError."""
-    found: dict[str, KeyPath] = {}
-    ignored: list[str] = []
-    for path, role, gun in _candidates(directory):
-        match = _NAME.fullmatch(path.name)
-        if match is None:
-            ignored.append(f"{path} is ignored; its name is not a key id")
-        else:
-            found.setdefault(match.group(1), KeyPath(path, match.group(2) or role, gun))
-    return found, ignored
-
-
-def _candidates(directory: Path) -> Iterator[KeyPath]:
-    """Yield key files, those of the present layout first (rules 5 and 6)."""
-    for path in sorted(_key_files(directory), key=lambda path: len(path.name)):
-        yield KeyPath(path, "", None)
-    for path in _key_files(directory / _OLD_ROOT):
-        yield KeyPath(path, "root", None)
-    old = directory / _OLD_TUF
-    for parent, folders, _ in os.walk(old):
-        folders.sort()
-        folder = old.joinpath(parent)
-        gun = folder.relative_to(old).as_posix() if folder != old else None
-        yield from (KeyPath(path, "", gun) for path in _key_files(folder))
-
-
-def _key_files(directory: Path) -> list[Path]:
-    try:
-        names = sorted(os.listdir(directory))  # noqa: PTH208 - names are all that is needed
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        message, advice = f"cannot list the keys in {directory}", Advice("check-owner")
-        raise StorageError(message, why=error.strerror or "", advice=advice) from error
-    return [directory / name for name in names if name.endswith(".key")]

@@ -17,6 +17,9 @@ Rules:
 5. Only names of sources are shown and logged, never values.
 6. A passphrase that is to be changed and the one that replaces it come from different sources: else both
    would be the same, and nothing would change.
+7. A PIN locks its token after a few wrong tries. So the first value that is meant for this very key is the
+   PIN, and no other is offered: not what docker's and notary's variables or a file without names hold for
+   all keys, and nothing after the first.
 """
 
 from __future__ import annotations
@@ -31,45 +34,15 @@ from typing import Protocol
 
 from notarypy.errors import Advice, ConfigurationError, PassphraseNeededError
 from notarypy.keys import oskeyring
+from notarypy.keys.questions import MIN_LENGTH, SHORT_ID, PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
 from notarypy.values import dataclass, field
 
 _LOG = logging.getLogger(__name__)
-MIN_LENGTH = 8
 PROMPT = "the prompt"
-_SHORT_ID = 7
 _NOTARY_ROLES = {"root", "targets", "snapshot"}
 # A line of a file for several keys. What looks like base64's padding is a passphrase.
 _NAMED_LINE = re.compile(r"([a-z0-9][a-z0-9_/-]*)=(?!=*$)(.+)")
-
-
-@dataclass(frozen=True)
-class PassphraseRequest:
-    """The key that a passphrase is wanted for.
-
-    Attributes:
-        keyid: The canonical id, or empty when a new key is not made yet.
-        role: A base role, a signer's name or a delegation role; empty when the file does not say.
-        gun: The repository, for a key that belongs to one.
-        new: Whether the passphrase will be set on a new key.
-    """
-
-    keyid: str
-    role: str
-    gun: str | None = None
-    new: bool = False
-
-    @property
-    def name(self) -> str:
-        """The short name people use: `jeff` for `targets/jeff`."""
-        return self.role.removeprefix("targets/")
-
-    @property
-    def label(self) -> str:
-        """How messages name the key."""
-        short = f" ({self.keyid[:_SHORT_ID]})" if self.keyid else ""
-        where = f" of {self.gun}" if self.gun else ""
-        return f'key "{self.name or "without a role"}"{short}{where}'
 
 
 class PassphraseSource(Protocol):
@@ -108,7 +81,7 @@ class FileSource(CallbackSource):
     def _value(self, request: PassphraseRequest) -> str | None:
         named = [_NAMED_LINE.fullmatch(line) for line in self._lines if line]
         if not named or not all(named):
-            return self._lines[0]
+            return None if request.token else self._lines[0]  # rule 7
         values = {match[1]: match[2] for match in named if match}
         return values.get(request.role) or values.get(request.name)
 
@@ -154,37 +127,6 @@ class KeyringSource:
         return oskeyring.passphrase(request.keyid, request.label, role=request.role, gun=request.gun)
 
 
-class Wording:
-    """The words of notarypy itself; a subclass has those of another program.
-
-    Attributes:
-        tries: How often is asked for the passphrase of a key.
-        choices: How often for one that is to be chosen.
-        empty_ends: Whether an empty answer is an answer, and ends it; the end of input always does.
-        too_short: What precedes the question after a passphrase that was too short.
-        different: The same after two that were not the same.
-    """
-
-    tries = 3
-    choices = 3
-    empty_ends = True
-    too_short = "That was too short. "
-    different = "These were not the same. "
-
-    def existing(self, request: PassphraseRequest, *, again: bool) -> str:
-        """Return the question for the passphrase of a key."""
-        wrong = "That was wrong. " if again else ""
-        return f"{wrong}Passphrase for {request.label}: "
-
-    def new(self, request: PassphraseRequest) -> str:
-        """Return the question for a new passphrase."""
-        return f"New passphrase for {request.label}, {MIN_LENGTH} characters or more: "
-
-    def repeat(self, request: PassphraseRequest) -> str:  # noqa: ARG002 - others name the key
-        """Return the question for the same again."""
-        return "The same again: "
-
-
 class PassphraseChain:
     """All sources in order, then the prompt."""
 
@@ -210,8 +152,9 @@ class PassphraseChain:
             if value not in seen:
                 seen.add(value)
                 yield name, value
-        for count in range(self._wording.tries):
-            typed = self._ask(self._wording.existing(request, again=count > 0))
+        for count in range(1 if request.token else self._wording.tries):
+            asked = f"PIN of {request.label}: " if request.token else ""
+            typed = self._ask(asked or self._wording.existing(request, again=count > 0))
             if typed is None:
                 return
             yield PROMPT, typed
@@ -275,6 +218,8 @@ class PassphraseChain:
 
     def advice(self, request: PassphraseRequest) -> Advice:
         """Say how to supply a passphrase for this key."""
+        if request.token:
+            return Advice("set-pin", variable=own_variable(request), name=request.name or "NAME")
         if self._advice is None and not request.keyid and not request.new:  # a file's, which others chose
             return Advice("give-file-passphrase", variable=own_variable(request))
         return self._advice or Advice("set-passphrase", variable=_docker_variable(request))
@@ -289,9 +234,9 @@ def standard_chain(
     """Return the chain of the command line (rule 1)."""
     variables = (
         lambda request: own_variable(request) if request.name else None,
-        lambda request: _own_variable(request.keyid[:_SHORT_ID]),
-        _docker_variable,
-        _notary_variable,
+        lambda request: _own_variable(request.keyid[:SHORT_ID]),
+        lambda request: None if request.token else _docker_variable(request),  # rule 7
+        lambda request: None if request.token else _notary_variable(request),
     )
     sources: list[PassphraseSource] = [] if passphrase_file is None else [FileSource(passphrase_file)]
     for of_file in (False, True):

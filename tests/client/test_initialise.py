@@ -15,6 +15,8 @@ from notarypy.errors import (
     VerificationError,
 )
 from notarypy.keys.signers import keyfile
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import canonical, roles
 from support.author import GUN, NOW
 from support.people import owned, pem_of, root_pem
@@ -183,7 +185,7 @@ def test_a_certificate_of_ones_own_carries_the_root_key(world: World) -> None:
     key = keyfile.generate()
     path = world.base / "root.pem"
     path.write_bytes(pem_of(key))
-    certificate = keyfile.root_certificate(key, GUN, NOW)
+    certificate = root_certificate(LocalSigner(key), GUN, NOW)
     result = alice.client().init(GUN, root_key=str(path), root_cert=certificate.public)
     assert result.root_pins == (certificate.canonical_id,)
 
@@ -194,8 +196,8 @@ def test_a_certificate_that_nobody_could_trust_makes_nothing(world: World, flaw:
     key = keyfile.generate()
     path = world.base / "root.pem"
     path.write_bytes(pem_of(key))
-    good = keyfile.root_certificate(
-        keyfile.generate() if flaw == "other key" else key,
+    good = root_certificate(
+        LocalSigner(keyfile.generate() if flaw == "other key" else key),
         OTHER_GUN if flaw == "other gun" else GUN,
         NOW - timedelta(days=4000) if flaw == "expired" else NOW,
     )

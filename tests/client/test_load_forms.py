@@ -19,7 +19,7 @@ from notarypy.errors import PassphraseWrongError, UnsupportedKeyError
 from notarypy.keys.formats import pem, pkcs8
 
 if TYPE_CHECKING:
-    from notarypy.keys.passphrases import PassphraseRequest
+    from notarypy.keys.questions import PassphraseRequest
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KEYS = FIXTURES / "keys"

@@ -10,6 +10,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from notarypy.errors import InvalidNameError, UnsupportedKeyError
 from notarypy.keys.signers import keyfile
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf.keys import PublicKey, leaf_certificate, public_key_of
 
 GUN = "docker.io/library/alpine"
@@ -32,7 +34,7 @@ def test_new_keys() -> None:
 
 def test_a_root_certificate_is_the_one_go_makes(now: datetime) -> None:
     key = keyfile.generate()
-    public = keyfile.root_certificate(key, GUN, now, random=lambda size: b"\x01" * size)
+    public = root_certificate(LocalSigner(key), GUN, now, random=lambda size: b"\x01" * size)
     found = certificate(public)
     assert public.keytype == "ecdsa-x509"
     assert public.canonical_id == public_key_of(key).keyid != public.keyid
@@ -64,7 +66,7 @@ def test_a_root_certificate_is_the_one_go_makes(now: datetime) -> None:
 
 
 def test_an_rsa_root(now: datetime) -> None:
-    public = keyfile.root_certificate(rsa.generate_private_key(65537, 2048), GUN, now)
+    public = root_certificate(LocalSigner(rsa.generate_private_key(65537, 2048)), GUN, now)
     found = certificate(public)
     assert public.keytype == "rsa-x509"
     assert found.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA256
@@ -72,14 +74,14 @@ def test_an_rsa_root(now: datetime) -> None:
 
 def test_each_certificate_of_one_key_has_a_tuf_id_of_its_own(now: datetime) -> None:
     key = keyfile.generate()
-    first, second = (keyfile.root_certificate(key, gun, now) for gun in ("a/b", "a/c"))
+    first, second = (root_certificate(LocalSigner(key), gun, now) for gun in ("a/b", "a/c"))
     assert first.keyid != second.keyid
     assert first.canonical_id == second.canonical_id
 
 
 def test_a_gun_longer_than_x509_likes(now: datetime) -> None:
     gun = "harbor.example.com/" + "a" * 200
-    public = keyfile.root_certificate(keyfile.generate(), gun, now)
+    public = root_certificate(LocalSigner(keyfile.generate()), gun, now)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         (name,) = certificate(public).subject
@@ -88,12 +90,12 @@ def test_a_gun_longer_than_x509_likes(now: datetime) -> None:
 
 def test_the_time_is_the_callers_in_whole_seconds_of_utc() -> None:
     there = datetime(2026, 11, 23, 14, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
-    found = certificate(keyfile.root_certificate(keyfile.generate(), GUN, there))
+    found = certificate(root_certificate(LocalSigner(keyfile.generate()), GUN, there))
     assert found.not_valid_before_utc == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def test_what_cannot_be_a_root(now: datetime) -> None:
     with pytest.raises(UnsupportedKeyError):
-        keyfile.root_certificate(ed25519.Ed25519PrivateKey.generate(), GUN, now)
+        root_certificate(LocalSigner(ed25519.Ed25519PrivateKey.generate()), GUN, now)
     with pytest.raises(InvalidNameError):
-        keyfile.root_certificate(keyfile.generate(), "a/../b", now)
+        root_certificate(LocalSigner(keyfile.generate()), "a/../b", now)

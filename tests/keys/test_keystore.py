@@ -23,7 +23,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import pem
 from notarypy.keys.keystore import KeyStore
-from notarypy.keys.passphrases import CallbackSource, PassphraseChain, PassphraseRequest, standard_chain
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
+from notarypy.keys.questions import PassphraseRequest
 from notarypy.tuf.envelope import verify
 from notarypy.tuf.keys import public_key_of
 
@@ -370,6 +371,6 @@ def test_a_directory_that_cannot_be_listed_is_an_error_not_an_empty_store(
     def refuse(path: Path) -> list[str]:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("notarypy.keys.keystore.os.listdir", refuse)
+    monkeypatch.setattr("notarypy.keys.keypaths.os.listdir", refuse)
     with pytest.raises(StorageError):
         KeyStore(tmp_path).available()

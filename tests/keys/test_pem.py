@@ -394,7 +394,7 @@ def test_nothing_shows_a_plain_key() -> None:
     block = only(KEYS / "plain-sec1-ec.key")
     body = block.block.splitlines()[1].decode()
     assert body not in repr(block)
-    assert body not in repr(pem._blocks(block.block))  # noqa: SLF001 - its repr would be in tracebacks
+    assert body not in repr(pem.blocks(block.block))
 
 
 READABLE = [path.read_bytes() for path in encrypted_files()[:4]] + [

@@ -1,35 +1,34 @@
-"""The table of signers: a backend is one module and one row."""
+"""The table of signers, and keys that are elsewhere: a backend is one class and one row."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from notarypy.errors import UnsupportedKeyError
+from notarypy import files
+from notarypy.errors import (
+    KeyAccessError,
+    KeyChangedError,
+    PassphraseNeededError,
+    UnsupportedKeyError,
+    UsageError,
+)
 from notarypy.keys.keystore import KeyStore
-from notarypy.keys.passphrases import CallbackSource, PassphraseChain, PassphraseRequest
-from notarypy.keys.signers import SIGNERS, open_signer
-from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
+from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import SIGNERS, backend, keyfile
+from notarypy.keys.signers.base import ExternalSigner, SignerContext
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.tuf import envelope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CHAIN = PassphraseChain([CallbackSource(lambda _: "passphrase1")])
-
-
-class Token:
-    """A signer whose private key nobody sees."""
-
-    def __init__(self, public: PublicKey) -> None:
-        self.public = public
-
-    def sign(self, message: bytes) -> tuple[str, bytes]:
-        return "ecdsa", message
 
 
 def test_a_path_with_any_characters_makes_the_round_trip(tmp_path: Path) -> None:
@@ -50,26 +49,137 @@ def test_the_log_names_sources_and_no_passphrase(tmp_path: Path, caplog: pytest.
     assert "passphrase2" not in caplog.text
 
 
+class Token(ExternalSigner):
+    """A key whose private half nobody sees, in a place of this process."""
+
+    keys: ClassVar[dict[str, LocalSigner]] = {}
+    opened: ClassVar[list[tuple[str, str | None]]] = []
+
+    @classmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        cls.opened.append((uri, context.public.keyid if context.public else None))
+        return cls(uri, context.public or cls.keys[uri].public)
+
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
+        cls.keys[uri] = LocalSigner(keyfile.generate(algorithm))
+        return cls.open(uri, context)
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        return self.keys[self.uri].sign(message)
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    Token.keys, Token.opened = {}, []
+    monkeypatch.setitem(SIGNERS, "token", f"{__name__}:Token")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Token.__module__])
+
+
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(UnsupportedKeyError, match="keys at cloud:"):
-        open_signer("cloud:key", PassphraseRequest("", "jeff"), CHAIN)
+        backend("cloud:key")
 
 
-def test_another_backend_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    keyid = KeyStore(tmp_path).add(key, "jeff", None, "passphrase1").keyid
-    asked: list[tuple[str, PassphraseRequest]] = []
-
-    def opened(uri: str, request: PassphraseRequest, _: PassphraseChain) -> Token:
-        asked.append((uri, request))
-        return Token(public_key_of(key))
-
-    backend = ModuleType("token_backend")
-    vars(backend)["open_signer"] = opened
-    monkeypatch.setitem(sys.modules, "token_backend", backend)
-    monkeypatch.setitem(SIGNERS, "file", "token_backend")
+@pytest.mark.parametrize("algorithm", ["ecdsa", "rsa"])
+def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(tmp_path: Path, algorithm: str) -> None:
+    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, algorithm)
+    assert (noted.role, noted.uri, noted.encrypted, noted.already) == ("jeff", "token:one", False, False)
     store = KeyStore(tmp_path)
-    assert store.unlock(keyid, CHAIN).sign(b"message") == ("ecdsa", b"message")
+    assert store.available() == {noted.keyid}
+    assert [info.uri for info in store.list()] == ["token:one"]
+    assert len(Token.opened) == 1  # none of that asked the service
+    signer = store.unlock(noted.keyid, CHAIN)
+    method, signature = signer.sign(b"message")
+    assert envelope.verify(Token.keys["token:one"].public, method, signature, b"message")
+    assert Token.opened[1:] == [("token:one", noted.keyid)]
+    assert store.refer("token:one", "jeff", CHAIN).already
     with pytest.raises(UnsupportedKeyError, match="stays where it is"):
-        store.private_key(keyid, CHAIN)
-    assert asked == [((tmp_path / f"{keyid}.key").as_uri(), PassphraseRequest(keyid, "jeff"))]
+        store.private_key(noted.keyid, CHAIN)
+    with pytest.raises(UnsupportedKeyError, match="stays where it is"):
+        store.export(noted.keyid)
+
+
+def test_a_key_that_was_changed_signs_nothing(tmp_path: Path) -> None:
+    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
+    Token.keys["token:one"] = LocalSigner(keyfile.generate())
+    signer = KeyStore(tmp_path).unlock(noted.keyid, CHAIN)
+    with pytest.raises(KeyChangedError, match="does not sign with key"):
+        signer.sign(b"message")
+
+
+def test_a_reference_is_renamed_and_removed(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    noted = store.refer("token:one", "jeff", CHAIN, "ecdsa")
+    assert store.rename(noted.keyid, "jo").role == "jo"
+    assert KeyStore(tmp_path).unlock(noted.keyid, CHAIN).public.keyid == noted.keyid
+    store.remove(noted.keyid)
+    assert store.available() == set()
+
+
+def test_the_file_of_a_key_wins_over_its_reference(tmp_path: Path) -> None:
+    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
+    key = Token.keys["token:one"].private
+    files.write_atomic(tmp_path / f"{noted.keyid}.key", keyfile.seal(key, "jo", None, "passphrase1"))
+    assert [(info.role, info.uri) for info in KeyStore(tmp_path).list()] == [("jo", None)]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda data: data.replace(b"uri: token:one\n", b""), "does not say where a key is"),
+        (lambda data: data.replace(b"token:one", b"pkcs11:token=t?pin-value=1234"), "holds a secret"),
+        (lambda data: data.replace(b"token:one", b"vault://me:secret@host/key"), "holds a secret"),
+        (lambda data: data.replace(b"PUBLIC KEY", b"CERTIFICATE"), "does not say where a key is"),
+        (lambda data: data + data, "does not say where a key is"),
+        (lambda data: data.replace(b"keytype: ecdsa", b"keytype: rsa"), "holds another key"),
+        (lambda data: data[:40], "cut off"),
+    ],
+)
+def test_a_reference_that_was_tampered_with_is_an_error(tmp_path: Path, change: object, problem: str) -> None:
+    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
+    assert callable(change)
+    noted.path.write_bytes(change(noted.path.read_bytes()))
+    store = KeyStore(tmp_path)
+    with pytest.raises(KeyAccessError, match=problem) as caught:
+        store.unlock(noted.keyid, CHAIN)
+    assert b"1234" not in str(vars(caught.value)).encode()
+    assert store.list() == []
+    assert len(store.warnings) == 1
+
+
+@pytest.mark.parametrize("uri", ["token:one?pin-value=1234", "token://me:secret@host/one"])
+def test_a_secret_in_a_uri_is_refused(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(UsageError, match="no PIN") as caught:
+        KeyStore(tmp_path).refer(uri, "jeff", CHAIN)
+    assert "1234" not in str(vars(caught.value))
+    assert "secret" not in str(vars(caught.value))
+
+
+def test_a_pin_comes_from_one_source_that_means_this_key(tmp_path: Path) -> None:
+    environ = {"DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE": "passphrase", "NOTARYPY_PASSPHRASE_JEFF": "1234"}
+    (tmp_path / "one").write_text("passphrase\n")
+    (tmp_path / "named").write_text("jeff=4321\n")
+    asked: list[str] = []
+
+    def pin(file: str, environ: dict[str, str]) -> str:
+        def prompt(text: str) -> str:
+            asked.append(text)
+            return "typed"
+
+        chain = standard_chain(environ, tmp_path / file, prompt)
+        return SignerContext(PassphraseRequest("a" * 64, "jeff"), chain, {}).pin("release")[1]
+
+    assert pin("one", environ) == "1234"
+    assert pin("named", environ) == "4321"
+    assert asked == []
+    assert pin("one", {}) == "typed"
+    assert asked == ['PIN of token "release": ']
+
+
+def test_no_pin_is_an_error_that_says_where_to_put_it() -> None:
+    chain = standard_chain({}, None, None)
+    context = SignerContext(PassphraseRequest("a" * 64, "jeff"), chain, {})
+    with pytest.raises(PassphraseNeededError, match='PIN for the token "release"') as caught:
+        context.pin("release")
+    assert "NOTARYPY_PASSPHRASE_JEFF" in caught.value.why[0]

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.targets import root_keys, usual_certificate
-from notarypy.keys.signers.keyfile import root_certificate
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import certificates, keyobjects, usual
 from notarypy.tuf.keys import PublicKey
 from support.author import private_key
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 KEY = private_key("usual")
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
-PEM = root_certificate(KEY, "registry.test/app", BEGIN, lambda size: bytes(range(1, size + 1))).public
+PEM = root_certificate(
+    LocalSigner(KEY), "registry.test/app", BEGIN, lambda size: bytes(range(1, size + 1))
+).public
 DOCKERS = next(key.public for key in root_keys() if key.keytype == "ecdsa-x509")
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=90)
 
@@ -54,7 +57,7 @@ def test_ours_and_dockers_are_usual() -> None:
 def test_whatever_we_make_is_usual_and_read_alike(name: str, days: int, serial: bytes) -> None:
     name = f"registry.test:5000/{name}_a-b/c.d"
     moment = BEGIN - timedelta(days=20_000) + timedelta(days=days)
-    pem = root_certificate(KEY, name, moment, lambda _: serial).public
+    pem = root_certificate(LocalSigner(KEY), name, moment, lambda _: serial).public
     found = usual.certificate(pem)
     assert found is not None
     assert found.name == name

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pytest
 
     from notarypy.devserver.stores import MetadataStore, ServerKeys
-    from notarypy.keys.passphrases import PassphraseRequest
+    from notarypy.keys.questions import PassphraseRequest
 
 SERVER = f"https://{NOTARY_HOST}"
 PASSPHRASE = "a passphrase of tests"

@@ -32,7 +32,7 @@ from notarypy.client.verdicts import (
     RoleVersion,
     VerifiedImage,
 )
-from notarypy.keys.keystore import KeyInfo, StoredKey
+from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 REPO = "registry.test/app"
 D1, D2 = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from notarypy.keys.signers import keyfile
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import authorities, certificates
 from notarypy.tuf.certificateparts import common_names, issuer_names
 from notarypy.tuf.keys import PublicKey, leaf_certificate
@@ -35,7 +37,7 @@ def retagged(text: str, tag: bytes, new: bytes = b"") -> x509.Certificate:
 
 
 def test_a_common_name_may_be_longer_than_64_bytes() -> None:
-    key = keyfile.root_certificate(keyfile.generate(), LONG, NOW)
+    key = root_certificate(LocalSigner(keyfile.generate()), LONG, NOW)
     assert common_names(leaf_certificate(key)) == [LONG]
     assert certificates.problem(key, LONG, NOW) == ""
     assert LONG in certificates.problem(key, GUN, NOW)
@@ -111,7 +113,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 def test_the_warnings_of_other_threads_are_theirs() -> None:
     """Whoever silences warnings silences them for everybody, and two at a time for good."""
-    key = keyfile.root_certificate(keyfile.generate(), LONG, NOW)
+    key = root_certificate(LocalSigner(keyfile.generate()), LONG, NOW)
     filters, shown = list(warnings.filters), warnings.showwarning
     start = threading.Barrier(4)
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from notarypy.cli.text.advice import advice
 from notarypy.errors import UnsupportedKeyError
-from notarypy.keys.signers.keyfile import root_certificate
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import der
 from notarypy.tuf.certificateparts import foreign_problem
 from notarypy.tuf.keys import leaf_certificate
@@ -127,7 +128,7 @@ def test_a_bare_key_is_written_anew_as_go_reads_it(written: bytes, plain: bytes)
 
 def test_our_own_root_certificates_can_be_read() -> None:
     for key in (KEY, rsa_key()):
-        assert foreign_problem(leaf_certificate(root_certificate(key, GUN, NOW))) == ""
+        assert foreign_problem(leaf_certificate(root_certificate(LocalSigner(key), GUN, NOW))) == ""
 
 
 def test_a_certificate_that_begins_later_is_refused() -> None:

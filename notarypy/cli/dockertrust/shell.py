@@ -36,7 +36,7 @@ from notarypy.errors import (
     TagUnsignedError,
 )
 from notarypy.images import reference
-from notarypy.keys.passphrases import PassphraseRequest, Wording
+from notarypy.keys.questions import PassphraseRequest, Wording
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:

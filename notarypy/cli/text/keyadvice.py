@@ -32,6 +32,8 @@ _FILE = re.compile(r"(?<![\w./$-])(?<!passphrase-file )(?:FILE|KEY)(?![\w.])")
 
 TEXTS: Mapping[str, str] = {
     # -- keys in files
+    "add-changed-key": "look at what is there, and whether that is what it should be",
+    "add-key-uri": "then add it by its URI",
     "add-pem-lines": "put -----BEGIN X----- and -----END X----- around it again, or export it again as PEM",
     "convert-certificate": "convert it with: openssl x509 -inform {form} -in FILE -out NAME.crt",
     "convert-keystore": (
@@ -108,6 +110,7 @@ TEXTS: Mapping[str, str] = {
     "import-role-keys": "run this where they are, or take them over: notarypy key import FILE",
     "import-root-key": "run this where it is, or take it over: notarypy key import FILE",
     "import-these-keys": "run this where these keys are, or take them over: notarypy key import FILE",
+    "leave-out-pin": "leave it out; a PIN comes from pin-source, NOTARYPY_PASSPHRASE_NAME or a prompt",
     "list-keys": "see them with: notarypy key list",
     "load-accepted-key": f"load one of the accepted keys: {_LOAD}; or ask an owner: {ADD_YOURS}",
     "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
@@ -119,6 +122,7 @@ TEXTS: Mapping[str, str] = {
     "give-file-passphrase": (
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
     ),
+    "install-backend": "write one of these, or install the package that has it",
     "install-keyring": (
         "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
         "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"
@@ -129,6 +133,9 @@ TEXTS: Mapping[str, str] = {
     "set-new-passphrase": _SET_NEW,
     "set-or-unset": "set {variable}=1, or unset it",
     "set-passphrase": "set {variable} or use --passphrase-file FILE",
+    "set-pin": (
+        "set {variable}, write {name}=PIN into a --passphrase-file, or name a file with pin-source in the URI"
+    ),
     "set-root-passphrase": f"{_SET_OWN} the passphrase of this root key, not the repository key's",
     "set-snapshot-passphrase": (
         f"{_SET_OWN} the passphrase this snapshot key was made with, not the root key's"

@@ -18,24 +18,26 @@ Rules:
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.keys.manager import other_name
-from notarypy.client.results import ImportedKey
+from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.errors import (
     Advice,
     ConfigurationError,
     InvalidNameError,
     KeyAccessError,
+    KeyChangedError,
     NotarypyError,
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem, pkcs8
-from notarypy.keys.keystore import KEYID, KeyInfo
-from notarypy.keys.passphrases import MIN_LENGTH, PassphraseRequest
+from notarypy.keys.keypaths import KEYID
+from notarypy.keys.questions import MIN_LENGTH, PassphraseRequest
 from notarypy.limits import DEFAULT
-from notarypy.tuf import roles
+from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.keys import SHORT_KEYID, meets
 from notarypy.tuf.metadata import Root
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from notarypy.client.keys.manager import KeyManager
+    from notarypy.keys.keyinfo import KeyInfo
     from notarypy.storage.trustdir import TrustDirectory
+
+_CHALLENGE_BYTES = 32
 
 
 def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
@@ -109,6 +114,16 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
         message = f"the new passphrase for {info.request.label} is too short"
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
     return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
+
+
+def test_key(manager: KeyManager, selector: str) -> CheckedKey:
+    """Let a key sign a random challenge and verify that; raise KeyChangedError, or what its place raises."""
+    info = manager.find(selector)
+    signer, challenge = manager.store.unlock(info.keyid, manager.passphrases), os.urandom(_CHALLENGE_BYTES)
+    method, signature = signer.sign(challenge)
+    if not envelope.verify(signer.public, method, signature, challenge):
+        raise KeyChangedError(f"{info.request.label} makes signatures that are not valid", keyid=info.keyid)
+    return CheckedKey(info, manager.store.properties(info.keyid, manager.passphrases))
 
 
 def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:

@@ -22,14 +22,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client import weight, workers
+from notarypy.client import weight
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
-from notarypy.keys.keystore import KeyInfo, KeyStore, StoredKey
-from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
-from notarypy.keys.signers import Signer, keyfile
-from notarypy.keys.signers.keyfile import open_block
+from notarypy.keys.keyinfo import KeyInfo, StoredKey
+from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import is_uri, keyfile
+from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from notarypy.keys.formats.pkcs8 import PrivateKey
+    from notarypy.keys.keystore import KeyStore
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.signers.base import Signer
 
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
@@ -55,43 +58,12 @@ class SigningKeys:
     unlock: Callable[[str], Signer]
 
 
-class AskedChain(PassphraseChain):
-    """A chain whose sources are asked in the thread that used the client, one thing at a time."""
-
-    def __init__(self, chain: PassphraseChain) -> None:
-        """Ask this chain."""
-        self._chain = chain
-
-    def candidates(self, request: PassphraseRequest) -> Iterator[tuple[str, str]]:
-        """See `PassphraseChain`."""
-        found = self._chain.candidates(request)
-        while (one := workers.ask(next, found, None)) is not None:
-            yield one
-
-    def chosen(self, request: PassphraseRequest) -> tuple[str, str]:
-        """See `PassphraseChain`."""
-        return workers.ask(self._chain.chosen, request)
-
-    def tried(self, request: PassphraseRequest) -> list[str]:
-        """See `PassphraseChain`."""
-        return self._chain.tried(request)
-
-    def absence(self, request: PassphraseRequest) -> str:
-        """See `PassphraseChain`."""
-        return self._chain.absence(request)
-
-    def advice(self, request: PassphraseRequest) -> Advice:
-        """See `PassphraseChain`."""
-        return self._chain.advice(request)
-
-
 class KeyManager:
     """The keys of one trust directory and the passphrases for them."""
 
-    def __init__(self, directory: Path, passphrases: PassphraseChain) -> None:
-        """Use the key files in `directory`, `private` of a trust directory."""
-        self.store = KeyStore(directory)
-        self.passphrases = passphrases
+    def __init__(self, store: KeyStore, passphrases: PassphraseChain) -> None:
+        """Use the keys of a store, and these places of passphrases."""
+        self.store, self.passphrases = store, passphrases
         # The keys that each thread made, in order.
         self._making = threading.Lock()
         self._made: defaultdict[int, list[str]] = defaultdict(list)
@@ -136,21 +108,25 @@ class KeyManager:
     def root_key(self, gun: str, selector: str | None, certificate: bytes | None, now: datetime) -> PublicKey:
         """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
         if selector is None:
-            key = self._own_root()
+            signer = self._own_root()
         elif _is_path(selector):
-            key = self._imported(selector, roles.ROOT, None)
+            signer = LocalSigner(self._imported(selector, roles.ROOT, None))
         else:
-            key = self.store.private_key(self.find(selector).keyid, self.passphrases)
-        _LOG.debug("the root key of %s is %s", gun, public_key_of(key).keyid)
+            signer = self._selected(selector, roles.ROOT)
+        _LOG.debug("the root key of %s is %s", gun, signer.public.keyid)
         if certificate is None:
-            return keyfile.root_certificate(key, gun, now)
-        return _certified(public_key_of(key), certificate, gun, now)
+            return _in_certificate(signer, gun, now)
+        return _certified(signer.public, certificate, gun, now)
 
     def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
         """Return another root key, certified for `gun`: the selected one, or a new one."""
         if selector is not None:
             return self.root_key(gun, selector, None, now)
-        return keyfile.root_certificate(self._generated(roles.ROOT, None), gun, now)
+        return _in_certificate(LocalSigner(self._generated(roles.ROOT, None)), gun, now)
+
+    def certified_anew(self, keyid: str, gun: str, now: datetime) -> PublicKey:
+        """Return a root key that is here in a new certificate."""
+        return _in_certificate(self.store.unlock(keyid, self.passphrases), gun, now)
 
     def role_key(self, role: str, gun: str, selector: str | None) -> PublicKey:
         """Return a key for a role of one repository: the selected one, which must be for it, or a new one."""
@@ -158,13 +134,46 @@ class KeyManager:
             return self.new_key(role, gun)
         if _is_path(selector):
             return public_key_of(self._imported(selector, role, gun))
-        info = self.find(selector)
-        if (info.role, info.gun) != (role, gun):
-            raise UsageError(f"{info.request.label} is no {role} key of {gun}", advice=Advice("give-own-key"))
-        return self.store.unlock(info.keyid, self.passphrases).public
+        return self._selected(selector, role, gun).public
+
+    def _selected(self, selector: str, role: str, gun: str | None = None) -> Signer:
+        """Return the signer that a KEY or URI means, for a role; raise UsageError for a key of another."""
+        if is_uri(selector):
+            keyid = self.refer(selector, role).keyid
+        elif given := self._given(selector):
+            keyid = given
+        else:
+            info = self.find(selector)
+            keyid = info.keyid
+            if role in pem.GUN_ROLES and (info.role, info.gun) != (role, None if info.uri else gun):
+                message = f"{info.request.label} is no {role} key of {gun}"
+                raise UsageError(message, advice=Advice("give-own-key"))
+        return self.store.unlock(keyid, self.passphrases)
+
+    def _given(self, selector: str) -> str:
+        """Return the id of the signer that was given to the client, if digits of its id mean it alone."""
+        found = [
+            keyid for keyid in self.store.given if _ID.fullmatch(selector) and keyid.startswith(selector)
+        ]
+        return found[0] if len(found) == 1 else ""
+
+    def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
+        """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
+        if role not in roles.BASE_ROLES and role != roles.RELEASES:
+            roles.signer_role(role)
+        noted = self.store.refer(uri, role, self.passphrases, algorithm)
+        if noted.role != role:
+            raise other_name(noted, role)
+        if not noted.already:
+            self._made[threading.get_ident()].append(noted.keyid)
+        return noted
 
     def select(self, selector: str) -> str:
-        """Return the canonical id that a KEY or key file means (rule 1)."""
+        """Return the canonical id that a KEYREF means (rule 1)."""
+        if is_uri(selector):
+            return self._selected(selector, roles.ROOT).public.keyid
+        if given := self._given(selector):
+            return given
         if _is_path(selector):
             return public_key_of(self._opened(_named_file(selector), "root", selector)[0][1]).keyid
         return self.find(selector).keyid
@@ -213,7 +222,7 @@ class KeyManager:
     def public(self, selector: str) -> bytes:
         """Return the public half of the key that KEY means, as PEM with its name."""
         info = self.find(selector)
-        public = self.store.unlock(info.keyid, self.passphrases).public
+        public = self.store.public(info.keyid, self.passphrases)
         return pem.public_pem(public, roles.signer_name(info.role))
 
     def export(self, selectors: Sequence[str]) -> bytes:
@@ -236,14 +245,14 @@ class KeyManager:
         self._made[threading.get_ident()].append(keyid)
         return StoredKey(**vars(info), already=False, passphrase_from=source)
 
-    def _own_root(self) -> PrivateKey:
+    def _own_root(self) -> Signer:
         here = [info.keyid for info in self.store.list() if info.role == roles.ROOT]
         if len(here) > 1:
             listed = ", ".join(keyid[:12] for keyid in here)
             raise UsageError("several root keys are here", why=listed, advice=Advice("choose-root-key"))
         if here:
-            return self.store.private_key(here[0], self.passphrases)
-        return self._generated(roles.ROOT, None)
+            return self.store.unlock(here[0], self.passphrases)
+        return LocalSigner(self._generated(roles.ROOT, None))
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
         opened = self._opened(_named_file(path), role, path)
@@ -312,7 +321,13 @@ def _named_file(path: str) -> bytes:
 
 
 def _is_path(selector: str) -> bool:
-    return "/" in selector or "." in selector
+    return not is_uri(selector) and ("/" in selector or "." in selector)
+
+
+def _in_certificate(signer: Signer, gun: str, now: datetime) -> PublicKey:
+    from notarypy.keys.signers.rootcertificate import root_certificate  # x509, for new roots alone
+
+    return root_certificate(signer, gun, now)
 
 
 def _fits(info: KeyInfo, selector: str) -> bool:

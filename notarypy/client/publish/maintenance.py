@@ -54,7 +54,6 @@ from notarypy.errors import (
     RefusedUpdateError,
     UsageError,
 )
-from notarypy.keys.signers import keyfile
 from notarypy.tuf import certificates, roles, serials
 from notarypy.tuf.changes import AddDelegation, AssignKeys, Change, RemoveKeys, Resign, State, apply_all
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
@@ -265,8 +264,7 @@ def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, 
         or not _made_itself(key)
     ):
         return key
-    private = manager.store.private_key(key.canonical_id, manager.passphrases)
-    return keyfile.root_certificate(private, trusted.gun, trusted.now)
+    return manager.certified_anew(key.canonical_id, trusted.gun, trusted.now)
 
 
 def _made_itself(key: PublicKey) -> bool:

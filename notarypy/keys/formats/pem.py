@@ -84,8 +84,8 @@ class KeyBlock:
 
 def split(data: bytes) -> list[KeyBlock]:
     """Return the private keys of a PEM file, at least one (rule 1); raise UnsupportedKeyError."""
-    blocks = _blocks(data)
-    keys = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
+    found = blocks(data)
+    keys = [block for block in found if block.label.endswith("PRIVATE KEY")]
     if not keys:
         raise filetypes.no_private_key(data)
     for block in keys:
@@ -141,7 +141,8 @@ def at_file(error: UnsupportedKeyError, where: str) -> UnsupportedKeyError:
     )
 
 
-def _blocks(data: bytes) -> list[KeyBlock]:
+def blocks(data: bytes) -> list[KeyBlock]:
+    """Return every block of a PEM file, of whatever kind; raise UnsupportedKeyError for a damaged one."""
     found: list[KeyBlock] = []
     label, lines = "", list[bytes]()
     for raw in data.removeprefix(_BYTE_ORDER_MARK).splitlines():

@@ -1,46 +1,53 @@
-"""Who signs: one module for each kind of place that a private key is in, and a table of them.
+"""Who signs: the table of backends by URI scheme.
 
-What it is not: the choice of a key (`client.keys`), or checking signatures (`tuf.envelope`). A new backend
-is one module with a function `open_signer`, as in `keyfile`, and one row of `SIGNERS`; it is imported when
-the first key of its scheme is used.
+What it is not: what a signer is (`base`), the choice of a key (`client.keys`), or key files (`keyfile`).
+A new backend is one module with a class derived from `base.ExternalSigner`, and one row of `SIGNERS`, or an
+entry point of the group `notarypy.signers` in a package of its own; it is imported when the first key of its
+scheme is used.
 """
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from notarypy.errors import UnsupportedKeyError
+from notarypy.errors import Advice, UnsupportedKeyError
 
 if TYPE_CHECKING:
-    from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
-    from notarypy.tuf.keys import PublicKey
+    from notarypy.keys.signers.base import ExternalSigner
+
+GROUP = "notarypy.signers"
+"""The group of entry points that name backends of other packages, by scheme."""
+_URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
 
 
-class Signer(Protocol):
-    """Whoever can sign with one key."""
-
-    @property
-    def public(self) -> PublicKey:
-        """The bare public key; in which certificate it stands is the metadata's business."""
-
-    def sign(self, message: bytes) -> tuple[str, bytes]:
-        """Return the method's name and the signature as metadata carries it, before base64.
-
-        ECDSA is with SHA-256 on every curve, as r and s; RSA-PSS with SHA-256 and a salt of 32 bytes;
-        Ed25519 over the message itself.
-        """
+SIGNERS: dict[str, str] = {}
+"""The backend of each URI scheme, as `module:class`."""
 
 
-SIGNERS: dict[str, str] = {"file": "notarypy.keys.signers.keyfile"}
-"""The backend of each URI scheme."""
+def is_uri(text: str) -> bool:
+    """Tell whether a KEYREF is a key URI: no name, id or file begins with letters and a colon."""
+    return _URI.match(text) is not None
 
 
-def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> Signer:
-    """Return the signer of the key that a URI names; raise UnsupportedKeyError for a scheme without a row."""
+def backend(uri: str) -> type[ExternalSigner]:
+    """Return the backend of a URI; raise UnsupportedKeyError for a scheme that nobody has."""
     scheme = uri.partition(":")[0]
-    if scheme not in SIGNERS:
-        why = f"keys may be at: {', '.join(SIGNERS)}"
-        raise UnsupportedKeyError(f"nothing here signs with keys at {scheme}:", why=why)
-    signer: Signer = import_module(SIGNERS[scheme]).open_signer(uri, request, passphrases)
-    return signer
+    target = SIGNERS.get(scheme) or _entry_points().get(scheme)
+    if target is None:
+        known = ", ".join(sorted({*SIGNERS, *_entry_points()})) or "none"
+        raise UnsupportedKeyError(
+            f"nothing here signs with keys at {scheme}:",
+            why=f"keys may be at: {known}",
+            advice=Advice("install-backend"),
+        )
+    module, _, name = target.partition(":")
+    found: type[ExternalSigner] = getattr(import_module(module), name)
+    return found
+
+
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points  # who uses a scheme of the table does without
+
+    return {point.name: point.value for point in entry_points(group=GROUP)}

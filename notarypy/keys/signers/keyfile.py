@@ -1,31 +1,23 @@
 """Keys that are files: making one, opening one with its passphrases in turn, and signing with it.
 
-What it is: the same kinds of keys and certificates as the Go clients make, and the way from a key file to a
+What it is: the same kinds of keys as the Go clients make, and the way from a key file to a
 signer and back. What it is not: which files there are (`keystore`), what they look like (`formats`), where
-passphrases come from (`passphrases`), or checking certificates (`tuf.certificates`).
+passphrases come from (`passphrases`), or certificates (`rootcertificate`).
 
 Rules:
 
 1. A key is opened with the first passphrase that fits; errors name the sources that were tried.
 2. A signer never shows its private key, not even to a debugger's `repr`.
-3. A root key stands in root metadata inside a self-signed certificate whose common name is the GUN. One root
-   key may serve many repositories, each with a certificate, and thus a TUF id, of its own.
-4. The time and randomness of a certificate are handed in.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from notarypy import files
@@ -41,18 +33,16 @@ from notarypy.keys.formats import pem, sealed
 from notarypy.keys.passphrases import own_variable
 from notarypy.limits import DEFAULT
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
-from notarypy.tuf.keys import PublicKey, public_key_of
-from notarypy.tuf.roles import check_gun
+from notarypy.tuf.keys import public_key_of
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
-    from notarypy.keys.passphrases import PassphraseChain, PassphraseRequest
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.questions import PassphraseRequest
 
 _LOG = logging.getLogger(__name__)
 _PSS_SALT = 32
-_VALIDITY = timedelta(days=3650)
 _RSA_BITS, _RSA_EXPONENT = 3072, 65537
-_SERIAL_BYTES = 16
 
 
 class LocalSigner:
@@ -94,57 +84,8 @@ def generate(algorithm: str = "ecdsa") -> PrivateKey:
     )
 
 
-def root_certificate(
-    key: PrivateKey, gun: str, now: datetime, random: Callable[[int], bytes] = os.urandom
-) -> PublicKey:
-    """Return the root key as `ecdsa-x509` or `rsa-x509`: in a self-signed certificate for the GUN (rule 3).
-
-    Raises:
-        InvalidNameError: The GUN cannot be a repository's name.
-        UnsupportedKeyError: The key is neither ECDSA nor RSA.
-    """
-    from cryptography import x509  # who signs with a key does without
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    if isinstance(key, Ed25519PrivateKey):
-        raise UnsupportedKeyError("an Ed25519 key cannot be a root key", why="it has to be ECDSA or RSA")
-    with warnings.catch_warnings():
-        # X.509 limits a common name to 64 bytes; Notary does not, and GUNs are often longer.
-        warnings.simplefilter("ignore", UserWarning)
-        common_name = x509.NameAttribute(NameOID.COMMON_NAME, check_gun(gun), _validate=False)
-    name, start = x509.Name([common_name]), now.astimezone(UTC).replace(microsecond=0)
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_encipherment=True,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .serial_number(int.from_bytes(random(_SERIAL_BYTES), "big") or 1)
-        .not_valid_before(start)
-        .not_valid_after(start + _VALIDITY)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    )
-    certificate = builder.public_key(key.public_key()).sign(key, SHA256())
-    return PublicKey(f"{public_key_of(key).keytype}-x509", certificate.public_bytes(Encoding.PEM))
-
-
-def open_signer(uri: str, request: PassphraseRequest, passphrases: PassphraseChain) -> LocalSigner:
-    """Return the signer of the key in the file that a `file:` URI names; raise KeyAccessError (rule 1)."""
-    # On Windows a drive follows three slashes, and a server two.
-    name = uri.removeprefix("file:///" if os.name == "nt" else "file://").removeprefix("file:")
-    path = Path(os.fsdecode(unquote_to_bytes(name)))
+def open_file(path: Path, request: PassphraseRequest, passphrases: PassphraseChain) -> LocalSigner:
+    """Return the signer of the key in a file; raise KeyAccessError (rule 1)."""
     try:
         data = files.read_regular(path, DEFAULT.key_file_bytes)
     except FileNotFoundError:

@@ -1,0 +1,64 @@
+"""References to keys that are elsewhere: the file that says where one is, and its public half.
+
+What it is: bytes to values and back. What it is not: opening what a reference names (`signers`).
+
+Rules:
+
+1. A reference is one PEM block `PUBLIC KEY` with the headers `keytype`, `role` and `uri`. Go's clients read
+   `.key` files alone, and see none of it.
+2. Its file's name is the canonical id of the key in it.
+3. A URI holds no secret, and a file that names one with a secret is refused as it is not ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from notarypy.errors import UnsupportedKeyError
+from notarypy.keys.formats import pem
+from notarypy.tuf.keys import PublicKey
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEYTYPES = frozenset({"ecdsa", "rsa"})
+"""What docker and Go notary verify with, of signers and of roots."""
+_LABEL = "PUBLIC KEY"
+_SECRETS = re.compile(r"[?&;]pin-value=|//[^/?#]*:[^/?#@]*@", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class KeyReference:
+    """Where a key is, what it is for, and its public half."""
+
+    uri: str
+    role: str
+    public: PublicKey
+
+
+def read(data: bytes) -> KeyReference:
+    """Read a reference; raise UnsupportedKeyError for anything else (rule 1)."""
+    blocks = pem.blocks(data)
+    if [block.label for block in blocks] != [_LABEL]:
+        raise UnsupportedKeyError("this file does not say where a key is", why="it is no single PUBLIC KEY")
+    headers: Mapping[str, str] = blocks[0].headers
+    missing = [name for name in ("keytype", "uri") if not headers.get(name)]
+    if missing:
+        raise UnsupportedKeyError("this file does not say where a key is", why=f"it has no {missing[0]}")
+    uri = headers["uri"]
+    if holds_secret(uri):
+        raise UnsupportedKeyError("this file holds a secret in a URI", why="a reference has none")
+    return KeyReference(uri, headers.get("role", ""), PublicKey(headers["keytype"], blocks[0].der))
+
+
+def write(reference: KeyReference) -> bytes:
+    """Return a reference as its file has it; raise InvalidNameError for what cannot stand in one."""
+    headers = {"keytype": reference.public.keytype, "role": reference.role, "uri": reference.uri}
+    return pem.text(_LABEL, headers, reference.public.public)
+
+
+def holds_secret(uri: str) -> bool:
+    """Tell whether a URI has a PIN or password in it (rule 3)."""
+    return _SECRETS.search(uri) is not None

@@ -1,0 +1,155 @@
+"""What a signer is, and keys whose private half stays where it is: on a token, in a KMS, in Vault.
+
+What it is: the base of all backends, what they are given, and the check of what they return. What it is not:
+any backend: each is a module of its own, named in the table `SIGNERS` or by an entry point.
+
+Rules:
+
+1. A URI that is kept names one very key, the version included, and holds no secret.
+2. Who opens a key whose public half is known asks no service: signing is the first request.
+3. Each signature is verified with the known public key before anybody uses it: a key that was changed or
+   replaced behind its name signs nothing.
+4. A PIN is taken from one source and tried once: three wrong ones lock a token.
+5. Signers are used from several threads, and after a fork.
+6. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol, Self
+
+from notarypy.errors import Advice, KeyChangedError, PassphraseNeededError, UnsupportedKeyError
+from notarypy.tuf import envelope
+from notarypy.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.tuf.keys import PublicKey
+
+_LOG = logging.getLogger(__name__)
+
+
+class Signer(Protocol):
+    """Whoever can sign with one key."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The bare public key; in which certificate it stands is the metadata's business."""
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return the method's name and the signature as metadata carries it, before base64.
+
+        ECDSA is with SHA-256 on every curve, as r and s; RSA-PSS with SHA-256 and a salt of 32 bytes;
+        Ed25519 over the message itself.
+        """
+
+
+@dataclass(frozen=True)
+class SignerContext:
+    """What a backend is given to open a key.
+
+    Attributes:
+        request: The key as passphrases are asked for: its id, role and repository, as far as known.
+        passphrases: Where a PIN comes from.
+        environ: The environment, in which services' addresses and credentials are.
+        timeout: Seconds that one request to a service may take.
+        public: The public half that is expected; None if it is to be read.
+    """
+
+    request: PassphraseRequest
+    passphrases: PassphraseChain = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+    timeout: float = 30.0
+    public: PublicKey | None = None
+
+    def pin(self, token: str) -> tuple[str, str]:
+        """Return the name of a source and the PIN that it has for a token; one, and once (rule 4).
+
+        Raises PassphraseNeededError if no source has one.
+        """
+        request = replace(self.request, token=token)
+        for source, value in self.passphrases.candidates(request):
+            _LOG.debug("the PIN of token %s comes from %s", token, source)
+            return source, value
+        raise PassphraseNeededError(
+            f'there is no PIN for the token "{token}"',
+            why=self.passphrases.absence(request),
+            advice=self.passphrases.advice(request),
+            tried=self.passphrases.tried(request),
+            token=token,
+        )
+
+
+class ExternalSigner(ABC):
+    """One key that is elsewhere; base of all backends.
+
+    Attributes:
+        uri: Where the key is, as it is kept (rule 1).
+        public: The bare public half.
+    """
+
+    def __init__(self, uri: str, public: PublicKey) -> None:
+        """Take a key by the URI that is kept, and its public half."""
+        self.uri, self.public = uri, public
+
+    def __repr__(self) -> str:
+        """Show where the key is."""
+        return f"{type(self).__name__}({self.uri}, {self.public.keyid})"
+
+    @classmethod
+    @abstractmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        """Return a signer with the key that a URI names (rule 2).
+
+        Raises UsageError for a URI that cannot be read, KeyAccessError and its kinds, AuthenticationError, or
+        NetworkError.
+        """
+
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
+        """Make a key where a URI says, `ecdsa` on P-256 or `rsa` of 3072 bits; raise as `open`."""
+        raise UnsupportedKeyError(
+            f"no key can be made at {uri.partition(':')[0]}: from here",
+            why=f"make it there, as {algorithm}: ecdsa on P-256, or rsa",
+            advice=Advice("add-key-uri"),
+            token=context.request.token,
+        )
+
+    @abstractmethod
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return the method's name and the signature; see `Signer`."""
+
+    def properties(self) -> Mapping[str, str]:
+        """Ask the service what it says of the key: short names, and values for people."""
+        return {}
+
+
+class CheckedSigner:
+    """A signer whose signatures count only when they verify (rule 3)."""
+
+    def __init__(self, signer: Signer, public: PublicKey, place: str) -> None:
+        """Take a signer and the public half that is known of its key; `place` names it in errors."""
+        self.signer, self.public, self.place = signer, public, place
+
+    def __repr__(self) -> str:
+        """Show the signer behind it."""
+        return f"CheckedSigner({self.signer!r})"
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
+        method, signature = self.signer.sign(message)
+        expected = envelope.METHOD_FOR[self.public.keytype]
+        if method != expected or not envelope.verify(self.public, method, signature, message):
+            raise KeyChangedError(
+                f"{self.place} does not sign with key {self.public.keyid[:7]} any more",
+                why="its signature is not valid for the public key that is known here; nothing was published",
+                advice=Advice("add-changed-key"),
+                keyid=self.public.keyid,
+                uri=self.place,
+            )
+        return method, signature
