@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 
-_KEY = "keyid role gun path encrypted"
+_KEY = "keyid role gun path encrypted uri"
 _STORED = f"{_KEY} already passphrase_from"
 _Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
@@ -48,6 +48,52 @@ def generate(
         data = {**render.fields(info, _STORED), "public_key": str(path)}
         lines = f"generated key {info.keyid} ({short}); public key: {path}", _encrypted(info)
         run.report.done(name, data, *lines)
+
+
+@app.command("add")
+def add(
+    context: Context,
+    uri: Annotated[str, Argument(metavar="URI", help="Where the key is: pkcs11:..., hashivault://...")],
+    *,
+    name: Annotated[
+        str, Option(metavar="NAME", help="The signer's name, or root, targets or snapshot.")
+    ] = "signer",
+) -> None:
+    """Note where a key is that stays on its token, in its KMS or in Vault.
+
+    Its public half is read, and nothing is signed. From then on it is used as a key that is here.
+
+    Example:
+      notarypy key add hashivault://release --name jeff
+      notarypy key add awskms:///alias/release --name root
+    """
+    run = begin(context)
+    with run.client() as client, run.trying(uri):
+        info = client.keys.add(uri, name=name)
+        how = "was here already, and" if info.already else "stays where it is, and"
+        line = f"{_named(info)} {how} is at {_place(info)}"
+        run.report.done(uri, render.fields(info, f"{_KEY} already"), line)
+
+
+@app.command("test")
+def test(
+    context: Context,
+    key: Annotated[str, Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
+) -> None:
+    """Let a key sign a random challenge, and verify that signature.
+
+    Of a key on a token, in a KMS or in Vault it says what that allows.
+
+    Example:
+      notarypy key test jeff
+    """
+    run = begin(context)
+    with run.client() as client, run.trying(key):
+        found = client.keys.test(key)
+        data = {**render.fields(found.key, _KEY), "properties": dict(found.properties)}
+        lines = [f"{_named(found.key)} signs, and its signature is valid"]
+        lines += [f"  {name}: {value}" for name, value in found.properties.items()]
+        run.report.done(key, data, *lines)
 
 
 @app.command("load")
@@ -89,7 +135,7 @@ def list_keys(context: Context) -> None:
         infos = client.keys.list()
     for info in infos:
         run.report.done(info.keyid, partial(render.fields, info, _KEY))
-    rows = [(info.role, info.gun or "", info.keyid, str(info.path)) for info in infos]
+    rows = [(info.role, info.gun or "", info.keyid, _place(info)) for info in infos]
     if rows:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
     else:  # the directory may be one that is not meant
@@ -271,6 +317,10 @@ def _rotated_lines(done: RotatedKey) -> list[str]:
     old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
     lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
     return lines + ([f"root pin: {pin}" for pin in done.root_pins] if done.role == "root" else [])
+
+
+def _place(info: KeyInfo) -> str:
+    return info.uri or str(info.path)
 
 
 def _named(info: KeyInfo) -> str:

@@ -125,7 +125,8 @@ class KeyStore:
     ) -> StoredKey:
         """Note where a key is, after reading its public half there; with an algorithm it is made there first.
 
-        What is noted is the URI that names this very key. Raises as `ExternalSigner.open` and `generate`.
+        What is noted is the URI that names this very key. A key of this role that was noted before is
+        where this URI says from now on. Raises as `ExternalSigner.open` and `generate`.
         """
         if keyuri.holds_secret(uri):
             message, advice = "a key URI holds no PIN and no password", Advice("leave-out-pin")
@@ -138,13 +139,14 @@ class KeyStore:
             raise UnsupportedKeyError("docker and Go notary cannot use this key", why=why, advice=advice)
         with self._lock:
             present = self.find(public.keyid)
-            if present is not None:
+            if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
             path = self.directory / f"{public.keyid}{REFERENCE}"
             files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
             self._unlocked[public.keyid] = _checked(signer, public, signer.uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
-            return StoredKey(**vars(_info(public.keyid, self._place(public.keyid))))
+            noted = _info(public.keyid, self._place(public.keyid))
+            return StoredKey(**vars(noted), already=present is not None)
 
     def public(self, keyid: str, passphrases: PassphraseChain) -> PublicKey:
         """Return the public half of a key; no service is asked. Raises as `unlock`."""

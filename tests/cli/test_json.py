@@ -17,6 +17,8 @@ from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableEr
 from support.commands import written
 from support.results import (
     ADDED,
+    ADDED_KEY,
+    CHECKED_KEY,
     COPIED,
     D1,
     D2,
@@ -85,6 +87,8 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "key list": (["key", "list"], "keys.list", [KEY, TARGETS_KEY]),
     "key export": (["key", "export", "jeff"], "keys.find", KEY),
     "key import": (["key", "import", "k"], "keys.import_", [ImportedKey(KEY, already=False)]),
+    "key add": (["key", "add", "token:one"], "keys.add", ADDED_KEY),
+    "key test": (["key", "test", "jeff"], "keys.test", CHECKED_KEY),
     "key rename": (["key", "rename", "jeff", "bob"], "keys.rename", KEY),
     "key passwd": (["key", "passwd", "jeff"], "keys.change_passphrase", KEY),
     "key remove": (["key", "remove", "--yes", "jeff"], "keys.remove", KEY),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,10 +19,12 @@ from notarypy.errors import (
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import SIGNERS, backend, keyfile
-from notarypy.keys.signers.base import ExternalSigner, SignerContext
+from notarypy.keys.signers import backend, keyfile
+from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf import envelope
+from support import tokenkeys
+from support.tokenkeys import TokenKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,31 +50,9 @@ def test_the_log_names_sources_and_no_passphrase(tmp_path: Path, caplog: pytest.
     assert "passphrase2" not in caplog.text
 
 
-class Token(ExternalSigner):
-    """A key whose private half nobody sees, in a place of this process."""
-
-    keys: ClassVar[dict[str, LocalSigner]] = {}
-    opened: ClassVar[list[tuple[str, str | None]]] = []
-
-    @classmethod
-    def open(cls, uri: str, context: SignerContext) -> Self:
-        cls.opened.append((uri, context.public.keyid if context.public else None))
-        return cls(uri, context.public or cls.keys[uri].public)
-
-    @classmethod
-    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
-        cls.keys[uri] = LocalSigner(keyfile.generate(algorithm))
-        return cls.open(uri, context)
-
-    def sign(self, message: bytes) -> tuple[str, bytes]:
-        return self.keys[self.uri].sign(message)
-
-
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    Token.keys, Token.opened = {}, []
-    monkeypatch.setitem(SIGNERS, "token", f"{__name__}:Token")
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[Token.__module__])
+    tokenkeys.provide(monkeypatch)
 
 
 def test_an_unknown_scheme_is_refused() -> None:
@@ -88,11 +67,11 @@ def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(tmp_path: Path, a
     store = KeyStore(tmp_path)
     assert store.available() == {noted.keyid}
     assert [info.uri for info in store.list()] == ["token:one"]
-    assert len(Token.opened) == 1  # none of that asked the service
+    assert len(TokenKey.opened) == 1  # none of that asked the service
     signer = store.unlock(noted.keyid, CHAIN)
     method, signature = signer.sign(b"message")
-    assert envelope.verify(Token.keys["token:one"].public, method, signature, b"message")
-    assert Token.opened[1:] == [("token:one", noted.keyid)]
+    assert envelope.verify(TokenKey.keys["token:one"].public, method, signature, b"message")
+    assert TokenKey.opened[1:] == [("token:one", noted.keyid)]
     assert store.refer("token:one", "jeff", CHAIN).already
     with pytest.raises(UnsupportedKeyError, match="stays where it is"):
         store.private_key(noted.keyid, CHAIN)
@@ -100,9 +79,28 @@ def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(tmp_path: Path, a
         store.export(noted.keyid)
 
 
+@pytest.mark.parametrize(
+    "text", ["jeff", "jeff.pub", "./a:b", "C:\\keys\\jeff.pem", "c:x", ":x", "token:", ""]
+)
+def test_what_is_no_uri_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="does not say where a key is"):
+        backend(text)
+
+
+def test_a_key_that_was_noted_is_where_it_was_noted_last(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    noted = store.refer("token:one", "jeff", CHAIN, "ecdsa")
+    TokenKey.keys["token:two"] = TokenKey.keys.pop("token:one")
+    moved = store.refer("token:two", "jeff", CHAIN)
+    assert (moved.keyid, moved.uri, moved.already) == (noted.keyid, "token:two", True)
+    assert KeyStore(tmp_path).unlock(noted.keyid, CHAIN).sign(b"message")
+    TokenKey.keys["token:three"] = TokenKey.keys["token:two"]
+    assert store.refer("token:three", "jo", CHAIN).uri == "token:two"  # not as another signer's
+
+
 def test_a_key_that_was_changed_signs_nothing(tmp_path: Path) -> None:
     noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
-    Token.keys["token:one"] = LocalSigner(keyfile.generate())
+    TokenKey.keys["token:one"] = LocalSigner(keyfile.generate())
     signer = KeyStore(tmp_path).unlock(noted.keyid, CHAIN)
     with pytest.raises(KeyChangedError, match="does not sign with key"):
         signer.sign(b"message")
@@ -119,7 +117,7 @@ def test_a_reference_is_renamed_and_removed(tmp_path: Path) -> None:
 
 def test_the_file_of_a_key_wins_over_its_reference(tmp_path: Path) -> None:
     noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
-    key = Token.keys["token:one"].private
+    key = TokenKey.keys["token:one"].private
     files.write_atomic(tmp_path / f"{noted.keyid}.key", keyfile.seal(key, "jo", None, "passphrase1"))
     assert [(info.role, info.uri) for info in KeyStore(tmp_path).list()] == [("jo", None)]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy.client.results import (
+    CheckedKey,
     CopiedImage,
     InitResult,
     Inspection,
@@ -42,6 +43,9 @@ WHEN = datetime(2027, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 KEY = KeyInfo("f5a2a64" + "0" * 57, "jeff", None, Path("/trust/private/f5.key"), encrypted=True)
 STORED = StoredKey(**vars(KEY), already=False, passphrase_from="--passphrase-file")
 PRESENT = StoredKey(**vars(KEY), already=True, passphrase_from=None)
+URI = "token:one"
+ADDED_KEY = StoredKey(KEY.keyid, "jeff", None, Path("/trust/private/f5.ref"), encrypted=False, uri=URI)
+CHECKED_KEY = CheckedKey(ADDED_KEY, {"state": "enabled"})
 TARGETS_KEY = KeyInfo("c" * 64, "targets", REPO, Path("/trust/private/cc.key"), encrypted=False)
 INITIALISED = InitResult(REPO, True, (PIN,), (OTHER_PIN,), ("root", "targets"), ("jeff",), "https://n.test")  # noqa: FBT003 - as it is declared
 LOGGED_IN = LoggedIn(

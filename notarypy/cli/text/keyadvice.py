@@ -32,8 +32,11 @@ _FILE = re.compile(r"(?<![\w./$-])(?<!passphrase-file )(?:FILE|KEY)(?![\w.])")
 
 TEXTS: Mapping[str, str] = {
     # -- keys in files
-    "add-changed-key": "look at what is there, and whether that is what it should be",
-    "add-key-uri": "then add it by its URI",
+    "add-changed-key": (
+        "look at what is there, then: notarypy key test KEY; "
+        "if another key is meant to be there, note it: notarypy key add URI --name NAME"
+    ),
+    "add-key-uri": "then note where it is: notarypy key add URI --name NAME",
     "add-pem-lines": "put -----BEGIN X----- and -----END X----- around it again, or export it again as PEM",
     "convert-certificate": "convert it with: openssl x509 -inform {form} -in FILE -out NAME.crt",
     "convert-keystore": (
@@ -75,6 +78,9 @@ TEXTS: Mapping[str, str] = {
     "give-requested-key": "give the private key that the request was made with",
     "give-root-certificate": (
         "its subject is CN={gun}, and it is no authority; or leave it out: one is made then"
+    ),
+    "give-uri": (
+        "write its URI, for example hashivault://NAME, awskms:///alias/NAME or 'pkcs11:token=T;object=O'"
     ),
     "give-whole-file": "give all of it, from the BEGIN line to the END line",
     "leave-key-type": "leave the option out for ecdsa",

@@ -12,7 +12,7 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, UnsupportedKeyError
+from notarypy.errors import Advice, UnsupportedKeyError, UsageError
 
 if TYPE_CHECKING:
     from notarypy.keys.signers.base import ExternalSigner
@@ -32,7 +32,9 @@ def is_uri(text: str) -> bool:
 
 
 def backend(uri: str) -> type[ExternalSigner]:
-    """Return the backend of a URI; raise UnsupportedKeyError for a scheme that nobody has."""
+    """Return the backend of a URI; UsageError: it is none; UnsupportedKeyError: nobody has its scheme."""
+    if not is_uri(uri):
+        raise UsageError(f"{uri} does not say where a key is", why="it is no URI", advice=Advice("give-uri"))
     scheme = uri.partition(":")[0]
     target = SIGNERS.get(scheme) or _entry_points().get(scheme)
     if target is None:
