@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from notarypy.images.dockerfile.variables import BuildOptions as BuildOptions
     from notarypy.images.manifests import Manifest as Manifest
     from notarypy.images.occurrences import Occurrence as Occurrence
+    from notarypy.keys import signers as signers
     from notarypy.keys.keyinfo import KeyInfo as KeyInfo
     from notarypy.keys.keyinfo import StoredKey as StoredKey
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
@@ -111,6 +112,7 @@ _NAMES = {
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",
     "images.occurrences": "Occurrence",
+    "keys": "signers",
     "keys.keyinfo": "KeyInfo StoredKey",
     "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers.base": "ExternalSigner Signer SignerContext",
@@ -131,8 +133,7 @@ if not TYPE_CHECKING:  # to type checkers a name that is not imported above is a
 
     def __getattr__(name: str) -> object:
         """Load a public name from its module (PEP 562)."""
-        from importlib import import_module
-
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        # With a list of names, a name that is a module itself is loaded too.
+        return getattr(__import__(f"{__name__}.{_HOMES[name]}", fromlist=[name]), name)

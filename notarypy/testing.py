@@ -1,4 +1,4 @@
-"""pytest fixtures: a Notary server, a registry and a client, all in the test's own process.
+"""pytest fixtures: servers, a client, and keys that fail on demand, all in the test's own process.
 
 What it is: for people who test their release tooling with notarypy; one line in `conftest.py` makes the
 fixtures known::
@@ -17,9 +17,12 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Literal, Self
 
 import pytest
 
@@ -28,17 +31,25 @@ from notarypy.devserver import sample
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
 from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
+from notarypy.errors import KeyMissingError, PinWrongError
+from notarypy.keys.signers import SIGNERS, keyfile
+from notarypy.keys.signers.base import ExternalSigner, Signer, SignerContext
 from notarypy.remote.http.transport import Exchange
 from notarypy.storage.settings.settings import load
 from notarypy.values import dataclass
 
 __all__ = [
     "PASSPHRASE",
+    "FakeKms",
+    "FakeSigner",
     "NotaryServer",
     "Registry",
     "devserver",
+    "fake_kms",
+    "fake_signer",
     "notary_client",
     "notary_server",
+    "notary_signers",
     "registry",
     "trust_dir",
 ]
@@ -102,6 +113,144 @@ class Registry:
         return f"{self.host}/{name}:{tag}"
 
 
+class FakeSigner:
+    """A signer with a key of its own, for `Client(signers=[...])`; it fails when a test says so.
+
+    Attributes:
+        public: The public half of its key.
+        error: What signing raises, of whatever type; None for nothing.
+        wrong: Whether it signs with another key than it says.
+        delay: Seconds that each signature takes.
+        before: Called before each signature: may wait for another thread, change something, or raise.
+        messages: What was to be signed so far, whatever came of it.
+    """
+
+    def __init__(self, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> None:
+        """Make a key: `ecdsa` on P-256 or `rsa` of 3072 bits."""
+        self._key, self._other = (keyfile.LocalSigner(keyfile.generate(algorithm)) for _ in range(2))
+        self.public = self._key.public
+        self.error: BaseException | None = None
+        self.wrong, self.delay = False, 0.0
+        self.before: Callable[[], object] = lambda: None
+        self.messages: list[bytes] = []
+
+    def __repr__(self) -> str:
+        """Show which key it is."""
+        return f"FakeSigner({self.public.keytype}, {self.public.keyid})"
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Sign as a `notarypy.Signer` does, or fail as it was told to."""
+        self.messages.append(message)
+        self.before()
+        time.sleep(self.delay)
+        if self.error is not None:
+            raise self.error
+        return (self._other if self.wrong else self._key).sign(message)
+
+
+class FakeKms:
+    """A service in this process that has keys, at URIs `fakekms:NAME`.
+
+    Attributes:
+        keys: The keys by name; each may be told to fail, and another in its place is a key that was changed.
+        pin: The PIN that signing takes; none if empty.
+        error: What every request raises; None for nothing.
+        requests: Every request so far, as `open NAME`, `sign NAME`, `properties NAME` or `generate NAME`.
+    """
+
+    TOKEN = "fakekms"  # noqa: S105 - what a PIN is asked for
+    running: ClassVar[list[FakeKms]] = []
+
+    def __init__(self) -> None:
+        """Begin without keys."""
+        self.keys: dict[str, FakeSigner] = {}
+        self.pin = ""
+        self.error: BaseException | None = None
+        self.requests: list[str] = []
+        self._lock = threading.Lock()
+
+    def make(self, name: str, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> str:
+        """Make a key; returns its URI."""
+        self.keys[name] = FakeSigner(algorithm)
+        return f"fakekms:{name}"
+
+    def asked(self, what: str, name: str) -> FakeSigner:
+        """Answer a request for a key; raise KeyMissingError where there is none."""
+        with self._lock:
+            self.requests.append(f"{what} {name}")
+        if self.error is not None:
+            raise self.error
+        if name not in self.keys:
+            raise KeyMissingError(
+                f"fakekms has no key {name}", why=f"it has: {', '.join(self.keys) or 'none'}"
+            )
+        return self.keys[name]
+
+
+class FakeKmsSigner(ExternalSigner):
+    """A key of the service that runs in this process: the backend of `fakekms:`."""
+
+    pin: Callable[[str], tuple[str, str]]
+
+    @classmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        """See `ExternalSigner`."""
+        public = context.public or FakeKms.running[-1].asked("open", uri.partition(":")[2]).public
+        made = cls(uri, public)
+        made.pin = context.pin
+        return made
+
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
+        """See `ExternalSigner`."""
+        name = uri.partition(":")[2]
+        FakeKms.running[-1].make(name, "rsa" if algorithm == "rsa" else "ecdsa")
+        public = FakeKms.running[-1].asked("generate", name).public
+        return cls.open(uri, SignerContext(context.request, context.passphrases, {}, public=public))
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """See `ExternalSigner`."""
+        kms = FakeKms.running[-1]
+        if kms.pin:
+            source, given = self.pin(kms.TOKEN)
+            if given != kms.pin:
+                raise PinWrongError(
+                    f'the token "{kms.TOKEN}" does not take the PIN', why=f"it is from {source}"
+                )
+        return kms.asked("sign", self._name).sign(message)
+
+    def properties(self) -> Mapping[str, str]:
+        """See `ExternalSigner`."""
+        key = FakeKms.running[-1].asked("properties", self._name)
+        return {"type": key.public.keytype, "signatures": str(len(key.messages))}
+
+    @property
+    def _name(self) -> str:
+        return self.uri.partition(":")[2]
+
+
+@pytest.fixture
+def fake_signer() -> FakeSigner:
+    """Return a signer that fails on demand."""
+    return FakeSigner()
+
+
+@pytest.fixture
+def fake_kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKms]:
+    """Run a service with keys at `fakekms:NAME`, which fails on demand."""
+    monkeypatch.setitem(SIGNERS, "fakekms", f"{__name__}:{FakeKmsSigner.__name__}")
+    kms = FakeKms()
+    FakeKms.running.append(kms)
+    yield kms
+    FakeKms.running.remove(kms)
+
+
+@pytest.fixture
+def notary_signers() -> Sequence[Signer]:
+    """Return the signers of `notary_client`: none, unless a test's own fixture of this name does."""
+    return ()
+
+
 @pytest.fixture
 def notary_server() -> NotaryServer:
     """Return a Notary server that knows no repository yet."""
@@ -121,14 +270,20 @@ def trust_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def notary_client(notary_server: NotaryServer, trust_dir: Path, tmp_path: Path) -> Iterator[Client]:
-    """Return a client of both servers, with `trust_dir` and a passphrase for every key.
+def notary_client(
+    notary_server: NotaryServer, trust_dir: Path, tmp_path: Path, notary_signers: Sequence[Signer]
+) -> Iterator[Client]:
+    """Return a client of both servers, with `trust_dir`, `notary_signers` and a passphrase for every key.
 
     It trusts a root on first use: the server is the test's own.
     """
     settings = load({"server": notary_server.url, "trust_dir": str(trust_dir)}, {}, tmp_path)
     with Client(
-        settings, first_use=True, passphrases=lambda _: PASSPHRASE, transport=notary_server.fake
+        settings,
+        first_use=True,
+        passphrases=lambda _: PASSPHRASE,
+        signers=notary_signers,
+        transport=notary_server.fake,
     ) as made:
         yield made
 

@@ -7,20 +7,32 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from notarypy import testing
-from notarypy.errors import ExpiredError, MetadataError, TagUnsignedError
+from notarypy import Client, PassphraseRequest, testing
+from notarypy.errors import (
+    ExpiredError,
+    KeyChangedError,
+    KeyMissingError,
+    MetadataError,
+    PinWrongError,
+    TagUnsignedError,
+    ThrottledError,
+    UnsupportedKeyError,
+)
+from notarypy.keys.signers import backend
 from notarypy.remote.http.messages import Request
+from notarypy.tuf import envelope
 
 if TYPE_CHECKING:
-    from notarypy import Client
+    from collections.abc import Callable
 
 PAGE = Path(__file__).parents[1] / "docs" / "devserver.md"
 notary_client, registry = testing.notary_client, testing.registry
 notary_server, trust_dir = testing.notary_server, testing.trust_dir
+notary_signers, fake_kms, fake_signer = testing.notary_signers, testing.fake_kms, testing.fake_signer
 
 
 @pytest.mark.slow
@@ -30,7 +42,7 @@ def test_the_example_of_the_page_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    assert "8 passed" in done.stdout
 
 
 def test_the_page_names_every_fixture() -> None:
@@ -101,3 +113,87 @@ def test_what_is_not_signed_is_not_verified(notary_client: Client, registry: tes
     notary_client.init("registry.test/app")
     with pytest.raises(TagUnsignedError):
         notary_client.verify("registry.test/app:1")
+
+
+# -- keys that fail
+
+
+@pytest.mark.parametrize("algorithm", ["ecdsa", "rsa"])
+def test_a_fake_signer_signs_until_it_is_told_otherwise(algorithm: Literal["ecdsa", "rsa"]) -> None:
+    signer = testing.FakeSigner(algorithm)
+    method, signature = signer.sign(b"one")
+    assert envelope.verify(signer.public, method, signature, b"one")
+    signer.wrong = True
+    assert not envelope.verify(signer.public, *signer.sign(b"two"), b"two")
+    signer.error = KeyError("of any type")
+    with pytest.raises(KeyError):
+        signer.sign(b"three")
+    signer.before = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        signer.sign(b"four")
+    assert signer.messages == [b"one", b"two", b"three", b"four"]
+
+
+def test_a_fake_signer_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    signer = testing.FakeSigner()
+    signer.delay = 2.5
+    signer.sign(b"message")
+    assert slept == [2.5]
+
+
+def other_key(kms: testing.FakeKms) -> None:
+    kms.make("release")
+
+
+def no_key(kms: testing.FakeKms) -> None:
+    del kms.keys["release"]
+
+
+def busy(kms: testing.FakeKms) -> None:
+    kms.error = ThrottledError("busy")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [(other_key, KeyChangedError), (no_key, KeyMissingError), (busy, ThrottledError)]
+)
+def test_a_key_in_the_fake_kms(
+    notary_client: Client,
+    fake_kms: testing.FakeKms,
+    change: Callable[[testing.FakeKms], None],
+    error: type[Exception],
+) -> None:
+    stored = notary_client.keys.add(fake_kms.make("release"), name="ci")
+    assert stored.uri == "fakekms:release"
+    assert fake_kms.requests == ["open release"]
+    assert notary_client.keys.test(stored.keyid).properties == {"type": "ecdsa", "signatures": "1"}
+    assert fake_kms.requests[1:] == ["sign release", "properties release"]
+    change(fake_kms)
+    with pytest.raises(error):
+        notary_client.keys.test(stored.keyid)
+
+
+def test_the_fake_kms_takes_its_pin_alone(
+    notary_server: testing.NotaryServer, fake_kms: testing.FakeKms, trust_dir: Path
+) -> None:
+    asked: list[str] = []
+
+    def pin(request: PassphraseRequest) -> str:
+        asked.append(request.token)
+        return "1234"
+
+    fake_kms.pin = "1234"
+    with Client(trust_dir=trust_dir, transport=notary_server.fake, passphrases=pin) as client:
+        stored = client.keys.add(fake_kms.make("release"), name="ci")
+        client.keys.test(stored.keyid)
+        fake_kms.pin = "4321"
+        with pytest.raises(PinWrongError) as caught:
+            client.keys.test(stored.keyid)
+    assert asked == ["fakekms", "fakekms"]
+    assert "1234" not in str(vars(caught.value))
+
+
+def test_no_test_leaves_a_fake_kms_behind() -> None:
+    with pytest.raises(UnsupportedKeyError, match="nothing here signs with keys at fakekms:"):
+        backend("fakekms:release")

@@ -21,7 +21,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 from notarypy.errors import Advice, MetadataError, UnsupportedKeyError
 from notarypy.limits import DEFAULT
@@ -80,6 +85,26 @@ def encoded(key: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any key object of 
     if not usable:
         raise unusable(kind(public))
     return keytype, public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def from_pem(data: bytes) -> Any:  # noqa: ANN401 - any public key of the cryptography package
+    """Read a PEM block `PUBLIC KEY`, or a certificate's key; raise UnsupportedKeyError."""
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in data:
+            return serials.load_pem(data)[0].public_key()
+        return load_pem_public_key(data)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise UnsupportedKeyError("this public key cannot be read", advice=USE_KEY_KIND) from None
+
+
+def to_pem(keytype: str, public: bytes) -> bytes:
+    """Return a bare public key as a PEM block `PUBLIC KEY`; raise UnsupportedKeyError for another type."""
+    try:
+        raw = keytype == "ed25519"
+        key = ed25519.Ed25519PublicKey.from_public_bytes(public) if raw else load_der_public_key(public)
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnsupportedKeyError("this public key cannot be written", why=f"its type is {keytype}") from None
 
 
 def require_known(written: bytes) -> None:

@@ -84,6 +84,27 @@ class PublicKey:
         public = base64.b64encode(self.public).decode()
         return {"keytype": self.keytype, "keyval": {"private": None, "public": public}}
 
+    def to_pem(self) -> bytes:
+        """Return the bare key as a PEM block `PUBLIC KEY`; UnsupportedKeyError for a type nobody can read."""
+        from notarypy.tuf import keyobjects
+
+        return keyobjects.to_pem(self.bare.keytype, self.bare.public)
+
+    @classmethod
+    def from_key(cls, key: Any) -> PublicKey:  # noqa: ANN401 - any key object of the cryptography package
+        """Return the bare key of a public key, private key or certificate of `cryptography`.
+
+        Raises UnsupportedKeyError for one that Notary cannot verify with.
+        """
+        return public_key_of(key)
+
+    @classmethod
+    def from_pem(cls, data: bytes) -> PublicKey:
+        """Return the bare key of a PEM block `PUBLIC KEY`, or of a certificate; raise as `from_key`."""
+        from notarypy.tuf import keyobjects
+
+        return public_key_of(keyobjects.from_pem(data))
+
     @classmethod
     def from_json(cls, value: object, limits: Limits = DEFAULT) -> PublicKey:
         """Read a key object; raise MetadataError if it is not one, or too large (rule 3)."""

@@ -16,6 +16,7 @@ from notarypy.errors import Advice, UnsupportedKeyError, UsageError
 
 if TYPE_CHECKING:
     from notarypy.keys.signers.base import ExternalSigner
+    from notarypy.tuf.keys import PublicKey
 
 GROUP = "notarypy.signers"
 """The group of entry points that name backends of other packages, by scheme."""
@@ -47,6 +48,19 @@ def backend(uri: str) -> type[ExternalSigner]:
     module, _, name = target.partition(":")
     found: type[ExternalSigner] = getattr(import_module(module), name)
     return found
+
+
+def from_der(public: PublicKey, der: bytes) -> tuple[str, bytes]:
+    """Return what a signer returns for an ECDSA signature that a service gave as DER.
+
+    Raises ValueError for what is none.
+    """
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
+
+    key = load_der_public_key(public.public)
+    return METHOD_FOR[public.keytype], ecdsa_raw(der, key.key_size)  # type: ignore[union-attr]  # an EC key
 
 
 def _entry_points() -> dict[str, str]:
