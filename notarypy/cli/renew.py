@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.verdicts import RoleStatus
 
-_ROLE = "role version expires keys threshold here signable due problem"
+_ROLE = "role version expires keys threshold here elsewhere signable due problem"
 _USUAL = "90d"
 _HEADER = ("ROLE", "VERSION", "ENDS", "KEYS", "HERE")
 
@@ -178,7 +178,7 @@ def _what_to_do(found: RepositoryStatus, within: str) -> Advice:
 def _row(status: RoleStatus) -> tuple[str, ...]:
     ends = render.ends(status.expires, status.problem)
     version = "" if status.version is None else str(status.version)
-    here = "yes" if status.signable else "no"
+    here = ("noted" if status.elsewhere else "yes") if status.signable else "no"
     return (status.role, version, ends, render.short_ids(status.keys), here)
 
 

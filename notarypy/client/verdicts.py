@@ -143,7 +143,8 @@ class FirstRoot:
 class RoleStatus:
     """One role and its date: for a root the end of its certificate, if that is earlier.
 
-    `threshold` of `keys` sign; those in `here` are private keys here. What is `due` ends within the window,
+    `threshold` of `keys` sign; those in `here` are private keys here, of which those in `elsewhere` are only
+    noted here, and not in a file. What is `due` ends within the window,
     and somebody has to do something about it. `problem` says why a file cannot be trusted, dates aside; it is
     `usable` unless too few of its keys can ever sign.
     """
@@ -157,6 +158,7 @@ class RoleStatus:
     due: bool
     problem: str
     usable: bool = True
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def signable(self) -> bool:

@@ -85,6 +85,11 @@ class KeyStore:
         place = key_paths(self.directory)[0].get(keyid)
         return None if place is None else _info(keyid, place)
 
+    def elsewhere(self, keyid: str) -> bool:
+        """Tell whether the private half of a key is anywhere but in a file here (rule 5)."""
+        place = key_paths(self.directory)[0].get(keyid)
+        return keyid in self.given if place is None else place.refers
+
     def unlock(self, keyid: str, passphrases: PassphraseChain) -> Signer:
         """Return a signer with a key (rules 1 and 3).
 

@@ -19,10 +19,12 @@ import re
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
+from notarypy.client.keys.ready import SigningKeys, prepare
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import pem
@@ -33,10 +35,9 @@ from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.limits import DEFAULT
 from notarypy.tuf import certificates, roles
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
-from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from notarypy.keys.formats.pkcs8 import PrivateKey
@@ -48,14 +49,6 @@ _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _DEFAULT_NAME = "signer"
 _LOCK = ".notarypy-init.lock"
-
-
-@dataclass(frozen=True)
-class SigningKeys:
-    """The private keys at hand: their canonical ids, and how to unlock one for signing."""
-
-    available: Collection[str]
-    unlock: Callable[[str], Signer]
 
 
 class KeyManager:
@@ -70,7 +63,9 @@ class KeyManager:
 
     def signing_keys(self) -> SigningKeys:
         """Return the keys for publishing: ids now, unlocking when needed."""
-        return SigningKeys(self.store.available(), lambda keyid: self.store.unlock(keyid, self.passphrases))
+        store = self.store
+        unlock = partial(store.unlock, passphrases=self.passphrases)
+        return SigningKeys(store.available(), unlock, store.elsewhere)
 
     @contextmanager
     def new_keys(self, timeout: float) -> Iterator[Callable[[], None]]:
@@ -114,6 +109,7 @@ class KeyManager:
         else:
             signer = self._selected(selector, roles.ROOT)
         _LOG.debug("the root key of %s is %s", gun, signer.public.keyid)
+        prepare(signer)
         if certificate is None:
             return _in_certificate(signer, gun, now)
         return _certified(signer.public, certificate, gun, now)

@@ -24,7 +24,7 @@ from notarypy.tuf.envelope import too_few_usable
 from notarypy.tuf.keys import meets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.tuf.metadata import Delegation, Root, Snapshot, Targets, Timestamp
@@ -59,8 +59,16 @@ def _delegation_entry(trusted: TrustedMetadata, above: str, delegation: Delegati
     return RoleEntry(delegation.name, version, expires, keys, threshold, paths, problem, not few)
 
 
-def statuses(trusted: TrustedMetadata, available: Collection[str], within: timedelta) -> list[RoleStatus]:
-    """Return every role with its date; `available` are canonical ids of the private keys here (rule 2)."""
+def statuses(
+    trusted: TrustedMetadata,
+    available: Collection[str],
+    within: timedelta,
+    elsewhere: Callable[[str], bool] = lambda _: False,
+) -> list[RoleStatus]:
+    """Return every role with its date; `available` are canonical ids of the private keys here (rule 2).
+
+    `elsewhere` tells which of these keys are only noted here.
+    """
     found = []
     for entry in role_entries(trusted):
         expires = root_end(trusted) if entry.role == roles.ROOT else entry.expires
@@ -79,6 +87,7 @@ def statuses(trusted: TrustedMetadata, available: Collection[str], within: timed
                 due=ended(expires, trusted.now + (timedelta() if by_server else within)),
                 problem=entry.problem,
                 usable=entry.usable,
+                elsewhere=tuple(filter(elsewhere, here)),
             )
         )
     return found

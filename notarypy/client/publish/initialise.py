@@ -13,6 +13,7 @@ Rules:
    there.
 5. When an answer is lost and there is nothing, the same files are sent again, by rule 4 of the `pipeline`: a
    server takes them once, and whoever finds them there finds its own.
+6. The root key is ready to sign before any other key is made, here or by the server: it may be in a drawer.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
         trusted, created = _create(publisher, manager, wanted)
     _LOG.debug("%s: %s", repository.gun, "initialised" if created else "it had trust data already")
     if not created:
-        _require_wanted(trusted, manager, wanted)
+        _require_wanted(trusted, manager, wanted, publisher.patience.seconds)
     return _result(repository, trusted, manager, created=created)
 
 
@@ -159,7 +160,7 @@ def _check_root(repository: Repository, data: bytes) -> None:
 
 
 def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> dict[str, PublicKey]:
-    """Return the four role keys; the server is asked for its own while private ones are made and stored."""
+    """Return the four role keys; the server is asked for its own while the others are made (rule 6)."""
     gun, local = repository.gun, wanted.snapshot == "local"
     of_server = [roles.TIMESTAMP] if local else [roles.SNAPSHOT, roles.TIMESTAMP]
 
@@ -168,11 +169,9 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
         ask = repository.online().get_key
         return {role: server_key(repository, role, ask(gun, role)) for role in of_server}
 
+    keys = {roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)}
     with workers.begun([asked]) as offered:
-        keys = {
-            roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now),
-            roles.TARGETS: manager.first_key(roles.TARGETS, gun),
-        }
+        keys[roles.TARGETS] = manager.first_key(roles.TARGETS, gun)
         if local:
             keys[roles.SNAPSHOT] = manager.first_key(roles.SNAPSHOT, gun)
         return keys | offered(0).get()
@@ -211,11 +210,14 @@ def _unknown(repository: Repository, error: NotarypyError) -> UnknownOutcomeErro
     )
 
 
-def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:
+def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted, seconds: float) -> None:
     root_ids = {key.canonical_id for key in trusted.root.signers(roles.ROOT)}
     problem = ""
-    if wanted.root_key is not None and manager.select(wanted.root_key) not in root_ids:
-        problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
+    if wanted.root_key is not None:
+        with manager.new_keys(seconds) as undo:  # a URI that was noted just to compare its key
+            if manager.select(wanted.root_key) not in root_ids:
+                undo()
+                problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
     snapshot = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)}
     if wanted.snapshot == "local" and not snapshot.intersection(manager.signing_keys().available):
         problem = "its snapshot key is not here"

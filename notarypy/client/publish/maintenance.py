@@ -6,7 +6,7 @@ signers (`delegations`), how it is published (`pipeline`), or a way to make trus
 Rules of rotation:
 
 1. Root and targets keys are kept here, the timestamp key by the server, the snapshot key by either. Whoever
-   rotates holds the root key.
+   rotates holds the root key; it is ready to sign before a key is made, here or by the server.
 2. A new root is signed by the old root key and the new one, so that readers can follow. A targets key signs
    the targets file anew, in the same publish. Where the list of releases has the old targets key, since the
    last signer was removed, it gets the new one in its place.
@@ -27,13 +27,14 @@ Rules of renewing:
    signed under both. One that an authority made is not replaced: that takes the authority.
 10. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
 11. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
-    published.
+    published. A key that is noted here and out of reach, as one on a token in a drawer, is not here.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -51,6 +52,7 @@ from notarypy.errors import (
     InvalidNameError,
     KeyAccessError,
     KeyNotAuthorisedError,
+    NotarypyError,
     RefusedUpdateError,
     UsageError,
 )
@@ -62,7 +64,7 @@ from notarypy.tuf.vouching import signatures
 from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from notarypy.client.keys.manager import KeyManager
@@ -145,9 +147,14 @@ def _new_key(publisher: Publisher, manager: KeyManager, role: str, key: str | No
     with manager.new_keys(publisher.patience.seconds) as undo:
         try:
             if role == roles.ROOT:
-                yield manager.next_root_key(repository.gun, key, repository.now)
+                new = manager.next_root_key(repository.gun, key, repository.now)
             else:
-                yield manager.role_key(role, repository.gun, key)
+                new = manager.role_key(role, repository.gun, key)
+        except NotarypyError:
+            undo()
+            raise
+        try:
+            yield new
         except _UNPUBLISHED as error:
             if "unanswered" in error.facts:
                 error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
@@ -157,7 +164,7 @@ def _new_key(publisher: Publisher, manager: KeyManager, role: str, key: str | No
 
 
 def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
-    """Refuse without the root key, and for a role whose threshold one key cannot meet."""
+    """Refuse without a root key that is ready to sign, and where one key cannot meet the threshold."""
     if not state.signable(roles.ROOT, publisher.keys.available):
         keys, threshold = state.keys_for(roles.ROOT)
         ids = [key.canonical_id for key in keys]
@@ -175,19 +182,26 @@ def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
             f"{role} of {state.gun} needs {threshold} signatures, and a rotation leaves it one key",
             advice=Advice("keep-threshold"),
         )
+    here = [key.canonical_id for key in state.keys_for(roles.ROOT)[0]]
+    publisher.keys.prepare(keyid for keyid in here if keyid in publisher.keys.available)
 
 
 def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:
     """Sign again, if the keys are here, what ends `within` a time, or `only` these roles (rules 7 to 11)."""
     session.whole_repository(repository)
     publisher = replace(publisher_for(session, repository), read=refresh_to_renew)
-    before, available = refresh_to_renew(publisher.repository), publisher.keys.available
+    before, manager = refresh_to_renew(publisher.repository), session.keys()
+    wanted = _wanted(statuses(before, publisher.keys.available, within), before.gun, only)
+    able = [one for one in wanted if one.signable and one.role != roles.SNAPSHOT]
+    keys, absent = publisher.keys.in_reach(keyid for one in able for keyid in one.here)
+    publisher, available = replace(publisher, keys=keys), keys.available
     wanted = _wanted(statuses(before, available, within), before.gun, only)
     root_keys: tuple[PublicKey, ...] = ()
     limit = before.now + within
     if any(one.role == roles.ROOT for one in wanted):
         signers = before.root.signers(roles.ROOT)
-        root_keys = tuple(_recertified(key, before, session.keys(), limit) for key in signers)
+        anew = partial(manager.certified_anew, gun=before.gun, now=before.now)
+        root_keys = tuple(_recertified(key, before, available, limit, anew) for key in signers)
     names = _possible(wanted, root_keys, before)
     changes: dict[str, Change] = {name: Resign(name) for name in names}
     same = tuple(key.keyid for key in root_keys) == before.root.roles[roles.ROOT].keyids
@@ -204,13 +218,13 @@ def renew(session: Session, repository: str, within: timedelta, only: Sequence[s
         return [change for name, change in changes.items() if name not in fresh]
 
     after = publisher.publish(edit).trusted if changes else before
-    now = {status.role: status for status in statuses(after, available, within)}
+    now = {status.role: status for status in statuses(after, available, within, keys.elsewhere)}
     renewed = tuple(now[name] for name in names if name in now)
     others = [now[one.role] for one in wanted if one.role in now and one.role not in names]
     left = [status for status in others if status.due or only]
     left += [now[roles.ROOT]] if roles.ROOT in names and _kept(before, root_keys, limit) else []
     if left:
-        raise _left_over(before.gun, left, renewed)
+        raise _left_over(before.gun, left, renewed, absent)
     return Renewed(before.gun, renewed, after.root.pins, published=bool(changes))
 
 
@@ -255,16 +269,22 @@ def _certified(key: PublicKey, trusted: TrustedMetadata) -> bool:
     return not certificates.problem(key, trusted.gun, None)
 
 
-def _recertified(key: PublicKey, trusted: TrustedMetadata, manager: KeyManager, limit: datetime) -> PublicKey:
+def _recertified(
+    key: PublicKey,
+    trusted: TrustedMetadata,
+    available: Collection[str],
+    limit: datetime,
+    anew: Callable[[str], PublicKey],
+) -> PublicKey:
     """Return a root key with a certificate that lasts, if that can be made here (rule 9)."""
     if (
         not _certified(key, trusted)
         or not ended(certificates.expiry(key), limit)
-        or key.canonical_id not in manager.store.available()
+        or key.canonical_id not in available
         or not _made_itself(key)
     ):
         return key
-    return manager.certified_anew(key.canonical_id, trusted.gun, trusted.now)
+    return anew(key.canonical_id)
 
 
 def _made_itself(key: PublicKey) -> bool:
@@ -276,13 +296,24 @@ def _made_itself(key: PublicKey) -> bool:
     return True
 
 
-def _left_over(gun: str, left: Sequence[RoleStatus], renewed: Sequence[RoleStatus]) -> KeyNotAuthorisedError:
+def _left_over(
+    gun: str,
+    left: Sequence[RoleStatus],
+    renewed: Sequence[RoleStatus],
+    absent: Mapping[str, KeyAccessError],
+) -> KeyNotAuthorisedError:
     done = [status.role for status in renewed]
+    missing = [error for keyid, error in absent.items() if any(keyid in status.keys for status in left)]
+    advice = next((error.advice for error in missing if error.advice), Advice("import-these-keys"))
     certificate = any(status.role == roles.ROOT and status.signable for status in left)
     return KeyNotAuthorisedError(
         f"{', '.join(status.role for status in left)} of {gun} could not be renewed here",
-        why=(*(_needs(status) for status in left), *([f"renewed: {', '.join(done)}"] if done else [])),
-        advice=Advice("rotate-root", gun=gun) if certificate else Advice("import-these-keys"),
+        why=(
+            *(_needs(status) for status in left),
+            *(error.message for error in missing),
+            *([f"renewed: {', '.join(done)}"] if done else []),
+        ),
+        advice=Advice("rotate-root", gun=gun) if certificate else advice,
         renewed=done,
         left={status.role: list(status.keys) for status in left},
         gun=gun,

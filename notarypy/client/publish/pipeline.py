@@ -20,8 +20,8 @@ Rules:
 6. The server never forgets a version. A delegation that was removed and comes back goes on above the version
    it had. It is asked for by number: over the file that is gone a server with a database answers 500.
 7. A preview applies the edit and checks that the keys here could sign it, and the server or a key here the
-   snapshot; it uploads nothing. To unlock the keys too means to insist on the right to publish as well; where
-   nothing is to be signed it does neither.
+   snapshot; it uploads nothing. To unlock the keys too means that they could sign now, wherever they are, and
+   to insist on the right to publish as well; where nothing is to be signed it does neither.
 8. What is published can be read (`tuf.plan`, rule 8); in a preview files are tried before they are signed.
 """
 
@@ -57,7 +57,7 @@ from notarypy.tuf.plan import Draft, plan, snapshot_draft
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from notarypy.client.keys.manager import SigningKeys
+    from notarypy.client.keys.ready import SigningKeys
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.session import Session
     from notarypy.tuf.trusted import TrustedMetadata
@@ -194,8 +194,7 @@ class Publisher:
             if keeps_snapshot(after.root, self.keys.available):
                 signers = after.root.signers(roles.SNAPSHOT)
                 keys += [key for key in signers if key.canonical_id in self.keys.available]
-            for key in keys:
-                self.keys.unlock(key.canonical_id)
+            self.keys.prepare(key.canonical_id for key in keys)
             self.repository.online().check_may_publish(self.repository.gun)
         return Published(before, after, uploaded=False, trusted=trusted)
 

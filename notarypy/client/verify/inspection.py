@@ -79,8 +79,9 @@ def status(session: Session, repository: str, within: timedelta, root: str | Non
     """Return when each role of a repository ends, in date or not, and whose keys are here."""
     session.whole_repository(repository)
     known = _looked_at(session, repository, root)
-    found = tuple(statuses(refresh_outdated(known), session.keys().signing_keys().available, within))
-    return RepositoryStatus(known.gun, known.server_url, found)
+    keys = session.keys().signing_keys()
+    found = statuses(refresh_outdated(known), keys.available, within, keys.elsewhere)
+    return RepositoryStatus(known.gun, known.server_url, tuple(found))
 
 
 def inspect(trusted: TrustedMetadata, name: str, tag: str | None, server: str) -> Inspection:

@@ -12,6 +12,8 @@ Rules:
 4. A PIN is taken from one source and tried once: three wrong ones lock a token.
 5. Signers are used from several threads, and after a fork.
 6. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
+7. Who is going to change something asks before whether a key is ready to sign: a token that is in a drawer is
+   missed before the change, not in the middle of it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from notarypy.tuf import envelope
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.questions import PassphraseRequest
@@ -124,6 +126,9 @@ class ExternalSigner(ABC):
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; see `Signer`."""
 
+    def prepare(self) -> None:  # noqa: B027 - to know nothing before one signs is fine
+        """Make sure that the key could sign now, without signing; raise as `sign` (rule 7)."""
+
     def properties(self) -> Mapping[str, str]:
         """Ask the service what it says of the key: short names, and values for people."""
         return {}
@@ -139,6 +144,12 @@ class CheckedSigner:
     def __repr__(self) -> str:
         """Show the signer behind it."""
         return f"CheckedSigner({self.signer!r})"
+
+    def prepare(self) -> None:
+        """Make sure that the key could sign now, where its place can tell (rule 7)."""
+        ask: Callable[[], None] | None = getattr(self.signer, "prepare", None)
+        if ask is not None:
+            ask()
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
