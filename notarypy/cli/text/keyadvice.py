@@ -122,6 +122,29 @@ TEXTS: Mapping[str, str] = {
     "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
     "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {ADD_YOURS}",
     "write-more-digits": "write more digits of the id",
+    # -- keys in Vault and OpenBao
+    "add-vault-key": (
+        "to use it: notarypy key add hashivault://{key} --name NAME; to make one, choose another name"
+    ),
+    "allow-vault-version": (
+        "have an operator lower that number: bao write {path}/config min_encryption_version={version}; "
+        "or add the newest version as a new key"
+    ),
+    "get-vault-right": (
+        "look at the token with: bao token lookup; it takes a policy with "
+        'path "{path}" {{ capabilities = ["{right}"] }}'
+    ),
+    "log-in-to-vault": "log in with: bao login, or vault login; or set {variable}",
+    "look-at-vault": "see whether a Vault or OpenBao server answers there, and no proxy or page to log in",
+    "make-vault-key": "make one that can: bao write -f transit/keys/KEY type=ecdsa-p256, or rsa-3072",
+    "name-active-vault": "have {variable} name the active server, or what stands before all of them",
+    "name-vault": "write the address of the server: {variable}=https://vault.example.com:8200",
+    "name-vault-mount": "look at the name; if the engine is not at transit, set TRANSIT_SECRET_ENGINE_PATH",
+    "set-vault-address": "set VAULT_ADDR=https://vault.example.com:8200, or BAO_ADDR",
+    "set-vault-ca": "name the CA certificate of this server: {variable}=FILE",
+    "set-vault-certificate": "name a client certificate and its key: {cert}=FILE {key}=FILE",
+    "unseal-vault": "have the operators of {host} unseal it, then try again",
+    "write-vault-uri": "the path of the engine, if it is not transit, goes into TRANSIT_SECRET_ENGINE_PATH",
     # -- passphrases
     "choose-longer": "choose a longer one for {source}",
     "choose-other-passphrase": f"give another one: {_SET_NEW}",

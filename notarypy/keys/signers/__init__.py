@@ -23,7 +23,9 @@ GROUP = "notarypy.signers"
 _URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
 
 
-SIGNERS: dict[str, str] = {}
+SIGNERS: dict[str, str] = {
+    "hashivault": "notarypy.keys.signers.hashivault:HashivaultSigner",
+}
 """The backend of each URI scheme, as `module:class`."""
 
 
