@@ -122,6 +122,29 @@ TEXTS: Mapping[str, str] = {
     "load-revoking-key": f"run this where one of these keys is, or load it: {_LOAD}",
     "load-role-key": f"load one of these keys: {_LOAD}; or ask an owner to add yours: {ADD_YOURS}",
     "write-more-digits": "write more digits of the id",
+    # -- keys in AWS KMS
+    "allow-aws-key": "have {right} allowed on this key, in an IAM policy or in the key's own policy",
+    "describe-aws-key": "look at its state: aws kms describe-key --key-id KEY",
+    "enable-aws-key": "enable it: aws kms enable-key --key-id KEY",
+    "give-aws-credentials": (
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, "
+        "or run this where a role gives some; see whose they are: aws sts get-caller-identity"
+    ),
+    "log-in-to-aws": "log in again: aws sso login, or aws login; with --profile if you use one",
+    "look-at-aws-ca": "look at what answers there; a CA of your own is named by AWS_CA_BUNDLE",
+    "look-for-aws-key": (
+        "look at account, region and spelling: aws kms describe-key --key-id KEY; "
+        "an id and an alias are looked for in the region of AWS_REGION or of the profile"
+    ),
+    "make-aws-key": (
+        "make another: notarypy key generate NAME --in awskms:///alias/NAME, "
+        "or aws kms create-key --key-usage SIGN_VERIFY --key-spec ECC_NIST_P256"
+    ),
+    "name-aws-alias": "name an alias that is free, for example awskms:///alias/NAME",
+    "name-aws-profile": "see those that there are: aws configure list-profiles; or unset AWS_PROFILE",
+    "set-aws-region": "set AWS_REGION, or name the key by its ARN, which says the region",
+    "set-clock": "set this machine's clock",
+    "use-aws-https": "write https:// there, or unset it",
     # -- keys in Vault and OpenBao
     "add-vault-key": (
         "to use it: notarypy key add hashivault://{key} --name NAME; to make one, choose another name"
@@ -152,6 +175,10 @@ TEXTS: Mapping[str, str] = {
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
     ),
     "install-backend": "write one of these, or install the package that has it",
+    "install-extra": (
+        "from a checkout of notarypy: pipx install --force '.[{extra}]'; or in the environment that it is "
+        "in: python3 -m pip install '.[{extra}]'"
+    ),
     "install-keyring": (
         "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
         "in: python3 -m pip install '.[keyring]'; or unset NOTARYPY_KEYRING"

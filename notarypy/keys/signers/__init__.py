@@ -24,6 +24,7 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
 
 
 SIGNERS: dict[str, str] = {
+    "awskms": "notarypy.keys.signers.awskms:AwsKmsSigner",
     "hashivault": "notarypy.keys.signers.hashivault:HashivaultSigner",
 }
 """The backend of each URI scheme, as `module:class`."""

@@ -1,0 +1,333 @@
+"""Keys in AWS KMS, by the addresses that cosign takes: `awskms://[ENDPOINT]/[ID|ALIAS|ARN]`.
+
+What it is: one backend over botocore, the part of AWS's own library that asks services. What it is not:
+what the SDK's errors mean (`awserrors`). securesystemslib's AWSSigner is not used: to load it is to load the
+SDKs of all clouds that are installed, and it leaves to the SDK how long a request takes.
+
+Rules:
+
+1. The URI that is kept has the ARN that KMS gave: an alias may lead to another key tomorrow.
+2. ENDPOINT is asked over https, as cosign does. Plain http leads to this machine alone, and only where
+   AWS_ENDPOINT_URL says so: who changes an answer on its way could hand over another public key.
+3. Credentials are those of the SDK's usual chain, and the region that of the ARN. Where there is none,
+   AWS_REGION counts before AWS_DEFAULT_REGION, as for cosign; botocore by itself reads the latter alone.
+   What the environment that was handed in says counts before that of the process.
+4. KMS gets the digest of a message, and signs it with ECDSA and SHA-256, or RSA-PSS with a salt of 32 bytes:
+   on other curves it uses other hashes, which Notary does not.
+5. A signature is one request. One that was throttled, or failed in KMS, is asked for again, while less time
+   has passed than a request may take; the SDK's own repetitions know no such bound.
+6. What the SDK logs has credentials in it, and is not shown: nothing here turns its loggers on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import threading
+import time
+from random import uniform
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from notarypy.errors import (
+    Advice,
+    AlreadyExistsError,
+    BackendMissingError,
+    ConfigurationError,
+    KeyDisabledError,
+    KeyMissingError,
+    KeyPermissionError,
+    NotarypyError,
+    UnsupportedKeyError,
+    UsageError,
+)
+from notarypy.keys.signers import awserrors
+from notarypy.keys.signers.base import ExternalSigner
+from notarypy.remote.http.urls import is_loopback
+from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
+from notarypy.tuf.keys import public_key_of
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from notarypy.keys.signers.base import SignerContext
+    from notarypy.tuf.keys import PublicKey
+
+_LOG = logging.getLogger(__name__)
+_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
+_ID = r"(?:mrk-)?[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}"
+_ALIAS = r"alias/[A-Za-z0-9/_-]+"
+_ARN = rf"arn:aws[a-z-]*:kms:([a-z0-9-]+):[0-9]{{12}}:(?:key/{_ID}|({_ALIAS}))"
+_URI = re.compile(rf"awskms://({_HOST})?/({_ID}|({_ALIAS})|{_ARN})?")
+_ANY_ARN = re.compile(_ARN)
+_ALGORITHMS = {"ecdsa": "ECDSA_SHA_256", "rsa": "RSASSA_PSS_SHA_256"}
+_SPECS = {"ECC_NIST_P256": "ecdsa", "RSA_2048": "rsa", "RSA_3072": "rsa", "RSA_4096": "rsa"}
+_MADE = {"ecdsa": "ECC_NIST_P256", "rsa": "RSA_3072"}
+_BITS = 256  # of the one curve that KMS uses with SHA-256
+_PAUSES = (0.2, 0.8)  # seconds before another attempt, and at most twice that
+_CONNECTIONS = 32  # as many threads may sign at the same time without opening a connection each time
+# What an environment that was handed in may say otherwise than that of the process (rule 3).
+_VARIABLES = {
+    "profile": "AWS_PROFILE",
+    "config_file": "AWS_CONFIG_FILE",
+    "credentials_file": "AWS_SHARED_CREDENTIALS_FILE",
+    "ca_bundle": "AWS_CA_BUNDLE",
+}
+_ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_DETAILS = {
+    "KeySpec": "key spec",
+    "KeyUsage": "usage",
+    "KeyState": "state",
+    "Origin": "origin",
+    "KeyManager": "managed by",
+    "CustomKeyStoreId": "custom key store",
+    "DeletionDate": "will be deleted",
+}
+
+
+@dataclass(frozen=True)
+class KeyAddress:
+    """What a URI says; what it does not say is empty."""
+
+    endpoint: str
+    key: str
+    region: str
+    alias: str
+
+    @classmethod
+    def read(cls, uri: str) -> KeyAddress:
+        """Read a URI; raise UsageError."""
+        found = _URI.fullmatch(uri)
+        if found is None:
+            why = "it has to be awskms://[ENDPOINT]/KEY with an id, alias/NAME or an ARN for KEY"
+            raise UsageError("this is no address of a key in AWS KMS", why=why, advice=Advice("give-uri"))
+        endpoint, key, alias, region, named = (part or "" for part in found.groups())
+        return cls(endpoint, key, region, alias or named)
+
+
+class AwsKmsSigner(ExternalSigner):
+    """One key in AWS KMS."""
+
+    def __init__(self, uri: str, public: PublicKey, service: _Service) -> None:
+        """Take a key whose public half is known."""
+        super().__init__(uri, public)
+        self._service = service
+
+    @classmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        """Return a signer with the key that a URI names; its public half is read if it is not known."""
+        address = KeyAddress.read(uri)
+        if not address.key:
+            raise UsageError("this address names no key", why=uri, advice=Advice("give-uri"))
+        service = _Service(address, context)
+        if context.public is not None:
+            return cls(uri, context.public, service)
+        arn, public = _public(service.ask("GetPublicKey", KeyId=address.key), address.key)
+        kept = f"awskms://{address.endpoint}/{arn}"  # rule 1
+        return cls(kept, public, _Service(KeyAddress.read(kept), context))
+
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
+        """Make a key, with the alias if the URI names one, which must be free; raise as `open`."""
+        address = KeyAddress.read(uri)
+        if (address.key and not address.alias) or address.alias.startswith("alias/aws/"):
+            why = "AWS chooses ids, and has the aliases below alias/aws/ for its own keys"
+            raise UsageError("no key can be made there", why=why, advice=Advice("name-aws-alias"))
+        if algorithm not in _MADE:
+            raise UnsupportedKeyError(f"no {algorithm} key can be made in AWS KMS", advice=_other_kind())
+        service = _Service(address, context)
+        if address.alias:
+            _require_free(service, address)
+        role = context.request.role
+        description = f"Notary signing key of {role}" if role else "Notary signing key"
+        wanted = {"KeySpec": _MADE[algorithm], "KeyUsage": "SIGN_VERIFY", "Description": description}
+        with awserrors.usable("CreateKey"):
+            arn: str = service.ask("CreateKey", **wanted)["KeyMetadata"]["Arn"]
+        made = f"awskms://{address.endpoint}/{arn}"
+        try:
+            if address.alias:
+                service.ask("CreateAlias", AliasName=address.alias, TargetKeyId=arn)
+            return cls.open(made, context)
+        except NotarypyError as error:
+            error.why += (f"the key is made, and is {made}",)
+            raise
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """Return the method's name and the signature (rule 4)."""
+        if self.public.keytype not in _ALGORITHMS:
+            raise UnsupportedKeyError(f"AWS KMS signs nothing as {self.public.keytype}", advice=_other_kind())
+        found = self._service.ask(
+            "Sign",
+            KeyId=self._service.address.key,
+            Message=hashlib.sha256(message).digest(),
+            MessageType="DIGEST",
+            SigningAlgorithm=_ALGORITHMS[self.public.keytype],
+        )
+        with awserrors.usable("Sign"):
+            signature: bytes = found["Signature"]
+            raw = ecdsa_raw(signature, _BITS) if self.public.keytype == "ecdsa" else signature
+        return METHOD_FOR[self.public.keytype], raw
+
+    def properties(self) -> Mapping[str, str]:
+        """Ask KMS what it says of the key, if whoever asks may know."""
+        try:
+            found = self._service.ask("DescribeKey", KeyId=self._service.address.key)
+        except KeyPermissionError:
+            return {"details": "kms:DescribeKey is not allowed, which signing does not need"}
+        with awserrors.usable("DescribeKey"):
+            return dict(_details(found["KeyMetadata"]))
+
+
+def _details(described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, label in _DETAILS.items():
+        if described.get(name):
+            yield label, str(described[name])
+    if described.get("MultiRegion"):
+        kind = described.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "")
+        yield "multi-region", kind or "yes"
+
+
+def _require_free(service: _Service, address: KeyAddress) -> None:
+    """Raise AlreadyExistsError for an alias that leads to a key, of whatever kind and state."""
+    try:
+        service.ask("GetPublicKey", KeyId=address.key)
+    except KeyMissingError:
+        return
+    except (KeyDisabledError, UnsupportedKeyError):
+        pass
+    why, advice = "it leads to a key already; nothing was made", Advice("name-aws-alias")
+    raise AlreadyExistsError(f"there is {address.alias} in AWS KMS", why=why, advice=advice)
+
+
+def _public(found: Mapping[str, Any], key: str) -> tuple[str, PublicKey]:
+    """Return ARN and public half; raise UnsupportedKeyError for a key that does not sign as in rule 4."""
+    with awserrors.usable("GetPublicKey"):
+        arn, spec, usage = found["KeyId"], found["KeySpec"], found["KeyUsage"]
+        if usage != "SIGN_VERIFY" or spec not in _SPECS:
+            why = f"its key spec is {spec}, its usage {usage}"
+            message = f"AWS KMS key {key} cannot sign as Notary does"
+            raise UnsupportedKeyError(message, why=why, advice=_other_kind())
+        public = public_key_of(load_der_public_key(found["PublicKey"]))
+        if public.keytype != _SPECS[spec] or not _ANY_ARN.fullmatch(arn):
+            raise ValueError
+    return arn, public
+
+
+def _other_kind() -> Advice:
+    return Advice("make-aws-key")
+
+
+class _Service:
+    """AWS KMS as one key needs it: where it is, and how long a request may take."""
+
+    def __init__(self, address: KeyAddress, context: SignerContext) -> None:
+        self.address, self._environ, self._timeout = address, context.environ, context.timeout
+
+    def ask(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+        """Return what KMS answers; raise one of our errors (rule 5)."""
+        end, call = time.monotonic() + self._timeout, getattr(self._client(), _method(operation))
+        for pause in (*_PAUSES, None):
+            _LOG.info("AWS KMS: %s", operation)
+            try:
+                found: Mapping[str, Any] = call(**parameters)
+            except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
+                wait = 0 if pause is None else uniform(pause, 2 * pause)  # noqa: S311 - it spreads requests
+                if wait == 0 or time.monotonic() + wait > end or not awserrors.passing(error, operation):
+                    raise awserrors.explained(error, operation, self.address.key) from None
+            else:
+                return found
+            _LOG.debug("AWS KMS: %s failed for now, and is tried again", operation)
+            time.sleep(wait)
+        raise AssertionError  # the last pause is None
+
+    def _client(self) -> Any:  # noqa: ANN401 - it has no types
+        try:
+            return _CLIENTS.get(self.address, self._environ, self._timeout)
+        except NotarypyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
+            raise awserrors.unconfigured(error) from None
+
+
+def _method(operation: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+
+
+class Clients:
+    """The SDK's clients, which threads share and no other process does."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as after a fork: connections and locks are the parent's."""
+        self.made: dict[tuple[object, ...], Any] = {}
+        self.lock = threading.Lock()
+
+    def get(self, address: KeyAddress, environ: Mapping[str, str], timeout: float) -> Any:  # noqa: ANN401 - untyped
+        """Return a client for an endpoint and region, with the credentials that an environment has."""
+        region = address.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+        said = sorted(item for item in environ.items() if item[0].startswith("AWS_"))
+        known = (address.endpoint, region, timeout, *said)
+        with self.lock:
+            if known not in self.made:
+                self.made[known] = _client(address.endpoint, region, environ, timeout)
+            return self.made[known]
+
+
+_CLIENTS = Clients()
+os.register_at_fork(after_in_child=_CLIENTS.forget)
+
+
+def _client(endpoint: str, region: str | None, environ: Mapping[str, str], timeout: float) -> Any:  # noqa: ANN401
+    try:
+        from botocore.config import Config
+        from botocore.session import Session
+    except ImportError:
+        message, advice = "keys in AWS KMS need the library botocore", Advice("install-extra", extra="aws")
+        raise BackendMissingError(message, why="it is not installed", advice=advice) from None
+    session = Session()
+    for name, variable in _VARIABLES.items():
+        if (said := environ.get(variable)) and said != os.environ.get(variable):
+            session.set_config_variable(name, said)
+    half = timeout / 2  # to connect, and to answer: together what a request may take
+    config = Config(
+        connect_timeout=half,
+        read_timeout=half,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=_CONNECTIONS,
+        user_agent_extra="notarypy",
+    )
+    session.set_default_client_config(config)  # for those that fetch credentials, too
+    client = session.create_client("kms", region, endpoint_url=_url(endpoint, environ), **_keys(environ))
+    _require_private(client.meta.endpoint_url)
+    return client
+
+
+def _url(endpoint: str, environ: Mapping[str, str]) -> str | None:
+    if endpoint:
+        return f"https://{endpoint}"
+    return environ.get("AWS_ENDPOINT_URL_KMS") or environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _keys(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return access keys that the process's environment does not have; the SDK finds those by itself."""
+    found = {name.lower(): environ[name] for name in _ACCESS if environ.get(name)}
+    same = all(os.environ.get(name) == environ.get(name) for name in _ACCESS)
+    return {} if same else found
+
+
+def _require_private(url: str) -> None:
+    """Raise ConfigurationError for plain http to another machine (rule 2)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not is_loopback(host):
+        why = f"AWS_ENDPOINT_URL, or the profile, names http://{host}: http is for this machine alone"
+        raise ConfigurationError(
+            "AWS KMS is to be asked without TLS", why=why, advice=Advice("use-aws-https")
+        )
