@@ -127,7 +127,7 @@ class FakeSigner:
 
     def __init__(self, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> None:
         """Make a key: `ecdsa` on P-256 or `rsa` of 3072 bits."""
-        self._key, self._other = (keyfile.LocalSigner(keyfile.generate(algorithm)) for _ in range(2))
+        self._algorithm, self._key = algorithm, keyfile.LocalSigner(keyfile.generate(algorithm))
         self.public = self._key.public
         self.error: BaseException | None = None
         self.wrong, self.delay = False, 0.0
@@ -146,6 +146,10 @@ class FakeSigner:
         if self.error is not None:
             raise self.error
         return (self._other if self.wrong else self._key).sign(message)
+
+    @cached_property
+    def _other(self) -> Signer:
+        return keyfile.LocalSigner(keyfile.generate(self._algorithm))
 
 
 class FakeKms:

@@ -9,7 +9,7 @@ Rules:
 2. Nothing is printed and nobody is asked, but through what was handed in.
 3. This is the only module that reads the wall clock, as the default of `clock`.
 4. One Client may be used from several threads. What was handed in is called in the thread that made the call
-   or takes its outcomes; `progress` alone in those that work for it.
+   or takes its outcomes; only `progress` and `signers` in those that work for it, the latter several at once.
 5. One text where several are expected is a TypeError.
 """
 
@@ -89,7 +89,11 @@ class Client:
         self._session = session = Session(
             settings, transport, passphrases, clock, warn, limits=limits, literal=literal_gun
         )
-        session.progress, session.signers, session.first_uses.confirm = progress, tuple(signers), confirm_root
+        session.progress, session.first_uses.confirm = progress, confirm_root
+        if signers:
+            from notarypy.keys.signers.base import given  # keys, which a client that only reads does without
+
+            session.signers = given(signers)
         self.images, self.first_uses = Images(session), session.first_uses.taken
 
     @cached_property

@@ -24,7 +24,7 @@ from notarypy.tuf import roles
 from notarypy.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from notarypy.client.connections import Connections
@@ -69,7 +69,7 @@ class Session:
         self.trust_dir = TrustDirectory(settings.trust_dir, limits)
         self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
-        self.signers: tuple[Signer, ...] = ()
+        self.signers: Mapping[str, Signer] = {}
         self._given: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()

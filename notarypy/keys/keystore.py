@@ -10,8 +10,9 @@ Rules:
 3. Each key is unlocked once per KeyStore; nobody is asked twice, from no thread.
 4. What cannot be read is skipped with a warning when keys are listed, and is an error when it is the key that
    is wanted.
-5. Where a key is both here and elsewhere, the file here is used. A reference has no GUN: its key may be that
-   of several repositories. Which keys are at hand is known from the files' names; no service is asked.
+5. Where a key is both here and elsewhere, the file here is used; a signer that was handed in is used before
+   both. A reference has no GUN: its key may be that of several repositories. Which keys are at hand is
+   known from the files' names; no service is asked.
 
 The module `keyfile` is imported where it is used: its cryptography takes as long as all else that `key list`
 does, and listing keys needs none.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,16 +63,16 @@ class KeyStore:
     def __init__(
         self,
         directory: Path,
-        signers: Sequence[Signer] = (),
+        given: Mapping[str, Signer] | None = None,
         environ: Mapping[str, str] | None = None,
         timeout: float = _TIMEOUT,
     ) -> None:
-        """Take `<trust directory>/private`, which need not exist, and signers that count as keys here.
+        """Take `<trust directory>/private`, which need not exist, and signers by the ids of their keys.
 
         `environ` and `timeout` are what signers get that are elsewhere.
         """
         self.directory, self._environ, self._timeout = directory, environ or {}, timeout
-        self.given = {signer.public.keyid: signer for signer in signers}
+        self.given = given or {}
         self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
         self._lock = threading.RLock()
@@ -103,10 +104,9 @@ class KeyStore:
             return signer
 
     def _opened(self, keyid: str, passphrases: PassphraseChain) -> Signer:
-        place = key_paths(self.directory)[0].get(keyid)
-        if place is None and keyid in self.given:
-            return _checked(self.given[keyid], self.given[keyid].public, "the signer that was given")
-        place = place or self._place(keyid)
+        if keyid in self.given:
+            return self.given[keyid]
+        place = self._place(keyid)
         if place.refers:
             found = _reference(keyid, place)
             context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
@@ -136,12 +136,12 @@ class KeyStore:
         if keyuri.holds_secret(uri):
             message, advice = "a key URI holds no PIN and no password", Advice("leave-out-pin")
             raise UsageError(message, why="others see it in the list of processes", advice=advice)
+        from notarypy.keys.signers.base import require_usable
+
         context, source = self._context(PassphraseRequest("", role), passphrases, None), backend(uri)
         signer = source.open(uri, context) if algorithm is None else source.generate(uri, context, algorithm)
         public = signer.public
-        if public.keytype not in keyuri.KEYTYPES:
-            why, advice = f"it is of type {public.keytype}", Advice("use-key-kind")
-            raise UnsupportedKeyError("docker and Go notary cannot use this key", why=why, advice=advice)
+        require_usable(public)
         with self._lock:
             present = self.find(public.keyid)
             if present is not None and not (present.uri and present.role == role):

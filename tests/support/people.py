@@ -29,12 +29,14 @@ from support.author import GUN
 from support.fakes import Clock, make_fake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
 
     from notarypy.devserver.stores import MetadataStore, ServerKeys
     from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.signers.base import Signer
 
 SERVER = f"https://{NOTARY_HOST}"
 PASSPHRASE = "a passphrase of tests"
@@ -90,6 +92,7 @@ class Person:
         gun: bool = False,
         passphrase: str = PASSPHRASE,
         limits: Limits = DEFAULT,
+        signers: Sequence[Signer] = (),
         **flags: object,
     ) -> Client:
         """Return a fresh client: nothing is unlocked and nothing remembered but files.
@@ -99,6 +102,7 @@ class Person:
             gun: Take repository names as they stand.
             passphrase: What every question for a passphrase is answered with.
             limits: What the client takes at most.
+            signers: Keys that are no files.
             flags: As the command line's options.
         """
         flags = {
@@ -123,6 +127,7 @@ class Person:
             warn=self.warnings.append,
             literal_gun=gun,
             limits=limits,
+            signers=signers,
         )
 
     def cache(self, gun: str = GUN) -> dict[str, bytes]:

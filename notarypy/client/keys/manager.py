@@ -148,10 +148,9 @@ class KeyManager:
 
     def _given(self, selector: str) -> str:
         """Return the id of the signer that was given to the client, if digits of its id mean it alone."""
-        found = [
-            keyid for keyid in self.store.given if _ID.fullmatch(selector) and keyid.startswith(selector)
-        ]
-        return found[0] if len(found) == 1 else ""
+        given = {keyid for keyid in self.store.given if _begins(keyid, selector)}
+        others = {info.keyid for info in self.store.list() if _fits(info, selector)} if given else set()
+        return next(iter(given)) if len(given | others) == 1 else ""
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
@@ -176,12 +175,15 @@ class KeyManager:
 
     def find(self, selector: str) -> KeyInfo:
         """Return the one key here that KEY means (rule 1); raise UsageError or KeyMissingError."""
-        infos = self.store.list()
+        infos, given = self.store.list(), self.store.given
         found = [info for info in infos if _fits(info, selector)]
-        if len(found) == 1:
+        fitting = {info.keyid for info in found}.union(one for one in given if _begins(one, selector))
+        if len(fitting) == 1 and found:
             return found[0]
-        listed = ", ".join(f"{info.keyid[:12]} ({info.role})" for info in (found or infos)) or "none"
-        if found:
+        names = dict.fromkeys(given, "given") | {info.keyid: info.role for info in infos}
+        shown = [f"{one[:12]} ({names[one]})" for one in names if one in fitting or not fitting]
+        listed = ", ".join(shown) or "none"
+        if len(fitting) > 1:
             advice = Advice("write-more-digits")
             raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
         short = any(info.keyid.startswith(selector) for info in infos)
@@ -327,5 +329,8 @@ def _in_certificate(signer: Signer, gun: str, now: datetime) -> PublicKey:
 
 
 def _fits(info: KeyInfo, selector: str) -> bool:
-    named = roles.signer_name(info.role) == roles.signer_name(selector)
-    return named or (_ID.fullmatch(selector) is not None and info.keyid.startswith(selector))
+    return roles.signer_name(info.role) == roles.signer_name(selector) or _begins(info.keyid, selector)
+
+
+def _begins(keyid: str, selector: str) -> bool:
+    return _ID.fullmatch(selector) is not None and keyid.startswith(selector)

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Literal
 
 from notarypy.client import workers
 from notarypy.client.metadata.refresh import refresh
-from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for, sign_draft
+from notarypy.client.publish.drafts import sign_draft
+from notarypy.client.publish.pipeline import NOT_SENT, Publisher, Waits, is_answer, publisher_for
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, server_key
 from notarypy.client.results import InitResult
@@ -116,7 +117,7 @@ def _create(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> tuple[
             files = _first_files(repository, manager, keys, wanted)
             _check_root(repository, files[roles.ROOT])
             require_readable(repository, files)
-        except NotarypyError:
+        except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
         return _send(publisher, files, undo)

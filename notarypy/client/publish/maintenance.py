@@ -42,6 +42,7 @@ from cryptography.exceptions import InvalidSignature
 from notarypy.client.metadata.dates import ended, statuses
 from notarypy.client.metadata.expired import refresh_to_renew
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.drafts import not_signed, unanswered
 from notarypy.client.publish.pipeline import Publisher, publisher_for
 from notarypy.client.publish.serverside import server_key
 from notarypy.client.results import Renewed, RotatedKey
@@ -150,15 +151,16 @@ def _new_key(publisher: Publisher, manager: KeyManager, role: str, key: str | No
                 new = manager.next_root_key(repository.gun, key, repository.now)
             else:
                 new = manager.role_key(role, repository.gun, key)
-        except NotarypyError:
+        except BaseException:  # what a signer of somebody else's raises, too
             undo()
             raise
         try:
             yield new
-        except _UNPUBLISHED as error:
-            if "unanswered" in error.facts:
-                error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
-            else:
+        except Exception as error:
+            if unanswered(error):
+                if isinstance(error, NotarypyError):
+                    error.why = (*error.why, "the new key is kept: what was not answered may still arrive")
+            elif isinstance(error, _UNPUBLISHED) or not_signed(error):
                 undo()
             raise
 

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Self
 
 from notarypy.client import weight
 from notarypy.client.metadata.refresh import refresh
+from notarypy.client.publish.drafts import note_unanswered, sign_draft
 from notarypy.client.publish.readability import require_readable
 from notarypy.client.publish.serverside import confirm, keeps_snapshot, require_snapshot_key, taken_version
 from notarypy.errors import (
@@ -50,10 +51,10 @@ from notarypy.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
-from notarypy.tuf import canonical, roles
+from notarypy.tuf import roles
 from notarypy.tuf.changes import Change, State, apply_all
 from notarypy.tuf.envelope import Signature, seal
-from notarypy.tuf.plan import Draft, plan, snapshot_draft
+from notarypy.tuf.plan import plan, snapshot_draft
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -168,9 +169,9 @@ class Publisher:
             loop = _PublishLoop(self, edit)
             try:
                 return loop.run()
-            except NotarypyError as error:
+            except Exception as error:
                 if loop.lost:
-                    error.facts["unanswered"] = loop.lost
+                    note_unanswered(error, loop.lost)
                 raise
 
     def preview(self, edit: Edit, *, unlock: bool = False) -> Published:
@@ -206,18 +207,6 @@ def publisher_for(session: Session, text: str) -> Publisher:
     if staged := repository.cache.staged():
         session.warn_once(f"{staged} changes staged by Go notary for {repository.gun} are left alone")
     return Publisher(repository, session.keys().signing_keys(), Patience(session.settings.retry_for))
-
-
-def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
-    """Return the finished file: the draft signed by each of its keys."""
-    message = canonical.encode(draft.signed)
-    version, ids = draft.signed.get("version"), [key.canonical_id for key in draft.keys]
-    _LOG.debug("signing %s, version %s, with %s", draft.role, version, ids)
-    signatures = []
-    for key in draft.keys:
-        method, raw = keys.unlock(key.canonical_id).sign(message)
-        signatures.append(Signature(key.keyid, method, raw))
-    return canonical.storage_form(message, [signature.to_json() for signature in signatures])
 
 
 class _PublishLoop:

@@ -11,7 +11,8 @@ Rules:
    replaced behind its name signs nothing.
 4. A PIN is taken from one source and tried once: three wrong ones lock a token.
 5. Signers are used from several threads, and after a fork.
-6. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
+6. Signers that are handed in have the bare ECDSA or RSA keys that they named when they were handed in.
+7. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
 7. Who is going to change something asks before whether a key is ready to sign: a token that is in a drawer is
    missed before the change, not in the middle of it.
 """
@@ -23,17 +24,19 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, Self
 
 from notarypy.errors import Advice, KeyChangedError, PassphraseNeededError, UnsupportedKeyError
+from notarypy.keys.formats import keyuri
 from notarypy.tuf import envelope
+from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.questions import PassphraseRequest
-    from notarypy.tuf.keys import PublicKey
 
 _LOG = logging.getLogger(__name__)
+_SEQUENCE = b"\x30"
 
 
 class Signer(Protocol):
@@ -153,14 +156,53 @@ class CheckedSigner:
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
-        method, signature = self.signer.sign(message)
-        expected = envelope.METHOD_FOR[self.public.keytype]
-        if method != expected or not envelope.verify(self.public, method, signature, message):
+        signed = self.signer.sign(message)
+        if problem := _problem(self.public, signed, message):
             raise KeyChangedError(
-                f"{self.place} does not sign with key {self.public.keyid[:7]} any more",
-                why="its signature is not valid for the public key that is known here; nothing was published",
+                f"{self.place} does not sign with key {self.public.keyid[:7]}",
+                why=(problem, "nothing was published with it"),
                 advice=Advice("add-changed-key"),
                 keyid=self.public.keyid,
                 uri=self.place,
             )
-        return method, signature
+        return signed
+
+
+def _problem(public: PublicKey, signed: object, message: bytes) -> str:
+    """Say why what a signer returned is no signature of its key; empty for one that is."""
+    match signed:
+        case (str(method), bytes(signature)):
+            expected = envelope.METHOD_FOR[public.keytype]
+            if method != expected:
+                return f'it signs by "{method[:20]}", and the key by "{expected}"'
+            if envelope.verify(public, method, signature, message):
+                return ""
+            der = method == "ecdsa" and signature[:1] == _SEQUENCE
+            hint = "; it may be DER where r and s are wanted" if der else ""
+            return f"its signature is not valid for the public key that is known here{hint}"
+    return "what it returned is no method with a signature in bytes"
+
+
+def given(signers: Sequence[Signer]) -> dict[str, Signer]:
+    """Return signers that are handed in by the ids of their keys, each signature checked (rule 6).
+
+    Raises UnsupportedKeyError for a key that cannot be used, TypeError for what is no public key.
+    """
+    found: dict[str, Signer] = {}
+    for signer in signers:
+        public = signer.public
+        if not isinstance(public, PublicKey):
+            raise TypeError(f"the public key of a signer is a PublicKey, not {type(public).__name__}")
+        require_usable(public)
+        found[public.keyid] = CheckedSigner(signer, public, "the signer that was given")
+    return found
+
+
+def require_usable(public: PublicKey) -> None:
+    """Raise UnsupportedKeyError for a key that docker and Go notary cannot use, or that is not bare."""
+    if public.keytype in keyuri.KEYTYPES:
+        return
+    message, why = "docker and Go notary cannot use this key", f"it is of type {public.keytype}"
+    if public.keytype.endswith("-x509"):
+        message = "a signer has a bare public key, and this one is in a certificate"
+    raise UnsupportedKeyError(message, why=why, advice=Advice("use-key-kind"))

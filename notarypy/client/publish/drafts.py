@@ -1,0 +1,58 @@
+"""Drafts signed by the keys at hand, and telling errors of keys from those of servers.
+
+What it is: from a draft to a finished file. What it is not: what is signed (`tuf.plan`), or sending it
+(`pipeline`).
+
+Rules:
+
+1. A key that is elsewhere may fail as servers do, and that of somebody else's signer by errors of any type.
+   Whoever cleans up after a failure hears that it was a key, and that nothing was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from notarypy.errors import NotarypyError
+from notarypy.tuf import canonical
+from notarypy.tuf.envelope import Signature
+
+if TYPE_CHECKING:
+    from notarypy.client.keys.ready import SigningKeys
+    from notarypy.tuf.plan import Draft
+
+_LOG = logging.getLogger(__name__)
+_SIGNING, _UNANSWERED = "signing", "unanswered"
+
+
+def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
+    """Return the finished file: the draft signed by each of its keys."""
+    message = canonical.encode(draft.signed)
+    version, ids = draft.signed.get("version"), [key.canonical_id for key in draft.keys]
+    _LOG.debug("signing %s, version %s, with %s", draft.role, version, ids)
+    signatures = []
+    try:
+        for key in draft.keys:
+            method, raw = keys.unlock(key.canonical_id).sign(message)
+            signatures.append(Signature(key.keyid, method, raw))
+    except Exception as error:
+        vars(error)[_SIGNING] = draft.role
+        raise
+    return canonical.storage_form(message, [signature.to_json() for signature in signatures])
+
+
+def note_unanswered(error: Exception, count: int) -> None:
+    """Note on an error that so many uploads before it were sent and not answered."""
+    facts = error.facts if isinstance(error, NotarypyError) else vars(error)
+    facts[_UNANSWERED] = count
+
+
+def unanswered(error: Exception) -> bool:
+    """Tell whether something was sent before an error that may still arrive."""
+    return _UNANSWERED in (error.facts if isinstance(error, NotarypyError) else vars(error))
+
+
+def not_signed(error: Exception) -> bool:
+    """Tell whether it was a key that failed (rule 1)."""
+    return _SIGNING in vars(error)
