@@ -189,7 +189,7 @@ class PinWrongError(PassphraseWrongError, code="key.pin_wrong"):
 
 
 class PinLockedError(KeyAccessError, code="key.pin_locked"):
-    """A token takes no PIN any more."""
+    """A token takes no PIN: it is locked, has expired, or was never set."""
 
 
 class TokenMissingError(KeyMissingError, code="key.token_missing"):

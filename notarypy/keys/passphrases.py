@@ -87,7 +87,7 @@ class FileSource(CallbackSource):
 
     @cached_property
     def _lines(self) -> list[str]:
-        return _read_lines(self._path, self.name)
+        return read_lines(self._path, self.name)
 
 
 @dataclass
@@ -111,7 +111,7 @@ class VariableSource:
         if not self.of_file or not value or not name:
             return value
         if value not in self._read:
-            self._read[value] = _read_lines(Path(value), name)[0]
+            self._read[value] = read_lines(Path(value), name)[0]
         return self._read[value]
 
 
@@ -278,7 +278,7 @@ def _notary_variable(request: PassphraseRequest) -> str:
     return f"NOTARY_{request.role.upper() if request.role in _NOTARY_ROLES else 'DELEGATION'}_PASSPHRASE"
 
 
-def _read_lines(path: Path, name: str) -> list[str]:
+def read_lines(path: Path, name: str) -> list[str]:
     """Read a file the user named, be it a link, a pipe or a descriptor; at least one line, maybe empty."""
     most = DEFAULT.passphrase_file_bytes
     reason = f"it is longer than {most} bytes"

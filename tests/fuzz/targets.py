@@ -46,12 +46,14 @@ from notarypy.errors import (
     ServerError,
     TrustError,
     UnsupportedKeyError,
+    UsageError,
     VerificationError,
 )
 from notarypy.images import layout, manifests, occurrences, reference
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import pbes, pem, pkcs8, sealed
+from notarypy.keys.signers import pkcs11uri
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
 from notarypy.remote.auth import credentials, tokens
@@ -246,6 +248,13 @@ def private_key(data: bytes) -> None:
         assert _opened(sealed.opened, block) == _opened(pkcs8.decrypt, block)
         with suppress(UnsupportedKeyError):
             assert pem.split(pem.with_path(block, "0" * 64))[0].path == "0" * 64
+
+
+def token_uri(data: bytes) -> None:
+    """The URI of a key on a token: what is read is written, and read the same again."""
+    with suppress(UsageError):
+        uri = pkcs11uri.parse(data.decode("utf-8", "surrogateescape"))
+        assert pkcs11uri.parse(str(uri)) == uri
 
 
 def public_key(data: bytes) -> None:
@@ -571,4 +580,11 @@ TARGETS = {
         ),
     ),
     "helper": Target(credential_helper, _these('{"ServerURL": "s", "Username": "<token>", "Secret": "s"}')),
+    "token-uri": Target(
+        token_uri,
+        _these(
+            "pkcs11:token=a%20b;serial=01;object=jeff;id=%01%FF?module-path=/usr/lib/x.so&pin-source=file:/run/pin",
+            "pkcs11:slot-id=7;type=private?module-name=softhsm2&x=1",
+        ),
+    ),
 }

@@ -204,6 +204,31 @@ TEXTS: Mapping[str, str] = {
         "run this where Secret Service, KWallet, the macOS keychain or the Windows vault is, "
         "or unset NOTARYPY_KEYRING"
     ),
+    # -- keys on tokens
+    "check-device": "look whether it is plugged in, and whether its service runs; smart cards need pcscd",
+    "check-module": (
+        "look whether it is a PKCS#11 module for this machine, and whether what it needs is set up and runs"
+    ),
+    "check-pin": (
+        "look at the PIN in {variable}, or wherever it comes from, before you try again: "
+        "a few wrong ones lock the token"
+    ),
+    "name-key-id": "name one key: id=%01 in the URI is the id that is one byte, 01",
+    "name-module": "name the module in the URI, ?module-path=/PATH/OF/MODULE.so, or in PKCS11_MODULE_PATH",
+    "name-serial": "add ;serial=SERIAL to the URI",
+    "plug-token": "plug it in, or name one of these tokens, or another module",
+    "take-or-rename": "note that one: notarypy key add URI; or give the new one another object and id",
+    "unlock-token": "set or unlock the PIN with the token's own tool",
+    "use-token-key": (
+        "use a key that is for signing, on a token that does this: "
+        "ECDSA on P-256, P-384 or P-521, or RSA of 2048 bits or more"
+    ),
+    "write-pkcs11-uri": (
+        "write for example: pkcs11:token=LABEL;object=NAME?module-path=/usr/lib/softhsm/libsofthsm2.so"
+    ),
+    "write-public-half": (
+        "put it beside it: pkcs11-tool --write-object FILE --type pubkey, with the same --id and --label"
+    ),
     # -- roots and dates
     "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
     "check-clock": (

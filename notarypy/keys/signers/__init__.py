@@ -26,6 +26,7 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
 SIGNERS: dict[str, str] = {
     "awskms": "notarypy.keys.signers.awskms:AwsKmsSigner",
     "hashivault": "notarypy.keys.signers.hashivault:HashivaultSigner",
+    "pkcs11": "notarypy.keys.signers.pkcs11:Pkcs11Signer",
 }
 """The backend of each URI scheme, as `module:class`."""
 

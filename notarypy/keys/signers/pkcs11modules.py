@@ -1,0 +1,165 @@
+"""Modules that lead to tokens: which one a URI means, and loading it once for the whole process.
+
+What it is: paths of shared libraries, and the library that calls them. What it is not: tokens and what is on
+them (`pkcs11tokens`).
+
+Rules:
+
+1. A module is code that runs in this process. Only an absolute path of a file that exists is loaded: one that
+   the user named, or one of this name in the folders where systems have modules.
+2. Each is loaded once, by its real path: loading it by two names is an error, and so is starting it twice.
+3. Modules are started as for one thread, so one thread calls them at a time: the one that holds `LOCK`. A
+   fork waits for it. In a child no session of the parent is used, and each module begins anew.
+"""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import logging
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import Advice, BackendMissingError
+
+SDK: Any
+"""The library that calls modules; None where the extra is not installed, which `module` says."""
+try:
+    import pkcs11 as SDK  # noqa: N812 - it is used as a value
+except ImportError:
+    SDK = None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
+
+_LOG = logging.getLogger(__name__)
+LOCK = threading.RLock()
+"""Who calls a module holds it (rule 3)."""
+VARIABLES = ("COSIGN_PKCS11_MODULE_PATH", "PKCS11_MODULE_PATH")
+"""What names the module where a URI does not: cosign's variable, and that of OpenSSL's engine."""
+_USUAL = ("p11-kit-proxy", "opensc-pkcs11")
+_FOLDERS = ("/usr/lib/*-linux-*", "/usr/lib64", "/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
+_BELOW = ("", "pkcs11", "softhsm")
+_SUFFIXES = (".so", ".dylib", ".so.*")
+
+
+class Module:
+    """A module that is loaded.
+
+    Attributes:
+        path: Its file, as it was named.
+        library: What calls it.
+        sessions: What `pkcs11tokens` has open there, by token.
+        forked: Whether it was loaded by a process that this one was forked from.
+    """
+
+    def __init__(self, path: str, library: Any) -> None:  # noqa: ANN401 - the class has no name but this
+        self.path, self.library, self.forked = path, library, False
+        self.sessions: dict[str, Any] = {}
+
+    def restart(self) -> None:
+        """Begin anew in a child (rule 3); what the parent had open stays the parent's."""
+        with suppress(Exception):
+            self.library.finalize()
+        self.library.initialize()
+        self.forked = False
+
+
+_MODULES: dict[str, Module] = {}
+
+
+def module(uri: Pkcs11Uri, environ: Mapping[str, str]) -> Module:
+    """Return the module that a URI means, loaded; the caller holds `LOCK`. Raises BackendMissingError."""
+    if SDK is None:
+        message, why = "keys on tokens need python-pkcs11", "it is not installed, or cannot be loaded"
+        raise BackendMissingError(message, why=why, advice=Advice("install-extra", extra="pkcs11"))
+    path = _path(uri, environ)
+    real = os.path.realpath(path)
+    found = _MODULES.get(real)
+    if found is None:
+        library = _started(path, lambda: SDK.lib(real))
+        _LOG.debug("loaded %s, %s of %s", path, library.library_description, library.manufacturer_id)
+        found = _MODULES[real] = Module(path, library)
+    elif found.forked:
+        _started(path, found.restart)
+    return found
+
+
+def _started(path: str, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - as in Module
+    try:
+        return start()
+    except SDK.PKCS11Error as error:
+        why = str(error).rpartition(": ")[2] or "it finds no configuration, or nothing to talk to"
+        message, advice = f"the module {path} cannot be used", Advice("check-module")
+        raise BackendMissingError(message, why=why, advice=advice, path=path) from None
+
+
+def _path(uri: Pkcs11Uri, environ: Mapping[str, str]) -> str:
+    path, name = uri.get("module-path"), uri.get("module-name")
+    if path is not None and name is not None and os.path.isdir(path):  # noqa: PTH112 - as URIs have it
+        return _first([path], [name])
+    if path is not None:
+        return _existing(path, "module-path")
+    if name is not None:
+        return _first(list(_folders()), [name])
+    for variable in VARIABLES:
+        if value := environ.get(variable):
+            return _existing(value, variable)
+    return _first(list(_folders()), _USUAL)
+
+
+def _existing(path: str, source: str) -> str:
+    """Return a path that may be loaded (rule 1)."""
+    absolute = os.path.isabs(path)  # noqa: PTH117 - a path as the URI has it
+    if absolute and os.path.isfile(path):  # noqa: PTH113
+        return path
+    why = f"{source} is {path}, " + ("and that is no file here" if absolute else "which is not absolute")
+    advice = Advice("name-module")
+    raise BackendMissingError("there is no such module for tokens", why=why, advice=advice, path=path)
+
+
+def _folders() -> Iterator[str]:
+    for pattern in _FOLDERS:
+        for folder in sorted(glob.glob(pattern)):  # noqa: PTH207 - strings are all that is needed
+            yield from (os.path.join(folder, below) for below in _BELOW)  # noqa: PTH118
+
+
+def _first(folders: list[str], names: Sequence[str]) -> str:
+    for name in names:
+        for folder in folders:
+            for prefix in ("", "lib"):
+                stem = os.path.join(glob.escape(folder), prefix + name)  # noqa: PTH118
+                for suffix in _SUFFIXES:
+                    for path in sorted(glob.glob(stem + suffix)):  # noqa: PTH207
+                        return path
+    why = f"looked for {' and '.join(names)} in {', '.join(filter(os.path.isdir, folders))}"
+    if names is _USUAL:
+        why = f"the URI names no module, {' and '.join(VARIABLES)} are not set; {why}"
+    raise BackendMissingError("there is no module for tokens", why=why, advice=Advice("name-module"))
+
+
+def _forked() -> None:
+    for found in _MODULES.values():
+        found.sessions.clear()
+        found.forked = True
+    LOCK.release()
+
+
+def _end() -> None:
+    """Close what is open, as a token with little room needs it; in the process that opened it alone."""
+    if LOCK.acquire(blocking=False):
+        for found in _MODULES.values():
+            if not found.forked:
+                found.sessions.clear()
+                with suppress(Exception):
+                    found.library.finalize()
+        _MODULES.clear()
+        LOCK.release()
+
+
+os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=_forked)
+atexit.register(_end)

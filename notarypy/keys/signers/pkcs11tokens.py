@@ -1,0 +1,328 @@
+"""Tokens: which one a URI means, its one session in this process, logging in, and what its errors mean.
+
+What it is: the way to what is on a token. What it is not: keys (`pkcs11`), or modules (`pkcs11modules`).
+
+Rules:
+
+1. A URI that fits two tokens names none: they are told apart by their serial numbers.
+2. A process has one session for each token. Where it was lost, as a token was pulled and is plugged in again,
+   it is opened anew, once.
+3. A PIN is asked for when something cannot be done without. It is tried once; what was wrong is not tried
+   again, from whatever thread, and nobody is asked again: three wrong ones lock a token.
+4. The library's errors have no text: they are told apart by their classes.
+5. No error and no log has a PIN.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from notarypy.errors import (
+    Advice,
+    BackendMissingError,
+    KeyAccessError,
+    KeyAmbiguousError,
+    PinLockedError,
+    PinWrongError,
+    TokenMissingError,
+    UnsupportedKeyError,
+)
+from notarypy.keys.passphrases import PROMPT, own_variable, read_lines
+from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from notarypy.keys.signers.base import SignerContext
+    from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_WRONG = {"PinIncorrect", "PinInvalid", "PinLenRange"}
+_NO_PIN = {
+    "PinLocked": "it is locked, after too many wrong ones",
+    "PinExpired": "it has expired, and has to be changed",
+    "UserPinNotInitialized": "none was set for its user yet",
+}
+# A slot without a token is none.
+_EMPTY = {"TokenNotPresent", "TokenNotRecognised", "SlotIDInvalid"}
+_PULLED = {*_EMPTY, "DeviceRemoved"}
+# What a session says that was lost.
+_LOST = _PULLED | {
+    *("DeviceError", "SessionHandleInvalid", "SessionClosed"),
+    *("ObjectHandleInvalid", "KeyHandleInvalid", "UserNotLoggedIn"),
+}
+_UNABLE = {
+    *("MechanismInvalid", "MechanismParamInvalid", "FunctionNotSupported"),
+    *("KeyTypeInconsistent", "KeySizeRange"),
+}
+_NOT_PERMITTED = "0x68"  # CKR_KEY_FUNCTION_NOT_PERMITTED, which has no class
+
+# What was wrong: token, source and value; a value as its hash (rules 3 and 5).
+_refused: set[tuple[str, str, int]] = set()
+
+
+class Token:
+    """A token with its session; whoever has one holds `LOCK`.
+
+    Attributes:
+        module: What leads to it.
+        info: What the library says of it.
+        session: The session.
+        logged_in: Whether private keys can be used.
+    """
+
+    def __init__(self, module: Module, info: Any) -> None:  # noqa: ANN401 - the library's class, or a test's
+        self.module, self.info = module, info
+        self.session, self.logged_in = info.open(), False
+        self._pin: tuple[str, str] | None = None
+        _LOG.debug("opened %s, serial %s, in %s", self.name, self.serial, module.path)
+
+    def __repr__(self) -> str:
+        """Show which one (rule 5)."""
+        return f"Token({self.key})"
+
+    @property
+    def serial(self) -> str:
+        """The serial number as text."""
+        return _serial(self.info)
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return f'token "{self.info.label}"'
+
+    @property
+    def key(self) -> str:
+        """What it is known by in this process."""
+        return ";".join(key_of(self.info))
+
+    def find(self, **attributes: object) -> list[Any]:
+        """Return the objects with these attributes, in capital letters as the library has them."""
+        wanted = {SDK.Attribute[name]: value for name, value in attributes.items() if value is not None}
+        return list(self.session.get_objects(wanted))
+
+    def login(self, uri: Pkcs11Uri, context: SignerContext) -> bool:
+        """Log in, unless that was done (rule 3); tell whether it was done now.
+
+        Raises PassphraseNeededError, PinWrongError, PinLockedError, ConfigurationError.
+        """
+        flags = SDK.TokenFlag
+        if self.logged_in or not self.info.flags & flags.LOGIN_REQUIRED:
+            return False
+        pin = None
+        if not self.info.flags & flags.PROTECTED_AUTHENTICATION_PATH:
+            pin = self._asked(uri, context)
+        with self.checking(pin, context):
+            try:
+                session = self.info.open(user_pin=SDK.PROTECTED_AUTH if pin is None else pin[1])
+            except SDK.UserAlreadyLoggedIn:  # by another part of this process; the PIN was not looked at
+                session = self.info.open()
+        before, self.session, self.logged_in, self._pin = self.session, session, True, pin
+        with suppress(SDK.PKCS11Error):
+            before.close()
+        _LOG.debug("logged in to %s with the PIN from %s", self.name, pin[0] if pin else "its own keys")
+        return True
+
+    def again(self, uri: Pkcs11Uri, context: SignerContext) -> tuple[str, str]:
+        """Return the source and the PIN for a key that wants it with each signature."""
+        self._pin = self._pin or self._asked(uri, context)
+        return self._pin
+
+    def forget_pin(self) -> None:
+        """Keep the PIN no longer: no key wants it again."""
+        self._pin = None
+
+    def close(self) -> None:
+        """Give up the session."""
+        self.module.sessions.pop(self.key, None)
+        with suppress(SDK.PKCS11Error):
+            self.session.close()
+
+    def _asked(self, uri: Pkcs11Uri, context: SignerContext) -> tuple[str, str]:
+        """Return a PIN and its source; what was wrong before is not tried (rule 3)."""
+        if any((self.key, PROMPT) == known[:2] for known in _refused):
+            raise self._wrong(PROMPT, context, before=True)
+        path = uri.get("pin-source")
+        if path is None:
+            source, value = context.pin(self.info.label or self.serial)
+        else:
+            source, value = f"pin-source {path}", read_lines(Path(path), "pin-source")[0]
+        if (self.key, source, hash(value)) in _refused:
+            raise self._wrong(source, context, before=True)
+        return source, value
+
+    @contextmanager
+    def checking(self, pin: tuple[str, str] | None, context: SignerContext) -> Iterator[None]:
+        """Say what is wrong with a PIN that is used in it (rules 3 and 4)."""
+        try:
+            yield
+        except SDK.PKCS11Error as error:
+            kind = type(error).__name__
+            if kind in _WRONG and pin is not None:
+                _refused.add((self.key, pin[0], hash(pin[1])))
+                raise self._wrong(pin[0], context) from None
+            raise
+
+    def _wrong(
+        self, source: str, context: SignerContext, *, before: bool = False
+    ) -> PinWrongError | PinLockedError:
+        why = ["it was refused before, and is not tried again" if before else "it was tried once"]
+        with suppress(SDK.PKCS11Error):
+            flags, known = self.info.slot.get_token().flags, SDK.TokenFlag
+            if flags & known.USER_PIN_LOCKED:
+                return self._locked(_NO_PIN["PinLocked"])
+            if flags & known.USER_PIN_FINAL_TRY:
+                why.append("one more wrong PIN locks the token")
+            elif flags & known.USER_PIN_COUNT_LOW:
+                why.append("the token counts wrong PINs, and locks after a few")
+        return PinWrongError(
+            f"the {self.name} does not take the PIN from {source}",
+            why=tuple(why),
+            advice=Advice("check-pin", variable=own_variable(context.request)),
+            tried=[source],
+            token=self.info.label,
+            serial=self.serial,
+        )
+
+    def _locked(self, why: str) -> PinLockedError:
+        message = f"the {self.name} takes no PIN"
+        return PinLockedError(message, why=why, advice=Advice("unlock-token"), token=self.info.label)
+
+    def failure(self, error: Exception) -> KeyAccessError:
+        """Return what an error of the library means (rule 4)."""
+        kind, facts = type(error).__name__, {"token": self.info.label, "serial": self.serial}
+        if kind in _NO_PIN:
+            return self._locked(_NO_PIN[kind])
+        if kind in _UNABLE or _NOT_PERMITTED in str(error):
+            message, why = f"the {self.name} does not sign with this key as Notary needs it", _said(error)
+            return UnsupportedKeyError(message, why=why, advice=Advice("use-token-key"), **facts)
+        if kind in _PULLED:
+            message, why = f"the {self.name} was pulled out", _said(error)
+            return TokenMissingError(message, why=why, advice=Advice("plug-token"), **facts)
+        if kind == "TokenWriteProtected":
+            return UnsupportedKeyError(f"the {self.name} is write-protected", **facts)
+        return failure(error, f"the {self.name}", **facts)
+
+
+def failure(error: Exception, what: str, **facts: object) -> KeyAccessError:
+    """Return what an error of the library means that could be that of any token."""
+    if type(error).__name__ == "DeviceError":
+        message, why = f"{what} cannot be talked to", _said(error)
+        return BackendMissingError(message, why=why, advice=Advice("check-device"), **facts)
+    return KeyAccessError(f"{what} failed", why=_said(error), advice=Advice("check-device"), **facts)
+
+
+def _said(error: Exception) -> str:
+    return f"it says: {str(error) or type(error).__name__}"
+
+
+def using(
+    uri: Pkcs11Uri, environ: Mapping[str, str], work: Callable[[Token], _T], *, again: bool = True
+) -> _T:
+    """Do something with the token that a URI means (rules 1 and 2); `again` once if its session was lost.
+
+    Raises BackendMissingError, TokenMissingError, KeyAmbiguousError, KeyAccessError, and what `work` raises.
+    """
+    with LOCK:
+        while True:
+            held = module(uri, environ)
+            token: Token | None = None
+            try:
+                token = _opened(uri, held)
+                return work(token)
+            except SDK.PKCS11Error as error:
+                kind = type(error).__name__
+                if token is None:
+                    raise failure(error, f"the module {held.path}", path=held.path) from None
+                token.close()
+                if not again or kind not in _LOST:
+                    raise token.failure(error) from None
+                _LOG.debug("the session with the %s was lost: %s", token.name, kind)
+            again = False
+
+
+def _opened(uri: Pkcs11Uri, held: Module) -> Token:
+    """Return the token with its session (rule 2)."""
+    if uri.get("serial"):  # who knows it need not look at what else is plugged in
+        for token in held.sessions.values():
+            if isinstance(token, Token) and _fits(uri, token.info, held):
+                return token
+    info = _only(uri, held)
+    known = held.sessions.get(";".join(key_of(info)))
+    if not isinstance(known, Token):
+        known = Token(held, info)
+        held.sessions[known.key] = known
+    return known
+
+
+def _only(uri: Pkcs11Uri, held: Module) -> Any:  # noqa: ANN401 - as in Token
+    infos, problem = plugged(held)
+    fitting = [info for info in infos if _fits(uri, info, held)]
+    if len(fitting) == 1:
+        return fitting[0]
+    label = uri.get("token")
+    named = f'token "{label}"' if label is not None else "such token"
+    if fitting:
+        message = f"there are {len(fitting)} tokens that fit" + (f': "{label}"' if label else "")
+        advice = Advice("name-serial")
+        raise KeyAmbiguousError(message, why=tuple(map(_described, fitting)), advice=advice, token=label)
+    if problem is not None:
+        raise failure(problem, f"a token of {held.path}", path=held.path)
+    why = tuple(f"there is {_described(info)}" for info in infos) or f"{held.path} sees none"
+    message = f"there is no {named} here"
+    raise TokenMissingError(message, why=why, advice=Advice("plug-token"), token=label)
+
+
+def plugged(held: Module) -> tuple[list[Any], Exception | None]:
+    """Return the tokens that are plugged in, and what one said that cannot be read."""
+    found, problem = [], None
+    for slot in held.library.get_slots():
+        try:
+            info = slot.get_token()
+        except SDK.PKCS11Error as error:
+            if type(error).__name__ not in _EMPTY:
+                problem = error
+                _LOG.debug("slot %s of %s: %s", slot.slot_id, held.path, _said(error))
+            continue
+        if info.label or info.flags & SDK.TokenFlag.TOKEN_INITIALIZED:
+            found.append(info)
+    return found, problem
+
+
+def _fits(uri: Pkcs11Uri, info: Any, held: Module) -> bool:  # noqa: ANN401 - as in Token
+    library = held.library
+    versions = ".".join(map(str, library.library_version)), str(library.library_version[0])
+    actual: dict[str, tuple[str, ...]] = {
+        "token": (info.label,),
+        "serial": (_serial(info),),
+        "manufacturer": (info.manufacturer_id,),
+        "model": (info.model,),
+        "slot-id": (str(info.slot.slot_id),),
+        "slot-description": (info.slot.slot_description,),
+        "slot-manufacturer": (info.slot.manufacturer_id,),
+        "library-manufacturer": (library.manufacturer_id,),
+        "library-description": (library.library_description,),
+        "library-version": versions,
+    }
+    wanted = {name: value.rstrip() for name, value in uri.values.items() if name in actual}
+    return all(value in actual[name] for name, value in wanted.items())
+
+
+def key_of(info: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as in Token
+    """Return label, serial number and slot of a token."""
+    return info.label, _serial(info), str(info.slot.slot_id)
+
+
+def _serial(info: Any) -> str:  # noqa: ANN401 - as in Token
+    """Return a serial number as text; the library has bytes, as they are padded."""
+    written: bytes = info.serial
+    return written.rstrip(b" \0").decode("utf-8", "replace")
+
+
+def _described(info: Any) -> str:  # noqa: ANN401 - as in Token
+    maker = f"{info.model} of {info.manufacturer_id}"
+    return f'token "{info.label}", serial {_serial(info)}, {maker}'
