@@ -107,6 +107,31 @@ TEXTS: Mapping[str, str] = {
         "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits; "
         "to make one: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
     ),
+    # -- keys in services
+    "allow-azure-key": (
+        "allow it: az role assignment create --role 'Key Vault Crypto User' --assignee WHO --scope VAULT_ID; "
+        "in a vault with access policies: az keyvault set-policy --name VAULT --object-id WHO "
+        "--key-permissions get sign"
+    ),
+    "allow-azure-network": "run this where the vault's firewall lets requests in, or let them in there",
+    "allow-gcp-key": (
+        "allow it: gcloud kms keys add-iam-policy-binding KEY --keyring=RING --location=LOCATION "
+        "--member=WHO --role=roles/cloudkms.signer; and the same with roles/cloudkms.publicKeyViewer"
+    ),
+    "enable-key": ("let it sign again where it is; or note another one: notarypy key add URI --name NAME"),
+    "log-in-azure": "log in: az login; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and what proves who you are",
+    "log-in-gcp": (
+        "log in: gcloud auth application-default login; "
+        "or name a file of credentials in GOOGLE_APPLICATION_CREDENTIALS"
+    ),
+    "make-azure-key": (
+        "make another: az keyvault key create --vault-name VAULT --name KEY --kty EC --curve P-256 "
+        "--ops sign verify"
+    ),
+    "make-gcp-key": (
+        "make another: gcloud kms keys create KEY --keyring=RING --location=LOCATION "
+        "--purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256"
+    ),
     # -- which key
     "choose-root-key": "choose one: notarypy init --root-key KEY REPO",
     "hand-over-snapshot": (

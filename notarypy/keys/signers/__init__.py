@@ -25,6 +25,8 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
 
 SIGNERS: dict[str, str] = {
     "awskms": "notarypy.keys.signers.awskms:AwsKmsSigner",
+    "azurekms": "notarypy.keys.signers.azurekms:AzureKmsSigner",
+    "gcpkms": "notarypy.keys.signers.gcpkms:GcpKmsSigner",
     "hashivault": "notarypy.keys.signers.hashivault:HashivaultSigner",
     "pkcs11": "notarypy.keys.signers.pkcs11:Pkcs11Signer",
 }

@@ -1,0 +1,348 @@
+"""Keys in Azure Key Vault and Managed HSM: `azurekms://VAULT.vault.azure.net/KEY[/VERSION]`.
+
+What it is: one request of Key Vault each for signing and for the public key, sent by Azure's own library
+with the credentials that it finds. What it is not: making keys, and finding credentials.
+
+Rules:
+
+1. Without a version the present one is read, once; the URI that is kept has it.
+2. Keys are EC on P-256, which sign with ES256, and RSA of 2048 to 4096 bits, which sign with PS256; in
+   software or in an HSM. Each must be enabled, in date, and allowed to sign.
+3. A vault's first answer says which tokens it wants. The library asks for one only if it is for the domain
+   that the vault is in, and that check stays on: nobody else's vault gets a token for ours.
+4. Where a vault's domain is that of another cloud, tokens come from that cloud, unless the environment says
+   where from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    KeyDisabledError,
+    NotarypyError,
+    UnsupportedKeyError,
+    UsageError,
+)
+from notarypy.keys.signers import services
+from notarypy.keys.signers.base import ExternalSigner
+from notarypy.tuf.keys import PublicKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from azure.keyvault.keys import KeyClient, KeyVaultKey
+    from azure.keyvault.keys.crypto import CryptographyClient
+
+    from notarypy.keys.signers.base import SignerContext
+
+    T = TypeVar("T")
+
+_URI = re.compile(
+    r"azurekms://([a-z0-9-]+(?:\.[a-z0-9-]+)+)/([a-z0-9-]+)(?:/([a-z0-9]*))?", re.ASCII | re.IGNORECASE
+)
+_FORM = "azurekms://VAULT.vault.azure.net/KEY/VERSION"
+_AUTHORITIES = {
+    ".azure.cn": "login.chinacloudapi.cn",
+    ".usgovcloudapi.net": "login.microsoftonline.us",
+}
+_RSA_BITS = range(2048, 4097)
+_DISABLED = frozenset({"KeyDisabled", "KeyExpired", "KeyNotYetValid", "KeyOperationForbidden"})
+_NETWORK = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
+_ASKED = re.compile(r"\w+Credential: ")
+# How each of the credentials says that it is none of this machine's.
+_UNAVAILABLE = re.compile(r"unavailable|not found|not installed|not be found|requires the")
+_FORBIDDEN, _BAD_REQUEST, _CONFLICT = 403, 400, 409
+
+
+class AzureKmsSigner(ExternalSigner):
+    """One version of a key in Azure Key Vault or Managed HSM."""
+
+    def __init__(self, uri: str, public: PublicKey, vault: _Vault) -> None:
+        """Take a key by the URI that is kept, its public half, and the way to it."""
+        super().__init__(uri, public)
+        self._vault = vault
+
+    @classmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        """See `ExternalSigner`."""
+        vault = _Vault(uri, context)
+        if context.public is not None and vault.version:
+            return cls(uri, context.public, vault)
+        key = vault.read()
+        vault.version = key.properties.version or ""
+        vault.place = f"azurekms://{vault.host}/{vault.key}/{vault.version}"
+        problem = _unusable(key)
+        if problem:
+            message, advice = f"the key at {vault.place} does not sign", Advice("enable-key")
+            raise KeyDisabledError(message, why=f"it is {problem}", advice=advice, uri=vault.place)
+        return cls(vault.place, context.public or _public(vault.place, key), vault)
+
+    def prepare(self) -> None:
+        """See `ExternalSigner`; which token is wanted the vault says when it is asked."""
+        self._vault.clients()
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """See `ExternalSigner`; what Azure calls ES256 is r and s already."""
+        method, algorithm = ("rsapss", "PS256") if self.public.keytype == "rsa" else ("ecdsa", "ES256")
+        return method, self._vault.sign(self.public, algorithm, hashlib.sha256(message).digest())
+
+    def properties(self) -> Mapping[str, str]:
+        """See `ExternalSigner`."""
+        key = self._vault.read()
+        expires = key.properties.expires_on
+        hsm = str(key.key_type).upper().endswith("HSM")
+        return {
+            "algorithm": "PS256" if self.public.keytype == "rsa" else "ES256",
+            "protection": "HSM" if hsm else "software",
+            "state": _unusable(key) or "enabled",
+            "version": self._vault.version,
+            "expires": "never" if expires is None else expires.astimezone(UTC).isoformat(timespec="seconds"),
+        }
+
+
+class _Vault:
+    """The way to one key: clients for each thread, and credentials that they share."""
+
+    def __init__(self, uri: str, context: SignerContext) -> None:
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise UsageError("this URI names no key in Azure Key Vault", why=f"its form is {_FORM}")
+        self.host, self.key, self.version = match[1].lower(), match[2], match[3] or ""
+        self.place, self._timeout = uri, context.timeout
+        found = [host for domain, host in _AUTHORITIES.items() if self.host.endswith(domain)]
+        authority = context.environ.get("AZURE_AUTHORITY_HOST") or next(iter(found), None)  # rule 4
+        self._state = services.PerProcess(lambda: _State(authority, context.timeout))
+
+    def read(self) -> KeyVaultKey:
+        """Return what the vault says of the key."""
+        return self._asked(
+            lambda clients, seconds: clients.keys.get_key(self.key, self.version, **_for(seconds))
+        )
+
+    def sign(self, public: PublicKey, algorithm: str, digest: bytes) -> bytes:
+        """Return a signature over a digest."""
+        key_id = f"https://{self.host}/keys/{self.key}/{self.version}"
+
+        def ask(clients: _Clients, seconds: float) -> bytes:
+            from azure.keyvault.keys.crypto import SignatureAlgorithm
+
+            client = clients.signing(key_id, public)
+            result = client.sign(SignatureAlgorithm(algorithm), digest, **_for(seconds))
+            if not result.signature:
+                raise services.damaged(self.place, "it has no signature")
+            return result.signature
+
+        return self._asked(ask)
+
+    def clients(self) -> _Clients:
+        """Return this thread's clients; raise BackendMissingError if the libraries are not installed."""
+        try:
+            return self._state().clients(f"https://{self.host}")
+        except ImportError:
+            raise services.missing("azure", "azure-keyvault-keys or azure-identity") from None
+
+    def _asked(self, ask: Callable[[_Clients, float], T]) -> T:
+        def once(seconds: float) -> T:
+            clients = self.clients()
+            try:
+                return ask(clients, seconds)
+            except NotarypyError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
+                raise _failure(self.place, error) from None
+
+        return services.in_time(once, self._timeout)
+
+
+class _State:
+    """What one process has: credentials, and what each thread has of its own."""
+
+    def __init__(self, authority: str | None, timeout: float) -> None:
+        self._authority, self._timeout = authority, timeout
+        self._lock, self._local = threading.Lock(), threading.local()
+        self._credential: Any = None
+
+    def clients(self, url: str) -> _Clients:
+        """Return this thread's clients."""
+        if not hasattr(self._local, "clients"):
+            with self._lock:
+                if self._credential is None:
+                    self._credential = _Credential(self._authority, self._timeout)
+            self._local.clients = _Clients(url, self._credential)
+        clients: _Clients = self._local.clients
+        return clients
+
+
+class _Credential:
+    """The default credential, asked by one thread at a time: the others find the token in its cache."""
+
+    def __init__(self, authority: str | None, timeout: float) -> None:
+        from azure.identity import DefaultAzureCredential
+
+        more = {} if authority is None else {"authority": authority}
+        self._lock = threading.Lock()
+        self._inner = DefaultAzureCredential(process_timeout=max(int(timeout), 1), **_for(timeout), **more)
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> Any:  # noqa: ANN401 - as Azure's protocol
+        """Return a token for a scope."""
+        with self._lock:
+            return self._inner.get_token_info(*scopes, options=options)
+
+
+class _Clients:
+    """Azure's clients of one vault."""
+
+    def __init__(self, url: str, credential: Any) -> None:  # noqa: ANN401 - as Azure's protocol
+        from azure.keyvault.keys import KeyClient
+
+        self._credential = credential
+        self._signing: CryptographyClient | None = None
+        # What is done again, and for how long, is decided here; and no redirect leads elsewhere.
+        self._options: dict[str, Any] = {
+            "retry_total": 0,
+            "permit_redirects": False,
+            "verify_challenge_resource": True,
+        }
+        self.keys: KeyClient = KeyClient(url, self._credential, **self._options)
+
+    def signing(self, key_id: str, public: PublicKey) -> CryptographyClient:
+        """Return a client that signs, and is told the public half of the key.
+
+        Given the name alone it would read the key first, which is a request and a permission more.
+        """
+        from azure.keyvault.keys import KeyVaultKey
+        from azure.keyvault.keys.crypto import CryptographyClient
+
+        if self._signing is None:
+            self._signing = CryptographyClient(
+                KeyVaultKey(key_id, _jwk(public)), self._credential, **self._options
+            )
+        return self._signing
+
+
+def _for(seconds: float) -> dict[str, Any]:
+    """Return the options of a request that may take so long."""
+    return {"connection_timeout": seconds, "read_timeout": seconds, "retry_total": 0}
+
+
+def _unusable(key: KeyVaultKey) -> str:
+    """Return why a key does not sign now, or nothing."""
+    found, now = key.properties, datetime.now(UTC)
+    if not found.enabled:
+        return "disabled"
+    if found.expires_on is not None and found.expires_on <= now:
+        return f"expired since {found.expires_on:%Y-%m-%d}"
+    if found.not_before is not None and found.not_before > now:
+        return f"not valid before {found.not_before:%Y-%m-%d}"
+    operations = [str(getattr(one, "value", one)) for one in key.key_operations]
+    return "" if "sign" in operations else f"not for signing, but for: {', '.join(operations) or 'nothing'}"
+
+
+def _jwk(public: PublicKey) -> dict[str, Any]:
+    """Return a public half as the library takes it."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    numbers: Any = load_der_public_key(public.public).public_numbers()  # type: ignore[union-attr]  # it signs
+    if isinstance(numbers, rsa.RSAPublicNumbers):
+        return {"kty": "RSA", "n": _bytes(numbers.n), "e": _bytes(numbers.e)}
+    return {"kty": "EC", "crv": "P-256", "x": _bytes(numbers.x), "y": _bytes(numbers.y)}
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _public(place: str, key: KeyVaultKey) -> PublicKey:
+    """Return the public half of a key; raise UnsupportedKeyError for one that Notary cannot use (rule 2)."""
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    numbers: Any = key.key  # the library declares none of the members of a JSON web key
+    kind = str(getattr(key.key_type, "value", key.key_type)).removesuffix("-HSM")
+    kind = kind if kind == "RSA" else str(getattr(numbers.crv, "value", numbers.crv) or kind)
+    try:
+        if kind == "P-256":
+            x, y = (int.from_bytes(number, "big") for number in (numbers.x, numbers.y))
+            return PublicKey.from_key(ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key())
+        if kind == "RSA":
+            n, e = (int.from_bytes(number, "big") for number in (numbers.n, numbers.e))
+            kind = f"RSA of {n.bit_length()} bits"
+            if n.bit_length() in _RSA_BITS:
+                return PublicKey.from_key(rsa.RSAPublicNumbers(e, n).public_key())
+    except (TypeError, ValueError):
+        raise services.damaged(place, "its public key is none") from None
+    message, advice = f"Notary v1 cannot use the key at {place}", Advice("make-azure-key")
+    raise UnsupportedKeyError(message, why=f"its kind is {services.said(kind)}", advice=advice, uri=place)
+
+
+def _failure(place: str, error: Exception) -> NotarypyError:
+    """Return the error for what the library raises."""
+    from azure.core import exceptions
+
+    if isinstance(error, exceptions.HttpResponseError) and error.response is not None:
+        return _refusal(place, error)
+    if isinstance(error, exceptions.ClientAuthenticationError):
+        return _without_token(place, error)
+    if isinstance(error, ValueError) and "challenge" in str(error):  # it is for another domain (rule 3)
+        message = "the vault asks for a token that is not for it"
+        return AuthenticationError(message, why=services.said(str(error).partition(". ")[0]), uri=place)
+    return services.unreached(place, error)
+
+
+def _refusal(place: str, error: Any) -> NotarypyError:  # noqa: ANN401 - the library's error with an answer
+    """Return the error for an answer that is none."""
+    from azure.core.exceptions import ClientAuthenticationError
+
+    status, headers = error.response.status_code, error.response.headers
+    found = _said(error.response)
+    inner = found.get("innererror") or found.get("innerError")
+    inner = inner if isinstance(inner, dict) else {}
+    reason, why = str(inner.get("code", "")), str(found.get("message", ""))
+    if isinstance(error, ClientAuthenticationError) and "error_description" in found:
+        return _without_token(place, error)
+    if reason in _DISABLED or status == _CONFLICT:
+        message, advice = f"the key at {place} does not sign", Advice("enable-key")
+        return KeyDisabledError(message, why=services.said(why), advice=advice, uri=place)
+    if status == _BAD_REQUEST:
+        message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-azure-key")
+        return UnsupportedKeyError(message, why=services.said(why), advice=advice, uri=place)
+    todo = Advice("allow-azure-key") if status == _FORBIDDEN else Advice("log-in-azure")
+    if reason in _NETWORK:
+        todo = Advice("allow-azure-network")
+    why = f"{reason}: {why}" if reason else why
+    return services.refused(place, status, why, todo, headers.get("Retry-After"))
+
+
+def _said(response: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the library's answer
+    """Return the object that says what went wrong, or an empty one."""
+    try:
+        answer = json.loads(response.text())
+    except ValueError:
+        return {}
+    answer = answer if isinstance(answer, dict) else {}
+    inner = answer.get("error")
+    return inner if isinstance(inner, dict) else answer
+
+
+def _without_token(place: str, error: Exception) -> AuthenticationError:
+    """Return the error that there is no token: of a long list, who was asked, and who failed with what."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    listed = [line for line in lines if _ASKED.match(line)]
+    failed = [line for line in listed or lines if line and not _UNAVAILABLE.search(line)]
+    asked = ", ".join(line.partition(":")[0] for line in listed)
+    return AuthenticationError(
+        "Azure gives no token for the credentials that are here"
+        if failed
+        else "there are no credentials for Azure",
+        why=(*map(services.said, failed[:1]), *([f"asked: {asked}"] if asked else [])),
+        advice=Advice("log-in-azure"),
+        uri=place,
+    )

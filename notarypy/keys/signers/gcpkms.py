@@ -1,0 +1,285 @@
+"""Keys in Google Cloud KMS: `gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K[/versions/N]`.
+
+What it is: one request of Cloud KMS each for signing and for the public key, with the credentials that
+Google's own library finds. What it is not: making keys, and finding credentials.
+
+Rules:
+
+1. The version of a URI may stand after `versions` or after `cryptoKeyVersions`, as cosign takes it. Without
+   one the newest that is enabled is looked up, once; the URI that is kept has it.
+2. Only algorithms that Notary verifies are taken: ECDSA on P-256 and RSA-PSS, both with SHA-256.
+3. What was sent and what came back is compared as Google asks: checksums both ways, and the key's name.
+4. Credentials are the application default credentials; no project is looked up for them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    KeyDisabledError,
+    KeyPermissionError,
+    NotarypyError,
+    UnsupportedKeyError,
+    UsageError,
+)
+from notarypy.keys.signers import from_der, services
+from notarypy.keys.signers.base import ExternalSigner
+from notarypy.tuf.keys import PublicKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from notarypy.keys.signers.base import SignerContext
+
+_URI = re.compile(
+    r"gcpkms://(projects/([^/]+)/locations/([^/]+)/keyRings/([^/]+)/cryptoKeys/([^/]+))"
+    r"(?:/(?:cryptoKeyVersions|versions)/([^/]+))?"
+)
+_PART, _NUMBER = re.compile(r"[\w.:-]+", re.ASCII), re.compile(r"[1-9][0-9]*", re.ASCII)
+_FORM = "gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY/versions/NUMBER"
+_API, _SCOPE = "https://cloudkms.googleapis.com/v1/", "https://www.googleapis.com/auth/cloudkms"
+_ALGORITHMS = frozenset(
+    {
+        "EC_SIGN_P256_SHA256",
+        "RSA_SIGN_PSS_2048_SHA256",
+        "RSA_SIGN_PSS_3072_SHA256",
+        "RSA_SIGN_PSS_4096_SHA256",
+    }
+)
+_CASTAGNOLI = 0x82F63B78
+_OK, _BAD_REQUEST = 200, 400
+
+
+class GcpKmsSigner(ExternalSigner):
+    """One version of a key in Google Cloud KMS."""
+
+    def __init__(self, uri: str, public: PublicKey, service: _Service) -> None:
+        """Take a key by the URI that is kept, its public half, and the way to it."""
+        super().__init__(uri, public)
+        self._service = service
+
+    @classmethod
+    def open(cls, uri: str, context: SignerContext) -> Self:
+        """See `ExternalSigner`."""
+        key, version = _parsed(uri)
+        service = _Service(uri, context.timeout)
+        version = version or _newest(service.get(f"{key}/cryptoKeyVersions?filter=state%3DENABLED"), uri)
+        service.place = f"gcpkms://{key}/versions/{version}"
+        service.name = f"{key}/cryptoKeyVersions/{version}"
+        return cls(service.place, context.public or _public(service), service)
+
+    def prepare(self) -> None:
+        """See `ExternalSigner`; what can be known without asking the service is whether there is a token."""
+        self._service.session()
+
+    def sign(self, message: bytes) -> tuple[str, bytes]:
+        """See `ExternalSigner`."""
+        service, digest = self._service, hashlib.sha256(message).digest()
+        body = {
+            "digest": {"sha256": base64.b64encode(digest).decode()},
+            "digestCrc32c": str(crc32c(digest)),
+        }
+        answer = service.ask("POST", f"{service.name}:asymmetricSign", body)
+        if answer.get("verifiedDigestCrc32c") is not True:
+            raise services.damaged(service.place, "it does not say that the digest arrived as it was sent")
+        signature = service.checked(answer, "signature", "signatureCrc32c")
+        if self.public.keytype == "rsa":
+            return "rsapss", signature
+        try:
+            return from_der(self.public, signature)
+        except ValueError:
+            raise services.damaged(service.place, "the signature is none of ECDSA") from None
+
+    def properties(self) -> Mapping[str, str]:
+        """See `ExternalSigner`; who may not read the state of a key is told the rest."""
+        service = self._service
+        try:
+            answer = service.get(service.name)
+            state = str(answer.get("state"))
+        except KeyPermissionError:
+            answer = service.get(f"{service.name}/publicKey")
+            state = "not shown without the right cloudkms.cryptoKeyVersions.get"
+        return {
+            "algorithm": services.said(answer.get("algorithm")),
+            "protection": services.said(answer.get("protectionLevel")),
+            "state": services.said(state),
+            "version": service.name.rpartition("/")[2],
+        }
+
+
+class _Service:
+    """The way to one key: a session for each thread, and credentials that they share."""
+
+    def __init__(self, place: str, timeout: float) -> None:
+        self.place, self.name, self._timeout = place, "", timeout
+        self._state = services.PerProcess(_State)
+
+    def get(self, path: str) -> Mapping[str, Any]:
+        """Return an answer that is an object; raise what the service or the way to it makes of it."""
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+        """Send one request, and return the answer, an object."""
+        return services.in_time(lambda seconds: self._asked(method, path, body, seconds), self._timeout)
+
+    def checked(self, answer: Mapping[str, Any], field: str, checksum: str) -> bytes:
+        """Return bytes of an answer after comparing their checksum and the key's name (rule 3)."""
+        value = str(answer.get(field, ""))
+        try:
+            data = value.encode() if field == "pem" else base64.b64decode(value, validate=True)
+        except ValueError:
+            data = b""
+        if answer.get("name") != self.name:
+            raise services.damaged(self.place, "it is about another key")
+        if not data or str(answer.get(checksum)) != str(crc32c(data)):
+            raise services.damaged(self.place, "it was changed on its way: the checksum is another one")
+        return data
+
+    def _asked(self, method: str, path: str, body: object, seconds: float) -> Mapping[str, Any]:
+        data = None if body is None else json.dumps(body)
+        session = self.session(seconds)
+        try:
+            response = session.request(
+                method,
+                _API + path,
+                data=data,
+                headers={"Content-Type": "application/json"} if data else None,
+                timeout=seconds,
+                allow_redirects=False,
+            )
+        except Exception as error:  # noqa: BLE001 - of two libraries: what they raise has no common base
+            raise _failure(self.place, error) from None
+        try:
+            answer = json.loads(response.content)
+        except ValueError:
+            answer = None
+        if response.status_code != _OK:
+            raise _refusal(self.place, response.status_code, answer, response.headers.get("Retry-After"))
+        if not isinstance(answer, dict):
+            raise services.damaged(self.place, "it is no JSON object")
+        return answer
+
+    def session(self, seconds: float | None = None) -> Any:  # noqa: ANN401 - the library's classes have no types
+        """Return this thread's session, after the credentials have been made fresh, one thread at a time."""
+        state, seconds = self._state(), self._timeout if seconds is None else seconds
+        try:
+            from google.auth.transport.requests import AuthorizedSession, Request
+        except ImportError:
+            raise services.missing("gcp", "google-auth") from None
+        try:
+            with state.lock:
+                if state.credentials is None:
+                    state.credentials = _credentials()
+                if not state.credentials.valid:
+                    fresh = Request()
+                    state.credentials.refresh(
+                        lambda *args, **more: fresh(*args, **{**more, "timeout": seconds})
+                    )
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _failure(self.place, error) from None
+        if not hasattr(state.local, "session"):
+            new: Any = AuthorizedSession
+            state.local.session = new(state.credentials, max_refresh_attempts=1)
+        return state.local.session
+
+
+class _State:
+    """What one process has: credentials, and what each thread has of its own."""
+
+    def __init__(self) -> None:
+        self.lock, self.local = threading.Lock(), threading.local()
+        self.credentials: Any = None
+
+
+def crc32c(data: bytes) -> int:
+    """Return the checksum that Google's services compare: CRC-32 with Castagnoli's polynomial."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ _CASTAGNOLI if crc & 1 else crc >> 1
+    return crc ^ 0xFFFFFFFF
+
+
+def _parsed(uri: str) -> tuple[str, str]:
+    """Return a key's resource name and its version, which may be empty (rule 1)."""
+    match = _URI.fullmatch(uri)
+    parts = match.groups()[1:5] if match else ()
+    version = (match[6] or "") if match else ""
+    if match is None or not all(map(_PART.fullmatch, parts)) or (version and not _NUMBER.fullmatch(version)):
+        raise UsageError("this URI names no key in Google Cloud KMS", why=f"its form is {_FORM}")
+    return match[1], version
+
+
+def _newest(answer: Mapping[str, Any], uri: str) -> str:
+    """Return the highest number of the versions that are listed as enabled."""
+    listed = answer.get("cryptoKeyVersions") or []
+    numbers = [str(one.get("name", "")).rpartition("/")[2] for one in listed if isinstance(one, dict)]
+    usable = [int(number) for number in numbers if _NUMBER.fullmatch(number)]
+    if not usable:
+        message, advice = f"no version of the key at {uri} is enabled", Advice("enable-key")
+        raise KeyDisabledError(message, advice=advice, uri=uri)
+    return str(max(usable))
+
+
+def _public(service: _Service) -> PublicKey:
+    """Read the public half of a key; raise UnsupportedKeyError for one that Notary cannot use (rule 2)."""
+    answer = service.get(f"{service.name}/publicKey")
+    algorithm = services.said(answer.get("algorithm"))
+    if algorithm not in _ALGORITHMS:
+        raise UnsupportedKeyError(
+            f"Notary v1 cannot use the key at {service.place}",
+            why=f"its algorithm is {algorithm}",
+            advice=Advice("make-gcp-key"),
+            uri=service.place,
+        )
+    return PublicKey.from_pem(service.checked(answer, "pem", "pemCrc32c"))
+
+
+def _credentials() -> Any:  # noqa: ANN401 - the library's types differ with what it found
+    """Return the application default credentials with the scope of Cloud KMS (rule 4).
+
+    Who asks for the scope at once has the project looked up, which is a request and a permission more.
+    """
+    import google.auth
+    import google.auth.credentials
+
+    found, _ = google.auth.default()
+    scoped: Any = google.auth.credentials.with_scopes_if_required
+    return scoped(found, [_SCOPE])
+
+
+def _failure(place: str, error: Exception) -> NotarypyError:
+    """Return the error for what the libraries raise before there is an answer."""
+    from google.auth import exceptions
+
+    advice = Advice("log-in-gcp")
+    if isinstance(error, exceptions.DefaultCredentialsError):
+        why = services.said(error)
+        return AuthenticationError("there are no credentials for Google Cloud", why=why, advice=advice)
+    if isinstance(error, exceptions.RefreshError):
+        message, why = "Google gives no token for the credentials that are here", services.said(error.args[0])
+        return AuthenticationError(message, why=why, advice=advice, uri=place)
+    return services.unreached(place, error)
+
+
+def _refusal(place: str, status: int, answer: object, retry_after: str | None) -> NotarypyError:
+    """Return the error for an answer that is none."""
+    found = answer.get("error") if isinstance(answer, dict) else None
+    found = found if isinstance(found, dict) else {}
+    why = services.said(found.get("message", ""))
+    if found.get("status") == "FAILED_PRECONDITION":
+        message, advice = f"the key at {place} does not sign", Advice("enable-key")
+        return KeyDisabledError(message, why=why, advice=advice, uri=place)
+    if status == _BAD_REQUEST:
+        message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-gcp-key")
+        return UnsupportedKeyError(message, why=why, advice=advice, uri=place)
+    return services.refused(place, status, why, Advice("allow-gcp-key"), retry_after)

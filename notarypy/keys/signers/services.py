@@ -1,0 +1,155 @@
+"""What services that hold keys answer, as errors; and asking them in time, from several threads.
+
+What it is: what backends over HTTPS share, whatever the library that they ask with. What it is not: any
+service, and any request.
+
+Rules:
+
+1. Of what a service or its library says, errors show one short line, and nothing that could be a token.
+2. A service that says "too often" or "not now" is asked once more, if the wait and the answer are within the
+   time that the request may take.
+3. Connections and tokens belong to one process: after a fork there are others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    BackendMissingError,
+    DeadlineError,
+    KeyMissingError,
+    KeyPermissionError,
+    NetworkError,
+    NotarypyError,
+    ServerError,
+    ThrottledError,
+    TlsError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_LONGEST = 240
+# What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not.
+_SECRETS = re.compile(r"(?<=//)[^/\s@]+@|(?![0-9a-fA-F]+(?![\w.~+-]))[\w.~+-]{40,}={0,2}|eyJ[\w.-]+")
+_WAIT, _DAY = 1.0, 86400.0
+_NOT_FOUND = 404
+_REFUSALS: dict[int, tuple[type[AuthenticationError], str]] = {
+    401: (AuthenticationError, "the service of the key at {place} does not accept the credentials"),
+    403: (KeyPermissionError, "the service does not allow this with the key at {place}"),
+}
+_LATER: dict[int, tuple[type[NetworkError], str]] = {
+    429: (ThrottledError, "the service of the key was asked too often"),
+    **dict.fromkeys((408, 504), (DeadlineError, "the service of the key took too long")),
+    **dict.fromkeys((500, 502, 503), (ServerError, "the service of the key cannot answer now")),
+}
+
+
+def said(text: object) -> str:
+    """Return what somebody else says, short, on one line and without what could be a secret (rule 1)."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    line = _SECRETS.sub("...", line)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def missing(extra: str, library: str) -> BackendMissingError:
+    """Return the error that a library is not installed which an extra of the package brings."""
+    return BackendMissingError(
+        f"the library {library} is not installed, which leads to this key",
+        advice=Advice("install-extra", extra=extra),
+        library=library,
+    )
+
+
+def refused(
+    place: str, status: int, why: str, advice: Advice, retry_after: str | None = None
+) -> NotarypyError:
+    """Return the error for the status of an answer, where the service gives no better reason.
+
+    `place` is the key's URI, `advice` what to do about a missing login or permission.
+    """
+    why = said(why)
+    if status in _REFUSALS:
+        refusal, message = _REFUSALS[status]
+        return refusal(message.format(place=place), why=why, advice=advice, uri=place)
+    if status == _NOT_FOUND:
+        return KeyMissingError(f"there is no key at {place}", why=why, uri=place)
+    if status in _LATER:
+        failure, message = _LATER[status]
+        return failure(message, why=why, uri=place, retry_after=min(_seconds(retry_after), _DAY))
+    return ServerError(f"the service of the key answered with status {status}", why=why, uri=place)
+
+
+def damaged(place: str, what: str) -> ServerError:
+    """Return the error for an answer that is not the one to the question."""
+    return ServerError("the answer of the key's service cannot be used", why=what, uri=place)
+
+
+def unreached(place: str, error: BaseException) -> NetworkError:
+    """Return the error for a request without an answer, from whatever the library raised."""
+    found = list(_causes(error))
+    names = " ".join(type(one).__name__ for one in found)
+    why = said(found[-1]) or type(found[-1]).__name__
+    if "SSL" in names:
+        return TlsError("the certificate of the key's service cannot be trusted", why=why, uri=place)
+    if "Timeout" in names:
+        return DeadlineError("the service of the key took too long", why=why, uri=place)
+    return UnreachableError("the service of the key cannot be reached", why=why, uri=place)
+
+
+def in_time(ask: Callable[[float], T], seconds: float) -> T:
+    """Return what `ask` returns, which is given the seconds that it may take (rule 2)."""
+    start = time.monotonic()
+    try:
+        return ask(seconds)
+    except NetworkError as error:
+        wait = error.facts.get("retry_after")
+        left = start + seconds - time.monotonic()
+        if not isinstance(wait, float) or wait >= left or isinstance(error, DeadlineError):
+            raise
+    _LOG.debug("the service asks for %s seconds of patience; then it is asked once more", wait)
+    time.sleep(wait)
+    return ask(left - wait)
+
+
+class PerProcess(Generic[T]):
+    """What a process makes when it needs it, and a fork of it makes for itself (rule 3)."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self._made = make, dict[int, T]()
+
+    def __call__(self) -> T:
+        """Return what this process has."""
+        pid = os.getpid()
+        found = self._made.get(pid)
+        return self._made.setdefault(pid, self._make()) if found is None else found
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Return the wait that a header asks for; a date counts as too long."""
+    try:
+        return max(float(retry_after or _WAIT), 0.0)
+    except ValueError:
+        return _DAY
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was made of, the innermost last."""
+    seen: set[int] = set()
+    found: object = error
+    while isinstance(found, BaseException) and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        named = getattr(found, "reason", None) or getattr(found, "inner_exception", None)
+        inner = named or (found.args[0] if found.args else None)
+        found = inner if isinstance(inner, BaseException) else found.__cause__ or found.__context__
