@@ -116,8 +116,24 @@ def test_the_least_rights(owner: Person, vault: OpenBao, repository: Repository,
     refusal(denied, "auth.key_denied", 7)
     assert owner.files() == before
     owner.notarypy("sign", repository.ref("1"), VAULT_TOKEN=signer).expect(0)
+    assert "no read on" in owner.notarypy("key", "test", "jeff", VAULT_TOKEN=signer).expect(0).stdout
     shown = owner.notarypy("--json", "key", "test", "jeff").expect(0).document["results"][0]["properties"]
     assert (shown["key"], shown["type"], shown["exportable"]) == (f"transit/{name}", "ecdsa-p256", "no")
+
+
+def test_the_identity_of_a_job_buys_a_token_that_signs(
+    owner: Person, vault: OpenBao, repository: Repository, name: str
+) -> None:
+    signed_by(owner, vault, repository, name)
+    vault.allow(name, **{f"sign__{name}": "update"})
+    issuer = openbao.Issuer(vault, name)
+    claims = {"repository": "example/app", "ref": "refs/heads/main"}
+    issuer.allow(name, claims)
+    repository.push("2")
+    token = issuer.log_in(claims)
+    owner.notarypy("sign", repository.ref("2"), VAULT_TOKEN=token).expect(0)
+    with pytest.raises(AssertionError, match="error validating claims"):
+        issuer.log_in({**claims, "ref": "refs/heads/other"})
 
 
 def test_the_noted_version_signs_until_the_server_is_told_not_to(

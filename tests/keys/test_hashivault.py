@@ -103,7 +103,7 @@ class Vault:
                 return answer(head, sock)
             sock.sendall(answer)
             return True
-        data = self.signature() if head.startswith(b"POST") else self.described()
+        data = self.signature() if b"/sign/" in head else self.described()
         sock.sendall(http(200, json.dumps({"data": data}).encode()))
         return True
 
@@ -242,6 +242,20 @@ def test_what_is_shown_of_a_key(vault: Vault) -> None:
     }
 
 
+def test_who_may_sign_and_not_read_is_shown_where_the_key_is(vault: Vault) -> None:
+    vault.answers = [http(403, errors("permission denied"))]
+    shown = vault.signer().properties()
+    assert (shown["key"], shown["version"]) == ("transit/release", "1")
+    assert shown["settings"] == "not shown: the token has no read on transit/keys/release"
+
+
+def test_whether_there_is_a_token_is_known_before_anything_is_asked(vault: Vault) -> None:
+    vault.signer().prepare()
+    with pytest.raises(AuthenticationError, match="no token"):
+        vault.signer(VAULT_TOKEN="").prepare()
+    assert vault.requests() == []
+
+
 # -- keys that cannot be used
 
 
@@ -288,6 +302,12 @@ def test_rule_4_a_key_that_is_there_is_not_made(vault: Vault) -> None:
     with pytest.raises(UnsupportedKeyError, match="type ed25519"):
         HashivaultSigner.generate("hashivault://release", vault.context(known=False), "ed25519")
     assert len(vault.requests()) == 1
+
+
+def test_rule_4_a_key_of_another_kind_that_somebody_made_meanwhile_is_not_taken(vault: Vault) -> None:
+    vault.answers = [http(404, errors())]
+    with pytest.raises(AlreadyExistsError, match="there is a key release"):
+        HashivaultSigner.generate("hashivault://release", vault.context(known=False), "rsa")
 
 
 # -- refusals

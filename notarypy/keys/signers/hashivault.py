@@ -9,7 +9,7 @@ Rules:
    is and where the engine is mounted, the environment says each time, as with cosign; a key of the same name
    elsewhere signs nothing, for its signatures do not verify.
 2. Signing takes the right `update` on MOUNT/sign/KEY and one request. Reading the public half takes `read` on
-   MOUNT/keys/KEY, and is done when a key is added and when it is tested.
+   MOUNT/keys/KEY, and is done when a key is added; a test of a key shows more with it.
 3. The server gets the SHA-256 of a message, 32 bytes: ECDSA keys would sign any length.
 4. The name of a new key is free: the server answers a request to make a key that it has as if it had made it.
 """
@@ -33,6 +33,7 @@ from notarypy.errors import (
     KeyAccessError,
     KeyDisabledError,
     KeyMissingError,
+    KeyPermissionError,
     ServerError,
     UnsupportedKeyError,
     UsageError,
@@ -96,16 +97,15 @@ class HashivaultSigner(ExternalSigner):
             )
         server = VaultServer(context.environ, context.timeout)
         if server.ask(VaultRequest("GET", f"keys/{key}", "read")).status == HTTPStatus.OK:
-            message, advice = (
-                f"there is a key {key} in {server.mount}/ at {server.host}",
-                Advice("add-vault-key", key=key),
-            )
-            raise AlreadyExistsError(message, advice=advice, host=server.host, key=key)
+            raise _exists(server, key)
         made = server.ask(VaultRequest("POST", f"keys/{key}", "update", {"type": _NEW[algorithm]}))
         if made.status >= HTTPStatus.BAD_REQUEST:
             raise _refused(server, key, 1, made)
         _LOG.debug("made the key %s in %s/ at %s", key, server.mount, server.host)
-        return cls.open(uri, context)
+        signer = cls.open(uri, context)
+        if signer.public.keytype != algorithm:  # somebody was quicker
+            raise _exists(server, key)
+        return signer
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """See `ExternalSigner.sign` (rules 2 and 3)."""
@@ -131,15 +131,21 @@ class HashivaultSigner(ExternalSigner):
         _LOG.debug("version %d of %s at %s signed", self._version, self._key, self._server.host)
         return METHOD_FOR[self.public.keytype], raw
 
+    def prepare(self) -> None:
+        """Make sure that there is a token; whether it may sign only signing tells."""
+        self._server.token()
+
     def properties(self) -> Mapping[str, str]:
-        """See `ExternalSigner.properties`."""
-        state = _KeyState(self._server, self._key)
-        state.public(self._version)
-        return {
-            "server": self._server.host,
-            "key": f"{self._server.mount}/{self._key}",
-            **state.shown(self._version),
-        }
+        """See `ExternalSigner.properties`: without the right to read the key, where it is."""
+        place = f"{self._server.mount}/{self._key}"
+        shown = {"server": self._server.host, "key": place, "version": str(self._version)}
+        try:
+            return {**shown, **_KeyState(self._server, self._key).shown(self._version)}
+        except KeyPermissionError as error:
+            return {
+                **shown,
+                "settings": f"not shown: the token has no {error.facts['right']} on {error.facts['path']}",
+            }
 
 
 class _KeyState:
@@ -257,6 +263,14 @@ def _old_version(server: VaultServer, key: str, version: int, why: str) -> KeyDi
         key=key,
         version=version,
     )
+
+
+def _exists(server: VaultServer, key: str) -> AlreadyExistsError:
+    message, advice = (
+        f"there is a key {key} in {server.mount}/ at {server.host}",
+        Advice("add-vault-key", key=key),
+    )
+    return AlreadyExistsError(message, advice=advice, host=server.host, key=key)
 
 
 def _no_signer(server: VaultServer, key: str, why: str) -> UnsupportedKeyError:

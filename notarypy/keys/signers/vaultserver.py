@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LOG = logging.getLogger(__name__)
-_FAMILIES = ("VAULT", "BAO")
+_VAULT, _OPENBAO = "VAULT_", "BAO_"
 _MOUNT = "TRANSIT_SECRET_ENGINE_PATH"
 _TOKEN_FILE = ".vault-token"  # noqa: S105 - the CLIs of both, and cosign, know it by this name
 _ON = frozenset({"1", "t", "true"})
@@ -96,13 +96,13 @@ class VaultServer:
     def __init__(self, environ: Mapping[str, str], timeout: float) -> None:
         """Connect to nothing yet; raise ConfigurationError for an environment that names no usable server."""
         self._environ, self._timeout = environ, timeout
-        self._family = next((name for name in _FAMILIES if environ.get(f"{name}_ADDR")), "")
+        self._family = next((family for family in (_VAULT, _OPENBAO) if environ.get(f"{family}ADDR")), "")
         self._base = self._address()
         self.host = host_port(self._base)
         self.mount = environ.get(_MOUNT, "").strip("/") or "transit"
         self._secrets = Redaction()
         self._link = _Link(self._connected())
-        _LOG.debug("%s_ADDR names %s; the transit engine is at %s/", self._family, self.host, self.mount)
+        _LOG.debug("%sADDR names %s; the transit engine is at %s/", self._family, self.host, self.mount)
 
     def ask(self, asked: VaultRequest) -> VaultAnswer:
         """Return an answer that is about a key (rules 3 to 5): 2xx, 400, 404 or 500.
@@ -118,6 +118,31 @@ class VaultServer:
         if (document is None and not empty) or not (response.is_success or status in _ABOUT_KEYS):
             raise self._failed(asked, response, said)
         return VaultAnswer(status, (document or {}).get("data"), said)
+
+    def token(self) -> str:
+        """Return the token of whoever asks (rule 1).
+
+        Raises AuthenticationError if there is none, ConfigurationError for what cannot be one.
+        """
+        name = self._name("VAULT_TOKEN")
+        token, source = self._value("VAULT_TOKEN"), name
+        file = Path(self._environ.get("HOME") or Path.home()) / _TOKEN_FILE
+        if not token:
+            try:
+                data = files.read_regular(file, DEFAULT.passphrase_file_bytes, follow=True)
+                token, source = data.decode(errors="replace").strip(), str(file)
+            except FileNotFoundError:
+                pass
+        if not token:
+            raise AuthenticationError(
+                f"there is no token for {self.host}",
+                why=f"{name} is not set, and there is no file {file}",
+                advice=Advice("log-in-to-vault", variable=name),
+                host=self.host,
+            )
+        if not _PLAIN.fullmatch(token):
+            raise ConfigurationError(f"{source} holds no token", why="a token has no blanks and is ASCII")
+        return token
 
     def _answer(self, request: Request) -> Response:
         """Send a request, once more if the server had too many, until the deadline (rule 5)."""
@@ -138,22 +163,26 @@ class VaultServer:
         try:
             return self._link.transport.send(request, deadline)
         except NetworkError as error:
-            error.why = (*error.why, f"{self._name('ADDR')} names this server")
+            error.why = (*error.why, f"{self._name('VAULT_ADDR')} names this server")
             raise
 
     def _connected(self) -> HttpTransport:
         places = tls.TlsPlaces(
             self._authorities()[1],
-            Advice("set-vault-ca", variable=self._name("CACERT")),
+            Advice("set-vault-ca", variable=self._name("VAULT_CACERT")),
             (),
-            Advice("set-vault-certificate", cert=self._name("CLIENT_CERT"), key=self._name("CLIENT_KEY")),
-            self._value("CLIENT_CERT"),
+            Advice(
+                "set-vault-certificate",
+                cert=self._name("VAULT_CLIENT_CERT"),
+                key=self._name("VAULT_CLIENT_KEY"),
+            ),
+            self._value("VAULT_CLIENT_CERT"),
         )
         return HttpTransport(lambda _: self._context(), self._proxies(), lambda _: places)
 
     def _context(self) -> ssl.SSLContext:
         files = self._authorities()[0]
-        cert, key = self._value("CLIENT_CERT"), self._value("CLIENT_KEY")
+        cert, key = self._value("VAULT_CLIENT_CERT"), self._value("VAULT_CLIENT_KEY")
         return tls.context(
             replace_ca=files[0] if files else None,
             extra_ca=files[1:],
@@ -164,20 +193,20 @@ class VaultServer:
 
     def _authorities(self) -> tuple[list[Path], tuple[str, ...]]:
         """Return the files that take the place of the system's store, and where they are."""
-        if file := self._value("CACERT"):
+        if file := self._value("VAULT_CACERT"):
             return [Path(file)], (file,)
-        folder = self._value("CAPATH")
+        folder = self._value("VAULT_CAPATH")
         if not folder:
             return [], ("the system's CA certificates",)
         found = sorted(path for path in Path(folder).glob("*") if path.is_file())
         if not found:
-            name = self._name("CAPATH")
+            name = self._name("VAULT_CAPATH")
             raise ConfigurationError(f"{name} names a folder without certificates", why=f"it is {folder}")
         return found, (folder,)
 
     def _proxies(self) -> Mapping[str, str]:
         """Return the variables that name a proxy: Vault's own count for every server, others as always."""
-        own = self._value("PROXY_ADDR") or self._value("HTTP_PROXY")
+        own = self._value("VAULT_PROXY_ADDR") or self._value("VAULT_HTTP_PROXY")
         return {"HTTPS_PROXY": own, "HTTP_PROXY": own} if own else self._environ
 
     def _address(self) -> str:
@@ -185,7 +214,7 @@ class VaultServer:
         if not self._family:
             why, advice = "neither VAULT_ADDR nor BAO_ADDR is set", Advice("set-vault-address")
             raise ConfigurationError("nothing says where the Vault server is", why=why, advice=advice)
-        name, address = self._name("ADDR"), self._value("ADDR").rstrip("/")
+        name, address = self._name("VAULT_ADDR"), self._value("VAULT_ADDR").rstrip("/")
         advice = Advice("name-vault", variable=name)
         try:
             scheme, host, _ = origin(address)
@@ -197,16 +226,19 @@ class VaultServer:
         if scheme != "https" and not is_loopback(host):
             why = "whoever listens on the way would have the token"
             raise ConfigurationError(f"{name} must begin with https://", why=why, advice=advice, host=host)
-        if self._value("SKIP_VERIFY").lower() in _ON:
-            name, ca = self._name("SKIP_VERIFY"), Advice("set-vault-ca", variable=self._name("CACERT"))
+        if self._value("VAULT_SKIP_VERIFY").lower() in _ON:
+            name, ca = (
+                self._name("VAULT_SKIP_VERIFY"),
+                Advice("set-vault-ca", variable=self._name("VAULT_CACERT")),
+            )
             why = "whoever answers in place of the server would have the token"
             raise ConfigurationError(f"{name} is set, and certificates count here", why=why, advice=ca)
         return address
 
     def _headers(self) -> dict[str, str]:
-        token = self._token()
+        token = self.token()
         self._secrets.note(token)
-        space = self._value("NAMESPACE").strip("/")
+        space = self._value("VAULT_NAMESPACE").strip("/")
         return {
             "X-Vault-Token": token,
             "X-Vault-Request": "true",
@@ -216,33 +248,12 @@ class VaultServer:
             "User-Agent": "notarypy",
         }
 
-    def _token(self) -> str:
-        """Return the token of whoever asks; raise AuthenticationError if there is none (rule 1)."""
-        name = self._name("TOKEN")
-        token, source = self._value("TOKEN"), name
-        file = Path(self._environ.get("HOME") or Path.home()) / _TOKEN_FILE
-        if not token:
-            try:
-                data = files.read_regular(file, DEFAULT.passphrase_file_bytes, follow=True)
-                token, source = data.decode(errors="replace").strip(), str(file)
-            except FileNotFoundError:
-                pass
-        if not token:
-            raise AuthenticationError(
-                f"there is no token for {self.host}",
-                why=f"{name} is not set, and there is no file {file}",
-                advice=Advice("log-in-to-vault", variable=name),
-                host=self.host,
-            )
-        if not _PLAIN.fullmatch(token):
-            raise ConfigurationError(f"{source} holds no token", why="a token has no blanks and is ASCII")
-        return token
+    def _name(self, variable: str) -> str:
+        """Return what a variable of Vault's is called in the family that counts (rule 1)."""
+        return self._family + variable.removeprefix(_VAULT)
 
-    def _name(self, rest: str) -> str:
-        return f"{self._family}_{rest}"
-
-    def _value(self, rest: str) -> str:
-        return self._environ.get(self._name(rest), "").strip()
+    def _value(self, variable: str) -> str:
+        return self._environ.get(self._name(variable), "").strip()
 
     def _texts(self, response: Response) -> str:
         """Return what the server says of a refusal, on one line and without the token (rule 4)."""
@@ -289,7 +300,7 @@ class VaultServer:
         error = failures.of_status(self.host, path, replace(response, secrets=self._secrets))
         error.why = (*filter(None, [said]), *error.why)
         if response.is_redirect or status in _STANDBY:
-            error.advice = Advice("name-active-vault", variable=self._name("ADDR"))
+            error.advice = Advice("name-active-vault", variable=self._name("VAULT_ADDR"))
         return error
 
     def misunderstood(self, why: str) -> ServerError:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
 import ssl
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from interop.harness import services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ROOT_TOKEN = "root-token-of-the-test"
-SIGN, READ = "sign/", "keys/"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,55 @@ class OpenBao:
         """Return a new token that may do what a policy says, and nothing else."""
         asked = {"policies": [policy], "no_default_policy": True}
         return str(self.ask("auth/token/create", asked)["auth"]["client_token"])
+
+
+class Issuer:
+    """What a CI system is for its jobs: it says of each who it is, and the server knows its public key."""
+
+    URL, AUDIENCE = "https://issuer.example.com", "https://vault.example.com"
+
+    def __init__(self, server: OpenBao, name: str) -> None:
+        """Have the server take logins of this issuer's jobs at `auth/NAME`."""
+        self._server, self._name = server, name
+        self._key = rsa.generate_private_key(65537, 2048)
+        public = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        server.ask(f"sys/auth/{name}", {"type": "jwt"})
+        config = {"jwt_validation_pubkeys": [public.decode()], "bound_issuer": self.URL}
+        server.ask(f"auth/{name}/config", config)
+
+    def allow(self, policy: str, claims: Mapping[str, str]) -> None:
+        """Give jobs with these claims a token with a policy."""
+        role = {
+            "role_type": "jwt",
+            "user_claim": "sub",
+            "bound_audiences": [self.AUDIENCE],
+            "bound_claims": dict(claims),
+            "token_policies": [policy],
+            "token_no_default_policy": True,
+            "token_ttl": "10m",
+        }
+        self._server.ask(f"auth/{self._name}/role/ci", role)
+
+    def log_in(self, claims: Mapping[str, str]) -> str:
+        """Return the token that a job with these claims gets."""
+        now = int(time.time())
+        identity = {
+            "iss": self.URL,
+            "aud": self.AUDIENCE,
+            "sub": "job",
+            "iat": now,
+            "exp": now + 300,
+            **claims,
+        }
+        head = _base64(json.dumps({"alg": "RS256", "typ": "JWT"}).encode())
+        signed = head + b"." + _base64(json.dumps(identity).encode())
+        signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        asked = {"role": "ci", "jwt": (signed + b"." + _base64(signature)).decode()}
+        return str(self._server.ask(f"auth/{self._name}/login", asked, token="")["auth"]["client_token"])
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 @contextlib.contextmanager
