@@ -126,8 +126,9 @@ def _base64(data: bytes) -> bytes:
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[OpenBao]:
     """Run a server whose storage is its memory, with a transit engine."""
-    directory.mkdir(parents=True, exist_ok=True)
     port = services.free_port()
+    directory /= str(port)  # each start has a log and a CA of its own
+    directory.mkdir(parents=True)
     argv = [
         *("bao", "server", "-dev", "-dev-tls", f"-dev-tls-cert-dir={directory}"),
         *("-dev-no-store-token", f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address=127.0.0.1:{port}"),
