@@ -12,8 +12,8 @@ Rules:
    is no way to turn that off, for whoever answers gets a token that signs.
 3. Redirects are refused: the token goes to the named server, and to no other.
 4. The token is in no error and no log, and texts of the server are shown without it.
-5. One deadline holds for the whole request. What a server refuses as too much is asked for again within it,
-   and a few times at most; nothing else is.
+5. One deadline holds for the whole request. What a server puts off is asked for once more within it
+   (`services`); nothing else is.
 6. Connections are kept, and each process has its own: after a fork two would read each other's answers.
 """
 
@@ -41,6 +41,7 @@ from notarypy.errors import (
     ServerError,
     ThrottledError,
 )
+from notarypy.keys.signers.services import PerProcess, in_time
 from notarypy.limits import DEFAULT
 from notarypy.remote.http import failures, tls
 from notarypy.remote.http.adapter import HttpTransport
@@ -58,7 +59,7 @@ _MOUNT = "TRANSIT_SECRET_ENGINE_PATH"
 _TOKEN_FILE = ".vault-token"  # noqa: S105 - the CLIs of both, and cosign, know it by this name
 _ON = frozenset({"1", "t", "true"})
 _PLAIN = re.compile(r"[\x21-\x7e]+")
-_PAUSES = (0.5, 2.0)
+_WAIT = 1.0
 _STANDBY = frozenset({472, 473})
 _ABOUT_KEYS = frozenset({400, 404, 500})
 _COUNT = re.compile(r"\d+ errors? occurred: |(?:^|(?<= ))\* ")
@@ -101,7 +102,7 @@ class VaultServer:
         self.host = host_port(self._base)
         self.mount = environ.get(_MOUNT, "").strip("/") or "transit"
         self._secrets = Redaction()
-        self._link = _Link(self._connected())
+        self._link = PerProcess(lambda: _Link(self._connected()))
         _LOG.debug("%sADDR names %s; the transit engine is at %s/", self._family, self.host, self.mount)
 
     def ask(self, asked: VaultRequest) -> VaultAnswer:
@@ -109,9 +110,13 @@ class VaultServer:
 
         Raises AuthenticationError and its kinds, ConfigurationError, NetworkError and its kinds.
         """
+        return in_time(lambda seconds: self._asked(asked, seconds), self._timeout)
+
+    def _asked(self, asked: VaultRequest, seconds: float) -> VaultAnswer:
         body = None if asked.body is None else json.dumps(asked.body).encode()
         url = f"{self._base}/v1/{quote(self.mount)}/{asked.path}"
-        response = self._answer(Request(asked.method, url, self._headers(), body, secrets=self._secrets))
+        request = Request(asked.method, url, self._headers(), body, secrets=self._secrets)
+        response = self._sent(request, time.monotonic() + seconds)
         said, status = self._texts(response), response.status
         document = json_object(response.body)
         empty = response.is_success and not response.body
@@ -144,24 +149,9 @@ class VaultServer:
             raise ConfigurationError(f"{source} holds no token", why="a token has no blanks and is ASCII")
         return token
 
-    def _answer(self, request: Request) -> Response:
-        """Send a request, once more if the server had too many, until the deadline (rule 5)."""
-        deadline = time.monotonic() + self._timeout
-        response = self._sent(request, deadline)
-        for least in _PAUSES:
-            pause = max(least, failures.retry_after(response) or 0)
-            if response.status != HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() + pause >= deadline:
-                break
-            _LOG.debug("%s is asked too often; once more in %.1f s", self.host, pause)
-            time.sleep(pause)
-            response = self._sent(request, deadline)
-        return response
-
     def _sent(self, request: Request, deadline: float) -> Response:
-        if self._link.process != os.getpid():
-            self._link = _Link(self._connected())
         try:
-            return self._link.transport.send(request, deadline)
+            return self._link().transport.send(request, deadline)
         except NetworkError as error:
             error.why = (*error.why, f"{self._name('VAULT_ADDR')} names this server")
             raise
@@ -284,11 +274,13 @@ class VaultServer:
             return self._denied(asked, said, status)
         path = f"{self.mount}/{asked.path}"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = failures.retry_after(response)
             return ThrottledError(
                 f"{self.host} is asked too often",
                 why=said or f"it answered {status}",
                 host=self.host,
                 path=path,
+                retry_after=_WAIT if wait is None else wait,
             )
         if response.is_success or status == HTTPStatus.NOT_FOUND:
             return self.misunderstood(failures.web_page(response) or "it is not JSON")
@@ -315,8 +307,8 @@ class _Link:
     """The connections of one process (rule 6)."""
 
     def __init__(self, transport: HttpTransport) -> None:
-        self.process, self.transport = os.getpid(), transport
-        weakref.finalize(self, _close, transport, self.process)
+        self.transport = transport
+        weakref.finalize(self, _close, transport, os.getpid())
 
 
 def _close(transport: HttpTransport, process: int) -> None:
