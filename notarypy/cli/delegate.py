@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy.cli import references, userfiles
+from notarypy.cli import publickeys, references
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
 from notarypy.cli.run import Context, Run, begin
@@ -21,7 +21,7 @@ app = Commands("Delegations: who may sign the tags of a repository.")
 
 _Name = Annotated[str, Argument(metavar="NAME", help="The signer's name, or a role targets/...")]
 _PublicKeys = Annotated[
-    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM. May be repeated.")
+    list[str], Option("--key", metavar="PUB", help="Public key or certificate, PEM, or URI. May be repeated.")
 ]
 _Force = Annotated[bool, Option("--force", help="Even if tags cannot be verified until others sign again.")]
 
@@ -163,18 +163,22 @@ def _add(
     run = begin(context)
     references.check_repositories(run, repos)
     roles.signer_role(name)
-    pems = [userfiles.read(path) for path in keys]
     with run.client() as client:
+        pems = publickeys.given(client.keys, keys, name)
 
         def add(repo: str) -> SignerAdded:
             return client.add_signer(name, repo, pems, paths=paths, releases=releases)
 
+        hints: list[str] = []
         for repo, found in run.each(repos, add):
-            with run.trying(repo, among=repos), userfiles.named_public(client.keys, keys, pems):
+            with run.trying(repo, among=repos), publickeys.named(client.keys, keys, pems):
                 added = found.get()
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)
                 run.report.done(repo, data, *_added_lines(added))
+                hints = publickeys.unnoted(client.keys, keys, name, added.keys)
+        for line in hints:
+            run.report.text(f"{render.safe(line)}\n")
 
 
 def _added_lines(added: SignerAdded) -> list[str]:

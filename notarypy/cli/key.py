@@ -8,21 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy import files
-from notarypy.cli import references, userfiles
+from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Commands, Option
+from notarypy.cli.rotate import rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render, terminal
+from notarypy.keys.formats.keyuri import require_no_secret
 from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.client.results import RotatedKey
+    from notarypy.cli.run import Run
     from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 
+app.command("rotate")(rotate)
+
 _KEY = "keyid role gun path encrypted uri"
 _STORED = f"{_KEY} already passphrase_from"
+_ROLES = ("root", "targets", "snapshot")
+_PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
 _Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
 
@@ -33,21 +39,31 @@ def generate(
     *,
     directory: Annotated[str, Option("--dir", metavar="DIR", help="Where NAME.pub goes.")] = ".",
     alg: Annotated[Literal["ecdsa", "rsa"], Option(help="The kind of key.")] = "ecdsa",
+    uri: Annotated[
+        str | None,
+        Option("--in", metavar="URI", help="Where it is made and stays: pkcs11:..., hashivault://..."),
+    ] = None,
 ) -> None:
     """Make a signer's key: the private half is stored, the public half is NAME.pub.
 
+    With --in it is made on a token, in a KMS or in Vault and stays there; NAME may be root, targets or
+    snapshot then.
+
     Example:
       notarypy key generate jeff --dir keys
+      notarypy key generate jeff --in hashivault://jeff
     """
     run = begin(context)
-    short = roles.signer_name(roles.signer_role(name))
+    if uri is None or name not in _ROLES:
+        roles.signer_role(name)
+    short = roles.signer_name(name)
     path = Path(directory) / f"{short.replace('/', '_')}.pub"
     with run.client() as client, run.trying(name), userfiles.new_file(path) as stream:
-        info, public = client.keys.generate(name, algorithm=alg)
+        info, public = client.keys.generate(name, algorithm=alg, uri=uri)
         stream.write(public)
         data = {**render.fields(info, _STORED), "public_key": str(path)}
-        lines = f"generated key {info.keyid} ({short}); public key: {path}", _encrypted(info)
-        run.report.done(name, data, *lines)
+        line = f"generated key {info.keyid} ({short}); public key: {path}"
+        run.report.done(name, data, line, _encrypted(info) if info.uri is None else f"it is at {info.uri}")
 
 
 @app.command("add")
@@ -67,7 +83,7 @@ def add(
       notarypy key add hashivault://release --name jeff
       notarypy key add awskms:///alias/release --name root
     """
-    run = begin(context)
+    run = _begin(context, uri)
     with run.client() as client, run.trying(uri):
         info = client.keys.add(uri, name=name)
         how = "was here already, and" if info.already else "stays where it is, and"
@@ -87,7 +103,7 @@ def test(
     Example:
       notarypy key test jeff
     """
-    run = begin(context)
+    run = _begin(context, key)
     with run.client() as client, run.trying(key):
         found = client.keys.test(key)
         data = {**render.fields(found.key, _KEY), "properties": dict(found.properties)}
@@ -118,8 +134,9 @@ def load(
     data = userfiles.read(file)
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
-            already = f"{_named(info)} is here already; it was left as it is, and so was its passphrase"
-            lines = [already] if info.already else [f"loaded {_named(info)}", _encrypted(info)]
+            lines = [f"loaded {_named(info)}", _encrypted(info)]
+            if info.already:
+                lines = [f"{_left(info)}, and so was its passphrase" if info.uri is None else _left(info)]
             run.report.done(file, render.fields(info, _STORED), *lines)
 
 
@@ -148,15 +165,22 @@ def export(
     keys: _Keys,
     *,
     output: Annotated[
-        str | None, Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600.")
+        str | None,
+        Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600; public halves: 0644."),
     ] = None,
+    public: Annotated[
+        bool, Option("--public", help="The public halves; also of keys that are elsewhere.")
+    ] = False,
 ) -> None:
     """Print keys as they are stored, encrypted, in the form that notary key import reads.
 
+    A key that is on a token, in a KMS or in Vault stays there: of it there is the public half alone.
+
     Example:
       notarypy key export jeff -o jeff.pem
+      notarypy key export --public jeff -o jeff.pub
     """
-    run = begin(context, hold=True)
+    run = _begin(context, *keys, hold=True)
     if output is not None:
         userfiles.require_directory(Path(output))
         if Path(output).exists():
@@ -166,11 +190,12 @@ def export(
         for key in keys:
             with run.trying(key):
                 info = client.keys.find(key)
-                exported.append(client.keys.export([info.keyid]))
+                one = client.keys.public(info.keyid) if public else client.keys.export([info.keyid])
+                exported.append(one)
                 data = {"pem": exported[-1].decode()} if output is None else {"file": output}
                 run.report.done(key, {**render.fields(info, _KEY), **data})
     if run.report.exit_code == 0 and output is not None:
-        files.write_atomic(Path(output), b"".join(exported))
+        files.write_atomic(Path(output), b"".join(exported), _PUBLIC_MODE if public else _PRIVATE_MODE)
     elif output is None:
         run.report.text(b"".join(exported).decode())
 
@@ -190,10 +215,9 @@ def import_keys(
     data = userfiles.read(file)
     with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
-            key = _named(imported.key)
-            lines = [f"imported {key}", "its passphrase is the one that it had"]
+            lines = [f"imported {_named(imported.key)}", "its passphrase is the one that it had"]
             if imported.already:
-                lines = [f"{key} is here already; it was left as it is"]
+                lines = [_left(imported.key)]
             run.report.done(file, {**render.fields(imported.key, _KEY), "already": imported.already}, *lines)
 
 
@@ -214,7 +238,7 @@ def passwd(
     Example:
       notarypy key passwd jeff --new-passphrase-file new.txt
     """
-    run = begin(context)
+    run = _begin(context, key)
     path = None if new_passphrase_file is None else Path(new_passphrase_file)
     new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
     with run.client() as client, run.trying(key):
@@ -235,7 +259,7 @@ def rename(
     Example:
       notarypy key rename signer jeff
     """
-    run = begin(context)
+    run = _begin(context, key)
     with run.client(asking=False) as client, run.trying(key):
         info = client.keys.rename(key, name)
         run.report.done(key, render.fields(info, _KEY), f"key {info.keyid} is called {name} now")
@@ -253,12 +277,13 @@ def remove(
     """Delete private keys from the trust directory.
 
     If one of them is not here, none is deleted. What they signed stays signed. The last copy of a root key
-    that a repository known here needs is kept.
+    that a repository known here needs is kept. A key on a token, in a KMS or in Vault stays there, and is
+    not used from here any more.
 
     Example:
       notarypy key remove --yes jeff
     """
-    run = begin(context)
+    run = _begin(context, *keys)
     with run.client(asking=False) as client:
         found: dict[str, KeyInfo] = {}
         for key in keys:
@@ -268,55 +293,31 @@ def remove(
                     found[key] = info
         if run.report.exit_code != 0:
             return
-        listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in found.values())
-        run.confirm("Go on?", f"these keys are deleted for good: {listed}")
+        for elsewhere in (False, True):
+            some = [info for info in found.values() if (info.uri is not None) == elsewhere]
+            listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in some)
+            what = "forgotten here, and stay where they are" if elsewhere else "deleted for good"
+            if some:
+                run.confirm("Go on?", f"these keys are {what}: {listed}")
         for key, info in found.items():
             with run.trying(key):
                 removed = client.keys.remove(info.keyid, force=force)
-                run.report.done(key, render.fields(removed, _KEY), f"removed {_named(removed)}")
+                stays = "" if removed.uri is None else f" from here; it stays at {removed.uri}"
+                run.report.done(key, render.fields(removed, _KEY), f"removed {_named(removed)}{stays}")
 
 
-@app.command("rotate")
-def rotate(
-    context: Context,
-    repo: references.Repository,
-    role: Annotated[str, Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
-    *,
-    key: Annotated[
-        str | None,
-        Option(metavar="KEYREF", help="The new key: one that is here, or a file; default: make one."),
-    ] = None,
-    server_managed: Annotated[
-        bool, Option("--server-managed", help="The server makes and keeps it: snapshot, timestamp.")
-    ] = False,
-) -> None:
-    """Replace the key of a role; the root key has to be here.
-
-    The old key stays in the trust directory. Readers follow a new root key without doing anything.
-
-    Example:
-      notarypy key rotate registry.example.com/app targets
-      notarypy key rotate registry.example.com/app snapshot --server-managed
-    """
-    run = begin(context)
-    references.check_repositories(run, [repo])
-    if role == "root":
-        run.confirm("Go on?", f"the root key of {repo} is replaced")
-    with run.client() as client, run.trying(repo):
-        done = client.keys.rotate(repo, role, key=key, server_managed=server_managed)
-        data = render.fields(done, "repository role old new root_pins server_managed published")
-        run.report.done(repo, data, *_rotated_lines(done))
-        if done.role == "snapshot" and done.published and not done.server_managed:
-            what = f"the snapshot key of {done.repository} is only here"
-            run.report.warn(f"{what}: signers elsewhere cannot publish without it")
+def _begin(context: Context, *words: str, hold: bool = False) -> Run:
+    """Begin a command on keys; one that is named by a secret is not even shown."""
+    run = begin(context, hold=hold)
+    for word in words:
+        require_no_secret(word)
+    return run
 
 
-def _rotated_lines(done: RotatedKey) -> list[str]:
-    if not done.published:
-        return [f"this is the {done.role} key of {done.repository} already; nothing was published"]
-    old, new = (", ".join(keyid[: render.SHORT_ID] for keyid in keyids) for keyids in (done.old, done.new))
-    lines = [f"rotated {done.role} of {done.repository}: {old} is replaced by {new}"]
-    return lines + ([f"root pin: {pin}" for pin in done.root_pins] if done.role == "root" else [])
+def _left(info: KeyInfo) -> str:
+    """Say that a key was here."""
+    where = "is here already" if info.uri is None else f"is at {info.uri}, and not stored"
+    return f"{_named(info)} {where}; it was left as it is"
 
 
 def _place(info: KeyInfo) -> str:

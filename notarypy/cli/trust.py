@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from notarypy.cli import references, userfiles
+from notarypy.cli import publickeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
@@ -17,17 +17,22 @@ def init(
     repos: Annotated[list[str], Argument(metavar="REPO...", help="Repositories without trust data.")],
     *,
     root_key: Annotated[
-        str | None, Option(metavar="KEYREF", help="The root key: KEY, or a file (it has a / or a dot).")
+        str | None,
+        Option(metavar="KEYREF", help="The root key: KEY, a file (it has a / or a dot), or a URI."),
     ] = None,
     root_cert: Annotated[
         str | None, Option(metavar="FILE", help="A certificate for the root key; made if left out.")
+    ] = None,
+    targets_key: Annotated[
+        str | None,
+        Option(metavar="KEYREF", help="The targets key, such as a URI; default: make one for each."),
     ] = None,
     signer: Annotated[
         str | None, Option(metavar="NAME", help="A first signer; --key has the public key.")
     ] = None,
     key: Annotated[
         list[str] | None,
-        Option(metavar="PUB", help="Public key or certificate of that signer. May be repeated."),
+        Option(metavar="PUB", help="Public key or certificate of that signer, or URI. May be repeated."),
     ] = None,
     snapshot: Annotated[
         Literal["server", "local"] | None,
@@ -42,6 +47,7 @@ def init(
     Example:
       notarypy init registry.example.com/app
       notarypy init --signer jeff --key jeff.pub registry.example.com/app
+      notarypy init --root-key "pkcs11:token=root;object=root" --targets-key awskms:///alias/release REPO
     """
     run = begin(context)
     references.check_repositories(run, repos)
@@ -52,13 +58,14 @@ def init(
     options: dict[str, Any] = {
         "root_key": root_key,
         "root_cert": None if root_cert is None else userfiles.read(root_cert),
+        "targets_key": targets_key,
         "snapshot": snapshot,
         "signer": signer,
-        "keys": [userfiles.read(path) for path in key or ()],
     }
     with run.client() as client:
+        options["keys"] = publickeys.given(client.keys, key or (), signer or "")
         for repo, found in run.each(repos, lambda repo: client.init(repo, **options)):
-            with run.trying(repo), userfiles.named_public(client.keys, key or (), options["keys"]):
+            with run.trying(repo), publickeys.named(client.keys, key or (), options["keys"]):
                 result = found.get()
                 data = render.fields(result, render.INITIALISED)
                 run.report.done(repo, data, *render.initialised_lines(result))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from notarypy.errors import (
     Advice,
@@ -24,9 +24,6 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.limits import DEFAULT
-
-if TYPE_CHECKING:
-    from notarypy.client.keysapi import Keys
 
 _STDIN = "-"
 _PUBLIC_MODE = 0o644
@@ -76,18 +73,6 @@ def named(path: str) -> Iterator[None]:
     except (UnsupportedKeyError, PassphraseNeededError, PassphraseWrongError) as error:
         why, facts = (*error.why, f"the file is {name(path)}"), {**error.facts, "file": path}
         raise type(error)(error.message, why=why, advice=error.advice, **facts) from None
-
-
-@contextmanager
-def named_public(keys: Keys, paths: Sequence[str], pems: Sequence[bytes]) -> Iterator[None]:
-    """Name the file of public keys that whatever is raised inside is about."""
-    try:
-        yield
-    except UnsupportedKeyError:
-        for path, data in zip(paths, pems, strict=True):
-            with named(path):
-                keys.check_public(data)
-        raise
 
 
 def require_directory(path: Path) -> None:

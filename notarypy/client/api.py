@@ -239,20 +239,22 @@ class Client:
         *,
         root_key: str | None = None,
         root_cert: bytes | None = None,
+        targets_key: str | None = None,
         snapshot: Literal["server", "local"] | None = None,
         signer: str | None = None,
         keys: Sequence[bytes] = (),
     ) -> results.InitResult:
         """Give a repository trust data; one that has some is left as it is.
 
-        `root_key` is a KEY or key file, by default the root key that is here, or a new one; `root_cert` a PEM
-        certificate that carries it. `signer` is a first signer, `keys` its public keys or certificates, PEM.
-        `snapshot` says who keeps the snapshot key; None for the server, or whoever has it already.
+        `root_key` is a KEY, file or URI, by default the root key that is here, or a new one; `root_cert` a
+        PEM certificate that carries it. `targets_key` is a KEY, file or URI, by default a new one. `signer`
+        is a first signer, `keys` its public keys or certificates, PEM. `snapshot` says who keeps the snapshot
+        key; None for the server, or whoever has it already.
         """
         from notarypy.client.publish.initialise import Wanted, init
 
         require_lists(keys=keys)
-        wanted = Wanted(root_key, root_cert, snapshot)
+        wanted = Wanted(root_key, root_cert, targets_key, snapshot)
         return init(self._session, repository, wanted, signer=signer, keys=keys)
 
     def sign(

@@ -43,9 +43,14 @@ class Keys:
         """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several."""
         return self._session.keys().find(key)
 
-    def generate(self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa") -> tuple[StoredKey, bytes]:
-        """Make a signer's key; returns it and its public half as PEM."""
-        info, public = self._session.keys().generate(name, algorithm)
+    def generate(
+        self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa", uri: str | None = None
+    ) -> tuple[StoredKey, bytes]:
+        """Make a signer's key; returns it and its public half as PEM.
+
+        With `uri` it is made there, and stays there; `name` may be `root`, `targets` or `snapshot` then.
+        """
+        info, public = self._session.keys().generate(name, algorithm, uri)
         self._warn_of_namesakes([info])
         return info, public
 
@@ -121,9 +126,12 @@ class Keys:
 
         return remove_key(self._session.keys(), self._session.directory(), key, force=force)
 
-    def public(self, key: str) -> bytes:
-        """Return the public half of a key, as PEM; KeyAccessError if it is missing or cannot be unlocked."""
-        return self._session.keys().public(key)
+    def public(self, key: str, *, name: str = "signer") -> bytes:
+        """Return the public half of a key, as PEM; KeyAccessError if it is missing or cannot be unlocked.
+
+        Of a URI it is read there and nothing is noted; `name` says whose it is, and which PIN is asked for.
+        """
+        return self._session.keys().public(key, name)
 
     def check_public(self, data: bytes) -> None:
         """Raise UnsupportedKeyError unless PEM data holds a public key or certificate for a signer."""
@@ -134,7 +142,7 @@ class Keys:
     ) -> RotatedKey:
         """Give `root`, `targets`, `snapshot` or `timestamp` another key.
 
-        This takes the root key (KeyNotAuthorisedError). `key` is a KEY or key file; None to make one, or to
+        This takes the root key (KeyNotAuthorisedError). `key` is a KEY, file or URI; None to make one, or to
         let the server make the key of snapshot or timestamp and keep it, with `server_managed`.
         """
         from notarypy.client.publish.maintenance import rotate

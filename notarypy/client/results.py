@@ -71,7 +71,10 @@ class LoggedOut:
 
 @dataclass(frozen=True)
 class InitResult:
-    """A repository with trust data, `created` now or before; `keys_here` are base roles whose key is here."""
+    """A repository with trust data, `created` now or before; `keys_here` are base roles whose key is here.
+
+    `root_uris` are where root keys are that are noted here and stay elsewhere.
+    """
 
     repository: str
     created: bool
@@ -80,6 +83,7 @@ class InitResult:
     keys_here: tuple[str, ...]
     signers: tuple[str, ...]
     server: str
+    root_uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

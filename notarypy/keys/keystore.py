@@ -35,20 +35,19 @@ from notarypy.errors import (
     NotarypyError,
     StorageError,
     UnsupportedKeyError,
-    UsageError,
 )
+from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
 from notarypy.keys.keypaths import KEYID, REFERENCE, KeyPath, key_paths
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
-from notarypy.limits import DEFAULT
 from notarypy.values import replace
 
 if TYPE_CHECKING:
     from notarypy.keys.formats.pkcs8 import PrivateKey
     from notarypy.keys.passphrases import PassphraseChain
-    from notarypy.keys.signers.base import Signer, SignerContext
+    from notarypy.keys.signers.base import ExternalSigner, Signer, SignerContext
     from notarypy.tuf.keys import PublicKey
 
     KeyInfos = list["KeyInfo"]  # the method `list` hides the type inside the class
@@ -75,6 +74,7 @@ class KeyStore:
         self.given = given or {}
         self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
+        self._seen: dict[str, ExternalSigner] = {}
         self._lock = threading.RLock()
 
     def available(self) -> frozenset[str]:
@@ -84,7 +84,7 @@ class KeyStore:
     def find(self, keyid: str) -> KeyInfo | None:
         """Return what is known of the key with exactly this id; raise KeyAccessError for an unusable file."""
         place = key_paths(self.directory)[0].get(keyid)
-        return None if place is None else _info(keyid, place)
+        return None if place is None else keyentry.info_of(keyid, place)
 
     def elsewhere(self, keyid: str) -> bool:
         """Tell whether the private half of a key is anywhere but in a file here (rule 5)."""
@@ -108,14 +108,14 @@ class KeyStore:
             return self.given[keyid]
         place = self._place(keyid)
         if place.refers:
-            found = _reference(keyid, place)
+            found = keyentry.reference(keyid, place)
             context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
             return _checked(backend(found.uri).open(found.uri, context), found.public, found.uri)
         from notarypy.keys.signers import keyfile
 
-        info, _ = _read(keyid, place)
+        info, _ = keyentry.read(keyid, place)
         signer = keyfile.open_file(place.path, info.request, passphrases)
-        _check_id(signer.public.keyid, info)
+        keyentry.check_id(signer.public.keyid, info)
         return signer
 
     def _context(
@@ -125,23 +125,34 @@ class KeyStore:
 
         return SignerContext(request, passphrases, self._environ, self._timeout, public)
 
+    def look(
+        self, uri: str, role: str, passphrases: PassphraseChain, algorithm: str | None = None
+    ) -> ExternalSigner:
+        """Return the signer at a URI, after reading its public half; with an algorithm it is made first.
+
+        It is read there once per KeyStore. Raises as `ExternalSigner.open` and `generate`.
+        """
+        from notarypy.keys.signers.base import require_usable
+
+        keyuri.require_no_secret(uri)
+        with self._lock:
+            signer = self._seen.get(uri)
+            if signer is None or algorithm is not None:
+                context, at = self._context(PassphraseRequest("", role), passphrases, None), backend(uri)
+                signer = at.generate(uri, context, algorithm) if algorithm else at.open(uri, context)
+                self._seen[uri] = signer
+        require_usable(signer.public)
+        return signer
+
     def refer(
         self, uri: str, role: str, passphrases: PassphraseChain, algorithm: str | None = None
     ) -> StoredKey:
-        """Note where a key is, after reading its public half there; with an algorithm it is made there first.
+        """Note where a key is: by the URI that names this very key, which may be another one.
 
-        What is noted is the URI that names this very key. A key of this role that was noted before is
-        where this URI says from now on. Raises as `ExternalSigner.open` and `generate`.
+        A key of this role that was noted before is where this URI says from now on. Raises as `look`.
         """
-        if keyuri.holds_secret(uri):
-            message, advice = "a key URI holds no PIN and no password", Advice("leave-out-pin")
-            raise UsageError(message, why="others see it in the list of processes", advice=advice)
-        from notarypy.keys.signers.base import require_usable
-
-        context, source = self._context(PassphraseRequest("", role), passphrases, None), backend(uri)
-        signer = source.open(uri, context) if algorithm is None else source.generate(uri, context, algorithm)
+        signer = self.look(uri, role, passphrases, algorithm)
         public = signer.public
-        require_usable(public)
         with self._lock:
             present = self.find(public.keyid)
             if present is not None and not (present.uri and present.role == role):
@@ -150,13 +161,17 @@ class KeyStore:
             files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
             self._unlocked[public.keyid] = _checked(signer, public, signer.uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
-            noted = _info(public.keyid, self._place(public.keyid))
+            noted = keyentry.info_of(public.keyid, self._place(public.keyid))
             return StoredKey(**vars(noted), already=present is not None)
 
     def public(self, keyid: str, passphrases: PassphraseChain) -> PublicKey:
         """Return the public half of a key; no service is asked. Raises as `unlock`."""
         place = self._place(keyid)
-        return _reference(keyid, place).public if place.refers else self.unlock(keyid, passphrases).public
+        return (
+            keyentry.reference(keyid, place).public
+            if place.refers
+            else self.unlock(keyid, passphrases).public
+        )
 
     def properties(self, keyid: str, passphrases: PassphraseChain) -> Mapping[str, str]:
         """Ask the service that a key is at what it says of it; a file says nothing."""
@@ -165,12 +180,13 @@ class KeyStore:
         return {} if ask is None else ask()
 
     def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
-        """Return the private half of a key, for certificates; raise as `unlock`, or if its place keeps it."""
+        """Return the private half of a key; raise as `unlock`, or if its place keeps it."""
         from notarypy.keys.signers.keyfile import LocalSigner
 
-        signer = self.unlock(keyid, passphrases)
+        place = self._place(keyid)
+        signer = None if place.refers else self.unlock(keyid, passphrases)
         if not isinstance(signer, LocalSigner):
-            raise _stays(keyid)
+            raise keyentry.stays(keyentry.info_of(keyid, place))
         return signer.private
 
     def add(self, key: PrivateKey, role: str, gun: str | None, passphrase: str) -> KeyInfo:
@@ -187,7 +203,7 @@ class KeyStore:
             if present is None:
                 path = self.directory / f"{keyid}.key"
                 files.write_atomic(path, keyfile.seal(key, role, gun, passphrase))
-                present = _info(keyid, self._place(keyid))
+                present = keyentry.info_of(keyid, self._place(keyid))
                 self._unlocked[keyid] = signer
                 _LOG.debug("stored %s in %s", present.request.label, path)
             return present
@@ -202,14 +218,14 @@ class KeyStore:
             if keyid not in key_paths(self.directory)[0]:
                 files.write_atomic(self.directory / f"{keyid}.key", pem.with_path(block, None))
                 _LOG.debug("stored key %s as it came, still encrypted", keyid)
-            return _info(keyid, self._place(keyid))
+            return keyentry.info_of(keyid, self._place(keyid))
 
     def export(self, keyid: str) -> bytes:
         """Return an encrypted key as a PEM block that names it; raise KeyAccessError for another."""
         place = self._place(keyid)
         if place.refers:
-            raise _stays(keyid, _reference(keyid, place).uri)
-        info, block = _read(keyid, place)
+            raise keyentry.stays(keyentry.info_of(keyid, place), Advice("add-elsewhere"))
+        info, block = keyentry.read(keyid, place)
         if not info.encrypted:
             message = f"the file of key {keyid[:7]} is not encrypted, so it is not exported"
             why, advice = f"the file is {info.path}", Advice("encrypt-elsewhere")
@@ -221,14 +237,14 @@ class KeyStore:
         with self._lock:
             place = self._place(keyid)
             if place.refers:
-                found = replace(_reference(keyid, place), role=role)
+                found = replace(keyentry.reference(keyid, place), role=role)
                 files.write_atomic(place.path, keyuri.write(found))
-                return _info(keyid, place)
-            info, block = _read(keyid, place)
+                return keyentry.info_of(keyid, place)
+            info, block = keyentry.read(keyid, place)
             headers = {name: value for name, value in block.headers.items() if value and name != "gun"}
             files.write_atomic(place.path, pem.text(block.label, {**headers, "role": role}, block.der))
             _LOG.debug("key %s was called %s and is called %s", keyid, info.role, role)
-            return _info(keyid, place)
+            return keyentry.info_of(keyid, place)
 
     def change_passphrase(self, keyid: str, passphrases: PassphraseChain, passphrase: str) -> KeyInfo:
         """Encrypt a key anew; raise as `unlock` and `add`, or ConfigurationError if nothing would change."""
@@ -237,15 +253,15 @@ class KeyStore:
         with self._lock:
             key = self.private_key(keyid, passphrases)
             place = self._place(keyid)
-            info, block = _read(keyid, place)
+            info, block = keyentry.read(keyid, place)
             if block.encrypted and keyfile.opens(block, passphrase):
                 message = f"{info.request.label} has this passphrase already, so nothing was changed"
                 raise ConfigurationError(message, advice=Advice("choose-other-passphrase"), keyid=keyid)
             sealed = keyfile.seal(key, info.role or "delegation", info.gun, passphrase)
-            _check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
+            keyentry.check_id(keyfile.keyid_within(pem.split(sealed)[0], passphrase), info)
             files.write_atomic(place.path, sealed)
-            info, block = _read(keyid, place)
-            _check_id(keyfile.keyid_within(block, passphrase), info)
+            info, block = keyentry.read(keyid, place)
+            keyentry.check_id(keyfile.keyid_within(block, passphrase), info)
             _LOG.debug("%s has another passphrase now", info.request.label)
             return info
 
@@ -267,7 +283,7 @@ class KeyStore:
         located, problems = key_paths(self.directory)
         for keyid, place in sorted(located.items()):
             try:
-                found.append(_info(keyid, place))
+                found.append(keyentry.info_of(keyid, place))
             except NotarypyError as error:
                 problems.append("; ".join([error.message, *error.why]))
         self.warnings = problems
@@ -281,55 +297,7 @@ class KeyStore:
         return place
 
 
-def _stays(keyid: str, uri: str = "") -> UnsupportedKeyError:
-    why = f"it is at {uri}" if uri else ()
-    return UnsupportedKeyError(f"the private half of key {keyid[:7]} stays where it is", why=why, keyid=keyid)
-
-
 def _checked(signer: Signer, public: PublicKey, place: str) -> Signer:
     from notarypy.keys.signers.base import CheckedSigner
 
     return CheckedSigner(signer, public, place)
-
-
-def _info(keyid: str, place: KeyPath) -> KeyInfo:
-    if not place.refers:
-        return _read(keyid, place)[0]
-    found = _reference(keyid, place)
-    return KeyInfo(keyid, found.role, None, place.path, encrypted=False, uri=found.uri)
-
-
-def _reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:
-    try:
-        found = keyuri.read(files.read_regular(place.path, DEFAULT.key_file_bytes))
-    except FileNotFoundError:
-        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
-    except UnsupportedKeyError as error:
-        raise pem.at_file(error, str(place.path)) from None
-    _check_id(found.public.keyid, KeyInfo(keyid, found.role, None, place.path, encrypted=False))
-    return found
-
-
-def _read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
-    try:
-        block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
-    except FileNotFoundError:
-        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
-    except UnsupportedKeyError as error:
-        raise pem.at_file(error, str(place.path)) from None
-    role = block.role or place.role
-    gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
-    return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
-
-
-def _check_id(actual: str, info: KeyInfo) -> None:
-    """Refuse a file that holds another key than its name says (rule 1)."""
-    if actual != info.keyid:
-        raise KeyAccessError(
-            f"the file of key {info.keyid[:7]} holds another key",
-            why=(f"it holds {actual}", f"the file is {info.path}"),
-            advice=Advice("rename-key", actual=actual),
-            keyid=info.keyid,
-            actual=actual,
-            file=str(info.path),
-        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy import testing
 from notarypy.cli import run as cli_run
 from notarypy.cli.dockertrust import program, shell
 from notarypy.cli.dockertrust.shell import DockersWording
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from notarypy.devserver.core import Fake
     from support.commands import Run
+
+fake_kms = testing.fake_kms
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NOTHING: dict[str, object] = {
     "root_key": None,
     "root_cert": None,
+    "targets_key": None,
     "snapshot": None,
     "signer": None,
     "keys": [],
@@ -58,6 +59,7 @@ def test_options_reach_the_client(run: Run, stub: StubClient, home: Path) -> Non
     assert stub.calls[0][2] == {
         "root_key": "./r.key",
         "root_cert": b"a certificate",
+        "targets_key": None,
         "snapshot": "server",
         "signer": "jeff",
         "keys": [b"a key", b"a key"],

@@ -12,18 +12,13 @@ import pytest
 
 from notarypy.errors import KeyMissingError, PassphraseNeededError, UnsupportedKeyError
 from notarypy.keys.passphrases import PROMPT
-from notarypy.keys.signers import keyfile
-from notarypy.keys.signers.keyfile import LocalSigner
-from support import tokenkeys
 from support.commands import written
 from support.results import KEY, STORED, TARGETS_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from notarypy.devserver.core import Fake
     from support.commands import Run, StubClient
-    from support.tokenkeys import TokenKey
 
 OF_FILE = "encrypted with the passphrase of --passphrase-file\n"
 PEM = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
@@ -35,7 +30,7 @@ def test_generating_writes_the_public_half(run: Run, stub: StubClient, home: Pat
     outcome = run("key", "generate", "jeff", "--dir", "keys", "--alg", "rsa").expect(0)
     assert outcome.out == f"generated key {KEY.keyid} (jeff); public key: keys/jeff.pub\n{OF_FILE}"
     assert (home / "keys" / "jeff.pub").read_bytes() == b"public"
-    assert stub.calls == [("keys.generate", ("jeff",), {"algorithm": "rsa"})]
+    assert stub.calls == [("keys.generate", ("jeff",), {"algorithm": "rsa", "uri": None})]
 
 
 def test_a_role_names_its_file_safely(run: Run, stub: StubClient, home: Path) -> None:
@@ -110,72 +105,6 @@ def test_listing(run: Run, stub: StubClient) -> None:
     stub.answers["keys.list"] = []
     outcome = run("key", "list").expect(0)
     assert (outcome.out, outcome.err) == ("", "notarypy: warning: no keys in /trust\n")
-
-
-# -- keys that are elsewhere
-
-
-@pytest.fixture
-def token(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> type[TokenKey]:  # noqa: ARG001 - makes the client the real one
-    backend = tokenkeys.provide(monkeypatch)
-    backend.keys["token:one"] = LocalSigner(keyfile.generate())
-    return backend
-
-
-def test_adding_notes_where_a_key_is(run: Run, token: type[TokenKey], home: Path) -> None:
-    keyid = token.keys["token:one"].public.keyid
-    outcome = run("key", "add", "token:one", "--name", "jeff").expect(0)
-    assert outcome.out == f"key {keyid} (jeff) stays where it is, and is at token:one\n"
-    outcome = run("key", "add", "token:one", "--name", "jeff").expect(0)
-    assert outcome.out == f"key {keyid} (jeff) was here already, and is at token:one\n"
-    assert run("key", "list").expect(0).out.splitlines()[1].split() == ["jeff", keyid, "token:one"]
-    assert [path.name for path in (home / ".docker/trust/private").iterdir()] == [f"{keyid}.ref"]
-    assert token.signed == []
-    (result,) = run("--json", "key", "list").expect(0).document["results"]
-    assert (result["uri"], result["encrypted"]) == ("token:one", False)
-
-
-@pytest.mark.parametrize(
-    ("argv", "code", "text"),
-    [
-        (["jeff.pub"], 2, "does not say where a key is"),
-        (["token:one?pin-value=1234"], 2, "no PIN"),
-        (["token:one", "--name", "Jeff"], 2, "Jeff"),
-        (["clay:one"], 6, "keys at clay:"),
-        (["token:none"], 6, "no key at token:none"),
-    ],
-)
-def test_what_cannot_be_added(
-    run: Run, token: type[TokenKey], home: Path, argv: list[str], code: int, text: str
-) -> None:
-    assert text in run("key", "add", *argv).expect(code).err
-    assert not list(home.rglob("*.ref"))
-    assert token.signed == []
-
-
-def test_a_key_is_not_added_under_another_name(run: Run, token: type[TokenKey]) -> None:
-    keyid = token.keys["token:one"].public.keyid
-    run("key", "add", "token:one").expect(0)
-    outcome = run("key", "add", "token:one", "--name", "jeff").expect(1)
-    assert f"notarypy key rename {keyid[:12]} jeff" in outcome.err
-
-
-def test_testing_says_what_a_service_says(run: Run, token: type[TokenKey]) -> None:
-    keyid = token.keys["token:one"].public.keyid
-    run("key", "add", "token:one", "--name", "jeff").expect(0)
-    outcome = run("key", "test", "jeff").expect(0)
-    assert outcome.out == f"key {keyid} (jeff) signs, and its signature is valid\n  state: enabled\n"
-    assert token.signed == ["token:one"]
-    token.keys["token:one"] = LocalSigner(keyfile.generate())
-    outcome = run("key", "test", "jeff").expect(6)
-    assert "[key.changed]" in outcome.err
-
-
-def test_testing_a_key_file(run: Run, token: type[TokenKey]) -> None:
-    run("key", "generate", "jo").expect(0)
-    assert "(jo) signs, and its signature is valid\n" in run("key", "test", "jo").expect(0).out
-    run("key", "test", "jeff").expect(6)
-    assert token.signed == []
 
 
 @pytest.fixture

@@ -4,6 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notarypy import testing
+
+fake_kms = testing.fake_kms
+
 
 @pytest.fixture
 def now() -> datetime:

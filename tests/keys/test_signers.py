@@ -16,18 +16,19 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.formats import keyuri
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import backend, keyfile
+from notarypy.keys.signers import backend, is_uri, keyfile
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf import envelope
-from support import tokenkeys
-from support.tokenkeys import TokenKey
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from notarypy.testing import FakeKms
 
 CHAIN = PassphraseChain([CallbackSource(lambda _: "passphrase1")])
 
@@ -51,8 +52,8 @@ def test_the_log_names_sources_and_no_passphrase(tmp_path: Path, caplog: pytest.
 
 
 @pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenkeys.provide(monkeypatch)
+def kms(fake_kms: FakeKms) -> FakeKms:
+    return fake_kms
 
 
 def test_an_unknown_scheme_is_refused() -> None:
@@ -61,18 +62,20 @@ def test_an_unknown_scheme_is_refused() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["ecdsa", "rsa"])
-def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(tmp_path: Path, algorithm: str) -> None:
-    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, algorithm)
-    assert (noted.role, noted.uri, noted.encrypted, noted.already) == ("jeff", "token:one", False, False)
+def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(
+    tmp_path: Path, kms: FakeKms, algorithm: str
+) -> None:
+    noted = KeyStore(tmp_path).refer("fakekms:one", "jeff", CHAIN, algorithm)
+    assert (noted.role, noted.uri, noted.encrypted, noted.already) == ("jeff", "fakekms:one", False, False)
     store = KeyStore(tmp_path)
     assert store.available() == {noted.keyid}
-    assert [info.uri for info in store.list()] == ["token:one"]
-    assert len(TokenKey.opened) == 1  # none of that asked the service
+    assert [info.uri for info in store.list()] == ["fakekms:one"]
+    assert kms.requests == ["generate one"]  # none of that asked the service
     signer = store.unlock(noted.keyid, CHAIN)
     method, signature = signer.sign(b"message")
-    assert envelope.verify(TokenKey.keys["token:one"].public, method, signature, b"message")
-    assert TokenKey.opened[1:] == [("token:one", noted.keyid)]
-    assert store.refer("token:one", "jeff", CHAIN).already
+    assert envelope.verify(kms.keys["one"].public, method, signature, b"message")
+    assert kms.requests[1:] == ["sign one"]
+    assert store.refer("fakekms:one", "jeff", CHAIN).already
     with pytest.raises(UnsupportedKeyError, match="stays where it is"):
         store.private_key(noted.keyid, CHAIN)
     with pytest.raises(UnsupportedKeyError, match="stays where it is"):
@@ -80,27 +83,27 @@ def test_a_key_elsewhere_is_one_row_and_signs_by_its_reference(tmp_path: Path, a
 
 
 @pytest.mark.parametrize(
-    "text", ["jeff", "jeff.pub", "./a:b", "C:\\keys\\jeff.pem", "c:x", ":x", "token:", ""]
+    "text", ["jeff", "jeff.pub", "./a:b", "C:\\keys\\jeff.pem", "c:x", ":x", "fakekms:", ""]
 )
 def test_what_is_no_uri_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="does not say where a key is"):
         backend(text)
 
 
-def test_a_key_that_was_noted_is_where_it_was_noted_last(tmp_path: Path) -> None:
+def test_a_key_that_was_noted_is_where_it_was_noted_last(tmp_path: Path, kms: FakeKms) -> None:
     store = KeyStore(tmp_path)
-    noted = store.refer("token:one", "jeff", CHAIN, "ecdsa")
-    TokenKey.keys["token:two"] = TokenKey.keys.pop("token:one")
-    moved = store.refer("token:two", "jeff", CHAIN)
-    assert (moved.keyid, moved.uri, moved.already) == (noted.keyid, "token:two", True)
+    noted = store.refer("fakekms:one", "jeff", CHAIN, "ecdsa")
+    kms.keys["two"] = kms.keys.pop("one")
+    moved = store.refer("fakekms:two", "jeff", CHAIN)
+    assert (moved.keyid, moved.uri, moved.already) == (noted.keyid, "fakekms:two", True)
     assert KeyStore(tmp_path).unlock(noted.keyid, CHAIN).sign(b"message")
-    TokenKey.keys["token:three"] = TokenKey.keys["token:two"]
-    assert store.refer("token:three", "jo", CHAIN).uri == "token:two"  # not as another signer's
+    kms.keys["three"] = kms.keys["two"]
+    assert store.refer("fakekms:three", "jo", CHAIN).uri == "fakekms:two"  # not as another signer's
 
 
-def test_a_key_that_was_changed_signs_nothing(tmp_path: Path) -> None:
-    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
-    TokenKey.keys["token:one"] = LocalSigner(keyfile.generate())
+def test_a_key_that_was_changed_signs_nothing(tmp_path: Path, kms: FakeKms) -> None:
+    noted = KeyStore(tmp_path).refer("fakekms:one", "jeff", CHAIN, "ecdsa")
+    kms.make("one")
     signer = KeyStore(tmp_path).unlock(noted.keyid, CHAIN)
     with pytest.raises(KeyChangedError, match="does not sign with key"):
         signer.sign(b"message")
@@ -108,7 +111,7 @@ def test_a_key_that_was_changed_signs_nothing(tmp_path: Path) -> None:
 
 def test_a_reference_is_renamed_and_removed(tmp_path: Path) -> None:
     store = KeyStore(tmp_path)
-    noted = store.refer("token:one", "jeff", CHAIN, "ecdsa")
+    noted = store.refer("fakekms:one", "jeff", CHAIN, "ecdsa")
     assert store.rename(noted.keyid, "jo").role == "jo"
     assert KeyStore(tmp_path).unlock(noted.keyid, CHAIN).public.keyid == noted.keyid
     store.remove(noted.keyid)
@@ -116,18 +119,36 @@ def test_a_reference_is_renamed_and_removed(tmp_path: Path) -> None:
 
 
 def test_the_file_of_a_key_wins_over_its_reference(tmp_path: Path) -> None:
-    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
-    key = TokenKey.keys["token:one"].private
-    files.write_atomic(tmp_path / f"{noted.keyid}.key", keyfile.seal(key, "jo", None, "passphrase1"))
+    store, key = KeyStore(tmp_path), keyfile.generate()
+    keyid = store.add(key, "jo", None, "passphrase1").keyid
+    reference = keyuri.KeyReference("fakekms:one", "jeff", LocalSigner(key).public)
+    files.write_atomic(tmp_path / f"{keyid}.ref", keyuri.write(reference))
     assert [(info.role, info.uri) for info in KeyStore(tmp_path).list()] == [("jo", None)]
+
+
+def test_a_public_half_is_read_once_and_only_looked_at(tmp_path: Path, kms: FakeKms) -> None:
+    store, uri = KeyStore(tmp_path), kms.make("one")
+    assert store.look(uri, "jeff", CHAIN).public == kms.keys["one"].public
+    assert store.look(uri, "jeff", CHAIN).uri == uri
+    assert kms.requests == ["open one"]
+    assert store.available() == set()
+
+
+def test_a_file_may_be_called_like_a_uri_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("team:jeff.pub", "fakekms:one"):
+        assert is_uri(name)
+        (tmp_path / name).touch()
+    assert not is_uri("team:jeff.pub")
+    assert is_uri("fakekms:one")
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda data: data.replace(b"uri: token:one\n", b""), "does not say where a key is"),
-        (lambda data: data.replace(b"token:one", b"pkcs11:token=t?pin-value=1234"), "holds a secret"),
-        (lambda data: data.replace(b"token:one", b"vault://me:secret@host/key"), "holds a secret"),
+        (lambda data: data.replace(b"uri: fakekms:one\n", b""), "does not say where a key is"),
+        (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin-value=1234"), "holds a secret"),
+        (lambda data: data.replace(b"fakekms:one", b"vault://me:secret@host/key"), "holds a secret"),
         (lambda data: data.replace(b"PUBLIC KEY", b"CERTIFICATE"), "does not say where a key is"),
         (lambda data: data + data, "does not say where a key is"),
         (lambda data: data.replace(b"keytype: ecdsa", b"keytype: rsa"), "holds another key"),
@@ -135,7 +156,7 @@ def test_the_file_of_a_key_wins_over_its_reference(tmp_path: Path) -> None:
     ],
 )
 def test_a_reference_that_was_tampered_with_is_an_error(tmp_path: Path, change: object, problem: str) -> None:
-    noted = KeyStore(tmp_path).refer("token:one", "jeff", CHAIN, "ecdsa")
+    noted = KeyStore(tmp_path).refer("fakekms:one", "jeff", CHAIN, "ecdsa")
     assert callable(change)
     noted.path.write_bytes(change(noted.path.read_bytes()))
     store = KeyStore(tmp_path)
@@ -146,7 +167,7 @@ def test_a_reference_that_was_tampered_with_is_an_error(tmp_path: Path, change: 
     assert len(store.warnings) == 1
 
 
-@pytest.mark.parametrize("uri", ["token:one?pin-value=1234", "token://me:secret@host/one"])
+@pytest.mark.parametrize("uri", ["fakekms:one?pin-value=1234", "fakekms://me:secret@host/one"])
 def test_a_secret_in_a_uri_is_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UsageError, match="no PIN") as caught:
         KeyStore(tmp_path).refer(uri, "jeff", CHAIN)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ADD_YOURS = "notarypy delegate add NAME {gun} --key PUB"
-_LOAD = "notarypy key load FILE --name NAME"
+_LOAD = "notarypy key load FILE --name NAME, or notarypy key add URI --name NAME"
 _SET_OWN = "give, in {variable} or with --passphrase-file FILE,"
 _SET_NEW = "set NOTARYPY_NEW_PASSPHRASE or use --new-passphrase-file FILE"
 
@@ -36,8 +36,10 @@ TEXTS: Mapping[str, str] = {
         "look at what is there, then: notarypy key test KEY; "
         "if another key is meant to be there, note it: notarypy key add URI --name NAME"
     ),
+    "add-elsewhere": "where it is wanted too, note it: notarypy key add URI --name NAME",
     "add-key-uri": "then note where it is: notarypy key add URI --name NAME",
     "add-pem-lines": "put -----BEGIN X----- and -----END X----- around it again, or export it again as PEM",
+    "change-pin-there": "it has no passphrase here; a PIN is changed with the token's own tool",
     "convert-certificate": "convert it with: openssl x509 -inform {form} -in FILE -out NAME.crt",
     "convert-keystore": (
         "convert it with: keytool -importkeystore -srckeystore FILE -destkeystore KEY.p12 "
@@ -83,6 +85,7 @@ TEXTS: Mapping[str, str] = {
         "write its URI, for example hashivault://NAME, awskms:///alias/NAME or 'pkcs11:token=T;object=O'"
     ),
     "give-whole-file": "give all of it, from the BEGIN line to the END line",
+    "keep-uri": "note down {uri}, which leads to it again; then: notarypy key remove --force KEY",
     "leave-key-type": "leave the option out for ecdsa",
     "leave-out-certificate": "leave it out: one is made then",
     "load-exported": "load the file that notarypy key export or notary key export wrote",

@@ -249,7 +249,9 @@ def initialised_lines(result: InitResult) -> list[str]:
     if not result.created:
         return lines
     options = " ".join(f"--root {pin}" for pin in result.root_pins[:1])
-    if "root" in result.keys_here:
+    if result.root_uris:
+        lines.append(f"nothing replaces the root key, which stays at {', '.join(result.root_uris)}")
+    elif "root" in result.keys_here:
         what = f"notarypy key export {result.root_pins[0][:SHORT_ID]} -o root.pem"
         lines.append(f"nothing replaces the root key; keep a copy elsewhere: {what}")
     return [

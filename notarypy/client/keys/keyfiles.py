@@ -34,6 +34,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem, pkcs8
+from notarypy.keys.keyentry import stays
 from notarypy.keys.keypaths import KEYID
 from notarypy.keys.questions import MIN_LENGTH, PassphraseRequest
 from notarypy.limits import DEFAULT
@@ -108,6 +109,8 @@ def _check_role(manager: KeyManager, block: pem.KeyBlock) -> None:
 def change_passphrase(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> KeyInfo:
     """Encrypt a key under another passphrase; `new` is asked after the old one opened it (rule 3)."""
     info = manager.find(selector)
+    if info.uri is not None:
+        raise stays(info, Advice("change-pin-there"))
     manager.store.unlock(info.keyid, manager.passphrases)
     passphrase = new(info.request)
     if len(passphrase) < MIN_LENGTH:
@@ -141,10 +144,11 @@ def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *,
     """Delete a key's file; raise KeyAccessError if a root could not be replaced any more (rule 4)."""
     info = manager.find(selector)
     if not force and (needed := _roots_that_need(info, manager, directory)):
+        it = "the last copy here of" if info.uri is None else "all that leads from here to"
         raise KeyAccessError(
-            f"key {info.keyid[:SHORT_KEYID]} is the last copy here of a root key that is needed",
+            f"key {info.keyid[:SHORT_KEYID]} is {it} a root key that is needed",
             why=f"without it nobody here can change the root of {', '.join(needed)}",
-            advice=Advice("export-key-first"),
+            advice=Advice("export-key-first") if info.uri is None else Advice("keep-uri", uri=info.uri),
             keyid=info.keyid,
             repositories=needed,
         )

@@ -6,7 +6,7 @@ not: key files (`keys.keystore`) or passphrase sources (`keys.passphrases`).
 Rules:
 
 1. KEY is a signer's name or at least 7 hex digits of a canonical id; what fits several keys is refused with
-   the list.
+   the list. KEYREF is a KEY, the file of a key, or the URI of one that is elsewhere.
 2. A key is stored encrypted, under a passphrase of at least 8 characters.
 3. Nothing but new keys is ever removed, and only by whoever made them.
 4. One at a time makes keys that may be removed again: nobody builds on a root key that is about to go.
@@ -24,20 +24,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
+from notarypy.client.keys.givencertificate import certified
 from notarypy.client.keys.ready import SigningKeys, prepare
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
-from notarypy.keys.formats import pem
+from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import is_uri, keyfile
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.limits import DEFAULT
-from notarypy.tuf import certificates, roles
+from notarypy.tuf import roles
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from notarypy.keys.formats.pkcs8 import PrivateKey
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _DEFAULT_NAME = "signer"
+_KEPT = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT, roles.RELEASES})
 _LOCK = ".notarypy-init.lock"
 
 
@@ -89,11 +91,13 @@ class KeyManager:
         """Make and store a key for a role; returns its public half (rule 2)."""
         return public_key_of(self._generated(role, gun))
 
-    def first_key(self, role: str, gun: str) -> PublicKey:
-        """Return the key for a role of a new repository: the only one that is here for it, or a new one.
+    def first_key(self, role: str, gun: str, selector: str | None = None) -> PublicKey:
+        """Return the key for a role of a new repository: the selected one, the only one for it, or a new one.
 
         One is here where nobody could say whether a first publish arrived, and nothing came of it.
         """
+        if selector is not None:
+            return self.role_key(role, gun, selector)
         here = [info.keyid for info in self.store.list() if (info.role, info.gun) == (role, gun)]
         if len(here) != 1:
             return self.new_key(role, gun)
@@ -112,7 +116,7 @@ class KeyManager:
         prepare(signer)
         if certificate is None:
             return _in_certificate(signer, gun, now)
-        return _certified(signer.public, certificate, gun, now)
+        return certified(signer.public, certificate, gun, now)
 
     def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
         """Return another root key, certified for `gun`: the selected one, or a new one."""
@@ -154,7 +158,7 @@ class KeyManager:
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
-        if role not in roles.BASE_ROLES and role != roles.RELEASES:
+        if role not in _KEPT:
             roles.signer_role(role)
         noted = self.store.refer(uri, role, self.passphrases, algorithm)
         if noted.role != role:
@@ -163,18 +167,19 @@ class KeyManager:
             self._made[threading.get_ident()].append(noted.keyid)
         return noted
 
-    def select(self, selector: str) -> str:
-        """Return the canonical id that a KEYREF means (rule 1)."""
+    def select(self, selector: str, role: str) -> str:
+        """Return the canonical id that a KEYREF for a role means (rule 1); nothing is stored or noted."""
         if is_uri(selector):
-            return self._selected(selector, roles.ROOT).public.keyid
+            return self.store.look(selector, role, self.passphrases).public.keyid
         if given := self._given(selector):
             return given
         if _is_path(selector):
-            return public_key_of(self._opened(_named_file(selector), "root", selector)[0][1]).keyid
+            return public_key_of(self._opened(_named_file(selector), role, selector)[0][1]).keyid
         return self.find(selector).keyid
 
     def find(self, selector: str) -> KeyInfo:
         """Return the one key here that KEY means (rule 1); raise UsageError or KeyMissingError."""
+        keyuri.require_no_secret(selector)
         infos, given = self.store.list(), self.store.given
         found = [info for info in infos if _fits(info, selector)]
         fitting = {info.keyid for info in found}.union(one for one in given if _begins(one, selector))
@@ -189,8 +194,12 @@ class KeyManager:
         short = any(info.keyid.startswith(selector) for info in infos)
         digits = [f"of an id it takes at least {SHORT_KEYID} digits"] if short else []
         why = (*digits, f"keys here: {listed}")
-        advice = Advice("list-keys")
+        advice = Advice("add-key-uri" if is_uri(selector) else "list-keys")
         raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
+
+    def places(self, keyids: Collection[str]) -> tuple[str, ...]:
+        """Return where those of some keys are that are here by reference."""
+        return tuple(info.uri for info in self.store.list() if info.uri and info.keyid in keyids)
 
     def load(self, data: bytes, name: str | None) -> list[StoredKey]:
         """Store every private key in PEM data under a name; returns them as stored.
@@ -211,14 +220,24 @@ class KeyManager:
             loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
         return loaded
 
-    def generate(self, name: str, algorithm: str) -> tuple[StoredKey, bytes]:
-        """Make a signer's key; returns it and its public half as PEM with the signer's name."""
-        roles.signer_role(name)
-        key = keyfile.generate(algorithm)
-        return self._add(key, name, None), pem.public_pem(public_key_of(key), name)
+    def generate(self, name: str, algorithm: str, uri: str | None) -> tuple[StoredKey, bytes]:
+        """Make a signer's key, or at a URI that of any role; returns it and its public half as PEM."""
+        if uri is not None:
+            made = self.refer(uri, name, algorithm)
+            public = self.store.public(made.keyid, self.passphrases)
+        else:
+            roles.signer_role(name)
+            key = keyfile.generate(algorithm)
+            made, public = self._add(key, name, None), public_key_of(key)
+        return made, pem.public_pem(public, name)
 
-    def public(self, selector: str) -> bytes:
-        """Return the public half of the key that KEY means, as PEM with its name."""
+    def public(self, selector: str, name: str) -> bytes:
+        """Return the public half of the key that a KEY or URI means, as PEM with a name.
+
+        What is at a URI is only looked at: it may be somebody else's.
+        """
+        if is_uri(selector) and not any(info.uri == selector for info in self.store.list()):
+            return pem.public_pem(self.store.look(selector, name, self.passphrases).public, name)
         info = self.find(selector)
         public = self.store.public(info.keyid, self.passphrases)
         return pem.public_pem(public, roles.signer_name(info.role))
@@ -273,42 +292,10 @@ def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:
     renamed = not {role, present.role} & {*roles.BASE_ROLES, ""}
     return AlreadyExistsError(
         what,
-        why=(f"the file is {present.path}", *more),
+        why=(f"it is at {present.uri}" if present.uri else f"the file is {present.path}", *more),
         advice=Advice("rename-stored-key", key=present.keyid[:12], name=role) if renamed else None,
         keyid=present.keyid,
     )
-
-
-def _certified(key: PublicKey, certificate: bytes, gun: str, now: datetime) -> PublicKey:
-    wrapped = PublicKey(f"{key.keytype}-x509", _certificates_only(certificate))
-    if wrapped.canonical_id != key.keyid:
-        raise UsageError("the root certificate is for another key", why=f"the key is {key.keyid}")
-    reason = certificates.problem(wrapped, gun, now)
-    if reason:
-        advice = Advice("give-root-certificate", gun=gun)
-        raise UsageError("the root certificate cannot be used", why=reason, advice=advice)
-    return wrapped
-
-
-def _certificates_only(pem_data: bytes) -> bytes:
-    """Return the certificates of a PEM file written anew: it is published, and must hold nothing else."""
-    from cryptography import x509  # only who gives a certificate needs it
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from notarypy.tuf import certificateparts, serials
-
-    if b"PRIVATE KEY" in pem_data:
-        advice = Advice("give-certificate-alone")
-        raise UsageError("the root certificate's file holds a private key", advice=advice)
-    try:
-        found = serials.load_pem(pem_data)
-    except (ValueError, TypeError, x509.InvalidVersion):
-        raise UsageError("the root certificate cannot be read", advice=Advice("give-certificate")) from None
-    foreign = [problem for problem in map(certificateparts.foreign_problem, found) if problem]
-    if foreign:
-        why, advice = f"docker and Go notary cannot read it: {foreign[0]}", Advice("leave-out-certificate")
-        raise UsageError("the root certificate cannot be used", why=why, advice=advice)
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
 def _named_file(path: str) -> bytes:
@@ -329,7 +316,8 @@ def _in_certificate(signer: Signer, gun: str, now: datetime) -> PublicKey:
 
 
 def _fits(info: KeyInfo, selector: str) -> bool:
-    return roles.signer_name(info.role) == roles.signer_name(selector) or _begins(info.keyid, selector)
+    named = roles.signer_name(info.role) == roles.signer_name(selector)
+    return named or selector == info.uri or _begins(info.keyid, selector)
 
 
 def _begins(keyid: str, selector: str) -> bool:

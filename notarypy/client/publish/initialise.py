@@ -62,12 +62,13 @@ _LOG = logging.getLogger(__name__)
 class Wanted:
     """What `init` is asked for: a root key, who keeps the snapshot key, and the first delegations.
 
-    Without `root_key`, a KEY or file, the only one here is taken, or one is made; `root_cert`, PEM, carries
-    it. `snapshot` is None when it does not matter.
+    Without `root_key`, a KEY, file or URI, the only one here is taken, or one is made; `root_cert`, PEM,
+    carries it. Without `targets_key`, the same, one is made. `snapshot` is None when it does not matter.
     """
 
     root_key: str | None = None
     root_cert: bytes | None = None
+    targets_key: str | None = None
     snapshot: Literal["server", "local"] | None = None
     changes: Sequence[Change] = ()
 
@@ -104,7 +105,7 @@ def initialise(publisher: Publisher, manager: KeyManager, wanted: Wanted) -> Ini
         trusted, created = _create(publisher, manager, wanted)
     _LOG.debug("%s: %s", repository.gun, "initialised" if created else "it had trust data already")
     if not created:
-        _require_wanted(trusted, manager, wanted, publisher.patience.seconds)
+        _require_wanted(trusted, manager, wanted)
     return _result(repository, trusted, manager, created=created)
 
 
@@ -172,7 +173,7 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
 
     keys = {roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)}
     with workers.begun([asked]) as offered:
-        keys[roles.TARGETS] = manager.first_key(roles.TARGETS, gun)
+        keys[roles.TARGETS] = manager.first_key(roles.TARGETS, gun, wanted.targets_key)
         if local:
             keys[roles.SNAPSHOT] = manager.first_key(roles.SNAPSHOT, gun)
         return keys | offered(0).get()
@@ -211,14 +212,12 @@ def _unknown(repository: Repository, error: NotarypyError) -> UnknownOutcomeErro
     )
 
 
-def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted, seconds: float) -> None:
-    root_ids = {key.canonical_id for key in trusted.root.signers(roles.ROOT)}
+def _require_wanted(trusted: TrustedMetadata, manager: KeyManager, wanted: Wanted) -> None:
     problem = ""
-    if wanted.root_key is not None:
-        with manager.new_keys(seconds) as undo:  # a URI that was noted just to compare its key
-            if manager.select(wanted.root_key) not in root_ids:
-                undo()
-                problem = f"its root key is {', '.join(sorted(root_ids))}, not the given one"
+    for role, selector in ((roles.ROOT, wanted.root_key), (roles.TARGETS, wanted.targets_key)):
+        ids = {key.canonical_id for key in trusted.root.signers(role)}
+        if selector is not None and manager.select(selector, role) not in ids:
+            problem = problem or f"its {role} key is {', '.join(sorted(ids))}, not the given one"
     snapshot = {key.canonical_id for key in trusted.root.signers(roles.SNAPSHOT)}
     if wanted.snapshot == "local" and not snapshot.intersection(manager.signing_keys().available):
         problem = "its snapshot key is not here"
@@ -244,4 +243,5 @@ def _result(
         keys_here=tuple(role for role in ids if available.intersection(ids[role])),
         signers=tuple(roles.signer_name(role) for role in delegated),
         server=repository.server_url,
+        root_uris=manager.places(ids[roles.ROOT]),
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.errors import UnsupportedKeyError
+from notarypy.errors import Advice, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem
 from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass
@@ -57,6 +57,13 @@ def write(reference: KeyReference) -> bytes:
     """Return a reference as its file has it; raise InvalidNameError for what cannot stand in one."""
     headers = {"keytype": reference.public.keytype, "role": reference.role, "uri": reference.uri}
     return pem.text(_LABEL, headers, reference.public.public)
+
+
+def require_no_secret(uri: str) -> None:
+    """Raise UsageError for a URI with a PIN or password in it, and do not show it (rule 3)."""
+    if holds_secret(uri):
+        message, advice = "a key URI holds no PIN and no password", Advice("leave-out-pin")
+        raise UsageError(message, why="others see it in the list of processes", advice=advice)
 
 
 def holds_secret(uri: str) -> bool:

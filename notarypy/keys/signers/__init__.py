@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, UnsupportedKeyError, UsageError
@@ -34,8 +35,13 @@ SIGNERS: dict[str, str] = {
 
 
 def is_uri(text: str) -> bool:
-    """Tell whether a KEYREF is a key URI: no name, id or file begins with letters and a colon."""
-    return _URI.match(text) is not None
+    """Tell whether a KEYREF is a key URI: letters and a colon, where no name, id or drive of Windows has one.
+
+    What begins with a scheme that somebody has is one, whatever files there are; a file of another such name
+    is a file.
+    """
+    found = _URI.match(text)
+    return found is not None and (_target(found.group(1)) is not None or not Path(text).exists())
 
 
 def backend(uri: str) -> type[ExternalSigner]:
@@ -43,7 +49,7 @@ def backend(uri: str) -> type[ExternalSigner]:
     if not is_uri(uri):
         raise UsageError(f"{uri} does not say where a key is", why="it is no URI", advice=Advice("give-uri"))
     scheme = uri.partition(":")[0]
-    target = SIGNERS.get(scheme) or _entry_points().get(scheme)
+    target = _target(scheme)
     if target is None:
         known = ", ".join(sorted({*SIGNERS, *_entry_points()})) or "none"
         raise UnsupportedKeyError(
@@ -67,6 +73,10 @@ def from_der(public: PublicKey, der: bytes) -> tuple[str, bytes]:
 
     key = load_der_public_key(public.public)
     return METHOD_FOR[public.keytype], ecdsa_raw(der, key.key_size)  # type: ignore[union-attr]  # an EC key
+
+
+def _target(scheme: str) -> str | None:
+    return SIGNERS.get(scheme) or _entry_points().get(scheme)
 
 
 def _entry_points() -> dict[str, str]:

@@ -156,6 +156,7 @@ class CheckedSigner:
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
+        _LOG.debug("%s signs with key %s, %s", type(self.signer).__name__, self.public.keyid, self.place)
         signed = self.signer.sign(message)
         if problem := _problem(self.public, signed, message):
             raise KeyChangedError(

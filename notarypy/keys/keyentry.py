@@ -1,0 +1,75 @@
+"""One key of a trust directory: what its file or its reference says.
+
+What it is: reading one, and errors that name it. What it is not: finding them (`keypaths`), or opening what
+is in them (`keystore`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy import files
+from notarypy.errors import Advice, KeyAccessError, KeyMissingError, UnsupportedKeyError
+from notarypy.keys.formats import keyuri, pem
+from notarypy.keys.keyinfo import KeyInfo
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from notarypy.keys.keypaths import KeyPath
+
+
+def stays(info: KeyInfo, advice: Advice | None = None) -> UnsupportedKeyError:
+    """Return the refusal to give out, or to encrypt, the private half of a key that is elsewhere."""
+    return UnsupportedKeyError(
+        f"the private half of key {info.keyid[:7]} stays where it is",
+        why=f"it is at {info.uri}",
+        advice=advice,
+        keyid=info.keyid,
+        uri=info.uri,
+    )
+
+
+def info_of(keyid: str, place: KeyPath) -> KeyInfo:
+    """Return what is known of the key at a place; raise KeyAccessError."""
+    if not place.refers:
+        return read(keyid, place)[0]
+    found = reference(keyid, place)
+    return KeyInfo(keyid, found.role, None, place.path, encrypted=False, uri=found.uri)
+
+
+def reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:
+    """Return what a reference says; raise KeyAccessError for one of another key."""
+    try:
+        found = keyuri.read(files.read_regular(place.path, DEFAULT.key_file_bytes))
+    except FileNotFoundError:
+        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
+    except UnsupportedKeyError as error:
+        raise pem.at_file(error, str(place.path)) from None
+    check_id(found.public.keyid, KeyInfo(keyid, found.role, None, place.path, encrypted=False))
+    return found
+
+
+def read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
+    """Return what a key's file says, and its first block; which key is in it shows when it is opened."""
+    try:
+        block = pem.split(files.read_regular(place.path, DEFAULT.key_file_bytes))[0]
+    except FileNotFoundError:
+        raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
+    except UnsupportedKeyError as error:
+        raise pem.at_file(error, str(place.path)) from None
+    role = block.role or place.role
+    gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
+    return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
+
+
+def check_id(actual: str, info: KeyInfo) -> None:
+    """Refuse a file that holds another key than its name says (rule 1)."""
+    if actual != info.keyid:
+        raise KeyAccessError(
+            f"the file of key {info.keyid[:7]} holds another key",
+            why=(f"it holds {actual}", f"the file is {info.path}"),
+            advice=Advice("rename-key", actual=actual),
+            keyid=info.keyid,
+            actual=actual,
+            file=str(info.path),
+        )
