@@ -80,6 +80,15 @@ def faketime_library() -> str:
     raise LookupError("libfaketime is not installed: run scripts/test, it brings what the tests need")
 
 
+def pkcs11_module(name: str) -> Path:
+    """Return the module of this name that leads to tokens."""
+    for root in (Path("/usr/lib"), UNPACKED / "lib"):
+        for folder in ("*-linux-gnu*", "*-linux-gnu*/softhsm", "*-linux-gnu*/pkcs11"):
+            for module in sorted(root.glob(f"{folder}/{name}.so*")):
+                return module.resolve()
+    raise LookupError(f"{name} is not installed: run scripts/test, it brings what the tests need")
+
+
 def valgrind() -> tuple[list[str], dict[str, str]]:
     """Return how valgrind is started, and the environment that it needs.
 
