@@ -24,7 +24,8 @@ Rules of renewing:
 8. What is due and can be signed here is renewed in one publish. A role that is named is renewed whatever its
    date.
 9. A root certificate that made itself and is due is replaced by another one of the same key; the new root is
-   signed under both. One that an authority made is not replaced: that takes the authority.
+   signed under both. So is one that Go notary made on a YubiKey, whose own signature is no good. One that an
+   authority made is not replaced: that takes the authority.
 10. What is signed on is the newest there is, by rule 4 of `metadata.expired`.
 11. What is due and cannot be renewed here is an error that names the keys it takes, after everything else was
     published. A key that is noted here and out of reach, as one on a token in a drawer, is not here.
@@ -35,6 +36,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -57,9 +59,9 @@ from notarypy.errors import (
     RefusedUpdateError,
     UsageError,
 )
-from notarypy.tuf import certificates, roles, serials
+from notarypy.tuf import certificates, envelope, roles, serials
 from notarypy.tuf.changes import AddDelegation, AssignKeys, Change, RemoveKeys, Resign, State, apply_all
-from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey, meets, public_key_of
 from notarypy.tuf.keys import certificates as certificates_of
 from notarypy.tuf.vouching import signatures
 from notarypy.values import replace
@@ -294,8 +296,15 @@ def _made_itself(key: PublicKey) -> bool:
     try:
         serials.require_issued(leaf, leaf)
     except (ValueError, TypeError, InvalidSignature):
-        return False
+        return leaf.issuer == leaf.subject and _made_on_yubikey(key)
     return True
+
+
+def _made_on_yubikey(key: PublicKey) -> bool:
+    """Tell whether Go notary made it on a YubiKey: its signature is r and s, of a hash that was hashed."""
+    [leaf, *_] = certificates_of(key)
+    hashed = sha256(leaf.tbs_certificate_bytes).digest()
+    return envelope.verify(public_key_of(leaf), "ecdsa", leaf.signature, hashed)
 
 
 def _left_over(

@@ -33,7 +33,8 @@ class Tpm:
             "TPM2_PKCS11_STORE": str(folder),
             "TPM2_PKCS11_TCTI": f"swtpm:path={folder / 'socket'}",
             # What the libraries beneath think of a wrong PIN goes to standard error otherwise.
-            **{"TSS2_LOG": "all+none", "TPM2_PKCS11_LOG_LEVEL": "0"},
+            "TSS2_LOG": "all+none",
+            "TPM2_PKCS11_LOG_LEVEL": "0",
         }
 
     def uri(self, key: str) -> str:
