@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.cli.text.advice import advice
 from notarypy.client.publish.pipeline import publisher_for
@@ -15,12 +16,14 @@ from notarypy.errors import (
     SignatureError,
     TrustError,
 )
+from notarypy.keys.signers.keyfile import LocalSigner
+from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import canonical, roles
 from notarypy.tuf.changes import AddDelegation, AssignKeys, RemoveKeys
-from notarypy.tuf.keys import public_key_of
+from notarypy.tuf.keys import certificates, public_key_of
 from notarypy.tuf.signerkeys import load_public_pem
 from support.author import GUN, private_key
-from support.chains import authority, leaf, pem
+from support.chains import as_on_yubikey, authority, leaf, pem
 from support.people import copy_of, owned, pem_of
 
 if TYPE_CHECKING:
@@ -219,6 +222,30 @@ def test_a_listed_key_without_a_certificate_stands_in_nobodys_way(world: World, 
     assert _status(owner)[roles.ROOT].due
     assert bare.keyid in owner.client().renew(GUN).root_pins
     assert _verifies(world)
+
+
+@pytest.mark.parametrize("signed", ["by Go notary on a YubiKey", "by somebody else"])
+def test_a_certificate_whose_own_signature_is_no_good(world: World, signed: str) -> None:
+    owner, key = world.person("owner"), private_key("root")
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    (world.base / "root.pem").write_bytes(pem_of(key))
+    made = root_certificate(LocalSigner(key), GUN, world.clock())
+    [certificate] = certificates(made)
+    other = private_key("other") if signed == "by somebody else" else key
+    assert isinstance(other, ec.EllipticCurvePrivateKey)
+    faulty = as_on_yubikey(certificate, other)
+    owner.client().init(GUN, root_key=str(world.base / "root.pem"), root_cert=faulty)
+    world.push("1")
+    owner.client().sign([f"{GUN}:1"])
+    assert _verifies(world)
+    world.clock.now += 11 * YEAR
+    if signed == "by somebody else":
+        with pytest.raises(KeyNotAuthorisedError, match="could not be renewed") as caught:
+            owner.client().renew(GUN)
+        assert "which an authority made" in caught.value.why[0]
+    else:
+        owner.client().renew(GUN)
+        assert _verifies(world)
 
 
 def test_a_certificate_of_an_authority_takes_the_authority_or_another_key(world: World) -> None:

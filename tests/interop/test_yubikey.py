@@ -89,6 +89,7 @@ def test_a_root_key_lies_in_a_drawer(
     owner.notary_add(repository.name, "3", image, "targets/releases", "targets/jeff").expect(0)
     _trusted_by_all(bob, repository, image.sha256)
     # What takes the root key says so, and changes nothing.
+    owner.notarypy("verify", repository.ref("1")).expect(0)
     before = owner.files()
     for rotation in (("root", "--yes"), ("targets",), ("timestamp", "--server-managed")):
         front.forget()

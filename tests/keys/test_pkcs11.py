@@ -272,6 +272,15 @@ def test_a_token_that_was_pulled_is_missing_and_signs_when_it_is_back(desk: Desk
     assert signs(signer)
 
 
+def test_a_key_is_ready_where_the_token_is_and_takes_the_pin(desk: Desk) -> None:
+    signer = desk.open()
+    signer.prepare()
+    assert (desk.asked, desk.card.logins, desk.card.signed) == (1, 1, [])
+    desk.card.pull()
+    with pytest.raises(TokenMissingError):
+        signer.prepare()
+
+
 def test_a_child_begins_anew(desk: Desk) -> None:
     signer = desk.open()
     assert signs(signer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from notarypy.tuf import der
+from notarypy.tuf.envelope import ecdsa_raw
 from support.author import GUN, NOW, private_key
 from support.otherkeys import tlv
 
@@ -108,3 +111,16 @@ def pem(*made: Made) -> bytes:
 
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, GUN if name == LEAF else name)])
+
+
+def as_on_yubikey(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a self-signed certificate, PEM, as releases of Go notary made it with a key on a YubiKey.
+
+    Its signature is not valid, and nobody looks at it: r and s without DER, of a hash that was hashed.
+    """
+    body = certificate.tbs_certificate_bytes
+    _, algorithm, _ = der.elements(certificate.public_bytes(Encoding.DER))
+    signed = key.sign(sha256(body).digest(), ec.ECDSA(SHA256()))
+    raw = ecdsa_raw(signed, key.key_size)
+    made = tlv(0x30, body + algorithm + tlv(0x03, b"\0" + raw))
+    return x509.load_der_x509_certificate(made).public_bytes(Encoding.PEM)

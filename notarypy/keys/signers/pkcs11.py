@@ -101,13 +101,21 @@ class Pkcs11Signer(ExternalSigner):
         signature = using(self._where, self._context.environ, lambda token: self._signed(token, digest))
         return METHOD_FOR[self.public.keytype], signature
 
-    def _signed(self, token: Token, digest: bytes) -> bytes:
+    def prepare(self) -> None:
+        """Log in to the token, and find the private half there; see `ExternalSigner`."""
+        using(self._where, self._context.environ, self._ready)
+
+    def _ready(self, token: Token) -> Any:  # noqa: ANN401 - as the library has it
         now = token.login(self._where, self._context)
         key = _private(token, self._where, sure=now or not token.logged_in)
         if not hasattr(key, "sign"):
             message, why = f"the {self._where.described} does not sign", "the token has it for something else"
             advice = Advice("use-token-key")
             raise UnsupportedKeyError(message, why=why, advice=advice, token=token.info.label)
+        return key
+
+    def _signed(self, token: Token, digest: bytes) -> bytes:
+        key = self._ready(token)
         if not _flag(key, "ALWAYS_AUTHENTICATE"):
             token.forget_pin()
             return self._made(key, digest, None)

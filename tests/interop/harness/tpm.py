@@ -2,8 +2,10 @@
 
 1. The TPM listens on a socket in a folder of its own under the system's temporary folder, and nowhere else:
    sockets have short paths, and pytest's folders are long.
-2. The token is made by OpenSC's pkcs11-tool through the module. With tpm2-pkcs11's own program it would take
-   `tpm2_flushcontext -t` after each step, for nothing manages the resources of a bare TPM.
+2. It has room for the token and one key in each process: nothing manages its resources, as the kernel does
+   behind /dev/tpmrm0.
+3. The token is made by OpenSC's pkcs11-tool through the module. tpm2-pkcs11's own program leaves behind
+   what fills the room.
 """
 
 from __future__ import annotations
@@ -50,6 +52,13 @@ class Tpm:
         """Make a key on P-256, with an id of hex digits."""
         pair = ("--keypairgen", "--key-type", "EC:prime256v1", "--label", label, "--id", identity)
         self.tool("--token-label", LABEL, "--login", "--pin", PIN, *pair)
+
+    def public_key(self, label: str) -> Path:
+        """Return the public half of a key as a PEM file."""
+        der, pem = self.folder / f"{label}.der", self.folder / f"{label}.pub"
+        self.tool("--read-object", "--type", "pubkey", "--label", label, "--output-file", str(der))
+        programs.openssl("pkey", "-pubin", "-inform", "DER", "-in", der, "-out", pem)
+        return pem
 
     def unlock(self) -> None:
         """Forget the wrong PINs, as the machine's owner."""

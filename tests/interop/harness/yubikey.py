@@ -10,21 +10,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
-import re
 import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from interop.harness import people, programs
+from support import chains
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,18 +91,8 @@ class YubiKey:
             file.unlink()
 
     def go_certificate(self, gun: str) -> bytes:
-        """Return a root certificate as releases of Go notary made them with such a key.
-
-        Its signature is not valid, and nobody looks at it: r and s without DER, of a hash that was hashed.
-        """
-        made = _self_signed(gun, self._root)
-        body = made.tbs_certificate_bytes
-        (algorithm,) = re.findall(rb"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", body)[:1]
-        signed = self._root.sign(hashlib.sha256(body).digest(), ec.ECDSA(SHA256()))
-        raw = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signed))
-        inner = body + algorithm + b"\x03\x41\x00" + raw
-        der = b"\x30\x82" + len(inner).to_bytes(2, "big") + inner
-        return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+        """Return a root certificate as releases of Go notary made it with the key on a YubiKey."""
+        return chains.as_on_yubikey(_self_signed(gun, self._root), self._root)
 
     def tool(self, *arguments: str) -> programs.Run:
         """Run pkcs11-tool on it, and insist on success."""
