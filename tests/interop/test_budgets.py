@@ -37,6 +37,12 @@ def test_every_workload_has_a_budget() -> None:
     assert list(budgets.WORKLOADS) == list(WORKLOADS)
 
 
+def test_a_key_on_a_token_costs_little_more_than_a_key_file() -> None:
+    # Either number is what was measured, give or take the tolerance, as the tests below see to.
+    token, file = (budgets.WORKLOADS[name]["instructions"] for name in ("sign-token", "sign-again"))
+    assert token <= 1.3 * file
+
+
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_round_trips_memory_and_modules(lab: Laboratory, place: budgets.Place, workload: str) -> None:
     seen = costs.watch(lab, WORKLOADS[workload](lab), PYTHON)

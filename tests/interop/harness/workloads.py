@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interop.harness import images, people, programs, rounds, services
+from interop.harness import images, people, programs, rounds, services, softhsm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +118,20 @@ class Laboratory:
         """Return a command of somebody whose cache is cold."""
         return Command(self.person(), arguments)
 
+    def by_token(self) -> Command:
+        """Return what `sign-again` does, of somebody whose key is on a token of SoftHSM."""
+        holder = self.person()
+        token = softhsm.SoftHsm(holder.home / "token")
+        holder.environment |= token.environment | {"NOTARYPY_PASSPHRASE_JEFF": softhsm.PIN}
+        token.make_token("release")
+        holder.notarypy("key", "add", token.make_key("release", "jeff"), "--name", "jeff").expect(0)
+        name = self.repository()
+        public = softhsm.public_half(holder, "jeff")
+        self.owner.notarypy("init", name, "--signer", "jeff", "--key", public).expect(0)
+        first, second = self.pushed([name], tags=2)
+        holder.notarypy("sign", first).expect(0)
+        return Command(holder, ("sign", second))
+
     def large(self) -> str:
         """Return a repository of a thousand tags; one for all who want it."""
         if not self._large:
@@ -192,6 +206,10 @@ def _sign_again(lab: Laboratory) -> Command:
     return lab.by_owner("sign", lab.pushed([_name(lab.signed_anew())], tags=2)[1])
 
 
+def _sign_token(lab: Laboratory) -> Command:
+    return lab.by_token()
+
+
 def _sign_cold(lab: Laboratory) -> Command:
     command = lab.by_stranger("sign", lab.pushed([_name(lab.signed_anew())], tags=2)[1])
     lab.owner.share_keys_with(command.person)
@@ -224,6 +242,7 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "inspect-1000-tags": _inspect,
     "init": _init,
     "sign-again": _sign_again,
+    "sign-token": _sign_token,
     "sign-cold": _sign_cold,
     "sign-100-tags": _sign_tags,
     "revoke": _revoke,
