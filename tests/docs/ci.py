@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FOLDER = pages.ROOT / "docs" / "ci"
 FILES = ("github-actions.yml", "gitlab-ci.yml", "Jenkinsfile", "tekton.yml")
+# Those whose key is in a KMS, which takes the token of the job.
+OIDC = ("oidc-aws.yml", "oidc-gcp.yml", "oidc-azure.yml")
 
 
 class Step(NamedTuple):
@@ -52,7 +54,11 @@ def steps(file: str) -> list[Step]:
     """Return the scripts of a pipeline in their order."""
     if file == "Jenkinsfile":
         return list(_jenkins())
-    made = {"github-actions.yml": _github, "gitlab-ci.yml": _gitlab, "tekton.yml": _tekton}
+    made = {
+        "gitlab-ci.yml": _gitlab,
+        "tekton.yml": _tekton,
+        **dict.fromkeys(("github-actions.yml", *OIDC), _github),
+    }
     return [step for document in documents(file) for step in made[file](document)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,27 @@ import pytest
 from docs import ci, pages
 from notarypy.cli import bridge
 from notarypy.cli.run import Run
+from notarypy.keys.signers import SIGNERS
 from notarypy.storage.settings import configfile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = ("docs/recipes.md", "docs/moving-from-docker-trust.md", "docs/stolen-key.md")
+PAGES = (
+    "docs/recipes.md",
+    "docs/moving-from-docker-trust.md",
+    "docs/stolen-key.md",
+    "docs/keys/azure.md",
+    "docs/keys/gcp.md",
+    "docs/keys/oidc.md",
+)
 
 
 def command_lines() -> list[str]:
     """Return every command line of notarypy in the pages and pipelines."""
-    code = [line for file in ci.FILES for step in ci.steps(file) for line in step.script.splitlines()]
+    code = [
+        line for file in (*ci.FILES, *ci.OIDC) for step in ci.steps(file) for line in step.script.splitlines()
+    ]
     for page in map(pages.read, PAGES):
         code += [line for block in pages.blocks(page, "sh") for line in block.text.splitlines()]
         code += pages.spans(page)
@@ -73,7 +84,35 @@ def test_a_pipeline_installs_loads_a_key_signs_and_verifies(file: str) -> None:
         assert line in text, line
 
 
-@pytest.mark.parametrize("file", ci.FILES)
+@pytest.mark.parametrize("file", ci.OIDC)
+def test_a_pipeline_with_a_key_in_a_kms_stores_no_secret(file: str) -> None:
+    text = "\n".join(step.script for step in ci.steps(file))
+    for line in ("pip install", 'key add "$SIGNER" --name ci', "sign --signer ci", "verify --signer ci"):
+        assert line in text, line
+    assert "secrets." not in (ci.FOLDER / file).read_text(encoding="utf-8")
+    (workflow,) = ci.documents(file)
+    assert workflow["permissions"] == {"contents": "read"}
+    jobs = workflow["jobs"]
+    assert [name for name, job in jobs.items() if job["permissions"].get("id-token") == "write"] == ["sign"]
+    assert jobs["sign"]["environment"] == "release"
+    extra = file.removeprefix("oidc-").removesuffix(".yml")
+    assert f"notarypy[{extra}] @ $NOTARYPY" in text
+    assert workflow["env"]["SIGNER"].partition(":")[0] in SIGNERS
+
+
+def test_a_token_is_for_one_repository_and_one_environment() -> None:
+    page = pages.read("docs/keys/oidc.md")
+    trust = json.loads(pages.blocks(page, "json")[0].text)["Statement"][0]["Condition"]
+    assert (
+        trust["StringEquals"]["token.actions.githubusercontent.com:sub"]
+        == "repo:team/app:environment:release"
+    )
+    rights = json.loads(pages.blocks(page, "json")[1].text)["Statement"][0]
+    assert rights["Action"] == ["kms:Sign", "kms:GetPublicKey"]
+    assert ci.documents("oidc-aws.yml")[0]["env"]["SIGNER"].endswith(rights["Resource"])
+
+
+@pytest.mark.parametrize("file", [*ci.FILES, *ci.OIDC])
 def test_a_pipeline_has_no_secret_and_names_no_package_registry(file: str) -> None:
     text = (ci.FOLDER / file).read_text(encoding="utf-8")
     assert not re.search(r"PRIVATE KEY|--index-url|--extra-index", text)
@@ -82,7 +121,7 @@ def test_a_pipeline_has_no_secret_and_names_no_package_registry(file: str) -> No
         assert all(re.match(r"\$|/|$", value) for value in secrets.values()), secrets
 
 
-@pytest.mark.parametrize("file", [file for file in ci.FILES if file.endswith(".yml")])
+@pytest.mark.parametrize("file", [file for file in (*ci.FILES, *ci.OIDC) if file.endswith(".yml")])
 def test_a_pipeline_is_yaml_without_surprises(file: str) -> None:
     def texts(node: Any) -> list[object]:  # noqa: ANN401 - any YAML
         if isinstance(node, dict):
