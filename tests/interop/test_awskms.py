@@ -38,7 +38,8 @@ def owner(alice: Person, kms: Kms) -> Person:
 
 def asked(run: Run) -> list[str]:
     """Return the requests to KMS that a command with -v says it made."""
-    return [line.rpartition(" ")[2] for line in run.stderr.splitlines() if "AWS KMS: " in line]
+    lines = (line.partition("AWS KMS: ")[2] for line in run.stderr.splitlines())
+    return [line.partition(" ")[0] for line in lines if line]
 
 
 def refusal(run: Run, code: str, exit_code: int) -> dict[str, Any]:

@@ -317,7 +317,7 @@ def test_a_permission_that_is_missing_is_named_with_key_and_principal(kms: fakek
     assert caught.value.message == f"AWS does not allow kms:Sign with {signer.uri.removeprefix('awskms:///')}"
     assert caught.value.why[1] == f"it was asked by {who}"
     kms.refuse("GetPublicKey", "AccessDeniedException")
-    with pytest.raises(KeyPermissionError, match=r"kms:GetPublicKey with alias/release"):
+    with pytest.raises(KeyPermissionError, match=r"kms:GetPublicKey with alias/release in eu-west-1"):
         AwsKmsSigner.open("awskms:///alias/release", context(kms.environment))
 
 
@@ -413,7 +413,7 @@ def test_an_endpoint_is_asked_over_tls(tmp_path: Path) -> None:
     with fakekms.running(tls) as kms:
         key, host = kms.make(), kms.url.removeprefix("https://")
         environ = kms.environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-        with pytest.raises(TlsError, match="certificate") as caught:
+        with pytest.raises(TlsError, match="no TLS with AWS KMS") as caught:
             AwsKmsSigner.open(f"awskms://{host}/{key.arn}", context(environ))
         assert caught.value.why[0] == f"it is at {host}"
         environ["AWS_CA_BUNDLE"] = str(tmp_path / "ca.crt")
@@ -478,7 +478,7 @@ def test_what_is_handed_in_counts_before_the_process(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDPROCESS")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    AwsKmsSigner.open(f"awskms:///{next(iter(kms.keys))}", context(os.environ))
+    AwsKmsSigner.open(f"awskms:///{kms.make().arn}", context(os.environ))
     assert "Credential=AKIDPROCESS/" in kms.asked[-1].authorization
 
 
@@ -517,7 +517,22 @@ def test_no_credentials_are_an_error_that_says_which(
         AwsKmsSigner.open(f"awskms:///{kms.make().arn}", context(files | environ))
     assert caught.value.advice is not None
     assert caught.value.advice.name == advice
+
+
+def test_what_is_needed_is_there_before_anything_is_changed(kms: fakekms.FakeKms) -> None:
+    signer = opened(kms)
+    signer.prepare()
     assert kms.asked == []
+    with pytest.raises(AuthenticationError, match="no AWS credentials"):
+        AwsKmsSigner.open(signer.uri, context({}, signer.public)).prepare()
+    with pytest.raises(ConfigurationError, match="in which AWS region"):
+        AwsKmsSigner.open(f"awskms:///{UUID}", context({}, signer.public)).prepare()
+
+
+def test_a_right_to_make_keys_is_named_with_the_region(kms: fakekms.FakeKms) -> None:
+    kms.refuse("CreateKey", "AccessDeniedException")
+    with pytest.raises(KeyPermissionError, match=r"kms:CreateKey in eu-west-1"):
+        AwsKmsSigner.generate("awskms:///", context(kms.environment), "ecdsa")
 
 
 def test_a_role_that_is_not_given_is_not_a_missing_right_of_the_key(
@@ -579,7 +594,7 @@ def test_a_key_has_no_id_of_our_choice(kms: fakekms.FakeKms, uri: str) -> None:
 
 def test_a_key_that_was_made_without_its_alias_is_named(kms: fakekms.FakeKms) -> None:
     kms.refuse("CreateAlias", "AccessDeniedException")
-    with pytest.raises(KeyPermissionError, match="kms:CreateAlias with alias/new") as caught:
+    with pytest.raises(KeyPermissionError, match="kms:CreateAlias with alias/new in eu-west-1") as caught:
         AwsKmsSigner.generate("awskms:///alias/new", context(kms.environment), "ecdsa")
     assert f"awskms:///{list(kms.keys)[-1]}" in caught.value.why[-1]
 

@@ -159,7 +159,10 @@ TEXTS: Mapping[str, str] = {
         "or run this where a role gives some; see whose they are: aws sts get-caller-identity"
     ),
     "log-in-to-aws": "log in again: aws sso login, or aws login; with --profile if you use one",
-    "look-at-aws-ca": "look at what answers there; a CA of your own is named by AWS_CA_BUNDLE",
+    "look-at-aws-ca": (
+        "look at what answers there; a CA of your own is named by AWS_CA_BUNDLE; "
+        "what speaks plain http on this machine is named by AWS_ENDPOINT_URL, not in the URI"
+    ),
     "look-for-aws-key": (
         "look at account, region and spelling: aws kms describe-key --key-id KEY; "
         "an id and an alias are looked for in the region of AWS_REGION or of the profile"

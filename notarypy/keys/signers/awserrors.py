@@ -95,7 +95,6 @@ _NAME = re.compile(r"[A-Za-z0-9.]{1,80}")
 
 # By the name of the SDK's class: our class, what happened, and what to do.
 _HERE: dict[str, tuple[type[NotarypyError], str, Advice | None]] = {
-    "NoCredentialsError": (AuthenticationError, "there are no AWS credentials", _GIVE),
     "PartialCredentialsError": (AuthenticationError, "the AWS credentials are not complete", _GIVE),
     "CredentialRetrievalError": (AuthenticationError, "the AWS credentials cannot be fetched", _GIVE),
     "MetadataRetrievalError": (AuthenticationError, "the AWS credentials cannot be fetched", _GIVE),
@@ -109,7 +108,7 @@ _HERE: dict[str, tuple[type[NotarypyError], str, Advice | None]] = {
     "ConfigNotFound": (ConfigurationError, "AWS's configuration is not there", None),
     "NoRegionError": (ConfigurationError, "nothing says in which AWS region the key is", _REGION),
     "InvalidRegionError": (ConfigurationError, "this cannot be an AWS region", _REGION),
-    "SSLError": (TlsError, "the TLS certificate of AWS KMS cannot be trusted", Advice("look-at-aws-ca")),
+    "SSLError": (TlsError, "there is no TLS with AWS KMS that can be trusted", Advice("look-at-aws-ca")),
     "ConnectTimeoutError": (DeadlineError, "AWS KMS could not be reached in time", None),
     "ReadTimeoutError": (DeadlineError, "AWS KMS did not answer in time", None),
     "ConnectionError": (UnreachableError, "AWS KMS cannot be reached", None),
@@ -157,7 +156,7 @@ def explained(error: Exception, operation: str, key: str) -> NotarypyError:
         kind, what, advice = _KEY[code]
         state = _STATE.search(text) if code == "KMSInvalidStateException" else None
         said = f"it is {state[1].lower()}" if state else why
-        return kind(f"AWS KMS key {key} {what}", why=said, advice=advice, uri=key)
+        return kind(f"AWS KMS key {key} {what}", why=said, advice=advice, key=key)
     return ServerError("AWS KMS answers with an error", why=why)
 
 
@@ -177,7 +176,7 @@ def _throttled(code: str, status: int) -> bool:
 
 def _denied(operation: str, key: str, why: tuple[str, ...]) -> KeyPermissionError:
     right = f"kms:{operation}"
-    what = f"with {key}" if key else "here"
+    what = key if key.startswith("in ") else f"with {key}"
     advice = Advice("allow-aws-key", right=right)
     return KeyPermissionError(f"AWS does not allow {right} {what}", why=why, advice=advice, right=right)
 
@@ -198,6 +197,11 @@ def _credentials(code: str, text: str, why: str) -> AuthenticationError:
 def _who(text: str) -> tuple[str, ...]:
     found = _PRINCIPAL.search(text)
     return (f"it was asked by {found[0]}",) if found else ()
+
+
+def anonymous() -> AuthenticationError:
+    """Return the error that there are no credentials."""
+    return AuthenticationError("there are no AWS credentials", advice=_GIVE)
 
 
 def unconfigured(error: Exception) -> NotarypyError:

@@ -36,7 +36,6 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
-    BackendMissingError,
     ConfigurationError,
     KeyDisabledError,
     KeyMissingError,
@@ -45,7 +44,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers import awserrors
+from notarypy.keys.signers import awserrors, services
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.remote.http.urls import is_loopback
 from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
@@ -108,6 +107,10 @@ class KeyAddress:
             raise UsageError("this is no address of a key in AWS KMS", why=why, advice=Advice("give-uri"))
         endpoint, key, alias, region, named = (part or "" for part in found.groups())
         return cls(endpoint, key, region, alias or named)
+
+    def shown(self, region: str) -> str:
+        """Return the key as errors name it: an id and an alias are those of a region."""
+        return self.key if self.region else f"{self.key} in {region}".strip()
 
 
 class AwsKmsSigner(ExternalSigner):
@@ -173,6 +176,10 @@ class AwsKmsSigner(ExternalSigner):
             raw = ecdsa_raw(signature, _BITS) if self.public.keytype == "ecdsa" else signature
         return METHOD_FOR[self.public.keytype], raw
 
+    def prepare(self) -> None:
+        """Make sure that the library, a region and credentials are here; see `ExternalSigner`."""
+        self._service.client()
+
     def properties(self) -> Mapping[str, str]:
         """Ask KMS what it says of the key, if whoever asks may know."""
         try:
@@ -230,22 +237,24 @@ class _Service:
 
     def ask(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         """Return what KMS answers; raise one of our errors (rule 5)."""
-        end, call = time.monotonic() + self._timeout, getattr(self._client(), _method(operation))
+        end, client = time.monotonic() + self._timeout, self.client()
+        call, key = getattr(client, _method(operation)), self.address.shown(client.meta.region_name)
         for pause in (*_PAUSES, None):
-            _LOG.info("AWS KMS: %s", operation)
+            _LOG.info("AWS KMS: %s %s", operation, key)
             try:
                 found: Mapping[str, Any] = call(**parameters)
             except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
                 wait = 0 if pause is None else uniform(pause, 2 * pause)  # noqa: S311 - it spreads requests
                 if wait == 0 or time.monotonic() + wait > end or not awserrors.passing(error, operation):
-                    raise awserrors.explained(error, operation, self.address.key) from None
+                    raise awserrors.explained(error, operation, key) from None
             else:
                 return found
             _LOG.debug("AWS KMS: %s failed for now, and is tried again", operation)
             time.sleep(wait)
         raise AssertionError  # the last pause is None
 
-    def _client(self) -> Any:  # noqa: ANN401 - it has no types
+    def client(self) -> Any:  # noqa: ANN401 - it has no types
+        """Return the SDK's client, with credentials as far as they are found without asking a service."""
         try:
             return _CLIENTS.get(self.address, self._environ, self._timeout)
         except NotarypyError:
@@ -289,8 +298,7 @@ def _client(endpoint: str, region: str | None, environ: Mapping[str, str], timeo
         from botocore.config import Config
         from botocore.session import Session
     except ImportError:
-        message, advice = "keys in AWS KMS need the library botocore", Advice("install-extra", extra="aws")
-        raise BackendMissingError(message, why="it is not installed", advice=advice) from None
+        raise services.missing("aws", "botocore") from None
     session = Session()
     for name, variable in _VARIABLES.items():
         if (said := environ.get(variable)) and said != os.environ.get(variable):
@@ -304,8 +312,11 @@ def _client(endpoint: str, region: str | None, environ: Mapping[str, str], timeo
         user_agent_extra="notarypy",
     )
     session.set_default_client_config(config)  # for those that fetch credentials, too
-    client = session.create_client("kms", region, endpoint_url=_url(endpoint, environ), **_keys(environ))
+    keys = _keys(environ)
+    client = session.create_client("kms", region, endpoint_url=_url(endpoint, environ), **keys)
     _require_private(client.meta.endpoint_url)
+    if not keys and session.get_credentials() is None:
+        raise awserrors.anonymous()
     return client
 
 
