@@ -187,6 +187,24 @@ def test_another_repository_without_it_is_not_begun(world: World, owner: Person,
     assert _files(owner) == before
 
 
+def test_a_new_repository_without_its_targets_key_is_not_begun(world: World) -> None:
+    alice = world.person()
+    Drawer.plugged.remove(TARGETS)
+    with pytest.raises(TokenMissingError):
+        alice.client().init(GUN, root_key=ROOT, targets_key=TARGETS)
+    assert _changes(world) == []
+    assert _files(alice) == {}
+    Drawer.plugged.add(TARGETS)
+    noted = alice.client().keys.add(TARGETS, name="targets")
+    Drawer.plugged.remove(TARGETS)
+    with pytest.raises(TokenMissingError):
+        alice.client().init(GUN, root_key=ROOT, targets_key=noted.keyid)
+    assert _changes(world) == []
+    assert set(_files(alice)) == {noted.path.name}
+    Drawer.plugged.add(TARGETS)
+    alice.client().init(GUN, root_key=ROOT, targets_key=TARGETS)
+
+
 def test_a_signer_of_a_new_repository_is_not_added_without_it(world: World, owner: Person) -> None:
     key = owner.key("jo")
     before = _files(owner)

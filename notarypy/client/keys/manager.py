@@ -91,13 +91,11 @@ class KeyManager:
         """Make and store a key for a role; returns its public half (rule 2)."""
         return public_key_of(self._generated(role, gun))
 
-    def first_key(self, role: str, gun: str, selector: str | None = None) -> PublicKey:
-        """Return the key for a role of a new repository: the selected one, the only one for it, or a new one.
+    def first_key(self, role: str, gun: str) -> PublicKey:
+        """Return the key for a role of a new repository: the only one that is here for it, or a new one.
 
         One is here where nobody could say whether a first publish arrived, and nothing came of it.
         """
-        if selector is not None:
-            return self.role_key(role, gun, selector)
         here = [info.keyid for info in self.store.list() if (info.role, info.gun) == (role, gun)]
         if len(here) != 1:
             return self.new_key(role, gun)
@@ -134,7 +132,9 @@ class KeyManager:
             return self.new_key(role, gun)
         if _is_path(selector):
             return public_key_of(self._imported(selector, role, gun))
-        return self._selected(selector, role, gun).public
+        signer = self._selected(selector, role, gun)
+        prepare(signer)
+        return signer.public
 
     def _selected(self, selector: str, role: str, gun: str | None = None) -> Signer:
         """Return the signer that a KEY or URI means, for a role; raise UsageError for a key of another."""

@@ -13,7 +13,8 @@ Rules:
    there.
 5. When an answer is lost and there is nothing, the same files are sent again, by rule 4 of the `pipeline`: a
    server takes them once, and whoever finds them there finds its own.
-6. The root key is ready to sign before any other key is made, here or by the server: it may be in a drawer.
+6. The root key, and a targets key that was named, are ready to sign before any other key is made, here or by
+   the server: they may be in a drawer.
 """
 
 from __future__ import annotations
@@ -172,10 +173,11 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
         return {role: server_key(repository, role, ask(gun, role)) for role in of_server}
 
     keys = {roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)}
+    if wanted.targets_key is not None:
+        keys[roles.TARGETS] = manager.role_key(roles.TARGETS, gun, wanted.targets_key)
     with workers.begun([asked]) as offered:
-        keys[roles.TARGETS] = manager.first_key(roles.TARGETS, gun, wanted.targets_key)
-        if local:
-            keys[roles.SNAPSHOT] = manager.first_key(roles.SNAPSHOT, gun)
+        for role in [roles.TARGETS, *([roles.SNAPSHOT] if local else [])]:
+            keys[role] = keys.get(role) or manager.first_key(role, gun)
         return keys | offered(0).get()
 
 
