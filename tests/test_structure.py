@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from notarypy.keys.signers import SIGNERS
+
 PACKAGE = Path(__file__).parents[1] / "notarypy"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Every room may have a front page, and those are called the same.
@@ -88,6 +90,20 @@ def test_the_package_stays_small() -> None:
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened.
     assert sum(inner_imports(tree) for tree in TREES.values()) < 150
+
+
+def test_no_module_but_the_table_names_a_backend() -> None:
+    room = "notarypy.keys.signers"
+    common = {room, *(f"{room}.{name}" for name in ("base", "keyfile", "rootcertificate"))}
+    backends = {row.partition(":")[0] for row in SIGNERS.values()}
+    beside = {name for name in TREES if name.startswith(f"{room}.")} - common  # what backends stand on, too
+    assert backends <= beside
+    assert {name for name in TREES.keys() - beside if imported(name) & beside} == set()
+    others = TREES.keys() - beside - {room}
+    constants = {
+        node.value for name in others for node in ast.walk(TREES[name]) if isinstance(node, ast.Constant)
+    }
+    assert constants & {*SIGNERS, *(f"{scheme}:" for scheme in SIGNERS), *backends} == set()
 
 
 def test_names_are_the_words_of_the_field() -> None:

@@ -108,9 +108,11 @@ class KeyStore:
             return self.given[keyid]
         place = self._place(keyid)
         if place.refers:
+            from notarypy.keys.signers.base import opened
+
             found = keyentry.reference(keyid, place)
             context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
-            return _checked(backend(found.uri).open(found.uri, context), found.public, found.uri)
+            return _checked(opened(backend(found.uri), found.uri, context), found.public, found.uri)
         from notarypy.keys.signers import keyfile
 
         info, _ = keyentry.read(keyid, place)
@@ -132,15 +134,14 @@ class KeyStore:
 
         It is read there once per KeyStore. Raises as `ExternalSigner.open` and `generate`.
         """
-        from notarypy.keys.signers.base import require_usable
+        from notarypy.keys.signers.base import opened, require_usable
 
         keyuri.require_no_secret(uri)
         with self._lock:
             signer = self._seen.get(uri)
             if signer is None or algorithm is not None:
-                context, at = self._context(PassphraseRequest("", role), passphrases, None), backend(uri)
-                signer = at.generate(uri, context, algorithm) if algorithm else at.open(uri, context)
-                self._seen[uri] = signer
+                context = self._context(PassphraseRequest("", role), passphrases, None)
+                signer = self._seen[uri] = opened(backend(uri), uri, context, algorithm)
         require_usable(signer.public)
         return signer
 
@@ -176,7 +177,7 @@ class KeyStore:
     def properties(self, keyid: str, passphrases: PassphraseChain) -> Mapping[str, str]:
         """Ask the service that a key is at what it says of it; a file says nothing."""
         ask: Callable[[], Mapping[str, str]] | None
-        ask = getattr(getattr(self.unlock(keyid, passphrases), "signer", None), "properties", None)
+        ask = getattr(self.unlock(keyid, passphrases), "properties", None)
         return {} if ask is None else ask()
 
     def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:

@@ -52,7 +52,7 @@ from notarypy.errors import (
 from notarypy.images import layout, manifests, occurrences, reference
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
-from notarypy.keys.formats import pbes, pem, pkcs8, sealed
+from notarypy.keys.formats import keyuri, pbes, pem, pkcs8, sealed
 from notarypy.keys.signers import pkcs11uri
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
@@ -248,6 +248,15 @@ def private_key(data: bytes) -> None:
         assert _opened(sealed.opened, block) == _opened(pkcs8.decrypt, block)
         with suppress(UnsupportedKeyError):
             assert pem.split(pem.with_path(block, "0" * 64))[0].path == "0" * 64
+
+
+def key_reference(data: bytes) -> None:
+    """A file that says where a key is: read, and written the same again, or refused with a reason."""
+    with suppress(UnsupportedKeyError):
+        found = keyuri.read(data)
+        assert not keyuri.holds_secret(found.uri)
+        with suppress(InvalidNameError):
+            assert keyuri.read(keyuri.write(found)) == found
 
 
 def token_uri(data: bytes) -> None:
@@ -448,6 +457,12 @@ def _certificates() -> list[bytes]:
     return found + _fixtures("keys/*.crt")()
 
 
+def _references() -> list[bytes]:
+    uris = ("hashivault://release?version=1", "pkcs11:token=a;id=%01?pin-source=file:/run/pin")
+    bare = [key.bare for key in root_keys()]
+    return [keyuri.write(keyuri.KeyReference(uri, "jeff", key)) for uri in uris for key in bare]
+
+
 def _repositories() -> list[bytes]:
     names = ("root.json", "timestamp.json", "snapshot.json", "targets.json")
     found = []
@@ -513,6 +528,7 @@ TARGETS = {
     "metadata": Target(metadata, _METADATA),
     "repository": Target(repository, _repositories),
     "private-key": Target(private_key, _fixtures("keys/*", "keys/openssl/*")),
+    "key-reference": Target(key_reference, _references),
     "public-key": Target(public_key, _fixtures("keys/*.pub", "keys/*.crt")),
     "usual-certificate": Target(
         usual_certificate,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,10 +22,11 @@ from notarypy.keys.formats import keyuri
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import backend, is_uri, keyfile
+from notarypy.keys.signers import SIGNERS, backend, is_uri, keyfile
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.tuf import envelope
+from support import budgets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,3 +205,25 @@ def test_no_pin_is_an_error_that_says_where_to_put_it() -> None:
     with pytest.raises(PassphraseNeededError, match='PIN for the token "release"') as caught:
         context.pin("release")
     assert "NOTARYPY_PASSPHRASE_JEFF" in caught.value.why[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["version", "key list -d .", "status --help", "verify --help"])
+def test_commands_that_use_no_key_load_nothing_of_backends(tmp_path: Path, words: str) -> None:
+    for scheme in SIGNERS:
+        public = LocalSigner(keyfile.generate()).public
+        reference = keyuri.KeyReference(f"{scheme}://x", "jeff", public)
+        files.write_atomic(tmp_path / "private" / f"{public.keyid}.ref", keyuri.write(reference))
+    code = (
+        "import atexit, sys; from notarypy.cli.main import main; "
+        "atexit.register(lambda: sys.stderr.write('\\n'.join(sys.modules))); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        env={"HOME": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert all(f"{scheme}://x" in done.stdout for scheme in SIGNERS) == words.startswith("key list")
+    loaded = set(done.stderr.splitlines())
+    assert "notarypy.cli.main" in loaded
+    assert budgets.within(budgets.NOT_LOADED["anywhere"] | budgets.NOT_LOADED["tokens"], loaded) == set()

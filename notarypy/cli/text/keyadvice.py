@@ -205,6 +205,9 @@ TEXTS: Mapping[str, str] = {
     "give-file-passphrase": (
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
     ),
+    "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
+    "install-backend-anew": "install the package that has it anew, or ask whoever makes it",
+    "remove-backend": "remove the packages that are not meant: python3 -m pip uninstall NAME",
     "install-backend": "write one of these, or install the package that has it",
     "install-extra": (
         "from a checkout of notarypy: pipx install --force '.[{extra}]'; or in the environment that it is "

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, UnsupportedKeyError, UsageError
+from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem
 from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEYTYPES = frozenset({"ecdsa", "rsa"})
 """What docker and Go notary verify with, of signers and of roots."""
 _LABEL = "PUBLIC KEY"
-_SECRETS = re.compile(r"[?&;]pin-value=|//[^/?#]*:[^/?#@]*@", re.IGNORECASE)
+_PIN, _USER = re.compile(r"[?&;:]pin-value=", re.IGNORECASE), re.compile(r"//([^/?#]*)@")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,16 @@ def read(data: bytes) -> KeyReference:
 
 
 def write(reference: KeyReference) -> bytes:
-    """Return a reference as its file has it; raise InvalidNameError for what cannot stand in one."""
+    """Return a reference as its file has it; raise InvalidNameError for what cannot be read there again."""
     headers = {"keytype": reference.public.keytype, "role": reference.role, "uri": reference.uri}
-    return pem.text(_LABEL, headers, reference.public.public)
+    data = pem.text(_LABEL, headers, reference.public.public)
+    try:
+        same = read(data) == reference
+    except UnsupportedKeyError:
+        same = False
+    if not same:
+        raise InvalidNameError("this key URI cannot be noted", why="it could not be read again as it is")
+    return data
 
 
 def require_no_secret(uri: str) -> None:
@@ -68,4 +75,4 @@ def require_no_secret(uri: str) -> None:
 
 def holds_secret(uri: str) -> bool:
     """Tell whether a URI has a PIN or password in it (rule 3)."""
-    return _SECRETS.search(uri) is not None
+    return _PIN.search(uri) is not None or any(":" in user for user in _USER.findall(uri))

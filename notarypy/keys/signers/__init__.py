@@ -13,9 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, UnsupportedKeyError, UsageError
+from notarypy.errors import Advice, BackendMissingError, NotarypyError, UnsupportedKeyError, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from notarypy.keys.signers.base import ExternalSigner
     from notarypy.tuf.keys import PublicKey
 
@@ -41,25 +43,55 @@ def is_uri(text: str) -> bool:
     is a file.
     """
     found = _URI.match(text)
-    return found is not None and (_target(found.group(1)) is not None or not Path(text).exists())
+    return found is not None and (bool(_targets(found.group(1))) or not Path(text).exists())
 
 
 def backend(uri: str) -> type[ExternalSigner]:
-    """Return the backend of a URI; UsageError: it is none; UnsupportedKeyError: nobody has its scheme."""
+    """Return the backend of a URI.
+
+    UsageError: it is none. UnsupportedKeyError: nobody has its scheme. BackendMissingError: it cannot be
+    loaded.
+    """
     if not is_uri(uri):
         raise UsageError(f"{uri} does not say where a key is", why="it is no URI", advice=Advice("give-uri"))
     scheme = uri.partition(":")[0]
-    target = _target(scheme)
-    if target is None:
-        known = ", ".join(sorted({*SIGNERS, *_entry_points()})) or "none"
+    targets = _targets(scheme)
+    if not targets:
+        known = ", ".join(sorted({*SIGNERS, *_entry_points().names})) or "none"
         raise UnsupportedKeyError(
             f"nothing here signs with keys at {scheme}:",
             why=f"keys may be at: {known}",
             advice=Advice("install-backend"),
         )
+    if len(targets) > 1:
+        raise BackendMissingError(
+            f"several packages lead to keys at {scheme}:",
+            why=", ".join(targets),
+            advice=Advice("remove-backend"),
+        )
+    return _loaded(scheme, targets[0])
+
+
+def _loaded(scheme: str, target: str) -> type[ExternalSigner]:
+    """Return a class by its name; raise BackendMissingError where a package has it not as it says."""
+    from notarypy.keys.signers.base import ExternalSigner
+
     module, _, name = target.partition(":")
-    found: type[ExternalSigner] = getattr(import_module(module), name)
+    try:
+        found = getattr(import_module(module), name)
+    except NotarypyError:
+        raise
+    except Exception as error:
+        problem = f"{target}: {type(error).__name__}: {error}"
+        raise _unusable(scheme, problem) from error
+    if not (isinstance(found, type) and issubclass(found, ExternalSigner)):
+        raise _unusable(scheme, f"{target} is no class derived from ExternalSigner")
     return found
+
+
+def _unusable(scheme: str, why: str) -> BackendMissingError:
+    message, advice = f"what leads to keys at {scheme}: cannot be loaded", Advice("install-backend-anew")
+    return BackendMissingError(message, why=why, advice=advice, scheme=scheme)
 
 
 def from_der(public: PublicKey, der: bytes) -> tuple[str, bytes]:
@@ -75,11 +107,14 @@ def from_der(public: PublicKey, der: bytes) -> tuple[str, bytes]:
     return METHOD_FOR[public.keytype], ecdsa_raw(der, key.key_size)  # type: ignore[union-attr]  # an EC key
 
 
-def _target(scheme: str) -> str | None:
-    return SIGNERS.get(scheme) or _entry_points().get(scheme)
+def _targets(scheme: str) -> list[str]:
+    """Return the classes for a scheme: that of the table, or those of other packages."""
+    if scheme in SIGNERS:
+        return [SIGNERS[scheme]]
+    return sorted({point.value for point in _entry_points() if point.name == scheme})
 
 
-def _entry_points() -> dict[str, str]:
+def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points  # who uses a scheme of the table does without
 
-    return {point.name: point.value for point in entry_points(group=GROUP)}
+    return entry_points(group=GROUP)

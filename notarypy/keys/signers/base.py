@@ -13,24 +13,33 @@ Rules:
 5. Signers are used from several threads, and after a fork.
 6. Signers that are handed in have the bare ECDSA or RSA keys that they named when they were handed in.
 7. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
-7. Who is going to change something asks before whether a key is ready to sign: a token that is in a drawer is
+8. Who is going to change something asks before whether a key is ready to sign: a token that is in a drawer is
    missed before the change, not in the middle of it.
+9. What a backend of another package raises and we do not know is no defect of ours, and says whose it is.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
-from notarypy.errors import Advice, KeyChangedError, PassphraseNeededError, UnsupportedKeyError
+from notarypy.errors import (
+    Advice,
+    KeyAccessError,
+    KeyChangedError,
+    NotarypyError,
+    PassphraseNeededError,
+    UnsupportedKeyError,
+)
 from notarypy.keys.formats import keyuri
 from notarypy.tuf import envelope
 from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.questions import PassphraseRequest
@@ -130,7 +139,7 @@ class ExternalSigner(ABC):
         """Return the method's name and the signature; see `Signer`."""
 
     def prepare(self) -> None:  # noqa: B027 - to know nothing before one signs is fine
-        """Make sure that the key could sign now, without signing; raise as `sign` (rule 7)."""
+        """Make sure that the key could sign now, without signing; raise as `sign` (rule 8)."""
 
     def properties(self) -> Mapping[str, str]:
         """Ask the service what it says of the key: short names, and values for people."""
@@ -149,15 +158,23 @@ class CheckedSigner:
         return f"CheckedSigner({self.signer!r})"
 
     def prepare(self) -> None:
-        """Make sure that the key could sign now, where its place can tell (rule 7)."""
+        """Make sure that the key could sign now, where its place can tell (rule 8)."""
         ask: Callable[[], None] | None = getattr(self.signer, "prepare", None)
         if ask is not None:
-            ask()
+            with own_errors(type(self.signer), self.place):
+                ask()
+
+    def properties(self) -> Mapping[str, str]:
+        """Ask the place what it says of the key; nothing where it cannot be asked."""
+        ask: Callable[[], Mapping[str, str]] | None = getattr(self.signer, "properties", None)
+        with own_errors(type(self.signer), self.place):
+            return {} if ask is None else ask()
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
         _LOG.debug("%s signs with key %s, %s", type(self.signer).__name__, self.public.keyid, self.place)
-        signed = self.signer.sign(message)
+        with own_errors(type(self.signer), self.place):
+            signed = self.signer.sign(message)
         if problem := _problem(self.public, signed, message):
             raise KeyChangedError(
                 f"{self.place} does not sign with key {self.public.keyid[:7]}",
@@ -167,6 +184,32 @@ class CheckedSigner:
                 uri=self.place,
             )
         return signed
+
+
+def opened(
+    backend: type[ExternalSigner], uri: str, context: SignerContext, algorithm: str | None = None
+) -> ExternalSigner:
+    """Return a backend's signer at a URI; with an algorithm its key is made first."""
+    with own_errors(backend, uri):
+        return backend.generate(uri, context, algorithm) if algorithm else backend.open(uri, context)
+
+
+@contextmanager
+def own_errors(backend: type, uri: str) -> Iterator[None]:
+    """Make a KeyAccessError of what a backend of another package raises unexpectedly (rule 9)."""
+    try:
+        yield
+    except NotarypyError:
+        raise
+    except Exception as error:
+        if backend.__module__.partition(".")[0] == "notarypy" or not issubclass(backend, ExternalSigner):
+            raise
+        raise KeyAccessError(
+            f"the package that leads to {uri} failed",
+            why=f"{backend.__module__}.{backend.__name__}: {type(error).__name__}: {error}",
+            advice=Advice("ask-backend"),
+            uri=uri,
+        ) from error
 
 
 def _problem(public: PublicKey, signed: object, message: bytes) -> str:

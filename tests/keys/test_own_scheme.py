@@ -1,0 +1,187 @@
+"""A scheme of somebody else's: one class, one entry point, and the example of the documentation."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy import Client, testing
+from notarypy.errors import BackendMissingError, KeyAccessError, UnsupportedKeyError
+from notarypy.keys.signers import SIGNERS, backend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.devserver.start import Running
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "acmesign"
+notary_server, registry = testing.notary_server, testing.registry
+devserver, trust_dir = testing.devserver, testing.trust_dir
+
+
+def install(target: Path, name: str, points: dict[str, str]) -> None:
+    """Leave behind what installing a package with such entry points leaves behind."""
+    folder = target / f"{name}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = [f"{scheme} = {value}\n" for scheme, value in points.items()]
+    (folder / "entry_points.txt").write_text("[notarypy.signers]\n" + "".join(lines))
+
+
+# -- packages that are not as they say
+
+
+@pytest.mark.parametrize(
+    ("module", "value", "problem"),
+    [
+        (None, "absent_module:Signer", "ModuleNotFoundError"),
+        ("import absent_sdk", "{module}:Signer", "No module named 'absent_sdk'"),
+        ("1 / 0", "{module}:Signer", "ZeroDivisionError"),
+        ("x = (", "{module}:Signer", "SyntaxError"),
+        ("", "{module}:Signer", "AttributeError"),
+        ("", "{module}", "AttributeError"),
+        ("class Signer: pass", "{module}:Signer", "is no class derived from ExternalSigner"),
+        ("def Signer(uri): pass", "{module}:Signer", "is no class derived from ExternalSigner"),
+    ],
+)
+def test_a_package_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str | None, value: str, problem: str
+) -> None:
+    name = f"own_{abs(hash((module, value)))}"
+    if module is not None:
+        (tmp_path / f"{name}.py").write_text(module)
+    install(tmp_path, "own", {"own": value.format(module=name)})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BackendMissingError, match=r"what leads to keys at own: cannot be loaded") as caught:
+        backend("own:key")
+    assert problem in caught.value.why[0]
+    assert caught.value.exit_code == 6
+
+
+def test_two_packages_with_one_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "one", {"own": "one:Signer"})
+    install(tmp_path, "two", {"own": "two:Signer"})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BackendMissingError, match="several packages lead to keys at own:") as caught:
+        backend("own:key")
+    assert caught.value.why == ("one:Signer, two:Signer",)
+
+
+def test_no_package_takes_the_place_of_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "own", dict.fromkeys(SIGNERS, "absent_module:Signer"))
+    monkeypatch.syspath_prepend(tmp_path)
+    for scheme, value in SIGNERS.items():
+        assert backend(f"{scheme}:key").__module__ == value.partition(":")[0]
+
+
+def test_an_unknown_scheme_names_those_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "own", {"own": "own:Signer"})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UnsupportedKeyError) as caught:
+        backend("other:key")
+    assert {*SIGNERS, "own"} <= set(caught.value.why[0].removeprefix("keys may be at: ").split(", "))
+
+
+BROKEN = """
+from notarypy import ExternalSigner, PublicKey
+from notarypy.testing import FakeSigner
+
+KEY = FakeSigner()
+
+class Signer(ExternalSigner):
+    @classmethod
+    def open(cls, uri, context):
+        if "closed" in uri:
+            raise LookupError("no such drawer")
+        return cls(uri, KEY.public)
+
+    def sign(self, message):
+        raise LookupError("the drawer is stuck")
+
+    def properties(self):
+        raise LookupError("the drawer says nothing")
+"""
+
+
+def test_what_a_package_raises_is_no_defect_of_ours(
+    tmp_path: Path, trust_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_broken.py").write_text(BROKEN)
+    install(tmp_path, "own", {"own": "own_broken:Signer"})
+    monkeypatch.syspath_prepend(tmp_path)
+    client = Client(trust_dir=trust_dir)
+    with pytest.raises(KeyAccessError, match="the package that leads to own:closed failed") as closed:
+        client.keys.add("own:closed", name="jeff")
+    assert closed.value.why == ("own_broken.Signer: LookupError: no such drawer",)
+    assert not trust_dir.exists()
+    stored = client.keys.add("own:key", name="jeff")
+    with pytest.raises(KeyAccessError, match="the package that leads to own:key failed") as stuck:
+        client.keys.test(stored.keyid)
+    assert isinstance(stuck.value.__cause__, LookupError)
+    importlib.import_module("own_broken").Signer.sign = lambda _, message: importlib.import_module(
+        "own_broken"
+    ).KEY.sign(message)
+    with pytest.raises(KeyAccessError, match="the package that leads to own:key failed"):
+        client.keys.test(stored.keyid)
+
+
+# -- the example
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Install the example, start its daemon, and return the environment of its users."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    target, socket = tmp_path / "site", tmp_path / "acme.sock"
+    install(target, project["name"].replace("-", "_"), project["entry-points"]["notarypy.signers"])
+    shutil.copy(EXAMPLE / "acmesign.py", target)
+    command = [sys.executable, str(EXAMPLE / "acmesignd.py"), str(socket), "release"]
+    with subprocess.Popen(command) as daemon:
+        try:
+            while not socket.exists() and daemon.poll() is None:
+                time.sleep(0.05)
+            yield {"PYTHONPATH": str(target), "ACMESIGN_SOCKET": str(socket)}
+        finally:
+            daemon.terminate()
+
+
+@pytest.mark.slow
+def test_the_example(
+    tmp_path: Path,
+    devserver: Running,
+    registry: testing.Registry,
+    example: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*words: str, code: int = 0, **environ: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "notarypy", *words],
+            env={**os.environ, **example, **environ}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    host = devserver.registry
+    registry.push("app", "1")
+    assert "acmesign:release" in run("key", "add", "acmesign:release", "--name", "jeff")
+    run("key", "test", "jeff")
+    run("signer", "add", "jeff", f"{host}/app", "--key", "acmesign:release")
+    run("sign", f"{host}/app:1")
+    assert host in run("verify", "--signer", "jeff", f"{host}/app:1")
+    assert "acme's daemon has no key" in run("key", "add", "acmesign:other", "--name", "jo", code=6)
+    registry.push("app", "2")
+    assert "ACMESIGN_SOCKET" in run("sign", f"{host}/app:2", code=2, ACMESIGN_SOCKET="")
+    assert "cannot be asked" in run("sign", f"{host}/app:2", code=8, ACMESIGN_SOCKET=str(tmp_path / "no"))
+    assert "nothing here signs" in run("sign", f"{host}/app:2", code=6, PYTHONPATH="")
+    run("verify", f"{host}/app:2", code=3)  # nothing of that published anything
