@@ -178,6 +178,7 @@ PROCESS = """
 import multiprocessing, os, sys, threading
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import pkcs11modules
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.pkcs11 import Pkcs11Signer
 from notarypy.tuf import envelope
@@ -214,7 +215,11 @@ side_by_side(again)
 for child in children:
     child.join()
 assert [child.exitcode for child in children] == [0, 0, 0]
+for module in pkcs11modules._MODULES.values():  # as if the token was pulled and is back
+    module.library.finalize()
+    module.library.initialize()
 for signer in again:
+    signs(signer)
     print(sorted(signer.properties().items()))
 """
 

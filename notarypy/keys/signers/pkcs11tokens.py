@@ -1,6 +1,7 @@
-"""Tokens: which one a URI means, its one session in this process, logging in, and what its errors mean.
+"""Tokens: which one a URI means, its one session in this process, and logging in.
 
-What it is: the way to what is on a token. What it is not: keys (`pkcs11`), or modules (`pkcs11modules`).
+What it is: the way to what is on a token. What it is not: keys (`pkcs11`), modules (`pkcs11modules`), or what
+errors mean (`pkcs11errors`).
 
 Rules:
 
@@ -9,59 +10,32 @@ Rules:
    it is opened anew, once.
 3. A PIN is asked for when something cannot be done without. It is tried once; what was wrong is not tried
    again, from whatever thread, and nobody is asked again: three wrong ones lock a token.
-4. The library's errors have no text: they are told apart by their classes.
-5. No error and no log has a PIN.
+4. No error and no log has a PIN.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from notarypy.errors import (
-    Advice,
-    BackendMissingError,
-    KeyAccessError,
-    KeyAmbiguousError,
-    PinLockedError,
-    PinWrongError,
-    TokenMissingError,
-    UnsupportedKeyError,
-)
+from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongError, TokenMissingError
 from notarypy.keys.passphrases import PROMPT, own_variable, read_lines
+from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, failed, locked, of_token, said
 from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
 
     from notarypy.keys.signers.base import SignerContext
     from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_WRONG = {"PinIncorrect", "PinInvalid", "PinLenRange"}
-_NO_PIN = {
-    "PinLocked": "it is locked, after too many wrong ones",
-    "PinExpired": "it has expired, and has to be changed",
-    "UserPinNotInitialized": "none was set for its user yet",
-}
-# A slot without a token is none.
-_EMPTY = {"TokenNotPresent", "TokenNotRecognised", "SlotIDInvalid"}
-_PULLED = {*_EMPTY, "DeviceRemoved"}
-# What a session says that was lost.
-_LOST = _PULLED | {
-    *("DeviceError", "SessionHandleInvalid", "SessionClosed"),
-    *("ObjectHandleInvalid", "KeyHandleInvalid", "UserNotLoggedIn"),
-}
-_UNABLE = {
-    *("MechanismInvalid", "MechanismParamInvalid", "FunctionNotSupported"),
-    *("KeyTypeInconsistent", "KeySizeRange"),
-}
-_NOT_PERMITTED = "0x68"  # CKR_KEY_FUNCTION_NOT_PERMITTED, which has no class
-
-# What was wrong: token, source and value; a value as its hash (rules 3 and 5).
+# What was wrong: token, source and value; a value as its hash (rules 3 and 4).
 _refused: set[tuple[str, str, int]] = set()
 
 
@@ -82,7 +56,7 @@ class Token:
         _LOG.debug("opened %s, serial %s, in %s", self.name, self.serial, module.path)
 
     def __repr__(self) -> str:
-        """Show which one (rule 5)."""
+        """Show which one (rule 4)."""
         return f"Token({self.key})"
 
     @property
@@ -103,7 +77,8 @@ class Token:
     def find(self, **attributes: object) -> list[Any]:
         """Return the objects with these attributes, in capital letters as the library has them."""
         wanted = {SDK.Attribute[name]: value for name, value in attributes.items() if value is not None}
-        return list(self.session.get_objects(wanted))
+        with _said_once():
+            return list(self.session.get_objects(wanted))
 
     def login(self, uri: Pkcs11Uri, context: SignerContext) -> bool:
         """Log in, unless that was done (rule 3); tell whether it was done now.
@@ -157,24 +132,24 @@ class Token:
 
     @contextmanager
     def checking(self, pin: tuple[str, str] | None, context: SignerContext) -> Iterator[None]:
-        """Say what is wrong with a PIN that is used in it (rules 3 and 4)."""
+        """Say what is wrong with a PIN that is used in it (rule 3)."""
         try:
             yield
         except SDK.PKCS11Error as error:
             kind = type(error).__name__
-            if kind in _WRONG and pin is not None:
+            if kind in WRONG_PIN and pin is not None:
                 _refused.add((self.key, pin[0], hash(pin[1])))
                 raise self._wrong(pin[0], context) from None
+            if kind in NO_PIN:
+                raise locked(self.info.label, kind) from None
             raise
 
-    def _wrong(
-        self, source: str, context: SignerContext, *, before: bool = False
-    ) -> PinWrongError | PinLockedError:
+    def _wrong(self, source: str, context: SignerContext, *, before: bool = False) -> KeyAccessError:
         why = ["it was refused before, and is not tried again" if before else "it was tried once"]
         with suppress(SDK.PKCS11Error):
             flags, known = self.info.slot.get_token().flags, SDK.TokenFlag
             if flags & known.USER_PIN_LOCKED:
-                return self._locked(_NO_PIN["PinLocked"])
+                return locked(self.info.label)
             if flags & known.USER_PIN_FINAL_TRY:
                 why.append("one more wrong PIN locks the token")
             elif flags & known.USER_PIN_COUNT_LOW:
@@ -187,37 +162,6 @@ class Token:
             token=self.info.label,
             serial=self.serial,
         )
-
-    def _locked(self, why: str) -> PinLockedError:
-        message = f"the {self.name} takes no PIN"
-        return PinLockedError(message, why=why, advice=Advice("unlock-token"), token=self.info.label)
-
-    def failure(self, error: Exception) -> KeyAccessError:
-        """Return what an error of the library means (rule 4)."""
-        kind, facts = type(error).__name__, {"token": self.info.label, "serial": self.serial}
-        if kind in _NO_PIN:
-            return self._locked(_NO_PIN[kind])
-        if kind in _UNABLE or _NOT_PERMITTED in str(error):
-            message, why = f"the {self.name} does not sign with this key as Notary needs it", _said(error)
-            return UnsupportedKeyError(message, why=why, advice=Advice("use-token-key"), **facts)
-        if kind in _PULLED:
-            message, why = f"the {self.name} was pulled out", _said(error)
-            return TokenMissingError(message, why=why, advice=Advice("plug-token"), **facts)
-        if kind == "TokenWriteProtected":
-            return UnsupportedKeyError(f"the {self.name} is write-protected", **facts)
-        return failure(error, f"the {self.name}", **facts)
-
-
-def failure(error: Exception, what: str, **facts: object) -> KeyAccessError:
-    """Return what an error of the library means that could be that of any token."""
-    if type(error).__name__ == "DeviceError":
-        message, why = f"{what} cannot be talked to", _said(error)
-        return BackendMissingError(message, why=why, advice=Advice("check-device"), **facts)
-    return KeyAccessError(f"{what} failed", why=_said(error), advice=Advice("check-device"), **facts)
-
-
-def _said(error: Exception) -> str:
-    return f"it says: {str(error) or type(error).__name__}"
 
 
 def using(
@@ -237,10 +181,10 @@ def using(
             except SDK.PKCS11Error as error:
                 kind = type(error).__name__
                 if token is None:
-                    raise failure(error, f"the module {held.path}", path=held.path) from None
+                    raise failed(error, f"the module {held.path}", path=held.path) from None
                 token.close()
-                if not again or kind not in _LOST:
-                    raise token.failure(error) from None
+                if not again or kind not in LOST:
+                    raise of_token(error, token.info.label, token.serial) from None
                 _LOG.debug("the session with the %s was lost: %s", token.name, kind)
             again = False
 
@@ -271,7 +215,7 @@ def _only(uri: Pkcs11Uri, held: Module) -> Any:  # noqa: ANN401 - as in Token
         advice = Advice("name-serial")
         raise KeyAmbiguousError(message, why=tuple(map(_described, fitting)), advice=advice, token=label)
     if problem is not None:
-        raise failure(problem, f"a token of {held.path}", path=held.path)
+        raise failed(problem, f"a token of {held.path}", path=held.path)
     why = tuple(f"there is {_described(info)}" for info in infos) or f"{held.path} sees none"
     message = f"there is no {named} here"
     raise TokenMissingError(message, why=why, advice=Advice("plug-token"), token=label)
@@ -284,9 +228,9 @@ def plugged(held: Module) -> tuple[list[Any], Exception | None]:
         try:
             info = slot.get_token()
         except SDK.PKCS11Error as error:
-            if type(error).__name__ not in _EMPTY:
+            if type(error).__name__ not in EMPTY:
                 problem = error
-                _LOG.debug("slot %s of %s: %s", slot.slot_id, held.path, _said(error))
+                _LOG.debug("slot %s of %s: %s", slot.slot_id, held.path, said(error))
             continue
         if info.label or info.flags & SDK.TokenFlag.TOKEN_INITIALIZED:
             found.append(info)
@@ -310,6 +254,26 @@ def _fits(uri: Pkcs11Uri, info: Any, held: Module) -> bool:  # noqa: ANN401 - as
     }
     wanted = {name: value.rstrip() for name, value in uri.values.items() if name in actual}
     return all(value in actual[name] for name, value in wanted.items())
+
+
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """Keep a search that fails from saying so a second time, on stderr, when the library takes it down."""
+    hooks = sys.excepthook, sys.unraisablehook
+
+    def unraisable(found: Any) -> None:  # noqa: ANN401 - its type has no name at run time
+        if not issubclass(found.exc_type, SDK.PKCS11Error):
+            hooks[1](found)
+
+    def uncaught(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, SDK.PKCS11Error):
+            hooks[0](kind, value, trace)
+
+    sys.excepthook, sys.unraisablehook = uncaught, unraisable
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
 
 
 def key_of(info: Any) -> tuple[str, str, str]:  # noqa: ANN401 - as in Token
