@@ -556,6 +556,10 @@ def test_modules_are_found_by_name_or_in_usual_places(
     ("raised", "problem"),
     [
         (pkcs11.PKCS11Error("OS exception while loading /x: /x: invalid ELF header"), "invalid ELF header"),
+        (
+            pkcs11.PKCS11Error("OS exception while loading /x: /x: undefined symbol: C_GetFunctionList"),
+            "else",
+        ),
         (pkcs11.GeneralError(), "it finds no configuration"),
     ],
 )

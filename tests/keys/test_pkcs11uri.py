@@ -85,4 +85,4 @@ def test_a_uri_is_written_the_same_whatever_the_order() -> None:
 
 def test_a_key_is_described_for_people() -> None:
     assert Pkcs11Uri({"object": "jeff"}, b"\1").described == 'key "jeff" with id %01'
-    assert Pkcs11Uri({}).described == "key"
+    assert Pkcs11Uri({}).described == "any key"

@@ -333,7 +333,7 @@ def _shown(identity: bytes, label: str) -> str:
 
 def _ambiguous(token: Token, where: Pkcs11Uri, names: list[tuple[bytes, str]]) -> KeyAmbiguousError:
     return KeyAmbiguousError(
-        f"there are {len(names)} keys on the {token.name} that fit: {where.described}",
+        f"there are {len(names)} keys on the {token.name} that this may be: {where.described}",
         why=tuple(f"{_shown(*each)}" for each in names),
         advice=Advice("name-key-id"),
         token=token.info.label,

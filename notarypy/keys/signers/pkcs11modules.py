@@ -41,6 +41,7 @@ LOCK = threading.RLock()
 """Who calls a module holds it (rule 3)."""
 VARIABLES = ("COSIGN_PKCS11_MODULE_PATH", "PKCS11_MODULE_PATH")
 """What names the module where a URI does not: cosign's variable, and that of OpenSSL's engine."""
+_ENTRY = "C_GetFunctionList"  # what each module has
 _USUAL = ("p11-kit-proxy", "opensc-pkcs11")
 _FOLDERS = ("/usr/lib/*-linux-*", "/usr/lib64", "/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 _BELOW = ("", "pkcs11", "softhsm")
@@ -93,7 +94,9 @@ def _started(path: str, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - as i
     try:
         return start()
     except SDK.PKCS11Error as error:
-        why = str(error).rpartition(": ")[2] or "it finds no configuration, or nothing to talk to"
+        why = str(error).split(": ", 2)[-1] or "it finds no configuration, or nothing to talk to"
+        if _ENTRY in why:
+            why = "it is a library for something else"
         message, advice = f"the module {path} cannot be used", Advice("check-module")
         raise BackendMissingError(message, why=why, advice=advice, path=path) from None
 

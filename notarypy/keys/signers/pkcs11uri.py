@@ -73,7 +73,7 @@ class Pkcs11Uri:
         """How messages name the key."""
         named = [f'"{self.label}"'] if self.label else []
         named += [f"with id {shown_id(self.id)}"] if self.id is not None else []
-        return " ".join(["key", *named]) if named else "key"
+        return " ".join(["key", *named]) if named else "any key"
 
 
 def shown_id(value: bytes) -> str:
