@@ -18,6 +18,9 @@ import pytest
 from docs import ci
 from interop.harness import programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
+from support.azurecloud import TOKEN, AzureCloud
+from support.clouds import Cloud
+from support.googlecloud import GoogleCloud
 
 if TYPE_CHECKING:
     from interop.harness.images import Repository
@@ -31,6 +34,10 @@ while [ $# -gt 0 ]; do
   if [ "$1" = --metadata-file ]; then cp {meta} "$2"; fi
   shift
 done
+"""
+AZ = """#!/bin/sh
+[ "$1 $2" = "account get-access-token" ] || exit 1
+printf '{{"accessToken": "%s", "expires_on": 4102444800, "tokenType": "Bearer"}}' {token}
 """
 PYTHON = """#!/bin/sh
 [ "$2" = venv ] || exit 0
@@ -136,3 +143,27 @@ def test_a_pipeline_signs_what_it_built_and_verifies_it(
     for told in (REPOSITORY_PASSPHRASE, "registry-s3cret", Path(secret).read_text().splitlines()[-2]):
         assert told not in runner.printed
     assert "first use" not in runner.printed
+
+
+@pytest.mark.parametrize("file", ["oidc-azure.yml", "oidc-gcp.yml"])
+def test_a_pipeline_signs_with_a_key_in_a_kms_and_has_no_secret(
+    file: str, runner: Runner, repository: Repository, alice: Person, bob: Person, tmp_path: Path
+) -> None:
+    home = runner.home
+    with Cloud(tmp_path) as cloud:
+        service = GoogleCloud(cloud, tmp_path) if file == "oidc-gcp.yml" else AzureCloud(cloud, tmp_path)
+        uri = service.make("release")
+        (tmp_path / "ci.pub").write_bytes(service.public(uri))
+        alice.notarypy("signer", "add", "--key", tmp_path / "ci.pub", "ci", repository.name).expect(0)
+        runner.env |= {**cloud.environment, "RUNNER_TEMP": str(home), "GITHUB_PATH": str(home / "path")}
+        runner.env |= {"GITHUB_REF_NAME": TAG, "GITHUB_ACTOR": "jeff", "SIGNER": uri}
+        if isinstance(service, GoogleCloud):
+            runner.env |= service.workload_identity()
+        else:  # azure/login logs the command line of Azure in
+            runner.stand_in("az", AZ, token=TOKEN)
+        for step in ci.steps(file):
+            runner.run(step)
+        assert [line for line in cloud.lines() if "ign" in line.rpartition("/")[2]]
+    pinned = bob.notarypy("verify", "--signer", "ci", repository.ref(TAG)).expect(0).stdout.strip()
+    assert pinned in (home / "docker.log").read_text()
+    assert TOKEN not in runner.printed

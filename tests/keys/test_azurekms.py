@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 import traceback
@@ -15,6 +16,7 @@ from azure.keyvault.keys._shared import http_challenge_cache
 
 from notarypy.errors import (
     AuthenticationError,
+    BackendMissingError,
     DeadlineError,
     KeyDisabledError,
     KeyMissingError,
@@ -281,7 +283,9 @@ def test_a_certificate_that_is_not_trusted(azure: AzureCloud, monkeypatch: pytes
         signer.sign(b"message")
 
 
-def test_without_credentials_the_error_is_short(cloud: Cloud, tmp_path: Path) -> None:
+def test_without_credentials_the_error_is_short(
+    cloud: Cloud, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     uri = AzureCloud(cloud, tmp_path).make("release")
     with pytest.raises(AuthenticationError, match="no credentials for Azure") as caught:
         opened(uri, timeout=2)
@@ -289,6 +293,7 @@ def test_without_credentials_the_error_is_short(cloud: Cloud, tmp_path: Path) ->
     assert "EnvironmentCredential" in caught.value.why[-1]
     assert "AzureCliCredential" in caught.value.why[-1]
     assert all(len(line) < 300 for line in caught.value.why)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_credentials_that_are_refused_are_an_error(azure: AzureCloud, cloud: Cloud) -> None:
@@ -300,6 +305,15 @@ def test_credentials_that_are_refused_are_an_error(azure: AzureCloud, cloud: Clo
     assert "AADSTS7000222" in caught.value.why[0]
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert SECRET not in str(vars(caught.value))
+
+
+@pytest.mark.parametrize("name", ["azure.identity", "azure.keyvault.keys"])
+def test_without_the_libraries_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendMissingError, match="azure-identity is not installed") as caught:
+        opened(f"azurekms://{VAULT}/release")
+    assert caught.value.advice is not None
+    assert caught.value.advice.values == {"extra": "azure"}
 
 
 def at_once(count: int, work: Callable[[], object]) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING
 
 import pytest
+from google.auth import _cloud_sdk
 
 from notarypy.errors import (
     AuthenticationError,
+    BackendMissingError,
     DeadlineError,
     KeyDisabledError,
     KeyMissingError,
@@ -91,7 +95,7 @@ def test_the_token_of_a_pipeline_is_enough(
     exchange = (
         f"POST iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     )
-    assert cloud.lines() == [tokens, exchange, READ, SIGN]
+    assert cloud.lines() == ["GET run-actions.example/token", tokens, exchange, READ, SIGN]
 
 
 @pytest.mark.parametrize("word", ["versions", "cryptoKeyVersions"])
@@ -295,11 +299,13 @@ def test_threads_share_a_token(google: GoogleCloud, cloud: Cloud) -> None:
     assert sorted(cloud.lines()) == sorted([TOKENS, *[SIGN] * 8])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_signs_with_connections_of_its_own(google: GoogleCloud) -> None:
     signer = opened(google.make("release"))
     signer.sign(b"message")
     child = os.fork()
     if child == 0:
+        good = False
         try:
             good = envelope.verify(signer.public, *signer.sign(b"message"), b"message")
         finally:
@@ -314,6 +320,27 @@ def test_no_token_is_logged(google: GoogleCloud, caplog: pytest.LogCaptureFixtur
     ours = "".join(record.getMessage() for record in caplog.records if record.name.startswith("notarypy"))
     assert TOKEN not in ours
     assert TOKEN not in caplog.text
+
+
+def test_what_people_who_log_in_themselves_are_advised_is_not_shown(
+    google: GoogleCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = {"type": "authorized_user", "client_id": _cloud_sdk.CLOUD_SDK_CLIENT_ID, "client_secret": "s"}
+    path = tmp_path / "application_default_credentials.json"
+    path.write_text(json.dumps({**content, "refresh_token": "1//refresh"}))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    signer = opened(google.make("release"))
+    assert envelope.verify(signer.public, *signer.sign(b"message"), b"message")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth.transport.requests", None)
+    with pytest.raises(BackendMissingError, match="google-auth is not installed") as caught:
+        opened(f"gcpkms://{RING}/cryptoKeys/release/versions/1")
+    assert caught.value.advice is not None
+    assert caught.value.advice.values == {"extra": "gcp"}
 
 
 def test_the_checksum_is_that_of_the_specification() -> None:

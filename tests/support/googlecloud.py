@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RING = "projects/acme/locations/europe-west3/keyRings/notary"
 TOKEN = "ya29.c0ASRK0GaYnotarypytoken0123456789abcdefghijklmnopqrstuvwxyzTOKEN"
+OIDC_TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJwaXBlbGluZSI6MX0.OIDCTOKEN"
 REASONS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 REASONS |= {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 
@@ -53,6 +54,7 @@ class GoogleCloud:
             "iamcredentials": self._token,
         }
         cloud.services |= {f"{name}.googleapis.com": service for name, service in hosts.items()}
+        cloud.services["run-actions.example"] = self._actions
 
     def make(self, key: str, algorithm: str = "EC_SIGN_P256_SHA256", version: int = 1) -> str:
         """Make a version of a key; return its URI."""
@@ -72,21 +74,28 @@ class GoogleCloud:
         })  # fmt: skip
 
     def workload_identity(self) -> dict[str, str]:
-        """Return the environment of a pipeline whose own token stands for a service account."""
-        (self._directory / "oidc-token").write_text("eyJhbGciOiJSUzI1NiJ9.pipeline.OIDCTOKEN")
+        """Return what google-github-actions/auth leaves for a job, whose own token stands for an account."""
         pool = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/ci/providers/github"
         account = "projects/-/serviceAccounts/ci@acme.iam.gserviceaccount.com:generateAccessToken"
         return self._credentials({
             "type": "external_account", "audience": pool, "token_url": "https://sts.googleapis.com/v1/token",
             "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
             "service_account_impersonation_url": f"https://iamcredentials.googleapis.com/v1/{account}",
-            "credential_source": {"file": str(self._directory / "oidc-token")},
+            "credential_source": {
+                "url": "https://run-actions.example/token", "headers": {"Authorization": "Bearer job"},
+                "format": {"type": "json", "subject_token_field_name": "value"},
+            },
         })  # fmt: skip
 
     def _credentials(self, content: dict[str, Any]) -> dict[str, str]:
         path = self._directory / f"{content['type']}.json"
         path.write_text(json.dumps(content))
         return {"GOOGLE_APPLICATION_CREDENTIALS": str(path), "CLOUDSDK_CONFIG": str(self._directory)}
+
+    @staticmethod
+    def _actions(call: Call) -> Answer:
+        assert call.headers["authorization"] == "Bearer job"
+        return Answer(200, {"value": OIDC_TOKEN})
 
     def _token(self, call: Call) -> Answer:
         if call.host.startswith("iamcredentials"):
@@ -96,10 +105,11 @@ class GoogleCloud:
         (grant,) = parse_qs(call.body.decode())["grant_type"]
         if call.host.startswith("sts"):
             assert grant == "urn:ietf:params:oauth:grant-type:token-exchange"
+            assert parse_qs(call.body.decode())["subject_token"] == [OIDC_TOKEN]
             kind = "urn:ietf:params:oauth:token-type:access_token"
             found = {"access_token": "federated", "issued_token_type": kind, "token_type": "Bearer"}
             return Answer(200, {**found, "expires_in": 3600})
-        assert grant == "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        assert grant in {"urn:ietf:params:oauth:grant-type:jwt-bearer", "refresh_token"}
         return Answer(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
 
     def _kms(self, call: Call) -> Answer:

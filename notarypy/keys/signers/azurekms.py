@@ -187,6 +187,7 @@ class _Credential:
     def __init__(self, authority: str | None, timeout: float) -> None:
         from azure.identity import DefaultAzureCredential
 
+        services.quiet("azure", "msal")
         more = {} if authority is None else {"authority": authority}
         self._lock = threading.Lock()
         self._inner = DefaultAzureCredential(process_timeout=max(int(timeout), 1), **_for(timeout), **more)

@@ -19,6 +19,7 @@ import hashlib
 import json
 import re
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from notarypy.errors import (
@@ -252,7 +253,10 @@ def _credentials() -> Any:  # noqa: ANN401 - the library's types differ with wha
     import google.auth
     import google.auth.credentials
 
-    found, _ = google.auth.default()
+    services.quiet("google")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it advises people who log in themselves to use a key file
+        found, _ = google.auth.default()
     scoped: Any = google.auth.credentials.with_scopes_if_required
     return scoped(found, [_SCOPE])
 

@@ -9,6 +9,8 @@ Rules:
 2. A service that says "too often" or "not now" is asked once more, if the wait and the answer are within the
    time that the request may take.
 3. Connections and tokens belong to one process: after a fork there are others.
+4. Libraries log warnings that hold whatever a service said. Where nobody handles a log, Python would write
+   them to standard error: for these libraries somebody does, who drops them.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
+_NOBODY = logging.NullHandler()
 _LONGEST = 240
 # What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not.
 _SECRETS = re.compile(r"(?<=//)[^/\s@]+@|(?![0-9a-fA-F]+(?![\w.~+-]))[\w.~+-]{40,}={0,2}|eyJ[\w.-]+")
@@ -120,6 +123,12 @@ def in_time(ask: Callable[[float], T], seconds: float) -> T:
     _LOG.debug("the service asks for %s seconds of patience; then it is asked once more", wait)
     time.sleep(wait)
     return ask(left - wait)
+
+
+def quiet(*libraries: str) -> None:
+    """Leave the logs of libraries to whoever listens to them (rule 4)."""
+    for name in libraries:
+        logging.getLogger(name).addHandler(_NOBODY)
 
 
 class PerProcess(Generic[T]):
