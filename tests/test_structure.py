@@ -89,7 +89,7 @@ def test_the_package_stays_small() -> None:
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 41_000
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 150
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 154
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:

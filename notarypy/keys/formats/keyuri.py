@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem
-from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from notarypy.tuf.keys import PublicKey
 
 KEYTYPES = frozenset({"ecdsa", "rsa"})
 """What docker and Go notary verify with, of signers and of roots."""
@@ -40,6 +41,8 @@ class KeyReference:
 
 def read(data: bytes) -> KeyReference:
     """Read a reference; raise UnsupportedKeyError for anything else (rule 1)."""
+    from notarypy.tuf.keys import PublicKey  # hashes, which a list of key files does without
+
     blocks = pem.blocks(data)
     if [block.label for block in blocks] != [_LABEL]:
         raise UnsupportedKeyError("this file does not say where a key is", why="it is no single PUBLIC KEY")
