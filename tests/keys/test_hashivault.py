@@ -517,8 +517,9 @@ def test_rule_2_certificates_count(tmp_path: Path) -> None:
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         vault.signer(VAULT_CACERT=str(folder / "ca.pem")).sign(b"message")
         vault.signer(VAULT_CAPATH=str(folder)).sign(b"message")
-        with pytest.raises(TlsError, match="cannot use the CA file"):
+        with pytest.raises(TlsError, match="cannot use the CA file") as caught:
             vault.signer(VAULT_CACERT=str(tmp_path / "none")).sign(b"message")
+        assert caught.value.why == ("there is no such file",)
     finally:
         vault.close()
 

@@ -153,7 +153,8 @@ class VaultServer:
         try:
             return self._link().transport.send(request, deadline)
         except NetworkError as error:
-            error.why = (*error.why, f"{self._name('VAULT_ADDR')} names this server")
+            if "host" in error.facts:
+                error.why = (*error.why, f"{self._name('VAULT_ADDR')} names this server")
             raise
 
     def _connected(self) -> HttpTransport:
