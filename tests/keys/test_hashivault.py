@@ -272,6 +272,13 @@ def test_a_version_that_is_not_there_is_missing_or_too_old(vault: Vault) -> None
     assert "min_encryption_version=1" in advice(caught.value)
 
 
+def test_a_key_that_is_deleted_softly_is_not_added(vault: Vault) -> None:
+    vault.state["soft_deleted"] = True
+    with pytest.raises(KeyDisabledError, match="is deleted") as caught:
+        vault.signer(known=False)
+    assert "transit/keys/release/soft-delete-restore" in advice(caught.value)
+
+
 def test_another_key_behind_the_name_signs_nothing(vault: Vault, tmp_path: Path) -> None:
     store = KeyStore(tmp_path, environ=vault.environ)
     noted = store.refer("hashivault://release", "jeff", CHAIN)
@@ -319,6 +326,7 @@ def test_rule_4_a_key_of_another_kind_that_somebody_made_meanwhile_is_not_taken(
         (http(400, errors("hash algorithm is unknown")), ServerError, "status 400"),
         (http(500, errors("requested version for signing is less than")), KeyDisabledError, "version 1"),
         (http(500, errors("no such key version")), KeyDisabledError, "version 1"),
+        (http(500, errors("refusing to use soft-deleted key")), KeyDisabledError, "is deleted"),
         (http(500, errors("internal error")), ServerError, "status 500"),
         (http(503, errors("Vault is sealed")), ServerError, "is sealed"),
         (http(503, b"<html>"), ServerError, "status 503"),

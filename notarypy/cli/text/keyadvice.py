@@ -194,6 +194,7 @@ TEXTS: Mapping[str, str] = {
     "name-active-vault": "have {variable} name the active server, or what stands before all of them",
     "name-vault": "write the address of the server: {variable}=https://vault.example.com:8200",
     "name-vault-mount": "look at the name; if the engine is not at transit, set TRANSIT_SECRET_ENGINE_PATH",
+    "restore-vault-key": "have an operator restore it: bao write -f {path}/soft-delete-restore",
     "set-vault-address": "set VAULT_ADDR=https://vault.example.com:8200, or BAO_ADDR",
     "set-vault-ca": "name the CA certificate of this server: {variable}=FILE",
     "set-vault-certificate": "name a client certificate and its key: {cert}=FILE {key}=FILE",

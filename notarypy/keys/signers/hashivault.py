@@ -184,6 +184,8 @@ class _KeyState:
 
     def public(self, version: int) -> PublicKey:
         """Return the public half of a version that signs; raise KeyDisabledError, KeyMissingError."""
+        if self._data.get("soft_deleted"):
+            raise _deleted(self._server, self._key, "it is soft-deleted")
         entry = self._keys.get(str(version))
         if entry is None or version < self._number("min_encryption_version"):
             raise self._gone(version)
@@ -249,6 +251,8 @@ def _refused(
         return KeyMissingError(message, why=said or (), advice=advice, **facts)
     if answer.status == HTTPStatus.BAD_REQUEST and "not support" in said:
         return _no_signer(server, key, said)
+    if "soft-deleted" in said:
+        return _deleted(server, key, said)
     if "version" in said:
         return _old_version(server, key, version, said)
     return ServerError(f"{server.host} answered with status {answer.status}", why=said, **facts)
@@ -263,6 +267,14 @@ def _old_version(server: VaultServer, key: str, version: int, why: str) -> KeyDi
         key=key,
         version=version,
     )
+
+
+def _deleted(server: VaultServer, key: str, why: str) -> KeyDisabledError:
+    message, advice = (
+        f"the key {key} at {server.host} is deleted",
+        Advice("restore-vault-key", path=f"{server.mount}/keys/{key}"),
+    )
+    return KeyDisabledError(message, why=why, advice=advice, host=server.host, key=key)
 
 
 def _exists(server: VaultServer, key: str) -> AlreadyExistsError:
