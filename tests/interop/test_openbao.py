@@ -64,8 +64,7 @@ def refusal(run: Run, code: str, exit_code: int) -> dict[str, Any]:
 def signed_by(owner: Person, vault: OpenBao, repository: Repository, name: str) -> None:
     """Give a repository a signer whose key is at the server, and a first signed tag."""
     owner.notarypy("key", "add", vault.make_key(name), "--name", "jeff").expect(0)
-    public = public_half(vault, name, owner.home / "jeff.pub")
-    owner.notarypy("signer", "add", "--key", public, "jeff", repository.name).expect(0)
+    owner.notarypy("signer", "add", "--key", f"hashivault://{name}", "jeff", repository.name).expect(0)
     repository.push("1")
     owner.notarypy("sign", repository.ref("1")).expect(0)
 
@@ -75,10 +74,7 @@ def test_every_role_and_what_go_reads_of_it(
     owner: Person, bob: Person, vault: OpenBao, repository: Repository, name: str, kind: str
 ) -> None:
     root, targets = (vault.make_key(f"{name}-{role}", kind) for role in ("root", "targets"))
-    owner.notarypy("init", "--root-key", root, repository.name).expect(0)
-    owner.notarypy("key", "rotate", repository.name, "targets", "--key", targets).expect(0)
-    for first in (owner.trust_dir / "private").glob("*.key"):
-        first.unlink()  # nothing is signed with a key that is here
+    owner.notarypy("init", "--root-key", root, "--targets-key", targets, repository.name).expect(0)
     signed_by(owner, vault, repository, name)
     image = repository.push("2")
     owner.notarypy("sign", repository.ref("2")).expect(0)
@@ -87,6 +83,7 @@ def test_every_role_and_what_go_reads_of_it(
     assert '"jeff"' in bob.inspection(repository.ref("2"))
     owner.notarypy("renew", "--role", "root", "--role", "targets", repository.name).expect(0)
     bob.notary("list", repository.name).expect(0)
+    assert not list((owner.trust_dir / "private").glob("*.key"))
 
 
 def test_some_tags_are_one_signature_of_each_role(
@@ -119,6 +116,24 @@ def test_the_least_rights(owner: Person, vault: OpenBao, repository: Repository,
     assert "no read on" in owner.notarypy("key", "test", "jeff", VAULT_TOKEN=signer).expect(0).stdout
     shown = owner.notarypy("--json", "key", "test", "jeff").expect(0).document["results"][0]["properties"]
     assert (shown["key"], shown["type"], shown["exportable"]) == (f"transit/{name}", "ecdsa-p256", "no")
+
+
+@pytest.mark.parametrize(("alg", "kind"), [("ecdsa", "ecdsa-p256"), ("rsa", "rsa-3072")])
+def test_a_key_that_is_made_there(
+    owner: Person, bob: Person, vault: OpenBao, repository: Repository, name: str, alg: str, kind: str
+) -> None:
+    vault.allow(name, **{f"keys__{name}": 'read", "update'})
+    token, there = vault.token(name), ("--in", f"hashivault://{name}", "--alg", alg, "--dir", owner.home)
+    owner.notarypy("key", "generate", "jeff", *there, VAULT_TOKEN=token).expect(0)
+    assert vault.ask(f"transit/keys/{name}")["data"]["type"] == kind
+    owner.notarypy("signer", "add", "--key", owner.home / "jeff.pub", "jeff", repository.name).expect(0)
+    repository.push("1")
+    owner.notarypy("sign", repository.ref("1")).expect(0)
+    bob.notarypy("verify", "--signer", "jeff", repository.ref("1")).expect(0)
+    before = owner.files()
+    again = owner.notarypy("--json", "key", "generate", "jo", *there)
+    refusal(again, "local.exists", 1)
+    assert owner.files() == before
 
 
 def test_the_identity_of_a_job_buys_a_token_that_signs(
