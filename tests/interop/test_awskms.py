@@ -49,12 +49,10 @@ def refusal(run: Run, code: str, exit_code: int) -> dict[str, Any]:
     return error
 
 
-def signed_by(owner: Person, kms: Kms, repository: Repository, uri: str) -> None:
+def signed_by(owner: Person, repository: Repository, uri: str) -> None:
     """Give a repository a signer whose key is in KMS, and a first signed tag."""
     owner.notarypy("key", "add", uri, "--name", "jeff").expect(0)
-    public = owner.home / "jeff.pub"
-    public.write_bytes(kms.public_half(uri.partition(":///")[2]))
-    owner.notarypy("signer", "add", "--key", public, "jeff", repository.name).expect(0)
+    owner.notarypy("signer", "add", "--key", uri, "jeff", repository.name).expect(0)
     repository.push("1")
     owner.notarypy("sign", repository.ref("1")).expect(0)
 
@@ -69,7 +67,7 @@ def test_every_role_and_what_go_reads_of_it(
     owner.notarypy("key", "rotate", repository.name, "targets", "--key", targets).expect(0)
     for first in (owner.trust_dir / "private").glob("*.key"):
         first.unlink()  # nothing is signed with a key that is here
-    signed_by(owner, kms, repository, f"awskms:///{kms.make_key(spec)}")
+    signed_by(owner, repository, f"awskms:///{kms.make_key(spec)}")
     image = repository.push("2")
     owner.notarypy("sign", repository.ref("2")).expect(0)
     assert f"{image.sha256}" in bob.notary("list", repository.name).expect(0).stdout
@@ -80,7 +78,7 @@ def test_every_role_and_what_go_reads_of_it(
 
 
 def test_some_tags_are_one_request_of_each_role(owner: Person, kms: Kms, repository: Repository) -> None:
-    signed_by(owner, kms, repository, f"awskms:///{kms.make_key()}")
+    signed_by(owner, repository, f"awskms:///{kms.make_key()}")
     for tag in "23456":
         repository.push(tag)
     run = owner.notarypy("-v", "sign", *map(repository.ref, "23456")).expect(0)
@@ -91,7 +89,7 @@ def test_some_tags_are_one_request_of_each_role(owner: Person, kms: Kms, reposit
 def test_the_key_signs_that_an_alias_led_to(
     owner: Person, bob: Person, kms: Kms, repository: Repository, name: str
 ) -> None:
-    signed_by(owner, kms, repository, kms.name(name, kms.make_key()))
+    signed_by(owner, repository, kms.name(name, kms.make_key()))
     kms.client.update_alias(AliasName=f"alias/{name}", TargetKeyId=kms.make_key())
     repository.push("2")
     owner.notarypy("sign", repository.ref("2")).expect(0)
@@ -102,7 +100,7 @@ def test_a_key_that_is_disabled_and_one_that_will_be_deleted(
     owner: Person, kms: Kms, repository: Repository
 ) -> None:
     arn = kms.make_key()
-    signed_by(owner, kms, repository, f"awskms:///{arn}")
+    signed_by(owner, repository, f"awskms:///{arn}")
     repository.push("2")
     before = owner.files()
     kms.client.disable_key(KeyId=arn)
@@ -152,6 +150,20 @@ def test_a_key_that_is_not_there_and_one_without_its_material(owner: Person, kms
     assert error["why"] == ["it is pending import"]
 
 
+def test_a_key_is_made_there_and_no_second_one_of_its_name(
+    owner: Person, bob: Person, kms: Kms, repository: Repository, name: str
+) -> None:
+    generate = ("key", "generate", "--dir", owner.home, "--in", f"awskms:///alias/{name}")
+    owner.notarypy(*generate, "jeff").expect(0)
+    owner.notarypy("signer", "add", "--key", f"awskms:///alias/{name}", "jeff", repository.name).expect(0)
+    repository.push("1")
+    owner.notarypy("sign", repository.ref("1")).expect(0)
+    bob.notarypy("verify", "--signer", "jeff", repository.ref("1")).expect(0)
+    before = len(kms.client.list_keys()["Keys"])
+    refusal(owner.notarypy("--json", *generate, "jo"), "local.exists", 1)
+    assert len(kms.client.list_keys()["Keys"]) == before
+
+
 def test_what_kms_says_of_a_multi_region_key(owner: Person, kms: Kms) -> None:
     arn = kms.make_key(MultiRegion=True)
     assert "key/mrk-" in arn
@@ -169,7 +181,7 @@ def test_no_secret_is_in_any_output_or_file(
 ) -> None:
     uri = kms.name(name, kms.make_key())
     runs = [owner.notarypy("-vv", "key", "add", uri, "--name", "jeff").expect(0)]
-    signed_by(owner, kms, repository, uri)
+    signed_by(owner, repository, uri)
     repository.push("2")
     runs += [
         owner.notarypy("-vv", "sign", repository.ref("2")).expect(0),

@@ -383,6 +383,15 @@ def test_an_unusable_public_key_is_an_error(kms: fakekms.FakeKms, change: dict[s
         AwsKmsSigner.open(f"awskms:///{key.arn}", context(kms.environment))
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(kms: fakekms.FakeKms, status: int) -> None:
+    signer = opened(kms)
+    kms.instead["Sign"] = [(status, b"")]
+    with pytest.raises(ServerError):
+        signer.sign(b"message")
+    assert kms.operations == ["Sign"]
+
+
 def test_no_answer_in_time_is_an_error(kms: fakekms.FakeKms) -> None:
     signer = opened(kms, timeout=0.4)
     kms.instead["Sign"] = [(0, b"")]

@@ -155,6 +155,8 @@ def _handler(fake: FakeKms) -> type[BaseHTTPRequestHandler]:
                 return
             self.send_response(status)
             self.send_header("Content-Type", JSON)
+            if 300 <= status < 400:
+                self.send_header("Location", f"{fake.url}/elsewhere")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

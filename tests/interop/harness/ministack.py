@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.session import Session
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from interop.harness import services
 
@@ -47,11 +46,6 @@ class Kms:
     def make_key(self, spec: str = "ECC_NIST_P256", usage: str = "SIGN_VERIFY", **more: object) -> str:
         """Make a key and return its ARN."""
         return str(self.client.create_key(KeySpec=spec, KeyUsage=usage, **more)["KeyMetadata"]["Arn"])
-
-    def public_half(self, key: str) -> bytes:
-        """Return the public half of a key as PEM."""
-        public = load_der_public_key(self.client.get_public_key(KeyId=key)["PublicKey"])
-        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def name(self, alias: str, arn: str) -> str:
         """Give a key an alias and return the URI with it."""
