@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from notarypy.tuf.keys import PublicKey
 
 _LOG = logging.getLogger(__name__)
-_URI = re.compile(r"hashivault://(\w(?:[\w.-]*\w)?)(?:\?version=([1-9][0-9]{0,8}))?", re.ASCII)
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_URI = re.compile(rf"hashivault://(\w(?:[\w.-]*\w)?)(?:\?version=({_VERSION.pattern}))?", re.ASCII)
 _SIGNATURE = re.compile(r"vault:v([0-9]+):([A-Za-z0-9_-]+)", re.ASCII)
 _TYPES = frozenset({"ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096"})
 _NEW = {"ecdsa": "ecdsa-p256", "rsa": "rsa-3072"}
@@ -167,9 +168,7 @@ class _KeyState:
 
     def version_of(self, public: PublicKey | None) -> int:
         """Return the version with a public half; the newest where none is known."""
-        versions = sorted(
-            (int(name) for name in self._keys if name.isdecimal() and name.isascii()), reverse=True
-        )
+        versions = sorted((int(name) for name in self._keys if _VERSION.fullmatch(name)), reverse=True)
         for version in versions:
             if public is None or self.public(version) == public:
                 return version
