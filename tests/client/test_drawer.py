@@ -36,6 +36,7 @@ class Drawer(ExternalSigner):
 
     keys: ClassVar[dict[str, LocalSigner]] = {}
     plugged: ClassVar[set[str]] = set()
+    signed: ClassVar[list[str]] = []
     failure: ClassVar[Callable[[str], Exception]]
 
     @classmethod
@@ -51,6 +52,7 @@ class Drawer(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         self.prepare()
+        self.signed.append(self.uri)
         return self.keys[self.uri].sign(message)
 
 
@@ -63,6 +65,7 @@ def drawer(monkeypatch: pytest.MonkeyPatch) -> type[Drawer]:
     uris = {ROOT, NEXT, TARGETS}
     monkeypatch.setattr(Drawer, "keys", {uri: LocalSigner(keyfile.generate()) for uri in uris})
     monkeypatch.setattr(Drawer, "plugged", uris)
+    monkeypatch.setattr(Drawer, "signed", [])
     monkeypatch.setattr(Drawer, "failure", staticmethod(_missing), raising=False)
     monkeypatch.setitem(SIGNERS, "drawer", f"{__name__}:Drawer")
     return Drawer
@@ -120,6 +123,26 @@ def test_the_root_key_comes_back_for_a_moment(world: World, owner: Person) -> No
     owner.client().sign([f"{GUN}:2"])
     reader.client().verify(f"{GUN}:1")
     reader.client().verify(f"{GUN}:2")
+
+
+def test_so_often_a_token_that_wants_to_be_touched_is_touched(world: World, owner: Person) -> None:
+    def counted() -> list[str]:
+        found, Drawer.signed[:] = sorted(Drawer.signed), []
+        return found
+
+    Drawer.plugged |= {ROOT, NEXT}
+    assert counted() == [ROOT] * 2
+    owner.client().keys.rotate(GUN, "targets")
+    assert counted() == [ROOT]
+    owner.client().renew(GUN, only=["root"])
+    assert counted() == [ROOT]
+    world.clock.advance(timedelta(days=3640))
+    owner.client().renew(GUN)
+    assert counted() == [ROOT] * 3
+    owner.client().keys.test("root")
+    assert counted() == [ROOT]
+    owner.client().keys.rotate(GUN, "root", key=NEXT)
+    assert counted() == [NEXT] * 2 + [ROOT]
 
 
 # -- what needs the root key

@@ -24,6 +24,10 @@ NOT_OURS = {"SOFTHSM2_CONF", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NOTARYPY_P
 NOT_OURS |= {"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT"}
 NOT_OURS |= {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN"}
 NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
+# What names the folder of tpm2-pkcs11, the way to its TPM, and how much its libraries say.
+NOT_OURS |= {"TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI", "TSS2_LOG"}
+# The passphrase variables of a root key and of a signer called jeff.
+NOT_OURS |= {"NOTARYPY_PASSPHRASE_ROOT", "NOTARYPY_PASSPHRASE_JEFF_FILE"}
 PER_USER = {"notarypy/config.toml", "notarypy/policy.toml"}
 
 
@@ -95,6 +99,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--tool",
         "--callgrind-out-file",
     }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
+    known |= {"--clear-lockout"}  # of tpm2-tools
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

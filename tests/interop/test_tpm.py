@@ -38,9 +38,8 @@ def test_a_repository_whose_keys_are_in_a_tpm(
     owner: Person, bob: Person, machine: Tpm, repository: Repository
 ) -> None:
     owner.notarypy("init", "--root-key", machine.uri("root"), repository.name).expect(0)
-    owner.notarypy("key", "add", machine.uri("jeff"), "--name", "jeff").expect(0)
-    public = machine.public_key("jeff")
-    owner.notarypy("signer", "add", "--key", public, "jeff", repository.name).expect(0)
+    owner.notarypy("key", "generate", "jeff", "--dir", owner.home, "--in", machine.uri("made")).expect(0)
+    owner.notarypy("signer", "add", "--key", owner.home / "jeff.pub", "jeff", repository.name).expect(0)
     image = repository.push("1")
     owner.notarypy("sign", repository.ref("1")).expect(0)
     for reader in (owner, bob):

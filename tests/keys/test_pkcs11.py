@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, TokenFlag
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, TokenFlag
 
 from notarypy.errors import (
     AlreadyExistsError,
@@ -464,6 +464,14 @@ def test_a_key_is_made_on_the_token_and_takes_nobodys_place(desk: Desk, algorith
             Pkcs11Signer.generate(f"pkcs11:token=release;{taken}", desk.context(), algorithm)
     assert len(desk.card.entries) == before
     assert desk.card.logins == 1
+
+
+def test_a_key_is_made_for_signing_alone_but_in_a_tpm(desk: Desk) -> None:
+    Pkcs11Signer.generate("pkcs11:token=release;object=new", desk.context(), "ecdsa")
+    desk.library.library_description = "TPM2.0 Cryptoki"
+    Pkcs11Signer.generate("pkcs11:token=release;object=other", desk.context(), "ecdsa")
+    signs, also = MechanismFlag.SIGN | MechanismFlag.VERIFY, MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT
+    assert desk.card.made_for == [signs, signs | also]
 
 
 def test_a_key_is_called_as_its_role_where_nothing_is_said(desk: Desk) -> None:

@@ -67,6 +67,7 @@ class Card:
     Attributes:
         fails: Errors to raise, the next one first, by what is done: open, login, find, sign.
         logins: How often a PIN was looked at.
+        made_for: What the keys that were made are for.
         opened: How many sessions were opened.
         hides: Whether public objects are seen after a login alone.
     """
@@ -83,6 +84,7 @@ class Card:
     private: dict[bytes, Any] = field(default_factory=dict)
     fails: dict[str, list[type[Exception]]] = field(default_factory=dict)
     signed: list[Any] = field(default_factory=list)
+    made_for: list[Any] = field(default_factory=list)
     logins: int = 0
     opened: int = 0
     hides: bool = False
@@ -185,6 +187,7 @@ class Session:
         assert given["store"]
         template = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
         assert given["private_template"] == template
+        self.token.made_for.append(given["capabilities"])
         identity, label = given["id"], given["label"]
         assert isinstance(identity, bytes)
         assert isinstance(label, str)

@@ -187,7 +187,11 @@ def _require_rotatable(state: State, role: str, publisher: Publisher) -> None:
             advice=Advice("keep-threshold"),
         )
     here = [key.canonical_id for key in state.keys_for(roles.ROOT)[0]]
-    publisher.keys.prepare(keyid for keyid in here if keyid in publisher.keys.available)
+    try:
+        publisher.keys.prepare(keyid for keyid in here if keyid in publisher.keys.available)
+    except NotarypyError as error:
+        error.why = (*error.why, f"rotating a key of {state.gun} takes its root key; nothing was changed")
+        raise
 
 
 def renew(session: Session, repository: str, within: timedelta, only: Sequence[str]) -> Renewed:

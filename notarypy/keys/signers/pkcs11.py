@@ -257,7 +257,7 @@ def _generated(token: Token, named: Pkcs11Uri, algorithm: str) -> Any:  # noqa: 
         "id": named.id,
         "label": named.label,
         "store": True,
-        "capabilities": SDK.MechanismFlag.SIGN | SDK.MechanismFlag.VERIFY,
+        "capabilities": token.uses,
         "private_template": {SDK.Attribute.SENSITIVE: True, SDK.Attribute.EXTRACTABLE: False},
     }
     writing = token.info.open(rw=True)

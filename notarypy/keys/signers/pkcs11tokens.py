@@ -74,6 +74,13 @@ class Token:
         """What it is known by in this process."""
         return ";".join(key_of(self.info))
 
+    @property
+    def uses(self) -> int:
+        """What a key that signs is made for: tpm2-pkcs11 makes none on a curve that is for signing alone."""
+        flags, described = SDK.MechanismFlag, self.module.library.library_description
+        more = flags.ENCRYPT | flags.DECRYPT if described == "TPM2.0 Cryptoki" else 0
+        return int(flags.SIGN | flags.VERIFY | more)
+
     def find(self, **attributes: object) -> list[Any]:
         """Return the objects with these attributes, in capital letters as the library has them."""
         wanted = {SDK.Attribute[name]: value for name, value in attributes.items() if value is not None}

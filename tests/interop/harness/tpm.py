@@ -53,13 +53,6 @@ class Tpm:
         pair = ("--keypairgen", "--key-type", "EC:prime256v1", "--label", label, "--id", identity)
         self.tool("--token-label", LABEL, "--login", "--pin", PIN, *pair)
 
-    def public_key(self, label: str) -> Path:
-        """Return the public half of a key as a PEM file."""
-        der, pem = self.folder / f"{label}.der", self.folder / f"{label}.pub"
-        self.tool("--read-object", "--type", "pubkey", "--label", label, "--output-file", str(der))
-        programs.openssl("pkey", "-pubin", "-inform", "DER", "-in", der, "-out", pem)
-        return pem
-
     def unlock(self) -> None:
         """Forget the wrong PINs, as the machine's owner."""
         environment = {**self.environment, "TPM2TOOLS_TCTI": self.environment["TPM2_PKCS11_TCTI"]}
