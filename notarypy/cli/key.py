@@ -13,8 +13,10 @@ from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.rotate import rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render, terminal
+from notarypy.errors import Advice, UsageError
 from notarypy.keys.formats.keyuri import require_no_secret
 from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
+from notarypy.keys.signers import is_uri
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -130,7 +132,9 @@ def load(
     Example:
       notarypy key load delegation.key --name jeff
     """
-    run = begin(context)
+    run = _begin(context, file)
+    if is_uri(file):
+        raise UsageError("what is loaded is a file", why=f"{file} is a URI", advice=Advice("note-uri"))
     data = userfiles.read(file)
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):

@@ -8,6 +8,7 @@ from notarypy.cli import references
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
+from notarypy.keys.signers import is_uri
 
 if TYPE_CHECKING:
     from notarypy.client.results import RotatedKey
@@ -44,7 +45,8 @@ def rotate(
         data = render.fields(done, "repository role old new root_pins server_managed published")
         run.report.done(repo, data, *_rotated_lines(done))
         if done.role == "snapshot" and done.published and not done.server_managed:
-            what = f"the snapshot key of {done.repository} is only here"
+            where = f"at {key}" if key and is_uri(key) else "only here"
+            what = f"the snapshot key of {done.repository} is {where}"
             run.report.warn(f"{what}: signers elsewhere cannot publish without it")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.keys.signers.rootcertificate import root_certificate
+from support.author import NOW
 from support.commands import written
 
 if TYPE_CHECKING:
@@ -113,6 +115,8 @@ def test_a_uri_where_a_key_is_wanted(run: Run) -> None:
     assert "note where it is: notarypy key add URI" in outcome.err
     run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
     run("key", "test", "fakekms:jeff").expect(0)
+    outcome = run("key", "load", "fakekms:jeff").expect(2)
+    assert "note where it is: notarypy key add URI" in outcome.err
 
 
 # -- generate
@@ -176,6 +180,19 @@ def test_a_root_that_was_noted_is_the_root_key_of_what_is_new(run: Run, kms: Fak
     run("key", "add", "fakekms:root", "--name", "root").expect(0)
     outcome = run("init", REPO).expect(0)
     assert f"root pin: {_ids(kms)['root']}\n" in outcome.out
+
+
+def test_a_certificate_of_ones_own_carries_a_root_that_is_elsewhere(
+    run: Run, kms: FakeKms, home: Path
+) -> None:
+    certificate = root_certificate(kms.keys["root"], REPO, NOW).public
+    kms.requests.clear()
+    options = "--root-key", "fakekms:root", "--root-cert", written(home / "root.crt", certificate)
+    assert _ids(kms)["root"] in run("init", *options, REPO).expect(0).out
+    assert kms.requests == ["open root", "sign root"]  # the root alone
+    options = "--root-key", "fakekms:jeff", "--root-cert", written(home / "root.crt", certificate)
+    assert "is for another key" in run("init", *options, f"{REPO}-b").expect(2).err
+    assert len(list(home.rglob("*.ref"))) == 1
 
 
 def test_what_is_made_for_nothing_is_not_noted(run: Run, kms: FakeKms, home: Path) -> None:

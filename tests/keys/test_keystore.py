@@ -22,6 +22,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import pem
+from notarypy.keys.keypaths import key_paths
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain, standard_chain
 from notarypy.keys.questions import PassphraseRequest
@@ -249,6 +250,14 @@ def test_junk_is_listed_as_warnings_and_hurts_nobody(tmp_path: Path) -> None:
         with pytest.raises(NotarypyError) as caught:
             store.unlock(digit * 64, NOBODY)
         assert digit * 64 in str(vars(caught.value))
+
+
+def test_a_reference_in_an_old_layout_is_none(tmp_path: Path) -> None:
+    for name in (f"root_keys/{DEE}.ref", f"tuf_keys/{DEE}.ref", f"tuf_keys/r.test/app/{DEE}.ref"):
+        files.write_atomic(tmp_path / name, b"anything")
+    assert key_paths(tmp_path) == ({}, [])
+    files.write_atomic(tmp_path / f"{DEE}_jeff.ref", b"anything")
+    assert len(key_paths(tmp_path)[1]) == 1  # a name that is no id
 
 
 def test_the_present_layout_wins_over_an_old_one(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ TEXTS: Mapping[str, str] = {
     "load-exported": "load the file that notarypy key export or notary key export wrote",
     "load-key": "import it with: notarypy key load FILE",
     "make-key": "make a key of its own for signing: notarypy key generate NAME",
+    "note-uri": "note where it is: notarypy key add URI --name NAME",
     "rename-key": "rename it to {actual}.key if it should be here at all",
     "rename-stored-key": "give it this name: notarypy key rename {key} {name}",
     "restore-escaped": """give it line ends again: awk '{{gsub(/\\\\n/,"\\n")}}1' FILE > KEY.pem""",

@@ -194,7 +194,7 @@ class KeyManager:
         short = any(info.keyid.startswith(selector) for info in infos)
         digits = [f"of an id it takes at least {SHORT_KEYID} digits"] if short else []
         why = (*digits, f"keys here: {listed}")
-        advice = Advice("add-key-uri" if is_uri(selector) else "list-keys")
+        advice = Advice("note-uri" if is_uri(selector) else "list-keys")
         raise KeyMissingError(f'there is no key "{selector}" here', why=why, advice=advice)
 
     def places(self, keyids: Collection[str]) -> tuple[str, ...]:
