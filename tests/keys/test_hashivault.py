@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import logging
 import os
@@ -469,6 +470,7 @@ def test_no_server_and_no_name(vault: Vault) -> None:
         ({"VAULT_SKIP_VERIFY": "true"}, ConfigurationError, "VAULT_SKIP_VERIFY is set"),
         ({"VAULT_SKIP_VERIFY": "1"}, ConfigurationError, "VAULT_SKIP_VERIFY is set"),
         ({"VAULT_TOKEN": ""}, AuthenticationError, "there is no token"),
+        ({"VAULT_NAMESPACE": "x\r\ny: z"}, ConfigurationError, "VAULT_NAMESPACE names no namespace"),
         ({"VAULT_TOKEN": "two words"}, ConfigurationError, "VAULT_TOKEN holds no token"),
         (
             {"VAULT_TOKEN": "s.x\r\nX-Vault-Namespace: other"},
@@ -569,6 +571,17 @@ def test_signers_are_used_from_several_threads(vault: Vault) -> None:
         envelope.verify(public, *made, message) for made, message in zip(signed, messages, strict=True)
     )
     assert vault.server.connections <= 16
+
+
+def test_a_signer_that_nobody_has_any_more_closes_its_connections(vault: Vault) -> None:
+    signer = vault.signer()
+    signer.sign(b"message")
+    gc.disable()  # not when the next circle of garbage is looked for, but at once
+    try:
+        del signer
+        assert vault.server.is_left()
+    finally:
+        gc.enable()
 
 
 def test_rule_6_a_process_does_not_use_its_parents_connections(vault: Vault) -> None:

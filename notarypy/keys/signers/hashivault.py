@@ -134,7 +134,7 @@ class HashivaultSigner(ExternalSigner):
 
     def prepare(self) -> None:
         """Make sure that there is a token; whether it may sign only signing tells."""
-        self._server.token()
+        self._server.require_token()
 
     def properties(self) -> Mapping[str, str]:
         """See `ExternalSigner.properties`: without the right to read the key, where it is."""

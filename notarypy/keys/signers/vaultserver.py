@@ -25,6 +25,7 @@ import os
 import re
 import time
 import weakref
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,45 +92,29 @@ class VaultAnswer:
     said: str
 
 
-class VaultServer:
-    """The server that an environment names; for several threads, and after a fork (rules 1 and 6)."""
+class _Environment:
+    """What an environment says of a server and of who asks it (rules 1 and 2)."""
 
-    def __init__(self, environ: Mapping[str, str], timeout: float) -> None:
-        """Connect to nothing yet; raise ConfigurationError for an environment that names no usable server."""
-        self._environ, self._timeout = environ, timeout
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Raise ConfigurationError for an environment that names no usable server."""
+        self._environ = environ
         self._family = next((family for family in (_VAULT, _OPENBAO) if environ.get(f"{family}ADDR")), "")
-        self._base = self._address()
-        self.host = host_port(self._base)
+        self.address = self._address()
         self.mount = environ.get(_MOUNT, "").strip("/") or "transit"
-        self._secrets = Redaction()
-        self._link = PerProcess(lambda: _Link(self._connected()))
-        _LOG.debug("%sADDR names %s; the transit engine is at %s/", self._family, self.host, self.mount)
 
-    def ask(self, asked: VaultRequest) -> VaultAnswer:
-        """Return an answer that is about a key (rules 3 to 5): 2xx, 400, 404 or 500.
+    def name(self, variable: str) -> str:
+        """Return what a variable of Vault's is called in the family that counts (rule 1)."""
+        return self._family + variable.removeprefix(_VAULT)
 
-        Raises AuthenticationError and its kinds, ConfigurationError, NetworkError and its kinds.
-        """
-        return in_time(lambda seconds: self._asked(asked, seconds), self._timeout)
-
-    def _asked(self, asked: VaultRequest, seconds: float) -> VaultAnswer:
-        body = None if asked.body is None else json.dumps(asked.body).encode()
-        url = f"{self._base}/v1/{quote(self.mount)}/{asked.path}"
-        request = Request(asked.method, url, self._headers(), body, secrets=self._secrets)
-        response = self._sent(request, time.monotonic() + seconds)
-        said, status = self._texts(response), response.status
-        document = json_object(response.body)
-        empty = response.is_success and not response.body
-        if (document is None and not empty) or not (response.is_success or status in _ABOUT_KEYS):
-            raise self._failed(asked, response, said)
-        return VaultAnswer(status, (document or {}).get("data"), said)
+    def _value(self, variable: str) -> str:
+        return self._environ.get(self.name(variable), "").strip()
 
     def token(self) -> str:
         """Return the token of whoever asks (rule 1).
 
         Raises AuthenticationError if there is none, ConfigurationError for what cannot be one.
         """
-        name = self._name("VAULT_TOKEN")
+        name = self.name("VAULT_TOKEN")
         token, source = self._value("VAULT_TOKEN"), name
         file = Path(self._environ.get("HOME") or Path.home()) / _TOKEN_FILE
         if not token:
@@ -140,32 +125,34 @@ class VaultServer:
                 pass
         if not token:
             raise AuthenticationError(
-                f"there is no token for {self.host}",
+                f"there is no token for {host_port(self.address)}",
                 why=f"{name} is not set, and there is no file {file}",
                 advice=Advice("log-in-to-vault", variable=name),
-                host=self.host,
+                host=host_port(self.address),
             )
         if not _PLAIN.fullmatch(token):
             raise ConfigurationError(f"{source} holds no token", why="a token has no blanks and is ASCII")
         return token
 
-    def _sent(self, request: Request, deadline: float) -> Response:
-        try:
-            return self._link().transport.send(request, deadline)
-        except NetworkError as error:
-            if "host" in error.facts:
-                error.why = (*error.why, f"{self._name('VAULT_ADDR')} names this server")
-            raise
+    def namespace(self) -> str:
+        """Return the namespace, without one an empty text; raise ConfigurationError for what is none."""
+        space = self._value("VAULT_NAMESPACE").strip("/")
+        if space and not _PLAIN.fullmatch(space):
+            raise ConfigurationError(
+                f"{self.name('VAULT_NAMESPACE')} names no namespace", why="it has blanks"
+            )
+        return space
 
-    def _connected(self) -> HttpTransport:
+    def transport(self) -> HttpTransport:
+        """Return a transport to the server; nothing is sent yet."""
         places = tls.TlsPlaces(
             self._authorities()[1],
-            Advice("set-vault-ca", variable=self._name("VAULT_CACERT")),
+            Advice("set-vault-ca", variable=self.name("VAULT_CACERT")),
             (),
             Advice(
                 "set-vault-certificate",
-                cert=self._name("VAULT_CLIENT_CERT"),
-                key=self._name("VAULT_CLIENT_KEY"),
+                cert=self.name("VAULT_CLIENT_CERT"),
+                key=self.name("VAULT_CLIENT_KEY"),
             ),
             self._value("VAULT_CLIENT_CERT"),
         )
@@ -191,7 +178,7 @@ class VaultServer:
             return [], ("the system's CA certificates",)
         found = sorted(path for path in Path(folder).glob("*") if path.is_file())
         if not found:
-            name = self._name("VAULT_CAPATH")
+            name = self.name("VAULT_CAPATH")
             raise ConfigurationError(f"{name} names a folder without certificates", why=f"it is {folder}")
         return found, (folder,)
 
@@ -205,7 +192,7 @@ class VaultServer:
         if not self._family:
             why, advice = "neither VAULT_ADDR nor BAO_ADDR is set", Advice("set-vault-address")
             raise ConfigurationError("nothing says where the Vault server is", why=why, advice=advice)
-        name, address = self._name("VAULT_ADDR"), self._value("VAULT_ADDR").rstrip("/")
+        name, address = self.name("VAULT_ADDR"), self._value("VAULT_ADDR").rstrip("/")
         advice = Advice("name-vault", variable=name)
         try:
             scheme, host, _ = origin(address)
@@ -218,18 +205,60 @@ class VaultServer:
             why = "whoever listens on the way would have the token"
             raise ConfigurationError(f"{name} must begin with https://", why=why, advice=advice, host=host)
         if self._value("VAULT_SKIP_VERIFY").lower() in _ON:
-            name, ca = (
-                self._name("VAULT_SKIP_VERIFY"),
-                Advice("set-vault-ca", variable=self._name("VAULT_CACERT")),
-            )
+            name = self.name("VAULT_SKIP_VERIFY")
+            ca = Advice("set-vault-ca", variable=self.name("VAULT_CACERT"))
             why = "whoever answers in place of the server would have the token"
             raise ConfigurationError(f"{name} is set, and certificates count here", why=why, advice=ca)
         return address
 
+
+class VaultServer:
+    """The server that an environment names; for several threads, and after a fork (rules 1 and 6)."""
+
+    def __init__(self, environ: Mapping[str, str], timeout: float) -> None:
+        """Connect to nothing yet; raise ConfigurationError for an environment that names no usable server."""
+        self._environment, self._timeout = _Environment(environ), timeout
+        self.host, self.mount = host_port(self._environment.address), self._environment.mount
+        self._secrets = Redaction()
+        self._link = PerProcess(partial(_Link, self._environment))
+        variable = self._environment.name("VAULT_ADDR")
+        _LOG.debug("%s names %s; the transit engine is at %s/", variable, self.host, self.mount)
+
+    def ask(self, asked: VaultRequest) -> VaultAnswer:
+        """Return an answer that is about a key (rules 3 to 5): 2xx, 400, 404 or 500.
+
+        Raises AuthenticationError and its kinds, ConfigurationError, NetworkError and its kinds.
+        """
+        return in_time(lambda seconds: self._asked(asked, seconds), self._timeout)
+
+    def require_token(self) -> None:
+        """Raise AuthenticationError or ConfigurationError if there is no token."""
+        self._environment.token()
+
+    def _asked(self, asked: VaultRequest, seconds: float) -> VaultAnswer:
+        body = None if asked.body is None else json.dumps(asked.body).encode()
+        url = f"{self._environment.address}/v1/{quote(self.mount)}/{asked.path}"
+        request = Request(asked.method, url, self._headers(), body, secrets=self._secrets)
+        response = self._sent(request, time.monotonic() + seconds)
+        said, status = self._texts(response), response.status
+        document = json_object(response.body)
+        empty = response.is_success and not response.body
+        if (document is None and not empty) or not (response.is_success or status in _ABOUT_KEYS):
+            raise self._failed(asked, response, said)
+        return VaultAnswer(status, (document or {}).get("data"), said)
+
+    def _sent(self, request: Request, deadline: float) -> Response:
+        try:
+            return self._link().transport.send(request, deadline)
+        except NetworkError as error:
+            if "host" in error.facts:
+                error.why = (*error.why, f"{self._environment.name('VAULT_ADDR')} names this server")
+            raise
+
     def _headers(self) -> dict[str, str]:
-        token = self.token()
+        token = self._environment.token()
         self._secrets.note(token)
-        space = self._value("VAULT_NAMESPACE").strip("/")
+        space = self._environment.namespace()
         return {
             "X-Vault-Token": token,
             "X-Vault-Request": "true",
@@ -238,13 +267,6 @@ class VaultServer:
             "Content-Type": "application/json",
             "User-Agent": "notarypy",
         }
-
-    def _name(self, variable: str) -> str:
-        """Return what a variable of Vault's is called in the family that counts (rule 1)."""
-        return self._family + variable.removeprefix(_VAULT)
-
-    def _value(self, variable: str) -> str:
-        return self._environ.get(self._name(variable), "").strip()
 
     def _texts(self, response: Response) -> str:
         """Return what the server says of a refusal, on one line and without the token (rule 4)."""
@@ -293,7 +315,7 @@ class VaultServer:
         error = failures.of_status(self.host, path, replace(response, secrets=self._secrets))
         error.why = (*filter(None, [said]), *error.why)
         if response.is_redirect or status in _STANDBY:
-            error.advice = Advice("name-active-vault", variable=self._name("VAULT_ADDR"))
+            error.advice = Advice("name-active-vault", variable=self._environment.name("VAULT_ADDR"))
         return error
 
     def misunderstood(self, why: str) -> ServerError:
@@ -307,9 +329,9 @@ class VaultServer:
 class _Link:
     """The connections of one process (rule 6)."""
 
-    def __init__(self, transport: HttpTransport) -> None:
-        self.transport = transport
-        weakref.finalize(self, _close, transport, os.getpid())
+    def __init__(self, environment: _Environment) -> None:
+        self.transport = environment.transport()
+        weakref.finalize(self, _close, self.transport, os.getpid())
 
 
 def _close(transport: HttpTransport, process: int) -> None:
