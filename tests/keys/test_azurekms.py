@@ -316,6 +316,14 @@ def test_without_the_libraries_the_extra_is_named(name: str, monkeypatch: pytest
     assert caught.value.advice.values == {"extra": "azure"}
 
 
+def test_no_key_is_made_from_here() -> None:
+    uri, request = f"azurekms://{VAULT}/release", PassphraseRequest("", "jeff")
+    with pytest.raises(UnsupportedKeyError, match="from here") as caught:
+        backend(uri).generate(uri, SignerContext(request, PassphraseChain([]), {}), "ecdsa")
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "make-azure-key"
+
+
 def at_once(count: int, work: Callable[[], object]) -> None:
     """Do the same in so many threads."""
     threads = [threading.Thread(target=work) for _ in range(count)]

@@ -343,5 +343,13 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.advice.values == {"extra": "gcp"}
 
 
+def test_no_key_is_made_from_here() -> None:
+    uri, request = f"gcpkms://{RING}/cryptoKeys/release", PassphraseRequest("", "jeff")
+    with pytest.raises(UnsupportedKeyError, match="from here") as caught:
+        backend(uri).generate(uri, SignerContext(request, PassphraseChain([]), {}), "ecdsa")
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "make-gcp-key"
+
+
 def test_the_checksum_is_that_of_the_specification() -> None:
     assert crc32c(b"123456789") == 0xE3069283

@@ -129,12 +129,13 @@ TEXTS: Mapping[str, str] = {
         "or name a file of credentials in GOOGLE_APPLICATION_CREDENTIALS"
     ),
     "make-azure-key": (
-        "make another: az keyvault key create --vault-name VAULT --name KEY --kty EC --curve P-256 "
-        "--ops sign verify"
+        "make one there: az keyvault key create --vault-name VAULT --name KEY --kty EC --curve P-256 "
+        "--ops sign verify; then note it: notarypy key add URI --name NAME"
     ),
     "make-gcp-key": (
-        "make another: gcloud kms keys create KEY --keyring=RING --location=LOCATION "
-        "--purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256"
+        "make one there: gcloud kms keys create KEY --keyring=RING --location=LOCATION "
+        "--purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256; then note it: "
+        "notarypy key add URI --name NAME"
     ),
     # -- which key
     "choose-root-key": "choose one: notarypy init --root-key KEY REPO",

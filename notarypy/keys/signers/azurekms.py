@@ -85,6 +85,12 @@ class AzureKmsSigner(ExternalSigner):
             raise KeyDisabledError(message, why=f"it is {problem}", advice=advice, uri=vault.place)
         return cls(vault.place, context.public or _public(vault.place, key), vault)
 
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:  # noqa: ARG003 - none is made
+        """See `ExternalSigner`."""
+        message, advice = "no key is made in Azure Key Vault from here", Advice("make-azure-key")
+        raise UnsupportedKeyError(message, advice=advice, uri=uri)
+
     def prepare(self) -> None:
         """See `ExternalSigner`; which token is wanted the vault says when it is asked."""
         self._vault.clients()
@@ -98,10 +104,9 @@ class AzureKmsSigner(ExternalSigner):
         """See `ExternalSigner`."""
         key = self._vault.read()
         expires = key.properties.expires_on
-        hsm = str(key.key_type).upper().endswith("HSM")
         return {
             "algorithm": "PS256" if self.public.keytype == "rsa" else "ES256",
-            "protection": "HSM" if hsm else "software",
+            "protection": "HSM" if str(key.key_type).upper().endswith("HSM") else "software",
             "state": _unusable(key) or "enabled",
             "version": self._vault.version,
             "expires": "never" if expires is None else expires.astimezone(UTC).isoformat(timespec="seconds"),
@@ -135,12 +140,12 @@ class _Vault:
             from azure.keyvault.keys.crypto import SignatureAlgorithm
 
             client = clients.signing(key_id, public)
-            result = client.sign(SignatureAlgorithm(algorithm), digest, **_for(seconds))
-            if not result.signature:
-                raise services.damaged(self.place, "it has no signature")
-            return result.signature
+            return client.sign(SignatureAlgorithm(algorithm), digest, **_for(seconds)).signature or b""
 
-        return self._asked(ask)
+        signature = self._asked(ask)
+        if not signature:
+            raise services.damaged(self.place, "it has no signature")
+        return signature
 
     def clients(self) -> _Clients:
         """Return this thread's clients; raise BackendMissingError if the libraries are not installed."""
@@ -154,8 +159,6 @@ class _Vault:
             clients = self.clients()
             try:
                 return ask(clients, seconds)
-            except NotarypyError:
-                raise
             except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
                 raise _failure(self.place, error) from None
 
@@ -206,12 +209,8 @@ class _Clients:
 
         self._credential = credential
         self._signing: CryptographyClient | None = None
-        # What is done again, and for how long, is decided here; and no redirect leads elsewhere.
-        self._options: dict[str, Any] = {
-            "retry_total": 0,
-            "permit_redirects": False,
-            "verify_challenge_resource": True,
-        }
+        # No redirect leads elsewhere, and rule 3 holds.
+        self._options: dict[str, Any] = {"permit_redirects": False, "verify_challenge_resource": True}
         self.keys: KeyClient = KeyClient(url, self._credential, **self._options)
 
     def signing(self, key_id: str, public: PublicKey) -> CryptographyClient:
@@ -230,7 +229,7 @@ class _Clients:
 
 
 def _for(seconds: float) -> dict[str, Any]:
-    """Return the options of a request that may take so long."""
+    """Return the options of a request that may take so long, and that the library does not repeat."""
     return {"connection_timeout": seconds, "read_timeout": seconds, "retry_total": 0}
 
 

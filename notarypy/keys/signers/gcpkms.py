@@ -77,6 +77,12 @@ class GcpKmsSigner(ExternalSigner):
         service.name = f"{key}/cryptoKeyVersions/{version}"
         return cls(service.place, context.public or _public(service), service)
 
+    @classmethod
+    def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:  # noqa: ARG003 - none is made
+        """See `ExternalSigner`."""
+        message, advice = "no key is made in Google Cloud KMS from here", Advice("make-gcp-key")
+        raise UnsupportedKeyError(message, advice=advice, uri=uri)
+
     def prepare(self) -> None:
         """See `ExternalSigner`; what can be known without asking the service is whether there is a token."""
         self._service.session()
