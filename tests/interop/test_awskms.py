@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +86,59 @@ def test_some_tags_are_one_request_of_each_role(owner: Person, kms: Kms, reposit
     run = owner.notarypy("-v", "sign", *map(repository.ref, "23456")).expect(0)
     assert asked(run) == ["Sign", "Sign"]  # targets/jeff and targets/releases
     assert asked(owner.notarypy("-v", "key", "list").expect(0)) == []
+
+
+def test_the_least_rights(owner: Person, kms: Kms, repository: Repository, name: str) -> None:
+    arn = kms.make_key()
+    reader = kms.user(f"{name}-adds", "kms:GetPublicKey", resource=arn)
+    signer = kms.user(f"{name}-signs", "kms:Sign", resource=arn)
+    add = ("--json", "key", "add", f"awskms:///{arn}", "--name", "jeff")
+    error = refusal(owner.notarypy(*add, **signer), "auth.key_denied", 7)
+    assert error["message"] == f"AWS does not allow kms:GetPublicKey with {arn}"
+    assert any(f"user/{name}-signs" in why for why in error["why"])
+    owner.notarypy(*add, **reader).expect(0)
+    owner.notarypy("signer", "add", "--key", f"awskms:///{arn}", "jeff", repository.name, **reader).expect(0)
+    repository.push("1")
+    before = owner.files()
+    error = refusal(owner.notarypy("--json", "sign", repository.ref("1"), **reader), "auth.key_denied", 7)
+    assert error["message"] == f"AWS does not allow kms:Sign with {arn}"
+    assert owner.files() == before
+    owner.notarypy("sign", repository.ref("1"), **signer).expect(0)
+    shown = owner.notarypy("--json", "key", "test", "jeff", **signer).expect(0).document["results"][0]
+    assert "kms:DescribeKey is not allowed" in shown["properties"]["details"]
+    wrong = {"AWS_SECRET_ACCESS_KEY": "wrong", "AWS_SESSION_TOKEN": ""}
+    refusal(owner.notarypy("--json", "key", "test", "jeff", **{**signer, **wrong}), "auth.denied", 7)
+    unknown = {"AWS_ACCESS_KEY_ID": "AKIDUNKNOWN", **wrong}
+    refusal(owner.notarypy("--json", "key", "test", "jeff", **unknown), "auth.denied", 7)
+
+
+def test_a_job_signs_with_the_identity_that_it_has(owner: Person, kms: Kms, name: str) -> None:
+    arn, issuer, subject = kms.make_key(), f"{name}.example.com", "repo:team/app:environment:release"
+    owner.notarypy("key", "add", f"awskms:///{arn}", "--name", "jeff").expect(0)
+    role = kms.role(name, issuer, subject, ["kms:Sign"], arn)
+    file = owner.home / "identity"
+    nobody = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "")
+    job = {**nobody, "AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}
+    file.write_text(identity(issuer, subject))
+    run = owner.notarypy("-vv", "key", "test", "jeff", **job).expect(0)
+    assert asked(run)[0] == "Sign"
+    assert file.read_text() not in run.text
+    file.write_text(identity(issuer, "repo:team/app:pull_request"))
+    error = refusal(owner.notarypy("--json", "key", "test", "jeff", **job), "auth.denied", 7)
+    assert error["message"] == "AWS gives no credentials"
+    assert "AssumeRoleWithWebIdentity was answered with AccessDenied" in error["why"][0]
+
+
+def identity(issuer: str, subject: str) -> str:
+    """Return what an issuer gives to a job; ministack does not look at its signature."""
+    claims = {"iss": f"https://{issuer}", "aud": "sts.amazonaws.com", "sub": subject, "exp": 4102444800}
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    return ".".join(
+        [
+            *(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts),
+            "c2ln",
+        ]
+    )
 
 
 def test_the_key_signs_that_an_alias_led_to(

@@ -160,7 +160,10 @@ TEXTS: Mapping[str, str] = {
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, "
         "or run this where a role gives some; see whose they are: aws sts get-caller-identity"
     ),
-    "log-in-to-aws": "log in again: aws sso login, or aws login; with --profile if you use one",
+    "log-in-to-aws": (
+        "get new ones: aws sso login, or aws login, with --profile if you use one; "
+        "those in variables, from wherever they came"
+    ),
     "look-at-aws-ca": (
         "look at what answers there; a CA of your own is named by AWS_CA_BUNDLE; "
         "what speaks plain http on this machine is named by AWS_ENDPOINT_URL, not in the URI"
