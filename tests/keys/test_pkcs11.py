@@ -198,6 +198,21 @@ def test_the_pin_stands_in_the_file_that_the_uri_names(desk: Desk, tmp_path: Pat
         signer.sign(b"")
 
 
+def test_a_file_without_a_pin_is_no_source_and_what_is_no_text_is_not_tried(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "pin").write_text("\n")
+    assert signs(desk.open(f"{URI}?pin-source={tmp_path / 'pin'}"))
+    assert (desk.asked, desk.card.logins) == (1, 1)
+    desk.card.pull()
+    desk.card.plugged = True
+    desk.pin = "\udcff-4711"
+    with pytest.raises(PinWrongError) as caught:
+        desk.open().sign(b"")
+    assert caught.value.why[0] == "it is no text, and was not tried"
+    assert desk.card.logins == 1
+
+
 def test_without_a_pin_a_key_is_noted_and_does_not_sign(desk: Desk) -> None:
     signer = Pkcs11Signer.open(URI, desk.context(standard_chain({}, None, None)))
     with pytest.raises(PassphraseNeededError, match='no PIN for the token "release"'):

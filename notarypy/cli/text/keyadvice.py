@@ -249,10 +249,7 @@ TEXTS: Mapping[str, str] = {
     "check-module": (
         "look whether it is a PKCS#11 module for this machine, and whether what it needs is set up and runs"
     ),
-    "check-pin": (
-        "look at the PIN in {variable}, or wherever it comes from, before you try again: "
-        "a few wrong ones lock the token"
-    ),
+    "check-pin": "be sure of the PIN before you try again: a few wrong ones lock the token",
     "name-key-id": "name one key: id=%01 in the URI is the id that is one byte, 01",
     "name-module": "name the module in the URI, ?module-path=/PATH/OF/MODULE.so, or in PKCS11_MODULE_PATH",
     "name-serial": "add ;serial=SERIAL to the URI",

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongError, TokenMissingError
-from notarypy.keys.passphrases import PROMPT, own_variable, read_lines
+from notarypy.keys.passphrases import PROMPT, read_lines
 from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, failed, locked, of_token, said
 from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_BEFORE = "it was refused before, and is not tried again"
 # What was wrong: token, source and value; a value as its hash (rules 3 and 4).
 _refused: set[tuple[str, str, int]] = set()
 
@@ -98,7 +99,7 @@ class Token:
         pin = None
         if not self.info.flags & flags.PROTECTED_AUTHENTICATION_PATH:
             pin = self._asked(uri, context)
-        with self.checking(pin, context):
+        with self.checking(pin):
             try:
                 session = self.info.open(user_pin=SDK.PROTECTED_AUTH if pin is None else pin[1])
             except SDK.UserAlreadyLoggedIn:  # by another part of this process; the PIN was not looked at
@@ -127,18 +128,19 @@ class Token:
     def _asked(self, uri: Pkcs11Uri, context: SignerContext) -> tuple[str, str]:
         """Return a PIN and its source; what was wrong before is not tried (rule 3)."""
         if any((self.key, PROMPT) == known[:2] for known in _refused):
-            raise self._wrong(PROMPT, context, before=True)
+            raise self._wrong(PROMPT, _BEFORE)
         path = uri.get("pin-source")
-        if path is None:
+        source, value = f"pin-source {path}", read_lines(Path(path), "pin-source")[0] if path else ""
+        if not value:
             source, value = context.pin(self.info.label or self.serial)
-        else:
-            source, value = f"pin-source {path}", read_lines(Path(path), "pin-source")[0]
+        if not value.isascii() and not _is_text(value):
+            raise self._wrong(source, "it is no text, and was not tried")
         if (self.key, source, hash(value)) in _refused:
-            raise self._wrong(source, context, before=True)
+            raise self._wrong(source, _BEFORE)
         return source, value
 
     @contextmanager
-    def checking(self, pin: tuple[str, str] | None, context: SignerContext) -> Iterator[None]:
+    def checking(self, pin: tuple[str, str] | None) -> Iterator[None]:
         """Say what is wrong with a PIN that is used in it (rule 3)."""
         try:
             yield
@@ -146,13 +148,13 @@ class Token:
             kind = type(error).__name__
             if kind in WRONG_PIN and pin is not None:
                 _refused.add((self.key, pin[0], hash(pin[1])))
-                raise self._wrong(pin[0], context) from None
+                raise self._wrong(pin[0]) from None
             if kind in NO_PIN:
                 raise locked(self.info.label, kind) from None
             raise
 
-    def _wrong(self, source: str, context: SignerContext, *, before: bool = False) -> KeyAccessError:
-        why = ["it was refused before, and is not tried again" if before else "it was tried once"]
+    def _wrong(self, source: str, how: str = "it was tried once") -> KeyAccessError:
+        why = [how]
         with suppress(SDK.PKCS11Error):
             flags, known = self.info.slot.get_token().flags, SDK.TokenFlag
             if flags & known.USER_PIN_LOCKED:
@@ -164,7 +166,7 @@ class Token:
         return PinWrongError(
             f"the {self.name} does not take the PIN from {source}",
             why=tuple(why),
-            advice=Advice("check-pin", variable=own_variable(context.request)),
+            advice=Advice("check-pin"),
             tried=[source],
             token=self.info.label,
             serial=self.serial,
@@ -261,6 +263,14 @@ def _fits(uri: Pkcs11Uri, info: Any, held: Module) -> bool:  # noqa: ANN401 - as
     }
     wanted = {name: value.rstrip() for name, value in uri.values.items() if name in actual}
     return all(value in actual[name] for name, value in wanted.items())
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # which would repeat it
+        return False
+    return True
 
 
 @contextmanager
