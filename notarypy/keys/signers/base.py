@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SEQUENCE = b"\x30"
+_MADE = {"ecdsa": "ecdsa on P-256", "rsa": "rsa of 3072 bits"}
 
 
 class Signer(Protocol):
@@ -129,7 +130,7 @@ class ExternalSigner(ABC):
         """Make a key where a URI says, `ecdsa` on P-256 or `rsa` of 3072 bits; raise as `open`."""
         raise UnsupportedKeyError(
             f"no key can be made at {uri.partition(':')[0]}: from here",
-            why=f"make it there, as {algorithm}: ecdsa on P-256, or rsa",
+            why=f"make it there: {_MADE.get(algorithm, algorithm)}",
             advice=Advice("add-key-uri"),
             token=context.request.token,
         )
