@@ -39,7 +39,7 @@ from notarypy.errors import (
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import awskms
+from notarypy.keys.signers import awskms, services
 from notarypy.keys.signers.awskms import AwsKmsSigner
 from notarypy.keys.signers.base import SignerContext
 from notarypy.tuf import envelope
@@ -215,9 +215,9 @@ def test_keys_that_cannot_sign_as_notary_does_are_refused(
 def test_threads_share_one_client_and_a_child_has_its_own(
     kms: fakekms.FakeKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clients = awskms.Clients()
-    monkeypatch.setattr(awskms, "_CLIENTS", clients)
-    os.register_at_fork(after_in_child=clients.forget)
+    per_process = services.PerProcess(awskms.Clients)
+    monkeypatch.setattr(awskms, "_CLIENTS", per_process)
+    clients = per_process()
     signer = opened(kms)
     with ThreadPoolExecutor(16) as pool:
         signed = list(pool.map(lambda n: signer.sign(b"%d" % n), range(48)))
@@ -227,7 +227,7 @@ def test_threads_share_one_client_and_a_child_has_its_own(
     assert len(before) == 1
 
     def child() -> None:
-        assert clients.made == {}
+        assert per_process().made == {}
         assert envelope.verify(signer.public, *signer.sign(b"child"), b"child")
         os._exit(0)
 
@@ -241,7 +241,7 @@ def test_threads_share_one_client_and_a_child_has_its_own(
     clients.lock.release()
     process.join(30)
     assert process.exitcode == 0
-    assert clients.made is before
+    assert per_process().made is before
 
 
 # -- what goes wrong

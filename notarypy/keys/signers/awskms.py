@@ -44,10 +44,10 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers import awserrors, services
+from notarypy.keys.signers import awserrors, from_der, services
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.remote.http.urls import is_loopback
-from notarypy.tuf.envelope import METHOD_FOR, ecdsa_raw
+from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import public_key_of
 from notarypy.values import dataclass
 
@@ -67,7 +67,6 @@ _ANY_ARN = re.compile(_ARN)
 _ALGORITHMS = {"ecdsa": "ECDSA_SHA_256", "rsa": "RSASSA_PSS_SHA_256"}
 _SPECS = {"ECC_NIST_P256": "ecdsa", "RSA_2048": "rsa", "RSA_3072": "rsa", "RSA_4096": "rsa"}
 _MADE = {"ecdsa": "ECC_NIST_P256", "rsa": "RSA_3072"}
-_BITS = 256  # of the one curve that KMS uses with SHA-256
 _PAUSES = (0.2, 0.8)  # seconds before another attempt, and at most twice that
 _CONNECTIONS = 32  # as many threads may sign at the same time without opening a connection each time
 # What an environment that was handed in may say otherwise than that of the process (rule 3).
@@ -173,8 +172,9 @@ class AwsKmsSigner(ExternalSigner):
         )
         with awserrors.usable("Sign"):
             signature: bytes = found["Signature"]
-            raw = ecdsa_raw(signature, _BITS) if self.public.keytype == "ecdsa" else signature
-        return METHOD_FOR[self.public.keytype], raw
+            if self.public.keytype == "ecdsa":
+                return from_der(self.public, signature)
+        return METHOD_FOR[self.public.keytype], signature
 
     def prepare(self) -> None:
         """Make sure that the library, a region and credentials are here; see `ExternalSigner`."""
@@ -256,7 +256,7 @@ class _Service:
     def client(self) -> Any:  # noqa: ANN401 - it has no types
         """Return the SDK's client, with credentials as far as they are found without asking a service."""
         try:
-            return _CLIENTS.get(self.address, self._environ, self._timeout)
+            return _CLIENTS().get(self.address, self._environ, self._timeout)
         except NotarypyError:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
@@ -268,13 +268,9 @@ def _method(operation: str) -> str:
 
 
 class Clients:
-    """The SDK's clients, which threads share and no other process does."""
+    """The SDK's clients, which the threads of one process share."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew, as after a fork: connections and locks are the parent's."""
         self.made: dict[tuple[object, ...], Any] = {}
         self.lock = threading.Lock()
 
@@ -289,8 +285,7 @@ class Clients:
             return self.made[known]
 
 
-_CLIENTS = Clients()
-os.register_at_fork(after_in_child=_CLIENTS.forget)
+_CLIENTS = services.PerProcess(Clients)
 
 
 def _client(endpoint: str, region: str | None, environ: Mapping[str, str], timeout: float) -> Any:  # noqa: ANN401
