@@ -299,6 +299,8 @@ def test_docker_trust_uses_them(run: Run, kms: FakeKms, docker_trust: Run, home:
     run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
     run("key", "export", "--public", "jeff", "-o", "jeff.pub").expect(0)
     docker_trust("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)
+    assert "already" not in docker_trust("signer", "add", "--key", "fakekms:jeff", "jo", REPO).expect(0).err
+    assert "no key none" in docker_trust("signer", "add", "--key", "fakekms:none", "bo", REPO).expect(1).err
     docker_trust("sign", f"{REPO}:1").expect(0)
     assert "jeff" in docker_trust("inspect", REPO).expect(0).out
     assert _ids(kms)["root"] in run("init", REPO).expect(0).out

@@ -11,7 +11,8 @@ Rules:
    Any other removal really happens, and is not asked about.
 3. A file that others can read or write is not loaded: its key is not secret.
 4. What only a removed signer signed stays signed, as docker has it, and is named in warnings.
-5. Success is said when the key is stored, and never of a key that is not.
+5. A key that is elsewhere may be added by its URI; it is not noted here for that.
+6. Success is said when the key is stored, and never of a key that is not.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     UnsupportedKeyError,
 )
+from notarypy.keys.signers import is_uri
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 
@@ -51,8 +53,9 @@ def add(shell: Shell, line: CommandLine) -> None:
     files = line.texts("key")
     if not files:
         raise FailureError("path to a public key must be provided using the `--key` flag")
-    keys = [_read(path, private=False) for path in files]
+    read = {path: _read(path, private=False) for path in files if not is_uri(path)}
     with shell.client() as client:
+        keys = [read[word] if word in read else client.keys.public(word, name=name) for word in files]
         _check_keys(client, files, keys)
 
         def one(text: str) -> None:
