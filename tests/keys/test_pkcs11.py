@@ -19,6 +19,7 @@ from notarypy.errors import (
     AlreadyExistsError,
     BackendMissingError,
     ConfigurationError,
+    DeadlineError,
     KeyAccessError,
     KeyAmbiguousError,
     KeyMissingError,
@@ -294,6 +295,39 @@ def test_a_key_is_ready_where_the_token_is_and_takes_the_pin(desk: Desk) -> None
     desk.card.pull()
     with pytest.raises(TokenMissingError):
         signer.prepare()
+
+
+@pytest.mark.parametrize("ends", [DeadlineError, KeyboardInterrupt])
+def test_a_token_that_waits_too_long_is_left_behind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]
+) -> None:
+    signer, touched = desk.open(), threading.Event()
+    signer.prepare()
+    monkeypatch.setattr(pkcs11modules, "_hanging", [])
+    waits, join = threading.Event(), threading.Thread.join
+
+    def sign(*_: object, **__: object) -> bytes:
+        waits.set()
+        touched.wait()
+        return b""
+
+    def joined(thread: threading.Thread, timeout: float) -> None:
+        while thread.is_alive() and not waits.is_set():
+            join(thread, timeout / 1000)
+        if waits.is_set() and ends is KeyboardInterrupt:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(faketokens.SigningEntry, "sign", sign)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(threading.Thread, "join", joined)
+        with pytest.raises(ends):
+            signer.sign(b"")
+    with pytest.raises(
+        DeadlineError, match='the token with the key "jeff" with id %01 does not answer'
+    ) as caught:
+        signer.prepare()  # another thread is in the module still
+    assert caught.value.exit_code == 8
+    touched.set()
 
 
 def test_a_child_begins_anew(desk: Desk) -> None:

@@ -255,6 +255,7 @@ TEXTS: Mapping[str, str] = {
     "name-serial": "add ;serial=SERIAL to the URI",
     "plug-token": "plug it in, or name one of these tokens, or another module",
     "take-or-rename": "note that one: notarypy key add URI; or give the new one another object and id",
+    "touch-token": "where it blinks, touch it, once for each signature; else plug it in anew and try again",
     "unlock-token": "set or unlock the PIN with the token's own tool",
     "use-token-key": (
         "use a key that is for signing, on a token that does this: "

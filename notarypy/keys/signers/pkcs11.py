@@ -33,7 +33,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.signers.base import ExternalSigner
-from notarypy.keys.signers.pkcs11modules import SDK
+from notarypy.keys.signers.pkcs11modules import SDK, waited
 from notarypy.keys.signers.pkcs11tokens import Token, key_of, plugged, using
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 from notarypy.tuf import der
@@ -131,8 +131,8 @@ class Pkcs11Signer(ExternalSigner):
         mechanism, parameters = SDK.Mechanism[_MECHANISMS[self.public.keytype]], None
         if self.public.keytype == "rsa":
             parameters = (SDK.Mechanism.SHA256, SDK.MGF.SHA256, _SALT)
-        made = key.sign(digest, mechanism=mechanism, mechanism_param=parameters, pin=pin)
-        return bytes(made)
+        sign = partial(key.sign, mechanism=mechanism, mechanism_param=parameters, pin=pin)
+        return waited(f"the token with the {self._where.described}", lambda: bytes(sign(digest)))
 
     def properties(self) -> Mapping[str, str]:
         """Say which token it is, and what that says of the key; see `ExternalSigner`."""

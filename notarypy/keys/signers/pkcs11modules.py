@@ -10,6 +10,8 @@ Rules:
 2. Each is loaded once, by its real path: loading it by two names is an error, and so is starting it twice.
 3. Modules are started as for one thread, so one thread calls them at a time: the one that holds `LOCK`. A
    fork waits for it. In a child no session of the parent is used, and each module begins anew.
+4. A module may wait for a finger, or hang: nothing can interrupt it. What may take long is called in a thread
+   that is left behind after some time, or when somebody presses Ctrl-C; then no module is used any more.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import logging
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from notarypy.errors import Advice, BackendMissingError
+from notarypy.errors import Advice, BackendMissingError, DeadlineError
 
 SDK: Any
 """The library that calls modules; None where the extra is not installed, which `module` says."""
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
 
 _LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_LONGEST = 60.0
 LOCK = threading.RLock()
 """Who calls a module holds it (rule 3)."""
 VARIABLES = ("COSIGN_PKCS11_MODULE_PATH", "PKCS11_MODULE_PATH")
@@ -71,6 +76,39 @@ class Module:
 
 
 _MODULES: dict[str, Module] = {}
+_hanging: list[str] = []
+
+
+def waited(what: str, call: Callable[[], _T]) -> _T:
+    """Return what a module does when it is called; raise DeadlineError for one that does not end (rule 4).
+
+    `what` names the module or token in the error.
+    """
+    outcome: list[Callable[[], _T]] = []
+
+    def work() -> None:
+        try:
+            value = call()
+        except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
+            outcome.append(partial(_raise, error))
+        else:
+            outcome.append(lambda: value)
+
+    thread = threading.Thread(target=work, daemon=True)
+    if not _hanging:
+        thread.start()
+        try:
+            thread.join(_LONGEST)
+        finally:
+            _hanging.extend([what] if thread.is_alive() else [])
+    if _hanging:
+        message, why = f"{_hanging[0]} does not answer", f"it was waited for, {_LONGEST} seconds at most"
+        raise DeadlineError(message, why=why, advice=Advice("touch-token"))
+    return outcome[0]()
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def module(uri: Pkcs11Uri, environ: Mapping[str, str]) -> Module:
@@ -92,7 +130,7 @@ def module(uri: Pkcs11Uri, environ: Mapping[str, str]) -> Module:
 
 def _started(path: str, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - as in Module
     try:
-        return start()
+        return waited(f"the module {path}", start)
     except SDK.PKCS11Error as error:
         why = str(error).split(": ", 2)[-1] or "it finds no configuration, or nothing to talk to"
         if _ENTRY in why:
@@ -154,7 +192,7 @@ def _forked() -> None:
 
 def _end() -> None:
     """Close what is open, as a token with little room needs it; in the process that opened it alone."""
-    if LOCK.acquire(blocking=False):
+    if not _hanging and LOCK.acquire(blocking=False):
         for found in _MODULES.values():
             if not found.forked:
                 found.sessions.clear()

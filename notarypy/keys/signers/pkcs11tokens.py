@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongError, TokenMissingError
 from notarypy.keys.passphrases import PROMPT, read_lines
 from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, failed, locked, of_token, said
-from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module
+from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module, waited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,7 +86,7 @@ class Token:
         """Return the objects with these attributes, in capital letters as the library has them."""
         wanted = {SDK.Attribute[name]: value for name, value in attributes.items() if value is not None}
         with _said_once():
-            return list(self.session.get_objects(wanted))
+            return waited(f"the {self.name}", lambda: list(self.session.get_objects(wanted)))
 
     def login(self, uri: Pkcs11Uri, context: SignerContext) -> bool:
         """Log in, unless that was done (rule 3); tell whether it was done now.
@@ -101,7 +101,8 @@ class Token:
             pin = self._asked(uri, context)
         with self.checking(pin):
             try:
-                session = self.info.open(user_pin=SDK.PROTECTED_AUTH if pin is None else pin[1])
+                given = SDK.PROTECTED_AUTH if pin is None else pin[1]
+                session = waited(f"the {self.name}", lambda: self.info.open(user_pin=given))
             except SDK.UserAlreadyLoggedIn:  # by another part of this process; the PIN was not looked at
                 session = self.info.open()
         before, self.session, self.logged_in, self._pin = self.session, session, True, pin
