@@ -6,23 +6,27 @@ a shell. docker's build is the one thing that is not real; it gives the digest o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from docs import ci
-from interop.harness import programs
+from interop.harness import ministack, programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
-from support.azurecloud import TOKEN, AzureCloud
+from support import azurecloud, googlecloud
+from support.azurecloud import AzureCloud
 from support.clouds import Cloud
 from support.googlecloud import GoogleCloud
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from interop.harness.images import Repository
     from interop.harness.people import Person
 
@@ -145,25 +149,50 @@ def test_a_pipeline_signs_what_it_built_and_verifies_it(
     assert "first use" not in runner.printed
 
 
-@pytest.mark.parametrize("file", ["oidc-azure.yml", "oidc-gcp.yml"])
+class Service(NamedTuple):
+    """A key in a service: its URI, what an owner and a job have in their environments, and their secrets."""
+
+    uri: str
+    owner: dict[str, str]
+    job: dict[str, str]
+    secrets: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def service(file: str, folder: Path) -> Iterator[Service]:
+    """Run the service whose key a pipeline signs with."""
+    if file == "oidc-aws.yml":
+        with ministack.running(folder / "ministack") as kms:
+            env, secrets = kms.environment, (ministack.SECRET_KEY, ministack.SESSION_TOKEN)
+            yield Service(f"awskms:///{kms.make_key()}", env, env, secrets)
+        return
+    with Cloud(folder) as cloud:
+        if file == "oidc-gcp.yml":
+            google = GoogleCloud(cloud, folder)
+            env = cloud.environment | google.workload_identity()
+            yield Service(google.make("release"), env, env, (googlecloud.TOKEN, googlecloud.OIDC_TOKEN))
+        else:  # azure/login logs Azure's command line in
+            azure = AzureCloud(cloud, folder)
+            owner = cloud.environment | azure.client_secret()
+            yield Service(
+                azure.make("release"), owner, cloud.environment, (azurecloud.TOKEN, azurecloud.SECRET)
+            )
+        assert [call for call in cloud.calls if call.path.endswith(("/sign", ":asymmetricSign"))]
+
+
+@pytest.mark.parametrize("file", ci.OIDC)
 def test_a_pipeline_signs_with_a_key_in_a_kms_and_has_no_secret(
     file: str, runner: Runner, repository: Repository, alice: Person, bob: Person, tmp_path: Path
 ) -> None:
     home = runner.home
-    with Cloud(tmp_path) as cloud:
-        service = GoogleCloud(cloud, tmp_path) if file == "oidc-gcp.yml" else AzureCloud(cloud, tmp_path)
-        uri = service.make("release")
-        (tmp_path / "ci.pub").write_bytes(service.public(uri))
-        alice.notarypy("signer", "add", "--key", tmp_path / "ci.pub", "ci", repository.name).expect(0)
-        runner.env |= {**cloud.environment, "RUNNER_TEMP": str(home), "GITHUB_PATH": str(home / "path")}
-        runner.env |= {"GITHUB_REF_NAME": TAG, "GITHUB_ACTOR": "jeff", "SIGNER": uri}
-        if isinstance(service, GoogleCloud):
-            runner.env |= service.workload_identity()
-        else:  # azure/login logs the command line of Azure in
-            runner.stand_in("az", AZ, token=TOKEN)
+    runner.stand_in("az", AZ, token=azurecloud.TOKEN)
+    with service(file, tmp_path) as found:
+        alice.environment |= found.owner
+        alice.notarypy("signer", "add", "--key", found.uri, "ci", repository.name).expect(0)
+        runner.env |= {**found.job, "RUNNER_TEMP": str(home), "GITHUB_PATH": str(home / "path")}
+        runner.env |= {"GITHUB_REF_NAME": TAG, "GITHUB_ACTOR": "jeff", "SIGNER": found.uri}
         for step in ci.steps(file):
             runner.run(step)
-        assert [line for line in cloud.lines() if "ign" in line.rpartition("/")[2]]
     pinned = bob.notarypy("verify", "--signer", "ci", repository.ref(TAG)).expect(0).stdout.strip()
     assert pinned in (home / "docker.log").read_text()
-    assert TOKEN not in runner.printed
+    assert not [secret for secret in found.secrets if secret in runner.printed]

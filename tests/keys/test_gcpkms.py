@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,11 +36,10 @@ from notarypy.keys.signers.base import ExternalSigner, SignerContext
 from notarypy.keys.signers.gcpkms import crc32c
 from notarypy.tuf import envelope
 from support.clouds import Answer, Cloud
-from support.googlecloud import RING, TOKEN, GoogleCloud, failure
+from support.googlecloud import OIDC_TOKEN, RING, TOKEN, GoogleCloud, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from notarypy.tuf.keys import PublicKey
 
@@ -280,6 +280,34 @@ def test_credentials_that_ended_are_an_error(google: GoogleCloud, cloud: Cloud) 
     assert "invalid_grant" in caught.value.why[0]
     assert secret not in "".join(traceback.format_exception(caught.value))
     assert secret not in str(vars(caught.value))
+
+
+def test_a_pipeline_that_is_not_trusted_is_an_error(
+    google: GoogleCloud, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in google.workload_identity().items():
+        monkeypatch.setenv(name, value)
+    said = "The given credential is rejected by the attribute condition."
+    refusal = Answer(400, {"error": "unauthorized_client", "error_description": said})
+    cloud.overrides["POST sts.googleapis.com/v1/token"] = [refusal]
+    with pytest.raises(AuthenticationError, match="gives no token") as caught:
+        opened(google.make("release"))
+    assert said in caught.value.why[0]
+    assert OIDC_TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("change", ["{", '{"type": "service_account"}', '"private_key": "none"'])
+def test_a_file_of_credentials_that_cannot_be_read_is_an_error(
+    google: GoogleCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = Path(google.service_account()["GOOGLE_APPLICATION_CREDENTIALS"])
+    whole = json.loads(path.read_text())
+    none = json.dumps({**whole, "private_key": "none"})
+    path.write_text(none if change.startswith('"') else change)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "none"))
+    with pytest.raises(AuthenticationError) as caught:
+        opened(google.make("release"))
+    assert whole["private_key"][40:80] not in "".join(traceback.format_exception(caught.value))
 
 
 def test_threads_share_a_token(google: GoogleCloud, cloud: Cloud) -> None:

@@ -275,8 +275,9 @@ def _failure(place: str, error: Exception) -> NotarypyError:
     if isinstance(error, exceptions.DefaultCredentialsError):
         why = services.said(error)
         return AuthenticationError("there are no credentials for Google Cloud", why=why, advice=advice)
-    if isinstance(error, exceptions.RefreshError):
-        message, why = "Google gives no token for the credentials that are here", services.said(error.args[0])
+    told = (exceptions.GoogleAuthError, ValueError)  # of a key that is none
+    if isinstance(error, told) and not isinstance(error, exceptions.TransportError):
+        message, why = "Google gives no token for the credentials that are here", services.said(error)
         return AuthenticationError(message, why=why, advice=advice, uri=place)
     return services.unreached(place, error)
 
