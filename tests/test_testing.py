@@ -13,6 +13,7 @@ import pytest
 
 from notarypy import Client, PassphraseRequest, testing
 from notarypy.errors import (
+    BackendMissingError,
     ExpiredError,
     KeyChangedError,
     KeyMissingError,
@@ -20,7 +21,6 @@ from notarypy.errors import (
     PinWrongError,
     TagUnsignedError,
     ThrottledError,
-    UnsupportedKeyError,
 )
 from notarypy.keys.signers import backend
 from notarypy.remote.http.messages import Request
@@ -195,5 +195,5 @@ def test_the_fake_kms_takes_its_pin_alone(
 
 
 def test_no_test_leaves_a_fake_kms_behind() -> None:
-    with pytest.raises(UnsupportedKeyError, match="nothing here signs with keys at fakekms:"):
+    with pytest.raises(BackendMissingError, match="nothing here signs with keys at fakekms:"):
         backend("fakekms:release")

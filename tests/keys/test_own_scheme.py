@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import Client, testing
-from notarypy.errors import BackendMissingError, KeyAccessError, UnsupportedKeyError
+from notarypy.errors import BackendMissingError, KeyAccessError
 from notarypy.keys.signers import SIGNERS, backend
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_no_package_takes_the_place_of_a_row(tmp_path: Path, monkeypatch: pytest
 def test_an_unknown_scheme_names_those_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "own", {"own": "own:Signer"})
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UnsupportedKeyError) as caught:
+    with pytest.raises(BackendMissingError) as caught:
         backend("other:key")
     assert {*SIGNERS, "own"} <= set(caught.value.why[0].removeprefix("keys may be at: ").split(", "))
 

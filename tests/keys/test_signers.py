@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy import files
 from notarypy.errors import (
+    BackendMissingError,
     KeyAccessError,
     KeyChangedError,
     PassphraseNeededError,
@@ -60,7 +61,7 @@ def kms(fake_kms: FakeKms) -> FakeKms:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(UnsupportedKeyError, match="keys at cloud:"):
+    with pytest.raises(BackendMissingError, match="keys at cloud:"):
         backend("cloud:key")
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, BackendMissingError, NotarypyError, UnsupportedKeyError, UsageError
+from notarypy.errors import Advice, BackendMissingError, NotarypyError, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -49,8 +49,7 @@ def is_uri(text: str) -> bool:
 def backend(uri: str) -> type[ExternalSigner]:
     """Return the backend of a URI.
 
-    UsageError: it is none. UnsupportedKeyError: nobody has its scheme. BackendMissingError: it cannot be
-    loaded.
+    UsageError: it is none. BackendMissingError: nobody has its scheme, or it cannot be loaded.
     """
     if not is_uri(uri):
         raise UsageError(f"{uri} does not say where a key is", why="it is no URI", advice=Advice("give-uri"))
@@ -58,7 +57,7 @@ def backend(uri: str) -> type[ExternalSigner]:
     targets = _targets(scheme)
     if not targets:
         known = ", ".join(sorted({*SIGNERS, *_entry_points().names})) or "none"
-        raise UnsupportedKeyError(
+        raise BackendMissingError(
             f"nothing here signs with keys at {scheme}:",
             why=f"keys may be at: {known}",
             advice=Advice("install-backend"),
