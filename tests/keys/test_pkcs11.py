@@ -557,8 +557,33 @@ def test_a_key_store_notes_a_key_and_signs_with_it(desk: Desk, tmp_path: Path) -
     noted = KeyStore(tmp_path / "private").refer(f"{URI}?module-path={desk.path}", "jeff", desk.chain())
     assert noted.uri is not None
     assert "serial=0001" in noted.uri
-    signer = KeyStore(tmp_path / "private").unlock(noted.keyid, desk.chain())
+    environ = {"PKCS11_MODULE_PATH": desk.path}
+    signer = KeyStore(tmp_path / "private", environ=environ).unlock(noted.keyid, desk.chain())
     assert envelope.verify(public_key_of(EC), *signer.sign(b"m"), b"m")
+
+
+def test_a_module_that_a_reference_names_is_one_of_the_system_or_of_the_environment(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = desk.open().uri
+    context = SignerContext(PassphraseRequest("", "jeff"), desk.chain(), {}, public=public_key_of(EC))
+    loaded: dict[str, object] = {}
+    monkeypatch.setattr(pkcs11modules, "_MODULES", loaded)
+    folder = noted.replace(f"module-path={desk.path}", f"module-path={tmp_path}&module-name=module")
+    for uri in (noted, folder):
+        with pytest.raises(BackendMissingError, match="is not loaded") as caught:
+            Pkcs11Signer.open(uri, context).sign(b"")
+        assert caught.value.advice is not None
+        assert caught.value.advice.values == {"path": desk.path}
+    assert loaded == {}
+    monkeypatch.setattr(pkcs11modules, "_SYSTEM", (f"{tmp_path}/",))
+    assert signs(Pkcs11Signer.open(noted, context))
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "x.so").symlink_to(desk.path)
+    monkeypatch.setattr(pkcs11modules, "_SYSTEM", (f"{tmp_path}/lib/",))
+    linked = noted.replace(desk.path, f"{tmp_path}/lib/x.so")
+    with pytest.raises(BackendMissingError, match="is not loaded"):
+        Pkcs11Signer.open(linked, context).sign(b"")
 
 
 # -- modules

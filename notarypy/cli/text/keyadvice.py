@@ -245,6 +245,7 @@ TEXTS: Mapping[str, str] = {
         "or unset NOTARYPY_KEYRING"
     ),
     # -- keys on tokens
+    "allow-module": "if it is yours and what you meant: set PKCS11_MODULE_PATH={path}",
     "check-device": "look whether it is plugged in, and whether its service runs; smart cards need pcscd",
     "check-module": (
         "look whether it is a PKCS#11 module for this machine, and whether what it needs is set up and runs"

@@ -68,7 +68,7 @@ class Pkcs11Signer(ExternalSigner):
         where = parse(uri)
         if context.public is not None:
             return cls(uri, context.public, context)
-        return using(where, context.environ, lambda token: cls._found(token, where, context))
+        return using(where, context, lambda token: cls._found(token, where, context))
 
     @classmethod
     def _found(cls, token: Token, where: Pkcs11Uri, context: SignerContext) -> Self:
@@ -82,7 +82,7 @@ class Pkcs11Signer(ExternalSigner):
         """Make a key on the token that a URI names, with its id and label; see `ExternalSigner` (rule 4)."""
         where = parse(uri)
         make = partial(cls._new, where=where, context=context, algorithm=algorithm)
-        return using(where, context.environ, make, again=False)
+        return using(where, context, make, again=False)
 
     @classmethod
     def _new(cls, token: Token, where: Pkcs11Uri, context: SignerContext, algorithm: str) -> Self:
@@ -98,12 +98,12 @@ class Pkcs11Signer(ExternalSigner):
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; see `Signer` (rule 3)."""
         digest = hashlib.sha256(message).digest()
-        signature = using(self._where, self._context.environ, lambda token: self._signed(token, digest))
+        signature = using(self._where, self._context, lambda token: self._signed(token, digest))
         return METHOD_FOR[self.public.keytype], signature
 
     def prepare(self) -> None:
         """Log in to the token, and find the private half there; see `ExternalSigner`."""
-        using(self._where, self._context.environ, self._ready)
+        using(self._where, self._context, self._ready)
 
     def _ready(self, token: Token) -> Any:  # noqa: ANN401 - as the library has it
         now = token.login(self._where, self._context)
@@ -136,7 +136,7 @@ class Pkcs11Signer(ExternalSigner):
 
     def properties(self) -> Mapping[str, str]:
         """Say which token it is, and what that says of the key; see `ExternalSigner`."""
-        return using(self._where, self._context.environ, self._described)
+        return using(self._where, self._context, self._described)
 
     def _described(self, token: Token) -> Mapping[str, str]:
         info, known = token.info.slot.get_token(), SDK.TokenFlag

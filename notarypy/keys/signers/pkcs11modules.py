@@ -6,7 +6,9 @@ them (`pkcs11tokens`).
 Rules:
 
 1. A module is code that runs in this process. Only an absolute path of a file that exists is loaded: one that
-   the user named, or one of this name in the folders where systems have modules.
+   the user named, or one of this name in the folders where systems have modules. A path that stands in a
+   reference may be from whoever can write into the trust directory: it has to be one of the system's, or the
+   one that the environment names.
 2. Each is loaded once, by its real path: loading it by two names is an error, and so is starting it twice.
 3. Modules are started as for one thread, so one thread calls them at a time: the one that holds `LOCK`. A
    fork waits for it. In a child no session of the parent is used, and each module begins anew.
@@ -50,6 +52,7 @@ _ENTRY = "C_GetFunctionList"  # what each module has
 _USUAL = ("p11-kit-proxy", "opensc-pkcs11")
 _FOLDERS = ("/usr/lib/*-linux-*", "/usr/lib64", "/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 _BELOW = ("", "pkcs11", "softhsm")
+_SYSTEM = ("/usr/", "/lib/", "/lib64/", "/opt/", "/nix/store/", "/gnu/store/", "/Library/", "/System/")
 _SUFFIXES = (".so", ".dylib", ".so.*")
 
 
@@ -111,13 +114,18 @@ def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def module(uri: Pkcs11Uri, environ: Mapping[str, str]) -> Module:
-    """Return the module that a URI means, loaded; the caller holds `LOCK`. Raises BackendMissingError."""
+def module(uri: Pkcs11Uri, environ: Mapping[str, str], *, noted: bool) -> Module:
+    """Return the module that a URI means, loaded; the caller holds `LOCK`. Raises BackendMissingError.
+
+    Of one that was `noted` the URI is from a reference (rule 1).
+    """
     if SDK is None:
         message, why = "keys on tokens need python-pkcs11", "it is not installed, or cannot be loaded"
         raise BackendMissingError(message, why=why, advice=Advice("install-extra", extra="pkcs11"))
     path = _path(uri, environ)
     real = os.path.realpath(path)
+    if noted and uri.get("module-path") is not None:
+        _require_known(path, real, environ)
     found = _MODULES.get(real)
     if found is None:
         library = _started(path, lambda: SDK.lib(real))
@@ -161,6 +169,15 @@ def _existing(path: str, source: str) -> str:
     why = f"{source} is {path}, " + ("and that is no file here" if absolute else "which is not absolute")
     advice = Advice("name-module")
     raise BackendMissingError("there is no such module for tokens", why=why, advice=advice, path=path)
+
+
+def _require_known(path: str, real: str, environ: Mapping[str, str]) -> None:
+    """Raise BackendMissingError for a module that neither the system nor the environment names (rule 1)."""
+    named = {os.path.realpath(environ[variable]) for variable in VARIABLES if environ.get(variable)}
+    if not real.startswith(_SYSTEM) and real not in named:
+        why = "its path is from a reference, and is not one where systems have modules"
+        message, advice = f"the module {path} is not loaded", Advice("allow-module", path=path)
+        raise BackendMissingError(message, why=why, advice=advice, path=path)
 
 
 def _folders() -> Iterator[str]:

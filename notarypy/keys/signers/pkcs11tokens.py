@@ -27,7 +27,7 @@ from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, f
 from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module, waited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from notarypy.keys.signers.base import SignerContext
@@ -174,16 +174,14 @@ class Token:
         )
 
 
-def using(
-    uri: Pkcs11Uri, environ: Mapping[str, str], work: Callable[[Token], _T], *, again: bool = True
-) -> _T:
+def using(uri: Pkcs11Uri, context: SignerContext, work: Callable[[Token], _T], *, again: bool = True) -> _T:
     """Do something with the token that a URI means (rules 1 and 2); `again` once if its session was lost.
 
     Raises BackendMissingError, TokenMissingError, KeyAmbiguousError, KeyAccessError, and what `work` raises.
     """
     with LOCK:
         while True:
-            held = module(uri, environ)
+            held = module(uri, context.environ, noted=context.public is not None)
             token: Token | None = None
             try:
                 token = _opened(uri, held)

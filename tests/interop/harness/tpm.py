@@ -32,6 +32,7 @@ class Tpm:
         self.folder, self.module = folder, programs.pkcs11_module("libtpm2_pkcs11")
         self.environment = {
             "LD_LIBRARY_PATH": programs.library_path(),
+            "PKCS11_MODULE_PATH": str(self.module),
             "TPM2_PKCS11_STORE": str(folder),
             "TPM2_PKCS11_TCTI": f"swtpm:path={folder / 'socket'}",
             # What the libraries beneath think of a wrong PIN goes to standard error otherwise.

@@ -54,6 +54,7 @@ class YubiKey:
         self.environment = {
             "SOFTHSM2_CONF": str(configuration),
             "LD_LIBRARY_PATH": programs.library_path(),
+            "PKCS11_MODULE_PATH": str(self.module),
         }
         pins = ("--pin", PIN, "--so-pin", OWNER_PIN)
         argv = [
