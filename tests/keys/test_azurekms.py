@@ -276,6 +276,18 @@ def test_a_service_that_cannot_be_reached(azure: AzureCloud, monkeypatch: pytest
     assert caught.value.why
 
 
+def test_no_way_to_the_tokens_is_no_wrong_login(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure = AzureCloud(cloud, tmp_path)
+    for name, value in azure.client_secret().items():
+        monkeypatch.setenv(name, value)
+    del cloud.services[LOGIN]
+    with pytest.raises(UnreachableError, match="cannot be reached") as caught:
+        opened(azure.make("release"), timeout=2)
+    assert "EnvironmentCredential" in caught.value.why[0]
+
+
 def test_a_certificate_that_is_not_trusted(azure: AzureCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     signer = opened(azure.make("release"))
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")

@@ -59,6 +59,7 @@ _NETWORK = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
 _ASKED = re.compile(r"\w+Credential: ")
 # How each of the credentials says that it is none of this machine's.
 _UNAVAILABLE = re.compile(r"unavailable|not found|not installed|not be found|requires the")
+_UNREACHED = re.compile(r"SSL|[Cc]onnect|resol|timed out")
 _FORBIDDEN, _BAD_REQUEST, _CONFLICT = 403, 400, 409
 
 
@@ -180,8 +181,7 @@ class _State:
                 if self._credential is None:
                     self._credential = _Credential(self._authority, self._timeout)
             self._local.clients = _Clients(url, self._credential)
-        clients: _Clients = self._local.clients
-        return clients
+        return self._local.clients  # type: ignore[no-any-return]  # what is local has no types
 
 
 class _Credential:
@@ -332,11 +332,13 @@ def _said(response: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the library's a
     return inner if isinstance(inner, dict) else answer
 
 
-def _without_token(place: str, error: Exception) -> AuthenticationError:
+def _without_token(place: str, error: Exception) -> NotarypyError:
     """Return the error that there is no token: of a long list, who was asked, and who failed with what."""
     lines = [line.strip() for line in str(error).splitlines()]
     listed = [line for line in lines if _ASKED.match(line)]
     failed = [line for line in listed or lines if line and not _UNAVAILABLE.search(line)]
+    if failed and "AADSTS" not in failed[0] and _UNREACHED.search(failed[0]):
+        return services.unreached(place, OSError(failed[0]))
     asked = ", ".join(line.partition(":")[0] for line in listed)
     return AuthenticationError(
         "Azure gives no token for the credentials that are here"
