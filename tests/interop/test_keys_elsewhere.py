@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import ministack, openbao, programs, softhsm
+from interop.harness import ministack, openbao, programs, services, softhsm
 from interop.harness.people import REPOSITORY_PASSPHRASE, ROOT_PASSPHRASE
 from interop.harness.softhsm import PIN, SoftHsm
 from support import leaks
@@ -73,7 +73,7 @@ class Company:
     def run(self, person: Person, code: int, *arguments: str | Path, **environment: str) -> Run:
         """Run notarypy with all that it logs, insist on an exit code, and keep what it said."""
         done = person.notarypy("-vv", *arguments, **environment)
-        self.said.append(str(done))
+        self.said.append(done.text)
         return done.expect(code)
 
     def leaks(self) -> list[object]:
@@ -116,7 +116,7 @@ def company(
     return Company(owner, pipeline, reader, gopher, token, secrets, notes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def root_uri(hsm: SoftHsm) -> str:
     return hsm.make_key("drawer", "root", identity="01")
 
@@ -216,6 +216,30 @@ def take_the_token_out_of_its_drawer(company: Company, repository: Repository, p
     company.run(owner, 0, "signer", "remove", "gopher", repository.name, "--keep-tags")
     company.run(company.reader, 0, "verify", "--root", pin, repository.ref("3"))
     company.gopher.notary("list", repository.name).expect(0)
+
+
+def test_what_fails_shows_no_secret_either(
+    company: Company, kms: Kms, root_uri: str, repository: Repository
+) -> None:
+    owner, pipeline, closed = company.owner, company.pipeline, f"https://127.0.0.1:{services.free_port()}"
+    wrong = {"WRONG_PIN": softhsm.WRONG_PIN, "OLD_TOKEN": "s.token-of-yesterday", "TYPED": "typed-into-a-uri"}
+    company.secrets |= wrong
+    keys = ("--root-key", root_uri, "--targets-key", owner.environment["TARGETS_KEY"])
+    company.run(owner, 0, "init", *keys, repository.name, **company.token)
+    company.run(pipeline, 0, "key", "add", f"awskms:///{kms.make_key()}", "--name", "jeff")
+    mistaken = company.token | {"NOTARYPY_PASSPHRASE_ROOT": wrong["WRONG_PIN"]}
+    for output in ((), ("--json",)):
+        company.run(owner, 6, *output, "key", "test", "root", **mistaken)
+        company.run(owner, 6, *output, "--yes", "key", "rotate", repository.name, "targets", **mistaken)
+        company.run(owner, 7, *output, "key", "test", "targets", VAULT_TOKEN=wrong["OLD_TOKEN"])
+        company.run(owner, 8, *output, "key", "test", "targets", VAULT_ADDR=closed)
+        company.run(pipeline, 8, *output, "key", "test", "jeff", AWS_ENDPOINT_URL=closed)
+        for uri in (
+            f"{root_uri}?pin-value={wrong['TYPED']}",
+            f"hashivault://me:{wrong['TYPED']}@vault.example.com/release",
+        ):
+            company.run(owner, 2, *output, "key", "add", uri, "--name", "jo", **company.token)
+    assert company.leaks() == []
 
 
 def test_a_leak_would_be_found(company: Company, tmp_path: Path) -> None:
