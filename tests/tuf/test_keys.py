@@ -7,9 +7,11 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from notarypy import signers
 from notarypy.cli.text.advice import advice
 from notarypy.errors import MetadataError, UnsupportedKeyError
 from notarypy.tuf.envelope import verify
@@ -330,3 +332,67 @@ def test_rsa_exponents_that_anybody_can_sign_with_make_no_key(exponent: int) -> 
     text = wrapped(der).replace(b"CERTIFICATE", b"PUBLIC KEY")
     with pytest.raises(UnsupportedKeyError):
         load_public_pem(text, NOW)
+
+
+# -- for whoever writes a signer
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        private_key("one"),
+        ec.generate_private_key(ec.SECP384R1()),
+        ec.generate_private_key(ec.SECP521R1()),
+        rsa.generate_private_key(65537, 2048),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=lambda key: type(key).__name__,
+)
+def test_a_public_key_is_pem_and_back(key: ec.EllipticCurvePrivateKey) -> None:
+    found = PublicKey.from_key(key)
+    assert found == PublicKey.from_key(key.public_key()) == public_key_of(key)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert found.to_pem() == pem
+    assert PublicKey.from_pem(pem) == found
+
+
+def test_a_certificate_is_its_key() -> None:
+    wrapped_key = root_key("one", "registry.test/app")
+    assert PublicKey.from_pem(wrapped_key.public) == wrapped_key.bare
+    assert PublicKey.from_pem(wrapped_key.to_pem()) == wrapped_key.bare
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\n",
+        x25519.X25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        rsa.generate_private_key(65537, 1024)
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    ],
+)
+def test_what_is_no_key_for_notary_is_no_public_key(data: bytes) -> None:
+    with pytest.raises(UnsupportedKeyError):
+        PublicKey.from_pem(data)
+
+
+@pytest.mark.parametrize("key", [PublicKey("sm2", b"x"), PublicKey("ed25519", b"x"), PublicKey("rsa", b"")])
+def test_what_is_no_key_is_not_written(key: PublicKey) -> None:
+    with pytest.raises(UnsupportedKeyError, match="cannot be written"):
+        key.to_pem()
+
+
+def test_a_signature_in_der_is_what_a_signer_returns() -> None:
+    for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()):
+        key = ec.generate_private_key(curve)
+        public = PublicKey.from_key(key)
+        method, signature = signers.from_der(public, key.sign(b"message", ec.ECDSA(SHA256())))
+        assert verify(public, method, signature, b"message")
+    with pytest.raises(ValueError, match=r"ASN\.1|asn1|parsing"):
+        signers.from_der(public, b"no DER")
