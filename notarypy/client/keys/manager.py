@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
-from notarypy.client.keys.givencertificate import certified
 from notarypy.client.keys.ready import SigningKeys, prepare
 from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
@@ -114,6 +113,8 @@ class KeyManager:
         prepare(signer)
         if certificate is None:
             return _in_certificate(signer, gun, now)
+        from notarypy.client.keys.givencertificate import certified  # few roots come with one
+
         return certified(signer.public, certificate, gun, now)
 
     def next_root_key(self, gun: str, selector: str | None, now: datetime) -> PublicKey:
