@@ -1,7 +1,8 @@
 """A repository whose root key is on a token, its targets key in OpenBao, its signer's key in AWS KMS.
 
-Who does what: an owner has the token, in a drawer most of the time, and a token of OpenBao; a pipeline may
-use one key in KMS; a reader has nothing but a pin; somebody else works with Go notary and docker.
+Who does what: an owner has the token, SoftHSM's or a TPM's, out of reach most of the time, and a token of
+OpenBao; a pipeline may use one key in KMS; a reader has nothing but a pin; somebody else works with Go notary
+and docker.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import ministack, openbao, programs, services, softhsm
+from interop.harness import ministack, openbao, programs, services, softhsm, tpm
 from interop.harness.people import REPOSITORY_PASSPHRASE, ROOT_PASSPHRASE
 from interop.harness.softhsm import PIN, SoftHsm
 from support import leaks
@@ -65,6 +66,7 @@ class Company:
     pipeline: Person
     reader: Person
     gopher: Person
+    root_uri: str
     token: dict[str, str]  # what the owner has while the token is plugged in
     secrets: dict[str, str]
     notes: leaks.Notes
@@ -85,15 +87,29 @@ class Company:
         return [*leaks.found_in(texts, self.secrets.values()), *files, *opened, *PRIVATE_KEY.findall(texts)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def in_softhsm(hsm: SoftHsm) -> tuple[str, dict[str, str], str]:
+    """Return the URI of a root key, what leads to it, and its PIN."""
+    return hsm.make_key("drawer", "root", identity="01"), hsm.environment, PIN
+
+
+@pytest.fixture(scope="module")
+def in_tpm(workshop: Path) -> Iterator[tuple[str, dict[str, str], str]]:
+    with tpm.running(workshop / "swtpm-elsewhere.log") as machine:
+        machine.make_key("root", "01")
+        yield machine.uri("root"), machine.environment, tpm.PIN
+
+
+@pytest.fixture(params=["in_softhsm"])
 def company(
     person: Callable[[str], Person],
     vault: OpenBao,
     kms: Kms,
-    hsm: SoftHsm,
+    request: pytest.FixtureRequest,
     unique: Callable[[], str],
     tmp_path: Path,
 ) -> Company:
+    root_uri, token, root_pin = request.getfixturevalue(request.param)
     owner, pipeline, reader, gopher = map(person, ("owner", "pipeline", "reader", "gopher"))
     targets = unique().rpartition("/")[2]
     vault.make_key(targets)
@@ -105,26 +121,22 @@ def company(
     owner.environment |= vault.environment(bao) | {"TARGETS_KEY": f"hashivault://{targets}"}
     pipeline.environment |= kms.environment
     secrets = {
-        "PIN": PIN,
+        "PIN": root_pin,
         "token of OpenBao": bao,
         "secret key of AWS": ministack.SECRET_KEY,
         "session token of AWS": ministack.SESSION_TOKEN,
         "passphrase of roots": ROOT_PASSPHRASE,
         "passphrase of others": REPOSITORY_PASSPHRASE,
     }
-    token = hsm.environment | {"NOTARYPY_PASSPHRASE_ROOT": PIN}
-    return Company(owner, pipeline, reader, gopher, token, secrets, notes)
+    token = token | {"NOTARYPY_PASSPHRASE_ROOT": root_pin}
+    return Company(owner, pipeline, reader, gopher, root_uri, token, secrets, notes)
 
 
-@pytest.fixture(scope="module")
-def root_uri(hsm: SoftHsm) -> str:
-    return hsm.make_key("drawer", "root", identity="01")
-
-
+@pytest.mark.parametrize("company", ["in_softhsm", "in_tpm"], indirect=True)
 def test_three_places_of_keys_from_init_to_a_build(
-    company: Company, kms: Kms, root_uri: str, repository: Repository, tmp_path: Path
+    company: Company, kms: Kms, repository: Repository, tmp_path: Path
 ) -> None:
-    pin = initialise(company, root_uri, repository)
+    pin = initialise(company, repository)
     image = let_the_pipeline_sign(company, kms, repository)
     read_and_build(company, repository, image, pin, tmp_path / "bin")
     work_beside_go_and_docker(company, repository, image)
@@ -132,10 +144,10 @@ def test_three_places_of_keys_from_init_to_a_build(
     assert company.leaks() == []
 
 
-def initialise(company: Company, root_uri: str, repository: Repository) -> str:
+def initialise(company: Company, repository: Repository) -> str:
     """The owner makes trust data, with the token out of its drawer for once; return the pin."""
     owner = company.owner
-    keys = ("--root-key", root_uri, "--targets-key", owner.environment["TARGETS_KEY"])
+    keys = ("--root-key", company.root_uri, "--targets-key", owner.environment["TARGETS_KEY"])
     made = company.run(owner, 0, "--json", "init", *keys, repository.name, **company.token)
     private = (owner.trust_dir / "private").iterdir()
     assert {path.suffix for path in private if path.is_file()} - {".lock"} == {".ref"}
@@ -218,13 +230,11 @@ def take_the_token_out_of_its_drawer(company: Company, repository: Repository, p
     company.gopher.notary("list", repository.name).expect(0)
 
 
-def test_what_fails_shows_no_secret_either(
-    company: Company, kms: Kms, root_uri: str, repository: Repository
-) -> None:
+def test_what_fails_shows_no_secret_either(company: Company, kms: Kms, repository: Repository) -> None:
     owner, pipeline, closed = company.owner, company.pipeline, f"https://127.0.0.1:{services.free_port()}"
     wrong = {"WRONG_PIN": softhsm.WRONG_PIN, "OLD_TOKEN": "s.token-of-yesterday", "TYPED": "typed-into-a-uri"}
     company.secrets |= wrong
-    keys = ("--root-key", root_uri, "--targets-key", owner.environment["TARGETS_KEY"])
+    keys = ("--root-key", company.root_uri, "--targets-key", owner.environment["TARGETS_KEY"])
     company.run(owner, 0, "init", *keys, repository.name, **company.token)
     company.run(pipeline, 0, "key", "add", f"awskms:///{kms.make_key()}", "--name", "jeff")
     mistaken = company.token | {"NOTARYPY_PASSPHRASE_ROOT": wrong["WRONG_PIN"]}
@@ -235,7 +245,7 @@ def test_what_fails_shows_no_secret_either(
         company.run(owner, 8, *output, "key", "test", "targets", VAULT_ADDR=closed)
         company.run(pipeline, 8, *output, "key", "test", "jeff", AWS_ENDPOINT_URL=closed)
         for uri in (
-            f"{root_uri}?pin-value={wrong['TYPED']}",
+            f"{company.root_uri}?pin-value={wrong['TYPED']}",
             f"hashivault://me:{wrong['TYPED']}@vault.example.com/release",
         ):
             company.run(owner, 2, *output, "key", "add", uri, "--name", "jo", **company.token)
