@@ -133,9 +133,7 @@ def load(
       notarypy key load delegation.key --name jeff
     """
     run = _begin(context, file)
-    if is_uri(file):
-        raise UsageError("what is loaded is a file", why=f"{file} is a URI", advice=Advice("note-uri"))
-    data = userfiles.read(file)
+    data = _read(file, "loaded")
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
             lines = [f"loaded {_named(info)}", _encrypted(info)]
@@ -215,8 +213,8 @@ def import_keys(
     Example:
       notarypy key import root.pem
     """
-    run = begin(context)
-    data = userfiles.read(file)
+    run = _begin(context, file)
+    data = _read(file, "imported")
     with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
             lines = [f"imported {_named(imported.key)}", "its passphrase is the one that it had"]
@@ -316,6 +314,13 @@ def _begin(context: Context, *words: str, hold: bool = False) -> Run:
     for word in words:
         require_no_secret(word)
     return run
+
+
+def _read(file: str, done: str) -> bytes:
+    """Return what a file of private keys holds; of a key at a URI there is none."""
+    if is_uri(file):
+        raise UsageError(f"what is {done} is a file", why=f"{file} is a URI", advice=Advice("note-uri"))
+    return userfiles.read(file)
 
 
 def _left(info: KeyInfo) -> str:

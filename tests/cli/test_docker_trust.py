@@ -185,6 +185,12 @@ def test_key_load(docker_trust: Run, home: Path) -> None:
     assert docker_trust("key", "load", stored).expect(0).out.endswith(f"imported key from {stored}\n")
 
 
+def test_a_pin_in_place_of_a_file_is_not_repeated(docker_trust: Run) -> None:
+    outcome = docker_trust("key", "load", "pkcs11:token=t?pin-value=1234").expect(1)
+    assert "no PIN" in outcome.err
+    assert "1234" not in outcome.out + outcome.err
+
+
 def test_key_load_names_a_key_signer_if_nobody_else_does(docker_trust: Run, home: Path) -> None:
     docker_trust("key", "load", key_file(home, "jeff")).expect(0)
     (stored,) = home.rglob("private/*.key")

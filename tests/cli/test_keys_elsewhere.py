@@ -79,10 +79,19 @@ def test_what_cannot_be_added(
     assert not any(request.startswith("sign") for request in kms.requests)
 
 
-@pytest.mark.parametrize("command", ["add", "test", "export", "passwd", "remove"])
+@pytest.mark.parametrize("command", ["add", "test", "export", "passwd", "remove", "load", "import"])
 def test_a_pin_on_the_command_line_is_never_repeated(run: Run, command: str) -> None:
-    outcome = run("--json", "key", command, "pkcs11:token=t?pin-value=1234").expect(2)
-    assert "1234" not in outcome.out + outcome.err
+    for name in ("pin-value", "pin%2Dvalue"):
+        outcome = run("--json", "key", command, f"pkcs11:token=t?{name}=1234").expect(2)
+        assert "1234" not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("command", ["load", "import"])
+def test_a_uri_where_a_file_is_wanted(run: Run, kms: FakeKms, command: str) -> None:
+    outcome = run("key", command, "fakekms:jeff").expect(2)
+    assert f"what is {command}ed is a file" in outcome.err
+    assert "notarypy key add URI" in outcome.err
+    assert kms.requests == []
 
 
 def test_a_key_is_not_added_under_another_name(run: Run, kms: FakeKms) -> None:

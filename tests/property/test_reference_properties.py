@@ -77,6 +77,7 @@ def test_a_changed_byte_names_no_other_key(data: st.DataObject) -> None:
 def test_a_secret_is_found_wherever_it_stands(text: str, before: str) -> None:
     assert keyuri.holds_secret(f"pkcs11:{text}{before}pin-value=1234")
     assert keyuri.holds_secret(f"pkcs11:{text}{before}PIN-Value=1234")
+    assert keyuri.holds_secret(f"pkcs11:{text}{before}%70in%2Dvalue=1234")
     assert keyuri.holds_secret("vault://me:secret@host/" + text)
 
 

@@ -6,7 +6,7 @@ Rules:
 
 1. A reference is one PEM block `PUBLIC KEY` with the headers `keytype`, `role` and `uri`. Go's clients read
    `.key` files alone, and see none of it.
-2. Its file's name is the canonical id of the key in it.
+2. Its file's name is the canonical id of the key in it, which is of a type that docker and Go notary know.
 3. A URI holds no secret, and a file that names one with a secret is refused as it is not ours.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from notarypy.errors import Advice, InvalidNameError, UnsupportedKeyError, UsageError
 from notarypy.keys.formats import pem
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 KEYTYPES = frozenset({"ecdsa", "rsa"})
 """What docker and Go notary verify with, of signers and of roots."""
 _LABEL = "PUBLIC KEY"
-_PIN, _USER = re.compile(r"[?&;:]pin-value=", re.IGNORECASE), re.compile(r"//([^/?#]*)@")
+_PIN = "pin-value"
+_NAME, _USER = re.compile(r"[?&;:]([^?&;:=]*)="), re.compile(r"//([^/?#]*)@")
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ def read(data: bytes) -> KeyReference:
     missing = [name for name in ("keytype", "uri") if not headers.get(name)]
     if missing:
         raise UnsupportedKeyError("this file does not say where a key is", why=f"it has no {missing[0]}")
-    uri = headers["uri"]
+    uri, keytype = headers["uri"], headers["keytype"]
     if holds_secret(uri):
         raise UnsupportedKeyError("this file holds a secret in a URI", why="a reference has none")
-    return KeyReference(uri, headers.get("role", ""), PublicKey(headers["keytype"], blocks[0].der))
+    if keytype not in KEYTYPES:
+        raise UnsupportedKeyError("this file names a key that nobody can use", why=f"its type is {keytype}")
+    return KeyReference(uri, headers.get("role", ""), PublicKey(keytype, blocks[0].der))
 
 
 def write(reference: KeyReference) -> bytes:
@@ -77,5 +81,6 @@ def require_no_secret(uri: str) -> None:
 
 
 def holds_secret(uri: str) -> bool:
-    """Tell whether a URI has a PIN or password in it (rule 3)."""
-    return _PIN.search(uri) is not None or any(":" in user for user in _USER.findall(uri))
+    """Tell whether a URI has a PIN or password in it, however its name is written (rule 3)."""
+    pin = any(unquote(name).lower() == _PIN for name in _NAME.findall(uri))
+    return pin or any(":" in user for user in _USER.findall(uri))

@@ -161,8 +161,6 @@ class AwsKmsSigner(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature (rule 4)."""
-        if self.public.keytype not in _ALGORITHMS:
-            raise UnsupportedKeyError(f"AWS KMS signs nothing as {self.public.keytype}", advice=_other_kind())
         found = self._service.ask(
             "Sign",
             KeyId=self._service.address.key,
