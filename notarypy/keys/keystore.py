@@ -74,7 +74,7 @@ class KeyStore:
         self.given = given or {}
         self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
-        self._seen: dict[str, ExternalSigner] = {}
+        self._seen: dict[tuple[str, str], ExternalSigner] = {}
         self._lock = threading.RLock()
 
     def available(self) -> frozenset[str]:
@@ -132,16 +132,17 @@ class KeyStore:
     ) -> ExternalSigner:
         """Return the signer at a URI, after reading its public half; with an algorithm it is made first.
 
-        It is read there once per KeyStore. Raises as `ExternalSigner.open` and `generate`.
+        It is read there once per KeyStore and role, for which a PIN is asked. Raises as `ExternalSigner.open`
+        and `generate`.
         """
         from notarypy.keys.signers.base import opened, require_usable
 
         keyuri.require_no_secret(uri)
         with self._lock:
-            signer = self._seen.get(uri)
+            signer = self._seen.get((uri, role))
             if signer is None or algorithm is not None:
                 context = self._context(PassphraseRequest("", role), passphrases, None)
-                signer = self._seen[uri] = opened(backend(uri), uri, context, algorithm)
+                signer = self._seen[uri, role] = opened(backend(uri), uri, context, algorithm)
         require_usable(signer.public)
         return signer
 
@@ -159,7 +160,12 @@ class KeyStore:
             if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
             path = self.directory / f"{public.keyid}{REFERENCE}"
-            files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
+            try:
+                files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
+            except NotarypyError as error:
+                if algorithm is not None:
+                    error.why = (*error.why, f"the key is made, and is {signer.uri}")
+                raise
             self._unlocked[public.keyid] = _checked(signer, public, signer.uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))

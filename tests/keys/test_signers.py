@@ -16,6 +16,7 @@ from notarypy.errors import (
     KeyAccessError,
     KeyChangedError,
     PassphraseNeededError,
+    StorageError,
     UnsupportedKeyError,
     UsageError,
 )
@@ -138,6 +139,31 @@ def test_a_public_half_is_read_once_and_only_looked_at(tmp_path: Path, kms: Fake
     assert store.available() == set()
 
 
+def test_a_pin_is_asked_for_the_role_that_the_key_is_for(tmp_path: Path, kms: FakeKms) -> None:
+    uri, asked = kms.make("one"), list[str]()
+    kms.pin = "1234"
+
+    def pin(request: PassphraseRequest) -> str:
+        asked.append(request.role)
+        return "1234"
+
+    store, chain = KeyStore(tmp_path), PassphraseChain([CallbackSource(pin)])
+    store.look(uri, "signer", chain)
+    store.unlock(store.refer(uri, "root", chain).keyid, chain).sign(b"message")
+    assert asked == ["root"]
+
+
+def test_a_key_that_is_made_and_cannot_be_noted_is_not_lost(tmp_path: Path, kms: FakeKms) -> None:
+    (tmp_path / "private").touch()
+    with pytest.raises(StorageError) as caught:
+        KeyStore(tmp_path / "private").refer("fakekms:one", "jeff", CHAIN, "ecdsa")
+    assert caught.value.why[-1] == "the key is made, and is fakekms:one"
+    with pytest.raises(StorageError) as caught:
+        KeyStore(tmp_path / "private").refer("fakekms:one", "jeff", CHAIN)
+    assert "is made" not in str(caught.value.why)
+    assert kms.requests == ["generate one", "open one"]
+
+
 def test_a_file_may_be_called_like_a_uri_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("team:jeff.pub", "fakekms:one"):
@@ -153,9 +179,11 @@ def test_a_file_may_be_called_like_a_uri_of_nobody(tmp_path: Path, monkeypatch: 
         (lambda data: data.replace(b"uri: fakekms:one\n", b""), "does not say where a key is"),
         (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin-value=1234"), "holds a secret"),
         (lambda data: data.replace(b"fakekms:one", b"vault://me:secret@host/key"), "holds a secret"),
+        (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin%2Dvalue=1234"), "holds a secret"),
         (lambda data: data.replace(b"PUBLIC KEY", b"CERTIFICATE"), "does not say where a key is"),
         (lambda data: data + data, "does not say where a key is"),
         (lambda data: data.replace(b"keytype: ecdsa", b"keytype: rsa"), "holds another key"),
+        (lambda data: data.replace(b"keytype: ecdsa", b"keytype: x"), "names a key that nobody can use"),
         (lambda data: data[:40], "cut off"),
     ],
 )
