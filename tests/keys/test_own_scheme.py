@@ -105,7 +105,7 @@ class Signer(ExternalSigner):
         return cls(uri, KEY.public)
 
     def sign(self, message):
-        raise LookupError("the drawer is stuck")
+        raise LookupError("the drawer is stuck: eyJ0b2tlbg.eyJ0b2tlbg")
 
     def properties(self):
         raise LookupError("the drawer says nothing")
@@ -127,6 +127,7 @@ def test_what_a_package_raises_is_no_defect_of_ours(
     with pytest.raises(KeyAccessError, match="the package that leads to own:key failed") as stuck:
         client.keys.test(stored.keyid)
     assert isinstance(stuck.value.__cause__, LookupError)
+    assert stuck.value.why == ("own_broken.Signer: LookupError: the drawer is stuck: ...",)
     importlib.import_module("own_broken").Signer.sign = lambda _, message: importlib.import_module(
         "own_broken"
     ).KEY.sign(message)

@@ -34,6 +34,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.formats import keyuri
+from notarypy.keys.signers.services import said
 from notarypy.tuf import envelope
 from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass, field, replace
@@ -207,7 +208,7 @@ def own_errors(backend: type, uri: str) -> Iterator[None]:
             raise
         raise KeyAccessError(
             f"the package that leads to {uri} failed",
-            why=f"{backend.__module__}.{backend.__name__}: {type(error).__name__}: {error}",
+            why=f"{backend.__module__}.{backend.__name__}: {type(error).__name__}: {said(error)}",
             advice=Advice("ask-backend"),
             uri=uri,
         ) from error
