@@ -35,7 +35,7 @@ from notarypy.keys.signers import backend
 from notarypy.keys.signers.base import ExternalSigner, SignerContext
 from notarypy.tuf import envelope
 from support.azurecloud import LOGIN, SECRET, TENANT, TOKEN, VAULT, VERSIONS, AzureCloud, failure
-from support.clouds import Answer, Cloud
+from support.clouds import Answer, Call, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,6 +125,22 @@ def test_without_a_version_it_is_the_present_one(azure: AzureCloud) -> None:
     assert opened(bare).uri == opened(f"{bare}/").uri == uris[1]
     assert opened(uris[0]).uri == uris[0]
     assert opened(bare, opened(uris[0]).public).uri == uris[1]
+
+
+def test_an_answer_without_a_version_names_no_key(azure: AzureCloud, cloud: Cloud) -> None:
+    bare = azure.make("release").rpartition("/")[0]
+    service = cloud.services[VAULT]
+
+    def unversioned(call: Call) -> Answer:
+        found = service(call)
+        if isinstance(found.body, dict) and "key" in found.body:
+            found.body["key"]["kid"] = f"https://{VAULT}/keys/release"
+        return found
+
+    cloud.services[VAULT] = unversioned
+    with pytest.raises(ServerError, match="cannot be used") as caught:
+        opened(bare)
+    assert "which version" in caught.value.why[0]
 
 
 @pytest.mark.parametrize("curve", ["P-384", "P-521", "P-256K"])
@@ -372,5 +388,6 @@ def test_a_fork_signs_with_connections_of_its_own(azure: AzureCloud) -> None:
 def test_no_token_is_logged(azure: AzureCloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     opened(azure.make("release")).sign(b"message")
+    assert f"Azure Key Vault: sign azurekms://{VAULT}/release/{VERSIONS[0]}" in caplog.text
     assert TOKEN not in caplog.text
     assert SECRET not in caplog.text

@@ -116,6 +116,22 @@ def test_without_a_version_it_is_the_newest_that_is_enabled(google: GoogleCloud,
 
 
 @pytest.mark.parametrize(
+    ("answer", "kind", "problem"),
+    [
+        ({"cryptoKeyVersions": [{"name": "k/1"}], "nextPageToken": "next"}, UsageError, "more versions than"),
+        ({"cryptoKeyVersions": [{"name": "k/" + "9" * 5000}]}, KeyDisabledError, "no version"),
+    ],
+)
+def test_a_list_that_does_not_tell_the_newest_version(
+    google: GoogleCloud, cloud: Cloud, answer: object, kind: type[NotarypyError], problem: str
+) -> None:
+    bare = google.make("release").partition("/versions")[0]
+    cloud.overrides[f"GET {KMS}{KEY.rpartition('/')[0]}"] = [Answer(200, answer)]
+    with pytest.raises(kind, match=problem):
+        opened(bare)
+
+
+@pytest.mark.parametrize(
     "algorithm",
     ["EC_SIGN_P384_SHA384", "EC_SIGN_SECP256K1_SHA256", "EC_SIGN_ED25519", "RSA_SIGN_PKCS1_2048_SHA256",
      "RSA_SIGN_RAW_PKCS1_2048", "RSA_SIGN_PSS_4096_SHA512"],
@@ -347,6 +363,7 @@ def test_no_token_is_logged(google: GoogleCloud, caplog: pytest.LogCaptureFixtur
     opened(google.make("release")).sign(b"message")
     ours = "".join(record.getMessage() for record in caplog.records if record.name.startswith("notarypy"))
     assert TOKEN not in ours
+    assert f"Google Cloud KMS: POST {KEY.removeprefix('/v1/')}:asymmetricSign" in ours
     assert TOKEN not in caplog.text
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import threading
 from datetime import UTC, datetime
@@ -26,7 +27,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from notarypy.errors import (
     Advice,
     AuthenticationError,
-    KeyDisabledError,
     NotarypyError,
     UnsupportedKeyError,
     UsageError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
 _URI = re.compile(
     r"azurekms://([a-z0-9-]+(?:\.[a-z0-9-]+)+)/([a-z0-9-]+)(?:/([a-z0-9]*))?", re.ASCII | re.IGNORECASE
 )
@@ -79,11 +80,11 @@ class AzureKmsSigner(ExternalSigner):
             return cls(uri, context.public, vault)
         key = vault.read()
         vault.version = key.properties.version or ""
+        if not vault.version.isalnum():
+            raise services.damaged(vault.place, "it does not say which version of the key it is")
         vault.place = f"azurekms://{vault.host}/{vault.key}/{vault.version}"
-        problem = _unusable(key)
-        if problem:
-            message, advice = f"the key at {vault.place} does not sign", Advice("enable-key")
-            raise KeyDisabledError(message, why=f"it is {problem}", advice=advice, uri=vault.place)
+        if problem := _unusable(key):
+            raise services.disabled(vault.place, f"it is {problem}")
         return cls(vault.place, context.public or _public(vault.place, key), vault)
 
     @classmethod
@@ -130,7 +131,7 @@ class _Vault:
     def read(self) -> KeyVaultKey:
         """Return what the vault says of the key."""
         return self._asked(
-            lambda clients, seconds: clients.keys.get_key(self.key, self.version, **_for(seconds))
+            "get", lambda clients, seconds: clients.keys.get_key(self.key, self.version, **_for(seconds))
         )
 
     def sign(self, public: PublicKey, algorithm: str, digest: bytes) -> bytes:
@@ -143,7 +144,7 @@ class _Vault:
             client = clients.signing(key_id, public)
             return client.sign(SignatureAlgorithm(algorithm), digest, **_for(seconds)).signature or b""
 
-        signature = self._asked(ask)
+        signature = self._asked("sign", ask)
         if not signature:
             raise services.damaged(self.place, "it has no signature")
         return signature
@@ -155,9 +156,10 @@ class _Vault:
         except ImportError:
             raise services.missing("azure", "azure-keyvault-keys or azure-identity") from None
 
-    def _asked(self, ask: Callable[[_Clients, float], T]) -> T:
+    def _asked(self, what: str, ask: Callable[[_Clients, float], T]) -> T:
         def once(seconds: float) -> T:
             clients = self.clients()
+            _LOG.info("Azure Key Vault: %s %s", what, self.place)
             try:
                 return ask(clients, seconds)
             except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
@@ -299,18 +301,15 @@ def _failure(place: str, error: Exception) -> NotarypyError:
 
 def _refusal(place: str, error: Any) -> NotarypyError:  # noqa: ANN401 - the library's error with an answer
     """Return the error for an answer that is none."""
-    from azure.core.exceptions import ClientAuthenticationError
-
     status, headers = error.response.status_code, error.response.headers
     found = _said(error.response)
     inner = found.get("innererror") or found.get("innerError")
     inner = inner if isinstance(inner, dict) else {}
     reason, why = str(inner.get("code", "")), str(found.get("message", ""))
-    if isinstance(error, ClientAuthenticationError) and "error_description" in found:
+    if "error_description" in found:  # who gives tokens has answered
         return _without_token(place, error)
     if reason in _DISABLED or status == _CONFLICT:
-        message, advice = f"the key at {place} does not sign", Advice("enable-key")
-        return KeyDisabledError(message, why=services.said(why), advice=advice, uri=place)
+        return services.disabled(place, why)
     if status == _BAD_REQUEST:
         message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-azure-key")
         return UnsupportedKeyError(message, why=services.said(why), advice=advice, uri=place)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import re
 import threading
 import warnings
@@ -40,11 +41,12 @@ if TYPE_CHECKING:
 
     from notarypy.keys.signers.base import SignerContext
 
+_LOG = logging.getLogger(__name__)
 _URI = re.compile(
     r"gcpkms://(projects/([^/]+)/locations/([^/]+)/keyRings/([^/]+)/cryptoKeys/([^/]+))"
     r"(?:/(?:cryptoKeyVersions|versions)/([^/]+))?"
 )
-_PART, _NUMBER = re.compile(r"[\w.:-]+", re.ASCII), re.compile(r"[1-9][0-9]*", re.ASCII)
+_PART, _NUMBER = re.compile(r"[\w.:-]+", re.ASCII), re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _FORM = "gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY/versions/NUMBER"
 _API, _SCOPE = "https://cloudkms.googleapis.com/v1/", "https://www.googleapis.com/auth/cloudkms"
 _ALGORITHMS = frozenset(
@@ -153,6 +155,7 @@ class _Service:
     def _asked(self, method: str, path: str, body: object, seconds: float) -> Mapping[str, Any]:
         data = None if body is None else json.dumps(body)
         session = self.session(seconds)
+        _LOG.info("Google Cloud KMS: %s %s", method, path)
         try:
             response = session.request(
                 method,
@@ -227,7 +230,10 @@ def _parsed(uri: str) -> tuple[str, str]:
 
 
 def _newest(answer: Mapping[str, Any], uri: str) -> str:
-    """Return the highest number of the versions that are listed as enabled."""
+    """Return the highest number of the versions that are listed as enabled, if all of them are."""
+    if answer.get("nextPageToken"):
+        why = f"which is the newest is not known; name one: {_FORM}"
+        raise UsageError(f"the key at {uri} has more versions than are listed", why=why)
     listed = answer.get("cryptoKeyVersions") or []
     numbers = [str(one.get("name", "")).rpartition("/")[2] for one in listed if isinstance(one, dict)]
     usable = [int(number) for number in numbers if _NUMBER.fullmatch(number)]
@@ -288,8 +294,7 @@ def _refusal(place: str, status: int, answer: object, retry_after: str | None) -
     found = found if isinstance(found, dict) else {}
     why = services.said(found.get("message", ""))
     if found.get("status") == "FAILED_PRECONDITION":
-        message, advice = f"the key at {place} does not sign", Advice("enable-key")
-        return KeyDisabledError(message, why=why, advice=advice, uri=place)
+        return services.disabled(place, why)
     if status == _BAD_REQUEST:
         message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-gcp-key")
         return UnsupportedKeyError(message, why=why, advice=advice, uri=place)

@@ -26,6 +26,7 @@ from notarypy.errors import (
     AuthenticationError,
     BackendMissingError,
     DeadlineError,
+    KeyDisabledError,
     KeyMissingError,
     KeyPermissionError,
     NetworkError,
@@ -91,6 +92,12 @@ def refused(
         failure, message = _LATER[status]
         return failure(message, why=why, uri=place, retry_after=min(_seconds(retry_after), _DAY))
     return ServerError(f"the service of the key answered with status {status}", why=why, uri=place)
+
+
+def disabled(place: str, why: object) -> KeyDisabledError:
+    """Return the error for a key that is there and does not sign."""
+    message, advice = f"the key at {place} does not sign", Advice("enable-key")
+    return KeyDisabledError(message, why=said(why), advice=advice, uri=place)
 
 
 def damaged(place: str, what: str) -> ServerError:
