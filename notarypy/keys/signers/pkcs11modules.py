@@ -105,7 +105,7 @@ def waited(what: str, call: Callable[[], _T]) -> _T:
         finally:
             _hanging.extend([what] if thread.is_alive() else [])
     if _hanging:
-        message, why = f"{_hanging[0]} does not answer", f"it was waited for, {_LONGEST} seconds at most"
+        message, why = f"{_hanging[0]} does not answer", f"it was waited for, {_LONGEST:.0f} seconds at most"
         raise DeadlineError(message, why=why, advice=Advice("touch-token"))
     return outcome[0]()
 
