@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,11 +108,11 @@ class KeyStore:
             return self.given[keyid]
         place = self._place(keyid)
         if place.refers:
-            from notarypy.keys.signers.base import opened
+            from notarypy.keys.signers.base import CheckedSigner, opened
 
             found = keyentry.reference(keyid, place)
             context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
-            return _checked(opened(backend(found.uri), found.uri, context), found.public, found.uri)
+            return CheckedSigner(opened(backend(found.uri), found.uri, context), found.public, found.uri)
         from notarypy.keys.signers import keyfile
 
         info, _ = keyentry.read(keyid, place)
@@ -132,8 +132,7 @@ class KeyStore:
     ) -> ExternalSigner:
         """Return the signer at a URI, after reading its public half; with an algorithm it is made first.
 
-        It is read there once per KeyStore and role, for which a PIN is asked. Raises as `ExternalSigner.open`
-        and `generate`.
+        It is read once for each role, as PINs are. Raises as `ExternalSigner.open` and `generate`.
         """
         from notarypy.keys.signers.base import opened, require_usable
 
@@ -153,6 +152,8 @@ class KeyStore:
 
         A key of this role that was noted before is where this URI says from now on. Raises as `look`.
         """
+        from notarypy.keys.signers.base import CheckedSigner
+
         signer = self.look(uri, role, passphrases, algorithm)
         public = signer.public
         with self._lock:
@@ -166,7 +167,7 @@ class KeyStore:
                 if algorithm is not None:
                     error.why = (*error.why, f"the key is made, and is {signer.uri}")
                 raise
-            self._unlocked[public.keyid] = _checked(signer, public, signer.uri)
+            self._unlocked[public.keyid] = CheckedSigner(signer, public, signer.uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))
             return StoredKey(**vars(noted), already=present is not None)
@@ -179,12 +180,6 @@ class KeyStore:
             if place.refers
             else self.unlock(keyid, passphrases).public
         )
-
-    def properties(self, keyid: str, passphrases: PassphraseChain) -> Mapping[str, str]:
-        """Ask the service that a key is at what it says of it; a file says nothing."""
-        ask: Callable[[], Mapping[str, str]] | None
-        ask = getattr(self.unlock(keyid, passphrases), "properties", None)
-        return {} if ask is None else ask()
 
     def private_key(self, keyid: str, passphrases: PassphraseChain) -> PrivateKey:
         """Return the private half of a key; raise as `unlock`, or if its place keeps it."""
@@ -302,9 +297,3 @@ class KeyStore:
             message, why = f"there is no key {keyid[:7]} here", f"looked in {self.directory}"
             raise KeyMissingError(message, why=why, advice=Advice("load-key"), keyid=keyid)
         return place
-
-
-def _checked(signer: Signer, public: PublicKey, place: str) -> Signer:
-    from notarypy.keys.signers.base import CheckedSigner
-
-    return CheckedSigner(signer, public, place)

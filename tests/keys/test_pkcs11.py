@@ -181,6 +181,15 @@ def test_nobody_is_asked_again_after_a_wrong_answer(desk: Desk) -> None:
     assert desk.card.logins == 1
 
 
+def test_what_was_wrong_is_not_tried_again_from_another_source(desk: Desk) -> None:
+    for name, logins in (("the vault", 1), ("the drawer", 1)):
+        chain = PassphraseChain([CallbackSource(lambda _: "no-such-pin", name)])
+        with pytest.raises(PinWrongError, match=f"the PIN from {name}"):
+            Pkcs11Signer.open(URI, desk.context(chain)).sign(b"")
+        assert desk.card.logins == logins
+    assert signs(desk.open())
+
+
 def test_the_pin_stands_in_the_file_that_the_uri_names(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "a pin"
     uri = f"{URI}?pin-source=file:{str(file).replace(' ', '%20')}"

@@ -38,7 +38,8 @@ def test_what_is_shown_is_one_short_line_without_secrets(text: str, shown: str) 
 
 
 @pytest.mark.parametrize(
-    ("header", "wait"), [(None, 1.0), ("7", 7.0), ("-1", 0.0), ("tomorrow", 86400.0), ("1e9", 86400.0)]
+    ("header", "wait"),
+    [(None, 1.0), ("7", 7.0), ("-1", 0.0), ("tomorrow", 86400.0), ("1e9", 86400.0), ("nan", 0.0)],
 )
 def test_a_wait_is_a_number_of_seconds(header: str | None, wait: float) -> None:
     error = services.refused("token:one", 429, "busy", Advice("enable-key"), header)

@@ -37,6 +37,7 @@ from notarypy.keys.formats import pem, pkcs8
 from notarypy.keys.keyentry import stays
 from notarypy.keys.keypaths import KEYID
 from notarypy.keys.questions import MIN_LENGTH, PassphraseRequest
+from notarypy.keys.signers.base import CheckedSigner
 from notarypy.limits import DEFAULT
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Envelope
@@ -126,7 +127,7 @@ def test_key(manager: KeyManager, selector: str) -> CheckedKey:
     method, signature = signer.sign(challenge)
     if not envelope.verify(signer.public, method, signature, challenge):
         raise KeyChangedError(f"{info.request.label} makes signatures that are not valid", keyid=info.keyid)
-    return CheckedKey(info, manager.store.properties(info.keyid, manager.passphrases))
+    return CheckedKey(info, signer.properties() if isinstance(signer, CheckedSigner) else {})
 
 
 def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:

@@ -67,6 +67,7 @@ _ANY_ARN = re.compile(_ARN)
 _ALGORITHMS = {"ecdsa": "ECDSA_SHA_256", "rsa": "RSASSA_PSS_SHA_256"}
 _SPECS = {"ECC_NIST_P256": "ecdsa", "RSA_2048": "rsa", "RSA_3072": "rsa", "RSA_4096": "rsa"}
 _MADE = {"ecdsa": "ECC_NIST_P256", "rsa": "RSA_3072"}
+_OTHER_KIND = Advice("make-aws-key")
 _PAUSES = (0.2, 0.8)  # seconds before another attempt, and at most twice that
 _CONNECTIONS = 32  # as many threads may sign at the same time without opening a connection each time
 # What an environment that was handed in may say otherwise than that of the process (rule 3).
@@ -141,7 +142,7 @@ class AwsKmsSigner(ExternalSigner):
             why = "AWS chooses ids, and has the aliases below alias/aws/ for its own keys"
             raise UsageError("no key can be made there", why=why, advice=Advice("name-aws-alias"))
         if algorithm not in _MADE:
-            raise UnsupportedKeyError(f"no {algorithm} key can be made in AWS KMS", advice=_other_kind())
+            raise UnsupportedKeyError(f"no {algorithm} key can be made in AWS KMS", advice=_OTHER_KIND)
         service = _Service(address, context)
         if address.alias:
             _require_free(service, address)
@@ -216,15 +217,11 @@ def _public(found: Mapping[str, Any], key: str) -> tuple[str, PublicKey]:
         if usage != "SIGN_VERIFY" or spec not in _SPECS:
             why = f"its key spec is {spec}, its usage {usage}"
             message = f"AWS KMS key {key} cannot sign as Notary does"
-            raise UnsupportedKeyError(message, why=why, advice=_other_kind())
+            raise UnsupportedKeyError(message, why=why, advice=_OTHER_KIND)
         public = public_key_of(load_der_public_key(found["PublicKey"]))
         if public.keytype != _SPECS[spec] or not _ANY_ARN.fullmatch(arn):
             raise ValueError
     return arn, public
-
-
-def _other_kind() -> Advice:
-    return Advice("make-aws-key")
 
 
 class _Service:

@@ -281,8 +281,7 @@ def _public(place: str, key: KeyVaultKey) -> PublicKey:
                 return PublicKey.from_key(rsa.RSAPublicNumbers(e, n).public_key())
     except (TypeError, ValueError):
         raise services.damaged(place, "its public key is none") from None
-    message, advice = f"Notary v1 cannot use the key at {place}", Advice("make-azure-key")
-    raise UnsupportedKeyError(message, why=f"its kind is {services.said(kind)}", advice=advice, uri=place)
+    raise services.unsupported(place, f"its kind is {kind}", Advice("make-azure-key"))
 
 
 def _failure(place: str, error: Exception) -> NotarypyError:
@@ -311,8 +310,7 @@ def _refusal(place: str, error: Any) -> NotarypyError:  # noqa: ANN401 - the lib
     if reason in _DISABLED or status == _CONFLICT:
         return services.disabled(place, why)
     if status == _BAD_REQUEST:
-        message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-azure-key")
-        return UnsupportedKeyError(message, why=services.said(why), advice=advice, uri=place)
+        return services.unsupported(place, why, Advice("make-azure-key"))
     todo = Advice("allow-azure-key") if status == _FORBIDDEN else Advice("log-in-azure")
     if reason in _NETWORK:
         todo = Advice("allow-azure-network")

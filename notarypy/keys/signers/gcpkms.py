@@ -248,12 +248,7 @@ def _public(service: _Service) -> PublicKey:
     answer = service.get(f"{service.name}/publicKey")
     algorithm = services.said(answer.get("algorithm"))
     if algorithm not in _ALGORITHMS:
-        raise UnsupportedKeyError(
-            f"Notary v1 cannot use the key at {service.place}",
-            why=f"its algorithm is {algorithm}",
-            advice=Advice("make-gcp-key"),
-            uri=service.place,
-        )
+        raise services.unsupported(service.place, f"its algorithm is {algorithm}", Advice("make-gcp-key"))
     return PublicKey.from_pem(service.checked(answer, "pem", "pemCrc32c"))
 
 
@@ -296,6 +291,5 @@ def _refusal(place: str, status: int, answer: object, retry_after: str | None) -
     if found.get("status") == "FAILED_PRECONDITION":
         return services.disabled(place, why)
     if status == _BAD_REQUEST:
-        message, advice = f"the key at {place} cannot sign for Notary v1", Advice("make-gcp-key")
-        return UnsupportedKeyError(message, why=why, advice=advice, uri=place)
+        return services.unsupported(place, why, Advice("make-gcp-key"))
     return services.refused(place, status, why, Advice("allow-gcp-key"), retry_after)

@@ -9,7 +9,7 @@ Rules:
 2. A process has one session for each token. Where it was lost, as a token was pulled and is plugged in again,
    it is opened anew, once.
 3. A PIN is asked for when something cannot be done without. It is tried once; what was wrong is not tried
-   again, from whatever thread, and nobody is asked again: three wrong ones lock a token.
+   again, from whatever thread or source, and nobody is asked again: three wrong ones lock a token.
 4. No error and no log has a PIN.
 """
 
@@ -136,7 +136,7 @@ class Token:
             source, value = context.pin(self.info.label or self.serial)
         if not value.isascii() and not _is_text(value):
             raise self._wrong(source, "it is no text, and was not tried")
-        if (self.key, source, hash(value)) in _refused:
+        if any((self.key, hash(value)) == (token, wrong) for token, _, wrong in _refused):
             raise self._wrong(source, _BEFORE)
         return source, value
 

@@ -35,6 +35,7 @@ from notarypy.errors import (
     ThrottledError,
     TlsError,
     UnreachableError,
+    UnsupportedKeyError,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ def disabled(place: str, why: object) -> KeyDisabledError:
     return KeyDisabledError(message, why=said(why), advice=advice, uri=place)
 
 
+def unsupported(place: str, why: object, advice: Advice) -> UnsupportedKeyError:
+    """Return the error for a key that does not sign as Notary does; `advice` says which one to make."""
+    message = f"Notary v1 cannot use the key at {place}"
+    return UnsupportedKeyError(message, why=said(why), advice=advice, uri=place)
+
+
 def damaged(place: str, what: str) -> ServerError:
     """Return the error for an answer that is not the one to the question."""
     return ServerError("the answer of the key's service cannot be used", why=what, uri=place)
@@ -154,7 +161,7 @@ class PerProcess(Generic[T]):
 def _seconds(retry_after: str | None) -> float:
     """Return the wait that a header asks for; a date counts as too long."""
     try:
-        return max(float(retry_after or _WAIT), 0.0)
+        return max(0.0, float(retry_after or _WAIT))  # in this order, what is no number counts as none
     except ValueError:
         return _DAY
 
