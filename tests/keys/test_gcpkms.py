@@ -186,6 +186,7 @@ FAILURES = [
     (Answer(302, b"", {"Location": "https://example.com/"}), ServerError, 8),
     (Answer(200, b"<html>"), ServerError, 8),
     (Answer(200, []), ServerError, 8),
+    (Answer(200, b"[" * 100_000), ServerError, 8),
     (
         Answer(200, {"signature": "AAAA", "signatureCrc32c": "1", "verifiedDigestCrc32c": True}),
         ServerError,

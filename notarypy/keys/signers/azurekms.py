@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import threading
@@ -33,6 +32,7 @@ from notarypy.errors import (
 )
 from notarypy.keys.signers import services
 from notarypy.keys.signers.base import ExternalSigner
+from notarypy.remote.http.messages import json_object
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -320,11 +320,7 @@ def _refusal(place: str, error: Any) -> NotarypyError:  # noqa: ANN401 - the lib
 
 def _said(response: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the library's answer
     """Return the object that says what went wrong, or an empty one."""
-    try:
-        answer = json.loads(response.text())
-    except ValueError:
-        return {}
-    answer = answer if isinstance(answer, dict) else {}
+    answer = json_object(response.body()) or {}
     inner = answer.get("error")
     return inner if isinstance(inner, dict) else answer
 

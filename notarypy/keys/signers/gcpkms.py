@@ -34,6 +34,7 @@ from notarypy.errors import (
 )
 from notarypy.keys.signers import from_der, services
 from notarypy.keys.signers.base import ExternalSigner
+from notarypy.remote.http.messages import json_object
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -167,13 +168,10 @@ class _Service:
             )
         except Exception as error:  # noqa: BLE001 - of two libraries: what they raise has no common base
             raise _failure(self.place, error) from None
-        try:
-            answer = json.loads(response.content)
-        except ValueError:
-            answer = None
+        answer = json_object(response.content)
         if response.status_code != _OK:
             raise _refusal(self.place, response.status_code, answer, response.headers.get("Retry-After"))
-        if not isinstance(answer, dict):
+        if answer is None:
             raise services.damaged(self.place, "it is no JSON object")
         return answer
 
@@ -283,9 +281,11 @@ def _failure(place: str, error: Exception) -> NotarypyError:
     return services.unreached(place, error)
 
 
-def _refusal(place: str, status: int, answer: object, retry_after: str | None) -> NotarypyError:
+def _refusal(
+    place: str, status: int, answer: Mapping[str, Any] | None, retry_after: str | None
+) -> NotarypyError:
     """Return the error for an answer that is none."""
-    found = answer.get("error") if isinstance(answer, dict) else None
+    found = (answer or {}).get("error")
     found = found if isinstance(found, dict) else {}
     why = services.said(found.get("message", ""))
     if found.get("status") == "FAILED_PRECONDITION":

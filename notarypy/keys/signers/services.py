@@ -45,8 +45,11 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _NOBODY = logging.NullHandler()
 _LONGEST = 240
-# What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not.
-_SECRETS = re.compile(r"(?<=//)[^/\s@]+@|(?![0-9a-fA-F]+(?![\w.~+-]))[\w.~+-]{40,}={0,2}|eyJ[\w.-]+")
+# What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not. It is
+# looked for where a word begins alone, or a long one would be looked at from each of its characters.
+_SECRETS = re.compile(
+    r"(?<=//)[^/\s@]+@|(?<![\w.~+-])(?![0-9a-fA-F]+(?![\w.~+-]))[\w.~+-]{40,}={0,2}|eyJ[\w.-]+"
+)
 _WAIT, _DAY = 1.0, 86400.0
 _NOT_FOUND = 404
 _REFUSALS: dict[int, tuple[type[AuthenticationError], str]] = {
