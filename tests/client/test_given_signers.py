@@ -244,8 +244,17 @@ def busy(signer: FakeSigner) -> None:
     signer.error = ThrottledError("the KMS is busy")
 
 
+def interrupted(signer: FakeSigner) -> None:
+    signer.error = KeyboardInterrupt()
+
+
 LIES = [wrong_key, wrong_method, der, bytes_alone, nothing, other_public]
-FAILURES = [*((change, KeyChangedError) for change in LIES), (own_error, OwnError), (busy, ThrottledError)]
+FAILURES: list[tuple[Callable[[FakeSigner], None], type[BaseException]]] = [
+    *((change, KeyChangedError) for change in LIES),
+    (own_error, OwnError),
+    (busy, ThrottledError),
+    (interrupted, KeyboardInterrupt),
+]
 
 
 @pytest.mark.parametrize(("change", "error"), FAILURES)
@@ -254,7 +263,7 @@ def test_nothing_is_published_without_a_signature(
     owner: Person,
     release: FakeSigner,
     change: Callable[[FakeSigner], None],
-    error: type[Exception],
+    error: type[BaseException],
 ) -> None:
     client = owner.client(signers=[release])
     client.status(GUN)
@@ -268,7 +277,7 @@ def test_nothing_is_published_without_a_signature(
 
 @pytest.mark.parametrize(("change", "error"), FAILURES)
 def test_no_repository_is_made_without_its_root_key(
-    world: World, change: Callable[[FakeSigner], None], error: type[Exception]
+    world: World, change: Callable[[FakeSigner], None], error: type[BaseException]
 ) -> None:
     owner, root = world.person(), FakeSigner()
     keyid, client = root.public.keyid, owner.client(signers=[root])
@@ -287,7 +296,7 @@ def test_no_key_is_made_for_a_rotation_that_is_not_signed(
     root: FakeSigner,
     role: str,
     change: Callable[[FakeSigner], None],
-    error: type[Exception],
+    error: type[BaseException],
 ) -> None:
     client = owner.client(signers=[root])
     client.status(GUN)

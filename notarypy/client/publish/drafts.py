@@ -5,8 +5,9 @@ What it is: from a draft to a finished file. What it is not: what is signed (`tu
 
 Rules:
 
-1. A key that is elsewhere may fail as servers do, and that of somebody else's signer by errors of any type.
-   Whoever cleans up after a failure hears that it was a key, and that nothing was sent.
+1. A key that is elsewhere may fail as servers do, that of somebody else's signer by errors of any type, and a
+   token that waits for a finger is given up by Ctrl-C. Whoever cleans up after a failure hears that it was a
+   key, and that nothing was sent.
 """
 
 from __future__ import annotations
@@ -36,23 +37,23 @@ def sign_draft(draft: Draft, keys: SigningKeys) -> bytes:
         for key in draft.keys:
             method, raw = keys.unlock(key.canonical_id).sign(message)
             signatures.append(Signature(key.keyid, method, raw))
-    except Exception as error:
+    except BaseException as error:
         vars(error)[_SIGNING] = draft.role
         raise
     return canonical.storage_form(message, [signature.to_json() for signature in signatures])
 
 
-def note_unanswered(error: Exception, count: int) -> None:
+def note_unanswered(error: BaseException, count: int) -> None:
     """Note on an error that so many uploads before it were sent and not answered."""
     facts = error.facts if isinstance(error, NotarypyError) else vars(error)
     facts[_UNANSWERED] = count
 
 
-def unanswered(error: Exception) -> bool:
+def unanswered(error: BaseException) -> bool:
     """Tell whether something was sent before an error that may still arrive."""
     return _UNANSWERED in (error.facts if isinstance(error, NotarypyError) else vars(error))
 
 
-def not_signed(error: Exception) -> bool:
+def not_signed(error: BaseException) -> bool:
     """Tell whether it was a key that failed (rule 1)."""
     return _SIGNING in vars(error)

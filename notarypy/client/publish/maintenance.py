@@ -158,7 +158,7 @@ def _new_key(publisher: Publisher, manager: KeyManager, role: str, key: str | No
             raise
         try:
             yield new
-        except Exception as error:
+        except BaseException as error:
             if unanswered(error):
                 if isinstance(error, NotarypyError):
                     error.why = (*error.why, "the new key is kept: what was not answered may still arrive")

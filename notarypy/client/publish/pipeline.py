@@ -169,7 +169,7 @@ class Publisher:
             loop = _PublishLoop(self, edit)
             try:
                 return loop.run()
-            except Exception as error:
+            except BaseException as error:
                 if loop.lost:
                     note_unanswered(error, loop.lost)
                 raise
