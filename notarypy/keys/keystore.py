@@ -137,6 +137,7 @@ class KeyStore:
         from notarypy.keys.signers.base import opened, require_usable
 
         keyuri.require_no_secret(uri)
+        uri = keyuri.usual(uri)
         with self._lock:
             signer = self._seen.get((uri, role))
             if signer is None or algorithm is not None:
@@ -155,20 +156,20 @@ class KeyStore:
         from notarypy.keys.signers.base import CheckedSigner
 
         signer = self.look(uri, role, passphrases, algorithm)
-        public = signer.public
+        public, uri = signer.public, keyuri.usual(signer.uri)
         with self._lock:
             present = self.find(public.keyid)
             if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
             path = self.directory / f"{public.keyid}{REFERENCE}"
             try:
-                files.write_atomic(path, keyuri.write(keyuri.KeyReference(signer.uri, role, public)))
+                files.write_atomic(path, keyuri.write(keyuri.KeyReference(uri, role, public)))
             except NotarypyError as error:
                 if algorithm is not None:
-                    error.why = (*error.why, f"the key is made, and is {signer.uri}")
+                    error.why = (*error.why, f"the key is made, and is {uri}")
                 raise
-            self._unlocked[public.keyid] = CheckedSigner(signer, public, signer.uri)
-            _LOG.debug("key %s, for %s, is at %s", public.keyid, role, signer.uri)
+            self._unlocked[public.keyid] = CheckedSigner(signer, public, uri)
+            _LOG.debug("key %s, for %s, is at %s", public.keyid, role, uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))
             return StoredKey(**vars(noted), already=present is not None)
 

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from notarypy import PublicKey
+from notarypy import Client, PublicKey
 from notarypy.errors import (
+    KeyAccessError,
     KeyChangedError,
     KeyMissingError,
     KeyNotAuthorisedError,
@@ -329,3 +330,53 @@ def test_what_a_signer_does_wrong_is_said(owner: Person, release: FakeSigner) ->
         with pytest.raises(KeyChangedError) as caught:
             client.sign([f"{GUN}:1"])
         assert problem in caught.value.why[0]
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), BaseException("so")])
+def test_no_signer_ends_the_program(
+    world: World, owner: Person, release: FakeSigner, error: BaseException
+) -> None:
+    release.error = error
+    with pytest.raises(KeyAccessError, match="the signer that was given failed") as caught:
+        owner.client(signers=[release]).sign([f"{GUN}:1"])
+    assert caught.value.why[0].startswith(f"notarypy.testing.FakeSigner: {type(error).__name__}")
+    assert caught.value.exit_code == 6
+    assert "POST" not in world.requests()
+
+
+def test_who_interrupts_a_signer_is_heard(world: World, owner: Person, release: FakeSigner) -> None:
+    release.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        owner.client(signers=[release]).sign([f"{GUN}:1"])
+    assert "POST" not in world.requests()
+
+
+def test_what_is_no_signer_is_refused_when_the_client_is_made() -> None:
+    class Mute:
+        public = FakeSigner().public
+
+    class Nameless:
+        def sign(self, message: bytes) -> tuple[str, bytes]:
+            raise NotImplementedError
+
+    class Unprepared(FakeSigner):
+        prepare = True
+
+    for odd, problem in (
+        ("pkcs11:token=t;object=o", r"noted with client\.keys\.add\('pkcs11:token=t;object=o'\)"),
+        (object(), "not those of object"),
+        (FakeSigner, "FakeSigner is a class"),
+        (Mute(), "not those of Mute"),
+        (Unprepared(), "not those of Unprepared"),
+        (Nameless(), "Nameless has none"),
+        (None, "not those of NoneType"),
+    ):
+        with pytest.raises(TypeError, match=problem):
+            Client(signers=[odd])  # type: ignore[list-item]  # as somebody might
+
+
+def test_one_key_is_given_once() -> None:
+    key = keyfile.generate()
+    with pytest.raises(UsageError, match="have the same key") as caught:
+        Client(signers=[LocalSigner(key), FakeSigner(), LocalSigner(key)])
+    assert caught.value.exit_code == 2

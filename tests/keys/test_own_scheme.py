@@ -9,17 +9,18 @@ import subprocess
 import sys
 import time
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy import Client, testing
-from notarypy.errors import BackendMissingError, KeyAccessError
+from notarypy.errors import BackendMissingError, KeyAccessError, KeyChangedError
 from notarypy.keys.signers import SIGNERS, backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from notarypy.devserver.start import Running
 
@@ -47,6 +48,8 @@ def install(target: Path, name: str, points: dict[str, str]) -> None:
         ("import absent_sdk", "{module}:Signer", "No module named 'absent_sdk'"),
         ("1 / 0", "{module}:Signer", "ZeroDivisionError"),
         ("x = (", "{module}:Signer", "SyntaxError"),
+        ("raise SystemExit(0)", "{module}:Signer", "SystemExit"),
+        ("raise GeneratorExit", "{module}:Signer", "GeneratorExit"),
         ("", "{module}:Signer", "AttributeError"),
         ("", "{module}", "AttributeError"),
         ("class Signer: pass", "{module}:Signer", "is no class derived from ExternalSigner"),
@@ -133,6 +136,152 @@ def test_what_a_package_raises_is_no_defect_of_ours(
     ).KEY.sign(message)
     with pytest.raises(KeyAccessError, match="the package that leads to own:key failed"):
         client.keys.test(stored.keyid)
+
+
+DOES = {
+    "open": "return cls(uri, KEY.public)",
+    "generate": "return cls(uri, KEY.public)",
+    "sign": "return KEY.sign(message)",
+    "properties": "return {}",
+    "prepare": "pass",
+}
+ENDS = ["raise SystemExit(0)", "raise GeneratorExit", "raise StopIteration", "raise BaseException('so')"]
+NO_SIGNER = [
+    *ENDS,
+    "return None",
+    "return uri",
+    "return cls",
+    "return KEY",
+    "return super().open(uri, context)",
+    "return object.__new__(cls)",
+    "return cls(None, KEY.public)",
+    "return cls(uri, KEY.public.public)",
+    "return cls('fakekms:other', KEY.public)",
+    "return cls('own:me?pin-value=1234', KEY.public)",
+    "return cls('own:me\\nrole: root', KEY.public)",
+]
+WRONG = [
+    *(("open", body) for body in NO_SIGNER),
+    *(("generate", body) for body in NO_SIGNER),
+    *(("sign", body) for body in (*ENDS, "return None", "return 'ecdsa', None", "return b''")),
+    *(
+        ("properties", body)
+        for body in (*ENDS, "return None", "return ['x']", "return {'x': 1}", "return {1: 'x'}")
+    ),
+    *(("prepare", body) for body in ENDS),
+]
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what installs a package with a backend of `own:`, whose methods do what is said."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(**does: str) -> None:
+        args = {
+            "sign": "self, message",
+            "open": "cls, uri, context",
+            "generate": "cls, uri, context, algorithm",
+        }
+        lines = [
+            "from notarypy import ExternalSigner",
+            "from notarypy.testing import FakeSigner",
+            "KEY = FakeSigner()",
+        ]
+        lines.append("class Signer(ExternalSigner):")
+        for name, body in (DOES | does).items():
+            lines += ["    @classmethod"] if name in ("open", "generate") else []
+            lines += [f"    def {name}({args.get(name, 'self')}):", f"        {body}"]
+        name = f"own_wrong_{len(list(tmp_path.glob('own_wrong_*.py')))}_{abs(hash(str(tmp_path)))}"
+        (tmp_path / f"{name}.py").write_text("\n".join(lines) + "\n")
+        shutil.rmtree(tmp_path / "own-1.0.dist-info", ignore_errors=True)
+        install(tmp_path, "own", {"own": f"{name}:Signer"})
+        importlib.invalidate_caches()
+
+    return write
+
+
+@pytest.mark.parametrize(("method", "body"), WRONG)
+def test_what_a_package_does_wrong_is_an_error_that_names_it(
+    own: Callable[..., None], notary_server: testing.NotaryServer, trust_dir: Path, method: str, body: str
+) -> None:
+    own(**{method: body})
+    client = Client(
+        server=notary_server.url,
+        trust_dir=trust_dir,
+        transport=notary_server.fake,
+        passphrases=lambda _: "passphrase",
+    )
+    calls: list[Callable[[], object]] = []
+    if method == "open":
+        calls = [
+            lambda: client.keys.add("own:key", name="jeff"),
+            lambda: client.keys.public("own:key"),
+            lambda: client.init("registry.test/app", root_key="own:key"),
+        ]
+    elif method == "generate":
+        calls = [lambda: client.keys.generate("jeff", uri="own:key")]
+    for call in calls:
+        with pytest.raises(KeyAccessError, match="the package that leads to own:key failed") as caught:
+            call()
+        assert "own_wrong_" in caught.value.why[0]
+        assert not list(trust_dir.rglob("*.ref"))
+    if not calls:
+        stored = client.keys.add("own:key", name="root")
+        ask = (
+            partial(client.init, "registry.test/app", root_key="root")
+            if method != "properties"
+            else partial(client.keys.test, stored.keyid)
+        )
+        with pytest.raises(KeyAccessError, match="own:key") as caught:
+            ask()
+        assert "own_wrong_" in caught.value.why[0]
+        assert not list(trust_dir.rglob("*.key"))
+    assert caught.value.exit_code == 6
+    assert "1234" not in str(vars(caught.value))
+    assert not any(line.startswith(("POST", "PUT")) for line in notary_server.requests)
+
+
+def test_another_key_than_is_noted_is_said_before_it_signs(own: Callable[..., None], trust_dir: Path) -> None:
+    own()
+    keyid = Client(trust_dir=trust_dir).keys.add("own:key", name="jeff").keyid
+    own()  # with another key
+    with pytest.raises(KeyChangedError, match="does not sign with key") as caught:
+        Client(trust_dir=trust_dir).keys.test(keyid)
+    assert "it leads to key" in caught.value.why[0]
+
+
+@pytest.mark.parametrize("body", ["raise KeyboardInterrupt", "class Now(KeyboardInterrupt): pass; raise Now"])
+def test_who_interrupts_a_package_is_heard(own: Callable[..., None], trust_dir: Path, body: str) -> None:
+    own(sign=body.replace("; ", "\n        "))
+    client = Client(trust_dir=trust_dir)
+    keyid = client.keys.add("own:key", name="jeff").keyid
+    with pytest.raises(KeyboardInterrupt):
+        client.keys.test(keyid)
+
+
+def test_a_scheme_may_be_written_in_capitals(
+    own: Callable[..., None], tmp_path: Path, trust_dir: Path
+) -> None:
+    own()
+    client = Client(trust_dir=trust_dir)
+    stored = client.keys.add("OWN:Key", name="jeff")
+    assert stored.uri == "own:Key"
+    assert client.keys.find("Own:Key").keyid == stored.keyid
+    assert client.keys.add("own:Key", name="jeff").already
+    reference = trust_dir / "private" / f"{stored.keyid}.ref"
+    reference.write_text(reference.read_text().replace("own:Key", "OWN:Key"))
+    assert Client(trust_dir=trust_dir).keys.test(stored.keyid).key.uri == "own:Key"
+    install(tmp_path, "upper", {"Upper": "absent:Signer"})
+    with pytest.raises(BackendMissingError, match="what leads to keys at upper: cannot be loaded"):
+        backend("upPer:key")
+
+
+def test_a_class_in_the_table_is_told_what_belongs_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIGNERS, "own", testing.FakeSigner)  # as somebody might
+    with pytest.raises(BackendMissingError) as caught:
+        backend("own:key")
+    assert 'has "module:class" for a scheme' in caught.value.why[0]
 
 
 # -- the example

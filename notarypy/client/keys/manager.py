@@ -237,7 +237,7 @@ class KeyManager:
 
         What is at a URI is only looked at: it may be somebody else's.
         """
-        if is_uri(selector) and not any(info.uri == selector for info in self.store.list()):
+        if is_uri(selector) and not any(info.uri == keyuri.usual(selector) for info in self.store.list()):
             return pem.public_pem(self.store.look(selector, name, self.passphrases).public, name)
         info = self.find(selector)
         public = self.store.public(info.keyid, self.passphrases)
@@ -318,7 +318,7 @@ def _in_certificate(signer: Signer, gun: str, now: datetime) -> PublicKey:
 
 def _fits(info: KeyInfo, selector: str) -> bool:
     named = roles.signer_name(info.role) == roles.signer_name(selector)
-    return named or selector == info.uri or _begins(info.keyid, selector)
+    return named or keyuri.usual(selector) == info.uri or _begins(info.keyid, selector)
 
 
 def _begins(keyid: str, selector: str) -> bool:

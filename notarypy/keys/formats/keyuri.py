@@ -8,6 +8,7 @@ Rules:
    `.key` files alone, and see none of it.
 2. Its file's name is the canonical id of the key in it, which is of a type that docker and Go notary know.
 3. A URI holds no secret, and a file that names one with a secret is refused as it is not ours.
+4. A scheme is read in capitals too, as RFC 3986 has it, and kept in small letters.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ KEYTYPES = frozenset({"ecdsa", "rsa"})
 """What docker and Go notary verify with, of signers and of roots."""
 _LABEL = "PUBLIC KEY"
 _PIN = "pin-value"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+(?=:)", re.ASCII | re.IGNORECASE)
 _NAME, _USER = re.compile(r"[?&;:]([^?&;:=]*)="), re.compile(r"//([^/?#]*)@")
 
 
@@ -52,7 +54,7 @@ def read(data: bytes) -> KeyReference:
     missing = [name for name in ("keytype", "uri") if not headers.get(name)]
     if missing:
         raise UnsupportedKeyError("this file does not say where a key is", why=f"it has no {missing[0]}")
-    uri, keytype = headers["uri"], headers["keytype"]
+    uri, keytype = usual(headers["uri"]), headers["keytype"]
     if holds_secret(uri):
         raise UnsupportedKeyError("this file holds a secret in a URI", why="a reference has none")
     if keytype not in KEYTYPES:
@@ -71,6 +73,11 @@ def write(reference: KeyReference) -> bytes:
     if not same:
         raise InvalidNameError("this key URI cannot be noted", why="it could not be read again as it is")
     return data
+
+
+def usual(uri: str) -> str:
+    """Return a URI with its scheme in small letters (rule 4), and anything else as it is."""
+    return _SCHEME.sub(lambda scheme: scheme[0].lower(), uri, count=1) if _SCHEME.match(uri) else uri
 
 
 def require_no_secret(uri: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GROUP = "notarypy.signers"
 """The group of entry points that name backends of other packages, by scheme."""
-_URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL)
+_URI = re.compile(r"([a-z][a-z0-9+.-]+):.", re.ASCII | re.DOTALL | re.IGNORECASE)
 
 
 SIGNERS: dict[str, str] = {
@@ -53,7 +53,7 @@ def backend(uri: str) -> type[ExternalSigner]:
     """
     if not is_uri(uri):
         raise UsageError(f"{uri} does not say where a key is", why="it is no URI", advice=Advice("give-uri"))
-    scheme = uri.partition(":")[0]
+    scheme = uri.partition(":")[0].lower()
     targets = _targets(scheme)
     if not targets:
         known = ", ".join(sorted({*SIGNERS, *_entry_points().names})) or "none"
@@ -71,17 +71,21 @@ def backend(uri: str) -> type[ExternalSigner]:
     return _loaded(scheme, targets[0])
 
 
-def _loaded(scheme: str, target: str) -> type[ExternalSigner]:
+def _loaded(scheme: str, target: object) -> type[ExternalSigner]:
     """Return a class by its name; raise BackendMissingError where a package has it not as it says."""
     from notarypy.keys.signers.base import ExternalSigner
+    from notarypy.keys.signers.services import said
 
+    if not isinstance(target, str):
+        why = f'the table SIGNERS has "module:class" for a scheme, and not {said(repr(target))}'
+        raise _unusable(scheme, why)
     module, _, name = target.partition(":")
     try:
         found = getattr(import_module(module), name)
-    except NotarypyError:
+    except (NotarypyError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        problem = f"{target}: {type(error).__name__}: {error}"
+    except BaseException as error:
+        problem = f"{target}: {type(error).__name__}: {said(error)}"
         raise _unusable(scheme, problem) from error
     if not (isinstance(found, type) and issubclass(found, ExternalSigner)):
         raise _unusable(scheme, f"{target} is no class derived from ExternalSigner")
@@ -108,9 +112,10 @@ def from_der(public: PublicKey, der: bytes) -> tuple[str, bytes]:
 
 def _targets(scheme: str) -> list[str]:
     """Return the classes for a scheme: that of the table, or those of other packages."""
-    if scheme in SIGNERS:
-        return [SIGNERS[scheme]]
-    return sorted({point.value for point in _entry_points() if point.name == scheme})
+    rows = [target for name, target in SIGNERS.items() if name.lower() == scheme.lower()]
+    if rows:
+        return rows[:1]
+    return sorted({point.value for point in _entry_points() if point.name.lower() == scheme.lower()})
 
 
 def _entry_points() -> EntryPoints:

@@ -11,17 +11,21 @@ Rules:
    replaced behind its name signs nothing.
 4. A PIN is taken from one source and tried once: three wrong ones lock a token.
 5. Signers are used from several threads, and after a fork.
-6. Signers that are handed in have the bare ECDSA or RSA keys that they named when they were handed in.
+6. Signers that are handed in have the bare ECDSA or RSA keys that they named when they were handed in, each
+   another one. What they raise is for whoever handed them in, but none ends the program: that is rule 9.
 7. Errors tell whether it is the key (6), a permission (7) or the way to it (8), and hold no secret.
 8. Who is going to change something asks before whether a key is ready to sign: a token that is in a drawer is
    missed before the change, not in the middle of it.
-9. What a backend of another package raises and we do not know is no defect of ours, and says whose it is.
+9. What a backend of another package raises and we do not know is no defect of ours, and says whose it is; so
+   is what it returns and may not: nothing, another key than is known, a URI of another scheme. Nobody but who
+   interrupts it ends the program.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -32,6 +36,7 @@ from notarypy.errors import (
     NotarypyError,
     PassphraseNeededError,
     UnsupportedKeyError,
+    UsageError,
 )
 from notarypy.keys.formats import keyuri
 from notarypy.keys.signers.services import said
@@ -40,7 +45,7 @@ from notarypy.tuf.keys import PublicKey
 from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.questions import PassphraseRequest
@@ -168,9 +173,12 @@ class CheckedSigner:
 
     def properties(self) -> Mapping[str, str]:
         """Ask the place what it says of the key; nothing where it cannot be asked."""
-        ask: Callable[[], Mapping[str, str]] | None = getattr(self.signer, "properties", None)
+        ask: Callable[[], object] | None = getattr(self.signer, "properties", None)
         with own_errors(type(self.signer), self.place):
-            return {} if ask is None else ask()
+            said_of_it = {} if ask is None else _texts(ask())
+        if said_of_it is None:
+            raise _failed(type(self.signer), self.place, "properties() returned no mapping of texts to texts")
+        return said_of_it
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; raise KeyChangedError for one that is not the key's."""
@@ -178,40 +186,88 @@ class CheckedSigner:
         with own_errors(type(self.signer), self.place):
             signed = self.signer.sign(message)
         if problem := _problem(self.public, signed, message):
-            raise KeyChangedError(
-                f"{self.place} does not sign with key {self.public.keyid[:7]}",
-                why=(problem, "nothing was published with it"),
-                advice=Advice("add-changed-key"),
-                keyid=self.public.keyid,
-                uri=self.place,
-            )
+            raise _changed(self.public, self.place, f"{_whose(type(self.signer))}{problem}")
         return signed
 
 
 def opened(
     backend: type[ExternalSigner], uri: str, context: SignerContext, algorithm: str | None = None
 ) -> ExternalSigner:
-    """Return a backend's signer at a URI; with an algorithm its key is made first."""
+    """Return a backend's signer at a URI; with an algorithm its key is made first (rule 9).
+
+    Raises KeyChangedError where the key that is known is another one.
+    """
     with own_errors(backend, uri):
-        return backend.generate(uri, context, algorithm) if algorithm else backend.open(uri, context)
+        found = backend.generate(uri, context, algorithm) if algorithm else backend.open(uri, context)
+        problem = _unfit(found, uri)
+        known, public = context.public, None if problem else found.public
+    if problem:
+        raise _failed(backend, uri, f"{'generate' if algorithm else 'open'}() returned {problem}")
+    if known is not None and public is not None and public != known:
+        raise _changed(known, uri, f"{_whose(backend)}it leads to key {public.keyid} now")
+    return found
 
 
 @contextmanager
 def own_errors(backend: type, uri: str) -> Iterator[None]:
-    """Make a KeyAccessError of what a backend of another package raises unexpectedly (rule 9)."""
+    """Make a KeyAccessError of what a backend of another package raises unexpectedly (rule 9).
+
+    The same of what would end the program, whoever raises it (rule 6).
+    """
     try:
         yield
-    except NotarypyError:
+    except (NotarypyError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        if backend.__module__.partition(".")[0] == "notarypy" or not issubclass(backend, ExternalSigner):
+    except BaseException as error:
+        ours = type(error).__module__.partition(".")[0] == "notarypy"
+        if ours or (isinstance(error, Exception) and not _whose(backend)):
             raise
-        raise KeyAccessError(
-            f"the package that leads to {uri} failed",
-            why=f"{backend.__module__}.{backend.__name__}: {type(error).__name__}: {said(error)}",
-            advice=Advice("ask-backend"),
-            uri=uri,
-        ) from error
+        raise _failed(backend, uri, f"{type(error).__name__}: {said(error)}") from error
+
+
+def _whose(backend: type) -> str:
+    """Return the name of a backend of another package, to begin a sentence with; nothing for any other."""
+    if backend.__module__.partition(".")[0] == "notarypy" or not issubclass(backend, ExternalSigner):
+        return ""
+    return f"{backend.__module__}.{backend.__name__}: "
+
+
+def _failed(backend: type, uri: str, why: str) -> KeyAccessError:
+    what = f"the package that leads to {uri}" if issubclass(backend, ExternalSigner) else uri
+    name = f"{backend.__module__}.{backend.__name__}"
+    advice = Advice("ask-backend") if issubclass(backend, ExternalSigner) else None
+    return KeyAccessError(f"{what} failed", why=f"{name}: {why}", advice=advice, uri=uri)
+
+
+def _changed(public: PublicKey, place: str, problem: str) -> KeyChangedError:
+    return KeyChangedError(
+        f"{place} does not sign with key {public.keyid[:7]}",
+        why=(problem, "nothing was published with it"),
+        advice=Advice("add-changed-key"),
+        keyid=public.keyid,
+        uri=place,
+    )
+
+
+def _unfit(found: object, uri: str) -> str:
+    """Say why what a backend returned for a URI is no signer that can be noted; empty for one that is."""
+    if not isinstance(found, ExternalSigner):
+        return f"no ExternalSigner: {said(repr(found))}"
+    kept, public = getattr(found, "uri", None), getattr(found, "public", None)
+    if not isinstance(kept, str) or not isinstance(public, PublicKey):
+        return "a signer whose uri is no text, or whose public is no PublicKey"
+    scheme = uri.partition(":")[0]
+    if not keyuri.usual(kept).startswith(f"{scheme}:") or keyuri.holds_secret(kept):
+        return f"a signer whose uri is none of {scheme}: without a secret"
+    return "" if kept == uri or kept.isprintable() else "a signer whose uri has unprintable characters"
+
+
+def _texts(answer: object) -> Mapping[str, str] | None:
+    """Return a mapping of texts to texts as one; None for anything else."""
+    if not isinstance(answer, Mapping):
+        return None
+    found = dict(answer)
+    return found if all(isinstance(one, str) for pair in found.items() for one in pair) else None
 
 
 def _problem(public: PublicKey, signed: object, message: bytes) -> str:
@@ -232,16 +288,38 @@ def _problem(public: PublicKey, signed: object, message: bytes) -> str:
 def given(signers: Sequence[Signer]) -> dict[str, Signer]:
     """Return signers that are handed in by the ids of their keys, each signature checked (rule 6).
 
-    Raises UnsupportedKeyError for a key that cannot be used, TypeError for what is no public key.
+    Raises UnsupportedKeyError for a key that cannot be used, UsageError for the same key twice, TypeError for
+    what is no signer.
     """
     found: dict[str, Signer] = {}
     for signer in signers:
-        public = signer.public
-        if not isinstance(public, PublicKey):
-            raise TypeError(f"the public key of a signer is a PublicKey, not {type(public).__name__}")
+        public = _public_of(signer)
         require_usable(public)
+        if public.keyid in found:
+            message = f"two of the signers that were given have the same key, {public.keyid[:12]}"
+            raise UsageError(message, advice=Advice("keep-one"), keyid=public.keyid)
         found[public.keyid] = CheckedSigner(signer, public, "the signer that was given")
     return found
+
+
+def _public_of(signer: object) -> PublicKey:
+    """Return the public half of a signer; raise TypeError for anything that is no `Signer`."""
+    name = type(signer).__name__
+    if isinstance(signer, str):
+        raise TypeError(f"a signer is no text: the key of a URI is noted with client.keys.add({signer!r})")
+    if isinstance(signer, type):
+        raise TypeError(f"a signer is an object, and {signer.__name__} is a class")
+    sign = getattr(signer, "sign", None)
+    if not callable(sign) or not callable(getattr(signer, "prepare", sign)):
+        raise TypeError(f"sign of a signer, and prepare if it is there, are methods, and not those of {name}")
+    try:
+        public = signer.public  # type: ignore[attr-defined]  # whether it has one is the question
+    except AttributeError as error:
+        raise TypeError(f"the public key of a signer is its attribute public, and {name} has none") from error
+    if not isinstance(public, PublicKey):
+        kind = type(public).__name__
+        raise TypeError(f"the public key of a signer is a PublicKey, not {kind} as that of {name}")
+    return public
 
 
 def require_usable(public: PublicKey) -> None:
