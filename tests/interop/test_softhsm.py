@@ -209,11 +209,10 @@ again = [Pkcs11Signer.open(signer.uri, context) for signer in made]
 assert [signer.public for signer in again] == [signer.public for signer in made]
 fork = multiprocessing.get_context("fork")
 children = [fork.Process(target=side_by_side, args=(again,)) for _ in range(3)]
-for child in children:
+for child in children:  # in turn: while SoftHSM logs in it rewrites its file, and others read half of it
     child.start()
-side_by_side(again)
-for child in children:
     child.join()
+side_by_side(again)
 assert [child.exitcode for child in children] == [0, 0, 0]
 for module in pkcs11modules._MODULES.values():  # as if the token was pulled and is back
     module.library.finalize()

@@ -306,6 +306,18 @@ def test_a_key_is_ready_where_the_token_is_and_takes_the_pin(desk: Desk) -> None
         signer.prepare()
 
 
+@pytest.mark.parametrize("where", ["get_slots", "open"])
+def test_a_module_that_hangs_is_left_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    done = threading.Event()
+    monkeypatch.setattr(pkcs11modules, "_hanging", [])
+    monkeypatch.setattr(pkcs11modules, "_LONGEST", 0.1)
+    monkeypatch.setattr(desk.library if where == "get_slots" else desk.card, where, lambda **_: done.wait())
+    for _ in range(2):
+        with pytest.raises(DeadlineError, match=f"the module {desk.path} does not answer"):
+            desk.open()
+    done.set()
+
+
 @pytest.mark.parametrize("ends", [DeadlineError, KeyboardInterrupt])
 def test_a_token_that_waits_too_long_is_left_behind(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, ends: type[BaseException]

@@ -203,10 +203,11 @@ def _opened(uri: Pkcs11Uri, held: Module) -> Token:
         for token in held.sessions.values():
             if isinstance(token, Token) and _fits(uri, token.info, held):
                 return token
-    info = _only(uri, held)
+    named = f"the module {held.path}"
+    info = waited(named, lambda: _only(uri, held))
     known = held.sessions.get(";".join(key_of(info)))
     if not isinstance(known, Token):
-        known = Token(held, info)
+        known = waited(named, lambda: Token(held, info))
         held.sessions[known.key] = known
     return known
 
