@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from docs import pages
 from interop.harness import ministack, services
 
 if TYPE_CHECKING:
@@ -217,6 +218,21 @@ def test_a_key_is_made_there_and_no_second_one_of_its_name(
     before = len(kms.client.list_keys()["Keys"])
     refusal(owner.notarypy("--json", *generate, "jo"), "local.exists", 1)
     assert len(kms.client.list_keys()["Keys"]) == before
+
+
+def test_who_makes_keys_needs_what_the_page_says(owner: Person, kms: Kms, name: str) -> None:
+    policies = [block.text for block in pages.blocks(pages.read("docs/keys/aws.md"), "json")]
+    (policy,) = (text for text in policies if "kms:CreateKey" in text)
+    statements = json.loads(policy.replace("111122223333", ministack.ACCOUNT))["Statement"]
+    for statement in statements:
+        statement.pop("Condition", None)  # none of kms:... is met here
+        if statement["Action"] == "kms:CreateAlias":
+            statement["Resource"] = "*"  # alias and key are not looked at for it
+    maker = kms.user_by(f"{name}-makes", statements)
+    generate = ("key", "generate", "--dir", owner.home, "--in", f"awskms:///alias/{name}")
+    owner.notarypy(*generate, "jeff", **maker).expect(0)
+    refusal(owner.notarypy("--json", *generate, "jo", **maker), "local.exists", 1)
+    refusal(owner.notarypy("--json", "key", "test", "jeff", **maker), "auth.key_denied", 7)
 
 
 def test_what_kms_says_of_a_multi_region_key(owner: Person, kms: Kms) -> None:

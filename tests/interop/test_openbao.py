@@ -166,10 +166,17 @@ def test_the_noted_version_signs_until_the_server_is_told_not_to(
     vault.ask(f"transit/keys/{name}/config", {"min_encryption_version": 0, "min_decryption_version": 2})
     refusal(owner.notarypy("--json", "sign", repository.ref("3")), "key.disabled", 6)
     assert owner.files() == before
-    owner.notarypy("key", "add", f"hashivault://{name}?version=1", "--name", "jo").expect(6)
+    run = owner.notarypy("--json", "key", "add", f"hashivault://{name}?version=1", "--name", "jo")
+    fix = run.expect(6).document["results"][0]["error"]["fix"]
+    assert f"bao write transit/keys/{name}/config min_decryption_version=1;" in fix
     owner.notarypy("key", "add", f"hashivault://{name}?version=9", "--name", "jo").expect(6)
     vault.ask(f"transit/keys/{name}/config", {"min_decryption_version": 1})
     owner.notarypy("sign", repository.ref("3")).expect(0)
+    vault.ask(f"transit/keys/{name}/config", {"min_encryption_version": 2, "min_decryption_version": 2})
+    vault.ask(f"transit/keys/{name}/trim", {"min_available_version": 2})
+    refusal(owner.notarypy("--json", "key", "test", "jeff"), "key.disabled", 6)
+    run = owner.notarypy("--json", "key", "add", f"hashivault://{name}?version=1", "--name", "jo")
+    assert "trimmed" in refusal(run, "key.disabled", 6)["why"][0]
 
 
 def test_a_key_that_went_and_one_that_came_in_its_place(

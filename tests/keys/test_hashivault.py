@@ -270,7 +270,37 @@ def test_a_version_that_is_not_there_is_missing_or_too_old(vault: Vault) -> None
     vault.keys.append(ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(KeyDisabledError, match="does not sign with version 1") as caught:
         vault.signer(known=False)
-    assert "min_encryption_version=1" in advice(caught.value)
+    assert "/config min_encryption_version=1;" in advice(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"min_decryption_version": 2}, "/config min_decryption_version=1;"),
+        (
+            {"min_decryption_version": 2, "min_encryption_version": 2},
+            "min_decryption_version=1 min_encryption_version=1;",
+        ),
+        (
+            {"min_decryption_version": 2, "min_available_version": 2},
+            "notarypy key add hashivault://release --name",
+        ),
+    ],
+)
+def test_what_holds_a_version_back_is_what_to_lower(vault: Vault, state: dict[str, int], says: str) -> None:
+    vault.keys.append(ec.generate_private_key(ec.SECP256R1()))
+    vault.state.update(state, keys={"2": {"public_key": pem(vault.keys[1])}}, latest_version=2)
+    with pytest.raises(KeyDisabledError, match="does not sign with version 1") as caught:
+        vault.signer(known=False)
+    assert says in advice(caught.value)
+
+
+def test_who_may_only_sign_is_told_where_to_look(vault: Vault) -> None:
+    vault.answers = [http(500, errors("no such key version"))]
+    with pytest.raises(KeyDisabledError) as caught:
+        vault.signer().sign(b"message")
+    assert "bao read transit/keys/release" in advice(caught.value)
+    assert "min_decryption_version=1 min_encryption_version=1" in advice(caught.value)
 
 
 def test_a_key_that_is_deleted_softly_is_not_added(vault: Vault) -> None:
@@ -471,6 +501,9 @@ def test_no_server_and_no_name(vault: Vault) -> None:
         ({"VAULT_SKIP_VERIFY": "1"}, ConfigurationError, "VAULT_SKIP_VERIFY is set"),
         ({"VAULT_TOKEN": ""}, AuthenticationError, "there is no token"),
         ({"VAULT_NAMESPACE": "x\r\ny: z"}, ConfigurationError, "VAULT_NAMESPACE names no namespace"),
+        ({"TRANSIT_SECRET_ENGINE_PATH": "../sys"}, ConfigurationError, "PATH does not name an"),
+        ({"TRANSIT_SECRET_ENGINE_PATH": "a/./b"}, ConfigurationError, "PATH does not name an"),
+        ({"TRANSIT_SECRET_ENGINE_PATH": "a//b"}, ConfigurationError, "PATH does not name an"),
         ({"VAULT_TOKEN": "two words"}, ConfigurationError, "VAULT_TOKEN holds no token"),
         (
             {"VAULT_TOKEN": "s.x\r\nX-Vault-Namespace: other"},
@@ -529,9 +562,47 @@ def test_rule_2_certificates_count(tmp_path: Path) -> None:
         vault.signer(VAULT_CAPATH=str(folder)).sign(b"message")
         with pytest.raises(TlsError, match="cannot use the CA file") as caught:
             vault.signer(VAULT_CACERT=str(tmp_path / "none")).sign(b"message")
-        assert caught.value.why == ("there is no such file",)
+        assert caught.value.why == ("there is no such file", f"VAULT_CACERT is {tmp_path / 'none'}")
     finally:
         vault.close()
+
+
+@pytest.mark.parametrize(
+    ("variable", "why"),
+    [
+        ("VAULT_CACERT", "it is a folder"),
+        ("VAULT_CLIENT_CERT", "they are not a PEM certificate"),
+        ("VAULT_CLIENT_KEY", "they are not a PEM certificate"),
+        ("VAULT_CAPATH", "it holds no certificate"),
+    ],
+)
+def test_a_file_of_no_use_is_told_with_its_variable(tmp_path: Path, variable: str, why: str) -> None:
+    (tmp_path / "file").write_text("nothing")
+    pair = {"VAULT_CLIENT_CERT": str(tmp_path / "file"), "VAULT_CLIENT_KEY": str(tmp_path / "file")}
+    environ = {"VAULT_ADDR": "https://localhost:1", "VAULT_TOKEN": TOKEN}
+    environ |= pair if "CLIENT" in variable else {variable: str(tmp_path)}
+    known = public_key_of(ec.generate_private_key(ec.SECP256R1()))
+    context = SignerContext(PassphraseRequest("", "jeff"), CHAIN, environ, 5, known)
+    with pytest.raises(TlsError) as caught:
+        HashivaultSigner.open("hashivault://release?version=1", context).sign(b"message")
+    assert caught.value.why[0].startswith(why)
+    assert f"{variable} is {environ[variable]}" in caught.value.why
+
+
+@pytest.mark.parametrize("variable", ["VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY"])
+def test_a_proxy_that_is_none_is_told_with_its_variable(vault: Vault, variable: str) -> None:
+    more = {"VAULT_ADDR": "https://vault.example.com:8200", variable: "socks5://me:secret@proxy:1080"}
+    with pytest.raises(ConfigurationError, match=f"^{variable} does not name a usable proxy") as caught:
+        vault.signer(**more).sign(b"message")
+    assert "secret" not in str(vars(caught.value))
+
+
+def test_http_to_a_server_that_wants_tls_says_so(vault: Vault) -> None:
+    vault.answers = [http(400, b"Client sent an HTTP request to an HTTPS server.\n")]
+    with pytest.raises(ServerError) as caught:
+        vault.signer().sign(b"message")
+    assert caught.value.why == ("it speaks TLS there",)
+    assert "VAULT_ADDR=https://" in advice(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "VAULT_HTTP_PROXY", "VAULT_PROXY_ADDR"])

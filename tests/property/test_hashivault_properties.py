@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notarypy.errors import NotarypyError
 from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import vaultserver
+from notarypy.keys.signers import vaultenvironment
 from notarypy.keys.signers.base import SignerContext
 from notarypy.keys.signers.hashivault import HashivaultSigner
 from notarypy.remote.http.messages import Response
@@ -56,7 +56,7 @@ def use(status: int, body: bytes, *, known: bool) -> None:
         PassphraseRequest("", "jeff"), PassphraseChain([]), ENVIRON, 1, PUBLIC if known else None
     )
     transport = Said(Response(status, {"retry-after": "60"}, body))
-    with mock.patch.object(vaultserver, "HttpTransport", return_value=transport):
+    with mock.patch.object(vaultenvironment, "HttpTransport", return_value=transport):
         for uri in ("hashivault://key", "hashivault://key?version=1"):
             with suppress(NotarypyError):
                 signer = HashivaultSigner.open(uri, context)

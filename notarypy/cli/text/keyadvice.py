@@ -185,8 +185,9 @@ TEXTS: Mapping[str, str] = {
     "add-vault-key": (
         "to use it: notarypy key add hashivault://{key} --name NAME; to make one, choose another name"
     ),
+    "add-vault-version": "note the newest one, another key: notarypy key add hashivault://{key} --name NAME",
     "allow-vault-version": (
-        "have an operator lower that number: bao write {path}/config min_encryption_version={version}; "
+        "have an operator lower that: bao write {path}/config {settings}; "
         "or add the newest version as a new key"
     ),
     "get-vault-right": (
@@ -194,6 +195,11 @@ TEXTS: Mapping[str, str] = {
         'path "{path}" {{ capabilities = ["{right}"] }}'
     ),
     "log-in-to-vault": "log in with: bao login, or vault login; or set {variable}",
+    "look-at-vault-version": (
+        "have an operator see which numbers are above {version}: bao read {path}; then lower these: "
+        "bao write {path}/config min_decryption_version={version} min_encryption_version={version}; what is "
+        "below min_available_version is gone: notarypy key add hashivault://{key} --name NAME"
+    ),
     "look-at-vault": "see whether a Vault or OpenBao server answers there, and no proxy or page to log in",
     "make-vault-key": "make one that can: bao write -f transit/keys/KEY type=ecdsa-p256, or rsa-3072",
     "name-active-vault": "have {variable} name the active server, or what stands before all of them",

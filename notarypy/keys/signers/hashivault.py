@@ -61,6 +61,7 @@ _RISKS = {
     "allow_plaintext_backup": ("plaintext backup", "yes: the private half can be read with read on backup"),
     "deletion_allowed": ("deletion", "allowed: delete on keys destroys it for good"),
 }
+_OLDEST = ("min_decryption_version", "min_encryption_version")  # to be lowered in this order
 _PSS = {"signature_algorithm": "pss", "salt_length": "hash"}  # else the salt is as long as it can be
 
 
@@ -203,9 +204,7 @@ class _KeyState:
         return {
             "type": str(self._type),
             "version": f"{version}{older}",
-            "oldest version that signs": str(
-                max(1, *map(self._number, ("min_encryption_version", "min_decryption_version")))
-            ),
+            "oldest version that signs": str(max(1, *map(self._number, _OLDEST))),
             **{name: risk if self._data.get(field) else "no" for field, (name, risk) in _RISKS.items()},
         }
 
@@ -219,9 +218,14 @@ class _KeyState:
         if version > newest:
             message, why = f"{place} has no version {version}", f"its newest is {newest}"
             return KeyMissingError(message, why=why, host=self._server.host)
-        return _old_version(
-            self._server, self._key, version, "min_encryption_version or min_decryption_version is above it"
-        )
+        if version < self._number("min_available_version"):
+            advice = Advice("add-vault-version", key=self._key)
+            return _old_version(self._server, self._key, version, "it was trimmed, and is gone", advice)
+        above = [name for name in _OLDEST if self._number(name) > version]
+        path, settings = f"{self._server.mount}/keys/{self._key}", (f"{name}={version}" for name in above)
+        advice = Advice("allow-vault-version", path=path, settings=" ".join(settings))
+        why = f"{' and '.join(above) or 'something'} is above it"
+        return _old_version(self._server, self._key, version, why, advice)
 
 
 def _parsed(uri: str) -> tuple[str, int]:
@@ -253,15 +257,16 @@ def _refused(
     if "soft-deleted" in said:
         return _deleted(server, key, said)
     if "version" in said:
-        return _old_version(server, key, version, said)
+        advice = Advice("look-at-vault-version", key=key, path=f"{server.mount}/keys/{key}", version=version)
+        return _old_version(server, key, version, said, advice)
     return ServerError(f"{server.host} answered with status {answer.status}", why=said, **facts)
 
 
-def _old_version(server: VaultServer, key: str, version: int, why: str) -> KeyDisabledError:
+def _old_version(server: VaultServer, key: str, version: int, why: str, advice: Advice) -> KeyDisabledError:
     return KeyDisabledError(
         f"{server.host} does not sign with version {version} of the key {key}",
         why=why,
-        advice=Advice("allow-vault-version", path=f"{server.mount}/keys/{key}", version=version),
+        advice=advice,
         host=server.host,
         key=key,
         version=version,

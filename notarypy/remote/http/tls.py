@@ -6,6 +6,7 @@ everything: to go on without it would be to trust other issuers than the user ch
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -88,6 +89,8 @@ def context(
 
 def _add_file(made: ssl.SSLContext, path: Path) -> None:
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if not path.is_file():
             raise FileNotFoundError(path)
         made.load_verify_locations(cafile=path)

@@ -52,8 +52,11 @@ class Kms:
 
     def user(self, name: str, *actions: str, resource: str) -> dict[str, str]:
         """Make a user who may do these things, and return what makes a program ask as this user."""
-        statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        return self.user_by(name, [{"Effect": "Allow", "Action": list(actions), "Resource": resource}])
+
+    def user_by(self, name: str, statements: list[dict[str, Any]]) -> dict[str, str]:
+        """Make a user with the statements of a policy."""
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self.iam.create_user(UserName=name)
         self.iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
         made = self.iam.create_access_key(UserName=name)["AccessKey"]
