@@ -111,6 +111,15 @@ TEXTS: Mapping[str, str] = {
         "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits; "
         "to make one: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
     ),
+    # -- what leads to keys elsewhere
+    "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
+    "install-backend": "write one of these, or install the package that has it",
+    "install-backend-anew": "install the package that has it anew, or ask whoever makes it",
+    "install-extra": (
+        "from a checkout of notarypy: pipx install --force '.[{extra}]'; or in the environment that it is "
+        "in: python3 -m pip install '.[{extra}]'"
+    ),
+    "remove-backend": "remove the packages that are not meant: python3 -m pip uninstall NAME",
     # -- keys in services
     "allow-azure-key": (
         "allow it: az role assignment create --role 'Key Vault Crypto User' --assignee WHO --scope VAULT_ID; "
@@ -122,7 +131,7 @@ TEXTS: Mapping[str, str] = {
         "allow it: gcloud kms keys add-iam-policy-binding KEY --keyring=RING --location=LOCATION "
         "--member=WHO --role=roles/cloudkms.signer; and the same with roles/cloudkms.publicKeyViewer"
     ),
-    "enable-key": ("let it sign again where it is; or note another one: notarypy key add URI --name NAME"),
+    "enable-key": "let it sign again where it is; or note another one: notarypy key add URI --name NAME",
     "log-in-azure": "log in: az login; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and what proves who you are",
     "log-in-gcp": (
         "log in: gcloud auth application-default login; "
@@ -216,14 +225,6 @@ TEXTS: Mapping[str, str] = {
     "choose-other-passphrase": f"give another one: {_SET_NEW}",
     "give-file-passphrase": (
         "give the passphrase that the file has: set {variable} or use --passphrase-file FILE"
-    ),
-    "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
-    "install-backend-anew": "install the package that has it anew, or ask whoever makes it",
-    "remove-backend": "remove the packages that are not meant: python3 -m pip uninstall NAME",
-    "install-backend": "write one of these, or install the package that has it",
-    "install-extra": (
-        "from a checkout of notarypy: pipx install --force '.[{extra}]'; or in the environment that it is "
-        "in: python3 -m pip install '.[{extra}]'"
     ),
     "install-keyring": (
         "from a checkout of notarypy: pipx install --force '.[keyring]'; or in the environment that it is "
