@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from notarypy.keys import signers as signers
     from notarypy.keys.keyinfo import KeyInfo as KeyInfo
     from notarypy.keys.keyinfo import StoredKey as StoredKey
+    from notarypy.keys.passphrases import CallbackSource as CallbackSource
     from notarypy.keys.passphrases import PassphraseChain as PassphraseChain
     from notarypy.keys.passphrases import PassphraseSource as PassphraseSource
     from notarypy.keys.questions import PassphraseRequest as PassphraseRequest
@@ -114,7 +115,7 @@ _NAMES = {
     "images.occurrences": "Occurrence",
     "keys": "signers",
     "keys.keyinfo": "KeyInfo StoredKey",
-    "keys.passphrases": "PassphraseChain PassphraseRequest PassphraseSource Wording",
+    "keys.passphrases": "CallbackSource PassphraseChain PassphraseRequest PassphraseSource Wording",
     "keys.signers.base": "ExternalSigner Signer SignerContext",
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",

@@ -32,6 +32,7 @@ from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
 from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import KeyMissingError, PinWrongError
+from notarypy.keys.passphrases import CallbackSource
 from notarypy.keys.signers import SIGNERS, keyfile
 from notarypy.keys.signers.base import ExternalSigner, Signer, SignerContext
 from notarypy.remote.http.transport import Exchange
@@ -277,15 +278,16 @@ def trust_dir(tmp_path: Path) -> Path:
 def notary_client(
     notary_server: NotaryServer, trust_dir: Path, tmp_path: Path, notary_signers: Sequence[Signer]
 ) -> Iterator[Client]:
-    """Return a client of both servers, with `trust_dir`, `notary_signers` and a passphrase for every key.
+    """Return a client of both servers, with `trust_dir` and `notary_signers`.
 
+    `PASSPHRASE` is the passphrase of every key and the PIN of every token.
     It trusts a root on first use: the server is the test's own.
     """
     settings = load({"server": notary_server.url, "trust_dir": str(trust_dir)}, {}, tmp_path)
     with Client(
         settings,
         first_use=True,
-        passphrases=lambda _: PASSPHRASE,
+        passphrases=CallbackSource(lambda _: PASSPHRASE, pins=True),
         signers=notary_signers,
         transport=notary_server.fake,
     ) as made:

@@ -18,10 +18,12 @@ from notarypy.errors import (
     KeyChangedError,
     KeyMissingError,
     MetadataError,
+    PassphraseNeededError,
     PinWrongError,
     TagUnsignedError,
     ThrottledError,
 )
+from notarypy.keys.passphrases import CallbackSource
 from notarypy.keys.signers import backend
 from notarypy.remote.http.messages import Request
 from notarypy.tuf import envelope
@@ -184,7 +186,9 @@ def test_the_fake_kms_takes_its_pin_alone(
         return "1234"
 
     fake_kms.pin = "1234"
-    with Client(trust_dir=trust_dir, transport=notary_server.fake, passphrases=pin) as client:
+    with Client(
+        trust_dir=trust_dir, transport=notary_server.fake, passphrases=CallbackSource(pin, pins=True)
+    ) as client:
         stored = client.keys.add(fake_kms.make("release"), name="ci")
         client.keys.test(stored.keyid)
         fake_kms.pin = "4321"
@@ -192,6 +196,37 @@ def test_the_fake_kms_takes_its_pin_alone(
             client.keys.test(stored.keyid)
     assert asked == ["fakekms", "fakekms"]
     assert "1234" not in str(vars(caught.value))
+
+
+def test_a_function_for_passphrases_is_asked_for_no_pin(
+    notary_server: testing.NotaryServer, fake_kms: testing.FakeKms, trust_dir: Path
+) -> None:
+    fake_kms.pin = "1234"
+    with Client(
+        trust_dir=trust_dir, transport=notary_server.fake, passphrases=lambda _: testing.PASSPHRASE
+    ) as client:
+        stored = client.keys.add(fake_kms.make("release"), name="ci")
+        fake_kms.requests.clear()
+        with pytest.raises(PassphraseNeededError, match='no PIN for the token "fakekms"') as caught:
+            client.keys.test(stored.keyid)
+    assert "the callback is not asked for PINs" in caught.value.why[0]
+    assert fake_kms.requests == []
+    asked: list[str] = []
+
+    def prompt(text: str) -> str:
+        asked.append(text)
+        return "1234"
+
+    prompted = Client.from_environment({"HOME": str(trust_dir)}, trust_dir=trust_dir, prompt=prompt)
+    prompted.keys.test(stored.keyid)
+    assert asked == ['PIN of token "fakekms": ']
+
+
+def test_the_fixtures_client_has_a_pin_for_every_token(
+    notary_client: Client, fake_kms: testing.FakeKms
+) -> None:
+    fake_kms.pin = testing.PASSPHRASE
+    notary_client.keys.test(notary_client.keys.add(fake_kms.make("release"), name="ci").keyid)
 
 
 def test_no_test_leaves_a_fake_kms_behind() -> None:

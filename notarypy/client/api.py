@@ -79,7 +79,8 @@ class Client:
         `settings` are by default those of an empty environment; `server`, a Notary server's URL, and
         `trust_dir` count in place of theirs. A repository that nothing is known of takes a pin, `first_use`,
         or `confirm_root`, which is shown its root, to say yes. `passphrases` are a chain of sources, or a
-        function from requests to passphrases or None; `signers` count as private keys here, and digits of
+        function from requests to passphrases or None, which is asked for PINs if a `CallbackSource` says
+        so; `signers` count as private keys here, and digits of
         their ids mean them. Requests go by `transport`; None for real HTTPS. `clock` gives the aware moment.
         `progress` is given how far images are, `warn`, a line each, what a person should know. `literal_gun`
         takes names of repositories as they stand, and asks no registry. `limits` bound what is taken.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from notarypy.client.keys.manager import KeyManager
     from notarypy.client.parameters import Progress
     from notarypy.images.manifests import Manifest
-    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.passphrases import CallbackSource, PassphraseChain
     from notarypy.keys.questions import PassphraseRequest
     from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.policyfile import Scope, TrustPolicy
     from notarypy.tuf.keys import PublicKey
 
-    Passphrases = PassphraseChain | Callable[[PassphraseRequest], str | None]
+    Passphrases = PassphraseChain | CallbackSource | Callable[[PassphraseRequest], str | None]
 
 _LOG = logging.getLogger(__name__)
 # A refresh may take as long as this many requests may take.
@@ -130,6 +130,8 @@ class Session:
                 chain = self._passphrases
                 if chain is None:
                     chain = standard_chain(self.settings.environ, self.settings.passphrase_file, None)
+                elif isinstance(chain, CallbackSource):
+                    chain = PassphraseChain([chain])
                 elif not isinstance(chain, PassphraseChain):
                     chain = PassphraseChain([CallbackSource(chain)])
                 settings, private = self.settings, self.directory().private

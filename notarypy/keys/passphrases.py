@@ -19,7 +19,8 @@ Rules:
    would be the same, and nothing would change.
 7. A PIN locks its token after a few wrong tries. So the first value that is meant for this very key is the
    PIN, and no other is offered: not what docker's and notary's variables or a file without names hold for
-   all keys, and nothing after the first.
+   all keys, and nothing after the first. A function is asked only where whoever gave it said so: one that has
+   one answer to everything would lock the token.
 """
 
 from __future__ import annotations
@@ -57,14 +58,21 @@ class PassphraseSource(Protocol):
 
 @dataclass
 class CallbackSource:
-    """A function of the program that uses the library, and what errors call it."""
+    """A function of the program that uses the library.
+
+    Attributes:
+        callback: Returns a passphrase, or None.
+        name: What errors call it.
+        pins: Whether it is asked for PINs too, which `token` of a request tells (rule 7).
+    """
 
     callback: Callable[[PassphraseRequest], str | None]
     name: str = "the callback"
+    pins: bool = False
 
-    def name_for(self, request: PassphraseRequest) -> str | None:  # noqa: ARG002 - the same for every key
+    def name_for(self, request: PassphraseRequest) -> str | None:
         """See `PassphraseSource`."""
-        return self.name
+        return None if request.token and not self.pins else self.name
 
     def get(self, request: PassphraseRequest) -> str | None:
         """See `PassphraseSource`."""
@@ -75,7 +83,7 @@ class FileSource(CallbackSource):
     """A file, read once, with one passphrase, or with nothing but lines `root=`, `targets=`, `NAME=`."""
 
     def __init__(self, path: Path, name: str = "--passphrase-file") -> None:
-        super().__init__(self._value, name)
+        super().__init__(self._value, name, pins=True)
         self._path = path
 
     def _value(self, request: PassphraseRequest) -> str | None:
@@ -214,7 +222,9 @@ class PassphraseChain:
     def absence(self, request: PassphraseRequest) -> str:
         """Say where a passphrase was looked for in vain."""
         looked = ", ".join(self.tried(request)) or "no source"
-        return f"looked at {looked}" + ("" if self._prompt else "; there is no terminal to ask on")
+        left = [one.name for one in self._sources if isinstance(one, CallbackSource) and not one.pins]
+        unasked = f"; {', '.join(left)} is not asked for PINs" if left and request.token else ""
+        return f"looked at {looked}{unasked}" + ("" if self._prompt else "; there is no terminal to ask on")
 
     def advice(self, request: PassphraseRequest) -> Advice:
         """Say how to supply a passphrase for this key."""

@@ -184,7 +184,7 @@ from notarypy.keys.signers.pkcs11 import Pkcs11Signer
 from notarypy.tuf import envelope
 
 pin, token = sys.argv[1:]
-chain = PassphraseChain([CallbackSource(lambda _: pin)])
+chain = PassphraseChain([CallbackSource(lambda _: pin, pins=True)])
 context = SignerContext(PassphraseRequest("", "jeff"), chain, os.environ)
 
 

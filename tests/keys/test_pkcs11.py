@@ -68,7 +68,7 @@ class Desk:
             self.asked += 1
             return self.pin
 
-        return PassphraseChain([CallbackSource(answer, "the vault")])
+        return PassphraseChain([CallbackSource(answer, "the vault", pins=True)])
 
     def context(self, chain: PassphraseChain | None = None, public: PublicKey | None = None) -> SignerContext:
         environ = {"PKCS11_MODULE_PATH": self.path}
@@ -183,7 +183,7 @@ def test_nobody_is_asked_again_after_a_wrong_answer(desk: Desk) -> None:
 
 def test_what_was_wrong_is_not_tried_again_from_another_source(desk: Desk) -> None:
     for name, logins in (("the vault", 1), ("the drawer", 1)):
-        chain = PassphraseChain([CallbackSource(lambda _: "no-such-pin", name)])
+        chain = PassphraseChain([CallbackSource(lambda _: "no-such-pin", name, pins=True)])
         with pytest.raises(PinWrongError, match=f"the PIN from {name}"):
             Pkcs11Signer.open(URI, desk.context(chain)).sign(b"")
         assert desk.card.logins == logins

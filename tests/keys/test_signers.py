@@ -147,7 +147,7 @@ def test_a_pin_is_asked_for_the_role_that_the_key_is_for(tmp_path: Path, kms: Fa
         asked.append(request.role)
         return "1234"
 
-    store, chain = KeyStore(tmp_path), PassphraseChain([CallbackSource(pin)])
+    store, chain = KeyStore(tmp_path), PassphraseChain([CallbackSource(pin, pins=True)])
     store.look(uri, "signer", chain)
     store.unlock(store.refer(uri, "root", chain).keyid, chain).sign(b"message")
     assert asked == ["root"]
