@@ -37,6 +37,7 @@ _NOCTTY = getattr(os, "O_NOCTTY", 0)
 
 AT_WORK = "another notarypy is at work"
 _POLL_SECONDS = 0.02
+_SAMPLE_BYTES = 4096
 
 _ADVICE = {
     errno.EACCES: Advice("check-owner"),
@@ -126,6 +127,19 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             raise failure("write", path, error) from error
         raise
     _sync_directory(path.parent)
+
+
+def require_writable(directory: Path) -> None:
+    """Make a directory, and raise StorageError unless a file can be written there: one is, and goes again."""
+    make_private_directory(directory)
+    temporary = directory / f".notarypy-{os.urandom(8).hex()}.tmp"
+    try:
+        _write_new(temporary, bytes(_SAMPLE_BYTES), 0o600)
+    except (OSError, ValueError) as error:
+        raise failure("write to", directory, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 - one style for all system calls of this module
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -82,6 +82,16 @@ def require_directory(path: Path) -> None:
         raise StorageError(f"cannot write {path}", why=why, advice=advice, path=str(path))
 
 
+def fill(stream: BinaryIO, path: Path, data: bytes, *known: str) -> None:
+    """Write all of a new file; raise StorageError, with what is known of what was made for it."""
+    try:
+        while data:
+            data = data[stream.write(data) :]
+    except OSError as error:
+        why = tuple(filter(None, (error.strerror, *known)))
+        raise StorageError(f"cannot write {path}", why=why, path=str(path)) from None
+
+
 @contextmanager
 def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
     """Make a file that must not exist, before anything else is made; what fails takes it away again."""
@@ -94,7 +104,7 @@ def new_file(path: Path, mode: int = _PUBLIC_MODE) -> Iterator[BinaryIO]:
         message, advice = f"cannot write the public key to {path}", Advice("make-directory-or-dir")
         raise StorageError(message, why=error.strerror or "", advice=advice) from None
     try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
+        with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - a descriptor, no path
             yield stream
     except BaseException:
         path.unlink(missing_ok=True)

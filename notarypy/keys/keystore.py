@@ -134,7 +134,7 @@ class KeyStore:
 
         It is read once for each role, as PINs are. Raises as `ExternalSigner.open` and `generate`.
         """
-        from notarypy.keys.signers.base import opened, require_usable
+        from notarypy.keys.signers.base import having_made, opened, require_usable
 
         keyuri.require_no_secret(uri)
         uri = keyuri.usual(uri)
@@ -143,7 +143,8 @@ class KeyStore:
             if signer is None or algorithm is not None:
                 context = self._context(PassphraseRequest("", role), passphrases, None)
                 signer = self._seen[uri, role] = opened(backend(uri), uri, context, algorithm)
-        require_usable(signer.public)
+        with having_made(signer.uri, made=algorithm is not None):
+            require_usable(signer.public)
         return signer
 
     def refer(
@@ -151,23 +152,27 @@ class KeyStore:
     ) -> StoredKey:
         """Note where a key is: by the URI that names this very key, which may be another one.
 
-        A key of this role that was noted before is where this URI says from now on. Raises as `look`.
+        A key of this role that was noted before is where this URI says from now on. Nothing is made where it
+        could not be noted. Raises as `look`.
         """
+        from notarypy.keys.signers.base import having_made
+
+        if algorithm is not None:
+            files.require_writable(self.directory)
+        signer = self.look(uri, role, passphrases, algorithm)
+        with having_made(signer.uri, made=algorithm is not None):
+            return self._noted(signer, role)
+
+    def _noted(self, signer: ExternalSigner, role: str) -> StoredKey:
         from notarypy.keys.signers.base import CheckedSigner
 
-        signer = self.look(uri, role, passphrases, algorithm)
         public, uri = signer.public, keyuri.usual(signer.uri)
         with self._lock:
             present = self.find(public.keyid)
             if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
             path = self.directory / f"{public.keyid}{REFERENCE}"
-            try:
-                files.write_atomic(path, keyuri.write(keyuri.KeyReference(uri, role, public)))
-            except NotarypyError as error:
-                if algorithm is not None:
-                    error.why = (*error.why, f"the key is made, and is {uri}")
-                raise
+            files.write_atomic(path, keyuri.write(keyuri.KeyReference(uri, role, public)))
             self._unlocked[public.keyid] = CheckedSigner(signer, public, uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cli import userfiles
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.keys.signers.rootcertificate import root_certificate
 from support.author import NOW
 from support.commands import written
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from notarypy.devserver.core import Fake
     from notarypy.testing import FakeKms
     from support.commands import Run
@@ -141,6 +141,21 @@ def test_a_key_is_made_elsewhere(run: Run, kms: FakeKms, home: Path) -> None:
     assert run("key", "list").expect(0).out.count("fakekms:") == 2
     run("key", "generate", "root").expect(2)
     run("key", "generate", "timestamp", "--in", "fakekms:t").expect(2)
+
+
+def test_a_key_that_is_made_is_named_where_its_public_half_cannot_be_written(
+    run: Run, kms: FakeKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = userfiles.fill
+
+    def full(_: object, path: Path, data: bytes, *known: str) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as stream:
+            filled(stream, path, data, *known)
+
+    monkeypatch.setattr(userfiles, "fill", full)
+    outcome = run("key", "generate", "jo", "--in", "fakekms:jo").expect(1)
+    assert "cannot write jo.pub [local.storage]\n  why: No space left on device\n" in outcome.err
+    assert f"why: the key is made, and is {_ids(kms)['jo']} at fakekms:jo\n" in outcome.err
 
 
 def test_a_key_that_cannot_be_made_leaves_nothing(run: Run, home: Path) -> None:

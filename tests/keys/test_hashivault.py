@@ -326,6 +326,13 @@ def test_rule_4_a_key_is_made_where_there_is_none(vault: Vault) -> None:
     assert json.loads(vault.server.bodies[1]) == {"type": "ecdsa-p256"}
 
 
+def test_a_key_that_is_made_and_may_not_be_read_is_named(vault: Vault) -> None:
+    vault.answers = [http(404, errors()), http(204, b""), http(403, errors("permission denied"))]
+    with pytest.raises(KeyPermissionError) as caught:
+        HashivaultSigner.generate("hashivault://release", vault.context(known=False), "ecdsa")
+    assert caught.value.why[-1] == "the key is made, and is hashivault://release"
+
+
 def test_rule_4_a_key_that_is_there_is_not_made(vault: Vault) -> None:
     with pytest.raises(AlreadyExistsError, match="there is a key release"):
         HashivaultSigner.generate("hashivault://release", vault.context(known=False), "ecdsa")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import subprocess
 import sys
@@ -153,15 +154,40 @@ def test_a_pin_is_asked_for_the_role_that_the_key_is_for(tmp_path: Path, kms: Fa
     assert asked == ["root"]
 
 
-def test_a_key_that_is_made_and_cannot_be_noted_is_not_lost(tmp_path: Path, kms: FakeKms) -> None:
+def test_no_key_is_made_that_could_not_be_noted(
+    tmp_path: Path, kms: FakeKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "private").touch()
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError, match="cannot make directory"):
         KeyStore(tmp_path / "private").refer("fakekms:one", "jeff", CHAIN, "ecdsa")
-    assert caught.value.why[-1] == "the key is made, and is fakekms:one"
-    with pytest.raises(StorageError) as caught:
-        KeyStore(tmp_path / "private").refer("fakekms:one", "jeff", CHAIN)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="cannot write to") as caught:
+        KeyStore(tmp_path / "other").refer("fakekms:one", "jeff", CHAIN, "ecdsa")
     assert "is made" not in str(caught.value.why)
-    assert kms.requests == ["generate one", "open one"]
+    assert kms.requests == []
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["notarypy.files.write_atomic", "notarypy.keys.signers.base.require_usable"])
+def test_a_key_that_is_made_and_cannot_be_noted_is_not_lost(
+    tmp_path: Path, kms: FakeKms, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise StorageError("it does not work")
+
+    store = KeyStore(tmp_path / "private")
+    monkeypatch.setattr(part, fails)
+    with pytest.raises(StorageError) as caught:
+        store.refer("fakekms:one", "jeff", CHAIN, "ecdsa")
+    assert caught.value.why == ("the key is made, and is fakekms:one",)
+    with pytest.raises(StorageError) as caught:
+        store.refer("fakekms:one", "jeff", CHAIN)
+    assert caught.value.why == ()
+    assert kms.requests[0] == "generate one"
 
 
 def test_a_file_may_be_called_like_a_uri_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

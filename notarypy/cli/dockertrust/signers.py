@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.cli.dockertrust.shell import FailureError, Shell, error_text, image, signer_name
-from notarypy.cli.userfiles import new_file
+from notarypy.cli.userfiles import fill, new_file
 from notarypy.errors import (
     InvalidNameError,
     KeyNotAuthorisedError,
@@ -165,8 +165,8 @@ def generate(shell: Shell, line: CommandLine) -> None:
     shell.out(f"Generating key for {name}...")
     try:
         with shell.client() as client, new_file(path, _MODE) as stream:
-            _, public = client.keys.generate(name)
-            stream.write(public)
+            made, public = client.keys.generate(name)
+            fill(stream, path, public, f"the key is made, and is {made.keyid}")
     except NotarypyError as error:
         raise FailureError(error_text(error, f"failed to generate key for {name}: ")) from None
     shell.out(f"Successfully generated and loaded private key. Corresponding public key available: {path}")

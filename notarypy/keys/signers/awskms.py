@@ -45,7 +45,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.keys.signers import awserrors, from_der, services
-from notarypy.keys.signers.base import ExternalSigner
+from notarypy.keys.signers.base import ExternalSigner, having_made
 from notarypy.remote.http.urls import is_loopback
 from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import public_key_of
@@ -152,13 +152,10 @@ class AwsKmsSigner(ExternalSigner):
         with awserrors.usable("CreateKey"):
             arn: str = service.ask("CreateKey", **wanted)["KeyMetadata"]["Arn"]
         made = f"awskms://{address.endpoint}/{arn}"
-        try:
+        with having_made(made):
             if address.alias:
                 service.ask("CreateAlias", AliasName=address.alias, TargetKeyId=arn)
             return cls.open(made, context)
-        except NotarypyError as error:
-            error.why += (f"the key is made, and is {made}",)
-            raise
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature (rule 4)."""

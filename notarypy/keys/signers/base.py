@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SEQUENCE = b"\x30"
+_WAS_MADE = "the key is made, and is"
 _MADE = {"ecdsa": "ecdsa on P-256", "rsa": "rsa of 3072 bits"}
 
 
@@ -206,6 +207,17 @@ def opened(
     if known is not None and public is not None and public != known:
         raise _changed(known, uri, f"{_whose(backend)}it leads to key {public.keyid} now")
     return found
+
+
+@contextmanager
+def having_made(uri: str, *, made: bool = True) -> Iterator[None]:
+    """Say in every error inside that a key was made before, and where: nobody else will tell."""
+    try:
+        yield
+    except NotarypyError as error:
+        if made and not any(line.startswith(_WAS_MADE) for line in error.why):
+            error.why = (*error.why, f"{_WAS_MADE} {uri}")
+        raise
 
 
 @contextmanager

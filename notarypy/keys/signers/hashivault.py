@@ -38,7 +38,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers.base import ExternalSigner
+from notarypy.keys.signers.base import ExternalSigner, having_made
 from notarypy.keys.signers.vaultserver import VaultRequest, VaultServer
 from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import public_key_of
@@ -104,7 +104,8 @@ class HashivaultSigner(ExternalSigner):
         if made.status >= HTTPStatus.BAD_REQUEST:
             raise _refused(server, key, 1, made)
         _LOG.debug("made the key %s in %s/ at %s", key, server.mount, server.host)
-        signer = cls.open(uri, context)
+        with having_made(uri):
+            signer = cls.open(uri, context)
         if signer.public.keytype != algorithm:  # somebody was quicker
             raise _exists(server, key)
         return signer

@@ -32,9 +32,9 @@ from notarypy.errors import (
     PinWrongError,
     UnsupportedKeyError,
 )
-from notarypy.keys.signers.base import ExternalSigner
+from notarypy.keys.signers.base import ExternalSigner, having_made
 from notarypy.keys.signers.pkcs11modules import SDK, waited
-from notarypy.keys.signers.pkcs11tokens import Token, key_of, plugged, using
+from notarypy.keys.signers.pkcs11tokens import Token, kept_uri, using
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 from notarypy.tuf import der
 from notarypy.tuf.envelope import METHOD_FOR
@@ -75,7 +75,7 @@ class Pkcs11Signer(ExternalSigner):
         named, public = _identified(token, where, context)
         _require_mechanism(token, public.keytype)
         _LOG.debug("%s of %s is %s", named.described, token.name, public.keyid)
-        return cls(_kept(token, named), public, context)
+        return cls(kept_uri(token, named), public, context)
 
     @classmethod
     def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:
@@ -91,9 +91,11 @@ class Pkcs11Signer(ExternalSigner):
         label = where.label or context.request.name
         _require_new(token, where.id, label)
         named = Pkcs11Uri({**where.values, "object": label}, where.id or os.urandom(_ID_BYTES))
-        public = _read(token, _generated(token, named, algorithm))
+        kept, made = kept_uri(token, named), _generated(token, named, algorithm)
+        with having_made(kept):
+            public = _read(token, made)
         _LOG.debug("made %s, %s, on %s", named.described, public.keyid, token.name)
-        return cls(_kept(token, named), public, context)
+        return cls(kept, public, context)
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; see `Signer` (rule 3)."""
@@ -290,21 +292,6 @@ def _require_mechanism(token: Token, keytype: str) -> None:
         missing = f"the {token.name} does not sign with {keytype} keys as Notary needs it"
         why = f"it has no {name}" if name else "Notary v1 signs with ECDSA or RSA-PSS"
         raise UnsupportedKeyError(missing, why=why, advice=Advice("use-token-key"), token=token.info.label)
-
-
-def _kept(token: Token, named: Pkcs11Uri) -> str:
-    """Return the URI that names this very key; slots change, so it has none unless nothing else tells."""
-    values = {
-        "token": token.info.label,
-        "serial": token.serial,
-        "object": named.label or "",
-        "module-path": token.module.path,
-        "pin-source": named.get("pin-source") or "",
-    }
-    same = [info for info in plugged(token.module)[0] if key_of(info)[:2] == key_of(token.info)[:2]]
-    if len(same) > 1 or not values["serial"]:
-        values["slot-id"] = str(token.info.slot.slot_id)
-    return str(Pkcs11Uri({name: value for name, value in values.items() if value}, named.id))
 
 
 def _label(where: Pkcs11Uri) -> str | None:

@@ -25,13 +25,13 @@ from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongE
 from notarypy.keys.passphrases import PROMPT, read_lines
 from notarypy.keys.signers.pkcs11errors import EMPTY, LOST, NO_PIN, WRONG_PIN, failed, locked, of_token, said
 from notarypy.keys.signers.pkcs11modules import LOCK, SDK, Module, module, waited
+from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from notarypy.keys.signers.base import SignerContext
-    from notarypy.keys.signers.pkcs11uri import Pkcs11Uri
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -307,3 +307,18 @@ def _serial(info: Any) -> str:  # noqa: ANN401 - as in Token
 def _described(info: Any) -> str:  # noqa: ANN401 - as in Token
     maker = f"{info.model} of {info.manufacturer_id}"
     return f'token "{info.label}", serial {_serial(info)}, {maker}'
+
+
+def kept_uri(token: Token, named: Pkcs11Uri) -> str:
+    """Return the URI that names this very key; slots change, so it has none unless nothing else tells."""
+    values = {
+        "token": token.info.label,
+        "serial": token.serial,
+        "object": named.label or "",
+        "module-path": token.module.path,
+        "pin-source": named.get("pin-source") or "",
+    }
+    same = [info for info in plugged(token.module)[0] if key_of(info)[:2] == key_of(token.info)[:2]]
+    if len(same) > 1 or not values["serial"]:
+        values["slot-id"] = str(token.info.slot.slot_id)
+    return str(Pkcs11Uri({name: value for name, value in values.items() if value}, named.id))
