@@ -112,7 +112,7 @@ def purge_key(
     removal = Removal.of(force, keep_tags, revoke_tags, dry_run)
     with run.client() as client:
         for repo, found in run.each(repos, partial(removal.tried, partial(client.keys.purge, key))):
-            with run.trying(repo, among=repos):
+            with run.trying(repo):
                 done = removal.decided(run, found, partial(client.keys.purge, key, repo))
                 where = f"{', '.join(done.roles)} of {done.repository}"
                 lines = [f"{removal.removed} key {done.key} from {where}"]
@@ -171,7 +171,7 @@ def _add(
 
         hints: list[str] = []
         for repo, found in run.each(repos, add):
-            with run.trying(repo, among=repos), publickeys.named(client.keys, keys, pems):
+            with run.trying(repo), publickeys.named(client.keys, keys, pems):
                 added = found.get()
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)
@@ -205,7 +205,7 @@ def _remove(
     with run.client() as client:
         remove = partial(client.remove_signer, name, key=key, paths=paths)
         for repo, found in run.each(repos, partial(removal.tried, remove)):
-            with run.trying(repo, among=repos):
+            with run.trying(repo):
                 done = removal.decided(run, found, partial(remove, repo))
                 lines = [f"{removal.removed} {_removed(done.role, done.key, paths)} from {done.repository}"]
                 lines += [f"{done.role} keeps: {_paths(done.paths)}"] if paths else []

@@ -312,6 +312,7 @@ def remove(
 def _begin(context: Context, *words: str, hold: bool = False) -> Run:
     """Begin a command on keys; one that is named by a secret is not even shown."""
     run = begin(context, hold=hold)
+    run.asked_for = len(words)
     for word in words:
         require_no_secret(word)
     return run

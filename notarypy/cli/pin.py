@@ -88,6 +88,7 @@ def pin(
     mode.require_fitting(paths)
     variables = FileVariables.of(_pairs("--build-arg", build_arg), platform, target, _pairs("--env", env))
     given = [(path, _read(path)) for path in paths]
+    run.asked_for = len(given)
     with run.client(asking=False) as client:
         resolver = client.images.resolver(PinOptions(skip or (), strict=strict, check=check))
         wanted = "dockerfile" if kind == _POLICY else kind
@@ -173,7 +174,7 @@ def _report_image(run: Run, source: str, image: PinnedImage) -> None:
         gun, pins = image.error.facts["gun"], image.error.facts["root_pins"]
         image.error.advice = Advice("pin-first-root-by-policy", gun=gun, pins=pins)
     if image.error is not None:
-        run.report.failed([image.image], image.error)
+        run.report.failed([image.image], image.error, about=image.image)
     else:
         run.report.done(image.image, data)
 

@@ -7,7 +7,7 @@ the verdict (`client.verify.image`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from notarypy.cli import userfiles
@@ -46,11 +46,13 @@ def read(run: Run, texts: Sequence[str], what: str = "REF") -> list[Name]:
     """Read REFs, or what else they are called, of which there has to be one."""
     if not texts:
         raise UsageError(f"no {what} was given", advice=Advice("name-image"))
+    run.asked_for = len(texts)
     return [_read(text, literal=run.options.gun) for text in texts]
 
 
-def check_repositories(run: Run, texts: Iterable[str]) -> None:
+def check_repositories(run: Run, texts: Sequence[str]) -> None:
     """Raise UsageError unless all texts are repositories."""
+    run.asked_for = len(texts)
     for text in texts:
         if run.options.gun:
             roles.check_gun(text)

@@ -56,7 +56,7 @@ def renew(
     span = _span(within)
     with run.client() as client:
         for repo, found in run.each(repos, lambda repo: client.renew(repo, within=span, only=role or ())):
-            with run.trying(repo, among=repos):
+            with run.trying(repo):
                 done = found.get()
                 data = render.fields(done, "repository renewed root_pins published")
                 data["renewed"] = [render.fields(status, _ROLE) for status in done.renewed]
@@ -88,8 +88,9 @@ def status(
     span, pin = _span(within), references.required_root(run, root, policy)
     with run.client(asking=False) as client:
         looked_at = repos or _known(run, client.repositories(), check=check)
+        run.asked_for = len(repos) if repos else 2  # who named none is told which it is
         for repo, found in run.each(looked_at, lambda repo: client.status(repo, within=span, root=pin)):
-            with run.trying(repo, among=repos or ("", "")):
+            with run.trying(repo):
                 _show(run, repo, found.get(), within, check=check)
 
 

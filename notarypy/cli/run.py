@@ -72,6 +72,7 @@ class Run:
     def __init__(self) -> None:
         self.options = GivenOptions()
         self.report = Report(self.options)
+        self.asked_for = 1  # how many images, repositories, keys or files
         self.limits = DEFAULT
 
     @contextmanager
@@ -106,21 +107,21 @@ class Run:
             logger.setLevel(logging.NOTSET)
 
     @contextmanager
-    def trying(self, *refs: str, among: Sequence[str] = ()) -> Iterator[None]:
+    def trying(self, *refs: str) -> Iterator[None]:
         """Note an error inside as the failure of those of `refs` that have no result by then.
 
-        Where they are some of several, `among`, the error names them. Where it is about some of the tags that
-        were to be published together, the others say that nothing was done because of those.
+        Where they are not all that was `asked_for`, the error names them. Where it is about some of the tags
+        that were to be published together, the others say that nothing was done because of those.
         """
         before = len(self.report.results)
         try:
             yield
         except NotarypyError as error:
             done = {result.ref for result in self.report.results[before:]}
-            about = ", ".join(refs) if len(among) > 1 else ""
             left = [ref for ref in refs if ref not in done] or list(refs)
             tag = error.facts.get("tag") or error.facts.get("reference")
             guilty = [ref for ref in left if _tag(ref) == tag] or left
+            about = ", ".join(guilty) if self.asked_for > len(refs) else ""
             for ref in left:
                 own = error if ref in guilty else _held_back(ref, guilty, error)
                 self.report.failed([ref], own, about=about)

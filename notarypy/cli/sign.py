@@ -178,7 +178,7 @@ def _revoke_all(run: Run, repos: list[str], signer: str | None) -> None:
     run.confirm("Go on?", f"every tag of {', '.join(repos)}{whose} becomes unsigned")
     with run.client() as client:
         for repo, found in run.each(repos, lambda repo: client.revoke_all(repo, signer=signer)):
-            with run.trying(repo, among=repos):
+            with run.trying(repo):
                 revoked = found.get()
                 for done in revoked:
                     _revoked(run, repo, done)

@@ -85,9 +85,11 @@ def _every_tag(run: Run, client: Client, names: Sequence[references.Name], requi
         return found if len(names) == 1 else list(found)
 
     for name, tags in run.each(names, tags_of):
-        with run.trying(name.text, among=[one.text for one in names]):
-            for text, found in tags.get():
-                with run.trying(text, among=("", "")):
+        with run.trying(name.text):
+            each = tags.get()
+            run.asked_for += 1  # a tag is one of several
+            for text, found in each:
+                with run.trying(text):
                     image = found.get()
                     run.report.done(text, partial(_verified_json, image), f"{text}@{image.digest}")
 

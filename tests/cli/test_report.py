@@ -17,6 +17,8 @@ from notarypy.errors import NotarypyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.commands import Run, StubClient
+
 WORST_FIRST = (4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 
 
@@ -38,6 +40,42 @@ def test_the_worst_exit_code_wins(worse: int, better: int) -> None:
         report.done("b", {})
         report.failed(["c"], an_error(second))
         assert report.finish() == worse
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        (["init"], "init"),
+        (["sign"], "sign"),
+        (["revoke"], "revoke"),
+        (["revoke", "--all", "--yes"], "revoke_all"),
+        (["renew"], "renew"),
+        (["status"], "status"),
+        (["inspect"], "inspect"),
+        (["verify"], "verify_unless_skipped"),
+        (["verify", "--all-tags"], "images.signed_tags"),
+        (["signer", "remove", "--force", "jeff"], "remove_signer"),
+        (["delegate", "purge", "--key", "49ed06e"], "keys.purge"),
+        (["key", "export"], "keys.find"),
+        (["key", "remove", "--yes"], "keys.find"),
+    ],
+)
+def test_every_verb_says_which_of_several_an_error_is_about(
+    run: Run, stub: StubClient, words: list[str], method: str
+) -> None:
+    refs = ["a.test/a", "b.test/b"]
+    stub.answers[method] = lambda *_, **__: errors.UnreachableError("gone")
+    outcome = run(*words, *refs).expect(8)
+    assert [line for line in outcome.err.splitlines() if "for: " in line] == [f"  for: {ref}" for ref in refs]
+    assert "for: " not in run(*words, refs[0]).expect(8).err
+
+
+def test_tags_that_are_published_together_are_named_together(run: Run, stub: StubClient) -> None:
+    stub.answers["sign"] = lambda *_, **__: errors.UnreachableError("gone")
+    outcome = run("sign", "a.test/a:1", "b.test/b:1", "a.test/a:2").expect(8)
+    assert outcome.err.count("gone") == 2
+    assert "  for: a.test/a:1, a.test/a:2\n" in outcome.err
+    assert "  for: b.test/b:1\n" in outcome.err
 
 
 def test_every_exit_code_of_the_library_has_its_rank() -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_printed_unless_all_passed(run: Run, stub: StubClient) -> Non
     )
     outcome = run("verify", f"{REPO}:1", f"{REPO}:2").expect(3)
     assert outcome.out == ""
-    assert outcome.err.startswith("notarypy: error: no [trust.tag_unsigned]\n  fix: ")
+    assert outcome.err.startswith(f"notarypy: error: no [trust.tag_unsigned]\n  for: {REPO}:2\n  fix: ")
 
 
 def test_results_come_in_the_order_of_the_command_line(run: Run, stub: StubClient) -> None:
