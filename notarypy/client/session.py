@@ -135,7 +135,9 @@ class Session:
                 elif not isinstance(chain, PassphraseChain):
                     chain = PassphraseChain([CallbackSource(chain)])
                 settings, private = self.settings, self.directory().private
-                store = KeyStore(private, self.signers, settings.environ, settings.timeout)
+                store = KeyStore(
+                    private, self.signers, settings.environ, settings.timeout, offline=settings.offline
+                )
                 self._manager = KeyManager(store, AskedChain(chain))
             return self._manager
 

@@ -35,6 +35,7 @@ from notarypy.errors import (
     NotarypyError,
     StorageError,
     UnsupportedKeyError,
+    UsageError,
 )
 from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
@@ -65,11 +66,14 @@ class KeyStore:
         given: Mapping[str, Signer] | None = None,
         environ: Mapping[str, str] | None = None,
         timeout: float = _TIMEOUT,
+        *,
+        offline: bool = False,
     ) -> None:
         """Take `<trust directory>/private`, which need not exist, and signers by the ids of their keys.
 
-        `environ` and `timeout` are what signers get that are elsewhere.
+        `environ` and `timeout` are what signers get that are elsewhere; `offline` allows none of servers.
         """
+        self._offline = offline
         self.directory, self._environ, self._timeout = directory, environ or {}, timeout
         self.given = given or {}
         self.warnings: list[str] = []
@@ -112,13 +116,22 @@ class KeyStore:
 
             found = keyentry.reference(keyid, place)
             context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
-            return CheckedSigner(opened(backend(found.uri), found.uri, context), found.public, found.uri)
+            there = opened(self._backend(found.uri), found.uri, context)
+            return CheckedSigner(there, found.public, found.uri)
         from notarypy.keys.signers import keyfile
 
         info, _ = keyentry.read(keyid, place)
         signer = keyfile.open_file(place.path, info.request, passphrases)
         keyentry.check_id(signer.public.keyid, info)
         return signer
+
+    def _backend(self, uri: str) -> type[ExternalSigner]:
+        """Return the backend of a URI; raise UsageError for one that asks servers where none may be asked."""
+        found = backend(uri)
+        if self._offline and found.asks_network:
+            why, advice = "--offline allows no request", Advice("leave-out", option="--offline")
+            raise UsageError(f"whoever uses the key {uri} asks a server", why=why, advice=advice, uri=uri)
+        return found
 
     def _context(
         self, request: PassphraseRequest, passphrases: PassphraseChain, public: PublicKey | None
@@ -132,6 +145,7 @@ class KeyStore:
     ) -> ExternalSigner:
         """Return the signer at a URI, after reading its public half; with an algorithm it is made first.
 
+        Nothing is made where it could not be noted.
         It is read once for each role, as PINs are. Raises as `ExternalSigner.open` and `generate`.
         """
         from notarypy.keys.signers.base import having_made, opened, require_usable
@@ -142,7 +156,10 @@ class KeyStore:
             signer = self._seen.get((uri, role))
             if signer is None or algorithm is not None:
                 context = self._context(PassphraseRequest("", role), passphrases, None)
-                signer = self._seen[uri, role] = opened(backend(uri), uri, context, algorithm)
+                found = self._backend(uri)
+                if algorithm is not None:
+                    files.require_writable(self.directory)
+                signer = self._seen[uri, role] = opened(found, uri, context, algorithm)
         with having_made(signer.uri, made=algorithm is not None):
             require_usable(signer.public)
         return signer
@@ -152,13 +169,10 @@ class KeyStore:
     ) -> StoredKey:
         """Note where a key is: by the URI that names this very key, which may be another one.
 
-        A key of this role that was noted before is where this URI says from now on. Nothing is made where it
-        could not be noted. Raises as `look`.
+        A key of this role that was noted before is where this URI says from now on. Raises as `look`.
         """
         from notarypy.keys.signers.base import having_made
 
-        if algorithm is not None:
-            files.require_writable(self.directory)
         signer = self.look(uri, role, passphrases, algorithm)
         with having_made(signer.uri, made=algorithm is not None):
             return self._noted(signer, role)

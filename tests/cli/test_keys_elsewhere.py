@@ -128,6 +128,33 @@ def test_a_uri_where_a_key_is_wanted(run: Run) -> None:
     assert "note where it is: notarypy key add URI" in outcome.err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["key", "add", "fakekms:root"],
+        ["key", "generate", "jo", "--in", "fakekms:jo"],
+        ["key", "test", "jeff"],
+        ["signer", "add", "--key", "fakekms:root", "jo", REPO],
+    ],
+)
+def test_offline_no_service_is_asked(
+    run: Run, kms: FakeKms, home: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
+    kms.requests.clear()
+    outcome = run("--offline", *argv).expect(2)
+    assert (
+        "asks a server [usage]\n  why: --offline allows no request\n  fix: leave --offline out\n"
+        in outcome.err
+    )
+    assert kms.requests == []
+    assert not (home / "jo.pub").exists()
+    assert len(run("--offline", "key", "list").expect(0).out.splitlines()) == 2
+    assert "PUBLIC KEY" in run("--offline", "key", "export", "--public", "jeff").expect(0).out
+    monkeypatch.setattr("notarypy.testing.FakeKmsSigner.asks_network", False)
+    run("--offline", "key", "test", "jeff").expect(0)
+
+
 # -- generate
 
 

@@ -129,7 +129,7 @@ class _Revocation:
         if self.signer is not None:
             listing = [role for role in listing if role == roles.signer_role(self.signer)]
         if listing:
-            raise _not_authorised(state, tag, listing, available, self.signer)
+            raise _not_authorised(state, tag, listing, available)
         for error in state.failures.values():
             raise error
         raise _unsigned(state, tag, self.signer)
@@ -182,10 +182,10 @@ def _result(done: Published, tag: str) -> RevokedTag:
 
 
 def _not_authorised(
-    state: State, tag: str, listing: Sequence[str], available: Collection[str], signer: str | None
+    state: State, tag: str, listing: Sequence[str], available: Collection[str]
 ) -> KeyNotAuthorisedError:
     accepted = {role: [key.canonical_id for key in state.keys_for(role)[0]] for role in listing}
-    who, here = whose_keys(state, listing, available, signer)
+    who, here = whose_keys(state, listing, available)
     return KeyNotAuthorisedError(
         f"none of your keys may revoke {state.gun}:{tag}",
         why=(f"who can: {who}", here),

@@ -312,7 +312,7 @@ def _no_key(
 ) -> KeyNotAuthorisedError | InvalidNameError:
     if signer is not None and state.delegation(roles.signer_role(signer)) is None:
         return no_signer(state, signer)
-    accepted, here = whose_keys(state, covering, available, signer)
+    accepted, here = whose_keys(state, covering, available)
     named = set() if signer is None else {roles.signer_role(signer)}
     limited = [
         f"{roles.signer_name(entry.name)} may sign what begins with: {shortened(entry.paths) or 'nothing'}"
@@ -337,14 +337,11 @@ def shortened(listed: Sequence[str]) -> str:
     return ", ".join([*listed[:_SHOWN], *more])
 
 
-def whose_keys(
-    state: State, listing: Sequence[str], available: Collection[str], signer: str | None
-) -> tuple[str, str]:
-    """Return the keys that sign for roles, and those that are here, or of a signer, for people."""
+def whose_keys(state: State, listing: Sequence[str], here: Collection[str]) -> tuple[str, str]:
+    """Return the keys that sign for roles, and those that are here, for people."""
     ids = {role: [key.canonical_id[:SHORT_KEYID] for key in state.keys_for(role)[0]] for role in listing}
     who = [f"{roles.signer_name(role)}: {', '.join(keys) or 'no keys'}" for role, keys in ids.items()]
-    none = "no keys" if signer is None else f"no key that {signer} signs with"
-    return "; ".join(who), f"here: {shortened(sorted(one[:SHORT_KEYID] for one in available)) or none}"
+    return "; ".join(who), f"here: {', '.join(sorted(one[:SHORT_KEYID] for one in here)) or 'none of these'}"
 
 
 def no_signer(state: State, signer: str) -> InvalidNameError:

@@ -27,7 +27,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from notarypy.errors import (
     Advice,
@@ -111,9 +111,12 @@ class ExternalSigner(ABC):
     """One key that is elsewhere; base of all backends.
 
     Attributes:
+        asks_network: Whether a server is asked for what its keys do; `--offline` uses no such key.
         uri: Where the key is, as it is kept (rule 1).
         public: The bare public half.
     """
+
+    asks_network: ClassVar[bool] = True
 
     def __init__(self, uri: str, public: PublicKey) -> None:
         """Take a key by the URI that is kept, and its public half."""

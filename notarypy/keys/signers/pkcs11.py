@@ -57,6 +57,8 @@ _HALVES = ("PUBLIC_KEY", "CERTIFICATE", "PRIVATE_KEY")
 class Pkcs11Signer(ExternalSigner):
     """One key on a token."""
 
+    asks_network = False  # a token is plugged in; the modules of services elsewhere are the user's to know
+
     def __init__(self, uri: str, public: PublicKey, context: SignerContext) -> None:
         """Take a key by the URI that is kept, its public half, and where a PIN comes from."""
         super().__init__(uri, public)
