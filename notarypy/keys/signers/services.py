@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _NOBODY = logging.NullHandler()
-_LONGEST = 240
+_SHOWN = 240
 # What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not. It is
 # looked for where a word begins alone, or a long one would be looked at from each of its characters.
 _SECRETS = re.compile(
@@ -67,7 +67,7 @@ def said(text: object) -> str:
     """Return what somebody else says, short, on one line and without what could be a secret (rule 1)."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     line = _SECRETS.sub("...", line)
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return line if len(line) <= _SHOWN else line[: _LONGEST - 3] + "..."
 
 
 def missing(extra: str, library: str) -> BackendMissingError:
