@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 FOLDER = pages.ROOT / "docs" / "ci"
 FILES = ("github-actions.yml", "gitlab-ci.yml", "Jenkinsfile", "tekton.yml")
-# Those whose key is in a KMS, which takes the token of the job.
-OIDC = ("oidc-aws.yml", "oidc-gcp.yml", "oidc-azure.yml")
+# Those whose key is in a service, which takes the token of the job.
+OIDC = ("oidc-aws.yml", "oidc-gcp.yml", "oidc-azure.yml", "oidc-vault.yml")
 
 
 class Step(NamedTuple):

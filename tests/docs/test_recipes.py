@@ -25,6 +25,7 @@ PAGES = (
     "docs/keys/azure.md",
     "docs/keys/gcp.md",
     "docs/keys/oidc.md",
+    "docs/keys/vault.md",
 )
 
 
@@ -85,7 +86,7 @@ def test_a_pipeline_installs_loads_a_key_signs_and_verifies(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ci.OIDC)
-def test_a_pipeline_with_a_key_in_a_kms_stores_no_secret(file: str) -> None:
+def test_a_pipeline_with_a_key_in_a_service_stores_no_secret(file: str) -> None:
     text = "\n".join(step.script for step in ci.steps(file))
     for line in ("pip install", 'key add "$SIGNER" --name ci', "sign --signer ci", "verify --signer ci"):
         assert line in text, line
@@ -98,6 +99,15 @@ def test_a_pipeline_with_a_key_in_a_kms_stores_no_secret(file: str) -> None:
     extra = file.removeprefix("oidc-").removesuffix(".yml")
     assert f"notarypy[{extra}] @ $NOTARYPY" in text
     assert workflow["env"]["SIGNER"].partition(":")[0] in SIGNERS
+
+
+def test_no_token_is_an_argument_and_no_failure_is_passed_over() -> None:
+    (script,) = [step.script for step in ci.steps("oidc-vault.yml") if step.name == "Sign what was built"]
+    assert script.startswith("set -o pipefail\n")
+    assert not re.search(
+        r"-H |--header|--arg|curl[^|]*(TOKEN\"?|identity)", script.replace("REQUEST_TOKEN", "")
+    )
+    assert script.count("jq -er") == script.count("curl -sSf --proto =https") == 2
 
 
 def test_a_token_is_for_one_repository_and_one_environment() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import trustme
 
-from docs import ci
-from interop.harness import ministack, programs
+from docs import ci, pages
+from interop.harness import jobs, ministack, openbao, programs
 from interop.harness.people import REPOSITORY_PASSPHRASE
 from support import azurecloud, googlecloud
 from support.azurecloud import AzureCloud
@@ -25,9 +27,10 @@ from support.clouds import Cloud
 from support.googlecloud import GoogleCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from interop.harness.images import Repository
+    from interop.harness.openbao import OpenBao
     from interop.harness.people import Person
 
 TAG = "7"
@@ -80,13 +83,15 @@ class Runner:
             text = text.replace(there, elsewhere)
         return text
 
-    def run(self, step: ci.Step) -> None:
-        """Run a script, which must succeed."""
+    def run(self, step: ci.Step, *, fails: bool = False) -> None:
+        """Run a script, which must succeed, or fail."""
         given = {name: self.here(value) for name, value in step.env.items() if not value.startswith("${{")}
         path = f"{self.home / 'bin'}:{programs.SEARCH_PATH}"
         env = {"HOME": str(self.home), **given, **self.env, "PATH": path}
         argv = ("sh", "-c", f'cd "{self.home}" && exec "$@"', "sh", *step.shell, "-c", self.here(step.script))
-        self.printed += str(programs.run(argv, env).expect(0))
+        run = programs.run(argv, env)
+        assert (run.code != 0) is fails, run
+        self.printed += run.text if fails else str(run)
 
 
 @pytest.fixture
@@ -155,7 +160,7 @@ class Service(NamedTuple):
     uri: str
     owner: dict[str, str]
     job: dict[str, str]
-    secrets: tuple[str, ...]
+    secrets: Sequence[str]
 
 
 @contextlib.contextmanager
@@ -165,6 +170,10 @@ def service(file: str, folder: Path) -> Iterator[Service]:
         with ministack.running(folder / "ministack") as kms:
             env, secrets = kms.environment, (ministack.SECRET_KEY, ministack.SESSION_TOKEN)
             yield Service(f"awskms:///{kms.make_key()}", env, env, secrets)
+        return
+    if file == "oidc-vault.yml":
+        with openbao.running(folder / "openbao") as server:
+            yield from vault(server, folder)
         return
     with Cloud(folder) as cloud:
         if file == "oidc-gcp.yml":
@@ -178,6 +187,54 @@ def service(file: str, folder: Path) -> Iterator[Service]:
                 azure.make("release"), owner, cloud.environment, (azurecloud.TOKEN, azurecloud.SECRET)
             )
         assert [call for call in cloud.calls if call.path.endswith(("/sign", ":asymmetricSign"))]
+
+
+SUBJECT = "repo:team/app:environment:release"
+
+
+def vault(server: OpenBao, folder: Path, subject: str = SUBJECT) -> Iterator[Service]:
+    """Set up what the page says, and run what tells jobs who they are."""
+    page = pages.read("docs/keys/vault.md")
+    for name, text in re.findall(r"bao policy write (\S+) - <<'EOF'\n(.*?)\nEOF", page, re.DOTALL):
+        server.ask(f"sys/policies/acl/{name}", {"policy": text})
+    ((role, text),) = re.findall(r"bao write auth/jwt/role/(\S+) - <<'EOF'\n(.*?)\nEOF", page, re.DOTALL)
+    issuer, secrets = openbao.Issuer(server, "jwt"), [openbao.ROOT_TOKEN, jobs.REQUEST_TOKEN]
+    issuer.write(role, json.loads(text))
+
+    def identity(audience: str) -> str:
+        secrets.append(issuer.identity({"sub": subject}, audience))
+        return secrets[-1]
+
+    authority, bundle = trustme.CA(), folder / "authorities.pem"
+    bundle.write_bytes(server.ca.read_bytes() + authority.cert_pem.bytes())
+    with jobs.running(authority, identity) as job:
+        server.make_key("release")
+        job |= {"VAULT_ADDR": server.url, "VAULT_CACERT": str(server.ca), "CURL_CA_BUNDLE": str(bundle)}
+        yield Service("hashivault://release?version=1", server.environment(), job, secrets)
+
+
+@pytest.mark.parametrize(
+    ("claims", "token", "says"),
+    [
+        ("repo:team/app:pull_request", jobs.REQUEST_TOKEN, "error: 400"),
+        (SUBJECT, "another", "error: 401"),
+    ],
+)
+def test_a_job_that_gets_no_token_signs_nothing(
+    claims: str, token: str, says: str, runner: Runner, tmp_path: Path
+) -> None:
+    (script,) = [step for step in ci.steps("oidc-vault.yml") if step.name == "Sign what was built"]
+    with openbao.running(tmp_path / "openbao") as server:
+        for found in vault(server, tmp_path, claims):
+            runner.env |= {
+                **found.job,
+                "RUNNER_TEMP": str(runner.home),
+                "GITHUB_REF_NAME": TAG,
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token,
+            }
+            runner.run(script, fails=True)
+    assert says in runner.printed
+    assert not (runner.home / ".docker").exists()  # notarypy was not started
 
 
 @pytest.mark.parametrize("file", ci.OIDC)

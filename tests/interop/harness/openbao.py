@@ -90,7 +90,7 @@ class Issuer:
 
     def allow(self, policy: str, claims: Mapping[str, str]) -> None:
         """Give jobs with these claims a token with a policy."""
-        role = {
+        document = {
             "role_type": "jwt",
             "user_claim": "sub",
             "bound_audiences": [self.AUDIENCE],
@@ -99,14 +99,18 @@ class Issuer:
             "token_no_default_policy": True,
             "token_ttl": "10m",
         }
-        self._server.ask(f"auth/{self._name}/role/ci", role)
+        self.write("ci", document)
 
-    def log_in(self, claims: Mapping[str, str]) -> str:
-        """Return the token that a job with these claims gets."""
+    def write(self, role: str, document: object) -> None:
+        """Write a role."""
+        self._server.ask(f"auth/{self._name}/role/{role}", document)
+
+    def identity(self, claims: Mapping[str, str], audience: str = AUDIENCE) -> str:
+        """Return what says of a job that it has these claims, to whoever has this name."""
         now = int(time.time())
         identity = {
             "iss": self.URL,
-            "aud": self.AUDIENCE,
+            "aud": audience,
             "sub": "job",
             "iat": now,
             "exp": now + 300,
@@ -115,7 +119,11 @@ class Issuer:
         head = _base64(json.dumps({"alg": "RS256", "typ": "JWT"}).encode())
         signed = head + b"." + _base64(json.dumps(identity).encode())
         signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-        asked = {"role": "ci", "jwt": (signed + b"." + _base64(signature)).decode()}
+        return (signed + b"." + _base64(signature)).decode()
+
+    def log_in(self, claims: Mapping[str, str]) -> str:
+        """Return the token that a job with these claims gets."""
+        asked = {"role": "ci", "jwt": self.identity(claims)}
         return str(self._server.ask(f"auth/{self._name}/login", asked, token="")["auth"]["client_token"])
 
 
