@@ -67,7 +67,7 @@ def said(text: object) -> str:
     """Return what somebody else says, short, on one line and without what could be a secret (rule 1)."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     line = _SECRETS.sub("...", line)
-    return line if len(line) <= _SHOWN else line[: _LONGEST - 3] + "..."
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
 
 
 def missing(extra: str, library: str) -> BackendMissingError:
