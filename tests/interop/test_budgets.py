@@ -62,5 +62,10 @@ def test_round_trips_memory_and_modules(lab: Laboratory, place: budgets.Place, w
     "workload", [name for name, budget in budgets.WORKLOADS.items() if "instructions" in budget]
 )
 def test_instructions(lab: Laboratory, place: budgets.Place, workload: str) -> None:
-    count = costs.instructions(WORKLOADS[workload](lab), PYTHON) / 1e6
-    assert not (said := budgets.complaint(workload, "instructions", count, place)), said
+    said = ""
+    for _ in range(2):  # what else the machine does can only add to a count: the least one is meant
+        count = costs.instructions(WORKLOADS[workload](lab), PYTHON) / 1e6
+        said = budgets.complaint(workload, "instructions", count, place)
+        if not said:
+            return
+    pytest.fail(said)
