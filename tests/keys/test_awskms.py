@@ -39,7 +39,7 @@ from notarypy.errors import (
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
-from notarypy.keys.signers import awskms, services
+from notarypy.keys.signers import awsclients, awskms, services
 from notarypy.keys.signers.awskms import AwsKmsSigner
 from notarypy.keys.signers.base import SignerContext
 from notarypy.tuf import envelope
@@ -215,8 +215,8 @@ def test_keys_that_cannot_sign_as_notary_does_are_refused(
 def test_threads_share_one_client_and_a_child_has_its_own(
     kms: fakekms.FakeKms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    per_process = services.PerProcess(awskms.Clients)
-    monkeypatch.setattr(awskms, "_CLIENTS", per_process)
+    per_process = services.PerProcess(awsclients.Clients)
+    monkeypatch.setattr(awskms, "CLIENTS", per_process)
     clients = per_process()
     signer = opened(kms)
     with ThreadPoolExecutor(16) as pool:
@@ -404,7 +404,7 @@ def test_nobody_there_is_an_error(kms: fakekms.FakeKms) -> None:
     signer = opened(kms, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     with pytest.raises(UnreachableError, match="cannot be reached") as caught:
         signer.sign(b"message")
-    assert caught.value.why == ("it is at 127.0.0.1:1",)
+    assert caught.value.why[0] == "it is at 127.0.0.1:1"
 
 
 # -- the way there

@@ -254,11 +254,13 @@ def test_who_is_told_to_wait_asks_once_more(azure: AzureCloud, cloud: Cloud, sta
 
 @pytest.mark.usefixtures("azure")
 def test_a_vault_that_wants_a_token_for_another_one_gets_none(cloud: Cloud, tmp_path: Path) -> None:
-    other = AzureCloud(cloud, tmp_path, vault="vault.evil.example", resource="https://vault.azure.net")
+    other = AzureCloud(
+        cloud, tmp_path, vault="evil.vault.azure.cn", login=LOGIN, resource="https://vault.azure.net"
+    )
     with pytest.raises(AuthenticationError, match="a token that is not for it") as caught:
         opened(other.make("release"))
     assert "vault.azure.net" in caught.value.why[0]
-    assert asked(cloud) == ["GET vault.evil.example/keys/release/" + VERSIONS[0]]
+    assert asked(cloud) == ["GET evil.vault.azure.cn/keys/release/" + VERSIONS[0]]
 
 
 @pytest.mark.parametrize(

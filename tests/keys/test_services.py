@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
 from notarypy.errors import (
     Advice,
+    ConfigurationError,
     DeadlineError,
     NetworkError,
+    NotarypyError,
     ServerError,
     ThrottledError,
     TlsError,
@@ -85,24 +88,31 @@ class _ReadTimeoutError(Exception):
     """Named as in the libraries."""
 
 
+class _InvalidURLError(ValueError):
+    """Named as in the libraries."""
+
+
 @pytest.mark.parametrize(
     ("inner", "kind"),
     [
         (_SSLError("bad"), TlsError),
         (_ReadTimeoutError("slow"), DeadlineError),
-        (OSError("no way"), UnreachableError),
+        (ConnectionError("no way"), UnreachableError),
+        (OSError(errno.ENETUNREACH, "no way"), UnreachableError),
+        (_InvalidURLError("no address"), ConfigurationError),
+        (FileNotFoundError(errno.ENOENT, "no file", "ca.pem"), ConfigurationError),
     ],
 )
 @pytest.mark.parametrize("way", ["cause", "argument", "reason", "inner_exception"])
-def test_the_innermost_error_says_what_it_was(inner: Exception, kind: type[NetworkError], way: str) -> None:
+def test_the_innermost_error_says_what_it_was(inner: Exception, kind: type[NotarypyError], way: str) -> None:
     outer = RuntimeError(inner if way == "argument" else "outer")
     if way == "cause":
         outer.__cause__ = inner
     elif way != "argument":
         setattr(outer, way, inner)
-    found = services.unreached("token:one", outer)
+    found = services.unreached("Somebody", "token:one", outer)
     assert type(found) is kind
-    assert found.why == (str(inner),)
+    assert found.why == (services.reason(inner),)
 
 
 def test_a_fork_makes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

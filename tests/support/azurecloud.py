@@ -104,7 +104,11 @@ class AzureCloud:
         form = {name: value for name, (value,) in parse_qs(call.body.decode()).items()}
         assert form["grant_type"] == "client_credentials"
         assert form["scope"] == f"{self.resource}/.default"
-        assert form.get("client_secret") == SECRET or form["client_assertion"].endswith(".OIDCTOKEN")
+        if form.get("client_secret") != SECRET and not form.get("client_assertion", "").endswith(
+            ".OIDCTOKEN"
+        ):
+            said = "AADSTS50027: JWT token is invalid or malformed."
+            return Answer(400, {"error": "invalid_request", "error_description": said})
         return Answer(200, {"token_type": "Bearer", "expires_in": 3600, "access_token": TOKEN})
 
     def _vault(self, call: Call) -> Answer:

@@ -146,6 +146,12 @@ TEXTS: Mapping[str, str] = {
         "--purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256; then note it: "
         "notarypy key add URI --name NAME"
     ),
+    "correct-credentials": "correct that file or variable; or unset it, and log in",
+    "name-authorities": "name a PEM file with the certificates of the authorities, or unset it",
+    "write-azure-uri": (
+        "write azurekms://VAULT.vault.azure.net/KEY; another cloud's vaults take its AZURE_AUTHORITY_HOST"
+    ),
+    "write-gcp-uri": "look at what it is called: gcloud kms keys list --keyring=RING --location=LOCATION",
     # -- which key
     "choose-root-key": "choose one: notarypy init --root-key KEY REPO",
     "hand-over-snapshot": (
@@ -165,6 +171,10 @@ TEXTS: Mapping[str, str] = {
     "allow-aws-key": "have {right} allowed on this key, in an IAM policy or in the key's own policy",
     "describe-aws-key": "look at its state: aws kms describe-key --key-id KEY",
     "enable-aws-key": "enable it: aws kms enable-key --key-id KEY",
+    "get-aws-session": (
+        'ask for it yourself, and hand over what you get: eval "$(aws configure export-credentials '
+        '--profile NAME --format env)", then unset AWS_PROFILE'
+    ),
     "give-aws-credentials": (
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, "
         "or run this where a role gives some; see whose they are: aws sts get-caller-identity"

@@ -4,14 +4,17 @@ What it is: exceptions in, errors out. What it is not: the requests (`awskms`).
 
 Rules:
 
-1. Of what AWS or the SDK say, nothing is passed on but names of operations, errors, hosts, profiles and
-   principals, and a key's state, each by its own form: their texts may have requests in them, with tokens.
+1. Of what AWS says, nothing is passed on but names of operations, errors, hosts, profiles and principals, and
+   a key's state, each by its own form: its texts may have requests in them, with tokens. Of what the SDK says
+   about this machine's files and variables, one short line is, without anything that looks like a credential;
+   of programs that it ran, nothing is.
 2. HTTP 403 is a permission that is missing, whatever the error is called, unless it is about credentials.
 3. Exceptions are known by the names of their classes: nothing of the SDK is imported for that.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from contextlib import contextmanager
@@ -39,11 +42,13 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.signers import services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _GIVE, _RENEW = Advice("give-aws-credentials"), Advice("log-in-to-aws")
+_CORRECT = Advice("correct-credentials")
 _MAKE, _LOOK, _REGION = Advice("make-aws-key"), Advice("look-for-aws-key"), Advice("set-aws-region")
 
 # By the name that the service gives: our class, what is so of the key, and what to do.
@@ -92,6 +97,8 @@ _CLOCK = re.compile(r"signature (?:expired|not yet current)", re.IGNORECASE)
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:[\w+=,.@/-]{1,200}", re.ASCII)
 _STATE = re.compile(r"\bis (disabled|unavailable|creating|updating|pending [a-z ]{1,40})", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9.]{1,80}")
+_CREDENTIAL = re.compile(r"[A-Za-z0-9/+=]{40,}")
+_PROMPTED = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:[\w+=,.@/-]{1,200}", re.ASCII)
 
 # By the name of the SDK's class: our class, what happened, and what to do.
 _HERE: dict[str, tuple[type[NotarypyError], str, Advice | None]] = {
@@ -103,6 +110,8 @@ _HERE: dict[str, tuple[type[NotarypyError], str, Advice | None]] = {
     "TokenRetrievalError": (AuthenticationError, "the login to AWS has expired", _RENEW),
     "SSOError": (AuthenticationError, "the login to AWS has expired", _RENEW),
     "LoginError": (AuthenticationError, "the login to AWS has expired", _RENEW),
+    "InvalidConfigError": (ConfigurationError, "AWS's configuration cannot be used", _CORRECT),
+    "ProxyConnectionError": (UnreachableError, "there is no way to AWS through the proxy", None),
     "ProfileNotFound": (ConfigurationError, "there is no such AWS profile", Advice("name-aws-profile")),
     "ConfigParseError": (ConfigurationError, "AWS's configuration cannot be read", None),
     "ConfigNotFound": (ConfigurationError, "AWS's configuration is not there", None),
@@ -115,6 +124,16 @@ _HERE: dict[str, tuple[type[NotarypyError], str, Advice | None]] = {
     "HTTPClientError": (NetworkError, "the connection to AWS KMS broke", None),
     "ResponseParserError": (ServerError, "AWS KMS answers with something unusable", None),
     "DataNotFoundError": (ConfigurationError, "the library botocore is not complete", None),
+}
+# What the SDK's exceptions have of their own, and how it is told.
+_FACTS = {
+    "endpoint_url": "it is at {}",
+    "proxy_url": "the way there is the proxy {}",
+    "profile": 'its name is "{}"',
+    "region_name": "it is {}",
+    "path": "it is {}",
+    "provider": "they come from: {}",
+    "cred_var": "there is no {}",
 }
 
 
@@ -206,10 +225,36 @@ def anonymous() -> AuthenticationError:
 
 def unconfigured(error: Exception) -> NotarypyError:
     """Return our error for one that the SDK has before it asks anybody."""
-    other = ConfigurationError(
-        "AWS's configuration cannot be used", why=f"it ends with {type(error).__name__}"
+    return _known(error) or ConfigurationError(
+        "AWS's configuration cannot be used", why=_here(error), advice=_CORRECT
     )
-    return _known(error) or other
+
+
+def of_credentials(error: Exception) -> NotarypyError | None:
+    """Return our error for credentials that cannot be had here; None where somebody else failed."""
+    if isinstance(error, NotarypyError):
+        return error
+    if _answer(error) is not None or _is(error, "HTTPClientError") or _is(error, "ConnectionError"):
+        return None
+    message = "the AWS credentials that are set here cannot be used"
+    return _known(error) or AuthenticationError(message, why=_here(error), advice=_CORRECT)
+
+
+def no_code(prompt: str) -> str:
+    """Refuse to ask anybody for a code of MFA, which is what the SDK would do at a terminal."""
+    message, advice = (
+        "the AWS profile wants a code of MFA, and nobody is asked for one",
+        Advice("get-aws-session"),
+    )
+    raise AuthenticationError(message, why=tuple(_PROMPTED.findall(prompt)), advice=advice)
+
+
+def _here(error: Exception) -> str:
+    """Return what the SDK says about files and variables of this machine (rule 1)."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"a file that has to be JSON is none: {error.msg}, line {error.lineno}"
+    text = services.reason(error)
+    return services.said(_CREDENTIAL.sub("...", text))
 
 
 def _known(error: Exception) -> NotarypyError | None:
@@ -217,22 +262,28 @@ def _known(error: Exception) -> NotarypyError | None:
     if name is None:
         return None
     kind, message, advice = _HERE[name]
+    inner = getattr(error, "kwargs", {}).get("error")
+    if name == "HTTPClientError" and isinstance(inner, Exception) and not services.is_network(inner):
+        return ConfigurationError("AWS cannot be asked with what is set here", why=_here(inner))
     return kind(message, why=tuple(_facts(error)), advice=advice)
 
 
 def _facts(error: Exception) -> Iterator[str]:
     """Yield what an exception of the SDK says, as far as its form is known (rule 1)."""
     said: dict[str, object] = getattr(error, "kwargs", {})
-    host = urlsplit(str(said.get("endpoint_url", ""))).netloc.rpartition("@")[2]
-    if host:
-        yield f"it is at {host}"
-    if said.get("profile"):
-        yield f"its name is {said['profile']}"
-    if said.get("region_name"):
-        yield f"it is {said['region_name']}"
-    for cause in getattr(said.get("error"), "args", ()):
-        if isinstance(cause, ssl.SSLError):
-            yield getattr(cause, "verify_message", "") or cause.reason or "it speaks no TLS"
+    if _is(error, "InvalidConfigError") or _is(error, "SSOError"):
+        yield services.said(_CREDENTIAL.sub("...", str(error)))
+    for name, form in _FACTS.items():
+        value = str(said.get(name) or "")
+        value = urlsplit(value).netloc.rpartition("@")[2] if name.endswith("url") else value
+        if value or (name in said and name == "profile"):
+            yield services.said(form.format(value))
+    inner = said.get("error")
+    causes = [cause for cause in getattr(inner, "args", ()) if isinstance(cause, ssl.SSLError)]
+    for cause in causes:
+        yield getattr(cause, "verify_message", "") or cause.reason or "it speaks no TLS"
+    if isinstance(inner, Exception) and not causes:
+        yield services.said(_CREDENTIAL.sub("...", services.reason(inner)))
 
 
 def _is(error: Exception, name: str) -> bool:

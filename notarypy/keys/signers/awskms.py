@@ -1,42 +1,34 @@
 """Keys in AWS KMS, by the addresses that cosign takes: `awskms://[ENDPOINT]/[ID|ALIAS|ARN]`.
 
 What it is: one backend over botocore, the part of AWS's own library that asks services. What it is not:
-what the SDK's errors mean (`awserrors`). securesystemslib's AWSSigner is not used: to load it is to load the
-SDKs of all clouds that are installed, and it leaves to the SDK how long a request takes.
+the SDK's clients (`awsclients`), and what its errors mean (`awserrors`). securesystemslib's AWSSigner is not
+used: to load it is to load the SDKs of all clouds that are installed, and it leaves to the SDK how long a
+request takes.
 
 Rules:
 
 1. The URI that is kept has the ARN that KMS gave: an alias may lead to another key tomorrow.
-2. ENDPOINT is asked over https, as cosign does. Plain http leads to this machine alone, and only where
-   AWS_ENDPOINT_URL says so: who changes an answer on its way could hand over another public key.
-3. Credentials are those of the SDK's usual chain, and the region that of the ARN. Where there is none,
-   AWS_REGION counts before AWS_DEFAULT_REGION, as for cosign; botocore by itself reads the latter alone.
-   What the environment that was handed in says counts before that of the process.
-4. KMS gets the digest of a message, and signs it with ECDSA and SHA-256, or RSA-PSS with a salt of 32 bytes:
+2. KMS gets the digest of a message, and signs it with ECDSA and SHA-256, or RSA-PSS with a salt of 32 bytes:
    on other curves it uses other hashes, which Notary does not.
-5. A signature is one request. One that was throttled, or failed in KMS, is asked for again, while less time
+3. A signature is one request. One that was throttled, or failed in KMS, is asked for again, while less time
    has passed than a request may take; the SDK's own repetitions know no such bound.
-6. What the SDK logs has credentials in it, and is not shown: nothing here turns its loggers on.
+4. What the SDK logs has credentials in it, and is not shown: nothing here turns its loggers on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import threading
 import time
 from random import uniform
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from notarypy.errors import (
     Advice,
     AlreadyExistsError,
-    ConfigurationError,
     KeyDisabledError,
     KeyMissingError,
     KeyPermissionError,
@@ -44,15 +36,15 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers import awserrors, from_der, services
+from notarypy.keys.signers import awserrors, from_der
+from notarypy.keys.signers.awsclients import CLIENTS
 from notarypy.keys.signers.base import ExternalSigner, having_made
-from notarypy.remote.http.urls import is_loopback
 from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import public_key_of
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from notarypy.keys.signers.base import SignerContext
     from notarypy.tuf.keys import PublicKey
@@ -69,15 +61,6 @@ _SPECS = {"ECC_NIST_P256": "ecdsa", "RSA_2048": "rsa", "RSA_3072": "rsa", "RSA_4
 _MADE = {"ecdsa": "ECC_NIST_P256", "rsa": "RSA_3072"}
 _OTHER_KIND = Advice("make-aws-key")
 _PAUSES = (0.2, 0.8)  # seconds before another attempt, and at most twice that
-_CONNECTIONS = 32  # as many threads may sign at the same time without opening a connection each time
-# What an environment that was handed in may say otherwise than that of the process (rule 3).
-_VARIABLES = {
-    "profile": "AWS_PROFILE",
-    "config_file": "AWS_CONFIG_FILE",
-    "credentials_file": "AWS_SHARED_CREDENTIALS_FILE",
-    "ca_bundle": "AWS_CA_BUNDLE",
-}
-_ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _DETAILS = {
     "KeySpec": "key spec",
     "KeyUsage": "usage",
@@ -158,7 +141,7 @@ class AwsKmsSigner(ExternalSigner):
             return cls.open(made, context)
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
-        """Return the method's name and the signature (rule 4)."""
+        """Return the method's name and the signature (rule 2)."""
         found = self._service.ask(
             "Sign",
             KeyId=self._service.address.key,
@@ -208,7 +191,7 @@ def _require_free(service: _Service, address: KeyAddress) -> None:
 
 
 def _public(found: Mapping[str, Any], key: str) -> tuple[str, PublicKey]:
-    """Return ARN and public half; raise UnsupportedKeyError for a key that does not sign as in rule 4."""
+    """Return ARN and public half; raise UnsupportedKeyError for a key that does not sign as in rule 2."""
     with awserrors.usable("GetPublicKey"):
         arn, spec, usage = found["KeyId"], found["KeySpec"], found["KeyUsage"]
         if usage != "SIGN_VERIFY" or spec not in _SPECS:
@@ -228,13 +211,16 @@ class _Service:
         self.address, self._environ, self._timeout = address, context.environ, context.timeout
 
     def ask(self, operation: str, **parameters: object) -> Mapping[str, Any]:
-        """Return what KMS answers; raise one of our errors (rule 5)."""
-        end, client = time.monotonic() + self._timeout, self.client()
+        """Return what KMS answers; raise one of our errors (rule 3)."""
+        end, (client, fetch) = time.monotonic() + self._timeout, self._ready()
         call, key = getattr(client, _method(operation)), self.address.shown(client.meta.region_name)
         for pause in (*_PAUSES, None):
             _LOG.info("AWS KMS: %s %s", operation, key)
             try:
+                fetch()
                 found: Mapping[str, Any] = call(**parameters)
+            except NotarypyError:
+                raise
             except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
                 wait = 0 if pause is None else uniform(pause, 2 * pause)  # noqa: S311 - it spreads requests
                 if wait == 0 or time.monotonic() + wait > end or not awserrors.passing(error, operation):
@@ -247,8 +233,11 @@ class _Service:
 
     def client(self) -> Any:  # noqa: ANN401 - it has no types
         """Return the SDK's client, with credentials as far as they are found without asking a service."""
+        return self._ready()[0]
+
+    def _ready(self) -> tuple[Any, Callable[[], None]]:
         try:
-            return _CLIENTS().get(self.address, self._environ, self._timeout)
+            return CLIENTS().get(self.address.endpoint, self.address.region, self._environ, self._timeout)
         except NotarypyError:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
@@ -257,75 +246,3 @@ class _Service:
 
 def _method(operation: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
-
-
-class Clients:
-    """The SDK's clients, which the threads of one process share."""
-
-    def __init__(self) -> None:
-        self.made: dict[tuple[object, ...], Any] = {}
-        self.lock = threading.Lock()
-
-    def get(self, address: KeyAddress, environ: Mapping[str, str], timeout: float) -> Any:  # noqa: ANN401 - untyped
-        """Return a client for an endpoint and region, with the credentials that an environment has."""
-        region = address.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-        said = sorted(item for item in environ.items() if item[0].startswith("AWS_"))
-        known = (address.endpoint, region, timeout, *said)
-        with self.lock:
-            if known not in self.made:
-                self.made[known] = _client(address.endpoint, region, environ, timeout)
-            return self.made[known]
-
-
-_CLIENTS = services.PerProcess(Clients)
-
-
-def _client(endpoint: str, region: str | None, environ: Mapping[str, str], timeout: float) -> Any:  # noqa: ANN401
-    try:
-        from botocore.config import Config
-        from botocore.session import Session
-    except ImportError:
-        raise services.missing("aws", "botocore") from None
-    session = Session()
-    for name, variable in _VARIABLES.items():
-        if (said := environ.get(variable)) and said != os.environ.get(variable):
-            session.set_config_variable(name, said)
-    half = timeout / 2  # to connect, and to answer: together what a request may take
-    config = Config(
-        connect_timeout=half,
-        read_timeout=half,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=_CONNECTIONS,
-        user_agent_extra="notarypy",
-    )
-    session.set_default_client_config(config)  # for those that fetch credentials, too
-    keys = _keys(environ)
-    client = session.create_client("kms", region, endpoint_url=_url(endpoint, environ), **keys)
-    _require_private(client.meta.endpoint_url)
-    if not keys and session.get_credentials() is None:
-        raise awserrors.anonymous()
-    return client
-
-
-def _url(endpoint: str, environ: Mapping[str, str]) -> str | None:
-    if endpoint:
-        return f"https://{endpoint}"
-    return environ.get("AWS_ENDPOINT_URL_KMS") or environ.get("AWS_ENDPOINT_URL") or None
-
-
-def _keys(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return access keys that the process's environment does not have; the SDK finds those by itself."""
-    found = {name.lower(): environ[name] for name in _ACCESS if environ.get(name)}
-    same = all(os.environ.get(name) == environ.get(name) for name in _ACCESS)
-    return {} if same else found
-
-
-def _require_private(url: str) -> None:
-    """Raise ConfigurationError for plain http to another machine (rule 2)."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https" and not is_loopback(host):
-        why = f"AWS_ENDPOINT_URL, or the profile, names http://{host}: http is for this machine alone"
-        raise ConfigurationError(
-            "AWS KMS is to be asked without TLS", why=why, advice=Advice("use-aws-https")
-        )

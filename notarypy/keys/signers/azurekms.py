@@ -1,7 +1,8 @@
 """Keys in Azure Key Vault and Managed HSM: `azurekms://VAULT.vault.azure.net/KEY[/VERSION]`.
 
 What it is: one request of Key Vault each for signing and for the public key, sent by Azure's own library
-with the credentials that it finds. What it is not: making keys, and finding credentials.
+with the credentials that it finds. What it is not: making keys, finding
+credentials, and what the library's errors mean (`azureerrors`).
 
 Rules:
 
@@ -10,6 +11,7 @@ Rules:
    software or in an HSM. Each must be enabled, in date, and allowed to sign.
 3. A vault's first answer says which tokens it wants. The library asks for one only if it is for the domain
    that the vault is in, and that check stays on: nobody else's vault gets a token for ours.
+   A host that is in no cloud's domain of vaults is one only where AZURE_AUTHORITY_HOST names another cloud.
 4. Where a vault's domain is that of another cloud, tokens come from that cloud, unless the environment says
    where from.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import threading
 from datetime import UTC, datetime
@@ -25,14 +28,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from notarypy.errors import (
     Advice,
-    AuthenticationError,
     NotarypyError,
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.signers import services
+from notarypy.keys.signers import azureerrors, services
 from notarypy.keys.signers.base import ExternalSigner
-from notarypy.remote.http.messages import json_object
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -50,18 +51,13 @@ _URI = re.compile(
     r"azurekms://([a-z0-9-]+(?:\.[a-z0-9-]+)+)/([a-z0-9-]+)(?:/([a-z0-9]*))?", re.ASCII | re.IGNORECASE
 )
 _FORM = "azurekms://VAULT.vault.azure.net/KEY/VERSION"
-_AUTHORITIES = {
-    ".azure.cn": "login.chinacloudapi.cn",
-    ".usgovcloudapi.net": "login.microsoftonline.us",
+_CLOUDS = {
+    "azure.net": None,  # where the library looks by itself
+    "azure.cn": "login.chinacloudapi.cn",
+    "usgovcloudapi.net": "login.microsoftonline.us",
 }
+_BROWSER = "interactivebrowsercredential"
 _RSA_BITS = range(2048, 4097)
-_DISABLED = frozenset({"KeyDisabled", "KeyExpired", "KeyNotYetValid", "KeyOperationForbidden"})
-_NETWORK = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
-_ASKED = re.compile(r"\w+Credential: ")
-# How each of the credentials says that it is none of this machine's.
-_UNAVAILABLE = re.compile(r"unavailable|not found|not installed|not be found|requires the")
-_UNREACHED = re.compile(r"SSL|[Cc]onnect|resol|timed out")
-_FORBIDDEN, _BAD_REQUEST, _CONFLICT = 403, 400, 409
 
 
 class AzureKmsSigner(ExternalSigner):
@@ -121,11 +117,11 @@ class _Vault:
     def __init__(self, uri: str, context: SignerContext) -> None:
         match = _URI.fullmatch(uri)
         if match is None:
-            raise UsageError("this URI names no key in Azure Key Vault", why=f"its form is {_FORM}")
+            why, advice = f"its form is {_FORM}", Advice("write-azure-uri")
+            raise UsageError("this URI names no key in Azure Key Vault", why=why, advice=advice)
         self.host, self.key, self.version = match[1].lower(), match[2], match[3] or ""
         self.place, self._timeout = uri, context.timeout
-        found = [host for domain, host in _AUTHORITIES.items() if self.host.endswith(domain)]
-        authority = context.environ.get("AZURE_AUTHORITY_HOST") or next(iter(found), None)  # rule 4
+        authority = _authority(self.host, context.environ)
         self._state = services.PerProcess(lambda: _State(authority, context.timeout))
 
     def read(self) -> KeyVaultKey:
@@ -151,10 +147,13 @@ class _Vault:
 
     def clients(self) -> _Clients:
         """Return this thread's clients; raise BackendMissingError if the libraries are not installed."""
+        services.require_authorities(os.environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         try:
-            return self._state().clients(f"https://{self.host}")
+            return self._state().clients(f"https://{self.host}", self.place)
         except ImportError:
             raise services.missing("azure", "azure-keyvault-keys or azure-identity") from None
+        except Exception as error:  # noqa: BLE001 - who looks for credentials raises what reading them raises
+            raise azureerrors.unconfigured(self.place, error) from None
 
     def _asked(self, what: str, ask: Callable[[_Clients, float], T]) -> T:
         def once(seconds: float) -> T:
@@ -162,8 +161,10 @@ class _Vault:
             _LOG.info("Azure Key Vault: %s %s", what, self.place)
             try:
                 return ask(clients, seconds)
+            except NotarypyError:  # there is no token
+                raise
             except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
-                raise _failure(self.place, error) from None
+                raise azureerrors.failure(self.place, error) from None
 
         return services.in_time(once, self._timeout)
 
@@ -176,12 +177,12 @@ class _State:
         self._lock, self._local = threading.Lock(), threading.local()
         self._credential: Any = None
 
-    def clients(self, url: str) -> _Clients:
-        """Return this thread's clients."""
+    def clients(self, url: str, place: str) -> _Clients:
+        """Return this thread's clients of the vault at a URL; a key's URI names it in errors."""
         if not hasattr(self._local, "clients"):
             with self._lock:
                 if self._credential is None:
-                    self._credential = _Credential(self._authority, self._timeout)
+                    self._credential = _Credential(self._authority, self._timeout, place)
             self._local.clients = _Clients(url, self._credential)
         return self._local.clients  # type: ignore[no-any-return]  # what is local has no types
 
@@ -189,18 +190,30 @@ class _State:
 class _Credential:
     """The default credential, asked by one thread at a time: the others find the token in its cache."""
 
-    def __init__(self, authority: str | None, timeout: float) -> None:
+    def __init__(self, authority: str | None, timeout: float, place: str) -> None:
         from azure.identity import DefaultAzureCredential
 
         services.quiet("azure", "msal")
-        more = {} if authority is None else {"authority": authority}
-        self._lock = threading.Lock()
-        self._inner = DefaultAzureCredential(process_timeout=max(int(timeout), 1), **_for(timeout), **more)
+        if os.environ.get("AZURE_TOKEN_CREDENTIALS", "").strip().lower() == _BROWSER:
+            raise ValueError(
+                "AZURE_TOKEN_CREDENTIALS names a login in a browser, and nobody is asked for one"
+            )
+        more: dict[str, Any] = {} if authority is None else {"authority": authority}
+        self._lock, self._place = threading.Lock(), place
+        self._inner = DefaultAzureCredential(
+            process_timeout=max(int(timeout), 1),
+            exclude_interactive_browser_credential=True,  # nobody is asked anything
+            **_for(timeout),
+            **more,
+        )
 
     def get_token_info(self, *scopes: str, options: Any = None) -> Any:  # noqa: ANN401 - as Azure's protocol
-        """Return a token for a scope."""
-        with self._lock:
-            return self._inner.get_token_info(*scopes, options=options)
+        """Return a token for a scope; raise our own errors, which the library lets through."""
+        try:
+            with self._lock:
+                return self._inner.get_token_info(*scopes, options=options)
+        except Exception as error:  # noqa: BLE001 - as where credentials are looked for
+            raise azureerrors.without_token(self._place, error) from None
 
 
 class _Clients:
@@ -228,6 +241,17 @@ class _Clients:
                 KeyVaultKey(key_id, _jwk(public)), self._credential, **self._options
             )
         return self._signing
+
+
+def _authority(host: str, environ: Mapping[str, str]) -> str | None:
+    """Return where a vault's tokens come from (rule 4); raise UsageError for a host that is none (rule 3)."""
+    if named := environ.get("AZURE_AUTHORITY_HOST"):
+        return named
+    for domain, authority in _CLOUDS.items():
+        if host.endswith((f".vault.{domain}", f".managedhsm.{domain}")):
+            return authority
+    why, advice = "its host is in no cloud's domain of vaults", Advice("write-azure-uri")
+    raise UsageError(f"{host} is no vault of Azure", why=why, advice=advice)
 
 
 def _for(seconds: float) -> dict[str, Any]:
@@ -282,62 +306,3 @@ def _public(place: str, key: KeyVaultKey) -> PublicKey:
     except (TypeError, ValueError):
         raise services.damaged(place, "its public key is none") from None
     raise services.unsupported(place, f"its kind is {kind}", Advice("make-azure-key"))
-
-
-def _failure(place: str, error: Exception) -> NotarypyError:
-    """Return the error for what the library raises."""
-    from azure.core import exceptions
-
-    if isinstance(error, exceptions.HttpResponseError) and error.response is not None:
-        return _refusal(place, error)
-    if isinstance(error, exceptions.ClientAuthenticationError):
-        return _without_token(place, error)
-    if isinstance(error, ValueError) and "challenge" in str(error):  # it is for another domain (rule 3)
-        message = "the vault asks for a token that is not for it"
-        return AuthenticationError(message, why=services.said(str(error).partition(". ")[0]), uri=place)
-    return services.unreached(place, error)
-
-
-def _refusal(place: str, error: Any) -> NotarypyError:  # noqa: ANN401 - the library's error with an answer
-    """Return the error for an answer that is none."""
-    status, headers = error.response.status_code, error.response.headers
-    found = _said(error.response)
-    inner = found.get("innererror") or found.get("innerError")
-    inner = inner if isinstance(inner, dict) else {}
-    reason, why = str(inner.get("code", "")), str(found.get("message", ""))
-    if "error_description" in found:  # who gives tokens has answered
-        return _without_token(place, error)
-    if reason in _DISABLED or status == _CONFLICT:
-        return services.disabled(place, why)
-    if status == _BAD_REQUEST:
-        return services.unsupported(place, why, Advice("make-azure-key"))
-    todo = Advice("allow-azure-key") if status == _FORBIDDEN else Advice("log-in-azure")
-    if reason in _NETWORK:
-        todo = Advice("allow-azure-network")
-    why = f"{reason}: {why}" if reason else why
-    return services.refused(place, status, why, todo, headers.get("Retry-After"))
-
-
-def _said(response: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the library's answer
-    """Return the object that says what went wrong, or an empty one."""
-    answer = json_object(response.body()) or {}
-    inner = answer.get("error")
-    return inner if isinstance(inner, dict) else answer
-
-
-def _without_token(place: str, error: Exception) -> NotarypyError:
-    """Return the error that there is no token: of a long list, who was asked, and who failed with what."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    listed = [line for line in lines if _ASKED.match(line)]
-    failed = [line for line in listed or lines if line and not _UNAVAILABLE.search(line)]
-    if failed and "AADSTS" not in failed[0] and _UNREACHED.search(failed[0]):
-        return services.unreached(place, OSError(failed[0]))
-    asked = ", ".join(line.partition(":")[0] for line in listed)
-    return AuthenticationError(
-        "Azure gives no token for the credentials that are here"
-        if failed
-        else "there are no credentials for Azure",
-        why=(*map(services.said, failed[:1]), *([f"asked: {asked}"] if asked else [])),
-        advice=Advice("log-in-azure"),
-        uri=place,
-    )

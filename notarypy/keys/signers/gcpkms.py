@@ -9,7 +9,9 @@ Rules:
    one the newest that is enabled is looked up, once; the URI that is kept has it.
 2. Only algorithms that Notary verifies are taken: ECDSA on P-256 and RSA-PSS, both with SHA-256.
 3. What was sent and what came back is compared as Google asks: checksums both ways, and the key's name.
-4. Credentials are the application default credentials; no project is looked up for them.
+4. Credentials are the application default credentials; no project is looked up for them. What cannot be used
+   of the files, variables and programs that they come from is no credentials, and nothing of the network: the
+   library raises for it whatever reading it raises.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import base64
 import hashlib
 import json
 import logging
+import os
 import re
 import threading
 import warnings
@@ -49,7 +52,8 @@ _URI = re.compile(
 )
 _PART, _NUMBER = re.compile(r"[\w.:-]+", re.ASCII), re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _FORM = "gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY/versions/NUMBER"
-_API, _SCOPE = "https://cloudkms.googleapis.com/v1/", "https://www.googleapis.com/auth/cloudkms"
+_HOST, _API = "cloudkms.googleapis.com", "https://cloudkms.googleapis.com/v1/"
+_SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _ALGORITHMS = frozenset(
     {
         "EC_SIGN_P256_SHA256",
@@ -178,10 +182,13 @@ class _Service:
     def session(self, seconds: float | None = None) -> Any:  # noqa: ANN401 - the library's classes have no types
         """Return this thread's session, after the credentials have been made fresh, one thread at a time."""
         state, seconds = self._state(), self._timeout if seconds is None else seconds
+        services.require_authorities(os.environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
         try:
             from google.auth.transport.requests import AuthorizedSession, Request
         except ImportError:
             raise services.missing("gcp", "google-auth") from None
+        except ValueError as error:  # of variables that it reads when it is loaded
+            raise _unconfigured(self.place, error) from None
         try:
             with state.lock:
                 if state.credentials is None:
@@ -192,7 +199,7 @@ class _Service:
                         lambda *args, **more: fresh(*args, **{**more, "timeout": seconds})
                     )
         except Exception as error:  # noqa: BLE001 - as above
-            raise _failure(self.place, error) from None
+            raise _without_token(self.place, error) from None
         if not hasattr(state.local, "session"):
             new: Any = AuthorizedSession
             state.local.session = new(state.credentials, max_refresh_attempts=1)
@@ -223,7 +230,8 @@ def _parsed(uri: str) -> tuple[str, str]:
     parts = match.groups()[1:5] if match else ()
     version = (match[6] or "") if match else ""
     if match is None or not all(map(_PART.fullmatch, parts)) or (version and not _NUMBER.fullmatch(version)):
-        raise UsageError("this URI names no key in Google Cloud KMS", why=f"its form is {_FORM}")
+        why, advice = f"its form is {_FORM}", Advice("write-gcp-uri")
+        raise UsageError("this URI names no key in Google Cloud KMS", why=why, advice=advice)
     return match[1], version
 
 
@@ -270,15 +278,31 @@ def _failure(place: str, error: Exception) -> NotarypyError:
     """Return the error for what the libraries raise before there is an answer."""
     from google.auth import exceptions
 
-    advice = Advice("log-in-gcp")
-    if isinstance(error, exceptions.DefaultCredentialsError):
-        why = services.said(error)
-        return AuthenticationError("there are no credentials for Google Cloud", why=why, advice=advice)
-    told = (exceptions.GoogleAuthError, ValueError)  # of a key that is none
-    if isinstance(error, told) and not isinstance(error, exceptions.TransportError):
-        message, why = "Google gives no token for the credentials that are here", services.said(error)
+    if isinstance(error, exceptions.GoogleAuthError):  # a token was refused, and no other is to be had
+        return _without_token(place, error)
+    return services.unreached("Google Cloud KMS", place, error, _HOST)
+
+
+def _without_token(place: str, error: Exception) -> NotarypyError:
+    """Return the error that there are no credentials, or no token for them (rule 4)."""
+    from google.auth import exceptions
+
+    if services.is_network(error):
+        return services.unreached("Google Cloud", place, error)
+    if isinstance(error, exceptions.GoogleAuthError) and not isinstance(error, exceptions.TransportError):
+        none = isinstance(error, exceptions.DefaultCredentialsError)
+        message = "there are no credentials for Google Cloud"
+        message = message if none else "Google gives no token for the credentials that are here"
+        why, advice = services.said(error), Advice("log-in-gcp")
         return AuthenticationError(message, why=why, advice=advice, uri=place)
-    return services.unreached(place, error)
+    return _unconfigured(place, error)
+
+
+def _unconfigured(place: str, error: Exception) -> AuthenticationError:
+    message, why = "the credentials for Google Cloud that are set here cannot be used", services.reason(error)
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    source = (services.said(f"GOOGLE_APPLICATION_CREDENTIALS names {named}"),) if named else ()
+    return AuthenticationError(message, why=(why, *source), advice=Advice("correct-credentials"), uri=place)
 
 
 def _refusal(

@@ -9,22 +9,30 @@ Rules:
 2. A service that says "too often" or "not now" is asked once more, if the wait and the answer are within the
    time that the request may take.
 3. Connections and tokens belong to one process: after a fork there are others.
-4. Libraries log warnings that hold whatever a service said. Where nobody handles a log, Python would write
+4. Only what the network did is an error of the network. A file, a variable or an address here that a library
+   cannot use is one of configuration, whatever the library calls it; of credentials their backends say so.
+5. Libraries log warnings that hold whatever a service said. Where nobody handles a log, Python would write
    them to standard error: for these libraries somebody does, who drops them.
 """
 
 from __future__ import annotations
 
+import errno
+import http.client
 import logging
 import os
 import re
+import socket
+import ssl
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from notarypy.errors import (
     Advice,
     AuthenticationError,
     BackendMissingError,
+    ConfigurationError,
     DeadlineError,
     KeyDisabledError,
     KeyMissingError,
@@ -39,17 +47,32 @@ from notarypy.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _NOBODY = logging.NullHandler()
-_SHOWN = 240
+_SHOWN, _SHORTEST = 240, 6
 # What a token, an assertion or a password in a URL looks like; key ids of 32 or 64 hex digits do not. It is
 # looked for where a word begins alone, or a long one would be looked at from each of its characters.
 _SECRETS = re.compile(
     r"(?<=//)[^/\s@]+@|(?<![\w.~+-])(?![0-9a-fA-F]+(?![\w.~+-]))[\w.~+-]{40,}={0,2}|eyJ[\w.-]+"
 )
+_SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN$")
+_NETWORK = (
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+    socket.herror,
+    ssl.SSLError,
+    http.client.HTTPException,
+)
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+# How the libraries' classes are called: after the network, or after an address that is none.
+_BROKEN = re.compile(r"SSL|Timeout|Connection|ProxyError|Protocol|Resolution|IncompleteRead|ChunkedEncoding")
+_ADDRESS = re.compile(r"URL|Schema|Location|InvalidHeader|Unicode")
+_POOL = re.compile(r"ConnectionPool\(host='([\w.:-]+)'")
+_CONNECTION = re.compile(r"Connection\(host='([\w.:-]+)', port=([0-9]+)")
 _WAIT, _DAY = 1.0, 86400.0
 _NOT_FOUND = 404
 _REFUSALS: dict[int, tuple[type[AuthenticationError], str]] = {
@@ -115,16 +138,80 @@ def damaged(place: str, what: str) -> ServerError:
     return ServerError("the answer of the key's service cannot be used", why=what, uri=place)
 
 
-def unreached(place: str, error: BaseException) -> NetworkError:
-    """Return the error for a request without an answer, from whatever the library raised."""
+def unreached(service: str, place: str, error: BaseException, host: str = "") -> NotarypyError:
+    """Return the error for a request without an answer, from whatever the library raised (rule 4).
+
+    `service` is whose machines were asked, `place` the key's URI, `host` which machine, if that is known.
+    """
     found = list(_causes(error))
     names = " ".join(type(one).__name__ for one in found)
-    why = said(found[-1]) or type(found[-1]).__name__
+    why = (*where(" ".join(map(str, found)), host), reason(error))
+    if not is_network(error):
+        return ConfigurationError(f"{service} cannot be asked with what is set here", why=why, uri=place)
     if "SSL" in names:
-        return TlsError("the certificate of the key's service cannot be trusted", why=why, uri=place)
+        return TlsError(f"the certificate of {service} cannot be trusted", why=why, uri=place)
     if "Timeout" in names:
-        return DeadlineError("the service of the key took too long", why=why, uri=place)
-    return UnreachableError("the service of the key cannot be reached", why=why, uri=place)
+        return DeadlineError(f"{service} took too long", why=why, uri=place)
+    return UnreachableError(f"{service} cannot be reached", why=why, uri=place)
+
+
+def is_network(error: BaseException) -> bool:
+    """Tell whether it is the network that failed, and not what is set on this machine (rule 4)."""
+    found = list(_causes(error))
+    if any(_ADDRESS.search(type(one).__name__) for one in found):
+        return False
+    return any(
+        isinstance(one, _NETWORK)
+        or _BROKEN.search(type(one).__name__)
+        or (isinstance(one, OSError) and one.errno in _NO_WAY)
+        for one in found
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says at its innermost, where that is for people."""
+    *_, last = _causes(error)
+    text = said(last)
+    if isinstance(last, OSError) and last.filename and last.strerror:
+        return said(f"{last.strerror}: {last.filename}")
+    if isinstance(last, KeyError):
+        return f"there is no {text} where it is expected"
+    if isinstance(last, LookupError | TypeError | AttributeError):
+        return "something there is not of the form that is expected"
+    return text or type(last).__name__
+
+
+def where(text: str, host: str = "") -> Iterator[str]:
+    """Yield the host that was asked and the proxy, as far as a text of urllib3 tells them."""
+    pools, connections = _POOL.findall(text), _CONNECTION.findall(text)
+    if host := host or next(iter(pools), ""):
+        yield said(f"it is at {host}")
+    if connections and "proxy" in text:
+        yield said(f"the way there is the proxy {':'.join(connections[0])}")
+
+
+def require_authorities(environ: Mapping[str, str], *names: str) -> None:
+    """Raise ConfigurationError if the first variable that is set names no certificates of authorities."""
+    name = next((name for name in names if environ.get(name)), None)
+    if name is None:
+        return
+    path = Path(environ[name])
+    try:
+        if not path.is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError) as error:  # a TLS error is an OSError
+        text = getattr(error, "strerror", None) or "it has no certificate"
+        text = "it has no certificate" if isinstance(error, ssl.SSLError) else text
+        message = f"{name} names no file with certificates"
+        raise ConfigurationError(message, why=f"{path}: {text}", advice=Advice("name-authorities")) from None
+
+
+def hidden(text: str, environ: Mapping[str, str]) -> str:
+    """Return a text without the values of variables that hold secrets (rule 1)."""
+    for name, value in environ.items():
+        if len(value) >= _SHORTEST and _SECRET_NAME.search(name):
+            text = text.replace(value, "...")
+    return said(text)
 
 
 def in_time(ask: Callable[[float], T], seconds: float) -> T:
@@ -143,7 +230,7 @@ def in_time(ask: Callable[[float], T], seconds: float) -> T:
 
 
 def quiet(*libraries: str) -> None:
-    """Leave the logs of libraries to whoever listens to them (rule 4)."""
+    """Leave the logs of libraries to whoever listens to them (rule 5)."""
     for name in libraries:
         logging.getLogger(name).addHandler(_NOBODY)
 
