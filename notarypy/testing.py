@@ -31,7 +31,7 @@ from notarypy.devserver import sample
 from notarypy.devserver.core import NOTARY_HOST, REGISTRY_HOST, Fake
 from notarypy.devserver.start import Running, ServerOptions, running
 from notarypy.devserver.tampering import Tampering
-from notarypy.errors import KeyMissingError, PinWrongError
+from notarypy.errors import Advice, KeyMissingError, PinWrongError
 from notarypy.keys.passphrases import CallbackSource
 from notarypy.keys.signers import SIGNERS, keyfile
 from notarypy.keys.signers.base import ExternalSigner, Signer, SignerContext
@@ -186,9 +186,8 @@ class FakeKms:
         if self.error is not None:
             raise self.error
         if name not in self.keys:
-            raise KeyMissingError(
-                f"fakekms has no key {name}", why=f"it has: {', '.join(self.keys) or 'none'}"
-            )
+            why, advice = f"it has: {', '.join(self.keys) or 'none'}", Advice("say", text="make it first")
+            raise KeyMissingError(f"fakekms has no key {name}", why=why, advice=advice)
         return self.keys[name]
 
 

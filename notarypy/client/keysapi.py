@@ -40,7 +40,10 @@ class Keys:
         return found
 
     def find(self, key: str) -> KeyInfo:
-        """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several."""
+        """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several.
+
+        KeyMissingError too for one of the client's `signers`: nothing is written down of it.
+        """
         return self._session.keys().find(key)
 
     def generate(
@@ -130,6 +133,7 @@ class Keys:
         """Return the public half of a key, as PEM; KeyAccessError if it is missing or cannot be unlocked.
 
         Of a URI it is read there and nothing is noted; `name` says whose it is, and which PIN is asked for.
+        One of the client's `signers` has the one that it was given with.
         """
         return self._session.keys().public(key, name)
 

@@ -22,8 +22,12 @@ from notarypy.errors import (
     ConfigurationError,
     ConflictError,
     DeadlineError,
+    KeyDisabledError,
+    KeyPermissionError,
     MetadataError,
     NotarypyError,
+    PinLockedError,
+    PinWrongError,
     RollbackError,
     ServerError,
     StorageError,
@@ -102,6 +106,15 @@ def test_a_value_goes_in_as_it_is(value: str) -> None:
     assert advice(NotarypyError("", advice=Advice("renew", gun=value))) == f"notarypy renew {value}"
 
 
+@pytest.mark.parametrize("given", [Advice("of-another-package"), Advice("renew"), Advice("say", words="x")])
+def test_what_has_no_text_counts_as_no_advice(given: Advice) -> None:
+    assert advice(ConflictError("", advice=given)) == "try again, or allow more time with --retry-for"
+
+
+def test_packages_have_words_of_their_own() -> None:
+    assert advice(ConflictError("", advice=Advice("say", text="ask {acme}"))) == "ask {acme}"
+
+
 def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
     assert advice(ConflictError("")) == "try again, or allow more time with --retry-for"
     assert advice(UsageError(""), "key list") == "see notarypy key list --help"
@@ -122,6 +135,10 @@ def test_without_advice_the_kind_of_error_says_what_is_usual() -> None:
         (RollbackError(""), "old backup"),
         (MetadataError(""), "whoever made it"),
         (ConfigurationError(""), "correct that value"),
+        (PinWrongError(""), "be sure of the PIN"),
+        (PinLockedError(""), "unlock the PIN"),
+        (KeyPermissionError(""), "the right to sign with it"),
+        (KeyDisabledError(""), "whoever keeps the key"),
         (VerificationError(""), "owner of the repository"),
     ],
 )

@@ -380,3 +380,19 @@ def test_one_key_is_given_once() -> None:
     with pytest.raises(UsageError, match="have the same key") as caught:
         Client(signers=[LocalSigner(key), FakeSigner(), LocalSigner(key)])
     assert caught.value.exit_code == 2
+
+
+def test_a_given_key_is_found_as_that(owner: Person, release: FakeSigner) -> None:
+    client = owner.client(signers=[release])
+    digits = release.public.keyid[:12]
+    assert PublicKey.from_pem(client.keys.public(digits, name="ci")) == release.public
+    for ask in (
+        client.keys.find,
+        client.keys.test,
+        client.keys.remove,
+        lambda key: client.keys.export([key]),
+    ):
+        with pytest.raises(KeyMissingError, match="was given to this client") as caught:
+            ask(digits)
+        assert caught.value.facts["keyid"] == release.public.keyid
+        assert "keys here" not in str(caught.value.why)

@@ -11,7 +11,7 @@ import json
 import socket
 from typing import Any, Self
 
-from notarypy import ExternalSigner, PublicKey, SignerContext, signers
+from notarypy import Advice, ExternalSigner, PublicKey, SignerContext, signers
 from notarypy.errors import ConfigurationError, KeyMissingError, KeyPermissionError, UnreachableError
 
 SOCKET = "ACMESIGN_SOCKET"
@@ -43,7 +43,10 @@ def _ask(context: SignerContext, action: str, uri: str, data: str = "") -> str:
     """Send one request, and return the answer or raise what it means."""
     path = context.environ.get(SOCKET)
     if not path:
-        raise ConfigurationError(f"the variable {SOCKET} does not say where acme's daemon listens")
+        raise ConfigurationError(
+            f"the variable {SOCKET} does not say where acme's daemon listens",
+            advice=Advice("say", text=f"set {SOCKET} to the path of its socket"),
+        )
     question = {"action": action, "key": uri.partition(":")[2], "data": data}
     try:
         with socket.socket(socket.AF_UNIX) as daemon:
@@ -52,7 +55,11 @@ def _ask(context: SignerContext, action: str, uri: str, data: str = "") -> str:
             daemon.sendall(json.dumps(question).encode() + b"\n")
             answer: dict[str, Any] = json.loads(daemon.makefile().readline())
     except OSError as error:
-        raise UnreachableError("acme's signing daemon cannot be asked", why=str(error)) from None
+        raise UnreachableError(
+            f"acme's signing daemon cannot be asked at {path}",
+            why=str(error),
+            advice=Advice("say", text=f"look whether it runs, and whether {SOCKET} is right"),
+        ) from None
     if answer["error"] == "no such key":
         raise KeyMissingError(f"acme's daemon has no key for {uri}")
     if answer["error"]:

@@ -9,6 +9,7 @@ Rules:
 1. An error names its advice and brings the values; only here are the words, and commands to type.
 2. A value goes in as it is. The braces in it, if there are any, mean nothing. One that is advice itself goes
    in as its text.
+3. Packages have words of their own: `Advice("say", text=...)`. What has no text, or lacks a value, is none.
 """
 
 from __future__ import annotations
@@ -265,7 +266,7 @@ TEXTS: Mapping[str, str] = {
     "push-yourself": _PUSH_YOURSELF,
     "start-daemon": f"start it, or set DOCKER_HOST; or {_PUSH_YOURSELF}",
     "tag-image": "build it, or give it this name: docker tag IMAGE {name}",
-    # -- extras and the devserver
+    # -- the devserver
     "choose-devserver-folder": "stop it, or name another folder with --dir",
     "choose-empty-folder": "name a new or an empty folder with --dir",
     "choose-free-port": "name a free port with --port and --registry-port, or stop what uses this one",
@@ -273,13 +274,10 @@ TEXTS: Mapping[str, str] = {
     "choose-host": "give --host a name or an address of this machine",
     "choose-host-or-none": "give --host a name or an address of this machine, or leave it out",
     "choose-two-ports": "give --port and --registry-port different ones",
-    "install-extra": (
-        "from a checkout of notarypy: pipx install --force '.[{extra}]'; "
-        "or in the environment that it is in: python3 -m pip install '.[{extra}]'"
-    ),
 }
 # For errors that bring no advice of their own; for exit code 2 it is the command's help.
 _OF_CODE = {
+    **keyadvice.OF_CODE,
     "build.failed": "see what the builder says above; nothing was signed",
     "key.unsupported": "give an ECDSA or RSA key in PEM, as openssl, docker or Go notary write it",
     "local.exists": "use what is there, or remove that first",
@@ -321,7 +319,10 @@ def own_advice(error: NotarypyError) -> str:
     """Return the text of the advice that an error carries; nothing if it carries none."""
     if error.advice is None:
         return ""
-    text, file = text_of(error.advice), error.facts.get("file")
+    try:
+        text, file = text_of(error.advice), error.facts.get("file")
+    except KeyError:  # rule 3
+        return ""
     return keyadvice.naming(error.advice.name, text, file) if isinstance(file, str) else text
 
 

@@ -113,6 +113,7 @@ TEXTS: Mapping[str, str] = {
     ),
     # -- what leads to keys elsewhere
     "ask-backend": "ask whoever makes this package; what it is to raise is in docs/keys/own.md",
+    "say": "{text}",
     "install-backend": "write one of these, or install the package that has it",
     "install-backend-anew": "install the package that has it anew, or ask whoever makes it",
     "install-extra": (
@@ -339,6 +340,13 @@ TEXTS: Mapping[str, str] = {
         f"add another signer first, whose key is here or who signs its tags again: {ADD_YOURS}; "
         "or give its tags up: --revoke-tags, or notarypy delegate remove --force targets/releases {gun}"
     ),
+}
+# For errors that bring no advice of their own.
+OF_CODE = {
+    "auth.key_denied": "ask whoever keeps the key for the right to sign with it",
+    "key.disabled": "ask whoever keeps the key; another one is noted with: notarypy key add URI --name NAME",
+    "key.pin_locked": TEXTS["unlock-token"],
+    "key.pin_wrong": TEXTS["check-pin"],
 }
 
 

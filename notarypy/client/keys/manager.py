@@ -186,6 +186,10 @@ class KeyManager:
         fitting = {info.keyid for info in found}.union(one for one in given if _begins(one, selector))
         if len(fitting) == 1 and found:
             return found[0]
+        if len(fitting) == 1:
+            message = f'the key "{selector}" was given to this client, and nothing is noted of it here'
+            unlisted = "it signs, and is not listed, tested, exported, renamed or removed"
+            raise KeyMissingError(message, why=unlisted, keyid=fitting.pop())
         names = dict.fromkeys(given, "given") | {info.keyid: info.role for info in infos}
         shown = [f"{one[:12]} ({names[one]})" for one in names if one in fitting or not fitting]
         listed = ", ".join(shown) or "none"
@@ -235,10 +239,12 @@ class KeyManager:
     def public(self, selector: str, name: str) -> bytes:
         """Return the public half of the key that a KEY or URI means, as PEM with a name.
 
-        What is at a URI is only looked at: it may be somebody else's.
+        What is at a URI is only looked at: it may be somebody else's. So is a signer that was given.
         """
         if is_uri(selector) and not any(info.uri == keyuri.usual(selector) for info in self.store.list()):
             return pem.public_pem(self.store.look(selector, name, self.passphrases).public, name)
+        if given := self._given(selector):
+            return pem.public_pem(self.store.given[given].public, name)
         info = self.find(selector)
         public = self.store.public(info.keyid, self.passphrases)
         return pem.public_pem(public, roles.signer_name(info.role))
