@@ -72,7 +72,7 @@ def generate(
 @app.command("add")
 def add(
     context: Context,
-    uri: Annotated[str, Argument(metavar="URI", help="Where the key is: pkcs11:..., hashivault://...")],
+    uri: Annotated[str, Argument(metavar="URI", help="Where the key is, in a form as below.")],
     *,
     name: Annotated[
         str, Option(metavar="NAME", help="The signer's name, or root, targets or snapshot.")
@@ -85,6 +85,9 @@ def add(
     Example:
       notarypy key add hashivault://release --name jeff
       notarypy key add awskms:///alias/release --name root
+      notarypy key add 'pkcs11:token=release;object=jeff' --name jeff
+      notarypy key add azurekms://VAULT.vault.azure.net/KEY
+      notarypy key add gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K
     """
     run = _begin(context, uri)
     with run.client() as client, run.trying(uri):

@@ -116,9 +116,12 @@ def test_a_token_is_for_one_repository_and_one_environment() -> None:
         trust["StringEquals"]["token.actions.githubusercontent.com:sub"]
         == "repo:team/app:environment:release"
     )
-    rights = json.loads(pages.blocks(page, "json")[1].text)["Statement"][0]
-    assert rights["Action"] == ["kms:Sign", "kms:GetPublicKey"]
-    assert ci.documents("oidc-aws.yml")[0]["env"]["SIGNER"].endswith(rights["Resource"])
+    rights = json.loads(pages.blocks(page, "json")[1].text)["Statement"]
+    assert [right["Action"] for right in rights] == ["kms:Sign", "kms:GetPublicKey"]
+    signing = json.loads(pages.blocks(pages.read("docs/keys/aws.md"), "json")[0].text)["Statement"][0]
+    assert rights[0]["Condition"] == signing["Condition"]
+    for right in rights:
+        assert ci.documents("oidc-aws.yml")[0]["env"]["SIGNER"].endswith(right["Resource"])
 
 
 @pytest.mark.parametrize("file", [*ci.FILES, *ci.OIDC])
