@@ -53,11 +53,11 @@ No docker, no daemon. Trust data and keys are those of docker trust and Go notar
 notarypy help COMMAND says more about a command, and notarypy version which one this is.
 
 \b
-REPO   registry/name; alpine means docker.io/library/alpine
-REF    REPO[:TAG][@sha256:DIGEST]; the tag is latest if neither is given
-NAME   a signer: jeff, which stands for the role targets/jeff
-KEY    a signer's name, or at least 7 digits of a key id
-PIN    a root key id in full, 64 hex digits
+REPO      registry/name; alpine means docker.io/library/alpine
+REF       REPO[:TAG][@sha256:DIGEST]; the tag is latest if neither is given
+NAME      a signer: jeff, which stands for the role targets/jeff
+KEY       a signer's name, or at least 7 digits of a key id
+ROOT-PIN  a root key id in full, 64 hex digits
 
 \b
 Example:

@@ -122,7 +122,9 @@ AllSigners = Annotated[
 ]
 Roots = Annotated[
     list[str] | None,
-    Option("--root", metavar="PIN", help="The root of its repository must be this one, or descend from it."),
+    Option(
+        "--root", metavar="ROOT-PIN", help="The root of its repository must be this one, or descend from it."
+    ),
 ]
 Policy = Annotated[
     str | None,
@@ -146,7 +148,7 @@ def verify_options(
 
 
 def required_root(run: Run, roots: Sequence[str] | None, policy: str | None) -> str | None:
-    """Return the PIN that was given, if one was, and put the policy into the run's options."""
+    """Return the root pin that was given, if one was, and put the policy into the run's options."""
     take_policy(run, policy)
     if len(roots or ()) > 1:  # one of them would be left out without a word
         advice = Advice("keep-one")

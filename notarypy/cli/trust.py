@@ -79,7 +79,7 @@ def trust(
     repo: references.Repository,
     *,
     root: Annotated[
-        str | None, Option(metavar="PIN", help="The root to accept, in full; left out: only show both.")
+        str | None, Option(metavar="ROOT-PIN", help="The root to accept, in full; left out: only show both.")
     ] = None,
 ) -> None:
     """Show the trusted and the offered root; accept the one named.

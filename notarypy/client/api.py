@@ -201,19 +201,19 @@ class Client:
         return verify_each(self._session, references, VerifyOptions(**required), cache)
 
     def refresh(self, repository: str, *, root: str | None = None) -> TrustedMetadata:
-        """Return a repository's current metadata, as `verify` reads it; `root` is a PIN that it must meet."""
+        """Return a repository's current metadata, as `verify` reads it; `root` is a pin that it must meet."""
         from notarypy.client.verify.sharing import current_metadata
 
         return current_metadata(self._session, repository, root)
 
     def inspect(self, reference: str, *, root: str | None = None) -> results.Inspection:
-        """Return who signed what in a repository; a tag narrows the tags, and `root` is a PIN to be met."""
+        """Return who signed what in a repository; a tag narrows the tags, and `root` is a pin to be met."""
         from notarypy.client.verify.inspection import inspect_reference
 
         return inspect_reference(self._session, reference, root)
 
     def delegations(self, repository: str, *, root: str | None = None) -> tuple[RoleEntry, ...]:
-        """Return every delegation of a repository; `root` is a PIN that it must meet."""
+        """Return every delegation of a repository; `root` is a pin that it must meet."""
         from notarypy.client.verify.inspection import delegations
 
         return delegations(self._session, repository, root)
@@ -346,7 +346,7 @@ class Client:
         return offered(self._session.repository(repository).past_caches())
 
     def trust(self, repository: str, root: str) -> results.TrustedRoot:
-        """Trust the offered root with this full PIN from now on, whatever was trusted before."""
+        """Trust the offered root with this full pin from now on, whatever was trusted before."""
         from notarypy.client.metadata.trustchange import accept
 
         return accept(self._session.repository(repository, root).past_caches(), root)

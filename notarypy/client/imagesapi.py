@@ -116,7 +116,7 @@ class Images:
     ) -> list[str]:
         """Return every signed tag of a repository, each of which `Client.verify_unless_skipped` can verify.
 
-        That call takes the same `root`, a PIN, and the same `cache`, so that the repository is read once.
+        That call takes the same `root`, a pin, and the same `cache`, so that the repository is read once.
         """
         from notarypy.client.verify.inspection import signed_tags
         from notarypy.client.verify.sharing import MetadataCache

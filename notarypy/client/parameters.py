@@ -58,7 +58,7 @@ class VerifyOptions:
     Attributes:
         signers: Names or roles of signers who must have signed this very digest.
         all_signers: Whether every signer of the repository must have.
-        root: A PIN that the repository's root must meet, or None.
+        root: A pin that the repository's root must meet, or None.
         registry: Whether to compare with what the registry serves.
     """
 

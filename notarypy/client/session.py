@@ -207,7 +207,7 @@ class Session:
     ) -> Repository:
         """Return the repository that a reference is in, with its server and cache.
 
-        `root` is a PIN that counts in place of the configured ones, `scope` what the trust policy says;
+        `root` is a pin that counts in place of the configured ones, `scope` what the trust policy says;
         None to read it without the policy. `whole` tells that a literal text names nothing in a repository,
         `publishing` that whoever publishes there may trust its root on first use.
         """

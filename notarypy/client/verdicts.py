@@ -122,7 +122,7 @@ class RoleEntry:
 class FirstRoot:
     """A root that nothing vouches for but itself, as a server shows it of a repository that is not known yet.
 
-    Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a PIN in all
+    Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a pin in all
     repositories of that key, `root_keys` the ids in this repository alone, and `certificates` the SHA-256 of
     the certificates.
     """

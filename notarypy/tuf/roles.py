@@ -14,7 +14,7 @@ Rules:
    different GUNs, but what is said of one spelling counts for all.
 5. A target name that is written has no control character and is not empty; such names verify, but no Notary
    server re-signs them.
-6. A root PIN is a key id in full, 64 hex digits: short ones can be forged.
+6. A root pin is a key id in full, 64 hex digits: short ones can be forged.
 7. A prefix fits a repository as a whole or up to a slash, `*` any; the longest one counts. Registries are
    compared whatever their spelling.
 """
@@ -154,10 +154,10 @@ def check_target_name(name: str) -> str:
 
 
 def check_pin(pin: str) -> str:
-    """Return a PIN in lower case; raise InvalidNameError for anything but 64 hex digits (rule 6)."""
+    """Return a pin in lower case; raise InvalidNameError for anything but 64 hex digits (rule 6)."""
     if _PIN.fullmatch(pin.lower()) is None:
-        why = "a PIN is a root key id in full, 64 hex digits: short ones can be forged"
-        raise InvalidNameError(f'"{pin}" is not a root PIN', why=why, advice=Advice("give-whole-pin"))
+        why = "a pin is a root key id in full, 64 hex digits: short ones can be forged"
+        raise InvalidNameError(f'"{pin}" is not a root pin', why=why, advice=Advice("give-whole-pin"))
     return pin.lower()
 
 

@@ -6,7 +6,7 @@ trusted root to a newer one (`trusted`), or the chain of a certificate to an aut
 Rules:
 
 1. An anchor names a root key by its TUF id or canonical id, 64 hex digits in full; by its certificate, byte
-   for byte; or by an authority that its certificate chains to. Users call that a PIN.
+   for byte; or by an authority that its certificate chains to. Users call that a pin.
 2. The anchored keys alone, of those with a certificate for the GUN, must meet the root's own threshold.
    Anchors of one policy add up: one key may be named by its id and another by an authority.
 3. Without anchors the first root may be taken on first use, once, by whoever decides about it; from then on

@@ -323,14 +323,14 @@ def test_an_empty_pin_is_a_mistake_and_not_no_pin(owner: Person) -> None:
         lambda: client.refresh(GUN, root=""),
         lambda: client.trust(GUN, ""),
     ):
-        with pytest.raises(InvalidNameError, match="not a root PIN"):
+        with pytest.raises(InvalidNameError, match="not a root pin"):
             use()
 
 
 def test_an_empty_pin_does_not_skip_what_a_policy_skips(world: World, owner: Person) -> None:
     path = world.base / "skip.toml"
     path.write_text('[scope."registry.test"]\nmode = "skip"\n')
-    with pytest.raises(InvalidNameError, match="not a root PIN"):
+    with pytest.raises(InvalidNameError, match="not a root pin"):
         owner.client(policy=str(path)).verify_unless_skipped(f"{GUN}:1", root="")
 
 

@@ -155,7 +155,7 @@ TEXTS: dict[str, str] = {
         "or unset NOTARYPY_KEYRING"
     ),
     # -- roots and dates
-    "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root PIN",
+    "ask-owner-for-root": "ask the owner for the root id, then: notarypy trust {gun} --root ROOT-PIN",
     "check-clock": (
         "look at this machine's clock; then ask the operator of the Notary server, which renews it by itself"
     ),

@@ -121,7 +121,7 @@ def root_policy(
     *,
     publishing: bool = False,
 ) -> RootPolicy:
-    """Return the policy that a repository's root must meet, whether or not `root`, a PIN, is given.
+    """Return the policy that a repository's root must meet, whether or not `root`, a pin, is given.
 
     Whoever is `publishing` takes the first one that is shown, where nothing is pinned (`firstuse`: 2).
     """

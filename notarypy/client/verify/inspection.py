@@ -70,7 +70,7 @@ def delegations(session: Session, repository: str, root: str | None = None) -> t
 
 
 def _looked_at(session: Session, text: str, root: str | None) -> Repository:
-    """Return a repository that is only looked at, past caches; a `root` is a PIN that it must meet."""
+    """Return a repository that is only looked at, past caches; a `root` is a pin that it must meet."""
     scope = session.scope_of_roots(session.gun(text, whole=True)[0])
     return session.repository(text, root, scope).past_caches()
 

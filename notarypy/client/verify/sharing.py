@@ -77,7 +77,7 @@ def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | Non
 
 
 def current_metadata(session: Session, text: str, root: str | None) -> TrustedMetadata:
-    """Return a repository's metadata as `verify` reads it; a `root` is a PIN that it must meet."""
+    """Return a repository's metadata as `verify` reads it; a `root` is a pin that it must meet."""
     scope = scope_of(session, text, VerifyOptions(root=root))
     if scope is not None and scope.mode == "skip":
         scope = None

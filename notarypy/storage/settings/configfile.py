@@ -10,7 +10,7 @@ Rules:
    verification of TLS.
 3. Relative paths are relative to the file, except the trust directory of Go's file, which is relative to the
    working directory as there. `~/` is the home.
-4. A PIN is 64 hex digits; abbreviations are refused.
+4. A pin is 64 hex digits; abbreviations are refused.
 5. Of Go's file, the one server with its CA is for every registry. Keys count in any case, as Go reads them;
    GUNs in `trust_pinning` keep theirs, where Go forgets it and such pins never match.
 """
@@ -47,7 +47,7 @@ class RegistrySettings:
     Attributes:
         server: Address of its Notary server, or None.
         ca: The only CAs to trust for that server, or None.
-        root: PINs of roots; empty for none.
+        root: Pins of roots; empty for none.
     """
 
     server: str | None = None
@@ -61,7 +61,7 @@ class FileSettings:
 
     Attributes:
         registries: Settings by registry host; `*` for the rest.
-        gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_pins: Pins by GUN, or by the beginning of a GUN and `*`.
         gun_authorities: Files with authorities of root certificates, by the beginning of a GUN.
         first_use: Whether a root may be trusted on first use where nothing is pinned; None for no word of it.
     """
@@ -215,7 +215,7 @@ class Section:
         return None if text is None else servers.server_url(text, self.place(key))
 
     def pins(self, key: str) -> tuple[str, ...]:
-        """Return PINs in lower case; an empty list is an error, a missing one is empty (rule 4)."""
+        """Return pins in lower case; an empty list is an error, a missing one is empty (rule 4)."""
         values = self.texts(key)
         if key in self._values and not values:
             raise self.problem(key, "it names no root", Advice("pin-nothing"))

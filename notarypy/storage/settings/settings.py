@@ -102,7 +102,7 @@ class Settings:
         offline: Whether only cached trust data may be used.
         environ: The environment; holds secrets, so it is not shown.
         registry_certs: Directories that hold a folder of certificates per registry.
-        gun_pins: PINs by GUN, or by the beginning of a GUN and `*`.
+        gun_pins: Pins by GUN, or by the beginning of a GUN and `*`.
         gun_authorities: Files with the authorities of root certificates, by the beginning of a GUN.
         policy: Where the trust policy is, or would be; None for no policy at all.
         first_use: Whether readers may trust a root that nothing is known of: True by a decision, None while
