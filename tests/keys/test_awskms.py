@@ -393,11 +393,67 @@ def test_a_redirect_is_not_followed(kms: fakekms.FakeKms, status: int) -> None:
 
 
 def test_no_answer_in_time_is_an_error(kms: fakekms.FakeKms) -> None:
-    signer = opened(kms, timeout=0.4)
+    signer = opened(kms, timeout=1)
     kms.instead["Sign"] = [(0, b"")]
-    with pytest.raises(DeadlineError, match="did not answer in time"):
+    with pytest.raises(DeadlineError, match="did not answer in time") as caught:
+        signer.sign(b"message")
+    assert kms.url.removeprefix("http://") in str((caught.value, caught.value.why))
+    assert kms.operations == ["Sign"]
+
+
+def test_an_answer_that_trickles_meets_the_deadline(kms: fakekms.FakeKms) -> None:
+    signer = opened(kms, timeout=1)
+    kms.instead["Sign"] = [(-1, b"")]
+    with pytest.raises(DeadlineError, match=r"AWS KMS at 127\.0\.0\.1:\d+ did not answer in time"):
         signer.sign(b"message")
     assert kms.operations == ["Sign"]
+
+
+def test_a_program_for_credentials_meets_the_deadline(
+    kms: fakekms.FakeKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = sleep 3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_REGION": "eu-west-1"}
+    known = AwsKmsSigner.open(f"awskms:///{kms.make().arn}", context(kms.environment)).public
+    signer = AwsKmsSigner.open(f"awskms:///{ARN}", context(environ, known, timeout=0.2))
+    with pytest.raises(DeadlineError, match="what gives AWS credentials here did not answer in time"):
+        signer.prepare()
+
+
+@pytest.mark.parametrize("where", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL", "profile"])
+def test_a_jobs_identity_goes_to_nobody_in_the_clear(
+    kms: fakekms.FakeKms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "identity").write_text("identity")
+    away = "http://192.0.2.1:28777"
+    services = f"[default]\nservices = away\n[services away]\nsts =\n  endpoint_url = {away}\n"
+    (tmp_path / "config").write_text(services if where == "profile" else "")
+    environ = {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_REGION": "eu-west-1",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "identity"),
+        "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/release",
+        "AWS_ENDPOINT_URL_KMS": kms.url,
+        **({where: away} if where != "profile" else {}),
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    known = AwsKmsSigner.open(f"awskms:///{kms.make().arn}", context(kms.environment)).public
+    kms.asked.clear()
+    signer = AwsKmsSigner.open(f"awskms:///{ARN}", context(environ, known, timeout=5))
+    with pytest.raises(ConfigurationError, match="AWS STS is to be asked without TLS") as caught:
+        signer.sign(b"message")
+    assert "http://192.0.2.1" in caught.value.why[0]
+    assert kms.asked == []
+
+
+def test_endpoints_that_are_set_may_be_passed_over(kms: fakekms.FakeKms) -> None:
+    environ = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "AWS_ENDPOINT_URL": "http://10.0.0.1"}
+    signer = opened(kms, environ)
+    signer.prepare()  # it would be refused
+    with pytest.raises(ConfigurationError, match="without TLS"):
+        opened(kms, {**environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}).prepare()
 
 
 def test_nobody_there_is_an_error(kms: fakekms.FakeKms) -> None:

@@ -153,6 +153,13 @@ def _handler(fake: FakeKms) -> type[BaseHTTPRequestHandler]:
                 fake.waits.wait(10)
                 self.close_connection = True
                 return
+            if status < 0:  # one without an end
+                self.wfile.write(b"HTTP/1.1 200 X\r\n")
+                with contextlib.suppress(OSError):
+                    while not fake.waits.wait(0.05):
+                        self.wfile.write(b"X: y\r\n")
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Type", JSON)
             if 300 <= status < 400:

@@ -5,7 +5,8 @@ What it is: botocore as it is set here. What it is not: what KMS is asked (`awsk
 Rules:
 
 1. ENDPOINT is asked over https, as cosign does. Plain http leads to this machine alone, and only where
-   AWS_ENDPOINT_URL says so: who changes an answer on its way could hand over another public key.
+   AWS_ENDPOINT_URL says so: who changes an answer on its way could hand over another public key. The same
+   holds for all services that the SDK asks for credentials, for they get what buys some.
 2. Credentials are those of the SDK's usual chain, and the region that of the ARN. Where there is none,
    AWS_REGION counts before AWS_DEFAULT_REGION, as for cosign; botocore by itself reads the latter alone.
    What the environment that was handed in says counts before that of the process.
@@ -35,6 +36,7 @@ _VARIABLES = {
     "credentials_file": "AWS_SHARED_CREDENTIALS_FILE",
     "ca_bundle": "AWS_CA_BUNDLE",
 }
+_IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -73,21 +75,23 @@ def _client(
     for name, variable in _VARIABLES.items():
         if (said := environ.get(variable)) and said != os.environ.get(variable):
             session.set_config_variable(name, said)
-    half = timeout / 2  # to connect, and to answer: together what a request may take
+    if environ.get(_IGNORE, "").lower() == "true":
+        session.set_config_variable("ignore_configured_endpoint_urls", True)  # noqa: FBT003 - the SDK's
     config = Config(
-        connect_timeout=half,
-        read_timeout=half,
+        connect_timeout=timeout,
+        read_timeout=timeout,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=_CONNECTIONS,
         user_agent_extra="notarypy",
     )
     session.set_default_client_config(config)  # for those that fetch credentials, too
+    session.register("before-send", _require_private)
     _require_authorities(session, environ)
     roles = session.get_component("credential_provider").get_provider("assume-role")
     roles._prompter = awserrors.no_code  # noqa: SLF001 - there is no other way to it
     keys = _keys(environ)
     client = session.create_client("kms", region, endpoint_url=_url(endpoint, environ), **keys)
-    _require_private(client.meta.endpoint_url)
+    _require_private_url("kms", client.meta.endpoint_url)
     if keys:
         return client, lambda: None
     credentials = session.get_credentials()
@@ -117,6 +121,8 @@ def _require_authorities(session: Any, environ: Mapping[str, str]) -> None:  # n
 def _url(endpoint: str, environ: Mapping[str, str]) -> str | None:
     if endpoint:
         return f"https://{endpoint}"
+    if environ.get(_IGNORE, "").lower() == "true":
+        return None
     return environ.get("AWS_ENDPOINT_URL_KMS") or environ.get("AWS_ENDPOINT_URL") or None
 
 
@@ -127,12 +133,19 @@ def _keys(environ: Mapping[str, str]) -> Mapping[str, str]:
     return {} if same else found
 
 
-def _require_private(url: str) -> None:
-    """Raise ConfigurationError for plain http to another machine (rule 1)."""
+def _require_private(request: Any, event_name: str, **_: object) -> None:  # noqa: ANN401 - it has no types
+    """Look at a request before it is sent (rule 1)."""
+    _require_private_url(event_name.split(".")[1], request.url)
+
+
+def _require_private_url(service: str, url: str) -> None:
+    """Raise ConfigurationError for plain http to another machine."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host, name = parts.hostname or "", service.upper().replace("-", " ")
     if parts.scheme != "https" and not is_loopback(host):
-        why = f"AWS_ENDPOINT_URL, or the profile, names http://{host}: http is for this machine alone"
-        raise ConfigurationError(
-            "AWS KMS is to be asked without TLS", why=why, advice=Advice("use-aws-https")
+        variable = f"AWS_ENDPOINT_URL_{name.replace(' ', '_')}"
+        why = (
+            f"{variable}, AWS_ENDPOINT_URL or the profile names http://{host}: http is for this machine alone"
         )
+        message = f"AWS {name} is to be asked without TLS"
+        raise ConfigurationError(message, why=why, advice=Advice("use-aws-https"))

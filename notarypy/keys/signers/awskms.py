@@ -23,6 +23,7 @@ import re
 import time
 from random import uniform
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -39,6 +40,7 @@ from notarypy.errors import (
 from notarypy.keys.signers import awserrors, from_der
 from notarypy.keys.signers.awsclients import CLIENTS
 from notarypy.keys.signers.base import ExternalSigner, having_made
+from notarypy.keys.signers.bounded import bounded
 from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import public_key_of
 from notarypy.values import dataclass
@@ -60,6 +62,7 @@ _ALGORITHMS = {"ecdsa": "ECDSA_SHA_256", "rsa": "RSASSA_PSS_SHA_256"}
 _SPECS = {"ECC_NIST_P256": "ecdsa", "RSA_2048": "rsa", "RSA_3072": "rsa", "RSA_4096": "rsa"}
 _MADE = {"ecdsa": "ECC_NIST_P256", "rsa": "RSA_3072"}
 _OTHER_KIND = Advice("make-aws-key")
+_CREDENTIALS = "what gives AWS credentials here"
 _PAUSES = (0.2, 0.8)  # seconds before another attempt, and at most twice that
 _DETAILS = {
     "KeySpec": "key spec",
@@ -212,13 +215,15 @@ class _Service:
 
     def ask(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         """Return what KMS answers; raise one of our errors (rule 3)."""
-        end, (client, fetch) = time.monotonic() + self._timeout, self._ready()
+        client, fetch = self._ready()
+        end = time.monotonic() + self._timeout
         call, key = getattr(client, _method(operation)), self.address.shown(client.meta.region_name)
+        place = f"AWS KMS at {urlsplit(client.meta.endpoint_url).netloc}"
         for pause in (*_PAUSES, None):
             _LOG.info("AWS KMS: %s %s", operation, key)
             try:
-                fetch()
-                found: Mapping[str, Any] = call(**parameters)
+                bounded(_CREDENTIALS, lambda _: fetch())(end - time.monotonic())
+                found = bounded(place, lambda _: call(**parameters))(end - time.monotonic())
             except NotarypyError:
                 raise
             except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
@@ -226,7 +231,7 @@ class _Service:
                 if wait == 0 or time.monotonic() + wait > end or not awserrors.passing(error, operation):
                     raise awserrors.explained(error, operation, key) from None
             else:
-                return found
+                return found  # type: ignore[no-any-return]  # what the SDK returns has no types
             _LOG.debug("AWS KMS: %s failed for now, and is tried again", operation)
             time.sleep(wait)
         raise AssertionError  # the last pause is None
@@ -236,8 +241,11 @@ class _Service:
         return self._ready()[0]
 
     def _ready(self) -> tuple[Any, Callable[[], None]]:
+        address, environ, timeout = self.address, self._environ, self._timeout
         try:
-            return CLIENTS().get(self.address.endpoint, self.address.region, self._environ, self._timeout)
+            return bounded(
+                _CREDENTIALS, lambda _: CLIENTS().get(address.endpoint, address.region, environ, timeout)
+            )(timeout)
         except NotarypyError:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too

@@ -34,6 +34,7 @@ from notarypy.errors import (
 )
 from notarypy.keys.signers import azureerrors, services
 from notarypy.keys.signers.base import ExternalSigner
+from notarypy.keys.signers.bounded import bounded
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_NAME = "Azure Key Vault"
 _LOG = logging.getLogger(__name__)
 _URI = re.compile(
     r"azurekms://([a-z0-9-]+(?:\.[a-z0-9-]+)+)/([a-z0-9-]+)(?:/([a-z0-9]*))?", re.ASCII | re.IGNORECASE
@@ -166,7 +168,7 @@ class _Vault:
             except Exception as error:  # noqa: BLE001 - the library lets through what its transport raises
                 raise azureerrors.failure(self.place, error) from None
 
-        return services.in_time(once, self._timeout)
+        return services.in_time(bounded(_NAME, once), self._timeout)
 
 
 class _State:

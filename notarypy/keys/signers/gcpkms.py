@@ -37,6 +37,7 @@ from notarypy.errors import (
 )
 from notarypy.keys.signers import from_der, services
 from notarypy.keys.signers.base import ExternalSigner
+from notarypy.keys.signers.bounded import bounded
 from notarypy.remote.http.messages import json_object
 from notarypy.tuf.keys import PublicKey
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from notarypy.keys.signers.base import SignerContext
 
+_NAME = "Google Cloud KMS"
 _LOG = logging.getLogger(__name__)
 _URI = re.compile(
     r"gcpkms://(projects/([^/]+)/locations/([^/]+)/keyRings/([^/]+)/cryptoKeys/([^/]+))"
@@ -92,7 +94,7 @@ class GcpKmsSigner(ExternalSigner):
 
     def prepare(self) -> None:
         """See `ExternalSigner`; what can be known without asking the service is whether there is a token."""
-        self._service.session()
+        self._service.prepare()
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """See `ExternalSigner`."""
@@ -142,7 +144,8 @@ class _Service:
 
     def ask(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
         """Send one request, and return the answer, an object."""
-        return services.in_time(lambda seconds: self._asked(method, path, body, seconds), self._timeout)
+        ask = bounded(_NAME, lambda seconds: self._asked(method, path, body, seconds))
+        return services.in_time(ask, self._timeout)
 
     def checked(self, answer: Mapping[str, Any], field: str, checksum: str) -> bytes:
         """Return bytes of an answer after comparing their checksum and the key's name (rule 3)."""
@@ -178,6 +181,10 @@ class _Service:
         if answer is None:
             raise services.damaged(self.place, "it is no JSON object")
         return answer
+
+    def prepare(self) -> None:
+        """Make sure that there are credentials, and a token if one is to be had of them."""
+        bounded(_NAME, self.session)(self._timeout)
 
     def session(self, seconds: float | None = None) -> Any:  # noqa: ANN401 - the library's classes have no types
         """Return this thread's session, after the credentials have been made fresh, one thread at a time."""
