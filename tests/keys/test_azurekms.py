@@ -286,6 +286,14 @@ def test_no_answer_in_time_is_an_error(azure: AzureCloud, cloud: Cloud) -> None:
         signer.sign(b"message")
 
 
+def test_an_answer_that_trickles_meets_the_deadline(azure: AzureCloud, cloud: Cloud) -> None:
+    noted = opened(azure.make("release"))
+    signer = opened(noted.uri, noted.public, timeout=0.3)
+    cloud.overrides[SIGN] = [Answer(200, b" " * 20, drip=0.1)]
+    with pytest.raises(DeadlineError, match="did not answer in time"):
+        signer.sign(b"message")
+
+
 def test_a_service_that_cannot_be_reached(azure: AzureCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = azure.make("release")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")

@@ -263,6 +263,13 @@ def test_no_answer_in_time_is_an_error(google: GoogleCloud, cloud: Cloud) -> Non
         signer.sign(b"message")
 
 
+def test_an_answer_that_trickles_meets_the_deadline(google: GoogleCloud, cloud: Cloud) -> None:
+    signer = opened(google.make("release"), timeout=0.3)
+    cloud.overrides[SIGN] = [Answer(200, b" " * 20, drip=0.1)]
+    with pytest.raises(DeadlineError, match="did not answer in time"):
+        signer.sign(b"message")
+
+
 def test_a_service_that_cannot_be_reached(google: GoogleCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = google.make("release")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")

@@ -51,6 +51,7 @@ class Answer(NamedTuple):
     body: object
     headers: Mapping[str, str] = MappingProxyType({})
     pause: float = 0
+    drip: float = 0  # between two bytes of the body
 
 
 class Cloud:
@@ -169,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            for part in (data,) if not answer.drip else (data[i : i + 1] for i in range(len(data))):
+                self.wfile.write(part)
+                time.sleep(answer.drip)
 
     do_GET = do_POST = _serve  # noqa: N815 - as the base says
