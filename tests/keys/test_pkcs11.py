@@ -39,6 +39,7 @@ from notarypy.keys.signers.pkcs11 import Pkcs11Signer
 from notarypy.keys.signers.rootcertificate import root_certificate
 from notarypy.tuf import der, envelope
 from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.values import replace
 from support import faketokens
 from support.faketokens import PIN, Card
 
@@ -161,9 +162,20 @@ def test_a_wrong_pin_is_tried_once_whoever_asks(desk: Desk, caplog: pytest.LogCa
     assert "it was tried once" in errors[0].why
     assert "the token counts wrong PINs, and locks after a few" in errors[0].why
     assert "no-such-pin" not in str([vars(error) for error in errors]) + caplog.text
-    desk.pin = PIN  # another value is another try
-    assert signs(signers[0])
+    desk.pin = PIN  # another value of somebody else is another try
+    assert signs(desk.open())
     assert desk.card.logins == 2
+
+
+def test_other_sources_of_the_same_client_are_no_other_tries(desk: Desk) -> None:
+    names = ("one", "two", "three", "four")
+    wrong = {f"NOTARYPY_PASSPHRASE_{name.upper()}": f"wrong-{name}" for name in names}
+    chain = standard_chain(wrong, None, None)
+    for name in names:
+        context = replace(desk.context(chain), request=PassphraseRequest("", name))
+        with pytest.raises(PinWrongError, match="the PIN from NOTARYPY_PASSPHRASE_ONE"):
+            Pkcs11Signer.open(URI, context).sign(b"")
+    assert desk.card.logins == 1
 
 
 def test_nobody_is_asked_again_after_a_wrong_answer(desk: Desk) -> None:
@@ -205,7 +217,7 @@ def test_the_pin_stands_in_the_file_that_the_uri_names(desk: Desk, tmp_path: Pat
         signer.sign(b"")
     file.unlink()
     with pytest.raises(ConfigurationError, match="cannot read"):
-        signer.sign(b"")
+        desk.open(uri).sign(b"")
 
 
 def test_a_file_without_a_pin_is_no_source_and_what_is_no_text_is_not_tried(

@@ -223,7 +223,7 @@ def provide(patch: pytest.MonkeyPatch, folder: Path, *cards: Card) -> tuple[Libr
     path.touch()
     patch.setattr(pkcs11, "lib", lambda _: library)
     patch.setattr(pkcs11modules, "_MODULES", {})
-    patch.setattr(pkcs11tokens, "_refused", set())
+    patch.setattr(pkcs11tokens, "_refused", [])
     return library, str(path)
 
 

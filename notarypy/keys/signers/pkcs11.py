@@ -125,7 +125,7 @@ class Pkcs11Signer(ExternalSigner):
             return self._made(key, digest, None)
         pin = token.again(self._where, self._context)
         try:
-            with token.checking(pin):
+            with token.checking(pin, self._context):
                 return self._made(key, digest, pin[1])
         except PinWrongError:
             token.close()  # the session is of no use afterwards

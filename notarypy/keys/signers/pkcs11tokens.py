@@ -9,7 +9,8 @@ Rules:
 2. A process has one session for each token. Where it was lost, as a token was pulled and is plugged in again,
    it is opened anew, once.
 3. A PIN is asked for when something cannot be done without. It is tried once; what was wrong is not tried
-   again, from whatever thread or source, and nobody is asked again: three wrong ones lock a token.
+   again, and whoever had it (a client with its sources and its prompt, for all its keys and threads) is not
+   asked for another PIN of that token: three wrong ones lock it. Another client may have the right one.
 4. No error and no log has a PIN.
 """
 
@@ -17,9 +18,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notarypy.errors import Advice, KeyAccessError, KeyAmbiguousError, PinWrongError, TokenMissingError
 from notarypy.keys.passphrases import PROMPT, read_lines
@@ -31,13 +33,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.signers.base import SignerContext
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _BEFORE = "it was refused before, and is not tried again"
-# What was wrong: token, source and value; a value as its hash (rules 3 and 4).
-_refused: set[tuple[str, str, int]] = set()
+
+
+class _Refused(NamedTuple):
+    """A PIN that was wrong: of which token, as its hash, from which source, and of whom (rules 3 and 4)."""
+
+    token: str
+    value: int
+    source: str
+    chain: weakref.ref[PassphraseChain]
+
+
+_refused: list[_Refused] = []
 
 
 class Token:
@@ -99,7 +112,7 @@ class Token:
         pin = None
         if not self.info.flags & flags.PROTECTED_AUTHENTICATION_PATH:
             pin = self._asked(uri, context)
-        with self.checking(pin):
+        with self.checking(pin, context):
             try:
                 given = SDK.PROTECTED_AUTH if pin is None else pin[1]
                 session = waited(f"the {self.name}", lambda: self.info.open(user_pin=given))
@@ -128,27 +141,30 @@ class Token:
 
     def _asked(self, uri: Pkcs11Uri, context: SignerContext) -> tuple[str, str]:
         """Return a PIN and its source; what was wrong before is not tried (rule 3)."""
-        if any((self.key, PROMPT) == known[:2] for known in _refused):
-            raise self._wrong(PROMPT, _BEFORE)
+        wrong = [known for known in _refused if known.token == self.key]
+        for known in wrong:
+            if known.chain() is context.passphrases or known.source == PROMPT:
+                raise self._wrong(known.source, _BEFORE)
         path = uri.get("pin-source")
         source, value = f"pin-source {path}", read_lines(Path(path), "pin-source")[0] if path else ""
         if not value:
             source, value = context.pin(self.info.label or self.serial)
         if not value.isascii() and not _is_text(value):
             raise self._wrong(source, "it is no text, and was not tried")
-        if any((self.key, hash(value)) == (token, wrong) for token, _, wrong in _refused):
+        if any(known.value == hash(value) for known in wrong):
             raise self._wrong(source, _BEFORE)
         return source, value
 
     @contextmanager
-    def checking(self, pin: tuple[str, str] | None) -> Iterator[None]:
+    def checking(self, pin: tuple[str, str] | None, context: SignerContext) -> Iterator[None]:
         """Say what is wrong with a PIN that is used in it (rule 3)."""
         try:
             yield
         except SDK.PKCS11Error as error:
             kind = type(error).__name__
             if kind in WRONG_PIN and pin is not None:
-                _refused.add((self.key, pin[0], hash(pin[1])))
+                source, value = pin
+                _refused.append(_Refused(self.key, hash(value), source, weakref.ref(context.passphrases)))
                 raise self._wrong(pin[0]) from None
             if kind in NO_PIN:
                 raise locked(self.info.label, kind) from None
