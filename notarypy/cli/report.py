@@ -14,13 +14,14 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from notarypy.cli.text import render, terminal
+from notarypy.cli.text import render, terminal, withheld
 from notarypy.client.parameters import Unverified
 from notarypy.errors import Advice, NotarypyError, StorageError
 from notarypy.values import dataclass, field
@@ -146,7 +147,10 @@ class Report:
         """Show what is left, and return the exit code."""
         code = self.exit_code if self.own_code is None else self.own_code
         if self.options.json and not self.answered:
-            self._write(render.document(self._document(code)) + "\n")
+            text = render.document(self._document(code))
+            if withheld.may_be_in(text):
+                text = render.document(withheld.all_secrets(json.loads(text)))
+            self._write(f"{text}\n")
         elif code == 0:
             self._write("".join(self._held))
         self._flush()

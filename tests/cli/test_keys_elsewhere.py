@@ -86,6 +86,56 @@ def test_a_pin_on_the_command_line_is_never_repeated(run: Run, command: str) -> 
         assert "1234" not in outcome.out + outcome.err
 
 
+INVENTED = (
+    *(
+        "?pin-value={}",
+        "?pin=%s",
+        "?PIN_VALUE={}",
+        ";pin={}",
+        ";x-pin-value={}",
+        "?{}",
+        ";{}",
+        ";object=a%3Dx{}",
+    ),
+    *("?pin-source=data:,{}", "?pin-source=|echo%20{}", "?module-path=/x.so&PIN={}", ";{}=1", "?a&b={} c {}"),
+)
+PLACES = (
+    *(
+        "key add {}",
+        "key test {}",
+        "key remove {} -y",
+        "key export {}",
+        "key export --public {}",
+        "key passwd {}",
+    ),
+    *(
+        "key load {}",
+        "key import {}",
+        "key generate jo --in {}",
+        "key rename {} jo",
+        "init --root-key {} r.io/a",
+    ),
+    *("init --targets-key {} r.io/a", "init --key {} r.io/a", "key rotate r.io/a targets --key {}"),
+    *("signer add jo r.io/a --key {}", "delegate add r.io/a targets/jo --key {}"),
+    *("docker-trust key load {}", "docker-trust signer add jo r.io/a --key {}"),
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "scheme", ["pkcs11:token=t 1", "PKCS11:token=t", " pkcs11:token=t", "'pkcs11:", "clay:jeff"]
+)
+def test_no_secret_in_a_uri_is_repeated(run: Run, kms: FakeKms, place: str, scheme: str) -> None:
+    assert kms
+    for form in INVENTED:
+        uri = scheme + form.replace("%s", "{}").format("S3CRET", "S3CRET")
+        words = [word.format(uri) for word in place.split()]
+        options = ["-vv"] if words[0] == "docker-trust" else ["-vv", "--json"]
+        for argv in (words, options + words):
+            outcome = run(*argv)
+            assert "S3CRET" not in outcome.out + outcome.err, argv
+
+
 @pytest.mark.parametrize("command", ["load", "import"])
 def test_a_uri_where_a_file_is_wanted(run: Run, kms: FakeKms, command: str) -> None:
     outcome = run("key", command, "fakekms:jeff").expect(2)

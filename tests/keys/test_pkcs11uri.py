@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notarypy.errors import UsageError
+from notarypy.keys.formats import keyuri
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 
 
@@ -51,7 +52,7 @@ def test_a_uri_is_read(text: str, values: dict[str, str], identity: bytes | None
         ("pkcs11:token=%ff", "token is not UTF-8"),
         ("pkcs11:token=\udcff", "token is not text"),
         ("pkcs11:token=a%0Ab", "control characters"),
-        ("pkcs11:type=secret-key", "its type is secret-key"),
+        ("pkcs11:type=secret-key", "its type is not one of private, public, cert"),
         ("pkcs11:slot-id=one", "slot-id is a number"),
         ("pkcs11:slot-id=\u0661", "slot-id is a number"),
         ("pkcs11:slot-id=" + "1" * 5000, "slot-id is a number"),
@@ -86,3 +87,39 @@ def test_a_uri_is_written_the_same_whatever_the_order() -> None:
 def test_a_key_is_described_for_people() -> None:
     assert Pkcs11Uri({"object": "jeff"}, b"\1").described == 'key "jeff" with id %01'
     assert Pkcs11Uri({}).described == "any key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pkcs11:token=a b;serial=1;object=jeff;id=%01?module-path=/usr/x.so&pin-source=/run/pin",
+        'there is no key "pkcs11:token=release;object=jeff" here; see notarypy key list',
+        "the key is at pkcs11:token=release; it stays there",
+        "pkcs11:... or hashivault://KEY",
+        "registry.example.com:5000/app:1 is signed? yes; who=jeff",
+        "https://registry.example.com/token?service=a&scope=b:c",
+        "awskms:///arn:aws:kms:eu-central-1:1:key/1",
+        "hashivault://one?version=3",
+        "it is hashivault://KEY or hashivault://KEY?version=N, KEY of letters",
+        r"^docker-image://docker\.io/docker/dockerfile:1(@sha256:[0-9a-f]{64})?$",
+        "fakekms:one",
+    ],
+)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    assert keyuri.shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pkcs11:token=a;pin=1 2;object=b", "pkcs11:token=a;pin=***;object=b"),
+        ("no PKCS11:token=a?pin-source=data:,1", "no PKCS11:token=a?pin-source=***"),
+        ("pkcs11:token=a?x=1&2", "pkcs11:token=a?x=***&***"),
+        ("pkcs11:object=a%3Fpin%3D1", "pkcs11:object=***"),
+        ("hashivault://one?version=3&pin=1", "hashivault://one?***"),
+        ("acmesign:key?token=a b", "acmesign:key?***"),
+        ("hashivault://jeff:1@server/key", "hashivault://***@server/key"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown(text: str, shown: str) -> None:
+    assert keyuri.shown(text) == shown

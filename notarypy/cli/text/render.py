@@ -12,6 +12,7 @@ Rules:
 4. At a terminal a table fits its width. Where it does not, ids are abbreviated; then cells are broken over
    several lines, between words and parts of paths; then each row becomes a list of its cells. What is piped
    or written to a file has one line for each row, and all of it, whatever the terminal.
+5. Nothing that is shown has a secret that somebody typed into a key URI.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from itertools import zip_longest
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
+from notarypy.cli.text import withheld
 from notarypy.cli.text.advice import advice
 
 if TYPE_CHECKING:
@@ -55,8 +57,8 @@ _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "
 
 
 def safe(text: object) -> str:
-    """Return text with everything unprintable escaped (rule 1), and not too much of it (rule 3)."""
-    shown = str(text)
+    """Return text with everything unprintable escaped (rule 1), and not too much of it (rules 3 and 5)."""
+    shown = withheld.secrets(str(text))
     left, shown = max(len(shown) - MAX_LINE, 0), shown[:MAX_LINE]
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

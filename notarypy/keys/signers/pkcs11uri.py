@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from notarypy.errors import Advice, UsageError
+from notarypy.keys.formats.keyuri import shown_name
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def parse(text: str) -> Pkcs11Uri:
     found: dict[str, bytes] = {}
     for name, value in _attributes(path, ";"):
         if name not in _PATH:
-            raise _refused(f"it has {name}, which names nothing that is known here")
+            raise _refused(f"it has {shown_name(name)}, which names nothing that is known here")
         _put(found, name, value)
     for name, value in _attributes(query, "&"):
         if name == "pin-value":
@@ -134,7 +135,7 @@ def _text(name: str, value: bytes) -> str:
 def _checked(uri: Pkcs11Uri) -> Pkcs11Uri:
     kind, slot, name = uri.get("type"), uri.get("slot-id"), uri.get("module-name")
     if kind is not None and kind not in _TYPES:
-        raise _refused(f"its type is {kind}, and a key that signs is one of {', '.join(_TYPES)}")
+        raise _refused(f"its type is not one of {', '.join(_TYPES)}, and those are keys that sign")
     if slot is not None and not (slot.isascii() and slot.isdigit() and len(slot) < 20):  # noqa: PLR2004 - 64 bits
         raise _refused("slot-id is a number")
     if name is not None and _NAME.fullmatch(name) is None:

@@ -1,0 +1,35 @@
+"""Key URIs in what is shown: without what could be a secret in them.
+
+What it is: a quick look, as hardly any text has such a URI. What it is not: what in a URI may be a secret
+(`keys.formats.keyuri`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_MAYBE = re.compile(r"(?i)pkcs11:|[a-z0-9+.-]:(?:[^\s\"]*[?;]|//[^\s\"/]*@)")
+
+
+def may_be_in(text: str) -> bool:
+    """Tell whether a text may have a key URI with more than a name in it."""
+    return _MAYBE.search(text) is not None
+
+
+def secrets(text: str) -> str:
+    """Return a text without what could be a secret in a key URI."""
+    if not may_be_in(text):
+        return text
+    from notarypy.keys.formats import keyuri  # few commands show any
+
+    return keyuri.shown(text)
+
+
+def all_secrets(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a JSON value, the texts in it as `secrets` returns them."""
+    if isinstance(value, str):
+        return secrets(value)
+    if isinstance(value, list):
+        return [all_secrets(each) for each in value]
+    return {key: all_secrets(each) for key, each in value.items()} if isinstance(value, dict) else value
