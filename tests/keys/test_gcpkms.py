@@ -17,6 +17,7 @@ from google.auth import _cloud_sdk
 from notarypy.errors import (
     AuthenticationError,
     BackendMissingError,
+    ConfigurationError,
     DeadlineError,
     KeyDisabledError,
     KeyMissingError,
@@ -254,6 +255,32 @@ def test_a_permission_that_is_lost_is_no_wrong_login(google: GoogleCloud) -> Non
     with pytest.raises(KeyPermissionError, match="does not allow") as caught:
         signer.sign(b"message")
     assert "cloudkms.cryptoKeyVersions.useToSign" in caught.value.why[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("service_account", "token_uri"),
+        ("workload_identity", "token_url"),
+        ("workload_identity", "url"),
+        ("workload_identity", "service_account_impersonation_url"),
+    ],
+)
+def test_what_buys_a_token_goes_to_nobody_in_the_clear(
+    google: GoogleCloud, monkeypatch: pytest.MonkeyPatch, kind: str, field: str
+) -> None:
+    uri, environ = google.make("release"), getattr(google, kind)()
+    file = Path(environ["GOOGLE_APPLICATION_CREDENTIALS"])
+    document = json.loads(file.read_text())
+    (document["credential_source"] if field == "url" else document)[field] = (
+        "http://192.0.2.1/ci@acme.iam.gserviceaccount.com:generateAccessToken"
+    )
+    file.write_text(json.dumps(document))
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="without TLS") as caught:
+        opened(uri)
+    assert "http://192.0.2.1:" in caught.value.why[0]
 
 
 def test_no_answer_in_time_is_an_error(google: GoogleCloud, cloud: Cloud) -> None:

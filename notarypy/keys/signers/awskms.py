@@ -34,6 +34,7 @@ from notarypy.errors import (
     KeyMissingError,
     KeyPermissionError,
     NotarypyError,
+    ServerError,
     UnsupportedKeyError,
     UsageError,
 )
@@ -229,7 +230,9 @@ class _Service:
             except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others, too
                 wait = 0 if pause is None else uniform(pause, 2 * pause)  # noqa: S311 - it spreads requests
                 if wait == 0 or time.monotonic() + wait > end or not awserrors.passing(error, operation):
-                    raise awserrors.explained(error, operation, key) from None
+                    problem = awserrors.explained(error, operation, key)
+                    problem.why += (f"it is {place}",) if type(problem) is ServerError else ()
+                    raise problem from None
             else:
                 return found  # type: ignore[no-any-return]  # what the SDK returns has no types
             _LOG.debug("AWS KMS: %s failed for now, and is tried again", operation)

@@ -25,10 +25,12 @@ import re
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from notarypy.errors import (
     Advice,
     AuthenticationError,
+    ConfigurationError,
     KeyDisabledError,
     KeyPermissionError,
     NotarypyError,
@@ -39,10 +41,11 @@ from notarypy.keys.signers import from_der, services
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.keys.signers.bounded import bounded
 from notarypy.remote.http.messages import json_object
+from notarypy.remote.http.urls import is_loopback
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from notarypy.keys.signers.base import SignerContext
 
@@ -201,16 +204,35 @@ class _Service:
                 if state.credentials is None:
                     state.credentials = _credentials()
                 if not state.credentials.valid:
-                    fresh = Request()
-                    state.credentials.refresh(
-                        lambda *args, **more: fresh(*args, **{**more, "timeout": seconds})
-                    )
+                    state.credentials.refresh(_fresh(Request(), seconds))
+        except NotarypyError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             raise _without_token(self.place, error) from None
         if not hasattr(state.local, "session"):
             new: Any = AuthorizedSession
             state.local.session = new(state.credentials, max_refresh_attempts=1)
         return state.local.session
+
+
+def _fresh(request: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Return what asks for tokens in that time; what buys one goes over https, or stays on this machine."""
+
+    def ask(
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> Any:  # noqa: ANN401 - as the library's protocol
+        host, given = urlsplit(url).hostname or "", body or "authorization" in map(str.lower, headers or {})
+        if given and not url.lower().startswith("https://") and not is_loopback(host):
+            why = f"the credentials name http://{host}: http is for this machine alone"
+            message, advice = "Google's tokens are to be asked for without TLS", Advice("log-in-gcp")
+            raise ConfigurationError(message, why=services.said(why), advice=advice)
+        return request(url, method, body, headers, **{**more, "timeout": seconds})
+
+    return ask
 
 
 class _State:
