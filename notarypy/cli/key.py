@@ -294,13 +294,13 @@ def remove(
         found: dict[str, KeyInfo] = {}
         for key in keys:
             with run.trying(key):
-                info = client.keys.find(key)
+                info = client.keys.find(key, damaged=True)
                 if all(info.keyid != other.keyid for other in found.values()):
                     found[key] = info
         if run.report.exit_code != 0:
             return
         for elsewhere in (False, True):
-            some = [info for info in found.values() if (info.uri is not None) == elsewhere]
+            some = [info for info in found.values() if info.refers == elsewhere]
             listed = ", ".join(f"{roles.signer_name(info.role)} ({info.keyid[:7]})" for info in some)
             what = "forgotten here, and stay where they are" if elsewhere else "deleted for good"
             if some:

@@ -39,12 +39,13 @@ class Keys:
             self._session.warn(warning)
         return found
 
-    def find(self, key: str) -> KeyInfo:
+    def find(self, key: str, *, damaged: bool = False) -> KeyInfo:
         """Return the one key that KEY means; KeyMissingError if it fits none, UsageError if several.
 
-        KeyMissingError too for one of the client's `signers`: nothing is written down of it.
+        KeyMissingError too for one of the client's `signers`: nothing is written down of it. With `damaged`
+        it may be one whose file or reference nobody can read; of it the id is known.
         """
-        return self._session.keys().find(key)
+        return self._session.keys().find(key, damaged=damaged)
 
     def generate(
         self, name: str, *, algorithm: Literal["ecdsa", "rsa"] = "ecdsa", uri: str | None = None

@@ -12,6 +12,7 @@ from notarypy import files
 from notarypy.errors import Advice, KeyAccessError, KeyMissingError, UnsupportedKeyError
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo
+from notarypy.keys.keypaths import REFERENCE
 from notarypy.limits import DEFAULT
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def reference(keyid: str, place: KeyPath) -> keyuri.KeyReference:
     except FileNotFoundError:
         raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
     except UnsupportedKeyError as error:
-        raise pem.at_file(error, str(place.path)) from None
+        raise _damaged(error, keyid, place) from None
     check_id(found.public.keyid, KeyInfo(keyid, found.role, None, place.path, encrypted=False))
     return found
 
@@ -56,10 +57,16 @@ def read(keyid: str, place: KeyPath) -> tuple[KeyInfo, pem.KeyBlock]:
     except FileNotFoundError:
         raise KeyMissingError(f"the key {keyid[:7]} has just been removed", keyid=keyid) from None
     except UnsupportedKeyError as error:
-        raise pem.at_file(error, str(place.path)) from None
+        raise _damaged(error, keyid, place) from None
     role = block.role or place.role
     gun = (block.gun or place.gun) if role in pem.GUN_ROLES else None
     return KeyInfo(keyid, role, gun, place.path, block.encrypted), block
+
+
+def _damaged(error: UnsupportedKeyError, keyid: str, place: KeyPath) -> UnsupportedKeyError:
+    """Return the error for a file that cannot be read: its name says of which key it should be."""
+    error.advice = Advice("note-again" if place.refers else "load-again", key=keyid[:12])
+    return pem.at_file(error, str(place.path))
 
 
 def check_id(actual: str, info: KeyInfo) -> None:
@@ -68,7 +75,9 @@ def check_id(actual: str, info: KeyInfo) -> None:
         raise KeyAccessError(
             f"the file of key {info.keyid[:7]} holds another key",
             why=(f"it holds {actual}", f"the file is {info.path}"),
-            advice=Advice("rename-key", actual=actual),
+            advice=Advice("note-again", key=info.keyid[:12])
+            if info.path.suffix == REFERENCE
+            else Advice("rename-key", actual=actual),
             keyid=info.keyid,
             actual=actual,
             file=str(info.path),

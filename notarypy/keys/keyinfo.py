@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from notarypy.keys.keypaths import REFERENCE
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.values import dataclass
 
@@ -30,6 +31,11 @@ class KeyInfo:
     path: Path
     encrypted: bool
     uri: str | None = None
+
+    @property
+    def refers(self) -> bool:
+        """Whether the file only says where the key is, or did before it was damaged."""
+        return self.path.suffix == REFERENCE
 
     @property
     def request(self) -> PassphraseRequest:

@@ -13,6 +13,7 @@ Rules:
 5. Where a key is both here and elsewhere, the file here is used; a signer that was handed in is used before
    both. A reference has no GUN: its key may be that of several repositories. Which keys are at hand is
    known from the files' names; no service is asked.
+6. What is damaged is mended by whoever stores or notes that key again, and can be removed.
 
 The module `keyfile` is imported where it is used: its cryptography takes as long as all else that `key list`
 does, and listing keys needs none.
@@ -40,7 +41,7 @@ from notarypy.errors import (
 from notarypy.keys import keyentry
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
-from notarypy.keys.keypaths import KEYID, REFERENCE, KeyPath, key_paths
+from notarypy.keys.keypaths import KEY, KEYID, REFERENCE, KeyPath, key_paths
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.values import replace
@@ -89,6 +90,26 @@ class KeyStore:
         """Return what is known of the key with exactly this id; raise KeyAccessError for an unusable file."""
         place = key_paths(self.directory)[0].get(keyid)
         return None if place is None else keyentry.info_of(keyid, place)
+
+    def present(self, keyid: str, suffix: str = KEY) -> KeyInfo | None:
+        """Return what is known of a key that is to be stored; what is damaged is written anew (rule 6)."""
+        try:
+            return self.find(keyid)
+        except KeyAccessError:
+            if self._place(keyid).path.suffix not in {suffix, REFERENCE}:
+                raise
+            _LOG.debug("what is here of key %s cannot be read, and is written anew", keyid)
+            return None
+
+    def damaged(self) -> KeyInfos:
+        """Return the keys here whose file or reference nobody can read, by their files' names."""
+        found: KeyInfos = []
+        for keyid, place in sorted(key_paths(self.directory)[0].items()):
+            try:
+                keyentry.info_of(keyid, place)
+            except NotarypyError:
+                found.append(KeyInfo(keyid, "", None, place.path, encrypted=False))
+        return found
 
     def elsewhere(self, keyid: str) -> bool:
         """Tell whether the private half of a key is anywhere but in a file here (rule 5)."""
@@ -182,7 +203,7 @@ class KeyStore:
 
         public, uri = signer.public, keyuri.usual(signer.uri)
         with self._lock:
-            present = self.find(public.keyid)
+            present = self.present(public.keyid, REFERENCE)
             if present is not None and not (present.uri and present.role == role):
                 return StoredKey(**vars(present), already=True)
             path = self.directory / f"{public.keyid}{REFERENCE}"
@@ -221,7 +242,7 @@ class KeyStore:
         signer = keyfile.LocalSigner(key)
         keyid = signer.public.keyid
         with self._lock:
-            present = self.find(keyid)
+            present = self.present(keyid)
             if present is None:
                 path = self.directory / f"{keyid}.key"
                 files.write_atomic(path, keyfile.seal(key, role, gun, passphrase))
@@ -237,7 +258,7 @@ class KeyStore:
             why = "it is not encrypted, or its path header is no key id"
             raise UnsupportedKeyError("this block cannot be stored as it is", why=why)
         with self._lock:
-            if keyid not in key_paths(self.directory)[0]:
+            if self.present(keyid) is None:
                 files.write_atomic(self.directory / f"{keyid}.key", pem.with_path(block, None))
                 _LOG.debug("stored key %s as it came, still encrypted", keyid)
             return keyentry.info_of(keyid, self._place(keyid))

@@ -110,7 +110,7 @@ def test_listing(run: Run, stub: StubClient) -> None:
 @pytest.fixture
 def exporting(stub: StubClient) -> StubClient:
     infos = {"jeff": KEY, TARGETS_KEY.keyid[:7]: TARGETS_KEY}
-    stub.answers["keys.find"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["keys.find"] = lambda key, **_: infos.get(key) or KeyMissingError("none")
     stub.answers["keys.export"] = lambda keys: f"PEM of {keys[0][:3]}\n".encode()
     return stub
 

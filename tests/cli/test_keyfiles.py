@@ -125,7 +125,7 @@ def test_at_a_terminal_the_new_passphrase_is_asked_for_twice(
 @pytest.fixture
 def removing(stub: StubClient) -> StubClient:
     infos = {"jeff": KEY, "ccccccc": TARGETS_KEY}
-    stub.answers["keys.find"] = lambda key: infos.get(key) or KeyMissingError("none")
+    stub.answers["keys.find"] = lambda key, **_: infos.get(key) or KeyMissingError("none")
     stub.answers["keys.remove"] = lambda keyid, **_: next(
         info for info in infos.values() if info.keyid == keyid
     )

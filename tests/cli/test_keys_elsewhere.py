@@ -298,7 +298,7 @@ def test_a_certificate_of_ones_own_carries_a_root_that_is_elsewhere(
 
 def test_what_is_made_for_nothing_is_not_noted(run: Run, kms: FakeKms, home: Path) -> None:
     run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:none", REPO).expect(6)
-    run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:root", REPO).expect(1)
+    run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:root", REPO).expect(2)
     kms.keys["root"].error = OSError("unplugged")
     run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:targets", REPO).expect(1)
     assert not list(home.rglob("*.ref"))
@@ -417,3 +417,81 @@ def test_the_log_says_what_signs_and_where(run: Run, kms: FakeKms, home: Path) -
     assert "FakeKmsSigner signs with key" in outcome.err
     assert "fakekms:jeff" in outcome.err
     assert kms.pin not in outcome.err
+
+
+# -- a key of another role, and references that are damaged
+
+
+def test_a_key_of_a_signer_is_taken_as_no_root_key(
+    run: Run, kms: FakeKms, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE", "repository passphrase")
+    short = _ids(kms)["jeff"][:12]
+    run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
+    for keyref in ("jeff", short):
+        outcome = run("init", "--root-key", keyref, REPO).expect(2)
+        assert "is no root key [usage]\n  why: it is here as jeff\n" in outcome.err
+        fix = f"notarypy key remove {short}; notarypy key add fakekms:jeff --name root"
+        assert f"  fix: if it is to be: {fix}\n" in outcome.err
+    run("init", "--root-key", "fakekms:jeff", REPO).expect(1)
+    run("key", "generate", "jo").expect(0)
+    assert "key load COPY --name root" in run("init", "--root-key", "jo", REPO).expect(2).err
+    run("key", "export", "jo", "-o", "jo.pem").expect(0)
+    assert "it says that it is jo\n" in run("init", "--root-key", "./jo.pem", REPO).expect(2).err
+    assert "it says that it is jo\n" in run("init", "--targets-key", "./jo.pem", REPO).expect(2).err
+    written(home / "bare.pem", b"".join((home / "jo.pem").read_bytes().partition(b"role: jo\n")[::2]))
+    outcome = run("init", "--root-key", "./bare.pem", REPO).expect(2)
+    assert "is no root key [usage]\n  why: it is here as jo\n" in outcome.err
+    run("init", "--root-key", "fakekms:root", REPO).expect(0)
+    assert "is no root key" in run("key", "rotate", "--yes", REPO, "root", "--key", "jo").expect(2).err
+    run("key", "remove", "--yes", "jo").expect(0)
+    run("key", "load", "jo.pem", "--name", "root").expect(0)
+    run("key", "rotate", "--yes", REPO, "root", "--key", "./bare.pem").expect(0)
+
+
+def test_one_key_for_two_roles_is_refused(run: Run, kms: FakeKms, home: Path) -> None:
+    outcome = run("init", "--root-key", "fakekms:root", "--targets-key", "fakekms:root", REPO).expect(2)
+    assert "one key cannot be both root and targets [usage]" in outcome.err
+    assert _private(home) == []
+    run("key", "add", "fakekms:root").expect(0)
+    keyid = _ids(kms)["root"]
+    outcome = run("key", "add", "fakekms:root", "--name", "root").expect(1)
+    fix = f"notarypy key remove {keyid[:12]}; notarypy key add fakekms:root --name root"
+    assert f"  fix: if it is to be: {fix}\n" in outcome.err
+
+
+@pytest.mark.parametrize("damage", [b"", b"-----BEGIN", b"another"])
+def test_a_damaged_reference_is_mended_or_removed(run: Run, kms: FakeKms, home: Path, damage: bytes) -> None:
+    keyid = _ids(kms)["jeff"]
+    path = home / f".docker/trust/private/{keyid}.ref"
+    run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
+    run("key", "add", "fakekms:root", "--name", "jo").expect(0)
+    other = (path.parent / f"{_ids(kms)['root']}.ref").read_bytes()
+    path.write_bytes(other if damage == b"another" else damage)
+    outcome = run("key", "test", keyid[:12]).expect(6)
+    fix = f"notarypy key add URI --name NAME; or forget it: notarypy key remove {keyid[:12]}\n"
+    assert f"  fix: note it again: {fix}" in outcome.err
+    assert "PEM" not in outcome.err.partition("fix:")[2]
+    assert "stays where it is" in run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0).out
+    run("key", "test", "jeff").expect(0)
+    path.write_bytes(damage)
+    run("key", "remove", "--yes", keyid[:12]).expect(0)
+    assert not path.exists()
+
+
+def test_a_damaged_key_file_is_mended_or_removed(run: Run, kms: FakeKms, home: Path) -> None:
+    run("key", "generate", "jo").expect(0)
+    run("key", "export", "jo", "-o", "jo.pem").expect(0)
+    (name,) = _private(home)
+    path, keyid = home / ".docker/trust/private" / name, name.removesuffix(".key")
+    path.write_bytes(b"-----BEGIN")
+    outcome = run("key", "test", keyid[:12]).expect(6)
+    assert "fix: put it back from a copy: notarypy key load FILE; or give it up" in outcome.err
+    for verb in ("load", "import"):
+        path.write_bytes(b"-----BEGIN")
+        run("key", verb, "jo.pem").expect(0)
+        run("key", "test", "jo").expect(0)
+    path.write_bytes(b"")
+    run("key", "remove", "--yes", keyid[:12]).expect(0)
+    assert not path.exists()
+    assert kms.requests == []

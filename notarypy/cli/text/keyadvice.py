@@ -70,6 +70,7 @@ TEXTS: dict[str, str] = {
     "give-exported": "import what notarypy key export or notary key export wrote",
     "give-key-option": "name the signer's public key or certificate with --key",
     "give-one-key": "give a file with one {role} key",
+    "give-other-key": "give another key as the {role} key",
     "give-own-key": "give the file of a key of its own",
     "give-pem": "give a PEM file: a line of it says -----BEGIN",
     "give-private-half": "give the private half of the pair",
@@ -82,18 +83,29 @@ TEXTS: dict[str, str] = {
         "write its URI, for example hashivault://NAME, awskms:///alias/NAME or 'pkcs11:token=T;object=O'"
     ),
     "give-whole-file": "give all of it, from the BEGIN line to the END line",
+    "keep-file": "keep a copy of {file}; then: notarypy key remove --force KEY",
     "keep-uri": "note down {uri}, which leads to it again; then: notarypy key remove --force KEY",
     "leave-key-type": "leave the option out for ecdsa",
     "leave-out-certificate": "leave it out: one is made then",
+    "load-again": (
+        "put it back from a copy: notarypy key load FILE; or give it up: notarypy key remove {key}"
+    ),
+    "load-as": "give another one; or, if it is to be one: notarypy key load FILE --name {name}",
     "load-exported": "load the file that notarypy key export or notary key export wrote",
     "load-key": "import it with: notarypy key load FILE",
     "make-key": "make a key of its own for signing: notarypy key generate NAME",
+    "note-again": "note it again: notarypy key add URI --name NAME; or forget it: notarypy key remove {key}",
+    "note-as": "if it is to be: notarypy key remove {key}; notarypy key add {uri} --name {name}",
     "note-uri": "note where it is: notarypy key add URI --name NAME",
     "rename-key": "rename it to {actual}.key if it should be here at all",
     "rename-stored-key": "give it this name: notarypy key rename {key} {name}",
     "restore-escaped": """give it line ends again: awk '{{gsub(/\\\\n/,"\\n")}}1' FILE > KEY.pem""",
     "restore-line-ends": """write it with its line ends, for example: printf '%s\\n' "$KEY" > KEY.pem""",
     "rewrite-openssh": "rewrite a copy of it with: ssh-keygen -p -m PEM -f COPY",
+    "store-as": (
+        "if it is to be: notarypy key export {key} -o COPY; notarypy key remove {key}; "
+        "notarypy key load COPY --name {name}"
+    ),
     "store-anew": "store it anew: notarypy key load FILE",
     "store-key": "store it: notarypy key load FILE",
     "take-certified-key": "give its key alone: openssl x509 -in FILE -pubkey -noout > NAME.pub",

@@ -22,7 +22,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.manager import other_name
+from notarypy.client.keys.otherroles import other_name
 from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.errors import (
     Advice,
@@ -74,7 +74,7 @@ def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
     done: list[ImportedKey] = []
     try:
         for block in blocks:
-            already = (block.path or "") in manager.store.available()
+            already = manager.store.present(block.path or "") is not None
             done.append(ImportedKey(manager.store.store(block), already))
     except NotarypyError:
         for new in (imported.key.keyid for imported in done if not imported.already):
@@ -101,7 +101,7 @@ def _check(block: pem.KeyBlock) -> None:
 
 
 def _check_role(manager: KeyManager, block: pem.KeyBlock) -> None:
-    present = manager.store.find(block.path or "")
+    present = manager.store.present(block.path or "")
     gun = block.gun if block.role in pem.GUN_ROLES else None
     if present is not None and (present.role, present.gun) != (block.role or "", gun):
         raise other_name(present, block.role or "", "nothing was imported")
@@ -143,18 +143,26 @@ def rename_key(manager: KeyManager, selector: str, name: str) -> KeyInfo:
 
 def remove_key(manager: KeyManager, directory: TrustDirectory, selector: str, *, force: bool) -> KeyInfo:
     """Delete a key's file; raise KeyAccessError if a root could not be replaced any more (rule 4)."""
-    info = manager.find(selector)
+    info = manager.find(selector, damaged=True)
     if not force and (needed := _roots_that_need(info, manager, directory)):
-        it = "the last copy here of" if info.uri is None else "all that leads from here to"
+        it = "the last copy here of" if not info.refers else "all that leads from here to"
         raise KeyAccessError(
             f"key {info.keyid[:SHORT_KEYID]} is {it} a root key that is needed",
             why=f"without it nobody here can change the root of {', '.join(needed)}",
-            advice=Advice("export-key-first") if info.uri is None else Advice("keep-uri", uri=info.uri),
+            advice=_kept_first(info, manager),
             keyid=info.keyid,
             repositories=needed,
         )
     manager.store.remove(info.keyid)
     return info
+
+
+def _kept_first(info: KeyInfo, manager: KeyManager) -> Advice:
+    """Return how to keep what is known of a root key before it is removed."""
+    if info.uri is not None:
+        return Advice("keep-uri", uri=info.uri)
+    broken = info in manager.store.damaged()
+    return Advice("keep-file", file=str(info.path)) if broken else Advice("export-key-first")
 
 
 def _roots_that_need(info: KeyInfo, manager: KeyManager, directory: TrustDirectory) -> list[str]:

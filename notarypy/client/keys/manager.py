@@ -10,6 +10,8 @@ Rules:
 2. A key is stored encrypted, under a passphrase of at least 8 characters.
 3. Nothing but new keys is ever removed, and only by whoever made them.
 4. One at a time makes keys that may be removed again: nobody builds on a root key that is about to go.
+5. A key is for the role that it was stored for, by `key load`, `key add`, or another command that says so.
+   One whose file says no role may be a root key.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
+from notarypy.client.keys.otherroles import both, of_other_role, other_name
 from notarypy.client.keys.ready import SigningKeys, prepare
-from notarypy.errors import Advice, AlreadyExistsError, KeyMissingError, NotarypyError, UsageError
+from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked, read_regular
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
@@ -146,6 +149,8 @@ class KeyManager:
         else:
             info = self.find(selector)
             keyid = info.keyid
+            if role == roles.ROOT and info.role not in {role, ""}:
+                raise of_other_role(info, role)
             if role in pem.GUN_ROLES and (info.role, info.gun) != (role, None if info.uri else gun):
                 message = f"{info.request.label} is no {role} key of {gun}"
                 raise UsageError(message, advice=Advice("give-own-key"))
@@ -162,6 +167,8 @@ class KeyManager:
         if role not in _KEPT:
             roles.signer_role(role)
         noted = self.store.refer(uri, role, self.passphrases, algorithm)
+        if noted.role != role and noted.keyid in self._made[threading.get_ident()]:
+            raise both(noted, role)
         if noted.role != role:
             raise other_name(noted, role)
         if not noted.already:
@@ -178,8 +185,11 @@ class KeyManager:
             return public_key_of(self._opened(_named_file(selector), role, selector)[0][1]).keyid
         return self.find(selector).keyid
 
-    def find(self, selector: str) -> KeyInfo:
-        """Return the one key here that KEY means (rule 1); raise UsageError or KeyMissingError."""
+    def find(self, selector: str, *, damaged: bool = False) -> KeyInfo:
+        """Return the one key here that KEY means (rule 1), or with `damaged` a file that nobody can read.
+
+        Raises UsageError, KeyMissingError, or what is wrong with the file.
+        """
         keyuri.require_no_secret(selector)
         infos, given = self.store.list(), self.store.given
         found = [info for info in infos if _fits(info, selector)]
@@ -196,6 +206,11 @@ class KeyManager:
         if len(fitting) > 1:
             advice = Advice("write-more-digits")
             raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
+        broken = [info for info in self.store.damaged() if _begins(info.keyid, selector)]
+        if len(broken) == 1 and damaged:
+            return broken[0]
+        for info in broken:
+            self.store.find(info.keyid)
         short = any(info.keyid.startswith(selector) for info in infos)
         digits = [f"of an id it takes at least {SHORT_KEYID} digits"] if short else []
         why = (*digits, f"keys here: {listed}")
@@ -219,7 +234,7 @@ class KeyManager:
                 raise UsageError(message, advice=Advice("load-exported"))
             if role not in roles.BASE_ROLES and role != roles.RELEASES:
                 roles.signer_role(role)
-            present = self.store.find(public_key_of(key).keyid)
+            present = self.store.present(public_key_of(key).keyid)
             if present is not None and present.role != role:
                 raise other_name(present, role)
             loaded.append(self._add(key, role, block.gun if role in roles.BASE_ROLES else None))
@@ -260,7 +275,7 @@ class KeyManager:
 
     def _add(self, key: PrivateKey, role: str, gun: str | None) -> StoredKey:
         keyid = public_key_of(key).keyid
-        present = self.store.find(keyid)
+        present = self.store.present(keyid)
         if present is not None:
             return StoredKey(**vars(present), already=True, passphrase_from=None)
         source, passphrase = self.passphrases.chosen(PassphraseRequest(keyid, role, gun, new=True))
@@ -282,8 +297,15 @@ class KeyManager:
         opened = self._opened(_named_file(path), role, path)
         if len(opened) != 1:
             raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
-        self._add(opened[0][1], role, gun)
-        return opened[0][1]
+        block, key = opened[0]
+        if (block.role or role) != role:
+            why = f"it says that it is {block.role}"
+            advice = Advice("load-as", name=role) if role == roles.ROOT else Advice("give-own-key")
+            raise UsageError(f"{path} holds no {role} key", why=why, advice=advice)
+        present = self._add(key, role, gun)
+        if present.role not in {role, ""}:
+            raise of_other_role(present, role)
+        return key
 
     def _opened(self, data: bytes, role: str, file: str = "") -> list[tuple[pem.KeyBlock, PrivateKey]]:
         opened = []
@@ -291,18 +313,6 @@ class KeyManager:
             request = PassphraseRequest("", block.role or role)
             opened.append((block, open_block(block, request, self.passphrases, file)))
         return opened
-
-
-def other_name(present: KeyInfo, role: str, *more: str) -> AlreadyExistsError:
-    """Return the refusal to store a key that is here under another role; a signer's key can be renamed."""
-    what = f"key {present.keyid[:SHORT_KEYID]} is here already, as {present.role or 'a key without a role'}"
-    renamed = not {role, present.role} & {*roles.BASE_ROLES, ""}
-    return AlreadyExistsError(
-        what,
-        why=(f"it is at {present.uri}" if present.uri else f"the file is {present.path}", *more),
-        advice=Advice("rename-stored-key", key=present.keyid[:12], name=role) if renamed else None,
-        keyid=present.keyid,
-    )
 
 
 def _named_file(path: str) -> bytes:
