@@ -257,7 +257,7 @@ def test_aws_a_profile_that_is_wrong(
 
 def test_aws_variables_that_are_wrong(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random("aws")
-    for _ in range(60):
+    for _ in range(30):
         with monkeypatch.context() as patch:
             for name in AWS_NAMES:
                 if chance.random() < 0.2:
@@ -299,7 +299,7 @@ def test_authorities_that_are_none(
 
 
 @pytest.mark.parametrize("proxy", ["http://", "http://host:port", "http://[", "ftp://x", "socks5://x"])
-@pytest.mark.parametrize("uri", [GCP, AZURE])
+@pytest.mark.parametrize("uri", [ARN, "awskms:///alias/x", GCP, AZURE])
 def test_a_proxy_that_is_none(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, proxy: str
 ) -> None:
@@ -307,5 +307,24 @@ def test_a_proxy_that_is_none(
         GoogleCloud(cloud, tmp_path).service_account() | AzureCloud(cloud, tmp_path).client_secret()
     ).items():
         monkeypatch.setenv(name, value)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     refused(uri)
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    "script",
+    ["exit 1", f"echo {SECRET}; exit 1", "echo {", "echo []", "echo '{}'", "kill -9 $$", "echo 'x' >&2"],
+)
+def test_azure_a_command_line_that_gives_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    program = tmp_path / "az"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.defpath}")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    refused(AZURE)

@@ -44,6 +44,7 @@ TEXTS: dict[str, str] = {
         "notarypy key add URI --name NAME"
     ),
     "correct-credentials": "correct that file or variable; or unset it, and log in",
+    "name-proxy": "write it as http://HOST:PORT, or unset it",
     "name-authorities": "name a PEM file with the certificates of the authorities, or unset it",
     "write-azure-uri": (
         "write azurekms://VAULT.vault.azure.net/KEY; another cloud's vaults take its AZURE_AUTHORITY_HOST"

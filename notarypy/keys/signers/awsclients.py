@@ -37,6 +37,7 @@ _VARIABLES = {
     "ca_bundle": "AWS_CA_BUNDLE",
 }
 _IGNORE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+_WAYS = frozenset({"https_proxy", "http_proxy", "no_proxy", "requests_ca_bundle"})
 _ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -53,6 +54,7 @@ class Clients:
         """Return a client for an endpoint and region, and what fetches the credentials that it uses."""
         found = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
         said = sorted(item for item in environ.items() if item[0].startswith("AWS_"))
+        said += sorted(item for item in os.environ.items() if item[0].lower() in _WAYS)
         known = (endpoint, found, timeout, *said)
         with self.lock:
             if known not in self.made:
@@ -84,6 +86,7 @@ def _client(
         max_pool_connections=_CONNECTIONS,
         user_agent_extra="notarypy",
     )
+    services.require_proxy(os.environ, socks=False)
     session.set_default_client_config(config)  # for those that fetch credentials, too
     session.register("before-send", _require_private)
     _require_authorities(session, environ)

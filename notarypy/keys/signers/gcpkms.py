@@ -193,6 +193,7 @@ class _Service:
         """Return this thread's session, after the credentials have been made fresh, one thread at a time."""
         state, seconds = self._state(), self._timeout if seconds is None else seconds
         services.require_authorities(os.environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        services.require_proxy(os.environ, socks=True)
         try:
             from google.auth.transport.requests import AuthorizedSession, Request
         except ImportError:

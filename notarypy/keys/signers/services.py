@@ -27,6 +27,7 @@ import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from notarypy.errors import (
     Advice,
@@ -204,6 +205,23 @@ def require_authorities(environ: Mapping[str, str], *names: str) -> None:
         text = "it has no certificate" if isinstance(error, ssl.SSLError) else text
         message = f"{name} names no file with certificates"
         raise ConfigurationError(message, why=f"{path}: {text}", advice=Advice("name-authorities")) from None
+
+
+def require_proxy(environ: Mapping[str, str], *, socks: bool) -> None:
+    """Raise ConfigurationError if the variable with the proxy for https names none that can be used."""
+    name = next((name for name in ("https_proxy", "HTTPS_PROXY") if environ.get(name)), None)
+    if name is None:
+        return
+    value = environ[name]
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        known = parts.scheme in {"http", "https"} or (socks and parts.scheme.startswith("socks"))
+        whole = known and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        message, advice = f"{name} names no proxy", Advice("name-proxy")
+        raise ConfigurationError(message, why="it is no address of one that can be used", advice=advice)
 
 
 def hidden(text: str, environ: Mapping[str, str]) -> str:
