@@ -87,7 +87,7 @@ def test_the_package_stays_small() -> None:
     # servers with little room, two ways to a server; keys that are elsewhere, a file for each backend,
     # and what is set wrong for them told apart from a network that fails; what may be a secret is not shown.
     assert len(FILES) <= 231
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 42_000
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 42_200
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened.
     assert sum(inner_imports(tree) for tree in TREES.values()) < 156

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -233,6 +235,13 @@ def test_a_file_without_a_pin_is_no_source_and_what_is_no_text_is_not_tried(
         desk.open().sign(b"")
     assert caught.value.why[0] == "it is no text, and was not tried"
     assert desk.card.logins == 1
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_pin_may_be_named_by_the_id_of_a_key_at_a_uri(desk: Desk, known: bool) -> None:
+    public = public_key_of(EC)
+    chain = standard_chain({f"NOTARYPY_PASSPHRASE_{public.keyid[:7]}": PIN}, None, None)
+    assert signs(Pkcs11Signer.open(URI, desk.context(chain, public if known else None)))
 
 
 def test_without_a_pin_a_key_is_noted_and_does_not_sign(desk: Desk) -> None:
@@ -620,6 +629,88 @@ def test_a_module_that_a_reference_names_is_one_of_the_system_or_of_the_environm
 
 
 # -- modules
+
+
+@pytest.mark.parametrize(
+    ("place", "mode", "problem"),
+    [
+        ("module.so", 0o666, "everybody can write to it"),
+        ("module.so", 0o664, "a group can write to it"),
+        ("", 0o777, "everybody can write to it"),
+        ("", 0o770, "a group can write to it"),
+    ],
+)
+def test_a_module_that_others_can_change_is_not_loaded(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, mode: int, problem: str
+) -> None:
+    (tmp_path / place).chmod(mode)
+    monkeypatch.setattr(os, "getegid", lambda: 12345)  # so that no group is a user's own
+    look = os.stat
+
+    def stat(path: str, **options: bool) -> os.stat_result:
+        found = look(path, **options)
+        return os.stat_result((*found[:5], 4711, *found[6:]))
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(BackendMissingError, match="is not loaded") as caught:
+        desk.open()
+    assert caught.value.why == (f"{tmp_path / place}".rstrip("/") + f": {problem}",)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (tmp_path / place).chmod(0o1777 if not place else 0o600)
+    assert signs(desk.open())
+
+
+def test_a_module_of_somebody_else_is_not_loaded(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def stat(path: str, **options: bool) -> os.stat_result:
+        found = look(path, **options)
+        owner = 4711 if str(path) == str(tmp_path) else 0
+        return os.stat_result((*found[:4], owner, *found[5:]))
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(BackendMissingError, match="is not loaded") as caught:
+        desk.open()
+    assert caught.value.why == (f"{tmp_path}: it belongs to somebody else",)
+
+
+LOADED = """
+import os, re, signal, sys, threading
+from notarypy.errors import DeadlineError
+from notarypy.keys.passphrases import standard_chain
+from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers import pkcs11modules
+from notarypy.keys.signers.base import SignerContext
+from notarypy.keys.signers.pkcs11 import Pkcs11Signer
+
+library = re.search(r"(/\\S+/libc[.-]\\S*)", open("/proc/self/maps").read())[1]
+pkcs11modules._ENTRY = "pause"  # of the system's own library, in the place of what a module has
+pkcs11modules._LONGEST = float(sys.argv[1])
+environ = {"PKCS11_MODULE_PATH": library}
+context = SignerContext(PassphraseRequest("", "jeff"), standard_chain({}, None, None), environ)
+if sys.argv[2:]:
+    join = threading.Thread.join
+
+    def joined(thread, timeout):
+        os.kill(os.getpid(), signal.SIGINT)
+        join(thread, timeout)
+
+    threading.Thread.join = joined
+try:
+    Pkcs11Signer.open("pkcs11:token=release", context)
+except (DeadlineError, KeyboardInterrupt) as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for a library in /proc")
+@pytest.mark.parametrize("words", [["0.1"], ["3600", "interrupted"]])
+def test_a_module_that_hangs_while_it_is_loaded_is_left_behind(words: list[str]) -> None:
+    argv = [sys.executable, "-c", LOADED, *words]
+    run = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert run.stdout.strip() == ("KeyboardInterrupt" if words[1:] else "DeadlineError"), run.stderr
 
 
 def test_without_the_library_the_extra_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

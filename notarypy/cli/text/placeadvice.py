@@ -120,6 +120,9 @@ TEXTS: dict[str, str] = {
         "look whether it is a PKCS#11 module for this machine, and whether what it needs is set up and runs"
     ),
     "check-pin": "be sure of the PIN before you try again: a few wrong ones lock the token",
+    "guard-module": (
+        "see that it and all folders above are yours or root's, and others cannot write there: chmod go-w"
+    ),
     "name-key-id": "name one key: id=%01 in the URI is the id that is one byte, 01",
     "name-module": "name the module in the URI, ?module-path=/PATH/OF/MODULE.so, or in PKCS11_MODULE_PATH",
     "name-serial": "add ;serial=SERIAL to the URI",

@@ -39,6 +39,7 @@ from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 from notarypy.tuf import der
 from notarypy.tuf.envelope import METHOD_FOR
 from notarypy.tuf.keys import PublicKey, public_key_of
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +61,10 @@ class Pkcs11Signer(ExternalSigner):
     asks_network = False  # a token is plugged in; the modules of services elsewhere are the user's to know
 
     def __init__(self, uri: str, public: PublicKey, context: SignerContext) -> None:
-        """Take a key by the URI that is kept, its public half, and where a PIN comes from."""
+        """Take a key by the URI that is kept, its public half, and where this key's PIN comes from."""
         super().__init__(uri, public)
-        self._where, self._context = parse(uri), context
+        request = replace(context.request, keyid=public.keyid)
+        self._where, self._context = parse(uri), replace(context, request=request)
 
     @classmethod
     def open(cls, uri: str, context: SignerContext) -> Self:

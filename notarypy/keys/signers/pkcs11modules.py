@@ -8,12 +8,13 @@ Rules:
 1. A module is code that runs in this process. Only an absolute path of a file that exists is loaded: one that
    the user named, or one of this name in the folders where systems have modules. A path that stands in a
    reference may be from whoever can write into the trust directory: it has to be one of the system's, or the
-   one that the environment names.
+   one that the environment names. Whoever named it, nobody but root and the user may be able to change it.
 2. Each is loaded once, by its real path: loading it by two names is an error, and so is starting it twice.
 3. Modules are started as for one thread, so one thread calls them at a time: the one that holds `LOCK`. A
    fork waits for it. In a child no session of the parent is used, and each module begins anew.
 4. A module may wait for a finger, or hang: nothing can interrupt it. What may take long is called in a thread
-   that is left behind after some time, or when somebody presses Ctrl-C; then no module is used any more.
+   that is left behind after some time, or when somebody presses Ctrl-C; then no module is used any more. So
+   it is while it is loaded, which the library does without letting other threads run: it is loaded before.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ import atexit
 import glob
 import logging
 import os
+import stat
+import sys
 import threading
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from notarypy.errors import Advice, BackendMissingError, DeadlineError
@@ -53,6 +57,8 @@ _USUAL = ("p11-kit-proxy", "opensc-pkcs11")
 _FOLDERS = ("/usr/lib/*-linux-*", "/usr/lib64", "/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 _BELOW = ("", "pkcs11", "softhsm")
 _SYSTEM = ("/usr/", "/lib/", "/lib64/", "/opt/", "/nix/store/", "/gnu/store/", "/Library/", "/System/")
+# Folders that groups share by design: Debian's `staff`, Homebrew's `admin`.
+_SHARED = ("/usr/local", "/opt/homebrew")
 _SUFFIXES = (".so", ".dylib", ".so.*")
 
 
@@ -128,12 +134,27 @@ def module(uri: Pkcs11Uri, environ: Mapping[str, str], *, noted: bool) -> Module
         _require_known(path, real, environ)
     found = _MODULES.get(real)
     if found is None:
-        library = _started(path, lambda: SDK.lib(real))
+        _require_own(path, real)
+        library = _started(path, lambda: _loaded(real))
         _LOG.debug("loaded %s, %s of %s", path, library.library_description, library.manufacturer_id)
         found = _MODULES[real] = Module(path, library)
     elif found.forked:
         _started(path, found.restart)
     return found
+
+
+def _loaded(path: str) -> Any:  # noqa: ANN401 - as in Module
+    """Return what calls a module, which is loaded here first (rule 4); what fails, the library says."""
+    if sys.platform != "win32":
+        import ctypes  # for tokens alone
+
+        system, found = ctypes.CDLL(None), ctypes.c_void_p()
+        system.dlopen.restype = system.dlsym.restype = ctypes.c_void_p
+        handle = system.dlopen(os.fsencode(path), os.RTLD_LAZY | os.RTLD_LOCAL)
+        entry = system.dlsym(ctypes.c_void_p(handle), _ENTRY.encode()) if handle else None
+        if entry:
+            ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)(entry)(ctypes.byref(found))
+    return SDK.lib(path)
 
 
 def _started(path: str, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - as in Module
@@ -178,6 +199,33 @@ def _require_known(path: str, real: str, environ: Mapping[str, str]) -> None:
         why = "its path is from a reference, and is not one where systems have modules"
         message, advice = f"the module {path} is not loaded", Advice("allow-module", path=path)
         raise BackendMissingError(message, why=why, advice=advice, path=path)
+
+
+def _require_own(path: str, real: str) -> None:
+    """Raise BackendMissingError for a module that others than root and the user can change (rule 1)."""
+    for place in (real, *map(str, Path(real).parents)) if hasattr(os, "geteuid") else ():
+        try:
+            problem = _others_write(os.stat(place), place)  # noqa: PTH116 - strings are all that is needed
+        except OSError as error:
+            problem = error.strerror or "it cannot be looked at"
+        if problem:
+            message, advice = f"the module {path} is not loaded", Advice("guard-module")
+            raise BackendMissingError(message, why=f"{place}: {problem}", advice=advice, path=path)
+
+
+def _others_write(found: os.stat_result, place: str) -> str:
+    """Say who else can write to a file or folder; empty if nobody can."""
+    user, mode = os.geteuid(), found.st_mode
+    if found.st_uid not in {0, user}:
+        return "it belongs to somebody else"
+    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:  # each there writes what is theirs
+        return ""
+    if mode & stat.S_IWOTH:
+        return "everybody can write to it"
+    own = found.st_gid == 0 or (found.st_gid == user == os.getegid())  # a group of its own, as users have
+    return (
+        "a group can write to it" if mode & stat.S_IWGRP and not own and not place.startswith(_SHARED) else ""
+    )
 
 
 def _folders() -> Iterator[str]:
