@@ -91,9 +91,11 @@ def add(
     """
     run = _begin(context, uri)
     with run.client() as client, run.trying(uri):
+        known = client.keys.list()
         info = client.keys.add(uri, name=name)
-        how = "was here already, and" if info.already else "stays where it is, and"
-        line = f"{_named(info)} {how} is at {_place(info)}"
+        old = [one.uri for one in known if one.keyid == info.keyid and one.uri not in {None, info.uri}]
+        how = f"was at {old[0]}" if old else "was here already" if info.already else "stays where it is"
+        line = f"{_named(info)} {how}, and is at {_place(info)}"
         run.report.done(uri, render.fields(info, f"{_KEY} already"), line)
 
 

@@ -150,6 +150,15 @@ def test_a_key_is_not_added_under_another_name(run: Run, kms: FakeKms) -> None:
     assert f"notarypy key rename {_ids(kms)['jeff'][:12]} jeff" in outcome.err
 
 
+def test_a_key_that_is_noted_elsewhere_anew_says_where_it_was(run: Run, kms: FakeKms, home: Path) -> None:
+    run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
+    [file] = home.rglob("*.ref")
+    file.write_text(file.read_text().replace("fakekms:jeff", "fakekms:before"))
+    outcome = run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)
+    assert "(jeff) was at fakekms:before, and is at fakekms:jeff\n" in outcome.out
+    assert kms
+
+
 def test_testing_says_what_a_service_says(run: Run, kms: FakeKms) -> None:
     keyid = _ids(kms)["jeff"]
     run("key", "add", "fakekms:jeff", "--name", "jeff").expect(0)

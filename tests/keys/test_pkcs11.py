@@ -107,8 +107,10 @@ def test_a_key_that_is_known_is_opened_without_any_module(desk: Desk) -> None:
     known = public_key_of(EC)
     signer = Pkcs11Signer.open(f"{URI}?module-path=/nowhere.so", desk.context(public=known))
     assert signer.public == known
-    with pytest.raises(BackendMissingError, match="no such module"):
+    with pytest.raises(BackendMissingError, match="no such module") as caught:
         signer.sign(b"")
+    assert caught.value.advice is not None
+    assert caught.value.advice.name == "name-moved-module"
 
 
 @pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()])
@@ -471,6 +473,25 @@ def test_several_keys_that_fit_are_named(desk: Desk) -> None:
         desk.open("pkcs11:id=%01")
 
 
+def test_keys_with_one_id_are_told_apart_by_label(desk: Desk) -> None:
+    other = ec.generate_private_key(ec.SECP256R1())
+    desk.card.add(other, b"\1", "twin")
+    odd, _ = desk.card.add(ec.generate_private_key(ec.SECP256R1()), b"\1", "odd")
+    odd[Attribute.KEY_TYPE] = KeyType.EC_EDWARDS  # another's kind is not judged
+    for label, key in (("jeff", EC), ("twin", other)):
+        signer = desk.open(f"pkcs11:object={label}")
+        assert signer.public == public_key_of(key)
+        assert f"object={label};id=%01" in signer.uri
+        assert signs(Pkcs11Signer.open(signer.uri, desk.context(public=signer.public)))
+    del odd[Attribute.KEY_TYPE]
+    odd[Attribute.KEY_TYPE] = KeyType.EC
+    for uri in ("pkcs11:id=%01", "pkcs11:"):
+        with pytest.raises(KeyAmbiguousError) as caught:
+            desk.open(uri)
+        assert caught.value.advice is not None
+        assert caught.value.advice.name == "part-twins"
+
+
 def test_a_key_without_an_id_is_found_by_its_label(desk: Desk) -> None:
     desk.card.add(RSA, b"", "plain")
     signer = desk.open("pkcs11:object=plain")
@@ -512,8 +533,9 @@ def test_a_key_that_is_not_there_is_missing_and_what_is_there_is_named(desk: Des
     assert caught.value.why[0].startswith("id=01 are 2 characters")
     signer = desk.open()
     del desk.card.entries[1]
-    with pytest.raises(KeyMissingError):
+    with pytest.raises(KeyMissingError, match='private half of the key "jeff" with id %01 is gone') as caught:
         signer.sign(b"")
+    assert caught.value.why == ("its public half or certificate is still there",)
 
 
 @pytest.mark.parametrize(

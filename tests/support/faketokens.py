@@ -53,7 +53,8 @@ class SigningEntry(Entry):
         if pin is not None:
             self.token.check(pin)
         self.token.signed.append((mechanism, mechanism_param, pin is not None))
-        key = self.token.private[self.attributes[Attribute.ID] or self.attributes[Attribute.LABEL].encode()]
+        identity, label = self.attributes[Attribute.ID], self.attributes[Attribute.LABEL].encode()
+        key = self.token.private.get(identity + b"/" + label) or self.token.private[identity or label]
         if isinstance(key, rsa.RSAPrivateKey):
             assert mechanism_param == (Mechanism.SHA256, pkcs11.MGF.SHA256, 32)
             return key.sign(data, padding.PSS(padding.MGF1(SHA256()), 32), utils.Prehashed(SHA256()))
@@ -144,7 +145,7 @@ class Card:
         own = {Attribute.ID: identity, Attribute.LABEL: label}
         public = {**own, **_public(key), Attribute.CLASS: ObjectClass.PUBLIC_KEY}
         private = {**own, Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.EXTRACTABLE: False}
-        self.private[identity or label.encode()] = key
+        self.private[identity + b"/" + label.encode()] = self.private[identity or label.encode()] = key
         self.entries += [Entry(self, public), (SigningEntry if sign else Entry)(self, private)]
         return public, private
 

@@ -123,6 +123,9 @@ TEXTS: dict[str, str] = {
     "guard-module": (
         "see that it and all folders above are yours or root's, and others cannot write there: chmod go-w"
     ),
+    "bring-back-key": "put it back on the token from a backup, or give its role another key",
+    "name-moved-module": "note the key anew, with where the module is now: notarypy key add URI",
+    "part-twins": "add ;object=LABEL to the URI, or give one another id or label with the token's own tool",
     "name-key-id": "name one key: id=%01 in the URI is the id that is one byte, 01",
     "name-module": "name the module in the URI, ?module-path=/PATH/OF/MODULE.so, or in PKCS11_MODULE_PATH",
     "name-serial": "add ;serial=SERIAL to the URI",

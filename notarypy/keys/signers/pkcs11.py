@@ -8,7 +8,7 @@ Rules:
 1. The public half is read without a PIN where the token shows it: from the public key, or from the
    certificate with the same id. A PIN is for signing, for making keys, and for tokens that hide all.
 2. A URI that fits several keys names none. Its id names a key, and its label where it has no id: pairs exist
-   whose halves have different labels.
+   whose halves have different labels. Several with one id are told apart by the label that the URI names.
 3. The token signs a SHA-256 digest: ECDSA on every curve, RSA as PSS with a salt of 32 bytes. Modules that
    hash by themselves are rare, and some sign input of any length.
 4. What is made here never leaves the token, and does not take the place of anything.
@@ -33,6 +33,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
 )
 from notarypy.keys.signers.base import ExternalSigner, having_made
+from notarypy.keys.signers.pkcs11errors import gone
 from notarypy.keys.signers.pkcs11modules import SDK, waited
 from notarypy.keys.signers.pkcs11tokens import Token, kept_uri, using
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
@@ -157,7 +158,7 @@ class Pkcs11Signer(ExternalSigner):
             final = info.flags & known.USER_PIN_FINAL_TRY
             found["pin-tries"] = "one wrong PIN locks it" if final else "few are left"
         keys = token.find(CLASS=SDK.ObjectClass.PRIVATE_KEY, ID=self._where.id, LABEL=_label(self._where))
-        for key in keys[:1]:  # before logging in it is hidden, mostly
+        for key in _labelled(keys, self._where.label)[:1]:  # before logging in it is hidden, mostly
             for name in ("EXTRACTABLE", "ALWAYS_AUTHENTICATE"):
                 found[name.lower().replace("_", "-")] = "yes" if _flag(key, name) else "no"
         return found
@@ -178,7 +179,7 @@ def _identified(token: Token, where: Pkcs11Uri, context: SignerContext) -> tuple
             raise _ambiguous(token, where, list(groups.values()))
         for identity, label in groups.values():
             named = Pkcs11Uri({**where.values, "object": label}, identity or None)
-            if (public := _public(token, named)) is not None:
+            if (public := _public(token, named, where.label)) is not None:
                 return named, public
     if groups:
         why = "the token has its private half alone, without a public key or a certificate with its id"
@@ -197,10 +198,10 @@ def _log_in(token: Token, where: Pkcs11Uri, context: SignerContext) -> None:
         raise
 
 
-def _public(token: Token, named: Pkcs11Uri) -> PublicKey | None:
-    """Return the public half of a key; None if it is not there, or hidden (rule 1)."""
+def _public(token: Token, named: Pkcs11Uri, label: str | None) -> PublicKey | None:
+    """Return the public half of a key; None if it is not there, or hidden (rules 1 and 2)."""
     for half in _HALVES[:2]:
-        found = token.find(CLASS=SDK.ObjectClass[half], ID=named.id, LABEL=_label(named))
+        found = _labelled(token.find(CLASS=SDK.ObjectClass[half], ID=named.id, LABEL=_label(named)), label)
         publics = {public.keyid: public for public in (_read(token, each) for each in found)}
         if len(publics) > 1:
             raise _ambiguous(token, named, [_names(each) for each in found])
@@ -248,13 +249,22 @@ def _private(token: Token, where: Pkcs11Uri, *, sure: bool) -> Any:  # noqa: ANN
     One that is not seen is hidden if somebody logged out, unless it is `sure` that nobody did.
     """
     found = token.find(CLASS=SDK.ObjectClass.PRIVATE_KEY, ID=where.id, LABEL=_label(where))
-    if len(found) > 1 and where.label is not None:
-        found = [key for key in found if _names(key)[1] == where.label] or found
+    found = _labelled(found, where.label)
     if len(found) > 1:
         raise _ambiguous(token, where, [_names(key) for key in found])
     if not found:
-        raise _missing(token, where) if sure else SDK.UserNotLoggedIn
+        halves = (
+            token.find(CLASS=SDK.ObjectClass[half], ID=where.id, LABEL=_label(where)) for half in _HALVES
+        )
+        raise gone(where.described, token.info.label, any(halves)) if sure else SDK.UserNotLoggedIn
     return found[0]
+
+
+def _labelled(found: list[Any], label: str | None) -> list[Any]:
+    """Return those of several objects with one id that have a label; all if none has (rule 2)."""
+    if len(found) < 2 or label is None:  # noqa: PLR2004 - one alone is the one
+        return found
+    return [each for each in found if _names(each)[1] == label] or found
 
 
 def _generated(token: Token, named: Pkcs11Uri, algorithm: str) -> Any:  # noqa: ANN401 - as the library has it
@@ -326,7 +336,7 @@ def _ambiguous(token: Token, where: Pkcs11Uri, names: list[tuple[bytes, str]]) -
     return KeyAmbiguousError(
         f"there are {len(names)} keys on the {token.name} that this may be: {where.described}",
         why=tuple(f"{_shown(*each)}" for each in names),
-        advice=Advice("name-key-id"),
+        advice=Advice("part-twins" if len(dict(names)) == 1 else "name-key-id"),
         token=token.info.label,
     )
 

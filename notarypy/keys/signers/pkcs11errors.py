@@ -14,6 +14,7 @@ from notarypy.errors import (
     Advice,
     BackendMissingError,
     KeyAccessError,
+    KeyMissingError,
     PinLockedError,
     TokenMissingError,
     UnsupportedKeyError,
@@ -60,6 +61,13 @@ def locked(label: str, kind: str = "PinLocked") -> PinLockedError:
     """Return the error of a token that takes no PIN."""
     message, advice = f'the token "{label}" takes no PIN', Advice("unlock-token")
     return PinLockedError(message, why=NO_PIN[kind], advice=advice, token=label)
+
+
+def gone(described: str, label: str, some: bool) -> KeyMissingError:  # noqa: FBT001 - whether a half is left
+    """Return the error of a key that was noted, whose private half is not on its token."""
+    message = f'the private half of the {described} is gone from the token "{label}"'
+    left = "its public half or certificate is still there" if some else "nothing of it is left there"
+    return KeyMissingError(message, why=left, advice=Advice("bring-back-key"), token=label)
 
 
 def failed(error: Exception, what: str, **facts: object) -> KeyAccessError:

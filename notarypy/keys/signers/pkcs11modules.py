@@ -128,7 +128,7 @@ def module(uri: Pkcs11Uri, environ: Mapping[str, str], *, noted: bool) -> Module
     if SDK is None:
         message, why = "keys on tokens need python-pkcs11", "it is not installed, or cannot be loaded"
         raise BackendMissingError(message, why=why, advice=Advice("install-extra", extra="pkcs11"))
-    path = _path(uri, environ)
+    path = _path(uri, environ, noted=noted)
     real = os.path.realpath(path)
     if noted and uri.get("module-path") is not None:
         _require_known(path, real, environ)
@@ -168,12 +168,12 @@ def _started(path: str, start: Callable[[], Any]) -> Any:  # noqa: ANN401 - as i
         raise BackendMissingError(message, why=why, advice=advice, path=path) from None
 
 
-def _path(uri: Pkcs11Uri, environ: Mapping[str, str]) -> str:
+def _path(uri: Pkcs11Uri, environ: Mapping[str, str], *, noted: bool) -> str:
     path, name = uri.get("module-path"), uri.get("module-name")
     if path is not None and name is not None and os.path.isdir(path):  # noqa: PTH112 - as URIs have it
         return _first([path], [name])
     if path is not None:
-        return _existing(path, "module-path")
+        return _existing(path, "module-path", noted=noted)
     if name is not None:
         return _first(list(_folders()), [name])
     for variable in VARIABLES:
@@ -182,13 +182,13 @@ def _path(uri: Pkcs11Uri, environ: Mapping[str, str]) -> str:
     return _first(list(_folders()), _USUAL)
 
 
-def _existing(path: str, source: str) -> str:
+def _existing(path: str, source: str, *, noted: bool = False) -> str:
     """Return a path that may be loaded (rule 1)."""
     absolute = os.path.isabs(path)  # noqa: PTH117 - a path as the URI has it
     if absolute and os.path.isfile(path):  # noqa: PTH113
         return path
     why = f"{source} is {path}, " + ("and that is no file here" if absolute else "which is not absolute")
-    advice = Advice("name-module")
+    advice = Advice("name-moved-module" if noted else "name-module")
     raise BackendMissingError("there is no such module for tokens", why=why, advice=advice, path=path)
 
 
