@@ -174,6 +174,42 @@ def test_what_is_missing_or_does_not_fit_is_named(
     assert len({re.findall(r"serial (\S+),", line)[0] for line in error["why"]}) == 2
 
 
+def test_keys_with_one_id_and_wrong_pins_of_several_keys(owner: Person, hsm: SoftHsm) -> None:
+    hsm.make_token("twins")
+    names = {"one": P256, "two": RSA2048, "three": P384}
+    for name, kind in names.items():
+        uri = hsm.make_key("twins", name, kind, "55")
+        owner.notarypy("key", "add", uri, "--name", name).expect(0)
+        owner.notarypy("key", "test", name, **{f"NOTARYPY_PASSPHRASE_{name.upper()}": PIN}).expect(0)
+    error = refusal(owner.notarypy("--json", "key", "add", "pkcs11:token=twins;id=%55"), "key.ambiguous")
+    assert "object=LABEL" in error["fix"]
+    log = owner.home / "calls.txt"
+    for file in (owner.trust_dir / "private").glob("*.ref"):
+        spy = str(programs.pkcs11_module("pkcs11-spy"))
+        file.write_text(file.read_text().replace(str(hsm.module), spy))
+    script = owner.home / "several.py"
+    script.write_text(SEVERAL)
+    wrong = {f"NOTARYPY_PASSPHRASE_{name.upper()}": f"{WRONG_PIN}{name}" for name in names}
+    environment = owner.environment | hsm.watched(log) | wrong
+    run = programs.run([sys.executable, str(script), str(owner.trust_dir), *names], environment).expect(0)
+    assert run.stdout.split() == ["key.pin_wrong"] * 3
+    assert calls(log, "C_Login") == 1
+
+
+SEVERAL = """
+import sys
+from notarypy import Client
+from notarypy.errors import KeyAccessError
+
+with Client.from_environment(trust_dir=sys.argv[1]) as client:
+    for name in sys.argv[2:]:
+        try:
+            client.keys.test(name)
+        except KeyAccessError as error:
+            print(error.code)
+"""
+
+
 PROCESS = """
 import multiprocessing, os, sys, threading
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
