@@ -89,8 +89,8 @@ def test_the_package_stays_small() -> None:
     assert len(FILES) <= 231
     assert sum(len(path.read_text().splitlines()) for path in FILES) <= 42_200
     # What only some commands need is imported by these alone: starting is most of what a command costs.
-    # A backend imports what its service takes when it is opened.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 156
+    # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 161
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:

@@ -14,7 +14,6 @@ from notarypy.cli.rotate import rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render, terminal
 from notarypy.errors import Advice, UsageError
-from notarypy.keys.formats.keyuri import require_no_secret
 from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
 from notarypy.keys.signers import is_uri
 from notarypy.tuf import roles
@@ -95,7 +94,7 @@ def add(
         info = client.keys.add(uri, name=name)
         old = [one.uri for one in known if one.keyid == info.keyid and one.uri not in {None, info.uri}]
         how = f"was at {old[0]}" if old else "was here already" if info.already else "stays where it is"
-        line = f"{_named(info)} {how}, and is at {_place(info)}"
+        line = f"{_named(info)} {how}, and is at {info.uri or str(info.path)}"
         run.report.done(uri, render.fields(info, f"{_KEY} already"), line)
 
 
@@ -160,7 +159,7 @@ def list_keys(context: Context) -> None:
         infos = client.keys.list()
     for info in infos:
         run.report.done(info.keyid, partial(render.fields, info, _KEY))
-    rows = [(info.role, info.gun or "", info.keyid, _place(info)) for info in infos]
+    rows = [(info.role, info.gun or "", info.keyid, info.uri or str(info.path)) for info in infos]
     if rows:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
     else:  # the directory may be one that is not meant
@@ -318,8 +317,10 @@ def _begin(context: Context, *words: str, hold: bool = False) -> Run:
     """Begin a command on keys; one that is named by a secret is not even shown."""
     run = begin(context, hold=hold)
     run.asked_for = len(words)
-    for word in words:
-        require_no_secret(word)
+    if any(":" in word for word in words):
+        from notarypy.keys.formats import urisecrets  # few keys are named by URIs
+
+        urisecrets.require_none(words)
     return run
 
 
@@ -336,15 +337,11 @@ def _left(info: KeyInfo) -> str:
     return f"{_named(info)} {where}; it was left as it is"
 
 
-def _place(info: KeyInfo) -> str:
-    return info.uri or str(info.path)
-
-
 def _named(info: KeyInfo) -> str:
     return f"key {info.keyid} ({roles.signer_name(info.role)})"
 
 
 def _encrypted(info: StoredKey) -> str:
     """Say which passphrase a new key has, by where it is from."""
-    typed = info.passphrase_from == PROMPT
-    return f"encrypted with the passphrase {'that was typed' if typed else f'of {info.passphrase_from}'}"
+    source = "that was typed" if info.passphrase_from == PROMPT else f"of {info.passphrase_from}"
+    return f"encrypted with the passphrase {source}"

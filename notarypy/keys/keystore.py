@@ -169,9 +169,10 @@ class KeyStore:
         Nothing is made where it could not be noted.
         It is read once for each role, as PINs are. Raises as `ExternalSigner.open` and `generate`.
         """
+        from notarypy.keys.formats.urisecrets import require_none
         from notarypy.keys.signers.base import having_made, opened, require_usable
 
-        keyuri.require_no_secret(uri)
+        require_none([uri])
         uri = keyuri.usual(uri)
         with self._lock:
             signer = self._seen.get((uri, role))

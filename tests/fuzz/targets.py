@@ -52,7 +52,7 @@ from notarypy.errors import (
 from notarypy.images import layout, manifests, occurrences, reference
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
-from notarypy.keys.formats import keyuri, pbes, pem, pkcs8, sealed
+from notarypy.keys.formats import keyuri, pbes, pem, pkcs8, sealed, urisecrets
 from notarypy.keys.signers import pkcs11uri
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
@@ -254,7 +254,7 @@ def key_reference(data: bytes) -> None:
     """A file that says where a key is: read, and written the same again, or refused with a reason."""
     with suppress(UnsupportedKeyError):
         found = keyuri.read(data)
-        assert not keyuri.holds_secret(found.uri)
+        assert not urisecrets.holds_secret(found.uri)
         with suppress(InvalidNameError):
             assert keyuri.read(keyuri.write(found)) == found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notarypy.errors import UsageError
-from notarypy.keys.formats import keyuri
+from notarypy.keys.formats import urisecrets
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 
 
@@ -106,7 +106,7 @@ def test_a_key_is_described_for_people() -> None:
     ],
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
-    assert keyuri.shown(text) == text
+    assert urisecrets.shown(text) == text
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_what_is_no_secret_is_shown(text: str) -> None:
     ],
 )
 def test_what_may_be_a_secret_is_not_shown(text: str, shown: str) -> None:
-    assert keyuri.shown(text) == shown
+    assert urisecrets.shown(text) == shown

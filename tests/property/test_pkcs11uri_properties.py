@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notarypy.errors import UsageError
-from notarypy.keys.formats import keyuri
+from notarypy.keys.formats import urisecrets
 from notarypy.keys.signers.pkcs11uri import Pkcs11Uri, parse
 from support.strategies import printable
 
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again(found: dict[str, str], identity: bytes | 
     uri = Pkcs11Uri(found, identity)
     assert parse(str(uri)) == uri
     assert str(uri).isascii()
-    assert not keyuri.holds_secret(str(uri))
+    assert not urisecrets.holds_secret(str(uri))
 
 
 @given(st.text(max_size=60) | st.text("tokenid-source=;?&%01/|", max_size=40))

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notarypy.errors import InvalidNameError, KeyAccessError, UnsupportedKeyError
-from notarypy.keys.formats import keyuri
+from notarypy.keys.formats import keyuri, urisecrets
 from notarypy.keys.formats.keyuri import KeyReference
 from notarypy.keys.keystore import KeyStore
 from notarypy.tuf.keys import PublicKey, public_key_of
@@ -32,7 +32,7 @@ def test_what_is_written_is_read_the_same(uri: str, role: str) -> None:
     try:
         data = keyuri.write(reference)
     except InvalidNameError:
-        assert uri != uri.strip() or keyuri.holds_secret(uri)
+        assert uri != uri.strip() or urisecrets.holds_secret(uri)
         return
     assert keyuri.read(data) == reference
 
@@ -56,7 +56,7 @@ def test_any_bytes_are_a_reference_or_a_reason(data: bytes) -> None:
     except UnsupportedKeyError:
         return
     assert found.uri
-    assert not keyuri.holds_secret(found.uri)
+    assert not urisecrets.holds_secret(found.uri)
 
 
 @given(st.data())
@@ -75,20 +75,20 @@ def test_a_changed_byte_names_no_other_key(data: st.DataObject) -> None:
 
 @given(st.text("a:/?#@&;=%.-", max_size=40), st.sampled_from(["?", "&", ";", ":"]))
 def test_a_secret_is_found_wherever_it_stands(text: str, before: str) -> None:
-    assert keyuri.holds_secret(f"pkcs11:{text}{before}pin-value=1234")
-    assert keyuri.holds_secret(f"pkcs11:{text}{before}PIN-Value=1234")
-    assert keyuri.holds_secret(f"pkcs11:{text}{before}%70in%2Dvalue=1234")
-    assert keyuri.holds_secret("vault://me:secret@host/" + text)
+    assert urisecrets.holds_secret(f"pkcs11:{text}{before}pin-value=1234")
+    assert urisecrets.holds_secret(f"pkcs11:{text}{before}PIN-Value=1234")
+    assert urisecrets.holds_secret(f"pkcs11:{text}{before}%70in%2Dvalue=1234")
+    assert urisecrets.holds_secret("vault://me:secret@host/" + text)
 
 
 @pytest.mark.parametrize(
     "uri", ["pkcs11:token=a:b@c", "awskms:///arn:aws:kms:eu:1:key/2", "hashivault://a@1"]
 )
 def test_what_is_no_secret_is_none(uri: str) -> None:
-    assert not keyuri.holds_secret(uri)
+    assert not urisecrets.holds_secret(uri)
 
 
 def test_looking_for_a_secret_takes_no_longer_for_odd_texts() -> None:
-    assert not keyuri.holds_secret("x://" + ":" * 500_000)
-    assert not keyuri.holds_secret("//:" * 200_000)
-    assert not keyuri.holds_secret("//@" * 200_000)
+    assert not urisecrets.holds_secret("x://" + ":" * 500_000)
+    assert not urisecrets.holds_secret("//:" * 200_000)
+    assert not urisecrets.holds_secret("//@" * 200_000)

@@ -30,7 +30,6 @@ from notarypy.errors import (
     RepositoryMissingError,
     UnsupportedKeyError,
 )
-from notarypy.keys.formats.keyuri import require_no_secret
 from notarypy.keys.signers import is_uri
 from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
@@ -174,8 +173,10 @@ def generate(shell: Shell, line: CommandLine) -> None:
 
 def load(shell: Shell, line: CommandLine) -> None:
     """Store the private keys of a file."""
+    from notarypy.keys.formats.urisecrets import require_none
+
     path, name = line.arguments[0], line.text("name") or None
-    require_no_secret(path)  # docker's words repeat whatever it is
+    require_none([path])  # docker's words repeat whatever it is
     if name is not None:
         signer_name(name, "key")
     shell.out(f'Loading key from "{path}"...')

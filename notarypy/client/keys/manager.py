@@ -190,7 +190,9 @@ class KeyManager:
 
         Raises UsageError, KeyMissingError, or what is wrong with the file.
         """
-        keyuri.require_no_secret(selector)
+        from notarypy.keys.formats.urisecrets import require_none
+
+        require_none([selector])
         infos, given = self.store.list(), self.store.given
         found = [info for info in infos if _fits(info, selector)]
         fitting = {info.keyid for info in found}.union(one for one in given if _begins(one, selector))

@@ -38,7 +38,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
-from notarypy.keys.formats import keyuri
+from notarypy.keys.formats import keyuri, urisecrets
 from notarypy.keys.signers.services import said
 from notarypy.tuf import envelope
 from notarypy.tuf.keys import PublicKey
@@ -272,7 +272,7 @@ def _unfit(found: object, uri: str) -> str:
     if not isinstance(kept, str) or not isinstance(public, PublicKey):
         return "a signer whose uri is no text, or whose public is no PublicKey"
     scheme = uri.partition(":")[0]
-    if not keyuri.usual(kept).startswith(f"{scheme}:") or keyuri.holds_secret(kept):
+    if not keyuri.usual(kept).startswith(f"{scheme}:") or urisecrets.holds_secret(kept):
         return f"a signer whose uri is none of {scheme}: without a secret"
     return "" if kept == uri or kept.isprintable() else "a signer whose uri has unprintable characters"
 

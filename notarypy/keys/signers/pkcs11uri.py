@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from notarypy.errors import Advice, UsageError
-from notarypy.keys.formats.keyuri import shown_name
+from notarypy.keys.formats.urisecrets import shown_name
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
