@@ -90,10 +90,9 @@ def add(
     """
     run = _begin(context, uri)
     with run.client() as client, run.trying(uri):
-        known = client.keys.list()
         info = client.keys.add(uri, name=name)
-        old = [one.uri for one in known if one.keyid == info.keyid and one.uri not in {None, info.uri}]
-        how = f"was at {old[0]}" if old else "was here already" if info.already else "stays where it is"
+        how = "was here already" if info.already else "stays where it is"
+        how = how if info.moved_from is None else f"was at {info.moved_from}"
         line = f"{_named(info)} {how}, and is at {info.uri or str(info.path)}"
         run.report.done(uri, render.fields(info, f"{_KEY} already"), line)
 

@@ -51,7 +51,9 @@ class StoredKey(KeyInfo):
         already: Whether it was here before: it was left as it is then, and has the passphrase that it had.
         passphrase_from: The name of what gave the passphrase that it has; None if it was here before, or has
             none.
+        moved_from: The URI that a reference had before, if that was another one.
     """
 
     already: bool = False
     passphrase_from: str | None = None
+    moved_from: str | None = None

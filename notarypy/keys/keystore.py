@@ -212,7 +212,8 @@ class KeyStore:
             self._unlocked[public.keyid] = CheckedSigner(signer, public, uri)
             _LOG.debug("key %s, for %s, is at %s", public.keyid, role, uri)
             noted = keyentry.info_of(public.keyid, self._place(public.keyid))
-            return StoredKey(**vars(noted), already=present is not None)
+            before = present.uri if present is not None and present.uri != uri else None
+            return StoredKey(**vars(noted), already=present is not None, moved_from=before)
 
     def public(self, keyid: str, passphrases: PassphraseChain) -> PublicKey:
         """Return the public half of a key; no service is asked. Raises as `unlock`."""

@@ -41,9 +41,10 @@ EXTENSIONS: list[x509.ExtensionType] = [
     x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"no DER"),
     x509.UnrecognizedExtension(x509.ObjectIdentifier("2.999.4294967295"), b""),
 ]
+# A name has 64 bytes at the most, and a character up to four of them.
 attributes = st.one_of(
-    st.builds(x509.NameAttribute, st.just(NameOID.COMMON_NAME), st.text(min_size=1, max_size=60)),
-    st.builds(x509.NameAttribute, st.just(UNIT), st.text(min_size=1, max_size=60)),
+    st.builds(x509.NameAttribute, st.just(NameOID.COMMON_NAME), st.text(min_size=1, max_size=16)),
+    st.builds(x509.NameAttribute, st.just(UNIT), st.text(min_size=1, max_size=16)),
     st.builds(x509.NameAttribute, st.just(COUNTRY), st.sampled_from(["DE", "US"])),
     st.just(x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@signer.test")),
     st.just(x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "test")),

@@ -11,9 +11,13 @@ from typing import Any
 
 def may_be_in(text: str) -> bool:
     """Tell whether a text may have a key URI with more than a name in it, without a pattern to compile."""
-    if ":" not in text:
-        return False
-    return "=" in text or "?" in text or ";" in text or ("//" in text and "@" in text)
+    return ":" in text and any(map(_begins_a_uri, text.split()))
+
+
+def _begins_a_uri(word: str) -> bool:
+    """Tell whether a word may have a scheme, and what separates attributes, options or a user from it."""
+    inner = word.partition(":")[2].rstrip(";")
+    return "=" in inner or "?" in inner or ";" in inner or ("//" in inner and "@" in inner)
 
 
 def secrets(text: str) -> str:
