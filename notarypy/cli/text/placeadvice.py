@@ -129,7 +129,7 @@ TEXTS: dict[str, str] = {
     "name-key-id": "name one key: id=%01 in the URI is the id that is one byte, 01",
     "name-module": "name the module in the URI, ?module-path=/PATH/OF/MODULE.so, or in PKCS11_MODULE_PATH",
     "name-serial": "add ;serial=SERIAL to the URI",
-    "plug-token": "plug it in, or name one of these tokens, or another module",
+    "plug-token": "plug it in, or name a token that is there, or another module",
     "take-or-rename": "note that one: notarypy key add URI; or give the new one another object and id",
     "touch-token": "where it blinks, touch it, once for each signature; else plug it in anew and try again",
     "unlock-token": "set or unlock the PIN with the token's own tool",
