@@ -19,11 +19,9 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from notarypy.errors import Advice, ConfigurationError
 from notarypy.keys.signers import awserrors, services
-from notarypy.remote.http.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,9 +141,8 @@ def _require_private(request: Any, event_name: str, **_: object) -> None:  # noq
 
 def _require_private_url(service: str, url: str) -> None:
     """Raise ConfigurationError for plain http to another machine."""
-    parts = urlsplit(url)
-    host, name = parts.hostname or "", service.upper().replace("-", " ")
-    if parts.scheme != "https" and not is_loopback(host):
+    if (host := services.in_the_clear(url)) is not None:
+        name = service.upper().replace("-", " ")
         variable = f"AWS_ENDPOINT_URL_{name.replace(' ', '_')}"
         why = (
             f"{variable}, AWS_ENDPOINT_URL or the profile names http://{host}: http is for this machine alone"

@@ -253,7 +253,11 @@ def _here(error: Exception) -> str:
     """Return what the SDK says about files and variables of this machine (rule 1)."""
     if isinstance(error, json.JSONDecodeError):
         return f"a file that has to be JSON is none: {error.msg}, line {error.lineno}"
-    text = services.reason(error)
+    return _said(services.reason(error))
+
+
+def _said(text: str) -> str:
+    """Return what the SDK says, without anything that looks like a credential (rule 1)."""
     return services.said(_CREDENTIAL.sub("...", text))
 
 
@@ -272,7 +276,7 @@ def _facts(error: Exception) -> Iterator[str]:
     """Yield what an exception of the SDK says, as far as its form is known (rule 1)."""
     said: dict[str, object] = getattr(error, "kwargs", {})
     if _is(error, "InvalidConfigError") or _is(error, "SSOError"):
-        yield services.said(_CREDENTIAL.sub("...", str(error)))
+        yield _said(str(error))
     for name, form in _FACTS.items():
         value = str(said.get(name) or "")
         value = urlsplit(value).netloc.rpartition("@")[2] if name.endswith("url") else value
@@ -283,7 +287,7 @@ def _facts(error: Exception) -> Iterator[str]:
     for cause in causes:
         yield getattr(cause, "verify_message", "") or cause.reason or "it speaks no TLS"
     if isinstance(inner, Exception) and not causes:
-        yield services.said(_CREDENTIAL.sub("...", services.reason(inner)))
+        yield _said(services.reason(inner))
 
 
 def _is(error: Exception, name: str) -> bool:

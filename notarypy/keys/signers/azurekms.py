@@ -149,8 +149,7 @@ class _Vault:
 
     def clients(self) -> _Clients:
         """Return this thread's clients; raise BackendMissingError if the libraries are not installed."""
-        services.require_authorities(os.environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        services.require_proxy(os.environ, socks=True)
+        services.require_for_requests(os.environ)
         try:
             return self._state().clients(f"https://{self.host}", self.place)
         except ImportError:

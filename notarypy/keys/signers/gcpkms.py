@@ -25,7 +25,6 @@ import re
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from notarypy.errors import (
     Advice,
@@ -41,7 +40,6 @@ from notarypy.keys.signers import from_der, services
 from notarypy.keys.signers.base import ExternalSigner
 from notarypy.keys.signers.bounded import bounded
 from notarypy.remote.http.messages import json_object
-from notarypy.remote.http.urls import is_loopback
 from notarypy.tuf.keys import PublicKey
 
 if TYPE_CHECKING:
@@ -192,8 +190,7 @@ class _Service:
     def session(self, seconds: float | None = None) -> Any:  # noqa: ANN401 - the library's classes have no types
         """Return this thread's session, after the credentials have been made fresh, one thread at a time."""
         state, seconds = self._state(), self._timeout if seconds is None else seconds
-        services.require_authorities(os.environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        services.require_proxy(os.environ, socks=True)
+        services.require_for_requests(os.environ)
         try:
             from google.auth.transport.requests import AuthorizedSession, Request
         except ImportError:
@@ -226,8 +223,8 @@ def _fresh(request: Callable[..., Any], seconds: float) -> Callable[..., Any]:
         headers: Mapping[str, str] | None = None,
         **more: object,
     ) -> Any:  # noqa: ANN401 - as the library's protocol
-        host, given = urlsplit(url).hostname or "", body or "authorization" in map(str.lower, headers or {})
-        if given and not url.lower().startswith("https://") and not is_loopback(host):
+        given = body or "authorization" in map(str.lower, headers or {})
+        if given and (host := services.in_the_clear(url)) is not None:
             why = f"the credentials name http://{host}: http is for this machine alone"
             message, advice = "Google's tokens are to be asked for without TLS", Advice("log-in-gcp")
             raise ConfigurationError(message, why=services.said(why), advice=advice)

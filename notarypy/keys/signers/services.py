@@ -46,6 +46,7 @@ from notarypy.errors import (
     UnreachableError,
     UnsupportedKeyError,
 )
+from notarypy.remote.http.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -222,6 +223,18 @@ def require_proxy(environ: Mapping[str, str], *, socks: bool) -> None:
     if not whole:
         message, advice = f"{name} names no proxy", Advice("name-proxy")
         raise ConfigurationError(message, why="it is no address of one that can be used", advice=advice)
+
+
+def require_for_requests(environ: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for what the library requests would read, and could not use."""
+    require_authorities(environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    require_proxy(environ, socks=True)
+
+
+def in_the_clear(url: str) -> str | None:
+    """Return the host that a URL leads to without TLS, if it is another machine; else None."""
+    host = urlsplit(url).hostname or ""
+    return None if url.lower().startswith("https://") or is_loopback(host) else host
 
 
 def hidden(text: str, environ: Mapping[str, str]) -> str:
