@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from interop.harness.images import Repository
+    from interop.harness.images import Manifest, Repository
     from interop.harness.people import Person
 
 
@@ -54,6 +54,22 @@ def signer_of(person: Person, cloud: GoogleCloud | AzureCloud, uri: str, reposit
     person.notarypy("signer", "add", "--key", public, "ci", repository.name).expect(0)
 
 
+def shown_and_read(owner: Person, reader: Person, repository: Repository, root: str, image: Manifest) -> str:
+    """Look at the list of keys, and at what Go notary and docker read; return what a test of the key says."""
+    assert f"1 {image.sha256}" in " ".join(reader.notary("list", repository.name).expect(0).stdout.split())
+    assert '"ci"' in reader.inspection(repository.name)
+    assert root in owner.notarypy("key", "list").expect(0).stdout
+    return owner.notarypy("key", "test", "ci").expect(0).text
+
+
+def without_secrets(person: Person, said: list[str], *secrets: str) -> None:
+    """Insist that no secret is in what was said, or in a file of a person's."""
+    kept = b"".join(person.files().values()).decode(errors="replace")
+    for text in (*said, kept):
+        for secret in secrets:
+            assert secret not in text
+
+
 @pytest.mark.parametrize("algorithm", ["EC_SIGN_P256_SHA256", "RSA_SIGN_PSS_2048_SHA256"])
 def test_root_and_signer_in_google_cloud_kms(
     google: GoogleCloud, cloud: Cloud, alice: Person, bob: Person, repository: Repository, algorithm: str
@@ -68,15 +84,9 @@ def test_root_and_signer_in_google_cloud_kms(
     signed = [line for line in cloud.lines() if "asymmetricSign" in line]
     assert len(signed) == 2  # targets/ci and targets/releases
     assert all("/cryptoKeys/ci/" in line for line in signed)
-    assert f"1 {image.sha256}" in " ".join(bob.notary("list", repository.name).expect(0).stdout.split())
-    assert '"ci"' in bob.inspection(repository.name)
-    assert root in alice.notarypy("key", "list").expect(0).stdout
-    said = alice.notarypy("key", "test", "ci").expect(0)
-    assert algorithm in said.text
-    kept = b"".join(alice.files().values()).decode(errors="replace")
-    for text in (ran.text, said.text, kept):
-        assert GOOGLE_TOKEN not in text
-        assert "OIDCTOKEN" not in text
+    said = shown_and_read(alice, bob, repository, root, image)
+    assert algorithm in said
+    without_secrets(alice, [ran.text, said], GOOGLE_TOKEN, "OIDCTOKEN")
 
 
 @pytest.mark.parametrize("kind", ["EC", "RSA-HSM"])
@@ -91,15 +101,9 @@ def test_root_and_signer_in_azure_key_vault(
     cloud.lines()
     ran = alice.notarypy("-vv", "sign", repository.ref("1")).expect(0)
     assert len([call for call in cloud.calls if call.path.endswith("/sign") and call.body]) == 2
-    assert f"1 {image.sha256}" in " ".join(bob.notary("list", repository.name).expect(0).stdout.split())
-    assert '"ci"' in bob.inspection(repository.name)
-    assert root in alice.notarypy("key", "list").expect(0).stdout
-    said = alice.notarypy("key", "test", "ci").expect(0)
-    assert ("HSM" if kind == "RSA-HSM" else "software") in said.text
-    kept = b"".join(alice.files().values()).decode(errors="replace")
-    for text in (ran.text, said.text, kept):
-        assert AZURE_TOKEN not in text
-        assert SECRET not in text
+    said = shown_and_read(alice, bob, repository, root, image)
+    assert ("HSM" if kind == "RSA-HSM" else "software") in said
+    without_secrets(alice, [ran.text, said], AZURE_TOKEN, SECRET)
 
 
 def test_a_permission_that_is_lost_changes_nothing(
