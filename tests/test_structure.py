@@ -86,11 +86,13 @@ def test_the_package_stays_small() -> None:
     # And: archives whose list is compared with their layout; calls side by side; a quick way to a command;
     # servers with little room, two ways to a server; keys that are elsewhere, a file for each backend,
     # and what is set wrong for them told apart from a network that fails; what may be a secret is not shown.
-    assert len(FILES) <= 231
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 42_200
+    # And: the way out: signatures as cosign makes them, read and written in registries; policies of others,
+    # reports, and trust data in one file.
+    assert len(FILES) <= 275
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 48_500
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 161
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 185
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:
