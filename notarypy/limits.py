@@ -127,6 +127,10 @@ class Limits:
     """Entries of an archive."""
     archive_header_bytes: int = 64 * _KIB
     """A long header of an archive."""
+    cosign_payload_bytes: int = 64 * _KIB
+    """The text of a classic signature: it names one image, with annotations."""
+    cosign_bundle_bytes: int = 1 * _MIB
+    """A bundle of the newer form, and the statement in it."""
     unpacked_bytes: int = 64 * 1024 * _MIB
     """A compressed archive or layer, unpacked: the largest images fit, and a disk stays usable."""
     unpacking_memory_bytes: int = 256 * _MIB

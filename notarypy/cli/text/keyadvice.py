@@ -106,6 +106,7 @@ TEXTS: dict[str, str] = {
         "if it is to be: notarypy key export {key} -o COPY; notarypy key remove {key}; "
         "notarypy key load COPY --name {name}"
     ),
+    "give-cosign-key": "give the public key, as `cosign generate-key-pair` writes cosign.pub",
     "store-anew": "store it anew: notarypy key load FILE",
     "store-key": "store it: notarypy key load FILE",
     "take-certified-key": "give its key alone: openssl x509 -in FILE -pubkey -noout > NAME.pub",

@@ -1,0 +1,183 @@
+"""Bundles v0.3: cosign's newer form, kept as referrers of an image.
+
+What it is: a signed statement about a digest, the bundle around it and the manifest that refers to the image,
+made and read. What it is not: the signature itself (`signaturekeys`), logs, certificates, or a registry.
+
+Rules:
+
+1. The statement is an in-toto statement of cosign's own predicate, which is empty. Its one subject is the
+   digest; no name of an image is in it. What whoever signed says beside it are the subject's annotations,
+   which are signed with it.
+2. What is signed is the DSSE encoding of type and statement. The envelope has one signature, without a
+   `keyid`: some readers take a foreign one for an error. The key is named by its hint.
+3. The manifest has the type of the bundle, the empty configuration and the image as its subject; two
+   annotations say what is in it.
+4. A bundle that is read may have more signatures and entries of logs, which count for nothing here: one
+   signature by a key that is given suffices. One by a certificate is none of ours.
+5. A statement that is read is about the digest if one of its subjects has it, of whatever predicate it may
+   be: which predicates are signatures of images is asked with `is_signature`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import MetadataError
+from notarypy.images import layout, manifests
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf.keys import decode_base64
+from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.images.layout import Descriptor
+
+MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+PREDICATE = "https://sigstore.dev/cosign/sign/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+EMPTY = b"{}"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+ANNOTATIONS = {
+    "dev.sigstore.bundle.content": "dsse-envelope",
+    "dev.sigstore.bundle.predicateType": PREDICATE,
+}
+_STATEMENT = "https://in-toto.io/Statement/v1"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is signed: digests of images, of which predicate, and the texts among the annotations."""
+
+    digests: tuple[str, ...]
+    predicate: str = PREDICATE
+    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def is_signature(self) -> bool:
+        """Whether it says that the image is signed, and nothing else (rule 5)."""
+        return self.predicate == PREDICATE
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that is well formed: the message that is signed, signatures over it, the statement in it."""
+
+    message: bytes
+    signatures: tuple[bytes, ...]
+    statement: Statement
+
+
+def statement(digest: str, annotations: Mapping[str, str] | None = None) -> bytes:
+    """Return the statement that an image is signed (rule 1)."""
+    algorithm, _, digits = digest.partition(":")
+    subject: dict[str, Any] = {"digest": {algorithm: digits}}
+    if annotations:
+        subject["annotations"] = dict(annotations)
+    return _compact(
+        {
+            "_type": _STATEMENT,
+            "predicate": {},
+            "predicateType": PREDICATE,
+            "subject": [subject],
+        }
+    )
+
+
+def message(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """Return the bytes that are signed for a statement (rule 2)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(body), body)
+
+
+def bundle(body: bytes, signature: bytes, hint: str) -> bytes:
+    """Return the bundle of a statement and the signature of the key with a hint (rule 2)."""
+    return _compact(
+        {
+            "mediaType": MEDIA_TYPE,
+            "verificationMaterial": {"publicKey": {"hint": hint}},
+            "dsseEnvelope": {
+                "payload": _base64(body),
+                "payloadType": PAYLOAD_TYPE,
+                "signatures": [{"sig": _base64(signature)}],
+            },
+        }
+    )
+
+
+def manifest(subject: Descriptor, content: bytes) -> bytes:
+    """Return the manifest that keeps a bundle as a referrer of an image (rule 3)."""
+    return _compact(
+        {
+            "schemaVersion": 2,
+            "mediaType": manifests.OCI_MANIFEST,
+            "artifactType": MEDIA_TYPE,
+            "config": layout.of(EMPTY, EMPTY_TYPE).to_json(),
+            "layers": [layout.of(content, MEDIA_TYPE).to_json()],
+            "subject": subject.to_json(),
+            "annotations": ANNOTATIONS,
+        }
+    )
+
+
+def layers(found: bytes, limits: Limits = DEFAULT) -> Sequence[Descriptor]:
+    """Return the bundles that a manifest keeps; MetadataError if it is no manifest."""
+    links = layout.links(found, manifests.read(found, None, limits).media_type, limits)
+    return tuple(layer for layer in links.blobs[1:] if layer.media_type == MEDIA_TYPE)
+
+
+def read(data: bytes, limits: Limits = DEFAULT) -> Bundle:
+    """Return what a bundle holds, unverified; raise MetadataError if it is none that a key signs (rule 4)."""
+    document = manifests.decode(data, limits.cosign_bundle_bytes)
+    material, envelope = document.get("verificationMaterial"), document.get("dsseEnvelope")
+    if document.get("mediaType") != MEDIA_TYPE or not isinstance(envelope, dict):
+        raise _no_bundle("it is not of version 0.3, or holds no envelope")
+    if not isinstance(material, dict) or not isinstance(material.get("publicKey"), dict):
+        raise _no_bundle("it is not signed by a key alone")
+    if envelope.get("payloadType") != PAYLOAD_TYPE:
+        raise _no_bundle("what it signs is no in-toto statement")
+    signatures = envelope.get("signatures")
+    if not isinstance(signatures, list) or not 0 < len(signatures) <= limits.signatures:
+        raise _no_bundle(f"it has no signatures, or more than {limits.signatures}")
+    body = decode_base64(envelope.get("payload"), "the payload of a bundle")
+    return Bundle(message(body), tuple(map(_signature, signatures)), _statement(body, limits))
+
+
+def _signature(entry: object) -> bytes:
+    return decode_base64(entry.get("sig") if isinstance(entry, dict) else None, "a signature of a bundle")
+
+
+def _statement(body: bytes, limits: Limits) -> Statement:
+    document = manifests.decode(body, limits.cosign_bundle_bytes)
+    subjects, predicate = document.get("subject"), document.get("predicateType")
+    if (
+        document.get("_type") != _STATEMENT
+        or not isinstance(predicate, str)
+        or not isinstance(subjects, list)
+    ):
+        raise _no_bundle("its statement is none of in-toto's version 1")
+    digests: list[str] = []
+    texts: dict[str, str] = {}
+    for subject in subjects:
+        known = subject if isinstance(subject, dict) else {}
+        hashes, notes = known.get("digest"), known.get("annotations")
+        digests += [
+            f"{name}:{digits}" for name, digits in (hashes if isinstance(hashes, dict) else {}).items()
+        ]
+        notes = notes if isinstance(notes, dict) else {}
+        texts |= {name: value for name, value in notes.items() if isinstance(value, str)}
+    return Statement(tuple(digests), predicate, texts)
+
+
+def _no_bundle(why: str) -> MetadataError:
+    return MetadataError("this is not a bundle that a key has signed", why=why)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

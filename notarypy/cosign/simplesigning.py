@@ -1,0 +1,159 @@
+"""Cosign's classic signatures: a signed text for each name of an image, kept as layers of another image.
+
+What it is: the text, and the manifest at the tag `sha256-HEX.sig`, made and read. What it is not: the
+signature itself (`signaturekeys`), or a registry.
+
+Rules:
+
+1. The text names the image as `HOST/REPO:TAG` and by its digest. Readers of containers' policies compare
+   the name: without the tag they refuse it. Two tags on one digest are two layers.
+2. It is compact, sorted, and without a time: what is signed twice is the same text. `optional` is null, or
+   has the annotations of whoever signed, which are signed with it.
+3. A layer is the text; its annotation has the signature. Layers of others stay as they are, in their order,
+   with all they say of themselves, and so does the rest of their manifest.
+4. The configuration lists all layers, as that of an image does; readers do not look at it.
+5. A text that is read may have any other member in `optional`, and none elsewhere: cosign refuses it as well.
+6. A layer of another type, or without a signature, is no signature, and spoils none of the others.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from notarypy.errors import MetadataError, VerificationError
+from notarypy.images import layout, manifests
+from notarypy.limits import DEFAULT, Limits
+from notarypy.tuf.keys import decode_base64
+from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.images.layout import Descriptor
+
+MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
+SIGNATURE = "dev.cosignproject.cosign/signature"
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+_KIND = "cosign container image signature"
+_EPOCH = "0001-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a text says: the name of an image, its digest, and the texts among the annotations."""
+
+    reference: str
+    digest: str
+    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class SignatureLayer:
+    """A layer that is a signature: where its text is, and the signature over it."""
+
+    payload: Descriptor
+    signature: bytes
+
+
+def tag_of(digest: str) -> str:
+    """Return the tag at which the signatures of a digest are."""
+    return f"{digest.replace(':', '-')}.sig"
+
+
+def payload(claim: Claim) -> bytes:
+    """Return the text that is signed (rules 1 and 2)."""
+    critical = {
+        "identity": {"docker-reference": claim.reference},
+        "image": {"docker-manifest-digest": claim.digest},
+        "type": _KIND,
+    }
+    return _compact({"critical": critical, "optional": dict(claim.annotations) or None})
+
+
+def read(data: bytes, limits: Limits = DEFAULT) -> Claim:
+    """Return what a text says; raise MetadataError if it is none (rule 5)."""
+    document = manifests.decode(data, limits.cosign_payload_bytes)
+    critical, optional = document.get("critical"), document.get("optional")
+    if document.keys() - {"critical", "optional"} or not isinstance(critical, dict):
+        raise _no_text("its members are not critical and optional")
+    identity, image = critical.get("identity"), critical.get("image")
+    if critical.keys() != {"identity", "image", "type"} or critical["type"] != _KIND:
+        raise _no_text("critical is not that of a signature")
+    reference = _only(identity, "docker-reference")
+    digest = _only(image, "docker-manifest-digest")
+    if optional is not None and not isinstance(optional, dict):
+        raise _no_text("optional is no object")
+    texts = {name: value for name, value in (optional or {}).items() if isinstance(value, str)}
+    return Claim(reference, digest, texts)
+
+
+def _only(value: object, member: str) -> str:
+    text = value.get(member) if isinstance(value, dict) and value.keys() == {member} else None
+    if not isinstance(text, str):
+        raise _no_text(f"{member} is no text, or not alone")
+    return text
+
+
+def _no_text(why: str) -> MetadataError:
+    return MetadataError("this is not the text of a cosign signature", why=why)
+
+
+def layers(manifest: bytes, limits: Limits = DEFAULT) -> Sequence[SignatureLayer]:
+    """Return the signatures in a manifest, the newest last (rule 6); MetadataError if it is none."""
+    found = layout.links(manifest, manifests.read(manifest, None, limits).media_type, limits)
+    read_ones = map(_signature_layer, found.blobs[1:])
+    return tuple(layer for layer in read_ones if layer is not None)
+
+
+def _signature_layer(layer: Descriptor) -> SignatureLayer | None:
+    if layer.media_type != MEDIA_TYPE:
+        return None
+    try:
+        return SignatureLayer(layer, decode_base64(layer.annotations.get(SIGNATURE), "a signature"))
+    except MetadataError:
+        return None
+
+
+def with_layer(manifest: bytes | None, text: bytes, signature: bytes) -> tuple[bytes, bytes]:
+    """Return configuration and manifest with one more signature (rules 3 and 4).
+
+    `manifest` is what is at the tag, None if nothing is. MetadataError: it is none. VerificationError: it is
+    of a type that is none of images, or an index.
+    """
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": manifests.OCI_MANIFEST}
+    if manifest is not None:
+        if manifests.read(manifest).is_index:
+            message, why = "the tag for signatures holds an index", "signatures are layers of one manifest"
+            raise VerificationError(message, why=why)
+        document = json.loads(manifest)
+    added = layout.of(text, MEDIA_TYPE).to_json()
+    added["annotations"] = {SIGNATURE: base64.b64encode(signature).decode()}
+    document["layers"] = [*(document.get("layers") or ()), added]
+    config = _config([layer["digest"] for layer in document["layers"]])
+    document["config"] = layout.of(config, _config_type(document)).to_json()
+    return config, _compact(document, sort=False)
+
+
+def _config_type(document: Mapping[str, Any]) -> str:
+    """Return the type that a configuration has already, as docker's manifests want docker's."""
+    known = document.get("config", {}).get("mediaType")
+    return known if isinstance(known, str) else _CONFIG_TYPE
+
+
+def _config(digests: Sequence[str]) -> bytes:
+    return _compact(
+        {
+            "architecture": "",
+            "config": {},
+            "created": _EPOCH,
+            "history": [{"created": _EPOCH}] * len(digests),
+            "os": "",
+            "rootfs": {"diff_ids": digests, "type": "layers"},
+        }
+    )
+
+
+def _compact(document: object, *, sort: bool = True) -> bytes:
+    return json.dumps(document, separators=(",", ":"), sort_keys=sort, ensure_ascii=False).encode()

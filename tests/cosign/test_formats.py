@@ -1,0 +1,201 @@
+"""Both forms of cosign's signatures: made, read, and refused when anything differs."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
+from notarypy.errors import MetadataError, UnsupportedKeyError, VerificationError
+from notarypy.images import layout, manifests
+from notarypy.tuf.envelope import ecdsa_raw
+from notarypy.tuf.keys import PublicKey
+
+DIGEST = "sha256:" + "ab" * 32
+CLAIM = simplesigning.Claim("registry.example.com/app:1", DIGEST)
+IMAGE = layout.Descriptor(manifests.OCI_MANIFEST, DIGEST, 521)
+KEY = ec.generate_private_key(ec.SECP256R1())
+OURS = signaturekeys.of(PublicKey.from_key(KEY))
+
+
+def signed(message: bytes) -> bytes:
+    return KEY.sign(message, ec.ECDSA(SHA256()))
+
+
+def test_a_text_is_the_same_for_the_same_claim() -> None:
+    text = simplesigning.payload(CLAIM)
+    assert text == (
+        b'{"critical":{"identity":{"docker-reference":"registry.example.com/app:1"},'
+        b'"image":{"docker-manifest-digest":"' + DIGEST.encode() + b'"},'
+        b'"type":"cosign container image signature"},"optional":null}'
+    )
+    assert simplesigning.read(text) == CLAIM
+
+
+def test_annotations_are_signed_with_the_text() -> None:
+    noted = simplesigning.Claim(CLAIM.reference, DIGEST, {"io.notarypy.gun": "registry.example.com/app"})
+    read = simplesigning.read(simplesigning.payload(noted))
+    assert dict(read.annotations) == {"io.notarypy.gun": "registry.example.com/app"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"critical": {}, "optional": None},
+        {"critical": None, "optional": None},
+        {"optional": None},
+        {**json.loads(simplesigning.payload(CLAIM)), "more": 1},
+        {**json.loads(simplesigning.payload(CLAIM)), "optional": []},
+        {
+            "critical": {
+                **json.loads(simplesigning.payload(CLAIM))["critical"],
+                "type": "atomic container signature",
+            }
+        },
+        {"critical": {**json.loads(simplesigning.payload(CLAIM))["critical"], "image": {"x": 1}}},
+        {
+            "critical": {
+                **json.loads(simplesigning.payload(CLAIM))["critical"],
+                "identity": {"docker-reference": 5},
+            }
+        },
+    ],
+)
+def test_a_text_that_is_none_is_refused(document: object) -> None:
+    with pytest.raises(MetadataError):
+        simplesigning.read(json.dumps(document).encode())
+
+
+def test_layers_of_others_stay_as_they_are() -> None:
+    theirs = {
+        "schemaVersion": 2,
+        "mediaType": manifests.OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": DIGEST, "size": 2},
+        "layers": [
+            {
+                "mediaType": simplesigning.MEDIA_TYPE,
+                "digest": DIGEST,
+                "size": 7,
+                "annotations": {simplesigning.SIGNATURE: "AAAA", "dev.sigstore.cosign/certificate": "x"},
+            }
+        ],
+        "annotations": {"kept": "yes"},
+    }
+    text = simplesigning.payload(CLAIM)
+    config, manifest = simplesigning.with_layer(json.dumps(theirs).encode(), text, signed(text))
+    document = json.loads(manifest)
+    assert document["layers"][0] == theirs["layers"][0]  # type: ignore[index]
+    assert document["annotations"] == {"kept": "yes"}
+    assert document["config"]["digest"] == manifests.digest_of(config)
+    assert json.loads(config)["rootfs"]["diff_ids"] == [DIGEST, manifests.digest_of(text)]
+    *_, ours = simplesigning.layers(manifest)
+    assert OURS.verify(ours.signature, text)
+    assert ours.payload.digest == manifests.digest_of(text)
+
+
+def test_a_first_signature_makes_a_manifest_of_one_layer() -> None:
+    text = simplesigning.payload(CLAIM)
+    _, manifest = simplesigning.with_layer(None, text, signed(text))
+    assert len(simplesigning.layers(manifest)) == 1
+    assert simplesigning.tag_of(DIGEST) == f"sha256-{'ab' * 32}.sig"
+
+
+def test_an_index_at_the_tag_of_signatures_is_left_alone() -> None:
+    index = json.dumps({"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": []}).encode()
+    with pytest.raises(VerificationError, match="index"):
+        simplesigning.with_layer(index, b"text", b"signature")
+
+
+def test_layers_that_are_no_signatures_are_passed_over() -> None:
+    text = simplesigning.payload(CLAIM)
+    _, manifest = simplesigning.with_layer(None, text, signed(text))
+    document = json.loads(manifest)
+    plain = {"mediaType": "text/plain", "digest": DIGEST, "size": 1}
+    unsigned = {**document["layers"][0], "annotations": {}}
+    broken = {**document["layers"][0], "annotations": {simplesigning.SIGNATURE: "?"}}
+    document["layers"] = [plain, unsigned, broken, *document["layers"]]
+    assert len(simplesigning.layers(json.dumps(document).encode())) == 1
+
+
+def test_a_bundle_is_read_as_it_was_made() -> None:
+    body = sigstorebundle.statement(DIGEST, {"io.notarypy.role": "targets/releases"})
+    content = sigstorebundle.bundle(body, signed(sigstorebundle.message(body)), OURS.hint)
+    found = sigstorebundle.read(content)
+    assert found.statement.digests == (DIGEST,)
+    assert found.statement.is_signature
+    assert dict(found.statement.annotations) == {"io.notarypy.role": "targets/releases"}
+    assert OURS.verify(found.signatures[0], found.message)
+    assert "keyid" not in json.loads(content)["dsseEnvelope"]["signatures"][0]
+
+
+def test_a_bundle_with_another_byte_does_not_verify() -> None:
+    body = sigstorebundle.statement(DIGEST)
+    signature = signed(sigstorebundle.message(body))
+    other = sigstorebundle.statement("sha256:" + "ac" * 32)
+    found = sigstorebundle.read(sigstorebundle.bundle(other, signature, OURS.hint))
+    assert not OURS.verify(found.signatures[0], found.message)
+
+
+def test_the_manifest_of_a_bundle_refers_to_the_image() -> None:
+    content = sigstorebundle.bundle(sigstorebundle.statement(DIGEST), b"x", OURS.hint)
+    manifest = sigstorebundle.manifest(IMAGE, content)
+    document = json.loads(manifest)
+    assert document["artifactType"] == sigstorebundle.MEDIA_TYPE
+    assert document["subject"] == IMAGE.to_json()
+    assert document["config"]["digest"] == manifests.digest_of(sigstorebundle.EMPTY)
+    assert [layer.digest for layer in sigstorebundle.layers(manifest)] == [manifests.digest_of(content)]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("mediaType", "application/vnd.dev.sigstore.bundle+json;version=0.2"),
+        ("dsseEnvelope", None),
+        ("dsseEnvelope", {"payload": "", "payloadType": "text/plain", "signatures": [{"sig": ""}]}),
+        ("dsseEnvelope", {"payload": "", "payloadType": sigstorebundle.PAYLOAD_TYPE, "signatures": []}),
+        (
+            "dsseEnvelope",
+            {"payload": "e30=", "payloadType": sigstorebundle.PAYLOAD_TYPE, "signatures": [{"sig": ""}]},
+        ),
+        (
+            "dsseEnvelope",
+            {"payload": "e30=", "payloadType": sigstorebundle.PAYLOAD_TYPE, "signatures": [None]},
+        ),
+        ("verificationMaterial", {"certificate": {"rawBytes": ""}}),
+        ("verificationMaterial", None),
+    ],
+)
+def test_a_bundle_that_is_none_of_a_key_is_refused(member: str, value: object) -> None:
+    document = json.loads(sigstorebundle.bundle(sigstorebundle.statement(DIGEST), b"x", OURS.hint))
+    with pytest.raises(MetadataError):
+        sigstorebundle.read(json.dumps({**document, member: value}).encode())
+
+
+def test_each_kind_of_key_verifies_in_cosigns_form() -> None:
+    text = b"text"
+    rsa_key, edwards = rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()
+    assert OURS.verify(signed(text), text)
+    assert not OURS.verify(signed(text), b"other")
+    assert not OURS.verify(ecdsa_raw(signed(text), 256), text)
+    assert OURS.verify(signaturekeys.der_of(ecdsa_raw(signed(text), 256)), text)
+    rsa_ours = signaturekeys.of(PublicKey.from_key(rsa_key))
+    assert rsa_ours.verify(rsa_key.sign(text, PKCS1v15(), SHA256()), text)
+    edwards_ours = signaturekeys.of(PublicKey.from_key(edwards))
+    assert edwards_ours.verify(edwards.sign(text), text)
+    assert len({OURS.hint, rsa_ours.hint, edwards_ours.hint}) == 3
+    assert all(len(base64.b64decode(key.hint)) == 32 for key in (OURS, rsa_ours, edwards_ours))
+    assert signaturekeys.signer_of([rsa_ours, OURS], signed(text), text) == OURS
+    assert signaturekeys.signer_of([rsa_ours], signed(text), text) is None
+
+
+def test_a_key_is_read_as_cosign_writes_it() -> None:
+    assert signaturekeys.load(OURS.pem) == OURS
+    with pytest.raises(UnsupportedKeyError):
+        signaturekeys.load(b"-----BEGIN CERTIFICATE-----\n")
+    with pytest.raises(UnsupportedKeyError):
+        signaturekeys.load(b"nothing")
