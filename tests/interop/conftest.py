@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interop.harness import daemon, gateway, images, people, programs, services, tokens
+from interop.harness import daemon, gateway, images, people, programs, services, tokens, verifiers
 from interop.harness import sides as beside
 from support import served
 
@@ -139,6 +139,13 @@ def registry(workshop: Path, request: pytest.FixtureRequest) -> Iterator[service
 def registry_with_login(workshop: Path, authority: services.Authority) -> Iterator[services.Endpoint]:
     directory = workshop / "registry-with-login"
     with services.registry(directory, authority=authority, basic_auth=True) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def referrers_registry(workshop: Path) -> Iterator[services.Endpoint]:
+    """Run a registry that has the referrers API, beside `registry`, which has none."""
+    with verifiers.registry(workshop / "referrers-registry") as endpoint:
         yield endpoint
 
 

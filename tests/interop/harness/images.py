@@ -23,6 +23,7 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = {DOCKER_MANIFEST: "application/vnd.docker.container.image.v1+json"}
 _LAYER = {DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip"}
+_ANY = f"{DOCKER_MANIFEST}, {OCI_MANIFEST}, {OCI_INDEX}"
 _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 _OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -96,10 +97,10 @@ class Repository:
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_type,
-            "config": self._blob(json.dumps(config).encode(), _CONFIG.get(media_type, _OCI_CONFIG)),
-            "layers": [self._blob(gzip.compress(files, mtime=0), _LAYER.get(media_type, _OCI_LAYER))],
+            "config": self.put_blob(json.dumps(config).encode(), _CONFIG.get(media_type, _OCI_CONFIG)),
+            "layers": [self.put_blob(gzip.compress(files, mtime=0), _LAYER.get(media_type, _OCI_LAYER))],
         }
-        return self._put(tag, media_type, manifest)
+        return self.put(tag, media_type, manifest)
 
     def push_index(self, tag: str) -> Manifest:
         """Push an image index of two platforms."""
@@ -114,27 +115,51 @@ class Repository:
                     "platform": {"architecture": architecture, "os": "linux"},
                 }
             )
-        return self._put(tag, OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+        return self.put(tag, OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
 
     def tag(self, manifest: Manifest, tag: str) -> None:
         """Give an image that is here one more tag."""
         self._request("PUT", f"/v2/{self.path}/manifests/{tag}", manifest.body, manifest.media_type)
 
-    def _put(self, tag: str, media_type: str, document: dict[str, Any]) -> Manifest:
+    def put(self, tag: str, media_type: str, document: dict[str, Any]) -> Manifest:
+        """Push a manifest, or an index, as this document says it."""
         manifest = Manifest(media_type, json.dumps(document, indent=3).encode())
         self.tag(manifest, tag)
         return manifest
 
-    def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+    def put_blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+        """Push a blob and return the descriptor that manifests have of it."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         location = self._request("POST", f"/v2/{self.path}/blobs/uploads/", b"", "")
         separator = "&" if "?" in location else "?"
         self._request("PUT", f"{location}{separator}digest={digest}", data, "application/octet-stream")
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
+    def manifest(self, reference: str) -> bytes:
+        """Return the manifest that is at a tag or has a digest."""
+        return self._send("GET", f"/v2/{self.path}/manifests/{reference}", b"", {"Accept": _ANY})[1]
+
+    def has(self, tag: str) -> bool:
+        """Return whether something is at a tag."""
+        try:
+            self.manifest(tag)
+        except AssertionError:
+            return False
+        return True
+
+    def blob(self, digest: str) -> bytes:
+        """Return a blob."""
+        return self._send("GET", f"/v2/{self.path}/blobs/{digest}", b"", {})[1]
+
     def _request(self, method: str, target: str, body: bytes, content_type: str) -> str:
         """Send a request that must succeed and return the Location it answers with."""
         headers = {"Content-Type": content_type} if content_type else {}
+        return self._send(method, target, body, headers)[0].get("Location", "")
+
+    def _send(
+        self, method: str, target: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPMessage, bytes]:
+        """Send a request that must succeed and return the answer."""
         if self.login is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(':'.join(self.login).encode()).decode()}"
         if self.tls is None:
@@ -142,8 +167,8 @@ class Repository:
         else:
             connection = http.client.HTTPSConnection(self.registry.host, timeout=30, context=self.tls)
         with contextlib.closing(connection):
-            connection.request(method, target, body, headers)
+            connection.request(method, target, body or None, headers)
             response = connection.getresponse()
             text = response.read()
-            assert response.status in {201, 202}, f"{method} {target}: {response.status} {text!r}"
-            return response.headers.get("Location", "")
+            assert response.status in {200, 201, 202}, f"{method} {target}: {response.status} {text!r}"
+            return response.headers, text
