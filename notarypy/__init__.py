@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from notarypy.client.build.resolver import Resolver as Resolver
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
+    from notarypy.client.migrationapi import Migration as Migration
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
     from notarypy.client.parameters import RemovalOptions as RemovalOptions
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from notarypy.client.results import Inspection as Inspection
     from notarypy.client.results import LoggedIn as LoggedIn
     from notarypy.client.results import LoggedOut as LoggedOut
+    from notarypy.client.results import PolicyFiles as PolicyFiles
     from notarypy.client.results import PulledImage as PulledImage
     from notarypy.client.results import PurgedKey as PurgedKey
     from notarypy.client.results import PushedImage as PushedImage
@@ -98,10 +100,11 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
+    "client.migrationapi": "Migration",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (
-        "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PulledImage "
-        "PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
+        "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "
+        "PulledImage PurgedKey PushedImage Renewed RepositoryStatus RevokedTag "
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
     "client.verdicts": (

@@ -26,6 +26,7 @@ COMMANDS = {
     "delegate": "delegate:app",
     "signer": "delegate:signer_app",
     "key": "key:app",
+    "migrate": "migrate:app",
     "status": "renew:status",
     "renew": "renew:renew",
     "login": "login:login",

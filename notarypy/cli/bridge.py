@@ -195,7 +195,7 @@ def _of_noun(commands: Commands) -> Any:  # noqa: ANN401 - typer's own type
     group = _group(commands.about)
     for name, function in commands.by_name.items():
         group.command(name)(_callback(function))
-    return typer.main.get_command(group)
+    return typer.main.get_group(group)  # with one command too
 
 
 def _single(name: str, function: Function) -> Any:  # noqa: ANN401 - typer's own type

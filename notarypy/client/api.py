@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from notarypy.client import results
     from notarypy.client.keysapi import Keys
+    from notarypy.client.migrationapi import Migration
     from notarypy.client.parameters import Required
     from notarypy.client.results import Renewed, RepositoryStatus
     from notarypy.client.session import Passphrases
@@ -103,6 +104,13 @@ class Client:
         from notarypy.client.keysapi import Keys
 
         return Keys(self._session)
+
+    @cached_property
+    def migration(self) -> Migration:
+        """The way out of Notary."""
+        from notarypy.client.migrationapi import Migration
+
+        return Migration(self._session)
 
     @classmethod
     def from_environment(

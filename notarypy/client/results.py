@@ -331,3 +331,12 @@ class CopiedImage:
     verified: bool
     pushed: PushedImage
     signed: SignedTag | None
+
+
+@dataclass(frozen=True)
+class PolicyFiles:
+    """The policy of another program: texts by the names of files, and `notes` on what these cannot say."""
+
+    kind: str
+    files: Mapping[str, str]
+    notes: tuple[str, ...]

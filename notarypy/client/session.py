@@ -165,8 +165,8 @@ class Session:
         else:
             references.parse_repository(text)
 
-    def scope(self, repository: str) -> Scope | None:
-        """Return what the trust policy says of a repository, maybe OutOfScopeError; None without a policy."""
+    def trust_policy(self) -> TrustPolicy | None:
+        """Return the trust policy, None where there is none; raise ConfigurationError."""
         with self._lock:
             if not self._policy and self.settings.policy is not None:
                 try:
@@ -176,6 +176,11 @@ class Session:
             policy = self._policy[0] if self._policy else None
         if isinstance(policy, ConfigurationError):
             raise policy
+        return policy
+
+    def scope(self, repository: str) -> Scope | None:
+        """Return what the trust policy says of a repository, maybe OutOfScopeError; None without a policy."""
+        policy = self.trust_policy()
         return None if policy is None else policy.scope_for(repository)
 
     def scope_of_roots(self, repository: str) -> Scope | None:

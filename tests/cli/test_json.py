@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client.results import ImportedKey
+from notarypy.client.results import ImportedKey, PolicyFiles
 from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableError
 from support.commands import written
 from support.results import (
@@ -97,6 +97,11 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "renew": (["renew", REPO], "renew", RENEWED),
     "login": (["login", "-u", "jo", "--password-stdin", "registry.test"], "images.login", LOGGED_IN),
     "logout": (["logout", "registry.test"], "images.logout", LOGGED_OUT),
+    "migrate policy": (
+        ["migrate", "policy", "--for", "containers", "--key", "k", "-o", "out", REPO],
+        "migration.policy",
+        PolicyFiles("containers", {"policy.json": "{}\n", "registries.d/notarypy.yaml": "# one\n"}, ("one",)),
+    ),
     "trust": (["trust", REPO, "--root", OTHER_PIN], "trust", replace(OFFERED, accepted=True)),
     "forget": (["forget", "--yes", REPO], "forget", True),
 }

@@ -79,6 +79,11 @@ class StubClient:
         """The calls about whole images."""
         return StubGroup(self, "images")
 
+    @property
+    def migration(self) -> StubGroup:
+        """The calls about the way out."""
+        return StubGroup(self, "migration")
+
     def verify_each(self, references: Sequence[str], **named: object) -> Iterator[workers.Outcome[Any]]:
         """Answer for each reference as `verify_unless_skipped` is scripted."""
         for text in references:

@@ -1,8 +1,8 @@
 """What to do about an error, in words: the advice it carries, or else what helps with its kind.
 
-What it is: one table from the names of advice to texts, with the parts in `keyadvice` and `placeadvice`, and
-what helps with errors that bring none. What it is not: the choice of an advice (whoever raises an error makes
-it), or safe to show as it stands (`render`).
+What it is: one table from the names of advice to texts, with the parts in `keyadvice`, `placeadvice` and
+`migrationadvice`, and what helps with errors that bring none. What it is not: the choice of an advice
+(whoever raises an error makes it), or safe to show as it stands (`render`).
 
 Rules:
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import keyadvice, placeadvice
+from notarypy.cli.text import keyadvice, migrationadvice, placeadvice
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
 TEXTS: Mapping[str, str] = {
-    **keyadvice.TEXTS | placeadvice.TEXTS,
+    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",

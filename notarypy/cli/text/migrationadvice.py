@@ -1,0 +1,15 @@
+"""What to do on the way out of Notary: signatures of cosign, policies of others, archives.
+
+What it is: the part of the table of advice that is about them. What it is not: the rest of it (`advice`).
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    # -- policies of others
+    "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",
+    "give-policy-folder": "name a folder to write them into: -o DIR",
+    "give-policy-key": "--key PUB for the key that signs releases, --signer-key NAME=PUB for a signer's",
+    "give-signer-key": "add --signer-key {name}=PUB; or --key PUB, if one key signs what was verified before",
+    "name-repository-or-scope": "name repositories, or a policy with --policy",
+}

@@ -1,0 +1,1 @@
+"""The way out of Notary: what its verified state becomes elsewhere."""

@@ -1,0 +1,49 @@
+"""The way out of Notary: what `Client.migration` offers.
+
+What it is: a door for each use case, as in `client.api`. What it is not: logic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from notarypy.client.parameters import VerifyOptions, require_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from notarypy.client.results import PolicyFiles
+    from notarypy.client.session import Session
+
+
+class Migration:
+    """From the verified state of Notary to signatures and policies of today."""
+
+    def __init__(self, session: Session) -> None:
+        """Migrate with a client's session."""
+        self._session = session
+
+    def policy(
+        self,
+        kind: str,
+        repositories: Sequence[str] = (),
+        *,
+        keys: Sequence[bytes] = (),
+        signer_keys: Mapping[str, Sequence[bytes]] | None = None,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+    ) -> PolicyFiles:
+        """Return the policy of another program that requires of cosign's signatures what is required here.
+
+        `keys` are public keys, PEM, one of which signs each release; `signer_keys` those of signers, by name.
+        Of the repositories the delegations are read; without any, each scope of the trust policy counts.
+        `signers`, `all_signers` and `root` are those of `VerifyOptions`. UsageError: there is no key for a
+        signer who is required.
+        """
+        from notarypy.client.migrate.equivalent import PolicyKeys, policy_files
+
+        require_lists(keys=keys, repositories=repositories)
+        options = VerifyOptions(signers, all_signers, root)
+        known = PolicyKeys.of(keys, signer_keys or {})
+        return policy_files(self._session, kind, repositories, known, options)
