@@ -15,7 +15,8 @@ Rules:
 4. A bundle that is read may have more signatures and entries of logs, which count for nothing here: one
    signature by a key that is given suffices. One by a certificate is none of ours.
 5. A statement that is read is about the digest if one of its subjects has it, of whatever predicate it may
-   be: which predicates are signatures of images is asked with `is_signature`.
+   be: which predicates are signatures of images is asked with `is_signature`. Cosign 2.5 writes statements of
+   version 0.1, which say the same in the same members.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ ANNOTATIONS = {
     "dev.sigstore.bundle.predicateType": PREDICATE,
 }
 _STATEMENT = "https://in-toto.io/Statement/v1"
+_STATEMENTS = (_STATEMENT, "https://in-toto.io/Statement/v0.1")
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,11 @@ def _statement(body: bytes, limits: Limits) -> Statement:
     document = manifests.decode(body, limits.cosign_bundle_bytes)
     subjects, predicate = document.get("subject"), document.get("predicateType")
     if (
-        document.get("_type") != _STATEMENT
+        document.get("_type") not in _STATEMENTS
         or not isinstance(predicate, str)
         or not isinstance(subjects, list)
     ):
-        raise _no_bundle("its statement is none of in-toto's version 1")
+        raise _no_bundle("its statement is none of in-toto's version 1 or 0.1")
     digests: list[str] = []
     texts: dict[str, str] = {}
     for subject in subjects:

@@ -133,6 +133,18 @@ def test_a_bundle_is_read_as_it_was_made() -> None:
     assert "keyid" not in json.loads(content)["dsseEnvelope"]["signatures"][0]
 
 
+def test_a_statement_of_cosign_2_5_is_read() -> None:
+    document = {
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "predicateType": sigstorebundle.PREDICATE,
+        "subject": [{"name": "registry.example.com/app", "digest": {"sha256": "ab" * 32}}],
+        "predicate": {},
+    }
+    found = sigstorebundle.read(sigstorebundle.bundle(json.dumps(document).encode(), b"x", OURS.hint))
+    assert found.statement.digests == (DIGEST,)
+    assert found.statement.is_signature
+
+
 def test_a_bundle_with_another_byte_does_not_verify() -> None:
     body = sigstorebundle.statement(DIGEST)
     signature = signed(sigstorebundle.message(body))
