@@ -121,6 +121,10 @@ class Limits:
     """Depth of indexes."""
     blob_origins: int = 4
     """Repositories that a manifest says a blob is in, and that are asked for it with our login."""
+    referrers: int = 4096
+    """Entries of the list of what refers to an image: scanners add one a day, signers one each."""
+    referrer_pages: int = 128
+    """Pages of that list: each costs a request, and the server says which is the next."""
     layout_marker_bytes: int = 4 * _KIB
     """The file that says that a directory is a layout."""
     archive_entries: int = 100_000

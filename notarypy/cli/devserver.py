@@ -38,6 +38,9 @@ def devserver(
     lax: Annotated[
         bool, Option("--lax", help="Accept what the real Notary server accepts to everybody's harm.")
     ] = False,
+    no_referrers: Annotated[
+        bool, Option("--no-referrers", help="A registry that lists none, as those from before OCI 1.1.")
+    ] = False,
 ) -> None:
     """Run a Notary server and a registry for development, until Ctrl-C.
 
@@ -51,7 +54,14 @@ def devserver(
     from notarypy.devserver import folder, start
 
     run = begin(context)
-    options = start.ServerOptions(host, port or 0, registry_port or 0, strict=not lax, authentication=auth)
+    options = start.ServerOptions(
+        host,
+        port or 0,
+        registry_port or 0,
+        strict=not lax,
+        authentication=auth,
+        referrers=not no_referrers,
+    )
     kept = None if directory is None else Path(directory)
     with run.log_shown(), Ending() as ending, start.running(kept, options, clock=utc_now) as started:
         _warn(run, options)

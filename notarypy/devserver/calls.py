@@ -38,7 +38,7 @@ LIFETIME = 300
 EVERYTHING = "registry:catalog:*"
 _BASIC = f'Basic realm="{SERVICE}"'
 _TUF = re.compile(r"/v2/(?P<name>.+)/_trust/(?P<rest>tuf/.*|changefeed)")
-_IMAGES = re.compile(r"/v2/(?P<name>.+)/(?:manifests|blobs|tags)/.*")
+_IMAGES = re.compile(r"/v2/(?P<name>.+)/(?:manifests|blobs|referrers|tags)/.*")
 
 
 @dataclass(frozen=True)

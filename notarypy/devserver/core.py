@@ -52,15 +52,18 @@ class Fake:
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
         strict: bool = True,
+        referrers: bool = True,
         holdings: Holdings | None = None,
     ) -> None:
         """Start both services with what they remember: without `holdings` nothing yet, in memory.
 
-        `strict` has the Notary server refuse what the real one accepts to everybody's harm.
+        `strict` has the Notary server refuse what the real one accepts to everybody's harm; without
+        `referrers` the registry lists none, as those from before OCI 1.1.
         """
         kept = holdings or Holdings(MetadataStore(), ServerKeys(random), ImageStore())
         self.notary = NotaryService(clock, kept.files, kept.keys, strict=strict)
         self.registry = RegistryService(random, kept.images)
+        self.registry.referrers = referrers
         self.services: dict[str, Service] = {NOTARY_HOST: self.notary, REGISTRY_HOST: self.registry}
         self.before: list[Before] = []
         self.after: list[After] = []

@@ -1,7 +1,7 @@
 """The registry: as much of the distribution interface as pushing and reading images takes.
 
-What it is: manifests by tag and digest, blobs, uploads in one or many pieces, mounts, deletion, lists. What
-it is not: a check of images; what a manifest names may be missing.
+What it is: manifests by tag and digest, what refers to them, blobs, uploads in one or many pieces, mounts,
+deletion, lists. What it is not: a check of images; what a manifest names may be missing.
 
 Rules:
 
@@ -9,6 +9,9 @@ Rules:
 2. A manifest's media type is the content type it was pushed with, byte for byte what came.
 3. Pieces of an upload come in order, and only the whole upload becomes a blob.
 4. Of a blob the rest can be had too: a range with a beginning and maybe an end, as real registries serve it.
+5. A manifest that names a subject is in the list of what refers to it as long as it is there, whether the
+   subject is there or not; whoever pushed it hears of that by `OCI-Subject`. Without the list (`referrers`)
+   it is a manifest like any other, and the list's place is 404 as text, as of docker's registry.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from urllib.parse import urlencode
 
 from notarypy.devserver.calls import Call, Refused, Routes, json_response
 from notarypy.devserver.stores import ImageStore, StoredManifest
-from notarypy.errors import MetadataError
-from notarypy.images import manifests
+from notarypy.errors import MetadataError, VerificationError
+from notarypy.images import manifests, referrerlist
 from notarypy.images.manifests import digest_of
 from notarypy.remote.http.messages import Response
+from notarypy.values import replace
 
 _NAME = r"/v2/(?P<name>[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*)"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
@@ -33,11 +37,18 @@ _OCTETS = "application/octet-stream"
 
 
 class RegistryService:
-    """A registry without a network; `images` is everything that was pushed."""
+    """A registry without a network.
+
+    Attributes:
+        images: Everything that was pushed.
+        referrers: Whether to list what refers to an image (rule 5).
+        page: How many of those one answer lists.
+    """
 
     def __init__(self, random: Callable[[int], bytes], images: ImageStore | None = None) -> None:
         """Serve what `images` holds (None: nothing yet), with upload ids from `random(size)`."""
         self.images = images or ImageStore()
+        self.referrers, self.page = True, 100
         self._random = random
         self._uploads: dict[str, bytearray] = {}
         self._lock = threading.RLock()
@@ -51,6 +62,7 @@ class RegistryService:
             ("GET HEAD", manifest, self._manifest),
             ("PUT", manifest, self._put_manifest),
             ("DELETE", manifest, self._delete_manifest),
+            ("GET", f"{_NAME}/referrers/(?P<digest>[^/]+)", self._referrers),
             ("GET HEAD", blob, self._blob),
             ("DELETE", blob, self._delete_blob),
             ("POST", f"{_NAME}/blobs/uploads/", self._begin),
@@ -108,8 +120,10 @@ class RegistryService:
         _require_manifest(call.body, media_type)
         if ":" in reference:
             _require_digest(reference, call.body)
+        subject = _subject(call.body) if self.referrers else ""
         digest = self._store_manifest(name, reference, StoredManifest(media_type, call.body))
-        return _created(f"{call.base}/v2/{name}/manifests/{digest}", digest)
+        answer = _created(f"{call.base}/v2/{name}/manifests/{digest}", digest)
+        return replace(answer, headers={**answer.headers, "oci-subject": subject}) if subject else answer
 
     def _delete_manifest(self, _call: Call, name: str, reference: str) -> Response:
         if reference in self.images.tags(name):
@@ -119,6 +133,23 @@ class RegistryService:
         else:
             self.images.delete_manifest(name, reference)
         return Response(202)
+
+    def _referrers(self, call: Call, name: str, digest: str) -> Response:
+        if not self.referrers:
+            return Response(404, {"content-type": "text/plain; charset=utf-8"}, b"404 page not found\n")
+        if not manifests.is_digest(digest):
+            raise Refused(400, "DIGEST_INVALID", "invalid digest", {"digest": digest})
+        if name not in self.images.names():
+            raise _unknown("NAME_UNKNOWN", "repository name not known to registry", name=name)
+        pushed = (self.images.manifest(name, known) for known in self.images.referrers(name, digest))
+        entries = [referrerlist.entry_of(one.data, one.media_type) for one in pushed if one]
+        wanted = call.query.get("artifactType", "")
+        listed = {entry.digest: entry for entry in entries if wanted in ("", entry.artifact_type)}
+        page, headers = _page(replace(call, query={"n": str(self.page), **call.query}), sorted(listed))
+        index = {"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": []}
+        index["manifests"] = [referrerlist.entry_json(listed[digest]) for digest in page]
+        headers |= {"oci-filters-applied": "artifactType"} if wanted else {}
+        return json_response(index, headers={**headers, "content-type": manifests.OCI_INDEX})
 
     # -- blobs
 
@@ -211,7 +242,7 @@ def _page(call: Call, entries: Sequence[str]) -> tuple[list[str], dict[str, str]
     page = left[: int(wanted)]
     if not page or len(page) == len(left):
         return page, {}
-    following = urlencode({"n": wanted, "last": page[-1]})
+    following = urlencode({**call.query, "n": wanted, "last": page[-1]})
     return page, {"link": f'<{call.path}?{following}>; rel="next"'}
 
 
@@ -229,6 +260,15 @@ def _require_manifest(data: bytes, media_type: str) -> None:
         fits = "mediaType" in document
     if not fits or document.get("mediaType", media_type) != media_type:
         raise Refused(400, "MANIFEST_INVALID", "manifest invalid", {})
+
+
+def _subject(data: bytes) -> str:
+    """Return the digest that a manifest refers to, "" if it refers to none; refuse what cannot be one."""
+    try:
+        subject = referrerlist.subject_of(data)
+    except VerificationError:
+        raise Refused(400, "MANIFEST_INVALID", "manifest invalid", {"subject": "no descriptor"}) from None
+    return subject.digest if subject else ""
 
 
 def _described(data: bytes, media_type: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from notarypy.devserver.stores import (
     ServerKeys,
     StoredFile,
     StoredManifest,
+    subject_of,
 )
 
 NOTARY_DATA, REGISTRY_DATA = "notary.sqlite", "registry.sqlite"
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, gun, role, seed BLO
 """
 _REGISTRY = """
 CREATE TABLE IF NOT EXISTS manifests (name, digest, media_type, data BLOB, PRIMARY KEY (name, digest));
+CREATE TABLE IF NOT EXISTS subjects (name, digest, subject, PRIMARY KEY (name, digest));
+CREATE INDEX IF NOT EXISTS referrers ON subjects (name, subject);
 CREATE TABLE IF NOT EXISTS repositories (name PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS tags (name, tag, digest, PRIMARY KEY (name, tag));
 CREATE TABLE IF NOT EXISTS blobs (name, digest, PRIMARY KEY (name, digest));
@@ -147,6 +150,23 @@ class _SavedImages(ImageStore):
     def __init__(self, database: sqlite3.Connection) -> None:
         super().__init__()
         self._database = database
+        self._note_subjects()
+
+    def _note_subjects(self) -> None:
+        """Note what manifests refer to that an earlier version stored."""
+        select = "SELECT name, digest FROM manifests EXCEPT SELECT name, digest FROM subjects"
+        with _transaction(self._database):
+            for name, digest in self._database.execute(select).fetchall():
+                self._note_subject(name, digest, self.manifest(name, digest))
+
+    def _note_subject(self, name: str, digest: str, manifest: StoredManifest | None) -> None:
+        put, subject = "INSERT OR REPLACE INTO subjects VALUES (?, ?, ?)", manifest and subject_of(manifest)
+        self._database.execute(put, (name, digest, subject))
+
+    def referrers(self, name: str, subject: str) -> list[str]:
+        select = "SELECT digest FROM subjects WHERE name = ? AND subject = ? ORDER BY rowid"
+        found = [digest for (digest,) in self._database.execute(select, (name, subject))]
+        return [digest for digest in found if self.manifest(name, digest)]
 
     def names(self) -> list[str]:
         return sorted(name for (name,) in self._database.execute("SELECT name FROM repositories"))
@@ -164,12 +184,14 @@ class _SavedImages(ImageStore):
             self._database.execute("INSERT OR IGNORE INTO repositories VALUES (?)", (name,))
             put = "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)"
             self._database.execute(put, (name, digest, manifest.media_type, manifest.data))
+            self._note_subject(name, digest, manifest)
             if tag is not None:
                 self._database.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", (name, tag, digest))
 
     def delete_manifest(self, name: str, digest: str) -> None:
         with _transaction(self._database):
             self._database.execute("DELETE FROM manifests WHERE name = ? AND digest = ?", (name, digest))
+            self._database.execute("DELETE FROM subjects WHERE name = ? AND digest = ?", (name, digest))
             self._database.execute("DELETE FROM tags WHERE name = ? AND digest = ?", (name, digest))
 
     def delete_tag(self, name: str, tag: str) -> None:

@@ -51,6 +51,7 @@ class ServerOptions:
         registry_port: The registry's port, likewise.
         strict: Whether to refuse what the real Notary server accepts to everybody's harm.
         authentication: How clients have to log in.
+        referrers: Whether the registry lists what refers to an image, as OCI 1.1 has it.
     """
 
     host: str = "localhost"
@@ -58,6 +59,7 @@ class ServerOptions:
     registry_port: int = 0
     strict: bool = True
     authentication: Authentication = "none"
+    referrers: bool = True
 
     @property
     def public(self) -> bool:
@@ -160,7 +162,13 @@ def running(
                 saved = None if directory is None else stack.enter_context(sqlite.saved(place.path, random))
             except (sqlite3.Error, OSError) as error:
                 raise StorageError(f"cannot use the data in {place.path}", why=str(error)) from None
-            fake = Fake(clock=clock, random=random, strict=options.strict, holdings=saved)
+            fake = Fake(
+                clock=clock,
+                random=random,
+                strict=options.strict,
+                referrers=options.referrers,
+                holdings=saved,
+            )
         yield _Start(place, options, clock, random).serve(stack, fake)
 
 

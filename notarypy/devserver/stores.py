@@ -21,6 +21,8 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from notarypy.errors import VerificationError
+from notarypy.images import referrerlist
 from notarypy.tuf import canonical, envelope
 from notarypy.tuf.fields import format_time
 from notarypy.tuf.keys import PublicKey, public_key_of
@@ -174,10 +176,20 @@ class StoredManifest:
     data: bytes
 
 
+def subject_of(manifest: StoredManifest) -> str:
+    """Return the digest that a manifest refers to, "" if it refers to nothing that can be understood."""
+    try:
+        subject = referrerlist.subject_of(manifest.data)
+    except VerificationError:
+        return ""
+    return subject.digest if subject else ""
+
+
 class ImageStore:
-    """Manifests and blobs by repository and digest, tags by repository."""
+    """Manifests and blobs by repository and digest, tags by repository, manifests by their subject."""
 
     def __init__(self) -> None:
+        self._subjects: dict[tuple[str, str], dict[str, None]] = {}
         self._manifests: dict[tuple[str, str], StoredManifest] = {}
         self._tags: dict[str, dict[str, str]] = {}
         self._blobs: dict[tuple[str, str], bytes] = {}
@@ -194,9 +206,16 @@ class ImageStore:
         """Return a manifest."""
         return self._manifests.get((name, digest))
 
+    def referrers(self, name: str, subject: str) -> list[str]:
+        """Return the digests of the manifests that refer to another, which may not be there."""
+        known = self._subjects.get((name, subject), {})
+        return [digest for digest in known if (name, digest) in self._manifests]
+
     def put_manifest(self, name: str, digest: str, manifest: StoredManifest, tag: str | None) -> None:
         """Store a manifest, and let a tag name it."""
         self._manifests[name, digest] = manifest
+        if subject := subject_of(manifest):
+            self._subjects.setdefault((name, subject), {})[digest] = None
         tags = self._tags.setdefault(name, {})
         if tag is not None:
             tags[tag] = digest

@@ -49,7 +49,7 @@ class Descriptor:
     """What names some content by type, digest and number of bytes (rule 1).
 
     The platform is `os/architecture[/variant]`, or "" for what is for none; `urls` say where foreign layers
-    are.
+    are. `artifact_type` is what a manifest says to be if it is no image, "" where nothing says so.
     """
 
     media_type: str
@@ -58,6 +58,7 @@ class Descriptor:
     platform: str = ""
     urls: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+    artifact_type: str = field(default="", compare=False)
 
     @property
     def name(self) -> str | None:
@@ -178,14 +179,15 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits
         document = json.loads(index)
     kept = [old for old in document["manifests"] or () if (old.get("annotations") or {}).get(NAME) != name]
     document["manifests"] = [*kept, {**entry.to_json(), "annotations": {NAME: name}}]
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return manifests.encode(document)
 
 
 def _descriptors(entries: Sequence[object], where: str) -> tuple[Descriptor, ...]:
-    return tuple(_descriptor(entry, where) for entry in entries)
+    return tuple(descriptor(entry, where) for entry in entries)
 
 
-def _descriptor(value: object, where: str) -> Descriptor:
+def descriptor(value: object, where: str) -> Descriptor:
+    """Return the descriptor that a JSON value is; raise MetadataError if it is none (rule 1)."""
     manifests.check_descriptor(value, where)
     assert isinstance(value, dict)  # noqa: S101 - just checked; this tells the type checker
     urls, annotations, data = value.get("urls"), value.get("annotations"), value.get("data")
@@ -194,7 +196,13 @@ def _descriptor(value: object, where: str) -> Descriptor:
     if annotations is not None and not (isinstance(annotations, dict) and _are_texts(annotations.values())):
         malformed(f"annotations in {where} are not texts by name")
     found = Descriptor(value["mediaType"], value["digest"], value["size"], manifests.platform_of(value))
-    found = replace(found, urls=tuple(urls or ()), annotations=annotations or {})
+    artifact_type = value.get("artifactType")
+    found = replace(
+        found,
+        urls=tuple(urls or ()),
+        annotations=annotations or {},
+        artifact_type=artifact_type if isinstance(artifact_type, str) else "",
+    )
     if data is not None:
         try:
             content = b64decode(data if isinstance(data, str) else "?", validate=True)

@@ -118,6 +118,21 @@ def decode(data: bytes, most: int = DEFAULT.manifest_bytes) -> dict[str, Any]:
     return document
 
 
+def encode(document: object) -> bytes:
+    """Write JSON in few bytes; raise MetadataError for a number that JSON has not.
+
+    What was decoded may hold texts that are none in UTF-8: then everything beyond ASCII is escaped.
+    """
+    try:
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        malformed("a number in it is beyond what JSON can say")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -179,6 +194,11 @@ def listed(document: dict[str, Any], member: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
+def is_digest(text: str) -> bool:
+    """Tell whether a text is a digest of an algorithm that is known."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def check_descriptor(value: object, where: str) -> None:
     """Check that a value names some content: type, digest and size."""
     if not isinstance(value, dict):
@@ -186,7 +206,7 @@ def check_descriptor(value: object, where: str) -> None:
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
     if not isinstance(media_type, str):
         malformed(f"mediaType in {where} is not a text")
-    if not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None:
+    if not isinstance(digest, str) or not is_digest(digest):
         malformed(f"digest in {where} is not a digest")
     if type(size) is not int or size < 0:
         malformed(f"size in {where} is not a number of bytes")

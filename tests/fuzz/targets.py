@@ -49,7 +49,7 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.images import layout, manifests, occurrences, reference
+from notarypy.images import layout, manifests, occurrences, reference, referrerlist
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import keyuri, pbes, pem, pkcs8, sealed, urisecrets
@@ -117,7 +117,8 @@ def limit_work() -> None:
 
 
 def image_layout(data: bytes) -> None:
-    """The index of a layout keeps its names; whatever a manifest names is well-formed."""
+    """The index of a layout keeps its names, a list its entries; what a manifest names is well-formed."""
+    entry = layout.of(b"", manifests.OCI_MANIFEST)
     for media_type in (*manifests.ACCEPT, layout.ARTIFACT):
         with suppress(VerificationError):
             named = layout.links(data, media_type)
@@ -126,9 +127,15 @@ def image_layout(data: bytes) -> None:
         layout.check_layout(data)
     with suppress(VerificationError, AlreadyExistsError):
         before = layout.read_index(data)
-        entry = layout.of(b"", manifests.OCI_MANIFEST)
         after = layout.read_index(layout.with_entry(data, entry, "new"))
         assert [each for each in before if each.name != "new"] == list(after[:-1])
+    with suppress(MetadataError):
+        listed = referrerlist.read_list(data)
+        grown = referrerlist.read_list(referrerlist.with_entry(data, entry.digest, entry))
+        kept = tuple(each for each in listed.entries if each.digest != entry.digest)
+        assert grown.entries in {(*kept, entry), listed.entries}
+    with suppress(VerificationError):
+        referrerlist.subject_of(data)
 
 
 def archive(data: bytes) -> None:

@@ -27,6 +27,14 @@ def index(*entries: dict[str, Any]) -> bytes:
     return compact({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)})
 
 
+def test_a_layout_with_texts_that_are_none_keeps_them() -> None:
+    there = b'{"schemaVersion":2,"manifests":[],"x":"\\ud800","y":"\\u00e9"}'
+    made = layout.with_entry(there, layout.of(b"", "x"), "a")
+    assert (json.loads(made)["x"], json.loads(made)["y"]) == ("\ud800", "é")
+    with pytest.raises(MetadataError):
+        layout.with_entry(b'{"schemaVersion":2,"manifests":[],"x":1e999}', layout.of(b"", "x"), "a")
+
+
 def test_a_manifest_names_its_configuration_and_layers() -> None:
     found = layout.links(manifest(entry(ZSTD, b"one")), OCI_MANIFEST)
     assert found.manifests == ()

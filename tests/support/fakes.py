@@ -46,9 +46,11 @@ def repeatable_random(seed: str = "fake") -> Callable[[int], bytes]:
     return random
 
 
-def make_fake(clock: Callable[[], datetime] | None = None, *, strict: bool = True) -> Fake:
+def make_fake(
+    clock: Callable[[], datetime] | None = None, *, strict: bool = True, referrers: bool = True
+) -> Fake:
     """Return a fresh fake."""
-    return Fake(clock=clock or Clock(), random=repeatable_random(), strict=strict)
+    return Fake(clock=clock or Clock(), random=repeatable_random(), strict=strict, referrers=referrers)
 
 
 def open_desk(fake: Fake, gun: str = GUN, now: datetime = NOW) -> Desk:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -49,11 +50,20 @@ _LOG = logging.getLogger(__name__)
 
 
 class RegistryClient:
-    """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered."""
+    """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered.
+
+    `lists_referrers` is what `referrers` found out: by repository, whether there is the API for them.
+    """
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
         self.exchange, self.host, self._schemes = exchange, host, tuple(schemes)
         self._redirected = RequestPolicy(redirects=exchange.limits.redirects, allow_cross_origin=True)
+        self.lists_referrers: dict[str, bool] = {}
+        self._turns: dict[str, threading.Lock] = {}
+
+    def turn(self, what: str) -> threading.Lock:
+        """Return the lock of those who read, change and write the same here."""
+        return self._turns.setdefault(what, threading.Lock())
 
     def manifest(self, path: str, reference: str) -> manifests.Manifest:
         """Return the manifest or index that a tag or digest stands for in a repository, `library/alpine`."""
@@ -91,13 +101,14 @@ class RegistryClient:
         self._check_digest(f"{self.host}/{path}", reference, response)
         return response
 
-    def put_manifest(self, path: str, reference: str, data: bytes, media_type: str) -> None:
+    def put_manifest(self, path: str, reference: str, data: bytes, media_type: str) -> Response:
         """Store a manifest under a tag or under its digest (rule 2); see `change` for what it raises."""
         request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
         response = self.change(path, request)
         if not response.is_success:
             raise failures.of_status(self.host, f"manifests/{reference} of {path}", response)
         self.check_taken(response, manifests.digest_of(data))
+        return response
 
     def change(self, path: str, request: Request) -> Response:
         """Send a request that changes a repository.
