@@ -141,15 +141,22 @@ class FakeSigner:
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Sign as a `notarypy.Signer` does, or fail as it was told to."""
+        return self._asked(message).sign(message)
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it, or fail as it was told to."""
+        return self._asked(message).sign_pkcs1v15(message)
+
+    def _asked(self, message: bytes) -> keyfile.LocalSigner:
         self.messages.append(message)
         self.before()
         time.sleep(self.delay)
         if self.error is not None:
             raise self.error
-        return (self._other if self.wrong else self._key).sign(message)
+        return self._other if self.wrong else self._key
 
     @cached_property
-    def _other(self) -> Signer:
+    def _other(self) -> keyfile.LocalSigner:
         return keyfile.LocalSigner(keyfile.generate(self._algorithm))
 
 
@@ -214,6 +221,13 @@ class FakeKmsSigner(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """See `ExternalSigner`."""
+        return self._signing().sign(message)
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it."""
+        return self._signing().sign_pkcs1v15(message)
+
+    def _signing(self) -> FakeSigner:
         kms = FakeKms.running[-1]
         if kms.pin:
             source, given = self.pin(kms.TOKEN)
@@ -221,7 +235,7 @@ class FakeKmsSigner(ExternalSigner):
                 raise PinWrongError(
                     f'the token "{kms.TOKEN}" does not take the PIN', why=f"it is from {source}"
                 )
-        return kms.asked("sign", self._name).sign(message)
+        return kms.asked("sign", self._name)
 
     def properties(self) -> Mapping[str, str]:
         """See `ExternalSigner`."""

@@ -97,7 +97,10 @@ def test_the_package_stays_small() -> None:
 
 def test_no_module_but_the_table_names_a_backend() -> None:
     room = "notarypy.keys.signers"
-    common = {room, *(f"{room}.{name}" for name in ("base", "keyfile", "rootcertificate", "services"))}
+    common = {
+        room,
+        *(f"{room}.{name}" for name in ("base", "cosignsigner", "keyfile", "rootcertificate", "services")),
+    }
     backends = {row.partition(":")[0] for row in SIGNERS.values()}
     beside = {name for name in TREES if name.startswith(f"{room}.")} - common  # what backends stand on, too
     assert backends <= beside

@@ -117,6 +117,7 @@ TEXTS: dict[str, str] = {
     "take-public-half": "give its public half: openssl pkey -inform {form} -in KEY -pubout -out NAME.pub",
     "take-requested-key": "give its key: openssl req -inform {form} -in FILE -pubkey -noout > NAME.pub",
     "unpack-file": "unpack it, and give the file that is wanted",
+    "use-cosign-key": "give an ECDSA key, or make one: notarypy key generate NAME",
     "use-key-kind": (
         "use an ECDSA key on P-224, P-256, P-384 or P-521, or an RSA key of 2048 to 8192 bits; "
         "to make one: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"

@@ -17,25 +17,23 @@ Rules:
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
 from notarypy.client.keys.otherroles import both, of_other_role, other_name
 from notarypy.client.keys.ready import SigningKeys, prepare
+from notarypy.client.keys.selectors import begins, fits, is_path, named_file
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
-from notarypy.files import locked, read_regular
+from notarypy.files import locked
 from notarypy.keys.formats import keyuri, pem
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import is_uri, keyfile
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
-from notarypy.limits import DEFAULT
 from notarypy.tuf import roles
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey, public_key_of
 
@@ -47,9 +45,9 @@ if TYPE_CHECKING:
     from notarypy.keys.keystore import KeyStore
     from notarypy.keys.passphrases import PassphraseChain
     from notarypy.keys.signers.base import Signer
+    from notarypy.keys.signers.cosignsigner import CosignSigner
 
 _LOG = logging.getLogger(__name__)
-_ID = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _DEFAULT_NAME = "signer"
 _KEPT = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT, roles.RELEASES})
 _LOCK = ".notarypy-init.lock"
@@ -108,7 +106,7 @@ class KeyManager:
         """Return the root key, certified for `gun`: the selected one, the only one here, or a new one."""
         if selector is None:
             signer = self._own_root()
-        elif _is_path(selector):
+        elif is_path(selector):
             signer = LocalSigner(self._imported(selector, roles.ROOT, None))
         else:
             signer = self._selected(selector, roles.ROOT)
@@ -134,7 +132,7 @@ class KeyManager:
         """Return a key for a role of one repository: the selected one, which must be for it, or a new one."""
         if selector is None:
             return self.new_key(role, gun)
-        if _is_path(selector):
+        if is_path(selector):
             return public_key_of(self._imported(selector, role, gun))
         signer = self._selected(selector, role, gun)
         prepare(signer)
@@ -158,9 +156,24 @@ class KeyManager:
 
     def _given(self, selector: str) -> str:
         """Return the id of the signer that was given to the client, if digits of its id mean it alone."""
-        given = {keyid for keyid in self.store.given if _begins(keyid, selector)}
-        others = {info.keyid for info in self.store.list() if _fits(info, selector)} if given else set()
+        given = {keyid for keyid in self.store.given if begins(keyid, selector)}
+        others = {info.keyid for info in self.store.list() if fits(info, selector)} if given else set()
         return next(iter(given)) if len(given | others) == 1 else ""
+
+    def cosign_signer(self, selector: str) -> CosignSigner:
+        """Return the key that a KEYREF means as one that signs as cosign does; nothing is stored or noted.
+
+        Raises what opening the key raises, and UnsupportedKeyError for one that cannot sign so.
+        """
+        from notarypy.client.keys import cosignkeys  # few commands sign so
+
+        if is_path(selector):
+            return cosignkeys.of_file(selector, self.passphrases)
+        if is_uri(selector) and not any(fits(info, selector) for info in self.store.list()):
+            return cosignkeys.at_uri(selector, self.store, self.passphrases)
+        if given := self._given(selector):
+            return cosignkeys.of_signer(self.store.given[given])
+        return cosignkeys.of_key(self.find(selector), self.store, self.passphrases)
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""
@@ -181,8 +194,8 @@ class KeyManager:
             return self.store.look(selector, role, self.passphrases).public.keyid
         if given := self._given(selector):
             return given
-        if _is_path(selector):
-            return public_key_of(self._opened(_named_file(selector), role, selector)[0][1]).keyid
+        if is_path(selector):
+            return public_key_of(self._opened(named_file(selector), role, selector)[0][1]).keyid
         return self.find(selector).keyid
 
     def find(self, selector: str, *, damaged: bool = False) -> KeyInfo:
@@ -194,8 +207,8 @@ class KeyManager:
 
         require_none([selector])
         infos, given = self.store.list(), self.store.given
-        found = [info for info in infos if _fits(info, selector)]
-        fitting = {info.keyid for info in found}.union(one for one in given if _begins(one, selector))
+        found = [info for info in infos if fits(info, selector)]
+        fitting = {info.keyid for info in found}.union(one for one in given if begins(one, selector))
         if len(fitting) == 1 and found:
             return found[0]
         if len(fitting) == 1:
@@ -208,7 +221,7 @@ class KeyManager:
         if len(fitting) > 1:
             advice = Advice("write-more-digits")
             raise UsageError(f'"{selector}" fits several keys', why=listed, advice=advice)
-        broken = [info for info in self.store.damaged() if _begins(info.keyid, selector)]
+        broken = [info for info in self.store.damaged() if begins(info.keyid, selector)]
         if len(broken) == 1 and damaged:
             return broken[0]
         for info in broken:
@@ -296,7 +309,7 @@ class KeyManager:
         return LocalSigner(self._generated(roles.ROOT, None))
 
     def _imported(self, path: str, role: str, gun: str | None) -> PrivateKey:
-        opened = self._opened(_named_file(path), role, path)
+        opened = self._opened(named_file(path), role, path)
         if len(opened) != 1:
             raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=role))
         block, key = opened[0]
@@ -317,27 +330,7 @@ class KeyManager:
         return opened
 
 
-def _named_file(path: str) -> bytes:
-    try:
-        return read_regular(Path(path).expanduser(), DEFAULT.named_file_bytes, follow=True)
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}") from None
-
-
-def _is_path(selector: str) -> bool:
-    return not is_uri(selector) and ("/" in selector or "." in selector)
-
-
 def _in_certificate(signer: Signer, gun: str, now: datetime) -> PublicKey:
     from notarypy.keys.signers.rootcertificate import root_certificate  # x509, for new roots alone
 
     return root_certificate(signer, gun, now)
-
-
-def _fits(info: KeyInfo, selector: str) -> bool:
-    named = roles.signer_name(info.role) == roles.signer_name(selector)
-    return named or keyuri.usual(selector) == info.uri or _begins(info.keyid, selector)
-
-
-def _begins(keyid: str, selector: str) -> bool:
-    return _ID.fullmatch(selector) is not None and keyid.startswith(selector)

@@ -8,7 +8,7 @@ Rules:
 1. Go writes EC keys as PKCS#8 version 1 without the public key that version 1 calls for. The version and all
    optional parts are ignored when reading.
 2. Go's Ed25519 keys have an algorithm and a layout of their own; the standard form is unreadable there and is
-   refused here.
+   refused here, unless it is for another use than Notary.
 3. A passphrase is right when what it decrypts is one PrivateKeyInfo.
 4. A key that Notary could not verify is refused when it is read.
 """
@@ -19,7 +19,8 @@ from typing import Annotated
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -39,7 +40,7 @@ from notarypy.keys.formats import pbes, pem
 from notarypy.tuf.keyobjects import USE_KEY_KIND, kind, require_known, unusable
 from notarypy.tuf.keys import public_key_of
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey
 
 # One guess at a passphrase costs an attacker as many rounds as one use costs the owner. Measured on
 # one core: 2048 rounds, Go's own count, take under 1 ms; 100 000 take 45 ms here and 60 ms in Go's
@@ -77,8 +78,8 @@ class _BareAlgorithm:
     oid: ObjectIdentifier
 
 
-def decrypt(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
-    """Open a key; a passphrase that it does not need is ignored.
+def decrypt(block: pem.KeyBlock, passphrase: str | None, *, ed25519: bool = False) -> PrivateKey:
+    """Open a key; a passphrase that it does not need is ignored. `ed25519`: see `load`.
 
     Raises PassphraseNeededError, PassphraseWrongError (rule 3) or, where the key or its encryption is damaged
     or cannot be used, UnsupportedKeyError (rule 4).
@@ -89,13 +90,13 @@ def decrypt(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
         if block.label != "PRIVATE KEY":
             return _load_standard(block.der)
         damaged = UnsupportedKeyError("this private key is damaged", why="it is not PKCS#8")
-        return load(block.der, damaged)
+        return load(block.der, damaged, ed25519=ed25519)
     if not passphrase:
         raise PassphraseNeededError("this key is encrypted")
     secret = _secret(passphrase)
     if block.label == pem.SEALED:
         wrong = PassphraseWrongError("the passphrase does not open this key")
-        return load(pbes.decrypt(block.der, secret), wrong)
+        return load(pbes.decrypt(block.der, secret), wrong, ed25519=ed25519)
     # SEC1 or PKCS#1 encrypted by PEM headers: the form of old key stores and old OpenSSL.
     cipher, _, iv = block.headers["DEK-Info"].partition(",")
     return _load_standard(pbes.decrypt_traditional(cipher, iv, block.der, secret))
@@ -137,8 +138,11 @@ def _secret(passphrase: str) -> bytes:
         raise PassphraseWrongError("this passphrase is not text") from None
 
 
-def load(der: bytes, problem: NotarypyError) -> PrivateKey:
-    """Read a PKCS#8 key that is decrypted; raise `problem` for what is none, or UnsupportedKeyError."""
+def load(der: bytes, problem: NotarypyError, *, ed25519: bool = False) -> PrivateKey:
+    """Read a PKCS#8 key that is decrypted; raise `problem` for what is none, or UnsupportedKeyError.
+
+    With `ed25519` it is for another use than Notary, and may be such a key in its standard form (rule 2).
+    """
     try:
         info = asn1.decode_der(_PrivateKeyInfo, der)
     except ValueError:
@@ -149,10 +153,12 @@ def load(der: bytes, problem: NotarypyError) -> PrivateKey:
         algorithm = None
     if algorithm is not None and algorithm.oid.dotted_string == _GO_ED25519:
         return _load_go_ed25519(info.key)
-    return _load_standard(asn1.encode_der(_PlainInfo(version=0, algorithm=info.algorithm, key=info.key)))
+    return _load_standard(
+        asn1.encode_der(_PlainInfo(version=0, algorithm=info.algorithm, key=info.key)), ed25519=ed25519
+    )
 
 
-def _load_standard(der: bytes) -> PrivateKey:
+def _load_standard(der: bytes, *, ed25519: bool = False) -> PrivateKey:
     """Read an unencrypted SEC1, PKCS#1 or ordinary PKCS#8 key (rules 2 and 4)."""
     try:
         require_known(der)
@@ -166,7 +172,9 @@ def _load_standard(der: bytes) -> PrivateKey:
     if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         public_key_of(key)
         return key
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, Ed25519PrivateKey):
+        if ed25519:
+            return key
         message, why = "this file holds an Ed25519 key", "Notary v1 accepts ECDSA and RSA keys"
         raise UnsupportedKeyError(message, why=why, advice=USE_KEY_KIND)
     raise unusable(kind(key.public_key()))
@@ -176,7 +184,7 @@ def _load_go_ed25519(raw: bytes) -> PrivateKey:
     """Read Go's 96 bytes of an Ed25519 key: public key, seed, public key (rule 2)."""
     public, seed, again = raw[:32], raw[32:64], raw[64:]
     if len(raw) == _GO_ED25519_LENGTH and public == again:
-        key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        key = Ed25519PrivateKey.from_private_bytes(seed)
         if key.public_key().public_bytes_raw() == public:
             return key
     raise UnsupportedKeyError("this Ed25519 private key is damaged", why="its halves do not fit together")
@@ -184,7 +192,7 @@ def _load_go_ed25519(raw: bytes) -> PrivateKey:
 
 def _dump(key: PrivateKey) -> bytes:
     """Return a key as the PKCS#8 that the Go clients read (rule 2)."""
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
+    if not isinstance(key, Ed25519PrivateKey):
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes_raw()
     bare = asn1.encode_der(_BareAlgorithm(oid=ObjectIdentifier(_GO_ED25519)))

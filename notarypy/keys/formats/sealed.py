@@ -41,7 +41,7 @@ _FORMS = {
 _NUMBER_BYTES, _POINT_BYTES = 32, 65
 
 
-def opened(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
+def opened(block: pem.KeyBlock, passphrase: str | None, *, ed25519: bool = False) -> PrivateKey:
     """Do as `pkcs8.decrypt` does, and raise what it raises."""
     plain = _decrypted(block, passphrase) if block.label == pem.SEALED and passphrase else None
     key = None if plain is None else _usual_key(plain)
@@ -50,8 +50,8 @@ def opened(block: pem.KeyBlock, passphrase: str | None) -> PrivateKey:
     from notarypy.keys.formats import pkcs8  # its libraries take long to load
 
     if plain is None:
-        return pkcs8.decrypt(block, passphrase)
-    return pkcs8.load(plain, PassphraseWrongError(WRONG))
+        return pkcs8.decrypt(block, passphrase, ed25519=ed25519)
+    return pkcs8.load(plain, PassphraseWrongError(WRONG), ed25519=ed25519)
 
 
 def _decrypted(block: pem.KeyBlock, passphrase: str) -> bytes | None:

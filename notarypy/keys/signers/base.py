@@ -190,7 +190,7 @@ class CheckedSigner:
         with own_errors(type(self.signer), self.place):
             signed = self.signer.sign(message)
         if problem := _problem(self.public, signed, message):
-            raise _changed(self.public, self.place, f"{_whose(type(self.signer))}{problem}")
+            raise changed(self.public, self.place, f"{_whose(type(self.signer))}{problem}")
         return signed
 
 
@@ -208,7 +208,7 @@ def opened(
     if problem:
         raise _failed(backend, uri, f"{'generate' if algorithm else 'open'}() returned {problem}")
     if known is not None and public is not None and public != known:
-        raise _changed(known, uri, f"{_whose(backend)}it leads to key {public.keyid} now")
+        raise changed(known, uri, f"{_whose(backend)}it leads to key {public.keyid} now")
     return found
 
 
@@ -254,7 +254,8 @@ def _failed(backend: type, uri: str, why: str) -> KeyAccessError:
     return KeyAccessError(f"{what} failed", why=f"{name}: {why}", advice=advice, uri=uri)
 
 
-def _changed(public: PublicKey, place: str, problem: str) -> KeyChangedError:
+def changed(public: PublicKey, place: str, problem: str) -> KeyChangedError:
+    """Return the error that what signs at a place is not the key that is known (rule 3)."""
     return KeyChangedError(
         f"{place} does not sign with key {public.keyid[:7]}",
         why=(problem, "nothing was published with it"),

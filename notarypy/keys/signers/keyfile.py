@@ -72,6 +72,13 @@ class LocalSigner:
             raw = key.sign(message)
         return METHOD_FOR[self.public.keytype], raw
 
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Return an RSA key's signature as cosign verifies it, for `cosignsigner`."""
+        key = self.private
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError("PKCS #1 v1.5 is a form of RSA signatures")
+        return key.sign(message, padding.PKCS1v15(), SHA256())
+
 
 def generate(algorithm: str = "ecdsa") -> PrivateKey:
     """Make a key: `ecdsa` on P-256, or `rsa` of 3072 bits; raise UnsupportedKeyError for another type."""
@@ -95,9 +102,16 @@ def open_file(path: Path, request: PassphraseRequest, passphrases: PassphraseCha
 
 
 def open_block(
-    block: pem.KeyBlock, request: PassphraseRequest, passphrases: PassphraseChain, where: str
+    block: pem.KeyBlock,
+    request: PassphraseRequest,
+    passphrases: PassphraseChain,
+    where: str,
+    *,
+    ed25519: bool = False,
 ) -> PrivateKey:
     """Open a key with the first passphrase that fits; `where` names its file in errors, if known (rule 1).
+
+    With `ed25519` it may be one of these as others than Go write them, which Notary does not take.
 
     Raises:
         PassphraseNeededError: It is encrypted and no source had a passphrase.
@@ -108,10 +122,10 @@ def open_block(
     try:
         if not block.encrypted:
             _LOG.debug("%s is not encrypted", request.label)
-            return sealed.opened(block, None)
+            return sealed.opened(block, None, ed25519=ed25519)
         for source, passphrase in passphrases.candidates(request):
             try:
-                key = sealed.opened(block, passphrase)
+                key = sealed.opened(block, passphrase, ed25519=ed25519)
             except PassphraseWrongError:
                 tried.append(source)
             else:

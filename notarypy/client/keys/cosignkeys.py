@@ -1,0 +1,77 @@
+"""Which key signs images as cosign does.
+
+What it is: from a key that is noted here, a file or a URI to a signer. What it is not: the signatures
+(`keys.signers.cosignsigner`), or which word means which key (`manager`).
+
+Rules:
+
+1. Nothing is stored or noted: a file and a URI are opened for this run alone.
+2. Root, snapshot and timestamp keys sign no images: whoever has a root key can give a repository to anybody,
+   and it is not for daily work. Signers' and targets keys do, as they do in Notary.
+3. Ed25519 keys are taken from files: cosign knows them, and docker does not.
+4. A key has to be ready before anything is changed, as for metadata.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy.client.keys.ready import prepare
+from notarypy.client.keys.selectors import named_file
+from notarypy.errors import Advice, UsageError
+from notarypy.keys.formats import pem
+from notarypy.keys.questions import PassphraseRequest
+from notarypy.keys.signers.base import CheckedSigner
+from notarypy.keys.signers.cosignsigner import CosignSigner
+from notarypy.keys.signers.keyfile import LocalSigner, open_block
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from notarypy.keys.keyinfo import KeyInfo
+    from notarypy.keys.keystore import KeyStore
+    from notarypy.keys.passphrases import PassphraseChain
+    from notarypy.keys.signers.base import Signer
+
+_ROLE = "cosign"
+_NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
+
+
+def of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
+    """Return the signer of a key of the trust directory."""
+    _require_role(info.role, info.request.label)
+    return _ready(store.unlock(info.keyid, passphrases), info.uri or str(info.path))
+
+
+def of_signer(signer: Signer) -> CosignSigner:
+    """Return a signer that was given to the client."""
+    return _ready(signer, "the signer that was given")
+
+
+def at_uri(uri: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
+    """Return the signer of a key that is elsewhere, and not noted here (rule 1)."""
+    found = store.look(uri, _ROLE, passphrases)
+    return _ready(CheckedSigner(found, found.public, uri), uri)
+
+
+def of_file(path: str, passphrases: PassphraseChain) -> CosignSigner:
+    """Return the signer of the one private key in a file; raise UsageError for several (rules 1 and 3)."""
+    blocks = pem.split(named_file(path))
+    if len(blocks) != 1:
+        raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=_ROLE))
+    role = blocks[0].role or Path(path).stem
+    _require_role(blocks[0].role or "", path)
+    request = PassphraseRequest("", role)
+    return _ready(LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path)
+
+
+def _require_role(role: str, name: str) -> None:
+    if role in _NOT_FOR_IMAGES:
+        message = f"{name} is a {role} key, which signs no images"
+        raise UsageError(message, why="signers' and targets keys do", advice=Advice("make-key"))
+
+
+def _ready(signer: Signer, place: str) -> CosignSigner:
+    found = CosignSigner(signer, place)
+    prepare(signer)
+    return found

@@ -1,0 +1,177 @@
+"""Which key signs images as cosign does: by every word that means a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from notarypy.client.keys.manager import KeyManager
+from notarypy.errors import (
+    KeyMissingError,
+    PassphraseNeededError,
+    PinWrongError,
+    UnsupportedKeyError,
+    UsageError,
+)
+from notarypy.keys.keystore import KeyStore
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain
+from notarypy.keys.signers import keyfile
+from notarypy.keys.signers.base import given
+from notarypy.testing import FakeSigner, fake_kms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notarypy.keys.formats.pkcs8 import PrivateKey
+    from notarypy.keys.questions import PassphraseRequest
+    from notarypy.keys.signers.cosignsigner import CosignSigner
+    from notarypy.testing import FakeKms
+
+__all__ = ["fake_kms"]
+PASSPHRASE = "passphrase of a test"
+EC, RSA, ED = (
+    ec.generate_private_key(ec.SECP256R1()),
+    rsa.generate_private_key(65537, 2048),
+    ed25519.Ed25519PrivateKey.generate(),
+)
+
+
+@pytest.fixture
+def asked() -> list[PassphraseRequest]:
+    """Every question for a passphrase."""
+    return []
+
+
+@pytest.fixture
+def manager(tmp_path: Path, asked: list[PassphraseRequest]) -> KeyManager:
+    def answer(request: PassphraseRequest) -> str:
+        asked.append(request)
+        return PASSPHRASE
+
+    chain = PassphraseChain([CallbackSource(answer, pins=True)])
+    return KeyManager(KeyStore(tmp_path / "private"), chain)
+
+
+def signs(signer: CosignSigner) -> str:
+    """Return the id of a key that signs."""
+    assert signer.key.verify(signer.sign(b"message"), b"message")
+    return signer.key.public.keyid
+
+
+def pem_of(key: PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.mark.parametrize("key", [EC, RSA], ids=["ecdsa", "rsa"])
+def test_a_key_of_the_trust_directory_by_its_name_and_its_id(manager: KeyManager, key: PrivateKey) -> None:
+    info = manager.store.add(key, "jeff", None, PASSPHRASE)
+    manager = KeyManager(KeyStore(manager.store.directory), manager.passphrases)
+    assert signs(manager.cosign_signer("jeff")) == signs(manager.cosign_signer(info.keyid[:7])) == info.keyid
+
+
+@pytest.mark.parametrize("key", [EC, RSA, ED], ids=["ecdsa", "rsa", "ed25519"])
+def test_a_file_is_opened_for_this_run_alone(manager: KeyManager, tmp_path: Path, key: PrivateKey) -> None:
+    (tmp_path / "release.pem").write_bytes(pem_of(key))
+    assert signs(manager.cosign_signer(str(tmp_path / "release.pem")))
+    assert manager.store.list() == []
+
+
+def test_a_file_with_a_passphrase_is_asked_for_by_its_name(
+    manager: KeyManager, tmp_path: Path, asked: list[PassphraseRequest]
+) -> None:
+    (tmp_path / "release.pem").write_bytes(keyfile.seal(EC, "jeff", None, PASSPHRASE))
+    signs(manager.cosign_signer(str(tmp_path / "release.pem")))
+    assert [request.name for request in asked] == ["jeff"]
+
+
+def test_ed25519_keys_stay_none_of_notary(manager: KeyManager) -> None:
+    with pytest.raises(UnsupportedKeyError, match="Ed25519"):
+        manager.load(pem_of(ED), "jeff")
+
+
+def test_a_file_with_several_keys_names_none(manager: KeyManager, tmp_path: Path) -> None:
+    (tmp_path / "keys.pem").write_bytes(pem_of(EC) + pem_of(RSA))
+    with pytest.raises(UsageError, match="several keys"):
+        manager.cosign_signer(str(tmp_path / "keys.pem"))
+
+
+@pytest.mark.parametrize("algorithm", ["ecdsa", "rsa"])
+def test_a_uri_that_is_not_noted_is_opened_and_not_noted(
+    manager: KeyManager, fake_kms: FakeKms, algorithm: str
+) -> None:
+    uri = fake_kms.make("release", "rsa" if algorithm == "rsa" else "ecdsa")
+    assert signs(manager.cosign_signer(uri)) == fake_kms.keys["release"].public.keyid
+    assert fake_kms.requests == ["open release", "sign release"]
+    assert manager.store.list() == []
+
+
+@pytest.mark.parametrize("word", ["jeff", "fakekms:release", "FAKEKMS:release"])
+def test_a_reference_by_its_name_and_its_uri_takes_one_request(
+    manager: KeyManager, fake_kms: FakeKms, word: str
+) -> None:
+    noted = manager.refer(fake_kms.make("release"), "jeff")
+    manager = KeyManager(KeyStore(manager.store.directory), manager.passphrases)
+    fake_kms.requests.clear()
+    assert signs(manager.cosign_signer(word)) == noted.keyid
+    assert fake_kms.requests == ["sign release"]
+
+
+def test_the_pin_of_a_uri_is_asked_for_as_cosigns(
+    manager: KeyManager, fake_kms: FakeKms, asked: list[PassphraseRequest]
+) -> None:
+    uri, fake_kms.pin = fake_kms.make("release"), "1234"
+    with pytest.raises(PinWrongError):
+        manager.cosign_signer(uri).sign(b"message")
+    assert [(request.name, request.token) for request in asked] == [("cosign", "fakekms")]
+
+
+def test_a_signer_that_was_given_needs_no_file(tmp_path: Path) -> None:
+    for fake in (FakeSigner(), FakeSigner("rsa")):
+        manager = KeyManager(KeyStore(tmp_path, given([fake])), PassphraseChain([]))
+        assert signs(manager.cosign_signer(fake.public.keyid[:7])) == fake.public.keyid
+
+
+@pytest.mark.parametrize("role", ["root", "snapshot", "timestamp"])
+def test_keys_that_sign_no_images_in_notary_sign_none_here(
+    manager: KeyManager, tmp_path: Path, role: str
+) -> None:
+    info = manager.store.add(EC, role, None if role == "root" else "registry.test/app", PASSPHRASE)
+    (tmp_path / "it.pem").write_bytes(keyfile.seal(EC, role, "registry.test/app", PASSPHRASE))
+    for word in (role, info.keyid, str(tmp_path / "it.pem")):
+        with pytest.raises(UsageError, match=f"is a {role} key, which signs no images"):
+            manager.cosign_signer(word)
+
+
+def test_a_targets_key_signs_images(manager: KeyManager) -> None:
+    keyid = manager.store.add(EC, "targets", "registry.test/app", PASSPHRASE).keyid
+    assert signs(manager.cosign_signer(keyid[:12])) == keyid
+
+
+def test_what_is_not_here_is_missing(manager: KeyManager, tmp_path: Path) -> None:
+    with pytest.raises(KeyMissingError):
+        manager.cosign_signer("jeff")
+    with pytest.raises(UsageError, match="there is no file"):
+        manager.cosign_signer(str(tmp_path / "none.pem"))
+
+
+def test_a_secret_in_a_uri_is_refused(manager: KeyManager) -> None:
+    with pytest.raises(UsageError) as caught:
+        manager.cosign_signer("pkcs11:token=t;object=o?pin-value=987654")
+    assert "987654" not in str([caught.value.message, caught.value.why, caught.value.facts])
+
+
+def test_a_closed_key_without_a_passphrase_signs_nothing(manager: KeyManager) -> None:
+    manager.store.add(EC, "jeff", None, PASSPHRASE)
+    manager = KeyManager(KeyStore(manager.store.directory), PassphraseChain([]))
+    with pytest.raises(PassphraseNeededError):
+        manager.cosign_signer("jeff")
+
+
+def test_offline_no_service_is_asked(tmp_path: Path, fake_kms: FakeKms) -> None:
+    manager = KeyManager(KeyStore(tmp_path, offline=True), PassphraseChain([]))
+    with pytest.raises(UsageError, match="asks a server"):
+        manager.cosign_signer(fake_kms.make("release"))
+    assert fake_kms.requests == []
