@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +148,15 @@ def referrers_registry(workshop: Path) -> Iterator[services.Endpoint]:
         yield endpoint
 
 
+@pytest.fixture(scope="module", params=["registry", "referrers_registry", "devserver"])
+def each_registry(request: pytest.FixtureRequest) -> services.Endpoint:
+    """Return one registry after the other: without the referrers API, with a plain one, and ours."""
+    server: services.Endpoint | served.Process = request.getfixturevalue(request.param)
+    if isinstance(server, services.Endpoint):
+        return server
+    return services.Endpoint(server.registry, server.authority)
+
+
 @pytest.fixture(scope="session")
 def dockerd(workshop: Path) -> Iterator[str]:
     """Run a docker daemon and return what DOCKER_HOST has to say; each worker that uses it has its own."""
@@ -165,8 +173,7 @@ def unique(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 @pytest.fixture
 def new_repository(registry: services.Endpoint, unique: Callable[[], str]) -> Callable[[], images.Repository]:
-    tls = None if registry.ca is None else ssl.create_default_context(cafile=str(registry.ca))
-    return lambda: images.Repository(registry, unique(), tls)
+    return lambda: images.repository(registry, unique())
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ import hashlib
 import http.client
 import io
 import json
+import ssl
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import ssl
-
     from interop.harness import services
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -24,7 +23,7 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = {DOCKER_MANIFEST: "application/vnd.docker.container.image.v1+json"}
 _LAYER = {DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip"}
 _ANY = f"{DOCKER_MANIFEST}, {OCI_MANIFEST}, {OCI_INDEX}"
-_OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 _OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -59,6 +58,12 @@ class Manifest:
     def size(self) -> int:
         """What a signature records as length."""
         return len(self.body)
+
+
+def repository(registry: services.Endpoint, path: str) -> Repository:
+    """Return a repository of a registry whose CA is trusted."""
+    tls = None if registry.ca is None else ssl.create_default_context(cafile=str(registry.ca))
+    return Repository(registry, path, tls)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Repository:
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_type,
-            "config": self.put_blob(json.dumps(config).encode(), _CONFIG.get(media_type, _OCI_CONFIG)),
+            "config": self.put_blob(json.dumps(config).encode(), _CONFIG.get(media_type, OCI_CONFIG)),
             "layers": [self.put_blob(gzip.compress(files, mtime=0), _LAYER.get(media_type, _OCI_LAYER))],
         }
         return self.put(tag, media_type, manifest)

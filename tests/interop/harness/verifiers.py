@@ -191,6 +191,11 @@ class Verifiers:
         layers = [layer for manifest in manifests for layer in manifest["layers"]]
         return [repository.blob(layer["digest"]) for layer in layers if layer["mediaType"] == BUNDLE]
 
+    def attach(self, repository: Repository, subject: Manifest, content: bytes, kind: str) -> None:
+        """Let oras attach some content to an image, as the one layer of a referrer."""
+        head = ("attach", "--disable-path-validation", "--artifact-type", kind, repository.pinned(subject))
+        self.oras(*head, f"{self._file(content)}:{kind}").expect(0)
+
     # -- notation --------------------------------------------------------------------------------
 
     def notation(self, envelope: Path, certificate: Path, media_type: str = "application/jose+json") -> Run:
