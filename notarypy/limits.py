@@ -135,6 +135,8 @@ class Limits:
     """The text of a classic signature: it names one image, with annotations."""
     cosign_bundle_bytes: int = 1 * _MIB
     """A bundle of the newer form, and the statement in it."""
+    cosign_signatures: int = 128
+    """Signatures of an image that are looked at in each form, the newest first: each costs requests."""
     unpacked_bytes: int = 64 * 1024 * _MIB
     """A compressed archive or layer, unpacked: the largest images fit, and a disk stays usable."""
     unpacking_memory_bytes: int = 256 * _MIB

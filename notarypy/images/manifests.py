@@ -39,7 +39,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 ACCEPT = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 
-_INDEXES = (OCI_INDEX, DOCKER_LIST)
+INDEXES = (OCI_INDEX, DOCKER_LIST)
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _SCHEMA_VERSION = 2
 _MEMBERS = ("schemaVersion", "mediaType", "manifests", "config", "layers", "fsLayers")
@@ -64,7 +64,7 @@ class Manifest:
     @property
     def is_index(self) -> bool:
         """Whether this lists manifests per platform."""
-        return self.media_type in _INDEXES
+        return self.media_type in INDEXES
 
 
 def read(data: bytes, named: str | None = None, limits: Limits = DEFAULT) -> Manifest:
@@ -89,7 +89,7 @@ def served(data: bytes, content_type: str | None, limits: Limits = DEFAULT) -> M
 
 
 def _read(data: bytes, document: dict[str, Any], media_type: str) -> Manifest:
-    platforms = _check_structure(document, is_index=media_type in _INDEXES)
+    platforms = _check_structure(document, is_index=media_type in INDEXES)
     return Manifest(media_type, digest_of(data), len(data), platforms, hashlib.sha512(data).hexdigest())
 
 
