@@ -133,7 +133,7 @@ def with_layer(manifest: bytes | None, text: bytes, signature: bytes) -> tuple[b
     document["layers"] = [*(document.get("layers") or ()), added]
     config = _config([layer["digest"] for layer in document["layers"]])
     document["config"] = layout.of(config, _config_type(document)).to_json()
-    return config, _compact(document, sort=False)
+    return config, manifests.encode(document)
 
 
 def _config_type(document: Mapping[str, Any]) -> str:
@@ -155,5 +155,5 @@ def _config(digests: Sequence[str]) -> bytes:
     )
 
 
-def _compact(document: object, *, sort: bool = True) -> bytes:
-    return json.dumps(document, separators=(",", ":"), sort_keys=sort, ensure_ascii=False).encode()
+def _compact(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()

@@ -27,6 +27,15 @@ def signed(message: bytes) -> bytes:
     return KEY.sign(message, ec.ECDSA(SHA256()))
 
 
+def test_what_others_wrote_is_written_again_or_refused() -> None:
+    first = simplesigning.with_layer(None, b"text", b"signature")[1]
+    there = first.replace(b'{"schemaVersion"', b'{"x":"\\ud800","y":"\\u00e9","schemaVersion"')
+    made = json.loads(simplesigning.with_layer(there, b"more", b"signature")[1])
+    assert (made["x"], made["y"], len(made["layers"])) == ("\ud800", "é", 2)
+    with pytest.raises(MetadataError):
+        simplesigning.with_layer(there.replace(b'"\\ud800"', b"1e999"), b"more", b"signature")
+
+
 def test_a_text_is_the_same_for_the_same_claim() -> None:
     text = simplesigning.payload(CLAIM)
     assert text == (

@@ -29,12 +29,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from notarypy.cli.text.render import safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
+from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -151,6 +153,24 @@ def archive(data: bytes) -> None:
                 member = found.find(name, links=True)
                 if member is not None:
                     assert len(b"".join(found.pieces(member, 0))) == member.size <= max(len(data), _UNPACKED)
+
+
+def cosign_signature(data: bytes) -> None:
+    """Cosign's signatures: texts, bundles, the manifests that keep them, and one layer more."""
+    with suppress(MetadataError):
+        assert isinstance(simplesigning.read(data).reference, str)
+    with suppress(MetadataError):
+        assert sigstorebundle.read(data).signatures
+    with suppress(VerificationError):
+        sigstorebundle.layers(data)
+        before = simplesigning.layers(data)
+        config, grown = simplesigning.with_layer(data, b"text", b"signature")
+        assert [layer.signature for layer in simplesigning.layers(grown)][:-1] == [
+            layer.signature for layer in before
+        ]
+        assert json.loads(config)["rootfs"]["diff_ids"]
+    with suppress(UnsupportedKeyError):
+        assert not signaturekeys.load(data).verify(data, b"message")
 
 
 # -- metadata
@@ -506,6 +526,17 @@ def _layouts() -> list[bytes]:
     ]
 
 
+def _cosign() -> list[bytes]:
+    digest = f"sha256:{'0' * 64}"
+    body = sigstorebundle.statement(digest, {"a": "b"})
+    text = simplesigning.payload(simplesigning.Claim("registry.test/app:1", digest, {"a": "b"}))
+    bundle = sigstorebundle.bundle(body, b"signature", "hint")
+    subject = layout.Descriptor(manifests.OCI_MANIFEST, digest, 5)
+    pem_data = keys.public_key_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"1" * 32)).to_pem()
+    manifest = simplesigning.with_layer(None, text, b"signature")[1]
+    return [text, body, bundle, manifest, sigstorebundle.manifest(subject, bundle), pem_data]
+
+
 def _archives() -> list[bytes]:
     found = []
     for style in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
@@ -568,6 +599,7 @@ TARGETS = {
         ),
     ),
     "manifest": Target(image_manifest, _manifests),
+    "cosign-signature": Target(cosign_signature, _cosign),
     "layout": Target(image_layout, _layouts),
     "archive": Target(archive, _archives),
     "challenge": Target(

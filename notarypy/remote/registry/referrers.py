@@ -15,7 +15,8 @@ Rules:
 4. A manifest is put first, then listed. The registry lists it if it says `OCI-Subject` and its API has it:
    ECR said so before it had an API. Otherwise it is added to the list at the tag.
 5. That list is read, changed, written, and read back, until it has the entry: somebody else may have written
-   at the same moment, and what was lost that way is noticed by whose it was. Threads of ours take turns.
+   at the same moment. Whoever writes over ours after that is noticed by the next run. Threads of ours take
+   turns.
 6. What a registry does not have is remembered for its repository. Not 400, which Quay says of one image, nor
    401, 403, and 404 of a repository that is not there yet.
 """

@@ -1,0 +1,279 @@
+"""Signatures of an image as cosign makes them, read from its registry and verified.
+
+What it is: all that somebody with one of some keys says of a digest, in both forms. What it is not: a
+decision which signatures an image needs, or trust by anything else than a key.
+
+Rules:
+
+1. The classic form is at the tag `sha256-HEX.sig`, bundles are among what refers to the image. What something
+   is its layers say: entries that cosign made in the list at a tag have a wrong `artifactType`, so that only
+   what says to be something else altogether is not asked for, nor a bundle that says to be an attestation.
+2. A signature is valid if one of the keys made it over a text, or over a statement of cosign's own predicate,
+   about this very digest. The name and the annotations in it are what whoever signed says.
+3. Anybody who may push may put anything there: it is counted with the reason why it is no valid signature,
+   keeps no other from being found, and raises nothing. A registry that fails, that cannot be reached, or that
+   does not let us read the image is an error: what it has is not known.
+4. All of it is limited. The newest come first, as far as the order says which they are; what is not looked
+   at is counted too.
+5. A text that several have signed is fetched once, and nothing more is asked for when there is enough.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.cosign.signaturekeys import VerificationKey, signer_of
+from notarypy.errors import (
+    AuthenticationError,
+    ImageMissingError,
+    MetadataError,
+    NotarypyError,
+    NotFoundError,
+    ResponseLimitError,
+    ServerError,
+    VerificationError,
+)
+from notarypy.images.manifests import INDEXES
+from notarypy.remote.registry.blobs import Blobs
+from notarypy.remote.registry.referrers import Referrers
+from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from notarypy.cosign.simplesigning import SignatureLayer
+    from notarypy.images.layout import Descriptor
+    from notarypy.remote.registry.registry import RegistryClient
+
+    SignatureForm = Literal["sig", "bundle"]
+    Enough = Callable[[Sequence["CosignSignature"]], bool]
+
+BOTH_FORMS: tuple[SignatureForm, ...] = ("sig", "bundle")
+# What a manifest with a bundle may be listed as (rule 1); "" is what nobody says anything of.
+_LISTED_AS = ("", sigstorebundle.EMPTY_TYPE, "application/vnd.oci.image.config.v1+json")
+_BUNDLES = "application/vnd.dev.sigstore.bundle"
+_PREDICATE = "dev.sigstore.bundle.predicateType"
+# What is wrong with an entry and not with the registry (rule 3).
+_NOT_OURS = (
+    *(VerificationError, ResponseLimitError),
+    *(NotFoundError, ImageMissingError, AuthenticationError),
+)
+_BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_LOG = logging.getLogger(__name__)
+Entry = TypeVar("Entry")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class CosignSignature:
+    """A signature that one of the keys made over the digest.
+
+    The reference is the name in a classic text, `HOST/REPO:TAG` where notarypy or cosign wrote it, and "" in
+    a bundle, which has none. `content` is the digest of the text or bundle.
+    """
+
+    form: SignatureForm
+    key: VerificationKey
+    reference: str
+    annotations: Mapping[str, str] = field(compare=False)
+    content: str
+
+
+@dataclass(frozen=True)
+class OtherSignatures:
+    """So many entries that are no valid signature, of one form and for one reason."""
+
+    form: SignatureForm
+    why: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """What was found of a digest's signatures: those that are valid, and why others are not."""
+
+    digest: str
+    valid: tuple[CosignSignature, ...] = ()
+    others: tuple[OtherSignatures, ...] = ()
+
+
+def read_signatures(
+    registry: RegistryClient,
+    path: str,
+    digest: str,
+    keys: Sequence[VerificationKey],
+    *,
+    forms: Collection[str] = BOTH_FORMS,
+    enough: Enough = lambda _: False,
+) -> Signatures:
+    """Return the signatures of a manifest or index in a repository, in some forms (rules 1 to 4).
+
+    `enough` is asked after each valid one whether those found will do; what is not looked at then is not
+    counted.
+
+    Raises:
+        AuthenticationError: The registry does not let us read the repository.
+        NetworkError: It fails, or cannot be reached.
+        DigestMismatchError: What it serves at a tag has not the digest that it says.
+    """
+    reader = _Reader(registry, path, digest, keys)
+    found: list[CosignSignature] = []
+    for one in reader.all(forms):
+        found.append(one)
+        if enough(found):
+            break
+    others = [OtherSignatures(form, why, count) for (form, why), count in reader.others.items()]
+    _LOG.debug("%s/%s@%s: %d valid signatures, others: %s", registry.host, path, digest, len(found), others)
+    return Signatures(digest, tuple(found), tuple(others))
+
+
+class _NoSignatureError(VerificationError):
+    """An entry is no valid signature."""
+
+
+class _Reader:
+    """Reads what one digest has, and counts what is no valid signature."""
+
+    def __init__(
+        self, registry: RegistryClient, path: str, digest: str, keys: Sequence[VerificationKey]
+    ) -> None:
+        self._registry, self._path, self._digest, self._keys = registry, path, digest, keys
+        self._limits, self._blobs = registry.exchange.limits, Blobs(registry, path)
+        self._texts: dict[str, bytes] = {}
+        self.others: Counter[tuple[SignatureForm, str]] = Counter()
+
+    def all(self, forms: Collection[str]) -> Iterator[CosignSignature]:
+        """Yield all valid signatures, the classic ones first: they take fewer requests."""
+        if "sig" in forms:
+            yield from self._classic()
+        if "bundle" in forms:
+            yield from self._bundles()
+
+    def _classic(self) -> Iterator[CosignSignature]:
+        for layer in self._first("sig", self._at_tag()):
+            if one := self._judged("sig", self._classic_one, layer):
+                yield one
+
+    def _at_tag(self) -> Sequence[SignatureLayer]:
+        """Return the layers at the tag, the newest first."""
+        try:
+            body = self._registry.document(self._path, simplesigning.tag_of(self._digest)).body
+        except ImageMissingError:
+            return ()
+        except ResponseLimitError as error:
+            self._count("sig", error)
+            return ()
+        try:
+            return simplesigning.layers(body, self._limits)[::-1]
+        except VerificationError as error:
+            self._count("sig", error)
+            return ()
+
+    def _classic_one(self, layer: SignatureLayer) -> CosignSignature:
+        text = self._texts.get(layer.payload.digest)
+        if text is None:
+            text = self._blob(layer.payload, self._limits.cosign_payload_bytes)
+            self._texts[layer.payload.digest] = text
+        claim = simplesigning.read(layer.payload.check(text), self._limits)
+        if claim.digest != self._digest:
+            raise _NoSignatureError("it is about another image")
+        key = self._signer([layer.signature], text)
+        return CosignSignature("sig", key, claim.reference, claim.annotations, layer.payload.digest)
+
+    def _bundles(self) -> Iterator[CosignSignature]:
+        listed = Referrers(self._registry, self._path).of(self._digest)
+        if listed.more:
+            self.others["bundle", "not looked at: there is more than the limits let in"] += 1
+        likely = [entry for entry in reversed(listed.entries) if _may_be_bundle(entry)]
+        likely.sort(key=lambda entry: not entry.artifact_type.startswith(_BUNDLES))
+        for entry in self._first("bundle", likely):
+            layers = self._judged("bundle", self._kept, entry) or ()
+            for layer in layers[: self._limits.signatures]:
+                if one := self._judged("bundle", self._bundle_one, layer):
+                    yield one
+
+    def _kept(self, entry: Descriptor) -> Sequence[Descriptor]:
+        """Return the bundles that the manifest of an entry has."""
+        if entry.size > self._limits.manifest_bytes:
+            raise _NoSignatureError("it is larger than a manifest may be")
+        data = entry.check(self._registry.document(self._path, entry.digest).body)
+        layers = sigstorebundle.layers(data, self._limits)
+        if not layers and entry.artifact_type.startswith(_BUNDLES):
+            raise _NoSignatureError("it has no bundle of version 0.3")
+        return layers
+
+    def _bundle_one(self, layer: Descriptor) -> CosignSignature:
+        data = self._blob(layer, self._limits.cosign_bundle_bytes)
+        bundle = sigstorebundle.read(data, self._limits)
+        if not bundle.statement.is_signature:
+            raise _NoSignatureError("it is an attestation")
+        if self._digest not in bundle.statement.digests:
+            raise _NoSignatureError("it is about another image")
+        key = self._signer(bundle.signatures, bundle.message)
+        return CosignSignature("bundle", key, "", bundle.statement.annotations, layer.digest)
+
+    def _signer(self, signatures: Sequence[bytes], message: bytes) -> VerificationKey:
+        made = (signer_of(self._keys, signature, message) for signature in signatures)
+        key = next((key for key in made if key is not None), None)
+        if key is None:
+            raise _NoSignatureError("it is by none of the keys")
+        return key
+
+    def _first(self, form: SignatureForm, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return as many as are looked at, and count the others (rule 4)."""
+        most = self._limits.cosign_signatures
+        if len(entries) > most:
+            self.others[form, f"not looked at: there are more than {most}"] += len(entries) - most
+        return entries[:most]
+
+    def _judged(self, form: SignatureForm, look: Callable[[Entry], Found], entry: Entry) -> Found | None:
+        """Return what there is to an entry; None, and count why, if it is nothing good (rule 3)."""
+        try:
+            return look(entry)
+        except _NOT_OURS as error:
+            self._count(form, error)
+        except ServerError as error:
+            status = error.facts.get("status")
+            if not isinstance(status, int) or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _BUSY:
+                raise
+            self._count(form, error)
+        return None
+
+    def _count(self, form: SignatureForm, error: NotarypyError) -> None:
+        why = error.why[:1] if isinstance(error, MetadataError) else ()
+        self.others[form, ": ".join((error.message, *why))] += 1
+
+    def _blob(self, blob: Descriptor, most: int) -> bytes:
+        if blob.size > most:
+            raise MetadataError("it is larger than it may be", why=f"{blob.size} bytes, more than {most}")
+        target = _Memory()
+        self._blobs.download(blob.digest, blob.size, target)
+        return blob.check(bytes(target.data))
+
+
+class _Memory:
+    """A download into memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def position(self) -> int:
+        return len(self.data)
+
+    def restart(self) -> None:
+        self.data.clear()
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+
+def _may_be_bundle(entry: Descriptor) -> bool:
+    """Tell whether it is worth a request to look what a referrer is (rule 1)."""
+    says = entry.annotations.get(_PREDICATE, sigstorebundle.PREDICATE)
+    kind = entry.artifact_type in _LISTED_AS or entry.artifact_type.startswith(_BUNDLES)
+    return kind and says == sigstorebundle.PREDICATE and entry.is_manifest and entry.media_type not in INDEXES
