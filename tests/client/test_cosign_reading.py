@@ -296,7 +296,23 @@ def test_broken_layers_beside_a_good_one() -> None:
     put_layers(image, [*broken, good, *broken])
     found = read(image)
     assert [one.reference for one in found.valid] == [REFERENCE]
-    assert sum(other.count for other in found.others) == 14
+    assert sum(other.count for other in found.others) == 7
+
+
+def test_what_is_there_many_times_counts_once() -> None:
+    image = with_image()
+    image.classic(OURS)
+    image.bundle(OURS)
+    put_layers(image, layers_of(image) * 50)
+
+    def often(answer: Response) -> Response:
+        listed = json.loads(answer.body)
+        return Response(200, {}, json.dumps({**listed, "manifests": listed["manifests"] * 50}).encode())
+
+    Tampering(image.fake).change_answers(often, path=r".*/referrers/.*")
+    found = read(image)
+    assert ([one.form for one in found.valid], found.others) == (["sig", "bundle"], ())
+    assert len(lines(image.fake)) == 5
 
 
 @pytest.mark.parametrize(
@@ -543,7 +559,7 @@ def test_an_entry_that_is_refused_is_one_of_others(what: str, status: int) -> No
     image.bundle(OURS)
     Tampering(image.fake).answer(Response(status), method="GET", path=what)
     found = read(image)
-    assert (found.valid, [other.form for other in found.others]) == ((), ["bundle"])
+    assert (found.valid, [(other.form, other.count) for other in found.others]) == ((), [("bundle", 1)])
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

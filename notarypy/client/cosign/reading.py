@@ -29,8 +29,8 @@ from notarypy.cosign import sigstorebundle, simplesigning
 from notarypy.cosign.signaturekeys import VerificationKey, signer_of
 from notarypy.errors import (
     AuthenticationError,
+    DigestMismatchError,
     ImageMissingError,
-    MetadataError,
     NotarypyError,
     NotFoundError,
     ResponseLimitError,
@@ -57,10 +57,14 @@ BOTH_FORMS: tuple[SignatureForm, ...] = ("sig", "bundle")
 _LISTED_AS = ("", sigstorebundle.EMPTY_TYPE, "application/vnd.oci.image.config.v1+json")
 _BUNDLES = "application/vnd.dev.sigstore.bundle"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
-# What is wrong with an entry and not with the registry (rule 3).
-_NOT_OURS = (
-    *(VerificationError, ResponseLimitError),
-    *(NotFoundError, ImageMissingError, AuthenticationError),
+# What is wrong with an entry and not with the registry (rule 3), and what is said of it.
+_NOT_OURS = (VerificationError, ResponseLimitError, NotFoundError, ImageMissingError, AuthenticationError)
+_WHY: tuple[tuple[type[NotarypyError], str], ...] = (
+    (DigestMismatchError, "what it names has another digest or size"),
+    (ResponseLimitError, "it is larger than it may be"),
+    (NotFoundError, "what it names is not there"),
+    (ImageMissingError, "what it names is not there"),
+    (AuthenticationError, "the registry does not let us read it"),
 )
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _LOG = logging.getLogger(__name__)
@@ -168,7 +172,7 @@ class _Reader:
             self._count("sig", error)
             return ()
         try:
-            return simplesigning.layers(body, self._limits)[::-1]
+            return tuple(dict.fromkeys(simplesigning.layers(body, self._limits)))[::-1]
         except VerificationError as error:
             self._count("sig", error)
             return ()
@@ -188,7 +192,7 @@ class _Reader:
         listed = Referrers(self._registry, self._path).of(self._digest)
         if listed.more:
             self.others["bundle", "not looked at: there is more than the limits let in"] += 1
-        likely = [entry for entry in reversed(listed.entries) if _may_be_bundle(entry)]
+        likely = list(dict.fromkeys(filter(_may_be_bundle, reversed(listed.entries))))
         likely.sort(key=lambda entry: not entry.artifact_type.startswith(_BUNDLES))
         for entry in self._first("bundle", likely):
             layers = self._judged("bundle", self._kept, entry) or ()
@@ -199,7 +203,7 @@ class _Reader:
     def _kept(self, entry: Descriptor) -> Sequence[Descriptor]:
         """Return the bundles that the manifest of an entry has."""
         if entry.size > self._limits.manifest_bytes:
-            raise _NoSignatureError("it is larger than a manifest may be")
+            raise _NoSignatureError("it is larger than it may be")
         data = entry.check(self._registry.document(self._path, entry.digest).body)
         layers = sigstorebundle.layers(data, self._limits)
         if not layers and entry.artifact_type.startswith(_BUNDLES):
@@ -244,12 +248,12 @@ class _Reader:
         return None
 
     def _count(self, form: SignatureForm, error: NotarypyError) -> None:
-        why = error.why[:1] if isinstance(error, MetadataError) else ()
-        self.others[form, ": ".join((error.message, *why))] += 1
+        known = next((why for kind, why in _WHY if isinstance(error, kind)), None)
+        self.others[form, known or ": ".join((error.message, *error.why[:1]))] += 1
 
     def _blob(self, blob: Descriptor, most: int) -> bytes:
         if blob.size > most:
-            raise MetadataError("it is larger than it may be", why=f"{blob.size} bytes, more than {most}")
+            raise _NoSignatureError("it is larger than it may be")
         target = _Memory()
         self._blobs.download(blob.digest, blob.size, target)
         return blob.check(bytes(target.data))
