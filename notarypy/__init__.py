@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from notarypy.client.build.resolver import Resolver as Resolver
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
+    from notarypy.client.migrate.resigning import ResignedTag as ResignedTag
+    from notarypy.client.migrate.resigning import SignedManifest as SignedManifest
     from notarypy.client.migrationapi import Migration as Migration
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
@@ -100,6 +102,7 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
+    "client.migrate.resigning": "ResignedTag SignedManifest",
     "client.migrationapi": "Migration",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (

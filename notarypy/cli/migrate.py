@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from notarypy import files
 from notarypy.cli import publickeys, references
 from notarypy.cli.declared import Argument, Commands, Option
+from notarypy.cli.resign import cosign
 from notarypy.cli.run import Context, Run, begin
 from notarypy.errors import Advice, StorageError, UsageError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from notarypy.client.results import PolicyFiles
 
 app = Commands("The way out of Notary: verified, to the signatures and policies of today.")
+
+app.command("cosign")(cosign)
 
 _PUBLIC_MODE, _FOLDER_MODE = 0o644, 0o755
 

@@ -18,6 +18,7 @@ from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from notarypy.cli.run import Run
+    from notarypy.client.api import Client
 
 
 class Name(NamedTuple):
@@ -58,6 +59,21 @@ def check_repositories(run: Run, texts: Sequence[str]) -> None:
             roles.check_gun(text)
         else:
             references.parse_repository(text)
+
+
+def known(run: Run, client: Client) -> list[str]:
+    """Return the repositories of the trust directory; those that are no images' are failures."""
+    found = client.repositories()
+    if not found:
+        message, advice = "no repository is known here", Advice("name-repositories")
+        raise NothingThereError(message, why="the trust directory has no trust data", advice=advice)
+    run.asked_for = len(found)
+    for repo in found:
+        if not means(run, repo):
+            run.report.failed(
+                [repo], NothingThereError(f"{repo} was not looked at", why="it is no image's name")
+            )
+    return [repo for repo in found if means(run, repo)]
 
 
 def means(run: Run, gun: str) -> bool:

@@ -140,9 +140,9 @@ class Run:
                 if not isinstance(outcome.error, UnfinishedError):
                     yield item, outcome
 
-    def progress(self) -> terminal.Bar | None:
-        """Return a progress bar where somebody looks at it."""
-        return None if self.options.json or self.options.quiet else terminal.bar()
+    def progress(self, *, steps: bool = False) -> terminal.Bar | None:
+        """Return a progress bar where somebody looks at it, of bytes or of steps."""
+        return None if self.options.json or self.options.quiet else terminal.bar(steps=steps)
 
     def choice(self, lines: Sequence[str], question: str, answers: Sequence[str]) -> str | None:
         """Return which of the answers was given to a question; None where nobody can be asked."""

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from notarypy.client.parameters import VerifyOptions, require_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
+    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.parameters import Progress
     from notarypy.client.results import PolicyFiles
     from notarypy.client.session import Session
+    from notarypy.client.workers import Outcome
 
 
 class Migration:
@@ -47,3 +50,34 @@ class Migration:
         options = VerifyOptions(signers, all_signers, root)
         known = PolicyKeys.of(keys, signer_keys or {})
         return policy_files(self._session, kind, repositories, known, options)
+
+    def cosign(
+        self,
+        references: Sequence[str],
+        *,
+        key: str,
+        forms: Sequence[str] = ("bundle", "sig"),
+        children: bool = True,
+        dry_run: bool = False,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[tuple[str, Outcome[ResignedTag]], None, None]:
+        """Verify tags, and sign their digests as cosign does; yield each with what became of it, in order.
+
+        A reference without a tag stands for every released tag; a tag comes once. What is there and valid is
+        left alone. `key` is a KEY, file or URI; `forms` are `bundle` and `sig`; `children` signs what an
+        index lists, too; a `dry_run` signs and writes nothing. `signers`, `all_signers` and `root` are those
+        of `VerifyOptions`; `progress` counts steps.
+
+        Raises:
+            UsageError: A reference has a digest and no tag.
+            KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
+        """
+        from notarypy.client.migrate.resigning import ResignOptions, resign
+
+        require_lists(references=references, forms=forms)
+        how = ResignOptions(key, tuple(forms), children, dry_run)
+        required = VerifyOptions(signers, all_signers, root)
+        return resign(self._session, references, how, required, progress or self._session.progress)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.client.results import ImportedKey, PolicyFiles
+from notarypy.client.workers import Outcome
 from notarypy.errors import ConflictError, RepositoryMissingError, UnreachableError
 from support.commands import written
 from support.results import (
@@ -38,6 +39,7 @@ from support.results import (
     REMOVED,
     RENEWED,
     REPO,
+    RESIGNED,
     ROTATED,
     STATUS,
     STORED,
@@ -97,6 +99,11 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
     "renew": (["renew", REPO], "renew", RENEWED),
     "login": (["login", "-u", "jo", "--password-stdin", "registry.test"], "images.login", LOGGED_IN),
     "logout": (["logout", "registry.test"], "images.logout", LOGGED_OUT),
+    "migrate cosign": (
+        ["migrate", "cosign", "--key", "k", f"{REPO}:1"],
+        "migration.cosign",
+        lambda *_, **__: (one for one in [(f"{REPO}:1", Outcome(RESIGNED))]),
+    ),
     "migrate policy": (
         ["migrate", "policy", "--for", "containers", "--key", "k", "-o", "out", REPO],
         "migration.policy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notarypy.client.migrate.resigning import ResignedTag, SignedManifest
 from notarypy.client.results import (
     CheckedKey,
     CopiedImage,
@@ -137,6 +138,19 @@ def signed(tag: str = "1", **changes: object) -> SignedTag:
 
 PUSHED = PushedImage(
     REPO, "1", D1, 528, ("linux/amd64",), uploaded=2, mounted=1, present=3, sent=1000, foreign=(D2,)
+)
+RESIGNED = ResignedTag(
+    repository=REPO,
+    tag="1",
+    digest=D1,
+    key=KEY.keyid,
+    role="targets/releases",
+    signers=("jeff",),
+    signed_as=None,
+    manifests=(
+        SignedManifest(D1, "", "written", "there"),
+        SignedManifest(D2, "linux/arm64", "written", None),
+    ),
 )
 PULLED = PulledImage(
     repository=REPO,

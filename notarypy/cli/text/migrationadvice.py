@@ -6,6 +6,9 @@ What it is: the part of the table of advice that is about them. What it is not: 
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    # -- signing as cosign does
+    "name-tag-of-digest": "name the tag: REPO:TAG, or REPO:TAG@DIGEST if it has to be this one",
+    "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others
     "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",
     "give-policy-folder": "name a folder to write them into: -o DIR",

@@ -33,18 +33,18 @@ _STEP = 1000
 _TERMINAL = Path("/dev/tty")
 
 
-def bar() -> Bar | None:
-    """Return a bar where there is a terminal (rule 1)."""
+def bar(*, steps: bool = False) -> Bar | None:
+    """Return a bar where there is a terminal (rule 1), of bytes or of steps."""
     stream = sys.stderr
-    return None if stream is None or not stream.isatty() else Bar(stream, time.monotonic)
+    return None if stream is None or not stream.isatty() else Bar(stream, time.monotonic, steps=steps)
 
 
 class Bar:
     """A bar; see `client.parameters.Progress`."""
 
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float]) -> None:
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float], *, steps: bool = False) -> None:
         """Write to a terminal, now and then by this clock."""
-        self._stream, self._monotonic = stream, monotonic
+        self._stream, self._monotonic, self._shown = stream, monotonic, str if steps else _amount
         self._what, self._total, self._done, self._next = "", 0, 0, 0.0
 
     def begin(self, what: str, total: int) -> None:
@@ -59,7 +59,7 @@ class Bar:
             self._next = self._monotonic() + _EVERY_SECONDS
             part = min(self._done / self._total, 1) if self._total else 1
             filled = "#" * int(_WIDTH * part)
-            amounts = f"{_amount(self._done)}/{_amount(self._total)}"
+            amounts = f"{self._shown(self._done)}/{self._shown(self._total)}"
             self._write(f"{_CLEAR}{safe(self._what)} [{filled:<{_WIDTH}}] {part:4.0%} {amounts}")
 
     def end(self) -> None:

@@ -235,10 +235,13 @@ def verify_unless_skipped(
     options: VerifyOptions,
     known: TrustedMetadata | None = None,
     cache: MetadataCache | None = None,
+    *,
+    fetch: Callable[[Reference, str], Manifest] | None = None,
 ) -> VerifiedImage | SkippedImage:
     """Return an image that meets everything, or that the trust policy says to skip.
 
-    `known` is its repository's metadata, if that is at hand; `cache` is for other references.
+    `known` is its repository's metadata, if that is at hand; `cache` is for other references. `fetch` asks
+    the registry for a tag or digest, for whoever wants to keep the answer.
 
     Raises:
         TrustError: It is not signed, not trustworthy, or does not meet what is required.
@@ -271,7 +274,7 @@ def verify_unless_skipped(
 
     ahead = asked and wanted != parsed.digest and not known and not cache.knows(gun, prefix)
     ahead = ahead and is_settled(repository())
-    with meanwhile(partial(session.manifest, parsed, wanted), wanted=ahead) as served:
+    with meanwhile(partial(fetch or session.manifest, parsed, wanted), wanted=ahead) as served:
         trusted = known or cache.get(gun, prefix, lambda: refresh(repository()))
         if trusted.gun != gun:
             raise RuntimeError("the metadata is of another repository")

@@ -1,0 +1,123 @@
+"""`notarypy migrate cosign`: released tags signed as cosign does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from notarypy.cli import references
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Run, begin
+from notarypy.cli.text import render
+from notarypy.client.workers import UnfinishedError
+from notarypy.errors import Advice, UsageError
+
+if TYPE_CHECKING:
+    from notarypy.cli.text.terminal import Bar
+    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.workers import Outcome
+
+_FORMS = {"both": ("bundle", "sig"), "bundle": ("bundle",), "sig": ("sig",)}
+# By whether it is a dry run, and whether anything was missing.
+_WHAT = {
+    False: {True: "signed", False: "already signed"},
+    True: {True: "would be signed", False: "already signed"},
+}
+_FAILED = "not signed"
+_DONE = "repository tag digest name key role signers signed_as"
+
+
+_Names = Annotated[
+    list[str] | None,
+    Argument(metavar="[REPO[:TAG]...]", help="Tags; of a repository alone every signed one."),
+]
+_Key = Annotated[
+    str, Option(metavar="KEY", help="The key to sign with: a name, id, file or URI; cosign's files too.")
+]
+_All = Annotated[bool, Option("--all", help="Every repository that is known in the trust directory.")]
+_Format = Annotated[Literal["both", "bundle", "sig"], Option("--format", help="Which form of signature.")]
+_Children = Annotated[
+    bool, Option("--children", help="Of an index sign each platform's manifest, too. It is the default.")
+]
+_NoChildren = Annotated[
+    bool, Option("--no-children", help="Of an index sign the index alone, which podman does not look at.")
+]
+
+
+def cosign(
+    context: Context,
+    refs: _Names = None,
+    *,
+    key: _Key,
+    every: _All = False,
+    from_file: references.FromFile = None,
+    form: _Format = "both",
+    children: _Children = False,
+    no_children: _NoChildren = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say what is missing; sign and write nothing.")
+    ] = False,
+    signer: references.Signers = None,
+    all_signers: references.AllSigners = False,
+    root: references.Roots = None,
+    policy: references.Policy = None,
+) -> None:
+    """Verify tags as verify does, and sign their digests as cosign does, in both of its forms.
+
+    What is not signed, not served as signed, expired, or lacks what is required, is not signed anew either.
+    Signatures that are there are left alone, and everything is read back.
+
+    Example:
+      notarypy migrate cosign registry.example.com/app --key cosign.key
+      notarypy migrate cosign --all --key awskms:///alias/release --dry-run
+    """
+    run = begin(context)
+    if children and no_children:
+        raise UsageError("--children and --no-children contradict each other", advice=Advice("leave-out-one"))
+    required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
+    texts = references.with_file(run, list(refs or ()), from_file)
+    if every and texts:
+        raise UsageError("--all names them already", advice=Advice("leave-out-one"))
+    if not every:
+        references.read(run, texts)
+    with run.client() as client:
+        texts = references.known(run, client) if every else texts
+        options: dict[str, Any] = {"forms": _FORMS[form], "children": not no_children, "dry_run": dry_run}
+        bar, counted = run.progress(steps=True), Counter[str]()
+        with run.trying(*texts):
+            done = client.migration.cosign(texts, key=key, **options, **required, progress=bar)
+            with closing(done) as outcomes:
+                for text, outcome in outcomes:
+                    counted[_shown(run, texts, text, outcome, dry_run=dry_run, bar=bar)] += 1
+    if counted.total() > 1:
+        parts = [f"{counted[what]} {what}" for what in (*_WHAT[dry_run].values(), _FAILED) if counted[what]]
+        run.report.text(f"{counted.total()} tags: {', '.join(parts)}\n")
+
+
+def _shown(
+    run: Run, texts: list[str], text: str, outcome: Outcome[ResignedTag], *, dry_run: bool, bar: Bar | None
+) -> str:
+    """Report what became of a tag; return how that is counted."""
+    if isinstance(outcome.error, UnfinishedError):
+        return _FAILED
+    if text not in texts:  # it is one of several
+        run.asked_for = max(run.asked_for, 2)
+    if bar is not None:
+        bar.end()
+    with run.trying(text):
+        done = outcome.get()
+        what = _WHAT[dry_run][done.states != {"there"}]
+        platforms = ", ".join(one.platform for one in done.manifests if one.platform)
+        listed = f" (index: {platforms})" if platforms else ""
+        run.report.done(
+            text, partial(_json, done, dry_run=dry_run), f"{what} {done.reference} {done.digest}{listed}"
+        )
+        return what
+    return _FAILED
+
+
+def _json(done: ResignedTag, *, dry_run: bool) -> dict[str, Any]:
+    manifests = [render.fields(one, "digest platform sig bundle") for one in done.manifests]
+    return {**render.fields(done, _DONE), "manifests": manifests, "dry_run": dry_run}

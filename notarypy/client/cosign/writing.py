@@ -1,0 +1,174 @@
+"""Signatures as cosign makes them, written into a registry beside what others have signed there.
+
+What it is: one manifest or index at a time, which is signed under one or several names. What it is not: a
+decision what may be signed (`client.migrate`), or reading (`reading`).
+
+Rules:
+
+1. What is there and valid is left alone: for each name a text with this digest by this key, and one bundle.
+   Nothing is signed that is not to be written.
+2. What is named is there before what names it: texts and configuration before the manifest at the tag, the
+   bundle before its manifest. Whoever is killed in between leaves what nobody finds.
+3. The manifest at the tag is looked at again just before it is put, and made anew if it changed. Where
+   somebody wrote at the same moment all the same, reading back shows what was lost of ours, and that is put
+   again; nothing is signed twice.
+4. At the end everything is read again, and has to verify by the public key.
+5. The first name says in the bundle where the trust comes from: one bundle stands for all names.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from notarypy.client.cosign.reading import read_signatures
+from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.errors import ImageMissingError, UnconfirmedPublishError
+from notarypy.images import manifests
+from notarypy.remote.registry.blobs import Blobs
+from notarypy.remote.registry.referrers import Referrers
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from notarypy.cosign.signaturekeys import VerificationKey
+    from notarypy.cosign.simplesigning import Claim
+    from notarypy.images.layout import Descriptor
+    from notarypy.remote.registry.registry import RegistryClient
+
+    SignatureState = Literal["written", "there", "missing"]
+
+SIG, BUNDLE = "sig", "bundle"
+FORMS = (BUNDLE, SIG)
+TRIES = 6
+_SHOWN = 3
+_THERE: SignatureState = "there"
+_LOG = logging.getLogger(__name__)
+
+
+class PayloadSigner(Protocol):
+    """A key that signs as cosign does; see `keys.signers.cosignsigner`."""
+
+    key: VerificationKey
+
+    def sign(self, message: bytes) -> bytes:
+        """Return a signature that the key verifies."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignatureStates:
+    """What became of a digest's texts by name, and of its bundle; none of what was not wanted."""
+
+    sig: Mapping[str, SignatureState]
+    bundle: SignatureState | None
+
+
+class _Missing(NamedTuple):
+    """The names that no valid text has, and whether there is no valid bundle."""
+
+    claims: Sequence[Claim]
+    bundle: bool
+
+
+class SignatureWriter:
+    """Writes into one repository, with one key, and in some forms; several threads may use it."""
+
+    def __init__(
+        self, registry: RegistryClient, path: str, signer: PayloadSigner, forms: Collection[str]
+    ) -> None:
+        self._registry, self._path, self._signer, self._forms = registry, path, signer, forms
+        self._blobs, self._referrers = Blobs(registry, path, push=True), Referrers(registry, path)
+        self._lock, self._has_empty = threading.Lock(), False
+
+    def write(
+        self, subject: Descriptor, claims: Sequence[Claim], *, dry_run: bool = False
+    ) -> SignatureStates:
+        """Sign a manifest under all names in claims, where that is missing, and read everything back.
+
+        UnconfirmedPublishError: the registry took it, and does not serve it.
+        """
+        first = missing = self._missing(subject, claims)
+        signed: dict[bytes, bytes] = {}
+        for attempt in range(1, TRIES):
+            if dry_run or not any(missing):
+                return self._states(claims, first, "missing" if dry_run else "written")
+            if missing.claims:
+                self._add_layers(subject.digest, missing.claims, signed)
+            if attempt == 1 and missing.bundle:
+                self._add_bundle(subject, claims[0])
+            missing = self._missing(subject, claims)
+            if any(missing):  # others wrote meanwhile, or what was written takes a moment to be served
+                self._registry.exchange.pause(attempt)
+        lost = [f"no valid text for {claim.reference}" for claim in missing.claims[:_SHOWN]]
+        raise UnconfirmedPublishError(
+            f"{self._registry.host} took the signatures of {subject.digest}, and does not serve them",
+            why=(*lost, *(["no valid bundle"] if missing.bundle else [])),
+            host=self._registry.host,
+        )
+
+    def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> _Missing:
+        """Return what has no valid signature as it is read now (rules 1 and 4)."""
+        found = read_signatures(
+            self._registry, self._path, subject.digest, [self._signer.key], forms=self._forms
+        )
+        names = {one.reference for one in found.valid if one.form == SIG}
+        absent = [claim for claim in claims if claim.reference not in names] if SIG in self._forms else []
+        bundled = any(one.form == BUNDLE for one in found.valid)
+        return _Missing(absent, BUNDLE in self._forms and not bundled)
+
+    def _states(self, claims: Sequence[Claim], first: _Missing, new: SignatureState) -> SignatureStates:
+        names = {claim.reference for claim in first.claims}
+        sig = {claim.reference: new if claim.reference in names else _THERE for claim in claims}
+        bundle = new if first.bundle else _THERE
+        return SignatureStates(sig if SIG in self._forms else {}, bundle if BUNDLE in self._forms else None)
+
+    def _add_layers(self, digest: str, claims: Sequence[Claim], signed: dict[bytes, bytes]) -> None:
+        """Add texts to the manifest at the tag for signatures, signed now or before (rules 2 and 3)."""
+        texts = [simplesigning.payload(claim) for claim in claims]
+        for text in texts:
+            if text not in signed:
+                signed[text] = self._signer.sign(text)
+                self._send(text)
+        tag = simplesigning.tag_of(digest)
+        there = self._at(tag)
+        for _ in range(1, TRIES):
+            config, made = b"", there
+            for text in texts:
+                config, made = simplesigning.with_layer(made, text, signed[text])
+            self._send(config)
+            if (now := self._at(tag)) == there and made is not None:
+                self._registry.put_manifest(self._path, tag, made, manifests.read(made).media_type)
+                return
+            there = now
+
+    def _add_bundle(self, subject: Descriptor, claim: Claim) -> None:
+        """Put a bundle, and have it listed as referring to the manifest (rules 2 and 5)."""
+        body = sigstorebundle.statement(subject.digest, claim.annotations)
+        signature = self._signer.sign(sigstorebundle.message(body))
+        content = sigstorebundle.bundle(body, signature, self._signer.key.hint)
+        with self._lock:
+            if not self._has_empty:
+                self._send_empty()
+        self._send(content)
+        self._referrers.put(sigstorebundle.manifest(subject, content))
+
+    def _send_empty(self) -> None:
+        """Have the empty configuration there, which all bundles of the repository share."""
+        empty = sigstorebundle.EMPTY
+        if not self._blobs.has(manifests.digest_of(empty), len(empty)):
+            self._send(empty)
+        self._has_empty = True
+
+    def _send(self, data: bytes) -> None:
+        digest = manifests.digest_of(data)
+        self._blobs.upload(digest, len(data), lambda at: iter([data[at:]]), lambda _: None)
+
+    def _at(self, tag: str) -> bytes | None:
+        """Return the manifest at a tag, None if there is none."""
+        try:
+            return self._registry.document(self._path, tag).body
+        except ImageMissingError:
+            return None

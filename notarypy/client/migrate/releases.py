@@ -1,0 +1,184 @@
+"""Released tags that may be signed anew: verified today, and served by their registry.
+
+What it is: which tags are meant, whether each may be signed, and the manifests that are its image. What it is
+not: the verification itself (`client.verify.image`), or a signature (`resigning`).
+
+Rules:
+
+1. A tag is verified as `verify` does it, with pins and policy, and compared with what the registry serves.
+   What a policy in `audit` mode finds missing is an error here: a signature outlives the warning. What a
+   policy says to skip is verified by nobody, and so it is not signed.
+2. Each repository is refreshed once; of each tag one manifest is asked for. What fails for one tag ends no
+   other.
+3. The digest of an index vouches for what it lists. That is signed too, but for what BuildKit attests: podman
+   and skopeo look at the signature of a platform's own manifest alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from notarypy.client.verdicts import SkippedImage, VerifiedImage
+from notarypy.client.verify.image import verify_unless_skipped
+from notarypy.client.verify.inspection import natural, signed_tags
+from notarypy.client.verify.sharing import MetadataCache, read_ahead, scope_of
+from notarypy.client.workers import outcomes
+from notarypy.errors import Advice, MetadataError, NotarypyError, NothingThereError, NotVerifiedError
+from notarypy.images import layout, manifests
+from notarypy.images.layout import Descriptor
+from notarypy.tuf import policy
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from notarypy.client.parameters import Progress, VerifyOptions
+    from notarypy.client.session import Session
+    from notarypy.images.reference import Reference
+    from notarypy.remote.registry.registry import RegistryClient
+
+_ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
+
+
+@dataclass(frozen=True)
+class SignableImage:
+    """A tag that may be signed: what is verified of it, and the manifests of the image, its own first."""
+
+    image: VerifiedImage
+    manifests: tuple[Descriptor, ...]
+
+
+class StepCounter:
+    """Tells a `Progress` how many steps of how many are done; both numbers may grow."""
+
+    def __init__(self, progress: Progress | None, what: str) -> None:
+        self._progress, self._what = progress, what
+        self._lock = threading.Lock()
+        self._total = self._done = 0
+
+    def __enter__(self) -> Self:
+        """Begin with nothing to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, well or not."""
+        if self._progress is not None:
+            self._progress.end()
+
+    def expect(self, steps: int) -> None:
+        """Note that there are more steps."""
+        with self._lock:
+            self._total += steps
+            if self._progress is not None:
+                self._progress.begin(self._what, self._total)
+                self._progress.moved(self._done)
+
+    def step(self) -> None:
+        """Note that one more is done."""
+        with self._lock:
+            self._done += 1
+            if self._progress is not None:
+                self._progress.moved(1)
+
+
+def signable_images(
+    session: Session,
+    texts: Sequence[str],
+    required: VerifyOptions,
+    counter: StepCounter,
+    *,
+    children: bool,
+) -> list[tuple[str, SignableImage | NotarypyError]]:
+    """Return the tags that texts of one repository name, REPO for all released ones, or why each fails."""
+    cache = MetadataCache()
+    try:
+        refs = _references(session, texts, required, cache)
+    except NotarypyError as error:
+        return [(text, error) for text in texts]
+    counter.expect(len(refs))
+    calls = [partial(_signable, session, ref, required, cache, children=children) for ref in refs]
+    done: list[tuple[str, SignableImage | NotarypyError]] = []
+    with closing(outcomes(calls)) as found:
+        for ref, outcome in zip(refs, found, strict=True):
+            try:
+                done.append((ref, outcome.get()))
+            except NotarypyError as error:
+                done.append((ref, error))
+            counter.step()
+    return done
+
+
+def _references(
+    session: Session, texts: Sequence[str], required: VerifyOptions, cache: MetadataCache
+) -> list[str]:
+    """Return a reference for each tag that texts of one repository name, after a refresh (rule 2)."""
+    scope, gun = scope_of(session, texts[0], required), session.gun(texts[0])[0]
+    if scope is not None and scope.mode == "skip":
+        raise NotVerifiedError(
+            f"{gun} is not verified, so nothing of it is signed",
+            why=f"{scope.source} says skip",
+            advice=Advice("require-before-signing"),
+        )
+    read_ahead(session, texts[0], required, cache)
+    found: dict[str, str] = {}
+    for text in texts:
+        named = session.parse(text).tag
+        for tag in _released(session, text, required, cache) if named is None else [named]:
+            found.setdefault(tag, text if named else f"{text}:{tag}")
+    if not found:
+        message, advice = (
+            f"no tag of {gun} is signed, so there is nothing to sign",
+            Advice("sign-a-tag", gun=gun),
+        )
+        raise NothingThereError(message, advice=advice)
+    return list(found.values())
+
+
+def _released(session: Session, text: str, required: VerifyOptions, cache: MetadataCache) -> list[str]:
+    return sorted(signed_tags(session, text, required.root, cache), key=natural)
+
+
+def _signable(
+    session: Session, text: str, required: VerifyOptions, cache: MetadataCache, *, children: bool
+) -> SignableImage:
+    """Return a tag that may be signed (rule 1)."""
+    parsed = session.parse(text)
+    registry, served = session.registry(parsed), dict[str, tuple[Descriptor, bytes]]()
+
+    def fetch(reference: Reference, wanted: str) -> manifests.Manifest:
+        answer = registry.document(reference.path, wanted)
+        found = manifests.served(answer.body, answer.headers.get("content-type"), session.limits)
+        served[found.digest] = Descriptor(found.media_type, found.digest, found.size), answer.body
+        return found
+
+    image = verify_unless_skipped(session, text, required, cache=cache, fetch=fetch)
+    if isinstance(image, SkippedImage):
+        raise AssertionError("what is skipped was refused before")  # noqa: TRY004 - it is no wrong type
+    if image.policy is not None and image.policy.unmet:
+        raise policy.together(image.policy.unmet)
+    top, data = served[image.digest]
+    below = _children(registry, parsed.path, top, data) if children else ()
+    return SignableImage(image, tuple({one.digest: one for one in (top, *below)}.values()))
+
+
+def _children(
+    registry: RegistryClient, path: str, top: Descriptor, data: bytes, level: int = 1
+) -> Iterator[Descriptor]:
+    """Yield what an index lists, and what indexes in it list (rule 3)."""
+    limits = registry.exchange.limits
+    listed = layout.links(data, top.media_type, limits).manifests
+    if level > limits.index_levels or len(listed) > limits.image_manifests:
+        why = (
+            f"it has more than {limits.image_manifests} manifests, or {limits.index_levels} levels of indexes"
+        )
+        raise MetadataError("the image is beyond the limits", why=why)
+    for child in listed:
+        if child.annotations.get(_ATTESTATION[0]) == _ATTESTATION[1]:
+            continue
+        yield child
+        if child.media_type in manifests.INDEXES:
+            below = child.check(registry.document(path, child.digest).body)
+            yield from _children(registry, path, child, below, level + 1)
