@@ -106,7 +106,9 @@ def test_with_the_api() -> None:
     fake = with_image()
     lists = at(fake)
     assert lists.of(SUBJECT.digest) == referrerlist.ReferrerList()
-    assert lines(fake) == ["GET referrers/IMAGE", "GET manifests/TAG"]  # an empty list proves nothing
+    assert lines(fake) == ["GET referrers/IMAGE"] * 2  # an empty list proves nothing, but a filter does
+    assert lists.of(SUBJECT.digest) == referrerlist.ReferrerList()
+    assert lines(fake) == ["GET referrers/IMAGE"]
     for number in (1, 2):
         assert lists.put(manifest(number)).digest == digest(number)
         assert lines(fake) == ["PUT manifests/DIGEST", "GET referrers/IMAGE"]
@@ -196,6 +198,10 @@ HABITS = {
     "no content": (Response(204, {}, b""), True),
     "other json": (Response(200, {"content-type": "application/json"}, b'{"referrers":[]}'), True),
     "an empty list of everything": (Response(200, {"content-type": manifests.OCI_INDEX}, EMPTY_INDEX), False),
+    "an empty list of a server that says what it was asked": (
+        Response(200, {"oci-filters-applied": "none"}, EMPTY_INDEX),
+        False,
+    ),
     "a list of docker's": (
         Response(200, {}, EMPTY_INDEX.replace(manifests.OCI_INDEX.encode(), manifests.DOCKER_LIST.encode())),
         True,
@@ -224,6 +230,20 @@ def test_registries_without_the_api(habit: str, says_subject: bool) -> None:
     lines(fake)
     assert numbers(lists.of(SUBJECT.digest)) == ["1", "2"]
     assert lines(fake) == [*([] if remembered else ["GET referrers/IMAGE"]), "GET manifests/TAG"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_a_filter_that_is_refused_proves_nothing(status: int) -> None:
+    fake = with_image(api=False)
+    attacker = Tampering(fake)
+    attacker.answer(HABITS["an empty list of everything"][0], path=API)
+    serves = fake.before.pop()
+    fake.before.append(lambda r: Response(status) if "?artifactType" in r.url else serves(r))
+    lists = at(fake)
+    assert lists.of(SUBJECT.digest) == lists.of(SUBJECT.digest) == referrerlist.ReferrerList()
+    assert "?artifactType" not in fake.requests[-2].url
+    lists.put(manifest())
+    assert numbers(lists.of(SUBJECT.digest)) == ["0"]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

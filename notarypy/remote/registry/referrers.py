@@ -10,7 +10,8 @@ Rules:
    (Artifactory before 7.90), 501, 401 or 403 (a firewall that does not know the path), a page with 200. Who
    may not read the repository hears that at the tag.
 2. Where the API has it, the tag is not looked at: no other client does. But some answer with an empty index
-   and have no API (seen by sigstore-js), so that an empty list counts only where another one was seen.
+   and have no API (seen by sigstore-js), so that an empty list counts only where another one was seen, or
+   where a filter is applied: that is asked once for each repository.
 3. Of a link to the next page only the query is followed, of the same list. Pages and entries are limited.
 4. A manifest is put first, then listed. The registry lists it if it says `OCI-Subject` and its API has it:
    ECR said so before it had an API. Otherwise it is added to the list at the tag.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,7 +43,7 @@ from notarypy.errors import (
 )
 from notarypy.images import manifests, referrerlist
 from notarypy.images.referrerlist import ReferrerList
-from notarypy.remote.http.messages import Request
+from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from notarypy.remote.registry.registry import RegistryClient
 
 TRIES = 6
+_NOTHING = "application%2Fvnd.notarypy.nothing"  # a type that nothing has
 _NEXT = re.compile(r'<([^<>]*)>[^,]*;\s*rel="?next"?', re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class Referrers:
             AuthenticationError, NetworkError: As their names say.
         """
         listed = None if self._has_api is False else self._asked(digest)
-        if listed is not None and (listed.entries or listed.more or self._has_api):
+        if listed is not None and (listed.entries or listed.more or self._has_api or self._filters(digest)):
             return listed
         try:
             there = self._at_tag(digest)
@@ -125,16 +128,30 @@ class Referrers:
             self._registry.lists_referrers[self._path] = True
         return found
 
+    def _filters(self, digest: str) -> bool:
+        """Tell whether the API applies a filter, if that was not asked before (rule 2)."""
+        known = self._registry.lists_referrers
+        if self._path not in known:
+            known[self._path] = None
+            with suppress(NotFoundError, AuthenticationError, ServerError):
+                answer = self._ask(digest, f"artifactType={_NOTHING}")
+                applied = answer.headers.get("oci-filters-applied", "").lower()
+                known[self._path] = True if answer.is_success and "artifacttype" in applied else None
+        return bool(known[self._path])
+
+    def _ask(self, digest: str, query: str) -> Response:
+        url = f"referrers/{digest}" + (f"?{query}" if query else "")
+        limits = self._limits
+        policy = RequestPolicy(limits.manifest_bytes, limits.redirects, allow_cross_origin=True)
+        request = Request("GET", url, {"Accept": manifests.OCI_INDEX})
+        return self._registry.ask(self._path, request, policy=policy)
+
     def _page(self, digest: str, query: str, before: int) -> tuple[ReferrerList | None, str | None]:
         """Return a page of the API's list, if there is one, and the query that leads to the next."""
-        limits = self._limits
-        url = f"referrers/{digest}" + (f"?{query}" if query else "")
-        request = Request("GET", url, {"Accept": manifests.OCI_INDEX})
-        policy = RequestPolicy(limits.manifest_bytes, limits.redirects, allow_cross_origin=True)
         try:
-            answer = self._registry.ask(self._path, request, policy=policy)
+            answer = self._ask(digest, query)
             if answer.status == HTTPStatus.OK:
-                page = referrerlist.read_list(answer.body, limits, before)
+                page = referrerlist.read_list(answer.body, self._limits, before)
                 return page, _following(answer.headers.get("link", ""))
             why, known = f"it answered {answer.status}", answer.status != HTTPStatus.BAD_REQUEST
         except ResponseLimitError:

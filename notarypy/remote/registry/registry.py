@@ -52,13 +52,14 @@ _LOG = logging.getLogger(__name__)
 class RegistryClient:
     """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered.
 
-    `lists_referrers` is what `referrers` found out: by repository, whether there is the API for them.
+    `lists_referrers` is what `referrers` found out: by repository, whether there is the API for them, None if
+    that cannot be told.
     """
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
         self.exchange, self.host, self._schemes = exchange, host, tuple(schemes)
         self._redirected = RequestPolicy(redirects=exchange.limits.redirects, allow_cross_origin=True)
-        self.lists_referrers: dict[str, bool] = {}
+        self.lists_referrers: dict[str, bool | None] = {}
         self._turns: dict[str, threading.Lock] = {}
 
     def turn(self, what: str) -> threading.Lock:
