@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from notarypy.client.build.inputs import PinnedFile as PinnedFile
     from notarypy.client.build.inputs import PinnedImage as PinnedImage
     from notarypy.client.build.resolver import Resolver as Resolver
+    from notarypy.client.cosign.reading import OtherSignatures as OtherSignatures
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
+    from notarypy.client.migrate.inventory import Loss as Loss
+    from notarypy.client.migrate.inventory import ReportedRepository as ReportedRepository
+    from notarypy.client.migrate.inventory import ReportedSignature as ReportedSignature
+    from notarypy.client.migrate.inventory import ReportedTag as ReportedTag
     from notarypy.client.migrate.resigning import ResignedTag as ResignedTag
     from notarypy.client.migrate.resigning import SignedManifest as SignedManifest
     from notarypy.client.migrationapi import Migration as Migration
@@ -100,10 +105,12 @@ _NAMES = {
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",
+    "client.cosign.reading": "OtherSignatures",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
     "client.migrate.resigning": "ResignedTag SignedManifest",
     "client.migrationapi": "Migration",
+    "client.migrate.inventory": "Loss ReportedRepository ReportedSignature ReportedTag",
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "

@@ -132,6 +132,10 @@ class TagUnsignedError(TrustError, code="trust.tag_unsigned", exit_code=3):
     """The repository's trust data does not list this tag."""
 
 
+class NotMigratedError(TrustError, code="trust.not_migrated", exit_code=3):
+    """A released tag is served as signed, and not signed the new way by a key that was given."""
+
+
 class PolicyError(TrustError, code="policy", exit_code=10):
     """Everything is signed and in date, and something that was required is not met."""
 

@@ -82,7 +82,7 @@ class Report:
         if callable(data):
             data = data() if self.options.json else {}
         self.results.append(Result(ref, data))
-        self.text("".join(f"{render.safe(line)}\n" for line in lines))
+        self.lines(lines)
 
     def failed(
         self, refs: Sequence[str], error: NotarypyError, data: dict[str, Any] | None = None, about: str = ""
@@ -114,6 +114,10 @@ class Report:
         hidden = self.options.quiet and not isinstance(text, Unverified)
         if not hidden and not self.options.json:
             self._complain(f"notarypy: warning: {render.safe(text)}")
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Show lines, made safe, that belong to no result."""
+        self.text("".join(f"{render.safe(line)}\n" for line in lines))
 
     def text(self, text: str) -> None:
         """Show text that is safe as it stands on standard output, unless it is for JSON."""
@@ -147,10 +151,7 @@ class Report:
         """Show what is left, and return the exit code."""
         code = self.exit_code if self.own_code is None else self.own_code
         if self.options.json and not self.answered:
-            text = render.document(self._document(code))
-            if withheld.may_be_in(text):
-                text = render.document(withheld.all_secrets(json.loads(text)))
-            self._write(f"{text}\n")
+            self._write(self.document())
         elif code == 0:
             self._write("".join(self._held))
         self._flush()
@@ -163,16 +164,21 @@ class Report:
         codes = {error.exit_code for error in errors if error is not None}
         return next((code for code in _WORST_FIRST if code in codes), 0)
 
-    def _document(self, code: int) -> dict[str, Any]:
-        return {
+    def document(self) -> str:
+        """Return the document of `--json`, without secrets."""
+        value = {
             "schema": 1,
             "command": self.command,
-            "exit": code,
+            "exit": self.exit_code if self.own_code is None else self.own_code,
             "results": [result.to_json(self.command) for result in self.results],
             "warnings": self.warnings,
             "first_use": [render.fields(root, render.FIRST_ROOT) for root in self.first_uses],
             **_failure(self.error, self.command),
         }
+        text = render.document(value)
+        if withheld.may_be_in(text):
+            text = render.document(withheld.all_secrets(json.loads(text)))
+        return f"{text}\n"
 
     def _show(self, error: NotarypyError, about: str = "") -> None:
         if self.options.json or any(error is shown for shown in self._shown):

@@ -12,6 +12,7 @@ from notarypy.client.parameters import VerifyOptions, require_lists
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from notarypy.client.migrate.inventory import ReportedRepository
     from notarypy.client.migrate.resigning import ResignedTag
     from notarypy.client.parameters import Progress
     from notarypy.client.results import PolicyFiles
@@ -81,3 +82,23 @@ class Migration:
         how = ResignOptions(key, tuple(forms), children, dry_run)
         required = VerifyOptions(signers, all_signers, root)
         return resign(self._session, references, how, required, progress or self._session.progress)
+
+    def report(
+        self,
+        repositories: Sequence[str],
+        *,
+        keys: Mapping[str, bytes] | None = None,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[Outcome[ReportedRepository], None, None]:
+        """Yield what repositories have and what is missing, in the order given; nothing is changed.
+
+        `keys` are public keys of new signatures, PEM, by the names that the report calls them; without any
+        nothing counts as signed the new way. `root` is a pin to be met. What is wrong with a repository, one
+        that cannot be read too, is its `error`; None if each released tag is served as signed, and signed the
+        new way. `progress` is given how far it is, in place of the client's.
+        """
+        from notarypy.client.migrate.reporting import report
+
+        require_lists(repositories=repositories)
+        return report(self._session, repositories, keys or {}, root, progress or self._session.progress)

@@ -39,6 +39,7 @@ from support.results import (
     REMOVED,
     RENEWED,
     REPO,
+    REPORTED,
     RESIGNED,
     ROTATED,
     STATUS,
@@ -104,6 +105,11 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
         "migration.cosign",
         lambda *_, **__: (one for one in [(f"{REPO}:1", Outcome(RESIGNED))]),
     ),
+    "migrate report": (
+        ["migrate", "report", "--key", "k", REPO],
+        "migration.report",
+        lambda *_, **__: (one for one in [Outcome(REPORTED)]),
+    ),
     "migrate policy": (
         ["migrate", "policy", "--for", "containers", "--key", "k", "-o", "out", REPO],
         "migration.policy",
@@ -144,7 +150,9 @@ def test_a_failure_fits_the_schema(
     stub.answers[method] = UnreachableError("gone", why=("a", "b"), advice=wait, host="n.test", tries=3)
     document = run("--json", *argv).expect(8).document
     assert problems(document, SCHEMA) == []
-    error = document["error"] if command == "key list" else document["results"][0]["error"]
+    error = (
+        document["error"] if command in {"key list", "migrate report"} else document["results"][0]["error"]
+    )
     assert error == {
         "code": "net.unreachable",
         "exit": 8,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notarypy.client.cosign.reading import OtherSignatures
+from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.resigning import ResignedTag, SignedManifest
 from notarypy.client.results import (
     CheckedKey,
@@ -67,6 +69,32 @@ INSPECTION = Inspection(
     repository_keys=(TARGETS_KEY.keyid,),
     roles=(RoleEntry("targets", 2, WHEN, (TARGETS_KEY.keyid,), 1, (), ""), JEFF, RELEASES),
     server="https://n.test",
+)
+REPORTED_TAG = ReportedTag(
+    REPO,
+    "1",
+    D1,
+    528,
+    "targets/releases",
+    ("jeff", "bob"),
+    WHEN,
+    ("linux/amd64", "linux/arm64/v8"),
+    "same",
+    signatures=(
+        ReportedSignature("bundle", "cosign.pub"),
+        ReportedSignature("sig", "cosign.pub", f"{REPO}:1"),
+    ),
+    others=(OtherSignatures("sig", "it is by none of the keys", 2),),
+)
+REPORTED = ReportedRepository(
+    REPO,
+    WHEN,
+    "https://n.test",
+    None,
+    (PIN,),
+    (JEFF, RELEASES),
+    (REPORTED_TAG,),
+    (Loss("paths", "Keys that may sign some tags alone.", ("targets/releases: v, w",)),),
 )
 ADDED = SignerAdded(REPO, "targets/jeff", (KEY.keyid,), None, published=True)
 REMOVED = SignerRemoved(

@@ -15,4 +15,8 @@ TEXTS: dict[str, str] = {
     "give-policy-key": "--key PUB for the key that signs releases, --signer-key NAME=PUB for a signer's",
     "give-signer-key": "add --signer-key {name}=PUB; or --key PUB, if one key signs what was verified before",
     "name-repository-or-scope": "name repositories, or a policy with --policy",
+    "name-report-file": "name it FILE.json or FILE.html; without -o it is printed",
+    "report-gone": "push it again, or revoke it: notarypy revoke {reference}",
+    "report-moved": "find out who moved it; only if the new image is right: notarypy sign {reference}",
+    "report-unsigned": "sign them: notarypy migrate cosign {gun} --key KEY; and report with --key PUB",
 }

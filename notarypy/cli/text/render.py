@@ -41,7 +41,7 @@ _WIDEST = 256
 # A cell is broken behind blanks, slashes, and hyphens before a letter, which leaves dates whole.
 _PART = re.compile(r"(?:[^ /-]|-(?![A-Za-z]))*(?:/+ *|-(?=[A-Za-z])| +)|(?:[^ /-]|-(?![A-Za-z]))+")
 # Where ids are abbreviated that do not fit: what is in other columns may be a name, whatever it looks like.
-_OF_IDS = frozenset({"KEY ID", "KEY IDS", "KEYS", "DIGEST", "LOCATION"})
+_OF_IDS = frozenset({"KEY ID", "KEY IDS", "KEYS", "DIGEST", "LOCATION", "REGISTRY"})
 _ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}(\.key)?\b")
 _GAP = "   "
 _ROWS = 256  # tags that are made into text at a time

@@ -1,0 +1,116 @@
+"""`notarypy migrate report`: how far repositories are on their way out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from notarypy import files
+from notarypy.cli import publickeys, references, userfiles
+from notarypy.cli.declared import Argument, Option
+from notarypy.cli.run import Context, Run, begin
+from notarypy.cli.text import reportpage
+from notarypy.client.migrate.inventory import ReportedRepository
+from notarypy.errors import Advice, NothingThereError, UsageError
+from notarypy.keys.signers import is_uri
+
+if TYPE_CHECKING:
+    from notarypy.cli.text.terminal import Bar
+
+_SUFFIXES = (".json", ".html")
+_PUBLIC_MODE = 0o644
+
+
+def report(
+    context: Context,
+    repos: Annotated[list[str] | None, Argument(metavar="[REPO...]", help="Repositories; or --all.")] = None,
+    *,
+    every: Annotated[bool, Option("--all", help="Every repository of the trust directory.")] = False,
+    key: Annotated[
+        list[str] | None,
+        Option(metavar="PUB", help="The public key of new signatures, or its URI. May be repeated."),
+    ] = None,
+    root: references.Roots = None,
+    policy: references.Policy = None,
+    output: Annotated[
+        str | None, Option("--output", "-o", metavar="FILE", help="Write it here: FILE.json or FILE.html.")
+    ] = None,
+) -> None:
+    """Report what is released, whether it is served and signed the new way, and what would be lost.
+
+    Exit 0 only if every released tag is served as signed, and signed by a key that is given with --key.
+    Otherwise the worst counts: 4 a tag moved, 10 the trust policy is not met, 5 something has ended, 3 a tag
+    is gone or not signed the new way, 8 a server could not be asked.
+
+    Example:
+      notarypy migrate report registry.example.com/app
+      notarypy migrate report --all --key cosign.pub -o report.html
+    """
+    run = begin(context)
+    references.check_repositories(run, repos or ())
+    if every == bool(repos):
+        raise UsageError("name repositories, or give --all" if not repos else "--all names them already")
+    pin, path = references.required_root(run, root, policy), _destination(output)
+    found: dict[str, ReportedRepository] = {}
+    with run.client(asking=False) as client:
+        asked = references.known(run, client) if every else list(repos or ())
+        pems = publickeys.given(client.keys, key or (), "cosign")
+        keys = dict(zip(_names(key or ()), pems, strict=True))
+        bar = run.progress(steps=True)
+        with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar)) as reports:
+            for repo, outcome in zip(asked, reports, strict=True):
+                with run.trying(repo):
+                    found[repo] = outcome.get()
+                    _note(run, repo, found[repo], path, bar)
+    total = reportpage.together(found.values())
+    if found and not total["tags"] and run.report.exit_code == 0:
+        message, advice = "no tag is released, so none was looked at", Advice("name-repositories")
+        run.report.fail(NothingThereError(message, advice=advice))
+    if len(asked) > 1 or path is not None:
+        run.report.lines([f"in all: {reportpage.counted(total)}"])
+    if path is not None:
+        text = _page(run, found, list(keys)) if path.suffix == ".html" else run.report.document()
+        files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
+        run.report.lines([f"wrote {path}"])
+
+
+def _page(run: Run, found: dict[str, ReportedRepository], keys: list[str]) -> str:
+    """Return the page, with what was not looked at."""
+    others = [result for result in run.report.results if result.ref not in found]
+    unread = [ReportedRepository(result.ref, error=result.error) for result in others]
+    return "".join(reportpage.page([*unread, *found.values()], keys))
+
+
+def _destination(output: str | None) -> Path | None:
+    """Return where the report goes; raise before anything is looked at if it cannot."""
+    if output is None:
+        return None
+    path = Path(output)
+    if path.suffix not in _SUFFIXES:
+        message = f"{output} does not say in which form the report is to be"
+        raise UsageError(message, advice=Advice("name-report-file"))
+    userfiles.require_directory(path)
+    return path
+
+
+def _names(words: list[str] | tuple[str, ...]) -> list[str]:
+    """Return what keys are called in the report: their files' names, if these differ."""
+    short = [word if is_uri(word) else Path(word).name for word in words]
+    return list(words) if len(set(short)) < len(short) else short
+
+
+def _note(run: Run, repo: str, found: ReportedRepository, path: Path | None, bar: Bar | None) -> None:
+    if bar is not None:
+        bar.end()
+    wanted = run.options.json or (path is not None and path.suffix == ".json")
+    if path is None:
+        run.report.lines([f"{found.repository}: {reportpage.counted(found.counts)}"])
+        if found.tags:
+            run.report.table(reportpage.HEADER, map(reportpage.row, found.tags))
+        run.report.lines(reportpage.lines(found))
+    data = reportpage.repository_json(found) if wanted else {}
+    if found.error is not None:
+        run.report.failed([repo], found.error, data)
+    else:
+        run.report.done(repo, data)
