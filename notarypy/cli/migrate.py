@@ -32,7 +32,14 @@ def policy(
         Argument(metavar="[REPO...]", help="Repositories; none: the scopes of the trust policy."),
     ] = None,
     *,
-    kind: Annotated[str, Option("--for", metavar="KIND", help="Whose policy it is to be: containers.")],
+    kind: Annotated[
+        str,
+        Option(
+            "--for",
+            metavar="KIND",
+            help="Whose policy: containers, kyverno, policy-controller, connaisseur, ratify, rego.",
+        ),
+    ],
     key: Annotated[
         list[str] | None,
         Option(metavar="PUB", help="The public key of releases, or URI; of several one. May be repeated."),

@@ -12,11 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.devserver.core import REGISTRY_HOST
+from notarypy.images.manifests import OCI_MANIFEST
 from support.commands import written
+from support.people import manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from notarypy.devserver.core import Fake
     from support.commands import Run
 
 REPO = f"{REGISTRY_HOST}/app"
@@ -114,3 +117,104 @@ def test_two_files_do_not_fit_on_standard_output(run: Run, home: Path) -> None:
     path = policy(home, '[scope."*"]\n')
     outcome = run("migrate", "policy", "--for", "containers", "--key", "release.pub", "--policy", path)
     assert "takes 2 files" in outcome.expect(2).err
+
+
+KEYS = ("--key", "release.pub", "--signer-key", "ci=ci.pub")
+
+
+@pytest.mark.parametrize("kind", ["kyverno", "policy-controller", "connaisseur", "ratify", "rego"])
+def test_a_single_file_is_printed_or_written(run: Run, home: Path, kind: str) -> None:
+    words = ("--for", kind, "--policy", policy(home, '[scope."registry.test"]\nsigners.all = ["ci"]\n'))
+    printed = run("migrate", "policy", *words, *KEYS).expect(0)
+    assert printed.err == ""
+    assert run("migrate", "policy", *words, *KEYS, "-o", "made").expect(0).out == "wrote made\n"
+    assert (home / "made").read_text() == printed.out
+    (home / "folder").mkdir()
+    (result,) = (
+        run("--json", "migrate", "policy", *words, *KEYS, "-o", "folder").expect(0).document["results"]
+    )
+    (file,) = result["files"]
+    assert (home / file["path"]).read_text() == file["text"] == printed.out
+    assert (home / file["path"]).stat().st_mode & 0o777 == 0o644
+
+
+def test_audit_leaves_the_release_key_required(run: Run, home: Path) -> None:
+    text = '[scope."registry.test"]\nmode = "audit"\nsigners.all = ["ci"]\n'
+    words = ("--for", "policy-controller", "--policy", policy(home, text))
+    found = list(yaml.safe_load_all(run("migrate", "policy", *words, *KEYS).expect(0).out))
+    assert [each["spec"]["mode"] for each in found[:-1]] == ["enforce", "warn"]
+    names = [each["spec"]["authorities"][0]["name"] for each in found[:-1]]
+    assert names == ["release", "ci"]
+
+
+def test_a_signer_without_a_key_is_left_to_the_release_key(run: Run, home: Path) -> None:
+    signers = 'signers.all = ["ci"]\nsigners.any = ["alice", "bob"]'
+    text = f'[scope."registry.test"]\n{signers}\nmax_age.timestamp = "3d"\n'
+    path = policy(home, text)
+    words = ("--for", "kyverno", "--policy", path)
+    out = run("migrate", "policy", *words, "--key", "release.pub").expect(0).out
+    assert "registry.test requires ci, alice, bob, of whom no key is given" in " ".join(out.split("\n#  "))
+    assert "has a max_age" in out
+    alone = run("migrate", "policy", *words, "--signer-key", "ci=ci.pub", "--signer-key", "alice=alice.pub")
+    assert alone.expect(0).out.count("verifyImageSignatures(") == 2
+    lacking = run("migrate", "policy", *words, "--signer-key", "ci=ci.pub").expect(2)
+    assert "no key is given for alice, bob" in lacking.err
+    assert "--signer-key alice=PUB" in lacking.err
+
+
+def test_one_key_does_not_count_for_two(run: Run, home: Path) -> None:
+    text = '[scope."registry.test"]\nsigners.any = ["alice", "bob"]\nsigners.threshold = 2\n'
+    words = ["--for", "kyverno", "--policy", policy(home, text), "--signer-key", "alice=ci.pub"]
+    assert "cannot be counted" in run("migrate", "policy", *words, "--signer-key", "bob=ci.pub").expect(2).err
+    twice = [*words, "--signer-key", "bob=bob.pub", "--signer-key", "bob=release.pub"]
+    assert "cannot be counted" in run("migrate", "policy", *twice).expect(2).err
+    run("migrate", "policy", *words, "--signer-key", "bob=bob.pub").expect(0)
+
+
+def test_a_key_that_nothing_requires_is_said(run: Run, home: Path) -> None:
+    words = ("--for", "kyverno", "--policy", policy(home, '[scope."registry.test"]\n'), *KEYS)
+    assert "nothing requires the signatures of ci" in run("migrate", "policy", *words).expect(0).err
+    any_one = run("migrate", "policy", *words[:4], "--signer-key", "ci=ci.pub", "--signer-key", "bob=bob.pub")
+    assert "[attestors.key1, attestors.key2]) >= 1" in any_one.expect(0).out
+
+
+@pytest.mark.usefixtures("fake")
+def test_repositories_stand_beside_what_is_skipped(run: Run, home: Path) -> None:
+    run("init", REPO).expect(0)
+    text = f"""
+    [scope."{REPO}"]
+    first_use = true
+    [scope."*"]
+    mode = "skip"
+    [scope."other.test"]
+    """
+    words = ("--for", "containers", "--policy", policy(home, text), "--key", "release.pub", "-o", "out")
+    run("migrate", "policy", *words, REPO).expect(0)
+    scopes = json.loads((home / "out" / "policy.json").read_text())["transports"]["docker"]
+    kinds = {name: [each["type"] for each in required] for name, required in scopes.items()}
+    assert kinds == {"": ["insecureAcceptAnything"], REPO: ["sigstoreSigned"], "other.test": ["reject"]}
+
+
+@pytest.mark.usefixtures("fake")
+def test_rego_has_what_meets_the_policy_now(run: Run, home: Path, fake: Fake) -> None:
+    digests = [fake.registry.push("app", tag, manifest(tag), OCI_MANIFEST) for tag in ("1", "2")]
+    run("key", "generate", "jeff").expect(0)
+    run("sign", "--init", f"{REPO}:1").expect(0)
+    run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)
+    run("sign", f"{REPO}:2").expect(0)
+    path = policy(home, f'[scope."{REPO}"]\nfirst_use = true\nsigners.all = ["jeff"]\n')
+    out = run("migrate", "policy", "--for", "rego", "--policy", path, REPO).expect(0).out
+    assert digests[1] in out
+    assert digests[0] not in out
+    assert f"1 of {REPO} is not among them" in out
+
+
+def test_a_collection_is_no_image(run: Run) -> None:
+    outcome = run("--gun", "migrate", "policy", "--for", "kyverno", *KEYS, "some/collection").expect(2)
+    assert "--gun" in outcome.err
+
+
+def test_what_cannot_be_written_is_said(run: Run, home: Path) -> None:
+    written(home / "file", "")
+    words = ("--for", "kyverno", "--policy", policy(home, '[scope."r.test"]\n'), "--key", "release.pub")
+    assert "cannot make" in run("migrate", "policy", *words, "-o", "file/made").expect(1).err

@@ -11,6 +11,8 @@ TEXTS: dict[str, str] = {
     "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others
     "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",
+    "one-key-each": "give each of them one --signer-key",
+    "other-kind": "take another kind, or write scopes that it knows",
     "give-policy-folder": "name a folder to write them into: -o DIR",
     "give-policy-key": "--key PUB for the key that signs releases, --signer-key NAME=PUB for a signer's",
     "give-signer-key": "add --signer-key {name}=PUB; or --key PUB, if one key signs what was verified before",

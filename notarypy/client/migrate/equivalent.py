@@ -6,7 +6,8 @@ not: the form that a program reads (`policies`).
 Rules:
 
 1. Without repositories each scope of the trust policy is a rule. With them each repository is one, by the
-   scope that counts for it, or, where there is no trust policy, by what `--signer` and `--all-signers` say.
+   scope that counts for it, and where there is no trust policy by the options alone; beside them stand scopes
+   to be skipped, and what is refused within these.
 2. What no rule is for is refused, as a trust policy refuses what no scope fits.
 3. A release key signs what was verified with all requirements before (`migrate cosign`): one of them must
    have signed whatever is verified.
@@ -15,6 +16,7 @@ Rules:
 5. Where nobody is required and there is no release key, one signature of any signer's key suffices, as one
    release suffices for Notary.
 6. In `audit` the signatures of signers are audited. That there is a signature is enforced, as in Notary.
+7. A kind that knows no keys (`rego`) gets the digests of the tags that meet everything now.
 """
 
 from __future__ import annotations
@@ -22,16 +24,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries
-from notarypy.client.migrate.policies import containers
-from notarypy.client.migrate.policies.rules import Group, NamedKey, Rule
+from notarypy.client.migrate.policies import (
+    buildkit,
+    connaisseur,
+    containers,
+    kyverno,
+    policycontroller,
+    ratify,
+)
+from notarypy.client.migrate.policies.rules import Group, NamedKey, Rule, sentences
 from notarypy.client.parameters import VerifyOptions, require_lists
 from notarypy.client.results import PolicyFiles
+from notarypy.client.verify.image import decide
 from notarypy.client.verify.sharing import current_metadata, scope_of
 from notarypy.cosign import signaturekeys
-from notarypy.errors import Advice, NothingThereError, UsageError
+from notarypy.errors import Advice, InvalidNameError, NothingThereError, PolicyError, UsageError
 from notarypy.images.reference import parse_repository
 from notarypy.tuf import roles
-from notarypy.tuf.policy import Signers
+from notarypy.tuf.policy import Signers, released_names
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -40,18 +50,24 @@ if TYPE_CHECKING:
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleEntry
     from notarypy.storage.settings.policyfile import Scope
+    from notarypy.tuf.trusted import TrustedMetadata
 
-KINDS = {"containers": containers.render}
-_NOTES = (
-    (
-        "Keys are named here in place of root pins and delegations. Whoever leaves is taken out of this "
-        "policy; what his key signed until then counts no more."
-    ),
-    (
-        "These signatures say that a digest was signed, with no date and no end: an older image that was "
-        "signed under the same name passes, and no server says which digest a tag has now."
-    ),
-)
+KINDS = {
+    "containers": containers.render,
+    "kyverno": kyverno.render,
+    "policy-controller": policycontroller.render,
+    "connaisseur": connaisseur.render,
+    "ratify": ratify.render,
+    "rego": buildkit.render,
+}
+_BY_DIGEST = frozenset({"rego"})
+_NOTES = sentences("""
+Keys are named here in place of root pins and delegations. Whoever leaves is taken out of this policy;
+what his key signed until then counts no more.
+
+These signatures say that a digest was signed, with no date and no end: an older image that was signed
+under the same name passes, and no server says which digest a tag has now.
+""")
 
 
 @dataclass(frozen=True)
@@ -63,14 +79,11 @@ class PolicyKeys:
 
     @classmethod
     def of(cls, keys: Sequence[bytes], signer_keys: Mapping[str, Sequence[bytes]]) -> PolicyKeys:
-        """Read public keys, PEM; raise UnsupportedKeyError, or UsageError where there are none."""
-        if not keys and not signer_keys:
-            raise UsageError("no public key was given", advice=Advice("give-policy-key"))
+        """Read public keys, PEM; raise UnsupportedKeyError."""
         release = tuple(_key("release", data, number) for number, data in enumerate(keys))
-        named = {roles.signer_role(name): (name, pems) for name, pems in signer_keys.items()}
         return cls(release, {
-            role: tuple(_key(roles.signer_name(name), data, number) for number, data in enumerate(pems))
-            for role, (name, pems) in named.items()
+            roles.signer_role(name): tuple(_key(name, data, number) for number, data in enumerate(pems))
+            for name, pems in signer_keys.items()
         })  # fmt: skip
 
 
@@ -85,20 +98,23 @@ def policy_files(
     """Return the files of one kind, and what they cannot say.
 
     Raises:
-        UsageError: No key is given for a signer who is required; or there is no such kind.
+        UsageError: No key is given for a signer who is required, or at all; or the kind cannot say a rule.
         NothingThereError: There is no trust policy, and no repository was given.
     """
     require_lists(repositories=repositories)
     if kind not in KINDS:
         raise UsageError(f'there is no kind "{kind}"', advice=Advice("one-of", names=", ".join(KINDS)))
-    making = _Making(session, keys, options)
-    rules = [making.of_repository(each) for each in repositories] or making.of_scopes()
+    by_digest = kind in _BY_DIGEST
+    if not (by_digest or keys.release or keys.signers):
+        raise UsageError("no public key was given", advice=Advice("give-policy-key"))
+    making = _Making(session, keys, options, by_digest=by_digest)
+    rules = making.of_repositories(repositories) if repositories else making.of_scopes()
     if all(rule.prefix != roles.ANY for rule in rules):
         rules.append(Rule(roles.ANY, "refuse"))
-    if unused := keys.signers.keys() - making.used:
+    if not by_digest and (unused := keys.signers.keys() - making.used):
         names = ", ".join(sorted(map(roles.signer_name, unused)))
         session.warn(f"nothing requires the signatures of {names}: no rule has their keys")
-    written = KINDS[kind](rules, (*making.notes, *_NOTES))
+    written = KINDS[kind](rules, (*making.notes, *_NOTES[by_digest:]))
     return PolicyFiles(kind, written.files, written.notes)
 
 
@@ -109,6 +125,7 @@ class _Making:
     session: Session
     keys: PolicyKeys
     options: VerifyOptions
+    by_digest: bool
     notes: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
@@ -118,40 +135,67 @@ class _Making:
         if policy is None or not policy.scopes:
             message = "no repository was given, and no scope of a trust policy"
             raise NothingThereError(message, advice=Advice("name-repository-or-scope"))
-        return [self._rule(scope, scope.prefix, None) for scope in policy.scopes.values()]
+        return [self._rule(scope, scope.prefix) for scope in policy.scopes.values()]
 
-    def of_repository(self, text: str) -> Rule:
-        """Return the rule for a repository, whose delegations are read (rule 1)."""
+    def of_repositories(self, texts: Sequence[str]) -> list[Rule]:
+        """Return a rule for each repository, and for what may not be lost of the trust policy (rule 1)."""
+        rules = {rule.prefix: rule for rule in map(self._of_repository, texts)}
+        policy = self.session.trust_policy()
+        scopes = () if policy is None else policy.scopes.values()
+        skipped = [Rule(scope.prefix, "accept") for scope in scopes if scope.mode == "skip"]
+        for scope in scopes:
+            refused = Rule(scope.prefix, "refuse")
+            if scope.mode != "skip" and any(rule.contains(refused) for rule in skipped):
+                rules.setdefault(scope.prefix, refused)
+        return [*({rule.prefix: rule for rule in skipped} | rules).values()]
+
+    def _of_repository(self, text: str) -> Rule:
         repository = parse_repository(text).repository
         scope = scope_of(self.session, text, self.options)
         if scope is not None and scope.mode == "skip":
             return Rule(repository, "accept", alone=True)
         trusted = current_metadata(self.session, text, self.options.root)
+        if self.by_digest:
+            return Rule(repository, "verify", alone=True, released=self._released(trusted, repository, scope))
         entries = [entry for entry in role_entries(trusted) if entry.role not in roles.BASE_ROLES]
         self._note_delegations(repository, entries)
         return self._rule(scope, repository, entries)
 
-    def _rule(self, scope: Scope | None, prefix: str, entries: Sequence[RoleEntry] | None) -> Rule:
+    def _released(self, trusted: TrustedMetadata, repository: str, scope: Scope | None) -> dict[str, str]:
+        """Return the digests of the tags that meet everything (rule 7)."""
+        found, parsed, warn = {}, parse_repository(repository), self.session.warn
+        for tag in released_names(trusted):
+            try:
+                asked = parsed.with_tag(tag)
+                image = decide(trusted, asked, self.options, scope, written=repository, warn=warn)
+            except (InvalidNameError, PolicyError) as error:
+                self._note(f"{tag} of {repository} is not among them: {error.message}.")
+            else:
+                found[tag] = image.digest
+        return found
+
+    def _rule(self, scope: Scope | None, prefix: str, entries: Sequence[RoleEntry] | None = None) -> Rule:
+        """Return what a scope, if there is one, and the options require of a prefix (rules 3 to 6)."""
         if scope is not None and scope.mode == "skip":
             return Rule(prefix, "accept")
+        if self.by_digest:
+            return Rule(prefix, "verify")
         if scope is not None:
             self._note_requirements(scope)
         needed = Signers() if scope is None else scope.requirements.signers
         everyone = self._everyone(prefix, entries)
-        groups = self._groups(prefix, needed, everyone)
+        groups, audited = self._groups(prefix, needed, everyone), list[Group]()
         own = tuple(roles.signer_role(name) for name in self.options.signers)
-        required = self._groups(prefix, Signers(own, everyone=self.options.all_signers), everyone)
-        base = [Group(self.keys.release)] if self.keys.release else []
-        audited: list[Group] = []
+        enforced = [Group(self.keys.release)] if self.keys.release else []
+        enforced += self._groups(prefix, Signers(own, everyone=self.options.all_signers), everyone)
         if scope is not None and scope.mode == "audit":
-            groups, audited = [], groups
-        enforced = base + required + [group for group in groups if group not in required]
-        if not enforced:
-            enforced = [self._any_signer()]
-        as_other = None
-        if scope is not None and scope.signed_as is not None:
-            as_other = scope.gun(prefix)
-        return Rule(prefix, "verify", tuple(enforced), tuple(audited), as_other, alone=entries is not None)
+            groups, audited = [], [group for group in groups if group not in enforced]
+        enforced += [group for group in groups if group not in enforced]
+        signed_as = None if scope is None or scope.signed_as is None else scope.gun(prefix)
+        alone = entries is not None
+        return Rule(
+            prefix, "verify", tuple(enforced) or (self._any_signer(),), tuple(audited), signed_as, alone
+        )
 
     def _any_signer(self) -> Group:
         self.used |= self.keys.signers.keys()
@@ -175,13 +219,24 @@ class _Making:
         vouched = [role for role in every if role not in known]
         some = [role for role in needed.some if role in known]
         if len(some) >= needed.threshold and some:
-            found.append(Group(tuple(known[role][0] for role in some), needed.threshold))
+            found.append(self._counted(some, needed.threshold))
         elif needed.some:
             vouched += [role for role in needed.some if role not in known]
             some = []
         self.used.update(some, every.keys() & known.keys())
         self._note_vouched(prefix, vouched)
         return found
+
+    def _counted(self, some: Sequence[str], threshold: int) -> Group:
+        """Return the group of some signers; where they are counted, a key must not count for two."""
+        keys = tuple(key for role in some for key in self.keys.signers[role])
+        if threshold > 1 and (len(keys) > len(some) or len({key.pem for key in keys}) < len(keys)):
+            names = ", ".join(map(roles.signer_name, some))
+            why = f"{threshold} of {names} must sign, so each takes one key, and another one"
+            raise UsageError(
+                "signers cannot be counted by these keys", why=why, advice=Advice("one-key-each")
+            )
+        return Group(keys, threshold)
 
     def _note_vouched(self, prefix: str, vouched: Sequence[str]) -> None:
         names = ", ".join(map(roles.signer_name, vouched))

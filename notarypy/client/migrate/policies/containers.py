@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from notarypy.client.migrate.policies import yamltext
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written
+from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, sentences
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -23,25 +23,20 @@ if TYPE_CHECKING:
 
 _ACCEPT, _REJECT = {"type": "insecureAcceptAnything"}, {"type": "reject"}
 _LOCAL = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
-_NOTES = (
-    (
-        "The signature of each platform's own manifest is looked at, never that of an index: sign with "
-        "--children."
-    ),
-    "Only classic signatures (the tag sha256-HEX.sig) are read, no bundles.",
-    (
-        "podman, skopeo and buildah of Debian 12 were built without this: they refuse a policy with "
-        "sigstoreSigned. Debian 13 has it."
-    ),
-    (
-        "While use-sigstore-attachments is on, a signed image can be copied into files (oci, oci-archive, "
-        "docker-archive) with --remove-signatures alone."
-    ),
-    (
-        "Both files go to /etc/containers, for one user to ~/.config/containers. A policy.json that is there "
-        "is replaced as a whole: join them if it says more."
-    ),
-)
+_NOTES = sentences("""
+The signature of each platform's own manifest is looked at, never that of an index: sign with --children.
+
+Only classic signatures (the tag sha256-HEX.sig) are read, no bundles.
+
+podman, skopeo and buildah of Debian 12 were built without this: they refuse a policy with
+sigstoreSigned. Debian 13 has it.
+
+While use-sigstore-attachments is on, a signed image can be copied into files (oci, oci-archive,
+docker-archive) with --remove-signatures alone.
+
+Both files go to /etc/containers, for one user to ~/.config/containers. A policy.json that is there is
+replaced as a whole: join them if it says more.
+""")
 
 
 def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:

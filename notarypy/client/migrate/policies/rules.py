@@ -15,12 +15,14 @@ Rules:
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Literal
 
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
-from notarypy.values import dataclass
+from notarypy.values import dataclass, field
 
 _MOST_ALTERNATIVES = 128
 
@@ -60,6 +62,7 @@ class Rule:
         audited: What is only told when it is not met.
         signed_as: The prefix that the signatures name in place of this one, or None.
         alone: Whether it is one repository, and nothing below it.
+        released: The digests of the tags that were released, of one repository.
     """
 
     prefix: str
@@ -68,22 +71,29 @@ class Rule:
     audited: tuple[Group, ...] = ()
     signed_as: str | None = None
     alone: bool = False
+    released: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def registry(self) -> str:
         """The registry of the prefix."""
         return self.prefix.partition("/")[0]
 
-    @property
-    def keys(self) -> tuple[NamedKey, ...]:
-        """Every key of it, once."""
-        return tuple(dict.fromkeys(key for group in (*self.enforced, *self.audited) for key in group.keys))
-
     def contains(self, other: Rule) -> bool:
         """Tell whether what another rule is for is below this one."""
         if roles.ANY in {self.prefix, other.prefix} or self.prefix == other.prefix or self.alone:
             return self.prefix == roles.ANY != other.prefix
         return roles.longest_prefix([self.prefix], other.prefix) is not None
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """Return the paragraphs of a text, each as one line."""
+    return tuple(" ".join(each.split()) for each in text.strip().split("\n\n"))
+
+
+def object_name(number: int, rule: Rule) -> str:
+    """Return a name for what a rule becomes, as Kubernetes takes them: a-z, 0-9 and dashes."""
+    plain = re.sub("[^a-z0-9]+", "-", rule.prefix.lower())[:40].strip("-") or "others"
+    return f"notarypy-{number}-{plain}"
 
 
 @dataclass(frozen=True)

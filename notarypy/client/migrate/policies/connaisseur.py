@@ -1,0 +1,102 @@
+"""Values of Connaisseur's Helm chart, version 3.
+
+Rules:
+
+1. The pattern with the most components counts, alone, as the longest prefix does.
+2. Connaisseur puts a `*` before each pattern that has none, so `r.test/team/*` fits `evil.test/r.test/team/x`
+   too. Where images are verified that does no harm. What is accepted gets a narrower pattern that refuses
+   such names.
+3. A validator has all keys of a rule; `required` names those that all must have signed, and `threshold`
+   counts them and the others together. One group with alternatives is all that fits into that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from notarypy.client.migrate.policies import imagenames, yamltext
+from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, object_name, sentences
+from notarypy.errors import Advice, UsageError
+from notarypy.tuf import roles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.client.migrate.policies.yamltext import Value
+
+_STATIC: list[dict[str, Value]] = [
+    {"name": "allow", "type": "static", "approve": True},
+    {"name": "deny", "type": "static", "approve": False},
+]
+_NOTES = sentences("""
+For Connaisseur 3: helm upgrade connaisseur connaisseur/connaisseur -n connaisseur --wait -f FILE. Lists
+of the chart are replaced as a whole: with caching, Connaisseur's own redis image needs a pattern that
+allows it, such as the chart's values.yaml has.
+
+The name in a signature is not compared: what was signed under one name or tag passes under every name
+that the same keys are required for.
+
+Only classic signatures (the tag sha256-HEX.sig) are promised to be read.
+""")
+
+
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+    """Return the values."""
+    validators: list[Value] = list(_STATIC)
+    policy: list[Value] = []
+    for number, rule in enumerate(rules, start=1):
+        how: dict[str, Value] = {"validator": {"accept": "allow", "refuse": "deny"}.get(rule.verdict, "")}
+        if rule.verdict == "verify":
+            name = object_name(number, rule)
+            called = {
+                key: f"key{place}-{_plain(key.name)}" for place, key in enumerate(_enforced(rule), start=1)
+            }
+            roots: list[Value] = [{"name": called[key], "key": key.pem} for key in called]
+            validators.append({"name": name, "type": "cosign", "trustRoots": roots})
+            how = {"validator": name, "with": _required(rule, called)}
+        policy += [{"pattern": pattern, **how} for pattern in _patterns(rule)]
+        if rule.verdict == "accept":
+            policy += [
+                {"pattern": f"*/{one}", "validator": "deny"} for one in _patterns(rule) if one != "*:*"
+            ]
+    said = (*_NOTES, *_own_notes(rules), *notes)
+    values = yamltext.document({"application": {"validators": validators, "policy": policy}})
+    return Written({"connaisseur.yaml": yamltext.comment(*said) + values}, said)
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", name).strip("-")
+
+
+def _enforced(rule: Rule) -> list[NamedKey]:
+    return list(dict.fromkeys(key for group in rule.enforced for key in group.keys))
+
+
+def _required(rule: Rule, called: dict[NamedKey, str]) -> dict[str, Value]:
+    every = [group.keys[0] for group in rule.enforced if len(group.keys) == 1]
+    counted = [group for group in rule.enforced if len(group.keys) > 1]
+    if len(counted) > 1:
+        message = f"Connaisseur cannot count two groups of keys for {rule.prefix}"
+        why = tuple(", ".join(key.name for key in group.keys) for group in counted)
+        raise UsageError(message, why=why, advice=Advice("other-kind"))
+    threshold = len(every)
+    if counted:
+        threshold += max(counted[0].threshold - len(set(counted[0].keys) & set(every)), 0)
+    wanted: dict[str, Value] = {"trustRoot": "*", "threshold": threshold, "verifyInTransparencyLog": False}
+    return wanted | ({"required": [called[key] for key in every]} if every else {})
+
+
+def _patterns(rule: Rule) -> list[str]:
+    if rule.prefix == roles.ANY:
+        return ["*:*"]
+    return [f"{beginning}*" for beginning in imagenames.beginnings(rule)]
+
+
+def _own_notes(rules: Sequence[Rule]) -> list[str]:
+    audited = ", ".join(rule.prefix for rule in rules if rule.audited)
+    return (
+        [f"There is no audit of one pattern: what is only audited is left out ({audited})."]
+        if audited
+        else []
+    )
