@@ -69,9 +69,14 @@ def read_list(data: bytes, limits: Limits = DEFAULT, before: int = 0) -> Referre
     return ReferrerList(tuple(entries), len(listed) > room, others)
 
 
+def is_subject(data: bytes, subject: str) -> bool:
+    """Tell whether what a tag leads to is the subject itself (rule 3)."""
+    return layout.digest_like(subject, data) == subject
+
+
 def at_tag(data: bytes, subject: str, limits: Limits = DEFAULT) -> ReferrerList:
     """Read what the tag of a subject leads to (rule 3); raise MetadataError if it is no list."""
-    return ReferrerList() if layout.digest_like(subject, data) == subject else read_list(data, limits)
+    return ReferrerList() if is_subject(data, subject) else read_list(data, limits)
 
 
 def with_entry(data: bytes | None, subject: str, entry: Descriptor, limits: Limits = DEFAULT) -> bytes:
@@ -85,7 +90,7 @@ def with_entry(data: bytes | None, subject: str, entry: Descriptor, limits: Limi
         "mediaType": manifests.OCI_INDEX,
         "manifests": [],
     }
-    if data is not None and layout.digest_like(subject, data) != subject:
+    if data is not None and not is_subject(data, subject):
         document = manifests.decode(data, limits.manifest_bytes)
         found = _listed(document)
         same = [old for old in found if isinstance(old, dict) and old.get("digest") == entry.digest]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notarypy.cli.text.advice import advice
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.tampering import Tampering
 from notarypy.errors import (
@@ -332,6 +333,53 @@ def test_gitlab_takes_the_tag_for_the_digest() -> None:
     lists.put(manifest())
     assert numbers(lists.of(SUBJECT.digest)) == ["0"]
     assert fake.registry.images.manifest("app", SUBJECT.digest)
+
+
+def test_a_registry_that_always_takes_the_tag_for_the_digest() -> None:
+    fake = with_image(api=False)
+    Tampering(fake).answer(
+        Response(200, {"content-type": manifests.OCI_INDEX}, IMAGE), method="GET", path=TAG
+    )
+    with pytest.raises(UnconfirmedPublishError, match="for the image itself") as caught:
+        at(fake).put(manifest())
+    assert "--format sig" in advice(caught.value)
+    assert sum(line.startswith("PUT manifests/TAG") for line in lines(fake)) == 1
+
+
+@pytest.mark.parametrize(("status", "advised"), [(400, True), (405, True), (415, True), (507, False)])
+def test_a_registry_that_takes_no_manifest_with_a_subject(status: int, advised: bool) -> None:
+    fake = with_image()
+    Tampering(fake).answer(Response(status, {}, document("MANIFEST_INVALID")), method="PUT")
+    with pytest.raises(ServerError) as caught:
+        at(fake).put(manifest())
+    assert ("--format sig" in advice(caught.value)) == advised
+
+
+IMMUTABLE = {
+    "ecr": (
+        400,
+        "TAG_INVALID",
+        "The image tag 'sha256-a' already exists and cannot be overwritten: immutable",
+    ),
+    "harbor": (
+        412,
+        "PRECONDITION",
+        "Failed to process request due to 'app:sha256-a' configured as immutable.",
+    ),
+}
+
+
+@pytest.mark.parametrize("whose", IMMUTABLE)
+def test_tags_that_are_immutable(whose: str) -> None:
+    status, code, message = IMMUTABLE[whose]
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    fake = with_image(api=False)
+    at(fake).put(manifest(1))
+    Tampering(fake).answer(Response(status, {}, body), method="PUT", path=TAG)
+    with pytest.raises(ServerError) as caught:
+        at(fake).put(manifest(2))
+    assert "sha256-*" in advice(caught.value)
+    assert numbers(at(fake).of(SUBJECT.digest)) == ["1"]
 
 
 def test_a_tag_that_does_not_change() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {
     # -- signing as cosign does
+    "choose-classic-form": "sign in the classic form alone, which needs no list: --format sig",
+    "except-from-immutable": "except the tags sha256-* from the rule that makes tags immutable",
     "name-tag-of-digest": "name the tag: REPO:TAG, or REPO:TAG@DIGEST if it has to be this one",
     "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others

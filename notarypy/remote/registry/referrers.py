@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     ConflictError,
     ImageMissingError,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 TRIES = 6
 _NOTHING = "application%2Fvnd.notarypy.nothing"  # a type that nothing has
+# What a registry says that takes no manifest with a subject, or none of another type than an image's.
+_NO_SUBJECTS = frozenset({400, 405, 406, 415, 422})
 _NEXT = re.compile(r'<([^<>]*)>[^,]*;\s*rel="?next"?', re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
 
@@ -85,12 +88,18 @@ class Referrers:
         Raises:
             ConflictError: Others kept writing the list at the tag.
             MetadataError: The list at the tag is none, or would be too long; the manifest is there.
-            UnconfirmedPublishError: The registry lists others, and not this.
+            ServerError: It refuses the manifest, or the list.
+            UnconfirmedPublishError: It lists others, and not this, or takes the tag for the image.
         """
         entry, subject = referrerlist.entry_of(data, media_type, self._limits), referrerlist.subject_of(data)
         if subject is None:
             raise TypeError("a manifest without a subject refers to nothing")
-        answer = self._registry.put_manifest(self._path, entry.digest, data, media_type)
+        try:
+            answer = self._registry.put_manifest(self._path, entry.digest, data, media_type)
+        except ServerError as error:
+            if error.facts.get("status") in _NO_SUBJECTS:
+                error.advice = Advice("choose-classic-form")
+            raise
         if "oci-subject" in answer.headers:
             if self._is_listed(subject.digest, entry.digest):
                 return entry
@@ -210,12 +219,24 @@ class Referrers:
                 _LOG.debug("%s/%s:%s lists %s", self._host, self._path, tag, entry.digest)
                 return
             self._require_tag(subject, entry)
+            self._require_list(subject)
             self._registry.exchange.pause(attempt)
         raise ConflictError(
             f"{self._host}/{self._path}:{tag} does not keep what is written to it",
             why=(f"tried: {TRIES - 1} times", "others write it too, or the registry does not let it change"),
             host=self._host,
         )
+
+    def _require_list(self, subject: str) -> None:
+        """Raise UnconfirmedPublishError where the tag leads to the subject whatever is put there."""
+        there = self._at_tag(subject)
+        if there is not None and referrerlist.is_subject(there, subject):
+            raise UnconfirmedPublishError(
+                f"{self._host} takes the tag {referrerlist.tag_of(subject)} for the image itself",
+                why="it has no list of what refers to an image, and none can be kept at the tag for it",
+                advice=Advice("choose-classic-form"),
+                host=self._host,
+            )
 
 
 def _following(link: str) -> str | None:

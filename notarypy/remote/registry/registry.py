@@ -107,7 +107,11 @@ class RegistryClient:
         request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
         response = self.change(path, request)
         if not response.is_success:
-            raise failures.of_status(self.host, f"manifests/{reference} of {path}", response)
+            error = failures.of_status(self.host, f"manifests/{reference} of {path}", response)
+            # ECR and Harbor say so; what is kept for an image at such a tag is added to.
+            if reference.startswith("sha256-") and "immutable" in " ".join(error.why).lower():
+                error.advice = Advice("except-from-immutable")
+            raise error
         self.check_taken(response, manifests.digest_of(data))
         return response
 
