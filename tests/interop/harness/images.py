@@ -152,6 +152,11 @@ class Repository:
             return False
         return True
 
+    def tags(self) -> list[str]:
+        """Return all tags."""
+        listed: list[str] = json.loads(self._send("GET", f"/v2/{self.path}/tags/list", b"", {})[1])["tags"]
+        return listed
+
     def blob(self, digest: str) -> bytes:
         """Return a blob."""
         return self._send("GET", f"/v2/{self.path}/blobs/{digest}", b"", {})[1]
