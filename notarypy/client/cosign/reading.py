@@ -113,9 +113,11 @@ def read_signatures(
     *,
     forms: Collection[str] = BOTH_FORMS,
     enough: Enough = lambda _: False,
+    names: int = 0,
 ) -> Signatures:
     """Return the signatures of a manifest or index in a repository, in some forms (rules 1 to 4).
 
+    Who looks for many `names` may look at so many classic ones beyond the limit.
     `enough` is asked after each valid one whether those found will do; what is not looked at then is not
     counted.
 
@@ -124,7 +126,7 @@ def read_signatures(
         NetworkError: It fails, or cannot be reached.
         DigestMismatchError: What it serves at a tag has not the digest that it says.
     """
-    reader = _Reader(registry, path, digest, keys)
+    reader = _Reader(registry, path, digest, keys, names)
     found: list[CosignSignature] = []
     for one in reader.all(forms):
         found.append(one)
@@ -143,9 +145,15 @@ class _Reader:
     """Reads what one digest has, and counts what is no valid signature."""
 
     def __init__(
-        self, registry: RegistryClient, path: str, digest: str, keys: Sequence[VerificationKey]
+        self,
+        registry: RegistryClient,
+        path: str,
+        digest: str,
+        keys: Sequence[VerificationKey],
+        names: int,
     ) -> None:
         self._registry, self._path, self._digest, self._keys = registry, path, digest, keys
+        self._names = names
         self._limits, self._blobs = registry.exchange.limits, Blobs(registry, path)
         self._texts: dict[str, bytes] = {}
         self.others: Counter[tuple[SignatureForm, str]] = Counter()
@@ -229,7 +237,7 @@ class _Reader:
 
     def _first(self, form: SignatureForm, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return as many as are looked at, and count the others (rule 4)."""
-        most = self._limits.cosign_signatures
+        most = self._limits.cosign_signatures + (self._names if form == "sig" else 0)
         if len(entries) > most:
             self.others[form, f"not looked at: there are more than {most}"] += len(entries) - most
         return entries[:most]

@@ -33,6 +33,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from notarypy.client.cosign.reading import CosignSignature
     from notarypy.cosign.signaturekeys import VerificationKey
     from notarypy.cosign.simplesigning import Claim
     from notarypy.images.layout import Descriptor
@@ -111,13 +112,23 @@ class SignatureWriter:
 
     def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> _Missing:
         """Return what has no valid signature as it is read now (rules 1 and 4)."""
+
+        def left(valid: Sequence[CosignSignature]) -> _Missing:
+            names = {one.reference for one in valid if one.form == SIG}
+            absent = [claim for claim in claims if claim.reference not in names]
+            bundled = any(one.form == BUNDLE for one in valid)
+            return _Missing(absent if SIG in self._forms else [], BUNDLE in self._forms and not bundled)
+
         found = read_signatures(
-            self._registry, self._path, subject.digest, [self._signer.key], forms=self._forms
+            self._registry,
+            self._path,
+            subject.digest,
+            [self._signer.key],
+            forms=self._forms,
+            enough=lambda valid: not any(left(valid)),
+            names=len(claims),
         )
-        names = {one.reference for one in found.valid if one.form == SIG}
-        absent = [claim for claim in claims if claim.reference not in names] if SIG in self._forms else []
-        bundled = any(one.form == BUNDLE for one in found.valid)
-        return _Missing(absent, BUNDLE in self._forms and not bundled)
+        return left(found.valid)
 
     def _states(self, claims: Sequence[Claim], first: _Missing, new: SignatureState) -> SignatureStates:
         names = {claim.reference for claim in first.claims}
