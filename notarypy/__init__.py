@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client as Client
+    from notarypy.client.archive.exporting import Exported as Exported
+    from notarypy.client.archive.exporting import ExportedRepository as ExportedRepository
+    from notarypy.client.archive.importing import ImportedRepository as ImportedRepository
+    from notarypy.client.archivesapi import Archives as Archives
     from notarypy.client.build.builders import Builder as Builder
     from notarypy.client.build.builders import Built as Built
     from notarypy.client.build.builders import Plan as Plan
@@ -90,6 +94,8 @@ if TYPE_CHECKING:
     from notarypy.remote.http.messages import Sink as Sink
     from notarypy.remote.http.messages import Stream as Stream
     from notarypy.remote.http.transport import Transport as Transport
+    from notarypy.storage.images.trustarchive import ArchivedRepository as ArchivedRepository
+    from notarypy.storage.images.trustarchive import TrustArchive as TrustArchive
     from notarypy.storage.settings.configfile import RegistrySettings as RegistrySettings
     from notarypy.storage.settings.policyfile import PolicyFile as PolicyFile
     from notarypy.storage.settings.settings import GlobalOptions as GlobalOptions
@@ -102,6 +108,9 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "client.api": "Client",
+    "client.archive.exporting": "Exported ExportedRepository",
+    "client.archive.importing": "ImportedRepository",
+    "client.archivesapi": "Archives",
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",
@@ -133,6 +142,7 @@ _NAMES = {
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",
     "remote.http.transport": "Transport",
+    "storage.images.trustarchive": "ArchivedRepository TrustArchive",
     "storage.settings.configfile": "RegistrySettings",
     "storage.settings.policyfile": "PolicyFile",
     "storage.settings.settings": "GlobalOptions Settings",

@@ -131,6 +131,8 @@ class Limits:
     """Entries of an archive."""
     archive_header_bytes: int = 64 * _KIB
     """A long header of an archive."""
+    archive_index_bytes: int = 16 * _MIB
+    """The list of what is in a trust archive: as many repositories as an archive can hold."""
     cosign_payload_bytes: int = 64 * _KIB
     """The text of a classic signature: it names one image, with annotations."""
     cosign_bundle_bytes: int = 1 * _MIB

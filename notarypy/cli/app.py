@@ -22,6 +22,8 @@ COMMANDS = {
     "push": "transfer:push",
     "pull": "transfer:pull",
     "copy": "transfer:copy",
+    "export": "archive:export",
+    "import": "archive:import_archive",
     "inspect": "verify:inspect",
     "delegate": "delegate:app",
     "signer": "delegate:signer_app",

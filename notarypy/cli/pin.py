@@ -72,6 +72,7 @@ def pin(
     skip: _Skip = None,
     strict: _Strict = False,
     policy: references.Policy = None,
+    archive: references.Archive = None,
 ) -> None:
     """Verify the images that files name, and name them by their signed digests.
 
@@ -84,6 +85,7 @@ def pin(
     """
     run = begin(context)
     references.take_policy(run, policy)
+    references.take_archive(run, archive)
     mode = _Mode(kind, in_place, check, diff)
     mode.require_fitting(paths)
     variables = FileVariables.of(_pairs("--build-arg", build_arg), platform, target, _pairs("--env", env))

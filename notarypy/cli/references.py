@@ -148,6 +148,12 @@ Policy = Annotated[
 ]
 
 
+Archive = Annotated[
+    str | None,
+    Option("--from", metavar="TAR", help="Trust data of this archive, in place of a Notary server's."),
+]
+
+
 def verify_options(
     run: Run,
     signers: Sequence[str] | None,
@@ -170,6 +176,12 @@ def required_root(run: Run, roots: Sequence[str] | None, policy: str | None) -> 
         advice = Advice("keep-one")
         raise UsageError("--root was given more than once", why="one root is meant", advice=advice)
     return roles.check_pin(roots[0]) if roots else None
+
+
+def take_archive(run: Run, archive: str | None) -> None:
+    """Let the run's client read this archive in place of Notary servers, if one is named."""
+    if archive is not None:
+        run.options.take("archive", archive)
 
 
 def take_policy(run: Run, policy: str | None) -> None:

@@ -73,6 +73,7 @@ def status(
     within: Within = _USUAL,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
     check: Annotated[
         bool, Option("--check", help="Exit 5 if something ends within that time, 12 if nothing is known.")
     ] = False,
@@ -84,6 +85,7 @@ def status(
       notarypy status --check --within 30d
     """
     run = begin(context)
+    references.take_archive(run, archive)
     references.check_repositories(run, repos or ())
     span, pin = _span(within), references.required_root(run, root, policy)
     with run.client(asking=False) as client:

@@ -184,7 +184,7 @@ def confirm_root(root: FirstRoot) -> bool:
         "that of the same key in this repository alone, as docker shows it; the last is",
         "the SHA-256 of its certificate.",
     ]
-    return terminal.agreed("Trust this root from now on?", *lines)
+    return terminal.agreed(f"Trust this root{' from now on' if root.lasting else ''}?", *lines)
 
 
 class _SafeFormatter(logging.Formatter):

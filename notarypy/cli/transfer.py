@@ -53,6 +53,7 @@ def pull(
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
 ) -> None:
     """Verify an image as verify does, and fetch it by its digest into an OCI layout.
 
@@ -63,6 +64,7 @@ def pull(
       notarypy pull --platform linux/arm64 registry.example.com/app:1 oci-archive:app.tar
     """
     run = begin(context)
+    references.take_archive(run, archive)
     (name,) = references.read(run, [ref])
     locations.destination(dest)
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)

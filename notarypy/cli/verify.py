@@ -36,6 +36,7 @@ def verify(
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
     no_registry: Annotated[
         bool, Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
@@ -43,15 +44,18 @@ def verify(
     """Verify that images are signed and served as signed.
 
     Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy, where there
-    is one, is obeyed; --signer, --all-signers and --root add to it.
+    is one, is obeyed; --signer, --all-signers and --root add to it. With --from the trust data is that
+    of an archive (see export), and nothing is stored.
 
     Example:
       notarypy verify registry.example.com/app:1
+      notarypy verify --offline --from trust.tar registry.example.com/app:1
       notarypy verify --from-file images.txt
       notarypy verify --all-tags registry.example.com/app
       skopeo copy docker://$(notarypy verify registry.example.com/app:1) dir:app
     """
     run = begin(context, hold=True)
+    references.take_archive(run, archive)
     texts = references.with_file(run, list(refs or ()), from_file)
     names = references.read(run, texts, "REPO" if all_tags else "REF")
     if all_tags:
@@ -110,7 +114,7 @@ def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    known = render.fields(evidence, "time server offline compared root_pins root_keys")
+    known = render.fields(evidence, "time server offline exported compared root_pins root_keys")
     return {**known, "roles": [render.fields(each, "role version expires") for each in evidence.roles]}
 
 
@@ -121,6 +125,7 @@ def inspect(
     pretty: Annotated[bool, Option("--pretty", help="Text for people instead of JSON.")] = False,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
 ) -> None:
     """Show who signed what, as docker trust inspect does.
 
@@ -132,6 +137,7 @@ def inspect(
       notarypy inspect --pretty registry.example.com/app:1
     """
     run = begin(context)
+    references.take_archive(run, archive)
     names, pin = references.read(run, refs), references.required_root(run, root, policy)
     found: list[Inspection] = []
     with run.client(asking=False) as client:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from notarypy.client import results
+    from notarypy.client.archivesapi import Archives
     from notarypy.client.keysapi import Keys
     from notarypy.client.migrationapi import Migration
     from notarypy.client.parameters import Required
@@ -55,7 +56,8 @@ def utc_now() -> datetime:
 class Client:
     """A client for the Notary servers and registries that its settings name.
 
-    `keys` are the private keys here, `images` whole images, `first_uses` roots trusted on first use.
+    `keys` are the private keys here, `images` whole images, `archives` trust data in files, and `first_uses`
+    roots trusted on first use.
     """
 
     def __init__(
@@ -111,6 +113,13 @@ class Client:
         from notarypy.client.migrationapi import Migration
 
         return Migration(self._session)
+
+    @cached_property
+    def archives(self) -> Archives:
+        """Trust archives, to be written and read."""
+        from notarypy.client.archivesapi import Archives
+
+        return Archives(self._session)
 
     @classmethod
     def from_environment(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from notarypy.keys.signers.base import Signer
     from notarypy.remote.http.transport import Transport
     from notarypy.remote.registry.registry import RegistryClient
+    from notarypy.storage.images.trustarchive import TrustArchive
     from notarypy.storage.settings.policyfile import Scope, TrustPolicy
     from notarypy.tuf.keys import PublicKey
 
@@ -70,6 +71,7 @@ class Session:
         self._passphrases, self._clock = passphrases, clock
         self._manager: KeyManager | None = None
         self.signers: Mapping[str, Signer] = {}
+        self._archives: dict[Path, TrustArchive] = {}
         self._given: set[str] = set()
         self._policy: list[TrustPolicy | ConfigurationError | None] = []
         self._lock = threading.RLock()
@@ -209,12 +211,14 @@ class Session:
         *,
         whole: bool = True,
         publishing: bool = False,
+        archive: Path | None = None,
     ) -> Repository:
         """Return the repository that a reference is in, with its server and cache.
 
         `root` is a pin that counts in place of the configured ones, `scope` what the trust policy says;
         None to read it without the policy. `whole` tells that a literal text names nothing in a repository,
-        `publishing` that whoever publishes there may trust its root on first use.
+        `publishing` that whoever publishes there may trust its root on first use. `archive` is read in place
+        of the server, and then stored; the one of the settings is not stored.
         """
         # Certificates, which pins may name, would cost a command that lists keys a fifth of its instructions.
         from notarypy.client.metadata.roots import root_policy
@@ -224,8 +228,8 @@ class Session:
         registry_host = gun.partition("/")[0]
         now = self.now()
         url, source = self._server_for(registry_host, scope)
-        server = None
-        if not self.settings.offline:
+        server, archived = None, archive or self.settings.archive
+        if not self.settings.offline and archived is None:
             if notice := _hub_notice(url, now):
                 self.warn_once(
                     f"{notice}: pin or copy what you need of it, and name a Notary server of your own with "
@@ -233,10 +237,10 @@ class Session:
                 )
             server = self.connections.notary(url, registry_host, source, notice)
         _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, server is None)
-        return Repository(
+        found = Repository(
             gun=gun,
             server=server,
-            server_url=url,
+            server_url=str(archived or url),
             cache=self.directory().repository(gun),
             roots=root_policy(self.settings, gun, now, root, scope, publishing=publishing),
             decide=self.first_uses.publish if publishing else self.first_uses.read,
@@ -245,6 +249,29 @@ class Session:
             patience=self.settings.timeout * _REQUESTS_AT_LEAST,
             limits=self.limits,
         )
+        return found if archived is None else self._archived(found, archived, publishing=publishing)
+
+    def _archived(self, found: Repository, path: Path, *, publishing: bool) -> Repository:
+        """Return a repository as an archive has it (`archived`), which is current past any cache."""
+        from notarypy.client.archived import ArchivedNotary  # what most commands have none of
+
+        if publishing:
+            raise UsageError(f"nothing can be published to {path}", why="it is an archive, and no server")
+        server = ArchivedNotary(self.archive(path))
+        server.require(found.gun)
+        for warning in server.ahead_of(found.now):
+            self.warn_once(warning)
+        cache = found.cache if self.settings.archive is None else found.cache.unwritten()
+        return replace(found, server=server, archive=server, cache=cache, fresh=True)
+
+    def archive(self, path: Path) -> TrustArchive:
+        """Return an archive, whose headers are read once."""
+        from notarypy.storage.images.trustarchive import TrustArchive  # what most commands have none of
+
+        with self._lock:
+            if path not in self._archives:
+                self._archives[path] = TrustArchive(path, self.limits)
+            return self._archives[path]
 
     def server_url(self, gun: str, scope: Scope | None = None) -> str:
         """Return the address of a repository's Notary server."""
@@ -252,6 +279,8 @@ class Session:
 
     def _server_for(self, registry_host: str, scope: Scope | None) -> tuple[str, str]:
         """Return the address of the Notary server, and the setting that names it."""
+        if self.settings.archive is not None:
+            return str(self.settings.archive), "archive"
         if scope is None or scope.server is None:
             return self.settings.server_for(registry_host), self.settings.server_source_for(registry_host)
         if self.settings.server not in {None, scope.server}:

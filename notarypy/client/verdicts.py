@@ -53,7 +53,8 @@ class Evidence:
 
     `time` is when it was done, with metadata of `server`, or of the cache alone if `offline`. `compared`
     tells that the registry was asked, and serves what is signed. `root_pins` and `root_keys` are those of the
-    root (`results`); `roles` the base roles, the one that releases, and those of signers.
+    root (`results`); `roles` the base roles, the one that releases, and those of signers. Of a trust archive,
+    which is the `server` then, `exported` is when it was made, as it says.
     """
 
     time: datetime
@@ -63,6 +64,7 @@ class Evidence:
     root_pins: tuple[str, ...]
     root_keys: tuple[str, ...]
     roles: tuple[RoleVersion, ...]
+    exported: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class FirstRoot:
 
     Of keys that signed it, as many as it takes, `root_pins` are the canonical ids, each good for a pin in all
     repositories of that key, `root_keys` the ids in this repository alone, and `certificates` the SHA-256 of
-    the certificates.
+    the certificates. It is not `lasting` where nothing is stored: an archive that is only looked at.
     """
 
     repository: str
@@ -132,6 +134,7 @@ class FirstRoot:
     root_pins: tuple[str, ...]
     root_keys: tuple[str, ...]
     certificates: tuple[str, ...]
+    lasting: bool = True
 
     @property
     def keys(self) -> tuple[tuple[str, str, str], ...]:

@@ -182,6 +182,12 @@ def with_entry(index: bytes | None, entry: Descriptor, name: str, limits: Limits
     return manifests.encode(document)
 
 
+def index_of(entries: Iterable[tuple[Descriptor, str]]) -> bytes:
+    """Return the `index.json` of a new layout, with the name of each image."""
+    listed = [{**entry.to_json(), "annotations": {NAME: name}} for entry, name in entries]
+    return json.dumps({"schemaVersion": 2, "manifests": listed}, separators=(",", ":")).encode()
+
+
 def _descriptors(entries: Sequence[object], where: str) -> tuple[Descriptor, ...]:
     return tuple(descriptor(entry, where) for entry in entries)
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,7 +99,10 @@ class RepositoryCache:
         gun: The repository.
         directory: Where its metadata is, `<trust dir>/tuf/<gun>/metadata`.
         warnings: What could not be read, in words; grows with each `load`.
+        lasting: Whether anything is written.
     """
+
+    lasting = True
 
     def __init__(self, base: Path, gun: str, limits: Limits = DEFAULT) -> None:
         """Take the trust directory and the GUN; nothing is read or made."""
@@ -108,6 +111,10 @@ class RepositoryCache:
         self._home = base / "tuf" / gun.replace(":", _COLON)
         self.directory = self._home / "metadata"
         self.warnings: list[str] = []
+
+    def unwritten(self) -> UnwrittenCache:
+        """Return the same to be looked at, and not to be written."""
+        return UnwrittenCache(self._base, self.gun, self._limits)
 
     def load(self, role: str) -> bytes | None:
         """Return the cached bytes of a role, or None when there are none that can be read (rules 2 and 3)."""
@@ -246,6 +253,25 @@ class RepositoryCache:
             nested = [top.joinpath(*inner[: end + 1]) for end, name in enumerate(inner) if name == "metadata"]
             if not any(os.path.lexists(folder / "root.json") for folder in nested):
                 yield directory
+
+
+class UnwrittenCache(RepositoryCache):
+    """What is cached of a repository, for whoever looks at it and leaves it as it is."""
+
+    lasting = False
+
+    def store(self, metadata: Mapping[str, bytes]) -> None:
+        """Write nothing."""
+
+    def confirm(self, moment: datetime) -> None:
+        """Write nothing."""
+
+    def drop(self, stale: Iterable[str]) -> None:
+        """Remove nothing."""
+
+    def lock(self, timeout: float, purpose: str = "cache") -> AbstractContextManager[None]:  # noqa: ARG002 - as above
+        """Lock nothing: nothing is written."""
+        return nullcontext()
 
 
 def _in_another_cache(role: str) -> bool:

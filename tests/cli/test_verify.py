@@ -210,6 +210,7 @@ def test_the_document(run: Run, stub: StubClient) -> None:
                     "time": "2027-01-02T03:04:05Z",
                     "server": "https://n.test",
                     "offline": False,
+                    "exported": None,
                     "compared": True,
                     "root_pins": [PIN],
                     "root_keys": [OTHER_PIN],

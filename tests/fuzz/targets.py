@@ -62,7 +62,9 @@ from notarypy.remote.auth import credentials, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
+from notarypy.storage.images import trustarchive
 from notarypy.storage.images.archives import Archive
+from notarypy.storage.images.trustarchive import ArchivedRepository, TrustArchive
 from notarypy.tuf import (
     authorities,
     canonical,
@@ -171,6 +173,19 @@ def cosign_signature(data: bytes) -> None:
         assert json.loads(config)["rootfs"]["diff_ids"]
     with suppress(UnsupportedKeyError):
         assert not signaturekeys.load(data).verify(data, b"message")
+
+
+def trust_archive(data: bytes) -> None:
+    """A trust archive has repositories with names that are safe, and their files within itself."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with suppress(MetadataError):
+            found = TrustArchive(Path(file.name))
+            for gun in found.repositories:
+                assert roles.check_gun(gun) == gun
+                with suppress(FileNotFoundError):
+                    assert len(found.read(gun, "root.json", 1000)) <= len(data)
 
 
 # -- metadata
@@ -553,6 +568,20 @@ def _archives() -> list[bytes]:
     return [*found, *(pack(found[0]) for pack in (gzip.compress, bz2.compress, lzma.compress))]
 
 
+def _trust_archives() -> list[bytes]:
+    listed = [ArchivedRepository("registry.test/app", "https://n.test", datetime(2027, 1, 2, tzinfo=UTC))]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as made:
+        for name, data in (
+            (trustarchive.INDEX, trustarchive.index(datetime(2027, 1, 1, tzinfo=UTC), "notarypy", listed)),
+            (trustarchive.member("registry.test/app", "root.json"), b"{}"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            made.addfile(member, io.BytesIO(data))
+    return [buffer.getvalue(), *_archives()[:3]]
+
+
 def _these(*texts: str) -> Callable[[], list[bytes]]:
     return lambda: [text.encode() for text in texts]
 
@@ -602,6 +631,7 @@ TARGETS = {
     "cosign-signature": Target(cosign_signature, _cosign),
     "layout": Target(image_layout, _layouts),
     "archive": Target(archive, _archives),
+    "trust-archive": Target(trust_archive, _trust_archives),
     "challenge": Target(
         login_challenge,
         _these(

@@ -80,6 +80,11 @@ class StubClient:
         return StubGroup(self, "images")
 
     @property
+    def archives(self) -> StubGroup:
+        """The calls about trust archives."""
+        return StubGroup(self, "archives")
+
+    @property
     def migration(self) -> StubGroup:
         """The calls about the way out."""
         return StubGroup(self, "migration")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notarypy.client.archive.exporting import Exported, ExportedRepository
+from notarypy.client.archive.importing import ImportedRepository
 from notarypy.client.cosign.reading import OtherSignatures
 from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.resigning import ResignedTag, SignedManifest
@@ -208,3 +210,9 @@ def revoked(tag: str = "1", **changes: object) -> RevokedTag:
         "published": True,
     }
     return RevokedTag(**{**values, **changes})  # type: ignore[arg-type]  # named as the fields are
+
+
+EXPORTED = Exported(
+    "/trust.tar", WHEN, (ExportedRepository(REPO, "https://n.test", WHEN, (PIN,), (f"{REPO}:1@{D1}",)),)
+)
+IMPORTED = ImportedRepository(REPO, WHEN, "https://n.test", WHEN, (PIN,), changed=True)

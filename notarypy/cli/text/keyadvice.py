@@ -186,6 +186,18 @@ TEXTS: dict[str, str] = {
         'roots.ids = {pins} below [scope."{gun}"]; or trust it unseen: --first-use'
     ),
     "refresh": "refresh it",
+    # -- trust archives
+    "export-anew": "export it anew where its Notary server can be asked: notarypy export {gun} -o TAR",
+    "export-apart": "export fewer repositories or images into each",
+    "export-archive": "make one where the Notary server can be asked: notarypy export REPO... -o TAR",
+    "export-literally": "export it by itself: notarypy export --gun {gun} -o TAR",
+    "export-newer": "take a newer archive; what is known here was not changed",
+    "export-repository": "export it too: notarypy export {gun} -o TAR",
+    "import-literally": "import it by itself: notarypy import --gun TAR {gun}",
+    "name-archive": "name a file that does not exist yet: -o TAR",
+    "see-above": "see what is said of each of them",
+    "set-clock": "set this machine's clock",
+    "unpack-archive": "unpack it first, with gzip -d or what has made it",
     "renew": "notarypy renew {gun}",
     "renew-role": "whoever has its key signs it again: notarypy renew --role {role} {gun}",
     "timestamp-renewed": "the Notary server renews it by itself; if it does not, ask its operator",

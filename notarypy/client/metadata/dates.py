@@ -131,9 +131,12 @@ def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
 
 
 def warn_of_age(repository: Repository, expires: datetime) -> None:
-    """Warn how old the cached trust data is, which is used without asking the server."""
+    """Warn how old the trust data is, cached or of an archive, which is used without asking the server."""
+    archive, where, confirmed = repository.archive, "offline", repository.cache.confirmed()
+    if archive is not None:
+        where, confirmed = archive.host, archive.exported
     repository.warn(
-        f"offline: the trust data of {repository.gun} {_age(repository.cache.confirmed(), repository.now)}; "
+        f"{where}: the trust data of {repository.gun} {_age(confirmed, repository.now)}; "
         f"what changed since is not known, and it ends on {expires:%Y-%m-%d}"
     )
 

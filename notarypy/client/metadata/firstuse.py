@@ -82,11 +82,9 @@ class FirstUses:
             self.taken.append(root)
         if not asked:
             pins = " ".join(f"--root {keyid}" for keyid in root.root_pins)
-            self._warn(
-                Unverified(
-                    f"first use of {root.repository}: its root is trusted from now on; better pin it: {pins}"
-                )
-            )
+            trusted = "is trusted from now on" if root.lasting else "was taken unseen"
+            text = f"first use of {root.repository}: its root {trusted}; better pin it: {pins}"
+            self._warn(Unverified(text))
 
 
 def _undecided(root: FirstRoot) -> FirstUseError:

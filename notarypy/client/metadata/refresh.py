@@ -18,6 +18,7 @@ Rules:
 8. A cache between here and the server may answer with what is minutes old. So before anything is refused
    the server is asked once more, past any cache; that answer counts. After a signature that does not fit the
    next version of the root is asked for before the current one: caches hold what was current.
+9. Where this machine's clock is behind an archive, one of the two is wrong: dates have to hold by both.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from notarypy.client.metadata.repository import (
     store,
     vanished,
 )
-from notarypy.client.metadata.roots import first_pinned, first_root, walk
+from notarypy.client.metadata.roots import first_pinned, first_root, require_pinned, walk
 from notarypy.client.weight import Weight
 from notarypy.errors import (
     Advice,
@@ -56,6 +57,7 @@ from notarypy.tuf import roles
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.trustanchors import FirstUse
 from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,11 +81,18 @@ def refresh(
         OperationError: The server cannot be asked.
     """
     repository, own, kind = repository.timed(), own or {}, kind or Refresh
+    archive = repository.archive
     try:
+        if archive is not None and archive.exported > repository.now:  # rule 9
+            looking = replace(repository, cache=repository.cache.unwritten(), warn=lambda _: None)
+            _refreshed(looking, own, kind)
+            repository = replace(repository, now=archive.exported)
         return _refreshed(repository, own, kind)
     except TrustError as error:
         here = isinstance(error, CacheDamagedError | FirstUseError)  # no answer would change that
-        if isinstance(error, MetadataError) and repository.server is not None:
+        if archive is not None:
+            archive.explain(error, repository.gun, repository.now)
+        elif isinstance(error, MetadataError) and repository.server is not None:
             error.why = (*error.why, repository.server.origin())  # it may be a wrong address
         if here or repository.fresh or repository.server is None:
             raise
@@ -146,7 +155,8 @@ class Refresh:
         anchor = self.trusted.files[roles.ROOT]
         try:
             self._load_top()
-            self._require_pin()
+            if not self.pinned:  # the pins did not fit the cached root
+                require_pinned(self.repository, self.trusted.files[roles.ROOT], self._blank)
             self._load_targets()
         except TrustError:
             root = self.trusted.files[roles.ROOT]
@@ -195,16 +205,6 @@ class Refresh:
             first = first_root(self.repository, root, data)
             self.stored = self.repository.decide(first, allowed=accept.allowed)
             self.repository = self.repository.timed()  # somebody may have been asked, and taken his time
-
-    def _require_pin(self) -> None:
-        """Hold the pins against the newest root, where they do not fit the cached one."""
-        if self.pinned:
-            return
-        data = self.trusted.files[roles.ROOT]
-        try:
-            self._blank().first_root(data, self.repository.roots)
-        except RootNotPinnedError as error:
-            first_pinned(self.repository, data, self._blank, error)
 
     def _server_root(self) -> bytes:
         try:
@@ -319,15 +319,17 @@ class Refresh:
     def _persist(self) -> None:
         """Write what differs from the cache (rules 3 and 4), and note that it is current now."""
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
+        cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
+        before = cache.confirmed() if self.began == timestamp else None
         if files:
             self._store(files)
-        cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
         if self.repository.server is not None and cache.load(roles.TIMESTAMP) == timestamp:
-            cache.confirm(self.repository.now)
+            archive = self.repository.archive
+            cache.confirm(archive.current_at(before) if archive else self.repository.now)
         self.stored()
 
     def _warn_of_dates(self) -> None:
-        if self.repository.server is None:
+        if self.repository.server is None or self.repository.archive is not None:
             warn_of_age(self.repository, self.trusted.timestamp.expires)
         warn_of_expiry(self.trusted, self.repository)
 

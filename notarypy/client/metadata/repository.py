@@ -54,6 +54,7 @@ from notarypy.values import dataclass, replace
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from notarypy.client.archived import ArchivedNotary
     from notarypy.client.verdicts import FirstRoot
     from notarypy.remote.notary import NotaryClient
     from notarypy.storage.trustdir import RepositoryCache
@@ -83,7 +84,8 @@ class Repository:
     compared with `now`. `warn` is given what a person should know and no program needs. A refresh may take
     `patience` seconds, and sends no request after `until`, by `weight.clock`.
     With `fresh` the server itself is asked, past any cache in between. Of `renewed` roles the server is known
-    to have other files than the cache, and so many `connections` are wanted beforehand (`flight`).
+    to have other files than the cache, and so many `connections` are wanted beforehand (`flight`). What an
+    `archive` answers, in place of a server, was current then (`client.archived`).
     """
 
     gun: str
@@ -100,6 +102,7 @@ class Repository:
     fresh: bool = False
     renewed: tuple[str, ...] = ()
     connections: int = 1
+    archive: ArchivedNotary | None = None
 
     def past_caches(self) -> Self:
         """Return the repository as the server has it, whatever caches in between may hold."""

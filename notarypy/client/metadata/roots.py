@@ -59,6 +59,14 @@ def first_pinned(
     return [_anchored(repository, data, one, blank, error) for one in parts(repository.roots)][-1]
 
 
+def require_pinned(repository: Repository, data: bytes, blank: Callable[[], TrustedMetadata]) -> None:
+    """Raise RootNotPinnedError unless a root is pinned, or an earlier one that leads to it."""
+    try:
+        blank().first_root(data, repository.roots)
+    except RootNotPinnedError as error:
+        first_pinned(repository, data, blank, error)
+
+
 def _anchored(
     repository: Repository,
     data: bytes,
@@ -179,7 +187,8 @@ def first_root(repository: Repository, root: Root, data: bytes) -> FirstRoot:
         if meets(keys, assigned.threshold):
             break
     ids, leaves = zip(*keys.values(), strict=True)
-    return FirstRoot(gun, repository.server_url, tuple(keys), ids, leaves)
+    lasting = repository.cache.lasting
+    return FirstRoot(gun, repository.server_url, tuple(keys), ids, leaves, lasting=lasting)
 
 
 def _pinned(pins: Pins, now: datetime) -> RootPolicy:

@@ -83,7 +83,7 @@ def pull_image(
     warn_of_foreign(tree, session.warn, "fetched")
     name = place.name or image.tag or image.digest
     with _layout(place, tree, remote.limits) as layout:
-        pull = _Pull(remote, layout, Moving(progress or session.progress))
+        pull = LayoutPull(remote, layout, Moving(progress or session.progress))
         pull.run(tree, f"pulling to {place}", name)
     if tree.top.descriptor.media_type in {manifests.DOCKER_MANIFEST, manifests.DOCKER_LIST}:
         session.warn(
@@ -123,7 +123,7 @@ def _layout(place: ImageLocation, tree: Tree, limits: Limits) -> Iterator[Layout
 
 
 @dataclass
-class _Pull:
+class LayoutPull:
     """One image on its way into a layout, and the blobs that were fetched for it."""
 
     remote: RemoteImage
@@ -131,13 +131,14 @@ class _Pull:
     moving: Moving
     fetched: list[str] = field(default_factory=list)
 
-    def run(self, tree: Tree, what: str, name: str) -> None:
-        """Fetch an image, and name it at the end (rule 2)."""
+    def run(self, tree: Tree, what: str, name: str | None = None) -> None:
+        """Fetch an image, and name it at the end, if it is to have a name (rule 2)."""
         with self.moving.reporting(what, tree.size):
             self.moving.run([partial(self._bring, blob) for blob in tree.blobs])
         for node in (*tree.below, tree.top):
             self.layout.put(node.descriptor, node.data)
-        self.layout.name(tree.top.descriptor, name)
+        if name is not None:
+            self.layout.name(tree.top.descriptor, name)
         _LOG.debug("%s is in the layout as %s", tree.top.descriptor.digest, name)
 
     def _bring(self, blob: Descriptor) -> None:

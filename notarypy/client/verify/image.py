@@ -269,7 +269,9 @@ def verify_unless_skipped(
         _LOG.debug("%s: %s; compared with the registry: %s", text, image, asked)
         server, ids = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
         relied, offline = relied_on(trusted, image.tag, image.digest), session.settings.offline
-        evidence = Evidence(session.now(), server, offline, asked, trusted.root.pins, ids, relied)
+        archive = repository().archive if session.settings.archive else None
+        exported = archive.exported if archive else None
+        evidence = Evidence(session.now(), server, offline, asked, trusted.root.pins, ids, relied, exported)
         return replace(image, evidence=evidence)
 
     ahead = asked and wanted != parsed.digest and not known and not cache.knows(gun, prefix)

@@ -61,9 +61,12 @@ class _Header:
 class Archive:
     """The files of one archive; safe to use from several threads."""
 
-    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
-        """Read all headers; raise StorageError, or MetadataError for no such archive (rules 2 and 4)."""
-        self.path, self.limits = path, limits
+    def __init__(self, path: Path, limits: Limits = DEFAULT, *, compressed: bool = True) -> None:
+        """Read all headers; raise StorageError, or MetadataError for no such archive (rules 2 and 4).
+
+        It may be `compressed`, or that is refused.
+        """
+        self.path, self.limits, self._may_unpack = path, limits, compressed
         self._unpacked: BinaryIO | None = None
         self._lock = threading.Lock()
         try:
@@ -82,6 +85,8 @@ class Archive:
         stream.seek(0)
         if not kind or _is_header(begin):
             return None
+        if not self._may_unpack:
+            _unusable(self.path, f"it is compressed, with {kind}", advice=Advice("unpack-archive"))
         try:
             unpacked = compression.unpack(stream, self.path, kind, self.limits)
         except MetadataError as error:

@@ -20,6 +20,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import shutil
@@ -158,26 +159,57 @@ class BlobWriter:
         _LOG.debug("%s is on the disk, %d bytes", actual, self.position)
 
 
-def pack(source: LayoutWriter, blobs: Iterable[Descriptor], target: Path) -> None:
-    """Make a tar archive of a layout, always the same; raise AlreadyExistsError (rule 3)."""
+class ArchiveWriter:
+    """A tar archive that is being written; the same files make the same archive.
+
+    `entries` is how many headers a reader comes upon: a long name takes two.
+    """
+
+    def __init__(self, archive: tarfile.TarFile, target: Path) -> None:
+        """Write into a tar file; `new_archive` makes it."""
+        self._archive, self._target = archive, target
+        self.entries = 0
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add a small file."""
+        self._add(name, len(data), io.BytesIO(data))
+
+    def add_file(self, name: str, path: Path) -> None:
+        """Add a file that lies somewhere (rule 6)."""
+        with _opened(path, os.O_RDONLY) as content:
+            self._add(name, os.fstat(content.fileno()).st_size, content)
+
+    def _add(self, name: str, size: int, content: BinaryIO) -> None:
+        member = tarfile.TarInfo(name)
+        member.mode, member.size = _MODE, size
+        self.entries += 1 if len(member.tobuf(tarfile.PAX_FORMAT)) == tarfile.BLOCKSIZE else 2
+        with _storage("write", self._target):
+            self._archive.addfile(member, content)
+
+
+@contextmanager
+def new_archive(target: Path) -> Iterator[ArchiveWriter]:
+    """Open an archive to be written, which gets its name at the end (rule 3); raise AlreadyExistsError."""
     refuse_existing(target)
     temporary = target.with_name(f".notarypy-{os.urandom(8).hex()}.tmp")
-    names = sorted({blob_name(blob.digest) for blob in blobs})
     try:
         with _storage("write", target), _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                for name in (layout.LAYOUT_FILE, layout.INDEX_FILE, *names):
-                    member = tarfile.TarInfo(name)
-                    member.mode = _MODE
-                    with _opened(source.path / name, os.O_RDONLY) as content:
-                        member.size = os.fstat(content.fileno()).st_size
-                        archive.addfile(member, content)
+                yield ArchiveWriter(archive, target)
             stream.flush()
             os.fsync(stream.fileno())
         _name(temporary, target)
-        _LOG.debug("packed %s from %d blobs", target, len(names))
+        _LOG.debug("%s is complete", target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def pack(source: LayoutWriter, blobs: Iterable[Descriptor], target: Path) -> None:
+    """Make a tar archive of a layout, always the same; raise AlreadyExistsError (rule 3)."""
+    names = sorted({blob_name(blob.digest) for blob in blobs})
+    with new_archive(target) as archive:
+        for name in (layout.LAYOUT_FILE, layout.INDEX_FILE, *names):
+            archive.add_file(name, source.path / name)
 
 
 def _name(temporary: Path, target: Path) -> None:

@@ -65,6 +65,7 @@ class GlobalOptions(TypedDict, total=False):
         offline: Whether to use cached trust data only.
         policy: The trust policy.
         first_use: Whether readers may trust a root that nothing is known of.
+        archive: A trust archive that is read in place of any Notary server; nothing is stored then.
     """
 
     server: str | None
@@ -80,6 +81,7 @@ class GlobalOptions(TypedDict, total=False):
     offline: bool | None
     policy: Path | str | None
     first_use: bool | None
+    archive: Path | str | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Settings:
         policy: Where the trust policy is, or would be; None for no policy at all.
         first_use: Whether readers may trust a root that nothing is known of: True by a decision, None while
             there is none, False where nobody may, publishers neither.
+        archive: A trust archive that is read in place of Notary servers, or None.
     """
 
     trust_dir: Path
@@ -128,6 +131,7 @@ class Settings:
     gun_authorities: Mapping[str, Path] = field(default_factory=dict)
     policy: PolicyFile | None = None
     first_use: bool | None = None
+    archive: Path | None = None
 
     def server_for(self, registry_host: str) -> str:
         """Return the address of the Notary server for a registry's images; raise ConfigurationError."""
@@ -269,6 +273,7 @@ def load(
         gun_authorities=file.gun_authorities,
         policy=PolicyFile(policy or xdg / "notarypy" / "policy.toml", home, named=policy is not None),
         first_use=_first_use(given, environ, file),
+        archive=_path(given, "archive"),
     )
 
 

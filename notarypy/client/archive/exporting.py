@@ -1,0 +1,331 @@
+"""Write what is verified of repositories into a trust archive, with their images if that is wanted.
+
+What it is: the use case behind `export`. What it is not: the verification (`metadata.refresh`,
+`verify.image`), the names in an archive (`trustarchive`), or a way to make anything last longer: it ends when
+its metadata ends.
+
+Rules:
+
+1. Each repository is refreshed at its server, past caches, and verified by its pins and the trust policy, as
+   `verify` does. Exactly those bytes are written.
+2. So that whoever reads the archive comes to the same answers, it holds what a refresh would ask the server
+   for: also delegations that are not to be trusted, with the hashes that the snapshot states, and earlier
+   versions of the root as far as each leads to the next, for those who pin or know one of these.
+3. An image is what its signed digest names, with all platforms. It is fetched by that digest and not by its
+   tag: what the registry serves under the tag now does not matter. The layout names it `REPO:TAG`.
+4. What fails for a repository or an image is left out, and said. An archive without any repository is not
+   made.
+5. An archive is written as a whole or not at all, and replaces nothing. What was fetched of images stays
+   beside it until it is written: the next run goes on with that.
+6. It is not more than its readers take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy import __version__
+from notarypy.client.metadata.dates import file_ends, root_end
+from notarypy.client.metadata.refresh import refresh
+from notarypy.client.parameters import VerifyOptions
+from notarypy.client.transfer.progress import Moving, warn_of_foreign
+from notarypy.client.transfer.pulling import LayoutPull, RemoteImage
+from notarypy.client.verify.image import decide, require_served
+from notarypy.client.verify.sharing import scope_of
+from notarypy.client.workers import outcomes
+from notarypy.errors import Advice, NotarypyError, NothingThereError, TrustError, UsageError
+from notarypy.images import layout, manifests
+from notarypy.storage.images import trustarchive
+from notarypy.storage.images.layoutwriter import (
+    ArchiveWriter,
+    LayoutWriter,
+    discard,
+    make_private,
+    new_archive,
+)
+from notarypy.tuf import policy, roles
+from notarypy.tuf.trusted import TrustedMetadata
+from notarypy.values import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from notarypy.client.metadata.repository import Repository
+    from notarypy.client.parameters import Progress
+    from notarypy.client.session import Session
+    from notarypy.client.verdicts import VerifiedImage
+    from notarypy.images.layout import Descriptor
+    from notarypy.images.reference import Reference
+
+    Failed = Callable[[str, NotarypyError], object]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportedRepository:
+    """A repository that is in an archive, until its metadata `ends`, and its `images`, `REPO:TAG@DIGEST`."""
+
+    repository: str
+    server: str
+    ends: datetime
+    root_pins: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An archive at a `path`, and when its repositories were looked at."""
+
+    path: str
+    exported: datetime
+    repositories: tuple[ExportedRepository, ...]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is exported of repositories: their `images` too; and a pin that each root must meet, or None."""
+
+    images: bool = False
+    root: str | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is to be written of a repository."""
+
+    written: str
+    gun: str
+    server: str
+    ends: datetime
+    root_pins: tuple[str, ...]
+    files: Mapping[str, bytes]
+    images: tuple[VerifiedImage, ...]
+    unmet: tuple[tuple[str, NotarypyError], ...]
+
+
+def export(
+    session: Session,
+    texts: Sequence[str],
+    path: Path | str,
+    options: ExportOptions,
+    *,
+    failed: Failed,
+    progress: Progress | None,
+) -> Exported:
+    """Write an archive of repositories, or single images of them; see `Client.archives`."""
+    if session.settings.offline or session.settings.archive is not None:
+        option = "--offline" if session.settings.offline else "--from"
+        raise UsageError("export asks the Notary servers", advice=Advice("leave-out", option=option))
+    if options.images:
+        session.require_registry("export with images")
+    target, exported = Path(path).absolute(), session.now()
+    wanted = _by_repository(session, texts)
+    calls = [partial(_found, session, each, wanted[each], options) for each in wanted]
+    with new_archive(target) as archive:
+        collected: dict[str, _Found] = {}
+        with closing(outcomes(calls)) as found:
+            for written, outcome in zip(wanted, found, strict=True):
+                try:
+                    one = outcome.get()
+                except NotarypyError as error:
+                    failed(written, error)
+                    continue
+                if all(one.gun != other.gun for other in collected.values()):
+                    for name, data in one.files.items():
+                        archive.add(trustarchive.member(one.gun, name), data)
+                collected[written] = replace(one, files={})
+        if not collected:
+            message = "nothing could be exported, so no archive was written"
+            raise NothingThereError(message, advice=Advice("see-above"))
+        listed = {
+            each.gun: trustarchive.ArchivedRepository(each.gun, each.server, each.ends)
+            for each in collected.values()
+        }
+        index = trustarchive.index(exported, f"notarypy {__version__}", listed.values())
+        archive.add(trustarchive.INDEX, index)
+        bringing = _Images(session, archive, target, failed, progress)
+        results = bringing.bring(list(collected.values())) if options.images else list(collected.values())
+        _require_readable(archive, session)
+    if options.images:
+        discard(bringing.staging)
+    return Exported(str(target), exported, tuple(map(_result, results)))
+
+
+def _by_repository(session: Session, texts: Sequence[str]) -> dict[str, list[Reference]]:
+    """Return what is wanted of each repository: some references, or none for all of it."""
+    whole: set[str] = set()
+    wanted: dict[str, list[Reference]] = {}
+    for text in texts:
+        gun, _ = session.gun(text, whole=True)
+        parsed = None if session.literal else session.parse(text)
+        if parsed is None or (parsed.tag is None and parsed.digest is None):
+            whole.add(gun)
+        wanted.setdefault(gun, []).extend([] if parsed is None else [parsed])
+    return {gun: [] if gun in whole else wanted[gun] for gun in sorted(wanted)}
+
+
+def _found(session: Session, written: str, references: Sequence[Reference], options: ExportOptions) -> _Found:
+    """Verify a repository, and return what is to be written of it (rules 1 and 2)."""
+    required = VerifyOptions(root=options.root)
+    scope = scope_of(session, written, required)
+    scope = None if scope is not None and scope.mode == "skip" else scope
+    repository = session.repository(written, options.root, scope).past_caches()
+    trusted = refresh(repository)
+    images: list[VerifiedImage] = []
+    unmet: list[tuple[str, NotarypyError]] = []
+    for tag, asked in _asked(session, written, references, trusted) if options.images else ():
+        try:
+            images.append(decide(trusted, asked, required, scope, written=written, warn=session.warn))
+        except TrustError as error:
+            unmet.append((f"{written}:{tag}", error))
+    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+    return _Found(
+        written=written,
+        gun=repository.gun,
+        server=repository.server_url,
+        ends=min(ends[role] for role in roles.BASE_ROLES),
+        root_pins=trusted.root.pins,
+        files=dict(_files(repository, trusted)),
+        images=tuple(images),
+        unmet=tuple(unmet),
+    )
+
+
+def _asked(
+    session: Session, written: str, references: Sequence[Reference], trusted: TrustedMetadata
+) -> Iterator[tuple[str, Reference]]:
+    """Yield the references to images of a repository: those that are named, or one for each signed tag."""
+    if references:
+        yield from ((each.tag or each.digest or "latest", each) for each in references)
+        return
+    parsed = session.parse(written)
+    for tag in policy.released_names(trusted):
+        yield tag, replace(parsed, tag=tag, digest=None)
+
+
+def _files(repository: Repository, trusted: TrustedMetadata) -> Iterator[tuple[str, bytes]]:
+    """Yield what a server has of a repository, by the names that it has for it (rule 2)."""
+    root, timestamp = trusted.files[roles.ROOT], trusted.files[roles.TIMESTAMP]
+    yield f"{roles.ROOT}.json", root
+    yield f"{roles.TIMESTAMP}.json", timestamp
+    for version, data in (*_earlier_roots(repository, trusted), (trusted.root.version, root)):
+        yield f"{version}.{roles.ROOT}.json", data
+    for role, data in sorted({**trusted.files, **dict(_refused(repository, trusted))}.items()):
+        if role != roles.TIMESTAMP:
+            yield f"{role}.{hashlib.sha256(data).hexdigest()}.json", data
+
+
+def _refused(repository: Repository, trusted: TrustedMetadata) -> Iterator[tuple[str, bytes]]:
+    """Yield the delegations that were looked at and are not to be trusted."""
+    for role, error in trusted.failures.items():
+        if "version" in error.facts and (meta := trusted.snapshot.meta.get(role)) is not None:
+            data = repository.fetch_announced(role, meta)
+            meta.check(data, role)
+            yield role, data
+
+
+def _earlier_roots(repository: Repository, trusted: TrustedMetadata) -> list[tuple[int, bytes]]:
+    """Return the versions before the root, as far as each leads to the next."""
+    limits, newer, version = repository.limits, trusted.files[roles.ROOT], trusted.root.version
+    found, walked = list[tuple[int, bytes]](), 0
+    for number in range(version - 1, max(0, version - 1 - limits.root_versions), -1):
+        data = repository.fetch_version(roles.ROOT, number)
+        if data is None:
+            continue
+        walked += len(data)
+        older = TrustedMetadata(repository.gun, repository.now, limits=limits)
+        try:
+            leads = walked <= limits.walked_bytes and older.first_root(data).version == number
+            older.update_root(newer)
+        except TrustError:
+            leads = False
+        if not leads:
+            _LOG.debug("%s: root version %d does not lead to the next one", repository.gun, number)
+            break
+        found.append((number, data))
+        newer = data
+    return found[::-1]
+
+
+@dataclass
+class _Images:
+    """The images of an archive, on their way into it."""
+
+    session: Session
+    archive: ArchiveWriter
+    target: Path
+    failed: Failed
+    progress: Progress | None
+    named: list[tuple[Descriptor, str]] = field(default_factory=list)
+    blobs: dict[str, Descriptor] = field(default_factory=dict)
+
+    @property
+    def staging(self) -> Path:
+        """Where they are brought together (rule 5)."""
+        return self.target.with_name(f".{self.target.name}.notarypy")
+
+    def bring(self, found: Sequence[_Found]) -> list[_Found]:
+        """Fetch all images, and write a layout of them; return what was found, with those that came."""
+        make_private(self.staging)
+        writer, results = LayoutWriter(self.staging, self.session.limits), []
+        with writer.opened() as opened:
+            for one in found:
+                for ref, error in one.unmet:
+                    self.failed(ref, error)
+                results.append(replace(one, images=tuple(self._images(opened, one))))
+            self.archive.add(layout.LAYOUT_FILE, layout.LAYOUT_TEXT)
+            self.archive.add(layout.INDEX_FILE, self._index())
+            for name in sorted(self.blobs):
+                self.archive.add_file(name, self.staging / name)
+        return results
+
+    def _images(self, opened: LayoutWriter, one: _Found) -> Iterator[VerifiedImage]:
+        parsed = self.session.parse(one.written)
+        for image in one.images:
+            ref = f"{image.repository}:{image.tag}"
+            try:
+                self._bring(opened, RemoteImage(self.session.registry(parsed), parsed.path), image, ref)
+            except NotarypyError as error:
+                self.failed(ref, error)
+            else:
+                yield image
+
+    def _bring(self, opened: LayoutWriter, remote: RemoteImage, image: VerifiedImage, ref: str) -> None:
+        """Fetch an image by its signed digest (rule 3)."""
+        tree, _ = remote.tree(remote.top(image.digest, image.size))
+        top = tree.top.descriptor
+        require_served(image, manifests.read(tree.top.data, top.media_type, remote.limits))
+        warn_of_foreign(tree, self.session.warn, "fetched")
+        LayoutPull(remote, opened, Moving(self.progress)).run(tree, f"exporting {ref}")
+        nodes = [node.descriptor for node in (*tree.below, tree.top)]
+        self.blobs.update({layout.blob_name(each.digest): each for each in (*tree.blobs, *nodes)})
+        self.named.append((top, ref))
+
+    def _index(self) -> bytes:
+        data = layout.index_of(self.named)
+        if len(data) > self.session.limits.manifest_bytes:
+            raise _too_much(f"{len(self.named)} images")
+        return data
+
+
+def _require_readable(archive: ArchiveWriter, session: Session) -> None:
+    """Raise UsageError for more than readers take (rule 6)."""
+    if archive.entries > session.limits.archive_entries:
+        raise _too_much(f"{archive.entries} files, more than {session.limits.archive_entries}")
+
+
+def _too_much(what: str) -> UsageError:
+    message, why = "this is too much for one archive", f"it would have {what}: nobody could read it"
+    return UsageError(message, why=why, advice=Advice("export-apart"))
+
+
+def _result(found: _Found) -> ExportedRepository:
+    images = tuple(f"{image.repository}:{image.tag}@{image.digest}" for image in found.images)
+    return ExportedRepository(found.gun, found.server, found.ends, found.root_pins, images)

@@ -1,0 +1,100 @@
+"""A Notary server whose answers lie in a trust archive.
+
+What it is: what `remote.notary` is for a server that can be asked, for one that cannot. What it is not: a
+reason to believe an answer more, or longer: it is verified in the same way, by the same code.
+
+Rules:
+
+1. What the archive does not have, its server does not have.
+2. It takes no updates and has no keys: nothing is published to it.
+3. Its answers are as old as it says. A clock that is behind that moment is wrong, or the archive is: that is
+   said, and dates have to hold by both (`refresh`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from notarypy.errors import (
+    Advice,
+    ExpiredError,
+    NotFoundError,
+    RepositoryMissingError,
+    RollbackError,
+    TrustError,
+    UsageError,
+)
+from notarypy.remote.notary import NotaryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from notarypy.storage.images.trustarchive import TrustArchive
+
+_SHOWN = 10
+
+
+class ArchivedNotary(NotaryClient):
+    """The server of all repositories in an archive."""
+
+    def __init__(self, archive: TrustArchive) -> None:
+        """Answer from an archive."""
+        self._archive = archive
+        self.url = self.host = str(archive)
+
+    @property
+    def exported(self) -> datetime:
+        """When the archive was made, as it says."""
+        return self._archive.exported
+
+    def current_at(self, before: datetime | None) -> datetime:
+        """Return when its answers were known to be current: as it says, or later if that is known already."""
+        return self.exported if before is None else max(self.exported, before)
+
+    def connect(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def require(self, gun: str) -> None:
+        """Raise RepositoryMissingError for a repository that the archive does not say it has."""
+        if gun not in self._archive.repositories:
+            held = sorted(self._archive.repositories)
+            raise RepositoryMissingError(
+                f"{gun} is not in {self.host}",
+                why=f"it holds {len(held)}: {', '.join(held[:_SHOWN])}{' ...' if len(held) > _SHOWN else ''}",
+                advice=Advice("export-repository", gun=gun),
+                gun=gun,
+                server=self.url,
+            )
+
+    def require_metadata(self, data: bytes) -> None:
+        """Leave it to the verification: nobody named a wrong address."""
+
+    def origin(self) -> str:
+        """Return in words where the answers are from, and of when."""
+        return f"{self.host} was exported on {self._archive.exported:%Y-%m-%d %H:%M}Z, as it says"
+
+    def ahead_of(self, now: datetime) -> Iterator[str]:
+        """Yield what is to be said where the clock is behind the archive (rule 3)."""
+        if now < self.exported:
+            yield (
+                f"{self.origin()}, which this machine's clock says is still to come: "
+                "dates have to hold by both"
+            )
+
+    def explain(self, error: TrustError, gun: str, now: datetime) -> None:
+        """Add to an error what an archive is to do with it."""
+        error.why = (*error.why, self.origin())
+        if isinstance(error, ExpiredError):
+            error.advice = Advice("set-clock") if now < self.exported else Advice("export-anew", gun=gun)
+        elif isinstance(error, RollbackError):
+            error.advice = Advice("export-newer")
+
+    def _read(self, gun: str, name: str, actions: str, limit: int | None, *, fresh: bool) -> bytes:  # noqa: ARG002 - of a server that is asked
+        try:
+            return self._archive.read(gun, name, limit or 0)
+        except FileNotFoundError:  # rule 1
+            raise NotFoundError(f"{self.host} has no {name} for {gun}", gun=gun, server=self.url) from None
+
+    def _change(self, *_: object, **__: object) -> NoReturn:
+        raise UsageError(f"nothing can be published to {self.host}", why="it is an archive, and no server")
