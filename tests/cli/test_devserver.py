@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from notarypy.cli import run as running
 from notarypy.cli.run import Ending
 from notarypy.devserver import demo
+from notarypy.devserver.core import Fake
 from notarypy.devserver.start import ServerOptions
 from support.schema import problems
 
@@ -63,6 +64,22 @@ def test_whoever_lets_others_in_is_told(run: Run, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ServerOptions, "public", True)
     outcome = run("devserver", "--host", "127.0.0.2").expect(0)
     assert "other machines can reach them at 127.0.0.2" in outcome.err
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("has_list", [True, False])
+def test_a_registry_with_or_without_a_list_of_referrers(
+    run: Run, has_list: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes: list[Fake] = []
+
+    def served(*arguments: Any, **options: Any) -> Fake:  # noqa: ANN401 - those of `Fake`
+        fakes.append(Fake(*arguments, **options))
+        return fakes[-1]
+
+    monkeypatch.setattr("notarypy.devserver.start.Fake", served)
+    run("devserver", *([] if has_list else ["--no-referrers"])).expect(0)
+    assert [fake.registry.referrers for fake in fakes] == [has_list]
 
 
 @pytest.mark.parametrize("option", ["--dir", "--host"])
