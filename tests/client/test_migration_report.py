@@ -122,7 +122,7 @@ def test_signatures_by_other_keys_and_for_other_names_are_counted_and_do_not_cou
     assert [[(one.form, one.count) for one in tag.others] for tag in found.tags] == [
         [("sig", 1), ("bundle", 1)], [("sig", 1)], [],
     ]  # fmt: skip
-    assert found.tags[1].others[0].why == f"for {GUN}:3"
+    assert found.tags[1].others[0].why == f"it is for {GUN}:3"
     assert isinstance(found.error, NotMigratedError)
 
 

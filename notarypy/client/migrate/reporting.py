@@ -222,14 +222,13 @@ class _Looking:
         registry, names = self.session.registry(asked), (tag.reference, tag.repository)
         found = read_signatures(registry, asked.path, digest, list(self.keys.values()))
         called = {key.hint: name for name, key in self.keys.items()}
-        elsewhere = Counter(
-            (one.form, f"for {one.reference}") for one in found.valid if one.reference not in {"", *names}
-        )
-        others = (OtherSignatures(*one, count) for one, count in elsewhere.items())
-        counting = (one for one in found.valid if one.reference in {"", *names})
+        counting = [one for one in found.valid if one.reference in {"", *names}]
         signed = (
             ReportedSignature(one.form, called[one.key.hint], one.reference or None) for one in counting
         )
+        # What is for another tag of the same image is worth a word only where nothing else is there.
+        named = Counter((one.form, f"it is for {one.reference}") for one in (() if counting else found.valid))
+        others = (OtherSignatures(*one, count) for one, count in named.items())
         return replace(tag, signatures=tuple(dict.fromkeys(signed)), others=(*found.others, *others))
 
 

@@ -80,7 +80,7 @@ class Person:
 
     def notarypy_later(self, days: int, *arguments: str) -> Run:
         """Run notarypy with a clock that is some days ahead."""
-        return self.notarypy(*arguments, LD_PRELOAD=programs.faketime_library(), FAKETIME=f"+{days}d")
+        return self.notarypy(*arguments, LD_PRELOAD=programs.faketime_library(), FAKETIME=f"{days:+}d")
 
     def notary(self, *arguments: str | Path, text: str | None = None) -> Run:
         """Run Go notary on the same trust directory."""
