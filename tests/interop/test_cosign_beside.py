@@ -103,3 +103,18 @@ def test_a_form_that_is_missing_is_added(
     migrate(owner, repository).expect(0)
     others.verify_bundle(repository.ref("1"), public(owner)).expect(0)
     assert written(others, repository, signed)[0] == classics
+
+
+def test_copies_have_one_form_each(
+    owner: Person, others: Verifiers, repository: Repository, unique: Callable[[], str]
+) -> None:
+    index = repository.push_index("1")
+    owner.notarypy("sign", repository.ref("1")).expect(0)
+    migrate(owner, repository).expect(0)
+    by_skopeo, by_oras = (images.repository(repository.registry, unique()) for _ in "12")
+    others.copy(repository.ref("1"), by_skopeo.ref("1")).expect(0)
+    others.verify(by_skopeo.ref("1"), public(owner)).expect(0)
+    assert not others.referrers(by_skopeo, index)
+    others.copy_referrers(repository.ref("1"), by_oras.ref("1")).expect(0)
+    others.verify_bundle(by_oras.ref("1"), public(owner)).expect(0)
+    assert not by_oras.has(classic.tag_of(index.digest))

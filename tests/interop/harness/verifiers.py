@@ -160,6 +160,14 @@ class Verifiers:
         copy = ("--override-arch", architecture, "copy", tls, f"docker://{reference}", f"dir:{target}")
         return self._run(program("skopeo"), *head, *copy)
 
+    def copy(self, reference: str, target: str) -> Run:
+        """Let skopeo copy an image with its platforms and signatures, whoever signed it."""
+        _, folder = self.require("example.com", Path("key.pub"))
+        tls = str(self._server.ca is not None).lower()
+        copy = ("--all", f"--src-tls-verify={tls}", f"--dest-tls-verify={tls}", f"docker://{reference}")
+        head = ("--insecure-policy", "--registries.d", folder, "copy")
+        return self._run(program("skopeo"), *head, *copy, f"docker://{target}")
+
     # -- bundles ---------------------------------------------------------------------------------
 
     def npm(self, bundle: bytes, public: Path, digest: str) -> Run:
@@ -195,6 +203,12 @@ class Verifiers:
         """Let oras attach some content to an image, as the one layer of a referrer."""
         head = ("attach", "--disable-path-validation", "--artifact-type", kind, repository.pinned(subject))
         self.oras(*head, f"{self._file(content)}:{kind}").expect(0)
+
+    def copy_referrers(self, reference: str, target: str) -> Run:
+        """Let oras copy an image, and what refers to it."""
+        plain = str(self._server.ca is None).lower()
+        head = ("cp", "-r", f"--from-plain-http={plain}", f"--to-plain-http={plain}")
+        return self._run(program("oras"), *head, reference, target)
 
     # -- notation --------------------------------------------------------------------------------
 
