@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from notarypy.client.api import Client
+from notarypy.client.workers import UnfinishedError
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import (
     DigestMismatchError,
@@ -32,7 +35,7 @@ from notarypy.images import referrerlist
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.testing import FakeSigner
 from support.author import GUN
-from support.people import REGISTRY_PATH, SERVER, index, manifest, owned
+from support.people import PASSPHRASE, REGISTRY_PATH, SERVER, index, manifest, owned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.migrate.resigning import ResignedTag
     from notarypy.cosign.simplesigning import Claim
+    from notarypy.keys.questions import PassphraseRequest
     from notarypy.remote.http.messages import Request, Response
     from support.people import Person, World
 
@@ -583,6 +587,54 @@ def test_a_key_that_cannot_sign_is_asked_once(one: Migration, owner: Person) -> 
     assert len(one.signer.messages) - asked <= 16  # those that were under way
     one.signer.error = None
     assert len(one.done()) == len(tags)
+
+
+def test_a_passphrase_is_asked_for_once_however_many_sign_at_a_time(owner: Person, tmp_path: Path) -> None:
+    release(owner, *map(str, range(40)))
+    owner.key("release")
+    asked = []
+
+    def answer(request: PassphraseRequest) -> str:
+        asked.append(request.role)
+        return PASSPHRASE
+
+    world = owner.world
+    client = Client(
+        server=SERVER,
+        trust_dir=owner.trust_dir,
+        passphrases=answer,
+        transport=world.fake,
+        clock=world.clock,
+    )
+    with client:
+        done = [outcome.get().states for _, outcome in client.migration.cosign([GUN], key="release")]
+    assert done == [{"written"}] * 40
+    assert asked == ["release"]
+    assert not list(tmp_path.glob("*.key"))
+
+
+def test_an_interruption_leaves_what_is_done_and_says_so(one: Migration, owner: Person) -> None:
+    tags = [str(number) for number in range(60)]
+    release(owner, *tags)
+    one.run(dry_run=True)
+    finished: list[str] = []
+
+    def interrupted() -> None:
+        with one.person.client(signers=[one.signer]) as client:
+            for text, outcome in client.migration.cosign([GUN], key=one.signer.public.canonical_id):
+                if isinstance(outcome.error, UnfinishedError):
+                    continue
+                assert outcome.get().states == {"written"}
+                finished.append(text)
+                if len(finished) == 5:
+                    one.world.fake.before.append(lambda _: signal.raise_signal(signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert 5 <= len(finished) < len(tags)
+    one.world.fake.before.clear()
+    done = one.done()
+    assert all(done[text].states == {"there"} for text in finished)
 
 
 class KilledError(BaseException):

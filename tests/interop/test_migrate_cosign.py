@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from interop.harness import images, programs
+from interop.harness.softhsm import PIN, SoftHsm
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.images import referrerlist
 
@@ -157,6 +159,45 @@ def test_killed_again_and_again_it_finishes_without_doing_anything_twice(
 
 def _writes(front: Gateway) -> int:
     return sum(seen.method in WRITING for seen in list(front.seen))
+
+
+def test_after_ctrl_c_it_says_what_is_signed(
+    alice: Person, bob: Person, repository: Repository, registry_front: Gateway, key: Path
+) -> None:
+    behind = images.repository(registry_front.endpoint, repository.path)
+    tags = [f"v{number}" for number in range(60)]
+    for tag in tags:
+        repository.push(tag)
+    alice.own(behind.name)
+    alice.notarypy("sign", *map(behind.ref, tags)).expect(0)
+    registry_front.forget()
+    running = bob.start_notarypy("migrate", "cosign", behind.name, "--key", key)
+    while _writes(registry_front) < 250 and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    stopped = programs.collect(running).expect(130)
+    signed_then = [line.split()[1] for line in stopped.stdout.splitlines() if line.startswith("signed ")]
+    assert 0 < len(signed_then) < len(tags)
+    again = bob.notarypy("migrate", "cosign", behind.name, "--key", key).expect(0)
+    assert set(signed_then) <= {
+        line.split()[2] for line in again.stdout.splitlines() if line.startswith("already signed ")
+    }
+
+
+def test_a_token_signs_many_tags_and_its_pin_is_read_once(
+    alice: Person, bob: Person, repository: Repository, tmp_path: Path
+) -> None:
+    hsm = SoftHsm(tmp_path / "hsm")
+    hsm.make_token("release")
+    uri = hsm.make_key("release", "cosign")
+    pushed = sign(alice, repository, *map(str, range(8)))
+    bob.environment |= hsm.environment
+    bob.environment["NOTARYPY_PASSPHRASE_RELEASE"] = PIN
+    bob.notarypy("key", "add", uri, "--name", "release").expect(0)
+    run = bob.notarypy("-vv", "migrate", "cosign", repository.name, "--key", "release").expect(0)
+    assert run.stdout.splitlines()[-1] == f"{len(pushed)} tags: {len(pushed)} signed"
+    assert PIN not in run.stdout + run.stderr
+    assert run.stderr.count("logged in to") == 1
 
 
 @pytest.mark.slow
