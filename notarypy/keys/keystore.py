@@ -79,7 +79,7 @@ class KeyStore:
         self.given = given or {}
         self.warnings: list[str] = []
         self._unlocked: dict[str, Signer] = {}
-        self._seen: dict[tuple[str, str], ExternalSigner] = {}
+        self._seen: dict[tuple[str, str, bool], ExternalSigner] = {}
         self._lock = threading.RLock()
 
     def available(self) -> frozenset[str]:
@@ -136,8 +136,8 @@ class KeyStore:
             from notarypy.keys.signers.base import CheckedSigner, opened
 
             found = keyentry.reference(keyid, place)
-            context = self._context(PassphraseRequest(keyid, found.role), passphrases, found.public)
-            there = opened(self._backend(found.uri), found.uri, context)
+            context = self._context(PassphraseRequest(keyid, found.role), passphrases)
+            there = opened(self._backend(found.uri), found.uri, replace(context, public=found.public))
             return CheckedSigner(there, found.public, found.uri)
         from notarypy.keys.signers import keyfile
 
@@ -154,19 +154,24 @@ class KeyStore:
             raise UsageError(f"whoever uses the key {uri} asks a server", why=why, advice=advice, uri=uri)
         return found
 
-    def _context(
-        self, request: PassphraseRequest, passphrases: PassphraseChain, public: PublicKey | None
-    ) -> SignerContext:
+    def _context(self, request: PassphraseRequest, passphrases: PassphraseChain) -> SignerContext:
         from notarypy.keys.signers.base import SignerContext
 
-        return SignerContext(request, passphrases, self._environ, self._timeout, public)
+        return SignerContext(request, passphrases, self._environ, self._timeout)
 
     def look(
-        self, uri: str, role: str, passphrases: PassphraseChain, algorithm: str | None = None
+        self,
+        uri: str,
+        role: str,
+        passphrases: PassphraseChain,
+        algorithm: str | None = None,
+        *,
+        cosign: bool = False,
     ) -> ExternalSigner:
         """Return the signer at a URI, after reading its public half; with an algorithm it is made first.
 
-        Nothing is made where it could not be noted.
+        Nothing is made where it could not be noted. With `cosign` it signs images as cosign does, and may be
+        one that cannot sign metadata.
         It is read once for each role, as PINs are. Raises as `ExternalSigner.open` and `generate`.
         """
         from notarypy.keys.formats.urisecrets import require_none
@@ -175,13 +180,13 @@ class KeyStore:
         require_none([uri])
         uri = keyuri.usual(uri)
         with self._lock:
-            signer = self._seen.get((uri, role))
+            signer = self._seen.get((uri, role, cosign))
             if signer is None or algorithm is not None:
-                context = self._context(PassphraseRequest("", role), passphrases, None)
+                context = replace(self._context(PassphraseRequest("", role), passphrases), cosign=cosign)
                 found = self._backend(uri)
                 if algorithm is not None:
                     files.require_writable(self.directory)
-                signer = self._seen[uri, role] = opened(found, uri, context, algorithm)
+                signer = self._seen[uri, role, cosign] = opened(found, uri, context, algorithm)
         with having_made(signer.uri, made=algorithm is not None):
             require_usable(signer.public)
         return signer

@@ -42,6 +42,7 @@ from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import awsclients, awskms, services
 from notarypy.keys.signers.awskms import AwsKmsSigner
 from notarypy.keys.signers.base import SignerContext
+from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.tuf import envelope
 from support import fakekms
 
@@ -171,6 +172,13 @@ def test_an_alias_is_kept_as_the_key_it_leads_to(kms: fakekms.FakeKms, spec: str
     assert kms.asked[-1].parameters["KeyId"] == key.arn
     kms.aliases["alias/release"] = kms.make().arn
     assert envelope.verify(signer.public, *signer.sign(b"again"), b"again")
+
+
+def test_rsa_signs_as_pkcs1v15_for_cosign(kms: fakekms.FakeKms) -> None:
+    key = kms.make("RSA_2048")
+    signer = CosignSigner(AwsKmsSigner.open(f"awskms:///{key.arn}", context(kms.environment)), "there")
+    assert signer.key.verify(signer.sign(b"message"), b"message")
+    assert kms.operations == ["GetPublicKey", "Sign"]
 
 
 def test_a_key_that_is_known_is_asked_for_nothing_before_it_signs(kms: fakekms.FakeKms) -> None:

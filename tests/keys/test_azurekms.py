@@ -33,6 +33,7 @@ from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.keys.signers.base import ExternalSigner, SignerContext
+from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.tuf import envelope
 from support.azurecloud import LOGIN, SECRET, TENANT, TOKEN, VAULT, VERSIONS, AzureCloud, failure
 from support.clouds import Answer, Call, Cloud
@@ -98,6 +99,12 @@ def test_a_key_signs_with_one_request(azure: AzureCloud, cloud: Cloud, kind: str
         assert envelope.verify(noted.public, *signer.sign(message), message)
     assert asked(cloud) == [TOKENS, SIGN, SIGN]
     assert signer.properties()["protection"] == ("HSM" if kind.endswith("HSM") else "software")
+
+
+def test_rsa_signs_as_pkcs1v15_for_cosign(azure: AzureCloud) -> None:
+    uri = azure.make("release", "RSA", bits=2048)
+    signer = CosignSigner(opened(uri), uri)
+    assert signer.key.verify(signer.sign(b"message"), b"message")
 
 
 def test_a_new_process_is_told_once_which_token_is_wanted(azure: AzureCloud, cloud: Cloud) -> None:

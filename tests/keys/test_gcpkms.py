@@ -15,6 +15,7 @@ import pytest
 from google.auth import _cloud_sdk
 
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     BackendMissingError,
     ConfigurationError,
@@ -34,7 +35,8 @@ from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers import backend
 from notarypy.keys.signers.base import ExternalSigner, SignerContext
-from notarypy.keys.signers.gcpkms import crc32c
+from notarypy.keys.signers.cosignsigner import CosignSigner
+from notarypy.keys.signers.services import crc32c
 from notarypy.tuf import envelope
 from support.clouds import Answer, Cloud
 from support.googlecloud import OIDC_TOKEN, RING, TOKEN, GoogleCloud, failure
@@ -67,9 +69,11 @@ def google(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Goo
     return found
 
 
-def opened(uri: str, public: PublicKey | None = None, timeout: float = 10) -> ExternalSigner:
+def opened(
+    uri: str, public: PublicKey | None = None, timeout: float = 10, *, cosign: bool = False
+) -> ExternalSigner:
     request = PassphraseRequest(public.keyid if public else "", "jeff")
-    context = SignerContext(request, PassphraseChain([]), os.environ, timeout, public)
+    context = SignerContext(request, PassphraseChain([]), os.environ, timeout, public, cosign)
     return backend(uri).open(uri, context)
 
 
@@ -84,6 +88,29 @@ def test_a_key_signs_with_one_request(google: GoogleCloud, cloud: Cloud, algorit
     for message in (b"one", b"two"):
         assert envelope.verify(noted.public, *signer.sign(message), message)
     assert cloud.lines() == [TOKENS, SIGN, SIGN]
+
+
+@pytest.mark.parametrize("algorithm", ["EC_SIGN_P256_SHA256", "RSA_SIGN_PKCS1_2048_SHA256"])
+def test_a_key_signs_for_cosign_in_the_one_form_that_it_has(
+    google: GoogleCloud, cloud: Cloud, algorithm: str
+) -> None:
+    uri = google.make("release", algorithm)
+    signer = CosignSigner(opened(uri, cosign=True), uri)
+    assert signer.key.verify(signer.sign(b"message"), b"message")
+    assert cloud.lines() == [TOKENS, READ, SIGN]
+
+
+def test_a_key_of_the_other_form_is_refused_before_anything_is_signed(google: GoogleCloud) -> None:
+    uri = google.make("release", "RSA_SIGN_PKCS1_2048_SHA256")
+    with pytest.raises(UnsupportedKeyError) as caught:
+        opened(uri)
+    assert caught.value.advice == Advice("make-gcp-key")
+    uri = google.make("other", "RSA_SIGN_PSS_2048_SHA256")
+    with pytest.raises(UnsupportedKeyError) as caught:
+        opened(uri, cosign=True)
+    assert caught.value.advice == Advice("make-gcp-cosign-key")
+    with pytest.raises(UnsupportedKeyError, match="cannot sign as cosign verifies"):
+        CosignSigner(opened(uri), uri)  # it is noted for Notary
 
 
 def test_the_token_of_a_pipeline_is_enough(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -44,6 +44,7 @@ from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import PassphraseChain
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.base import SignerContext
+from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.keys.signers.hashivault import HashivaultSigner
 from notarypy.tuf import envelope
 from notarypy.tuf.keys import public_key_of
@@ -77,6 +78,7 @@ class Vault:
     """A transit engine with one key; what is in `answers` is said first, in order."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.keys: list[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]
         self.keys = [ec.generate_private_key(ec.SECP256R1())]
         self.state: dict[str, object] = {"type": "ecdsa-p256"}
         self.answers: list[Any] = []
@@ -115,8 +117,13 @@ class Vault:
         asked = json.loads(self.server.bodies[-1])
         assert (asked["prehashed"], asked["hash_algorithm"]) == (True, "sha2-256")
         key = self.keys[asked["key_version"] - 1]
-        der = key.sign(base64.b64decode(asked["input"]), ec.ECDSA(Prehashed(SHA256())))
-        raw = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
+        digest = base64.b64decode(asked["input"])
+        if isinstance(key, rsa.RSAPrivateKey):
+            assert asked["signature_algorithm"] == "pkcs1v15"
+            raw = key.sign(digest, padding.PKCS1v15(), Prehashed(SHA256()))
+        else:
+            der = key.sign(digest, ec.ECDSA(Prehashed(SHA256())))
+            raw = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
         text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
         return {"signature": f"vault:v{asked['key_version']}:{text}"}
 
@@ -129,7 +136,7 @@ class Vault:
         return HashivaultSigner.open(uri, self.context(**options))
 
 
-def pem(key: ec.EllipticCurvePrivateKey) -> str:
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
@@ -138,6 +145,13 @@ def vault() -> Iterator[Vault]:
     running = Vault()
     yield running
     running.close()
+
+
+def test_rsa_signs_as_pkcs1v15_for_cosign(vault: Vault) -> None:
+    vault.keys, vault.state = [rsa.generate_private_key(65537, 2048)], {"type": "rsa-2048"}
+    signer = CosignSigner(vault.signer("hashivault://release", known=False), "there")
+    assert signer.key.verify(signer.sign(b"message"), b"message")
+    assert vault.requests() == ["GET /v1/transit/keys/release", "POST /v1/transit/sign/release"]
 
 
 # -- URIs and what is asked

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pkcs11
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, TokenFlag
@@ -130,6 +131,24 @@ def test_rsa_signs_as_pss_and_makes_its_root_certificate(desk: Desk) -> None:
     made = root_certificate(signer, "r/app", datetime.now(UTC))
     certificate = load_pem_x509_certificate(made.public)
     certificate.verify_directly_issued_by(certificate)
+
+
+def test_rsa_signs_as_pkcs1v15_for_cosign(desk: Desk) -> None:
+    desk.card.add(RSA, b"\2", "other")
+    desk.card.mechanisms = {Mechanism.RSA_PKCS}
+    with pytest.raises(UnsupportedKeyError, match="as Notary needs") as caught:
+        desk.open("pkcs11:id=%02")
+    assert caught.value.why == ("it has no RSA_PKCS_PSS",)
+    signer = Pkcs11Signer.open("pkcs11:id=%02", replace(desk.context(), cosign=True))
+    RSA.public_key().verify(signer.sign_pkcs1v15(b"message"), b"message", padding.PKCS1v15(), SHA256())
+    assert [mechanism for mechanism, _, _ in desk.card.signed] == [Mechanism.RSA_PKCS]
+
+
+def test_a_token_that_signs_by_pss_alone_is_none_for_cosign(desk: Desk) -> None:
+    desk.card.add(RSA, b"\2", "other")
+    with pytest.raises(UnsupportedKeyError, match="as cosign needs") as caught:
+        Pkcs11Signer.open("pkcs11:id=%02", replace(desk.context(), cosign=True))
+    assert caught.value.why == ("it has no RSA_PKCS",)
 
 
 def test_several_threads_share_one_session_and_one_login(desk: Desk) -> None:

@@ -148,9 +148,10 @@ class AzureCloud:
         assert set(call.json) == {"alg", "value"}
         value = call.json["value"]
         digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-        if len(digest) != 32 or call.json["alg"] != ("PS256" if found["kty"].startswith("RSA") else "ES256"):
+        known = {"PS256", "RS256"} if found["kty"].startswith("RSA") else {"ES256"}
+        if len(digest) != 32 or call.json["alg"] not in known:
             return failure(400, "BadParameter", "Property has invalid value")
-        return Answer(200, {"kid": kid, "value": _text(_signed(found["key"], digest))})
+        return Answer(200, {"kid": kid, "value": _text(_signed(found["key"], call.json["alg"], digest))})
 
 
 def _text(data: bytes) -> str:
@@ -170,8 +171,10 @@ def _jwk(found: dict[str, Any]) -> dict[str, str]:
     return {"crv": found["crv"], "x": x, "y": y}
 
 
-def _signed(key: Any, digest: bytes) -> bytes:  # noqa: ANN401 - any private key
+def _signed(key: Any, algorithm: str, digest: bytes) -> bytes:  # noqa: ANN401 - any private key
     hashed = utils.Prehashed(SHA256())
+    if algorithm == "RS256":
+        return bytes(key.sign(digest, padding.PKCS1v15(), hashed))
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(digest, padding.PSS(padding.MGF1(SHA256()), 32), hashed)
     return ecdsa_raw(key.sign(digest, ec.ECDSA(hashed)), key.key_size)

@@ -58,6 +58,8 @@ class Key:
         if isinstance(self.private, ec.EllipticCurvePrivateKey):
             assert algorithm == "ECDSA_SHA_256"
             return self.private.sign(digest, ec.ECDSA(PREHASHED))
+        if algorithm == "RSASSA_PKCS1_V1_5_SHA_256":
+            return self.private.sign(digest, padding.PKCS1v15(), PREHASHED)
         assert algorithm == "RSASSA_PSS_SHA_256"
         return self.private.sign(digest, padding.PSS(padding.MGF1(SHA256()), 32), PREHASHED)
 

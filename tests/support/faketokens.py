@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Attributes: TypeAlias = dict[Attribute, Any]
 PIN = "a-pin-4711"
+SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017, 9.2
 P256 = bytes.fromhex("06082a8648ce3d030107")
 USUAL = TokenFlag.LOGIN_REQUIRED | TokenFlag.USER_PIN_INITIALIZED | TokenFlag.TOKEN_INITIALIZED
 
@@ -55,6 +56,10 @@ class SigningEntry(Entry):
         self.token.signed.append((mechanism, mechanism_param, pin is not None))
         identity, label = self.attributes[Attribute.ID], self.attributes[Attribute.LABEL].encode()
         key = self.token.private.get(identity + b"/" + label) or self.token.private[identity or label]
+        if mechanism == Mechanism.RSA_PKCS:
+            assert mechanism_param is None
+            assert data[:-32] == SHA256_INFO
+            return bytes(key.sign(data[-32:], padding.PKCS1v15(), utils.Prehashed(SHA256())))
         if isinstance(key, rsa.RSAPrivateKey):
             assert mechanism_param == (Mechanism.SHA256, pkcs11.MGF.SHA256, 32)
             return key.sign(data, padding.PSS(padding.MGF1(SHA256()), 32), utils.Prehashed(SHA256()))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from notarypy.keys.signers.gcpkms import crc32c
+from notarypy.keys.signers.services import crc32c
 from support.clouds import Answer, Call, Cloud
 from support.otherkeys import rsa_key
 
@@ -167,7 +167,7 @@ def _pem(key: Any) -> bytes:  # noqa: ANN401 - any private key
 
 def _made(algorithm: str, name: str) -> Any:  # noqa: ANN401 - any private key
     if algorithm.startswith("RSA"):
-        bits = re.search(r"PSS_(\d+)_SHA256", algorithm)
+        bits = re.search(r"(?:PSS|PKCS1)_(\d+)_SHA256", algorithm)
         return rsa_key(int(bits[1]) if bits else 2048, name)  # what is refused need not be slow to make
     curves = {"P256": ec.SECP256R1(), "P384": ec.SECP384R1(), "SECP256K1": ec.SECP256K1()}
     found = next((curve for name, curve in curves.items() if name in algorithm), None)
@@ -178,4 +178,6 @@ def _signed(algorithm: str, key: Any, digest: bytes) -> bytes:  # noqa: ANN401 -
     hashed = utils.Prehashed(SHA256())
     if algorithm.startswith("RSA_SIGN_PSS"):
         return bytes(key.sign(digest, padding.PSS(padding.MGF1(SHA256()), 32), hashed))
+    if algorithm.startswith("RSA_SIGN_PKCS1"):
+        return bytes(key.sign(digest, padding.PKCS1v15(), hashed))
     return bytes(key.sign(digest, ec.ECDSA(hashed)))

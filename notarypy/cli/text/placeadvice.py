@@ -43,6 +43,11 @@ TEXTS: dict[str, str] = {
         "--purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256; then note it: "
         "notarypy key add URI --name NAME"
     ),
+    "make-gcp-cosign-key": (
+        "make one there, ECDSA for Notary and cosign alike: gcloud kms keys create KEY --keyring=RING "
+        "--location=LOCATION --purpose=asymmetric-signing --default-algorithm=ec-sign-p256-sha256; "
+        "of RSA keys cosign takes rsa-sign-pkcs1-3072-sha256"
+    ),
     "correct-credentials": "correct that file or variable; or unset it, and log in",
     "name-proxy": "write it as http://HOST:PORT, or unset it",
     "name-authorities": "name a PEM file with the certificates of the authorities, or unset it",

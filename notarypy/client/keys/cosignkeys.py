@@ -50,7 +50,7 @@ def of_signer(signer: Signer) -> CosignSigner:
 
 def at_uri(uri: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of a key that is elsewhere, and not noted here (rule 1)."""
-    found = store.look(uri, _ROLE, passphrases)
+    found = store.look(uri, _ROLE, passphrases, cosign=True)
     return _ready(CheckedSigner(found, found.public, uri), uri)
 
 

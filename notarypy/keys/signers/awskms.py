@@ -9,7 +9,7 @@ Rules:
 
 1. The URI that is kept has the ARN that KMS gave: an alias may lead to another key tomorrow.
 2. KMS gets the digest of a message, and signs it with ECDSA and SHA-256, or RSA-PSS with a salt of 32 bytes:
-   on other curves it uses other hashes, which Notary does not.
+   on other curves it uses other hashes, which Notary does not. For cosign RSA is PKCS #1 v1.5.
 3. A signature is one request. One that was throttled, or failed in KMS, is asked for again, while less time
    has passed than a request may take; the SDK's own repetitions know no such bound.
 4. What the SDK logs has credentials in it, and is not shown: nothing here turns its loggers on.
@@ -146,18 +146,27 @@ class AwsKmsSigner(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature (rule 2)."""
+        signature = self._signature(message, _ALGORITHMS[self.public.keytype])
+        if self.public.keytype == "ecdsa":
+            with awserrors.usable("Sign"):
+                return from_der(self.public, signature)
+        return METHOD_FOR[self.public.keytype], signature
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it; see `cosignsigner`."""
+        return self._signature(message, "RSASSA_PKCS1_V1_5_SHA_256")
+
+    def _signature(self, message: bytes, algorithm: str) -> bytes:
         found = self._service.ask(
             "Sign",
             KeyId=self._service.address.key,
             Message=hashlib.sha256(message).digest(),
             MessageType="DIGEST",
-            SigningAlgorithm=_ALGORITHMS[self.public.keytype],
+            SigningAlgorithm=algorithm,
         )
         with awserrors.usable("Sign"):
             signature: bytes = found["Signature"]
-            if self.public.keytype == "ecdsa":
-                return from_der(self.public, signature)
-        return METHOD_FOR[self.public.keytype], signature
+        return signature
 
     def prepare(self) -> None:
         """Make sure that the library, a region and credentials are here; see `ExternalSigner`."""

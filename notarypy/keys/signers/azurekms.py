@@ -7,8 +7,8 @@ credentials, and what the library's errors mean (`azureerrors`).
 Rules:
 
 1. Without a version the present one is read, once; the URI that is kept has it.
-2. Keys are EC on P-256, which sign with ES256, and RSA of 2048 to 4096 bits, which sign with PS256; in
-   software or in an HSM. Each must be enabled, in date, and allowed to sign.
+2. Keys are EC on P-256, which sign with ES256, and RSA of 2048 to 4096 bits, which sign with PS256, and for
+   cosign with RS256; in software or in an HSM. Each must be enabled, in date, and allowed to sign.
 3. A vault's first answer says which tokens it wants. The library asks for one only if it is for the domain
    that the vault is in, and that check stays on: nobody else's vault gets a token for ours.
    A host that is in no cloud's domain of vaults is one only where AZURE_AUTHORITY_HOST names another cloud.
@@ -99,6 +99,10 @@ class AzureKmsSigner(ExternalSigner):
         """See `ExternalSigner`; what Azure calls ES256 is r and s already."""
         method, algorithm = ("rsapss", "PS256") if self.public.keytype == "rsa" else ("ecdsa", "ES256")
         return method, self._vault.sign(self.public, algorithm, hashlib.sha256(message).digest())
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it; see `cosignsigner`."""
+        return self._vault.sign(self.public, "RS256", hashlib.sha256(message).digest())
 
     def properties(self) -> Mapping[str, str]:
         """See `ExternalSigner`."""

@@ -81,6 +81,7 @@ class SignerContext:
         environ: The environment, in which services' addresses and credentials are.
         timeout: Seconds that one request to a service may take.
         public: The public half that is expected; None if it is to be read.
+        cosign: Whether the key is to sign images as cosign does, and no metadata.
     """
 
     request: PassphraseRequest
@@ -88,6 +89,7 @@ class SignerContext:
     environ: Mapping[str, str] = field(repr=False)
     timeout: float = 30.0
     public: PublicKey | None = None
+    cosign: bool = False
 
     def pin(self, token: str) -> tuple[str, str]:
         """Return the name of a source and the PIN that it has for a token; one, and once (rule 4).

@@ -7,7 +7,8 @@ Rules:
 
 1. The version of a URI may stand after `versions` or after `cryptoKeyVersions`, as cosign takes it. Without
    one the newest that is enabled is looked up, once; the URI that is kept has it.
-2. Only algorithms that Notary verifies are taken: ECDSA on P-256 and RSA-PSS, both with SHA-256.
+2. Only algorithms that Notary verifies are taken: ECDSA on P-256 and RSA-PSS, both with SHA-256. For cosign
+   it is RSA with PKCS #1 v1.5 in place of RSA-PSS: a key signs in one form alone, ever.
 3. What was sent and what came back is compared as Google asks: checksums both ways, and the key's name.
 4. Credentials are the application default credentials; no project is looked up for them. What cannot be used
    of the files, variables and programs that they come from is no credentials, and nothing of the network: the
@@ -57,15 +58,12 @@ _PART, _NUMBER = re.compile(r"[\w.:-]+", re.ASCII), re.compile(r"[1-9][0-9]{0,17
 _FORM = "gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY/versions/NUMBER"
 _HOST, _API = "cloudkms.googleapis.com", "https://cloudkms.googleapis.com/v1/"
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
-_ALGORITHMS = frozenset(
-    {
-        "EC_SIGN_P256_SHA256",
-        "RSA_SIGN_PSS_2048_SHA256",
-        "RSA_SIGN_PSS_3072_SHA256",
-        "RSA_SIGN_PSS_4096_SHA256",
-    }
-)
-_CASTAGNOLI = 0x82F63B78
+_EC, _PSS, _PKCS1 = "EC_SIGN_P256_SHA256", "RSA_SIGN_PSS_", "RSA_SIGN_PKCS1_"
+_RSA_SIZES = ("2048", "3072", "4096")
+_WANTED = {
+    _PSS: (Advice("make-gcp-key"), "Notary v1"),
+    _PKCS1: (Advice("make-gcp-cosign-key"), "cosign"),
+}
 _OK, _BAD_REQUEST = 200, 400
 
 
@@ -85,7 +83,9 @@ class GcpKmsSigner(ExternalSigner):
         version = version or _newest(service.get(f"{key}/cryptoKeyVersions?filter=state%3DENABLED"), uri)
         service.place = f"gcpkms://{key}/versions/{version}"
         service.name = f"{key}/cryptoKeyVersions/{version}"
-        return cls(service.place, context.public or _public(service), service)
+        if context.cosign:
+            return _ImageSigner(service.place, _public(service, _PKCS1), service)  # type: ignore[return-value]
+        return cls(service.place, context.public or _public(service, _PSS), service)
 
     @classmethod
     def generate(cls, uri: str, context: SignerContext, algorithm: str) -> Self:  # noqa: ARG003 - none is made
@@ -99,21 +99,25 @@ class GcpKmsSigner(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """See `ExternalSigner`."""
-        service, digest = self._service, hashlib.sha256(message).digest()
-        body = {
-            "digest": {"sha256": base64.b64encode(digest).decode()},
-            "digestCrc32c": str(crc32c(digest)),
-        }
-        answer = service.ask("POST", f"{service.name}:asymmetricSign", body)
-        if answer.get("verifiedDigestCrc32c") is not True:
-            raise services.damaged(service.place, "it does not say that the digest arrived as it was sent")
-        signature = service.checked(answer, "signature", "signatureCrc32c")
+        signature = self.signature(message)
         if self.public.keytype == "rsa":
             return "rsapss", signature
         try:
             return from_der(self.public, signature)
         except ValueError:
-            raise services.damaged(service.place, "the signature is none of ECDSA") from None
+            raise services.damaged(self._service.place, "the signature is none of ECDSA") from None
+
+    def signature(self, message: bytes) -> bytes:
+        """Return a signature in the one form that the key has, as the service gives it."""
+        service, digest = self._service, hashlib.sha256(message).digest()
+        body = {
+            "digest": {"sha256": base64.b64encode(digest).decode()},
+            "digestCrc32c": str(services.crc32c(digest)),
+        }
+        answer = service.ask("POST", f"{service.name}:asymmetricSign", body)
+        if answer.get("verifiedDigestCrc32c") is not True:
+            raise services.damaged(service.place, "it does not say that the digest arrived as it was sent")
+        return service.checked(answer, "signature", "signatureCrc32c")
 
     def properties(self) -> Mapping[str, str]:
         """See `ExternalSigner`; who may not read the state of a key is told the rest."""
@@ -130,6 +134,14 @@ class GcpKmsSigner(ExternalSigner):
             "state": services.said(state),
             "version": service.name.rpartition("/")[2],
         }
+
+
+class _ImageSigner(GcpKmsSigner):
+    """One that signs images as cosign verifies, and with RSA no metadata (rule 2)."""
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """See `cosignsigner`."""
+        return self.signature(message)
 
 
 class _Service:
@@ -157,7 +169,7 @@ class _Service:
             data = b""
         if answer.get("name") != self.name:
             raise services.damaged(self.place, "it is about another key")
-        if not data or str(answer.get(checksum)) != str(crc32c(data)):
+        if not data or str(answer.get(checksum)) != str(services.crc32c(data)):
             raise services.damaged(self.place, "it was changed on its way: the checksum is another one")
         return data
 
@@ -241,16 +253,6 @@ class _State:
         self.credentials: Any = None
 
 
-def crc32c(data: bytes) -> int:
-    """Return the checksum that Google's services compare: CRC-32 with Castagnoli's polynomial."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ _CASTAGNOLI if crc & 1 else crc >> 1
-    return crc ^ 0xFFFFFFFF
-
-
 def _parsed(uri: str) -> tuple[str, str]:
     """Return a key's resource name and its version, which may be empty (rule 1)."""
     match = _URI.fullmatch(uri)
@@ -276,12 +278,13 @@ def _newest(answer: Mapping[str, Any], uri: str) -> str:
     return str(max(usable))
 
 
-def _public(service: _Service) -> PublicKey:
-    """Read the public half of a key; raise UnsupportedKeyError for one that Notary cannot use (rule 2)."""
+def _public(service: _Service, rsa: str) -> PublicKey:
+    """Read the public half of a key; raise UnsupportedKeyError for one of another algorithm (rule 2)."""
     answer = service.get(f"{service.name}/publicKey")
     algorithm = services.said(answer.get("algorithm"))
-    if algorithm not in _ALGORITHMS:
-        raise services.unsupported(service.place, f"its algorithm is {algorithm}", Advice("make-gcp-key"))
+    if algorithm not in {_EC, *(f"{rsa}{size}_SHA256" for size in _RSA_SIZES)}:
+        advice, reader = _WANTED[rsa]
+        raise services.unsupported(service.place, f"its algorithm is {algorithm}", advice, reader)
     return PublicKey.from_pem(service.checked(answer, "pem", "pemCrc32c"))
 
 

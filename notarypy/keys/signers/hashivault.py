@@ -112,13 +112,20 @@ class HashivaultSigner(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """See `ExternalSigner.sign` (rules 2 and 3)."""
+        return METHOD_FOR[self.public.keytype], self._signature(message, _PSS)
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it; see `cosignsigner`."""
+        return self._signature(message, {"signature_algorithm": "pkcs1v15"})
+
+    def _signature(self, message: bytes, padding: Mapping[str, str]) -> bytes:
         asked = {
             "input": base64.b64encode(hashlib.sha256(message).digest()).decode(),
             "prehashed": True,
             "hash_algorithm": "sha2-256",
             "key_version": self._version,
             "marshaling_algorithm": "jws",
-            **(_PSS if self.public.keytype == "rsa" else {}),
+            **(padding if self.public.keytype == "rsa" else {}),
         }
         answer = self._server.ask(VaultRequest("POST", f"sign/{self._key}", "update", asked))
         if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -132,7 +139,7 @@ class HashivaultSigner(ExternalSigner):
         except binascii.Error:
             raise self._server.misunderstood("its signature is not base64") from None
         _LOG.debug("version %d of %s at %s signed", self._version, self._key, self._server.host)
-        return METHOD_FOR[self.public.keytype], raw
+        return raw
 
     def prepare(self) -> None:
         """Make sure that there is a token; whether it may sign only signing tells."""

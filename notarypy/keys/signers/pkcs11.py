@@ -9,8 +9,8 @@ Rules:
    certificate with the same id. A PIN is for signing, for making keys, and for tokens that hide all.
 2. A URI that fits several keys names none. Its id names a key, and its label where it has no id: pairs exist
    whose halves have different labels. Several with one id are told apart by the label that the URI names.
-3. The token signs a SHA-256 digest: ECDSA on every curve, RSA as PSS with a salt of 32 bytes. Modules that
-   hash by themselves are rare, and some sign input of any length.
+3. The token signs a SHA-256 digest: ECDSA on every curve, RSA as PSS with a salt of 32 bytes, for cosign as
+   PKCS #1 v1.5. Modules that hash by themselves are rare, and some sign input of any length.
 4. What is made here never leaves the token, and does not take the place of anything.
 """
 
@@ -48,11 +48,10 @@ if TYPE_CHECKING:
     from notarypy.keys.signers.base import SignerContext
 
 _LOG = logging.getLogger(__name__)
-_SALT = 32
-_RSA_BITS = 3072
-_ID_BYTES = 8
+_SALT, _RSA_BITS, _ID_BYTES = 32, 3072, 8
 _P256 = bytes.fromhex("06082a8648ce3d030107")
 _MECHANISMS = {"ecdsa": "ECDSA", "rsa": "RSA_PKCS_PSS"}
+_PKCS1V15, _SHA256_INFO = "RSA_PKCS", bytes.fromhex("3031300d060960864801650304020105000420")
 _HALVES = ("PUBLIC_KEY", "CERTIFICATE", "PRIVATE_KEY")
 
 
@@ -78,7 +77,7 @@ class Pkcs11Signer(ExternalSigner):
     @classmethod
     def _found(cls, token: Token, where: Pkcs11Uri, context: SignerContext) -> Self:
         named, public = _identified(token, where, context)
-        _require_mechanism(token, public.keytype)
+        _require_mechanism(token, public.keytype, cosign=context.cosign)
         _LOG.debug("%s of %s is %s", named.described, token.name, public.keyid)
         return cls(kept_uri(token, named), public, context)
 
@@ -104,9 +103,13 @@ class Pkcs11Signer(ExternalSigner):
 
     def sign(self, message: bytes) -> tuple[str, bytes]:
         """Return the method's name and the signature; see `Signer` (rule 3)."""
-        digest = hashlib.sha256(message).digest()
-        signature = using(self._where, self._context, lambda token: self._signed(token, digest))
-        return METHOD_FOR[self.public.keytype], signature
+        sign = partial(self._signed, _MECHANISMS[self.public.keytype], hashlib.sha256(message).digest())
+        return METHOD_FOR[self.public.keytype], using(self._where, self._context, sign)
+
+    def sign_pkcs1v15(self, message: bytes) -> bytes:
+        """Sign with an RSA key as cosign verifies it; see `cosignsigner` (rule 3)."""
+        data = _SHA256_INFO + hashlib.sha256(message).digest()
+        return using(self._where, self._context, partial(self._signed, _PKCS1V15, data))
 
     def prepare(self) -> None:
         """Log in to the token, and find the private half there; see `ExternalSigner`."""
@@ -121,25 +124,23 @@ class Pkcs11Signer(ExternalSigner):
             raise UnsupportedKeyError(message, why=why, advice=advice, token=token.info.label)
         return key
 
-    def _signed(self, token: Token, digest: bytes) -> bytes:
+    def _signed(self, mechanism: str, data: bytes, token: Token) -> bytes:
         key = self._ready(token)
         if not _flag(key, "ALWAYS_AUTHENTICATE"):
             token.forget_pin()
-            return self._made(key, digest, None)
+            return self._made(key, mechanism, data, None)
         pin = token.again(self._where, self._context)
         try:
             with token.checking(pin, self._context):
-                return self._made(key, digest, pin[1])
+                return self._made(key, mechanism, data, pin[1])
         except PinWrongError:
             token.close()  # the session is of no use afterwards
             raise
 
-    def _made(self, key: Any, digest: bytes, pin: str | None) -> bytes:  # noqa: ANN401 - as the library has it
-        mechanism, parameters = SDK.Mechanism[_MECHANISMS[self.public.keytype]], None
-        if self.public.keytype == "rsa":
-            parameters = (SDK.Mechanism.SHA256, SDK.MGF.SHA256, _SALT)
-        sign = partial(key.sign, mechanism=mechanism, mechanism_param=parameters, pin=pin)
-        return waited(f"the token with the {self._where.described}", lambda: bytes(sign(digest)))
+    def _made(self, key: Any, mechanism: str, data: bytes, pin: str | None) -> bytes:  # noqa: ANN401 - as there
+        pss = (SDK.Mechanism.SHA256, SDK.MGF.SHA256, _SALT) if mechanism == _MECHANISMS["rsa"] else None
+        sign = partial(key.sign, mechanism=SDK.Mechanism[mechanism], mechanism_param=pss, pin=pin)
+        return waited(f"the token with the {self._where.described}", lambda: bytes(sign(data)))
 
     def properties(self) -> Mapping[str, str]:
         """Say which token it is, and what that says of the key; see `ExternalSigner`."""
@@ -227,7 +228,9 @@ def _read(token: Token, found: Any) -> PublicKey:  # noqa: ANN401 - as the libra
         elif found[attribute.KEY_TYPE] == SDK.KeyType.EC:
             oid = asn1.decode_der(x509.ObjectIdentifier, found[attribute.EC_PARAMS])
             curve = ec.get_curve_for_oid(oid)()
-            point = _point(found[attribute.EC_POINT], (curve.key_size + 7) // 8)
+            value, size = found[attribute.EC_POINT], (curve.key_size + 7) // 8
+            bare = len(value) in {1 + size, 1 + 2 * size}  # most tokens put an octet string around it
+            point = value if bare else der.content(value).lstrip(b"\0")
             key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
     except (ValueError, LookupError, TypeError, UnsupportedAlgorithm):
         key = None
@@ -236,11 +239,6 @@ def _read(token: Token, found: Any) -> PublicKey:  # noqa: ANN401 - as the libra
         why = "Notary v1 signs with ECDSA on a named curve, or with RSA"
         raise UnsupportedKeyError(message, why=why, advice=advice, token=token.info.label)
     return public_key_of(key)
-
-
-def _point(value: bytes, size: int) -> bytes:
-    """Return a point without the octet string that most tokens put around it, and some do not."""
-    return value if len(value) in {1 + size, 1 + 2 * size} else der.content(value).lstrip(b"\0")
 
 
 def _private(token: Token, where: Pkcs11Uri, *, sure: bool) -> Any:  # noqa: ANN401 - as the library has it
@@ -300,10 +298,11 @@ def _require_new(token: Token, identity: bytes | None, label: str) -> None:
             raise AlreadyExistsError(message, advice=Advice("take-or-rename"), token=token.info.label)
 
 
-def _require_mechanism(token: Token, keytype: str) -> None:
-    name = _MECHANISMS.get(keytype)
+def _require_mechanism(token: Token, keytype: str, *, cosign: bool = False) -> None:
+    name = _PKCS1V15 if cosign and keytype == "rsa" else _MECHANISMS.get(keytype)
     if name is None or SDK.Mechanism[name] not in token.info.slot.get_mechanisms():
-        missing = f"the {token.name} does not sign with {keytype} keys as Notary needs it"
+        reader = "cosign" if cosign else "Notary"
+        missing = f"the {token.name} does not sign with {keytype} keys as {reader} needs it"
         why = f"it has no {name}" if name else "Notary v1 signs with ECDSA or RSA-PSS"
         raise UnsupportedKeyError(missing, why=why, advice=Advice("use-token-key"), token=token.info.label)
 

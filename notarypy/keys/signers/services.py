@@ -76,6 +76,7 @@ _ADDRESS = re.compile(r"URL|Schema|Location|InvalidHeader|Unicode")
 _POOL = re.compile(r"ConnectionPool\(host='([\w.:-]+)'")
 _CONNECTION = re.compile(r"Connection\(host='([\w.:-]+)', port=([0-9]+)")
 _WAIT, _DAY = 1.0, 86400.0
+_CASTAGNOLI = 0x82F63B78
 _NOT_FOUND = 404
 _REFUSALS: dict[int, tuple[type[AuthenticationError], str]] = {
     401: (AuthenticationError, "the service of the key at {place} does not accept the credentials"),
@@ -129,9 +130,9 @@ def disabled(place: str, why: object) -> KeyDisabledError:
     return KeyDisabledError(message, why=said(why), advice=advice, uri=place)
 
 
-def unsupported(place: str, why: object, advice: Advice) -> UnsupportedKeyError:
-    """Return the error for a key that does not sign as Notary does; `advice` says which one to make."""
-    message = f"Notary v1 cannot use the key at {place}"
+def unsupported(place: str, why: object, advice: Advice, reader: str = "Notary v1") -> UnsupportedKeyError:
+    """Return the error for a key that does not sign as a reader wants; `advice` says which one to make."""
+    message = f"{reader} cannot use the key at {place}"
     return UnsupportedKeyError(message, why=said(why), advice=advice, uri=place)
 
 
@@ -297,3 +298,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         named = getattr(found, "reason", None) or getattr(found, "inner_exception", None)
         inner = named or (found.args[0] if found.args else None)
         found = inner if isinstance(inner, BaseException) else found.__cause__ or found.__context__
+
+
+def crc32c(data: bytes) -> int:
+    """Return the checksum that Google's services compare: CRC-32 with Castagnoli's polynomial."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ _CASTAGNOLI if crc & 1 else crc >> 1
+    return crc ^ 0xFFFFFFFF
