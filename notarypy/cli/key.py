@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from notarypy import files
 from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Commands, Option
+from notarypy.cli.keyexport import KEY, Keys, begin_on_keys, export, new_passphrases
 from notarypy.cli.rotate import rotate
 from notarypy.cli.run import Context, begin
-from notarypy.cli.text import render, terminal
+from notarypy.cli.text import render
 from notarypy.errors import Advice, UsageError
-from notarypy.keys.passphrases import PROMPT, new_passphrase_chain
+from notarypy.keys.passphrases import PROMPT
 from notarypy.keys.signers import is_uri
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
-    from notarypy.cli.run import Run
     from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 app = Commands("Private keys: make, load, list, export, import, change, remove, rotate.")
 
 app.command("rotate")(rotate)
+app.command("export")(export)
 
-_KEY = "keyid role gun path encrypted uri"
-_STORED = f"{_KEY} already passphrase_from"
+_STORED = f"{KEY} already passphrase_from"
 _ROLES = ("root", "targets", "snapshot")
-_PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
-_Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 
 
 @app.command("generate")
@@ -88,13 +84,13 @@ def add(
       notarypy key add azurekms://VAULT.vault.azure.net/KEY
       notarypy key add gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K
     """
-    run = _begin(context, uri)
+    run = begin_on_keys(context, uri)
     with run.client() as client, run.trying(uri):
         info = client.keys.add(uri, name=name)
         how = "was here already" if info.already else "stays where it is"
         how = how if info.moved_from is None else f"was at {info.moved_from}"
         line = f"{_named(info)} {how}, and is at {info.uri or str(info.path)}"
-        run.report.done(uri, render.fields(info, f"{_KEY} already"), line)
+        run.report.done(uri, render.fields(info, f"{KEY} already"), line)
 
 
 @app.command("test")
@@ -109,10 +105,10 @@ def test(
     Example:
       notarypy key test jeff
     """
-    run = _begin(context, key)
+    run = begin_on_keys(context, key)
     with run.client() as client, run.trying(key):
         found = client.keys.test(key)
-        data = {**render.fields(found.key, _KEY), "properties": dict(found.properties)}
+        data = {**render.fields(found.key, KEY), "properties": dict(found.properties)}
         lines = [f"{_named(found.key)} signs, and its signature is valid"]
         lines += [f"  {name}: {value}" for name, value in found.properties.items()]
         run.report.done(key, data, *lines)
@@ -136,7 +132,7 @@ def load(
     Example:
       notarypy key load delegation.key --name jeff
     """
-    run = _begin(context, file)
+    run = begin_on_keys(context, file)
     data = _read(file, "loaded")
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
@@ -157,53 +153,12 @@ def list_keys(context: Context) -> None:
     with run.client(asking=False) as client:
         infos = client.keys.list()
     for info in infos:
-        run.report.done(info.keyid, partial(render.fields, info, _KEY))
+        run.report.done(info.keyid, partial(render.fields, info, KEY))
     rows = [(info.role, info.gun or "", info.keyid, info.uri or str(info.path)) for info in infos]
     if rows:
         run.report.table(("ROLE", "GUN", "KEY ID", "LOCATION"), rows)
     else:  # the directory may be one that is not meant
         run.report.warn(f"no keys in {client.settings.trust_dir}")
-
-
-@app.command("export")
-def export(
-    context: Context,
-    keys: _Keys,
-    *,
-    output: Annotated[
-        str | None,
-        Option("--output", "-o", metavar="FILE", help="Write to this file, mode 0600; public halves: 0644."),
-    ] = None,
-    public: Annotated[
-        bool, Option("--public", help="The public halves; also of keys that are elsewhere.")
-    ] = False,
-) -> None:
-    """Print keys as they are stored, encrypted, in the form that notary key import reads.
-
-    A key that is on a token, in a KMS or in Vault stays there: of it there is the public half alone.
-
-    Example:
-      notarypy key export jeff -o jeff.pem
-      notarypy key export --public jeff -o jeff.pub
-    """
-    run = _begin(context, *keys, hold=True)
-    if output is not None:
-        userfiles.require_directory(Path(output))
-        if Path(output).exists():
-            run.confirm("Overwrite it?", f"{output} exists")
-    exported = []
-    with run.client() as client:
-        for key in keys:
-            with run.trying(key):
-                info = client.keys.find(key)
-                one = client.keys.public(info.keyid) if public else client.keys.export([info.keyid])
-                exported.append(one)
-                data = {"pem": exported[-1].decode()} if output is None else {"file": output}
-                run.report.done(key, {**render.fields(info, _KEY), **data})
-    if run.report.exit_code == 0 and output is not None:
-        files.write_atomic(Path(output), b"".join(exported), _PUBLIC_MODE if public else _PRIVATE_MODE)
-    elif output is None:
-        run.report.text(b"".join(exported).decode())
 
 
 @app.command("import")
@@ -217,14 +172,14 @@ def import_keys(
     Example:
       notarypy key import root.pem
     """
-    run = _begin(context, file)
+    run = begin_on_keys(context, file)
     data = _read(file, "imported")
     with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
             lines = [f"imported {_named(imported.key)}", "its passphrase is the one that it had"]
             if imported.already:
                 lines = [_left(imported.key)]
-            run.report.done(file, {**render.fields(imported.key, _KEY), "already": imported.already}, *lines)
+            run.report.done(file, {**render.fields(imported.key, KEY), "already": imported.already}, *lines)
 
 
 @app.command("passwd")
@@ -244,12 +199,10 @@ def passwd(
     Example:
       notarypy key passwd jeff --new-passphrase-file new.txt
     """
-    run = _begin(context, key)
-    path = None if new_passphrase_file is None else Path(new_passphrase_file)
-    new = new_passphrase_chain(os.environ, path, terminal.secret if terminal.present() else None)
+    run = begin_on_keys(context, key)
     with run.client() as client, run.trying(key):
-        info = client.keys.change_passphrase(key, new.for_new)
-        run.report.done(key, render.fields(info, _KEY), f"changed the passphrase of {_named(info)}")
+        info = client.keys.change_passphrase(key, new_passphrases(new_passphrase_file))
+        run.report.done(key, render.fields(info, KEY), f"changed the passphrase of {_named(info)}")
 
 
 @app.command("rename")
@@ -265,16 +218,16 @@ def rename(
     Example:
       notarypy key rename signer jeff
     """
-    run = _begin(context, key)
+    run = begin_on_keys(context, key)
     with run.client(asking=False) as client, run.trying(key):
         info = client.keys.rename(key, name)
-        run.report.done(key, render.fields(info, _KEY), f"key {info.keyid} is called {name} now")
+        run.report.done(key, render.fields(info, KEY), f"key {info.keyid} is called {name} now")
 
 
 @app.command("remove")
 def remove(
     context: Context,
-    keys: _Keys,
+    keys: Keys,
     *,
     force: Annotated[
         bool, Option("--force", help="Even the last copy of a root key that is needed.")
@@ -289,7 +242,7 @@ def remove(
     Example:
       notarypy key remove --yes jeff
     """
-    run = _begin(context, *keys)
+    run = begin_on_keys(context, *keys)
     with run.client(asking=False) as client:
         found: dict[str, KeyInfo] = {}
         for key in keys:
@@ -309,18 +262,7 @@ def remove(
             with run.trying(key):
                 removed = client.keys.remove(info.keyid, force=force)
                 stays = "" if removed.uri is None else f" from here; it stays at {removed.uri}"
-                run.report.done(key, render.fields(removed, _KEY), f"removed {_named(removed)}{stays}")
-
-
-def _begin(context: Context, *words: str, hold: bool = False) -> Run:
-    """Begin a command on keys; one that is named by a secret is not even shown."""
-    run = begin(context, hold=hold)
-    run.asked_for = len(words)
-    if any(":" in word for word in words):
-        from notarypy.keys.formats import urisecrets  # few keys are named by URIs
-
-        urisecrets.require_none(words)
-    return run
+                run.report.done(key, render.fields(removed, KEY), f"removed {_named(removed)}{stays}")
 
 
 def _read(file: str, done: str) -> bytes:

@@ -97,6 +97,22 @@ class Keys:
         require_lists(keys=keys)
         return self._session.keys().export(keys)
 
+    def export_cosign(self, key: str, passphrase: str | Callable[[PassphraseRequest], str]) -> bytes:
+        """Return a key as a key file of cosign, encrypted with another passphrase; it stays as it is here.
+
+        `passphrase` is that of the file, or what returns it, asked when the key is unlocked.
+        """
+        from notarypy.client.keys.keyfiles import private_file
+
+        new = passphrase if callable(passphrase) else lambda _: passphrase
+        return private_file(self._session.keys(), key, new)
+
+    def public_cosign(self, key: str) -> bytes:
+        """Return the public half of a KEY, a key file or a URI as cosign has it: PEM without headers."""
+        from notarypy.client.keys.keyfiles import public_file
+
+        return public_file(self._session.keys(), key)
+
     def import_(self, data: bytes) -> ImportedKeys:
         """Store exported keys as they are, all or none (UnsupportedKeyError); no passphrase is asked."""
         from notarypy.client.keys.keyfiles import import_keys

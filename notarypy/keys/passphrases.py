@@ -7,9 +7,10 @@ where nobody can be asked.
 Rules:
 
 1. The order is: the passphrase file; `NOTARYPY_PASSPHRASE_<NAME>`, then the same with the key id's first
-   seven digits; docker's variable; notary's variable; each of these variables with `_FILE`, naming a file;
-   the operating system's keyring, if the user turned that on (`oskeyring`); the prompt.
-2. An empty value counts as none.
+   seven digits; cosign's variable, for cosign's key files alone; docker's variable; notary's variable; each
+   of these variables with `_FILE`, naming a file; the operating system's keyring, if the user turned that on
+   (`oskeyring`); the prompt.
+2. An empty value counts as none, but for a key file of cosign: it may have an empty one.
 3. An existing key is tried with every source in turn, each distinct value once; the next source is not asked
    before the last one failed.
 4. A new key takes the first source that has a value, and that value has 8 characters or more. A second source
@@ -41,6 +42,7 @@ from notarypy.values import dataclass, field
 
 _LOG = logging.getLogger(__name__)
 PROMPT = "the prompt"
+COSIGN_PASSWORD = "COSIGN_PASSWORD"  # noqa: S105 - the variable's name
 _NOTARY_ROLES = {"root", "targets", "snapshot"}
 # A line of a file for several keys. What looks like base64's padding is a passphrase.
 _NAMED_LINE = re.compile(r"([a-z0-9][a-z0-9_/-]*)=(?!=*$)(.+)")
@@ -162,7 +164,7 @@ class PassphraseChain:
                 yield name, value
         for count in range(1 if request.token else self._wording.tries):
             asked = f"PIN of {request.label}: " if request.token else ""
-            typed = self._ask(asked or self._wording.existing(request, again=count > 0))
+            typed = self._ask(asked or self._wording.existing(request, again=count > 0), empty=request.cosign)
             if typed is None:
                 return
             yield PROMPT, typed
@@ -190,14 +192,17 @@ class PassphraseChain:
         for source in self._sources:
             name = source.name_for(request)
             value = source.get(request) if name else None
-            if name and value:
+            if name and (value or (request.cosign and value is not None)):
                 yield name, value
 
-    def _ask(self, text: str) -> str | None:
-        """Prompt once; None if nobody answers any more. Blanks around it are not part of it, as in Go."""
+    def _ask(self, text: str, *, empty: bool = False) -> str | None:
+        """Prompt once; None if nobody answers any more. Blanks around it are not part of it, as in Go.
+
+        An empty answer is one where `empty` says so, or the wording does.
+        """
         with suppress(EOFError):
             value = self._prompt(text).strip() if self._prompt else None
-            return None if not value and self._wording.empty_ends else value
+            return None if not value and not empty and self._wording.empty_ends else value
         return None
 
     def _typed(self, request: PassphraseRequest) -> str:
@@ -230,6 +235,8 @@ class PassphraseChain:
         """Say how to supply a passphrase for this key."""
         if request.token:
             return Advice("set-pin", variable=own_variable(request), name=request.name or "NAME")
+        if request.cosign:
+            return Advice("set-cosign-password")
         if self._advice is None and not request.keyid and not request.new:  # a file's, which others chose
             return Advice("give-file-passphrase", variable=own_variable(request))
         return self._advice or Advice("set-passphrase", variable=_docker_variable(request))
@@ -245,6 +252,7 @@ def standard_chain(
     variables = (
         lambda request: own_variable(request) if request.name else None,
         lambda request: _own_variable(request.keyid[:SHORT_ID]),
+        lambda request: COSIGN_PASSWORD if request.cosign else None,
         lambda request: None if request.token else _docker_variable(request),  # rule 7
         lambda request: None if request.token else _notary_variable(request),
     )
@@ -259,12 +267,16 @@ def standard_chain(
 def new_passphrase_chain(
     environ: Mapping[str, str], passphrase_file: Path | None, prompt: Callable[[str], str] | None
 ) -> PassphraseChain:
-    """Return the chain for changing a passphrase: it shares no source with `standard_chain` (rule 6)."""
+    """Return the chain for changing a passphrase: it shares no source with `standard_chain` (rule 6).
+
+    That of a key file of cosign may be in cosign's own variable, which opens no key of a trust directory.
+    """
     file = [] if passphrase_file is None else [FileSource(passphrase_file, "--new-passphrase-file")]
     named = [
         VariableSource(environ, lambda _: "NOTARYPY_NEW_PASSPHRASE", of_file) for of_file in (False, True)
     ]
-    return PassphraseChain([*file, *named], prompt, advice=Advice("set-new-passphrase"))
+    cosign = VariableSource(environ, lambda request: COSIGN_PASSWORD if request.cosign else None)
+    return PassphraseChain([*file, cosign, *named], prompt, advice=Advice("set-new-passphrase"))
 
 
 def _wanted(request: PassphraseRequest) -> str:

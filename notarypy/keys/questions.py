@@ -22,6 +22,7 @@ class PassphraseRequest:
         gun: The repository, for a key that belongs to one.
         new: Whether the passphrase will be set on a new key.
         token: What people call the token whose PIN is wanted; empty for a passphrase.
+        cosign: Whether it is the passphrase of a key file of cosign, which may be an empty one.
     """
 
     keyid: str
@@ -29,6 +30,7 @@ class PassphraseRequest:
     gun: str | None = None
     new: bool = False
     token: str = ""
+    cosign: bool = False
 
     @property
     def name(self) -> str:

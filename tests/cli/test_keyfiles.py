@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,35 @@ def test_the_new_passphrase_has_a_source_of_its_own(
     monkeypatch.setenv(f"{NEW}_FILE", written(home / "third", "third passphrase\n"))
     jeff("key", "passwd", "jeff").expect(0)
     assert _opens(jeff, monkeypatch, "third passphrase")
+
+
+# -- export --cosign: with the real client too
+
+
+def test_a_pair_of_files_is_written_for_cosign(
+    jeff: Run, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("COSIGN_PASSWORD", "passphrase of cosign")
+    outcome = jeff("key", "export", "--cosign", "jeff", "-o", str(home / "cosign.key")).expect(0)
+    assert stat.S_IMODE((home / "cosign.key").stat().st_mode) == 0o600
+    public = jeff("key", "export", "--cosign", "--public", "jeff").expect(0).out
+    assert jeff("key", "export", "--cosign", "--public", str(home / "cosign.key")).expect(0).out == public
+    loaded = jeff("key", "load", str(home / "cosign.key"), "--name", "jeff").expect(0)
+    assert "is here already" in loaded.out
+    for shown in (outcome.out, outcome.err, loaded.out, (home / "cosign.key").read_text()):
+        assert "passphrase of cosign" not in shown
+
+
+def test_what_is_needed_to_write_for_cosign(jeff: Run, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    outcome = jeff("key", "export", "--cosign", "jeff").expect(6)
+    assert "COSIGN_PASSWORD" in outcome.err
+    monkeypatch.setenv("COSIGN_PASSWORD", "short")
+    assert "COSIGN_PASSWORD holds fewer" in jeff("key", "export", "--cosign", "jeff").expect(2).err
+    new = written(home / "new", "passphrase of a file\n")
+    jeff("key", "export", "--cosign", "jeff", "--new-passphrase-file", new).expect(0)
+    jeff("key", "export", "jeff", "--new-passphrase-file", new).expect(2)
+    jeff("key", "export", "--cosign", "--public", "jeff", "--new-passphrase-file", new).expect(2)
+    jeff("key", "export", "--cosign", "jeff", "other").expect(2)
 
 
 def test_the_option_beats_the_variable(jeff: Run, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

@@ -8,14 +8,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from notarypy.client.keys import keyfiles
 from notarypy.client.keys.manager import KeyManager
+from notarypy.cosign import signaturekeys
 from notarypy.errors import (
+    Advice,
+    ConfigurationError,
     KeyMissingError,
     PassphraseNeededError,
     PinWrongError,
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.keys.formats import cosignkey
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
 from notarypy.keys.signers import keyfile
@@ -175,3 +180,72 @@ def test_offline_no_service_is_asked(tmp_path: Path, fake_kms: FakeKms) -> None:
     with pytest.raises(UsageError, match="asks a server"):
         manager.cosign_signer(fake_kms.make("release"))
     assert fake_kms.requests == []
+
+
+# -- files of cosign
+
+
+@pytest.fixture
+def cosign_file(tmp_path: Path) -> Path:
+    file = tmp_path / "release.key"
+    file.write_bytes(cosignkey.encrypt(EC, PASSPHRASE, salt=b"s" * 32, nonce=b"n" * 24))
+    return file
+
+
+def test_a_key_file_of_cosign_signs_and_has_a_public_half(
+    manager: KeyManager, cosign_file: Path, asked: list[PassphraseRequest]
+) -> None:
+    signer = manager.cosign_signer(str(cosign_file))
+    assert signs(signer)
+    assert [(request.name, request.cosign) for request in asked] == [("release", True)]
+    assert keyfiles.public_file(manager, str(cosign_file)) == signer.key.pem
+
+
+def test_a_key_file_of_cosign_becomes_a_key_of_notary(manager: KeyManager, cosign_file: Path) -> None:
+    (stored,) = manager.load(cosign_file.read_bytes(), "jeff")
+    assert signs(manager.cosign_signer("jeff")) == stored.keyid
+    assert manager.export(["jeff"]).startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+
+
+def test_an_import_takes_no_key_file_of_cosign(manager: KeyManager, cosign_file: Path) -> None:
+    with pytest.raises(UnsupportedKeyError) as caught:
+        keyfiles.import_keys(manager, cosign_file.read_bytes())
+    assert caught.value.advice == Advice("store-key")
+    assert manager.store.list() == []
+
+
+@pytest.mark.parametrize("key", [EC, RSA], ids=["ecdsa", "rsa"])
+def test_a_key_is_written_for_cosign(manager: KeyManager, tmp_path: Path, key: PrivateKey) -> None:
+    info = manager.store.add(key, "jeff", None, PASSPHRASE)
+    wanted: list[PassphraseRequest] = []
+
+    def new(request: PassphraseRequest) -> str:
+        wanted.append(request)
+        return PASSPHRASE
+
+    written = keyfiles.private_file(manager, "jeff", new)
+    assert [(request.keyid, request.new, request.cosign) for request in wanted] == [(info.keyid, True, True)]
+    (tmp_path / "cosign.key").write_bytes(written)
+    assert signs(manager.cosign_signer(str(tmp_path / "cosign.key"))) == info.keyid
+    with pytest.raises(ConfigurationError, match="too short"):
+        keyfiles.private_file(manager, "jeff", lambda _: "short")
+
+
+def test_what_is_not_written_for_cosign(manager: KeyManager, fake_kms: FakeKms) -> None:
+    manager.refer(fake_kms.make("release"), "jeff")
+    with pytest.raises(UnsupportedKeyError, match="stays where it is"):
+        keyfiles.private_file(manager, "jeff", lambda _: PASSPHRASE)
+    manager.store.add(EC, "root", None, PASSPHRASE)
+    with pytest.raises(UsageError, match="is a root key, which signs no images"):
+        keyfiles.private_file(manager, "root", lambda _: PASSPHRASE)
+
+
+def test_a_public_half_has_no_headers_wherever_the_key_is(manager: KeyManager, fake_kms: FakeKms) -> None:
+    noted = manager.refer(fake_kms.make("release"), "jeff")
+    fake_kms.requests.clear()
+    public = keyfiles.public_file(manager, "jeff")
+    assert public.startswith(b"-----BEGIN PUBLIC KEY-----\nM")
+    assert signaturekeys.load(public).public.keyid == noted.keyid
+    assert fake_kms.requests == []
+    assert keyfiles.public_file(manager, fake_kms.make("other")) != public
+    assert fake_kms.requests == ["open other"]

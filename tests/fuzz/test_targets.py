@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 from itertools import islice
@@ -22,6 +23,7 @@ def _work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the work down, and give it back afterwards."""
     monkeypatch.setattr("notarypy.keys.formats.pbes.DEFAULT", DEFAULT)
     monkeypatch.setattr("notarypy.keys.formats.sealed.DEFAULT", DEFAULT)
+    monkeypatch.setattr("notarypy.keys.formats.cosignkey.hashlib", hashlib)
     limit_work()
 
 

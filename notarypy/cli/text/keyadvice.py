@@ -106,6 +106,8 @@ TEXTS: dict[str, str] = {
         "if it is to be: notarypy key export {key} -o COPY; notarypy key remove {key}; "
         "notarypy key load COPY --name {name}"
     ),
+    "set-cosign-password": "give it in COSIGN_PASSWORD, as to cosign",
+    "give-cosign-uri": "cosign takes the URI of the key, as it is",
     "give-cosign-key": "give the public key, as `cosign generate-key-pair` writes cosign.pub",
     "store-anew": "store it anew: notarypy key load FILE",
     "store-key": "store it: notarypy key load FILE",

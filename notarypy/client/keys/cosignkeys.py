@@ -39,7 +39,7 @@ _NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
 
 def of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of a key of the trust directory."""
-    _require_role(info.role, info.request.label)
+    require_role(info.role, info.request.label)
     return _ready(store.unlock(info.keyid, passphrases), info.uri or str(info.path))
 
 
@@ -56,16 +56,17 @@ def at_uri(uri: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSig
 
 def of_file(path: str, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of the one private key in a file; raise UsageError for several (rules 1 and 3)."""
-    blocks = pem.split(named_file(path))
+    blocks = pem.split(named_file(path), cosign=True)
     if len(blocks) != 1:
         raise UsageError(f"{path} holds several keys", advice=Advice("give-one-key", role=_ROLE))
     role = blocks[0].role or Path(path).stem
-    _require_role(blocks[0].role or "", path)
-    request = PassphraseRequest("", role)
+    require_role(blocks[0].role or "", path)
+    request = PassphraseRequest("", role, cosign=blocks[0].of_cosign)
     return _ready(LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path)
 
 
-def _require_role(role: str, name: str) -> None:
+def require_role(role: str, name: str) -> None:
+    """Raise UsageError for a key of a role that signs no images (rule 2)."""
     if role in _NOT_FOR_IMAGES:
         message = f"{name} is a {role} key, which signs no images"
         raise UsageError(message, why="signers' and targets keys do", advice=Advice("make-key"))

@@ -1,7 +1,7 @@
-"""Key files that exist already: taken over from elsewhere, given another passphrase, removed.
+"""Key files that exist already: taken over from elsewhere, written for cosign, changed, removed.
 
-What it is: what `key import`, `key passwd` and `key remove` do. What it is not: making and loading keys
-(`manager`), or replacing them in a repository (`client.publish`).
+What it is: what `key import`, `key passwd`, `key export --cosign` and `key remove` do. What it is not: making
+and loading keys (`manager`), or replacing them in a repository (`client.publish`).
 
 Rules:
 
@@ -14,6 +14,9 @@ Rules:
    the new file has been opened with it before success is reported.
 4. A root key that a repository cached here could not do without is removed by force only.
 5. A name is given to signers' keys alone; those of base roles are found by their role.
+6. A key is written for cosign as its passphrase is changed (rule 3), but the file here stays as it is.
+7. What is for cosign is of keys that sign images; a public half is bare PEM: readers of policies take no
+   headers of ours.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from notarypy.client.keys.cosignkeys import of_file, require_role
 from notarypy.client.keys.otherroles import other_name
+from notarypy.client.keys.selectors import fits, is_path
 from notarypy.client.results import CheckedKey, ImportedKey
+from notarypy.cosign import signaturekeys
 from notarypy.errors import (
     Advice,
     ConfigurationError,
@@ -33,16 +39,18 @@ from notarypy.errors import (
     NotarypyError,
     UnsupportedKeyError,
 )
-from notarypy.keys.formats import pem, pkcs8
+from notarypy.keys.formats import cosignkey, pem, pkcs8
 from notarypy.keys.keyentry import stays
 from notarypy.keys.keypaths import KEYID
 from notarypy.keys.questions import MIN_LENGTH, PassphraseRequest
+from notarypy.keys.signers import is_uri
 from notarypy.keys.signers.base import CheckedSigner
 from notarypy.limits import DEFAULT
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Envelope
-from notarypy.tuf.keys import SHORT_KEYID, meets
+from notarypy.tuf.keys import SHORT_KEYID, meets, public_key_of
 from notarypy.tuf.metadata import Root
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +60,7 @@ if TYPE_CHECKING:
     from notarypy.storage.trustdir import TrustDirectory
 
 _CHALLENGE_BYTES = 32
+_COSIGN = "cosign"
 
 
 def import_keys(manager: KeyManager, data: bytes) -> list[ImportedKey]:
@@ -118,6 +127,35 @@ def change_passphrase(manager: KeyManager, selector: str, new: Callable[[Passphr
         message = f"the new passphrase for {info.request.label} is too short"
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
     return manager.store.change_passphrase(info.keyid, manager.passphrases, passphrase)
+
+
+def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRequest], str]) -> bytes:
+    """Return a key of the trust directory as a key file of cosign; `new` is asked second (rules 6 and 7)."""
+    info = manager.find(selector)
+    require_role(info.role, info.request.label)
+    if info.uri is not None:
+        raise stays(info, Advice("give-cosign-uri"))
+    key = manager.store.private_key(info.keyid, manager.passphrases)
+    passphrase = new(replace(info.request, new=True, cosign=True))
+    if len(passphrase) < MIN_LENGTH:
+        message = f"the new passphrase for {info.request.label} is too short"
+        raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
+    salt, nonce = os.urandom(cosignkey.SALT_BYTES), os.urandom(cosignkey.NONCE_BYTES)
+    written = cosignkey.encrypt(key, passphrase, salt=salt, nonce=nonce)
+    again = cosignkey.decrypt(pem.split(written, cosign=True)[0], passphrase)
+    if public_key_of(again).keyid != info.keyid:
+        raise KeyChangedError(f"{info.request.label} is another key after it was written", keyid=info.keyid)
+    return written
+
+
+def public_file(manager: KeyManager, selector: str) -> bytes:
+    """Return the public half of the key that a KEYREF means (rule 7)."""
+    if is_path(selector):
+        return of_file(selector, manager.passphrases).key.pem
+    if is_uri(selector) and not any(fits(info, selector) for info in manager.store.list()):
+        found = manager.store.look(selector, _COSIGN, manager.passphrases, cosign=True).public
+        return signaturekeys.of(found).pem
+    return signaturekeys.load(manager.public(selector, _COSIGN)).pem
 
 
 def test_key(manager: KeyManager, selector: str) -> CheckedKey:

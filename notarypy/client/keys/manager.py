@@ -324,8 +324,8 @@ class KeyManager:
 
     def _opened(self, data: bytes, role: str, file: str = "") -> list[tuple[pem.KeyBlock, PrivateKey]]:
         opened = []
-        for block in pem.split(data):
-            request = PassphraseRequest("", block.role or role)
+        for block in pem.split(data, cosign=True):
+            request = PassphraseRequest("", block.role or role, cosign=block.of_cosign)
             opened.append((block, open_block(block, request, self.passphrases, file)))
         return opened
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # The roles whose keys belong to one repository; only their files name it.
 GUN_ROLES = frozenset({"targets", "snapshot", "timestamp"})
 SEALED = "ENCRYPTED PRIVATE KEY"
+# What cosign calls its own key files; the second since its release 2.
+COSIGN_LABELS = ("ENCRYPTED COSIGN PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE KEY")
 
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ._-]{1,40})-----")
 _READABLE = {SEALED, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ED25519 PRIVATE KEY"}
@@ -71,7 +73,12 @@ class KeyBlock:
     @property
     def encrypted(self) -> bool:
         """Whether it takes a passphrase to open."""
-        return self.label == SEALED or "DEK-Info" in self.headers
+        return self.label == SEALED or self.of_cosign or "DEK-Info" in self.headers
+
+    @property
+    def of_cosign(self) -> bool:
+        """Whether it is one of cosign's own, which trust directories do not have."""
+        return self.label in COSIGN_LABELS
 
     @property
     def der(self) -> bytes:
@@ -82,14 +89,17 @@ class KeyBlock:
             raise UnsupportedKeyError("this private key is damaged", why="its text is not base64") from None
 
 
-def split(data: bytes) -> list[KeyBlock]:
-    """Return the private keys of a PEM file, at least one (rule 1); raise UnsupportedKeyError."""
+def split(data: bytes, *, cosign: bool = False) -> list[KeyBlock]:
+    """Return the private keys of a PEM file, at least one (rule 1); raise UnsupportedKeyError.
+
+    With `cosign` they may be cosign's own, where a key is taken over, or used without being stored.
+    """
     found = blocks(data)
     keys = [block for block in found if block.label.endswith("PRIVATE KEY")]
     if not keys:
         raise filetypes.no_private_key(data)
     for block in keys:
-        if block.label not in _READABLE:
+        if block.label not in _READABLE and not (cosign and block.of_cosign):
             raise UnsupportedKeyError(
                 f"this kind of key file cannot be read: {block.label}",
                 why="Notary v1 keys are PKCS#8, SEC1 or PKCS#1",

@@ -93,7 +93,7 @@ def decrypt(block: pem.KeyBlock, passphrase: str | None, *, ed25519: bool = Fals
         return load(block.der, damaged, ed25519=ed25519)
     if not passphrase:
         raise PassphraseNeededError("this key is encrypted")
-    secret = _secret(passphrase)
+    secret = secret_of(passphrase)
     if block.label == pem.SEALED:
         wrong = PassphraseWrongError("the passphrase does not open this key")
         return load(pbes.decrypt(block.der, secret), wrong, ed25519=ed25519)
@@ -115,7 +115,7 @@ def encrypt(
     headers = {"role": role}
     if gun is not None and role in pem.GUN_ROLES:
         headers["gun"] = gun
-    sealed = pbes.encrypt(_dump(key), _secret(passphrase), salt=salt, iv=iv, iterations=iterations)
+    sealed = pbes.encrypt(_dump(key), secret_of(passphrase), salt=salt, iv=iv, iterations=iterations)
     return pem.text(pem.SEALED, headers, sealed)
 
 
@@ -130,7 +130,7 @@ def require_portable(block: pem.KeyBlock) -> None:
         pbes.require_traditional(block.headers["DEK-Info"].partition(",")[0])
 
 
-def _secret(passphrase: str) -> bytes:
+def secret_of(passphrase: str) -> bytes:
     """Return a passphrase's bytes; those of the environment that are not UTF-8 as they came."""
     try:
         return passphrase.encode("utf-8", "surrogateescape")
@@ -193,8 +193,13 @@ def _load_go_ed25519(raw: bytes) -> PrivateKey:
 def _dump(key: PrivateKey) -> bytes:
     """Return a key as the PKCS#8 that the Go clients read (rule 2)."""
     if not isinstance(key, Ed25519PrivateKey):
-        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return standard(key)
     public = key.public_key().public_bytes_raw()
     bare = asn1.encode_der(_BareAlgorithm(oid=ObjectIdentifier(_GO_ED25519)))
     octets, algorithm = public + key.private_bytes_raw() + public, asn1.decode_der(asn1.TLV, bare)
     return asn1.encode_der(_PlainInfo(version=0, algorithm=algorithm, key=octets))
+
+
+def standard(key: PrivateKey) -> bytes:
+    """Return a key, unencrypted, as PKCS#8 has its kind."""
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

@@ -42,7 +42,11 @@ _NUMBER_BYTES, _POINT_BYTES = 32, 65
 
 
 def opened(block: pem.KeyBlock, passphrase: str | None, *, ed25519: bool = False) -> PrivateKey:
-    """Do as `pkcs8.decrypt` does, and raise what it raises."""
+    """Do as `pkcs8.decrypt` does, or `cosignkey.decrypt`, and raise what they raise."""
+    if block.of_cosign and passphrase is not None:
+        from notarypy.keys.formats import cosignkey  # few keys are such files
+
+        return cosignkey.decrypt(block, passphrase, ed25519=ed25519)
     plain = _decrypted(block, passphrase) if block.label == pem.SEALED and passphrase else None
     key = None if plain is None else _usual_key(plain)
     if key is not None:
