@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -27,6 +26,7 @@ from email.message import Message
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from notarypy.images.manifests import encode
 from notarypy.remote.http.messages import Request, Response
 from notarypy.values import dataclass, field, replace
 
@@ -89,7 +89,7 @@ class Refused(Exception):  # noqa: N818 - an answer on its way to the client, no
 
 def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON document."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    body = encode(value) + b"\n"
     return Response(status, {"content-type": JSON_TYPE, **(headers or {})}, body)
 
 

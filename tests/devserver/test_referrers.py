@@ -102,6 +102,12 @@ def test_an_index_refers_too() -> None:
     assert "artifactType" not in entry
 
 
+def test_annotations_that_are_no_texts_of_utf_8() -> None:
+    fake = make_fake()
+    put(fake, referrer(annotations={"\ud800": "\udfff"}))
+    assert of(fake)[0]["annotations"] == {"\ud800": "\udfff"}
+
+
 def test_filter() -> None:
     fake = make_fake()
     put(fake, referrer(1))
