@@ -488,6 +488,19 @@ def test_a_digest_alone_is_no_tag(one: Migration, owner: Person) -> None:
     assert isinstance(one.failed(f"{GUN}:1@sha256:{'0' * 64}"), DigestMismatchError)
 
 
+def test_a_tag_with_a_digest_is_judged_beside_the_tag_alone(one: Migration, owner: Person) -> None:
+    release(owner, "1")
+    found = one.run(f"{GUN}:1", f"{GUN}:1@sha256:{'0' * 64}", GUN)
+    assert list(found) == [f"{GUN}:1", f"{GUN}:1@sha256:{'0' * 64}"]
+    assert [isinstance(done, DigestMismatchError) for done in found.values()] == [False, True]
+
+
+@pytest.mark.parametrize("forms", [[], ["both"], ["sig", "x"]])
+def test_forms_that_are_none_are_a_mistake(one: Migration, forms: list[str]) -> None:
+    with pytest.raises(TypeError):
+        one.run(forms=forms)
+
+
 # Others, and bad moments
 
 

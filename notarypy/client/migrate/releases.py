@@ -123,11 +123,11 @@ def _references(
             advice=Advice("require-before-signing"),
         )
     read_ahead(session, texts[0], required, cache)
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str | None], str] = {}
     for text in texts:
-        named = session.parse(text).tag
-        for tag in _released(session, text, required, cache) if named is None else [named]:
-            found.setdefault(tag, text if named else f"{text}:{tag}")
+        parsed = session.parse(text)
+        for tag in _released(session, text, required, cache) if parsed.tag is None else [parsed.tag]:
+            found.setdefault((tag, parsed.digest), text if parsed.tag else f"{text}:{tag}")
     if not found:
         message, advice = (
             f"no tag of {gun} is signed, so there is nothing to sign",

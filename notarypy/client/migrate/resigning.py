@@ -107,6 +107,11 @@ class ResignOptions:
     children: bool = True
     dry_run: bool = False
 
+    def __post_init__(self) -> None:
+        """Check what mypy cannot."""
+        if not self.forms or not set(self.forms) <= set(FORMS):
+            raise TypeError('forms are "bundle" and "sig", or one of them')
+
 
 @dataclass(frozen=True)
 class _Subject:
