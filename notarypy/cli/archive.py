@@ -60,7 +60,8 @@ def export(
         names = _known(run, client.repositories()) if every else texts
         run.asked_for = 2  # whatever fails is one of several things in the archive
         with run.trying(*names):
-            _export(run, client, names, output, {"images": images, "root": pin, "progress": run.progress()})
+            bars = {"progress": run.progress(), "steps": run.progress(steps=True)}
+            _export(run, client, names, output, {"images": images, "root": pin, **bars})
 
 
 def _export(run: Run, client: Client, names: Sequence[str], output: str, options: dict[str, Any]) -> None:

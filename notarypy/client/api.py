@@ -244,8 +244,8 @@ class Client:
         return status(self._session, repository, within, root)
 
     def repositories(self) -> list[str]:
-        """Return the repositories whose root is trusted in this trust directory."""
-        return self._session.directory().guns()
+        """Return the repositories whose root is trusted in this trust directory; with an archive, its own."""
+        return self._session.guns()
 
     def login(self, reference: str) -> str | None:
         """Return the name of the user that is logged in to an image's registry, None if nobody is."""

@@ -27,7 +27,6 @@ from notarypy.errors import (
 from notarypy.remote.notary import NotaryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from notarypy.storage.images.trustarchive import TrustArchive
@@ -74,13 +73,12 @@ class ArchivedNotary(NotaryClient):
         """Return in words where the answers are from, and of when."""
         return f"{self.host} was exported on {self._archive.exported:%Y-%m-%d %H:%M}Z, as it says"
 
-    def ahead_of(self, now: datetime) -> Iterator[str]:
-        """Yield what is to be said where the clock is behind the archive (rule 3)."""
-        if now < self.exported:
-            yield (
-                f"{self.origin()}, which this machine's clock says is still to come: "
-                "dates have to hold by both"
-            )
+    def ahead_of(self, now: datetime) -> str:
+        """Return what is to be said where the clock is behind the archive (rule 3), else nothing."""
+        if now >= self.exported:
+            return ""
+        to_come = "which this machine's clock says is still to come"
+        return f"{self.origin()}, {to_come}: dates have to hold by both"
 
     def explain(self, error: TrustError, gun: str, now: datetime) -> None:
         """Add to an error what an archive is to do with it."""

@@ -37,12 +37,14 @@ class Archives:
         root: str | None = None,
         failed: Callable[[str, NotarypyError], object] | None = None,
         progress: Progress | None = None,
+        steps: Progress | None = None,
     ) -> Exported:
         """Refresh and verify repositories, and write what is verified into a new archive.
 
         With `images` their signed images are in it too, as an OCI layout: all of a `REPO`, or the one of a
         `REPO:TAG`. `root` is a pin that all must meet. What fails for a repository or an image is given to
-        `failed`, and left out; without that it is raised, and nothing was written.
+        `failed`, and left out; without that it is raised, and nothing was written. `steps` is given how many
+        repositories are read, `progress` how much of the images is there.
 
         AlreadyExistsError: there is a file of this name. NothingThereError: all has failed.
         """
@@ -53,7 +55,8 @@ class Archives:
 
         require_lists(references=references)
         options, bar = ExportOptions(images, root), progress or self._session.progress
-        return export(self._session, references, path, options, failed=failed or raised, progress=bar)
+        failed = failed or raised
+        return export(self._session, references, path, options, failed=failed, progress=bar, steps=steps)
 
     def open(self, path: Path | str) -> TrustArchive:
         """Return an archive: which repositories it says it has, and when it was made.

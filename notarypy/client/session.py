@@ -259,7 +259,7 @@ class Session:
             raise UsageError(f"nothing can be published to {path}", why="it is an archive, and no server")
         server = ArchivedNotary(self.archive(path))
         server.require(found.gun)
-        for warning in server.ahead_of(found.now):
+        if warning := server.ahead_of(found.now):
             self.warn_once(warning)
         cache = found.cache if self.settings.archive is None else found.cache.unwritten()
         return replace(found, server=server, archive=server, cache=cache, fresh=True)
@@ -269,9 +269,13 @@ class Session:
         from notarypy.storage.images.trustarchive import TrustArchive  # what most commands have none of
 
         with self._lock:
-            if path not in self._archives:
-                self._archives[path] = TrustArchive(path, self.limits)
-            return self._archives[path]
+            self._archives[path] = found = self._archives.get(path) or TrustArchive(path, self.limits)
+        return found
+
+    def guns(self) -> list[str]:
+        """Return the repositories that are known here, or that the archive of the settings says it has."""
+        archive = self.settings.archive
+        return self.directory().guns() if archive is None else sorted(self.archive(archive).repositories)
 
     def server_url(self, gun: str, scope: Scope | None = None) -> str:
         """Return the address of a repository's Notary server."""

@@ -48,7 +48,7 @@ def test_export_says_until_when_each_is_good(run: Run, stub: StubClient, home: P
     ((name, (names, path), options),) = stub.calls
     assert (name, names, path) == ("archives.export", [REPO], TAR)
     assert options.pop("failed") is not None
-    assert options == {"images": False, "root": None, "progress": None}
+    assert options == {"images": False, "root": None, "progress": None, "steps": None}
     assert home.is_dir()
 
 

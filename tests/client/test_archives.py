@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tarfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from notarypy.devserver import sample
+from notarypy.devserver.stores import StoredFile
 from notarypy.devserver.tampering import BLOB
 from notarypy.errors import (
     AlreadyExistsError,
@@ -32,11 +33,10 @@ from notarypy.storage.images.locations import open_source, source
 from notarypy.tuf import roles
 from support import layouts
 from support.author import GUN, NOW, Author
-from support.people import REGISTRY_PATH, Person, World, owned
+from support.people import REGISTRY_PATH, Person, World, manifest, owned
 from support.stage import JEFF, Stage
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from notarypy.client.api import Client
@@ -202,6 +202,13 @@ def test_it_is_imported_and_then_verified_offline(stage: Stage, tar: Path) -> No
     served = stage.served()
     assert stage.world.person("away").cache() == served
     assert client.archives.import_repository(tar, GUN).changed is False
+
+
+def test_what_is_in_it_is_known_to_who_reads_it(stage: Stage, tar: Path) -> None:
+    assert away(stage.world, archive=tar).repositories() == [GUN]
+    assert away(stage.world).repositories() == []
+    found = away(stage.world, archive=tar, first_use=True).status(GUN)
+    assert (found.server, [each.role for each in found.roles][:4]) == (str(tar), list(roles.BASE_ROLES))
 
 
 def test_what_is_not_signed_is_not_signed(stage: Stage, tar: Path) -> None:
@@ -372,6 +379,44 @@ def test_a_clock_that_is_behind_has_to_fit_too(stage: Stage, tar: Path) -> None:
     with pytest.raises(ExpiredError):
         away(stage.world, first_use=True).archives.import_repository(tar, GUN)
     assert stage.world.person("away").cache() == {}
+
+
+def test_a_day_after_docker_hub_s_end(world: World, tmp_path: Path) -> None:
+    gun, tar = "docker.io/team/app", tmp_path / "t.tar"
+    world.clock.now = datetime(2026, 12, 7, tzinfo=UTC)
+    author = Author(gun, world.clock.now)
+    author.add("1", manifest("1"))
+    world.fake.notary.renews = False
+    for role, data in author.repository().items():
+        world.fake.notary.store.replace(gun, role, StoredFile(1, data))
+    world.person("exporter").client().archives.export([gun], tar)
+    world.clock.advance(timedelta(days=2))
+    world.requests()
+    somebody = world.person("away")
+    found = away(somebody, archive=tar, first_use=True, server=None).verify("team/app:1")
+    assert (found.repository, found.digest) == (gun, layouts.digest(manifest("1")))
+    assert not [said for said in somebody.warnings if "notary.docker.io" in said]
+    assert world.requests() == []
+
+
+def test_how_far_it_is_is_reported(stage: Stage, tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    class Heard:
+        def begin(self, what: str, total: int) -> None:
+            heard.append((what, total))
+
+        def moved(self, count: int) -> None:
+            heard.append(count)
+
+        def end(self) -> None:
+            heard.append("end")
+
+    client = stage.reader.client()
+    client.archives.export(
+        [GUN, f"{GUN}/other"], tmp_path / "t.tar", failed=lambda _, __: None, steps=Heard()
+    )
+    assert heard == [("reading repositories", 2), 1, 1, "end"]
 
 
 # -- older and newer archives

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +117,8 @@ def export(
     options: ExportOptions,
     *,
     failed: Failed,
-    progress: Progress | None,
+    progress: Progress | None = None,
+    steps: Progress | None = None,
 ) -> Exported:
     """Write an archive of repositories, or single images of them; see `Client.archives`."""
     if session.settings.offline or session.settings.archive is not None:
@@ -130,8 +131,9 @@ def export(
     calls = [partial(_found, session, each, wanted[each], options) for each in wanted]
     with new_archive(target) as archive:
         collected: dict[str, _Found] = {}
-        with closing(outcomes(calls)) as found:
+        with closing(outcomes(calls)) as found, _reported(steps, len(calls)) as step:
             for written, outcome in zip(wanted, found, strict=True):
+                step()
                 try:
                     one = outcome.get()
                 except NotarypyError as error:
@@ -156,6 +158,19 @@ def export(
     if options.images:
         discard(bringing.staging)
     return Exported(str(target), exported, tuple(map(_result, results)))
+
+
+@contextmanager
+def _reported(steps: Progress | None, count: int) -> Iterator[Callable[[], None]]:
+    """Report how many repositories are read; the value is called for each."""
+    if steps is None:
+        yield lambda: None
+        return
+    steps.begin("reading repositories", count)
+    try:
+        yield partial(steps.moved, 1)
+    finally:
+        steps.end()
 
 
 def _by_repository(session: Session, texts: Sequence[str]) -> dict[str, list[Reference]]:
