@@ -65,7 +65,11 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
     """Return one file with all resources."""
     verified = [rule for rule in rules if rule.verdict == "verify"]
     for rule in verified:
-        inner = [other.prefix for other in rules if rule.contains(other) and rule.prefix != roles.ANY]
+        inner = [
+            other.prefix
+            for other in rules
+            if rule.contains(other) and (rule.prefix != roles.ANY or other.verdict == "refuse")
+        ]
         if inner:
             message = f"Ratify cannot have {inner[0]} within {rule.prefix}"
             raise UsageError(message, why="its scopes must not overlap", advice=Advice("other-kind"))

@@ -1,11 +1,13 @@
 """YAML that any parser reads as it was meant, written without a library.
 
-What it is: JSON's values as block YAML. What it is not: a reader.
+What it is: JSON's values as block YAML, with keys no longer than a repository's name. What it is not: a
+reader.
 
 Rules:
 
-1. Every text is quoted as JSON quotes it, in ASCII, which is a double-quoted scalar of YAML; so are keys that
-   are not plain words. Nothing in a text can end it, and no text turns into a number or a truth value.
+1. Every text is quoted as JSON quotes it, in ASCII, which is a double-quoted scalar of YAML but for pairs of
+   surrogates; so are keys that are not plain words. Nothing in a text can end it, and no text turns into a
+   number or a truth value.
 2. Texts of several lines that consist of plain characters (keys in PEM) are literal blocks.
 3. Comments consist of printable ASCII, a `#` before each line.
 """
@@ -58,7 +60,7 @@ def _entry(head: str, value: Value) -> Iterator[str]:
         yield f"{head} |"
         yield from (f"  {line}" for line in value.splitlines())
     elif isinstance(value, str | int):
-        yield f"{head} {json.dumps(value)}"
+        yield f"{head} {_quoted(value)}"
     elif not value:
         yield f"{head} {'{}' if isinstance(value, Mapping) else '[]'}"
     else:
@@ -76,4 +78,11 @@ def _item(value: Value) -> Iterator[str]:
 
 def _key(text: str) -> str:
     plain = _PLAIN_KEY.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text)
+    return text if plain else _quoted(text)
+
+
+def _quoted(value: str | int) -> str:
+    """Return a scalar (rule 1); what JSON writes as two surrogates YAML has as one character."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return '"' + "".join(f"\\U{ord(c):08x}" if c > "\uffff" else json.dumps(c)[1:-1] for c in value) + '"'
