@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError, VerificationError
@@ -117,7 +118,12 @@ def _signature_layer(layer: Descriptor) -> SignatureLayer | None:
 
 
 def with_layer(manifest: bytes | None, text: bytes, signature: bytes) -> tuple[bytes, bytes]:
-    """Return configuration and manifest with one more signature (rules 3 and 4).
+    """Return configuration and manifest with one more signature; see `with_layers`."""
+    return with_layers(manifest, {text: signature})
+
+
+def with_layers(manifest: bytes | None, signed: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Return configuration and manifest with more texts and their signatures (rules 3 and 4).
 
     `manifest` is what is at the tag, None if nothing is. MetadataError: it is none. VerificationError: it is
     of a type that is none of images, or an index.
@@ -128,12 +134,15 @@ def with_layer(manifest: bytes | None, text: bytes, signature: bytes) -> tuple[b
             message, why = "the tag for signatures holds an index", "signatures are layers of one manifest"
             raise VerificationError(message, why=why)
         document = json.loads(manifest)
-    added = layout.of(text, MEDIA_TYPE).to_json()
-    added["annotations"] = {SIGNATURE: base64.b64encode(signature).decode()}
-    document["layers"] = [*(document.get("layers") or ()), added]
+    document["layers"] = [*(document.get("layers") or ()), *starmap(_layer, signed.items())]
     config = _config([layer["digest"] for layer in document["layers"]])
     document["config"] = layout.of(config, _config_type(document)).to_json()
     return config, manifests.encode(document)
+
+
+def _layer(text: bytes, signature: bytes) -> dict[str, Any]:
+    annotations = {SIGNATURE: base64.b64encode(signature).decode()}
+    return {**layout.of(text, MEDIA_TYPE).to_json(), "annotations": annotations}
 
 
 def _config_type(document: Mapping[str, Any]) -> str:

@@ -92,17 +92,20 @@ class SignatureWriter:
         UnconfirmedPublishError: the registry took it, and does not serve it.
         """
         first = missing = self._missing(subject, claims)
+        if dry_run or not any(first):
+            return self._states(claims, first, "missing")
         signed: dict[bytes, bytes] = {}
         for attempt in range(1, TRIES):
-            if dry_run or not any(missing):
-                return self._states(claims, first, "missing" if dry_run else "written")
+            _LOG.debug("%s@%s lacks a signature: %s", self._path, subject.digest, missing)
             if missing.claims:
                 self._add_layers(subject.digest, missing.claims, signed)
             if attempt == 1 and missing.bundle:
                 self._add_bundle(subject, claims[0])
             missing = self._missing(subject, claims)
-            if any(missing):  # others wrote meanwhile, or what was written takes a moment to be served
-                self._registry.exchange.pause(attempt)
+            if not any(missing):
+                return self._states(claims, first, "written")
+            # Others wrote meanwhile, or what was written takes a moment to be served.
+            self._registry.exchange.pause(attempt)
         lost = [f"no valid text for {claim.reference}" for claim in missing.claims[:_SHOWN]]
         raise UnconfirmedPublishError(
             f"{self._registry.host} took the signatures of {subject.digest}, and does not serve them",
@@ -146,11 +149,9 @@ class SignatureWriter:
         tag = simplesigning.tag_of(digest)
         there = self._at(tag)
         for _ in range(1, TRIES):
-            config, made = b"", there
-            for text in texts:
-                config, made = simplesigning.with_layer(made, text, signed[text])
+            config, made = simplesigning.with_layers(there, {text: signed[text] for text in texts})
             self._send(config)
-            if (now := self._at(tag)) == there and made is not None:
+            if (now := self._at(tag)) == there:
                 self._registry.put_manifest(self._path, tag, made, manifests.read(made).media_type)
                 return
             there = now
