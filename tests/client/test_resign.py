@@ -467,6 +467,22 @@ def test_a_mirror_is_signed_under_the_name_of_what_it_mirrors(
     assert one.claims(digest) == []
 
 
+def test_an_image_of_docker_hub_is_signed_under_its_whole_name(one: Migration) -> None:
+    owner, fake = one.world.person("owner"), one.world.fake
+    fake.services["registry-1.docker.io"] = fake.registry
+    digest = one.world.push("3", path="library/alpine")
+    owner.client().sign(["alpine:3"], init=True)
+    done = one.done("alpine")["alpine:3"]
+    assert done.name == "docker.io/library/alpine:3"
+    known = fake.registry.images.tags("library/alpine")[simplesigning.tag_of(digest)]
+    manifest_at_tag = fake.registry.images.manifest("library/alpine", known)
+    assert manifest_at_tag is not None
+    (layer,) = simplesigning.layers(manifest_at_tag.data)
+    text = fake.registry.images.blob("library/alpine", layer.payload.digest)
+    assert text is not None
+    assert simplesigning.read(text).reference == done.name
+
+
 def test_a_repository_that_cannot_be_read_ends_no_other(one: Migration, owner: Person) -> None:
     release(owner, "1")
     other = f"{GUN.partition('/')[0]}/nothing/here"

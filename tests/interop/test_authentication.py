@@ -127,6 +127,21 @@ def test_a_registry_with_a_password(
     bob.notarypy("verify", private.ref("1")).expect(0)
 
 
+def test_new_signatures_go_to_a_registry_with_a_password(
+    alice: Person, bob: Person, authority: Authority, private: Repository
+) -> None:
+    for person in (alice, bob):
+        person.environment["SSL_CERT_FILE"] = str(authority.file)
+    alice.log_in(private.registry.host, services.REGISTRY_USER, services.REGISTRY_PASSWORD)
+    alice.own(private.name)
+    alice.notarypy("sign", private.ref("1")).expect(0)
+    key, _ = alice.new_key("release")
+    words = ("migrate", "cosign", private.name, "--key", key)
+    bob.notarypy(*words).expect(7)
+    alice.notarypy(*words).expect(0)
+    assert alice.notarypy(*words).expect(0).stdout.startswith("already signed ")
+
+
 def test_a_registry_that_refuses_the_password(
     alice: Person, authority: Authority, private: Repository
 ) -> None:
