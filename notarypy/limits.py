@@ -137,6 +137,8 @@ class Limits:
     """The text of a classic signature: it names one image, with annotations."""
     cosign_bundle_bytes: int = 1 * _MIB
     """A bundle of the newer form, and the statement in it."""
+    cosign_bytes: int = 32 * _MIB
+    """All texts, bundles and their manifests that are read of an image, by the sizes that are said."""
     cosign_signatures: int = 128
     """Signatures of an image that are looked at in each form, the newest first: each costs requests."""
     unpacked_bytes: int = 64 * 1024 * _MIB

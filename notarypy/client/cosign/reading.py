@@ -13,8 +13,8 @@ Rules:
 3. Anybody who may push may put anything there: it is counted with the reason why it is no valid signature,
    keeps no other from being found, and raises nothing. A registry that fails, that cannot be reached, or that
    does not let us read the image is an error: what it has is not known.
-4. All of it is limited. The newest come first, as far as the order says which they are; what is not looked
-   at is counted too.
+4. All of it is limited, and a manifest has one bundle, as cosign makes them. The newest come first, as far as
+   the order says which they are; what is not looked at is counted too.
 5. A text that several have signed is fetched once, and nothing more is asked for when there is enough.
 """
 
@@ -156,6 +156,7 @@ class _Reader:
         self._names = names
         self._limits, self._blobs = registry.exchange.limits, Blobs(registry, path)
         self._texts: dict[str, bytes] = {}
+        self._bytes = 0
         self.others: Counter[tuple[SignatureForm, str]] = Counter()
 
     def all(self, forms: Collection[str]) -> Iterator[CosignSignature]:
@@ -203,30 +204,26 @@ class _Reader:
         likely = list(dict.fromkeys(filter(_may_be_bundle, reversed(listed.entries))))
         likely.sort(key=lambda entry: not entry.artifact_type.startswith(_BUNDLES))
         for entry in self._first("bundle", likely):
-            layers = self._judged("bundle", self._kept, entry) or ()
-            for layer in layers[: self._limits.signatures]:
-                if one := self._judged("bundle", self._bundle_one, layer):
-                    yield one
+            if one := self._judged("bundle", self._bundle_one, entry):
+                yield one
 
-    def _kept(self, entry: Descriptor) -> Sequence[Descriptor]:
-        """Return the bundles that the manifest of an entry has."""
-        if entry.size > self._limits.manifest_bytes:
-            raise _NoSignatureError("it is larger than it may be")
-        data = entry.check(self._registry.document(self._path, entry.digest).body)
-        layers = sigstorebundle.layers(data, self._limits)
-        if not layers and entry.artifact_type.startswith(_BUNDLES):
-            raise _NoSignatureError("it has no bundle of version 0.3")
-        return layers
-
-    def _bundle_one(self, layer: Descriptor) -> CosignSignature:
-        data = self._blob(layer, self._limits.cosign_bundle_bytes)
+    def _bundle_one(self, entry: Descriptor) -> CosignSignature | None:
+        """Return the signature in what refers to the image; None if that says to be something else."""
+        self._take(entry, self._limits.manifest_bytes)
+        manifest = entry.check(self._registry.document(self._path, entry.digest).body)
+        layers = sigstorebundle.layers(manifest, self._limits)
+        if not layers and not entry.artifact_type.startswith(_BUNDLES):
+            return None
+        if len(layers) != 1:
+            raise _NoSignatureError("it has no bundle of version 0.3, or several")
+        data = self._blob(layers[0], self._limits.cosign_bundle_bytes)
         bundle = sigstorebundle.read(data, self._limits)
         if not bundle.statement.is_signature:
             raise _NoSignatureError("it is an attestation")
         if self._digest not in bundle.statement.digests:
             raise _NoSignatureError("it is about another image")
         key = self._signer(bundle.signatures, bundle.message)
-        return CosignSignature("bundle", key, "", bundle.statement.annotations, layer.digest)
+        return CosignSignature("bundle", key, "", bundle.statement.annotations, layers[0].digest)
 
     def _signer(self, signatures: Sequence[bytes], message: bytes) -> VerificationKey:
         made = (signer_of(self._keys, signature, message) for signature in signatures)
@@ -259,9 +256,16 @@ class _Reader:
         known = next((why for kind, why in _WHY if isinstance(error, kind)), None)
         self.others[form, known or ": ".join((error.message, *error.why[:1]))] += 1
 
-    def _blob(self, blob: Descriptor, most: int) -> bytes:
-        if blob.size > most:
+    def _take(self, content: Descriptor, most: int) -> None:
+        """Raise for content that is too large, or too much together with all before (rule 4)."""
+        if content.size > most:
             raise _NoSignatureError("it is larger than it may be")
+        if self._bytes + content.size > self._limits.cosign_bytes:
+            raise _NoSignatureError("not looked at: all together are larger than they may be")
+        self._bytes += content.size
+
+    def _blob(self, blob: Descriptor, most: int) -> bytes:
+        self._take(blob, most)
         target = _Memory()
         self._blobs.download(blob.digest, blob.size, target)
         return blob.check(bytes(target.data))
