@@ -118,6 +118,31 @@ def test_scopes_of_a_trust_policy_stay_scopes(
     assert not printed.takes(nobody, "good")
 
 
+def test_signers_are_counted(
+    alice: Person, others: Verifiers, jeff: KeyPair, jo: KeyPair, repository: Repository
+) -> None:
+    pairs = {"jeff": jeff, "jo": jo, "third": others.generate_key_pair("third")}
+    policy, release = alice.home / "policy.toml", others.generate_key_pair("release")
+    wanted = 'signers.any = ["jeff", "jo", "third"]\nsigners.threshold = 2'
+    policy.write_text(f'[scope."{repository.name}"]\n{wanted}\n')
+    given = [f"--signer-key={name}={pair.public}" for name, pair in pairs.items()]
+    printed = Printed(alice, others, "--policy", str(policy), "--key", str(release.public), *given)
+    printed.sign(repository, "two", release, jeff, pairs["third"])
+    printed.sign(repository, "one", release, jo)
+    printed.sign(repository, "without-release", jeff, jo, pairs["third"])
+    taken = {tag: printed.takes(repository, tag) for tag in ("two", "one", "without-release")}
+    assert taken == {"two": True, "one": False, "without-release": False}
+
+
+def test_rego_has_the_digests_of_what_is_released(alice: Person, repository: Repository) -> None:
+    made, other = repository.push("1"), repository.push("2")
+    alice.own(repository.name)
+    alice.notarypy("sign", repository.ref("1")).expect(0)
+    text = alice.notarypy("migrate", "policy", "--for", "rego", repository.name).expect(0).stdout
+    assert f'"1": "{made.digest}"' in text
+    assert other.digest not in text
+
+
 def scopes(mirror: str, skipped: str) -> str:
     """Return a trust policy: one repository mirrors another, and nothing is verified in a third."""
     return f"""

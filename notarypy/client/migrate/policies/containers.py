@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _ACCEPT, _REJECT = {"type": "insecureAcceptAnything"}, {"type": "reject"}
 _LOCAL = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
 _NOTES = sentences("""
-The signature of each platform's own manifest is looked at, never that of an index: sign with --children.
+The signature of each platform's own manifest is looked at, never that of an index: whoever signs an index
+signs each platform of it, too.
 
 Only classic signatures (the tag sha256-HEX.sig) are read, no bundles.
 
