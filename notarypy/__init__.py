@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client as Client
-    from notarypy.client.archive.exporting import Exported as Exported
-    from notarypy.client.archive.exporting import ExportedRepository as ExportedRepository
-    from notarypy.client.archive.importing import ImportedRepository as ImportedRepository
+    from notarypy.client.archive.trustdata import Exported as Exported
+    from notarypy.client.archive.trustdata import ExportedRepository as ExportedRepository
+    from notarypy.client.archive.trustdata import ImportedRepository as ImportedRepository
     from notarypy.client.archivesapi import Archives as Archives
     from notarypy.client.build.builders import Builder as Builder
     from notarypy.client.build.builders import Built as Built
@@ -108,8 +108,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "client.api": "Client",
-    "client.archive.exporting": "Exported ExportedRepository",
-    "client.archive.importing": "ImportedRepository",
+    "client.archive.trustdata": "Exported ExportedRepository ImportedRepository",
     "client.archivesapi": "Archives",
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",

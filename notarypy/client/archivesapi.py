@@ -14,8 +14,7 @@ from notarypy.client.parameters import Progress, require_lists
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from notarypy.client.archive.exporting import Exported
-    from notarypy.client.archive.importing import ImportedRepository
+    from notarypy.client.archive.trustdata import Exported, ImportedRepository
     from notarypy.client.session import Session
     from notarypy.errors import NotarypyError
     from notarypy.storage.images.trustarchive import TrustArchive
@@ -48,7 +47,7 @@ class Archives:
 
         AlreadyExistsError: there is a file of this name. NothingThereError: all has failed.
         """
-        from notarypy.client.archive.exporting import ExportOptions, export
+        from notarypy.client.archive.trustdata import ExportOptions, export
 
         def raised(_: str, error: NotarypyError) -> None:
             raise error
@@ -73,6 +72,6 @@ class Archives:
         `root` is a pin that it must meet. TrustError: it cannot be verified, is out of date (ExpiredError),
         or older than what is here (RollbackError); nothing was stored.
         """
-        from notarypy.client.archive.importing import import_repository
+        from notarypy.client.archive.trustdata import import_repository
 
         return import_repository(self._session, Path(path).absolute(), repository, root)

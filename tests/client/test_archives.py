@@ -27,6 +27,7 @@ from notarypy.errors import (
     TagUnsignedError,
     UsageError,
 )
+from notarypy.images.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.locations import open_source, source
@@ -520,6 +521,18 @@ def test_the_signed_digest_counts_and_not_the_tag(owner: Person, tmp_path: Path)
     owner.world.push("1", "another one")
     owner.client().archives.export([f"{GUN}:1"], tmp_path / "t.tar", images=True)
     assert holds(tmp_path / "t.tar", f"{GUN}:1", sample.make("one", ["amd64"]))
+
+
+def test_images_of_docker_s_type_are_found_by_us_alone_which_is_said(owner: Person, tmp_path: Path) -> None:
+    made = sample.make("one", ["amd64"])
+    docker = made.top.replace(OCI_MANIFEST.encode(), DOCKER_MANIFEST.encode())
+    owner.world.fake.registry.push(REGISTRY_PATH, "3", docker, DOCKER_MANIFEST)
+    owner.world.fake.registry.push(REGISTRY_PATH, "4", docker, DOCKER_MANIFEST)
+    owner.client().sign([f"{GUN}:3", f"{GUN}:4"])
+    owner.warnings.clear()
+    owner.client().archives.export([GUN], tmp_path / "t.tar", images=True)
+    assert ["docker's type" in said for said in owner.warnings] == [True]
+    assert open_source(source(f"oci-archive:{tmp_path / 't.tar'}:{GUN}:4")).tree.top.data == docker
 
 
 def test_an_image_that_is_gone_or_wrong_is_left_out(owner: Person, tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notarypy.client.archive.exporting import Exported, ExportedRepository
-from notarypy.client.archive.importing import ImportedRepository
+from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
 from notarypy.client.cosign.reading import OtherSignatures
 from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.resigning import ResignedTag, SignedManifest

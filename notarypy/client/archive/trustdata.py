@@ -1,8 +1,8 @@
-"""Write what is verified of repositories into a trust archive, with their images if that is wanted.
+"""What is verified of repositories goes into a trust archive, and out of one into the trust directory.
 
-What it is: the use case behind `export`. What it is not: the verification (`metadata.refresh`,
-`verify.image`), the names in an archive (`trustarchive`), or a way to make anything last longer: it ends when
-its metadata ends.
+What it is: the use cases behind `export` and `import`. What it is not: the verification (`metadata.refresh`,
+`verify.image`), the names in an archive (`trustarchive`), the fetching of images (`imagelayout`), or a way to
+make anything last longer: it ends when its metadata ends.
 
 Rules:
 
@@ -18,6 +18,9 @@ Rules:
 5. An archive is written as a whole or not at all, and replaces nothing. What was fetched of images stays
    beside it until it is written: the next run goes on with that.
 6. It is not more than its readers take.
+7. Who imports refreshes from an archive as from a server (`client.archived`), with all that is refused then.
+   Pins, the trust policy and the decision on first use count as for whoever looks at a repository. What
+   could not be stored is an error here.
 """
 
 from __future__ import annotations
@@ -30,27 +33,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notarypy import __version__
+from notarypy.client.archive.imagelayout import ImageLayout, too_much
 from notarypy.client.metadata.dates import file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.transfer.progress import Moving, warn_of_foreign
-from notarypy.client.transfer.pulling import LayoutPull, RemoteImage
-from notarypy.client.verify.image import decide, require_served
+from notarypy.client.verify.image import decide
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import outcomes
-from notarypy.errors import Advice, NotarypyError, NothingThereError, TrustError, UsageError
-from notarypy.images import layout, manifests
+from notarypy.errors import Advice, NotarypyError, NothingThereError, StorageError, TrustError, UsageError
 from notarypy.storage.images import trustarchive
-from notarypy.storage.images.layoutwriter import (
-    ArchiveWriter,
-    LayoutWriter,
-    discard,
-    make_private,
-    new_archive,
-)
+from notarypy.storage.images.layoutwriter import ArchiveWriter, new_archive
 from notarypy.tuf import policy, roles
 from notarypy.tuf.trusted import TrustedMetadata
-from notarypy.values import dataclass, field, replace
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +55,6 @@ if TYPE_CHECKING:
     from notarypy.client.parameters import Progress
     from notarypy.client.session import Session
     from notarypy.client.verdicts import VerifiedImage
-    from notarypy.images.layout import Descriptor
     from notarypy.images.reference import Reference
 
     Failed = Callable[[str, NotarypyError], object]
@@ -86,6 +80,22 @@ class Exported:
     path: str
     exported: datetime
     repositories: tuple[ExportedRepository, ...]
+
+
+@dataclass(frozen=True)
+class ImportedRepository:
+    """A repository from an archive that is in the trust directory, until its metadata `ends`.
+
+    The archive says when it was `exported`, and from which `server`. It is `changed` if it was not here like
+    that.
+    """
+
+    repository: str
+    exported: datetime
+    server: str
+    ends: datetime
+    root_pins: tuple[str, ...]
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -129,35 +139,44 @@ def export(
     target, exported = Path(path).absolute(), session.now()
     wanted = _by_repository(session, texts)
     calls = [partial(_found, session, each, wanted[each], options) for each in wanted]
+    images = ImageLayout(session, target, failed, progress)
     with new_archive(target) as archive:
-        collected: dict[str, _Found] = {}
-        with closing(outcomes(calls)) as found, _reported(steps, len(calls)) as step:
-            for written, outcome in zip(wanted, found, strict=True):
+        found: list[_Found] = []
+        with closing(outcomes(calls)) as done, _reported(steps, len(calls)) as step:
+            for written, outcome in zip(wanted, done, strict=True):
                 step()
                 try:
-                    one = outcome.get()
+                    found.append(_written(archive, outcome.get(), found))
                 except NotarypyError as error:
                     failed(written, error)
-                    continue
-                if all(one.gun != other.gun for other in collected.values()):
-                    for name, data in one.files.items():
-                        archive.add(trustarchive.member(one.gun, name), data)
-                collected[written] = replace(one, files={})
-        if not collected:
+        if not found:
             message = "nothing could be exported, so no archive was written"
             raise NothingThereError(message, advice=Advice("see-above"))
-        listed = {
-            each.gun: trustarchive.ArchivedRepository(each.gun, each.server, each.ends)
-            for each in collected.values()
-        }
-        index = trustarchive.index(exported, f"notarypy {__version__}", listed.values())
+        held = {one.gun: trustarchive.ArchivedRepository(one.gun, one.server, one.ends) for one in found}
+        index = trustarchive.index(exported, f"notarypy {__version__}", held.values())
         archive.add(trustarchive.INDEX, index)
-        bringing = _Images(session, archive, target, failed, progress)
-        results = bringing.bring(list(collected.values())) if options.images else list(collected.values())
-        _require_readable(archive, session)
-    if options.images:
-        discard(bringing.staging)
-    return Exported(str(target), exported, tuple(map(_result, results)))
+        if options.images:
+            found = [_with_images(images, one) for one in found]
+            images.write(archive)
+        if archive.entries > session.limits.archive_entries:  # rule 6
+            raise too_much(f"{archive.entries} files, more than {session.limits.archive_entries}")
+    images.discard()
+    return Exported(str(target), exported, tuple(map(_result, found)))
+
+
+def _written(archive: ArchiveWriter, one: _Found, before: Sequence[_Found]) -> _Found:
+    """Write the files of a repository, unless it is there under another name, and let go of them."""
+    if all(one.gun != other.gun for other in before):
+        for name, data in one.files.items():
+            archive.add(trustarchive.member(one.gun, name), data)
+    return replace(one, files={})
+
+
+def _with_images(images: ImageLayout, one: _Found) -> _Found:
+    """Fetch the images of a repository, and name those that do not come."""
+    for ref, error in one.unmet:
+        images.failed(ref, error)
+    return replace(one, images=images.bring(one.written, one.images))
 
 
 @contextmanager
@@ -269,78 +288,30 @@ def _earlier_roots(repository: Repository, trusted: TrustedMetadata) -> list[tup
     return found[::-1]
 
 
-@dataclass
-class _Images:
-    """The images of an archive, on their way into it."""
-
-    session: Session
-    archive: ArchiveWriter
-    target: Path
-    failed: Failed
-    progress: Progress | None
-    named: list[tuple[Descriptor, str]] = field(default_factory=list)
-    blobs: dict[str, Descriptor] = field(default_factory=dict)
-
-    @property
-    def staging(self) -> Path:
-        """Where they are brought together (rule 5)."""
-        return self.target.with_name(f".{self.target.name}.notarypy")
-
-    def bring(self, found: Sequence[_Found]) -> list[_Found]:
-        """Fetch all images, and write a layout of them; return what was found, with those that came."""
-        make_private(self.staging)
-        writer, results = LayoutWriter(self.staging, self.session.limits), []
-        with writer.opened() as opened:
-            for one in found:
-                for ref, error in one.unmet:
-                    self.failed(ref, error)
-                results.append(replace(one, images=tuple(self._images(opened, one))))
-            self.archive.add(layout.LAYOUT_FILE, layout.LAYOUT_TEXT)
-            self.archive.add(layout.INDEX_FILE, self._index())
-            for name in sorted(self.blobs):
-                self.archive.add_file(name, self.staging / name)
-        return results
-
-    def _images(self, opened: LayoutWriter, one: _Found) -> Iterator[VerifiedImage]:
-        parsed = self.session.parse(one.written)
-        for image in one.images:
-            ref = f"{image.repository}:{image.tag}"
-            try:
-                self._bring(opened, RemoteImage(self.session.registry(parsed), parsed.path), image, ref)
-            except NotarypyError as error:
-                self.failed(ref, error)
-            else:
-                yield image
-
-    def _bring(self, opened: LayoutWriter, remote: RemoteImage, image: VerifiedImage, ref: str) -> None:
-        """Fetch an image by its signed digest (rule 3)."""
-        tree, _ = remote.tree(remote.top(image.digest, image.size))
-        top = tree.top.descriptor
-        require_served(image, manifests.read(tree.top.data, top.media_type, remote.limits))
-        warn_of_foreign(tree, self.session.warn, "fetched")
-        LayoutPull(remote, opened, Moving(self.progress)).run(tree, f"exporting {ref}")
-        nodes = [node.descriptor for node in (*tree.below, tree.top)]
-        self.blobs.update({layout.blob_name(each.digest): each for each in (*tree.blobs, *nodes)})
-        self.named.append((top, ref))
-
-    def _index(self) -> bytes:
-        data = layout.index_of(self.named)
-        if len(data) > self.session.limits.manifest_bytes:
-            raise _too_much(f"{len(self.named)} images")
-        return data
-
-
-def _require_readable(archive: ArchiveWriter, session: Session) -> None:
-    """Raise UsageError for more than readers take (rule 6)."""
-    if archive.entries > session.limits.archive_entries:
-        raise _too_much(f"{archive.entries} files, more than {session.limits.archive_entries}")
-
-
-def _too_much(what: str) -> UsageError:
-    message, why = "this is too much for one archive", f"it would have {what}: nobody could read it"
-    return UsageError(message, why=why, advice=Advice("export-apart"))
-
-
 def _result(found: _Found) -> ExportedRepository:
     images = tuple(f"{image.repository}:{image.tag}@{image.digest}" for image in found.images)
     return ExportedRepository(found.gun, found.server, found.ends, found.root_pins, images)
+
+
+def import_repository(session: Session, path: Path, gun: str, root: str | None) -> ImportedRepository:
+    """Verify a repository of an archive, and store it (rule 7); see `Client.archives`."""
+    if session.gun(gun, whole=True)[0] != gun:
+        message, advice = f'"{gun}" is no image\'s name', Advice("import-literally", gun=gun)
+        raise UsageError(message, advice=advice)
+    repository = session.repository(gun, root, session.scope_of_roots(gun), archive=path)
+    cache = repository.cache
+    before = cache.load(roles.TIMESTAMP)
+    trusted = refresh(repository)
+    timestamp, after = trusted.files[roles.TIMESTAMP], cache.load(roles.TIMESTAMP)
+    if after != timestamp and after in {None, before}:
+        why = f"it is in {cache.directory}"
+        raise StorageError(f"{gun} was not stored", why=why, path=str(cache.directory))
+    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+    return ImportedRepository(
+        repository=gun,
+        exported=session.archive(path).exported,
+        server=session.archive(path).repositories[gun].server,
+        ends=min(ends[role] for role in roles.BASE_ROLES),
+        root_pins=trusted.root.pins,
+        changed=before != timestamp,
+    )
