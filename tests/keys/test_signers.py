@@ -203,9 +203,12 @@ def test_a_file_may_be_called_like_a_uri_of_nobody(tmp_path: Path, monkeypatch: 
     ("change", "problem"),
     [
         (lambda data: data.replace(b"uri: fakekms:one\n", b""), "does not say where a key is"),
-        (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin-value=1234"), "holds a secret"),
+        (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin-value=s3cr3t"), "holds a secret"),
         (lambda data: data.replace(b"fakekms:one", b"vault://me:secret@host/key"), "holds a secret"),
-        (lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin%2Dvalue=1234"), "holds a secret"),
+        (
+            lambda data: data.replace(b"fakekms:one", b"pkcs11:token=t?pin%2Dvalue=s3cr3t"),
+            "holds a secret",
+        ),
         (lambda data: data.replace(b"PUBLIC KEY", b"CERTIFICATE"), "does not say where a key is"),
         (lambda data: data + data, "does not say where a key is"),
         (lambda data: data.replace(b"keytype: ecdsa", b"keytype: rsa"), "holds another key"),
@@ -220,16 +223,16 @@ def test_a_reference_that_was_tampered_with_is_an_error(tmp_path: Path, change: 
     store = KeyStore(tmp_path)
     with pytest.raises(KeyAccessError, match=problem) as caught:
         store.unlock(noted.keyid, CHAIN)
-    assert b"1234" not in str(vars(caught.value)).encode()
+    assert b"s3cr3t" not in str(vars(caught.value)).encode()
     assert store.list() == []
     assert len(store.warnings) == 1
 
 
-@pytest.mark.parametrize("uri", ["fakekms:one?pin-value=1234", "fakekms://me:secret@host/one"])
+@pytest.mark.parametrize("uri", ["fakekms:one?pin-value=s3cr3t", "fakekms://me:secret@host/one"])
 def test_a_secret_in_a_uri_is_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UsageError, match="no PIN") as caught:
         KeyStore(tmp_path).refer(uri, "jeff", CHAIN)
-    assert "1234" not in str(vars(caught.value))
+    assert "s3cr3t" not in str(vars(caught.value))
     assert "secret" not in str(vars(caught.value))
 
 
