@@ -85,9 +85,13 @@ class Verifiers:
         self._server = server
         self._root = home / "no-trust-root.json"
         self._root.write_text(_NO_TRUST_ROOT)
+        logins = home / "docker" / "config.json"
+        logins.parent.mkdir()
+        logins.write_text("{}")
         self._environment = {
             "HOME": str(home),
-            "DOCKER_CONFIG": str(home / "docker"),
+            "DOCKER_CONFIG": str(logins.parent),
+            "REGISTRY_AUTH_FILE": str(logins),
             "HTTP_PROXY": _NOBODY,
             "HTTPS_PROXY": _NOBODY,
             "NO_PROXY": "localhost,127.0.0.1",
