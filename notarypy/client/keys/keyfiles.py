@@ -26,8 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from notarypy.client.keys.cosignkeys import of_file, require_role
-from notarypy.client.keys.otherroles import other_name
-from notarypy.client.keys.selectors import fits, is_path
+from notarypy.client.keys.selectors import fits, is_path, other_name
 from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.cosign import signaturekeys
 from notarypy.errors import (

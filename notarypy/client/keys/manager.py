@@ -24,9 +24,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client import weight
-from notarypy.client.keys.otherroles import both, of_other_role, other_name
 from notarypy.client.keys.ready import SigningKeys, prepare
-from notarypy.client.keys.selectors import begins, fits, is_path, named_file
+from notarypy.client.keys.selectors import begins, both, fits, is_path, named_file, of_other_role, other_name
 from notarypy.errors import Advice, KeyMissingError, NotarypyError, UsageError
 from notarypy.files import locked
 from notarypy.keys.formats import keyuri, pem
