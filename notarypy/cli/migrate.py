@@ -46,7 +46,11 @@ def policy(
     ] = None,
     signer_key: Annotated[
         list[str] | None,
-        Option("--signer-key", metavar="NAME=PUB", help="That of a signer. May be repeated."),
+        Option(
+            "--signer-key",
+            metavar="NAME[=PUB]",
+            help="That of a signer; without PUB those that he has in Notary. May be repeated.",
+        ),
     ] = None,
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
@@ -84,10 +88,10 @@ def _signer_keys(texts: list[str] | tuple[str, ...]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text in texts:
         name, equals, word = text.partition("=")
-        if not (name and equals and word):
+        if not name or bool(equals) != bool(word):
             advice = Advice("name-value", option="--signer-key")
             raise UsageError(f'--signer-key "{text}" gives no key', advice=advice)
-        found.setdefault(name, []).append(word)
+        found.setdefault(name, []).extend([word] if word else [])
     return found
 
 

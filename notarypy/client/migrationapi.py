@@ -40,8 +40,9 @@ class Migration:
     ) -> PolicyFiles:
         """Return the policy of another program that requires of cosign's signatures what is required here.
 
-        `keys` are public keys, PEM, one of which signs each release; `signer_keys` those of signers, by name.
-        Of the repositories the delegations are read; without any, each scope of the trust policy counts.
+        `keys` are public keys, PEM, one of which signs each release; `signer_keys` those of signers, by name;
+        an empty list means those that the delegations have. Of the repositories the delegations are read;
+        without any, each scope of the trust policy counts.
         `signers`, `all_signers` and `root` are those of `VerifyOptions`. UsageError: there is no key for a
         signer who is required.
         """

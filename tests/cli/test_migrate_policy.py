@@ -102,7 +102,7 @@ def test_what_is_there_is_replaced_only_with_a_yes(run: Run, home: Path) -> None
         (("--for", "nothing", "--key", "release.pub", REPO), 2, 'no kind "nothing"'),
         (("--for", "containers", REPO), 2, "no public key was given"),
         (("--for", "containers", "--key", "release.pub"), 12, "no scope of a trust policy"),
-        (("--for", "containers", "--signer-key", "ci", REPO), 2, "gives no key"),
+        (("--for", "containers", "--signer-key", "ci=", REPO), 2, "gives no key"),
         (("--for", "containers", "--signer-key", "CI=ci.pub", REPO), 2, "is not a signer name"),
         (("--for", "containers", "--key", "p.toml", REPO), 6, "key"),
     ],
@@ -218,3 +218,19 @@ def test_what_cannot_be_written_is_said(run: Run, home: Path) -> None:
     written(home / "file", "")
     words = ("--for", "kyverno", "--policy", policy(home, '[scope."r.test"]\n'), "--key", "release.pub")
     assert "cannot make" in run("migrate", "policy", *words, "-o", "file/made").expect(1).err
+
+
+@pytest.mark.usefixtures("fake")
+def test_signers_may_go_on_with_the_keys_that_they_have(run: Run, home: Path) -> None:
+    run("key", "generate", "jeff").expect(0)
+    run("signer", "add", "--key", "jeff.pub", "jeff", REPO).expect(0)
+    head = ("migrate", "policy", "--for", "kyverno")
+    first, *_ = yaml.safe_load_all(run(*head, "--signer-key", "jeff", "--all-signers", REPO).expect(0).out)
+    (attestor,) = first["spec"]["attestors"]
+    assert attestor["cosign"]["key"]["data"] == (home / "jeff.pub").read_text().replace("role: jeff\n\n", "")
+    assert "no key is known of bob" in run(*head, "--signer-key", "bob", REPO).expect(2).err
+    beside = run(*head, "--signer-key", "bob", "--key", "release.pub", REPO).expect(0)
+    assert "nothing requires the signatures of bob" in beside.err
+    path = policy(home, f'[scope."{REPO}"]\nsigners.all = ["jeff"]\n')
+    outcome = run(*head, "--signer-key", "jeff", "--policy", path).expect(2)
+    assert "only a repository's delegations" in outcome.err

@@ -17,7 +17,10 @@ TEXTS: dict[str, str] = {
     "other-kind": "take another kind, or write scopes that it knows",
     "give-policy-folder": "name a folder to write them into: -o DIR",
     "give-policy-key": "--key PUB for the key that signs releases, --signer-key NAME=PUB for a signer's",
-    "give-signer-key": "add --signer-key {name}=PUB; or --key PUB, if one key signs what was verified before",
+    "give-signer-key": (
+        "add --signer-key {name}=PUB, or --signer-key {name} for the key that REPO has of him; or "
+        "--key PUB, if one key signs what was verified before"
+    ),
     "name-repository-or-scope": "name repositories, or a policy with --policy",
     "name-report-file": "name it FILE.json or FILE.html; without -o it is printed",
     "report-gone": "push it again, or revoke it: notarypy revoke {reference}",

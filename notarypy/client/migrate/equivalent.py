@@ -17,6 +17,7 @@ Rules:
    release suffices for Notary.
 6. In `audit` the signatures of signers are audited. That there is a signature is enforced, as in Notary.
 7. A kind that knows no keys (`rego`) gets the digests of the tags that meet everything now.
+8. A signer's keys are those that are given, or else those that a repository's delegation has for him.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from notarypy.cosign import signaturekeys
 from notarypy.errors import Advice, InvalidNameError, NothingThereError, PolicyError, UsageError
 from notarypy.images.reference import parse_repository
 from notarypy.tuf import roles
+from notarypy.tuf.keys import UnusableKey
 from notarypy.tuf.policy import Signers, released_names
 from notarypy.values import dataclass, field
 
@@ -72,7 +74,10 @@ under the same name passes, and no server says which digest a tag has now.
 
 @dataclass(frozen=True)
 class PolicyKeys:
-    """The public keys of the new signatures: of releases, and of signers by their names."""
+    """The public keys of the new signatures: of releases, and of signers by their roles.
+
+    A signer without any signs with those that he has in Notary (rule 8).
+    """
 
     release: tuple[NamedKey, ...]
     signers: Mapping[str, tuple[NamedKey, ...]]
@@ -90,6 +95,14 @@ class PolicyKeys:
 def _key(name: str, data: bytes, number: int) -> NamedKey:
     pem = signaturekeys.load(data).pem.decode()
     return NamedKey(name if not number else f"{name}-{number + 1}", pem)
+
+
+def _delegated(role: str, trusted: TrustedMetadata | None) -> tuple[NamedKey, ...]:
+    """Return the keys that a signer has in Notary, of those that can ever sign."""
+    above = None if trusted is None else trusted.targets.get(roles.parent(role))
+    listed = () if above is None else above.signers(role)[0]
+    pems = [signaturekeys.of(key).pem for key in listed if not isinstance(key, UnusableKey)]
+    return tuple(_key(roles.signer_name(role), pem, number) for number, pem in enumerate(pems))
 
 
 def policy_files(
@@ -128,6 +141,7 @@ class _Making:
     by_digest: bool
     notes: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    known: dict[str, tuple[NamedKey, ...]] = field(default_factory=dict)
 
     def of_scopes(self) -> list[Rule]:
         """Return a rule for each scope of the trust policy (rule 1)."""
@@ -157,9 +171,7 @@ class _Making:
         trusted = current_metadata(self.session, text, self.options.root)
         if self.by_digest:
             return Rule(repository, "verify", alone=True, released=self._released(trusted, repository, scope))
-        entries = [entry for entry in role_entries(trusted) if entry.role not in roles.BASE_ROLES]
-        self._note_delegations(repository, entries)
-        return self._rule(scope, repository, entries)
+        return self._rule(scope, repository, trusted)
 
     def _released(self, trusted: TrustedMetadata, repository: str, scope: Scope | None) -> dict[str, str]:
         """Return the digests of the tags that meet everything (rule 7)."""
@@ -174,7 +186,7 @@ class _Making:
                 found[tag] = image.digest
         return found
 
-    def _rule(self, scope: Scope | None, prefix: str, entries: Sequence[RoleEntry] | None = None) -> Rule:
+    def _rule(self, scope: Scope | None, prefix: str, trusted: TrustedMetadata | None = None) -> Rule:
         """Return what a scope, if there is one, and the options require of a prefix (rules 3 to 6)."""
         if scope is not None and scope.mode == "skip":
             return Rule(prefix, "accept")
@@ -183,7 +195,8 @@ class _Making:
         if scope is not None:
             self._note_requirements(scope)
         needed = Signers() if scope is None else scope.requirements.signers
-        everyone = self._everyone(prefix, entries)
+        self.known = self._known(prefix, trusted)
+        everyone = self._everyone(prefix, trusted)
         groups, audited = self._groups(prefix, needed, everyone), list[Group]()
         own = tuple(roles.signer_role(name) for name in self.options.signers)
         enforced = [Group(self.keys.release)] if self.keys.release else []
@@ -192,19 +205,35 @@ class _Making:
             groups, audited = [], [group for group in groups if group not in enforced]
         enforced += [group for group in groups if group not in enforced]
         signed_as = None if scope is None or scope.signed_as is None else scope.gun(prefix)
-        alone = entries is not None
+        alone = trusted is not None
         return Rule(
             prefix, "verify", tuple(enforced) or (self._any_signer(),), tuple(audited), signed_as, alone
         )
 
     def _any_signer(self) -> Group:
-        self.used |= self.keys.signers.keys()
-        return Group(tuple(key for each in self.keys.signers.values() for key in each))
+        self.used |= self.known.keys()
+        return Group(tuple(key for each in self.known.values() for key in each))
 
-    def _everyone(self, prefix: str, entries: Sequence[RoleEntry] | None) -> list[str]:
+    def _known(self, prefix: str, trusted: TrustedMetadata | None) -> dict[str, tuple[NamedKey, ...]]:
+        """Return the keys of each signer who has some (rule 8)."""
+        found = {role: keys or _delegated(role, trusted) for role, keys in self.keys.signers.items()}
+        lacking = [roles.signer_name(role) for role, keys in found.items() if not keys]
+        if lacking and (trusted is None or not (self.keys.release or any(found.values()))):
+            advice = Advice("give-signer-key", name=lacking[0])
+            why = (
+                f"{prefix} has none that can be used"
+                if trusted
+                else "only a repository's delegations have some"
+            )
+            raise UsageError(f"no key is known of {', '.join(lacking)}", why=why, advice=advice)
+        return {role: keys for role, keys in found.items() if keys}
+
+    def _everyone(self, prefix: str, trusted: TrustedMetadata | None) -> list[str]:
         """Return every first-level signer; where no repository was read, those whose keys are given."""
-        if entries is None:
+        if trusted is None:
             return list(self.keys.signers)
+        entries = [entry for entry in role_entries(trusted) if entry.role not in roles.BASE_ROLES]
+        self._note_delegations(prefix, entries)
         signers = (entry.role for entry in entries if entry.role != roles.RELEASES)
         found = [role for role in signers if roles.parent(role) == roles.TARGETS]
         if not found and self.options.all_signers:
@@ -214,7 +243,7 @@ class _Making:
     def _groups(self, prefix: str, needed: Signers, everyone: Iterable[str]) -> list[Group]:
         """Return what signers must have signed, as far as there are keys for them (rule 4)."""
         every = dict.fromkeys([*needed.every, *(everyone if needed.everyone else ())])
-        known = self.keys.signers
+        known = self.known
         found = [Group(known[role]) for role in every if role in known]
         vouched = [role for role in every if role not in known]
         some = [role for role in needed.some if role in known]
@@ -229,7 +258,7 @@ class _Making:
 
     def _counted(self, some: Sequence[str], threshold: int) -> Group:
         """Return the group of some signers; where they are counted, a key must not count for two."""
-        keys = tuple(key for role in some for key in self.keys.signers[role])
+        keys = tuple(key for role in some for key in self.known[role])
         if threshold > 1 and (len(keys) > len(some) or len({key.pem for key in keys}) < len(keys)):
             names = ", ".join(map(roles.signer_name, some))
             why = f"{threshold} of {names} must sign, so each takes one key, and another one"
