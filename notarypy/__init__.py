@@ -58,8 +58,10 @@ if TYPE_CHECKING:
     from notarypy.client.results import TagEntry as TagEntry
     from notarypy.client.results import TrustedRoot as TrustedRoot
     from notarypy.client.verdicts import AppliedPolicy as AppliedPolicy
+    from notarypy.client.verdicts import CosignedBy as CosignedBy
     from notarypy.client.verdicts import Evidence as Evidence
     from notarypy.client.verdicts import FirstRoot as FirstRoot
+    from notarypy.client.verdicts import ReleasedImage as ReleasedImage
     from notarypy.client.verdicts import RoleEntry as RoleEntry
     from notarypy.client.verdicts import RoleStatus as RoleStatus
     from notarypy.client.verdicts import RoleVersion as RoleVersion
@@ -126,7 +128,8 @@ _NAMES = {
         "RotatedKey SignedTag SignerAdded SignerRemoved TagEntry TrustedRoot"
     ),
     "client.verdicts": (
-        "AppliedPolicy Evidence FirstRoot RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"
+        "AppliedPolicy CosignedBy Evidence "
+        "FirstRoot ReleasedImage RoleEntry RoleStatus RoleVersion SkippedImage VerifiedImage"
     ),
     "client.verify.sharing": "MetadataCache",
     "client.workers": "Outcome",

@@ -144,6 +144,10 @@ class SignerMissingError(PolicyError, code="policy.signer_missing"):
     """A required signer has not signed this digest."""
 
 
+class CosignMissingError(PolicyError, code="policy.cosign_missing"):
+    """Too few of the keys that are required have signed this image with cosign."""
+
+
 class UnpinnedError(PolicyError, code="policy.unpinned"):
     """An image is signed, and a file names it without its digest where that is required."""
 

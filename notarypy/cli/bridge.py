@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from notarypy import __version__
 from notarypy.cli import app, declared, options
+from notarypy.cli.references import KEYLESS
 from notarypy.cli.wellformed import Invocation
 from notarypy.errors import Advice, UsageError
 
@@ -276,4 +277,7 @@ def _usage_error(error: Any, run: Run) -> UsageError:  # noqa: ANN401 - typer's 
     if message == "Missing command" and path != _PROGRAM:
         names = ", ".join(context.command.list_commands(context))
         message, advice = f"{path} lacks a command", Advice("name-command", names=names, command=path)
-    return UsageError(message[:1].lower() + message[1:], advice=advice)
+    why = ""
+    if message.startswith("No such option: --certificate-"):
+        why, advice = KEYLESS, Advice("write-also")
+    return UsageError(message[:1].lower() + message[1:], why=why, advice=advice)

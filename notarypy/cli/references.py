@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from notarypy.client.api import Client
 
 
+KEYLESS = "only public keys in files count: no certificate, no identity, and no key service is asked"
+
+
 class Name(NamedTuple):
     """A REF: as it was written, and what it means."""
 
@@ -142,6 +145,14 @@ Roots = Annotated[
         "--root", metavar="ROOT-PIN", help="The root of its repository must be this one, or descend from it."
     ),
 ]
+Also = Annotated[
+    list[str] | None,
+    Option(
+        "--also",
+        metavar="cosign:PUB",
+        help="A key in this file must have signed the image with cosign, too. May be repeated.",
+    ),
+]
 Policy = Annotated[
     str | None,
     Option("--policy", metavar="FILE", help="Trust policy, in place of the usual notarypy/policy.toml."),
@@ -161,12 +172,29 @@ def verify_options(
     policy: str | None,
     *,
     all_signers: bool,
+    also: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return what is required as `Client.verify` takes it, and put the policy into the run's options."""
-    for required in signers or ():
-        roles.signer_role(required)
+    for name in signers or ():
+        roles.signer_role(name)
     root = required_root(run, roots, policy)
-    return {"signers": signers or (), "all_signers": all_signers, "root": root}
+    required = {"signers": signers or (), "all_signers": all_signers, "root": root}
+    return {**required, "also": [_cosign_keys(text) for text in also]} if also else required
+
+
+def _cosign_keys(text: str) -> bytes:
+    """Return the public keys that `cosign:PUB` names; they are read once, so that what is wrong is named."""
+    kind, _, path = text.partition(":")
+    if kind != "cosign" or not path:
+        raise UsageError(f'--also "{text}" says nothing that is known here', advice=Advice("write-also"))
+    if path == "keyless" or "://" in path:
+        raise UsageError(f"{text} names no file with a key", why=KEYLESS, advice=Advice("export-public-key"))
+    from notarypy.client.verify.also import keys_in  # what verifies cosign's signatures is for them alone
+
+    data = userfiles.read(path)
+    with userfiles.named(path):
+        keys_in(data)
+    return data
 
 
 def required_root(run: Run, roots: Sequence[str] | None, policy: str | None) -> str | None:

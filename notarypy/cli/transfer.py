@@ -52,6 +52,7 @@ def pull(
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
+    also: references.Also = None,
     policy: references.Policy = None,
     archive: references.Archive = None,
 ) -> None:
@@ -67,7 +68,7 @@ def pull(
     references.take_archive(run, archive)
     (name,) = references.read(run, [ref])
     locations.destination(dest)
-    required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
+    required = references.verify_options(run, signer, root, policy, all_signers=all_signers, also=also)
     with run.client(asking=False) as client, run.trying(name.text):
         done = client.images.pull(name.text, dest, **required, platform=platform, progress=run.progress())
         if done.left_out:
@@ -93,6 +94,7 @@ def copy(
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
+    also: references.Also = None,
     policy: references.Policy = None,
 ) -> None:
     """Verify an image as verify does, and copy it with all platforms to another name.
@@ -111,7 +113,7 @@ def copy(
         raise UsageError(f"{alone} does nothing without --sign", advice=Advice("add-sign", option=alone))
     if as_signer:
         roles.signer_role(as_signer)
-    options = references.verify_options(run, signer, root, policy, all_signers=all_signers)
+    options = references.verify_options(run, signer, root, policy, all_signers=all_signers, also=also)
     options |= {"sign": sign_it, "signer": as_signer, "init": init}
     with run.client(asking=sign_it) as client, run.trying(target.text):
         done = client.images.copy(source.text, target.text, **options, progress=run.progress())

@@ -35,6 +35,7 @@ def verify(
     signer: references.Signers = None,
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
+    also: references.Also = None,
     policy: references.Policy = None,
     archive: references.Archive = None,
     no_registry: Annotated[
@@ -44,11 +45,12 @@ def verify(
     """Verify that images are signed and served as signed.
 
     Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy, where there
-    is one, is obeyed; --signer, --all-signers and --root add to it. With --from the trust data is that
-    of an archive (see export), and nothing is stored.
+    is one, is obeyed; --signer, --all-signers, --root and --also add to it. With --from the trust data
+    is that of an archive (see export), and nothing is stored.
 
     Example:
       notarypy verify registry.example.com/app:1
+      notarypy verify --also cosign:cosign.pub registry.example.com/app:1
       notarypy verify --offline --from trust.tar registry.example.com/app:1
       notarypy verify --from-file images.txt
       notarypy verify --all-tags registry.example.com/app
@@ -60,7 +62,7 @@ def verify(
     names = references.read(run, texts, "REPO" if all_tags else "REF")
     if all_tags:
         references.check_repositories(run, texts)
-    required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
+    required = references.verify_options(run, signer, root, policy, all_signers=all_signers, also=also)
     required["registry"] = not no_registry
     with run.client(asking=False) as client:
         if all_tags:
@@ -108,6 +110,7 @@ def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
         "signers": verified.signers if verified else (),
         "expires": verified and render.moment(verified.expires),
         "signed_as": verified and verified.signed_as,
+        "cosign": [render.fields(each, "key form reference") for each in verified.cosign] if verified else (),
         "policy": render.policy_json(image.policy),
         "evidence": verified and verified.evidence and _evidence_json(verified.evidence),
     }

@@ -26,8 +26,8 @@ class Images:
 
     In place of the last part may be `@N`, the image in that place, or `@sha256:...`, the one of that digest.
 
-    `progress` is given how far a call is, in place of the client's. What `signers`, `all_signers` and `root`
-    require of an image is that of `VerifyOptions`; `skip`, `strict` and `check` are those of `PinOptions`.
+    `progress` is given how far a call is, in place of the client's. What `signers`, `all_signers`, `root` and
+    `also` require of an image is that of `VerifyOptions`; `skip`, `strict` and `check` those of `PinOptions`.
     """
 
     def __init__(self, session: Session) -> None:
@@ -72,6 +72,7 @@ class Images:
         signers: Sequence[str] = (),
         all_signers: bool = False,
         root: str | None = None,
+        also: Sequence[bytes] = (),
         progress: Progress | None = None,
     ) -> PulledImage:
         """Verify an image, as `Client.verify_unless_skipped` does, and bring it into an OCI layout.
@@ -83,7 +84,7 @@ class Images:
         """
         from notarypy.client.transfer.pulling import pull_image
 
-        options = VerifyOptions(signers, all_signers, root)
+        options = VerifyOptions(signers, all_signers, root, also=also)
         return pull_image(
             self._session, reference, destination, options, platform=platform, progress=progress
         )
@@ -99,6 +100,7 @@ class Images:
         signers: Sequence[str] = (),
         all_signers: bool = False,
         root: str | None = None,
+        also: Sequence[bytes] = (),
         progress: Progress | None = None,
     ) -> CopiedImage:
         """Verify an image and copy it, all platforms, to `REPO[:TAG]`, with the same digest.
@@ -108,7 +110,8 @@ class Images:
         """
         from notarypy.client.transfer.copying import copy
 
-        options, signing = VerifyOptions(signers, all_signers, root), SignOptions(signer) if sign else None
+        options = VerifyOptions(signers, all_signers, root, also=also)
+        signing = SignOptions(signer) if sign else None
         return copy(self._session, source, destination, options, signing, init=init, progress=progress)
 
     def signed_tags(

@@ -6,13 +6,14 @@ settings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypedDict
 
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from notarypy.errors import NotarypyError
     from notarypy.images.occurrences import Occurrence
 
 
@@ -27,6 +28,11 @@ class Unverified(str):
     """A warning that something was not verified: it is part of the result, and no option hides it."""
 
     __slots__ = ()
+
+    @classmethod
+    def in_audit(cls, error: NotarypyError) -> Self:
+        """Return what is said where the trust policy lets pass what is not met."""
+        return cls(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}")
 
 
 class Progress(Protocol):
@@ -49,6 +55,7 @@ class Required(TypedDict, total=False):
     all_signers: bool
     root: str | None
     registry: bool
+    also: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -60,21 +67,28 @@ class VerifyOptions:
         all_signers: Whether every signer of the repository must have.
         root: A pin that the repository's root must meet, or None.
         registry: Whether to compare with what the registry serves.
+        also: Public keys of cosign, PEM: a signature by one of the keys in each must be there, too.
     """
 
     signers: Sequence[str] = ()
     all_signers: bool = False
     root: str | None = None
     registry: bool = True
+    also: Sequence[bytes] = ()
 
     def __post_init__(self) -> None:
         """Check what mypy cannot."""
-        require_lists(signers=self.signers)
+        require_lists(signers=self.signers, also=self.also)
+
+    @property
+    def needs_notary(self) -> bool:
+        """Whether anything is required that only Notary's metadata can tell."""
+        return bool(self.signers or self.all_signers or self.root is not None)
 
     @property
     def needs_verification(self) -> bool:
         """Whether anything is required that only verification can tell."""
-        return bool(self.signers or self.all_signers or self.root is not None)
+        return bool(self.needs_notary or self.also)
 
 
 @dataclass(frozen=True)

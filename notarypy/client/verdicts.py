@@ -68,25 +68,49 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class CosignedBy:
+    """A signature by cosign that counts: by which `key`, its canonical id, and in which form.
+
+    `form` is `sig` or `bundle`; `reference` is the name that is signed, None if only the digest is.
+    """
+
+    key: str
+    form: str
+    reference: str | None
+
+
+@dataclass(frozen=True)
 class VerifiedImage(ByDigest):
     """An image whose tag or digest is signed, and which the registry serves as signed.
 
     A mirror is `signed_as` its GUN. For a bare digest `tag` is the first released one. `role` releases it;
     `signers` list the same content, in walking order. What was relied on `expires` then at the earliest, and
-    is in `evidence`. `sha512` is signed beside the digest, where that is so.
+    is in `evidence`. `sha512` is signed beside the digest, where that is so. `cosign` are the signatures that
+    were asked for; where they alone vouch for the image, nothing of it `expires`, no `role` releases it,
+    there is no `evidence`, and a bare digest has no `tag`.
     """
 
     repository: str
-    tag: str
+    tag: str | None
     digest: str
     size: int
-    role: str
+    role: str | None
     signers: tuple[str, ...]
-    expires: datetime
+    expires: datetime | None
     signed_as: str | None = None
     policy: AppliedPolicy | None = None
     evidence: Evidence | None = None
     sha512: str | None = None
+    cosign: tuple[CosignedBy, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReleasedImage(VerifiedImage):
+    """An image for which Notary vouches: a role releases it under a tag, and what was relied on ends."""
+
+    tag: str
+    role: str
+    expires: datetime
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from notarypy.tuf.fields import MetaFile
 from support import budgets
 from support.author import Author
 from support.budgets import within
+from support.cosigned import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +118,15 @@ def test_verifying_loads_no_signing(home: Path, server: int) -> None:
         assert "notarypy.tuf.trusted" in modules
         assert "http.client" in modules
         assert not within(HEAVY | SIGNING | {"tomllib", "typer"}, modules)
+
+
+def test_reading_what_cosign_signed_loads_no_private_keys(home: Path, server: int) -> None:
+    (home / "cosign.pub").write_bytes(SigningKey().key.pem)
+    argv = ["-s", f"http://localhost:{server}", "verify", f"localhost:{server}/app:1"]
+    code, modules = after([*argv, "--also", f"cosign:{home / 'cosign.pub'}"], home)
+    assert code == 10
+    assert within({"notarypy.cosign"}, modules)
+    assert not within(HEAVY | SIGNING - {"notarypy.cosign", "notarypy.client.cosign"} | {"typer"}, modules)
 
 
 def test_verifying_by_a_policy_loads_no_signing(home: Path, server: int) -> None:

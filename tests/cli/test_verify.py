@@ -205,6 +205,7 @@ def test_the_document(run: Run, stub: StubClient) -> None:
                 "signers": ["jeff"],
                 "expires": "2027-01-02T03:04:05Z",
                 "signed_as": None,
+                "cosign": [],
                 "policy": None,
                 "evidence": {
                     "time": "2027-01-02T03:04:05Z",

@@ -103,4 +103,4 @@ def test_a_moved_tag_is_found_among_all(world: World) -> None:
             continue
         assert isinstance(image, VerifiedImage)
         good.append(image.tag)
-    assert sorted(good) == ["10", "old"]
+    assert set(good) == {"10", "old"}

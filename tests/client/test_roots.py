@@ -59,7 +59,7 @@ def written(stage: Stage, name: str, data: bytes) -> Path:
     return path
 
 
-def verify(client: Client, root: str | None = None) -> str:
+def verify(client: Client, root: str | None = None) -> str | None:
     return client.verify(f"{GUN}:1", registry=False, root=root).tag
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from notarypy.cli.app import COMMANDS
 from notarypy.cli.main import run
 
-_OPTION = re.compile(r"^  (?:(-\w), )?(--[\w-]+)(?: ([A-Z]\S*|<\S+>))?(?=\s|$)", re.MULTILINE)
+_OPTION = re.compile(r"^  (?:(-\w), )?(--[\w-]+)(?: ((?:[a-z]+:)?[A-Z]\S*|<\S+>))?(?=\s|$)", re.MULTILINE)
 _GROUPS = ("delegate", "signer", "key", "migrate")
 
 

@@ -55,7 +55,12 @@ def test_the_policy_of_the_page_can_be_read_and_shows_every_key(tmp_path: Path) 
     path.write_text(example.text, encoding="utf-8")
     read = policyfile.PolicyFile(path, tmp_path, named=True).read()
     assert read is not None
-    assert [scope.mode for scope in read.scopes.values()] == ["enforce", "audit", "enforce", "skip"]
+    assert [scope.mode for scope in read.scopes.values()] == [
+        *("enforce", "audit", "enforce"),
+        *("enforce", "enforce", "skip"),
+    ]
+    moved = read.scope_for("registry.example.com/moved/app").vouchers
+    assert (moved.notary, moved.cosign and len(moved.cosign.some)) == (False, 2)
     team = read.scope_for("registry.example.com/team/app")
     assert (team.requirements.signers.threshold, team.roots.ca) == (2, tmp_path / "corp-ca.pem")
     assert read.scope_for("mirror.example.com/hub/library/x").gun("mirror.example.com/hub/library/x") == (

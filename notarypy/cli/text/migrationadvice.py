@@ -26,4 +26,17 @@ TEXTS: dict[str, str] = {
     "report-gone": "push it again, or revoke it: notarypy revoke {reference}",
     "report-moved": "find out who moved it; only if the new image is right: notarypy sign {reference}",
     "report-unsigned": "sign them: notarypy migrate cosign {gun} --key KEY; and report with --key PUB",
+    # -- who vouches, and cosign's keys
+    "export-public-key": (
+        "write the public half of a key to a file, once: notarypy key export --public KEY -o cosign.pub, "
+        "or cosign public-key --key URI"
+    ),
+    "name-cosign-keys": 'name public keys: cosign.all = ["cosign.pub"]',
+    "name-tags": "name the images, or require Notary, too",
+    "name-vouchers": 'write one or both of "notary" and "cosign"',
+    "require-all": "write require for what must be there; require_any is for one of several",
+    "require-cosign": 'add it to require: require = ["notary", "cosign"]',
+    "require-notary": 'leave {key} out, or require both: require = ["notary", "cosign"]',
+    "sign-with-cosign": "whoever has the key signs it: notarypy migrate cosign {reference} --key KEY",
+    "write-also": "write --also cosign:PUB, where the file PUB has the public key",
 }

@@ -6,6 +6,7 @@ not: the verification itself (`client.verify.image`), or a signature (`resigning
 Rules:
 
 1. A tag is verified as `verify` does it, with pins and policy, and compared with what the registry serves.
+   Notary must vouch for it, whatever the policy requires of cosign: that is what is yet to be signed.
    What a policy in `audit` mode finds missing is an error here: a signature outlives the warning. What a
    policy says to skip is verified by nobody, and so it is not signed.
 2. Each repository is refreshed once; of each tag one manifest is asked for. What fails for one tag ends no
@@ -21,8 +22,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from notarypy.client.verdicts import SkippedImage, VerifiedImage
-from notarypy.client.verify.image import verify_unless_skipped
+from notarypy.client.verify.image import by_notary
 from notarypy.client.verify.inspection import natural, signed_tags
 from notarypy.client.verify.sharing import MetadataCache, read_ahead, scope_of
 from notarypy.client.workers import outcomes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
+    from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.reference import Reference
     from notarypy.remote.registry.registry import RegistryClient
 
@@ -47,7 +48,7 @@ _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 class SignableImage:
     """A tag that may be signed: what is verified of it, and the manifests of the image, its own first."""
 
-    image: VerifiedImage
+    image: ReleasedImage
     manifests: tuple[Descriptor, ...]
 
 
@@ -154,9 +155,7 @@ def _signable(
         served[found.digest] = Descriptor(found.media_type, found.digest, found.size), answer.body
         return found
 
-    image = verify_unless_skipped(session, text, required, cache=cache, fetch=fetch)
-    if isinstance(image, SkippedImage):
-        raise AssertionError("what is skipped was refused before")  # noqa: TRY004 - it is no wrong type
+    image = by_notary(session, text, required, scope_of(session, text, required), cache=cache, fetch=fetch)
     if image.policy is not None and image.policy.unmet:
         raise policy.together(image.policy.unmet)
     top, data = served[image.digest]

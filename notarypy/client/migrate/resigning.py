@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from notarypy.client.cosign.writing import SignatureState, SignatureStates
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
-    from notarypy.client.verdicts import VerifiedImage
+    from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.layout import Descriptor
     from notarypy.keys.signers.cosignsigner import CosignSigner
 
@@ -267,7 +267,7 @@ class _Resigning:
         )
 
 
-def _name(image: VerifiedImage) -> str:
+def _name(image: ReleasedImage) -> str:
     """Return what is signed as the name of an image (rule 2)."""
     return f"{image.signed_as or image.repository}:{image.tag}"
 
@@ -280,7 +280,7 @@ def _said(outcome: Outcome[SignatureStates]) -> Outcome[SignatureStates]:
         return Outcome(error=error)
 
 
-def origin(image: VerifiedImage, manifest: Descriptor) -> dict[str, str]:
+def origin(image: ReleasedImage, manifest: Descriptor) -> dict[str, str]:
     """Return what a signature says of where the trust in a manifest of an image comes from."""
     evidence = image.evidence
     if evidence is None:

@@ -41,7 +41,7 @@ from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.roots import is_settled
 from notarypy.client.parameters import Unverified
-from notarypy.client.verdicts import AppliedPolicy, Evidence, SkippedImage, VerifiedImage
+from notarypy.client.verdicts import AppliedPolicy, Evidence, ReleasedImage, SkippedImage, VerifiedImage
 from notarypy.client.verify.sharing import MetadataCache, scope_of
 from notarypy.client.workers import meanwhile
 from notarypy.errors import (
@@ -88,7 +88,7 @@ def decide(
     *,
     written: str,
     warn: Callable[[str], None],
-) -> VerifiedImage:
+) -> ReleasedImage:
     """Return the image that verified metadata vouches for, if it meets everything (rules 1 to 4).
 
     `trusted` is of the repository, or of the one that it mirrors, and `written` its name as it was written.
@@ -108,11 +108,11 @@ def decide(
         _LOG.debug("%s:%s does not meet: %s", trusted.gun, found.tag, [error.code for error in errors])
         raise policy.together(errors)
     for error in audited:
-        warn(Unverified(f"audit: {error.message} [{error.code}]: {'; '.join(error.why)}"))
+        warn(Unverified.in_audit(error))
     ends = file_ends(trusted)
     relied = {roles.ROOT, roles.TIMESTAMP, roles.SNAPSHOT, roles.TARGETS, found.role}
     signers = policy.signers(trusted, found.tag, found.content)
-    return VerifiedImage(
+    return ReleasedImage(
         repository=written,
         tag=found.tag,
         digest=f"sha256:{found.content.sha256}",
@@ -235,13 +235,10 @@ def verify_unless_skipped(
     options: VerifyOptions,
     known: TrustedMetadata | None = None,
     cache: MetadataCache | None = None,
-    *,
-    fetch: Callable[[Reference, str], Manifest] | None = None,
 ) -> VerifiedImage | SkippedImage:
     """Return an image that meets everything, or that the trust policy says to skip.
 
-    `known` is its repository's metadata, if that is at hand; `cache` is for other references. `fetch` asks
-    the registry for a tag or digest, for whoever wants to keep the answer.
+    `known` is its repository's metadata, if that is at hand; `cache` is for other references.
 
     Raises:
         TrustError: It is not signed, not trustworthy, or does not meet what is required.
@@ -251,8 +248,32 @@ def verify_unless_skipped(
     parsed, (written, _) = session.parse(text), session.gun(text)
     if scope is not None and scope.mode == "skip":
         return _skipped(session, parsed, written, scope, options)
-    gun = written if scope is None else scope.gun(written)
-    cache, prefix = cache or MetadataCache(), "" if scope is None else scope.prefix
+    notary = partial(by_notary, session, text, options, scope, known=known, cache=cache)
+    if not options.also and (scope is None or scope.vouchers.cosign is None):
+        return notary()
+    # Signatures of cosign, and what reads them, are for those who ask for them.
+    from notarypy.client.verify.also import CosignLook
+
+    return CosignLook(session, parsed, written, options, scope).image(notary)
+
+
+def by_notary(
+    session: Session,
+    text: str,
+    options: VerifyOptions,
+    scope: Scope | None,
+    *,
+    known: TrustedMetadata | None = None,
+    cache: MetadataCache | None = None,
+    fetch: Callable[[Reference, str], Manifest] | None = None,
+) -> ReleasedImage:
+    """Return an image for which Notary vouches, whatever a scope that skips nothing says of cosign.
+
+    `fetch` asks the registry for a tag or digest, for whoever wants to keep the answer.
+    """
+    parsed, (written, _) = session.parse(text), session.gun(text)
+    cache = cache or MetadataCache()
+    gun, prefix = (written, "") if scope is None else (scope.gun(written), scope.prefix)
     if known is not None:
         require_current(known, session.now())
 
@@ -262,7 +283,7 @@ def verify_unless_skipped(
 
     asked, wanted = _asks_registry(session, options), parsed.tag or parsed.digest or "latest"
 
-    def judged(trusted: TrustedMetadata, served: Callable[[], Manifest]) -> VerifiedImage:
+    def judged(trusted: TrustedMetadata, served: Callable[[], Manifest]) -> ReleasedImage:
         image = decide(trusted, parsed, options, scope, written=written, warn=session.warn)
         if asked:
             require_served(image, served())

@@ -23,6 +23,7 @@ from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.results import Inspection, RepositoryStatus, TagEntry
 from notarypy.client.verify.sharing import MetadataCache, scope_of
+from notarypy.errors import Advice, UsageError
 from notarypy.tuf import policy, roles
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCa
     scope = scope_of(session, text, VerifyOptions(root=root))
     if scope is not None and scope.mode == "skip":
         scope = None
+    if scope is not None and not scope.vouchers.notary and root is None:
+        raise UsageError(
+            f"nobody says which tags of {text} are signed",
+            why=f"{scope.source} requires nothing of Notary, whose trust data alone has a list of them",
+            advice=Advice("name-tags"),
+        )
     repository = session.repository(text, root, scope)
     trusted = cache.get(repository.gun, "" if scope is None else scope.prefix, lambda: refresh(repository))
     return policy.released_names(trusted)

@@ -180,6 +180,17 @@ class Section:
             raise self.problem(key, "it is neither true nor false")
         return value
 
+    def threshold(self, key: str, most: int) -> int:
+        """Return how many of a list `any`, which has `most`, are wanted; 1 for a missing one."""
+        value = self._values.get(key)
+        if value is None:
+            return 1
+        if not most:
+            raise self.problem(key, "it counts those of any, and there is none")
+        if type(value) is not int or not 1 <= value <= most:
+            raise self.problem(key, f"it is not a number from 1 to {most}")
+        return value
+
     def seconds(self, key: str) -> float | None:
         """Return a number of seconds."""
         value = self._values.get(key)

@@ -30,8 +30,9 @@ from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
-from notarypy.storage.settings import spans
+from notarypy.storage.settings import spans, vouchers
 from notarypy.storage.settings.configfile import Section
+from notarypy.storage.settings.vouchers import NamedFiles, Vouchers
 from notarypy.tuf import roles
 from notarypy.values import dataclass, field
 
@@ -42,12 +43,12 @@ Mode = Literal["enforce", "audit", "skip"]
 
 _LOG = logging.getLogger(__name__)
 _MODES: dict[str, Mode] = {"enforce": "enforce", "audit": "audit", "skip": "skip"}
-KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime")
+KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime", *vouchers.KEYS)
 _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Pins:
+class Pins(NamedFiles):
     """Pins for the roots of some repositories; one of them suffices for a root key.
 
     Attributes:
@@ -61,25 +62,11 @@ class Pins:
     certificates: tuple[Path, ...] = ()
     ca: Path | None = None
     source: str = ""
+    _useless, _advice = "no root can be pinned by", Advice("name-certificates")
 
     def __bool__(self) -> bool:
         """Tell whether anything is pinned."""
         return bool(self.ids or self.certificates or self.ca)
-
-    def read(self, path: Path) -> bytes:
-        """Return what one of the files holds; raise ConfigurationError (rule 6)."""
-        try:
-            return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
-        except FileNotFoundError as error:
-            raise self.unusable(path, "there is no such file") from error
-        except StorageError as error:
-            raise self.unusable(path, *error.why) from error
-
-    def unusable(self, path: Path, *why: str) -> ConfigurationError:
-        """Return the error for a file that holds no certificates, or cannot be read."""
-        message, advice = f"no root can be pinned by {path}", Advice("name-certificates")
-        why = (*why, f"it is named by {self.source}")
-        return ConfigurationError(message, why=why, advice=advice, path=str(path))
 
 
 @dataclass(frozen=True)
@@ -95,6 +82,7 @@ class Scope:
         first_use: Whether a root that nothing pins may be trusted on first use.
         server: The Notary server, or None for the usual one.
         signed_as: What stands for the prefix in the name of the trust data, or None.
+        vouchers: Whether Notary vouches for images, cosign, or both.
     """
 
     prefix: str
@@ -105,6 +93,7 @@ class Scope:
     first_use: bool = False
     server: str | None = None
     signed_as: str | None = None
+    vouchers: Vouchers = field(default_factory=Vouchers)
 
     def gun(self, repository: str) -> str:
         """Return the name of the trust data that counts for a repository of this scope."""
@@ -198,6 +187,7 @@ def _scope(table: Section, prefix: str, path: Path) -> Scope:
         first_use=first_use,
         server=table.server("server"),
         signed_as=_signed_as(table, prefix),
+        vouchers=vouchers.read(table, source),
     )
 
 
@@ -244,12 +234,7 @@ def _signers(table: Section) -> Signers:
 
     table.require_known("all", "any", "threshold", "everyone")
     some = _roles(table, "any")
-    threshold = table.value("threshold")
-    if threshold is not None and not some:
-        raise table.problem("threshold", "it counts those of any, and there is none")
-    if threshold is not None and (type(threshold) is not int or not 1 <= threshold <= len(some)):
-        raise table.problem("threshold", f"it is not a number from 1 to {len(some)}")
-    count = threshold if isinstance(threshold, int) else 1
+    count = table.threshold("threshold", len(some))
     return Signers(_roles(table, "all"), some, count, everyone=table.flag("everyone"))
 
 
