@@ -82,8 +82,13 @@ def _export(run: Run, client: Client, names: Sequence[str], output: str, options
         images = [f"  {image}" for image in one.images]
         run.report.done(one.repository, data, f"exported {one.repository}: {_until(one.ends)}", *images)
     count = sum(len(one.images) for one in done.repositories)
-    with_images = f", {count} images" if options["images"] else ""
-    run.report.text(f"wrote {render.safe(output)}: {len(done.repositories)} repositories{with_images}\n")
+    amounts = [_amount(len(done.repositories), "repository", "repositories")]
+    amounts += [_amount(count, "image", "images")] if options["images"] else []
+    run.report.text(f"wrote {render.safe(output)}: {', '.join(amounts)}\n")
+
+
+def _amount(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def import_archive(

@@ -43,7 +43,7 @@ def test_export_says_until_when_each_is_good(run: Run, stub: StubClient, home: P
     assert outcome.out.splitlines() == [
         f"exported {REPO}: it ends on 2027-01-02T03:04:05Z",
         f"  {EXPORTED.repositories[0].images[0]}",
-        "wrote trust.tar: 1 repositories",
+        "wrote trust.tar: 1 repository",
     ]
     ((name, (names, path), options),) = stub.calls
     assert (name, names, path) == ("archives.export", [REPO], TAR)
@@ -55,7 +55,7 @@ def test_export_says_until_when_each_is_good(run: Run, stub: StubClient, home: P
 def test_export_takes_images_a_pin_and_a_list(run: Run, stub: StubClient, home: Path) -> None:
     names = written(home / "list", f"{REPO}:1 # one\n{REPO}/b\n")
     outcome = run("export", REPO, "--from-file", names, "--images", "--root", PIN, "-o", TAR).expect(0)
-    assert outcome.out.endswith("wrote trust.tar: 1 repositories, 1 images\n")
+    assert outcome.out.endswith("wrote trust.tar: 1 repository, 1 image\n")
     ((_, (found, _), options),) = stub.calls
     assert found == [REPO, f"{REPO}:1", f"{REPO}/b"]
     assert (options["images"], options["root"]) == (True, PIN)
