@@ -134,6 +134,21 @@ def test_signers_are_counted(
     assert taken == {"two": True, "one": False, "without-release": False}
 
 
+def test_a_signer_goes_on_with_the_key_that_notary_knows(
+    alice: Person, others: Verifiers, repository: Repository
+) -> None:
+    alice.own(repository.name)
+    repository.push("1")
+    repository.push_index("many")
+    alice.notarypy("sign", repository.ref("1"), repository.ref("many")).expect(0)
+    printed = Printed(alice, others, "--signer-key", "jeff", "--all-signers", repository.name)
+    assert [printed.takes(repository, tag) for tag in ("1", "many")] == [False, False]
+    alice.notarypy("migrate", "cosign", "--key", "jeff", repository.name).expect(0)
+    assert [printed.takes(repository, tag) for tag in ("1", "many")] == [True, True]
+    repository.push("1", "moved")
+    assert not printed.takes(repository, "1")
+
+
 def test_rego_has_the_digests_of_what_is_released(alice: Person, repository: Repository) -> None:
     made, other = repository.push("1"), repository.push("2")
     alice.own(repository.name)
