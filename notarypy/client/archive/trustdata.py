@@ -7,7 +7,8 @@ make anything last longer: it ends when its metadata ends.
 Rules:
 
 1. Each repository is refreshed at its server, past caches, and verified by its pins and the trust policy, as
-   `verify` does. Exactly those bytes are written.
+   `verify` does; what it requires of cosign is for who verifies, as registries have these signatures. Exactly
+   the verified bytes are written.
 2. So that whoever reads the archive comes to the same answers, it holds what a refresh would ask the server
    for: also delegations that are not to be trusted, with the hashes that the snapshot states, and earlier
    versions of the root as far as each leads to the next, for those who pin or know one of these.
