@@ -105,7 +105,7 @@ def _note(run: Run, repo: str, found: ReportedRepository, path: Path | None, bar
         bar.end()
     wanted = run.options.json or (path is not None and path.suffix == ".json")
     if path is None:
-        run.report.lines([f"{found.repository}: {reportpage.counted(found.counts)}"])
+        run.report.lines([f"{found.repository}: {reportpage.state(found)}"])
         if found.tags:
             run.report.table(reportpage.HEADER, map(reportpage.row, found.tags))
         run.report.lines(reportpage.lines(found))

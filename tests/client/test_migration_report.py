@@ -126,6 +126,41 @@ def test_signatures_by_other_keys_and_for_other_names_are_counted_and_do_not_cou
     assert isinstance(found.error, NotMigratedError)
 
 
+def test_a_bundle_for_another_tag_of_the_same_image_is_not_for_this_one(world: World) -> None:
+    owner = owned(world)
+    for tag in ("1", "2"):
+        world.push(tag, "1")
+        owner.client().sign([f"{GUN}:{tag}"])
+    cosigned(world, "1", classic=f"{GUN}:2", bundle=True)
+    (found,) = reported(world.person("reader").client())
+    one, two = found.tags
+    assert one.signatures == ()
+    assert {other.form for other in one.others} == {"sig", "bundle"}
+    assert {each.form for each in two.signatures} == {"sig", "bundle"}
+
+
+@pytest.mark.usefixtures("owner")
+def test_of_a_file_with_several_keys_any_will_do(world: World) -> None:
+    cosigned(world, "1", bundle=True)
+    world.push("1")
+    both = SigningKey().key.pem + OURS.key.pem
+    (found,) = reported(world.person("reader").client(), keys={"both.pub": both})
+    assert [one.key for one in found.tags[0].signatures] == ["both.pub"]
+
+
+def test_a_mirror_is_signed_by_the_name_of_what_it_mirrors(world: World, tmp_path: Path) -> None:
+    world.push("1")
+    owned(world).client().sign([f"{GUN}:1"])
+    mirror = f"{REGISTRY_HOST}/mirror/app"
+    image = CosignedImage(world.fake, "mirror/app", manifest("1"))
+    image.classic(OURS, f"{GUN}:1")
+    file = tmp_path / "policy.toml"
+    file.write_text(f'[scope."{mirror}"]\nsigned_as = "{GUN}"\nfirst_use = true\n')
+    (found,) = reported(world.person("reader").client(policy=str(file)), mirror)
+    assert (found.repository, found.signed_as, found.error) == (mirror, GUN, None)
+    assert found.tags[0].signatures[0].reference == f"{GUN}:1"
+
+
 @pytest.mark.usefixtures("owner")
 def test_without_a_key_nothing_counts(world: World) -> None:
     cosigned(world, "1", bundle=True)

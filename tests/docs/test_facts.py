@@ -99,7 +99,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--tool",
         "--callgrind-out-file",
     }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
-    known |= {"--clear-lockout"}  # of tpm2-tools
+    known |= {"--clear-lockout", "--insecure-ignore-tlog"}  # of tpm2-tools and cosign
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

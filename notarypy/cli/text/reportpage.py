@@ -100,6 +100,13 @@ def counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{_LABELS[name]}: {counts[name]}" for name in shown)
 
 
+def state(found: ReportedRepository) -> str:
+    """Say in short how far a repository is."""
+    if found.error is not None and not found.tags:
+        return f"nothing is known of its tags [{found.error.code}]"
+    return counted(found.counts)
+
+
 def together(found: Iterable[ReportedRepository]) -> dict[str, int]:
     """Return the counts of all repositories."""
     total = dict.fromkeys(_LABELS, 0)
@@ -218,7 +225,7 @@ def _repository(one: ReportedRepository) -> Iterator[str]:
     pins = ", ".join(one.root_pins)
     known = (("Notary server", one.server), ("signed as", one.signed_as), ("root pins", pins))
     said = [f"{label} {_code(value)}" for label, value in known if value]
-    yield f"<p>{'; '.join([*said, counted(one.counts)])}</p>\n"
+    yield f"<p>{'; '.join([*said, state(one)])}</p>\n"
     if one.error is not None:
         yield from _error(one.error)
     yield from _table("Released tags", [name.lower() for name in HEADER], map(_tag_row, one.tags))

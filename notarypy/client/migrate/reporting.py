@@ -9,9 +9,8 @@ Rules:
    ended is read all the same, in all but its dates, and stays refused.
 2. Trust data is read once for each repository, past caches, and the registry asked once for each tag: for a
    tag that is not served as signed once more, by digest, whether it has the signed image at all.
-3. New signatures are looked for where the registry has the signed image. They count if they are by a key that
-   was given, for this digest and, in the form that names one, for this tag or for the repository alone, which
-   is how cosign names it.
+3. New signatures are looked for where the registry has the signed image. They count as they do for `verify`
+   (`client.verify.also`): by a key that was given, for this digest and, if they name an image, for this one.
 4. A registry that cannot be reached, or does not let us read a repository, is not asked again for each tag.
 5. What keeps a repository from being done is one error, the worst: a tag that moved, one that lacks what the
    trust policy requires, in `audit` mode too, an end, a tag that is gone or not signed the new way, what
@@ -35,11 +34,11 @@ from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignat
 from notarypy.client.migrate.losses import losses
 from notarypy.client.migrate.releases import StepCounter
 from notarypy.client.parameters import VerifyOptions
+from notarypy.client.verify.also import counted, keys_in
 from notarypy.client.verify.image import decide, require_served
 from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import gathered, outcomes
-from notarypy.cosign import signaturekeys
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -57,6 +56,7 @@ from notarypy.errors import (
     UnreachableError,
     UnsupportedKeyError,
 )
+from notarypy.images.reference import Reference
 from notarypy.tuf import policy, roles
 from notarypy.values import dataclass, replace
 
@@ -67,11 +67,10 @@ if TYPE_CHECKING:
     from notarypy.client.migrate.inventory import Served
     from notarypy.client.parameters import Progress
     from notarypy.client.session import Session
-    from notarypy.client.verdicts import VerifiedImage
+    from notarypy.client.verdicts import ReleasedImage
     from notarypy.client.workers import Outcome
     from notarypy.cosign.signaturekeys import VerificationKey
     from notarypy.images.manifests import Manifest
-    from notarypy.images.reference import Reference
     from notarypy.storage.settings.policyfile import Scope
     from notarypy.tuf.trusted import TrustedMetadata
 
@@ -90,16 +89,16 @@ def report(
 ) -> Generator[Outcome[ReportedRepository], None, None]:
     """Yield what each repository has, in the order given; `keys` are public keys in PEM, by name."""
     session.refuse_literal("what is migrated")
-    known = {name: _key(name, data) for name, data in keys.items()}
+    known = {name: _keys_in(name, data) for name, data in keys.items()}
     silent: dict[str, NotarypyError] = {}
     with StepCounter(progress, "looking") as counter:
         looks = [_Looking(session, text, known, root, silent, counter) for text in texts]
         yield from outcomes([look.repository for look in looks], _REPOSITORIES)
 
 
-def _key(name: str, data: bytes) -> VerificationKey:
+def _keys_in(name: str, data: bytes) -> Sequence[VerificationKey]:
     try:
-        return signaturekeys.load(data)
+        return keys_in(data)
     except UnsupportedKeyError as error:
         raise type(error)(error.message, why=(*error.why, f"it is {name}"), advice=error.advice) from None
 
@@ -110,7 +109,7 @@ class _Looking:
 
     session: Session
     text: str
-    keys: Mapping[str, VerificationKey]
+    keys: Mapping[str, Sequence[VerificationKey]]
     root: str | None
     silent: dict[str, NotarypyError]
     counter: StepCounter
@@ -175,7 +174,7 @@ class _Looking:
 
     def _decided(
         self, trusted: TrustedMetadata, asked: Reference, scope: Scope | None
-    ) -> tuple[VerifiedImage, PolicyError | None]:
+    ) -> tuple[ReleasedImage, PolicyError | None]:
         """Return what is signed, and what the trust policy requires that it lacks."""
         written = f"{asked.registry}/{asked.path}"
         decided = partial(decide, trusted, asked, VerifyOptions(), written=written, warn=self.session.warn)
@@ -186,7 +185,7 @@ class _Looking:
         audited = () if image.policy is None else image.policy.unmet
         return image, policy.together(audited) if audited else None
 
-    def _served(self, tag: ReportedTag, asked: Reference, image: VerifiedImage) -> ReportedTag:
+    def _served(self, tag: ReportedTag, asked: Reference, image: ReleasedImage) -> ReportedTag:
         """Compare with the registry, and look for new signatures (rules 2 and 3)."""
         found = self._manifest(asked, tag.tag)
         try:
@@ -199,7 +198,7 @@ class _Looking:
             kept = self._manifest(asked, image.digest)
             served: Served = "gone" if found is None else "moved"
             tag = replace(tag, served=served, kept=kept is not None, platforms=kept.platforms if kept else ())
-        return tag if tag.kept is False else self._signatures(tag, asked, image.digest)
+        return tag if tag.kept is False else self._signatures(tag, asked, image)
 
     def _manifest(self, asked: Reference, wanted: str) -> Manifest | None:
         """Return what the registry serves, None for nothing."""
@@ -218,17 +217,19 @@ class _Looking:
             self.silent[places[1]] = error
             raise
 
-    def _signatures(self, tag: ReportedTag, asked: Reference, digest: str) -> ReportedTag:
-        registry, names = self.session.registry(asked), (tag.reference, tag.repository)
-        found = read_signatures(registry, asked.path, digest, list(self.keys.values()))
-        called = {key.hint: name for name, key in self.keys.items()}
-        counting = [one for one in found.valid if one.reference in {"", *names}]
-        signed = (
-            ReportedSignature(one.form, called[one.key.hint], one.reference or None) for one in counting
-        )
+    def _signatures(self, tag: ReportedTag, asked: Reference, image: ReleasedImage) -> ReportedTag:
+        names = {key: name for name, keys in self.keys.items() for key in keys}
+        registry, _, path = (image.signed_as or image.repository).partition("/")
+        named = Reference(registry, path, tag.tag, image.digest)
+        found = read_signatures(self.session.registry(asked), asked.path, image.digest, tuple(names))
+        counting = counted(found.valid, named)
+        signed = (ReportedSignature(one.form, names[one.key], one.reference or None) for one in counting)
         # What is for another tag of the same image is worth a word only where nothing else is there.
-        named = Counter((one.form, f"it is for {one.reference}") for one in (() if counting else found.valid))
-        others = (OtherSignatures(*one, count) for one, count in named.items())
+        elsewhere = Counter((one.form, one.reference) for one in (() if counting else found.valid))
+        others = (
+            OtherSignatures(form, f"it is for {name}" if name else "it was signed as another image", count)
+            for (form, name), count in elsewhere.items()
+        )
         return replace(tag, signatures=tuple(dict.fromkeys(signed)), others=(*found.others, *others))
 
 
