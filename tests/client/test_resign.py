@@ -16,6 +16,7 @@ from notarypy.client.api import Client
 from notarypy.client.workers import UnfinishedError
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import (
+    CosignMissingError,
     DigestMismatchError,
     ExpiredError,
     ImageMissingError,
@@ -465,6 +466,26 @@ def test_a_mirror_is_signed_under_the_name_of_what_it_mirrors(
     assert text is not None
     assert simplesigning.read(text).reference == f"{GUN}:1"
     assert one.claims(digest) == []
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_a_policy_requires_of_cosign_is_there_afterwards(
+    migration: Migration, owner: Person, tmp_path: Path, *, mirrored: bool
+) -> None:
+    release(owner, "1")
+    migration.world.push("1", path="mirror/app")
+    name = f"{GUN.partition('/')[0]}/mirror/app" if mirrored else GUN
+    (tmp_path / "release.pub").write_bytes(migration.key.pem)
+    path, more = tmp_path / "policy.toml", f"signed_as = '{GUN}'\n" if mirrored else ""
+    path.write_text(
+        f"[scope.\"{name}\"]\nfirst_use = true\nrequire = ['notary', 'cosign']\n"
+        f"cosign.all = ['{tmp_path / 'release.pub'}']\n{more}"
+    )
+    reader = owner.world.person("reader").client(policy=str(path))
+    with pytest.raises(CosignMissingError):
+        reader.verify(f"{name}:1")
+    assert migration.done(name, client={"policy": str(path)})
+    assert [one.reference for one in reader.verify(f"{name}:1").cosign] == [f"{GUN}:1"]
 
 
 def test_an_image_of_docker_hub_is_signed_under_its_whole_name(one: Migration) -> None:
