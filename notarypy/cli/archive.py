@@ -57,7 +57,7 @@ def export(
     if not every:
         references.read(run, texts, "REPO")
     with run.client(asking=False) as client:
-        names = _known(run, client.repositories()) if every else texts
+        names = references.known(run, client) if every else texts
         run.asked_for = 2  # whatever fails is one of several things in the archive
         with run.trying(*names):
             bars = {"progress": run.progress(), "steps": run.progress(steps=True)}
@@ -126,18 +126,6 @@ def import_archive(
                 )
                 said = "imported" if done.changed else "the same is here already:"
                 run.report.done(repo, data, f"{said} {done.repository}: {_until(done.ends)}")
-
-
-def _known(run: Run, guns: list[str]) -> list[str]:
-    """Return the repositories known here whose names mean them; the others are named, and left out."""
-    for gun in guns:
-        if not references.means(run, gun):
-            message, advice = f"{gun} was not looked at", Advice("export-literally", gun=gun)
-            run.report.failed([gun], NothingThereError(message, why="it is no image's name", advice=advice))
-    if not guns:
-        message, advice = "no repository is known here, so none was looked at", Advice("name-repositories")
-        raise NothingThereError(message, why="the trust directory has no trust data", advice=advice)
-    return [gun for gun in guns if references.means(run, gun)]
 
 
 def _names(run: Run, client: Client, archive: str, repos: list[str] | None) -> list[str]:

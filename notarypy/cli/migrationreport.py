@@ -33,6 +33,7 @@ def report(
     ] = None,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
     output: Annotated[
         str | None, Option("--output", "-o", metavar="FILE", help="Write it here: FILE.json or FILE.html.")
     ] = None,
@@ -48,6 +49,7 @@ def report(
       notarypy migrate report --all --key cosign.pub -o report.html
     """
     run = begin(context)
+    references.take_archive(run, archive)
     references.check_repositories(run, repos or ())
     if every == bool(repos):
         raise UsageError("name repositories, or give --all" if not repos else "--all names them already")

@@ -63,6 +63,7 @@ def cosign(
     all_signers: references.AllSigners = False,
     root: references.Roots = None,
     policy: references.Policy = None,
+    archive: references.Archive = None,
 ) -> None:
     """Verify tags as verify does, and sign their digests as cosign does, in both of its forms.
 
@@ -74,6 +75,7 @@ def cosign(
       notarypy migrate cosign --all --key awskms:///alias/release --dry-run
     """
     run = begin(context)
+    references.take_archive(run, archive)
     if children and no_children:
         raise UsageError("--children and --no-children contradict each other", advice=Advice("leave-out-one"))
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)

@@ -523,6 +523,19 @@ def test_the_signed_digest_counts_and_not_the_tag(owner: Person, tmp_path: Path)
     assert holds(tmp_path / "t.tar", f"{GUN}:1", sample.make("one", ["amd64"]))
 
 
+def test_tags_are_signed_anew_by_what_an_archive_says(owner: Person, tmp_path: Path) -> None:
+    owner.client().archives.export([GUN], tmp_path / "t.tar")
+    owner.key("release")
+    owner.world.attacker.refuse_connections(path=r".*/_trust/.*")
+    client = owner.client(archive=tmp_path / "t.tar")
+    done = [outcome.get() for _, outcome in client.migration.cosign([GUN], key="release")]
+    assert [(one.tag, *one.states) for one in done] == [("1", "written"), ("2", "written")]
+    owner.world.clock.advance(timedelta(days=20))
+    for _, outcome in client.migration.cosign([GUN], key="release"):
+        with pytest.raises(ExpiredError):
+            outcome.get()
+
+
 def test_images_of_docker_s_type_are_found_by_us_alone_which_is_said(owner: Person, tmp_path: Path) -> None:
     made = sample.make("one", ["amd64"])
     docker = made.top.replace(OCI_MANIFEST.encode(), DOCKER_MANIFEST.encode())

@@ -192,7 +192,6 @@ TEXTS: dict[str, str] = {
     "export-anew": "export it anew where its Notary server can be asked: notarypy export {gun} -o TAR",
     "export-apart": "export fewer repositories or images into each",
     "export-archive": "make one where the Notary server can be asked: notarypy export REPO... -o TAR",
-    "export-literally": "export it by itself: notarypy export --gun {gun} -o TAR",
     "export-newer": "take a newer archive; what is known here was not changed",
     "export-repository": "export it too: notarypy export {gun} -o TAR",
     "import-literally": "import it by itself: notarypy import --gun TAR {gun}",
