@@ -215,7 +215,7 @@ def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_terminal_gets_a_bar(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "bar", lambda: "a bar")
+    monkeypatch.setattr(terminal, "bar", lambda *, steps: "of steps" if steps else "a bar")
     run("push", SOURCE, REPO).expect(0)
     assert stub.calls[0][2] == {"progress": "a bar"}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.client.api import Client
-from notarypy.client.verdicts import SkippedImage, VerifiedImage
+from notarypy.client.verdicts import ReleasedImage, SkippedImage
 from notarypy.errors import (
     DigestMismatchError,
     ImageMissingError,
@@ -186,7 +186,7 @@ def test_a_policy_decides_for_each_by_its_scope(owner: Person, world: World, tmp
     policy = tmp_path / "policy.toml"
     policy.write_text(f'[scope."{GUN}"]\nmode = \'skip\'\n[scope."{OTHERS[0]}"]\nfirst_use = true\n')
     found = list(owner.client(policy=str(policy)).verify_each(REFS))
-    skipped, verified, refused = SkippedImage, VerifiedImage, OutOfScopeError
+    skipped, verified, refused = SkippedImage, ReleasedImage, OutOfScopeError
     expected = [skipped, verified, refused, refused, skipped, verified]
     assert [type(one.error or one.get()) for one in found] == expected
     assert sum(line == "GET timestamp.json" for line in world.requests()) == 1
