@@ -189,7 +189,7 @@ def _cosign_keys(text: str) -> bytes:
         raise UsageError(f'--also "{text}" says nothing that is known here', advice=Advice("write-also"))
     if path == "keyless" or "://" in path:
         raise UsageError(f"{text} names no file with a key", why=KEYLESS, advice=Advice("export-public-key"))
-    from notarypy.client.verify.also import keys_in  # what verifies cosign's signatures is for them alone
+    from notarypy.cosign.signaturekeys import keys_in  # what verifies cosign's signatures is for them alone
 
     data = userfiles.read(path)
     with userfiles.named(path):

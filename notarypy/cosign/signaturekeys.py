@@ -10,12 +10,14 @@ Rules:
 2. Which keys are sane is decided as for metadata (`tuf.keyobjects`, rule 1), and a certificate is none: who
    a key belongs to is said by whoever names its file.
 3. In a bundle the hint of a key is the SHA-256 of its SubjectPublicKeyInfo, in base64.
+4. A file has one key or more, one after the other: any of them counts for the file.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -91,6 +94,14 @@ def load(data: bytes) -> VerificationKey:
             advice=Advice("give-cosign-key"),
         )
     return VerificationKey(PublicKey.from_pem(data))
+
+
+def keys_in(pem: bytes) -> tuple[VerificationKey, ...]:
+    """Read the blocks of a file, each a public key; raise UnsupportedKeyError for anything else (rule 4)."""
+    blocks = [match[0] for match in _BLOCK.finditer(pem)] or [pem]
+    if len(blocks) < pem.count(b"-----BEGIN "):  # a key that is left out could be the one that is meant
+        raise UnsupportedKeyError("a key in this file has no end", advice=Advice("give-cosign-key"))
+    return tuple(dict.fromkeys(map(load, blocks)))
 
 
 def of(public: PublicKey) -> VerificationKey:

@@ -34,11 +34,12 @@ from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignat
 from notarypy.client.migrate.losses import losses
 from notarypy.client.migrate.releases import StepCounter
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.verify.also import counted, keys_in
+from notarypy.client.verify.also import counted
 from notarypy.client.verify.image import decide, require_served
 from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import gathered, outcomes
+from notarypy.cosign.signaturekeys import keys_in
 from notarypy.errors import (
     Advice,
     AuthenticationError,

@@ -25,14 +25,12 @@ Rules:
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from notarypy.client.cosign.reading import read_signatures
 from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, CosignedBy, VerifiedImage
-from notarypy.cosign import signaturekeys
-from notarypy.cosign.signaturekeys import VerificationKey
+from notarypy.cosign.signaturekeys import VerificationKey, keys_in
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -66,7 +64,6 @@ if TYPE_CHECKING:
     from notarypy.storage.settings.vouchers import CosignKeys
 
 _LOG = logging.getLogger(__name__)
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
 _SHOWN = 3
 
 
@@ -94,14 +91,6 @@ class KeyRequirement:
         signed = {one.key for one in counting}
         absent = [file for file in self.files if signed.isdisjoint(file.keys)]
         return absent if len(self.files) - len(absent) < self.threshold else []
-
-
-def keys_in(pem: bytes) -> tuple[VerificationKey, ...]:
-    """Read the blocks of a file, each a public key; raise UnsupportedKeyError for anything else."""
-    blocks = [match[0] for match in _BLOCK.finditer(pem)] or [pem]
-    if len(blocks) < pem.count(b"-----BEGIN "):  # a key that is left out could be the one that is meant
-        raise UnsupportedKeyError("a key in this file has no end", advice=Advice("give-cosign-key"))
-    return tuple(dict.fromkeys(map(signaturekeys.load, blocks)))
 
 
 def _of_caller(pem: bytes) -> KeyRequirement:
