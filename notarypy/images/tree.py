@@ -9,6 +9,7 @@ Rules:
 2. Content that is named twice is named with the same size and, for manifests, the same type.
 3. Depth, number and size are limited: a small index cannot make for endless work.
 4. A `subject` is another image, and no part of this one.
+5. What BuildKit attests is stored with an image, and no platform runs it: it is not listed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
 
     Read = Callable[[Descriptor], bytes]
+
+_ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,23 @@ def grow(top: Descriptor, read: Read, limits: Limits = DEFAULT) -> Tree:
         tuple(blob for blob in blobs if blob.is_foreign),
         tuple(dict.fromkeys((*kind.platforms, *grower.platforms))),
     )
+
+
+def listed(top: Descriptor, data: bytes, read: Read, limits: Limits = DEFAULT) -> tuple[Descriptor, ...]:
+    """Return what is below an index with these checked bytes; indexes alone are read (rule 5)."""
+    grower, found = _Grower(read, limits), {top.digest: top}
+    waiting = [(top, data, 0)]
+    for one, of_it, depth in waiting:
+        for child in grower.links(one, of_it, depth).manifests:
+            if child.annotations.get(_ATTESTATION[0]) == _ATTESTATION[1]:
+                continue
+            known = found.setdefault(child.digest, child)
+            _agree(known, child)
+            if len(found) > limits.image_manifests:
+                raise _beyond(f"it has more than {limits.image_manifests} manifests")
+            if known is child and child.media_type in manifests.INDEXES:
+                waiting.append((child, grower.bytes_of(child), depth + 1))
+    return tuple(found.values())[1:]
 
 
 def choose(
@@ -136,12 +156,15 @@ class _Grower:
             raise _beyond(f"its manifests have more than {limits.image_manifests_bytes} bytes together")
         return descriptor.check(self._read(descriptor))
 
+    def links(self, descriptor: Descriptor, data: bytes, depth: int) -> layout.Links:
+        """Return what a manifest names, if it is not too deep (rule 3)."""
+        if depth > self._limits.index_levels:
+            raise _beyond(f"indexes are nested more than {self._limits.index_levels} deep")
+        return layout.links(data, descriptor.media_type, self._limits)
+
     def walk(self, descriptor: Descriptor, data: bytes, depth: int) -> None:
         """Note what a manifest names, and then itself."""
-        limits = self._limits
-        if depth > limits.index_levels:
-            raise _beyond(f"indexes are nested more than {limits.index_levels} deep")
-        named = layout.links(data, descriptor.media_type, limits)
+        limits, named = self._limits, self.links(descriptor, data, depth)
         self.platforms += [child.platform for child in named.manifests if child.platform]
         for child in named.manifests:
             known = self.nodes.get(child.digest)

@@ -668,6 +668,11 @@ def test_an_interruption_leaves_what_is_done_and_says_so(one: Migration, owner: 
     release(owner, *tags)
     one.run(dry_run=True)
     finished: list[str] = []
+    interrupts = iter([signal.SIGINT])
+
+    def interrupt(_: Request) -> None:
+        for each in interrupts:
+            signal.raise_signal(each)
 
     def interrupted() -> None:
         with one.person.client(signers=[one.signer]) as client:
@@ -677,7 +682,7 @@ def test_an_interruption_leaves_what_is_done_and_says_so(one: Migration, owner: 
                 assert outcome.get().states == {"written"}
                 finished.append(text)
                 if len(finished) == 5:
-                    one.world.fake.before.append(lambda _: signal.raise_signal(signal.SIGINT))
+                    one.world.fake.before.append(interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()

@@ -150,6 +150,36 @@ def test_the_same_content_is_named_in_one_way() -> None:
         tree.grow(layout.of(top, INDEX), Contents(top, image.top).read)
 
 
+def test_manifests_below_an_index_are_listed_once_and_indexes_alone_are_read() -> None:
+    image, attested = layouts.image(b"layer").top, layouts.image(b"attested").top
+    attestation = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    level = index(*[entry(MANIFEST, image)] * 3, {**entry(MANIFEST, attested), **attestation})
+    contents = Contents(level)
+    for _ in range(DEFAULT.index_levels):
+        level = index(*[entry(INDEX, level)] * 30, entry(MANIFEST, image))
+        contents.contents[layouts.digest(level)] = level
+    found = tree.listed(layout.of(level, INDEX), level, contents.read)
+    assert [one.digest for one in found].count(layouts.digest(image)) == 1
+    assert len(found) == DEFAULT.index_levels + 1
+    assert len(contents.asked) == DEFAULT.index_levels
+    above = index(entry(INDEX, level))
+    contents.contents[layouts.digest(level)] = level
+    with pytest.raises(MetadataError, match="beyond the limits"):
+        tree.listed(layout.of(above, INDEX), above, contents.read)
+
+
+def test_what_is_listed_below_an_index_is_limited_and_named_in_one_way() -> None:
+    few = Limits(image_manifests=3)
+    many = index(*(entry(MANIFEST, layouts.image(b"%d" % number).top) for number in range(3)))
+    with pytest.raises(MetadataError, match="beyond the limits"):
+        tree.listed(layout.of(many, INDEX), many, Contents().read, few)
+    one = entry(MANIFEST, layouts.image(b"one").top)
+    for other in ({**one, "size": 1}, {**one, "mediaType": INDEX}):
+        both = index(one, other)
+        with pytest.raises(MetadataError, match="in two ways"):
+            tree.listed(layout.of(both, INDEX), both, Contents().read)
+
+
 def test_foreign_layers_are_set_apart_unless_they_are_ours_elsewhere() -> None:
     foreign = entry(
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", b"w", urls=["https://x.test"]

@@ -26,22 +26,20 @@ from notarypy.client.verify.image import by_notary
 from notarypy.client.verify.inspection import natural, signed_tags
 from notarypy.client.verify.sharing import MetadataCache, read_ahead, scope_of
 from notarypy.client.workers import outcomes
-from notarypy.errors import Advice, MetadataError, NotarypyError, NothingThereError, NotVerifiedError
-from notarypy.images import layout, manifests
+from notarypy.errors import Advice, NotarypyError, NothingThereError, NotVerifiedError
+from notarypy.images import manifests, tree
 from notarypy.images.layout import Descriptor
 from notarypy.tuf import policy
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
     from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.reference import Reference
     from notarypy.remote.registry.registry import RegistryClient
-
-_ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,8 @@ def _references(
     found: dict[tuple[str, str | None], str] = {}
     for text in texts:
         parsed = session.parse(text)
-        for tag in _released(session, text, required, cache) if parsed.tag is None else [parsed.tag]:
+        tags = [parsed.tag] if parsed.tag else signed_tags(session, text, required.root, cache)
+        for tag in sorted(tags, key=natural):
             found.setdefault((tag, parsed.digest), text if parsed.tag else f"{text}:{tag}")
     if not found:
         message, advice = (
@@ -136,10 +135,6 @@ def _references(
         )
         raise NothingThereError(message, advice=advice)
     return list(found.values())
-
-
-def _released(session: Session, text: str, required: VerifyOptions, cache: MetadataCache) -> list[str]:
-    return sorted(signed_tags(session, text, required.root, cache), key=natural)
 
 
 def _signable(
@@ -159,25 +154,13 @@ def _signable(
     if image.policy is not None and image.policy.unmet:
         raise policy.together(image.policy.unmet)
     top, data = served[image.digest]
-    below = _children(registry, parsed.path, top, data) if children else ()
-    return SignableImage(image, tuple({one.digest: one for one in (top, *below)}.values()))
+    return SignableImage(image, (top, *(below(registry, parsed.path, top, data) if children else ())))
 
 
-def _children(
-    registry: RegistryClient, path: str, top: Descriptor, data: bytes, level: int = 1
-) -> Iterator[Descriptor]:
-    """Yield what an index lists, and what indexes in it list (rule 3)."""
-    limits = registry.exchange.limits
-    listed = layout.links(data, top.media_type, limits).manifests
-    if level > limits.index_levels or len(listed) > limits.image_manifests:
-        why = (
-            f"it has more than {limits.image_manifests} manifests, or {limits.index_levels} levels of indexes"
-        )
-        raise MetadataError("the image is beyond the limits", why=why)
-    for child in listed:
-        if child.annotations.get(_ATTESTATION[0]) == _ATTESTATION[1]:
-            continue
-        yield child
-        if child.media_type in manifests.INDEXES:
-            below = child.check(registry.document(path, child.digest).body)
-            yield from _children(registry, path, child, below, level + 1)
+def below(registry: RegistryClient, path: str, top: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
+    """Return what an index with these bytes lists, and what indexes in it list (rule 3)."""
+
+    def read(one: Descriptor) -> bytes:
+        return registry.document(path, one.digest).body
+
+    return tree.listed(top, data, read, registry.exchange.limits)
