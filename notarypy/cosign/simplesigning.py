@@ -117,27 +117,28 @@ def _signature_layer(layer: Descriptor) -> SignatureLayer | None:
         return None
 
 
-def with_layer(manifest: bytes | None, text: bytes, signature: bytes) -> tuple[bytes, bytes]:
-    """Return configuration and manifest with one more signature; see `with_layers`."""
-    return with_layers(manifest, {text: signature})
-
-
-def with_layers(manifest: bytes | None, signed: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+def with_layers(
+    manifest: bytes | None, signed: Mapping[bytes, bytes], limits: Limits = DEFAULT
+) -> tuple[bytes, bytes]:
     """Return configuration and manifest with more texts and their signatures (rules 3 and 4).
 
-    `manifest` is what is at the tag, None if nothing is. MetadataError: it is none. VerificationError: it is
-    of a type that is none of images, or an index.
+    `manifest` is what is at the tag, None if nothing is. MetadataError: it is none, or it would be longer
+    than a manifest may be. VerificationError: it is of a type that is none of images, or an index.
     """
     document: dict[str, Any] = {"schemaVersion": 2, "mediaType": manifests.OCI_MANIFEST}
     if manifest is not None:
-        if manifests.read(manifest).is_index:
+        if manifests.read(manifest, limits=limits).is_index:
             message, why = "the tag for signatures holds an index", "signatures are layers of one manifest"
             raise VerificationError(message, why=why)
         document = json.loads(manifest)
     document["layers"] = [*(document.get("layers") or ()), *starmap(_layer, signed.items())]
     config = _config([layer["digest"] for layer in document["layers"]])
     document["config"] = layout.of(config, _config_type(document)).to_json()
-    return config, manifests.encode(document)
+    made = manifests.encode(document)
+    if len(made) > limits.manifest_bytes:
+        why = f"its manifest would have {len(made)} bytes, more than {limits.manifest_bytes}"
+        raise MetadataError("one more signature is more than the tag for signatures takes", why=why)
+    return config, made
 
 
 def _layer(text: bytes, signature: bytes) -> dict[str, Any]:

@@ -547,7 +547,7 @@ def sign_foreign(migration: Migration, digest: str, name: str) -> bytes:
     text = simplesigning.payload(simplesigning.Claim(name, digest))
     tag = simplesigning.tag_of(digest)
     signature = key.sign(text, ec.ECDSA(SHA256()))
-    config, made = simplesigning.with_layer(migration.at(tag), text, signature)
+    config, made = simplesigning.with_layers(migration.at(tag), {text: signature})
     registry = migration.world.fake.registry
     registry.put_blob(REGISTRY_PATH, text)
     registry.put_blob(REGISTRY_PATH, config)
@@ -607,6 +607,26 @@ def test_what_was_lost_to_others_is_put_again_and_not_signed_again(one: Migratio
     one.done(forms=["sig"])
     texts = [message for message in one.signer.messages if b"docker-reference" in message]
     assert (len(lost), len(texts), len(one.claims(digest))) == (4, 1, 1)
+
+
+def test_a_bundle_that_was_lost_is_put_again_and_not_signed_again(one: Migration, owner: Person) -> None:
+    digest = release(owner, "1")["1"]
+    images, lost = one.world.fake.registry.images, list[str]()
+
+    def deleted(request: Request, answer: Response) -> Response:
+        if (
+            "/referrers/" in request.url
+            and len(lost) < 2
+            and (listed := images.referrers(REGISTRY_PATH, digest))
+        ):
+            lost.append(listed[0])
+            images.delete_manifest(REGISTRY_PATH, listed[0])
+        return answer
+
+    one.world.fake.after.append(deleted)
+    one.done(forms=["bundle"])
+    signed = [message for message in one.signer.messages if message.startswith(b"DSSEv1")]
+    assert (len(set(lost)), len(lost), len(signed), len(one.bundles(digest))) == (1, 2, 1, 1)
 
 
 def test_a_registry_that_keeps_nothing_is_found_out(one: Migration, owner: Person) -> None:

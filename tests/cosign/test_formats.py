@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import MetadataError, UnsupportedKeyError, VerificationError
 from notarypy.images import layout, manifests
+from notarypy.limits import Limits
 from notarypy.tuf.envelope import ecdsa_raw
 from notarypy.tuf.keys import PublicKey
 
@@ -28,12 +29,12 @@ def signed(message: bytes) -> bytes:
 
 
 def test_what_others_wrote_is_written_again_or_refused() -> None:
-    first = simplesigning.with_layer(None, b"text", b"signature")[1]
+    first = simplesigning.with_layers(None, {b"text": b"signature"})[1]
     there = first.replace(b'{"schemaVersion"', b'{"x":"\\ud800","y":"\\u00e9","schemaVersion"')
-    made = json.loads(simplesigning.with_layer(there, b"more", b"signature")[1])
+    made = json.loads(simplesigning.with_layers(there, {b"more": b"signature"})[1])
     assert (made["x"], made["y"], len(made["layers"])) == ("\ud800", "é", 2)
     with pytest.raises(MetadataError):
-        simplesigning.with_layer(there.replace(b'"\\ud800"', b"1e999"), b"more", b"signature")
+        simplesigning.with_layers(there.replace(b'"\\ud800"', b"1e999"), {b"more": b"signature"})
 
 
 def test_a_text_is_the_same_for_the_same_claim() -> None:
@@ -96,7 +97,7 @@ def test_layers_of_others_stay_as_they_are() -> None:
         "annotations": {"kept": "yes"},
     }
     text = simplesigning.payload(CLAIM)
-    config, manifest = simplesigning.with_layer(json.dumps(theirs).encode(), text, signed(text))
+    config, manifest = simplesigning.with_layers(json.dumps(theirs).encode(), {text: signed(text)})
     document = json.loads(manifest)
     assert document["layers"][0] == theirs["layers"][0]  # type: ignore[index]
     assert document["annotations"] == {"kept": "yes"}
@@ -109,7 +110,7 @@ def test_layers_of_others_stay_as_they_are() -> None:
 
 def test_a_first_signature_makes_a_manifest_of_one_layer() -> None:
     text = simplesigning.payload(CLAIM)
-    _, manifest = simplesigning.with_layer(None, text, signed(text))
+    _, manifest = simplesigning.with_layers(None, {text: signed(text)})
     assert len(simplesigning.layers(manifest)) == 1
     assert simplesigning.tag_of(DIGEST) == f"sha256-{'ab' * 32}.sig"
 
@@ -117,12 +118,12 @@ def test_a_first_signature_makes_a_manifest_of_one_layer() -> None:
 def test_an_index_at_the_tag_of_signatures_is_left_alone() -> None:
     index = json.dumps({"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": []}).encode()
     with pytest.raises(VerificationError, match="index"):
-        simplesigning.with_layer(index, b"text", b"signature")
+        simplesigning.with_layers(index, {b"text": b"signature"})
 
 
 def test_layers_that_are_no_signatures_are_passed_over() -> None:
     text = simplesigning.payload(CLAIM)
-    _, manifest = simplesigning.with_layer(None, text, signed(text))
+    _, manifest = simplesigning.with_layers(None, {text: signed(text)})
     document = json.loads(manifest)
     plain = {"mediaType": "text/plain", "digest": DIGEST, "size": 1}
     unsigned = {**document["layers"][0], "annotations": {}}
@@ -160,6 +161,14 @@ def test_a_bundle_with_another_byte_does_not_verify() -> None:
     other = sigstorebundle.statement("sha256:" + "ac" * 32)
     found = sigstorebundle.read(sigstorebundle.bundle(other, signature, OURS.hint))
     assert not OURS.verify(found.signatures[0], found.message)
+
+
+def test_more_signatures_than_readers_take_are_not_put_together() -> None:
+    made = simplesigning.with_layers(None, {b"1": b"signature"})[1]
+    few = Limits(manifest_bytes=len(made) + 10)
+    assert simplesigning.with_layers(None, {b"1": b"signature"}, few)[1] == made
+    with pytest.raises(MetadataError, match="more than the tag for signatures takes"):
+        simplesigning.with_layers(made, {b"2": b"signature"}, few)
 
 
 def test_the_manifest_of_a_bundle_refers_to_the_image() -> None:

@@ -176,7 +176,7 @@ def cosign_signature(data: bytes) -> None:
     with suppress(VerificationError):
         sigstorebundle.layers(data)
         before = simplesigning.layers(data)
-        config, grown = simplesigning.with_layer(data, b"text", b"signature")
+        config, grown = simplesigning.with_layers(data, {b"text": b"signature"})
         assert [layer.signature for layer in simplesigning.layers(grown)][:-1] == [
             layer.signature for layer in before
         ]
@@ -561,7 +561,7 @@ def _cosign() -> list[bytes]:
     bundle = sigstorebundle.bundle(body, b"signature", "hint")
     subject = layout.Descriptor(manifests.OCI_MANIFEST, digest, 5)
     pem_data = keys.public_key_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"1" * 32)).to_pem()
-    manifest = simplesigning.with_layer(None, text, b"signature")[1]
+    manifest = simplesigning.with_layers(None, {text: b"signature"})[1]
     return [text, body, bundle, manifest, sigstorebundle.manifest(subject, bundle), pem_data]
 
 

@@ -77,7 +77,7 @@ class CosignedImage:
 
     def add_layer(self, text: bytes, signature: bytes) -> None:
         """Add any text with any signature at the tag."""
-        config, made = simplesigning.with_layer(self.at(self.tag), text, signature)
+        config, made = simplesigning.with_layers(self.at(self.tag), {text: signature})
         for blob in (text, config):
             self.registry.put_blob(self.path, blob)
         self.registry.push(self.path, self.tag, made, manifests.OCI_MANIFEST)

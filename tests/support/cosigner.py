@@ -40,7 +40,7 @@ class Cosigner:
     def put_layer(self, digest: str, text: bytes, signature: bytes) -> None:
         """Add a layer at the tag for a digest, right or not."""
         tag = simplesigning.tag_of(digest)
-        config, made = simplesigning.with_layer(self._at(tag), text, signature)
+        config, made = simplesigning.with_layers(self._at(tag), {text: signature})
         for blob in (text, config):
             self.registry.put_blob(self.path, blob)
         self.registry.push(self.path, tag, made, manifests.OCI_MANIFEST)

@@ -10,8 +10,8 @@ Rules:
 2. What is named is there before what names it: texts and configuration before the manifest at the tag, the
    bundle before its manifest. Whoever is killed in between leaves what nobody finds.
 3. The manifest at the tag is looked at again just before it is put, and made anew if it changed. Where
-   somebody wrote at the same moment all the same, reading back shows what was lost of ours, and that is put
-   again; nothing is signed twice.
+   somebody wrote at the same moment all the same, reading back shows what was lost of ours, texts or bundle,
+   and that is put again; nothing is signed twice. Nothing is put that is larger than readers take.
 4. At the end everything is read again, and has to verify by the public key.
 5. The first name says in the bundle where the trust comes from: one bundle stands for all names.
 """
@@ -27,7 +27,7 @@ from notarypy.cosign import sigstorebundle, simplesigning
 from notarypy.errors import ImageMissingError, UnconfirmedPublishError
 from notarypy.images import manifests
 from notarypy.remote.registry.blobs import Blobs
-from notarypy.remote.registry.referrers import Referrers
+from notarypy.remote.registry.referrers import TRIES, Referrers, put_at_tag
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 SIG, BUNDLE = "sig", "bundle"
 FORMS = (BUNDLE, SIG)
-TRIES = 6
 _SHOWN = 3
 _THERE: SignatureState = "there"
 _LOG = logging.getLogger(__name__)
@@ -95,12 +94,12 @@ class SignatureWriter:
         if dry_run or not any(first):
             return self._states(claims, first, "missing")
         signed: dict[bytes, bytes] = {}
-        for attempt in range(1, TRIES):
+        for attempt in range(1, TRIES + 1):
             _LOG.debug("%s@%s lacks a signature: %s", self._path, subject.digest, missing)
             if missing.claims:
                 self._add_layers(subject.digest, missing.claims, signed)
-            if attempt == 1 and missing.bundle:
-                self._add_bundle(subject, claims[0])
+            if missing.bundle:
+                self._add_bundle(subject, claims[0], signed)
             missing = self._missing(subject, claims)
             if not any(missing):
                 return self._states(claims, first, "written")
@@ -147,20 +146,22 @@ class SignatureWriter:
                 signed[text] = self._signer.sign(text)
                 self._send(text)
         tag = simplesigning.tag_of(digest)
-        there = self._at(tag)
-        for _ in range(1, TRIES):
-            config, made = simplesigning.with_layers(there, {text: signed[text] for text in texts})
+        there, limits = self._at(tag), self._registry.exchange.limits
+        for _ in range(1, TRIES + 1):
+            config, made = simplesigning.with_layers(there, {text: signed[text] for text in texts}, limits)
             self._send(config)
             if (now := self._at(tag)) == there:
-                self._registry.put_manifest(self._path, tag, made, manifests.read(made).media_type)
+                put_at_tag(self._registry, self._path, tag, made, manifests.read(made).media_type)
                 return
             there = now
 
-    def _add_bundle(self, subject: Descriptor, claim: Claim) -> None:
-        """Put a bundle, and have it listed as referring to the manifest (rules 2 and 5)."""
+    def _add_bundle(self, subject: Descriptor, claim: Claim, signed: dict[bytes, bytes]) -> None:
+        """Put a bundle, and have it listed as referring to the manifest (rules 2, 3 and 5)."""
         body = sigstorebundle.statement(subject.digest, claim.annotations)
-        signature = self._signer.sign(sigstorebundle.message(body))
-        content = sigstorebundle.bundle(body, signature, self._signer.key.hint)
+        message = sigstorebundle.message(body)
+        if message not in signed:
+            signed[message] = self._signer.sign(message)
+        content = sigstorebundle.bundle(body, signed[message], self._signer.key.hint)
         with self._lock:
             if not self._has_empty:
                 self._send_empty()

@@ -38,7 +38,7 @@ from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
 from notarypy.remote.registry.blobreader import HashingReader, ReadFrom
 from notarypy.remote.registry.registry import RegistryClient, writing
-from notarypy.remote.registry.uploads import SLOWEST, BlobUpload, RegistryQuirks
+from notarypy.remote.registry.uploads import SLOWEST, BlobUpload
 from notarypy.values import replace
 
 TRIES = 5
@@ -77,7 +77,7 @@ class Blobs:
         self._scope = writing(path) if push else f"repository:{path}:pull"
         redirects = registry.exchange.limits.redirects
         self._policy = RequestPolicy(redirects=redirects, allow_cross_origin=True)
-        self._quirks = RegistryQuirks()
+        self._quirks = registry.quirks(path)
 
     def has(self, digest: str, size: int) -> bool:
         """Tell whether the blob is there (rule 1)."""

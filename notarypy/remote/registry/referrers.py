@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
 
-TRIES = 6
+TRIES = 5
 _NOTHING = "application%2Fvnd.notarypy.nothing"  # a type that nothing has
 # What a registry says that takes no manifest with a subject, or none of another type than an image's.
 _NO_SUBJECTS = frozenset({400, 405, 406, 415, 422})
@@ -64,7 +64,7 @@ class Referrers:
 
     def __init__(self, registry: RegistryClient, path: str) -> None:
         self._registry, self._path = registry, path
-        self._limits = registry.exchange.limits
+        self._limits, self._quirks = registry.exchange.limits, registry.quirks(path)
 
     def of(self, digest: str) -> ReferrerList:
         """Return what refers to a manifest, in the order of the list (rules 1 to 3); it may be nobody's.
@@ -72,8 +72,8 @@ class Referrers:
         Raises:
             AuthenticationError, NetworkError: As their names say.
         """
-        listed = None if self._has_api is False else self._asked(digest)
-        if listed is not None and (listed.entries or listed.more or self._has_api or self._filters(digest)):
+        listed = None if self._quirks.lists_referrers is False else self._asked(digest)
+        if listed is not None and (listed.entries or listed.more or self._counts(digest)):
             return listed
         try:
             there = self._at_tag(digest)
@@ -103,7 +103,7 @@ class Referrers:
         if "oci-subject" in answer.headers:
             if self._is_listed(subject.digest, entry.digest):
                 return entry
-            self._require_tag(subject.digest, entry)
+            self._refuse_unlisted(subject.digest, entry)
         with self._registry.turn(f"{self._path}:{referrerlist.tag_of(subject.digest)}"):
             self._list(subject.digest, entry)
         return entry
@@ -113,11 +113,6 @@ class Referrers:
     @property
     def _host(self) -> str:
         return self._registry.host
-
-    @property
-    def _has_api(self) -> bool | None:
-        """Whether there is an API, None while that is not known (rules 2 and 6)."""
-        return self._registry.lists_referrers.get(self._path)
 
     def _asked(self, digest: str) -> ReferrerList | None:
         """Return what the API lists, None if there is none (rules 1 and 3)."""
@@ -134,19 +129,19 @@ class Referrers:
         else:
             found += ReferrerList(more=True)
         if found.entries:
-            self._registry.lists_referrers[self._path] = True
+            self._quirks.lists_referrers = True
         return found
 
-    def _filters(self, digest: str) -> bool:
-        """Tell whether the API applies a filter, if that was not asked before (rule 2)."""
-        known = self._registry.lists_referrers
-        if self._path not in known:
-            known[self._path] = None
+    def _counts(self, digest: str) -> bool:
+        """Tell whether an empty list of the API counts; that it filters is asked once (rule 2)."""
+        quirks = self._quirks
+        if not (quirks.lists_referrers or quirks.filter_asked):
+            quirks.filter_asked = True
             with suppress(NotFoundError, AuthenticationError, ServerError):
                 answer = self._ask(digest, f"artifactType={_NOTHING}")
                 applied = answer.headers.get("oci-filters-applied", "").lower()
-                known[self._path] = True if answer.is_success and "artifacttype" in applied else None
-        return bool(known[self._path])
+                quirks.lists_referrers = True if answer.is_success and "artifacttype" in applied else None
+        return bool(quirks.lists_referrers)
 
     def _ask(self, digest: str, query: str) -> Response:
         url = f"referrers/{digest}" + (f"?{query}" if query else "")
@@ -173,13 +168,13 @@ class Referrers:
         except MetadataError as error:
             why, known = error.message, True
         _LOG.debug("%s has no API for referrers of %s: %s", self._host, self._path, why)
-        if known and not query and not self._has_api:
-            self._registry.lists_referrers[self._path] = False
+        if known and not query and not self._quirks.lists_referrers:
+            self._quirks.lists_referrers = False
         return None, None
 
     def _is_listed(self, subject: str, digest: str) -> bool:
         """Tell whether the API has a manifest; some take a moment."""
-        for attempt in range(1, TRIES):
+        for attempt in range(1, TRIES + 1):
             listed = self._asked(subject)
             if listed is None or listed.has(digest):
                 return listed is not None
@@ -188,9 +183,9 @@ class Referrers:
             self._registry.exchange.pause(attempt)
         return False
 
-    def _require_tag(self, subject: str, entry: Descriptor) -> None:
+    def _refuse_unlisted(self, subject: str, entry: Descriptor) -> None:
         """Raise UnconfirmedPublishError where the API counts, which does not list an entry (rule 2)."""
-        if self._has_api:
+        if self._quirks.lists_referrers:
             raise UnconfirmedPublishError(
                 f"{self._host} took what refers to an image, and does not list it",
                 why=f"{entry.digest} is not among the referrers of {subject} that were read",
@@ -209,21 +204,21 @@ class Referrers:
     def _list(self, subject: str, entry: Descriptor) -> None:
         """Add an entry to the list at the tag (rule 5)."""
         tag = referrerlist.tag_of(subject)
-        for attempt in range(1, TRIES):
+        for attempt in range(1, TRIES + 1):
             there = self._at_tag(subject)
             made = referrerlist.with_entry(there, subject, entry, self._limits)
             if made != there:
-                self._registry.put_manifest(self._path, tag, made, manifests.OCI_INDEX)
+                put_at_tag(self._registry, self._path, tag, made, manifests.OCI_INDEX)
             listed = self.of(subject)
             if listed.has(entry.digest):
                 _LOG.debug("%s/%s:%s lists %s", self._host, self._path, tag, entry.digest)
                 return
-            self._require_tag(subject, entry)
+            self._refuse_unlisted(subject, entry)
             self._require_list(subject)
             self._registry.exchange.pause(attempt)
         raise ConflictError(
             f"{self._host}/{self._path}:{tag} does not keep what is written to it",
-            why=(f"tried: {TRIES - 1} times", "others write it too, or the registry does not let it change"),
+            why=(f"tried: {TRIES} times", "others write it too, or the registry does not let it change"),
             host=self._host,
         )
 
@@ -237,6 +232,16 @@ class Referrers:
                 advice=Advice("choose-classic-form"),
                 host=self._host,
             )
+
+
+def put_at_tag(registry: RegistryClient, path: str, tag: str, data: bytes, media_type: str) -> None:
+    """Store a manifest or index that is kept for an image, at a tag made of its digest."""
+    try:
+        registry.put_manifest(path, tag, data, media_type)
+    except ServerError as error:
+        if "immutable" in " ".join(error.why).lower():  # ECR and Harbor say so
+            error.advice = Advice("except-from-immutable")
+        raise
 
 
 def _following(link: str) -> str | None:

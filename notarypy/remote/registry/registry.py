@@ -40,7 +40,7 @@ from notarypy.images import manifests
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response, is_json
 from notarypy.remote.http.transport import USUAL, Exchange, RequestPolicy, Scope
-from notarypy.values import replace
+from notarypy.values import dataclass, replace
 
 # What the wrong scheme looks like. A certificate that cannot be trusted is no reason to go on without one.
 _OTHER_SCHEME = (UnreachableError, failures.LostConnectionError, failures.NotHttpError, failures.NotTlsError)
@@ -49,18 +49,32 @@ _READING = frozenset({"GET", "HEAD"})
 _LOG = logging.getLogger(__name__)
 
 
-class RegistryClient:
-    """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered.
+@dataclass
+class RegistryQuirks:
+    """What was found out about a registry while one repository of it was used, for the next time.
 
-    `lists_referrers` is what `referrers` found out: by repository, whether there is the API for them, None if
-    that cannot be told.
+    Uploads go up `whole`, or `without_patch`. It `lists_referrers` by its API, None while that is not known
+    or cannot be told; whether the API applies a filter was asked (`filter_asked`).
     """
+
+    whole: bool = False
+    without_patch: bool = False
+    lists_referrers: bool | None = None
+    filter_asked: bool = False
+
+
+class RegistryClient:
+    """One registry, `host` or `host:port`; schemes are tried in their order, what worked is remembered."""
 
     def __init__(self, exchange: Exchange, host: str, schemes: Sequence[str] = ("https",)) -> None:
         self.exchange, self.host, self._schemes = exchange, host, tuple(schemes)
         self._redirected = RequestPolicy(redirects=exchange.limits.redirects, allow_cross_origin=True)
-        self.lists_referrers: dict[str, bool | None] = {}
+        self._quirks: dict[str, RegistryQuirks] = {}
         self._turns: dict[str, threading.Lock] = {}
+
+    def quirks(self, path: str) -> RegistryQuirks:
+        """Return what is known of the registry by a repository of it."""
+        return self._quirks.setdefault(path, RegistryQuirks())
 
     def turn(self, what: str) -> threading.Lock:
         """Return the lock of those who read, change and write the same here."""
@@ -107,11 +121,7 @@ class RegistryClient:
         request = Request("PUT", f"manifests/{reference}", {"Content-Type": media_type}, data)
         response = self.change(path, request)
         if not response.is_success:
-            error = failures.of_status(self.host, f"manifests/{reference} of {path}", response)
-            # ECR and Harbor say so; what is kept for an image at such a tag is added to.
-            if reference.startswith("sha256-") and "immutable" in " ".join(error.why).lower():
-                error.advice = Advice("except-from-immutable")
-            raise error
+            raise failures.of_status(self.host, f"manifests/{reference} of {path}", response)
         self.check_taken(response, manifests.digest_of(data))
         return response
 

@@ -37,7 +37,7 @@ from notarypy.errors import (
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
-from notarypy.remote.registry.registry import RegistryClient, writing
+from notarypy.remote.registry.registry import RegistryClient, RegistryQuirks, writing
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -62,14 +62,6 @@ _LOG = logging.getLogger(__name__)
 
 class _LostPlaceError(Exception):
     """The registry does not know where the upload was."""
-
-
-@dataclass
-class RegistryQuirks:
-    """What uploads found out about a registry, for the next ones (rules 2 and 4)."""
-
-    whole: bool = False
-    without_patch: bool = False
 
 
 @dataclass
