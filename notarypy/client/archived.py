@@ -6,14 +6,14 @@ reason to believe an answer more, or longer: it is verified in the same way, by 
 Rules:
 
 1. What the archive does not have, its server does not have.
-2. It takes no updates and has no keys: nothing is published to it.
+2. It takes no updates and has no keys: nothing is published to it, and a refresh is all that asks it.
 3. Its answers are as old as it says. A clock that is behind that moment is wrong, or the archive is: that is
    said, and dates have to hold by both (`refresh`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from notarypy.errors import (
     Advice,
@@ -22,9 +22,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     RollbackError,
     TrustError,
-    UsageError,
 )
-from notarypy.remote.notary import NotaryClient
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,36 +32,53 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class ArchivedNotary(NotaryClient):
+class ArchivedNotary:
     """The server of all repositories in an archive."""
 
     def __init__(self, archive: TrustArchive) -> None:
         """Answer from an archive."""
-        self._archive = archive
-        self.url = self.host = str(archive)
+        self._archive, self.path = archive, str(archive)
 
     @property
     def exported(self) -> datetime:
         """When the archive was made, as it says."""
         return self._archive.exported
 
-    def current_at(self, before: datetime | None) -> datetime:
-        """Return when its answers were known to be current: as it says, or later if that is known already."""
-        return self.exported if before is None else max(self.exported, before)
+    def server_of(self, gun: str) -> str:
+        """Return the address of the server that gave it a repository, as it says."""
+        return self._archive.repositories[gun].server
 
     def connect(self) -> None:
         """Do nothing: there is no connection."""
+
+    def get(self, gun: str, role: str, limit: int, **_: bool) -> bytes:
+        """Return the current metadata of a role; raise NotFoundError if it has none."""
+        return self._read(gun, f"{role}.json", limit)
+
+    def get_by_hash(self, gun: str, role: str, sha256: str, limit: int, **_: bool) -> bytes:
+        """Return the metadata of a role that has this sha256; errors as of `get`."""
+        return self._read(gun, f"{role}.{sha256}.json", limit)
+
+    def get_version(self, gun: str, role: str, version: int, limit: int, **_: bool) -> bytes:
+        """Return one version of a role's metadata; errors as of `get`."""
+        return self._read(gun, f"{version}.{role}.json", limit)
+
+    def _read(self, gun: str, name: str, limit: int) -> bytes:
+        try:
+            return self._archive.read(gun, name, limit)
+        except FileNotFoundError:  # rule 1
+            raise NotFoundError(f"{self.path} has no {name} for {gun}", gun=gun, server=self.path) from None
 
     def require(self, gun: str) -> None:
         """Raise RepositoryMissingError for a repository that the archive does not say it has."""
         if gun not in self._archive.repositories:
             held = sorted(self._archive.repositories)
             raise RepositoryMissingError(
-                f"{gun} is not in {self.host}",
+                f"{gun} is not in {self.path}",
                 why=f"it holds {len(held)}: {', '.join(held[:_SHOWN])}{' ...' if len(held) > _SHOWN else ''}",
                 advice=Advice("export-repository", gun=gun),
                 gun=gun,
-                server=self.url,
+                server=self.path,
             )
 
     def require_metadata(self, data: bytes) -> None:
@@ -71,7 +86,7 @@ class ArchivedNotary(NotaryClient):
 
     def origin(self) -> str:
         """Return in words where the answers are from, and of when."""
-        return f"{self.host} was exported on {self._archive.exported:%Y-%m-%d %H:%M}Z, as it says"
+        return f"{self.path} was exported on {self._archive.exported:%Y-%m-%d %H:%M}Z, as it says"
 
     def ahead_of(self, now: datetime) -> str:
         """Return what is to be said where the clock is behind the archive (rule 3), else nothing."""
@@ -87,12 +102,3 @@ class ArchivedNotary(NotaryClient):
             error.advice = Advice("set-clock") if now < self.exported else Advice("export-anew", gun=gun)
         elif isinstance(error, RollbackError):
             error.advice = Advice("export-newer")
-
-    def _read(self, gun: str, name: str, actions: str, limit: int | None, *, fresh: bool) -> bytes:  # noqa: ARG002 - of a server that is asked
-        try:
-            return self._archive.read(gun, name, limit or 0)
-        except FileNotFoundError:  # rule 1
-            raise NotFoundError(f"{self.host} has no {name} for {gun}", gun=gun, server=self.url) from None
-
-    def _change(self, *_: object, **__: object) -> NoReturn:
-        raise UsageError(f"nothing can be published to {self.host}", why="it is an archive, and no server")

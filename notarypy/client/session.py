@@ -225,8 +225,7 @@ class Session:
 
         written, _ = self.gun(text, whole=whole)
         gun = written if scope is None else scope.gun(written)
-        registry_host = gun.partition("/")[0]
-        now = self.now()
+        registry_host, now = gun.partition("/")[0], self.now()
         url, source = self._server_for(registry_host, scope)
         server, archived = None, archive or self.settings.archive
         if not self.settings.offline and archived is None:
@@ -236,7 +235,8 @@ class Session:
                     "--server or DOCKER_CONTENT_TRUST_SERVER"
                 )
             server = self.connections.notary(url, registry_host, source, notice)
-        _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, server is None)
+        offline = server is None and archived is None
+        _LOG.debug("%s: server %s, scope %s, offline: %s", gun, url, scope and scope.prefix, offline)
         found = Repository(
             gun=gun,
             server=server,
@@ -257,12 +257,12 @@ class Session:
 
         if publishing:
             raise UsageError(f"nothing can be published to {path}", why="it is an archive, and no server")
-        server = ArchivedNotary(self.archive(path))
-        server.require(found.gun)
-        if warning := server.ahead_of(found.now):
+        archive = ArchivedNotary(self.archive(path))
+        archive.require(found.gun)
+        if warning := archive.ahead_of(found.now):
             self.warn_once(warning)
         cache = found.cache if self.settings.archive is None else found.cache.unwritten()
-        return replace(found, server=server, archive=server, cache=cache, fresh=True)
+        return replace(found, archive=archive, cache=cache, fresh=True)
 
     def archive(self, path: Path) -> TrustArchive:
         """Return an archive, whose headers are read once."""

@@ -53,8 +53,8 @@ class Evidence:
 
     `time` is when it was done, with metadata of `server`, or of the cache alone if `offline`. `compared`
     tells that the registry was asked, and serves what is signed. `root_pins` and `root_keys` are those of the
-    root (`results`); `roles` the base roles, the one that releases, and those of signers. Of a trust archive,
-    which is the `server` then, `exported` is when it was made, as it says.
+    root (`results`); `roles` the base roles, the one that releases, and those of signers. Of a trust archive
+    `exported` is when it was made, and `server` where that was, both as it says.
     """
 
     time: datetime

@@ -176,9 +176,12 @@ class RepositoryCache:
             files.write_atomic(path, data)
             _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(data))
 
-    def confirm(self, moment: datetime) -> None:
-        """Note when the server last called the cached timestamp its current one: the file's own date."""
-        seconds = moment.timestamp()
+    def confirm(self, moment: datetime | None) -> None:
+        """Note when the server last called the cached timestamp its current one: the file's own date.
+
+        None: nobody can tell, which is the beginning of all dates.
+        """
+        seconds = moment.timestamp() if moment else 0
         with suppress(OSError):  # what cannot be written keeps the older date, which promises less
             os.utime(self._checked_path(roles.TIMESTAMP), (seconds, seconds), follow_symlinks=False)
 
@@ -186,7 +189,7 @@ class RepositoryCache:
         """Return when the cached timestamp was last known to be current; None where nobody can tell."""
         try:
             status = self._checked_path(roles.TIMESTAMP).lstat()
-            return datetime.fromtimestamp(status.st_mtime, UTC)
+            return datetime.fromtimestamp(status.st_mtime, UTC) if status.st_mtime else None
         except (OSError, OverflowError, ValueError):
             return None
 
@@ -263,7 +266,7 @@ class UnwrittenCache(RepositoryCache):
     def store(self, metadata: Mapping[str, bytes]) -> None:
         """Write nothing."""
 
-    def confirm(self, moment: datetime) -> None:
+    def confirm(self, moment: datetime | None) -> None:
         """Write nothing."""
 
     def drop(self, stale: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,9 +178,13 @@ def said(contents: Mapping[str, bytes], **changed: Any) -> dict[str, bytes]:  # 
         {"version": 2}, {"version": None}, {"exported": "yesterday"}, {"exported": 5},
         {"exported": "9" * 5000}, {"repositories": None}, {"repositories": [5]},
         {"repositories": [{"repository": GUN}]},
-        {"repositories": [{"repository": "../x", "server": "", "ends": "2026-01-01T00:00:00Z"}]},
-        {"repositories": [{"repository": GUN, "server": "", "ends": None}]},
-        {"repositories": [{"repository": GUN, "server": "", "ends": "2026-01-01T00:00:00Z"}] * 2},
+        {"repositories": [{"repository": "../x", "server": "https://x", "ends": "2026-01-01T00:00:00Z"}]},
+        {"repositories": [{"repository": GUN, "server": "https://x", "ends": None}]},
+        {"repositories": [{"repository": GUN, "server": "https://x", "ends": "2026-01-01T00:00:00Z"}] * 2},
+        *(
+            {"repositories": [{"repository": GUN, "server": server, "ends": "2026-01-01T00:00:00Z"}]}
+            for server in ("", "/tmp/x.tar", "https://a:b@x", "https://x\n, verified", "https://" + "x" * 600)
+        ),
     ],
 )  # fmt: skip
 def test_a_list_that_is_none(
@@ -200,6 +205,21 @@ def test_a_date_to_come_makes_nothing_last_longer(
     stage: Stage, contents: dict[str, bytes], tmp_path: Path, moment: str
 ) -> None:
     refused(stage, packed(tmp_path / "t.tar", said(contents, exported=moment)))
+
+
+def test_a_date_that_is_later_than_it_was_makes_nothing_known_to_be_current(
+    stage: Stage, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    stage.world.clock.advance(timedelta(days=10))
+    moment = stage.world.clock.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    path = packed(tmp_path / "t.tar", said(contents, exported=moment))
+    stranger = stage.world.person("a stranger")
+    stranger.client(offline=True).archives.import_repository(path, GUN)
+    stranger.client(offline=True).verify(REF)
+    assert "is of unknown age" in stranger.warnings[-1]
+    stage.reader.client().archives.import_repository(path, GUN)
+    stage.reader.client(offline=True).verify(REF)
+    assert any("10 days ago" in each for each in stage.reader.warnings)
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notarypy.client.api import Client
 from notarypy.devserver import sample
 from notarypy.devserver.stores import StoredFile
 from notarypy.devserver.tampering import BLOB
@@ -40,7 +41,7 @@ from support.stage import JEFF, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from notarypy.client.api import Client
+    from notarypy.client.verdicts import FirstRoot
 
 REF = f"{GUN}:1"
 OFFLINE: dict[str, Any] = {"offline": True, "server": "https://nobody.invalid"}
@@ -187,7 +188,9 @@ def test_it_is_read_without_a_server_and_nothing_is_stored(stage: Stage, tar: Pa
     found = away(stage.world, archive=tar).verify(REF, root=pin_of(stage))
     assert (found.digest, found.role, found.signers) == (online.digest, online.role, online.signers)
     assert found.evidence is not None
-    assert (found.evidence.server, found.evidence.exported) == (str(tar), NOW.replace(microsecond=0))
+    assert online.evidence is not None
+    assert (found.evidence.server, online.evidence.exported) == (online.evidence.server, None)
+    assert found.evidence.exported == NOW.replace(microsecond=0)
     assert stage.world.requests() == []
     assert not somebody.trust_dir.exists()
 
@@ -323,14 +326,19 @@ def test_it_says_how_old_it_is(stage: Stage, tar: Path) -> None:
     assert f"{stage.author.expiry(roles.TIMESTAMP):%Y-%m-%d}" in said
 
 
-def test_what_was_imported_is_as_old_as_it_is(stage: Stage, tar: Path) -> None:
+def test_what_was_imported_is_as_old_as_nobody_can_tell(stage: Stage, tar: Path) -> None:
+    stage.world.clock.advance(timedelta(days=2))
     somebody = stage.world.person("away")
     away(somebody, first_use=True).archives.import_repository(tar, GUN)
-    stage.world.clock.advance(timedelta(days=2))
-    somebody.warnings.clear()
     away(somebody).archives.import_repository(tar, GUN)
     away(somebody).verify(REF)
-    assert ["2 days ago" in each for each in somebody.warnings if "as of" in each] == [True, True]
+    *imported, offline = (said for said in somebody.warnings if "the trust data of" in said)
+    assert ["2 days ago, as the archive says" in said for said in imported] == [True, True]
+    assert "is of unknown age" in offline
+    somebody.client().refresh(GUN)
+    somebody.warnings.clear()
+    away(somebody).verify(REF)
+    assert "0 hours ago" in somebody.warnings[0]
 
 
 def test_what_the_server_said_later_is_not_forgotten(stage: Stage, tar: Path) -> None:
@@ -369,6 +377,20 @@ def test_a_clock_that_is_behind_extends_nothing(stage: Stage, tmp_path: Path) ->
     found = away(somebody, archive=tar, first_use=True).inspect(GUN)
     assert [role.role for role in found.roles if role.problem] == [JEFF]
     assert any("this machine's clock says is still to come" in each for each in somebody.warnings)
+
+
+def test_a_clock_that_is_behind_asks_nobody_twice(stage: Stage, tar: Path) -> None:
+    stage.world.clock.advance(timedelta(hours=-1))
+    asked: list[FirstRoot] = []
+
+    def confirm(root: FirstRoot) -> bool:
+        asked.append(root)
+        return True
+
+    settings = away(stage.world).settings
+    client = Client(settings, confirm_root=confirm, transport=stage.world.fake, clock=stage.world.clock)
+    client.archives.import_repository(tar, GUN)
+    assert [root.lasting for root in asked] == [True]
 
 
 def test_a_clock_that_is_behind_has_to_fit_too(stage: Stage, tar: Path) -> None:

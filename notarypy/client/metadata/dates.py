@@ -100,6 +100,11 @@ def file_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
     return {**ends, roles.TIMESTAMP: trusted.timestamp.expires}
 
 
+def role_ends(trusted: TrustedMetadata) -> dict[str, datetime]:
+    """Return when each file that was loaded ends to count, by role, the root's certificates too (rule 1)."""
+    return {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+
+
 def relied_on(trusted: TrustedMetadata, tag: str, digest: str) -> tuple[RoleVersion, ...]:
     """Return the files that say which digest a tag has: the base roles, and all that list it."""
     ends, versions = file_ends(trusted), {role: file.version for role, file in trusted.targets.items()}
@@ -132,11 +137,11 @@ def warn_of_expiry(trusted: TrustedMetadata, repository: Repository) -> None:
 
 def warn_of_age(repository: Repository, expires: datetime) -> None:
     """Warn how old the trust data is, cached or of an archive, which is used without asking the server."""
-    archive, where, confirmed = repository.archive, "offline", repository.cache.confirmed()
+    archive, where, confirmed, word = repository.archive, "offline", repository.cache.confirmed(), ""
     if archive is not None:
-        where, confirmed = archive.host, archive.exported
+        where, confirmed, word = archive.path, archive.exported, ", as the archive says"
     repository.warn(
-        f"{where}: the trust data of {repository.gun} {_age(confirmed, repository.now)}; "
+        f"{where}: the trust data of {repository.gun} {_age(confirmed, repository.now)}{word}; "
         f"what changed since is not known, and it ends on {expires:%Y-%m-%d}"
     )
 

@@ -80,7 +80,7 @@ class Flight:
         A server that is known to have renewed files gave something to us just before: nothing leads.
         """
         repository = self._current()
-        if repository.server is None:
+        if repository.source is None:
             return
         if renewed := repository.renewed:
             self._ask({role: self._call(fetch, role) for role in (roles.TIMESTAMP, *renewed)})
@@ -101,7 +101,7 @@ class Flight:
         All delegations to come may have `left` bytes; what is asked for adds to the `weight` of memory.
         """
         meta, repository = trusted.snapshot.meta, self._current()
-        if repository.server is None or trusted.pending() in self._looked_at:
+        if repository.source is None or trusted.pending() in self._looked_at:
             return
         level = [role for role in _delegations_to_come(trusted, left) if role not in self._looked_at]
         sums = accumulate(meta[role].length for role in level)

@@ -84,17 +84,17 @@ def refresh(
     archive = repository.archive
     try:
         if archive is not None and archive.exported > repository.now:  # rule 9
-            looking = replace(repository, cache=repository.cache.unwritten(), warn=lambda _: None)
-            _refreshed(looking, own, kind)
+            cache = repository.cache.unwritten()
+            _refreshed(replace(repository, cache=cache, decide=_later, warn=lambda _: None), own, kind)
             repository = replace(repository, now=archive.exported)
         return _refreshed(repository, own, kind)
     except TrustError as error:
         here = isinstance(error, CacheDamagedError | FirstUseError)  # no answer would change that
         if archive is not None:
             archive.explain(error, repository.gun, repository.now)
-        elif isinstance(error, MetadataError) and repository.server is not None:
-            error.why = (*error.why, repository.server.origin())  # it may be a wrong address
-        if here or repository.fresh or repository.server is None:
+        elif isinstance(error, MetadataError) and repository.source is not None:
+            error.why = (*error.why, repository.source.origin())  # it may be a wrong address
+        if here or repository.fresh or repository.source is None:
             raise
         _LOG.debug("%s: %s; the server itself is asked, past any cache", repository.gun, error.message)
         try:
@@ -116,6 +116,11 @@ def _refreshed(repository: Repository, own: Mapping[str, bytes], kind: type[Refr
                 raise
             _LOG.debug("%s: another process refreshed the cache meanwhile; again", repository.gun)
     return kind(repository, own).run()
+
+
+def _later(*_: object, **__: object) -> Callable[[], None]:
+    """Decide nothing about a first root: this run of two only looks at dates."""
+    return lambda: None
 
 
 class Refresh:
@@ -241,7 +246,7 @@ class Refresh:
 
     def _explained(self, error: SignatureError | RollbackError) -> bool:
         """Tell whether the server has a newer root, which is adopted; raise if it has another one."""
-        if self.repository.server is None:
+        if self.repository.source is None:
             return False
         moved = False
         try:
@@ -268,7 +273,7 @@ class Refresh:
         return version if isinstance(version, int) else 0
 
     def _timestamp(self) -> bytes:
-        if self.repository.server is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:
+        if self.repository.source is None and (cached := self.known.cached(roles.TIMESTAMP)) is not None:
             return cached
         try:
             return self.flight.get(roles.TIMESTAMP, self._fetch)
@@ -317,19 +322,18 @@ class Refresh:
         return self.repository.fetch_announced(role, meta)
 
     def _persist(self) -> None:
-        """Write what differs from the cache (rules 3 and 4), and note that it is current now."""
+        """Write what differs from the cache (rules 3 and 4), and note if a server called it current now."""
         files = {role: data for role, data in self.trusted.files.items() if self.known.cached(role) != data}
         cache, timestamp = self.repository.cache, self.trusted.files[roles.TIMESTAMP]
-        before = cache.confirmed() if self.began == timestamp else None
         if files:
             self._store(files)
-        if self.repository.server is not None and cache.load(roles.TIMESTAMP) == timestamp:
-            archive = self.repository.archive
-            cache.confirm(archive.current_at(before) if archive else self.repository.now)
+        server, new = self.repository.server is not None, roles.TIMESTAMP in files
+        if (server or new) and cache.load(roles.TIMESTAMP) == timestamp:
+            cache.confirm(self.repository.now if server else None)  # of an archive nobody can tell
         self.stored()
 
     def _warn_of_dates(self) -> None:
-        if self.repository.server is None or self.repository.archive is not None:
+        if self.repository.source is None or self.repository.archive is not None:
             warn_of_age(self.repository, self.trusted.timestamp.expires)
         warn_of_expiry(self.trusted, self.repository)
 

@@ -84,8 +84,8 @@ class Repository:
     compared with `now`. `warn` is given what a person should know and no program needs. A refresh may take
     `patience` seconds, and sends no request after `until`, by `weight.clock`.
     With `fresh` the server itself is asked, past any cache in between. Of `renewed` roles the server is known
-    to have other files than the cache, and so many `connections` are wanted beforehand (`flight`). What an
-    `archive` answers, in place of a server, was current then (`client.archived`).
+    to have other files than the cache, and so many `connections` are wanted beforehand (`flight`). An
+    `archive` answers in place of a server, and takes nothing (`client.archived`).
     """
 
     gun: str
@@ -103,6 +103,11 @@ class Repository:
     renewed: tuple[str, ...] = ()
     connections: int = 1
     archive: ArchivedNotary | None = None
+
+    @property
+    def source(self) -> NotaryClient | ArchivedNotary | None:
+        """The archive or the server that is asked; None where only the cache may be used."""
+        return self.archive or self.server
 
     def past_caches(self) -> Self:
         """Return the repository as the server has it, whatever caches in between may hold."""
@@ -143,10 +148,7 @@ class Repository:
             message, why = f"the server does not have the {role} that it announces", f"sha256 {meta.sha256}"
             raise VerificationError(message, why=why, role=role) from None
         except ResponseLimitError as error:
-            message, why = (
-                f"the server sends another {role} than it announces",
-                f"longer than {meta.length} bytes",
-            )
+            message, why = f"the server sends another {role} than it announces", f"over {meta.length} bytes"
             raise VerificationError(message, why=why, role=role) from error
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
@@ -180,22 +182,22 @@ class Repository:
                 newest = newest[0] + step, found
         return newest
 
-    def online(self) -> NotaryClient:
-        """Return the server; UnreachableError: only the cache may be used, DeadlineError: it is too late."""
-        if self.server is None:
-            raise UnreachableError(
-                f"the cache does not hold all of {self.gun}",
-                why="--offline allows no request",
-                advice=Advice("go-online"),
-                gun=self.gun,
-            )
+    def online(self) -> NotaryClient | ArchivedNotary:
+        """Return who is asked; UnreachableError: only the cache may be used; DeadlineError: too late."""
+        if self.source is None:
+            message, why = f"the cache does not hold all of {self.gun}", "--offline allows no request"
+            raise UnreachableError(message, why=why, advice=Advice("go-online"), gun=self.gun)
         if self.until is not None and clock() > self.until:
-            raise DeadlineError(
-                f"reading {self.gun} took too long",
-                why=f"gave up after {self.patience:.0f} seconds in all",
-                advice=Advice("give-time"),
-                gun=self.gun,
-            )
+            why = f"gave up after {self.patience:.0f} seconds in all"
+            message, advice = f"reading {self.gun} took too long", Advice("give-time")
+            raise DeadlineError(message, why=why, advice=advice, gun=self.gun)
+        return self.source
+
+    def notary(self) -> NotaryClient:
+        """Return the server for what is published; errors as of `online`."""
+        self.online()
+        if self.server is None:
+            raise RuntimeError("nobody publishes to an archive")
         return self.server
 
 

@@ -79,7 +79,7 @@ def _anchored(
         start.first_root(data, accept)
         return start
     present = Envelope.parse(data, roles.ROOT, limits).signed.get("version")
-    if isinstance(accept, Forbidden) or repository.server is None or not isinstance(present, int):
+    if isinstance(accept, Forbidden) or repository.source is None or not isinstance(present, int):
         raise error
     if present > limits.root_versions:
         raise error

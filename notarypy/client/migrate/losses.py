@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import file_ends, role_entries, root_end
+from notarypy.client.metadata.dates import role_ends, role_entries
 from notarypy.client.migrate.inventory import Loss
 from notarypy.tuf import policy, roles
 
@@ -77,7 +77,7 @@ def _signers(tags: Iterable[ReportedTag]) -> Loss | None:
 
 
 def _expiry(trusted: TrustedMetadata) -> Loss:
-    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+    ends = role_ends(trusted)
     first = min(ends, key=lambda role: ends[role])
     by_date = sorted(ends, key=lambda role: ends[role])
     text = (

@@ -132,7 +132,7 @@ def _send(
     repository, waits, lost = publisher.repository, Waits(publisher.patience), False
     while True:
         try:
-            repository.online().update(repository.gun, files)
+            repository.notary().update(repository.gun, files)
         except (AuthenticationError, RefusedUpdateError, NetworkError) as error:
             unsent = isinstance(error, (AuthenticationError, *NOT_SENT))
             data = None if unsent else _served_root(repository, error)
@@ -169,7 +169,7 @@ def _role_keys(repository: Repository, manager: KeyManager, wanted: Wanted) -> d
 
     def asked() -> dict[str, PublicKey]:
         # One after the other: a server with keys in memory may not survive two questions at once.
-        ask = repository.online().get_key
+        ask = repository.notary().get_key
         return {role: server_key(repository, role, ask(gun, role)) for role in of_server}
 
     keys = {roles.ROOT: manager.root_key(gun, wanted.root_key, wanted.root_cert, repository.now)}

@@ -109,7 +109,7 @@ def rotate(
     before = State.of(publisher.read(known))
     _require_rotatable(before, role, publisher)
     if server_managed:
-        new = server_key(known, role, known.online().rotate_key(known.gun, role))
+        new = server_key(known, role, known.notary().rotate_key(known.gun, role))
         done = publisher.publish(lambda state: _rotation(state, role, new))
     else:
         with _new_key(publisher, session.keys(), role, key) as new:

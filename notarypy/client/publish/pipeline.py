@@ -196,7 +196,7 @@ class Publisher:
                 signers = after.root.signers(roles.SNAPSHOT)
                 keys += [key for key in signers if key.canonical_id in self.keys.available]
             self.keys.prepare(key.canonical_id for key in keys)
-            self.repository.online().check_may_publish(self.repository.gun)
+            self.repository.notary().check_may_publish(self.repository.gun)
         return Published(before, after, uploaded=False, trusted=trusted)
 
 
@@ -237,7 +237,7 @@ class _PublishLoop:
             self.tries += 1
             _LOG.debug("%s: try %s sends files of so many bytes: %s", self.gun, self.tries, sizes)
             try:
-                self.repository.online().update(self.gun, files)
+                self.repository.notary().update(self.gun, files)
             except RefusedUpdateError as refusal:
                 trusted, failure = self._after_refusal(trusted, files, refusal)
             except NOT_SENT:

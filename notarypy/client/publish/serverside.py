@@ -122,7 +122,7 @@ def require_snapshot_key(repository: Repository, root: Root, available: Collecti
         return
     accepted = _snapshot_keys(root)
     with suppress(NotFoundError, ServerError):
-        data = repository.online().get_key(repository.gun, roles.SNAPSHOT)
+        data = repository.notary().get_key(repository.gun, roles.SNAPSHOT)
         offered = server_key(repository, roles.SNAPSHOT, data).canonical_id
         _LOG.debug("%s: the server's snapshot key is %s", repository.gun, offered)
         if offered not in accepted:

@@ -37,7 +37,7 @@ from functools import cache as once
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.metadata.dates import ended, file_ends, relied_on, root_end
+from notarypy.client.metadata.dates import ended, file_ends, relied_on, role_ends
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.metadata.roots import is_settled
 from notarypy.client.parameters import Unverified
@@ -145,7 +145,7 @@ def require_served(image: VerifiedImage, served: Manifest) -> None:
 
 def require_current(trusted: TrustedMetadata, now: datetime) -> None:
     """Raise ExpiredError for metadata that was read earlier and has ended since, certificates included."""
-    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
+    ends = role_ends(trusted)
     role = min(ends, key=lambda name: ends[name])
     if ended(ends[role], now):
         raise ExpiredError(
@@ -291,7 +291,7 @@ def by_notary(
         server, ids = session.server_url(gun, scope), trusted.root.roles[roles.ROOT].keyids
         relied, offline = relied_on(trusted, image.tag, image.digest), session.settings.offline
         archive = repository().archive if session.settings.archive else None
-        exported = archive.exported if archive else None
+        server, exported = (archive.server_of(gun), archive.exported) if archive else (server, None)
         evidence = Evidence(session.now(), server, offline, asked, trusted.root.pins, ids, relied, exported)
         return replace(image, evidence=evidence)
 

@@ -8,14 +8,15 @@ Rules:
 
 1. Below `notary/` are the very bytes that a server gave, under the names that it has for them:
    `v2/GUN/_trust/tuf/ROLE.json`, `VERSION.root.json` and `ROLE.SHA256.json`. A web server could serve them.
-2. `notary/index.json` says which repositories are in it, and when they were exported. Nothing is taken on its
-   word but what makes an answer older: it is as untrusted as the rest.
+2. `notary/index.json` says which repositories are in it, when they were exported and from where. Nothing is
+   taken on its word but what makes an answer older: the rest is only repeated, as the word of the archive.
 3. It is read as it lies (`archives`), and is not compressed: what it takes to look something up stays small.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 INDEX = "notary/index.json"
 _VERSION = 1
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_ADDRESS = re.compile(
+    r"https?://[!-?A-~]{1,500}"
+)  # without a user; it is shown, and signed as where trust is from
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class TrustArchive:
             isinstance(entry.get(name), str) for name in ("repository", "server")
         ):
             raise self._unusable("its list of repositories is malformed")
+        if _ADDRESS.fullmatch(entry["server"]) is None:
+            raise self._unusable("the address of a server in it is none")
         try:
             gun = roles.check_gun(entry["repository"])
         except InvalidNameError as error:
