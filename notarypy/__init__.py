@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from notarypy.client.build.inputs import PinnedFile as PinnedFile
     from notarypy.client.build.inputs import PinnedImage as PinnedImage
     from notarypy.client.build.resolver import Resolver as Resolver
-    from notarypy.client.cosign.reading import OtherSignatures as OtherSignatures
     from notarypy.client.imagesapi import Images as Images
     from notarypy.client.keysapi import Keys as Keys
     from notarypy.client.migrate.inventory import Loss as Loss
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import VerifiedImage as VerifiedImage
     from notarypy.client.verify.sharing import MetadataCache as MetadataCache
     from notarypy.client.workers import Outcome as Outcome
+    from notarypy.cosign.signatures import OtherSignatures as OtherSignatures
     from notarypy.errors import Advice as Advice
     from notarypy.errors import NotarypyError as NotarypyError
     from notarypy.errors import OperationError as OperationError
@@ -115,7 +115,6 @@ _NAMES = {
     "client.build.builders": "Builder Built Plan",
     "client.build.inputs": "FileVariables PinnedFile PinnedImage",
     "client.build.resolver": "Resolver",
-    "client.cosign.reading": "OtherSignatures",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
     "client.migrate.resigning": "ResignedTag SignedManifest",
@@ -133,6 +132,7 @@ _NAMES = {
     ),
     "client.verify.sharing": "MetadataCache",
     "client.workers": "Outcome",
+    "cosign.signatures": "OtherSignatures",
     "errors": "Advice NotarypyError OperationError PolicyError TrustError UsageError",
     "images.dockerfile.variables": "BuildOptions",
     "images.manifests": "Manifest",

@@ -12,6 +12,7 @@ from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render
 from notarypy.client.workers import UnfinishedError
+from notarypy.cosign.signatures import FORMS
 from notarypy.errors import Advice, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from notarypy.client.migrate.resigning import ResignedTag
     from notarypy.client.workers import Outcome
 
-_FORMS = {"both": ("bundle", "sig"), "bundle": ("bundle",), "sig": ("sig",)}
 # By whether it is a dry run, and whether anything was missing.
 _WHAT = {
     False: {True: "signed", False: "already signed"},
@@ -86,7 +86,8 @@ def cosign(
         references.read(run, texts)
     with run.client() as client:
         texts = references.known(run, client) if every else texts
-        options: dict[str, Any] = {"forms": _FORMS[form], "children": not no_children, "dry_run": dry_run}
+        forms = FORMS if form == "both" else (form,)
+        options: dict[str, Any] = {"forms": forms, "children": not no_children, "dry_run": dry_run}
         bar, counted = run.progress(steps=True), Counter[str]()
         with run.trying(*texts):
             done = client.migration.cosign(texts, key=key, **options, **required, progress=bar)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.parameters import VerifyOptions, require_lists
+from notarypy.cosign.signatures import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -58,7 +59,7 @@ class Migration:
         references: Sequence[str],
         *,
         key: str,
-        forms: Sequence[str] = ("bundle", "sig"),
+        forms: Sequence[str] = FORMS,
         children: bool = True,
         dry_run: bool = False,
         signers: Sequence[str] = (),

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from notarypy.errors import Advice, UnsupportedKeyError
-from notarypy.tuf.keys import PublicKey
+from notarypy.tuf.keys import SHORT_KEYID, PublicKey
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class VerificationKey:
     def keytype(self) -> str:
         """`ecdsa`, `rsa` or `ed25519`."""
         return self.public.keytype
+
+    @property
+    def short(self) -> str:
+        """How messages name it."""
+        return f"key {self.public.canonical_id[:SHORT_KEYID]}"
 
     @cached_property
     def pem(self) -> bytes:

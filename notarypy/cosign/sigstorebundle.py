@@ -22,7 +22,6 @@ Rules:
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError
@@ -78,7 +77,7 @@ def statement(digest: str, annotations: Mapping[str, str] | None = None) -> byte
     subject: dict[str, Any] = {"digest": {algorithm: digits}}
     if annotations:
         subject["annotations"] = dict(annotations)
-    return _compact(
+    return manifests.encode(
         {
             "_type": _STATEMENT,
             "predicate": {},
@@ -96,7 +95,7 @@ def message(body: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 def bundle(body: bytes, signature: bytes, hint: str) -> bytes:
     """Return the bundle of a statement and the signature of the key with a hint (rule 2)."""
-    return _compact(
+    return manifests.encode(
         {
             "mediaType": MEDIA_TYPE,
             "verificationMaterial": {"publicKey": {"hint": hint}},
@@ -111,7 +110,7 @@ def bundle(body: bytes, signature: bytes, hint: str) -> bytes:
 
 def manifest(subject: Descriptor, content: bytes) -> bytes:
     """Return the manifest that keeps a bundle as a referrer of an image (rule 3)."""
-    return _compact(
+    return manifests.encode(
         {
             "schemaVersion": 2,
             "mediaType": manifests.OCI_MANIFEST,
@@ -144,11 +143,9 @@ def read(data: bytes, limits: Limits = DEFAULT) -> Bundle:
     if not isinstance(signatures, list) or not 0 < len(signatures) <= limits.signatures:
         raise _no_bundle(f"it has no signatures, or more than {limits.signatures}")
     body = decode_base64(envelope.get("payload"), "the payload of a bundle")
-    return Bundle(message(body), tuple(map(_signature, signatures)), _statement(body, limits))
-
-
-def _signature(entry: object) -> bytes:
-    return decode_base64(entry.get("sig") if isinstance(entry, dict) else None, "a signature of a bundle")
+    named = [entry.get("sig") if isinstance(entry, dict) else None for entry in signatures]
+    made = tuple(decode_base64(text, "a signature of a bundle") for text in named)
+    return Bundle(message(body), made, _statement(body, limits))
 
 
 def _statement(body: bytes, limits: Limits) -> Statement:
@@ -179,7 +176,3 @@ def _no_bundle(why: str) -> MetadataError:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _compact(document: object) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -70,7 +70,8 @@ def payload(claim: Claim) -> bytes:
         "image": {"docker-manifest-digest": claim.digest},
         "type": _KIND,
     }
-    return _compact({"critical": critical, "optional": dict(claim.annotations) or None})
+    optional = dict(sorted(claim.annotations.items())) or None
+    return manifests.encode({"critical": critical, "optional": optional})
 
 
 def read(data: bytes, limits: Limits = DEFAULT) -> Claim:
@@ -153,7 +154,7 @@ def _config_type(document: Mapping[str, Any]) -> str:
 
 
 def _config(digests: Sequence[str]) -> bytes:
-    return _compact(
+    return manifests.encode(
         {
             "architecture": "",
             "config": {},
@@ -163,7 +164,3 @@ def _config(digests: Sequence[str]) -> bytes:
             "rootfs": {"diff_ids": digests, "type": "layers"},
         }
     )
-
-
-def _compact(document: object) -> bytes:
-    return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()

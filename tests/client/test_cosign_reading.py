@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from notarypy.client.cosign import reading
-from notarypy.client.cosign.reading import Signatures, read_signatures
+from notarypy.client.cosign.reading import read_signatures
 from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.cosign.signatures import Signatures
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.devserver.tampering import BLOB, Tampering
 from notarypy.errors import AuthenticationError, DigestMismatchError, NetworkError, ServerError
@@ -626,7 +626,3 @@ def test_a_registry_that_lies_at_the_tag() -> None:
     Tampering(image.fake).answer(Response(200, headers, IMAGE), path=r".*/manifests/.*[.]sig")
     with pytest.raises(DigestMismatchError):
         read(image)
-
-
-def test_both_forms_are_named() -> None:
-    assert reading.BOTH_FORMS == ("sig", "bundle")

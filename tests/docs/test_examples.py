@@ -59,7 +59,7 @@ def test_the_policy_of_the_page_can_be_read_and_shows_every_key(tmp_path: Path) 
         *("enforce", "audit", "enforce"),
         *("enforce", "enforce", "skip"),
     ]
-    moved = read.scope_for("registry.example.com/moved/app").vouchers
+    moved = read.scope_for("registry.example.com/moved/app").require
     assert (moved.notary, moved.cosign and len(moved.cosign.some)) == (False, 2)
     team = read.scope_for("registry.example.com/team/app")
     assert (team.requirements.signers.threshold, team.roots.ca) == (2, tmp_path / "corp-ca.pem")

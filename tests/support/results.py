@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
-from notarypy.client.cosign.reading import OtherSignatures
 from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.resigning import ResignedTag, SignedManifest
 from notarypy.client.results import (
@@ -37,6 +36,7 @@ from notarypy.client.verdicts import (
     RoleVersion,
     VerifiedImage,
 )
+from notarypy.cosign.signatures import OtherSignatures
 from notarypy.keys.keyinfo import KeyInfo, StoredKey
 
 REPO = "registry.test/app"

@@ -33,7 +33,7 @@ TEXTS: dict[str, str] = {
     ),
     "name-cosign-keys": 'name public keys: cosign.all = ["cosign.pub"]',
     "name-tags": "name the images, or require Notary, too",
-    "name-vouchers": 'write one or both of "notary" and "cosign"',
+    "name-required-signatures": 'write one or both of "notary" and "cosign"',
     "require-all": "write require for what must be there; require_any is for one of several",
     "require-cosign": 'add it to require: require = ["notary", "cosign"]',
     "require-notary": 'leave {key} out, or require both: require = ["notary", "cosign"]',

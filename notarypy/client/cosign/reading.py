@@ -23,10 +23,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.cosign import sigstorebundle, simplesigning
-from notarypy.cosign.signaturekeys import VerificationKey, signer_of
+from notarypy.cosign.signaturekeys import signer_of
+from notarypy.cosign.signatures import FORMS, CosignSignature, OtherSignatures, Signatures
 from notarypy.errors import (
     AuthenticationError,
     DigestMismatchError,
@@ -40,19 +41,18 @@ from notarypy.errors import (
 from notarypy.images.manifests import INDEXES
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import Referrers
-from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from notarypy.cosign.signaturekeys import VerificationKey
+    from notarypy.cosign.signatures import SignatureForm
     from notarypy.cosign.simplesigning import SignatureLayer
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
 
-    SignatureForm = Literal["sig", "bundle"]
-    Enough = Callable[[Sequence["CosignSignature"]], bool]
+    Enough = Callable[[Sequence[CosignSignature]], bool]
 
-BOTH_FORMS: tuple[SignatureForm, ...] = ("sig", "bundle")
 # What a manifest with a bundle may be listed as (rule 1); "" is what nobody says anything of.
 _LISTED_AS = ("", sigstorebundle.EMPTY_TYPE, "application/vnd.oci.image.config.v1+json")
 _BUNDLES = "application/vnd.dev.sigstore.bundle"
@@ -72,46 +72,13 @@ Entry = TypeVar("Entry")
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class CosignSignature:
-    """A signature that one of the keys made over the digest.
-
-    The reference is the name in a classic text, `HOST/REPO:TAG` where notarypy or cosign wrote it, and "" in
-    a bundle, which has none. `content` is the digest of the text or bundle.
-    """
-
-    form: SignatureForm
-    key: VerificationKey
-    reference: str
-    annotations: Mapping[str, str] = field(compare=False)
-    content: str
-
-
-@dataclass(frozen=True)
-class OtherSignatures:
-    """So many entries that are no valid signature, of one form and for one reason."""
-
-    form: SignatureForm
-    why: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Signatures:
-    """What was found of a digest's signatures: those that are valid, and why others are not."""
-
-    digest: str
-    valid: tuple[CosignSignature, ...] = ()
-    others: tuple[OtherSignatures, ...] = ()
-
-
 def read_signatures(
     registry: RegistryClient,
     path: str,
     digest: str,
     keys: Sequence[VerificationKey],
     *,
-    forms: Collection[str] = BOTH_FORMS,
+    forms: Collection[str] = FORMS,
     enough: Enough = lambda _: False,
     names: int = 0,
 ) -> Signatures:

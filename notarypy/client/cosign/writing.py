@@ -33,16 +33,14 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from notarypy.client.cosign.reading import CosignSignature
     from notarypy.cosign.signaturekeys import VerificationKey
+    from notarypy.cosign.signatures import CosignSignature
     from notarypy.cosign.simplesigning import Claim
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
 
     SignatureState = Literal["written", "there", "missing"]
 
-SIG, BUNDLE = "sig", "bundle"
-FORMS = (BUNDLE, SIG)
 _SHOWN = 3
 _THERE: SignatureState = "there"
 _LOG = logging.getLogger(__name__)
@@ -116,10 +114,10 @@ class SignatureWriter:
         """Return what has no valid signature as it is read now (rules 1 and 4)."""
 
         def left(valid: Sequence[CosignSignature]) -> _Missing:
-            names = {one.reference for one in valid if one.form == SIG}
+            names = {one.reference for one in valid if one.form == "sig"}
             absent = [claim for claim in claims if claim.reference not in names]
-            bundled = any(one.form == BUNDLE for one in valid)
-            return _Missing(absent if SIG in self._forms else [], BUNDLE in self._forms and not bundled)
+            bundled = any(one.form == "bundle" for one in valid)
+            return _Missing(absent if "sig" in self._forms else [], "bundle" in self._forms and not bundled)
 
         found = read_signatures(
             self._registry,
@@ -136,7 +134,8 @@ class SignatureWriter:
         names = {claim.reference for claim in first.claims}
         sig = {claim.reference: new if claim.reference in names else _THERE for claim in claims}
         bundle = new if first.bundle else _THERE
-        return SignatureStates(sig if SIG in self._forms else {}, bundle if BUNDLE in self._forms else None)
+        forms = self._forms
+        return SignatureStates(sig if "sig" in forms else {}, bundle if "bundle" in forms else None)
 
     def _add_layers(self, digest: str, claims: Sequence[Claim], signed: dict[bytes, bytes]) -> None:
         """Add texts to the manifest at the tag for signatures, signed now or before (rules 2 and 3)."""

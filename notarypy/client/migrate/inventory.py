@@ -19,8 +19,8 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from notarypy.client.cosign.reading import OtherSignatures
     from notarypy.client.verdicts import RoleEntry
+    from notarypy.cosign.signatures import OtherSignatures
     from notarypy.errors import NotarypyError
 
 Served = Literal["same", "moved", "gone", "unknown"]

@@ -10,7 +10,7 @@ Rules:
 2. Trust data is read once for each repository, past caches, and the registry asked once for each tag: for a
    tag that is not served as signed once more, by digest, whether it has the signed image at all.
 3. New signatures are looked for where the registry has the signed image. They count as they do for `verify`
-   (`client.verify.also`): by a key that was given, for this digest and, if they name an image, for this one.
+   (`cosign.signatures`): by a key that was given, for this digest and, if they name an image, for this one.
 4. A registry that cannot be reached, or does not let us read a repository, is not asked again for each tag.
 5. What keeps a repository from being done is one error, the worst: a tag that moved, one that lacks what the
    trust policy requires, in `audit` mode too, an end, a tag that is gone or not signed the new way, what
@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from notarypy.client.cosign.reading import OtherSignatures, read_signatures
+from notarypy.client.cosign.reading import read_signatures
 from notarypy.client.metadata.dates import role_entries
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
@@ -34,12 +34,12 @@ from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignat
 from notarypy.client.migrate.losses import losses
 from notarypy.client.migrate.releases import StepCounter
 from notarypy.client.parameters import VerifyOptions
-from notarypy.client.verify.also import counted
 from notarypy.client.verify.image import decide, require_served
 from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import gathered, outcomes
 from notarypy.cosign.signaturekeys import keys_in
+from notarypy.cosign.signatures import OtherSignatures, counting
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -93,7 +93,7 @@ def report(
     known = {name: _keys_in(name, data) for name, data in keys.items()}
     silent: dict[str, NotarypyError] = {}
     with StepCounter(progress, "looking") as counter:
-        looks = [_Looking(session, text, known, root, silent, counter) for text in texts]
+        looks = [_RepositoryReport(session, text, known, root, silent, counter) for text in texts]
         yield from outcomes([look.repository for look in looks], _REPOSITORIES)
 
 
@@ -105,8 +105,8 @@ def _keys_in(name: str, data: bytes) -> Sequence[VerificationKey]:
 
 
 @dataclass(frozen=True)
-class _Looking:
-    """A look at one repository; `silent` are registries and repositories not to be asked again (rule 4)."""
+class _RepositoryReport:
+    """What one repository has; `silent` are registries and repositories not to be asked again (rule 4)."""
 
     session: Session
     text: str
@@ -223,10 +223,10 @@ class _Looking:
         registry, _, path = (image.signed_as or image.repository).partition("/")
         named = Reference(registry, path, tag.tag, image.digest)
         found = read_signatures(self.session.registry(asked), asked.path, image.digest, tuple(names))
-        counting = counted(found.valid, named)
-        signed = (ReportedSignature(one.form, names[one.key], one.reference or None) for one in counting)
+        ours = counting(found.valid, named)
+        signed = (ReportedSignature(one.form, names[one.key], one.reference or None) for one in ours)
         # What is for another tag of the same image is worth a word only where nothing else is there.
-        elsewhere = Counter((one.form, one.reference) for one in (() if counting else found.valid))
+        elsewhere = Counter((one.form, one.reference) for one in (() if ours else found.valid))
         others = (
             OtherSignatures(form, f"it is for {name}" if name else "it was signed as another image", count)
             for (form, name), count in elsewhere.items()

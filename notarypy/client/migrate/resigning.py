@@ -21,9 +21,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy import __version__
-from notarypy.client.cosign.writing import FORMS, SignatureWriter
+from notarypy.client.cosign.writing import SignatureWriter
 from notarypy.client.migrate.releases import SignableImage, StepCounter, signable_images
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
+from notarypy.cosign.signatures import FORMS
 from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError
 from notarypy.images import manifests

@@ -249,12 +249,12 @@ def verify_unless_skipped(
     if scope is not None and scope.mode == "skip":
         return _skipped(session, parsed, written, scope, options)
     notary = partial(by_notary, session, text, options, scope, known=known, cache=cache)
-    if not options.also and (scope is None or scope.vouchers.cosign is None):
+    if not options.also and (scope is None or scope.require.cosign is None):
         return notary()
     # Signatures of cosign, and what reads them, are for those who ask for them.
-    from notarypy.client.verify.also import CosignLook
+    from notarypy.client.verify.cosignrequirements import CosignVerification
 
-    return CosignLook(session, parsed, written, options, scope).image(notary)
+    return CosignVerification(session, parsed, written, options, scope).image(notary)
 
 
 def by_notary(

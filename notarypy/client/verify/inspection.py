@@ -59,7 +59,7 @@ def signed_tags(session: Session, text: str, root: str | None, cache: MetadataCa
     scope = scope_of(session, text, VerifyOptions(root=root))
     if scope is not None and scope.mode == "skip":
         scope = None
-    if scope is not None and not scope.vouchers.notary and root is None:
+    if scope is not None and not scope.require.notary and root is None:
         raise UsageError(
             f"nobody says which tags of {text} are signed",
             why=f"{scope.source} requires nothing of Notary, whose trust data alone has a list of them",

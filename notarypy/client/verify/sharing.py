@@ -87,6 +87,6 @@ def current_metadata(session: Session, text: str, root: str | None) -> TrustedMe
 def read_ahead(session: Session, text: str, options: VerifyOptions, cache: MetadataCache) -> None:
     """Have the metadata in the cache by which `verify_unless_skipped` will judge an image."""
     scope, (gun, _) = scope_of(session, text, options), session.gun(text)
-    if scope is None or (scope.mode != "skip" and (scope.vouchers.notary or options.needs_notary)):
+    if scope is None or (scope.mode != "skip" and (scope.require.notary or options.needs_notary)):
         gun, prefix = (gun, "") if scope is None else (scope.gun(gun), scope.prefix)
         cache.get(gun, prefix, lambda: refresh(session.repository(text, options.root, scope, whole=False)))

@@ -30,9 +30,9 @@ from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, InvalidNameError, OutOfScopeError, StorageError
 from notarypy.images.reference import parse_registry
 from notarypy.limits import DEFAULT
-from notarypy.storage.settings import spans, vouchers
+from notarypy.storage.settings import requiredsignatures, spans
 from notarypy.storage.settings.configfile import Section
-from notarypy.storage.settings.vouchers import NamedFiles, Vouchers
+from notarypy.storage.settings.requiredsignatures import NamedFiles, RequiredSignatures
 from notarypy.tuf import roles
 from notarypy.values import dataclass, field
 
@@ -43,7 +43,8 @@ Mode = Literal["enforce", "audit", "skip"]
 
 _LOG = logging.getLogger(__name__)
 _MODES: dict[str, Mode] = {"enforce": "enforce", "audit": "audit", "skip": "skip"}
-KEYS = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime", *vouchers.KEYS)
+_PLAIN = ("mode", "server", "first_use", "signed_as", "roots", "signers", "max_age", "lifetime")
+KEYS = (*_PLAIN, *requiredsignatures.KEYS)
 _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost", re.ASCII)
 
 
@@ -82,7 +83,7 @@ class Scope:
         first_use: Whether a root that nothing pins may be trusted on first use.
         server: The Notary server, or None for the usual one.
         signed_as: What stands for the prefix in the name of the trust data, or None.
-        vouchers: Whether Notary vouches for images, cosign, or both.
+        require: Whether images need Notary's signatures, cosign's, or both.
     """
 
     prefix: str
@@ -93,7 +94,7 @@ class Scope:
     first_use: bool = False
     server: str | None = None
     signed_as: str | None = None
-    vouchers: Vouchers = field(default_factory=Vouchers)
+    require: RequiredSignatures = field(default_factory=RequiredSignatures)
 
     def gun(self, repository: str) -> str:
         """Return the name of the trust data that counts for a repository of this scope."""
@@ -187,7 +188,7 @@ def _scope(table: Section, prefix: str, path: Path) -> Scope:
         first_use=first_use,
         server=table.server("server"),
         signed_as=_signed_as(table, prefix),
-        vouchers=vouchers.read(table, source),
+        require=requiredsignatures.read(table, source),
     )
 
 

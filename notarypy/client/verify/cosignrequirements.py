@@ -1,25 +1,20 @@
 """Cosign's signatures beside Notary's word, in its place, or where it has none.
 
-What it is: which signatures count for an image, whether these are enough, and what is asked of whom. What it
-is not: the reading of signatures (`client.cosign`), or Notary's verdict (`image`).
+What it is: whose signatures are required of an image, and what is asked of whom. What it is not: which count
+(`cosign.signatures`), their reading (`client.cosign`), or Notary's verdict (`image`).
 
 Rules:
 
-1. A file of keys has one or more, and a signature by any of them counts for the file. The caller requires one
-   for each file that he gives; the trust policy for each of `all`, and for `threshold` of `any`, of which no
-   two may have one key.
-2. A classic signature names an image, and counts for that: the repository, for a mirror the one that it
-   mirrors; and the tag, where one was asked for and the name has one.
-3. A bundle names nothing but the digest, and so does a classic signature without a name. It counts, unless
-   all that its key has named for this digest are other images: then it was not signed as this one.
-4. Of both, Notary is asked first, and cosign about the digest that it vouches for. `audit` softens what the
+1. The caller requires a key of each file that he gives; the trust policy of each of `all`, and of `threshold`
+   of `any`.
+2. Of both, Notary is asked first, and cosign about the digest that it vouches for. `audit` softens what the
    policy requires of cosign as it does with signers: Notary vouches for the image all the same.
-5. Of either, Notary's answer counts if it has one. Cosign is asked where Notary has none: it lists no such
+3. Of either, Notary's answer counts if it has one. Cosign is asked where Notary has none: it lists no such
    image, has expired, cannot be reached, or does not meet what the policy requires of it. What its trust data
    says to be otherwise stays refused (exit 4), and so does what is wrong on this machine.
-6. Of cosign alone no Notary server is asked. The registry says which digest a tag has, and where no signature
+4. Of cosign alone no Notary server is asked. The registry says which digest a tag has, and where no signature
    that counts names the tag, a warning says so: an older image that was signed would do as well.
-7. Signatures of cosign are in the registry. Where that may not be asked, nothing is taken for their sake.
+5. Signatures of cosign are in the registry. Where that may not be asked, nothing is taken for their sake.
 """
 
 from __future__ import annotations
@@ -31,12 +26,12 @@ from notarypy.client.cosign.reading import read_signatures
 from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import AppliedPolicy, CosignedBy, VerifiedImage
 from notarypy.cosign.signaturekeys import VerificationKey, keys_in
+from notarypy.cosign.signatures import KeyFile, KeyRequirement, counting
 from notarypy.errors import (
     Advice,
     AuthenticationError,
     CosignMissingError,
     DigestMismatchError,
-    InvalidNameError,
     NetworkError,
     NotarypyError,
     RepositoryMissingError,
@@ -46,56 +41,27 @@ from notarypy.errors import (
     UsageError,
     VerificationError,
 )
-from notarypy.images import reference as references
 from notarypy.images.reference import Reference
-from notarypy.storage.settings.vouchers import Vouchers
-from notarypy.tuf import policy, roles
-from notarypy.tuf.keys import SHORT_KEYID
+from notarypy.storage.settings.requiredsignatures import RequiredSignatures
+from notarypy.tuf import policy
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from notarypy.client.cosign.reading import CosignSignature, Signatures
     from notarypy.client.parameters import VerifyOptions
     from notarypy.client.session import Session
+    from notarypy.cosign.signatures import CosignSignature
     from notarypy.storage.settings.policyfile import Scope
-    from notarypy.storage.settings.vouchers import CosignKeys
+    from notarypy.storage.settings.requiredsignatures import CosignKeys
 
 _LOG = logging.getLogger(__name__)
-_SHOWN = 3
-
-
-# What is required (rule 1)
-
-
-@dataclass(frozen=True)
-class KeyFile:
-    """The keys of one file, of which any will do, and what the file is called."""
-
-    name: str
-    keys: tuple[VerificationKey, ...]
-
-
-@dataclass(frozen=True)
-class KeyRequirement:
-    """So many files of which a key must have signed, and where this is written."""
-
-    files: tuple[KeyFile, ...]
-    threshold: int = 1
-    source: str = ""
-
-    def absent(self, counting: Sequence[CosignSignature]) -> list[KeyFile]:
-        """Return the files of which no key has signed; none if enough have."""
-        signed = {one.key for one in counting}
-        absent = [file for file in self.files if signed.isdisjoint(file.keys)]
-        return absent if len(self.files) - len(absent) < self.threshold else []
 
 
 def _of_caller(pem: bytes) -> KeyRequirement:
     keys = keys_in(pem)
-    return KeyRequirement((KeyFile(" or ".join(map(_short, keys)), keys),))
+    return KeyRequirement((KeyFile(" or ".join(key.short for key in keys), keys),))
 
 
 def _of_policy(required: CosignKeys) -> list[KeyRequirement]:
@@ -116,68 +82,9 @@ def _file(required: CosignKeys, path: Path) -> KeyFile:
         raise required.unusable(path, error.message, *error.why) from error
 
 
-# Which signatures count
-
-
-def counted(found: Sequence[CosignSignature], asked: Reference) -> list[CosignSignature]:
-    """Return the valid signatures of a digest that count for an image (rules 2 and 3)."""
-    ours = [one for one in found if one.reference and _names(one.reference, asked)]
-    elsewhere = {one.key for one in found if one.reference} - {one.key for one in ours}
-    return ours + [one for one in found if not one.reference and one.key not in elsewhere]
-
-
-def _names(text: str, asked: Reference) -> bool:
-    try:
-        named = references.parse(text)
-    except InvalidNameError:
-        return False
-    same = roles.comparable(named.repository) == roles.comparable(asked.repository)
-    tagged = asked.tag is None or named.tag in {None, asked.tag}
-    return same and tagged and named.digest in {None, asked.digest}
-
-
-def _has_tag(one: CosignSignature) -> bool:
-    return bool(one.reference) and references.parse(one.reference).tag is not None
-
-
-def missing(
-    required: KeyRequirement, found: Signatures, counting: Sequence[CosignSignature], name: str
-) -> CosignMissingError | None:
-    """Return the error for an image that too few of the keys have signed, None if enough have."""
-    if not (absent := required.absent(counting)):
-        return None
-    keys = [key for file in absent for key in file.keys]
-    text = f"is not signed by cosign with {', '.join(file.name for file in absent)}"
-    if (count := len(required.files)) > required.threshold:
-        names = ", ".join(file.name for file in required.files)
-        text = f"is signed by cosign with {count - len(absent)} of {names}; {required.threshold} must have"
-    ours = [one for one in found.valid if one.key in keys and one.reference][:_SHOWN]
-    why = [f"{_short(one.key)} has signed it as {one.reference}" for one in ours]
-    why += [
-        f"{each.count} of the form {each.form} do not count: {each.why}" for each in found.others[:_SHOWN]
-    ]
-    return CosignMissingError(
-        f"{name} {text}",
-        why=(
-            *(why or ["the registry has no signature of cosign by which it could be"]),
-            *([f"required by {required.source}"] if required.source else []),
-        ),
-        advice=Advice("sign-with-cosign", reference=name),
-        missing=[key.public.canonical_id for key in keys],
-        threshold=required.threshold,
-    )
-
-
-def _short(key: VerificationKey) -> str:
-    return f"key {key.public.canonical_id[:SHORT_KEYID]}"
-
-
-# What is asked of whom
-
-
 @dataclass(frozen=True)
-class CosignLook:
-    """A look at cosign's signatures of an image, whose repository is `written` so."""
+class CosignVerification:
+    """What cosign and Notary say of an image, whose repository is `written` so."""
 
     session: Session
     asked: Reference
@@ -186,14 +93,14 @@ class CosignLook:
     scope: Scope | None
 
     def image(self, by_notary: Callable[[], VerifiedImage]) -> VerifiedImage:
-        """Return the image if those vouch for it who have to; else an error of theirs (rules 4 to 7)."""
-        options, vouchers = self.options, Vouchers() if self.scope is None else self.scope.vouchers
+        """Return the image if those vouch for it who have to; else an error of theirs (rules 2 to 5)."""
+        options, required = self.options, RequiredSignatures() if self.scope is None else self.scope.require
         # Keys that cannot be read are nobody's answer: that is known before any server is asked.
         by_caller = [_of_caller(pem) for pem in options.also]
-        by_policy = [] if vouchers.cosign is None else _of_policy(vouchers.cosign)
-        if not vouchers.notary and not options.needs_notary:
+        by_policy = [] if required.cosign is None else _of_policy(required.cosign)
+        if not required.notary and not options.needs_notary:
             return self._alone(by_caller + by_policy)
-        if not vouchers.either:
+        if not required.either:
             self._require_registry()
             return self._beside(by_notary(), by_caller, by_policy)
         try:
@@ -205,7 +112,7 @@ class CosignLook:
         return self._beside(image, by_caller, []) if by_caller else image
 
     def _require_registry(self) -> None:
-        """Raise UsageError where the registry may not be asked (rule 7)."""
+        """Raise UsageError where the registry may not be asked (rule 5)."""
         session, options = self.session, self.options
         if session.literal or session.settings.offline or not options.registry:
             option = "--offline" if session.settings.offline else "--no-registry"
@@ -216,7 +123,7 @@ class CosignLook:
     def _beside(
         self, image: VerifiedImage, by_caller: list[KeyRequirement], by_policy: list[KeyRequirement]
     ) -> VerifiedImage:
-        """Return an image for which Notary vouches, with cosign's signatures (rule 4)."""
+        """Return an image for which Notary vouches, with cosign's signatures (rule 2)."""
         self._require_registry()
         audits = self.scope is not None and self.scope.mode == "audit"
         required = (by_caller, by_policy) if audits else (by_caller + by_policy, [])
@@ -227,7 +134,7 @@ class CosignLook:
         return replace(image, policy=applied, cosign=signed)
 
     def _alone(self, required: list[KeyRequirement]) -> VerifiedImage:
-        """Return an image for which cosign's signatures vouch alone (rule 6)."""
+        """Return an image for which cosign's signatures vouch alone (rule 4)."""
         self._require_registry()
         asked, written, scope = self.asked, self.written, self.scope
         served = self.session.manifest(asked, asked.tag or asked.digest or "latest")
@@ -241,7 +148,7 @@ class CosignLook:
         return replace(image, signed_as=None if self._gun == written else self._gun, policy=applied)
 
     def _after(self, error: NotarypyError, required: list[KeyRequirement]) -> VerifiedImage:
-        """Return an image of which Notary says nothing but an error (rule 5)."""
+        """Return an image of which Notary says nothing but an error (rule 3)."""
         said = f"{error.message} [{error.code}]"
         try:
             image = self._alone(required)
@@ -273,24 +180,22 @@ class CosignLook:
         keys = dict.fromkeys(key for each in everything for file in each.files for key in file.keys)
 
         def enough(found: Sequence[CosignSignature]) -> bool:
-            named = [one for one in counted(found, image) if _has_tag(one) or (one.reference and not tagged)]
+            named = [one for one in counting(found, image) if one.names_tag or (one.reference and not tagged)]
             return not any(each.absent(named) for each in everything)
 
         found = read_signatures(
             self.session.registry(self.asked), self.asked.path, digest, tuple(keys), enough=enough
         )
-        counting = counted(found.valid, image)
+        ours = counting(found.valid, image)
         name = f"{self.written}:{self._tag}" if self._tag else f"{self.written}@{digest}"
-        _LOG.debug("%s: signatures of cosign that count: %s", name, counting)
-        errors = [missing(each, found, counting, name) for each in everything]
+        _LOG.debug("%s: signatures of cosign that count: %s", name, ours)
+        errors = [each.unmet(found, ours, name) for each in everything]
         if unmet := [error for error in errors[: len(required)] if error is not None]:
             raise policy.together(unmet)
-        if tagged and self._tag and not any(map(_has_tag, counting)):
+        if tagged and self._tag and not any(one.names_tag for one in ours):
             self.session.warn(
                 f"{name} is {digest} by the registry's word alone: the signature names no tag, "
                 "so an older image would be taken as well"
             )
-        signed = (
-            CosignedBy(one.key.public.canonical_id, one.form, one.reference or None) for one in counting
-        )
+        signed = (CosignedBy(one.key.public.canonical_id, one.form, one.reference or None) for one in ours)
         return tuple(signed), [error for error in errors[len(required) :] if error is not None]

@@ -81,7 +81,7 @@ EITHER = ("first_use = true", 'require_any = ["notary", "cosign"]', 'cosign.all 
 ALONE = ('require = ["cosign"]', 'cosign.all = ["release.pub"]')
 
 
-# -- rule 1: both
+# -- both
 
 
 def test_a_signature_is_required_beside_notarys(owner: Person, release: Cosigner, digest: str) -> None:
@@ -218,7 +218,7 @@ def test_one_key_in_two_files_counts_once_and_so_is_an_error(owner: Person, rele
     assert "another file of any has the same key" in caught.value.why
 
 
-# -- rule 3: cosign alone
+# -- cosign alone
 
 
 def test_of_cosign_alone_no_notary_server_is_asked(world: World, release: Cosigner, digest: str) -> None:
@@ -326,7 +326,7 @@ def test_a_mirror_is_signed_as_what_it_mirrors(world: World, owner: Person) -> N
     assert (image.reference, image.signed_as) == (f"{mirror}@{digest}", GUN)
 
 
-# -- rule 2: either
+# -- either
 
 
 def test_either_takes_notarys_word_and_asks_no_further(
@@ -422,7 +422,7 @@ def test_either_and_a_key_of_the_caller(
     assert (image.role, image.cosign[0].key) == ("targets/releases", other.keyid)
 
 
-# -- rule 5: no registry
+# -- no registry
 
 
 @pytest.mark.parametrize("lines", [BOTH, ALONE])

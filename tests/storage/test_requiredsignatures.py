@@ -9,31 +9,31 @@ from notarypy.cli.text.advice import advice
 from notarypy.errors import ConfigurationError
 from notarypy.limits import DEFAULT
 from notarypy.storage.settings.policyfile import PolicyFile
-from notarypy.storage.settings.vouchers import CosignKeys, Vouchers
+from notarypy.storage.settings.requiredsignatures import CosignKeys, RequiredSignatures
 
 HOME = Path("/home/me")
 SCOPE = '[scope."r.test"]\n'
 COSIGN = "require = ['cosign']\ncosign.all = ['a.pub']\n"
 
 
-def vouchers(tmp_path: Path, text: str) -> Vouchers:
+def read_scope(tmp_path: Path, text: str) -> RequiredSignatures:
     path = tmp_path / "policy.toml"
     path.write_text(SCOPE + text)
     found = PolicyFile(path, HOME, named=True).read()
     assert found is not None
-    return found.scopes["r.test"].vouchers
+    return found.scopes["r.test"].require
 
 
 def refused(tmp_path: Path, text: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        vouchers(tmp_path, text)
+        read_scope(tmp_path, text)
     assert str(tmp_path / "policy.toml") in caught.value.message
     return " ".join((caught.value.message, *caught.value.why, advice(caught.value)))
 
 
 @pytest.mark.parametrize("text", ["", "require = ['notary']"])
 def test_without_a_word_of_it_notary_vouches(tmp_path: Path, text: str) -> None:
-    assert vouchers(tmp_path, text) == Vouchers(notary=True, cosign=None, either=False)
+    assert read_scope(tmp_path, text) == RequiredSignatures(notary=True, cosign=None, either=False)
 
 
 @pytest.mark.parametrize(
@@ -49,22 +49,24 @@ def test_both_cosign_alone_and_either(tmp_path: Path, text: str, notary: bool, e
     source = f'scope "r.test" in {tmp_path / "policy.toml"}'
     keys = CosignKeys((tmp_path / "a.pub",), (HOME / "b.pub", Path("/c.pub")), 2, source)
     lines = "cosign.all = ['a.pub']\ncosign.any = ['~/b.pub', '/c.pub']\ncosign.threshold = 2"
-    assert vouchers(tmp_path, f"{text}\n{lines}") == Vouchers(notary=notary, cosign=keys, either=either)
+    assert read_scope(tmp_path, f"{text}\n{lines}") == RequiredSignatures(
+        notary=notary, cosign=keys, either=either
+    )
 
 
 def test_any_alone_wants_one(tmp_path: Path) -> None:
-    found = vouchers(tmp_path, "require = ['cosign']\ncosign.any = ['a.pub', 'b.pub']").cosign
+    found = read_scope(tmp_path, "require = ['cosign']\ncosign.any = ['a.pub', 'b.pub']").cosign
     assert found is not None
     assert (len(found.every), len(found.some), found.threshold) == (0, 2, 1)
 
 
 def test_a_mirror_may_be_signed_by_cosign_alone(tmp_path: Path) -> None:
-    assert not vouchers(tmp_path, COSIGN + "signed_as = 'docker.io'").notary
+    assert not read_scope(tmp_path, COSIGN + "signed_as = 'docker.io'").notary
 
 
 def test_both_may_be_looked_at_in_audit(tmp_path: Path) -> None:
     lines = "mode = 'audit'\nrequire = ['notary', 'cosign']\ncosign.all = ['a.pub']\nsigners.all = ['ci']"
-    assert vouchers(tmp_path, lines).cosign
+    assert read_scope(tmp_path, lines).cosign
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notarypy.errors import ConfigurationError
 from notarypy.storage.settings.configfile import Section
 from notarypy.storage.settings.policyfile import KEYS
-from notarypy.storage.settings.vouchers import Vouchers, read
+from notarypy.storage.settings.requiredsignatures import RequiredSignatures, read
 
 OF_NOTARY = {"server", "first_use", "roots", "signers", "max_age", "lifetime"}
 WORLDS = ["notary", "cosign"]
@@ -33,8 +33,8 @@ scopes = st.fixed_dictionaries(
 )
 
 
-def vouchers(scope: dict[str, Any]) -> Vouchers | None:
-    """Return who vouches, None for a scope that is refused."""
+def read_scope(scope: dict[str, Any]) -> RequiredSignatures | None:
+    """Return what is required, None for a scope that is refused."""
     try:
         return read(Section(scope, "scope.", Path("/etc/policy.toml"), Path("/home/me")), "the policy")
     except ConfigurationError:
@@ -43,7 +43,7 @@ def vouchers(scope: dict[str, Any]) -> Vouchers | None:
 
 @given(scopes)
 def test_what_is_read_requires_no_less_than_what_is_written(scope: dict[str, Any]) -> None:
-    found = vouchers(scope)
+    found = read_scope(scope)
     if found is None:
         return
     required, any_of = scope.get("require") or [], scope.get("require_any") or []
@@ -63,8 +63,8 @@ def test_what_is_read_requires_no_less_than_what_is_written(scope: dict[str, Any
 @given(st.permutations(WORLDS), st.sampled_from(["require", "require_any"]))
 def test_the_order_of_names_means_nothing(named: list[str], key: str) -> None:
     scope = {key: named, "cosign": {"all": ["a.pub"]}}
-    assert vouchers(scope) == vouchers({**scope, key: named[::-1]})
-    assert vouchers(json.loads(json.dumps(scope))) is not None
+    assert read_scope(scope) == read_scope({**scope, key: named[::-1]})
+    assert read_scope(json.loads(json.dumps(scope))) is not None
 
 
 def test_every_key_of_a_scope_is_about_one_of_both_or_about_neither() -> None:

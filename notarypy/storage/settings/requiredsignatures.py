@@ -1,12 +1,12 @@
-"""Who vouches for images in a scope of the trust policy: Notary, cosign, both or either; and cosign's keys.
+"""Whose signatures images in a scope of the trust policy need: Notary's, cosign's, both or either.
 
 What it is: `require`, `require_any` and the table `cosign` of a scope, read. What it is not: a judge of
 images (`client.verify`), or of keys and signatures (`cosign`).
 
 Rules:
 
-1. Without a word of it Notary vouches. `require` names all that must; `require_any` names both, of which one
-   will do.
+1. Without a word of it Notary is required. `require` names all that are; `require_any` names both, of which
+   one will do.
 2. Keys of cosign stand where cosign is named, and nowhere else: a key that nothing asks for protects nobody.
 3. Where nothing of Notary is required, what is said of Notary alone is an error beside it, and so is `audit`:
    nothing would vouch for what it lets pass.
@@ -66,16 +66,16 @@ class CosignKeys(NamedFiles):
 
 
 @dataclass(frozen=True)
-class Vouchers:
-    """Whether Notary vouches for images of a scope, by which keys cosign does, and if `either` will do."""
+class RequiredSignatures:
+    """Whether images need Notary's signatures, by which keys they need cosign's, and if `either` will do."""
 
     notary: bool = True
     cosign: CosignKeys | None = None
     either: bool = False
 
 
-def read(table: Section, source: str) -> Vouchers:
-    """Return who vouches, as a scope says it; raise ConfigurationError (rules 1 to 3)."""
+def read(table: Section, source: str) -> RequiredSignatures:
+    """Return what is required, as a scope says it; raise ConfigurationError (rules 1 to 3)."""
     every, some = _named(table, "require"), _named(table, "require_any")
     if every and some:
         raise table.problem("require_any", "require stands beside it", Advice("keep-one"))
@@ -85,20 +85,20 @@ def read(table: Section, source: str) -> Vouchers:
     if _COSIGN not in named:
         if "cosign" in table.names():
             raise table.problem("cosign", "nothing requires cosign", Advice("require-cosign"))
-        return Vouchers()
+        return RequiredSignatures()
     if not (keys.every or keys.some):
         raise table.problem("cosign", "cosign is required, and no key is named", Advice("name-cosign-keys"))
     for key in () if _NOTARY in named else set(_OF_NOTARY) & set(table.names()):
         raise table.problem(key, "nothing of Notary is required here", Advice("require-notary", key=key))
     if _NOTARY not in named and table.value("mode") == "audit":
         raise table.problem("mode", "audit would let images pass for which nothing vouches")
-    return Vouchers(_NOTARY in named, keys, bool(some))
+    return RequiredSignatures(_NOTARY in named, keys, bool(some))
 
 
 def _named(table: Section, key: str) -> tuple[str, ...]:
     names = _once(table, key, table.texts(key))
     for name in set(names) - {_NOTARY, _COSIGN}:
-        raise table.problem(key, f'"{name}" is none', Advice("name-vouchers"))
+        raise table.problem(key, f'"{name}" is none', Advice("name-required-signatures"))
     return names
 
 
