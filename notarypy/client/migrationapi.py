@@ -75,7 +75,7 @@ class Migration:
         of `VerifyOptions`; `progress` counts steps.
 
         Raises:
-            UsageError: A reference has a digest and no tag.
+            UsageError: A reference has a digest and no tag, or the key is a root key.
             KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
         """
         from notarypy.client.migrate.resigning import ResignOptions, resign

@@ -150,6 +150,27 @@ def test_keys_that_sign_no_images_in_notary_sign_none_here(
             manager.cosign_signer(word)
 
 
+def test_a_root_key_signs_no_images_whatever_names_it(
+    manager: KeyManager, tmp_path: Path, fake_kms: FakeKms, cosign_file: Path
+) -> None:
+    """Its file without headers, cosign's file of it, its URI, and another URI of the same key."""
+    manager.store.add(EC, "root", None, PASSPHRASE)
+    (tmp_path / "bare.pem").write_bytes(pem_of(EC))
+    uri = fake_kms.make("release")
+    there = manager.refer(uri, "root")
+    fake_kms.keys["alias"] = fake_kms.keys["release"]
+    for word in (str(tmp_path / "bare.pem"), str(cosign_file), uri, "fakekms:alias"):
+        with pytest.raises(UsageError, match="is a root key, which signs no images"):
+            manager.cosign_signer(word)
+        with pytest.raises(UsageError, match="is a root key, which signs no images"):
+            keyfiles.public_file(manager, word)
+    store = KeyStore(manager.store.directory, given([fake_kms.keys["release"]]))
+    with pytest.raises(UsageError, match="is a root key, which signs no images"):
+        KeyManager(store, manager.passphrases).cosign_signer(there.keyid[:7])
+    with pytest.raises(UsageError, match="is a root key, which signs no images"):
+        keyfiles.public_file(manager, there.keyid)
+
+
 def test_a_targets_key_signs_images(manager: KeyManager) -> None:
     keyid = manager.store.add(EC, "targets", "registry.test/app", PASSPHRASE).keyid
     assert signs(manager.cosign_signer(keyid[:12])) == keyid
@@ -214,7 +235,7 @@ def test_an_import_takes_no_key_file_of_cosign(manager: KeyManager, cosign_file:
     assert manager.store.list() == []
 
 
-@pytest.mark.parametrize("key", [EC, RSA], ids=["ecdsa", "rsa"])
+@pytest.mark.parametrize("key", [EC, RSA, ED], ids=["ecdsa", "rsa", "ed25519"])
 def test_a_key_is_written_for_cosign(manager: KeyManager, tmp_path: Path, key: PrivateKey) -> None:
     info = manager.store.add(key, "jeff", None, PASSPHRASE)
     wanted: list[PassphraseRequest] = []

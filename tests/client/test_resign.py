@@ -34,6 +34,8 @@ from notarypy.errors import (
 )
 from notarypy.images import referrerlist
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
+from notarypy.keys.keystore import KeyStore
+from notarypy.keys.passphrases import CallbackSource, PassphraseChain
 from notarypy.testing import FakeSigner
 from support.author import GUN
 from support.people import PASSPHRASE, REGISTRY_PATH, SERVER, index, manifest, owned
@@ -643,6 +645,17 @@ def test_a_registry_that_keeps_nothing_is_found_out(one: Migration, owner: Perso
     assert isinstance(error, UnconfirmedPublishError)
     assert f"no valid text for {GUN}:1" in error.why
     assert len(one.bundles(digest)) == 1
+
+
+def test_a_root_key_signs_nothing_wherever_it_is(one: Migration, owner: Person) -> None:
+    release(owner, "1")
+    (root,) = (info.keyid for info in owner.client().keys.list() if info.role == "root")
+    store = KeyStore(owner.client().settings.trust_dir / "private")
+    found = store.unlock(root, PassphraseChain([CallbackSource(lambda _: PASSPHRASE)]))
+    one.signer = found  # type: ignore[assignment]  # any signer will do
+    with pytest.raises(UsageError, match=f"is a root key of {GUN}"):
+        one.run()
+    assert not [line for line in one.world.requests() if line.startswith(WRITING)]
 
 
 def test_a_key_that_cannot_sign_is_asked_once(one: Migration, owner: Person) -> None:

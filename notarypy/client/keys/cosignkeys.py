@@ -7,7 +7,8 @@ Rules:
 
 1. Nothing is stored or noted: a file and a URI are opened for this run alone.
 2. Root, snapshot and timestamp keys sign no images: whoever has a root key can give a repository to anybody,
-   and it is not for daily work. Signers' and targets keys do, as they do in Notary.
+   and it is not for daily work. Signers' and targets keys do, as they do in Notary. Of which role a key is
+   that is here too, its id says, whatever word or file it was named by.
 3. Ed25519 keys are taken from files: cosign knows them, and docker does not.
 4. A key has to be ready before anything is changed, as for metadata.
 """
@@ -40,21 +41,21 @@ _NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
 def of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of a key of the trust directory."""
     require_role(info.role, info.request.label)
-    return _ready(store.unlock(info.keyid, passphrases), info.uri or str(info.path))
+    return _ready(store.unlock(info.keyid, passphrases), info.uri or str(info.path), store)
 
 
-def of_signer(signer: Signer) -> CosignSigner:
+def of_signer(signer: Signer, store: KeyStore) -> CosignSigner:
     """Return a signer that was given to the client."""
-    return _ready(signer, "the signer that was given")
+    return _ready(signer, "the signer that was given", store)
 
 
 def at_uri(uri: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of a key that is elsewhere, and not noted here (rule 1)."""
     found = store.look(uri, _ROLE, passphrases, cosign=True)
-    return _ready(CheckedSigner(found, found.public, uri), uri)
+    return _ready(CheckedSigner(found, found.public, uri), uri, store)
 
 
-def of_file(path: str, passphrases: PassphraseChain) -> CosignSigner:
+def of_file(path: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
     """Return the signer of the one private key in a file; raise UsageError for several (rules 1 and 3)."""
     blocks = pem.split(named_file(path), cosign=True)
     if len(blocks) != 1:
@@ -62,7 +63,7 @@ def of_file(path: str, passphrases: PassphraseChain) -> CosignSigner:
     role = blocks[0].role or Path(path).stem
     require_role(blocks[0].role or "", path)
     request = PassphraseRequest("", role, cosign=blocks[0].of_cosign)
-    return _ready(LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path)
+    return _ready(LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path, store)
 
 
 def require_role(role: str, name: str) -> None:
@@ -72,7 +73,14 @@ def require_role(role: str, name: str) -> None:
         raise UsageError(message, why="signers' and targets keys do", advice=Advice("make-key"))
 
 
-def _ready(signer: Signer, place: str) -> CosignSigner:
+def require_id(keyid: str, store: KeyStore, name: str) -> None:
+    """Raise UsageError for a key that is here too, for a role that signs no images (rule 2)."""
+    if (info := store.find(keyid)) is not None:
+        require_role(info.role, name)
+
+
+def _ready(signer: Signer, place: str, store: KeyStore) -> CosignSigner:
     found = CosignSigner(signer, place)
+    require_id(found.key.public.keyid, store, place)
     prepare(signer)
     return found

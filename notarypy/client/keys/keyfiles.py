@@ -25,7 +25,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.cosignkeys import of_file, require_role
+from notarypy.client.keys.cosignkeys import of_file, require_id, require_role
 from notarypy.client.keys.selectors import fits, is_path, other_name
 from notarypy.client.results import CheckedKey, ImportedKey
 from notarypy.cosign import signaturekeys
@@ -141,7 +141,7 @@ def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRe
         raise ConfigurationError(message, why=f"it has fewer than {MIN_LENGTH} characters")
     salt, nonce = os.urandom(cosignkey.SALT_BYTES), os.urandom(cosignkey.NONCE_BYTES)
     written = cosignkey.encrypt(key, passphrase, salt=salt, nonce=nonce)
-    again = cosignkey.decrypt(pem.split(written, cosign=True)[0], passphrase)
+    again = cosignkey.decrypt(pem.split(written, cosign=True)[0], passphrase, ed25519=True)
     if public_key_of(again).keyid != info.keyid:
         raise KeyChangedError(f"{info.request.label} is another key after it was written", keyid=info.keyid)
     return written
@@ -150,11 +150,13 @@ def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRe
 def public_file(manager: KeyManager, selector: str) -> bytes:
     """Return the public half of the key that a KEYREF means (rule 7)."""
     if is_path(selector):
-        return of_file(selector, manager.passphrases).key.pem
+        return of_file(selector, manager.store, manager.passphrases).key.pem
     if is_uri(selector) and not any(fits(info, selector) for info in manager.store.list()):
-        found = manager.store.look(selector, _COSIGN, manager.passphrases, cosign=True).public
-        return signaturekeys.of(found).pem
-    return signaturekeys.load(manager.public(selector, _COSIGN)).pem
+        key = signaturekeys.of(manager.store.look(selector, _COSIGN, manager.passphrases, cosign=True).public)
+    else:
+        key = signaturekeys.load(manager.public(selector, _COSIGN))
+    require_id(key.public.keyid, manager.store, selector)
+    return key.pem
 
 
 def test_key(manager: KeyManager, selector: str) -> CheckedKey:

@@ -167,11 +167,11 @@ class KeyManager:
         from notarypy.client.keys import cosignkeys  # few commands sign so
 
         if is_path(selector):
-            return cosignkeys.of_file(selector, self.passphrases)
+            return cosignkeys.of_file(selector, self.store, self.passphrases)
         if is_uri(selector) and not any(fits(info, selector) for info in self.store.list()):
             return cosignkeys.at_uri(selector, self.store, self.passphrases)
         if given := self._given(selector):
-            return cosignkeys.of_signer(self.store.given[given])
+            return cosignkeys.of_signer(self.store.given[given], self.store)
         return cosignkeys.of_key(self.find(selector), self.store, self.passphrases)
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:

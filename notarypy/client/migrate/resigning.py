@@ -9,7 +9,7 @@ Rules:
 2. The name is that of the trust data, of a mirror that of what it mirrors: there a signature says of a digest
    what Notary says of it.
 3. A tag is done when all its manifests are; what fails for one ends no other. A key that could not sign is
-   not asked again: the rest fails as it did.
+   not asked again: the rest fails as it did. A root key of one of the repositories signs nothing at all.
 4. What ends between its verification and its signature is not signed.
 """
 
@@ -162,7 +162,7 @@ def resign(
     """Yield for each tag of texts, REPO:TAG or REPO for all released ones, what became of it, in their order.
 
     Raises:
-        UsageError: A text names a digest and no tag, or no registry may be asked.
+        UsageError: A text names a digest and no tag, no registry may be asked, or the key is a root's.
         KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
     """
     groups = _by_repository(session, texts)
@@ -174,7 +174,16 @@ def resign(
         ]
         with closing(outcomes(calls)) as found:
             signable = [one for outcome in found for one in outcome.get()]
+        _require_no_root(signer.key.public.canonical_id, signable)
         yield from _Resigning(session, signer, how).run(signable, counter)
+
+
+def _require_no_root(keyid: str, signable: Iterable[tuple[str, SignableImage | NotarypyError]]) -> None:
+    """Raise UsageError for a key that is a root key by the trust data of what it is to sign (rule 3)."""
+    for _, one in signable:
+        if isinstance(one, SignableImage) and one.image.evidence and keyid in one.image.evidence.root_pins:
+            message = f"key {keyid[:12]} is a root key of {one.image.repository}, which signs no images"
+            raise UsageError(message, why="nothing was signed", advice=Advice("make-key"), keyid=keyid)
 
 
 def _by_repository(session: Session, texts: Sequence[str]) -> list[list[str]]:

@@ -7,7 +7,8 @@ Rules:
 
 1. A block holds JSON: scrypt with a salt, a box of NaCl with a nonce, and what is in the box. It is read with
    the three numbers of rounds that cosign's library takes and writes, and no others: nobody's file says how
-   much memory is taken. Sizes are looked at before anything is derived.
+   much memory is taken. Sizes are looked at before anything is derived, and it is decoded as strictly as
+   metadata.
 2. It is written with the label and the number of rounds that every release of cosign reads.
 3. A passphrase may be empty: cosign takes one, and asks for none where COSIGN_PASSWORD is set to nothing.
 """
@@ -28,6 +29,8 @@ from notarypy.errors import (
 )
 from notarypy.keys.formats import pem, pkcs8
 from notarypy.limits import DEFAULT
+from notarypy.tuf import canonical
+from notarypy.tuf.fields import is_integer
 from notarypy.tuf.keys import decode_base64
 
 if TYPE_CHECKING:
@@ -78,16 +81,16 @@ def _parts(block: pem.KeyBlock) -> tuple[bytes, int, bytes, bytes]:
     if len(data) > DEFAULT.key_file_bytes:
         raise _damaged(f"it has more than {DEFAULT.key_file_bytes} bytes")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        raise _damaged("it is no JSON") from None
+        document = canonical.decode(data, "what is in it")
+    except MetadataError as error:
+        raise _damaged("; ".join([error.message, *error.why])) from None
     kdf, cipher = _member(document, "kdf", dict), _member(document, "cipher", dict)
     for part, known in ((kdf, _KDF), (cipher, _CIPHER)):
         if part.get("name") != known:
             raise _unknown(f"it is not of {known}")
     wanted = _member(kdf, "params", dict)
     rounds = [n for n in _ROUNDS if wanted == {"N": n, "r": _SIZE, "p": _PARALLEL}]
-    if not rounds:
+    if not rounds or not all(map(is_integer, wanted.values())):
         raise _unknown("its scrypt parameters are none that cosign takes")
     salt, nonce, box = _bytes(kdf, "salt"), _bytes(cipher, "nonce"), _bytes(document, "ciphertext")
     if len(salt) != SALT_BYTES or len(nonce) != NONCE_BYTES:
