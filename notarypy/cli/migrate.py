@@ -78,8 +78,8 @@ def policy(
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
     named = _signer_keys(signer_key or ())
     with run.client(asking=False) as client, run.trying(kind):
-        keys = publickeys.given(client.keys, key or (), "release")
-        of_signers = {name: publickeys.given(client.keys, words, name) for name, words in named.items()}
+        keys = publickeys.of_images(client.keys, key or ())
+        of_signers = {name: publickeys.of_images(client.keys, words) for name, words in named.items()}
         made = client.migration.policy(kind, repos or (), keys=keys, signer_keys=of_signers, **required)
         _deliver(run, made, output)
 

@@ -57,7 +57,7 @@ def report(
     found: dict[str, ReportedRepository] = {}
     with run.client(asking=False) as client:
         asked = references.known(run, client) if every else list(repos or ())
-        pems = publickeys.given(client.keys, key or (), "cosign")
+        pems = publickeys.of_images(client.keys, key or ())
         keys = dict(zip(_names(key or ()), pems, strict=True))
         bar = run.progress(steps=True)
         with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar)) as reports:

@@ -29,6 +29,11 @@ def given(keys: Keys, words: Sequence[str], signer: str) -> list[bytes]:
     return [keys.public(word, name=signer) if is_uri(word) else userfiles.read(word) for word in words]
 
 
+def of_images(keys: Keys, words: Sequence[str]) -> list[bytes]:
+    """Return the public keys that images are verified with: those of files, and at URIs as cosign has them."""
+    return [keys.public_cosign(word) if is_uri(word) else userfiles.read(word) for word in words]
+
+
 def unnoted(keys: Keys, words: Sequence[str], signer: str, keyids: Sequence[str]) -> list[str]:
     """Say of a signer's keys at URIs, none of them here, how to sign with them here."""
     uris = [word for word in words if is_uri(word)]

@@ -47,7 +47,8 @@ class Migration:
         `signers`, `all_signers` and `root` are those of `VerifyOptions`. UsageError: there is no key for a
         signer who is required.
         """
-        from notarypy.client.migrate.equivalent import PolicyKeys, policy_files
+        from notarypy.client.migrate.equivalent import policy_files
+        from notarypy.client.migrate.policykeys import PolicyKeys
 
         require_lists(keys=keys, repositories=repositories)
         options = VerifyOptions(signers, all_signers, root)

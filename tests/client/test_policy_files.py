@@ -22,7 +22,7 @@ from support.policyreaders import READERS, documents
 from support.schema import problems
 
 if TYPE_CHECKING:
-    from notarypy.client.migrate.policies.rules import Written
+    from notarypy.client.results import PolicyFiles
 
 SCHEMAS = json.loads((Path(__file__).parents[2] / "fixtures" / "policies" / "schemas.json").read_text())
 D = "sha256:" + "0" * 64
@@ -45,7 +45,7 @@ def rule(prefix: str, *groups: Group, alone: bool = False) -> Rule:
     return Rule(prefix, "verify", groups or (Group((RELEASE,)),), alone=alone)
 
 
-def written(kind: str, *rules: Rule, notes: Sequence[str] = ()) -> Written:
+def written(kind: str, *rules: Rule, notes: Sequence[str] = ()) -> PolicyFiles:
     return KINDS[kind]([*rules, *([] if rules[-1].prefix == "*" else [OTHERS])], notes)
 
 

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,21 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional
 
 if TYPE_CHECKING:
-    from notarypy.client.migrate.policies.rules import Written
+    from notarypy.client.results import PolicyFiles
 
-    Reader = Callable[[Written, str, frozenset[str]], bool]
+    Reader = Callable[[PolicyFiles, str, frozenset[str]], bool]
 
 _T = cel.Type
 _VARIABLES = {"ref": _T.STRING, **dict.fromkeys(("images", "attestors", "object", "variables"), _T.DYN)}
 
 
-def documents(made: Written) -> list[Any]:
+def documents(made: PolicyFiles) -> list[Any]:
     """Return the YAML documents of a single file."""
     (text,) = made.files.values()
     return list(yaml.safe_load_all(text))
 
 
-def kyverno(made: Written, image: str, signed: frozenset[str]) -> bool:
+def kyverno(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
     """Tell whether Kyverno admits a Pod with this image, which these keys (PEM) have signed."""
     pod = {"spec": {"containers": [{"image": image}]}}
     return all(_passes(each["spec"], pod, image, signed) for each in documents(made) if _denies(each))
@@ -42,25 +43,32 @@ def _denies(policy: dict[str, Any]) -> bool:
     return bool(policy["spec"]["validationActions"] == ["Deny"])
 
 
-def _passes(spec: dict[str, Any], pod: dict[str, Any], image: str, signed: frozenset[str]) -> bool:
-    def verified(_image: str, attestors: Sequence[str]) -> int:
-        return sum(attestor in signed for attestor in attestors)
-
-    overload = cel.Overload("verify", _T.INT, [_T.STRING, _T.List(_T.DYN)], is_member=False, impl=verified)
+@cache
+def _compiled(expression: str) -> Any:  # noqa: ANN401 - whatever CEL makes of it
+    overload = cel.Overload("verify", _T.INT, [_T.STRING, _T.List(_T.DYN)], is_member=False, impl=_signed)
     environment = cel.NewEnv(
         variables=_VARIABLES,
         extensions=[ext_optional.ExtOptional()],
         functions=[cel.FunctionDecl("verifyImageSignatures", [overload])],
     )
+    return environment.compile(expression)
 
+
+def _signed(_image: str, attestors: Sequence[bool]) -> int:
+    return sum(attestors)
+
+
+def _passes(spec: dict[str, Any], pod: dict[str, Any], image: str, signed: frozenset[str]) -> bool:
     def evaluated(expression: str, data: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever CEL makes of it
-        return environment.compile(expression).eval(data=data).plain_value()
+        return _compiled(expression).eval(data=data).plain_value()
 
     matching = spec.get("matchImageReferences", [{"expression": "true"}])
     matches = any(evaluated(each["expression"], {"ref": image}) is True for each in matching)
     given: dict[str, Any] = {
         "object": pod,
-        "attestors": {each["name"]: each["cosign"]["key"]["data"] for each in spec.get("attestors", ())},
+        "attestors": {
+            each["name"]: each["cosign"]["key"]["data"] in signed for each in spec.get("attestors", ())
+        },
         "images": {
             "containers": [image] if matches else [],
             "initContainers": [],
@@ -73,7 +81,7 @@ def _passes(spec: dict[str, Any], pod: dict[str, Any], image: str, signed: froze
     return all(evaluated(each["expression"], given) is True for each in spec["validations"])
 
 
-def policy_controller(made: Written, image: str, signed: frozenset[str]) -> bool:
+def policy_controller(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
     """Tell whether policy-controller admits it: every policy that fits, one authority of each."""
     name = re.sub(r"^docker\.io/", "index.docker.io/", image)
     *policies, rest = documents(made)
@@ -100,7 +108,7 @@ def _authority(authority: dict[str, Any], signed: frozenset[str]) -> bool:
     return authority["key"]["data"] in signed
 
 
-def connaisseur(made: Written, image: str, signed: frozenset[str]) -> bool:
+def connaisseur(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
     """Tell whether Connaisseur admits it: by the most specific pattern, none of which is anchored."""
     application = documents(made)[0]["application"]
     validators = {each["name"]: each for each in application["validators"]}
@@ -132,7 +140,7 @@ def _shared(text: str, other: str) -> int:
     return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
-def ratify(made: Written, image: str, signed: frozenset[str]) -> bool:
+def ratify(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
     """Tell whether Ratify admits it: one verifier, or all of them where a Rego policy says so."""
     resources = documents(made)
     keys = {
@@ -160,7 +168,7 @@ def _trusted(
     return False
 
 
-def containers(made: Written, image: str, signed: frozenset[str]) -> bool:
+def containers(made: PolicyFiles, image: str, signed: frozenset[str]) -> bool:
     """Tell whether podman takes it: by the longest scope."""
     scopes = json.loads(made.files["policy.json"])["transports"]["docker"]
     repository = re.sub(r"(:[^:/]*)?(@.*)?$", "", image)

@@ -13,7 +13,7 @@ TEXTS: dict[str, str] = {
     "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others
     "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",
-    "one-key-each": "give each of them one --signer-key",
+    "one-key-each": "give each of them a key of his own with --signer-key",
     "other-kind": "take another kind, or write scopes that it knows",
     "give-policy-folder": "name a folder to write them into: -o DIR",
     "give-policy-key": "--key PUB for the key that signs releases, --signer-key NAME=PUB for a signer's",

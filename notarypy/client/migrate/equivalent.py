@@ -1,13 +1,13 @@
 """The policy of another program that requires of cosign's signatures what is required of Notary's here.
 
 What it is: the trust policy, delegations and public keys in; rules, and what they leave out, out. What it is
-not: the form that a program reads (`policies`).
+not: the form that a program reads (`policies`), or which image is taken here (`client.verify`).
 
 Rules:
 
 1. Without repositories each scope of the trust policy is a rule. With them each repository is one, by the
    scope that counts for it, and where there is no trust policy by the options alone; beside them stand scopes
-   to be skipped, and what is refused within these.
+   to be skipped, and what is refused within these. Where the options require something nothing is skipped.
 2. What no rule is for is refused, as a trust policy refuses what no scope fits.
 3. A release key signs what was verified with all requirements before (`migrate cosign`): one of them must
    have signed whatever is verified.
@@ -16,8 +16,12 @@ Rules:
 5. Where nobody is required and there is no release key, one signature of any signer's key suffices, as one
    release suffices for Notary.
 6. In `audit` the signatures of signers are audited. That there is a signature is enforced, as in Notary.
-7. A kind that knows no keys (`rego`) gets the digests of the tags that meet everything now.
-8. A signer's keys are those that are given, or else those that a repository's delegation has for him.
+7. A kind that knows no keys (`rego`) gets the digests of the tags that meet everything now. Which tags there
+   are Notary says: where nothing of it is required, that is an error.
+8. Rules 3 to 6 say what stands for Notary's word, where it is asked for. What the trust policy requires of
+   cosign is required with the keys that it names, by the same count: beside that, alone, or as another way.
+9. Every signer is required by the delegations of repositories that are named. Of a scope they are the
+   signers whose keys are given, and the release key vouches for the others; without one that is an error.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_entries
+from notarypy.client.migrate import policykeys
 from notarypy.client.migrate.policies import (
     buildkit,
     connaisseur,
@@ -33,22 +38,30 @@ from notarypy.client.migrate.policies import (
     policycontroller,
     ratify,
 )
-from notarypy.client.migrate.policies.rules import Group, NamedKey, Rule, sentences
+from notarypy.client.migrate.policies.rules import Group, Rule, counted, either, sentences
 from notarypy.client.parameters import VerifyOptions, require_lists
-from notarypy.client.results import PolicyFiles
-from notarypy.client.verify.image import decide
-from notarypy.client.verify.sharing import current_metadata, scope_of
-from notarypy.cosign import signaturekeys
-from notarypy.errors import Advice, InvalidNameError, NothingThereError, PolicyError, UsageError
+from notarypy.client.verify.image import decide, verify_unless_skipped
+from notarypy.client.verify.sharing import MetadataCache, current_metadata, scope_of
+from notarypy.errors import (
+    Advice,
+    ImageMissingError,
+    InvalidNameError,
+    NothingThereError,
+    TrustError,
+    UsageError,
+)
 from notarypy.images.reference import parse_repository
+from notarypy.storage.settings.vouchers import Vouchers
 from notarypy.tuf import roles
-from notarypy.tuf.keys import UnusableKey
 from notarypy.tuf.policy import Signers, released_names
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from notarypy.client.migrate.policies.rules import NamedKey
+    from notarypy.client.migrate.policykeys import PolicyKeys
+    from notarypy.client.results import PolicyFiles
     from notarypy.client.session import Session
     from notarypy.client.verdicts import RoleEntry
     from notarypy.storage.settings.policyfile import Scope
@@ -72,68 +85,35 @@ under the same name passes, and no server says which digest a tag has now.
 """)
 
 
-@dataclass(frozen=True)
-class PolicyKeys:
-    """The public keys of the new signatures: of releases, and of signers by their roles.
-
-    A signer without any signs with those that he has in Notary (rule 8).
-    """
-
-    release: tuple[NamedKey, ...]
-    signers: Mapping[str, tuple[NamedKey, ...]]
-
-    @classmethod
-    def of(cls, keys: Sequence[bytes], signer_keys: Mapping[str, Sequence[bytes]]) -> PolicyKeys:
-        """Read public keys, PEM; raise UnsupportedKeyError."""
-        release = tuple(_key("release", data, number) for number, data in enumerate(keys))
-        return cls(release, {
-            roles.signer_role(name): tuple(_key(name, data, number) for number, data in enumerate(pems))
-            for name, pems in signer_keys.items()
-        })  # fmt: skip
-
-
-def _key(name: str, data: bytes, number: int) -> NamedKey:
-    pem = signaturekeys.load(data).pem.decode()
-    return NamedKey(name if not number else f"{name}-{number + 1}", pem)
-
-
-def _delegated(role: str, trusted: TrustedMetadata | None) -> tuple[NamedKey, ...]:
-    """Return the keys that a signer has in Notary, of those that can ever sign."""
-    above = None if trusted is None else trusted.targets.get(roles.parent(role))
-    listed = () if above is None else above.signers(role)[0]
-    pems = [signaturekeys.of(key).pem for key in listed if not isinstance(key, UnusableKey)]
-    return tuple(_key(roles.signer_name(role), pem, number) for number, pem in enumerate(pems))
-
-
 def policy_files(
     session: Session, kind: str, repositories: Sequence[str], keys: PolicyKeys, options: VerifyOptions
 ) -> PolicyFiles:
     """Return the files of one kind, and what they cannot say.
 
     Raises:
-        UsageError: No key is given for a signer who is required, or at all; or the kind cannot say a rule.
+        UsageError: No key is given for a signer who is required, or where Notary is; or the kind cannot say a
+            rule.
+        ConfigurationError: The trust policy names keys that cannot be read.
         NothingThereError: There is no trust policy, and no repository was given.
     """
     require_lists(repositories=repositories)
     if kind not in KINDS:
         raise UsageError(f'there is no kind "{kind}"', advice=Advice("one-of", names=", ".join(KINDS)))
     by_digest = kind in _BY_DIGEST
-    if not (by_digest or keys.release or keys.signers):
-        raise UsageError("no public key was given", advice=Advice("give-policy-key"))
-    making = _Making(session, keys, options, by_digest=by_digest)
-    rules = making.of_repositories(repositories) if repositories else making.of_scopes()
+    builder = PolicyBuilder(session, keys, options, by_digest=by_digest)
+    rules = builder.of_repositories(repositories) if repositories else builder.of_scopes()
     if all(rule.prefix != roles.ANY for rule in rules):
         rules.append(Rule(roles.ANY, "refuse"))
-    if not by_digest and (unused := keys.signers.keys() - making.used):
+    given = {*keys.signers, *([roles.RELEASES] if keys.release else [])}
+    if not by_digest and (unused := given - builder.used):
         names = ", ".join(sorted(map(roles.signer_name, unused)))
         session.warn(f"nothing requires the signatures of {names}: no rule has their keys")
-    written = KINDS[kind](rules, (*making.notes, *_NOTES[by_digest:]))
-    return PolicyFiles(kind, written.files, written.notes)
+    return KINDS[kind](rules, (*builder.notes, *_NOTES[by_digest:]))
 
 
 @dataclass
-class _Making:
-    """Rules in the making, and what is to be said of them."""
+class PolicyBuilder:
+    """Builds the rules of one policy, and notes what they leave out; `used` are roles whose keys count."""
 
     session: Session
     keys: PolicyKeys
@@ -142,6 +122,7 @@ class _Making:
     notes: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     known: dict[str, tuple[NamedKey, ...]] = field(default_factory=dict)
+    cache: MetadataCache = field(default_factory=MetadataCache)
 
     def of_scopes(self) -> list[Rule]:
         """Return a rule for each scope of the trust policy (rule 1)."""
@@ -156,7 +137,8 @@ class _Making:
         rules = {rule.prefix: rule for rule in map(self._of_repository, texts)}
         policy = self.session.trust_policy()
         scopes = () if policy is None else policy.scopes.values()
-        skipped = [Rule(scope.prefix, "accept") for scope in scopes if scope.mode == "skip"]
+        lets_skip = not self.options.needs_verification
+        skipped = [Rule(scope.prefix, "accept") for scope in scopes if scope.mode == "skip" and lets_skip]
         for scope in scopes:
             refused = Rule(scope.prefix, "refuse")
             if scope.mode != "skip" and any(rule.contains(refused) for rule in skipped):
@@ -168,55 +150,103 @@ class _Making:
         scope = scope_of(self.session, text, self.options)
         if scope is not None and scope.mode == "skip":
             return Rule(repository, "accept", alone=True)
+        if not self._asks_notary(scope, repository):
+            if self.by_digest:
+                message, why = f"nobody lists the tags of {repository}", "of Notary nothing is required there"
+                raise UsageError(message, why=why, advice=Advice("other-kind"))
+            return self._rule(scope, repository, alone=True)
         trusted = current_metadata(self.session, text, self.options.root)
         if self.by_digest:
             return Rule(repository, "verify", alone=True, released=self._released(trusted, repository, scope))
-        return self._rule(scope, repository, trusted)
+        return self._rule(scope, repository, trusted, alone=True)
 
     def _released(self, trusted: TrustedMetadata, repository: str, scope: Scope | None) -> dict[str, str]:
         """Return the digests of the tags that meet everything (rule 7)."""
         found, parsed, warn = {}, parse_repository(repository), self.session.warn
+        by_cosign = scope is not None and scope.vouchers.cosign is not None
         for tag in released_names(trusted):
             try:
                 asked = parsed.with_tag(tag)
-                image = decide(trusted, asked, self.options, scope, written=repository, warn=warn)
-            except (InvalidNameError, PolicyError) as error:
+                if by_cosign:
+                    image = verify_unless_skipped(self.session, str(asked), self.options, cache=self.cache)
+                else:
+                    image = decide(trusted, asked, self.options, scope, written=repository, warn=warn)
+            except (InvalidNameError, TrustError, ImageMissingError) as error:
                 self._note(f"{tag} of {repository} is not among them: {error.message}.")
             else:
                 found[tag] = image.digest
         return found
 
-    def _rule(self, scope: Scope | None, prefix: str, trusted: TrustedMetadata | None = None) -> Rule:
-        """Return what a scope, if there is one, and the options require of a prefix (rules 3 to 6)."""
+    def _asks_notary(self, scope: Scope | None, prefix: str) -> bool:
+        """Tell whether Notary's word is asked for, and what stands for it is given (rule 8)."""
+        vouchers = _vouchers(scope)
+        if self.by_digest or self.keys.release or self.keys.signers:
+            return vouchers.notary or self.options.needs_notary
+        if self.options.needs_notary or (vouchers.notary and not vouchers.either):
+            why = f"{prefix} requires Notary, and a key has to stand for its word"
+            raise UsageError("no public key was given", why=why, advice=Advice("give-policy-key"))
+        return False
+
+    def _rule(
+        self,
+        scope: Scope | None,
+        prefix: str,
+        trusted: TrustedMetadata | None = None,
+        *,
+        alone: bool = False,
+    ) -> Rule:
+        """Return what a scope, if there is one, and the options require of a prefix (rule 8)."""
         if scope is not None and scope.mode == "skip":
-            return Rule(prefix, "accept")
+            if not self.options.needs_verification:
+                return Rule(prefix, "accept")
+            scope = None
         if self.by_digest:
             return Rule(prefix, "verify")
-        if scope is not None:
-            self._note_requirements(scope)
-        needed = Signers() if scope is None else scope.requirements.signers
-        self.known = self._known(prefix, trusted)
-        everyone = self._everyone(prefix, trusted)
-        groups, audited = self._groups(prefix, needed, everyone), list[Group]()
-        own = tuple(roles.signer_role(name) for name in self.options.signers)
-        enforced = [Group(self.keys.release)] if self.keys.release else []
-        enforced += self._groups(prefix, Signers(own, everyone=self.options.all_signers), everyone)
-        if scope is not None and scope.mode == "audit":
-            groups, audited = [], [group for group in groups if group not in enforced]
-        enforced += [group for group in groups if group not in enforced]
+        vouchers, enforced, audited = _vouchers(scope), list[Group](), list[Group]()
+        if self._asks_notary(scope, prefix):
+            enforced, audited = self._of_notary(scope, prefix, trusted)
+        cosign = [] if vouchers.cosign is None else policykeys.of_cosign(vouchers.cosign)
+        if not vouchers.either:
+            (audited if scope is not None and scope.mode == "audit" else enforced).extend(cosign)
+        elif not self.options.needs_notary:
+            enforced = either(enforced, cosign) if enforced else cosign
+            self._note(f"{prefix} takes cosign's word where Notary has none: what Notary denies passes here.")
+        enforced = list(dict.fromkeys(enforced))
+        audited = [group for group in dict.fromkeys(audited) if group not in enforced]
         signed_as = None if scope is None or scope.signed_as is None else scope.gun(prefix)
-        alone = trusted is not None
-        return Rule(
-            prefix, "verify", tuple(enforced) or (self._any_signer(),), tuple(audited), signed_as, alone
-        )
+        return Rule(prefix, "verify", tuple(enforced), tuple(audited), signed_as, alone)
+
+    def _of_notary(
+        self, scope: Scope | None, prefix: str, trusted: TrustedMetadata | None
+    ) -> tuple[list[Group], list[Group]]:
+        """Return what is enforced and what is audited in place of Notary's word (rules 3 to 6)."""
+        audits, needed = False, Signers()
+        if scope is not None:
+            self._note_ages(scope)
+            audits, needed = scope.mode == "audit", scope.requirements.signers
+        own = Signers(tuple(map(roles.signer_role, self.options.signers)), everyone=self.options.all_signers)
+        self.known = self._known(prefix, trusted)
+        if trusted is not None:
+            self._note_delegations(prefix, role_entries(trusted))
+        everyone: list[str] = []
+        if needed.everyone or own.everyone:
+            everyone = self._everyone(prefix, trusted, strict=own.everyone or not audits)
+        enforced = [Group(self.keys.release)] if self.keys.release else []
+        self.used |= {roles.RELEASES} if self.keys.release else set()
+        enforced += self._groups(prefix, own, everyone)
+        groups = self._groups(prefix, needed, everyone)
+        enforced += [] if audits else groups
+        return enforced or [self._any_signer()], groups if audits else []
 
     def _any_signer(self) -> Group:
         self.used |= self.known.keys()
         return Group(tuple(key for each in self.known.values() for key in each))
 
     def _known(self, prefix: str, trusted: TrustedMetadata | None) -> dict[str, tuple[NamedKey, ...]]:
-        """Return the keys of each signer who has some (rule 8)."""
-        found = {role: keys or _delegated(role, trusted) for role, keys in self.keys.signers.items()}
+        """Return the keys of each signer who has some (`policykeys`, rule 2)."""
+        found = {
+            role: keys or policykeys.delegated(role, trusted) for role, keys in self.keys.signers.items()
+        }
         lacking = [roles.signer_name(role) for role, keys in found.items() if not keys]
         if lacking and (trusted is None or not (self.keys.release or any(found.values()))):
             advice = Advice("give-signer-key", name=lacking[0])
@@ -228,15 +258,19 @@ class _Making:
             raise UsageError(f"no key is known of {', '.join(lacking)}", why=why, advice=advice)
         return {role: keys for role, keys in found.items() if keys}
 
-    def _everyone(self, prefix: str, trusted: TrustedMetadata | None) -> list[str]:
-        """Return every first-level signer; where no repository was read, those whose keys are given."""
+    def _everyone(self, prefix: str, trusted: TrustedMetadata | None, *, strict: bool) -> list[str]:
+        """Return every first-level signer, or where no repository was read what is known of them (rule 9)."""
+        later = f"{prefix} requires everyone: a signer who comes later is not known here"
         if trusted is None:
+            if strict and not self.keys.release:
+                why, advice = "the delegations of a repository that is named do", Advice("give-policy-key")
+                raise UsageError(f"nobody says who every signer of {prefix} is", why=why, advice=advice)
+            self._note(f"{later}, nor is one of today whose key was not given.")
             return list(self.keys.signers)
-        entries = [entry for entry in role_entries(trusted) if entry.role not in roles.BASE_ROLES]
-        self._note_delegations(prefix, entries)
-        signers = (entry.role for entry in entries if entry.role != roles.RELEASES)
-        found = [role for role in signers if roles.parent(role) == roles.TARGETS]
-        if not found and self.options.all_signers:
+        self._note(f"{later}.")
+        signers = [entry.role for entry in role_entries(trusted)]
+        found = [role for role in signers if role != roles.RELEASES and roles.parent(role) == roles.TARGETS]
+        if strict and not found:
             raise UsageError(f"{prefix} has no signers", why="every signer is required")
         return found
 
@@ -248,7 +282,7 @@ class _Making:
         vouched = [role for role in every if role not in known]
         some = [role for role in needed.some if role in known]
         if len(some) >= needed.threshold and some:
-            found.append(self._counted(some, needed.threshold))
+            found += self._counted(some, needed.threshold)
         elif needed.some:
             vouched += [role for role in needed.some if role not in known]
             some = []
@@ -256,16 +290,16 @@ class _Making:
         self._note_vouched(prefix, vouched)
         return found
 
-    def _counted(self, some: Sequence[str], threshold: int) -> Group:
-        """Return the group of some signers; where they are counted, a key must not count for two."""
-        keys = tuple(key for role in some for key in self.known[role])
-        if threshold > 1 and (len(keys) > len(some) or len({key.pem for key in keys}) < len(keys)):
+    def _counted(self, some: Sequence[str], threshold: int) -> list[Group]:
+        """Return the groups of some signers; where they are counted, a key must not count for two."""
+        owners = [self.known[role] for role in some]
+        if threshold > 1 and len(set().union(*owners)) < sum(map(len, owners)):
             names = ", ".join(map(roles.signer_name, some))
-            why = f"{threshold} of {names} must sign, so each takes one key, and another one"
+            why = f"{threshold} of {names} must sign, and two of them have one key"
             raise UsageError(
                 "signers cannot be counted by these keys", why=why, advice=Advice("one-key-each")
             )
-        return Group(keys, threshold)
+        return counted(owners, threshold)
 
     def _note_vouched(self, prefix: str, vouched: Sequence[str]) -> None:
         names = ", ".join(map(roles.signer_name, vouched))
@@ -278,15 +312,13 @@ class _Making:
                 "to verify that first, and nobody can afterwards."
             )
 
-    def _note_requirements(self, scope: Scope) -> None:
-        needed = scope.requirements
-        if needed.max_age.timestamp or needed.max_age.signatures:
+    def _note_ages(self, scope: Scope) -> None:
+        ages = scope.requirements.max_age
+        if ages.timestamp or ages.signatures:
             self._note(f"{scope.prefix} has a max_age: these signatures have no date, and no age.")
-        if needed.signers.everyone:
-            self._note(f"{scope.prefix} requires everyone: a signer who comes later is not known here.")
 
-    def _note_delegations(self, repository: str, entries: Sequence[RoleEntry]) -> None:
-        for entry in entries:
+    def _note_delegations(self, repository: str, entries: Iterable[RoleEntry]) -> None:
+        for entry in [each for each in entries if each.role not in roles.BASE_ROLES]:
             name = roles.signer_name(entry.role)
             if "" not in entry.paths:
                 paths = ", ".join(map(repr, entry.paths)) or "nothing"
@@ -299,3 +331,7 @@ class _Making:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _vouchers(scope: Scope | None) -> Vouchers:
+    return Vouchers() if scope is None else scope.vouchers

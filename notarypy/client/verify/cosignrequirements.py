@@ -64,7 +64,8 @@ def _of_caller(pem: bytes) -> KeyRequirement:
     return KeyRequirement((KeyFile(" or ".join(key.short for key in keys), keys),))
 
 
-def _of_policy(required: CosignKeys) -> list[KeyRequirement]:
+def of_policy(required: CosignKeys) -> list[KeyRequirement]:
+    """Return what the trust policy requires; raise ConfigurationError for files without keys (rule 1)."""
     every = [KeyRequirement((_file(required, path),), 1, required.source) for path in required.every]
     some, known = [], set[VerificationKey]()
     for path in required.some:
@@ -97,7 +98,7 @@ class CosignVerification:
         options, required = self.options, RequiredSignatures() if self.scope is None else self.scope.require
         # Keys that cannot be read are nobody's answer: that is known before any server is asked.
         by_caller = [_of_caller(pem) for pem in options.also]
-        by_policy = [] if required.cosign is None else _of_policy(required.cosign)
+        by_policy = [] if required.cosign is None else of_policy(required.cosign)
         if not required.notary and not options.needs_notary:
             return self._alone(by_caller + by_policy)
         if not required.either:

@@ -15,7 +15,8 @@ import json
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies import yamltext
-from notarypy.client.migrate.policies.rules import Written, sentences
+from notarypy.client.migrate.policies.rules import sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ decision := {"allow": allow, "deny_msg": [message | some message in deny_msg]}
 """
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return the policy; a rule without digests refuses."""
     released = {rule.prefix: rule.released for rule in rules if rule.verdict == "verify" and rule.alone}
     prefixes = {rule.prefix: rule.verdict == "accept" for rule in rules if rule.prefix not in released}
@@ -102,7 +103,7 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
     without = f"Whatever is in {unread} is refused: name its repositories, so that their digests are known."
     said = (*_NOTES, *([without] if unread else ()), *notes)
     text = _TEXT % (_json(released), _json(prefixes))
-    return Written({"Dockerfile.rego": yamltext.comment(*said) + text}, said)
+    return PolicyFiles("rego", {"Dockerfile.rego": yamltext.comment(*said) + text}, said)
 
 
 def _json(value: object) -> str:

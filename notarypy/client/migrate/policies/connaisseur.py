@@ -12,11 +12,11 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies import imagenames, yamltext
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, object_name, sentences
+from notarypy.client.migrate.policies.rules import NamedKey, Rule, key_names, object_name, sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
@@ -41,7 +41,7 @@ Only classic signatures (the tag sha256-HEX.sig) are promised to be read.
 """)
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return the values."""
     validators: list[Value] = list(_STATIC)
     policy: list[Value] = []
@@ -49,9 +49,7 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
         how: dict[str, Value] = {"validator": {"accept": "allow", "refuse": "deny"}.get(rule.verdict, "")}
         if rule.verdict == "verify":
             name = object_name(number, rule)
-            called = {
-                key: f"key{place}-{_plain(key.name)}" for place, key in enumerate(_enforced(rule), start=1)
-            }
+            called = key_names(key for group in rule.enforced for key in group.keys)
             roots: list[Value] = [{"name": called[key], "key": key.pem} for key in called]
             validators.append({"name": name, "type": "cosign", "trustRoots": roots})
             how = {"validator": name, "with": _required(rule, called)}
@@ -62,15 +60,7 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
             ]
     said = (*_NOTES, *_own_notes(rules), *notes)
     values = yamltext.document({"application": {"validators": validators, "policy": policy}})
-    return Written({"connaisseur.yaml": yamltext.comment(*said) + values}, said)
-
-
-def _plain(name: str) -> str:
-    return re.sub("[^a-z0-9]+", "-", name).strip("-")
-
-
-def _enforced(rule: Rule) -> list[NamedKey]:
-    return list(dict.fromkeys(key for group in rule.enforced for key in group.keys))
+    return PolicyFiles("connaisseur", {"connaisseur.yaml": yamltext.comment(*said) + values}, said)
 
 
 def _required(rule: Rule, called: dict[NamedKey, str]) -> dict[str, Value]:

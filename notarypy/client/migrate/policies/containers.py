@@ -15,7 +15,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from notarypy.client.migrate.policies import yamltext
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, sentences
+from notarypy.client.migrate.policies.rules import NamedKey, Rule, alternatives, sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ replaced as a whole: join them if it says more.
 """)
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return both files."""
     scopes = {"" if rule.prefix == roles.ANY else rule.prefix: _requirements(rule) for rule in rules}
     transports: dict[str, Any] = {"docker": dict(sorted(scopes.items()))}
@@ -50,13 +51,14 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
     said = [*_NOTES, *_own_notes(rules), *notes]
     where: dict[str, yamltext.Value] = {name: {"use-sigstore-attachments": True} for name in registries}
     told = yamltext.comment(*said) + yamltext.document({"docker": where})
-    return Written({"policy.json": f"{policy}\n", "registries.d/notarypy.yaml": told}, tuple(said))
+    made = {"policy.json": f"{policy}\n", "registries.d/notarypy.yaml": told}
+    return PolicyFiles("containers", made, tuple(said))
 
 
 def _requirements(rule: Rule) -> list[dict[str, Any]]:
     if rule.verdict != "verify":
         return [_ACCEPT if rule.verdict == "accept" else _REJECT]
-    return [_signed(rule, keys) for group in rule.enforced for keys in group.alternatives()]
+    return [_signed(rule, keys) for keys in alternatives(rule.enforced)]
 
 
 def _signed(rule: Rule, keys: Sequence[NamedKey]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import json
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies import imagenames, yamltext
-from notarypy.client.migrate.policies.rules import Group, Rule, Written, object_name, sentences
+from notarypy.client.migrate.policies.rules import Group, Rule, object_name, sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ A private registry takes spec.credentials.
 """)
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return one file with a policy for each rule, and one for the rest."""
     documents: list[dict[str, Value]] = []
     for number, rule in enumerate(rules, start=1):
@@ -57,7 +58,9 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
         elif rule.verdict == "refuse":
             documents.append(_refusing(object_name(number, rule), rule, rules, narrower))
     said = (*_NOTES, *notes)
-    return Written({"kyverno.yaml": yamltext.comment(*said) + yamltext.documents(documents)}, said)
+    return PolicyFiles(
+        "kyverno", {"kyverno.yaml": yamltext.comment(*said) + yamltext.documents(documents)}, said
+    )
 
 
 def _policy(kind: str, name: str, action: str, spec: dict[str, Value]) -> dict[str, Value]:

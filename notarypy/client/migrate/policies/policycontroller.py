@@ -15,7 +15,8 @@ import re
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies import imagenames, yamltext
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, object_name, sentences
+from notarypy.client.migrate.policies.rules import Rule, alternatives, key_names, object_name, sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.images.reference import DOCKER_HUB
 from notarypy.tuf import roles
@@ -39,7 +40,7 @@ The ConfigMap says what becomes of images that no policy fits, in the whole clus
 """)
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return one file with the policies, and the ConfigMap for the rest."""
     documents = [
         document for number, rule in enumerate(rules, start=1) for document in _policies(number, rule)
@@ -53,7 +54,11 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
         "data": {"no-match-policy": otherwise},
     })  # fmt: skip
     said = (*_NOTES, *_own_notes(rules), *notes)
-    return Written({"policy-controller.yaml": yamltext.comment(*said) + yamltext.documents(documents)}, said)
+    return PolicyFiles(
+        "policy-controller",
+        {"policy-controller.yaml": yamltext.comment(*said) + yamltext.documents(documents)},
+        said,
+    )
 
 
 def _policies(number: int, rule: Rule) -> Iterator[dict[str, Value]]:
@@ -65,16 +70,12 @@ def _policies(number: int, rule: Rule) -> Iterator[dict[str, Value]]:
             name, rule, [{"static": {"action": "fail", "message": f"no rule is for {rule.prefix}"}}]
         )
     for groups, mode in ((rule.enforced, "enforce"), (rule.audited, "warn")):
-        wanted = [keys for group in groups for keys in group.alternatives()]
-        for part, keys in enumerate(wanted, start=1):
-            yield _policy(f"{name}-{mode}-{part}", rule, [_authority(key) for key in keys], mode)
-
-
-def _authority(key: NamedKey) -> dict[str, Value]:
-    return {
-        "name": re.sub("[^a-z0-9]+", "-", key.name).strip("-"),
-        "key": {"data": key.pem, "hashAlgorithm": "sha256"},
-    }
+        for part, keys in enumerate(alternatives(groups), start=1):
+            authorities: list[Value] = [
+                {"name": called, "key": {"data": key.pem, "hashAlgorithm": "sha256"}}
+                for key, called in key_names(keys).items()
+            ]
+            yield _policy(f"{name}-{mode}-{part}", rule, authorities, mode)
 
 
 def _policy(name: str, rule: Rule, authorities: Sequence[Value], mode: str = "enforce") -> dict[str, Value]:

@@ -14,7 +14,8 @@ import re
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies import imagenames, yamltext
-from notarypy.client.migrate.policies.rules import NamedKey, Rule, Written, object_name, sentences
+from notarypy.client.migrate.policies.rules import Rule, alternatives, object_name, sentences
+from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 
@@ -61,7 +62,7 @@ authProvider.
 """)
 
 
-def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
+def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return one file with all resources."""
     verified = [rule for rule in rules if rule.verdict == "verify"]
     for rule in verified:
@@ -75,9 +76,13 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
             raise UsageError(message, why="its scopes must not overlap", advice=Advice("other-kind"))
     keys = list(dict.fromkeys(key for rule in verified for group in rule.enforced for key in group.keys))
     called = {key: f"notarypy-key{number}" for number, key in enumerate(keys, start=1)}
-    wanted = [[keys for group in rule.enforced for keys in group.alternatives()] for rule in verified]
+    wanted = [alternatives(rule.enforced) for rule in verified]
     verifiers = max(map(len, wanted), default=0)
-    documents = [_resource("KeyManagementProvider", called[key], _inline(key)) for key in keys]
+    documents = []
+    for key, name in called.items():
+        inline: dict[str, Value] = {"contentType": "key", "value": key.pem}
+        provider: dict[str, Value] = {"type": "inline", "parameters": inline}
+        documents.append(_resource("KeyManagementProvider", name, provider))
     for number in range(verifiers):
         parts = [each[min(number, len(each) - 1)] for each in wanted]
         policies = [
@@ -94,15 +99,13 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> Written:
         _resource("Policy", "ratify-policy", _policy(verifiers)),
     ]
     said = (*_NOTES, *_own_notes(rules), *notes)
-    return Written({"ratify.yaml": yamltext.comment(*said) + yamltext.documents(documents)}, said)
+    return PolicyFiles(
+        "ratify", {"ratify.yaml": yamltext.comment(*said) + yamltext.documents(documents)}, said
+    )
 
 
 def _resource(kind: str, name: str, spec: dict[str, Value]) -> dict[str, Value]:
     return {"apiVersion": _API, "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def _inline(key: NamedKey) -> dict[str, Value]:
-    return {"type": "inline", "parameters": {"contentType": "key", "value": key.pem}}
 
 
 def _trust_policy(number: int, rule: Rule, providers: Sequence[str]) -> dict[str, Value]:

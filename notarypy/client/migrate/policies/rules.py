@@ -9,7 +9,10 @@ Rules:
 2. Every group of `enforced` has to be met. What is only `audited` is told where a program can, and left out
    where it cannot.
 3. A program that knows no numbers gets a group as alternatives: of `n` keys `threshold` have signed exactly
-   if of any `n - threshold + 1` one has.
+   if of any `n - threshold + 1` one has. Owners of several keys are counted so for every program.
+4. One of two ways is taken exactly if of each alternative of the one, together with each of the other, a key
+   has signed. An alternative that follows from a smaller one is left out.
+5. A key is the same whatever it is called.
 """
 
 from __future__ import annotations
@@ -17,21 +20,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from itertools import combinations
-from typing import Literal
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Literal
 
 from notarypy.errors import Advice, UsageError
 from notarypy.tuf import roles
 from notarypy.values import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _MOST_ALTERNATIVES = 128
 
 
 @dataclass(frozen=True)
 class NamedKey:
-    """A public key of cosign signatures, `pem` as SubjectPublicKeyInfo, and whose it is."""
+    """A public key of cosign signatures, `pem` as SubjectPublicKeyInfo, and whose it is (rule 5)."""
 
-    name: str
+    name: str = field(compare=False)
     pem: str
 
 
@@ -44,11 +50,45 @@ class Group:
 
     def alternatives(self) -> list[tuple[NamedKey, ...]]:
         """Return groups of keys of each of which one must have signed (rule 3)."""
-        size = len(self.keys) - self.threshold + 1
-        if math.comb(len(self.keys), size) > _MOST_ALTERNATIVES:
-            message = f"{self.threshold} of {len(self.keys)} signers are too many to be written out"
-            raise UsageError(message, advice=Advice("count-with-other-kind"))
-        return list(combinations(self.keys, size))
+        return _written_out([(key,) for key in self.keys], self.threshold)
+
+
+def counted(owners: Sequence[tuple[NamedKey, ...]], threshold: int) -> list[Group]:
+    """Return what is met when at least `threshold` owners have signed, each with any key of his (rule 3)."""
+    if threshold == 1 or all(len(keys) == 1 for keys in owners):
+        return [Group(_together(owners), threshold)]
+    return [Group(keys) for keys in _written_out(owners, threshold)]
+
+
+def alternatives(groups: Sequence[Group]) -> list[tuple[NamedKey, ...]]:
+    """Return groups of keys of each of which one must have signed, for several groups."""
+    return [keys for group in groups for keys in group.alternatives()]
+
+
+def either(first: Sequence[Group], second: Sequence[Group]) -> list[Group]:
+    """Return what is met exactly when all of the first or all of the second are (rule 4)."""
+    ways = alternatives(first), alternatives(second)
+    _require_few(len(ways[0]) * len(ways[1]), "the alternatives of two ways")
+    found: list[Group] = []
+    for keys in sorted(map(_together, product(*ways)), key=len):
+        if not any(set(smaller.keys) <= set(keys) for smaller in found):
+            found.append(Group(keys))
+    return found
+
+
+def _written_out(owners: Sequence[tuple[NamedKey, ...]], threshold: int) -> list[tuple[NamedKey, ...]]:
+    size = len(owners) - threshold + 1
+    _require_few(math.comb(len(owners), size), f"{threshold} of {len(owners)} signers")
+    return list(map(_together, combinations(owners, size)))
+
+
+def _require_few(count: int, what: str) -> None:
+    if count > _MOST_ALTERNATIVES:
+        raise UsageError(f"{what} are too many to be written out", advice=Advice("count-with-other-kind"))
+
+
+def _together(owners: Iterable[tuple[NamedKey, ...]]) -> tuple[NamedKey, ...]:
+    return tuple(dict.fromkeys(key for keys in owners for key in keys))
 
 
 @dataclass(frozen=True)
@@ -92,13 +132,14 @@ def sentences(text: str) -> tuple[str, ...]:
 
 def object_name(number: int, rule: Rule) -> str:
     """Return a name for what a rule becomes, as Kubernetes takes them: a-z, 0-9 and dashes."""
-    plain = re.sub("[^a-z0-9]+", "-", rule.prefix.lower())[:40].strip("-") or "others"
-    return f"notarypy-{number}-{plain}"
+    return f"notarypy-{number}-{_plain(rule.prefix) or 'others'}"
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a program reads: texts by the names of files; and what these cannot say, in sentences."""
+def key_names(keys: Iterable[NamedKey]) -> dict[NamedKey, str]:
+    """Return such a name for each of several keys, no name twice."""
+    numbered = enumerate(dict.fromkeys(keys), start=1)
+    return {key: f"key{number}-{_plain(key.name)}".strip("-") for number, key in numbered}
 
-    files: dict[str, str]
-    notes: tuple[str, ...] = ()
+
+def _plain(text: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", text.lower())[:40].strip("-")
