@@ -30,7 +30,7 @@ def given(keys: Keys, words: Sequence[str], signer: str) -> list[bytes]:
 
 
 def of_images(keys: Keys, words: Sequence[str]) -> list[bytes]:
-    """Return the public keys that images are verified with: those of files, and at URIs as cosign has them."""
+    """Return the public keys of images: those of files, and at URIs as cosign has them."""
     return [keys.public_cosign(word) if is_uri(word) else userfiles.read(word) for word in words]
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from notarypy.client.results import PolicyFiles
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.testing import FakeKmsSigner
 from support.commands import written
 from support.cosigner import Cosigner
 from support.people import manifest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from notarypy.devserver.core import Fake
+    from notarypy.keys.signers.base import SignerContext
+    from notarypy.testing import FakeKms
     from support.commands import Run
 
 REPO = f"{REGISTRY_HOST}/app"
@@ -356,3 +359,21 @@ def test_each_key_of_a_file_counts(run: Run, home: Path) -> None:
     first, *_ = yaml.safe_load_all(run("migrate", "policy", *words).expect(0).out)
     found = [each["cosign"]["key"]["data"] for each in first["spec"]["attestors"]]
     assert found == [(home / f"{name}.pub").read_text() for name in ("ci", "bob")]
+
+
+@pytest.mark.usefixtures("fake")
+def test_keys_at_uris_are_those_of_images(
+    run: Run, fake_kms: FakeKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts: list[SignerContext] = []
+    uri, opened = fake_kms.make("release", "rsa"), FakeKmsSigner.open
+
+    def noting(uri: str, context: SignerContext) -> FakeKmsSigner:
+        contexts.append(context)
+        return opened(uri, context)
+
+    monkeypatch.setattr(FakeKmsSigner, "open", noting)
+    run("init", REPO).expect(0)
+    run("migrate", "policy", "--for", "kyverno", "--key", uri, "--signer-key", f"ci={uri}", REPO).expect(0)
+    run("migrate", "report", "--key", uri, REPO).expect(12)
+    assert [context.cosign for context in contexts] == [True, True]
