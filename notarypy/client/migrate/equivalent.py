@@ -51,7 +51,7 @@ from notarypy.errors import (
     UsageError,
 )
 from notarypy.images.reference import parse_repository
-from notarypy.storage.settings.vouchers import Vouchers
+from notarypy.storage.settings.requiredsignatures import RequiredSignatures
 from notarypy.tuf import roles
 from notarypy.tuf.policy import Signers, released_names
 from notarypy.values import dataclass, field
@@ -163,7 +163,7 @@ class PolicyBuilder:
     def _released(self, trusted: TrustedMetadata, repository: str, scope: Scope | None) -> dict[str, str]:
         """Return the digests of the tags that meet everything (rule 7)."""
         found, parsed, warn = {}, parse_repository(repository), self.session.warn
-        by_cosign = scope is not None and scope.vouchers.cosign is not None
+        by_cosign = scope is not None and scope.require.cosign is not None
         for tag in released_names(trusted):
             try:
                 asked = parsed.with_tag(tag)
@@ -179,10 +179,10 @@ class PolicyBuilder:
 
     def _asks_notary(self, scope: Scope | None, prefix: str) -> bool:
         """Tell whether Notary's word is asked for, and what stands for it is given (rule 8)."""
-        vouchers = _vouchers(scope)
+        required = _required(scope)
         if self.by_digest or self.keys.release or self.keys.signers:
-            return vouchers.notary or self.options.needs_notary
-        if self.options.needs_notary or (vouchers.notary and not vouchers.either):
+            return required.notary or self.options.needs_notary
+        if self.options.needs_notary or (required.notary and not required.either):
             why = f"{prefix} requires Notary, and a key has to stand for its word"
             raise UsageError("no public key was given", why=why, advice=Advice("give-policy-key"))
         return False
@@ -202,11 +202,11 @@ class PolicyBuilder:
             scope = None
         if self.by_digest:
             return Rule(prefix, "verify")
-        vouchers, enforced, audited = _vouchers(scope), list[Group](), list[Group]()
+        required, enforced, audited = _required(scope), list[Group](), list[Group]()
         if self._asks_notary(scope, prefix):
             enforced, audited = self._of_notary(scope, prefix, trusted)
-        cosign = [] if vouchers.cosign is None else policykeys.of_cosign(vouchers.cosign)
-        if not vouchers.either:
+        cosign = [] if required.cosign is None else policykeys.of_cosign(required.cosign)
+        if not required.either:
             (audited if scope is not None and scope.mode == "audit" else enforced).extend(cosign)
         elif not self.options.needs_notary:
             enforced = either(enforced, cosign) if enforced else cosign
@@ -333,5 +333,5 @@ class PolicyBuilder:
             self.notes.append(text)
 
 
-def _vouchers(scope: Scope | None) -> Vouchers:
-    return Vouchers() if scope is None else scope.vouchers
+def _required(scope: Scope | None) -> RequiredSignatures:
+    return RequiredSignatures() if scope is None else scope.require

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notarypy.client.migrate.policies.rules import NamedKey, counted
-from notarypy.client.verify.also import of_policy
+from notarypy.client.verify.cosignrequirements import of_policy
 from notarypy.cosign import signaturekeys
 from notarypy.tuf import roles
 from notarypy.tuf.keys import UnusableKey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from notarypy.client.migrate.policies.rules import Group
     from notarypy.cosign.signaturekeys import VerificationKey
-    from notarypy.storage.settings.vouchers import CosignKeys
+    from notarypy.storage.settings.requiredsignatures import CosignKeys
     from notarypy.tuf.trusted import TrustedMetadata
 
 
