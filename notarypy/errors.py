@@ -117,7 +117,7 @@ class DigestMismatchError(VerificationError, code="trust.digest_mismatch"):
 
 
 class UnconfirmedPublishError(VerificationError, code="publish.unconfirmed"):
-    """The server accepted an update but does not serve it."""
+    """The server accepted an update but does not serve it, or not so that its readers find it."""
 
 
 class ExpiredError(TrustError, code="trust.expired", exit_code=5):

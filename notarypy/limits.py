@@ -136,7 +136,7 @@ class Limits:
     cosign_payload_bytes: int = 64 * _KIB
     """The text of a classic signature: it names one image, with annotations."""
     cosign_bundle_bytes: int = 1 * _MIB
-    """A bundle of the newer form, and the statement in it."""
+    """A bundle of the newer form, and the statement in it; an envelope of notation."""
     cosign_bytes: int = 32 * _MIB
     """All texts, bundles and their manifests that are read of an image, by the sizes that are said."""
     cosign_signatures: int = 128

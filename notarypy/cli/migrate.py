@@ -9,7 +9,7 @@ from notarypy import files
 from notarypy.cli import publickeys, references
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.migrationreport import report
-from notarypy.cli.resign import cosign
+from notarypy.cli.resign import cosign, notation
 from notarypy.cli.run import Context, Run, begin
 from notarypy.errors import Advice, StorageError, UsageError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = Commands("The way out of Notary: verified, to the signatures and policies of today.")
 
 app.command("cosign")(cosign)
+app.command("notation")(notation)
 app.command("report")(report)
 
 _PUBLIC_MODE, _FOLDER_MODE = 0o644, 0o755

@@ -86,6 +86,35 @@ class Migration:
         required = VerifyOptions(signers, all_signers, root)
         return resign(self._session, references, how, required, progress or self._session.progress)
 
+    def notation(
+        self,
+        references: Sequence[str],
+        *,
+        key: str,
+        certificates: bytes,
+        dry_run: bool = False,
+        signers: Sequence[str] = (),
+        all_signers: bool = False,
+        root: str | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[tuple[str, Outcome[ResignedTag]], None, None]:
+        """Verify tags, and sign their digests as notation does, under certificates; else as `cosign`.
+
+        `certificates` are PEM, the key's first and then those that issued it, to the root. Of an index the
+        index alone is signed, as notation does it.
+
+        Raises:
+            UsageError: A reference has a digest and no tag, or the certificates are none for notation, or
+                not for this key.
+            KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
+        """
+        from notarypy.client.migrate.resigning import ResignOptions, resign
+
+        require_lists(references=references)
+        how = ResignOptions(key, children=False, dry_run=dry_run, certificates=certificates)
+        required = VerifyOptions(signers, all_signers, root)
+        return resign(self._session, references, how, required, progress or self._session.progress)
+
     def report(
         self,
         repositories: Sequence[str],

@@ -25,7 +25,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError
-from notarypy.images import layout, manifests
+from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import decode_base64
 from notarypy.values import dataclass, field
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-EMPTY = b"{}"
-EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 ANNOTATIONS = {
     "dev.sigstore.bundle.content": "dsse-envelope",
     "dev.sigstore.bundle.predicateType": PREDICATE,
@@ -110,23 +108,12 @@ def bundle(body: bytes, signature: bytes, hint: str) -> bytes:
 
 def manifest(subject: Descriptor, content: bytes) -> bytes:
     """Return the manifest that keeps a bundle as a referrer of an image (rule 3)."""
-    return manifests.encode(
-        {
-            "schemaVersion": 2,
-            "mediaType": manifests.OCI_MANIFEST,
-            "artifactType": MEDIA_TYPE,
-            "config": layout.of(EMPTY, EMPTY_TYPE).to_json(),
-            "layers": [layout.of(content, MEDIA_TYPE).to_json()],
-            "subject": subject.to_json(),
-            "annotations": ANNOTATIONS,
-        }
-    )
+    return referrerlist.referrer(subject, MEDIA_TYPE, layout.of(content, MEDIA_TYPE), ANNOTATIONS)
 
 
 def layers(found: bytes, limits: Limits = DEFAULT) -> Sequence[Descriptor]:
     """Return the bundles that a manifest keeps; MetadataError if it is no manifest."""
-    links = layout.links(found, manifests.read(found, None, limits).media_type, limits)
-    return tuple(layer for layer in links.blobs[1:] if layer.media_type == MEDIA_TYPE)
+    return referrerlist.kept(found, MEDIA_TYPE, limits)
 
 
 def read(data: bytes, limits: Limits = DEFAULT) -> Bundle:

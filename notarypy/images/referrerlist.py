@@ -13,6 +13,8 @@ Rules:
    images there. Then nothing is listed. Anything else that is no index is somebody's: it is no list, and none
    is put in its place.
 4. An entry has the manifest's `artifactType`, or the type of its configuration, and all its annotations.
+5. What keeps some content beside an image is a manifest with a type of its own, the empty configuration, the
+   content as its one layer and the image as its subject.
 """
 
 from __future__ import annotations
@@ -25,8 +27,12 @@ from notarypy.limits import DEFAULT, Limits
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from notarypy.images.layout import Descriptor
 
+EMPTY = b"{}"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _ALGORITHM_CHARS, _DIGITS = 32, 64
 
 
@@ -111,6 +117,29 @@ def subject_of(data: bytes, limits: Limits = DEFAULT) -> Descriptor | None:
     """Return what a manifest refers to, None if that is nothing; VerificationError: what it says is none."""
     value = manifests.decode(data, limits.manifest_bytes).get("subject")
     return None if value is None else layout.descriptor(value, "subject")
+
+
+def referrer(
+    subject: Descriptor, artifact_type: str, content: Descriptor, annotations: Mapping[str, str]
+) -> bytes:
+    """Return the manifest that keeps some content beside an image (rule 5)."""
+    return manifests.encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": manifests.OCI_MANIFEST,
+            "artifactType": artifact_type,
+            "config": layout.of(EMPTY, EMPTY_TYPE).to_json(),
+            "layers": [content.to_json()],
+            "subject": subject.to_json(),
+            "annotations": dict(annotations),
+        }
+    )
+
+
+def kept(found: bytes, media_type: str, limits: Limits = DEFAULT) -> Sequence[Descriptor]:
+    """Return the layers of a type that a manifest keeps; MetadataError if it is no manifest."""
+    links = layout.links(found, manifests.read(found, None, limits).media_type, limits)
+    return tuple(layer for layer in links.blobs[1:] if layer.media_type == media_type)
 
 
 def entry_of(data: bytes, media_type: str, limits: Limits = DEFAULT) -> Descriptor:

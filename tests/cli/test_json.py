@@ -43,6 +43,7 @@ from support.results import (
     REPO,
     REPORTED,
     RESIGNED,
+    RESIGNED_FOR_NOTATION,
     ROTATED,
     STATUS,
     STORED,
@@ -108,6 +109,11 @@ COMMANDS: dict[str, tuple[list[str], str, Any]] = {
         ["migrate", "cosign", "--key", "k", f"{REPO}:1"],
         "migration.cosign",
         lambda *_, **__: (one for one in [(f"{REPO}:1", Outcome(RESIGNED))]),
+    ),
+    "migrate notation": (
+        ["migrate", "notation", "--key", "k", "--cert", "k", f"{REPO}:1"],
+        "migration.notation",
+        lambda *_, **__: (one for one in [(f"{REPO}:1", Outcome(RESIGNED_FOR_NOTATION))]),
     ),
     "migrate report": (
         ["migrate", "report", "--key", "k", REPO],

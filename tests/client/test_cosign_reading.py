@@ -194,7 +194,7 @@ def test_what_says_to_be_something_else_is_not_asked_for(api: bool) -> None:
 # -- what cosign writes oddly
 
 
-@pytest.mark.parametrize("kind", [sigstorebundle.EMPTY_TYPE, "", "application/vnd.oci.image.config.v1+json"])
+@pytest.mark.parametrize("kind", [referrerlist.EMPTY_TYPE, "", "application/vnd.oci.image.config.v1+json"])
 def test_an_entry_of_the_wrong_type_at_the_tag(kind: str) -> None:
     image = with_image(api=False)
     body = sigstorebundle.statement(SUBJECT.digest)

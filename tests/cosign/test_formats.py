@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import MetadataError, UnsupportedKeyError, VerificationError
-from notarypy.images import layout, manifests
+from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import Limits
 from notarypy.tuf.envelope import ecdsa_raw
 from notarypy.tuf.keys import PublicKey
@@ -177,7 +177,7 @@ def test_the_manifest_of_a_bundle_refers_to_the_image() -> None:
     document = json.loads(manifest)
     assert document["artifactType"] == sigstorebundle.MEDIA_TYPE
     assert document["subject"] == IMAGE.to_json()
-    assert document["config"]["digest"] == manifests.digest_of(sigstorebundle.EMPTY)
+    assert document["config"]["digest"] == manifests.digest_of(referrerlist.EMPTY)
     assert [layer.digest for layer in sigstorebundle.layers(manifest)] == [manifests.digest_of(content)]
 
 

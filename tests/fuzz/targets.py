@@ -36,7 +36,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from notarypy.cli.text.render import safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
-from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
+from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
+from notarypy.cosign.signingchain import SigningChain
 from notarypy.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -55,7 +56,7 @@ from notarypy.images import layout, manifests, occurrences, reference, referrerl
 from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import cosignkey, keyuri, pbes, pem, pkcs8, sealed, urisecrets
-from notarypy.keys.signers import pkcs11uri
+from notarypy.keys.signers import keyfile, pkcs11uri
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
 from notarypy.remote.auth import credentials, tokens
@@ -81,6 +82,7 @@ from notarypy.tuf import (
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
+from support import signingcertificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +185,16 @@ def cosign_signature(data: bytes) -> None:
         assert json.loads(config)["rootfs"]["diff_ids"]
     with suppress(UnsupportedKeyError):
         assert not signaturekeys.load(data).verify(data, b"message")
+
+
+def notation_envelope(data: bytes) -> None:
+    """Envelopes of notation, the manifests that keep them, and certificates."""
+    with suppress(VerificationError):
+        notationenvelope.verify(data, _chain(), _IMAGE)
+    with suppress(VerificationError):
+        notationenvelope.layers(data)
+    with suppress(UsageError, UnsupportedKeyError):
+        assert SigningChain.load(data).algorithm in {"ES256", "PS256"}
 
 
 def trust_archive(data: bytes) -> None:
@@ -565,6 +577,22 @@ def _cosign() -> list[bytes]:
     return [text, body, bundle, manifest, sigstorebundle.manifest(subject, bundle), pem_data]
 
 
+_IMAGE = layout.Descriptor(manifests.OCI_MANIFEST, f"sha256:{'0' * 64}", 5)
+
+
+@cache
+def _chain() -> SigningChain:
+    return SigningChain.load(signingcertificates.pem(signingcertificates.LEAF))
+
+
+def _notation() -> list[bytes]:
+    message = notationenvelope.message(_IMAGE, "ES256", signingcertificates.START)
+    signature = keyfile.LocalSigner(signingcertificates.KEYS["P-256"]).sign(message)[1]
+    content = notationenvelope.envelope(message, signature, _chain(), "a test")
+    kept = notationenvelope.manifest(_IMAGE, content, _chain(), signingcertificates.START)
+    return [content, kept, *(signingcertificates.pem(*one) for one in signingcertificates.GOOD.values())]
+
+
 def _archives() -> list[bytes]:
     found = []
     for style in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
@@ -642,6 +670,7 @@ TARGETS = {
     ),
     "manifest": Target(image_manifest, _manifests),
     "cosign-signature": Target(cosign_signature, _cosign),
+    "notation-envelope": Target(notation_envelope, _notation),
     "layout": Target(image_layout, _layouts),
     "archive": Target(archive, _archives),
     "trust-archive": Target(trust_archive, _trust_archives),

@@ -92,7 +92,7 @@ class CosignedImage:
         """Refer to the image with any content in place of a bundle; return the manifest."""
         made = {**json.loads(sigstorebundle.manifest(self.subject, content)), **members}
         manifest = json.dumps(made).encode()
-        for blob in (content, sigstorebundle.EMPTY):
+        for blob in (content, referrerlist.EMPTY):
             self.registry.put_blob(self.path, blob)
         self.keep(manifest)
         return manifest

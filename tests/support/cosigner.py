@@ -56,7 +56,7 @@ class Cosigner:
         """Refer to a digest with anything in place of a bundle."""
         subject = layout.Descriptor(manifests.OCI_MANIFEST, digest, 1)
         data = sigstorebundle.manifest(subject, content)
-        for blob in (content, sigstorebundle.EMPTY):
+        for blob in (content, referrerlist.EMPTY):
             self.registry.put_blob(self.path, blob)
         self.registry.push(self.path, manifests.digest_of(data), data, manifests.OCI_MANIFEST)
         if not self.registry.referrers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -181,6 +182,7 @@ RESIGNED = ResignedTag(
         SignedManifest(D2, "linux/arm64", "written", None),
     ),
 )
+RESIGNED_FOR_NOTATION = replace(RESIGNED, manifests=(SignedManifest(D1, "", None, None, "written"),))
 PULLED = PulledImage(
     repository=REPO,
     tag="1",

@@ -6,10 +6,18 @@ What it is: the part of the table of advice that is about them. What it is not: 
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
-    # -- signing as cosign does
-    "choose-classic-form": "sign in the classic form alone, which needs no list: --format sig",
+    # -- signing as cosign does, or notation
+    "ask-registry-for-types": "notation needs a registry that lists types as OCI 1.1 says, or keeps no lists",
+    "choose-classic-form": "the classic form of cosign needs no list: notarypy migrate cosign --format sig",
     "except-from-immutable": "except the tags sha256-* from the rule that makes tags immutable",
+    "give-signing-certificate": (
+        "give a PEM file with the key's certificate for code signing, and then those above it: "
+        "docs/migrating/notation.md has the rules"
+    ),
     "name-tag-of-digest": "name the tag: REPO:TAG, or REPO:TAG@DIGEST if it has to be this one",
+    "use-notation-key": (
+        "take a key on P-256 or RSA of 2048 bits, or sign with notation itself: docs/migrating/notation.md"
+    ),
     "require-before-signing": "require a signer or a root, --signer NAME or --root PIN, or change the policy",
     # -- policies of others
     "count-with-other-kind": "name fewer signers in any, or take kyverno or connaisseur, which can count",

@@ -16,19 +16,23 @@ Rules:
 4. All of it is limited, and a manifest has one bundle, as cosign makes them. The newest come first, as far as
    the order says which they are; what is not looked at is counted too.
 5. A text that several have signed is fetched once, and nothing more is asked for when there is enough.
+6. Notation finds its signatures by their type in the list: where that is another one, nobody reads them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.cosign import notationenvelope, sigstorebundle, simplesigning
 from notarypy.cosign.signaturekeys import signer_of
 from notarypy.cosign.signatures import FORMS, CosignSignature, OtherSignatures, Signatures
 from notarypy.errors import (
+    Advice,
     AuthenticationError,
     DigestMismatchError,
     ImageMissingError,
@@ -36,9 +40,11 @@ from notarypy.errors import (
     NotFoundError,
     ResponseLimitError,
     ServerError,
+    UnconfirmedPublishError,
     VerificationError,
 )
 from notarypy.images.manifests import INDEXES
+from notarypy.images.referrerlist import EMPTY_TYPE
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import Referrers
 
@@ -46,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from notarypy.cosign.signaturekeys import VerificationKey
-    from notarypy.cosign.signatures import SignatureForm
+    from notarypy.cosign.signingchain import SigningChain
     from notarypy.cosign.simplesigning import SignatureLayer
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
@@ -54,7 +60,7 @@ if TYPE_CHECKING:
     Enough = Callable[[Sequence[CosignSignature]], bool]
 
 # What a manifest with a bundle may be listed as (rule 1); "" is what nobody says anything of.
-_LISTED_AS = ("", sigstorebundle.EMPTY_TYPE, "application/vnd.oci.image.config.v1+json")
+_LISTED_AS = ("", EMPTY_TYPE, "application/vnd.oci.image.config.v1+json")
 _BUNDLES = "application/vnd.dev.sigstore.bundle"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 # What is wrong with an entry and not with the registry (rule 3), and what is said of it.
@@ -104,6 +110,28 @@ def read_signatures(
     return Signatures(digest, tuple(found), tuple(others))
 
 
+def is_signed_for_notation(
+    registry: RegistryClient, path: str, subject: Descriptor, chain: SigningChain
+) -> bool:
+    """Tell whether a chain has signed a manifest or index for notation, and notation finds that (rule 6).
+
+    Raises as `read_signatures`, and UnconfirmedPublishError where notation does not find it.
+    """
+    reader = _Reader(registry, path, subject.digest, (), 0)
+    found = list(islice(reader.notation(subject, chain), 1))
+    _LOG.debug(
+        "%s/%s@%s: for notation %s, others: %s", registry.host, path, subject.digest, found, reader.others
+    )
+    if any(entry.artifact_type != notationenvelope.ARTIFACT_TYPE for entry in found):
+        raise UnconfirmedPublishError(
+            f"notation does not find its signatures in {registry.host}",
+            why=f'what is a {notationenvelope.ARTIFACT_TYPE} is listed as "{found[0].artifact_type}"',
+            advice=Advice("ask-registry-for-types"),
+            host=registry.host,
+        )
+    return bool(found)
+
+
 class _NoSignatureError(VerificationError):
     """An entry is no valid signature."""
 
@@ -124,7 +152,7 @@ class _Reader:
         self._limits, self._blobs = registry.exchange.limits, Blobs(registry, path)
         self._texts: dict[str, bytes] = {}
         self._bytes = 0
-        self.others: Counter[tuple[SignatureForm, str]] = Counter()
+        self.others: Counter[tuple[Any, str]] = Counter()  # a form, notation's too, and why
 
     def all(self, forms: Collection[str]) -> Iterator[CosignSignature]:
         """Yield all valid signatures, the classic ones first: they take fewer requests."""
@@ -192,6 +220,28 @@ class _Reader:
         key = self._signer(bundle.signatures, bundle.message)
         return CosignSignature("bundle", key, "", bundle.statement.annotations, layers[0].digest)
 
+    def notation(self, subject: Descriptor, chain: SigningChain) -> Iterator[Descriptor]:
+        """Yield the entries that are envelopes as this chain makes them."""
+        kinds = (notationenvelope.ARTIFACT_TYPE, *_LISTED_AS)
+        listed = dict.fromkeys(reversed(Referrers(self._registry, self._path).of(self._digest).entries))
+        likely = sorted(
+            (entry for entry in listed if entry.artifact_type in kinds),
+            key=lambda entry: kinds.index(entry.artifact_type),
+        )
+        for entry in self._first("notation", likely):
+            if self._judged("notation", partial(self._envelope, subject, chain), entry):
+                yield entry
+
+    def _envelope(self, subject: Descriptor, chain: SigningChain, entry: Descriptor) -> Descriptor:
+        self._take(entry, self._limits.manifest_bytes)
+        manifest = entry.check(self._registry.document(self._path, entry.digest).body)
+        layers = notationenvelope.layers(manifest, self._limits)
+        if len(layers) != 1:
+            raise _NoSignatureError("it has no envelope, or several")
+        data = self._blob(layers[0], self._limits.cosign_bundle_bytes)
+        notationenvelope.verify(data, chain, subject, self._limits)
+        return entry
+
     def _signer(self, signatures: Sequence[bytes], message: bytes) -> VerificationKey:
         made = (signer_of(self._keys, signature, message) for signature in signatures)
         key = next((key for key in made if key is not None), None)
@@ -199,14 +249,14 @@ class _Reader:
             raise _NoSignatureError("it is by none of the keys")
         return key
 
-    def _first(self, form: SignatureForm, entries: Sequence[Entry]) -> Sequence[Entry]:
+    def _first(self, form: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return as many as are looked at, and count the others (rule 4)."""
         most = self._limits.cosign_signatures + (self._names if form == "sig" else 0)
         if len(entries) > most:
             self.others[form, f"not looked at: there are more than {most}"] += len(entries) - most
         return entries[:most]
 
-    def _judged(self, form: SignatureForm, look: Callable[[Entry], Found], entry: Entry) -> Found | None:
+    def _judged(self, form: str, look: Callable[[Entry], Found], entry: Entry) -> Found | None:
         """Return what there is to an entry; None, and count why, if it is nothing good (rule 3)."""
         try:
             return look(entry)
@@ -219,7 +269,7 @@ class _Reader:
             self._count(form, error)
         return None
 
-    def _count(self, form: SignatureForm, error: NotarypyError) -> None:
+    def _count(self, form: str, error: NotarypyError) -> None:
         known = next((why for kind, why in _WHY if isinstance(error, kind)), None)
         self.others[form, known or ": ".join((error.message, *error.why[:1]))] += 1
 

@@ -26,6 +26,7 @@ from notarypy.client.cosign.reading import read_signatures
 from notarypy.cosign import sigstorebundle, simplesigning
 from notarypy.errors import ImageMissingError, UnconfirmedPublishError
 from notarypy.images import manifests
+from notarypy.images.referrerlist import EMPTY
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import TRIES, Referrers, put_at_tag
 from notarypy.values import dataclass
@@ -47,7 +48,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class PayloadSigner(Protocol):
-    """A key that signs as cosign does; see `keys.signers.cosignsigner`."""
+    """A key that signs as cosign does, or notation; see `keys.signers.cosignsigner`, `notationwriting`."""
 
     key: VerificationKey
 
@@ -58,10 +59,11 @@ class PayloadSigner(Protocol):
 
 @dataclass(frozen=True)
 class SignatureStates:
-    """What became of a digest's texts by name, and of its bundle; none of what was not wanted."""
+    """What became of a digest's texts by name, its bundle, its envelope; none of what was not wanted."""
 
     sig: Mapping[str, SignatureState]
     bundle: SignatureState | None
+    notation: SignatureState | None = None
 
 
 class _Missing(NamedTuple):
@@ -71,15 +73,46 @@ class _Missing(NamedTuple):
     bundle: bool
 
 
-class SignatureWriter:
-    """Writes into one repository, with one key, and in some forms; several threads may use it."""
+class ReferrerWriter:
+    """Writes what refers to the images of one repository (rule 2); several threads may use it."""
+
+    def __init__(self, registry: RegistryClient, path: str, signer: PayloadSigner) -> None:
+        self._registry, self._path, self._signer = registry, path, signer
+        self._blobs, self._referrers = Blobs(registry, path, push=True), Referrers(registry, path)
+        self._lock, self._has_empty = threading.Lock(), False
+
+    def _refer(self, content: bytes, manifest: bytes) -> None:
+        """Put some content, its manifest, and have that listed as referring to its subject."""
+        with self._lock:
+            if not self._has_empty:
+                self._send_empty()
+        self._send(content)
+        self._referrers.put(manifest)
+
+    def _send_empty(self) -> None:
+        """Have the empty configuration there, which all that refer to images of the repository share."""
+        if not self._blobs.has(manifests.digest_of(EMPTY), len(EMPTY)):
+            self._send(EMPTY)
+        self._has_empty = True
+
+    def _send(self, data: bytes) -> None:
+        digest = manifests.digest_of(data)
+        self._blobs.upload(digest, len(data), lambda at: iter([data[at:]]), lambda _: None)
+
+    def _not_served(self, digest: str, *why: str) -> UnconfirmedPublishError:
+        host = self._registry.host
+        message = f"{host} took the signatures of {digest}, and does not serve them"
+        return UnconfirmedPublishError(message, why=why, host=host)
+
+
+class SignatureWriter(ReferrerWriter):
+    """Writes signatures of cosign with one key, and in some forms."""
 
     def __init__(
         self, registry: RegistryClient, path: str, signer: PayloadSigner, forms: Collection[str]
     ) -> None:
-        self._registry, self._path, self._signer, self._forms = registry, path, signer, forms
-        self._blobs, self._referrers = Blobs(registry, path, push=True), Referrers(registry, path)
-        self._lock, self._has_empty = threading.Lock(), False
+        super().__init__(registry, path, signer)
+        self._forms = forms
 
     def write(
         self, subject: Descriptor, claims: Sequence[Claim], *, dry_run: bool = False
@@ -104,11 +137,7 @@ class SignatureWriter:
             # Others wrote meanwhile, or what was written takes a moment to be served.
             self._registry.exchange.pause(attempt)
         lost = [f"no valid text for {claim.reference}" for claim in missing.claims[:_SHOWN]]
-        raise UnconfirmedPublishError(
-            f"{self._registry.host} took the signatures of {subject.digest}, and does not serve them",
-            why=(*lost, *(["no valid bundle"] if missing.bundle else [])),
-            host=self._registry.host,
-        )
+        raise self._not_served(subject.digest, *lost, *(["no valid bundle"] if missing.bundle else []))
 
     def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> _Missing:
         """Return what has no valid signature as it is read now (rules 1 and 4)."""
@@ -161,22 +190,7 @@ class SignatureWriter:
         if message not in signed:
             signed[message] = self._signer.sign(message)
         content = sigstorebundle.bundle(body, signed[message], self._signer.key.hint)
-        with self._lock:
-            if not self._has_empty:
-                self._send_empty()
-        self._send(content)
-        self._referrers.put(sigstorebundle.manifest(subject, content))
-
-    def _send_empty(self) -> None:
-        """Have the empty configuration there, which all bundles of the repository share."""
-        empty = sigstorebundle.EMPTY
-        if not self._blobs.has(manifests.digest_of(empty), len(empty)):
-            self._send(empty)
-        self._has_empty = True
-
-    def _send(self, data: bytes) -> None:
-        digest = manifests.digest_of(data)
-        self._blobs.upload(digest, len(data), lambda at: iter([data[at:]]), lambda _: None)
+        self._refer(content, sigstorebundle.manifest(subject, content))
 
     def _at(self, tag: str) -> bytes | None:
         """Return the manifest at a tag, None if there is none."""

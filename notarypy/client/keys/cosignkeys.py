@@ -1,7 +1,7 @@
-"""Which key signs images as cosign does.
+"""Which key signs images, as cosign does or notation.
 
-What it is: from a key that is noted here, a file or a URI to a signer. What it is not: the signatures
-(`keys.signers.cosignsigner`), or which word means which key (`manager`).
+What it is: from a key that is noted here, a file or a URI to a signer and its place. What it is not: the
+signatures (`keys.signers.cosignsigner`), or which word means which key (`manager`).
 
 Rules:
 
@@ -10,7 +10,6 @@ Rules:
    and it is not for daily work. Signers' and targets keys do, as they do in Notary. Of which role a key is
    that is here too, its id says, whatever word or file it was named by.
 3. Ed25519 keys are taken from files: cosign knows them, and docker does not.
-4. A key has to be ready before anything is changed, as for metadata.
 """
 
 from __future__ import annotations
@@ -18,13 +17,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from notarypy.client.keys.ready import prepare
 from notarypy.client.keys.selectors import named_file
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.formats import pem
 from notarypy.keys.questions import PassphraseRequest
 from notarypy.keys.signers.base import CheckedSigner
-from notarypy.keys.signers.cosignsigner import CosignSigner
 from notarypy.keys.signers.keyfile import LocalSigner, open_block
 from notarypy.tuf import roles
 
@@ -38,24 +35,21 @@ _ROLE = "cosign"
 _NOT_FOR_IMAGES = frozenset(roles.BASE_ROLES) - {roles.TARGETS}
 
 
-def of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
+def of_key(info: KeyInfo, store: KeyStore, passphrases: PassphraseChain) -> tuple[Signer, str]:
     """Return the signer of a key of the trust directory."""
     require_role(info.role, info.request.label)
-    return _ready(store.unlock(info.keyid, passphrases), info.uri or str(info.path), store)
+    return store.unlock(info.keyid, passphrases), info.uri or str(info.path)
 
 
-def of_signer(signer: Signer, store: KeyStore) -> CosignSigner:
-    """Return a signer that was given to the client."""
-    return _ready(signer, "the signer that was given", store)
-
-
-def at_uri(uri: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
+def at_uri(
+    uri: str, store: KeyStore, passphrases: PassphraseChain, *, cosign: bool = True
+) -> tuple[Signer, str]:
     """Return the signer of a key that is elsewhere, and not noted here (rule 1)."""
-    found = store.look(uri, _ROLE, passphrases, cosign=True)
-    return _ready(CheckedSigner(found, found.public, uri), uri, store)
+    found = store.look(uri, _ROLE if cosign else "notation", passphrases, cosign=cosign)
+    return CheckedSigner(found, found.public, uri), uri
 
 
-def of_file(path: str, store: KeyStore, passphrases: PassphraseChain) -> CosignSigner:
+def of_file(path: str, passphrases: PassphraseChain) -> tuple[Signer, str]:
     """Return the signer of the one private key in a file; raise UsageError for several (rules 1 and 3)."""
     blocks = pem.split(named_file(path), cosign=True)
     if len(blocks) != 1:
@@ -63,7 +57,7 @@ def of_file(path: str, store: KeyStore, passphrases: PassphraseChain) -> CosignS
     role = blocks[0].role or Path(path).stem
     require_role(blocks[0].role or "", path)
     request = PassphraseRequest("", role, cosign=blocks[0].of_cosign)
-    return _ready(LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path, store)
+    return LocalSigner(open_block(blocks[0], request, passphrases, path, ed25519=True)), path
 
 
 def require_role(role: str, name: str) -> None:
@@ -77,10 +71,3 @@ def require_id(keyid: str, store: KeyStore, name: str) -> None:
     """Raise UsageError for a key that is here too, for a role that signs no images (rule 2)."""
     if (info := store.find(keyid)) is not None:
         require_role(info.role, name)
-
-
-def _ready(signer: Signer, place: str, store: KeyStore) -> CosignSigner:
-    found = CosignSigner(signer, place)
-    require_id(found.key.public.keyid, store, place)
-    prepare(signer)
-    return found

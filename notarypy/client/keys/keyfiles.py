@@ -150,8 +150,8 @@ def private_file(manager: KeyManager, selector: str, new: Callable[[PassphraseRe
 def public_file(manager: KeyManager, selector: str) -> bytes:
     """Return the public half of the key that a KEYREF means (rule 7)."""
     if is_path(selector):
-        return of_file(selector, manager.store, manager.passphrases).key.pem
-    if is_uri(selector) and not any(fits(info, selector) for info in manager.store.list()):
+        key = signaturekeys.of(of_file(selector, manager.passphrases)[0].public)
+    elif is_uri(selector) and not any(fits(info, selector) for info in manager.store.list()):
         key = signaturekeys.of(manager.store.look(selector, _COSIGN, manager.passphrases, cosign=True).public)
     else:
         key = signaturekeys.load(manager.public(selector, _COSIGN))

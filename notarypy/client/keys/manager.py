@@ -21,7 +21,7 @@ import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from notarypy.client import weight
 from notarypy.client.keys.ready import SigningKeys, prepare
@@ -50,6 +50,7 @@ _LOG = logging.getLogger(__name__)
 _DEFAULT_NAME = "signer"
 _KEPT = frozenset({roles.ROOT, roles.TARGETS, roles.SNAPSHOT, roles.RELEASES})
 _LOCK = ".notarypy-init.lock"
+Kind = TypeVar("Kind")
 
 
 class KeyManager:
@@ -164,15 +165,29 @@ class KeyManager:
 
         Raises what opening the key raises, and UnsupportedKeyError for one that cannot sign so.
         """
+        from notarypy.keys.signers.cosignsigner import CosignSigner
+
+        return self.image_signer(selector, CosignSigner, cosign=True)
+
+    def image_signer(self, selector: str, kind: Callable[[Signer, str], Kind], *, cosign: bool) -> Kind:
+        """Return the key that a KEYREF means as one of a kind that signs images, as cosign does or not.
+
+        The kind is made of a signer and its place, before the key has to be ready; raises what either raises.
+        """
         from notarypy.client.keys import cosignkeys  # few commands sign so
 
         if is_path(selector):
-            return cosignkeys.of_file(selector, self.store, self.passphrases)
-        if is_uri(selector) and not any(fits(info, selector) for info in self.store.list()):
-            return cosignkeys.at_uri(selector, self.store, self.passphrases)
-        if given := self._given(selector):
-            return cosignkeys.of_signer(self.store.given[given], self.store)
-        return cosignkeys.of_key(self.find(selector), self.store, self.passphrases)
+            signer, place = cosignkeys.of_file(selector, self.passphrases)
+        elif is_uri(selector) and not any(fits(info, selector) for info in self.store.list()):
+            signer, place = cosignkeys.at_uri(selector, self.store, self.passphrases, cosign=cosign)
+        elif given := self._given(selector):
+            signer, place = self.store.given[given], "the signer that was given"
+        else:
+            signer, place = cosignkeys.of_key(self.find(selector), self.store, self.passphrases)
+        found = kind(signer, place)
+        cosignkeys.require_id(signer.public.canonical_id, self.store, place)
+        prepare(signer)
+        return found
 
     def refer(self, uri: str, role: str, algorithm: str | None = None) -> StoredKey:
         """Note where the key of a role is, or make it there; AlreadyExistsError: it is for another role."""

@@ -1,7 +1,7 @@
-"""Released tags signed as cosign does: what Notary vouches for today, and nothing else.
+"""Released tags signed as cosign or notation does: what Notary vouches for today, and nothing else.
 
 What it is: which digests are signed under which names, and what is said of where that trust comes from. What
-it is not: which tags may be signed (`releases`), or how signatures are written (`client.cosign.writing`).
+it is not: which tags may be signed (`releases`), or how signatures are written (`client.cosign`).
 
 Rules:
 
@@ -21,25 +21,29 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy import __version__
+from notarypy.client.cosign.notationwriting import NotationSigner, NotationWriter
 from notarypy.client.cosign.writing import SignatureWriter
 from notarypy.client.migrate.releases import SignableImage, StepCounter, signable_images
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
 from notarypy.cosign.signatures import FORMS
+from notarypy.cosign.signingchain import SigningChain
 from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError
 from notarypy.images import manifests
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from datetime import datetime
 
-    from notarypy.client.cosign.writing import SignatureState, SignatureStates
+    from notarypy.client.cosign.writing import PayloadSigner, SignatureState, SignatureStates
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
     from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.layout import Descriptor
-    from notarypy.keys.signers.cosignsigner import CosignSigner
+    from notarypy.remote.registry.registry import RegistryClient
+
+    MakeWriter = Callable[[RegistryClient, str], SignatureWriter | NotationWriter]
 
 _PREFIX = "io.notarypy."
 _NAMED = 64  # signers, roles and keys that annotations name
@@ -47,21 +51,22 @@ _NAMED = 64  # signers, roles and keys that annotations name
 
 @dataclass(frozen=True)
 class SignedManifest:
-    """A manifest or index of a tag, and what became of its signatures in both forms.
+    """A manifest or index of a tag, and what became of its signatures in each form.
 
     They are `written` now, were `there` before, or are `missing` in a dry run; None for a form that was not
-    wanted. What is for no platform has none.
+    wanted: cosign's two, or notation's. What is for no platform has none.
     """
 
     digest: str
     platform: str
     sig: SignatureState | None
     bundle: SignatureState | None
+    notation: SignatureState | None = None
 
 
 @dataclass(frozen=True)
 class ResignedTag:
-    """A tag that is signed as cosign does, by the key with this canonical id.
+    """A tag that is signed as cosign does, or notation, by the key with this canonical id.
 
     A mirror is `signed_as` its GUN. Of the `manifests` the first is that of the tag itself.
     """
@@ -82,13 +87,13 @@ class ResignedTag:
 
     @property
     def name(self) -> str:
-        """`signed_as:tag`, which is what the signatures name."""
+        """`signed_as:tag`, which is what cosign's signatures name."""
         return f"{self.signed_as or self.repository}:{self.tag}"
 
     @property
     def states(self) -> frozenset[SignatureState]:
         """What became of the signatures, all together."""
-        found = (state for one in self.manifests for state in (one.sig, one.bundle))
+        found = (state for one in self.manifests for state in (one.sig, one.bundle, one.notation))
         return frozenset(state for state in found if state is not None)
 
 
@@ -101,12 +106,14 @@ class ResignOptions:
         forms: `bundle`, `sig`, or both.
         children: Whether to sign what an index lists, too.
         dry_run: Whether to sign and write nothing.
+        certificates: PEM, the leaf first: sign as notation does in place of cosign, the index alone.
     """
 
     key: str
     forms: Sequence[str] = FORMS
     children: bool = True
     dry_run: bool = False
+    certificates: bytes | None = None
 
     def __post_init__(self) -> None:
         """Check what mypy cannot."""
@@ -118,7 +125,7 @@ class ResignOptions:
 class _Subject:
     """What has one digest in one repository, with all that it is to be signed as (rule 1)."""
 
-    writer: SignatureWriter
+    writer: SignatureWriter | NotationWriter
     descriptor: Descriptor
     claims: dict[str, Claim] = field(default_factory=dict)
     ends: list[datetime] = field(default_factory=list)
@@ -137,7 +144,7 @@ class _Subject:
 class _LastingFailure:
     """A key that is not asked again once it could not sign (rule 3)."""
 
-    def __init__(self, signer: CosignSigner) -> None:
+    def __init__(self, signer: PayloadSigner) -> None:
         self._signer, self.key = signer, signer.key
         self._failure: NotarypyError | None = None
 
@@ -165,8 +172,8 @@ def resign(
         UsageError: A text names a digest and no tag, no registry may be asked, or the key is a root's.
         KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
     """
-    groups = _by_repository(session, texts)
-    signer = _LastingFailure(session.keys().cosign_signer(how.key))
+    groups = _by_repository(session, texts, how)
+    signer, writer = _signing(session, how)
     with StepCounter(progress, "signing") as counter:
         calls = [
             partial(signable_images, session, group, required, counter, children=how.children)
@@ -175,7 +182,7 @@ def resign(
         with closing(outcomes(calls)) as found:
             signable = [one for outcome in found for one in outcome.get()]
         _require_no_root(signer.key.public.canonical_id, signable)
-        yield from _Resigning(session, signer, how).run(signable, counter)
+        yield from _Resigning(session, signer, writer, how).run(signable, counter)
 
 
 def _require_no_root(keyid: str, signable: Iterable[tuple[str, SignableImage | NotarypyError]]) -> None:
@@ -186,8 +193,20 @@ def _require_no_root(keyid: str, signable: Iterable[tuple[str, SignableImage | N
             raise UsageError(message, why="nothing was signed", advice=Advice("make-key"), keyid=keyid)
 
 
-def _by_repository(session: Session, texts: Sequence[str]) -> list[list[str]]:
-    session.require_registry("migrate cosign")
+def _signing(session: Session, how: ResignOptions) -> tuple[_LastingFailure, MakeWriter]:
+    """Return the key, and what makes a writer with it for each repository."""
+    if how.certificates is None:
+        signer = _LastingFailure(session.keys().cosign_signer(how.key))
+        return signer, partial(SignatureWriter, signer=signer, forms=how.forms)
+    chain = SigningChain.load(how.certificates)
+    chain.require_valid(session.now())
+    found = session.keys().image_signer(how.key, partial(NotationSigner, chain), cosign=False)
+    signer = _LastingFailure(found)
+    return signer, partial(NotationWriter, signer=signer, chain=chain, clock=session.now)
+
+
+def _by_repository(session: Session, texts: Sequence[str], how: ResignOptions) -> list[list[str]]:
+    session.require_registry("migrate cosign" if how.certificates is None else "migrate notation")
     groups: dict[str, list[str]] = {}
     for text in texts:
         parsed = session.parse(text)
@@ -201,9 +220,11 @@ def _by_repository(session: Session, texts: Sequence[str]) -> list[list[str]]:
 class _Resigning:
     """The subjects of one call, by repository and digest."""
 
-    def __init__(self, session: Session, signer: _LastingFailure, how: ResignOptions) -> None:
-        self._session, self._signer, self._how = session, signer, how
-        self._writers: dict[str, SignatureWriter] = {}
+    def __init__(
+        self, session: Session, signer: _LastingFailure, writer: MakeWriter, how: ResignOptions
+    ) -> None:
+        self._session, self._signer, self._writer, self._how = session, signer, writer, how
+        self._writers: dict[str, SignatureWriter | NotationWriter] = {}
         self._subjects: dict[tuple[str, str], _Subject] = {}
         self._done: dict[tuple[str, str], Outcome[SignatureStates]] = {}
 
@@ -217,8 +238,7 @@ class _Resigning:
         counter.expect(len(self._subjects))
         waiting = iter(self._subjects)
         calls = [
-            partial(subject.sign, self._session, dry_run=self._how.dry_run)
-            for subject in self._subjects.values()
+            partial(each.sign, self._session, dry_run=self._how.dry_run) for each in self._subjects.values()
         ]
         with closing(outcomes(calls)) as found:
             for text, one in signable:
@@ -238,9 +258,12 @@ class _Resigning:
         image, repository = one.image, one.image.repository
         if repository not in self._writers:
             parsed = self._session.parse(repository)
-            registry = self._session.registry(parsed)
-            self._writers[repository] = SignatureWriter(registry, parsed.path, self._signer, self._how.forms)
-        if not self._how.children and one.manifests[0].media_type in manifests.INDEXES:
+            self._writers[repository] = self._writer(self._session.registry(parsed), parsed.path)
+        if (
+            not self._how.children
+            and self._how.certificates is None
+            and one.manifests[0].media_type in manifests.INDEXES
+        ):
             self._session.warn_once(
                 "indexes are signed without what they list: podman and skopeo, which look at the signature "
                 "of a platform's own manifest, will refuse them"
@@ -270,7 +293,9 @@ class _Resigning:
                 image.signers,
                 image.signed_as,
                 tuple(
-                    SignedManifest(each.digest, each.platform, state.sig.get(name), state.bundle)
+                    SignedManifest(
+                        each.digest, each.platform, state.sig.get(name), state.bundle, state.notation
+                    )
                     for each, state in zip(one.manifests, states, strict=True)
                 ),
             )
