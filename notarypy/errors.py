@@ -20,9 +20,19 @@ The families; docs/errors.md lists every class with its code, and a test compare
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from notarypy.values import dataclass
+
+WORST_FIRST = (4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
+"""Exit codes: of several failures the first of these counts."""
+
+
+def beginning(lines: Sequence[str], most: int) -> tuple[str, ...]:
+    """Return so many of many lines as people read, and how many more there are."""
+    left = len(lines) - most
+    return (*lines[:most], f"and {left} more") if left > 0 else tuple(lines)
 
 
 @dataclass(frozen=True)

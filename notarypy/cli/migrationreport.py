@@ -70,7 +70,7 @@ def report(
         message, advice = "no tag is released, so none was looked at", Advice("name-repositories")
         run.report.fail(NothingThereError(message, advice=advice))
     if len(asked) > 1 or path is not None:
-        run.report.lines([f"in all: {reportpage.counted(total)}"])
+        run.report.lines([f"in all: {reportpage.summary(total)}"])
     if path is not None:
         text = _page(run, found, list(keys)) if path.suffix == ".html" else run.report.document()
         files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from notarypy.cli.declared import Option
 from notarypy.cli.text import render
 from notarypy.client.parameters import Unverified
-from notarypy.errors import Advice, UndecidedTagsError, UsageError
+from notarypy.errors import Advice, UndecidedTagsError, UsageError, beginning
 from notarypy.tuf import roles
 from notarypy.values import dataclass
 
@@ -103,8 +103,7 @@ class Removal:
     def listed(self, tags: Sequence[RestingTag]) -> list[str]:
         """Return lines that name tags: all of them in a dry run."""
         most = len(tags) if self.dry_run else _SHOWN
-        more = [f"  and {left} more"] if (left := len(tags) - most) > 0 else []
-        return [*(f"  {one}" for one in tags[:most]), *more]
+        return [f"  {line}" for line in beginning(list(map(str, tags)), most)]
 
     def _became(self, done: SignerRemoved | PurgedKey) -> str:
         if done.revoked is None:

@@ -6,7 +6,7 @@ not: their wording (`render`).
 Rules:
 
 1. Standard output has results only; warnings and errors go to standard error.
-2. Several results: the worst exit code counts, in the order of `_WORST_FIRST`.
+2. Several results: the worst exit code counts, in the order of `errors.WORST_FIRST`, after Ctrl-C.
 3. A held report shows its results only if all of them are good.
 4. When standard output cannot be written, the work goes on and the exit code is 1.
 5. No option hides that something was not verified (`client.parameters.Unverified`).
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from notarypy.cli.text import render, terminal, withheld
 from notarypy.client.parameters import Unverified
-from notarypy.errors import Advice, NotarypyError, StorageError
+from notarypy.errors import WORST_FIRST, Advice, NotarypyError, StorageError
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import FirstRoot
 
 _INTERRUPTED = 130
-_WORST_FIRST = (_INTERRUPTED, 4, 10, 11, 5, 3, 6, 7, 9, 8, 2, 12, 1)
 
 
 class InternalError(NotarypyError):
@@ -162,7 +161,7 @@ class Report:
         """The worst exit code so far (rule 2)."""
         errors = [self.error, *(result.error for result in self.results)]
         codes = {error.exit_code for error in errors if error is not None}
-        return next((code for code in _WORST_FIRST if code in codes), 0)
+        return next((code for code in (_INTERRUPTED, *WORST_FIRST) if code in codes), 0)
 
     def document(self) -> str:
         """Return the document of `--json`, without secrets."""

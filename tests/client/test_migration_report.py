@@ -386,7 +386,7 @@ def test_long_lists_are_cut(world: World) -> None:
         world.push(f"t{number}", "one")
     owner.client().sign([f"{GUN}:t{number}" for number in range(13)])
     (found,) = reported(world.person("reader").client())
-    assert "t9 and 3 more" in (found.error.why[0] if found.error else "")
+    assert "t9, and 3 more" in (found.error.why[0] if found.error else "")
     assert "and 3 more" in losses(found)["binding"]
 
 

@@ -93,7 +93,7 @@ def row(tag: ReportedTag) -> tuple[str, ...]:
     return (tag.tag, tag.digest or "", size, _platforms(tag), who, ends, served(tag), signed(tag))
 
 
-def counted(counts: dict[str, int]) -> str:
+def summary(counts: dict[str, int]) -> str:
     """Return counts as a line."""
     always = ("tags", "migrated")
     shown = (name for name, count in counts.items() if count or name in always)
@@ -104,7 +104,7 @@ def state(found: ReportedRepository) -> str:
     """Say in short how far a repository is."""
     if found.error is not None and not found.tags:
         return f"nothing is known of its tags [{found.error.code}]"
-    return counted(found.counts)
+    return summary(found.counts)
 
 
 def together(found: Iterable[ReportedRepository]) -> dict[str, int]:

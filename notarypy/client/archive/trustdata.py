@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ from notarypy.client.archive.imagelayout import ImageLayout, too_much
 from notarypy.client.metadata.dates import file_ends, root_end
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
+from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.verify.image import decide
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import outcomes
@@ -143,9 +144,10 @@ def export(
     images = ImageLayout(session, target, failed, progress)
     with new_archive(target) as archive:
         found: list[_Found] = []
-        with closing(outcomes(calls)) as done, _reported(steps, len(calls)) as step:
+        with closing(outcomes(calls)) as done, StepCounter(steps, "reading repositories") as counter:
+            counter.expect(len(calls))
             for written, outcome in zip(wanted, done, strict=True):
-                step()
+                counter.step()
                 try:
                     found.append(_written(archive, outcome.get(), found))
                 except NotarypyError as error:
@@ -178,19 +180,6 @@ def _with_images(images: ImageLayout, one: _Found) -> _Found:
     for ref, error in one.unmet:
         images.failed(ref, error)
     return replace(one, images=images.bring(one.written, one.images))
-
-
-@contextmanager
-def _reported(steps: Progress | None, count: int) -> Iterator[Callable[[], None]]:
-    """Report how many repositories are read; the value is called for each."""
-    if steps is None:
-        yield lambda: None
-        return
-    steps.begin("reading repositories", count)
-    try:
-        yield partial(steps.moved, 1)
-    finally:
-        steps.end()
 
 
 def _by_repository(session: Session, texts: Sequence[str]) -> dict[str, list[Reference]]:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.metadata.dates import role_ends, role_entries
 from notarypy.client.migrate.inventory import Loss
+from notarypy.errors import beginning
 from notarypy.tuf import policy, roles
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,14 +50,14 @@ def losses(trusted: TrustedMetadata, tags: Sequence[ReportedTag], server: str) -
         _unreleased(trusted, tags),
         _untrusted(trusted),
     )
-    return tuple(loss for loss in found if loss is not None)
+    return tuple(replace(loss, details=beginning(loss.details, _SHOWN)) for loss in found if loss is not None)
 
 
 def _paths(entries: Iterable[RoleEntry]) -> Loss | None:
     limited = [entry for entry in entries if entry.paths and "" not in entry.paths]
     details = [f"{entry.role}: only tags that begin with {_listed(entry.paths)}" for entry in limited]
     text = "Keys that may sign some tags alone: the key of a new signature may sign every tag."
-    return Loss("paths", text, _shown(details)) if details else None
+    return Loss("paths", text, tuple(details)) if details else None
 
 
 def _thresholds(entries: Iterable[RoleEntry]) -> Loss | None:
@@ -65,15 +67,15 @@ def _thresholds(entries: Iterable[RoleEntry]) -> Loss | None:
         if entry.threshold > 1
     ]
     text = "Signatures by several keys together: one key alone makes a new signature."
-    return Loss("thresholds", text, _shown(details)) if details else None
+    return Loss("thresholds", text, tuple(details)) if details else None
 
 
 def _signers(tags: Iterable[ReportedTag]) -> Loss | None:
     who = Counter(tag.signers for tag in tags)
     named = [(count, signers) for signers, count in who.most_common() if signers]
-    details = [f"{_counted(count, 'tag')} signed by {_listed(signers)}" for count, signers in named]
+    details = [f"{_several(count, 'tag')} signed by {_listed(signers)}" for count, signers in named]
     text = "Who signed: a new signature is by the key that made it, and names these in its annotations alone."
-    return Loss("signers", text, _shown(details)) if details else None
+    return Loss("signers", text, tuple(details)) if details else None
 
 
 def _expiry(trusted: TrustedMetadata) -> Loss:
@@ -84,7 +86,7 @@ def _expiry(trusted: TrustedMetadata) -> Loss:
         f"The end: if nobody does anything, nothing here verifies after {ends[first]:%Y-%m-%d} ({first}), so "
         "that a registry or mirror that stands still is noticed. A new signature has no date, and no end."
     )
-    return Loss("expiry", text, _shown([f"{role} ends on {ends[role]:%Y-%m-%d}" for role in by_date]))
+    return Loss("expiry", text, tuple(f"{role} ends on {ends[role]:%Y-%m-%d}" for role in by_date))
 
 
 def _rollback(trusted: TrustedMetadata) -> Loss:
@@ -107,11 +109,11 @@ def _binding(tags: Sequence[ReportedTag]) -> Loss | None:
     shared = [(digest, held) for digest, held in names.items() if digest and len(held) > 1]
     digests = len(names.keys() - {""})
     text = (
-        f"Which image a tag means: {_counted(len(tags), 'tag')} on {_counted(digests, 'digest')}. A bundle "
+        f"Which image a tag means: {_several(len(tags), 'tag')} on {_several(digests, 'digest')}. A bundle "
         "names the digest alone, and is as good under any other tag or repository that serves it. The "
         "classic form names the tag, which podman and skopeo compare, and cosign does not."
     )
-    return Loss("binding", text, _shown([f"{_listed(held)}: {digest}" for digest, held in shared]))
+    return Loss("binding", text, tuple(f"{_listed(held)}: {digest}" for digest, held in shared))
 
 
 def _timestamp(trusted: TrustedMetadata, server: str) -> Loss:
@@ -130,7 +132,7 @@ def _revoking(tags: Sequence[ReportedTag]) -> Loss | None:
         return None
     removable = f", or takes out a signer ({_listed(signers)})" if signers else ""
     text = (
-        f"Taking back: one publish makes any of {_counted(len(tags), 'tag')} unsigned{removable}, for "
+        f"Taking back: one publish makes any of {_several(len(tags), 'tag')} unsigned{removable}, for "
         "all who read this repository. A new signature can only be deleted, and who has a copy keeps it."
     )
     return Loss("revoking", text)
@@ -152,7 +154,7 @@ def _custom(trusted: TrustedMetadata, tags: Iterable[ReportedTag]) -> Loss | Non
         if entry is not None and entry.custom is not None:
             having.append(tag.tag)
     text = "Data that is signed beside the digest (sign --custom): new signatures do not carry it."
-    return Loss("custom", text, _shown(having)) if having else None
+    return Loss("custom", text, tuple(having)) if having else None
 
 
 def _unreleased(trusted: TrustedMetadata, tags: Iterable[ReportedTag]) -> Loss | None:
@@ -161,23 +163,18 @@ def _unreleased(trusted: TrustedMetadata, tags: Iterable[ReportedTag]) -> Loss |
     left = sorted(listing.keys() - known)
     details = [f"{name}: {_listed(map(roles.signer_name, listing[name]))}" for name in left]
     text = "Tags that signers list and nobody has released: they stay behind, with whoever listed them."
-    return Loss("unreleased", text, _shown(details)) if details else None
+    return Loss("unreleased", text, tuple(details)) if details else None
 
 
 def _untrusted(trusted: TrustedMetadata) -> Loss | None:
     details = [f"{role}: {error.message}" for role, error in trusted.failures.items()]
     text = "Files that cannot be trusted today: who signed by them is not counted here."
-    return Loss("untrusted", text, _shown(details)) if details else None
-
-
-def _shown(lines: Sequence[str]) -> tuple[str, ...]:
-    left = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {left} more") if left > 0 else tuple(lines)
+    return Loss("untrusted", text, tuple(details)) if details else None
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(_shown(list(names)))
+    return ", ".join(beginning(list(names), _SHOWN))
 
 
-def _counted(count: int, what: str) -> str:
+def _several(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"

@@ -17,10 +17,9 @@ Rules:
 
 from __future__ import annotations
 
-import threading
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from notarypy.client.verify.image import by_notary
 from notarypy.client.verify.inspection import natural, signed_tags
@@ -35,8 +34,9 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.client.parameters import Progress, VerifyOptions
+    from notarypy.client.parameters import VerifyOptions
     from notarypy.client.session import Session
+    from notarypy.client.transfer.progress import StepCounter
     from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.reference import Reference
     from notarypy.remote.registry.registry import RegistryClient
@@ -48,39 +48,6 @@ class SignableImage:
 
     image: ReleasedImage
     manifests: tuple[Descriptor, ...]
-
-
-class StepCounter:
-    """Tells a `Progress` how many steps of how many are done; both numbers may grow."""
-
-    def __init__(self, progress: Progress | None, what: str) -> None:
-        self._progress, self._what = progress, what
-        self._lock = threading.Lock()
-        self._total = self._done = 0
-
-    def __enter__(self) -> Self:
-        """Begin with nothing to do."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End, well or not."""
-        if self._progress is not None:
-            self._progress.end()
-
-    def expect(self, steps: int) -> None:
-        """Note that there are more steps."""
-        with self._lock:
-            self._total += steps
-            if self._progress is not None:
-                self._progress.begin(self._what, self._total)
-                self._progress.moved(self._done)
-
-    def step(self) -> None:
-        """Note that one more is done."""
-        with self._lock:
-            self._done += 1
-            if self._progress is not None:
-                self._progress.moved(1)
 
 
 def signable_images(

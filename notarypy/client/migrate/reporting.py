@@ -32,8 +32,8 @@ from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.losses import losses
-from notarypy.client.migrate.releases import StepCounter
 from notarypy.client.parameters import VerifyOptions
+from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.verify.image import decide, require_served
 from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
@@ -41,6 +41,7 @@ from notarypy.client.workers import gathered, outcomes
 from notarypy.cosign.signaturekeys import keys_in
 from notarypy.cosign.signatures import OtherSignatures, counting
 from notarypy.errors import (
+    WORST_FIRST,
     Advice,
     AuthenticationError,
     DeadlineError,
@@ -56,6 +57,7 @@ from notarypy.errors import (
     TlsError,
     UnreachableError,
     UnsupportedKeyError,
+    beginning,
 )
 from notarypy.images.reference import Reference
 from notarypy.tuf import policy, roles
@@ -78,7 +80,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _REPOSITORIES = 4
 _SHOWN = 10
-_WORST = (4, 10, 11, 5, 3, 7, 8, 12)  # exit codes, the worst first
 
 
 def report(
@@ -288,7 +289,7 @@ def _worst(repository: str, tags: Sequence[ReportedTag], whole: NotarypyError | 
         if tag.problem is not None:
             problems.setdefault(type(tag.problem), []).append(tag)
     found += map(_together, problems.values())
-    found.sort(key=lambda error: [*_WORST, error.exit_code].index(error.exit_code))
+    found.sort(key=lambda error: WORST_FIRST.index(error.exit_code))
     if found:
         found[0].why += tuple(f"also: {error.message}" for error in found[1:])
     return found[0] if found else None
@@ -306,12 +307,8 @@ def _together(tags: Sequence[ReportedTag]) -> NotarypyError:
 
 def _lines(tags: Sequence[ReportedTag]) -> tuple[str, ...]:
     moved = [f"{tag.tag}: signed {tag.digest}, served {tag.found}" for tag in tags if tag.found]
-    if not moved:
-        return (_named(tags),)
-    left = len(moved) - _SHOWN
-    return (*moved[:_SHOWN], f"and {left} more") if left > 0 else tuple(moved)
+    return beginning(moved, _SHOWN) if moved else (_named(tags),)
 
 
 def _named(tags: Sequence[ReportedTag]) -> str:
-    left = len(tags) - _SHOWN
-    return ", ".join(tag.tag for tag in tags[:_SHOWN]) + (f" and {left} more" if left > 0 else "")
+    return ", ".join(beginning([tag.tag for tag in tags], _SHOWN))

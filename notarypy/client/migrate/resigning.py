@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING
 from notarypy import __version__
 from notarypy.client.cosign.notationwriting import NotationSigner, NotationWriter
 from notarypy.client.cosign.writing import SignatureWriter
-from notarypy.client.migrate.releases import SignableImage, StepCounter, signable_images
+from notarypy.client.migrate.releases import SignableImage, signable_images
+from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
 from notarypy.cosign.signatures import FORMS
 from notarypy.cosign.signingchain import SigningChain
 from notarypy.cosign.simplesigning import Claim
-from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError
+from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError, beginning
 from notarypy.images import manifests
 from notarypy.values import dataclass, field
 
@@ -341,9 +342,7 @@ def origin(image: ReleasedImage, manifest: Descriptor) -> dict[str, str]:
 
 def _listed(texts: Iterable[str]) -> str:
     """Return texts on one line, so many at most that the text of a signature stays small."""
-    named = list(texts)
-    left = len(named) - _NAMED
-    return ",".join(named[:_NAMED]) + (f",... and {left} more" if left > 0 else "")
+    return ",".join(beginning(list(texts), _NAMED))
 
 
 def _moment(when: datetime) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from notarypy.errors import Advice, KeyNotAuthorisedError
+from notarypy.errors import Advice, KeyNotAuthorisedError, beginning
 from notarypy.tuf import roles
 from notarypy.tuf.changes import AddDelegation, Change, RemovePaths, Resign, State, apply_all
 from notarypy.tuf.keys import SHORT_KEYID, meets
@@ -152,8 +152,7 @@ def would_break(state: State, who: str, mended: Mended, options: RemovalOptions)
 
 def named(tags: Sequence[RestingTag], most: int = SHOWN) -> list[str]:
     """Return tags in words, at most so many of them."""
-    more = [f"and {left} more"] if (left := len(tags) - most) > 0 else []
-    return [*map(str, tags[:most]), *more]
+    return [*beginning(list(map(str, tags)), most)]
 
 
 def as_facts(tags: Sequence[RestingTag]) -> list[dict[str, str | None]]:

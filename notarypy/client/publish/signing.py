@@ -42,6 +42,7 @@ from notarypy.errors import (
     RepositoryMissingError,
     SignatureError,
     UsageError,
+    beginning,
 )
 from notarypy.images import reference as references
 from notarypy.images.manifests import OCI_MANIFEST, Manifest
@@ -333,8 +334,7 @@ def _no_key(
 
 def shortened(listed: Sequence[str]) -> str:
     """Return the first of many in words, and how many more there are."""
-    more = [f"and {left} more"] if (left := len(listed) - _SHOWN) > 0 else []
-    return ", ".join([*listed[:_SHOWN], *more])
+    return ", ".join(beginning(listed, _SHOWN))
 
 
 def whose_keys(state: State, listing: Sequence[str], here: Collection[str]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""What a transfer moves: several blobs at a time, counted in one progress.
+"""What goes on several at a time, counted in one progress: the blobs of a transfer, or steps.
 
-What it is: how many blobs move at once, and what is told of all of them. What it is not: threads (`workers`),
-or how one blob moves.
+What it is: how many blobs move at once, and what is told of all of them, or of all steps. What it is not:
+threads (`workers`), or how one blob moves.
 
 Rules:
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from notarypy.client import workers
 
@@ -70,3 +70,37 @@ def warn_of_foreign(tree: Tree, warn: Callable[[str], None], done: str) -> None:
     """Say which layers of an image are not moved; `done` is what is not done with them."""
     for blob in tree.foreign:
         warn(f"the layer {blob.digest} may not be distributed: it is not {done}")
+
+
+class StepCounter:
+    """Tells a `Progress` how many steps of how many are done; both numbers may grow."""
+
+    def __init__(self, progress: Progress | None, what: str) -> None:
+        self._progress, self._what = progress, what
+        self._lock = threading.Lock()
+        self._total = self._done = 0
+
+    def __enter__(self) -> Self:
+        """Begin with nothing to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, well or not."""
+        if self._progress is not None:
+            self._progress.end()
+
+    def expect(self, steps: int) -> None:
+        """Note that there are more steps."""
+        with self._lock:
+            self._total += steps
+            if self._progress is not None:
+                self._progress.begin(self._what, self._total)
+                if self._done:
+                    self._progress.moved(self._done)
+
+    def step(self) -> None:
+        """Note that one more is done."""
+        with self._lock:
+            self._done += 1
+            if self._progress is not None:
+                self._progress.moved(1)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from notarypy.errors import Advice, StorageError, UsageError
+from notarypy.errors import Advice, StorageError, UsageError, beginning
 from notarypy.files import read_regular, regular
 from notarypy.images import layout
 from notarypy.images.layout import Descriptor, blob_name
@@ -144,8 +144,7 @@ def unclear(
     what = "not exactly one image"
     if name is not None:
         what = f'several images "{name}"' if several else f'no image "{name}"'
-    more = (f"and {len(lines) - _SHOWN} more",) if len(lines) > _SHOWN else ()
-    why = (f"it has {len(lines)}", *lines[:_SHOWN], *more)
+    why = (f"it has {len(lines)}", *beginning(lines, _SHOWN))
     return UsageError(f"{files} has {what}", why=why, advice=advice if lines else None)
 
 
