@@ -71,7 +71,8 @@ class Evidence:
 class CosignedBy:
     """A signature by cosign that counts: by which `key`, its canonical id, and in which form.
 
-    `form` is `sig` or `bundle`; `reference` is the name that is signed, None if only the digest is.
+    `form` is `sig` or `bundle`; `reference` is the name that is signed, None if only the digest is:
+    bundles that notarypy made name the repository.
     """
 
     key: str

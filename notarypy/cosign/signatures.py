@@ -9,8 +9,10 @@ Rules:
    required, of which no two have one key.
 2. A classic signature names an image, and counts for that: the repository, for a mirror the one that it
    mirrors; and the tag, where one was asked for and the name has one.
-3. A bundle names nothing but the digest, and so does a classic signature without a name. It counts, unless
-   all that its key has named for this digest are other images: then it was not signed as this one.
+3. A bundle has no place for a name. Where notarypy has signed one, the repository of the trust data is among
+   its annotations, and it counts for that alone, under whatever tag: one bundle stands for all of a digest.
+4. What names nothing but the digest, as bundles of cosign do, counts, unless all that its key has named for
+   this digest are other images: then it was not signed as this one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 SignatureForm = Literal["bundle", "sig"]
 FORMS: tuple[SignatureForm, ...] = ("bundle", "sig")
+PREFIX = "io.notarypy."  # of annotations that notarypy signs
+GUN = f"{PREFIX}gun"
 _SHOWN = 3
 
 
@@ -37,8 +41,8 @@ _SHOWN = 3
 class CosignSignature:
     """A signature that one of the keys made over the digest.
 
-    The reference is the name in a classic text, `HOST/REPO:TAG` where notarypy or cosign wrote it, and "" in
-    a bundle, which has none. `content` is the digest of the text or bundle.
+    The reference is the name in a classic text, in a bundle the repository in its annotations, and "" where
+    nothing is named. `content` is the digest of the text or bundle.
     """
 
     form: SignatureForm
@@ -72,7 +76,7 @@ class Signatures:
 
 
 def counting(found: Sequence[CosignSignature], asked: Reference) -> list[CosignSignature]:
-    """Return the valid signatures of a digest that count for an image (rules 2 and 3)."""
+    """Return the valid signatures of a digest that count for an image (rules 2 to 4)."""
     ours = [one for one in found if one.reference and _names(one.reference, asked)]
     elsewhere = {one.key for one in found if one.reference} - {one.key for one in ours}
     return ours + [one for one in found if not one.reference and one.key not in elsewhere]

@@ -7,7 +7,7 @@ Rules:
 
 1. The statement is an in-toto statement of cosign's own predicate, which is empty. Its one subject is the
    digest; no name of an image is in it. What whoever signed says beside it are the subject's annotations,
-   which are signed with it.
+   which are signed with it: of several subjects each has its own.
 2. What is signed is the DSSE encoding of type and statement. The envelope has one signature, without a
    `keyid`: some readers take a foreign one for an error. The key is named by its hint.
 3. The manifest has the type of the bundle, the empty configuration and the image as its subject; two
@@ -28,7 +28,7 @@ from notarypy.errors import MetadataError
 from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf.keys import decode_base64
-from notarypy.values import dataclass, field
+from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,11 +48,10 @@ _STATEMENTS = (_STATEMENT, "https://in-toto.io/Statement/v0.1")
 
 @dataclass(frozen=True)
 class Statement:
-    """What is signed: digests of images, of which predicate, and the texts among the annotations."""
+    """What is signed: of which predicate, and digests of images with the texts among their annotations."""
 
-    digests: tuple[str, ...]
-    predicate: str = PREDICATE
-    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+    predicate: str
+    subjects: Mapping[str, Mapping[str, str]]
 
     @property
     def is_signature(self) -> bool:
@@ -144,17 +143,16 @@ def _statement(body: bytes, limits: Limits) -> Statement:
         or not isinstance(subjects, list)
     ):
         raise _no_bundle("its statement is none of in-toto's version 1 or 0.1")
-    digests: list[str] = []
-    texts: dict[str, str] = {}
+    found: dict[str, Mapping[str, str]] = {}
     for subject in subjects:
         known = subject if isinstance(subject, dict) else {}
         hashes, notes = known.get("digest"), known.get("annotations")
-        digests += [
-            f"{name}:{digits}" for name, digits in (hashes if isinstance(hashes, dict) else {}).items()
-        ]
         notes = notes if isinstance(notes, dict) else {}
-        texts |= {name: value for name, value in notes.items() if isinstance(value, str)}
-    return Statement(tuple(digests), predicate, texts)
+        texts = {name: value for name, value in notes.items() if isinstance(value, str)}
+        for name, digits in (hashes if isinstance(hashes, dict) else {}).items():
+            if found.setdefault(f"{name}:{digits}", texts) != texts:
+                raise _no_bundle("its statement says two things of one digest")
+    return Statement(predicate, found)
 
 
 def _no_bundle(why: str) -> MetadataError:

@@ -13,16 +13,20 @@ Rules:
    with all they say of themselves, and so does the rest of their manifest.
 4. The configuration lists all layers, as that of an image does; readers do not look at it.
 5. A text that is read may have any other member in `optional`, and none elsewhere: cosign refuses it as well.
-6. A layer of another type, or without a signature, is no signature, and spoils none of the others.
+6. An annotation of a layer repeats the name, so that of many the right one is read first. It is not signed,
+   and counts for nothing else.
+7. A layer of another type, or without a signature, is no signature, and spoils none of the others.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
+from notarypy.cosign.signatures import PREFIX
 from notarypy.errors import MetadataError, VerificationError
 from notarypy.images import layout, manifests
 from notarypy.limits import DEFAULT, Limits
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
+_REFERENCE = f"{PREFIX}reference"
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _KIND = "cosign container image signature"
 _EPOCH = "0001-01-01T00:00:00Z"
@@ -52,10 +57,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class SignatureLayer:
-    """A layer that is a signature: where its text is, and the signature over it."""
+    """A layer that is a signature: where its text is, the signature over it, and a name (rule 6)."""
 
     payload: Descriptor
     signature: bytes
+    reference: str = ""
 
 
 def tag_of(digest: str) -> str:
@@ -103,7 +109,7 @@ def _no_text(why: str) -> MetadataError:
 
 
 def layers(manifest: bytes, limits: Limits = DEFAULT) -> Sequence[SignatureLayer]:
-    """Return the signatures in a manifest, the newest last (rule 6); MetadataError if it is none."""
+    """Return the signatures in a manifest, the newest last (rules 6 and 7); MetadataError if it is none."""
     found = layout.links(manifest, manifests.read(manifest, None, limits).media_type, limits)
     read_ones = map(_signature_layer, found.blobs[1:])
     return tuple(layer for layer in read_ones if layer is not None)
@@ -113,9 +119,10 @@ def _signature_layer(layer: Descriptor) -> SignatureLayer | None:
     if layer.media_type != MEDIA_TYPE:
         return None
     try:
-        return SignatureLayer(layer, decode_base64(layer.annotations.get(SIGNATURE), "a signature"))
+        signature = decode_base64(layer.annotations.get(SIGNATURE), "a signature")
     except MetadataError:
         return None
+    return SignatureLayer(layer, signature, layer.annotations.get(_REFERENCE, ""))
 
 
 def with_layers(
@@ -144,6 +151,8 @@ def with_layers(
 
 def _layer(text: bytes, signature: bytes) -> dict[str, Any]:
     annotations = {SIGNATURE: base64.b64encode(signature).decode()}
+    with suppress(MetadataError):  # what is no text names nothing
+        annotations[_REFERENCE] = read(text).reference
     return {**layout.of(text, MEDIA_TYPE).to_json(), "annotations": annotations}
 
 

@@ -134,6 +134,21 @@ def test_signatures_of_one_repository_are_copied_into_another(
     assert f"has signed it as {GUN}:1" in " ".join(refused(reader, "registry.test/team/other:1"))
 
 
+@pytest.mark.parametrize("require", ["require", "require_any"])
+@pytest.mark.parametrize("named", ["registry.test/dev/tool", "dev/tool", f"{GUN}s", f"{GUN}:2", " "])
+def test_an_image_and_its_bundle_are_copied_from_another_repository(
+    world: World, reader: Person, release: Cosigner, require: str, named: str
+) -> None:
+    policy = world.base / "policy.toml"
+    either = policy.read_text().replace('require = ["cosign"]', 'require_any = ["notary", "cosign"]')
+    policy.write_text(f"{either}first_use = true\n" if require == "require_any" else policy.read_text())
+    digest = world.push("1", "tool")
+    release.bundle(digest, gun=named)
+    assert f"has signed it as {named}" in " ".join(refused(reader))
+    release.bundle(digest, gun=GUN)
+    assert client(reader).verify(f"{GUN}:1").cosign[0].reference == GUN
+
+
 def test_an_attestation_is_no_signature(world: World, reader: Person, release: Cosigner) -> None:
     release.bundle(world.push("1"), predicate="https://slsa.dev/provenance/v1")
     assert "attestation" in " ".join(refused(reader))

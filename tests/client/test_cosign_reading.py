@@ -79,7 +79,8 @@ def test_both_forms(kind: str, api: bool) -> None:
     assert found.digest == SUBJECT.digest
     assert (classic.form, classic.key, classic.reference) == ("sig", key.key, REFERENCE)
     assert (classic.annotations, classic.content) == (NOTED, manifests.digest_of(text))
-    assert (bundle.form, bundle.key, bundle.reference, bundle.annotations) == ("bundle", key.key, "", NOTED)
+    assert (bundle.form, bundle.key, bundle.annotations) == ("bundle", key.key, NOTED)
+    assert bundle.reference == NOTED["io.notarypy.gun"]
     assert bundle.content == json.loads(manifest)["layers"][0]["digest"]
     assert found.others == ()
 

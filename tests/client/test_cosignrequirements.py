@@ -16,6 +16,7 @@ from notarypy.errors import (
     DigestMismatchError,
     ExpiredError,
     ImageMissingError,
+    NetworkError,
     NotarypyError,
     RepositoryVanishedError,
     RootNotPinnedError,
@@ -25,6 +26,7 @@ from notarypy.errors import (
     UnsupportedKeyError,
     UsageError,
 )
+from notarypy.remote.http.messages import Response
 from notarypy.testing import FakeSigner
 from support.author import GUN
 from support.cosigner import Cosigner
@@ -231,6 +233,18 @@ def test_of_cosign_alone_no_notary_server_is_asked(world: World, release: Cosign
     assert (image.expires, image.evidence, image.size) == (None, None, len(manifest("1")))
     assert reader.warnings == []
     assert not (reader.trust_dir / "tuf").exists()
+
+
+def test_where_no_signature_names_the_repository_it_is_said(
+    owner: Person, release: Cosigner, digest: str
+) -> None:
+    release.bundle(digest)
+    client = under(owner, *ALONE, release=release)
+    client.verify(f"{GUN}:1")
+    assert "names no repository, so whatever this key signed would be taken" in owner.warnings[0]
+    release.bundle(digest, gun=GUN)
+    client.verify(f"{GUN}:1")
+    assert "names no tag, so an older image would be taken" in owner.warnings[1]
 
 
 def test_where_no_signature_names_the_tag_it_is_said(owner: Person, release: Cosigner, digest: str) -> None:
@@ -462,8 +476,40 @@ def test_either_is_met_by_a_full_cache_and_by_nothing_else(
     under(owner, *EITHER, release=release)
     client = owner.client(policy=str(world.base / "policy.toml"), offline=True)
     assert client.verify(f"{GUN}:1").digest == digest
-    with pytest.raises(UsageError, match="whether cosign signed"):
-        client.verify(f"{GUN}:2")
+    for _ in range(2):
+        with pytest.raises(TagUnsignedError) as caught:
+            client.verify(f"{GUN}:2")
+        assert caught.value.why.count("whether cosign signed it cannot be asked with --offline") == 1
+
+
+def test_either_says_what_notary_said_whatever_cosign_ends_in(
+    world: World, owner: Person, release: Cosigner
+) -> None:
+    world.push("2")
+    client = under(owner, *EITHER, release=release)
+    world.attacker.answer(Response(503, {}, b""), path=r".*\.sig")
+    for _ in range(2):
+        with pytest.raises(NetworkError) as caught:
+            client.verify(f"{GUN}:2")
+        assert [each for each in caught.value.why if "[trust.tag_unsigned]" in each] == [caught.value.why[-1]]
+        assert caught.value.facts["notary"] == "trust.tag_unsigned"
+    with pytest.raises(ImageMissingError) as gone:
+        client.verify(f"{GUN}:3")
+    assert "[trust.tag_unsigned]" in gone.value.why[-1]
+
+
+def test_each_of_many_tags_of_one_digest_is_found_at_once(
+    world: World, owner: Person, release: Cosigner, digest: str
+) -> None:
+    for number in range(300):
+        release.sign(digest, f"{GUN}:v{number}")
+    client = under(owner, *ALONE, release=release)
+    for tag in ("v0", "v150", "v299"):
+        world.push(tag, "1")
+        world.requests()
+        assert client.verify(f"{GUN}:{tag}").cosign[0].reference == f"{GUN}:{tag}"
+        assert len(world.requests()) < 8
+    assert owner.warnings == []
 
 
 # -- keys

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from notarypy.client.api import Client
 from notarypy.client.workers import UnfinishedError
-from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
+from notarypy.cosign import signaturekeys, signatures, sigstorebundle, simplesigning
 from notarypy.errors import (
     CosignMissingError,
     DigestMismatchError,
@@ -36,8 +36,10 @@ from notarypy.images import referrerlist
 from notarypy.images.manifests import OCI_INDEX, OCI_MANIFEST, digest_of
 from notarypy.keys.keystore import KeyStore
 from notarypy.keys.passphrases import CallbackSource, PassphraseChain
+from notarypy.limits import DEFAULT
 from notarypy.testing import FakeSigner
 from support.author import GUN
+from support.cosigner import Cosigner
 from support.people import PASSPHRASE, REGISTRY_PATH, SERVER, index, manifest, owned
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ class Migration:
             for layer in sigstorebundle.layers(data):
                 bundle = sigstorebundle.read(self.blob(layer.digest))
                 assert self.key.verify(bundle.signatures[0], bundle.message)
-                assert bundle.statement.digests == (digest,)
+                assert bundle.statement.subjects.keys() == {digest}
                 found.append(bundle.statement)
         return found
 
@@ -190,7 +192,7 @@ def test_the_signatures_say_where_the_trust_comes_from(migration: Migration, own
     migration.done()
     trusted = owner.client().refresh(GUN)
     (claim,), (statement,) = migration.claims(digest), migration.bundles(digest)
-    assert claim.annotations == statement.annotations
+    assert claim.annotations == statement.subjects[digest]
     said = {name.removeprefix("io.notarypy."): text for name, text in claim.annotations.items()}
     assert said.pop("tool").startswith("notarypy/")
     assert said.pop("versions").split(",") == [
@@ -265,6 +267,33 @@ def test_tags_with_one_digest_are_layers_of_one_manifest_and_have_one_bundle(
     assert len(migration.signer.messages) - signed in {len(tags) + 1, len(tags) + 1 + prepared}
 
 
+def test_each_of_many_tags_of_one_digest_is_there_afterwards(one: Migration, owner: Person) -> None:
+    tags = [str(number) for number in range(DEFAULT.cosign_signatures + 12)]
+    for tag in tags:
+        owner.world.push(tag, "same")
+    owner.client().sign([f"{GUN}:{tag}" for tag in tags])
+    one.done()
+    for tag in (tags[0], tags[-1]):
+        assert one.done(f"{GUN}:{tag}")[f"{GUN}:{tag}"].states == {"there"}
+    (found,) = owner.client().migration.report([GUN], keys={"key": one.key.pem})
+    assert (found.get().error, len(found.get().tags)) == (None, len(tags))
+
+
+def test_a_bundle_that_came_along_from_another_repository_is_none_of_this(
+    migration: Migration, owner: Person
+) -> None:
+    (digest,) = release(owner, "1").values()
+    elsewhere = sigstorebundle.statement(digest, {signatures.GUN: "registry.test/dev/tool"})
+    signature = signaturekeys.der_of(migration.signer.sign(sigstorebundle.message(elsewhere))[1])
+    content = sigstorebundle.bundle(elsewhere, signature, migration.key.hint)
+    Cosigner(migration.world.fake, REGISTRY_PATH).refer(content, digest)
+    for state in ("written", "there"):
+        (done,) = migration.done().values()
+        assert done.manifests[0].bundle == state
+    named = [each.subjects[digest][signatures.GUN] for each in migration.bundles(digest)]
+    assert sorted(named) == ["registry.test/dev/tool", GUN]
+
+
 @pytest.mark.parametrize(
     ("forms", "sig", "bundle"), [(["sig"], "written", None), (["bundle"], None, "written")]
 )
@@ -329,7 +358,7 @@ def test_each_platform_of_an_index_is_signed_with_it(migration: Migration, owner
         assert claim.reference == f"{GUN}:multi"
         below = digest != top
         assert claim.annotations.get("io.notarypy.index") == (top if below else None)
-        assert statement.annotations == claim.annotations
+        assert statement.subjects[digest] == claim.annotations
     assert migration.claims(str(attested["digest"])) == []
 
 

@@ -136,9 +136,9 @@ def test_a_bundle_is_read_as_it_was_made() -> None:
     body = sigstorebundle.statement(DIGEST, {"io.notarypy.role": "targets/releases"})
     content = sigstorebundle.bundle(body, signed(sigstorebundle.message(body)), OURS.hint)
     found = sigstorebundle.read(content)
-    assert found.statement.digests == (DIGEST,)
+    assert found.statement.subjects.keys() == {DIGEST}
     assert found.statement.is_signature
-    assert dict(found.statement.annotations) == {"io.notarypy.role": "targets/releases"}
+    assert found.statement.subjects[DIGEST] == {"io.notarypy.role": "targets/releases"}
     assert OURS.verify(found.signatures[0], found.message)
     assert "keyid" not in json.loads(content)["dsseEnvelope"]["signatures"][0]
 
@@ -151,8 +151,23 @@ def test_a_statement_of_cosign_2_5_is_read() -> None:
         "predicate": {},
     }
     found = sigstorebundle.read(sigstorebundle.bundle(json.dumps(document).encode(), b"x", OURS.hint))
-    assert found.statement.digests == (DIGEST,)
+    assert found.statement.subjects.keys() == {DIGEST}
     assert found.statement.is_signature
+
+
+def test_each_subject_says_something_of_its_own_digest() -> None:
+    other = "sha256:" + "ac" * 32
+    ours, theirs = (json.loads(sigstorebundle.statement(each, {"said": each})) for each in (DIGEST, other))
+
+    def read(*subjects: object) -> sigstorebundle.Statement:
+        body = json.dumps({**ours, "subject": subjects}).encode()
+        return sigstorebundle.read(sigstorebundle.bundle(body, b"x", OURS.hint)).statement
+
+    (first,), (second,) = ours["subject"], theirs["subject"]
+    assert read(first, second, first).subjects == {DIGEST: {"said": DIGEST}, other: {"said": other}}
+    with pytest.raises(MetadataError) as caught:
+        read(first, {**first, "annotations": {}})
+    assert "two things of one digest" in caught.value.why[0]
 
 
 def test_a_bundle_with_another_byte_does_not_verify() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.cosign import signatures, sigstorebundle, simplesigning
 from notarypy.images import layout, manifests, referrerlist
 from support.cosigned import SigningKey
 
@@ -45,9 +45,9 @@ class Cosigner:
             self.registry.put_blob(self.path, blob)
         self.registry.push(self.path, tag, made, manifests.OCI_MANIFEST)
 
-    def bundle(self, digest: str, *, predicate: str = "", listed: str = "") -> None:
+    def bundle(self, digest: str, *, predicate: str = "", listed: str = "", gun: str = "") -> None:
         """Refer to a digest, or to another one that it is listed at, with a bundle about it."""
-        document = json.loads(sigstorebundle.statement(digest))
+        document = json.loads(sigstorebundle.statement(digest, {signatures.GUN: gun} if gun else None))
         body = json.dumps({**document, **({"predicateType": predicate} if predicate else {})}).encode()
         signature = self.signature_of(sigstorebundle.message(body))
         self.refer(sigstorebundle.bundle(body, signature, self._signing.key.hint), listed or digest)

@@ -9,13 +9,15 @@ Rules:
    is its layers say: entries that cosign made in the list at a tag have a wrong `artifactType`, so that only
    what says to be something else altogether is not asked for, nor a bundle that says to be an attestation.
 2. A signature is valid if one of the keys made it over a text, or over a statement of cosign's own predicate,
-   about this very digest. The name and the annotations in it are what whoever signed says.
+   about this very digest. The name and the annotations in it are what whoever signed says (`signatures`: 3).
 3. Anybody who may push may put anything there: it is counted with the reason why it is no valid signature,
    keeps no other from being found, and raises nothing. A registry that fails, that cannot be reached, or that
    does not let us read the image is an error: what it has is not known.
 4. All of it is limited, and a manifest has one bundle, as cosign makes them. The newest come first, as far as
    the order says which they are; what is not looked at is counted too.
-5. A text that several have signed is fetched once, and nothing more is asked for when there is enough.
+5. Who looks for some names is shown first what says to have one of them, so that each is found of a digest
+   with many tags; what says to have another name comes last. A text that several have signed is fetched once,
+   and nothing more is asked for when there is enough.
 6. Notation finds its signatures by their type in the list: where that is another one, nobody reads them.
 """
 
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from notarypy.cosign import notationenvelope, sigstorebundle, simplesigning
 from notarypy.cosign.signaturekeys import signer_of
-from notarypy.cosign.signatures import FORMS, CosignSignature, OtherSignatures, Signatures
+from notarypy.cosign.signatures import FORMS, GUN, CosignSignature, OtherSignatures, Signatures
 from notarypy.errors import (
     Advice,
     AuthenticationError,
@@ -49,7 +51,7 @@ from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import Referrers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from notarypy.cosign.signaturekeys import VerificationKey
     from notarypy.cosign.signingchain import SigningChain
@@ -73,6 +75,7 @@ _WHY: tuple[tuple[type[NotarypyError], str], ...] = (
     (AuthenticationError, "the registry does not let us read it"),
 )
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_ELSEWHERE = 2  # how far a name is from those that are looked for
 _LOG = logging.getLogger(__name__)
 Entry = TypeVar("Entry")
 Found = TypeVar("Found")
@@ -86,11 +89,11 @@ def read_signatures(
     *,
     forms: Collection[str] = FORMS,
     enough: Enough = lambda _: False,
-    names: int = 0,
+    named: Collection[str] = (),
 ) -> Signatures:
-    """Return the signatures of a manifest or index in a repository, in some forms (rules 1 to 4).
+    """Return the signatures of a manifest or index in a repository, in some forms (rules 1 to 5).
 
-    Who looks for many `names` may look at so many classic ones beyond the limit.
+    `named` are references that are looked for: so many classic ones are looked at beyond the limit.
     `enough` is asked after each valid one whether those found will do; what is not looked at then is not
     counted.
 
@@ -99,7 +102,7 @@ def read_signatures(
         NetworkError: It fails, or cannot be reached.
         DigestMismatchError: What it serves at a tag has not the digest that it says.
     """
-    reader = _Reader(registry, path, digest, keys, names)
+    reader = _Reader(registry, path, digest, keys, named)
     found: list[CosignSignature] = []
     for one in reader.all(forms):
         found.append(one)
@@ -117,7 +120,7 @@ def is_signed_for_notation(
 
     Raises as `read_signatures`, and UnconfirmedPublishError where notation does not find it.
     """
-    reader = _Reader(registry, path, subject.digest, (), 0)
+    reader = _Reader(registry, path, subject.digest, (), ())
     found = list(islice(reader.notation(subject, chain), 1))
     _LOG.debug(
         "%s/%s@%s: for notation %s, others: %s", registry.host, path, subject.digest, found, reader.others
@@ -145,24 +148,30 @@ class _Reader:
         path: str,
         digest: str,
         keys: Sequence[VerificationKey],
-        names: int,
+        named: Collection[str],
     ) -> None:
         self._registry, self._path, self._digest, self._keys = registry, path, digest, keys
-        self._names = names
+        self._named = named
         self._limits, self._blobs = registry.exchange.limits, Blobs(registry, path)
         self._texts: dict[str, bytes] = {}
         self._bytes = 0
         self.others: Counter[tuple[Any, str]] = Counter()  # a form, notation's too, and why
 
     def all(self, forms: Collection[str]) -> Iterator[CosignSignature]:
-        """Yield all valid signatures, the classic ones first: they take fewer requests."""
-        if "sig" in forms:
-            yield from self._classic()
+        """Yield all valid signatures, the classic ones first: they take fewer requests (rule 5)."""
+        layers = self._first("sig", sorted(self._at_tag(), key=self._distance)) if "sig" in forms else []
+        yield from self._classic(layer for layer in layers if self._distance(layer) < _ELSEWHERE)
         if "bundle" in forms:
             yield from self._bundles()
+        yield from self._classic(layer for layer in layers if self._distance(layer) == _ELSEWHERE)
 
-    def _classic(self) -> Iterator[CosignSignature]:
-        for layer in self._first("sig", self._at_tag()):
+    def _distance(self, layer: SignatureLayer) -> int:
+        if not self._named or layer.reference in self._named:
+            return 0
+        return _ELSEWHERE if layer.reference else 1
+
+    def _classic(self, layers: Iterable[SignatureLayer]) -> Iterator[CosignSignature]:
+        for layer in layers:
             if one := self._judged("sig", self._classic_one, layer):
                 yield one
 
@@ -215,10 +224,11 @@ class _Reader:
         bundle = sigstorebundle.read(data, self._limits)
         if not bundle.statement.is_signature:
             raise _NoSignatureError("it is an attestation")
-        if self._digest not in bundle.statement.digests:
+        said = bundle.statement.subjects.get(self._digest)
+        if said is None:
             raise _NoSignatureError("it is about another image")
         key = self._signer(bundle.signatures, bundle.message)
-        return CosignSignature("bundle", key, "", bundle.statement.annotations, layers[0].digest)
+        return CosignSignature("bundle", key, said.get(GUN, ""), said, layers[0].digest)
 
     def notation(self, subject: Descriptor, chain: SigningChain) -> Iterator[Descriptor]:
         """Yield the entries that are envelopes as this chain makes them."""
@@ -251,7 +261,7 @@ class _Reader:
 
     def _first(self, form: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return as many as are looked at, and count the others (rule 4)."""
-        most = self._limits.cosign_signatures + (self._names if form == "sig" else 0)
+        most = self._limits.cosign_signatures + (len(self._named) if form == "sig" else 0)
         if len(entries) > most:
             self.others[form, f"not looked at: there are more than {most}"] += len(entries) - most
         return entries[:most]

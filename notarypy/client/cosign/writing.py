@@ -5,7 +5,8 @@ decision what may be signed (`client.migrate`), or reading (`reading`).
 
 Rules:
 
-1. What is there and valid is left alone: for each name a text with this digest by this key, and one bundle.
+1. What is there and valid is left alone: for each name a text with this digest by this key, and one bundle
+   that counts for the repository.
    Nothing is signed that is not to be written.
 2. What is named is there before what names it: texts and configuration before the manifest at the tag, the
    bundle before its manifest. Whoever is killed in between leaves what nobody finds.
@@ -24,12 +25,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from notarypy.client.cosign.reading import read_signatures
 from notarypy.cosign import sigstorebundle, simplesigning
+from notarypy.cosign.signatures import counting
 from notarypy.errors import ImageMissingError, UnconfirmedPublishError
 from notarypy.images import manifests
+from notarypy.images import reference as references
 from notarypy.images.referrerlist import EMPTY
 from notarypy.remote.registry.blobs import Blobs
 from notarypy.remote.registry.referrers import TRIES, Referrers, put_at_tag
-from notarypy.values import dataclass
+from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -141,11 +144,12 @@ class SignatureWriter(ReferrerWriter):
 
     def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> _Missing:
         """Return what has no valid signature as it is read now (rules 1 and 4)."""
+        repository = replace(references.parse(claims[0].reference), tag=None, digest=subject.digest)
 
         def left(valid: Sequence[CosignSignature]) -> _Missing:
             names = {one.reference for one in valid if one.form == "sig"}
             absent = [claim for claim in claims if claim.reference not in names]
-            bundled = any(one.form == "bundle" for one in valid)
+            bundled = any(one.form == "bundle" for one in counting(valid, repository))
             return _Missing(absent if "sig" in self._forms else [], "bundle" in self._forms and not bundled)
 
         found = read_signatures(
@@ -155,7 +159,7 @@ class SignatureWriter(ReferrerWriter):
             [self._signer.key],
             forms=self._forms,
             enough=lambda valid: not any(left(valid)),
-            names=len(claims),
+            named={claim.reference for claim in claims},
         )
         return left(found.valid)
 

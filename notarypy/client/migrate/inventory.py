@@ -30,7 +30,7 @@ Served = Literal["same", "moved", "gone", "unknown"]
 class ReportedSignature:
     """A signature of the new kind that is valid for a tag: its form, `bundle` or `sig`, and whose key.
 
-    `reference` is the name that a `sig` is for, None in a bundle, which names none.
+    `reference` is the name that is signed, None if only the digest is.
     """
 
     form: str

@@ -223,7 +223,8 @@ class _RepositoryReport:
         names = {key: name for name, keys in self.keys.items() for key in keys}
         registry, _, path = (image.signed_as or image.repository).partition("/")
         named = Reference(registry, path, tag.tag, image.digest)
-        found = read_signatures(self.session.registry(asked), asked.path, image.digest, tuple(names))
+        where = (self.session.registry(asked), asked.path, image.digest)
+        found = read_signatures(*where, tuple(names), named=[f"{named.repository}:{tag.tag}"])
         ours = counting(found.valid, named)
         signed = (ReportedSignature(one.form, names[one.key], one.reference or None) for one in ours)
         # What is for another tag of the same image is worth a word only where nothing else is there.

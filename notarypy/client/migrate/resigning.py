@@ -26,7 +26,7 @@ from notarypy.client.cosign.writing import SignatureWriter
 from notarypy.client.migrate.releases import SignableImage, signable_images
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
-from notarypy.cosign.signatures import FORMS
+from notarypy.cosign.signatures import FORMS, PREFIX
 from notarypy.cosign.signingchain import SigningChain
 from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError, beginning
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     MakeWriter = Callable[[RegistryClient, str], SignatureWriter | NotationWriter]
 
-_PREFIX = "io.notarypy."
 _NAMED = 64  # signers, roles and keys that annotations name
 
 
@@ -337,7 +336,7 @@ def origin(image: ReleasedImage, manifest: Descriptor) -> dict[str, str]:
     }
     if manifest.digest != image.digest:
         said["index"] = image.digest
-    return {_PREFIX + name: text for name, text in said.items()}
+    return {PREFIX + name: text for name, text in said.items()}
 
 
 def _listed(texts: Iterable[str]) -> str:

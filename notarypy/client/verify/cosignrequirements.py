@@ -11,9 +11,11 @@ Rules:
    policy requires of cosign as it does with signers: Notary vouches for the image all the same.
 3. Of either, Notary's answer counts if it has one. Cosign is asked where Notary has none: it lists no such
    image, has expired, cannot be reached, or does not meet what the policy requires of it. What its trust data
-   says to be otherwise stays refused (exit 4), and so does what is wrong on this machine.
+   says to be otherwise stays refused (exit 4), and so does what is wrong on this machine. Whatever error that
+   ends in says what Notary had to say, too; where cosign cannot be asked, Notary's stands.
 4. Of cosign alone no Notary server is asked. The registry says which digest a tag has, and where no signature
-   that counts names the tag, a warning says so: an older image that was signed would do as well.
+   that counts names the tag, a warning says so: an older image that was signed would do as well, and where
+   none names the repository either, any image that the key ever signed.
 5. Signatures of cosign are in the registry. Where that may not be asked, nothing is taken for their sake.
 """
 
@@ -29,7 +31,6 @@ from notarypy.cosign.signaturekeys import VerificationKey, keys_in
 from notarypy.cosign.signatures import KeyFile, KeyRequirement, counting
 from notarypy.errors import (
     Advice,
-    AuthenticationError,
     CosignMissingError,
     DigestMismatchError,
     NetworkError,
@@ -83,6 +84,12 @@ def _file(required: CosignKeys, path: Path) -> KeyFile:
         raise required.unusable(path, error.message, *error.why) from error
 
 
+def _with_why(error: NotarypyError, why: str, **facts: str) -> NotarypyError:
+    """Return an error that says more; the one that was raised may be raised for other images, too."""
+    more = {**error.facts, **facts}
+    return type(error)(error.message, why=(*error.why, why), advice=error.advice, **more)
+
+
 @dataclass(frozen=True)
 class CosignVerification:
     """What cosign and Notary say of an image, whose repository is `written` so."""
@@ -106,18 +113,23 @@ class CosignVerification:
             return self._beside(by_notary(), by_caller, by_policy)
         try:
             image = by_notary()
-        except (TrustError, NetworkError, AuthenticationError) as error:
+        except (TrustError, NetworkError) as error:
             if options.needs_notary or isinstance(error, VerificationError):
                 raise
             return self._after(error, by_caller + by_policy)
         return self._beside(image, by_caller, []) if by_caller else image
 
+    @property
+    def _unasked(self) -> str:
+        """The option for which the registry may not be asked, "" if it may."""
+        session, options = self.session, self.options
+        without = "" if options.registry else "--no-registry"
+        return "--gun" if session.literal else "--offline" if session.settings.offline else without
+
     def _require_registry(self) -> None:
         """Raise UsageError where the registry may not be asked (rule 5)."""
-        session, options = self.session, self.options
-        if session.literal or session.settings.offline or not options.registry:
-            option = "--offline" if session.settings.offline else "--no-registry"
-            advice = Advice("leave-out", option="--gun" if session.literal else option)
+        if option := self._unasked:
+            advice = Advice("leave-out", option=option)
             message = f"nobody can say whether cosign signed {self.written}"
             raise UsageError(message, why="its signatures are in the registry", advice=advice)
 
@@ -150,13 +162,14 @@ class CosignVerification:
 
     def _after(self, error: NotarypyError, required: list[KeyRequirement]) -> VerifiedImage:
         """Return an image of which Notary says nothing but an error (rule 3)."""
+        if option := self._unasked:
+            raise _with_why(error, f"whether cosign signed it cannot be asked with {option}") from error
         said = f"{error.message} [{error.code}]"
         try:
             image = self._alone(required)
-        except CosignMissingError as absent:
-            absent.why = (*absent.why, f"Notary does not vouch for it either: {said}")
-            absent.facts["notary"] = error.code
-            raise absent from error
+        except NotarypyError as other:
+            why = f"Notary does not vouch for it either: {said}"
+            raise _with_why(other, why, notary=error.code) from error
         if not isinstance(error, TagUnsignedError | RepositoryMissingError):
             self.session.warn(f"cosign vouches for {image.reference}, and Notary does not: {said}")
         return image
@@ -185,7 +198,12 @@ class CosignVerification:
             return not any(each.absent(named) for each in everything)
 
         found = read_signatures(
-            self.session.registry(self.asked), self.asked.path, digest, tuple(keys), enough=enough
+            self.session.registry(self.asked),
+            self.asked.path,
+            digest,
+            tuple(keys),
+            enough=enough,
+            named=[f"{image.repository}:{image.tag}"],
         )
         ours = counting(found.valid, image)
         name = f"{self.written}:{self._tag}" if self._tag else f"{self.written}@{digest}"
@@ -194,9 +212,12 @@ class CosignVerification:
         if unmet := [error for error in errors[: len(required)] if error is not None]:
             raise policy.together(unmet)
         if tagged and self._tag and not any(one.names_tag for one in ours):
+            named = any(one.reference for one in ours)
+            nothing = "tag" if named else "repository"
+            taken = "an older image" if named else "whatever this key signed"
             self.session.warn(
-                f"{name} is {digest} by the registry's word alone: the signature names no tag, "
-                "so an older image would be taken as well"
+                f"{name} is {digest} by the registry's word alone: the signature names no {nothing}, "
+                f"so {taken} would be taken as well"
             )
         signed = (CosignedBy(one.key.public.canonical_id, one.form, one.reference or None) for one in ours)
         return tuple(signed), [error for error in errors[len(required) :] if error is not None]
