@@ -111,6 +111,8 @@ def import_archive(
       notarypy import trust.tar registry.example.com/app --root 7d58...64 digits
     """
     run = begin(context)
+    if not archive:
+        raise UsageError("TAR is empty", advice=Advice("give-value"))
     pin = references.required_root(run, root, policy)
     references.check_repositories(run, repos or ())
     with run.client(asking=False) as client:

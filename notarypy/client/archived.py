@@ -5,7 +5,8 @@ reason to believe an answer more, or longer: it is verified in the same way, by 
 
 Rules:
 
-1. What the archive does not have, its server does not have.
+1. What the archive does not have, its server does not have. Without the root and the timestamp of what it
+   says it has, it is damaged.
 2. It takes no updates and has no keys: nothing is published to it, and a refresh is all that asks it.
 3. Its answers are as old as it says. A clock that is behind that moment is wrong, or the archive is: that is
    said, and dates have to hold by both (`refresh`).
@@ -18,11 +19,14 @@ from typing import TYPE_CHECKING
 from notarypy.errors import (
     Advice,
     ExpiredError,
+    MetadataError,
     NotFoundError,
     RepositoryMissingError,
     RollbackError,
+    RootChangedError,
     TrustError,
 )
+from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,8 +56,14 @@ class ArchivedNotary:
         """Do nothing: there is no connection."""
 
     def get(self, gun: str, role: str, limit: int, **_: bool) -> bytes:
-        """Return the current metadata of a role; raise NotFoundError if it has none."""
-        return self._read(gun, f"{role}.json", limit)
+        """Return the current metadata of a role; raise NotFoundError, or MetadataError by rule 1."""
+        try:
+            return self._read(gun, f"{role}.json", limit)
+        except NotFoundError as error:
+            if role in {roles.ROOT, roles.TIMESTAMP}:
+                why = "it says that it has this repository"
+                raise MetadataError(error.message, why=why, advice=Advice("export-anew", gun=gun)) from None
+            raise
 
     def get_by_hash(self, gun: str, role: str, sha256: str, limit: int, **_: bool) -> bytes:
         """Return the metadata of a role that has this sha256; errors as of `get`."""
@@ -102,3 +112,5 @@ class ArchivedNotary:
             error.advice = Advice("set-clock") if now < self.exported else Advice("export-anew", gun=gun)
         elif isinstance(error, RollbackError):
             error.advice = Advice("export-newer")
+        elif isinstance(error, RootChangedError):
+            error.advice = Advice("forget-for-archive", gun=gun)

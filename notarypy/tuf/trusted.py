@@ -71,6 +71,7 @@ class TrustedMetadata:
         files: The verified bytes by role name, as received.
         targets: The verified targets file and delegations by role name.
         failures: Delegations that could not be trusted, and why (rule 12).
+        skipped: Those of them whose files were not even looked at.
         paths: The shortest prefixes of the names that each role in `targets` may speak for.
         root_checks: How many signatures of roots may still be checked.
         limits: What is taken at most (rule 13 has the usual values).
@@ -84,6 +85,7 @@ class TrustedMetadata:
         self.files: dict[str, bytes] = {}
         self.targets: dict[str, Targets] = {}
         self.failures: dict[str, TrustError] = {}
+        self.skipped: set[str] = set()
         self.paths: dict[str, tuple[str, ...]] = {}
         self.root_checks = VerificationBudget(limits.signature_checks, f"the roots of {gun}")
         self._checks = VerificationBudget(limits.signature_checks, f"the delegations of {gun}")
@@ -159,7 +161,7 @@ class TrustedMetadata:
                 raise root_changed(self.gun, self.root, root)
             certificates.require_own_threshold(root, file, self.gun, budget=self.root_checks)  # rule 2
             self._timestamp = self._snapshot = None
-            for verified in (self.targets, self.failures, self.files, self.paths, self._memory):
+            for verified in (self.targets, self.failures, self.skipped, self.files, self.paths, self._memory):
                 verified.clear()
             return self._take_root(root, data)
 
@@ -236,6 +238,7 @@ class TrustedMetadata:
         """Record why a delegation's file is not even looked at (rule 12)."""
         _LOG.debug("%s: %s is skipped: %s", self.gun, role, error.message)
         self.failures[role] = error
+        self.skipped.add(role)
 
     def update_delegation(self, role: str, data: bytes) -> None:
         """Trust a delegation's file, or record why not in `failures` (rules 11 and 12)."""

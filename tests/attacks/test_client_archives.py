@@ -150,8 +150,10 @@ def test_another_repository_of_the_same_name(stage: Stage, tmp_path: Path) -> No
         lambda: stage.reader.client().archives.import_repository(path, GUN),
         lambda: stage.reader.client(archive=path, offline=True).verify(REF),
     ):
-        with pytest.raises((RootChangedError, VerificationError)):
+        with pytest.raises(RootChangedError) as caught:
             call()
+        assert caught.value.advice is not None
+        assert caught.value.advice.name == "forget-for-archive"
     assert files(stage.reader) == known
 
 
@@ -163,6 +165,14 @@ def test_a_repository_under_another_name(stage: Stage, contents: dict[str, bytes
     with pytest.raises(VerificationError):
         stage.reader.client(archive=path, offline=True).verify(f"{other}:1")
     refused(stage, path, RepositoryMissingError)
+
+
+@pytest.mark.parametrize("name", ["root.json", "timestamp.json"])
+def test_what_every_archive_has_is_not_missing(
+    stage: Stage, contents: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    del contents[FOLDER + name]
+    refused(stage, packed(tmp_path / "t.tar", contents), MetadataError)
 
 
 # -- what is said of it

@@ -101,7 +101,7 @@ def test_when_nothing_is_left_the_worst_failure_counts(run: Run, stub: StubClien
     [
         ("export",), ("export", REPO), ("export", "-o", TAR), ("export", REPO, "-o", "-"),
         ("export", REPO, "-o", ""), ("export", "--all", REPO, "-o", TAR), ("export", "A B", "-o", TAR),
-        ("export", "--root", "1", REPO, "-o", TAR), ("import",), ("import", TAR, "A B"),
+        ("export", "--root", "1", REPO, "-o", TAR), ("import",), ("import", ""), ("import", TAR, "A B"),
         ("import", TAR, f"{REPO}:1"), ("import", TAR, "--root", "1"),
         ("verify", "--from", "", REPO),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -338,7 +340,7 @@ def test_what_was_imported_is_as_old_as_nobody_can_tell(stage: Stage, tar: Path)
     somebody.client().refresh(GUN)
     somebody.warnings.clear()
     away(somebody).verify(REF)
-    assert "0 hours ago" in somebody.warnings[0]
+    assert "is of unknown age" not in somebody.warnings[0]
 
 
 def test_what_the_server_said_later_is_not_forgotten(stage: Stage, tar: Path) -> None:
@@ -494,6 +496,57 @@ def test_a_name_that_is_no_image_s_is_imported_literally(world: World, tmp_path:
     assert done.repository == "coll"
 
 
+# -- an archive that cannot be written
+
+
+def test_a_full_disk_in_the_middle_leaves_no_archive(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added: list[str] = []
+    add = tarfile.TarFile.addfile
+
+    def full_once(self: tarfile.TarFile, member: tarfile.TarInfo, content: Any = None) -> None:  # noqa: ANN401 - as there
+        added.append(member.name)
+        if len(added) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        add(self, member, content)
+
+    monkeypatch.setattr("tarfile.TarFile.addfile", full_once)
+    failures: list[str] = []
+    with pytest.raises(StorageError) as caught:
+        stage.reader.client().archives.export(
+            [GUN], tmp_path / "t.tar", failed=lambda ref, _: failures.append(ref)
+        )
+    assert "No space left on device" in caught.value.why
+    assert not failures
+    assert not [*tmp_path.glob("*.tar"), *tmp_path.glob(".notarypy*")]
+
+
+def test_names_and_places_where_no_file_can_be(stage: Stage, tmp_path: Path) -> None:
+    for path in (tmp_path / ("x" * 255), tmp_path / ("x" * 256), tmp_path / "none" / "t.tar"):
+        try:
+            stage.reader.client().archives.export([GUN], path)
+        except StorageError:
+            assert len(path.name) != 255
+    assert not [*tmp_path.glob(".notarypy*")]
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(stage: Stage, tmp_path: Path) -> None:
+    left = tmp_path / ".notarypy-export"
+    left.mkdir(mode=0o700)
+    (left / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (left / ".archive.tmp").write_bytes(b"half of one" * 10_000)
+    exported(stage, tmp_path / "t.tar")
+    assert away(stage.world, archive=tmp_path / "t.tar", first_use=True).verify(REF).tag == "1"
+    assert not left.exists()
+
+
+def test_every_export_has_files_of_its_moment_and_what_names_others_last(tar: Path) -> None:
+    with tarfile.open(tar) as opened:
+        assert {member.mtime for member in opened} == {int(NOW.timestamp())}
+    assert [name.rpartition("/")[2] for name in names(tar)][-3:-1] == ["root.json", "timestamp.json"]
+
+
 # -- images
 
 
@@ -591,10 +644,33 @@ def test_a_registry_that_lies_about_a_blob(owner: Person, tmp_path: Path) -> Non
     assert not (tmp_path / "t.tar").exists()
 
 
+def test_a_registry_that_fails_for_a_moment_costs_nothing_that_was_fetched(
+    owner: Person, tmp_path: Path
+) -> None:
+    failures: list[str] = []
+    lost = sample.make("an index").top
+    owner.world.attacker.refuse_connections(path=rf".*/manifests/{layouts.digest(lost)}")
+    client = owner.client()
+    client.archives.export([GUN], tmp_path / "a.tar", images=True, failed=lambda ref, _: failures.append(ref))
+    assert failures == [f"{GUN}:2"]
+    assert any(".notarypy-export" in said for said in owner.warnings)
+    owner.world.attacker.undo_hooks()
+    owner.world.fake.requests.clear()
+    owner.client().archives.export([GUN, f"{GUN}:1", f"{GUN}:1"], tmp_path / "b.tar", images=True)
+    first = {layouts.digest(blob) for blob in sample.make("one", ["amd64"]).blobs}
+    assert not [line for line in owner.world.fake.lines() for blob in first if f"/blobs/{blob}" in line]
+    assert not (tmp_path / ".notarypy-export").exists()
+
+
+def test_an_image_that_is_named_twice_is_there_once(owner: Person, tmp_path: Path) -> None:
+    done = owner.client().archives.export([f"{GUN}:1", f"{GUN}:1"], tmp_path / "t.tar", images=True)
+    assert len(done.repositories[0].images) == 1
+
+
 def test_what_was_fetched_is_not_fetched_again(owner: Person, tmp_path: Path) -> None:
     with pytest.raises(RepositoryMissingError):
         owner.client().archives.export([GUN, f"{GUN}/other"], tmp_path / "t.tar", images=True)
-    staging = layouts.layout(tmp_path / ".t.tar.notarypy", sample.make("one", ["amd64"]))
+    staging = layouts.layout(tmp_path / ".notarypy-export", sample.make("one", ["amd64"]))
     staging.chmod(0o700)
     owner.world.fake.requests.clear()
     owner.client().archives.export([f"{GUN}:1"], tmp_path / "t.tar", images=True)

@@ -70,7 +70,7 @@ TEXTS: Mapping[str, str] = {
     "check-owner": "check who owns it and its mode",
     "choose-free-file": "remove it, or choose another name",
     "choose-new-directory": "name a directory that does not exist yet",
-    "choose-safe-directory": "remove it, or put the archive elsewhere",
+    "choose-safe-directory": "put the archive elsewhere, on a disk that knows modes of files; or remove it",
     "choose-trust-dir": "name a directory of your own with --trust-dir",
     "choose-writable": "use a directory that can be written",
     "free-disk": "free some space on that disk",

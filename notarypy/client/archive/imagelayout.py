@@ -1,23 +1,32 @@
 """The images of an archive: fetched by their signed digests, and put into it as an OCI layout.
 
-What it is: the second half of an export with images, beside the trust data. What it is not: the decision
-which images are signed (`trustdata`), or a download (`transfer.pulling`).
+What it is: the second half of an export with images, beside the trust data, and the folder where an archive
+is made. What it is not: the decision which images are signed (`trustdata`), or a download
+(`transfer.pulling`).
+
+Rules:
+
+1. The folder is beside the archive, and the same for all archives there, whatever they are called: one run at
+   a time works in it, and goes on with what an earlier one has fetched.
+2. It is removed once an archive has all that it was to have. It stays after a failure that another run may
+   not have, if anything was fetched.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from notarypy.client.transfer.progress import Moving, warn_of_foreign
 from notarypy.client.transfer.pulling import LayoutPull, RemoteImage
 from notarypy.client.verify.image import require_served
-from notarypy.errors import Advice, NotarypyError, UsageError
+from notarypy.errors import Advice, AuthenticationError, NotarypyError, StorageError, UsageError
 from notarypy.images import layout, manifests
 from notarypy.storage.images.layoutwriter import LayoutWriter, discard, make_private
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from notarypy.client.parameters import Progress
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from notarypy.images.layout import Descriptor
     from notarypy.storage.images.layoutwriter import ArchiveWriter
 
+_FOLDER = ".notarypy-export"
 _DOCKERS = (
     "there are manifests of docker's type in it: skopeo, podman and buildah do not find these images by "
     "their names, notarypy push does"
@@ -42,26 +52,39 @@ class ImageLayout:
     progress: Progress | None
     _named: list[tuple[Descriptor, str]] = field(default_factory=list)
     _blobs: set[str] = field(default_factory=set)
+    _over: bool = False
+    _missed: bool = False
 
     @property
     def staging(self) -> Path:
-        """Where they are brought together; what is there already is not fetched again."""
-        return self.target.with_name(f".{self.target.name}.notarypy")
+        """Where they are brought together; what is there already is not fetched again (rule 1)."""
+        return self.target.with_name(_FOLDER)
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """Hold the folder for one run (rules 1 and 2)."""
+        make_private(self.staging)
+        with ExitStack() as afterwards, LayoutWriter(self.staging, self.session.limits).opened():
+            afterwards.callback(self._discard)
+            yield self.staging
+            self._over = not self._missed
 
     def bring(self, repository: str, images: Iterable[VerifiedImage]) -> tuple[VerifiedImage, ...]:
         """Fetch images of a repository; return those that are there as a whole."""
         parsed, came = self.session.parse(repository), []
-        make_private(self.staging)
-        with LayoutWriter(self.staging, self.session.limits).opened() as opened:
-            for image in images:
-                ref = f"{image.repository}:{image.tag}"
-                try:
-                    remote = RemoteImage(self.session.registry(parsed), parsed.path)
-                    self._bring(opened, remote, image, ref)
-                except NotarypyError as error:
-                    self.failed(ref, error)
-                else:
-                    came.append(image)
+        opened = LayoutWriter(self.staging, self.session.limits)
+        for image in images:
+            ref = f"{image.repository}:{image.tag}"
+            try:
+                remote = RemoteImage(self.session.registry(parsed), parsed.path)
+                self._bring(opened, remote, image, ref)
+            except StorageError:
+                raise
+            except NotarypyError as error:
+                self._missed |= error.retryable or isinstance(error, AuthenticationError)
+                self.failed(ref, error)
+            else:
+                came.append(image)
         return tuple(came)
 
     def write(self, archive: ArchiveWriter) -> None:
@@ -74,10 +97,11 @@ class ImageLayout:
         for name in sorted(self._blobs):
             archive.add_file(name, self.staging / name)
 
-    def discard(self) -> None:
-        """Remove what was fetched, which is in the archive now."""
-        if self.staging.exists():
+    def _discard(self) -> None:
+        if self._over or not (self.staging / "blobs").exists():
             discard(self.staging)
+        elif self._missed:
+            self.session.warn(f"what was fetched of images stays in {self.staging} for the next export")
 
     def _bring(self, opened: LayoutWriter, remote: RemoteImage, image: VerifiedImage, ref: str) -> None:
         """Fetch an image by its signed digest."""

@@ -16,8 +16,7 @@ Rules:
    tag: what the registry serves under the tag now does not matter. The layout names it `REPO:TAG`.
 4. What fails for a repository or an image is left out, and said. An archive without any repository is not
    made.
-5. An archive is written as a whole or not at all, and replaces nothing. What was fetched of images stays
-   beside it until it is written: the next run goes on with that.
+5. An archive is written as a whole or not at all, and replaces nothing. What cannot be written ends it.
 6. It is not more than its readers take.
 7. Who imports refreshes from an archive as from a server (`client.archived`), with all that is refused then.
    Pins, the trust policy and the decision on first use count as for whoever looks at a repository. What
@@ -35,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from notarypy import __version__
 from notarypy.client.archive.imagelayout import ImageLayout, too_much
-from notarypy.client.metadata.dates import file_ends, root_end
+from notarypy.client.metadata.dates import role_ends
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.transfer.progress import StepCounter
@@ -109,7 +108,7 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ToWrite:
     """What is to be written of a repository."""
 
     written: str
@@ -142,16 +141,19 @@ def export(
     wanted = _by_repository(session, texts)
     calls = [partial(_found, session, each, wanted[each], options) for each in wanted]
     images = ImageLayout(session, target, failed, progress)
-    with new_archive(target) as archive:
-        found: list[_Found] = []
+    with images.opened() as folder, new_archive(target, folder) as archive:
+        archive.moment = exported.timestamp()
+        found: list[_ToWrite] = []
         with closing(outcomes(calls)) as done, StepCounter(steps, "reading repositories") as counter:
             counter.expect(len(calls))
             for written, outcome in zip(wanted, done, strict=True):
                 counter.step()
                 try:
-                    found.append(_written(archive, outcome.get(), found))
+                    one = outcome.get()
                 except NotarypyError as error:
                     failed(written, error)
+                else:
+                    found.append(_written(archive, one, found))
         if not found:
             message = "nothing could be exported, so no archive was written"
             raise NothingThereError(message, advice=Advice("see-above"))
@@ -163,11 +165,10 @@ def export(
             images.write(archive)
         if archive.entries > session.limits.archive_entries:  # rule 6
             raise too_much(f"{archive.entries} files, more than {session.limits.archive_entries}")
-    images.discard()
     return Exported(str(target), exported, tuple(map(_result, found)))
 
 
-def _written(archive: ArchiveWriter, one: _Found, before: Sequence[_Found]) -> _Found:
+def _written(archive: ArchiveWriter, one: _ToWrite, before: Sequence[_ToWrite]) -> _ToWrite:
     """Write the files of a repository, unless it is there under another name, and let go of them."""
     if all(one.gun != other.gun for other in before):
         for name, data in one.files.items():
@@ -175,7 +176,7 @@ def _written(archive: ArchiveWriter, one: _Found, before: Sequence[_Found]) -> _
     return replace(one, files={})
 
 
-def _with_images(images: ImageLayout, one: _Found) -> _Found:
+def _with_images(images: ImageLayout, one: _ToWrite) -> _ToWrite:
     """Fetch the images of a repository, and name those that do not come."""
     for ref, error in one.unmet:
         images.failed(ref, error)
@@ -195,29 +196,31 @@ def _by_repository(session: Session, texts: Sequence[str]) -> dict[str, list[Ref
     return {gun: [] if gun in whole else wanted[gun] for gun in sorted(wanted)}
 
 
-def _found(session: Session, written: str, references: Sequence[Reference], options: ExportOptions) -> _Found:
+def _found(
+    session: Session, written: str, references: Sequence[Reference], options: ExportOptions
+) -> _ToWrite:
     """Verify a repository, and return what is to be written of it (rules 1 and 2)."""
     required = VerifyOptions(root=options.root)
     scope = scope_of(session, written, required)
     scope = None if scope is not None and scope.mode == "skip" else scope
     repository = session.repository(written, options.root, scope).past_caches()
     trusted = refresh(repository)
-    images: list[VerifiedImage] = []
+    images: dict[str, VerifiedImage] = {}
     unmet: list[tuple[str, NotarypyError]] = []
     for tag, asked in _asked(session, written, references, trusted) if options.images else ():
         try:
-            images.append(decide(trusted, asked, required, scope, written=written, warn=session.warn))
+            image = decide(trusted, asked, required, scope, written=written, warn=session.warn)
+            images.setdefault(f"{image.tag}@{image.digest}", image)
         except TrustError as error:
             unmet.append((f"{written}:{tag}", error))
-    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
-    return _Found(
+    return _ToWrite(
         written=written,
         gun=repository.gun,
         server=repository.server_url,
-        ends=min(ends[role] for role in roles.BASE_ROLES),
+        ends=_end(trusted),
         root_pins=trusted.root.pins,
         files=dict(_files(repository, trusted)),
-        images=tuple(images),
+        images=tuple(images.values()),
         unmet=tuple(unmet),
     )
 
@@ -235,21 +238,22 @@ def _asked(
 
 
 def _files(repository: Repository, trusted: TrustedMetadata) -> Iterator[tuple[str, bytes]]:
-    """Yield what a server has of a repository, by the names that it has for it (rule 2)."""
+    """Yield what a server has of a repository, by its names (rule 2), and what names other files last."""
     root, timestamp = trusted.files[roles.ROOT], trusted.files[roles.TIMESTAMP]
-    yield f"{roles.ROOT}.json", root
-    yield f"{roles.TIMESTAMP}.json", timestamp
     for version, data in (*_earlier_roots(repository, trusted), (trusted.root.version, root)):
         yield f"{version}.{roles.ROOT}.json", data
     for role, data in sorted({**trusted.files, **dict(_refused(repository, trusted))}.items()):
         if role != roles.TIMESTAMP:
             yield f"{role}.{hashlib.sha256(data).hexdigest()}.json", data
+    yield f"{roles.ROOT}.json", root
+    yield f"{roles.TIMESTAMP}.json", timestamp
 
 
 def _refused(repository: Repository, trusted: TrustedMetadata) -> Iterator[tuple[str, bytes]]:
     """Yield the delegations that were looked at and are not to be trusted."""
-    for role, error in trusted.failures.items():
-        if "version" in error.facts and (meta := trusted.snapshot.meta.get(role)) is not None:
+    for role in trusted.failures:
+        if role not in trusted.skipped:
+            meta = trusted.snapshot.meta[role]
             data = repository.fetch_announced(role, meta)
             meta.check(data, role)
             yield role, data
@@ -278,7 +282,13 @@ def _earlier_roots(repository: Repository, trusted: TrustedMetadata) -> list[tup
     return found[::-1]
 
 
-def _result(found: _Found) -> ExportedRepository:
+def _end(trusted: TrustedMetadata) -> datetime:
+    """Return when the first of the files ends that all others are nothing without."""
+    ends = role_ends(trusted)
+    return min(ends[role] for role in roles.BASE_ROLES)
+
+
+def _result(found: _ToWrite) -> ExportedRepository:
     images = tuple(f"{image.repository}:{image.tag}@{image.digest}" for image in found.images)
     return ExportedRepository(found.gun, found.server, found.ends, found.root_pins, images)
 
@@ -296,12 +306,11 @@ def import_repository(session: Session, path: Path, gun: str, root: str | None) 
     if after != timestamp and after in {None, before}:
         why = f"it is in {cache.directory}"
         raise StorageError(f"{gun} was not stored", why=why, path=str(cache.directory))
-    ends = {**file_ends(trusted), roles.ROOT: root_end(trusted)}
     return ImportedRepository(
         repository=gun,
         exported=session.archive(path).exported,
         server=session.archive(path).repositories[gun].server,
-        ends=min(ends[role] for role in roles.BASE_ROLES),
+        ends=_end(trusted),
         root_pins=trusted.root.pins,
         changed=before != timestamp,
     )

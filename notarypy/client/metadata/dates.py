@@ -152,6 +152,7 @@ def _age(confirmed: datetime | None, now: datetime) -> str:
     since = f"is as of {confirmed:%Y-%m-%d %H:%M}Z"
     if confirmed > now + _SKEW:
         return f"{since}, which this machine's clock says is still to come"
-    age = max(now - confirmed, timedelta())
+    if (age := now - confirmed) < timedelta(hours=1):
+        return since
     unit, count = ("day", age.days) if age.days else ("hour", age.seconds // 3600)
     return f"{since}, {count} {unit}{'' if count == 1 else 's'} ago"

@@ -308,7 +308,7 @@ def store(
             cache.drop(gone)
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
-        repository.warn(f"the trust directory was not updated: {error.message}")
+        repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
 
 
 def _root_moved(repository: Repository, trusted: TrustedMetadata, before: bytes | None) -> bool:

@@ -14,7 +14,9 @@ Rules:
    it are not followed.
 5. One run works on a layout at a time.
 6. What an archive is packed from lies in a directory that nobody else can write to: it was hashed before, and
-   is not hashed again.
+   is not hashed again. The archive is written there too: what a run that was killed leaves, the next one
+   overwrites.
+7. After a failure an archive takes nothing more, and gets no name.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from notarypy.limits import DEFAULT, Limits
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".notarypy.lock"
+_UNNAMED = ".archive.tmp"
 _MODE = 0o644
 _PIECE = 1024 * 1024
 _LOCK_SECONDS = 5.0
@@ -160,7 +163,7 @@ class BlobWriter:
 
 
 class ArchiveWriter:
-    """A tar archive that is being written; the same files make the same archive.
+    """A tar archive that is being written; the same files of the same `moment` make the same archive.
 
     `entries` is how many headers a reader comes upon: a long name takes two.
     """
@@ -168,7 +171,7 @@ class ArchiveWriter:
     def __init__(self, archive: tarfile.TarFile, target: Path) -> None:
         """Write into a tar file; `new_archive` makes it."""
         self._archive, self._target = archive, target
-        self.entries = 0
+        self.entries, self.moment, self._failed = 0, 0.0, False
 
     def add(self, name: str, data: bytes) -> None:
         """Add a small file."""
@@ -181,33 +184,48 @@ class ArchiveWriter:
 
     def _add(self, name: str, size: int, content: BinaryIO) -> None:
         member = tarfile.TarInfo(name)
-        member.mode, member.size = _MODE, size
+        member.mode, member.size, member.mtime = _MODE, size, int(self.moment)
         self.entries += 1 if len(member.tobuf(tarfile.PAX_FORMAT)) == tarfile.BLOCKSIZE else 2
+        self.check()
+        self._failed = True
         with _storage("write", self._target):
             self._archive.addfile(member, content)
+        self._failed = False
+
+    def check(self) -> None:
+        """Raise StorageError if something could not be written (rule 7)."""
+        if self._failed:
+            why = "writing it has failed before"
+            raise StorageError(f"cannot write {self._target}", why=why, path=str(self._target))
 
 
 @contextmanager
-def new_archive(target: Path) -> Iterator[ArchiveWriter]:
-    """Open an archive to be written, which gets its name at the end (rule 3); raise AlreadyExistsError."""
+def new_archive(target: Path, private: Path) -> Iterator[ArchiveWriter]:
+    """Open an archive to be written, which gets its name at the end (rule 3); raise AlreadyExistsError.
+
+    Until then it lies in a `private` directory beside it (rule 6).
+    """
     refuse_existing(target)
-    temporary = target.with_name(f".notarypy-{os.urandom(8).hex()}.tmp")
+    temporary = private / _UNNAMED
     try:
-        with _storage("write", target), _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as stream:
+        with _storage("write", target), _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                yield ArchiveWriter(archive, target)
+                writer = ArchiveWriter(archive, target)
+                yield writer
+                writer.check()
             stream.flush()
             os.fsync(stream.fileno())
         _name(temporary, target)
         _LOG.debug("%s is complete", target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def pack(source: LayoutWriter, blobs: Iterable[Descriptor], target: Path) -> None:
     """Make a tar archive of a layout, always the same; raise AlreadyExistsError (rule 3)."""
     names = sorted({blob_name(blob.digest) for blob in blobs})
-    with new_archive(target) as archive:
+    with new_archive(target, source.path) as archive:
         for name in (layout.LAYOUT_FILE, layout.INDEX_FILE, *names):
             archive.add_file(name, source.path / name)
 
@@ -227,7 +245,9 @@ def _name(temporary: Path, target: Path) -> None:
 
 def refuse_existing(target: Path) -> None:
     """Raise AlreadyExistsError if there is a file of this name."""
-    if target.exists() or target.is_symlink():
+    with _storage("write", target):
+        there = target.exists() or target.is_symlink()
+    if there:
         message, advice = f"there is a file {target} already", Advice("choose-free-file")
         raise AlreadyExistsError(message, advice=advice, path=str(target))
 
