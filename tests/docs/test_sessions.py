@@ -28,6 +28,11 @@ pytestmark = pytest.mark.slow
 NOTARY, REGISTRY = "notary.example.com", "registry.example.com"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+SETTINGS = (
+    f"DOCKER_CONTENT_TRUST_SERVER=https://{NOTARY}",
+    "NOTARYPY_FIRST_USE=1",
+    *(f"DOCKER_CONTENT_TRUST_{kind}_PASSPHRASE=a passphrase" for kind in ("ROOT", "REPOSITORY")),
+)
 HEX = re.compile(r"\b[0-9a-f]{12,64}\b")
 
 
@@ -40,12 +45,14 @@ class Stage:
         self.directory = directory
         self.environments: dict[str, dict[str, str]] = {}
         self.ids: dict[str, str] = {}
+        self.exit_code = 0
 
     def push(self, repository: str, tag: str, content: str) -> None:
+        digest = self.fake.registry.put_blob(repository, content.encode())
         config = {
             "mediaType": "application/vnd.oci.image.config.v1+json",
-            "size": 2,
-            "digest": _digest(content),
+            "size": len(content),
+            "digest": digest,
         }
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
         self.fake.registry.push(repository, tag, json.dumps(manifest).encode(), MANIFEST)
@@ -77,7 +84,7 @@ class Stage:
     def notarypy(self, words: list[str]) -> str:
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            run(words)
+            self.exit_code = run(words)
         return output.getvalue()
 
     def export(self, person: str, words: list[str]) -> None:
@@ -184,3 +191,56 @@ def test_the_readmes_library_example_runs(stage: Stage, capsys: pytest.CaptureFi
     with mock.patch.dict(os.environ, stage.environments["jeff"], clear=True):
         exec(compile(example.text, "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith(f"{REGISTRY}/admin/demo@sha256:")
+
+
+# Each way out: a page, and its section if it is one of several.
+WAYS = [
+    ("README.md", "The way out"),
+    ("docs/migrating.md", ""),
+    ("docs/migrating/cosign.md", ""),
+    ("docs/migrating/policies.md", ""),
+    ("docs/leaving-notary.md", "Docker Hub, until 2026-12-08"),
+    ("docs/leaving-notary.md", "Twelve weeks"),
+    ("docs/leaving-notary.md", "Harbor, up to 2.8"),
+]
+FROM = {
+    "Dockerfile": "FROM docker.io/vendor/tool:1\n",
+    "compose.yaml": "services: {tool: {image: 'docker.io/vendor/tool:1'}}\n",
+}
+# What they migrate: repositories by path, as hosts have them.
+OWNED = {
+    REGISTRY: ("app", "web"),
+    "docker.io": ("acme/app", "acme/web", "vendor/tool"),
+    "harbor.example.com": ("team/app",),
+}
+APP = f"{REGISTRY}/app"
+WORDS = {"REF": f"{APP}:1", "REPO": APP, "REPO...": APP, "...": "kyverno"}
+
+
+@pytest.mark.parametrize(("page", "section"), WAYS)
+def test_the_commands_of_a_way_out_run_one_after_the_other(stage: Stage, page: str, section: str) -> None:
+    """As printed, where repositories have signed tags; a report is exit 3 while no key is given."""
+    text = pages.sections(pages.read(page))[section] if section else pages.read(page)
+    for name in ("Dockerfile", "compose.yaml"):
+        (stage.home("jeff") / name).write_text(FROM[name])
+    stage.export("jeff", list(SETTINGS))
+    stage.perform("jeff", "notarypy key generate jeff")
+    for host, paths in OWNED.items():
+        stage.fake.services[host.replace("docker.io", "registry-1.docker.io")] = stage.fake.registry
+        for path in paths:
+            stage.push(path, "1", path)
+            stage.push(path, "2", path)
+            stage.perform("jeff", f"notarypy signer add --key jeff.pub jeff {host}/{path}")
+            stage.perform("jeff", f"notarypy sign {host}/{path}:1 {host}/{path}:2")
+    blocks = [*pages.blocks(text, "sh"), *pages.blocks(text, "console")]
+    blocks.sort(key=lambda block: text.index(block.text))
+    if page == "docs/migrating/policies.md":  # it says where the key is made
+        stage.perform("jeff", "notarypy key generate release")
+    code = [line for block in blocks for line in block.text.splitlines()] or pages.spans(text)
+    lines = [line.removeprefix("$ ").partition(" || ")[0] for line in code]
+    words = [shlex.split(line, comments=True) for line in lines if line.startswith("notarypy ")]
+    assert len(words) >= 3
+    for line in words:
+        printed = stage.perform("jeff", shlex.join(WORDS.get(word, word) for word in line))
+        given = "report" not in line or "--key" in line
+        assert stage.exit_code == (0 if given else 3), (line, printed)
