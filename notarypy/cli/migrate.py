@@ -98,7 +98,7 @@ def _signer_keys(texts: list[str] | tuple[str, ...]) -> dict[str, list[str]]:
 
 def _deliver(run: Run, made: PolicyFiles, output: str | None) -> None:
     """Write or print the files, and report them."""
-    if output is None and len(made.files) > 1:
+    if output is None and len(made.files) > 1 and not run.options.json:
         message = f"{made.kind} takes {len(made.files)} files: {', '.join(made.files)}"
         raise UsageError(message, advice=Advice("give-policy-folder"))
     paths = dict.fromkeys(made.files, None) if output is None else _paths(made, output)

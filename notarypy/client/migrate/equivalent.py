@@ -8,6 +8,7 @@ Rules:
 1. Without repositories each scope of the trust policy is a rule. With them each repository is one, by the
    scope that counts for it, and where there is no trust policy by the options alone; beside them stand scopes
    to be skipped, and what is refused within these. Where the options require something nothing is skipped.
+   A registry stands in the one spelling that counts for all (`tuf.roles`, rule 4).
 2. What no rule is for is refused, as a trust policy refuses what no scope fits.
 3. A release key signs what was verified with all requirements before (`migrate cosign`): one of them must
    have signed whatever is verified.
@@ -83,6 +84,10 @@ what his key signed until then counts no more.
 These signatures say that a digest was signed, with no date and no end: an older image that was signed
 under the same name passes, and no server says which digest a tag has now.
 """)
+_SPELLING = sentences("""
+Names of registries are compared as they are written, by Kyverno alone in any spelling: REGISTRY.TEST or
+registry.test:443 is not registry.test elsewhere, and passes, as everything does that no other rule is for.
+""")
 
 
 def policy_files(
@@ -105,10 +110,12 @@ def policy_files(
     if all(rule.prefix != roles.ANY for rule in rules):
         rules.append(Rule(roles.ANY, "refuse"))
     given = {*keys.signers, *([roles.RELEASES] if keys.release else [])}
-    if not by_digest and (unused := given - builder.used):
+    if unused := given - builder.used:
         names = ", ".join(sorted(map(roles.signer_name, unused)))
         session.warn(f"nothing requires the signatures of {names}: no rule has their keys")
-    return KINDS[kind](rules, (*builder.notes, *_NOTES[by_digest:]))
+    open_rest = any((rule.prefix, rule.verdict) == (roles.ANY, "accept") for rule in rules)
+    notes = (*builder.notes, *(_SPELLING if open_rest else ()), *(() if by_digest else _NOTES))
+    return KINDS[kind](rules, notes)
 
 
 @dataclass
@@ -130,23 +137,24 @@ class PolicyBuilder:
         if policy is None or not policy.scopes:
             message = "no repository was given, and no scope of a trust policy"
             raise NothingThereError(message, advice=Advice("name-repository-or-scope"))
-        return [self._rule(scope, scope.prefix) for scope in policy.scopes.values()]
+        return [self._rule(scope, roles.comparable(scope.prefix)) for scope in policy.scopes.values()]
 
     def of_repositories(self, texts: Sequence[str]) -> list[Rule]:
         """Return a rule for each repository, and for what may not be lost of the trust policy (rule 1)."""
         rules = {rule.prefix: rule for rule in map(self._of_repository, texts)}
         policy = self.session.trust_policy()
-        scopes = () if policy is None else policy.scopes.values()
+        scopes = {} if policy is None else policy.scopes
+        skips = {roles.comparable(each): scopes[each].mode == "skip" for each in scopes}
         lets_skip = not self.options.needs_verification
-        skipped = [Rule(scope.prefix, "accept") for scope in scopes if scope.mode == "skip" and lets_skip]
-        for scope in scopes:
-            refused = Rule(scope.prefix, "refuse")
-            if scope.mode != "skip" and any(rule.contains(refused) for rule in skipped):
-                rules.setdefault(scope.prefix, refused)
+        skipped = [Rule(prefix, "accept") for prefix, skip in skips.items() if skip and lets_skip]
+        for prefix, skip in skips.items():
+            refused = Rule(prefix, "refuse")
+            if not skip and any(rule.contains(refused) for rule in skipped):
+                rules.setdefault(prefix, refused)
         return [*({rule.prefix: rule for rule in skipped} | rules).values()]
 
     def _of_repository(self, text: str) -> Rule:
-        repository = parse_repository(text).repository
+        repository = roles.comparable(parse_repository(text).repository)
         scope = scope_of(self.session, text, self.options)
         if scope is not None and scope.mode == "skip":
             return Rule(repository, "accept", alone=True)
@@ -157,12 +165,12 @@ class PolicyBuilder:
             return self._rule(scope, repository, alone=True)
         trusted = current_metadata(self.session, text, self.options.root)
         if self.by_digest:
-            return Rule(repository, "verify", alone=True, released=self._released(trusted, repository, scope))
+            return Rule(repository, "verify", alone=True, released=self._released(trusted, text, scope))
         return self._rule(scope, repository, trusted, alone=True)
 
-    def _released(self, trusted: TrustedMetadata, repository: str, scope: Scope | None) -> dict[str, str]:
+    def _released(self, trusted: TrustedMetadata, text: str, scope: Scope | None) -> dict[str, str]:
         """Return the digests of the tags that meet everything (rule 7)."""
-        found, parsed, warn = {}, parse_repository(repository), self.session.warn
+        found, parsed, warn = {}, parse_repository(text), self.session.warn
         by_cosign = scope is not None and scope.require.cosign is not None
         for tag in released_names(trusted):
             try:
@@ -170,9 +178,9 @@ class PolicyBuilder:
                 if by_cosign:
                     image = verify_unless_skipped(self.session, str(asked), self.options, cache=self.cache)
                 else:
-                    image = decide(trusted, asked, self.options, scope, written=repository, warn=warn)
+                    image = decide(trusted, asked, self.options, scope, written=parsed.repository, warn=warn)
             except (InvalidNameError, TrustError, ImageMissingError) as error:
-                self._note(f"{tag} of {repository} is not among them: {error.message}.")
+                self._note(f"{tag} of {text} is not among them: {error.message}.")
             else:
                 found[tag] = image.digest
         return found

@@ -4,8 +4,8 @@ Rules:
 
 1. The pattern with the most components counts, alone, as the longest prefix does.
 2. Connaisseur puts a `*` before each pattern that has none, so `r.test/team/*` fits `evil.test/r.test/team/x`
-   too. Where images are verified that does no harm. What is accepted gets a narrower pattern that refuses
-   such names.
+   and `evilr.test/team/x` too. Such an image must have been signed for that all the same. Nothing but all the
+   rest is let pass unverified: no other pattern could keep such names out.
 3. A validator has all keys of a rule; `required` names those that all must have signed, and `threshold`
    counts them and the others together. One group with alternatives is all that fits into that.
 """
@@ -38,6 +38,9 @@ The name in a signature is not compared: what was signed under one name or tag p
 that the same keys are required for.
 
 Only classic signatures (the tag sha256-HEX.sig) are promised to be read.
+
+No pattern is anchored at its beginning: the signatures that suffice for registry.test/x suffice for
+evilregistry.test/x and evil.test/registry.test/x.
 """)
 
 
@@ -45,7 +48,8 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
     """Return the values."""
     validators: list[Value] = list(_STATIC)
     policy: list[Value] = []
-    for number, rule in enumerate(rules, start=1):
+    written = [rule for rule in rules if rule.verdict != "accept" or rule.prefix == roles.ANY]
+    for number, rule in enumerate(written, start=1):
         how: dict[str, Value] = {"validator": {"accept": "allow", "refuse": "deny"}.get(rule.verdict, "")}
         if rule.verdict == "verify":
             name = object_name(number, rule)
@@ -54,10 +58,6 @@ def render(rules: Sequence[Rule], notes: Sequence[str]) -> PolicyFiles:
             validators.append({"name": name, "type": "cosign", "trustRoots": roots})
             how = {"validator": name, "with": _required(rule, called)}
         policy += [{"pattern": pattern, **how} for pattern in _patterns(rule)]
-        if rule.verdict == "accept":
-            policy += [
-                {"pattern": f"*/{one}", "validator": "deny"} for one in _patterns(rule) if one != "*:*"
-            ]
     said = (*_NOTES, *_own_notes(rules), *notes)
     values = yamltext.document({"application": {"validators": validators, "policy": policy}})
     return PolicyFiles("connaisseur", {"connaisseur.yaml": yamltext.comment(*said) + values}, said)
@@ -80,13 +80,16 @@ def _required(rule: Rule, called: dict[NamedKey, str]) -> dict[str, Value]:
 def _patterns(rule: Rule) -> list[str]:
     if rule.prefix == roles.ANY:
         return ["*:*"]
+    if "[" in rule.prefix:
+        message = f"Connaisseur has no pattern for {rule.prefix}"
+        raise UsageError(message, why="brackets are other patterns in it", advice=Advice("other-kind"))
     return [f"{beginning}*" for beginning in imagenames.beginnings(rule)]
 
 
 def _own_notes(rules: Sequence[Rule]) -> list[str]:
     audited = ", ".join(rule.prefix for rule in rules if rule.audited)
-    return (
-        [f"There is no audit of one pattern: what is only audited is left out ({audited})."]
-        if audited
-        else []
-    )
+    accepted = [rule.prefix for rule in rules if rule.verdict == "accept"]
+    skipped = ", ".join(prefix for prefix in accepted if prefix != roles.ANY)
+    left_out = f"There is no audit of one pattern: what is only audited is left out ({audited})."
+    counts = f"Nothing but * is let pass unverified: what counts around {skipped} counts there, too."
+    return [*([left_out] if audited else []), *([counts] if skipped else [])]

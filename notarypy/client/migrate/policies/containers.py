@@ -33,6 +33,8 @@ Only classic signatures (the tag sha256-HEX.sig) are read, no bundles.
 podman, skopeo and buildah of Debian 12 were built without this: they refuse a policy with
 sigstoreSigned. Debian 13 has it.
 
+A mirror that registries.conf names takes a line use-sigstore-attachments of its own.
+
 While use-sigstore-attachments is on, a signed image can be copied into files (oci, oci-archive,
 docker-archive) with --remove-signatures alone.
 

@@ -9,7 +9,9 @@ Rules:
    `r.test/apps`, and `r.test:5000` not `r.test:50001`.
 2. Docker Hub's names may lack `docker.io`, and its own images `library` too. What has a dot, a colon or a
    capital letter before its first slash, or is `localhost`, names another registry.
-3. Regular expressions are of the common core of RE2 and Python, and fit from the beginning.
+3. Regular expressions are of the common core of RE2 and Python, and fit from the beginning. They fit a
+   registry in any case of its letters, with zeros before its port, and with the port 443 where it has none.
+4. The short name of one of Docker Hub's own images ends it: `alpine/git` is not within `library/alpine`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from notarypy.images.reference import DOCKER_HUB
 if TYPE_CHECKING:
     from notarypy.client.migrate.policies.rules import Rule
 
-_HUB = r"(?:(?:index\.)?docker\.io/)"
+_HUB = r"(?:(?i:(?:index\.|registry-1\.)?docker\.io)(?::0*443)?/)"
 _WORD = "[a-z0-9_-]+"
 _END = ":[^/]*$|@|$"
 
@@ -39,13 +41,21 @@ def expression(rule: Rule) -> str:
     path = rule.prefix.partition("/")[2]
     end = f"(?:{_END})" if rule.alone else f"(?:/|{_END})"
     if rule.registry != DOCKER_HUB:
-        return f"^{re.escape(rule.prefix)}{end if path else '/'}"
+        return f"^{_registry(rule.registry)}/{re.escape(path)}{end if path else ''}"
     first, _, rest = path.partition("/")
     optional = f"{_HUB}?" if re.fullmatch(_WORD, first) and first != "localhost" else _HUB
     if not path:
-        return f"^(?:{_HUB}|{_WORD}(?:/|{_END}))"
+        return f"^(?:{_HUB}|{_WORD}/|[^/]+$)"
     if first != "library":
         return f"^{optional}{re.escape(path)}{end if rest else '/'}"
     if not rest:
         return f"^{optional}(?:library/|[^/]+$)"
-    return f"^{optional}(?:library/)?{re.escape(rest)}{end}"
+    whole = f"{optional}library/{re.escape(rest)}{end}"
+    return f"^{whole}" if "/" in rest else f"^(?:{whole}|{_HUB}?{re.escape(rest)}(?:{_END}))"
+
+
+def _registry(registry: str) -> str:
+    host, colon, port = registry.rpartition(":")
+    if not port.isdigit():
+        host, colon = registry, ""
+    return f"(?i:{re.escape(host)}){f':0*{port}' if colon else '(?::0*443)?'}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from notarypy.client.migrate.policies import imagenames, yamltext
 from notarypy.client.migrate.policies.rules import Group, Rule, object_name, sentences
 from notarypy.client.results import PolicyFiles
+from notarypy.images.reference import DOCKER_HUB
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def _policy(kind: str, name: str, action: str, spec: dict[str, Value]) -> dict[s
 def _fits(variable: str, rule: Rule) -> str:
     if rule.prefix == roles.ANY:
         return "true"
-    return f"{variable}.matches({json.dumps(imagenames.expression(rule))})"
+    fits = f"{variable}.matches({json.dumps(imagenames.expression(rule))})"
+    # The one word that is a registry, of all that an expression takes for namespaces of Docker Hub.
+    return f"({fits} && !{variable}.startsWith('localhost/'))" if rule.prefix == DOCKER_HUB else fits
 
 
 def _counts(variable: str, rule: Rule, narrower: Sequence[Rule]) -> str:
