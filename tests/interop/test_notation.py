@@ -16,6 +16,8 @@ from cryptography.x509 import load_pem_x509_certificate
 from docs import pages
 from interop.harness import programs
 from interop.harness.verifiers import Verifiers
+from notarypy.cosign.signingchain import SigningChain
+from notarypy.errors import UsageError
 from notarypy.keys.signers.keyfile import LocalSigner
 from notarypy.keys.signers.rootcertificate import root_certificate
 
@@ -87,6 +89,7 @@ def test_the_certificate_of_the_page_is_one_for_notation(
     programs.run(["sh", "-ec", f"cd {tmp_path}\n{line}"], {}).expect(0)
     certificate = load_pem_x509_certificate((tmp_path / "release.crt").read_bytes())
     read(verifiers, tmp_path, key, certificate).expect(0)
+    assert SigningChain.load((tmp_path / "release.crt").read_bytes()).algorithm == "ES256"
 
 
 def test_the_certificate_of_a_root_key_is_none(
@@ -95,3 +98,6 @@ def test_the_certificate_of_a_root_key_is_none(
     made = root_certificate(LocalSigner(key), "registry.test/app", datetime.now(UTC))
     refused = read(verifiers, tmp_path, key, load_pem_x509_certificate(made.public)).expect(1)
     assert "key usage" in refused.stderr.lower()
+    with pytest.raises(UsageError) as caught:
+        SigningChain.load(made.public)
+    assert "key_encipherment" in caught.value.why[0]
