@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import load_pem_x509_certificate
 
 from docs import pages
-from interop.harness import programs
+from interop.harness import people, programs
 from interop.harness.verifiers import Verifiers
 from notarypy.cosign.signingchain import SigningChain
 from notarypy.errors import UsageError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
+    from interop.harness.people import Person
     from interop.harness.programs import Run
     from interop.harness.services import Endpoint
 
@@ -101,3 +102,17 @@ def test_the_certificate_of_a_root_key_is_none(
     with pytest.raises(UsageError) as caught:
         SigningChain.load(made.public)
     assert "key_encipherment" in caught.value.why[0]
+
+
+def test_openssl_reads_a_key_of_the_trust_directory_as_the_page_says(alice: Person, tmp_path: Path) -> None:
+    page = pages.blocks(pages.read("docs/migrating/notation.md"), "sh")
+    (line,) = (block.text for block in page if "key export" in block.text)
+    alice.notarypy("key", "generate", "release", "--dir", tmp_path).expect(0)
+    exported = alice.notarypy("key", "export", "release").expect(0).stdout
+    (tmp_path / "exported").write_text(exported)
+    command = line.replace("notarypy key export release", "cat exported")
+    assert command != line
+    programs.run(["sh", "-ec", f"cd {tmp_path}\n{command}"], {}).expect(0)
+    assert b"ENCRYPTED" in (tmp_path / "release.pem").read_bytes()
+    passphrase = people.REPOSITORY_PASSPHRASE
+    programs.openssl("pkey", "-in", tmp_path / "release.pem", "-passin", f"pass:{passphrase}", "-noout")
