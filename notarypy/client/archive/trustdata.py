@@ -109,13 +109,10 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class _ToWrite:
-    """What is to be written of a repository."""
+    """What is to be written of a repository, and said of it in the end."""
 
     written: str
-    gun: str
-    server: str
-    ends: datetime
-    root_pins: tuple[str, ...]
+    said: ExportedRepository
     files: Mapping[str, bytes]
     images: tuple[VerifiedImage, ...]
     unmet: tuple[tuple[str, NotarypyError], ...]
@@ -157,22 +154,23 @@ def export(
         if not found:
             message = "nothing could be exported, so no archive was written"
             raise NothingThereError(message, advice=Advice("see-above"))
-        held = {one.gun: trustarchive.ArchivedRepository(one.gun, one.server, one.ends) for one in found}
-        index = trustarchive.index(exported, f"notarypy {__version__}", held.values())
-        archive.add(trustarchive.INDEX, index)
+        said = {one.said.repository: one.said for one in found}.values()
+        held = [trustarchive.ArchivedRepository(one.repository, one.server, one.ends) for one in said]
+        archive.add(trustarchive.INDEX, trustarchive.index(exported, f"notarypy {__version__}", held))
         if options.images:
             found = [_with_images(images, one) for one in found]
             images.write(archive)
         if archive.entries > session.limits.archive_entries:  # rule 6
             raise too_much(f"{archive.entries} files, more than {session.limits.archive_entries}")
-    return Exported(str(target), exported, tuple(map(_result, found)))
+    return Exported(str(target), exported, tuple(one.said for one in found))
 
 
 def _written(archive: ArchiveWriter, one: _ToWrite, before: Sequence[_ToWrite]) -> _ToWrite:
     """Write the files of a repository, unless it is there under another name, and let go of them."""
-    if all(one.gun != other.gun for other in before):
+    gun = one.said.repository
+    if all(gun != other.said.repository for other in before):
         for name, data in one.files.items():
-            archive.add(trustarchive.member(one.gun, name), data)
+            archive.add(trustarchive.member(gun, name), data)
     return replace(one, files={})
 
 
@@ -180,7 +178,10 @@ def _with_images(images: ImageLayout, one: _ToWrite) -> _ToWrite:
     """Fetch the images of a repository, and name those that do not come."""
     for ref, error in one.unmet:
         images.failed(ref, error)
-    return replace(one, images=images.bring(one.written, one.images))
+    came = images.bring(one.written, one.images)
+    return replace(
+        one, said=replace(one.said, images=tuple(f"{i.repository}:{i.tag}@{i.digest}" for i in came))
+    )
 
 
 def _by_repository(session: Session, texts: Sequence[str]) -> dict[str, list[Reference]]:
@@ -213,16 +214,10 @@ def _found(
             images.setdefault(f"{image.tag}@{image.digest}", image)
         except TrustError as error:
             unmet.append((f"{written}:{tag}", error))
-    return _ToWrite(
-        written=written,
-        gun=repository.gun,
-        server=repository.server_url,
-        ends=_end(trusted),
-        root_pins=trusted.root.pins,
-        files=dict(_files(repository, trusted)),
-        images=tuple(images.values()),
-        unmet=tuple(unmet),
-    )
+    pins, server = trusted.root.pins, repository.server_url
+    said = ExportedRepository(repository.gun, server, _end(trusted), pins, images=())
+    files = dict(_files(repository, trusted))
+    return _ToWrite(written, said, files, tuple(images.values()), tuple(unmet))
 
 
 def _asked(
@@ -286,11 +281,6 @@ def _end(trusted: TrustedMetadata) -> datetime:
     """Return when the first of the files ends that all others are nothing without."""
     ends = role_ends(trusted)
     return min(ends[role] for role in roles.BASE_ROLES)
-
-
-def _result(found: _ToWrite) -> ExportedRepository:
-    images = tuple(f"{image.repository}:{image.tag}@{image.digest}" for image in found.images)
-    return ExportedRepository(found.gun, found.server, found.ends, found.root_pins, images)
 
 
 def import_repository(session: Session, path: Path, gun: str, root: str | None) -> ImportedRepository:
