@@ -6,6 +6,7 @@ settings.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypedDict
 
 from notarypy.values import dataclass
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 
 def require_lists(**given: object) -> None:
-    """Raise TypeError for a single text where several are expected: it would be a list of its characters."""
+    """Raise TypeError for what is no list.
+
+    A single text would be one of its characters, and what can be gone through once is empty ever after: it
+    would be required of the first image alone.
+    """
     for name, value in given.items():
-        if isinstance(value, str | bytes):
-            raise TypeError(f"{name} takes a list, even of one: [{type(value).__name__}]")
+        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
+            raise TypeError(f"{name} takes a list, even of one, and no {type(value).__name__}")
 
 
 class Unverified(str):
@@ -79,6 +84,8 @@ class VerifyOptions:
     def __post_init__(self) -> None:
         """Check what mypy cannot."""
         require_lists(signers=self.signers, also=self.also)
+        if not all(isinstance(pem, bytes) for pem in self.also):
+            raise TypeError("also takes public keys, PEM, as bytes")
 
     @property
     def needs_notary(self) -> bool:

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from notarypy.errors import Advice, UnsupportedKeyError
+from notarypy.tuf import filetypes
 from notarypy.tuf.keys import SHORT_KEYID, PublicKey
 from notarypy.values import dataclass
 
@@ -98,6 +99,11 @@ def load(data: bytes) -> VerificationKey:
             why="a key alone verifies them: authorities and identities of certificates count for nothing",
             advice=Advice("give-cosign-key"),
         )
+    if b"PUBLIC KEY-----" not in data:
+        found = filetypes.recognised(data)
+        secret = ["whoever has it can sign: hand it to nobody"] if b"PRIVATE KEY-----" in data else []
+        message = "this is no public key that cosign's signatures are verified with"
+        raise UnsupportedKeyError(message, why=(found.words, *secret), advice=found.public)
     return VerificationKey(PublicKey.from_pem(data))
 
 

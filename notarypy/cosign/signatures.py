@@ -115,7 +115,7 @@ class KeyRequirement:
         return absent if len(self.files) - len(absent) < self.threshold else []
 
     def unmet(
-        self, found: Signatures, counting: Sequence[CosignSignature], name: str
+        self, found: Signatures, counting: Sequence[CosignSignature], name: str, advice: Advice
     ) -> CosignMissingError | None:
         """Return the error for an image that too few of the keys have signed, None if enough have."""
         if not (absent := self.absent(counting)):
@@ -128,12 +128,14 @@ class KeyRequirement:
         ours = [one for one in found.valid if one.key in keys and one.reference][:_SHOWN]
         why = [f"{one.key.short} has signed it as {one.reference}" for one in ours]
         others = found.others[:_SHOWN]
-        why += [f"{each.count} of the form {each.form} do not count: {each.why}" for each in others]
+        why += [f"not counted, {each.count} of the form {each.form}: {each.why}" for each in others]
+        theirs = sorted({one.key.short for one in found.valid if one.key not in keys})[:_SHOWN]
+        why += [f"it is signed with {', '.join(theirs)}, which is another"] if theirs else []
         why = why or ["the registry has no signature of cosign by which it could be"]
         return CosignMissingError(
             f"{name} {text}",
             why=(*why, *([f"required by {self.source}"] if self.source else [])),
-            advice=Advice("sign-with-cosign", reference=name),
+            advice=advice,
             missing=[key.public.canonical_id for key in keys],
             threshold=self.threshold,
         )

@@ -15,7 +15,8 @@ Rules:
 5. A text that is read may have any other member in `optional`, and none elsewhere: cosign refuses it as well.
 6. An annotation of a layer repeats the name, so that of many the right one is read first. It is not signed,
    and counts for nothing else.
-7. A layer of another type, or without a signature, is no signature, and spoils none of the others.
+7. A layer of another type is no signature. One whose signature is no base64 has an empty one, which no key
+   made, and spoils none of the others. Line ends count for nothing: that is how `base64` writes it.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ def payload(claim: Claim) -> bytes:
 
 def read(data: bytes, limits: Limits = DEFAULT) -> Claim:
     """Return what a text says; raise MetadataError if it is none (rule 5)."""
-    document = manifests.decode(data, limits.cosign_payload_bytes)
+    try:
+        document = manifests.decode(data, limits.cosign_payload_bytes)
+    except MetadataError as error:
+        raise _no_text(*error.why) from None
     critical, optional = document.get("critical"), document.get("optional")
     if document.keys() - {"critical", "optional"} or not isinstance(critical, dict):
         raise _no_text("its members are not critical and optional")
@@ -104,13 +108,16 @@ def _only(value: object, member: str) -> str:
     return text
 
 
-def _no_text(why: str) -> MetadataError:
+def _no_text(*why: str) -> MetadataError:
     return MetadataError("this is not the text of a cosign signature", why=why)
 
 
 def layers(manifest: bytes, limits: Limits = DEFAULT) -> Sequence[SignatureLayer]:
     """Return the signatures in a manifest, the newest last (rules 6 and 7); MetadataError if it is none."""
-    found = layout.links(manifest, manifests.read(manifest, None, limits).media_type, limits)
+    known = manifests.read(manifest, None, limits)
+    if known.is_index:
+        raise MetadataError("it is an index, and no manifest of signatures")
+    found = layout.links(manifest, known.media_type, limits)
     read_ones = map(_signature_layer, found.blobs[1:])
     return tuple(layer for layer in read_ones if layer is not None)
 
@@ -119,9 +126,9 @@ def _signature_layer(layer: Descriptor) -> SignatureLayer | None:
     if layer.media_type != MEDIA_TYPE:
         return None
     try:
-        signature = decode_base64(layer.annotations.get(SIGNATURE), "a signature")
+        signature = decode_base64("".join(layer.annotations.get(SIGNATURE, "").split()), "a signature")
     except MetadataError:
-        return None
+        signature = b""
     return SignatureLayer(layer, signature, layer.annotations.get(_REFERENCE, ""))
 
 

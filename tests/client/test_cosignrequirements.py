@@ -126,6 +126,40 @@ def test_each_key_that_is_named_must_have_signed(
     assert {each.key for each in found.cosign} == {release.keyid, other.keyid}
 
 
+def test_what_another_key_has_signed_is_said(
+    owner: Person, release: Cosigner, other: Cosigner, digest: str
+) -> None:
+    release.sign(digest, f"{GUN}:1")
+    release.put_layer(digest, b"text", b"")
+    with pytest.raises(CosignMissingError) as caught:
+        owner.client().verify(f"{GUN}:1", also=[release.pem, other.pem])
+    assert caught.value.why == (
+        "not counted, 1 of the form sig: it has no signature in base64",
+        f"it is signed with key {release.keyid[:7]}, which is another",
+    )
+
+
+def test_who_has_to_sign_is_told_a_line_that_works(owner: Person, release: Cosigner, digest: str) -> None:
+    for client in (owner.client(), under(owner, *ALONE, release=release)):
+        with pytest.raises(CosignMissingError) as caught:
+            client.verify(f"{GUN}@{digest}", also=[release.pem])
+        assert f"cosign sign --key KEY {GUN}@{digest}" in advice(caught.value)
+
+
+@pytest.mark.parametrize("name", ["also", "signers"])
+def test_what_can_be_gone_through_once_is_no_list(
+    world: World, owner: Person, release: Cosigner, name: str
+) -> None:
+    world.requests()
+    for given in ((one for one in ["bob"]), iter([release.pem]), {"release": release.pem}, map(str, [1])):
+        with pytest.raises(TypeError, match="takes a list"):
+            owner.client().verify_each([f"{GUN}:1", f"{GUN}:1"], **{name: given})  # type: ignore[arg-type]
+    for given in (["text"], [world.base]):  # type: ignore[assignment]
+        with pytest.raises(TypeError, match="as bytes"):
+            owner.client().verify(f"{GUN}:1", also=given)  # type: ignore[arg-type]
+    assert world.requests() == []
+
+
 def test_of_several_keys_in_one_file_any_will_do(
     owner: Person, release: Cosigner, other: Cosigner, digest: str
 ) -> None:
@@ -241,10 +275,10 @@ def test_where_no_signature_names_the_repository_it_is_said(
     release.bundle(digest)
     client = under(owner, *ALONE, release=release)
     client.verify(f"{GUN}:1")
-    assert "names no repository, so whatever this key signed would be taken" in owner.warnings[0]
+    assert "names no repository, so any image that the key signed would be taken" in owner.warnings[0]
     release.bundle(digest, gun=GUN)
     client.verify(f"{GUN}:1")
-    assert "names no tag, so an older image would be taken" in owner.warnings[1]
+    assert "names no tag, so any signed image of it would be taken" in owner.warnings[1]
 
 
 def test_where_no_signature_names_the_tag_it_is_said(owner: Person, release: Cosigner, digest: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from notarypy.cosign import signaturekeys, sigstorebundle, simplesigning
 from notarypy.errors import MetadataError, UnsupportedKeyError, VerificationError
@@ -129,7 +130,14 @@ def test_layers_that_are_no_signatures_are_passed_over() -> None:
     unsigned = {**document["layers"][0], "annotations": {}}
     broken = {**document["layers"][0], "annotations": {simplesigning.SIGNATURE: "?"}}
     document["layers"] = [plain, unsigned, broken, *document["layers"]]
-    assert len(simplesigning.layers(json.dumps(document).encode())) == 1
+    found = simplesigning.layers(json.dumps(document).encode())
+    assert [bool(layer.signature) for layer in found] == [False, False, True]
+    wrapped = {**document["layers"][-1]}
+    written = wrapped["annotations"][simplesigning.SIGNATURE]
+    wrapped["annotations"] = {simplesigning.SIGNATURE: f"{written[:64]}\r\n{written[64:]}\n"}
+    document["layers"] = [plain, wrapped]
+    (layer,) = simplesigning.layers(json.dumps(document).encode())
+    assert OURS.verify(layer.signature, text)
 
 
 def test_a_bundle_is_read_as_it_was_made() -> None:
@@ -244,3 +252,15 @@ def test_a_key_is_read_as_cosign_writes_it() -> None:
         signaturekeys.load(b"-----BEGIN CERTIFICATE-----\n")
     with pytest.raises(UnsupportedKeyError):
         signaturekeys.load(b"nothing")
+
+
+def test_a_private_key_beside_its_public_half_is_said_to_be_one() -> None:
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for data in (private, OURS.pem + private):
+        with pytest.raises(UnsupportedKeyError) as caught:
+            signaturekeys.keys_in(data)
+        assert caught.value.why[0] == "it is a private key, PEM"
+        assert "hand it to nobody" in caught.value.why[1]
+    with pytest.raises(UnsupportedKeyError) as caught:
+        signaturekeys.keys_in(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    assert caught.value.why == ("it is a public key, DER",)

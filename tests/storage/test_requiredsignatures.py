@@ -82,6 +82,8 @@ def test_both_may_be_looked_at_in_audit(tmp_path: Path) -> None:
         ("require_any = ['cosign']\ncosign.all = ['a.pub']", "one alone"),
         ("require_any = ['notary']", "one alone"),
         ("require = ['notary']\nrequire_any = ['notary', 'cosign']\ncosign.all = ['a']", "stands beside"),
+        ("require = ['cosign']\ncosign.all = ['awskms:///alias/a']", "only files with public keys"),
+        ("require = ['cosign']\ncosign.any = ['keyless']", "only files with public keys"),
         ("cosign.all = ['a.pub']", "nothing requires cosign"),
         ("require = ['notary']\ncosign.all = ['a.pub']", "nothing requires cosign"),
         ("cosign = {}", "nothing requires cosign"),

@@ -191,6 +191,8 @@ class _Reader:
             return ()
 
     def _classic_one(self, layer: SignatureLayer) -> CosignSignature:
+        if not layer.signature:
+            raise _NoSignatureError("it has no signature in base64")
         text = self._texts.get(layer.payload.digest)
         if text is None:
             text = self._blob(layer.payload, self._limits.cosign_payload_bytes)

@@ -72,7 +72,8 @@ def of_policy(required: CosignKeys) -> list[KeyRequirement]:
     for path in required.some:
         some.append(_file(required, path))
         if not known.isdisjoint(some[-1].keys):
-            raise required.unusable(path, "another file of any has the same key")
+            why = "another file of any has the same key"
+            raise required.unusable(path, why, advice=Advice("keep-one"))
         known.update(some[-1].keys)
     return [*every, KeyRequirement(tuple(some), required.threshold, required.source)] if some else every
 
@@ -208,13 +209,16 @@ class CosignVerification:
         ours = counting(found.valid, image)
         name = f"{self.written}:{self._tag}" if self._tag else f"{self.written}@{digest}"
         _LOG.debug("%s: signatures of cosign that count: %s", name, ours)
-        errors = [each.unmet(found, ours, name) for each in everything]
+        # What Notary has no part in, and what has no tag, nobody signs by its word.
+        known = self._tag and not tagged
+        to_do = Advice("sign-with-cosign" if known else "sign-with-cosign-itself", reference=name)
+        errors = [each.unmet(found, ours, name, to_do) for each in everything]
         if unmet := [error for error in errors[: len(required)] if error is not None]:
             raise policy.together(unmet)
         if tagged and self._tag and not any(one.names_tag for one in ours):
             named = any(one.reference for one in ours)
             nothing = "tag" if named else "repository"
-            taken = "an older image" if named else "whatever this key signed"
+            taken = "any signed image of it" if named else "any image that the key signed"
             self.session.warn(
                 f"{name} is {digest} by the registry's word alone: the signature names no {nothing}, "
                 f"so {taken} would be taken as well"

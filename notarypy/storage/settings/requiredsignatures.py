@@ -48,10 +48,11 @@ class NamedFiles:
         except StorageError as error:
             raise self.unusable(path, *error.why) from error
 
-    def unusable(self, path: Path, *why: str) -> ConfigurationError:
+    def unusable(self, path: Path, *why: str, advice: Advice | None = None) -> ConfigurationError:
         """Return the error for a file that holds nothing of what it should, or cannot be read."""
         why = (*why, f"it is named by {self.source}")
-        return ConfigurationError(f"{self._useless} {path}", why=why, advice=self._advice, path=str(path))
+        message, to_do = f"{self._useless} {path}", advice or self._advice
+        return ConfigurationError(message, why=why, advice=to_do, path=str(path))
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ def _named(table: Section, key: str) -> tuple[str, ...]:
 def _keys(table: Section, source: str) -> CosignKeys:
     table.require_known("all", "any", "threshold")
     every, some = (_once(table, key, table.paths(key)) for key in ("all", "any"))
+    for key in ("all", "any"):
+        if any(text == "keyless" or "://" in text for text in table.texts(key)):
+            raise table.problem(key, "only files with public keys count", Advice("export-public-key"))
     if set(every) & set(some):
         raise table.problem("any", "a file of all stands in it, too")
     return CosignKeys(every, some, table.threshold("threshold", len(some)), source)
