@@ -104,7 +104,11 @@ def load(data: bytes) -> VerificationKey:
         secret = ["whoever has it can sign: hand it to nobody"] if b"PRIVATE KEY-----" in data else []
         message = "this is no public key that cosign's signatures are verified with"
         raise UnsupportedKeyError(message, why=(found.words, *secret), advice=found.public)
-    return VerificationKey(PublicKey.from_pem(data))
+    try:
+        return VerificationKey(PublicKey.from_pem(data))
+    except UnsupportedKeyError as error:
+        message = "cosign's signatures are not verified with this key"
+        raise UnsupportedKeyError(message, why=error.why or error.message, advice=error.advice) from None
 
 
 def keys_in(pem: bytes) -> tuple[VerificationKey, ...]:

@@ -11,6 +11,7 @@ from notarypy.client.parameters import Unverified
 from notarypy.client.verdicts import CosignedBy, VerifiedImage
 from notarypy.cosign import signaturekeys
 from notarypy.errors import (
+    AuthenticationError,
     ConfigurationError,
     CosignMissingError,
     DigestMismatchError,
@@ -423,6 +424,16 @@ def test_either_goes_on_without_the_notary_server(owner: Person, release: Cosign
     client = under(owner, *EITHER, "server = 'https://gone.test'", release=release)
     assert client.verify(f"{GUN}:1").cosign
     assert [each for each in owner.warnings if "and Notary does not" in each]
+
+
+def test_either_does_not_pass_over_a_login_that_is_missing(
+    world: World, owner: Person, release: Cosigner, digest: str
+) -> None:
+    release.sign(digest, f"{GUN}:1")
+    client = under(owner, *EITHER, release=release)
+    world.attacker.answer(Response(401, {}, b""), path=r".*/_trust/.*")
+    with pytest.raises(AuthenticationError):
+        client.verify(f"{GUN}:1")
 
 
 def test_either_goes_on_where_a_signer_of_notary_is_missing(

@@ -264,3 +264,7 @@ def test_a_private_key_beside_its_public_half_is_said_to_be_one() -> None:
     with pytest.raises(UnsupportedKeyError) as caught:
         signaturekeys.keys_in(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     assert caught.value.why == ("it is a public key, DER",)
+    small = rsa.generate_private_key(65537, 1024).public_key()
+    with pytest.raises(UnsupportedKeyError, match="cosign's signatures are not verified") as caught:
+        signaturekeys.keys_in(small.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert caught.value.why == ("its kind is RSA, 1024 bits",)
