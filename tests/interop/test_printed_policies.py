@@ -134,6 +134,32 @@ def test_signers_are_counted(
     assert taken == {"two": True, "one": False, "without-release": False}
 
 
+def test_what_is_required_of_cosign_is_required_of_images_that_are_pulled(
+    alice: Person, others: Verifiers, jeff: KeyPair, jo: KeyPair, new_repository: Callable[[], Repository]
+) -> None:
+    counted, either = new_repository(), new_repository()
+    pair, policy = alice.home / "pair.pub", alice.home / "policy.toml"
+    pair.write_bytes(others.generate_key_pair("old").public.read_bytes() + jo.public.read_bytes())
+    policy.write_text(f"""
+[scope."{counted.name}"]
+require = ["cosign"]
+cosign.any = ["{jeff.public}", "{pair}"]
+cosign.threshold = 2
+[scope."{either.name}"]
+require_any = ["notary", "cosign"]
+cosign.all = ["{jo.public}"]
+""")
+    printed = Printed(alice, others, "--policy", str(policy), "--key", str(jeff.public))
+    for repository in (counted, either):
+        printed.sign(repository, "jeff", jeff)
+        printed.sign(repository, "jo", jo)
+        printed.sign(repository, "both", jeff, jo)
+        printed.sign(repository, "unsigned")
+    tags = ("jeff", "jo", "both", "unsigned")
+    assert [printed.takes(counted, tag) for tag in tags] == [False, False, True, False]
+    assert [printed.takes(either, tag) for tag in tags] == [True, True, True, False]
+
+
 def test_a_signer_goes_on_with_the_key_that_notary_knows(
     alice: Person, others: Verifiers, repository: Repository
 ) -> None:
