@@ -172,6 +172,9 @@ def test_audit_leaves_the_release_key_required(run: Run, home: Path) -> None:
     assert [each["spec"]["mode"] for each in found[:-1]] == ["enforce", "warn"]
     names = [each["spec"]["authorities"][0]["name"] for each in found[:-1]]
     assert names == ["key1-release", "key1-ci"]
+    for kind, told in (("kyverno", False), ("connaisseur", True), ("ratify", True)):
+        out = run("migrate", "policy", "--for", kind, *words[2:], *KEYS).expect(0).out
+        assert ("what is only audited is left out (registry.test)" in out) == told
 
 
 def test_a_signer_without_a_key_is_left_to_the_release_key(run: Run, home: Path) -> None:

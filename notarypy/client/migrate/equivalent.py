@@ -55,7 +55,7 @@ from notarypy.images.reference import parse_repository
 from notarypy.storage.settings.requiredsignatures import RequiredSignatures
 from notarypy.tuf import roles
 from notarypy.tuf.policy import Signers, released_names
-from notarypy.values import dataclass, field
+from notarypy.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,7 +76,7 @@ KINDS = {
     "ratify": ratify.render,
     "rego": buildkit.render,
 }
-_BY_DIGEST = frozenset({"rego"})
+_BY_DIGEST, _AUDIT = frozenset({"rego"}), frozenset({"kyverno", "policy-controller"})
 _NOTES = sentences("""
 Keys are named here in place of root pins and delegations. Whoever leaves is taken out of this policy;
 what his key signed until then counts no more.
@@ -113,6 +113,8 @@ def policy_files(
     if unused := given - builder.used:
         names = ", ".join(sorted(map(roles.signer_name, unused)))
         session.warn(f"nothing requires the signatures of {names}: no rule has their keys")
+    if audited := ", ".join(rule.prefix for rule in rules if rule.audited and kind not in _AUDIT):
+        builder.notes.append(f"Nothing can be audited here: what is only audited is left out ({audited}).")
     open_rest = any((rule.prefix, rule.verdict) == (roles.ANY, "accept") for rule in rules)
     notes = (*builder.notes, *(_SPELLING if open_rest else ()), *(() if by_digest else _NOTES))
     return KINDS[kind](rules, notes)
@@ -158,15 +160,14 @@ class PolicyBuilder:
         scope = scope_of(self.session, text, self.options)
         if scope is not None and scope.mode == "skip":
             return Rule(repository, "accept", alone=True)
-        if not self._asks_notary(scope, repository):
-            if self.by_digest:
-                message, why = f"nobody lists the tags of {repository}", "of Notary nothing is required there"
-                raise UsageError(message, why=why, advice=Advice("other-kind"))
-            return self._rule(scope, repository, alone=True)
-        trusted = current_metadata(self.session, text, self.options.root)
-        if self.by_digest:
-            return Rule(repository, "verify", alone=True, released=self._released(trusted, text, scope))
-        return self._rule(scope, repository, trusted, alone=True)
+        asks = self._asks_notary(scope, repository)
+        trusted = current_metadata(self.session, text, self.options.root) if asks else None
+        if not self.by_digest:
+            return replace(self._rule(scope, repository, trusted), alone=True)
+        if trusted is None:
+            message, why = f"nobody lists the tags of {repository}", "of Notary nothing is required there"
+            raise UsageError(message, why=why, advice=Advice("other-kind"))
+        return Rule(repository, "verify", alone=True, released=self._released(trusted, text, scope))
 
     def _released(self, trusted: TrustedMetadata, text: str, scope: Scope | None) -> dict[str, str]:
         """Return the digests of the tags that meet everything (rule 7)."""
@@ -195,14 +196,7 @@ class PolicyBuilder:
             raise UsageError("no public key was given", why=why, advice=Advice("give-policy-key"))
         return False
 
-    def _rule(
-        self,
-        scope: Scope | None,
-        prefix: str,
-        trusted: TrustedMetadata | None = None,
-        *,
-        alone: bool = False,
-    ) -> Rule:
+    def _rule(self, scope: Scope | None, prefix: str, trusted: TrustedMetadata | None = None) -> Rule:
         """Return what a scope, if there is one, and the options require of a prefix (rule 8)."""
         if scope is not None and scope.mode == "skip":
             if not self.options.needs_verification:
@@ -222,7 +216,7 @@ class PolicyBuilder:
         enforced = list(dict.fromkeys(enforced))
         audited = [group for group in dict.fromkeys(audited) if group not in enforced]
         signed_as = None if scope is None or scope.signed_as is None else scope.gun(prefix)
-        return Rule(prefix, "verify", tuple(enforced), tuple(audited), signed_as, alone)
+        return Rule(prefix, "verify", tuple(enforced), tuple(audited), signed_as)
 
     def _of_notary(
         self, scope: Scope | None, prefix: str, trusted: TrustedMetadata | None
@@ -230,7 +224,9 @@ class PolicyBuilder:
         """Return what is enforced and what is audited in place of Notary's word (rules 3 to 6)."""
         audits, needed = False, Signers()
         if scope is not None:
-            self._note_ages(scope)
+            ages = scope.requirements.max_age
+            if ages.timestamp or ages.signatures:
+                self._note(f"{prefix} has a max_age: these signatures have no date, and no age.")
             audits, needed = scope.mode == "audit", scope.requirements.signers
         own = Signers(tuple(map(roles.signer_role, self.options.signers)), everyone=self.options.all_signers)
         self.known = self._known(prefix, trusted)
@@ -244,11 +240,10 @@ class PolicyBuilder:
         enforced += self._groups(prefix, own, everyone)
         groups = self._groups(prefix, needed, everyone)
         enforced += [] if audits else groups
-        return enforced or [self._any_signer()], groups if audits else []
-
-    def _any_signer(self) -> Group:
-        self.used |= self.known.keys()
-        return Group(tuple(key for each in self.known.values() for key in each))
+        if not enforced:
+            self.used |= self.known.keys()
+            enforced = counted([*self.known.values()], 1)
+        return enforced, groups if audits else []
 
     def _known(self, prefix: str, trusted: TrustedMetadata | None) -> dict[str, tuple[NamedKey, ...]]:
         """Return the keys of each signer who has some (`policykeys`, rule 2)."""
@@ -257,13 +252,12 @@ class PolicyBuilder:
         }
         lacking = [roles.signer_name(role) for role, keys in found.items() if not keys]
         if lacking and (trusted is None or not (self.keys.release or any(found.values()))):
-            advice = Advice("give-signer-key", name=lacking[0])
-            why = (
-                f"{prefix} has none that can be used"
-                if trusted
-                else "only a repository's delegations have some"
+            message, advice = (
+                f"no key is known of {', '.join(lacking)}",
+                Advice("give-signer-key", name=lacking[0]),
             )
-            raise UsageError(f"no key is known of {', '.join(lacking)}", why=why, advice=advice)
+            why = f"{prefix} has none of use" if trusted else "only a repository's delegations have some"
+            raise UsageError(message, why=why, advice=advice)
         return {role: keys for role, keys in found.items() if keys}
 
     def _everyone(self, prefix: str, trusted: TrustedMetadata | None, *, strict: bool) -> list[str]:
@@ -302,11 +296,12 @@ class PolicyBuilder:
         """Return the groups of some signers; where they are counted, a key must not count for two."""
         owners = [self.known[role] for role in some]
         if threshold > 1 and len(set().union(*owners)) < sum(map(len, owners)):
-            names = ", ".join(map(roles.signer_name, some))
-            why = f"{threshold} of {names} must sign, and two of them have one key"
-            raise UsageError(
-                "signers cannot be counted by these keys", why=why, advice=Advice("one-key-each")
+            names, message = (
+                ", ".join(map(roles.signer_name, some)),
+                "signers cannot be counted by these keys",
             )
+            why = f"{threshold} of {names} must sign, and two of them have one key"
+            raise UsageError(message, why=why, advice=Advice("one-key-each"))
         return counted(owners, threshold)
 
     def _note_vouched(self, prefix: str, vouched: Sequence[str]) -> None:
@@ -319,11 +314,6 @@ class PolicyBuilder:
                 f"{prefix} requires {names}, of whom no key is given: whoever signs with the release key has "
                 "to verify that first, and nobody can afterwards."
             )
-
-    def _note_ages(self, scope: Scope) -> None:
-        ages = scope.requirements.max_age
-        if ages.timestamp or ages.signatures:
-            self._note(f"{scope.prefix} has a max_age: these signatures have no date, and no age.")
 
     def _note_delegations(self, repository: str, entries: Iterable[RoleEntry]) -> None:
         for entry in [each for each in entries if each.role not in roles.BASE_ROLES]:

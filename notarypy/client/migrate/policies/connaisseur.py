@@ -87,9 +87,7 @@ def _patterns(rule: Rule) -> list[str]:
 
 
 def _own_notes(rules: Sequence[Rule]) -> list[str]:
-    audited = ", ".join(rule.prefix for rule in rules if rule.audited)
     accepted = [rule.prefix for rule in rules if rule.verdict == "accept"]
     skipped = ", ".join(prefix for prefix in accepted if prefix != roles.ANY)
-    left_out = f"There is no audit of one pattern: what is only audited is left out ({audited})."
     counts = f"Nothing but * is let pass unverified: what counts around {skipped} counts there, too."
-    return [*([left_out] if audited else []), *([counts] if skipped else [])]
+    return [counts] if skipped else []

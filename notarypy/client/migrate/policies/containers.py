@@ -74,10 +74,8 @@ def _signed(rule: Rule, keys: Sequence[NamedKey]) -> dict[str, Any]:
 
 
 def _own_notes(rules: Sequence[Rule]) -> list[str]:
-    audited = [rule.prefix for rule in rules if rule.audited]
-    found = [f"There is no audit here: what is only audited of {prefix} is left out." for prefix in audited]
-    mirrors = [rule for rule in rules if rule.signed_as is not None]
-    return found + [
+    return [
         f"{rule.prefix} takes signatures for {rule.signed_as}, which must lie in the mirror beside the image."
-        for rule in mirrors
+        for rule in rules
+        if rule.signed_as is not None
     ]

@@ -138,9 +138,7 @@ def _policy(verifiers: int) -> dict[str, Value]:
 
 def _own_notes(rules: Sequence[Rule]) -> list[str]:
     accepted = ", ".join(rule.prefix for rule in rules if rule.verdict == "accept")
-    audited = ", ".join(rule.prefix for rule in rules if rule.audited)
     refused = (
         f"Images that are to pass unverified are refused here: leave them out of the constraint ({accepted})."
     )
-    left_out = f"There is no audit of one scope: what is only audited is left out ({audited})."
-    return [*([refused] if accepted else []), *([left_out] if audited else [])]
+    return [refused] if accepted else []
