@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from notarypy.cli import publickeys, references
+from notarypy.cli import namedkeys, references
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.removal import DryRun, Keep, Removal, Revoke, as_json
 from notarypy.cli.run import Context, Run, begin
@@ -164,19 +164,19 @@ def _add(
     references.check_repositories(run, repos)
     roles.signer_role(name)
     with run.client() as client:
-        pems = publickeys.given(client.keys, keys, name)
+        pems = namedkeys.given(client.keys, keys, name)
 
         def add(repo: str) -> SignerAdded:
             return client.add_signer(name, repo, pems, paths=paths, releases=releases)
 
         hints: list[str] = []
         for repo, found in run.each(repos, add):
-            with run.trying(repo), publickeys.named(client.keys, keys, pems):
+            with run.trying(repo), namedkeys.named(client.keys, keys, pems):
                 added = found.get()
                 data: dict[str, Any] = render.fields(added, "repository role keys published")
                 data["created"] = added.created and render.fields(added.created, render.INITIALISED)
                 run.report.done(repo, data, *_added_lines(added))
-                hints = publickeys.unnoted(client.keys, keys, name, added.keys)
+                hints = namedkeys.unnoted(client.keys, keys, name, added.keys)
         for line in hints:
             run.report.text(f"{render.safe(line)}\n")
 

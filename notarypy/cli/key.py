@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Commands, Option
-from notarypy.cli.keyexport import KEY, Keys, begin_on_keys, export, new_passphrases
+from notarypy.cli.keyexport import export, passwd
+from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.rotate import rotate
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
@@ -24,6 +25,7 @@ app = Commands("Private keys: make, load, list, export, import, change, remove, 
 
 app.command("rotate")(rotate)
 app.command("export")(export)
+app.command("passwd")(passwd)
 
 _STORED = f"{KEY} already passphrase_from"
 _ROLES = ("root", "targets", "snapshot")
@@ -84,12 +86,12 @@ def add(
       notarypy key add azurekms://VAULT.vault.azure.net/KEY
       notarypy key add gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K
     """
-    run = begin_on_keys(context, uri)
+    run = begin_on(context, uri)
     with run.client() as client, run.trying(uri):
         info = client.keys.add(uri, name=name)
         how = "was here already" if info.already else "stays where it is"
         how = how if info.moved_from is None else f"was at {info.moved_from}"
-        line = f"{_named(info)} {how}, and is at {info.uri or str(info.path)}"
+        line = f"{label(info)} {how}, and is at {info.uri or str(info.path)}"
         run.report.done(uri, render.fields(info, f"{KEY} already"), line)
 
 
@@ -105,11 +107,11 @@ def test(
     Example:
       notarypy key test jeff
     """
-    run = begin_on_keys(context, key)
+    run = begin_on(context, key)
     with run.client() as client, run.trying(key):
         found = client.keys.test(key)
         data = {**render.fields(found.key, KEY), "properties": dict(found.properties)}
-        lines = [f"{_named(found.key)} signs, and its signature is valid"]
+        lines = [f"{label(found.key)} signs, and its signature is valid"]
         lines += [f"  {name}: {value}" for name, value in found.properties.items()]
         run.report.done(key, data, *lines)
 
@@ -132,11 +134,11 @@ def load(
     Example:
       notarypy key load delegation.key --name jeff
     """
-    run = begin_on_keys(context, file)
+    run = begin_on(context, file)
     data = _read(file, "loaded")
     with run.client() as client, run.trying(file), userfiles.named(file):
         for info in client.keys.load(data, name=name):
-            lines = [f"loaded {_named(info)}", _encrypted(info)]
+            lines = [f"loaded {label(info)}", _encrypted(info)]
             if info.already:
                 lines = [f"{_left(info)}, and so was its passphrase" if info.uri is None else _left(info)]
             run.report.done(file, render.fields(info, _STORED), *lines)
@@ -172,37 +174,14 @@ def import_keys(
     Example:
       notarypy key import root.pem
     """
-    run = begin_on_keys(context, file)
+    run = begin_on(context, file)
     data = _read(file, "imported")
     with run.client(asking=False) as client, run.trying(file), userfiles.named(file):
         for imported in client.keys.import_(data):
-            lines = [f"imported {_named(imported.key)}", "its passphrase is the one that it had"]
+            lines = [f"imported {label(imported.key)}", "its passphrase is the one that it had"]
             if imported.already:
                 lines = [_left(imported.key)]
             run.report.done(file, {**render.fields(imported.key, KEY), "already": imported.already}, *lines)
-
-
-@app.command("passwd")
-def passwd(
-    context: Context,
-    key: Annotated[str, Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
-    *,
-    new_passphrase_file: Annotated[
-        str | None, Option(metavar="FILE", help="The new passphrase, in place of a variable or a prompt.")
-    ] = None,
-) -> None:
-    """Change the passphrase of a key.
-
-    The present one comes from the usual places, the new one from --new-passphrase-file,
-    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt.
-
-    Example:
-      notarypy key passwd jeff --new-passphrase-file new.txt
-    """
-    run = begin_on_keys(context, key)
-    with run.client() as client, run.trying(key):
-        info = client.keys.change_passphrase(key, new_passphrases(new_passphrase_file))
-        run.report.done(key, render.fields(info, KEY), f"changed the passphrase of {_named(info)}")
 
 
 @app.command("rename")
@@ -218,7 +197,7 @@ def rename(
     Example:
       notarypy key rename signer jeff
     """
-    run = begin_on_keys(context, key)
+    run = begin_on(context, key)
     with run.client(asking=False) as client, run.trying(key):
         info = client.keys.rename(key, name)
         run.report.done(key, render.fields(info, KEY), f"key {info.keyid} is called {name} now")
@@ -227,7 +206,7 @@ def rename(
 @app.command("remove")
 def remove(
     context: Context,
-    keys: Keys,
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")],
     *,
     force: Annotated[
         bool, Option("--force", help="Even the last copy of a root key that is needed.")
@@ -242,7 +221,7 @@ def remove(
     Example:
       notarypy key remove --yes jeff
     """
-    run = begin_on_keys(context, *keys)
+    run = begin_on(context, *keys)
     with run.client(asking=False) as client:
         found: dict[str, KeyInfo] = {}
         for key in keys:
@@ -262,7 +241,7 @@ def remove(
             with run.trying(key):
                 removed = client.keys.remove(info.keyid, force=force)
                 stays = "" if removed.uri is None else f" from here; it stays at {removed.uri}"
-                run.report.done(key, render.fields(removed, KEY), f"removed {_named(removed)}{stays}")
+                run.report.done(key, render.fields(removed, KEY), f"removed {label(removed)}{stays}")
 
 
 def _read(file: str, done: str) -> bytes:
@@ -275,11 +254,7 @@ def _read(file: str, done: str) -> bytes:
 def _left(info: KeyInfo) -> str:
     """Say that a key was here."""
     where = "is here already" if info.uri is None else f"is at {info.uri}, and not stored"
-    return f"{_named(info)} {where}; it was left as it is"
-
-
-def _named(info: KeyInfo) -> str:
-    return f"key {info.keyid} ({roles.signer_name(info.role)})"
+    return f"{label(info)} {where}; it was left as it is"
 
 
 def _encrypted(info: StoredKey) -> str:

@@ -1,4 +1,4 @@
-"""`notarypy key export`: keys for others to read, and what commands on keys share."""
+"""`notarypy key export` and `notarypy key passwd`: what keys are written as, and under which passphrase."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from notarypy import files
 from notarypy.cli import userfiles
 from notarypy.cli.declared import Argument, Option
-from notarypy.cli.run import Context, begin
+from notarypy.cli.namedkeys import KEY, begin_on, label
 from notarypy.cli.text import render, terminal
 from notarypy.errors import Advice, UsageError
 from notarypy.keys.passphrases import new_passphrase_chain
@@ -17,18 +17,19 @@ from notarypy.keys.passphrases import new_passphrase_chain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from notarypy.cli.run import Run
+    from notarypy.cli.run import Context
     from notarypy.client.api import Client
     from notarypy.keys.questions import PassphraseRequest
 
-KEY = "keyid role gun path encrypted uri"
-Keys = Annotated[list[str], Argument(metavar="KEY...", help="Names, or at least 7 digits of ids.")]
 _PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
 
 
 def export(
     context: Context,
-    keys: Keys,
+    keys: Annotated[
+        list[str],
+        Argument(metavar="KEY...", help="Names, 7 digits of ids; with --cosign --public a file or URI, too."),
+    ],
     *,
     output: Annotated[
         str | None,
@@ -57,13 +58,13 @@ def export(
       notarypy key export --cosign jeff -o cosign.key
       notarypy key export --cosign --public jeff -o cosign.pub
     """
-    run = begin_on_keys(context, *keys, hold=True)
+    run = begin_on(context, *keys, hold=True)
     if cosign and len(keys) > 1:
         raise UsageError("a key file of cosign has one key", advice=Advice("keep-one"))
     if new_passphrase_file is not None and (public or not cosign):
         message = "--new-passphrase-file is for a key that is written for cosign"
         raise UsageError(message, advice=Advice("leave-out", option="--new-passphrase-file"))
-    new = new_passphrases(new_passphrase_file)
+    new = _new_passphrases(new_passphrase_file)
     if output is not None:
         userfiles.require_directory(Path(output))
         if Path(output).exists():
@@ -87,6 +88,28 @@ def export(
         run.report.text(b"".join(exported).decode())
 
 
+def passwd(
+    context: Context,
+    key: Annotated[str, Argument(metavar="KEY", help="A name, or at least 7 digits of an id.")],
+    *,
+    new_passphrase_file: Annotated[
+        str | None, Option(metavar="FILE", help="The new passphrase, in place of a variable or a prompt.")
+    ] = None,
+) -> None:
+    """Change the passphrase of a key.
+
+    The present one comes from the usual places, the new one from --new-passphrase-file,
+    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt.
+
+    Example:
+      notarypy key passwd jeff --new-passphrase-file new.txt
+    """
+    run = begin_on(context, key)
+    with run.client() as client, run.trying(key):
+        info = client.keys.change_passphrase(key, _new_passphrases(new_passphrase_file))
+        run.report.done(key, render.fields(info, KEY), f"changed the passphrase of {label(info)}")
+
+
 def _written(
     client: Client, keyid: str, *, public: bool, new: Callable[[PassphraseRequest], str] | None
 ) -> bytes:
@@ -96,18 +119,7 @@ def _written(
     return client.keys.public(keyid) if public else client.keys.export([keyid])
 
 
-def begin_on_keys(context: Context, *words: str, hold: bool = False) -> Run:
-    """Begin a command on keys; one that is named by a secret is not even shown."""
-    run = begin(context, hold=hold)
-    run.asked_for = len(words)
-    if any(":" in word for word in words):
-        from notarypy.keys.formats import urisecrets  # few keys are named by URIs
-
-        urisecrets.require_none(words)
-    return run
-
-
-def new_passphrases(file: str | None) -> Callable[[PassphraseRequest], str]:
+def _new_passphrases(file: str | None) -> Callable[[PassphraseRequest], str]:
     """Return what is asked for a new passphrase."""
     path, prompt = None if file is None else Path(file), terminal.secret if terminal.present() else None
     return new_passphrase_chain(os.environ, path, prompt).for_new

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from notarypy import files
-from notarypy.cli import publickeys, references
+from notarypy.cli import namedkeys, references
 from notarypy.cli.declared import Argument, Commands, Option
 from notarypy.cli.migrationreport import report
 from notarypy.cli.resign import cosign, notation
@@ -79,8 +79,8 @@ def policy(
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
     named = _signer_keys(signer_key or ())
     with run.client(asking=False) as client, run.trying(kind):
-        keys = publickeys.of_images(client.keys, key or ())
-        of_signers = {name: publickeys.of_images(client.keys, words) for name, words in named.items()}
+        keys = namedkeys.of_images(client.keys, key or ())
+        of_signers = {name: namedkeys.of_images(client.keys, words) for name, words in named.items()}
         made = client.migration.policy(kind, repos or (), keys=keys, signer_keys=of_signers, **required)
         _deliver(run, made, output)
 

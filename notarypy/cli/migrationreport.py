@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from notarypy import files
-from notarypy.cli import publickeys, references, userfiles
+from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import reportpage
@@ -57,7 +57,7 @@ def report(
     found: dict[str, ReportedRepository] = {}
     with run.client(asking=False) as client:
         asked = references.known(run, client) if every else list(repos or ())
-        pems = publickeys.of_images(client.keys, key or ())
+        pems = namedkeys.of_images(client.keys, key or ())
         keys = dict(zip(_names(key or ()), pems, strict=True))
         bar = run.progress(steps=True)
         with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar)) as reports:

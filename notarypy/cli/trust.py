@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from notarypy.cli import publickeys, references, userfiles
+from notarypy.cli import namedkeys, references, userfiles
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
@@ -63,9 +63,9 @@ def init(
         "signer": signer,
     }
     with run.client() as client:
-        options["keys"] = publickeys.given(client.keys, key or (), signer or "")
+        options["keys"] = namedkeys.given(client.keys, key or (), signer or "")
         for repo, found in run.each(repos, lambda repo: client.init(repo, **options)):
-            with run.trying(repo), publickeys.named(client.keys, key or (), options["keys"]):
+            with run.trying(repo), namedkeys.named(client.keys, key or (), options["keys"]):
                 result = found.get()
                 data = render.fields(result, render.INITIALISED)
                 run.report.done(repo, data, *render.initialised_lines(result))

@@ -1,4 +1,4 @@
-"""Public keys and certificates of signers, as a command line names them: files, and URIs of keys elsewhere.
+"""Keys as a command line names them: words for keys here, public keys and certificates in files, and URIs.
 
 What it is not: what can be a signer's key (`tuf.signerkeys`), or noting where a key is (`key add`).
 """
@@ -10,6 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from notarypy.cli import userfiles
+from notarypy.cli.run import begin
 from notarypy.errors import UnsupportedKeyError
 from notarypy.keys.signers import is_uri
 from notarypy.tuf.roles import signer_name
@@ -17,7 +18,28 @@ from notarypy.tuf.roles import signer_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from notarypy.cli.run import Context, Run
     from notarypy.client.keysapi import Keys
+    from notarypy.keys.keyinfo import KeyInfo
+
+KEY = "keyid role gun path encrypted uri"
+"""What is shown of a key, by the names of `KeyInfo`."""
+
+
+def begin_on(context: Context, *words: str, hold: bool = False) -> Run:
+    """Begin a command on keys; one that is named by a secret is not even shown."""
+    run = begin(context, hold=hold)
+    run.asked_for = len(words)
+    if any(":" in word for word in words):
+        from notarypy.keys.formats import urisecrets  # few keys are named by URIs
+
+        urisecrets.require_none(words)
+    return run
+
+
+def label(info: KeyInfo) -> str:
+    """Return what a key here is called in what commands say."""
+    return f"key {info.keyid} ({signer_name(info.role)})"
 
 
 def given(keys: Keys, words: Sequence[str], signer: str) -> list[bytes]:
