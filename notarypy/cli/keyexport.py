@@ -26,10 +26,7 @@ _PRIVATE_MODE, _PUBLIC_MODE = 0o600, 0o644
 
 def export(
     context: Context,
-    keys: Annotated[
-        list[str],
-        Argument(metavar="KEY...", help="Names, 7 digits of ids; with --cosign --public a file or URI, too."),
-    ],
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="Names, 7 digits of ids; others: as above.")],
     *,
     output: Annotated[
         str | None,
@@ -49,8 +46,8 @@ def export(
 
     A key that is on a token, in a KMS or in Vault stays there: of it there is the public half alone. With
     --cosign it is one key, under a passphrase from --new-passphrase-file, COSIGN_PASSWORD,
-    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt; KEY of a public half may be a file or
-    a URI too.
+    NOTARYPY_NEW_PASSPHRASE, NOTARYPY_NEW_PASSPHRASE_FILE or a prompt; with --public KEY may be a file or a
+    URI, too.
 
     Example:
       notarypy key export jeff -o jeff.pem
