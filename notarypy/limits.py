@@ -140,7 +140,7 @@ class Limits:
     cosign_bytes: int = 32 * _MIB
     """All texts, bundles and their manifests that are read of an image, by the sizes that are said."""
     cosign_signatures: int = 128
-    """Signatures of an image that are looked at in each form, the newest first: each costs requests."""
+    """Signatures of an image that are looked at in each form, each by requests: those of its name first."""
     unpacked_bytes: int = 64 * 1024 * _MIB
     """A compressed archive or layer, unpacked: the largest images fit, and a disk stays usable."""
     unpacking_memory_bytes: int = 256 * _MIB
