@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from notarypy.client import workers
 from notarypy.client.api import Client
 from notarypy.client.workers import UnfinishedError
 from notarypy.cosign import signaturekeys, signatures, sigstorebundle, simplesigning
@@ -725,7 +726,10 @@ def test_a_passphrase_is_asked_for_once_however_many_sign_at_a_time(owner: Perso
     assert not list(tmp_path.glob("*.key"))
 
 
-def test_an_interruption_leaves_what_is_done_and_says_so(one: Migration, owner: Person) -> None:
+def test_an_interruption_leaves_what_is_done_and_says_so(
+    one: Migration, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_WINDOW", 8)  # so that there is something left to be interrupted
     tags = [str(number) for number in range(60)]
     release(owner, *tags)
     one.run(dry_run=True)
