@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from notarypy.client.migrate.inventory import ReportedRepository as ReportedRepository
     from notarypy.client.migrate.inventory import ReportedSignature as ReportedSignature
     from notarypy.client.migrate.inventory import ReportedTag as ReportedTag
-    from notarypy.client.migrate.resigning import ResignedTag as ResignedTag
-    from notarypy.client.migrate.resigning import SignedManifest as SignedManifest
+    from notarypy.client.migrate.inventory import ResignedTag as ResignedTag
+    from notarypy.client.migrate.inventory import SignedManifest as SignedManifest
     from notarypy.client.migrationapi import Migration as Migration
     from notarypy.client.parameters import PinOptions as PinOptions
     from notarypy.client.parameters import Progress as Progress
@@ -117,9 +117,10 @@ _NAMES = {
     "client.build.resolver": "Resolver",
     "client.imagesapi": "Images",
     "client.keysapi": "Keys",
-    "client.migrate.resigning": "ResignedTag SignedManifest",
     "client.migrationapi": "Migration",
-    "client.migrate.inventory": "Loss ReportedRepository ReportedSignature ReportedTag",
+    "client.migrate.inventory": (
+        "Loss ReportedRepository ReportedSignature ReportedTag ResignedTag SignedManifest"
+    ),
     "client.parameters": "PinOptions Progress RemovalOptions Required SignOptions VerifyOptions",
     "client.results": (
         "CheckedKey CopiedImage ImportedKey InitResult Inspection LoggedIn LoggedOut PolicyFiles "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from notarypy import files
 from notarypy.cli import namedkeys, references, userfiles
@@ -12,14 +12,21 @@ from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import reportpage
 from notarypy.client.migrate.inventory import ReportedRepository
-from notarypy.errors import Advice, NothingThereError, UsageError
+from notarypy.cosign.signatures import FORMS
+from notarypy.errors import Advice, UsageError
 from notarypy.keys.signers import is_uri
 
 if TYPE_CHECKING:
     from notarypy.cli.text.terminal import Bar
 
+_FORMS = {"both": FORMS, "any": ()}
 _SUFFIXES = (".json", ".html")
 _PUBLIC_MODE = 0o644
+_Format = Annotated[
+    Literal["both", "bundle", "sig", "any"],
+    Option("--format", help="Which forms of signatures a tag must have; any: one that verify counts."),
+]
+_NoChildren = Annotated[bool, Option("--no-children", help="Of an index look at the index alone.")]
 
 
 def report(
@@ -31,6 +38,8 @@ def report(
         list[str] | None,
         Option(metavar="PUB", help="The public key of new signatures, or its URI. May be repeated."),
     ] = None,
+    form: _Format = "both",
+    no_children: _NoChildren = False,
     root: references.Roots = None,
     policy: references.Policy = None,
     archive: references.Archive = None,
@@ -40,7 +49,8 @@ def report(
 ) -> None:
     """Report what is released, whether it is served and signed the new way, and what would be lost.
 
-    Exit 0 only if every released tag is served as signed, and signed by a key that is given with --key.
+    Exit 0 only if every released tag is served as signed, and migrate cosign has nothing left to sign, by
+    one of the keys that are given with --key.
     Otherwise the worst counts: 4 a tag moved, 10 the trust policy is not met, 5 something has ended, 3 a tag
     is gone or not signed the new way, 8 a server could not be asked.
 
@@ -53,24 +63,23 @@ def report(
     references.check_repositories(run, repos or ())
     if every == bool(repos):
         raise UsageError("name repositories, or give --all" if not repos else "--all names them already")
-    pin, path = references.required_root(run, root, policy), _destination(output)
+    pin, path = references.required_root(run, root, policy), _destination(run, output)
     found: dict[str, ReportedRepository] = {}
     with run.client(asking=False) as client:
         asked = references.known(run, client) if every else list(repos or ())
         pems = namedkeys.of_images(client.keys, key or ())
         keys = dict(zip(_names(key or ()), pems, strict=True))
         bar = run.progress(steps=True)
-        with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar)) as reports:
+        how: dict[str, Any] = {"forms": _FORMS.get(form, (form,)), "children": not no_children}
+        with closing(client.migration.report(asked, keys=keys, root=pin, progress=bar, **how)) as reports:
             for repo, outcome in zip(asked, reports, strict=True):
                 with run.trying(repo):
                     found[repo] = outcome.get()
                     _note(run, repo, found[repo], path, bar)
-    total = reportpage.together(found.values())
-    if found and not total["tags"] and run.report.exit_code == 0:
-        message, advice = "no tag is released, so none was looked at", Advice("name-repositories")
-        run.report.fail(NothingThereError(message, advice=advice))
     if len(asked) > 1 or path is not None:
-        run.report.lines([f"in all: {reportpage.summary(total)}"])
+        unread = sum(not one.tags for one in found.values()) + len(asked) - len(found)
+        left = f"; no tags of {unread} of {len(asked)} repositories" if unread else ""
+        run.report.lines([f"in all: {reportpage.summary(reportpage.together(found.values()))}{left}"])
     if path is not None:
         text = _page(run, found, list(keys)) if path.suffix == ".html" else run.report.document()
         files.write_atomic(path, text.encode(errors="backslashreplace"), _PUBLIC_MODE)
@@ -84,7 +93,7 @@ def _page(run: Run, found: dict[str, ReportedRepository], keys: list[str]) -> st
     return "".join(reportpage.page([*unread, *found.values()], keys))
 
 
-def _destination(output: str | None) -> Path | None:
+def _destination(run: Run, output: str | None) -> Path | None:
     """Return where the report goes; raise before anything is looked at if it cannot."""
     if output is None:
         return None
@@ -93,6 +102,8 @@ def _destination(output: str | None) -> Path | None:
         message = f"{output} does not say in which form the report is to be"
         raise UsageError(message, advice=Advice("name-report-file"))
     userfiles.require_directory(path)
+    if path.exists():
+        run.confirm("Overwrite it?", f"{path} is there")
     return path
 
 
@@ -113,6 +124,6 @@ def _note(run: Run, repo: str, found: ReportedRepository, path: Path | None, bar
         run.report.lines(reportpage.lines(found))
     data = reportpage.repository_json(found) if wanted else {}
     if found.error is not None:
-        run.report.failed([repo], found.error, data)
+        run.report.failed([repo], found.error, data, repo if run.asked_for > 1 else "")
     else:
         run.report.done(repo, data)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from notarypy.cli.text.terminal import Bar
-    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.client.migrationapi import Migration
     from notarypy.client.workers import Outcome
 
@@ -45,9 +45,6 @@ _Key = Annotated[
 _All = Annotated[bool, Option("--all", help="Every repository that is known in the trust directory.")]
 _DryRun = Annotated[bool, Option("--dry-run", help="Say what is missing; sign and write nothing.")]
 _Format = Annotated[Literal["both", "bundle", "sig"], Option("--format", help="Which form of signature.")]
-_Children = Annotated[
-    bool, Option("--children", help="Of an index sign each platform's manifest, too. It is the default.")
-]
 _NoChildren = Annotated[
     bool, Option("--no-children", help="Of an index sign the index alone, which podman does not look at.")
 ]
@@ -61,7 +58,6 @@ def cosign(
     every: _All = False,
     from_file: references.FromFile = None,
     form: _Format = "both",
-    children: _Children = False,
     no_children: _NoChildren = False,
     dry_run: _DryRun = False,
     signer: references.Signers = None,
@@ -81,8 +77,6 @@ def cosign(
     """
     run = begin(context)
     references.take_archive(run, archive)
-    if children and no_children:
-        raise UsageError("--children and --no-children contradict each other", advice=Advice("leave-out-one"))
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers)
     how: dict[str, Any] = {
         "key": key,

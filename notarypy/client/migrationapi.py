@@ -13,8 +13,7 @@ from notarypy.cosign.signatures import FORMS
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from notarypy.client.migrate.inventory import ReportedRepository
-    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.migrate.inventory import ReportedRepository, ResignedTag
     from notarypy.client.parameters import Progress
     from notarypy.client.results import PolicyFiles
     from notarypy.client.session import Session
@@ -120,17 +119,22 @@ class Migration:
         repositories: Sequence[str],
         *,
         keys: Mapping[str, bytes] | None = None,
+        forms: Sequence[str] = FORMS,
+        children: bool = True,
         root: str | None = None,
         progress: Progress | None = None,
     ) -> Generator[Outcome[ReportedRepository], None, None]:
         """Yield what repositories have and what is missing, in the order given; nothing is changed.
 
         `keys` are public keys of new signatures, PEM, by the names that the report calls them; without any
-        nothing counts as signed the new way. `root` is a pin to be met. What is wrong with a repository, one
+        nothing counts as signed the new way. `forms` and `children` are those of `cosign`, which would have
+        nothing to write for a tag that is done; without forms any signature that `verify` counts will do.
+        `root` is a pin to be met. What is wrong with a repository, one
         that cannot be read too, is its `error`; None if each released tag is served as signed, and signed the
         new way. `progress` is given how far it is, in place of the client's.
         """
         from notarypy.client.migrate.reporting import report
 
-        require_lists(repositories=repositories)
-        return report(self._session, repositories, keys or {}, root, progress or self._session.progress)
+        require_lists(repositories=repositories, forms=forms)
+        told = progress or self._session.progress
+        return report(self._session, repositories, keys or {}, root, told, forms=forms, children=children)

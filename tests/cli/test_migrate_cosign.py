@@ -19,7 +19,7 @@ from support.schema import problems
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.devserver.core import Fake
     from support.commands import Run, StubClient
 
@@ -98,7 +98,7 @@ def test_one_tag_needs_no_summary(run: Run, digests: dict[str, str]) -> None:
 def test_the_index_alone_comes_with_a_warning(run: Run) -> None:
     outcome = run(*COSIGN, OTHER, "--no-children").expect(0)
     assert "podman and skopeo" in outcome.err
-    assert run(*COSIGN, OTHER, "--children").expect(0).err == ""
+    assert run(*COSIGN, OTHER).expect(0).err == ""
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,6 @@ def test_the_index_alone_comes_with_a_warning(run: Run) -> None:
     [
         ((), 2, "no REF was given"),
         (("--all", REPO), 2, "--all names them already"),
-        ((REPO, "--children", "--no-children"), 2, "contradict"),
         ((f"{REPO}@sha256:{'0' * 64}",), 2, "names no tag"),
         ((REPO, "--signer", "bob"), 10, "not signed by bob"),
         ((REPO, "--offline"), 2, "asks a registry"),

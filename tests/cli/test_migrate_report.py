@@ -78,7 +78,7 @@ class Page(HTMLParser):
 
 def test_a_repository_that_is_done_is_exit_0(run: Run, signed: CosignedImage) -> None:
     signed.bundle(OURS)
-    done = run("migrate", "report", REPO, "--key", "ours.pub").expect(0)
+    done = run("migrate", "report", REPO, "--key", "ours.pub", "--format", "bundle").expect(0)
     assert f"{REPO}: released tags: 1, served as signed: 1, signed the new way: 1, done: 1\n" in done.out
     assert re.search(r"^1 .* as signed .* ours\.pub \(bundle\)$", done.out, re.MULTILINE)
     assert f"what new signatures of {REPO} would not say:\n" in done.out
@@ -97,7 +97,7 @@ def test_one_that_is_not_is_named_with_what_to_do(run: Run) -> None:
 def test_a_tag_that_moved_is_exit_4(run: Run, fake: Fake, signed: CosignedImage) -> None:
     signed.bundle(OURS)
     other = fake.registry.push("app", "1", manifest("other"), OCI_MANIFEST)
-    done = run("migrate", "report", REPO, "--key", "ours.pub").expect(4)
+    done = run("migrate", "report", REPO, "--key", "ours.pub", "--format", "bundle").expect(4)
     assert f"moved to {other}; the signed image is there by digest" in done.out
 
 
@@ -119,7 +119,7 @@ def test_nothing_to_look_at_is_exit_12(run: Run, fake: Fake) -> None:
     assert fake
     run("migrate", "report", "--all").expect(12)
     run("init", REPO).expect(0)
-    assert "no tag is released" in run("migrate", "report", REPO).expect(12).err
+    assert f"no tag of {REPO} is released" in run("migrate", "report", REPO).expect(12).err
 
 
 @pytest.mark.parametrize("words", [[], ["--all", REPO], [REPO, "-o", "r.pdf"], [REPO, "-o", "html"]])
@@ -138,10 +138,16 @@ def test_a_folder_that_is_not_there_is_noticed_before_anything_is_asked(run: Run
 def test_a_file_of_json_is_the_document(run: Run, signed: CosignedImage, home: Path) -> None:
     signed.classic(OURS, f"{REPO}:1")
     written(home / "r.json", "old")
-    run("migrate", "report", REPO, "--key", "ours.pub", "-o", "r.json").expect(0)
+    words = (REPO, "--key", "ours.pub", "-o", "r.json", "--format", "sig")
+    assert "r.json is there" in run("migrate", "report", *words).expect(2).err
+    assert (home / "r.json").read_text() == "old"
+    run("--yes", "migrate", "report", *words).expect(0)
     found = json.loads((home / "r.json").read_text())
     assert problems(found, SCHEMA) == []
-    assert found == run("migrate", "report", REPO, "--key", "ours.pub", "--json").expect(0).document
+    assert (
+        found
+        == run("migrate", "report", REPO, "--key", "ours.pub", "--json", "--format", "sig").expect(0).document
+    )
     (tag,) = found["results"][0]["tags"]
     assert tag["signatures"] == [{"form": "sig", "key": "ours.pub", "reference": f"{REPO}:1"}]
 
@@ -150,7 +156,9 @@ def test_keys_of_one_file_name_are_told_apart(run: Run, signed: CosignedImage, h
     signed.bundle(OURS)
     (home / "a").mkdir()
     written(home / "a" / "ours.pub", SigningKey().key.pem)
-    done = run("migrate", "report", REPO, "--key", "a/ours.pub", "--key", "./ours.pub").expect(0)
+    done = run(
+        "migrate", "report", REPO, "--key", "a/ours.pub", "--key", "./ours.pub", "--format", "bundle"
+    ).expect(0)
     assert "./ours.pub (bundle)" in done.out
 
 

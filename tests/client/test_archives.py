@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from notarypy.client.api import Client
+from notarypy.client.migrate.resigning import origin
+from notarypy.client.verdicts import ReleasedImage
 from notarypy.devserver import sample
 from notarypy.devserver.stores import StoredFile
 from notarypy.devserver.tampering import BLOB
@@ -30,6 +32,7 @@ from notarypy.errors import (
     TagUnsignedError,
     UsageError,
 )
+from notarypy.images.layout import Descriptor
 from notarypy.images.manifests import DOCKER_MANIFEST, OCI_MANIFEST
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
@@ -37,7 +40,7 @@ from notarypy.storage.images.locations import open_source, source
 from notarypy.tuf import roles
 from support import layouts
 from support.author import GUN, NOW, Author
-from support.people import REGISTRY_PATH, Person, World, manifest, owned
+from support.people import REGISTRY_PATH, SERVER, Person, World, manifest, owned
 from support.stage import JEFF, Stage
 
 if TYPE_CHECKING:
@@ -605,6 +608,11 @@ def test_tags_are_signed_anew_by_what_an_archive_says(owner: Person, tmp_path: P
     client = owner.client(archive=tmp_path / "t.tar")
     done = [outcome.get() for _, outcome in client.migration.cosign([GUN], key="release")]
     assert [(one.tag, *one.states) for one in done] == [("1", "written"), ("2", "written")]
+    image = client.verify(f"{GUN}:1")
+    assert isinstance(image, ReleasedImage)
+    said = origin(image, Descriptor(OCI_MANIFEST, image.digest, image.size))
+    assert said["io.notarypy.server"] == SERVER
+    assert said["io.notarypy.exported"] == f"{owner.world.clock():%Y-%m-%dT%H:%M:%SZ}"
     owner.world.clock.advance(timedelta(days=20))
     for _, outcome in client.migration.cosign([GUN], key="release"):
         with pytest.raises(ExpiredError):

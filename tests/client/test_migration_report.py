@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.cosign import signaturekeys
+from notarypy.cosign.signatures import FORMS
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.errors import (
     AuthenticationError,
@@ -21,17 +23,21 @@ from notarypy.errors import (
     OutOfScopeError,
     RepositoryMissingError,
     RepositoryVanishedError,
+    ServerError,
     SignerMissingError,
     UnreachableError,
     UnsupportedKeyError,
 )
+from notarypy.remote.http.messages import Response
+from notarypy.testing import FakeSigner
 from notarypy.tuf import roles
 from support.author import GUN
 from support.cosigned import CosignedImage, SigningKey
-from support.people import REGISTRY_PATH, manifest, owned
+from support.people import REGISTRY_PATH, manifest, owned, push_index
 from support.stage import JEFF, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from notarypy.client.api import Client
@@ -42,10 +48,15 @@ OURS = SigningKey()
 
 
 def reported(
-    client: Client, *repositories: str, keys: dict[str, bytes] | None = None, root: str | None = None
+    client: Client,
+    *repositories: str,
+    keys: dict[str, bytes] | None = None,
+    root: str | None = None,
+    forms: Sequence[str] = (),
 ) -> list[ReportedRepository]:
+    """Return what is reported; any signature that counts will do, unless forms are wanted."""
     given = {"ours.pub": OURS.key.pem} if keys is None else keys
-    found = client.migration.report(repositories or [GUN], keys=given, root=root)
+    found = client.migration.report(repositories or [GUN], keys=given, root=root, forms=forms)
     return [outcome.get() for outcome in found]
 
 
@@ -111,6 +122,55 @@ def test_a_repository_is_done_when_every_tag_is_signed_in_either_form(world: Wor
         "1": ["bundle", "sig"], "2": ["bundle"], "10": ["sig"],
     }  # fmt: skip
     assert {one.key for tag in found.tags for one in tag.signatures} == {"ours.pub"}
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_tag_is_done_when_nothing_is_left_to_sign(world: World) -> None:
+    cosigned(world, "1", classic=f"{GUN}:1", bundle=True)
+    cosigned(world, "2", bundle=True)
+    cosigned(world, "10", classic=GUN, bundle=True)  # podman and skopeo want the tag
+    for tag in ("1", "2", "10"):
+        world.push(tag)
+    reader = world.person("reader").client()
+    (found,) = reported(reader, forms=FORMS)
+    assert {name: (tag.migrated, tag.missing) for name, tag in tags(found).items()} == {
+        "1": (True, ()), "2": (False, ("sig",)), "10": (False, ("sig",)),
+    }  # fmt: skip
+    assert isinstance(found.error, NotMigratedError)
+    assert (found.error.message, found.error.why) == (
+        f"2 of 3 released tags of {GUN} are signed the new way in part",
+        ("2 lacks sig", "10 lacks sig"),
+    )
+    assert reported(reader, forms=["bundle"])[0].error is None
+
+
+def test_each_name_of_a_digest_and_each_platform_has_to_be_signed(world: World) -> None:
+    digest, _ = push_index(world, "1")
+    push_index(world, "2")
+    owned(world).client().sign([f"{GUN}:1", f"{GUN}:2"])
+    signer = FakeSigner()
+    keys = {"ours.pub": signaturekeys.of(signer.public).pem}
+    with world.person("migrator").client(signers=[signer], first_use=True) as client:
+        for text, children in (("1", True), ("2", False)):
+            key = signer.public.canonical_id
+            for _, outcome in client.migration.cosign([f"{GUN}:{text}"], key=key, children=children):
+                assert outcome.get().digest == digest
+        found = tags(reported(client, keys=keys, forms=FORMS)[0])
+        assert (found["1"].missing, found["2"].missing) == (
+            (),
+            ("sig of linux/amd64", "sig of linux/arm64/v8"),
+        )
+        (whole,) = (one.get() for one in client.migration.report([GUN], keys=keys, children=False))
+        assert whole.error is None
+
+
+@pytest.mark.usefixtures("owner")
+def test_signatures_that_cannot_be_read_do_not_hide_what_is_served(world: World) -> None:
+    world.attacker.answer(Response(500), path=r".*/manifests/sha256-.*\.sig", times=100)
+    (found,) = reported(world.person("reader").client(), forms=FORMS)
+    assert {(tag.served, tag.problem is None) for tag in found.tags} == {("same", False)}
+    assert isinstance(found.error, ServerError)
+    assert not any("not signed" in line for line in found.error.why)
 
 
 @pytest.mark.usefixtures("owner")

@@ -41,14 +41,14 @@ from notarypy.limits import DEFAULT
 from notarypy.testing import FakeSigner
 from support.author import GUN
 from support.cosigner import Cosigner
-from support.people import PASSPHRASE, REGISTRY_PATH, SERVER, index, manifest, owned
+from support.people import PASSPHRASE, REGISTRY_PATH, SERVER, manifest, owned, push_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
-    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.cosign.simplesigning import Claim
     from notarypy.keys.questions import PassphraseRequest
     from notarypy.remote.http.messages import Request, Response
@@ -321,18 +321,6 @@ def test_a_dry_run_says_what_is_missing_and_writes_and_signs_nothing(
 
 
 # Indexes
-
-
-def push_index(world: World, tag: str, *more: dict[str, object]) -> tuple[str, list[str]]:
-    """Push an index of two platforms and whatever else; return its digest and those of the platforms."""
-    document = json.loads(index("linux/amd64", "linux/arm64/v8"))
-    for entry, platform in zip(document["manifests"], ("linux/amd64", "linux/arm64/v8"), strict=True):
-        data = manifest(platform)
-        entry |= {"digest": world.fake.registry.push(REGISTRY_PATH, platform[6:11], data, OCI_MANIFEST)}
-    platforms = [entry["digest"] for entry in document["manifests"]]
-    document["manifests"] += more
-    top = world.fake.registry.push(REGISTRY_PATH, tag, json.dumps(document).encode(), OCI_INDEX)
-    return top, platforms
 
 
 def attestation(world: World) -> dict[str, object]:

@@ -28,7 +28,7 @@ from support.cosigned import CosignedImage
 from support.people import REGISTRY_PATH, manifest, owned
 
 if TYPE_CHECKING:
-    from notarypy.client.migrate.resigning import ResignedTag
+    from notarypy.client.migrate.inventory import ResignedTag
     from notarypy.remote.http.messages import Request, Response
     from support.people import World
 

@@ -185,6 +185,18 @@ def index(*platforms: str) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
 
 
+def push_index(world: World, tag: str, *more: dict[str, object]) -> tuple[str, list[str]]:
+    """Push an index of two platforms and whatever else; return its digest and those of the platforms."""
+    document = json.loads(index("linux/amd64", "linux/arm64/v8"))
+    for entry, platform in zip(document["manifests"], ("linux/amd64", "linux/arm64/v8"), strict=True):
+        data = manifest(platform)
+        entry |= {"digest": world.fake.registry.push(REGISTRY_PATH, platform[6:11], data, OCI_MANIFEST)}
+    platforms = [entry["digest"] for entry in document["manifests"]]
+    document["manifests"] += more
+    top = world.fake.registry.push(REGISTRY_PATH, tag, json.dumps(document).encode(), OCI_INDEX)
+    return top, platforms
+
+
 def make_world(base: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Return a world of quick key files, a quick disk and a quick network."""
     monkeypatch.setattr("notarypy.keys.formats.pkcs8.ROUNDS", 1000)

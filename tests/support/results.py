@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from notarypy.client.archive.trustdata import Exported, ExportedRepository, ImportedRepository
-from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedSignature, ReportedTag
-from notarypy.client.migrate.resigning import ResignedTag, SignedManifest
+from notarypy.client.migrate.inventory import (
+    Loss,
+    ReportedRepository,
+    ReportedSignature,
+    ReportedTag,
+    ResignedTag,
+    SignedManifest,
+)
 from notarypy.client.results import (
     CheckedKey,
     CopiedImage,

@@ -15,6 +15,9 @@ TEXTS: dict[str, str] = {
         "docs/migrating/notation.md has the rules"
     ),
     "name-tag-of-digest": "name the tag: REPO:TAG, or REPO:TAG@DIGEST if it has to be this one",
+    "sign-once-more": (
+        "run it again: others may have written at the same moment, and what is there and valid is left alone"
+    ),
     "use-notation-key": (
         "take a key on P-256 or RSA of 2048 bits, or sign with notation itself: docs/migrating/notation.md"
     ),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HEADER = ("TAG", "DIGEST", "SIZE", "PLATFORMS", "SIGNERS", "ENDS", "REGISTRY", "NEW SIGNATURE")
 COMMAND = "migrate report"
-_TAG = "tag digest size role signers expires platforms served found kept migrated"
+_TAG = "tag digest size role signers expires platforms served found kept missing migrated"
 INSTEAD = {
     "paths": "a key for each of these beginnings, and a rule for each in the policy that is enforced",
     "thresholds": "sign with several keys, one after the other, and require all of them in the policy",
@@ -43,13 +43,13 @@ INSTEAD = {
     "unreleased": "release what is wanted (notarypy sign), and leave or revoke the rest",
     "untrusted": "sign anew or remove them (notarypy status shows each) before the new signatures are made",
 }
-_SERVED = {"same": "as signed", "moved": "moved", "gone": "gone", "unknown": "not asked"}
+_SERVED = {"same": "as signed", "moved": "moved", "gone": "gone", "unknown": "unknown"}
 _LABELS = {
     "tags": "released tags",
     "same": "served as signed",
     "moved": "moved",
     "gone": "gone",
-    "unknown": "not asked",
+    "unknown": "unknown",
     "signed": "signed the new way",
     "migrated": "done",
 }
@@ -80,6 +80,7 @@ def signed(tag: ReportedTag) -> str:
         forms.setdefault(one.key, []).append(one.form)
     named = [f"{key} ({', '.join(sorted(set(found)))})" for key, found in forms.items()]
     others = ", ".join(f"{one.count} {one.form}: {one.why}" for one in tag.others)
+    named += [f"missing: {', '.join(tag.missing)}"] if tag.missing else []
     return "; ".join([*named, *([f"not counted ({others})"] if others else [])]) or (
         "unknown" if tag.served == "unknown" else "none"
     )
@@ -103,7 +104,7 @@ def summary(counts: dict[str, int]) -> str:
 def state(found: ReportedRepository) -> str:
     """Say in short how far a repository is."""
     if found.error is not None and not found.tags:
-        return f"nothing is known of its tags [{found.error.code}]"
+        return f"no tags: {found.error.message} [{found.error.code}]"
     return summary(found.counts)
 
 
@@ -240,7 +241,10 @@ def _repository(one: ReportedRepository) -> Iterator[str]:
 
 def _tag_row(tag: ReportedTag) -> Sequence[str]:
     name, digest, size, platforms, who, ends, where, new = row(tag)
-    states = (_state(tag.served == "same" and tag.problem is None, where), _state(bool(tag.signatures), new))
+    states = (
+        _state(tag.served == "same" and tag.problem is None, where),
+        _state(bool(tag.signatures) and not tag.missing, new),
+    )
     return (_text(name), _code(digest), size, _text(platforms), _text(who), f"<time>{ends}</time>", *states)
 
 

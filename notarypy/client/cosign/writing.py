@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from notarypy.client.cosign.reading import read_signatures
 from notarypy.cosign import sigstorebundle, simplesigning
-from notarypy.cosign.signatures import counting
-from notarypy.errors import ImageMissingError, UnconfirmedPublishError
+from notarypy.cosign.signatures import FORMS, counting
+from notarypy.errors import Advice, ImageMissingError, UnconfirmedPublishError
 from notarypy.images import manifests
 from notarypy.images import reference as references
 from notarypy.images.referrerlist import EMPTY
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from notarypy.cosign.signaturekeys import VerificationKey
-    from notarypy.cosign.signatures import CosignSignature
+    from notarypy.cosign.signatures import CosignSignature, SignatureForm
     from notarypy.cosign.simplesigning import Claim
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
@@ -69,11 +69,25 @@ class SignatureStates:
     notation: SignatureState | None = None
 
 
-class _Missing(NamedTuple):
+class Missing(NamedTuple):
     """The names that no valid text has, and whether there is no valid bundle."""
 
     claims: Sequence[Claim]
     bundle: bool
+
+    @property
+    def forms(self) -> list[SignatureForm]:
+        """The forms in which anything is missing."""
+        return [form for form in FORMS if (self.bundle if form == "bundle" else self.claims)]
+
+
+def missing(valid: Sequence[CosignSignature], claims: Sequence[Claim], forms: Collection[str]) -> Missing:
+    """Return what a manifest with these signatures lacks (rule 1)."""
+    repository = replace(references.parse(claims[0].reference), tag=None, digest=claims[0].digest)
+    names = {one.reference for one in valid if one.form == "sig"}
+    absent = [claim for claim in claims if claim.reference not in names]
+    bundled = any(one.form == "bundle" for one in counting(valid, repository))
+    return Missing(absent if "sig" in forms else [], "bundle" in forms and not bundled)
 
 
 class ReferrerWriter:
@@ -105,7 +119,7 @@ class ReferrerWriter:
     def _not_served(self, digest: str, *why: str) -> UnconfirmedPublishError:
         host = self._registry.host
         message = f"{host} took the signatures of {digest}, and does not serve them"
-        return UnconfirmedPublishError(message, why=why, host=host)
+        return UnconfirmedPublishError(message, why=why, advice=Advice("sign-once-more"), host=host)
 
 
 class SignatureWriter(ReferrerWriter):
@@ -124,46 +138,38 @@ class SignatureWriter(ReferrerWriter):
 
         UnconfirmedPublishError: the registry took it, and does not serve it.
         """
-        first = missing = self._missing(subject, claims)
+        first = left = self._missing(subject, claims)
         if dry_run or not any(first):
             return self._states(claims, first, "missing")
         signed: dict[bytes, bytes] = {}
         for attempt in range(1, TRIES + 1):
-            _LOG.debug("%s@%s lacks a signature: %s", self._path, subject.digest, missing)
-            if missing.claims:
-                self._add_layers(subject.digest, missing.claims, signed)
-            if missing.bundle:
+            _LOG.debug("%s@%s lacks a signature: %s", self._path, subject.digest, left)
+            if left.claims:
+                self._add_layers(subject.digest, left.claims, signed)
+            if left.bundle:
                 self._add_bundle(subject, claims[0], signed)
-            missing = self._missing(subject, claims)
-            if not any(missing):
+            left = self._missing(subject, claims)
+            if not any(left):
                 return self._states(claims, first, "written")
             # Others wrote meanwhile, or what was written takes a moment to be served.
             self._registry.exchange.pause(attempt)
-        lost = [f"no valid text for {claim.reference}" for claim in missing.claims[:_SHOWN]]
-        raise self._not_served(subject.digest, *lost, *(["no valid bundle"] if missing.bundle else []))
+        lost = [f"no valid text for {claim.reference}" for claim in left.claims[:_SHOWN]]
+        raise self._not_served(subject.digest, *lost, *(["no valid bundle"] if left.bundle else []))
 
-    def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> _Missing:
+    def _missing(self, subject: Descriptor, claims: Sequence[Claim]) -> Missing:
         """Return what has no valid signature as it is read now (rules 1 and 4)."""
-        repository = replace(references.parse(claims[0].reference), tag=None, digest=subject.digest)
-
-        def left(valid: Sequence[CosignSignature]) -> _Missing:
-            names = {one.reference for one in valid if one.form == "sig"}
-            absent = [claim for claim in claims if claim.reference not in names]
-            bundled = any(one.form == "bundle" for one in counting(valid, repository))
-            return _Missing(absent if "sig" in self._forms else [], "bundle" in self._forms and not bundled)
-
         found = read_signatures(
             self._registry,
             self._path,
             subject.digest,
             [self._signer.key],
             forms=self._forms,
-            enough=lambda valid: not any(left(valid)),
+            enough=lambda valid: not any(missing(valid, claims, self._forms)),
             named={claim.reference for claim in claims},
         )
-        return left(found.valid)
+        return missing(found.valid, claims, self._forms)
 
-    def _states(self, claims: Sequence[Claim], first: _Missing, new: SignatureState) -> SignatureStates:
+    def _states(self, claims: Sequence[Claim], first: Missing, new: SignatureState) -> SignatureStates:
         names = {claim.reference for claim in first.claims}
         sig = {claim.reference: new if claim.reference in names else _THERE for claim in claims}
         bundle = new if first.bundle else _THERE

@@ -1,13 +1,14 @@
-"""What a repository has on the day of its migration: frozen values, with nothing to print.
+"""What a repository has on the day of its migration, and what became of it: frozen values to be printed.
 
-What it is: the result of `reporting`. What it is not: the judgement of `verify`: a tag is here whether it may
-be used or not, with what is wrong with it.
+What it is: the results of `reporting` and `resigning`. What it is not: the judgement of `verify`: a tag is
+here whether it may be used or not, with what is wrong with it.
 
 A tag is `served` as `same`, which is what was signed; `moved`, which is something else, `found`; `gone`; or
 `unknown`, and then `problem` says why nobody could be asked, or what came. Of a tag that moved or is gone
 `kept` tells whether the registry has the signed image still, by its digest. A `problem` of a tag that is
 served is what the trust policy requires and it lacks. `signatures` are new ones by keys that were given;
-`others` say of those that do not count how many there are, and why.
+`others` say of those that do not count how many there are, and why; `missing` are those that are wanted
+beside them: a form, or a form of what an index lists.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from notarypy.values import dataclass
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from notarypy.client.cosign.writing import SignatureState
     from notarypy.client.verdicts import RoleEntry
     from notarypy.cosign.signatures import OtherSignatures
     from notarypy.errors import NotarypyError
@@ -60,6 +62,7 @@ class ReportedTag:
     signatures: tuple[ReportedSignature, ...] = ()
     others: tuple[OtherSignatures, ...] = ()
     problem: NotarypyError | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -68,8 +71,9 @@ class ReportedTag:
 
     @property
     def migrated(self) -> bool:
-        """Whether it is served as signed, lacks nothing, and a key that was given signed it the new way."""
-        return self.served == "same" and self.problem is None and bool(self.signatures)
+        """Whether it is served as signed, lacks nothing, and keys that were given signed it the new way."""
+        signed = bool(self.signatures) and not self.missing
+        return self.served == "same" and self.problem is None and signed
 
 
 @dataclass(frozen=True)
@@ -109,3 +113,51 @@ class ReportedRepository:
             "signed": sum(bool(tag.signatures) for tag in self.tags),
             "migrated": sum(tag.migrated for tag in self.tags),
         }
+
+
+@dataclass(frozen=True)
+class SignedManifest:
+    """A manifest or index of a tag, and what became of its signatures in each form.
+
+    They are `written` now, were `there` before, or are `missing` in a dry run; None for a form that was not
+    wanted: cosign's two, or notation's. What is for no platform has none.
+    """
+
+    digest: str
+    platform: str
+    sig: SignatureState | None
+    bundle: SignatureState | None
+    notation: SignatureState | None = None
+
+
+@dataclass(frozen=True)
+class ResignedTag:
+    """A tag that is signed as cosign does, or notation, by the key with this canonical id.
+
+    A mirror is `signed_as` its GUN. Of the `manifests` the first is that of the tag itself.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    key: str
+    role: str
+    signers: tuple[str, ...]
+    signed_as: str | None
+    manifests: tuple[SignedManifest, ...]
+
+    @property
+    def reference(self) -> str:
+        """`repository:tag`."""
+        return f"{self.repository}:{self.tag}"
+
+    @property
+    def name(self) -> str:
+        """`signed_as:tag`, which is what cosign's signatures name."""
+        return f"{self.signed_as or self.repository}:{self.tag}"
+
+    @property
+    def states(self) -> frozenset[SignatureState]:
+        """What became of the signatures, all together."""
+        found = (state for one in self.manifests for state in (one.sig, one.bundle, one.notation))
+        return frozenset(state for state in found if state is not None)

@@ -8,7 +8,8 @@ Rules:
 1. A tag is verified as `verify` does it, with pins and policy, and compared with what the registry serves.
    Notary must vouch for it, whatever the policy requires of cosign: that is what is yet to be signed.
    What a policy in `audit` mode finds missing is an error here: a signature outlives the warning. What a
-   policy says to skip is verified by nobody, and so it is not signed.
+   policy says to skip is verified by nobody, and of what it requires of cosign alone Notary is not asked;
+   neither is signed, unless the caller requires something of Notary.
 2. Each repository is refreshed once; of each tag one manifest is asked for. What fails for one tag ends no
    other.
 3. The digest of an index vouches for what it lists. That is signed too, but for what BuildKit attests: podman
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import ReleasedImage
     from notarypy.images.reference import Reference
     from notarypy.remote.registry.registry import RegistryClient
+    from notarypy.storage.settings.policyfile import Scope
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,8 @@ def _references(
 ) -> list[str]:
     """Return a reference for each tag that texts of one repository name, after a refresh (rule 2)."""
     scope, gun = scope_of(session, texts[0], required), session.gun(texts[0])[0]
-    if scope is not None and scope.mode == "skip":
-        raise NotVerifiedError(
-            f"{gun} is not verified, so nothing of it is signed",
-            why=f"{scope.source} says skip",
-            advice=Advice("require-before-signing"),
-        )
+    if error := not_verified(gun, scope, required):
+        raise error
     read_ahead(session, texts[0], required, cache)
     found: dict[tuple[str, str | None], str] = {}
     for text in texts:
@@ -96,12 +94,20 @@ def _references(
         for tag in sorted(tags, key=natural):
             found.setdefault((tag, parsed.digest), text if parsed.tag else f"{text}:{tag}")
     if not found:
-        message, advice = (
-            f"no tag of {gun} is signed, so there is nothing to sign",
-            Advice("sign-a-tag", gun=gun),
-        )
-        raise NothingThereError(message, advice=advice)
+        message = f"no tag of {gun} is signed, so there is nothing to sign"
+        raise NothingThereError(message, advice=Advice("sign-a-tag", gun=gun))
     return list(found.values())
+
+
+def not_verified(gun: str, scope: Scope | None, required: VerifyOptions) -> NotVerifiedError | None:
+    """Return why nothing of a repository may be signed anew, where Notary is not asked about it (rule 1)."""
+    if scope is None or (scope.mode != "skip" and (scope.require.notary or required.needs_notary)):
+        return None
+    return NotVerifiedError(
+        f"{gun} is not verified by Notary's trust data, so nothing of it is signed anew",
+        why=f"{scope.source} {'says skip' if scope.mode == 'skip' else 'requires cosign alone'}",
+        advice=Advice("require-before-signing"),
+    )
 
 
 def _signable(

@@ -12,10 +12,11 @@ Rules:
 3. New signatures are looked for where the registry has the signed image. They count as they do for `verify`
    (`cosign.signatures`): by a key that was given, for this digest and, if they name an image, for this one.
 4. A registry that cannot be reached, or does not let us read a repository, is not asked again for each tag.
-5. What keeps a repository from being done is one error, the worst: a tag that moved, one that lacks what the
-   trust policy requires, in `audit` mode too, an end, a tag that is gone or not signed the new way, what
-   could not be asked. Whether a tag may be signed the new way is judged as `releases` does.
+5. Of all that is wrong the worst is the error of a repository, and names the others. What could not be
+   looked at is not said to be missing. Whether a tag may be signed the new way is judged as `releases` does.
 6. Without a key nothing counts as signed the new way.
+7. A tag is done when `migrate cosign` would have nothing to write, by any of the keys: in each of the forms,
+   under this very name, for the tag's manifest and all that it lists. Without forms any that counts will do.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.cosign.reading import read_signatures
+from notarypy.client.cosign.writing import missing
 from notarypy.client.metadata.dates import role_entries
 from notarypy.client.metadata.expired import refresh_outdated
 from notarypy.client.metadata.refresh import refresh
 from notarypy.client.migrate.inventory import ReportedRepository, ReportedSignature, ReportedTag
 from notarypy.client.migrate.losses import losses
+from notarypy.client.migrate.releases import below, not_verified
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.verify.image import decide, require_served
@@ -39,7 +42,8 @@ from notarypy.client.verify.inspection import natural
 from notarypy.client.verify.sharing import scope_of
 from notarypy.client.workers import gathered, outcomes
 from notarypy.cosign.signaturekeys import keys_in
-from notarypy.cosign.signatures import OtherSignatures, counting
+from notarypy.cosign.signatures import FORMS, OtherSignatures, counting
+from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import (
     WORST_FIRST,
     Advice,
@@ -52,19 +56,19 @@ from notarypy.errors import (
     NotarypyError,
     NothingThereError,
     NotMigratedError,
-    NotVerifiedError,
     PolicyError,
     TlsError,
     UnreachableError,
     UnsupportedKeyError,
     beginning,
 )
+from notarypy.images import layout
 from notarypy.images.reference import Reference
 from notarypy.tuf import policy, roles
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from notarypy.client.metadata.repository import Repository
     from notarypy.client.migrate.inventory import Served
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
     from notarypy.client.verdicts import ReleasedImage
     from notarypy.client.workers import Outcome
     from notarypy.cosign.signaturekeys import VerificationKey
+    from notarypy.cosign.signatures import CosignSignature
     from notarypy.images.manifests import Manifest
     from notarypy.storage.settings.policyfile import Scope
     from notarypy.tuf.trusted import TrustedMetadata
@@ -88,14 +93,19 @@ def report(
     keys: Mapping[str, bytes],
     root: str | None = None,
     progress: Progress | None = None,
+    *,
+    forms: Sequence[str] = FORMS,
+    children: bool = True,
 ) -> Generator[Outcome[ReportedRepository], None, None]:
-    """Yield what each repository has, in the order given; `keys` are public keys in PEM, by name."""
+    """Yield what each repository has, in the order given; `keys` are public keys in PEM, by name.
+
+    UsageError, UnsupportedKeyError, when the first is asked for: nothing is migrated so, or that is no key.
+    """
     session.refuse_literal("what is migrated")
     known = {name: _keys_in(name, data) for name, data in keys.items()}
-    silent: dict[str, NotarypyError] = {}
+    report = partial(_RepositoryReport, session, known, root, tuple(forms), children, {})
     with StepCounter(progress, "looking") as counter:
-        looks = [_RepositoryReport(session, text, known, root, silent, counter) for text in texts]
-        yield from outcomes([look.repository for look in looks], _REPOSITORIES)
+        yield from outcomes([report(counter, text).repository for text in texts], _REPOSITORIES)
 
 
 def _keys_in(name: str, data: bytes) -> Sequence[VerificationKey]:
@@ -110,19 +120,22 @@ class _RepositoryReport:
     """What one repository has; `silent` are registries and repositories not to be asked again (rule 4)."""
 
     session: Session
-    text: str
     keys: Mapping[str, Sequence[VerificationKey]]
     root: str | None
+    forms: tuple[str, ...]
+    children: bool
     silent: dict[str, NotarypyError]
     counter: StepCounter
+    text: str
 
     def repository(self) -> ReportedRepository:
         """Return everything about it (rule 1)."""
         session, (written, _) = self.session, self.session.gun(self.text, whole=True)
         found = ReportedRepository(written, session.now())
         try:
-            scope = scope_of(session, self.text, VerifyOptions(root=self.root))
-            skipped = _skipped(written, scope)
+            required = VerifyOptions(root=self.root)
+            scope = scope_of(session, self.text, required)
+            skipped = not_verified(written, scope, required)
             scope = None if skipped else scope
             known = session.repository(self.text, self.root, scope).past_caches()
             found = replace(found, server=known.server_url)
@@ -140,7 +153,7 @@ class _RepositoryReport:
             roles=tuple(role_entries(trusted)),
             tags=tags,
             losses=losses(trusted, tags, known.server_url),
-            error=_worst(written, tags, skipped or ended),
+            error=_worst(written, tags, skipped or ended, any_key=bool(self.keys)),
         )
 
     def _tag(self, trusted: TrustedMetadata, written: str, name: str, scope: Scope | None) -> ReportedTag:
@@ -168,11 +181,15 @@ class _RepositoryReport:
             return replace(tag, problem=error)
         tag = replace(tag, expires=image.expires)
         if self.session.settings.offline:
-            return replace(tag, problem=lacking or _not_asked(tag))
+            message = f"whether {tag.reference} is served was not looked at"
+            why = "no registry is asked without a network (--offline)"
+            return replace(tag, problem=lacking or NothingThereError(message, why=why))
         try:
-            return replace(self._served(tag, asked, image), problem=lacking)
+            tag, served = self._served(tag, asked, image)
+            tag = tag if tag.kept is False else self._signatures(tag, asked, image, served)
         except NotarypyError as error:
             return replace(tag, problem=error)
+        return replace(tag, problem=lacking)
 
     def _decided(
         self, trusted: TrustedMetadata, asked: Reference, scope: Scope | None
@@ -187,20 +204,21 @@ class _RepositoryReport:
         audited = () if image.policy is None else image.policy.unmet
         return image, policy.together(audited) if audited else None
 
-    def _served(self, tag: ReportedTag, asked: Reference, image: ReleasedImage) -> ReportedTag:
-        """Compare with the registry, and look for new signatures (rules 2 and 3)."""
+    def _served(
+        self, tag: ReportedTag, asked: Reference, image: ReleasedImage
+    ) -> tuple[ReportedTag, Manifest | None]:
+        """Compare with the registry (rule 2); return also what it serves as signed."""
         found = self._manifest(asked, tag.tag)
         try:
             if found is not None:
                 require_served(image, found)
-                tag = replace(tag, served="same", platforms=found.platforms)
+                return replace(tag, served="same", platforms=found.platforms), found
         except DigestMismatchError:
             tag = replace(tag, served="moved", found=found.digest if found else None)
-        if tag.served != "same":
-            kept = self._manifest(asked, image.digest)
-            served: Served = "gone" if found is None else "moved"
-            tag = replace(tag, served=served, kept=kept is not None, platforms=kept.platforms if kept else ())
-        return tag if tag.kept is False else self._signatures(tag, asked, image)
+        kept = self._manifest(asked, image.digest)
+        served: Served = "gone" if found is None else "moved"
+        platforms = kept.platforms if kept else ()
+        return replace(tag, served=served, kept=kept is not None, platforms=platforms), None
 
     def _manifest(self, asked: Reference, wanted: str) -> Manifest | None:
         """Return what the registry serves, None for nothing."""
@@ -219,21 +237,44 @@ class _RepositoryReport:
             self.silent[places[1]] = error
             raise
 
-    def _signatures(self, tag: ReportedTag, asked: Reference, image: ReleasedImage) -> ReportedTag:
+    def _signatures(
+        self, tag: ReportedTag, asked: Reference, image: ReleasedImage, served: Manifest | None
+    ) -> ReportedTag:
+        """Look for new signatures (rules 3 and 7)."""
         names = {key: name for name, keys in self.keys.items() for key in keys}
-        registry, _, path = (image.signed_as or image.repository).partition("/")
-        named = Reference(registry, path, tag.tag, image.digest)
-        where = (self.session.registry(asked), asked.path, image.digest)
-        found = read_signatures(*where, tuple(names), named=[f"{named.repository}:{tag.tag}"])
+        host, _, path = (image.signed_as or image.repository).partition("/")
+        named = Reference(host, path, tag.tag, image.digest)
+        where, name = (
+            (self.session.registry(asked), asked.path, image.digest),
+            f"{named.repository}:{tag.tag}",
+        )
+        found = read_signatures(*where, tuple(names), named=[name])
         ours = counting(found.valid, named)
         signed = (ReportedSignature(one.form, names[one.key], one.reference or None) for one in ours)
         # What is for another tag of the same image is worth a word only where nothing else is there.
         elsewhere = Counter((one.form, one.reference) for one in (() if ours else found.valid))
         others = (
-            OtherSignatures(form, f"it is for {name}" if name else "it was signed as another image", count)
-            for (form, name), count in elsewhere.items()
+            OtherSignatures(form, f"it is for {other}" if other else "it was signed as another image", count)
+            for (form, other), count in elsewhere.items()
         )
-        return replace(tag, signatures=tuple(dict.fromkeys(signed)), others=(*found.others, *others))
+        lacks = self._missing(asked, name, served, found.valid) if ours and served else ()
+        signatures = tuple(dict.fromkeys(signed))
+        return replace(tag, signatures=signatures, others=(*found.others, *others), missing=tuple(lacks))
+
+    def _missing(
+        self, asked: Reference, name: str, top: Manifest, valid: Sequence[CosignSignature]
+    ) -> Iterator[str]:
+        """Yield the forms of signatures that would be written for what is served (rule 7)."""
+        forms, path, registry = self.forms, asked.path, self.session.registry(asked)
+        yield from missing(valid, [Claim(name, top.digest)], forms).forms
+        if not (self.children and forms and top.is_index):
+            return
+        keys = [key for keys in self.keys.values() for key in keys]
+        index = registry.document(path, top.digest).body
+        for child in below(registry, path, layout.of(index, top.media_type), index):
+            found = read_signatures(registry, path, child.digest, keys, forms=forms, named={name})
+            lacks = missing(found.valid, [Claim(name, child.digest)], forms).forms
+            yield from (f"{form} of {child.platform or child.digest}" for form in lacks)
 
 
 def _read(repository: Repository) -> tuple[TrustedMetadata, list[str], ExpiredError | None]:
@@ -248,43 +289,32 @@ def _read(repository: Repository) -> tuple[TrustedMetadata, list[str], ExpiredEr
         raise
 
 
-def _skipped(repository: str, scope: Scope | None) -> NotVerifiedError | None:
-    """Return why nothing of a repository may be signed anew, if the trust policy says to skip it."""
-    if scope is None or scope.mode != "skip":
-        return None
-    message, advice = f"{repository} is not verified by anybody", Advice("require-before-signing")
-    return NotVerifiedError(message, why=f"{scope.source} says skip", advice=advice)
+def _worst(
+    repository: str, tags: Sequence[ReportedTag], whole: NotarypyError | None, *, any_key: bool
+) -> NotarypyError | None:
+    """Return the one error of a repository with what else there is; `whole` is about all of it."""
 
+    def those(served: Served) -> list[ReportedTag]:
+        return [tag for tag in tags if tag.served == served]
 
-def _not_asked(tag: ReportedTag) -> NothingThereError:
-    why = "no registry is asked without a network (--offline)"
-    return NothingThereError(f"whether {tag.reference} is served was not looked at", why=why)
-
-
-def _worst(repository: str, tags: Sequence[ReportedTag], whole: NotarypyError | None) -> NotarypyError | None:
-    """Return the one error of a repository (rule 5), with what else there is; `whole` is about all of it."""
-
-    def those(served: Served, *, signed: bool | None = None) -> list[ReportedTag]:
-        return [tag for tag in tags if tag.served == served and signed in {None, bool(tag.signatures)}]
-
-    def error(
-        kind: type[NotarypyError], some: Sequence[ReportedTag], what: str, to_do: Advice
-    ) -> NotarypyError:
-        message = f"{len(some)} of {len(tags)} released tags of {repository} are {what}"
-        return kind(message, why=_lines(some), advice=to_do, tags=[tag.tag for tag in some])
-
-    found: list[NotarypyError] = [] if whole is None else [whole]
-    if moved := those("moved"):
-        advice = Advice("report-moved", reference=moved[0].reference)
-        found.append(error(DigestMismatchError, moved, "not served as signed", advice))
-    if gone := those("gone"):
-        advice = Advice("report-gone", reference=gone[0].reference)
-        found.append(error(ImageMissingError, gone, "gone from the registry", advice))
-    if unsigned := those("same", signed=False):
-        advice = Advice("report-unsigned", gun=repository)
-        found.append(
-            error(NotMigratedError, unsigned, "not signed the new way by a key that was given", advice)
-        )
+    nothing = NothingThereError(f"no tag of {repository} is released, so none was looked at")
+    found: list[NotarypyError] = list(filter(None, (whole, None if tags else nothing)))
+    known = [tag for tag in those("same") if isinstance(tag.problem, PolicyError | None)]
+    unsigned, partly = [tag for tag in known if not tag.signatures], [tag for tag in known if tag.missing]
+    key = "by a key that was given" if any_key else "as far as is known: no key was given"
+    to_sign = Advice("report-unsigned", gun=repository)
+    for kind, some, what, to_do in (
+        (DigestMismatchError, those("moved"), "not served as signed", None),
+        (ImageMissingError, those("gone"), "gone from the registry", None),
+        (NotMigratedError, unsigned, f"not signed the new way {key}", to_sign),
+        (NotMigratedError, partly, "signed the new way in part", to_sign),
+    ):
+        if some:
+            first, message = some[0], f"{len(some)} of {len(tags)} released tags of {repository} are {what}"
+            moved = Advice("report-moved", reference=first.reference)
+            gone = Advice("report-gone", reference=first.reference)
+            advice = to_do or (moved if first.served == "moved" else gone)
+            found.append(kind(message, why=_lines(some), advice=advice, tags=[tag.tag for tag in some]))
     problems: dict[type[NotarypyError], list[ReportedTag]] = {}
     for tag in tags:
         if tag.problem is not None:
@@ -307,8 +337,9 @@ def _together(tags: Sequence[ReportedTag]) -> NotarypyError:
 
 
 def _lines(tags: Sequence[ReportedTag]) -> tuple[str, ...]:
-    moved = [f"{tag.tag}: signed {tag.digest}, served {tag.found}" for tag in tags if tag.found]
-    return beginning(moved, _SHOWN) if moved else (_named(tags),)
+    lines = [f"{tag.tag}: signed {tag.digest}, served {tag.found}" for tag in tags if tag.found]
+    lines = lines or [f"{tag.tag} lacks {', '.join(tag.missing)}" for tag in tags if tag.missing]
+    return beginning(lines, _SHOWN) if lines else (_named(tags),)
 
 
 def _named(tags: Sequence[ReportedTag]) -> str:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from notarypy import __version__
 from notarypy.client.cosign.notationwriting import NotationSigner, NotationWriter
 from notarypy.client.cosign.writing import SignatureWriter
+from notarypy.client.migrate.inventory import ResignedTag, SignedManifest
 from notarypy.client.migrate.releases import SignableImage, signable_images
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.workers import Outcome, UnfinishedError, outcomes
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from datetime import datetime
 
-    from notarypy.client.cosign.writing import PayloadSigner, SignatureState, SignatureStates
+    from notarypy.client.cosign.writing import PayloadSigner, SignatureStates
     from notarypy.client.parameters import Progress, VerifyOptions
     from notarypy.client.session import Session
     from notarypy.client.verdicts import ReleasedImage
@@ -47,54 +48,6 @@ if TYPE_CHECKING:
     MakeWriter = Callable[[RegistryClient, str], SignatureWriter | NotationWriter]
 
 _NAMED = 64  # signers, roles and keys that annotations name
-
-
-@dataclass(frozen=True)
-class SignedManifest:
-    """A manifest or index of a tag, and what became of its signatures in each form.
-
-    They are `written` now, were `there` before, or are `missing` in a dry run; None for a form that was not
-    wanted: cosign's two, or notation's. What is for no platform has none.
-    """
-
-    digest: str
-    platform: str
-    sig: SignatureState | None
-    bundle: SignatureState | None
-    notation: SignatureState | None = None
-
-
-@dataclass(frozen=True)
-class ResignedTag:
-    """A tag that is signed as cosign does, or notation, by the key with this canonical id.
-
-    A mirror is `signed_as` its GUN. Of the `manifests` the first is that of the tag itself.
-    """
-
-    repository: str
-    tag: str
-    digest: str
-    key: str
-    role: str
-    signers: tuple[str, ...]
-    signed_as: str | None
-    manifests: tuple[SignedManifest, ...]
-
-    @property
-    def reference(self) -> str:
-        """`repository:tag`."""
-        return f"{self.repository}:{self.tag}"
-
-    @property
-    def name(self) -> str:
-        """`signed_as:tag`, which is what cosign's signatures name."""
-        return f"{self.signed_as or self.repository}:{self.tag}"
-
-    @property
-    def states(self) -> frozenset[SignatureState]:
-        """What became of the signatures, all together."""
-        found = (state for one in self.manifests for state in (one.sig, one.bundle, one.notation))
-        return frozenset(state for state in found if state is not None)
 
 
 @dataclass(frozen=True)
@@ -141,7 +94,7 @@ class _Subject:
         return self.writer.write(self.descriptor, list(self.claims.values()), dry_run=dry_run)
 
 
-class _LastingFailure:
+class _FailFastSigner:
     """A key that is not asked again once it could not sign (rule 3)."""
 
     def __init__(self, signer: PayloadSigner) -> None:
@@ -168,7 +121,7 @@ def resign(
 ) -> Generator[tuple[str, Outcome[ResignedTag]], None, None]:
     """Yield for each tag of texts, REPO:TAG or REPO for all released ones, what became of it, in their order.
 
-    Raises:
+    Raises when the first is asked for:
         UsageError: A text names a digest and no tag, no registry may be asked, or the key is a root's.
         KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
     """
@@ -193,15 +146,15 @@ def _require_no_root(keyid: str, signable: Iterable[tuple[str, SignableImage | N
             raise UsageError(message, why="nothing was signed", advice=Advice("make-key"), keyid=keyid)
 
 
-def _signing(session: Session, how: ResignOptions) -> tuple[_LastingFailure, MakeWriter]:
+def _signing(session: Session, how: ResignOptions) -> tuple[_FailFastSigner, MakeWriter]:
     """Return the key, and what makes a writer with it for each repository."""
     if how.certificates is None:
-        signer = _LastingFailure(session.keys().cosign_signer(how.key))
+        signer = _FailFastSigner(session.keys().cosign_signer(how.key))
         return signer, partial(SignatureWriter, signer=signer, forms=how.forms)
     chain = SigningChain.load(how.certificates)
     chain.require_valid(session.now())
     found = session.keys().image_signer(how.key, partial(NotationSigner, chain), cosign=False)
-    signer = _LastingFailure(found)
+    signer = _FailFastSigner(found)
     return signer, partial(NotationWriter, signer=signer, chain=chain, clock=session.now)
 
 
@@ -221,7 +174,7 @@ class _Resigning:
     """The subjects of one call, by repository and digest."""
 
     def __init__(
-        self, session: Session, signer: _LastingFailure, writer: MakeWriter, how: ResignOptions
+        self, session: Session, signer: _FailFastSigner, writer: MakeWriter, how: ResignOptions
     ) -> None:
         self._session, self._signer, self._writer, self._how = session, signer, writer, how
         self._writers: dict[str, SignatureWriter | NotationWriter] = {}
@@ -334,6 +287,8 @@ def origin(image: ReleasedImage, manifest: Descriptor) -> dict[str, str]:
         "server": evidence.server,
         "tool": f"notarypy/{__version__}",
     }
+    if evidence.exported is not None:
+        said["exported"] = _moment(evidence.exported)
     if manifest.digest != image.digest:
         said["index"] = image.digest
     return {PREFIX + name: text for name, text in said.items()}
