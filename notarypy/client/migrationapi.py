@@ -74,7 +74,7 @@ class Migration:
         index lists, too; a `dry_run` signs and writes nothing. `signers`, `all_signers` and `root` are those
         of `VerifyOptions`; `progress` counts steps.
 
-        Raises:
+        Raises when the first is asked for:
             UsageError: A reference has a digest and no tag, or the key is a root key.
             KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
         """
@@ -102,7 +102,7 @@ class Migration:
         `certificates` are PEM, the key's first and then those that issued it, to the root. Of an index the
         index alone is signed, as notation does it.
 
-        Raises:
+        Raises when the first is asked for:
             UsageError: A reference has a digest and no tag, or the certificates are none for notation, or
                 not for this key.
             KeyMissingError, KeyAccessError, UnsupportedKeyError: The key cannot be had, or cannot sign so.
