@@ -649,6 +649,20 @@ def test_a_bundle_that_was_lost_is_put_again_and_not_signed_again(one: Migration
     assert (len(set(lost)), len(lost), len(signed), len(one.bundles(digest))) == (1, 2, 1, 1)
 
 
+@pytest.mark.parametrize("form", ["sig", "bundle"])
+def test_a_tag_that_holds_something_else_is_named(one: Migration, owner: Person, form: str) -> None:
+    digest = release(owner, "1")["1"]
+    one.world.fake.registry.referrers = False
+    tag = simplesigning.tag_of(digest) if form == "sig" else referrerlist.tag_of(digest)
+    other = (
+        manifest("other") if form == "bundle" else json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    )
+    one.world.fake.registry.push(REGISTRY_PATH, tag, other, OCI_MANIFEST if form == "bundle" else OCI_INDEX)
+    (error,) = one.run(forms=[form]).values()
+    assert isinstance(error, VerificationError)
+    assert any(f"at the tag {tag} of " in line for line in error.why)
+
+
 def test_a_registry_that_keeps_nothing_is_found_out(one: Migration, owner: Person) -> None:
     digest = release(owner, "1")["1"]
     tag = simplesigning.tag_of(digest)

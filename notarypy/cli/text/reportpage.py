@@ -22,7 +22,7 @@ from notarypy.cli.text.advice import advice
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from notarypy.client.migrate.inventory import Loss, ReportedRepository, ReportedTag
+    from notarypy.client.migrate.inventory import ReportedRepository, ReportedTag
     from notarypy.client.verdicts import RoleEntry
     from notarypy.errors import NotarypyError
 
@@ -53,11 +53,6 @@ _LABELS = {
     "signed": "signed the new way",
     "migrated": "done",
 }
-
-
-def instead(loss: Loss) -> str:
-    """Return what comes near to what is lost."""
-    return INSTEAD[loss.name]
 
 
 def served(tag: ReportedTag) -> str:
@@ -124,7 +119,7 @@ def lines(found: ReportedRepository) -> Iterator[str]:
     for loss in found.losses:
         yield f"  {loss.name}: {loss.text}"
         yield from (f"    {detail}" for detail in loss.details)
-        yield f"    instead: {instead(loss)}"
+        yield f"    instead: {INSTEAD[loss.name]}"
     yield ""
 
 
@@ -135,7 +130,8 @@ def repository_json(found: ReportedRepository) -> dict[str, Any]:
         "roles": [render.fields(entry, render.ROLE) for entry in found.roles],
         "tags": [_tag_json(tag) for tag in found.tags],
         "losses": [
-            {**render.fields(loss, "name text details"), "instead": instead(loss)} for loss in found.losses
+            {**render.fields(loss, "name text details"), "instead": INSTEAD[loss.name]}
+            for loss in found.losses
         ],
     }
 
@@ -235,7 +231,7 @@ def _repository(one: ReportedRepository) -> Iterator[str]:
         yield "<h3>What new signatures would not say</h3>\n<dl>\n"
         for loss in one.losses:
             yield f"<dt>{loss.name}</dt><dd>{_text(loss.text)}{_list(loss.details)}"
-            yield f'<p class="dim">Instead: {_text(instead(loss))}.</p></dd>\n'
+            yield f'<p class="dim">Instead: {_text(INSTEAD[loss.name])}.</p></dd>\n'
         yield "</dl>\n"
 
 

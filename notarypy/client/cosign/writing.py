@@ -31,7 +31,7 @@ from notarypy.images import manifests
 from notarypy.images import reference as references
 from notarypy.images.referrerlist import EMPTY
 from notarypy.remote.registry.blobs import Blobs
-from notarypy.remote.registry.referrers import TRIES, Referrers, put_at_tag
+from notarypy.remote.registry.referrers import TRIES, Referrers, at_tag, put_at_tag
 from notarypy.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ class SignatureWriter(ReferrerWriter):
         tag = simplesigning.tag_of(digest)
         there, limits = self._at(tag), self._registry.exchange.limits
         for _ in range(1, TRIES + 1):
-            config, made = simplesigning.with_layers(there, {text: signed[text] for text in texts}, limits)
+            with at_tag(self._registry, self._path, tag):
+                config, made = simplesigning.with_layers(there, {one: signed[one] for one in texts}, limits)
             self._send(config)
             if (now := self._at(tag)) == there:
                 put_at_tag(self._registry, self._path, tag, made, manifests.read(made).media_type)

@@ -132,8 +132,5 @@ def _signable(
 
 def below(registry: RegistryClient, path: str, top: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
     """Return what an index with these bytes lists, and what indexes in it list (rule 3)."""
-
-    def read(one: Descriptor) -> bytes:
-        return registry.document(path, one.digest).body
-
-    return tree.listed(top, data, read, registry.exchange.limits)
+    limits = registry.exchange.limits
+    return tree.listed(top, data, lambda one: registry.document(path, one.digest).body, limits)

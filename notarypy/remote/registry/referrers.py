@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ from notarypy.errors import (
     ResponseLimitError,
     ServerError,
     UnconfirmedPublishError,
+    VerificationError,
 )
 from notarypy.images import manifests, referrerlist
 from notarypy.images.referrerlist import ReferrerList
@@ -48,6 +49,8 @@ from notarypy.remote.http.messages import Request, Response
 from notarypy.remote.http.transport import RequestPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from notarypy.images.layout import Descriptor
     from notarypy.remote.registry.registry import RegistryClient
 
@@ -206,7 +209,8 @@ class Referrers:
         tag = referrerlist.tag_of(subject)
         for attempt in range(1, TRIES + 1):
             there = self._at_tag(subject)
-            made = referrerlist.with_entry(there, subject, entry, self._limits)
+            with at_tag(self._registry, self._path, tag):
+                made = referrerlist.with_entry(there, subject, entry, self._limits)
             if made != there:
                 put_at_tag(self._registry, self._path, tag, made, manifests.OCI_INDEX)
             listed = self.of(subject)
@@ -232,6 +236,16 @@ class Referrers:
                 advice=Advice("choose-classic-form"),
                 host=self._host,
             )
+
+
+@contextmanager
+def at_tag(registry: RegistryClient, path: str, tag: str) -> Iterator[None]:
+    """Name the tag in what is raised about its content inside."""
+    try:
+        yield
+    except VerificationError as error:
+        error.why = (*error.why, f"it is at the tag {tag} of {registry.host}/{path}")
+        raise
 
 
 def put_at_tag(registry: RegistryClient, path: str, tag: str, data: bytes, media_type: str) -> None:
