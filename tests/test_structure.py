@@ -89,7 +89,7 @@ def test_the_package_stays_small() -> None:
     # And: the way out: signatures as cosign makes them, read and written in registries; policies of others,
     # reports, and trust data in one file; notation's signatures, and the rules of its certificates.
     assert len(FILES) <= 283
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 50_050
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 50_100
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
     assert sum(inner_imports(tree) for tree in TREES.values()) < 185

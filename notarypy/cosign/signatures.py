@@ -10,9 +10,10 @@ Rules:
 2. A classic signature names an image, and counts for that: the repository, for a mirror the one that it
    mirrors; and the tag, where one was asked for and the name has one.
 3. A bundle has no place for a name. Where notarypy has signed one, the repository of the trust data is among
-   its annotations, and it counts for that alone, under whatever tag: one bundle stands for all of a digest.
-4. What names nothing but the digest, as bundles of cosign do, counts, unless all that its key has named for
-   this digest are other images: then it was not signed as this one.
+   its annotations, and it counts for that alone: one bundle stands for all tags of a digest.
+4. What names no tag, or nothing but the digest as bundles of cosign do, counts, unless all that its key has
+   named for this digest are other images: then it was not signed as this one. So a tag that moved to what is
+   signed as another tag is noticed, and so is an image that came along from elsewhere.
 """
 
 from __future__ import annotations
@@ -77,9 +78,13 @@ class Signatures:
 
 def counting(found: Sequence[CosignSignature], asked: Reference) -> list[CosignSignature]:
     """Return the valid signatures of a digest that count for an image (rules 2 to 4)."""
-    ours = [one for one in found if one.reference and _names(one.reference, asked)]
-    elsewhere = {one.key for one in found if one.reference} - {one.key for one in ours}
-    return ours + [one for one in found if not one.reference and one.key not in elsewhere]
+    fitting = [one for one in found if one.reference and _names(one.reference, asked)]
+    classic = {one.key for one in found if one.reference and one.form == "sig"}
+    ours = [one for one in fitting if one.form == "sig"]
+    elsewhere = {one.key for one in found if one.reference} - {one.key for one in fitting}
+    elsewhere |= classic - {one.key for one in ours}
+    vague = [one for one in fitting if one.form == "bundle"] + [one for one in found if not one.reference]
+    return ours + [one for one in vague if one.key not in elsewhere]
 
 
 def _names(text: str, asked: Reference) -> bool:
