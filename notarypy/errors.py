@@ -72,7 +72,7 @@ class NotarypyError(Exception):
     ) -> None:
         super().__init__(message)
         self.message, self.advice, self.facts = message, advice, facts
-        self.why: tuple[str, ...] = (why,) if isinstance(why, str) else why
+        self.why: tuple[str, ...] = tuple(filter(None, (why,) if isinstance(why, str) else why))
 
 
 class TrustError(NotarypyError, code="trust", exit_code=4):

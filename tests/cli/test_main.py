@@ -119,6 +119,7 @@ def test_what_cannot_be_read_is_a_usage_error(run: Run, argv: list[str], message
     assert outcome.out == ""
     assert outcome.err.startswith(f"notarypy: error: {message}")
     assert outcome.err.endswith(f"  fix: {fix}\n")
+    assert "why: \n" not in outcome.err
 
 
 @pytest.mark.parametrize(
