@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from notarypy.client.api import Client
 from notarypy.client.migrate.resigning import origin
@@ -38,6 +39,7 @@ from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
 from notarypy.storage.images.locations import open_source, source
 from notarypy.tuf import roles
+from notarypy.tuf.keys import PublicKey
 from support import layouts
 from support.author import GUN, NOW, Author
 from support.people import REGISTRY_PATH, SERVER, Person, World, manifest, owned
@@ -310,6 +312,19 @@ def test_the_trust_policy_counts(stage: Stage, tar: Path, tmp_path: Path) -> Non
     policy.write_text(f'[scope."{GUN}"]\nroots.ids = ["{"0" * 64}"]\n')
     with pytest.raises(RootNotPinnedError):
         away(stage.world, policy=policy).archives.import_repository(tar, GUN)
+
+
+def test_what_a_policy_requires_of_cosign_alone_leaves_the_known_root(stage: Stage, tmp_path: Path) -> None:
+    key = tmp_path / "release.pub"
+    key.write_bytes(PublicKey.from_key(ec.generate_private_key(ec.SECP256R1())).to_pem())
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[scope."{GUN}"]\nrequire = ["cosign"]\ncosign.all = ["release.pub"]\n')
+    somebody = stage.world.person("exporter")
+    with pytest.raises(FirstUseError):
+        somebody.client(policy=str(policy), first_use=False).archives.export([GUN], tmp_path / "no.tar")
+    somebody.client().verify(REF)
+    done = somebody.client(policy=str(policy)).archives.export([GUN], tmp_path / "trust.tar")
+    assert [one.repository for one in done.repositories] == [GUN]
 
 
 def test_a_mirror_is_verified_by_the_name_that_was_signed(stage: Stage, tar: Path, tmp_path: Path) -> None:

@@ -203,7 +203,8 @@ def _found(
     """Verify a repository, and return what is to be written of it (rules 1 and 2)."""
     required = VerifyOptions(root=options.root)
     scope = scope_of(session, written, required)
-    scope = None if scope is not None and scope.mode == "skip" else scope
+    if scope is not None and (scope.mode == "skip" or not scope.require.notary):
+        scope = None  # it says nothing of the root
     repository = session.repository(written, options.root, scope).past_caches()
     trusted = refresh(repository)
     images: dict[str, VerifiedImage] = {}
