@@ -100,6 +100,12 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--callgrind-out-file",
     }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
     known |= {"--clear-lockout", "--insecure-ignore-tlog"}  # of tpm2-tools and cosign
+    known |= {
+        "--recursive",
+        "--sign-container-identity",
+        "--tlog-upload",
+    }  # of cosign, and of its third release:
+    known |= {"--new-bundle-format", "--use-signing-config"}
     for span in pages.spans(page.read_text(encoding="utf-8")):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", span)) <= known, span
 

@@ -223,7 +223,7 @@ def test_the_commands_of_a_way_out_run_one_after_the_other(stage: Stage, page: s
     text = pages.sections(pages.read(page))[section] if section else pages.read(page)
     for name in ("Dockerfile", "compose.yaml"):
         (stage.home("jeff") / name).write_text(FROM[name])
-    stage.export("jeff", list(SETTINGS))
+    stage.export("jeff", [*SETTINGS, "COSIGN_PASSWORD=passphrase-of-cosign"])
     stage.perform("jeff", "notarypy key generate jeff")
     for host, paths in OWNED.items():
         stage.fake.services[host.replace("docker.io", "registry-1.docker.io")] = stage.fake.registry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,10 +52,10 @@ class Printed:
             )
             signed.expect(0)
 
-    def takes(self, repository: Repository, tag: str) -> bool:
+    def takes(self, repository: Repository, tag: str, architecture: str = "amd64") -> bool:
         """Return whether skopeo pulls an image; whatever else goes wrong is a failure."""
         rules = (self._folder / "policy.json", self._folder / "registries.d")
-        run = self._others.pull(repository.ref(tag), rules)
+        run = self._others.pull(repository.ref(tag), rules, architecture)
         assert run.code == 0 or "rejected" in run.stderr, run
         return run.code == 0
 
@@ -72,6 +74,26 @@ def test_a_release_key_vouches_for_a_repository(
     taken = {tag: printed.takes(repository, tag) for tag in ("good", "unsigned", "stranger", "renamed")}
     assert taken == {"good": True, "unsigned": False, "stranger": False, "renamed": False}
     assert not printed.takes(another, "good")
+
+
+def test_what_cosign_signs_as_the_documentation_says_is_taken(
+    alice: Person, others: Verifiers, jeff: KeyPair, repository: Repository
+) -> None:
+    policy = alice.home / "policy.toml"
+    policy.write_text(f'[scope."{repository.name}"]\nrequire = ["cosign"]\ncosign.all = ["{jeff.public}"]\n')
+    printed = Printed(alice, others, "--policy", str(policy))
+    lines = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("cosign sign "))
+    for tag, made in (("one", repository.push("one")), ("many", repository.push_index("many"))):
+        given = line.replace("release.key", str(jeff.private)).replace(
+            "registry.example.com/app:2", repository.ref(tag)
+        )
+        given = given.replace("registry.example.com/app@sha256:...", repository.pinned(made))
+        assert "example" not in given
+        others.cosign(*shlex.split(given)[1:], "--allow-http-registry").expect(0)
+        verified = alice.notarypy("verify", "--policy", policy, repository.ref(tag)).expect(0)
+        assert "warning" not in verified.stderr
+    assert all(printed.takes(repository, *image) for image in (("one",), ("many",), ("many", "arm64")))
 
 
 def test_one_of_several_release_keys_suffices(

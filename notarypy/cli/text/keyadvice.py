@@ -177,7 +177,10 @@ TEXTS: dict[str, str] = {
     ),
     "compare-offered-root": "compare it with the owner, then: notarypy trust {gun} --root {root}",
     "compare-pin": "compare this root id with the repository's owner before you change the pin",
-    "forget": "ask the server's operator; to give up what was trusted: notarypy forget {gun}",
+    "forget": (
+        "name the right server, if this one is of another registry; else ask the server's operator; "
+        "to give up what was trusted: notarypy forget {gun}"
+    ),
     "forget-for-archive": "ask the owner for the root id; then: notarypy forget {gun}, and --root ROOT-PIN",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
     "keep-threshold": "rotate it with the tool that made this threshold",

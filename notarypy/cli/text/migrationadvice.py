@@ -49,6 +49,9 @@ TEXTS: dict[str, str] = {
     "require-cosign": 'add it to require: require = ["notary", "cosign"]',
     "require-notary": 'leave {key} out, or require both: require = ["notary", "cosign"]',
     "sign-with-cosign": "whoever has the key signs it: notarypy migrate cosign {reference} --key KEY",
-    "sign-with-cosign-itself": "whoever has the key signs it: cosign sign --key KEY {reference}",
+    "sign-with-cosign-itself": (
+        "whoever has the key signs the digest that was pushed: cosign sign --key KEY --recursive "
+        "--tlog-upload=false --sign-container-identity {identity} {pinned}"
+    ),
     "write-also": "write --also cosign:PUB, where the file PUB has the public key",
 }

@@ -209,9 +209,13 @@ class CosignVerification:
         ours = counting(found.valid, image)
         name = f"{self.written}:{self._tag}" if self._tag else f"{self.written}@{digest}"
         _LOG.debug("%s: signatures of cosign that count: %s", name, ours)
-        # What Notary has no part in, and what has no tag, nobody signs by its word.
-        known = self._tag and not tagged
-        to_do = Advice("sign-with-cosign" if known else "sign-with-cosign-itself", reference=name)
+        # What Notary has no part in, and what has no tag, nobody signs by its word, nor by the registry's.
+        if self._tag and not tagged:
+            to_do = Advice("sign-with-cosign", reference=name)
+        else:
+            pinned = f"{self.written}@{self.asked.digest or 'DIGEST'}"
+            identity = f"{self._gun}:{self._tag or 'TAG'}"
+            to_do = Advice("sign-with-cosign-itself", identity=identity, pinned=pinned)
         errors = [each.unmet(found, ours, name, to_do) for each in everything]
         if unmet := [error for error in errors[: len(required)] if error is not None]:
             raise policy.together(unmet)

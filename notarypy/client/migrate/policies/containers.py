@@ -26,7 +26,10 @@ _ACCEPT, _REJECT = {"type": "insecureAcceptAnything"}, {"type": "reject"}
 _LOCAL = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
 _NOTES = sentences("""
 The signature of each platform's own manifest is looked at, never that of an index: whoever signs an index
-signs each platform of it, too.
+signs each platform of it, too (cosign sign --recursive).
+
+A signature has to name the tag that is pulled: cosign itself names none without
+--sign-container-identity REPO:TAG, and what it signs so is refused.
 
 Only classic signatures (the tag sha256-HEX.sig) are read, no bundles.
 
