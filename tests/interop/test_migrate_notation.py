@@ -133,7 +133,7 @@ def test_notations_library_takes_it(signed: Signed, tag: str, kind: str) -> None
 def test_notations_library_refuses_what_was_changed(signed: Signed, kind: str) -> None:
     envelope, trusted = json.loads(signed.envelope(signed.tags["1"], kind)), made.GOOD[kind][-1]
     other = json.loads(signed.envelope(signed.tags["index"], kind))
-    stranger = json.loads(signed.envelope(signed.tags["1"], "P-256" if kind != "P-256" else "RSA-2048"))
+    stranger = json.loads(signed.envelope(signed.tags["1"], "P-256" if kind == "RSA-2048" else "RSA-2048"))
     for change in (
         {"signature": ("B" if envelope["signature"][0] == "A" else "A") + envelope["signature"][1:]},
         {"payload": other["payload"]},

@@ -181,7 +181,7 @@ TEXTS: dict[str, str] = {
         "name the right server, if this one is of another registry; else ask the server's operator; "
         "to give up what was trusted: notarypy forget {gun}"
     ),
-    "forget-for-archive": "ask the owner for the root id; then: notarypy forget {gun}, and --root ROOT-PIN",
+    "forget-for-archive": "ask the owner for the id, to name it with --root after: notarypy forget {gun}",
     "give-whole-pin": "give the whole id, from its owner; that of the root trusted here: notarypy trust REPO",
     "keep-threshold": "rotate it with the tool that made this threshold",
     "pin-first-root": (

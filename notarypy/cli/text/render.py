@@ -26,7 +26,6 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
 from notarypy.cli.text import withheld
-from notarypy.cli.text.advice import advice
 
 if TYPE_CHECKING:
     from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag, TagEntry
@@ -65,13 +64,19 @@ def safe(text: object) -> str:
     return f"{shown}... ({left} characters more)" if left else shown
 
 
+def _fix(error: NotarypyError, command: str | None) -> str:
+    """Return what to do about an error, from tables that a command without an error does not load."""
+    from notarypy.cli.text.advice import advice
+
+    return advice(error, command)
+
+
 def error_text(error: NotarypyError, command: str | None = None, about: str = "") -> str:
     """Return an error for people: what, about which REF unless it says so itself, why, fix."""
-    fix = advice(error, command)
     lines = [f"notarypy: error: {safe(error.message)} [{error.code}]"]
     lines += [f"  for: {safe(about)}"] if about not in " ".join((error.message, *error.why)) else []
     lines += [f"  why: {safe(line)}" for line in error.why]
-    lines += [f"  fix: {safe(fix)}"] if fix else []
+    lines += [f"  fix: {safe(fix)}"] if (fix := _fix(error, command)) else []
     return "\n".join(lines)
 
 
@@ -83,7 +88,7 @@ def error_json(error: NotarypyError, command: str | None = None) -> dict[str, An
         "message": error.message,
         "why": list(error.why),
         "facts": error.facts,
-        "fix": advice(error, command),
+        "fix": _fix(error, command),
         "retryable": error.retryable,
     }
 
@@ -105,9 +110,8 @@ def fields(value: object, names: str) -> dict[str, Any]:
 
 def policy_json(applied: AppliedPolicy | None) -> dict[str, Any] | None:
     """Return what the trust policy said of an image, for programs."""
-    if applied is None:
-        return None
-    return {**fields(applied, "scope mode"), "unmet": [error_json(each, "verify") for each in applied.unmet]}
+    unmet = [error_json(each, "verify") for each in applied.unmet] if applied else []
+    return {**fields(applied, "scope mode"), "unmet": unmet} if applied else None
 
 
 def moment(when: datetime | None) -> str | None:

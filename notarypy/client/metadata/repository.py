@@ -148,8 +148,8 @@ class Repository:
             message, why = f"the server does not have the {role} that it announces", f"sha256 {meta.sha256}"
             raise VerificationError(message, why=why, role=role) from None
         except ResponseLimitError as error:
-            message, why = f"the server sends another {role} than it announces", f"over {meta.length} bytes"
-            raise VerificationError(message, why=why, role=role) from error
+            message = f"the server sends another {role} than it announces"
+            raise VerificationError(message, why=f"longer than {meta.length} bytes", role=role) from error
 
     def fetch_version(self, role: str, version: int) -> bytes | None:
         """Return one version of a role's file from the server, or None if it has no such version."""
