@@ -39,7 +39,7 @@ from notarypy.client.metadata.refresh import refresh
 from notarypy.client.parameters import VerifyOptions
 from notarypy.client.transfer.progress import StepCounter
 from notarypy.client.verify.image import decide
-from notarypy.client.verify.sharing import scope_of
+from notarypy.client.verify.sharing import asks_notary, scope_of
 from notarypy.client.workers import outcomes
 from notarypy.errors import Advice, NotarypyError, NothingThereError, StorageError, TrustError, UsageError
 from notarypy.storage.images import trustarchive
@@ -203,7 +203,7 @@ def _found(
     """Verify a repository, and return what is to be written of it (rules 1 and 2)."""
     required = VerifyOptions(root=options.root)
     scope = scope_of(session, written, required)
-    if scope is not None and (scope.mode == "skip" or not scope.require.notary):
+    if not asks_notary(scope, VerifyOptions()):
         scope = None  # it says nothing of the root
     repository = session.repository(written, options.root, scope).past_caches()
     trusted = refresh(repository)

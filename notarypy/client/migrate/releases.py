@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from notarypy.client.verify.image import by_notary
 from notarypy.client.verify.inspection import natural, signed_tags
-from notarypy.client.verify.sharing import MetadataCache, read_ahead, scope_of
+from notarypy.client.verify.sharing import MetadataCache, asks_notary, read_ahead, scope_of
 from notarypy.client.workers import outcomes
 from notarypy.errors import Advice, NotarypyError, NothingThereError, NotVerifiedError
 from notarypy.images import manifests, tree
@@ -101,7 +101,7 @@ def _references(
 
 def not_verified(gun: str, scope: Scope | None, required: VerifyOptions) -> NotVerifiedError | None:
     """Return why nothing of a repository may be signed anew, where Notary is not asked about it (rule 1)."""
-    if scope is None or (scope.mode != "skip" and (scope.require.notary or required.needs_notary)):
+    if scope is None or asks_notary(scope, required):
         return None
     return NotVerifiedError(
         f"{gun} is not verified by Notary's trust data, so nothing of it is signed anew",

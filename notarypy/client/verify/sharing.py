@@ -76,6 +76,11 @@ def scope_of(session: Session, text: str, options: VerifyOptions) -> Scope | Non
     return None if skipped and options.needs_verification else scope
 
 
+def asks_notary(scope: Scope | None, options: VerifyOptions) -> bool:
+    """Tell whether Notary has a say in an image: not where it is skipped, or cosign alone is required."""
+    return scope is None or (scope.mode != "skip" and (scope.require.notary or options.needs_notary))
+
+
 def current_metadata(session: Session, text: str, root: str | None) -> TrustedMetadata:
     """Return a repository's metadata as `verify` reads it; a `root` is a pin that it must meet."""
     scope = scope_of(session, text, VerifyOptions(root=root))
@@ -87,6 +92,6 @@ def current_metadata(session: Session, text: str, root: str | None) -> TrustedMe
 def read_ahead(session: Session, text: str, options: VerifyOptions, cache: MetadataCache) -> None:
     """Have the metadata in the cache by which `verify_unless_skipped` will judge an image."""
     scope, (gun, _) = scope_of(session, text, options), session.gun(text)
-    if scope is None or (scope.mode != "skip" and (scope.require.notary or options.needs_notary)):
+    if asks_notary(scope, options):
         gun, prefix = (gun, "") if scope is None else (scope.gun(gun), scope.prefix)
         cache.get(gun, prefix, lambda: refresh(session.repository(text, options.root, scope, whole=False)))
