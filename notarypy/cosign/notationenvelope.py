@@ -21,13 +21,13 @@ import base64
 import hashlib
 import json
 import re
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from notarypy.errors import MetadataError, SignatureError
 from notarypy.images import layout, manifests, referrerlist
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import envelope as metadata
+from notarypy.tuf.fields import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def _x5c(chain: SigningChain) -> list[str]:
 
 
 def _moment(when: datetime) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return format_time(when.replace(microsecond=0))
 
 
 def _is_moment(text: object) -> bool:

@@ -16,7 +16,6 @@ Rules:
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from notarypy.cosign.signingchain import SigningChain
 from notarypy.cosign.simplesigning import Claim
 from notarypy.errors import Advice, ExpiredError, NotarypyError, UsageError, beginning
 from notarypy.images import manifests
+from notarypy.tuf.fields import format_time
 from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -300,4 +300,4 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _moment(when: datetime) -> str:
-    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return format_time(when.replace(microsecond=0))
