@@ -21,7 +21,7 @@ The families; docs/errors.md lists every class with its code, and a test compare
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from notarypy.values import dataclass
 
@@ -73,6 +73,12 @@ class NotarypyError(Exception):
         super().__init__(message)
         self.message, self.advice, self.facts = message, advice, facts
         self.why: tuple[str, ...] = tuple(filter(None, (why,) if isinstance(why, str) else why))
+
+    def saying(self, *why: str, **facts: object) -> Self:
+        """Return one like this that says more; this one may be raised for others, too."""
+        more = type(self).__new__(type(self), *self.args)
+        vars(more).update(vars(self), why=(*self.why, *why), facts={**self.facts, **facts})
+        return more
 
 
 class TrustError(NotarypyError, code="trust", exit_code=4):

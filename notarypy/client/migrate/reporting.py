@@ -112,7 +112,7 @@ def _keys_in(name: str, data: bytes) -> Sequence[VerificationKey]:
     try:
         return keys_in(data)
     except UnsupportedKeyError as error:
-        raise type(error)(error.message, why=(*error.why, f"it is {name}"), advice=error.advice) from None
+        raise error.saying(f"it is {name}") from None
 
 
 @dataclass(frozen=True)
@@ -332,8 +332,7 @@ def _together(tags: Sequence[ReportedTag]) -> NotarypyError:
     if first is None:
         raise RuntimeError("only problems are put together")
     more = (f"so it is for {len(tags)} tags: {_named(tags)}",) if len(tags) > 1 else ()
-    why = (*first.why, *more)
-    return type(first)(first.message, why=why, advice=first.advice, **first.facts)
+    return first.saying(*more)
 
 
 def _lines(tags: Sequence[ReportedTag]) -> tuple[str, ...]:

@@ -85,12 +85,6 @@ def _file(required: CosignKeys, path: Path) -> KeyFile:
         raise required.unusable(path, error.message, *error.why) from error
 
 
-def _with_why(error: NotarypyError, why: str, **facts: str) -> NotarypyError:
-    """Return an error that says more; the one that was raised may be raised for other images, too."""
-    more = {**error.facts, **facts}
-    return type(error)(error.message, why=(*error.why, why), advice=error.advice, **more)
-
-
 @dataclass(frozen=True)
 class CosignVerification:
     """What cosign and Notary say of an image, whose repository is `written` so."""
@@ -164,13 +158,13 @@ class CosignVerification:
     def _after(self, error: NotarypyError, required: list[KeyRequirement]) -> VerifiedImage:
         """Return an image of which Notary says nothing but an error (rule 3)."""
         if option := self._unasked:
-            raise _with_why(error, f"whether cosign signed it cannot be asked with {option}") from error
+            raise error.saying(f"whether cosign signed it cannot be asked with {option}") from error
         said = f"{error.message} [{error.code}]"
         try:
             image = self._alone(required)
         except NotarypyError as other:
             why = f"Notary does not vouch for it either: {said}"
-            raise _with_why(other, why, notary=error.code) from error
+            raise other.saying(why, notary=error.code) from error
         if not isinstance(error, TagUnsignedError | RepositoryMissingError):
             self.session.warn(f"cosign vouches for {image.reference}, and Notary does not: {said}")
         return image
