@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notarypy.client.migrate.equivalent import KINDS
-from notarypy.client.migrate.policies import yamltext
 from notarypy.client.migrate.policies.rules import Group, NamedKey, Rule
 from notarypy.errors import UsageError
+from notarypy.kubernetes import yamltext
 from support.policyreaders import READERS, documents
 from support.schema import problems
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notarypy.client.migrate.equivalent import KINDS
-from notarypy.client.migrate.policies import yamltext
 from notarypy.client.migrate.policies.rules import Group, NamedKey, Rule
 from notarypy.errors import UsageError
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 from support.policyreaders import READERS
 
 if TYPE_CHECKING:
-    from notarypy.client.migrate.policies.yamltext import Value
+    from notarypy.kubernetes.yamltext import Value
 
 PEM = "-----BEGIN PUBLIC KEY-----\n{}AAAA==\n-----END PUBLIC KEY-----\n"
 KEYS = [NamedKey(name, PEM.format(name)) for name in ("release", "ci", "alice", "bob")]

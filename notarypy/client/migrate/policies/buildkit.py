@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import yamltext
 from notarypy.client.migrate.policies.rules import sentences
 from notarypy.client.results import PolicyFiles
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:

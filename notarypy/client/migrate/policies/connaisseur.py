@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames, yamltext
+from notarypy.client.migrate.policies import imagenames
 from notarypy.client.migrate.policies.rules import NamedKey, Rule, key_names, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.client.migrate.policies.yamltext import Value
+    from notarypy.kubernetes.yamltext import Value
 
 _STATIC: list[dict[str, Value]] = [
     {"name": "allow", "type": "static", "approve": True},

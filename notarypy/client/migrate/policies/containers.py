@@ -14,9 +14,9 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from notarypy.client.migrate.policies import yamltext
 from notarypy.client.migrate.policies.rules import NamedKey, Rule, alternatives, sentences
 from notarypy.client.results import PolicyFiles
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:

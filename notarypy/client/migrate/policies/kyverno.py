@@ -14,16 +14,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames, yamltext
+from notarypy.client.migrate.policies import imagenames
 from notarypy.client.migrate.policies.rules import Group, Rule, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.images.reference import DOCKER_HUB
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.client.migrate.policies.yamltext import Value
+    from notarypy.kubernetes.yamltext import Value
 
 _API = "policies.kyverno.io/v1"
 _IMAGES = "images.containers + images.initContainers + images.ephemeralContainers"

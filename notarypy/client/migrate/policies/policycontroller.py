@@ -14,18 +14,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames, yamltext
+from notarypy.client.migrate.policies import imagenames
 from notarypy.client.migrate.policies.rules import Rule, alternatives, key_names, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
 from notarypy.images.reference import DOCKER_HUB
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from notarypy.client.migrate.policies.yamltext import Value
+    from notarypy.kubernetes.yamltext import Value
 
 _GLOB = re.compile(r"[a-zA-Z0-9_:/*.@-]+")
 _NOTES = sentences("""

@@ -13,16 +13,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from notarypy.client.migrate.policies import imagenames, yamltext
+from notarypy.client.migrate.policies import imagenames
 from notarypy.client.migrate.policies.rules import Rule, alternatives, object_name, sentences
 from notarypy.client.results import PolicyFiles
 from notarypy.errors import Advice, UsageError
+from notarypy.kubernetes import yamltext
 from notarypy.tuf import roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from notarypy.client.migrate.policies.yamltext import Value
+    from notarypy.kubernetes.yamltext import Value
 
 _ARTIFACT = "application/vnd.dev.cosign.artifact.sig.v1+json"
 _API = "config.ratify.deislabs.io/v1beta1"
