@@ -280,6 +280,10 @@ class ResponseLimitError(NetworkError, code="net.limit", retryable=False):
     """The server sent more than the limit for this answer."""
 
 
+class BusyError(NetworkError, code="service.busy"):
+    """A verification service cannot take this question now: too many wait, or it is ending."""
+
+
 class UnknownOutcomeError(NetworkError, code="publish.unknown"):
     """An update was sent, its answer was lost, and looking was not possible either."""
 

@@ -159,6 +159,17 @@ class Limits:
     redirects: int = 3
     """Redirects that lead to what a registry has, or within a token service; metadata is never redirected."""
 
+    # A service that verifies
+
+    kept_verdicts: int = 8192
+    """Verdicts that are kept: one for each image and what is required of it."""
+    kept_repositories: int = 2048
+    """Repositories whose metadata is kept."""
+    kept_bytes: int = 256 * _MIB
+    """What kept metadata takes in memory, as estimated; beyond it what was not asked for goes first."""
+    waiting_questions: int = 4096
+    """Images that wait to be verified: whoever asks for another one is told so at once."""
+
     # Texts of errors; for all clients
 
     error_entries: int = 16

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notarypy.cli.text import keyadvice, migrationadvice, placeadvice
+from notarypy.cli.text import keyadvice, migrationadvice, placeadvice, serviceadvice
 from notarypy.errors import Advice
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PUSH_YOURSELF = "push the image yourself, with docker or skopeo, and then sign it without --local"
 
 TEXTS: Mapping[str, str] = {
-    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS,
+    **keyadvice.TEXTS | placeadvice.TEXTS | migrationadvice.TEXTS | serviceadvice.TEXTS,
     # -- what is typed: options and arguments
     "add-server-managed": "add --server-managed",
     "add-sign": "add --sign, or leave {option} out",

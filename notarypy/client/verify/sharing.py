@@ -14,7 +14,6 @@ from notarypy.client.metadata.repository import cached_in_between
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import NotarypyError
 from notarypy.tuf import roles
-from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,47 +24,60 @@ if TYPE_CHECKING:
     from notarypy.tuf.trusted import TrustedMetadata
 
 
-@dataclass(frozen=True)
+class Look:
+    """A look at a repository, as one scope reads it: what was `found`, and if its server was `asked` anew."""
+
+    def __init__(self) -> None:
+        self.lock, self.asked = threading.Lock(), False
+        self.found: TrustedMetadata | NotarypyError | None = None
+
+
 class MetadataCache:
     """Metadata that several references share: each repository is refreshed once, or fails once.
 
     Several threads may use it: who comes while a repository is refreshed waits for that.
     """
 
-    _found: dict[tuple[str, str], TrustedMetadata | NotarypyError] = field(default_factory=dict)
-    _asked: set[tuple[str, str]] = field(default_factory=set)
-    _locks: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._looks: dict[tuple[str, str], Look] = {}
+
+    def look(self, gun: str, scope: str) -> Look:
+        """Return the look at a repository that counts, maybe one that is still to be taken."""
+        return self._looks.setdefault((gun, scope), Look())
 
     def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
         """Return the metadata of a repository as one scope reads it; raise what its refresh raised."""
-        with self._locks.setdefault((gun, scope), threading.Lock()):
-            if (gun, scope) not in self._found:
+        look = self.look(gun, scope)
+        with look.lock:
+            if look.found is None:
                 try:
-                    self._found[gun, scope] = fetch()
+                    look.found = fetch()
                 except NotarypyError as error:
-                    self._found[gun, scope] = error
-            found = self._found[gun, scope]
+                    look.found = error
+            found = look.found
         if isinstance(found, NotarypyError):
             raise found
         return found
 
     def knows(self, gun: str, scope: str) -> bool:
         """Tell whether a repository was refreshed, as one scope reads it."""
-        return (gun, scope) in self._found
+        return self.look(gun, scope).found is not None
 
     def renew(
         self, gun: str, scope: str, repository: Repository, known: TrustedMetadata
     ) -> TrustedMetadata | None:
         """Return what the server itself has that is newer than what is known; None for nothing."""
-        with self._locks[gun, scope]:
-            if (gun, scope) in self._asked:
-                found = self._found[gun, scope]
+        look = self.look(gun, scope)
+        with look.lock:
+            if look.asked:
+                found = look.found
                 return None if found is known or isinstance(found, NotarypyError) else found
-            self._asked.add((gun, scope))
+            look.asked = True
             if not repository.has_other(known.files[roles.TIMESTAMP]):
                 return None
             repository.warn(cached_in_between(repository))
-            found = self._found[gun, scope] = refresh(repository)
+            found = look.found = refresh(repository)
             return found
 
 

@@ -1,0 +1,17 @@
+"""What to do about a verification service: its policy, those who ask it, and what it is asked.
+
+What it is: the part of the table of advice that is about them. What it is not: the rest of it (`advice`).
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    # -- the service and its policy
+    "ask-service-later": "ask again in a moment; look for a server that hangs, or run more replicas",
+    "give-service-policy": "write one, and name it with --policy FILE: docs/policy.md",
+    "pin-in-policy": (
+        'write the pins into each of these scopes, roots.ids = ["ROOT-PIN"]: notarypy inspect REPO shows it; '
+        "or take nothing on Notary's word there"
+    ),
+    "require-in-policy": "leave it out, or have whoever runs the service write a scope that verifies",
+}
