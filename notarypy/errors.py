@@ -256,6 +256,10 @@ class DeadlineError(NetworkError, code="net.timeout"):
     """The server took longer than the whole request may take."""
 
 
+class UndecidedError(NetworkError, code="service.undecided"):
+    """The verification service did not know in time whether an image is good."""
+
+
 class TlsError(NetworkError, code="net.tls", retryable=False):
     """The server's TLS certificate cannot be trusted, or TLS is misconfigured."""
 
@@ -338,6 +342,10 @@ class ConfigurationError(UsageError, code="usage.config"):
 
 class BuildFileError(UsageError, code="usage.build_file"):
     """A Dockerfile, compose file or manifest cannot be read, or does not say which images it means."""
+
+
+class AdmissionReviewError(UsageError, code="usage.admission_review"):
+    """What came is no AdmissionReview, or one about which nobody here can say which images it has."""
 
 
 class ConfirmationNeededError(UsageError, code="usage.confirmation"):

@@ -233,6 +233,15 @@ class Limits:
     reference_chars: int = 1024
     """An image reference."""
 
+    # What an API server of Kubernetes asks
+
+    review_bytes: int = 8 * _MIB
+    """An AdmissionReview: an object and what it was, each of at most 3 MiB."""
+    review_parts: int = 400_000
+    """Brackets and commas of an AdmissionReview: a value costs more memory than its text."""
+    review_images: int = 1024
+    """Places of images in an AdmissionReview: pods have a dozen."""
+
     # The command line; for all clients
 
     input_bytes: int = 32 * _MIB

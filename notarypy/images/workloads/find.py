@@ -1,7 +1,7 @@
 """Compose files and Kubernetes manifests: where they name images.
 
-What it is: the paths to images in both. What it is not: YAML (`yamlnodes`) or the meaning of anything else in
-these files.
+What it is: the paths to images in both. What it is not: YAML (`yamlnodes`), the tables of kinds (`podkinds`),
+or the meaning of anything else in these files.
 
 Rules:
 
@@ -27,38 +27,14 @@ from typing import TYPE_CHECKING
 
 from notarypy.errors import Advice
 from notarypy.images.occurrences import Occurrence
-from notarypy.images.workloads import interpolation
+from notarypy.images.workloads import interpolation, podkinds
 from notarypy.images.workloads.interpolation import InterpolationError
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from notarypy.images.workloads.yamlnodes import YamlNode
 
-_TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
-_POD = {
-    "Pod": ("spec",),
-    "PodTemplate": ("template", "spec"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
-    **dict.fromkeys(_TEMPLATED, ("spec", "template", "spec")),
-}
-# Objects of Kubernetes itself that name no image.
-_WITHOUT = """
-APIService Binding CSIDriver CSINode ClusterRole ClusterRoleBinding ConfigMap ControllerRevision
-CustomResourceDefinition EndpointSlice Endpoints Event HorizontalPodAutoscaler Ingress IngressClass Lease
-LimitRange MutatingWebhookConfiguration Namespace NetworkPolicy PersistentVolume PersistentVolumeClaim
-PodDisruptionBudget PriorityClass ResourceQuota Role RoleBinding RuntimeClass Secret Service ServiceAccount
-StorageClass ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
-VolumeAttachment
-"""
-_KNOWN = frozenset({*_POD, *_WITHOUT.split()})
-_KNOWN_GROUPS = """
-apps batch extensions autoscaling policy networking.k8s.io rbac.authorization.k8s.io storage.k8s.io
-scheduling.k8s.io node.k8s.io coordination.k8s.io discovery.k8s.io events.k8s.io apiextensions.k8s.io
-apiregistration.k8s.io admissionregistration.k8s.io
-"""
-_GROUPS = frozenset(_KNOWN_GROUPS.split())
 _LIST = "List"
-_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 _CONTEXT = "docker-image://"
 
 
@@ -86,7 +62,7 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
         root, usual, version = waiting.pop(0)
         kind = _scalar(root.get("kind")) or usual
         version = _scalar(root.get("apiVersion")) or version
-        items, path = root.get("items"), _POD.get(kind)
+        items, path = root.get("items"), podkinds.POD_SPECS.get(kind)
         if kind.endswith(_LIST) and items is not None:
             one = kind.removesuffix(_LIST)
             waiting += [(item, one, version if one else "") for item in _elements(items, "items", seen)]
@@ -99,7 +75,7 @@ def kubernetes(roots: Sequence[YamlNode]) -> Named:
             if not named or None in named:
                 notes.append(_imageless(root, f"this {kind} has no image, or a container without one"))
         group = version.partition("/")[0] if "/" in version else ""
-        if kind not in _KNOWN or ("/" in version and group not in _GROUPS):
+        if kind not in podkinds.KNOWN or ("/" in version and group not in podkinds.GROUPS):
             what = f'the kind "{kind}"' if kind else "an object without a kind"
             what = f"{what} of {group} is not known" if group else f"{what} is not known"
             unknown.append(f"{root.source}:{root.line}: {what}: images that it may have are left alone")
@@ -122,14 +98,14 @@ def _walk(root: YamlNode, path: Sequence[str]) -> YamlNode | None:
 
 def _pod(spec: YamlNode, seen: set[int]) -> Iterator[Occurrence | None]:
     """Yield the images of a pod, and None for each container without one."""
-    for name, *path in (*((each, "image") for each in _CONTAINERS), ("volumes", "image", "reference")):
+    for name, *path in podkinds.IMAGES:
         for element in _elements(spec.get(name), name, seen):
             if not element.is_mapping:
                 raise element.failure(f"an element of {name} is no mapping")
             image = element.get(*path)
             if image is not None:
                 yield _occurrence(image, name)
-            elif name in _CONTAINERS:
+            elif name in podkinds.CONTAINERS:
                 yield None
 
 

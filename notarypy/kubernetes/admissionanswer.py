@@ -1,0 +1,229 @@
+"""The answer to an AdmissionReview: allowed or not, why, and with which images in place of those written.
+
+What it is: verdicts of images in, the answer out. What it is not: a verdict.
+
+Rules:
+
+1. Allowed is what has a good verdict for every image that is to be verified. An image without a verdict, for
+   the deadline came before, is refused, and the message says which were verified by then.
+2. An image is named by the digest that is signed, in the name as it was written: the tag goes, for not all
+   runtimes take both. What has a digest already is left as it is, so a second review changes nothing.
+3. The name as it was written is kept in an annotation, from place to name; what is there already is kept for
+   other places. It proves nothing. Metadata of `pods/ephemeralcontainers` cannot be changed.
+4. Where digests are required, a pod whose verified image has none is refused. Templates are not, for pods are
+   changed when they are made of these; nor is what the policy says to take unverified.
+5. A warning says where a tag alone was compared. Warnings and messages are bounded, as the API server cuts
+   them, and have no control characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from notarypy.errors import (
+    WORST_FIRST,
+    AdmissionReviewError,
+    NotarypyError,
+    UndecidedError,
+    UnpinnedError,
+    beginning,
+)
+from notarypy.kubernetes.imageplaces import Annotations, PlacedImage, annotations_of, is_pod
+from notarypy.kubernetes.review import VERSION, AdmissionReview
+from notarypy.values import dataclass
+
+ANNOTATION = "notarypy.io/images"
+"""The annotation that keeps the names as they were written."""
+_FORBIDDEN = 403
+_WARNING_CHARS, _WARNINGS_CHARS = 255, 4096
+_REFUSAL_CHARS, _REFUSALS = 1024, 16
+_AUDIT_CHARS = 1024
+
+
+@dataclass(frozen=True)
+class ImageVerdict:
+    """What was found out about an image, as it was asked for.
+
+    `refused` says why it may not run, with the `code` and `exit_code` of the error. One that may has the
+    `digest` that was verified, None where the policy says to take it unverified. `basis` says who signed it.
+    """
+
+    image: str
+    digest: str | None = None
+    refused: str = ""
+    code: str = ""
+    exit_code: int = 0
+    warnings: tuple[str, ...] = ()
+    basis: str = ""
+
+    @property
+    def is_tag(self) -> bool:
+        """Whether it is verified, and named without its digest."""
+        return bool(self.digest and not self.refused) and "@" not in self.image
+
+    @property
+    def audit(self) -> str:
+        """What the audit log keeps of it."""
+        return " ".join(filter(None, (pinned(self.image, self.digest or ""), self.basis)))
+
+
+@dataclass(frozen=True)
+class AdmissionAnswer:
+    """The whole AdmissionReview to answer with; `codes` are those of refusals, `exit_code` is the worst."""
+
+    document: dict[str, Any]
+    allowed: bool
+    codes: tuple[str, ...] = ()
+    exit_code: int = 0
+
+
+def answer(
+    review: AdmissionReview,
+    placed: Sequence[PlacedImage],
+    verdicts: Mapping[str, ImageVerdict | None],
+    *,
+    mutate: bool,
+    require_digest: bool = False,
+) -> AdmissionAnswer:
+    """Return the answer for what `images_of` returned; a verdict that is None is not known yet."""
+    required = require_digest and not mutate and is_pod(review)
+    images = dict.fromkeys(one.image for one in placed)
+    judged = [_judged(image, verdicts.get(image), required=required) for image in images]
+    refused = [one for one in judged if one.refused]
+    warnings = [text for one in judged for text in one.warnings]
+    if not mutate and not require_digest:
+        warnings += [_of_tag(one) for one in judged if one.is_tag]
+    response: dict[str, Any] = {"uid": review.uid, "allowed": not refused}
+    if refused:
+        response["status"] = _status(_message(placed, judged))
+    elif mutate and (operations := _patch(review, placed, {one.image: one for one in judged})):
+        patch = json.dumps(operations, separators=(",", ":")).encode()
+        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+    response |= {"warnings": shown} if (shown := _bounded(warnings)) else {}
+    if verified := [one.audit for one in judged if one.digest]:
+        response["auditAnnotations"] = {"verified": _clipped("; ".join(verified), _AUDIT_CHARS)}
+    codes = tuple(dict.fromkeys(one.code for one in refused))
+    return AdmissionAnswer(_document(VERSION, response), not refused, codes, _worst(refused))
+
+
+def refusal(error: AdmissionReviewError, text: str) -> AdmissionAnswer:
+    """Return the answer to a request that nobody can judge; `text` says why."""
+    uid, version = str(error.facts["uid"]), str(error.facts["version"])
+    response = {"uid": uid, "allowed": False, "status": _status(_clipped(text, _REFUSAL_CHARS))}
+    document = _document(version, response)
+    return AdmissionAnswer(document, allowed=False, codes=(error.code,), exit_code=error.exit_code)
+
+
+def pinned(image: str, digest: str) -> str:
+    """Return a name as it was written, by its digest (rule 2)."""
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@{digest}"
+
+
+def _document(version: str, response: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": "AdmissionReview", "response": response}
+
+
+def _status(message: str) -> dict[str, Any]:
+    return {"code": _FORBIDDEN, "reason": "Forbidden", "message": message}
+
+
+def _judged(image: str, found: ImageVerdict | None, *, required: bool) -> ImageVerdict:
+    """Return the verdict of an image, with what is required beside it (rules 1 and 4)."""
+    if found is None:
+        return _refused(image, f"{image} was not verified in time", UndecidedError)
+    if required and found.is_tag:
+        named = pinned(image, found.digest or "")
+        return _refused(image, f"{image} is signed, and not named by its digest: {named}", UnpinnedError)
+    return found
+
+
+def _refused(image: str, why: str, error: type[NotarypyError]) -> ImageVerdict:
+    return ImageVerdict(image, None, f"{why} [{error.code}]", error.code, error.exit_code)
+
+
+def _of_tag(one: ImageVerdict) -> str:
+    return f"{one.image} is taken by its tag, which can move; it is {one.digest} now"
+
+
+def _message(placed: Sequence[PlacedImage], judged: Sequence[ImageVerdict]) -> str:
+    """Return what is refused, where it is and why; and after the deadline what was verified, too."""
+    places: dict[str, list[str]] = {}
+    for one in placed:
+        places.setdefault(one.image, []).append(one.place)
+    refused = [one for one in judged if one.refused]
+    lines = [
+        _clipped(f"{', '.join(beginning(places[one.image], 3))}: {one.refused}", _REFUSAL_CHARS)
+        for one in refused[:_REFUSALS]
+    ]
+    if left := len(refused) - _REFUSALS:
+        lines += [f"{left} more are refused"] if left > 0 else []
+    verified = [one.image for one in judged if not one.refused]
+    if verified and any(one.code == UndecidedError.code for one in refused):
+        lines.append(_clipped(f"verified: {', '.join(verified)}", _REFUSAL_CHARS))
+    return "\n".join(lines)
+
+
+def _worst(refused: Iterable[ImageVerdict]) -> int:
+    codes = {one.exit_code for one in refused}
+    return next((code for code in WORST_FIRST if code in codes), 0)
+
+
+def _patch(
+    review: AdmissionReview, placed: Sequence[PlacedImage], judged: Mapping[str, ImageVerdict]
+) -> list[dict[str, Any]]:
+    """Return what names images by their digests, and keeps the names (rules 2 and 3)."""
+    written: dict[str, str] = {}
+    operations: list[dict[str, Any]] = []
+    for one in placed:
+        if judged[one.image].is_tag:
+            written[one.place] = one.image
+            name = pinned(one.image, judged[one.image].digest or "")
+            operations.append({"op": "replace", "path": one.pointer, "value": name})
+    annotations = annotations_of(review)
+    if written and annotations is not None:
+        operations.append(_annotating(annotations, written))
+    return operations
+
+
+def _annotating(annotations: Annotations, written: dict[str, str]) -> dict[str, Any]:
+    """Return what keeps the names, and makes whatever is missing on the way there (rule 3)."""
+    text = json.dumps(_kept(annotations.present) | written, sort_keys=True)
+    path, added = f"{annotations.metadata}/annotations", {ANNOTATION: text}
+    if annotations.present is not None:
+        return {"op": "add", "path": f"{path}/{ANNOTATION.replace('/', '~1')}", "value": text}
+    if annotations.has_metadata:
+        return {"op": "add", "path": path, "value": added}
+    return {"op": "add", "path": annotations.metadata, "value": {"annotations": added}}
+
+
+def _kept(annotations: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what the annotation has already; nothing of what is no object of texts (rule 3)."""
+    try:
+        found = json.loads((annotations or {}).get(ANNOTATION) or "{}")
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    texts = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if texts else {}
+
+
+def _bounded(texts: Iterable[str]) -> list[str]:
+    """Return warnings as far as the API server shows them (rule 5)."""
+    shown: list[str] = []
+    left = _WARNINGS_CHARS
+    for text in dict.fromkeys(_clipped(each, _WARNING_CHARS) for each in texts):
+        left -= len(text.encode())
+        if left < 0:
+            break
+        shown.append(text)
+    return shown
+
+
+def _clipped(text: str, most: int) -> str:
+    """Return a text without control characters, and no longer than that in bytes."""
+    safe = "".join(each if each.isprintable() else "?" for each in text[: most + 1])
+    data = safe.encode()
+    return safe if len(data) <= most else f"{data[: most - 3].decode(errors='ignore')}..."
