@@ -188,6 +188,11 @@ class Verifier:
             self.answered += 1
             return verdict
 
+    def needs_registry(self, image: str) -> bool:
+        """Tell whether the trust policy asks for what the registry alone has: signatures of cosign."""
+        scope = self._session.scope(self._session.gun(image)[0])
+        return scope is not None and scope.require.cosign is not None
+
     def ready(self) -> str:
         """Return why no question is answered; "" if nothing is in the way."""
         return "the verifier was closed" if self._closed else ""

@@ -141,8 +141,6 @@ TEXTS: Mapping[str, str] = {
     "take-buildx-or-push": "take --builder buildx, or push and run: notarypy sign REF",
     "take-buildx-or-rewrite": "write it in another way, or take --builder buildx",
     "write-from": "write it in the Dockerfile: --from takes the place of its first image",
-    "review-version": 'write admissionReviewVersions: ["v1"] into the webhook configuration',
-    "webhook-rules": "leave it out of the rules of the webhook configuration",
     "write-one-piece": "write it in one piece",
     "write-plain-names": "write the names of images without quotes and escapes",
     "write-short-options": "write short options apart: -t NAME -q",

@@ -6,6 +6,9 @@ What it is: the part of the table of advice that is about them. What it is not: 
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    # -- the webhook of a cluster
+    "review-version": 'write admissionReviewVersions: ["v1"] into the webhook configuration',
+    "webhook-rules": "leave it out of the rules of the webhook configuration",
     # -- the service and its policy
     "ask-service-later": "ask again in a moment; look for a server that hangs, or run more replicas",
     "give-service-policy": "write one, and name it with --policy FILE: docs/policy.md",

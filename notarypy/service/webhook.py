@@ -1,0 +1,133 @@
+"""Admission: an AdmissionReview comes in, the verifier is asked about its images, and an answer goes out.
+
+What it is: both steps; whoever calls waits between them, with a deadline of his own. What it is not: HTTP
+(`asgi`), the form of reviews and answers (`kubernetes`), or a verdict (`verifier`).
+
+Rules:
+
+1. An image that has a digest, or gets the signed one, is verified without its registry: what runs is what is
+   signed. A tag that stays is compared with what the registry serves. Signatures of cosign are there, too.
+2. What the trust policy says to take unverified is not looked up, and a warning says so.
+3. A refusal says what is wrong with which image, the code of the error, why, and what to do.
+4. A review that cannot be judged is refused with its reason. One without a `uid` cannot be answered at all.
+5. `dryRun` makes no difference: nothing here remembers what it was asked.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from notarypy.client.parameters import VerifyOptions
+from notarypy.client.verdicts import VerifiedImage
+from notarypy.errors import AdmissionReviewError, NotarypyError, beginning
+from notarypy.kubernetes.admissionanswer import AdmissionAnswer, ImageVerdict, answer, refusal
+from notarypy.kubernetes.imageplaces import images_of, is_pod
+from notarypy.kubernetes.review import read_review
+from notarypy.limits import DEFAULT, Limits
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from concurrent.futures import Future
+
+    from notarypy.kubernetes.imageplaces import PlacedImage
+    from notarypy.kubernetes.review import AdmissionReview
+    from notarypy.service.verifier import Verdict, Verifier
+
+_COMPARED, _SIGNED = VerifyOptions(), VerifyOptions(registry=False)
+_REASONS = 4
+
+
+@dataclass(frozen=True)
+class PendingReview:
+    """A review whose images are being verified, or that is `refused` already."""
+
+    mutate: bool
+    review: AdmissionReview | None
+    placed: tuple[PlacedImage, ...]
+    asked: Mapping[str, Future[Verdict]]
+    refused: AdmissionAnswer | None = None
+
+    @property
+    def futures(self) -> Collection[Future[Verdict]]:
+        """What is to be waited for."""
+        return self.asked.values()
+
+
+class Webhook:
+    """Answers AdmissionReviews by what a verifier says."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        require_digest: bool = False,
+        advice: Callable[[NotarypyError], str] = lambda _: "",
+        limits: Limits = DEFAULT,
+    ) -> None:
+        """With `require_digest` pods are validated only with digests; `advice` says what to do."""
+        self._verifier, self._require_digest = verifier, require_digest
+        self._advice, self._limits = advice, limits
+
+    def begin(self, data: bytes, *, mutate: bool) -> PendingReview:
+        """Read a review and have its images verified; raise AdmissionReviewError without a uid (rule 4)."""
+        try:
+            review = read_review(data, self._limits)
+            placed = images_of(review, self._limits)
+        except AdmissionReviewError as error:
+            if "uid" not in error.facts:
+                raise
+            return PendingReview(mutate, None, (), {}, refusal(error, self._text(error)))
+        stays = not (mutate or (self._require_digest and is_pod(review)))
+        images = dict.fromkeys(one.image for one in placed)
+        return PendingReview(
+            mutate, review, placed, {image: self._ask(image, stays=stays) for image in images}
+        )
+
+    def finish(self, pending: PendingReview) -> AdmissionAnswer:
+        """Answer with what is known by now."""
+        if pending.refused is not None or pending.review is None:
+            assert pending.refused is not None  # noqa: S101 - one of both is there
+            return pending.refused
+        verdicts = {image: self._judged(image, each) for image, each in pending.asked.items()}
+        return answer(
+            pending.review,
+            pending.placed,
+            verdicts,
+            mutate=pending.mutate,
+            require_digest=self._require_digest,
+        )
+
+    def _ask(self, image: str, *, stays: bool) -> Future[Verdict]:
+        """Ask about an image (rule 1); `stays` says that a tag is not replaced by a digest."""
+        compared = stays and "@" not in image
+        with suppress(NotarypyError):  # which the verdict says
+            compared = compared or self._verifier.needs_registry(image)
+        return self._verifier.ask(image, _COMPARED if compared else _SIGNED)
+
+    def _judged(self, image: str, future: Future[Verdict]) -> ImageVerdict | None:
+        if not future.done() or future.cancelled():
+            return None
+        verdict = future.result()
+        found, warnings = verdict.image, tuple(map(str, verdict.warnings))
+        if isinstance(found, NotarypyError):
+            return ImageVerdict(image, None, self._text(found), found.code, found.exit_code, warnings)
+        if isinstance(found, VerifiedImage):
+            return ImageVerdict(image, found.digest, warnings=warnings, basis=_basis(found))
+        return ImageVerdict(image, warnings=warnings)  # rule 2
+
+    def _text(self, error: NotarypyError) -> str:
+        """Return what is said of an error (rule 3)."""
+        why = "; ".join(beginning(error.why, _REASONS))
+        told = f"{error.message} [{error.code}]{f': {why}' if why else ''}"
+        return f"{told}; fix: {fix}" if (fix := self._advice(error)) else told
+
+
+def _basis(image: VerifiedImage) -> str:
+    """Return who vouches for an image, in the words of the audit log."""
+    versions = {one.role: one.version for one in image.evidence.roles} if image.evidence else {}
+    role = f"{image.role} {versions.get(image.role, '')}".strip() if image.role else ""
+    signers = f"signers {' '.join(image.signers)}" if image.signers else ""
+    cosign = f"cosign {' '.join(one.key for one in image.cosign)}" if image.cosign else ""
+    return ", ".join(filter(None, (role, signers, cosign)))

@@ -1,0 +1,132 @@
+"""AdmissionReviews, their images verified against the fake, and the answers."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import wait
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli.text.advice import advice
+from notarypy.errors import AdmissionReviewError, UnreachableError
+from notarypy.service.webhook import Webhook
+from support import admissions, admitting
+from support.people import make_world
+from support.verifiers import SECONDS, Ticks, verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from notarypy.kubernetes.admissionanswer import AdmissionAnswer
+    from notarypy.remote.http.messages import Request, Response
+    from support.admissions import Case
+    from support.people import World
+
+CASES = [case for case in admissions.cases() if not case.is_pure]
+
+
+class Cluster:
+    """A webhook over the fake, as an API server asks it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.go_on = threading.Event()
+        world.fake.before.append(self._elsewhere)
+        policy, self.names = admitting.prepared(world)
+        self.ticks = Ticks()
+        self.verifier = verifier(world, policy, ticks=self.ticks)
+        self.webhooks = {
+            mode: Webhook(self.verifier, require_digest=mode == "strict", advice=advice)
+            for mode in admissions.MODES
+        }
+
+    def _elsewhere(self, request: Request) -> Response | None:
+        """Answer for servers that do not: one is gone, and one is silent."""
+        if f"//{admitting.SILENT}" in request.url:
+            self.go_on.wait(SECONDS)
+        if any(f"//{host}" in request.url for host in (admitting.SILENT, admitting.GONE)):
+            raise UnreachableError("nothing listens there")
+        return None
+
+    def ask(self, data: bytes, mode: str) -> AdmissionAnswer:
+        """Return the answer to a review, with all that is known but of the silent server."""
+        webhook = self.webhooks[mode]
+        pending = webhook.begin(data, mutate=mode == "mutate")
+        answering = [future for image, future in pending.asked.items() if "/silent/" not in image]
+        assert not wait(answering, SECONDS).not_done
+        return webhook.finish(pending)
+
+    def close(self) -> None:
+        self.go_on.set()
+        self.verifier.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    base = tmp_path_factory.mktemp("cluster")
+    with pytest.MonkeyPatch.context() as patch, closing(Cluster(make_world(base, patch))) as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_table(cluster: Cluster, case: Case) -> None:
+    if case.unanswered:
+        with pytest.raises(AdmissionReviewError):
+            cluster.webhooks["mutate"].begin(case.data(cluster.names), mutate=True)
+        return
+    for mode in case.modes:
+        found = cluster.ask(case.data(cluster.names), mode)
+        case.check(mode, found.document, cluster.names)
+        assert sorted(found.codes) == sorted(case.raw[mode].get("codes", []))
+
+
+def pod(image: str) -> bytes:
+    return admissions.Case("", {"pod": {"containers": [{"name": "app", "image": image}]}}).data(
+        admissions.World()
+    )
+
+
+def test_registries_are_asked_for_tags_that_stay_alone(cluster: Cluster) -> None:
+    names, world = cluster.names, cluster.world
+    deployment = {
+        "kind": "Deployment",
+        "spec": {"template": {"spec": {"containers": [{"image": "$R/app:1"}]}}},
+    }
+    kind = {"group": "apps", "kind": "Deployment"}
+    template = admissions.Case("", {"request": {"kind": kind, "object": deployment}}).data(names)
+    asks = "GET /v2/app/manifests/1"
+    for data, mode, registry in (
+        (pod(f"{names.R}/app:1"), "mutate", False),
+        (pod(f"{names.R}/app@{names.ONE}"), "validate", False),
+        (pod(f"{names.R}/app:1"), "strict", False),
+        (pod(f"{names.R}/app:1"), "validate", True),
+        (template, "strict", True),
+        (template, "mutate", False),
+    ):
+        cluster.ticks.now += 60  # nothing is known any more
+        world.requests()
+        cluster.ask(data, mode)
+        assert (asks in world.requests()) == registry, (data, mode)
+
+
+def test_what_is_skipped_is_asked_of_nobody(cluster: Cluster) -> None:
+    cluster.world.requests()
+    for mode in admissions.MODES:
+        cluster.ask(pod(f"{cluster.names.R}/skipped/tool:1"), mode)
+    assert cluster.world.requests() == []
+
+
+def test_a_refusal_says_why_and_what_to_do(cluster: Cluster) -> None:
+    response = cluster.ask(pod(f"{cluster.names.R}/app:unsigned"), "mutate").document["response"]
+    assert response["status"]["message"] == (
+        f"containers/app: {admitting.REGISTRY}/app:unsigned is not signed [trust.tag_unsigned]: "
+        f"signed tags: 1, 2, latest; fix: sign it: notarypy sign {admitting.REGISTRY}/app:unsigned"
+    )
+
+
+def test_the_audit_log_is_given_who_signed(cluster: Cluster) -> None:
+    names = cluster.names
+    response = cluster.ask(pod(f"{names.R}/app:1"), "mutate").document["response"]
+    assert response["auditAnnotations"] == {"verified": f"{names.R}/app@{names.ONE} targets 2"}

@@ -1,0 +1,65 @@
+"""A world in which everything is known of the images that `fixtures/admission` names, and a webhook over it.
+
+What it is: repositories as `images.json` says, on the fake, and the trust policy that makes it so. What it is
+not: the cases (`admissions`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from support.admissions import World as Names
+from support.verifiers import pin_of, pinned, write_policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.people import World
+
+REGISTRY: Final = "registry.test"
+SILENT: Final = "silent.test"
+"""The host of a Notary server that never answers; who makes the world says how."""
+GONE: Final = "gone.test"
+_SIGNED: Final = {
+    "app": {"1": "one", "latest": "one", "2": "two"},
+    "deep/er/app": {"1": "one"},
+    "models/small": {"v1": "two"},
+    "audited": {"1": "one"},
+    "signers": {"1": "one"},
+}
+_UNSIGNED: Final = {
+    "app": {"unsigned": "other"},
+    "unknown": {"1": "one", "2": "two"},
+    "skipped/tool": {"1": "skipped"},
+}
+
+
+def prepared(world: World) -> tuple[Path, Names]:
+    """Sign what is signed there; return the trust policy, and what the names stand for."""
+    digests = {
+        content: world.push(tag, content, path)
+        for tree in (_SIGNED, _UNSIGNED)
+        for path, tags in tree.items()
+        for tag, content in tags.items()
+    }
+    owner = world.person("owner")
+    owner.client().sign([f"{REGISTRY}/{path}:{tag}" for path in _SIGNED for tag in _SIGNED[path]], init=True)
+    pin = pin_of(owner, f"{REGISTRY}/app")
+    policy = write_policy(
+        world.base / "policy.toml", *scopes(REGISTRY, pin, f"https://{GONE}", f"https://{SILENT}")
+    )
+    world.requests()
+    names = Names(REGISTRY, digests["one"], digests["two"], digests["other"], digests["skipped"])
+    return policy, names
+
+
+def scopes(registry: str, pin: str, gone: str, silent: str) -> list[str]:
+    """Return the scopes of the trust policy; `gone` and `silent` are URLs of Notary servers."""
+    return [
+        pinned(pin, registry),
+        pinned(pin, f"{registry}/audited", 'mode = "audit"', 'signers.all = ["nobody"]'),
+        pinned(pin, f"{registry}/signers", 'signers.all = ["nobody"]'),
+        f'{registry}/skipped\nmode = "skip"',
+        pinned(pin, f"{registry}/gone", f'server = "{gone}"'),
+        pinned(pin, f"{registry}/silent", f'server = "{silent}"'),
+    ]
