@@ -29,6 +29,7 @@ COMMANDS = {
     "signer": "delegate:signer_app",
     "key": "key:app",
     "migrate": "migrate:app",
+    "admission": "admission:app",
     "status": "renew:status",
     "renew": "renew:renew",
     "login": "login:login",

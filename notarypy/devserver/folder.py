@@ -1,7 +1,7 @@
 """The folder of a devserver: what it keeps there, and what clients find there.
 
 What it is: file names, writing the small files, and the certificates. What it is not: the servers
-(`start`), or a CA that could issue anything else: its key is forgotten as soon as it has signed.
+(`start`), or making certificates (`keys.serverpair`).
 
 Rules:
 
@@ -27,62 +27,23 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from notarypy import files
 from notarypy.devserver import sqlite
 from notarypy.errors import Advice, StorageError
+from notarypy.keys.serverpair import general_name, issue
 from notarypy.limits import DEFAULT
-from notarypy.values import dataclass
 
 LIFE = timedelta(days=365)
-SLACK = timedelta(hours=1)
-_SERIAL_BYTES = 16
-_AUTHORITY = "notarypy devserver: throw-away CA"
+_OWNER = "notarypy devserver"
 USER = "dev"
 _LOCK, _DOCKER = "lock", "docker"
 _PUBLIC = 0o644
-
-
-@dataclass(frozen=True)
-class Issued:
-    """What clients have to trust, and a server's certificate with its private key, unencrypted; all PEM."""
-
-    authority: bytes
-    server: bytes
-
-
-def issue(names: Sequence[str], now: datetime, random: Callable[[int], bytes] = os.urandom) -> Issued:
-    """Make a CA and let it sign a certificate for host names and addresses, in date for a year."""
-    above, below = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    identity = x509.SubjectKeyIdentifier.from_public_key(above.public_key())
-    authority = (
-        _template(_AUTHORITY, above.public_key(), now, random)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(authority=True), critical=True)
-        .sign(above, SHA256())
-    )
-    server = (
-        _template("notarypy devserver", below.public_key(), now, random)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identity), critical=False
-        )
-        .sign(above, SHA256())
-    )
-    key = below.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Issued(authority.public_bytes(Encoding.PEM), server.public_bytes(Encoding.PEM) + key)
 
 
 def serves(server: bytes, names: Sequence[str], now: datetime) -> bool:
@@ -93,39 +54,7 @@ def serves(server: bytes, names: Sequence[str], now: datetime) -> bool:
     except (ValueError, x509.ExtensionNotFound):
         return False
     in_date = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - timedelta(days=30)
-    return in_date and all(_name(name) in listed for name in names)
-
-
-def _template(
-    name: str, key: ec.EllipticCurvePublicKey, now: datetime, random: Callable[[int], bytes]
-) -> x509.CertificateBuilder:
-    def named(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, text)])
-
-    start = now.astimezone(UTC).replace(microsecond=0) - SLACK
-    return (
-        x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(_AUTHORITY))
-        .public_key(key)
-        .serial_number(int.from_bytes(random(_SERIAL_BYTES), "big") or 1)
-        .not_valid_before(start)
-        .not_valid_after(start + LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    other = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    none = dict.fromkeys((*other, "encipher_only", "decipher_only"), False)
-    return x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **none)
-
-
-def _name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+    return in_date and all(general_name(name) in listed for name in names)
 
 
 class Folder:
@@ -156,8 +85,8 @@ class Folder:
         """Have a certificate for these names; a new one comes with a new CA."""
         if self.authority.exists() and serves(_read(self.server), names, now):
             return
-        issued = issue(names, now, random)
-        files.write_atomic(self.server, issued.server)
+        issued = issue(_OWNER, names, now, LIFE, random)
+        files.write_atomic(self.server, issued.certificate + issued.key)
         files.write_atomic(self.authority, issued.authority, _PUBLIC)
 
     def ports(self) -> tuple[int, int]:

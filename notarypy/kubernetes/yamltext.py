@@ -8,7 +8,8 @@ Rules:
 1. Every text is quoted as JSON quotes it, in ASCII, which is a double-quoted scalar of YAML but for pairs of
    surrogates; so are keys that are not plain words. Nothing in a text can end it, and no text turns into a
    number or a truth value.
-2. Texts of several lines that consist of plain characters (keys in PEM) are literal blocks.
+2. Texts of whole lines of printable ASCII, of which neither the first begins with a blank nor the last is one
+   (keys in PEM, a policy), are literal blocks, which keep them as they are.
 3. Comments consist of printable ASCII, a `#` before each line.
 """
 
@@ -24,7 +25,7 @@ Value: TypeAlias = "Mapping[str, Value] | Sequence[Value] | str | int | bool"
 
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[._/-][A-Za-z0-9]+)*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_BLOCK = re.compile(r"(?:[A-Za-z0-9+/=-][A-Za-z0-9+/= -]*\n)+")
+_BLOCK = re.compile(r"(?! )(?!\n)[ -~\n]*[!-~] *\n")
 _WIDTH = 110
 
 
@@ -41,8 +42,13 @@ def documents(values: Sequence[Mapping[str, Value]]) -> str:
 def comment(*paragraphs: str) -> str:
     """Return paragraphs as comments (rule 3)."""
     shown = [json.dumps(each)[1:-1].replace('\\"', '"') for each in paragraphs]
-    lines = [line for each in shown for line in textwrap.wrap(each, _WIDTH - 2, subsequent_indent="  ")]
+    lines = [line for each in shown for line in _wrapped(each)]
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return the lines of a paragraph; options of commands, which begin with hyphens, stay whole."""
+    return textwrap.wrap(text, _WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _lines(value: Value) -> Iterator[str]:
@@ -58,14 +64,18 @@ def _lines(value: Value) -> Iterator[str]:
 def _entry(head: str, value: Value) -> Iterator[str]:
     if isinstance(value, str) and _BLOCK.fullmatch(value):
         yield f"{head} |"
-        yield from (f"  {line}" for line in value.splitlines())
+        yield from map(_indented, value.split("\n")[:-1])
     elif isinstance(value, str | int):
         yield f"{head} {_quoted(value)}"
     elif not value:
         yield f"{head} {'{}' if isinstance(value, Mapping) else '[]'}"
     else:
         yield head
-        yield from (f"  {line}" for line in _lines(value))
+        yield from map(_indented, _lines(value))
+
+
+def _indented(line: str) -> str:
+    return f"  {line}" if line else ""
 
 
 def _item(value: Value) -> Iterator[str]:
@@ -73,7 +83,7 @@ def _item(value: Value) -> Iterator[str]:
         yield from _entry("-", value)
         return
     for number, line in enumerate(_lines(value)):
-        yield f"{'  ' if number else '- '}{line}"
+        yield _indented(line) if number else f"- {line}"
 
 
 def _key(text: str) -> str:

@@ -11,7 +11,7 @@ from notarypy.cli.app import COMMANDS
 from notarypy.cli.main import run
 
 _OPTION = re.compile(r"^  (?:(-\w), )?(--[\w-]+)(?: ((?:[a-z]+:)?[A-Z]\S*|<\S+>))?(?=\s|$)", re.MULTILINE)
-_GROUPS = ("delegate", "signer", "key", "migrate")
+_GROUPS = ("delegate", "signer", "key", "migrate", "admission")
 
 
 @cache

@@ -99,7 +99,7 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--tool",
         "--callgrind-out-file",
     }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
-    known |= {"--clear-lockout", "--insecure-ignore-tlog"}  # of tpm2-tools and cosign
+    known |= {"--clear-lockout", "--insecure-ignore-tlog", "--type"}  # of tpm2-tools, cosign and kubectl
     known |= {
         "--recursive",
         "--sign-container-identity",

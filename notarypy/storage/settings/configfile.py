@@ -85,6 +85,11 @@ def read(path: Path, home: Path) -> FileSettings:
         data = files.read_regular(path, DEFAULT.config_bytes, follow=True)
     except StorageError as error:
         raise ConfigurationError(error.message, why=error.why, advice=error.advice, path=str(path)) from error
+    return parse(data, path, home)
+
+
+def parse(data: bytes, path: Path, home: Path) -> FileSettings:
+    """Return what a configuration says that is, or will be, at a path; raise ConfigurationError."""
     _LOG.debug("settings from %s", path)
     if path.suffix == ".json" or (path.suffix != ".toml" and data.lstrip()[:1] == b"{"):
         return _read_gonotary(Section.of_json(data, path, home))

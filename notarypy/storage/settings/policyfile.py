@@ -147,15 +147,17 @@ class PolicyFile:
             raise self._unreadable("there is no such file") from error
         except StorageError as error:
             raise self._unreadable(*error.why) from error
-        return _read(Section.of_toml(data, self.path, self.home), self.path)
+        return parse(data, self.path, self.home)
 
     def _unreadable(self, *why: str) -> ConfigurationError:
         message, advice = f"the trust policy {self.path} cannot be read", Advice("mend-policy")
         return ConfigurationError(message, why=why, advice=advice, path=str(self.path))
 
 
-def _read(top: Section, path: Path) -> TrustPolicy:
+def parse(data: bytes, path: Path, home: Path) -> TrustPolicy:
+    """Return what a policy says that is, or will be, at a path; raise ConfigurationError (rule 3)."""
     _LOG.debug("trust policy from %s", path)
+    top = Section.of_toml(data, path, home)
     top.require_known("scope")
     tables = top.section("scope")
     scopes: dict[str, Scope] = {}
