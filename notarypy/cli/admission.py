@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from notarypy.cli.declared import Commands
 from notarypy.cli.clustermanifests import manifests
+from notarypy.cli.declared import Commands
 
 app = Commands("Images of a Kubernetes cluster, verified before they run.")
 

@@ -27,53 +27,66 @@ from notarypy.kubernetes.installation import (
     service_hosts,
 )
 
-_LIFE = "2y"
 _AUTHORITIES, _ONLY_FOR_NOTARY = "authorities.pem", "notary-authorities.pem"
 # Global options that say nothing of a service elsewhere; the others go into its command line.
 _LEFT_HERE = ("tlscert", "tlskey", "offline", "first_use", "gun")
 
 
+Image = Annotated[str, Option(metavar="REF", help="The service's own image, best with its digest.")]
+Policy = Annotated[str, Option(metavar="FILE", help="The trust policy, with pins or cosign's keys.")]
+Namespace = Annotated[str, Option(metavar="NAME", help="The service's own namespace, which is not guarded.")]
+SelfSigned = Annotated[
+    bool, Option("--self-signed", help="Make a certificate under a CA of its own, and print its key.")
+]
+Valid = Annotated[str, Option(metavar="TIME", help="How long a certificate counts that is made here.")]
+ByCertManager = Annotated[
+    str | None,
+    Option(metavar="ISSUER", help="By cert-manager: issuer/NAME, clusterissuer/NAME or self-signed."),
+]
+TlsSecret = Annotated[
+    str | None, Option(metavar="NAME", help="A Secret with tls.crt and tls.key that is there.")
+]
+CaBundle = Annotated[
+    str | None,
+    Option(metavar="FILE", help="CAs that the API server is to trust for it; with --self-signed too."),
+]
+CheckOnly = Annotated[
+    bool, Option("--check-only", help="Change no object: images by tag are compared, and stay tags.")
+]
+Replicas = Annotated[int, Option(metavar="N", min=1, help="How many of the service.")]
+Excluded = Annotated[
+    list[str] | None, Option(metavar="NAME", help="Guard this one not either. May be repeated.")
+]
+Logins = Annotated[
+    str | None,
+    Option(metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson: logins at registries."),
+]
+Authorities = Annotated[
+    str | None,
+    Option("--ca", metavar="FILE", help="The CAs of registries and servers, in place of the usual ones."),
+]
+VolumeClaim = Annotated[
+    str | None, Option(metavar="NAME", help="A PersistentVolumeClaim that keeps the trust data.")
+]
+
+
 def manifests(
     context: Context,
     *,
-    image: Annotated[str, Option(metavar="REF", help="The service's own image, best with its digest.")],
-    policy: Annotated[str, Option(metavar="FILE", help="The trust policy, with pins or cosign's keys.")],
-    namespace: Annotated[
-        str, Option(metavar="NAME", help="The service's own namespace, which is not guarded.")
-    ] = "notarypy",
-    self_signed: Annotated[
-        bool, Option("--self-signed", help="Make a certificate under a CA of its own, and print its key.")
-    ] = False,
-    valid: Annotated[str, Option(metavar="TIME", help="How long it counts.")] = _LIFE,
-    cert_manager: Annotated[
-        str | None,
-        Option(metavar="ISSUER", help="By cert-manager: issuer/NAME, clusterissuer/NAME or self-signed."),
-    ] = None,
-    tls_secret: Annotated[
-        str | None, Option(metavar="NAME", help="A Secret with tls.crt and tls.key that is there.")
-    ] = None,
-    ca_bundle: Annotated[
-        str | None,
-        Option(metavar="FILE", help="CAs that the API server is to trust for it; with --self-signed too."),
-    ] = None,
-    check_only: Annotated[
-        bool, Option("--check-only", help="Change no object: images by tag are compared, and stay tags.")
-    ] = False,
-    replicas: Annotated[int, Option(metavar="N", min=1, help="How many of the service.")] = 2,
-    exclude_namespace: Annotated[
-        list[str] | None, Option(metavar="NAME", help="Guard this one not either. May be repeated.")
-    ] = None,
-    docker_config_secret: Annotated[
-        str | None,
-        Option(metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson: logins at registries."),
-    ] = None,
-    ca: Annotated[
-        str | None,
-        Option("--ca", metavar="FILE", help="The CAs of registries and servers, in place of the usual ones."),
-    ] = None,
-    volume_claim: Annotated[
-        str | None, Option(metavar="NAME", help="A PersistentVolumeClaim that keeps the trust data.")
-    ] = None,
+    image: Image,
+    policy: Policy,
+    namespace: Namespace = NAME,
+    self_signed: SelfSigned = False,
+    valid: Valid = "2y",
+    cert_manager: ByCertManager = None,
+    tls_secret: TlsSecret = None,
+    ca_bundle: CaBundle = None,
+    check_only: CheckOnly = False,
+    replicas: Replicas = 2,
+    exclude_namespace: Excluded = None,
+    docker_config_secret: Logins = None,
+    ca: Authorities = None,
+    volume_claim: VolumeClaim = None,
 ) -> None:
     """Print what to apply so that a cluster runs signed images alone.
 
@@ -83,7 +96,7 @@ def manifests(
 
     Example:
       notarypy admission manifests --image REF@DIGEST --policy policy.toml --self-signed >notarypy.yaml
-      notarypy admission manifests --image REF@DIGEST --cert-manager clusterissuer/internal
+      notarypy admission manifests --image REF@DIGEST --policy policy.toml --cert-manager issuer/corp
     """
     run = begin(context)
     wanted = Installation(
@@ -155,8 +168,11 @@ def _pem(path: str) -> str:
 
 def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
     """Return the policy and other files of the service, and the options by which it is to use them."""
+    from notarypy.service.heldpolicy import require_pins
     from notarypy.storage.settings import policybundle
+    from notarypy.storage.settings.policyfile import PolicyFile
 
+    require_pins(PolicyFile(policy, Path("/nonexistent"), named=True).read())
     given, options = run.options.for_client, _options(run, policy)
     files: dict[str, bytes] = {}
     environment: dict[str, str] = {}

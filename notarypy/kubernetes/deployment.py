@@ -279,6 +279,7 @@ def _volumes(wanted: Installation) -> list[Value]:
         "defaultMode": _READABLE_BY_GROUP,
         "items": [{"key": ".dockerconfigjson", "path": "config.json"}],
     }
+    docker: list[Value] = [{"name": "docker", "secret": logins}] if wanted.docker_config else []
     trust: Document = {"emptyDir": {"sizeLimit": "1Gi"}}
     if wanted.volume_claim:
         trust = {"persistentVolumeClaim": {"claimName": wanted.volume_claim}}
@@ -286,7 +287,7 @@ def _volumes(wanted: Installation) -> list[Value]:
         _mapped(_POLICY, wanted.policy),
         *([_mapped(_SETTINGS, wanted.settings)] if wanted.settings else []),
         {"name": "tls", "secret": secret},
-        *([{"name": "docker", "secret": logins}] if wanted.docker_config else []),
+        *docker,
         {"name": "trust", **trust},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
     ]

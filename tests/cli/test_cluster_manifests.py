@@ -187,6 +187,12 @@ def test_a_policy_that_is_wrong_is_named_where_it_is(run: Run, policy: Path) -> 
     assert "policy/policy.toml cannot be read" in manifests(run, "--self-signed", code=2).err
 
 
+def test_a_policy_that_pins_nothing_is_refused_as_the_service_would(run: Run, policy: Path) -> None:
+    policy.write_text('[scope."r.test"]\nfirst_use = true\n')
+    refused = manifests(run, "--self-signed", code=2)
+    assert 'scope "r.test" trusts on first use' in refused.err
+
+
 def test_a_file_that_is_missing_is_named(run: Run, policy: Path) -> None:
     (policy.parent / "other.pem").unlink()
     assert "policy/other.pem cannot be read" in manifests(run, "--self-signed", code=2).err

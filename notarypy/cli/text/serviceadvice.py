@@ -17,4 +17,15 @@ TEXTS: dict[str, str] = {
         "or take nothing on Notary's word there"
     ),
     "require-in-policy": "leave it out, or have whoever runs the service write a scope that verifies",
+    # -- what is applied in a cluster
+    "choose-own-namespace": "name one that is the service's alone: --namespace notarypy",
+    "give-ca-bundle": "give the CAs of that Secret's certificate: --ca-bundle FILE",
+    "give-public-half-alone": "take the private key out of it: only certificates and public keys are read",
+    "name-certificate-source": (
+        "give one of --self-signed, --cert-manager ISSUER, or --tls-secret NAME with --ca-bundle FILE"
+    ),
+    "name-relatively": "put it beside that file or below, and write its path relative to it",
+    "use-smaller-files": "leave out what is not needed, text around certificates for example",
+    "write-dns-name": "write lower-case letters, digits and -; a letter or digit begins and ends it",
+    "write-issuer": "write issuer/NAME, clusterissuer/NAME or self-signed",
 }
