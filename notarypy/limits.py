@@ -169,6 +169,18 @@ class Limits:
     """What kept metadata takes in memory, as estimated; beyond it what was not asked for goes first."""
     waiting_questions: int = 4096
     """Images that wait to be verified: whoever asks for another one is told so at once."""
+    request_head_bytes: int = 16 * _KIB
+    """The head of a request."""
+    request_bytes: int = 8 * _MIB
+    """The body of a request: an object and the one before it, which the API server takes up to 3 MiB."""
+    requests_bytes: int = 64 * _MIB
+    """The bodies of all requests that are being read and parsed."""
+    request_id_chars: int = 64
+    """An id that the caller gives a request; another one is made in place of a longer one."""
+    service_requests: int = 256
+    """Requests under way, unless `--max-requests` says otherwise."""
+    service_connections: int = 512
+    """Connections: one more takes the place of that which has been silent for longest."""
 
     # Texts of errors; for all clients
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "forget": "trust:forget",
     "docker-trust": "dockertrust.plugin:docker_trust",
     "install-plugin": "dockertrust.plugin:install_plugin",
+    "serve": "serve:serve",
     "demo": "devserver:demo",
     "devserver": "devserver:devserver",
 }

@@ -240,6 +240,19 @@ class Ending:
         self._asked.set()
 
 
+class Insisting(Ending):
+    """Notes the first such signal, and takes a second for Ctrl-C; what cleans up then is left in peace."""
+
+    _again = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if not self.asked:
+            super()._note(number, frame)
+        elif not self._again:
+            self._again = True
+            raise KeyboardInterrupt
+
+
 class Interrupting(Ending):
     """Takes every such signal for Ctrl-C, once: what cleans up then is left in peace."""
 

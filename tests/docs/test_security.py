@@ -30,6 +30,11 @@ CONSTANTS = {
     "versions": "tuf.fields:MAX_VERSION",
     "exponents of RSA keys": "tuf.keyobjects:MAX_RSA_EXPONENT",
     "a line or a cell that is shown": "cli.text.render:MAX_LINE",
+    "the head of a request to the service, and its TLS handshake": "service.httpserver:HEAD_SECONDS",
+    "silence on a connection to the service": "service.httpserver:IDLE_SECONDS",
+    "an answer of the service": "service.serving:ServeOptions.deadline",
+    "the body of a request to the service; an answer that is not read": "service.asgi:BODY_SECONDS",
+    "a line of the service's log": "service.requestlog:LINE_CHARS",
     "a push by a docker daemon": "remote.daemon:PUSH_SECONDS",
 }
 

@@ -1,0 +1,172 @@
+"""`notarypy serve`: one long-running verifier that others ask, over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from notarypy.cli import references
+from notarypy.cli.declared import Option
+from notarypy.cli.run import Context, Insisting, begin, open_client
+from notarypy.errors import Advice, ConfigurationError, UsageError
+from notarypy.limits import DEFAULT
+from notarypy.service import listening
+from notarypy.storage.settings import spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from notarypy.cli.run import Run
+    from notarypy.service.listening import Place
+    from notarypy.service.serving import ServeOptions
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_DAY, _LONGEST_DEADLINE, _LONGEST_DELAY = 86_400.0, 25.0, 600.0
+_OWNER = 0o600  # without these nobody could use a socket
+_MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
+
+
+Listen = Annotated[
+    list[str], Option("--listen", metavar="PLACE", help="ADDR:PORT or unix:PATH. May be repeated.")
+]
+Memory = Annotated[
+    bool, Option("--memory", help="Keep trust data in memory alone, in place of the trust directory.")
+]
+MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be; 0: each is looked for anew.")]
+Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer may take, known or not.")]
+RequireDigest = Annotated[
+    bool, Option("--require-digest", help="/admit/validate refuses pods whose images have no digest.")
+]
+TlsCert = Annotated[
+    str | None, Option(metavar="FILE", help="Serve TLS with this certificate; looked at again and again.")
+]
+TlsKey = Annotated[str | None, Option(metavar="FILE", help="The certificate's private key.")]
+TlsClientCa = Annotated[
+    str | None, Option(metavar="FILE", help="Verify only for clients with a certificate of these CAs.")
+]
+PlainHttp = Annotated[
+    bool, Option("--plain-http", help="Listen without TLS where other machines can reach it, too.")
+]
+SocketMode = Annotated[str, Option(metavar="MODE", help="Who may use a Unix socket.")]
+MaxRequests = Annotated[
+    int, Option(metavar="N", min=1, max=10_000, help="Requests under way at a time; others get 503.")
+]
+ShutdownDelay = Annotated[
+    str, Option(metavar="TIME", help="Go on so long when told to end, and say that it is not ready.")
+]
+LogFormat = Annotated[Literal["text", "json"], Option(help="The lines on standard error.")]
+
+
+def serve(
+    context: Context,
+    *,
+    listen: Listen,
+    policy: references.Policy = None,
+    memory: Memory = False,
+    max_age: MaxAge = "30s",
+    deadline: Deadline = "8s",
+    require_digest: RequireDigest = False,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    plain_http: PlainHttp = False,
+    socket_mode: SocketMode = "0600",
+    max_requests: MaxRequests = DEFAULT.service_requests,
+    shutdown_delay: ShutdownDelay = "0s",
+    log_format: LogFormat = "json",
+) -> None:
+    """Verify images for others over HTTP: POST /verify, and the webhooks of a Kubernetes cluster.
+
+    Every root has to be pinned by the trust policy. Prints where it listens when it answers; /healthz,
+    /readyz and /metrics say how it is. Ends when it is told to, after the requests that are under way.
+
+    Example:
+      notarypy serve --listen unix:/run/notarypy/notarypy.sock
+      notarypy serve --listen :8443 --tls-cert tls.crt --tls-key tls.key --policy policy.toml --memory
+    """
+    try:
+        from notarypy.service.serving import ServeOptions
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    run = begin(context)
+    options = ServeOptions(
+        places=_places(listen, tls=tls_cert is not None, plain_http=plain_http),
+        mode=_mode(socket_mode),
+        pair=_pair(tls_cert, tls_key, tls_client_ca),
+        client_ca=None if tls_client_ca is None else Path(tls_client_ca),
+        max_age=_seconds("--max-age", max_age, 0, _DAY),
+        deadline=_seconds("--deadline", deadline, 0.1, _LONGEST_DEADLINE),
+        delay=_seconds("--shutdown-delay", shutdown_delay, 0, _LONGEST_DELAY),
+        max_requests=max_requests,
+        require_digest=require_digest,
+        memory=memory,
+        level=_LEVELS[min(run.options.verbose, len(_LEVELS) - 1)],
+        log_format=log_format,
+    )
+    if memory and run.options.for_client.get("trust_dir") is not None:
+        raise UsageError("--memory and --trust-dir exclude each other", advice=Advice("keep-one"))
+    references.take_policy(run, policy)
+    _serve(run, options)
+
+
+def _missing(error: ModuleNotFoundError) -> ConfigurationError:
+    advice = Advice("install-extra", extra="serve")
+    return ConfigurationError(f"the service needs {error.name}", advice=advice)
+
+
+def _serve(run: Run, options: ServeOptions) -> None:
+    from notarypy.cli.text.advice import advice
+    from notarypy.service import serving
+
+    def started(urls: Sequence[str]) -> None:
+        for url in urls:
+            run.report.done(url, {"url": url}, f"listening on {url}")
+        with suppress(OSError, AttributeError):
+            sys.stdout.flush()
+
+    with open_client(run, asking=False) as client, Insisting() as ending:
+        serving.serve(client.settings, options, asked=lambda: ending.asked, started=started, advice=advice)
+
+
+def _places(texts: Sequence[str], *, tls: bool, plain_http: bool) -> tuple[Place, ...]:
+    """Read where to listen; refuse what others could read and change on its way."""
+    places = tuple(map(listening.place, texts))
+    if tls and not any(place.path is None for place in places):
+        why = "a Unix socket has no TLS"
+        raise UsageError(
+            "--tls-cert is for an ADDR:PORT", why=why, advice=Advice("leave-out", option="--tls-cert")
+        )
+    for place in places:
+        if not (place.local or tls or plain_http):
+            why = "an answer that somebody can change on its way is no verification"
+            raise UsageError(f"{place.text} would be served without TLS", why=why, advice=Advice("serve-tls"))
+    return places
+
+
+def _mode(text: str) -> int:
+    if _MODE.fullmatch(text) is None or not int(text, 8) & _OWNER == _OWNER:
+        raise UsageError(f"--socket-mode {text!r} is no mode", advice=Advice("give-socket-mode"))
+    return int(text, 8)
+
+
+def _pair(certificate: str | None, key: str | None, client_ca: str | None) -> tuple[Path, Path] | None:
+    if (certificate is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key go together", advice=Advice("give-both"))
+    if certificate is None or key is None:
+        if client_ca is not None:
+            why = "without TLS nobody shows a certificate"
+            raise UsageError("--tls-client-ca needs --tls-cert", why=why, advice=Advice("serve-tls"))
+        return None
+    return Path(certificate), Path(key)
+
+
+def _seconds(option: str, text: str, least: float, most: float) -> float:
+    found = spans.seconds(text)
+    if found is None or not least <= found <= most:
+        why = f"it is a TIME from {least:g}s to {most:g}s"
+        raise UsageError(f"{option} cannot be {text!r}", why=why, advice=Advice("give-time-within"))
+    return found

@@ -1,0 +1,331 @@
+"""HTTP over sockets: the only module that uses uvicorn, which is an extra.
+
+What it is: uvicorn's server and its protocol over h11, with bounds that these do not have. What it is not:
+what is answered (`asgi`), or where (`listening`).
+
+Rules:
+
+1. A connection has `HEAD_SECONDS` for the head of a request, however it comes, and for the TLS handshake
+   before that. Between two requests it may be silent for `IDLE_SECONDS`, longer than the API server keeps
+   one: whoever closes first must not be this side, or a request gets lost in between.
+2. There are so many connections. One more takes the place of that which has been silent for longest; of
+   those that have a request under way none is ended. Where all have, the new one is closed.
+3. Whatever is not read or not shut down by the other side is cut off after a time.
+4. `asked` is looked at ten times a second. When it says that the process is to end, requests are answered
+   for `delay` seconds more, then nobody is let in any more, and what is under way is answered.
+5. A head has a limit. No answer names the server's library.
+6. Signals, logging and the environment are none of uvicorn's: it is given all it has to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from notarypy.limits import DEFAULT, Limits
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+
+    from notarypy.service.asgi import App
+    from notarypy.service.listening import Listener
+    from notarypy.service.metrics import Metrics
+    from notarypy.service.servingcertificate import ServingCertificate
+
+_LOG = logging.getLogger(__name__)
+HEAD_SECONDS = 10.0
+IDLE_SECONDS = 120
+_SHUTDOWN_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+_NO_ROOM_SECONDS = 0.2
+_MALFORMED = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 83\r\n"
+    b"connection: close\r\n\r\n"
+    b'{"error": {"code": "http.malformed", "message": "this is no request of HTTP/1.1"}}\n'
+)
+
+
+def run(
+    app: App,
+    listeners: Sequence[Listener],
+    *,
+    metrics: Metrics,
+    asked: Callable[[], bool],
+    started: Callable[[], None],
+    certificate: ServingCertificate | None = None,
+    delay: float = 0.0,
+    limits: Limits = DEFAULT,
+) -> None:
+    """Serve until `asked` says that the process is to end (rule 4); `started` is called when it answers."""
+    server = _Server(app, listeners, certificate, _Waiting(metrics, limits.service_connections), limits)
+    server.asked, server.delay = asked, delay
+    with asyncio.Runner() as runner:
+        runner.run(server.serve_until_asked(started))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, over listeners of our own and without its signals."""
+
+    asked: Callable[[], bool]
+    delay: float
+
+    def __init__(
+        self,
+        app: App,
+        listeners: Sequence[Listener],
+        certificate: ServingCertificate | None,
+        waiting: _Waiting,
+        limits: Limits,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Connection,
+                ws="none",
+                loop="asyncio",
+                interface="asgi3",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                workers=1,
+                timeout_keep_alive=IDLE_SECONDS,
+                timeout_graceful_shutdown=int(app.longest) + 1,
+                h11_max_incomplete_event_size=limits.request_head_bytes,
+            )
+        )
+        self._app, self._listeners, self._certificate, self.waiting = app, listeners, certificate, waiting
+        self.longest = app.longest + _SHUTDOWN_SECONDS
+        self._end: float | None = None
+
+    async def serve_until_asked(self, started: Callable[[], None]) -> None:
+        """Serve, and look after the certificate's files meanwhile."""
+        looking = asyncio.create_task(self._look()) if self._certificate else None
+        self._started = started
+        try:
+            await self.serve()
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
+        """Begin to accept connections at all listeners."""
+        await self.lifespan.startup()
+        self.servers = [
+            _Acceptor(self, listener, self._certificate if listener.tls else None)  # type: ignore[misc]
+            for listener in self._listeners
+        ]
+        self.started = True
+        self._started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether it is time to let nobody in any more (rule 4)."""
+        await super().on_tick(counter)
+        if self._end is None and self.asked():
+            self._app.ending, self._end = True, time.monotonic() + self.delay
+            _LOG.warning("told to end: not ready any more, and no connections after %g seconds", self.delay)
+        return self._end is not None and time.monotonic() >= self._end
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever called (rule 6)."""
+        yield
+
+    async def _look(self) -> None:
+        assert self._certificate is not None  # noqa: S101 - the task is made only then
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.to_thread(self._certificate.look)
+
+
+class _Waiting:
+    """The connections, and of those that ask for nothing which has been silent for longest (rule 2)."""
+
+    def __init__(self, metrics: Metrics, most: int) -> None:
+        self.metrics, self._most = metrics, most
+        self._silent: dict[_Connection, None] = {}
+        self.open = 0
+
+    def room(self) -> bool:
+        """Tell whether there is room for one more; make it if that can be done."""
+        if self.open < self._most:
+            return True
+        self.metrics.closed("room")
+        if not self._silent:
+            return False
+        longest = next(iter(self._silent))
+        self.busy(longest)
+        longest.cut_off()
+        return True
+
+    def opened(self, connection: _Connection) -> None:
+        """Count a connection."""
+        self.open += 1
+        self.metrics.connections.set(self.open)
+        self.silent(connection)
+
+    def silent(self, connection: _Connection) -> None:
+        """Note that a connection waits for a request, since now."""
+        self._silent.pop(connection, None)
+        self._silent[connection] = None
+
+    def busy(self, connection: _Connection) -> None:
+        """Note that a connection has a request."""
+        self._silent.pop(connection, None)
+
+    def gone(self, connection: _Connection) -> None:
+        """Count a connection no more."""
+        self.busy(connection)
+        self.open -= 1
+        self.metrics.connections.set(self.open)
+
+
+class _Acceptor:
+    """Takes connections from one listener, as uvicorn's servers do, but so many and with time limits."""
+
+    def __init__(self, server: _Server, listener: Listener, certificate: ServingCertificate | None) -> None:
+        self._server, self._listener, self._certificate = server, listener, certificate
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._task = asyncio.create_task(self._accept())
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._task.cancel()
+        for task in self._handshakes:
+            task.cancel()
+        self._listener.close()
+
+    async def wait_closed(self) -> None:
+        """Wait for what `close` began."""
+        await asyncio.gather(self._task, *self._handshakes, return_exceptions=True)
+
+    async def _accept(self) -> None:
+        loop, waiting = asyncio.get_running_loop(), self._server.waiting
+        while True:
+            try:
+                taken, _ = await loop.sock_accept(self._listener.socket)
+            except OSError as error:  # of file descriptors, mostly; or the client has gone
+                _LOG.error("cannot take a connection: %s", error.strerror)
+                await asyncio.sleep(_NO_ROOM_SECONDS)
+                continue
+            if not waiting.room():
+                taken.close()
+                continue
+            self._begin(loop, taken)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, taken: socket.socket) -> None:
+        server = self._server
+        made = _Connection(config=server.config, server_state=server.server_state, app_state={}, _loop=loop)
+        made.waiting, made.longest = server.waiting, server.longest
+        made.handshake = task = loop.create_task(self._handshake(loop, taken, made))
+        made.waiting.opened(made)
+        self._handshakes.add(task)
+        task.add_done_callback(partial(self._begun, taken, made))
+
+    async def _handshake(
+        self, loop: asyncio.AbstractEventLoop, taken: socket.socket, made: _Connection
+    ) -> None:
+        tls: dict[str, Any] = {}
+        if self._certificate is not None:
+            tls = {"ssl": self._certificate.context, "ssl_handshake_timeout": HEAD_SECONDS}
+            tls["ssl_shutdown_timeout"] = _SHUTDOWN_SECONDS
+        with suppress(OSError):  # TLS and time limits, too
+            await loop.connect_accepted_socket(lambda: made, taken, **tls)
+
+    def _begun(self, taken: socket.socket, made: _Connection, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
+        if made.transport is None:
+            taken.close()
+            made.waiting.gone(made)
+            made.waiting.metrics.closed("handshake")
+
+
+class _Connection(H11Protocol):
+    """A connection, with a limit on how long it may be in each of its states (rules 1 and 3)."""
+
+    waiting: _Waiting
+    handshake: asyncio.Task[None]
+    longest: float
+    _timer: asyncio.TimerHandle | None = None
+    _state = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self.app_state = {"certified": tls is not None and bool(tls.getpeercert())}
+        self._enter("head", HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._enter("lost", None)
+        self.waiting.gone(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that was begun has its time, and so has a request (rules 1 and 3)."""
+        most = self.config.h11_max_incomplete_event_size or len(data)
+        for begin in range(0, len(data), most):  # a head that comes whole is not measured, however long it is
+            if not self.transport.is_closing():
+                super().data_received(data[begin : begin + most])
+        if self.transport.is_closing():
+            self._enter("closing", _SHUTDOWN_SECONDS)
+        elif not self._answered():
+            self._enter("request", self.longest)
+        elif self._state == "idle":
+            self._enter("head", HEAD_SECONDS)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the other side to read the answer (rules 1 and 3)."""
+        if self.transport.is_closing():
+            self._enter("closing", _SHUTDOWN_SECONDS)
+        else:
+            self._enter("idle", IDLE_SECONDS + _SHUTDOWN_SECONDS)
+        super().on_response_complete()
+        if not self._answered():  # the next request was there already
+            self._enter("request", self.longest)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
+        """Refuse what is no HTTP, in the form of all errors, and end the connection."""
+        self.waiting.metrics.closed("malformed")
+        if self._answered() or not self.cycle.response_started:
+            self.transport.write(_MALFORMED)
+        self.transport.close()
+
+    def cut_off(self) -> None:
+        """End the connection, whatever it is at."""
+        if self.transport is None:
+            self.handshake.cancel()
+        else:
+            self.transport.abort()
+
+    def _answered(self) -> bool:
+        """Tell whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _enter(self, state: str, seconds: float | None) -> None:
+        """Be in another state, for so many seconds at the most."""
+        if state == self._state:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._state, self._timer = state, None
+        if seconds is not None:
+            self._timer = self.loop.call_later(seconds, self._expire)
+        if state == "request":
+            self.waiting.busy(self)
+        elif state in {"head", "idle", "closing"}:
+            self.waiting.silent(self)
+
+    def _expire(self) -> None:
+        self.waiting.metrics.closed(self._state)
+        self.transport.abort()

@@ -1,0 +1,112 @@
+"""What the service answers, by path: what each does with a body, and what is counted and logged of it.
+
+What it is: the table of operations. What it is not: HTTP (`asgi`), or the documents of a request and its
+answer (`webhook`).
+
+Rules:
+
+1. The log names images and what was found of each, `_SHOWN` of them at the most, and whose they are;
+   every word is cut at `_SHOWN_CHARS`. Counts have no names.
+2. What is no AdmissionReview at all is an error of HTTP, which blocks as a refusal does. Everything else is a
+   review whose answer says why.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from notarypy.client.verdicts import SkippedImage, VerifiedImage
+from notarypy.errors import AdmissionReviewError, NotarypyError
+from notarypy.service.asgi import HttpAnswer, error_answer
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from concurrent.futures import Future
+
+    from notarypy.service.asgi import Operation
+    from notarypy.service.metrics import Metrics
+    from notarypy.service.verifier import Verdict
+    from notarypy.service.webhook import PendingReview, Webhook
+
+VALIDATE, MUTATE = "/admit/validate", "/admit/mutate"
+PATHS = (VALIDATE, MUTATE)
+_SHOWN = 16
+_SHOWN_CHARS = 256
+
+
+def operations(webhook: Webhook, metrics: Metrics) -> Mapping[str, Operation]:
+    """Return what answers at which path."""
+    return {
+        VALIDATE: partial(_review, webhook, metrics, mutate=False),
+        MUTATE: partial(_review, webhook, metrics, mutate=True),
+    }
+
+
+def _review(webhook: Webhook, metrics: Metrics, body: bytes, *, mutate: bool) -> _Reviewing | HttpAnswer:
+    try:
+        return _Reviewing(webhook, metrics, webhook.begin(body, mutate=mutate))
+    except AdmissionReviewError as error:  # rule 2
+        return error_answer(400, error.code, "; ".join((error.message, *error.why))[:1024])
+
+
+@dataclass(frozen=True)
+class _Reviewing:
+    """A review whose images are being verified."""
+
+    webhook: Webhook
+    metrics: Metrics
+    pending: PendingReview
+
+    @property
+    def futures(self) -> Collection[Future[Verdict]]:
+        """What is not known yet."""
+        return self.pending.futures
+
+    def finish(self) -> HttpAnswer:
+        """Answer with what is known by now."""
+        verdicts = {image: _known(future) for image, future in self.pending.asked.items()}
+        found = self.webhook.finish(self.pending)
+        self.metrics.judged(map(result, verdicts.values()))
+        self.metrics.admitted("mutate" if self.pending.mutate else "validate", allowed=found.allowed)
+        facts = {"allowed": found.allowed, **self._object(), **_shown(verdicts.items())}
+        if found.codes:
+            facts["codes"] = list(found.codes)
+        return HttpAnswer(json.dumps(found.document).encode(), facts=facts)
+
+    def _object(self) -> dict[str, object]:
+        review = self.pending.review
+        if review is None:
+            return {}
+        words = {name: getattr(review, name) for name in ("uid", "operation", "kind", "namespace", "name")}
+        return {name: word[:_SHOWN_CHARS] for name, word in words.items() if word}
+
+
+def result(verdict: Verdict | None) -> str:
+    """Return what was found of an image, in one word."""
+    if verdict is None:
+        return "undecided"
+    if isinstance(verdict.image, VerifiedImage):
+        return "audited" if verdict.image.policy and verdict.image.policy.unmet else "verified"
+    return "refused" if isinstance(verdict.image, NotarypyError) else "skipped"
+
+
+def _known(future: Future[Verdict]) -> Verdict | None:
+    return future.result() if future.done() and not future.cancelled() else None
+
+
+def _shown(verdicts: Iterable[tuple[str, Verdict | None]]) -> dict[str, Any]:
+    """Return what the log says of images (rule 1)."""
+    entries = [_entry(image, verdict) for image, verdict in verdicts]
+    more = len(entries) - _SHOWN
+    return {"images": entries[:_SHOWN], **({"more_images": more} if more > 0 else {})}
+
+
+def _entry(image: str, verdict: Verdict | None) -> dict[str, Any]:
+    entry = {"image": image[:_SHOWN_CHARS], "result": result(verdict)}
+    found = None if verdict is None else verdict.image
+    if isinstance(found, NotarypyError):
+        return {**entry, "code": found.code}
+    return {**entry, "digest": found.digest} if isinstance(found, VerifiedImage | SkippedImage) else entry

@@ -1,0 +1,149 @@
+"""The service put together: from what it was told to the moment when it ends.
+
+What it is: which parts there are, in which order they begin and end, and what is said of that in the log.
+What it is not: any of the parts.
+
+Rules:
+
+1. Nothing listens before everything that can be wrong with what was given has been looked at: the trust
+   policy and its pins, the trust directory, the certificate.
+2. What was begun is ended in the reverse order, however it comes to an end: trust data in memory, which is
+   a directory that nobody else may read, is removed, and so are Unix sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notarypy import __version__
+from notarypy.limits import DEFAULT, Limits
+from notarypy.service import httpserver, routes
+from notarypy.service.asgi import App
+from notarypy.service.listening import Listener, Place
+from notarypy.service.metrics import Metrics
+from notarypy.service.requestlog import Form, LogLines
+from notarypy.service.servingcertificate import ServingCertificate
+from notarypy.service.verifier import Verifier
+from notarypy.service.webhook import Webhook
+from notarypy.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from notarypy.errors import NotarypyError
+    from notarypy.storage.settings.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """What the service was told.
+
+    Attributes:
+        places: Where to listen.
+        mode: The mode of Unix sockets.
+        pair: The files with the certificate and its key; None for no TLS.
+        client_ca: The file with the CAs of clients, if these need a certificate.
+        max_age: How old an answer may be, in seconds.
+        deadline: How long one may take, in seconds.
+        delay: For how long requests are answered after the service was told to end.
+        max_requests: How many requests may be under way.
+        require_digest: Whether validating refuses images without a digest.
+        memory: Whether trust data is kept in memory alone.
+        level: From which level on the package's own log is shown.
+        log_format: The form of the log.
+    """
+
+    places: tuple[Place, ...]
+    mode: int = 0o600
+    pair: tuple[Path, Path] | None = None
+    client_ca: Path | None = None
+    max_age: float = 30.0
+    deadline: float = 8.0
+    delay: float = 0.0
+    max_requests: int = DEFAULT.service_requests
+    require_digest: bool = False
+    memory: bool = False
+    level: int = logging.WARNING
+    log_format: Form = "json"
+
+
+def serve(
+    settings: Settings,
+    options: ServeOptions,
+    *,
+    asked: Callable[[], bool],
+    started: Callable[[Sequence[str]], None],
+    advice: Callable[[NotarypyError], str],
+    limits: Limits = DEFAULT,
+) -> None:
+    """Serve until `asked` says that the process is to end; `started` is given where it listens.
+
+    `advice` says in words what to do about an error.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(LogLines(sys.stderr, options.log_format, options.level))
+        if options.memory:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-serve-"))
+            settings = replace(settings, trust_dir=Path(directory))
+        verifier = stack.enter_context(closing(Verifier(settings, max_age=options.max_age, limits=limits)))
+        metrics = Metrics(__version__, [*routes.PATHS, *App.PAGES], lambda: _numbers(verifier))
+        certificate = None
+        if options.pair is not None:
+            certificate = ServingCertificate(*options.pair, options.client_ca, loaded=metrics.certificate)
+        webhook = Webhook(verifier, require_digest=options.require_digest, advice=advice, limits=limits)
+        app = App(
+            routes.operations(webhook, metrics),
+            ready=verifier.ready,
+            metrics=metrics,
+            deadline=options.deadline,
+            most=options.max_requests,
+            client_certificates=options.client_ca is not None,
+            limits=limits,
+        )
+        listeners = [
+            stack.enter_context(closing(Listener(place, tls=certificate is not None, mode=options.mode)))
+            for place in options.places
+        ]
+        urls = [listener.url for listener in listeners]
+        _say(settings, options, urls)
+        httpserver.run(
+            app,
+            listeners,
+            metrics=metrics,
+            asked=asked,
+            started=lambda: started(urls),
+            certificate=certificate,
+            delay=options.delay,
+            limits=limits,
+        )
+        _LOG.info("ended")
+
+
+def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None:
+    policy = settings.policy and settings.policy.path
+    _LOG.info("serving on %s by the trust policy %s", ", ".join(urls), policy)
+    if options.memory:
+        _LOG.warning("trust data is in memory alone: what was seen is forgotten when the service ends")
+    else:
+        _LOG.info("trust data is in %s", settings.trust_dir)
+    if any(not place.local for place in options.places) and options.pair is None:
+        _LOG.warning("served without TLS where other machines can reach it")
+
+
+def _numbers(verifier: Verifier) -> Mapping[str, float]:
+    """Return what the verifier counts."""
+    return {
+        "questions_total": verifier.questions,
+        "answers_kept_total": verifier.answered,
+        "refreshes_total": verifier.metadata.looks,
+        "questions_waiting": verifier.pool.waiting,
+        "kept_repositories": verifier.metadata.repositories,
+        "kept_metadata_bytes": verifier.metadata.weight,
+        "verifier_threads": verifier.pool.threads,
+    }

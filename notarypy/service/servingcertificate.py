@@ -1,0 +1,123 @@
+"""The certificate that the service shows, and its renewal while it runs.
+
+What it is: files in, TLS contexts out; the files are looked at again and again, for cert-manager and the
+like replace them. What it is not: trust in any server that is asked (`remote.http.tls`).
+
+Rules:
+
+1. TLS 1.2 is the least, and HTTP/1.1 the one protocol.
+2. A new pair is tried in a context of its own. When it cannot be used, the one before goes on; that is said
+   in the log, once for each state of the files, and counted.
+3. Files are looked at by `stat`, links followed: Kubernetes swaps the link to the directory of a mounted
+   secret.
+4. With a CA for clients, a certificate that a client shows has to chain to it. Whether one has to be shown
+   is decided by path: probes have none (`asgi`).
+5. An encrypted key is refused: nobody is there to type a passphrase.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from cryptography.x509 import load_pem_x509_certificates
+
+from notarypy import files
+from notarypy.errors import Advice, ConfigurationError, NotarypyError
+from notarypy.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+
+
+class ServingCertificate:
+    """A certificate with its key, and the CAs of clients; `context` has what counts now."""
+
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        client_ca: Path | None = None,
+        *,
+        loaded: Callable[[float | None], None] = lambda _: None,
+    ) -> None:
+        """Read the files, or raise ConfigurationError; `loaded` is given their end, None for no use."""
+        self._certificate, self._key, self._client_ca = certificate, key, client_ca
+        self._loaded = loaded
+        self._seen = self._states()
+        self.context = self._read()
+
+    def look(self) -> None:
+        """Look whether the files have changed, and take them if they can be used (rules 2 and 3)."""
+        states = self._states()
+        if states == self._seen:
+            return
+        self._seen = states
+        try:
+            self.context = self._read()
+        except NotarypyError as error:
+            self._loaded(None)
+            why = "; ".join((error.message, *error.why))
+            _LOG.error(
+                "the certificate files have changed and cannot be used, the ones before go on: %s", why
+            )
+        else:
+            _LOG.warning("the certificate files have changed and are used from now on")
+
+    def _states(self) -> tuple[object, ...]:
+        return tuple(_state(path) for path in (self._certificate, self._key, self._client_ca) if path)
+
+    def _read(self) -> ssl.SSLContext:
+        end = _end(self._certificate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self._certificate, self._key, _no_passphrase)
+            if self._client_ca is not None:
+                context.load_verify_locations(self._client_ca)
+                context.verify_mode = ssl.CERT_OPTIONAL  # rule 4
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from None
+        if end < time.time():
+            _LOG.warning("the certificate in %s has ended", self._certificate)
+        self._loaded(end)
+        return context
+
+    def _unusable(self, error: Exception) -> ConfigurationError:
+        why = str(error) if isinstance(error, ValueError) else getattr(error, "reason", None) or str(error)
+        named = [self._certificate, self._key, *([self._client_ca] if self._client_ca else [])]
+        shown = ", ".join(map(str, named))
+        advice = Advice("check-tls-pair")
+        return ConfigurationError(f"TLS cannot be served with {shown}", why=why, advice=advice)
+
+
+def _end(path: Path) -> float:
+    """Return when the first certificate of a file ends, in seconds of the epoch."""
+    try:
+        data = files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
+        first = load_pem_x509_certificates(data)[0]
+    except (NotarypyError, OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        message = f"there is no certificate to serve in {path}"
+        raise ConfigurationError(message, why=why, advice=Advice("check-tls-pair")) from None
+    return first.not_valid_after_utc.timestamp()
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _state(path: Path) -> object:
+    """Return what is different when a file is another one, or was written anew."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the same, without a Path's detour
+    except OSError as error:
+        return error.errno
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

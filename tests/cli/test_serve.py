@@ -1,0 +1,151 @@
+"""`notarypy serve`: what is wrong with what it is told, and one whole run of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.cli.run import Insisting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.commands import Run
+
+POLICY = '[scope."*"]\nmode = "skip"\n'
+
+
+@pytest.fixture
+def policy(home: Path) -> Path:
+    file = home / "policy.toml"
+    file.write_text(POLICY)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--listen"),
+        (["--listen", ""], "--listen is empty"),
+        (["--listen", "8080"], "it has no port"),
+        (["--listen", "localhost"], "it has no port"),
+        (["--listen", "localhost:65536"], "it has no port"),
+        (["--listen", "::1:8080"], "in brackets"),
+        (["--listen", "unix:"], "there is no path"),
+        (["--listen", "unix:/no/such/place"], "cannot listen on unix:/no/such/place"),
+        (["--listen", "127.0.0.1:0", "--listen", "0.0.0.0:0"], "0.0.0.0:0 would be served without TLS"),
+        (["--listen", ":0"], ":0 would be served without TLS"),
+        (["--listen", "no.such.host.invalid:0", "--plain-http"], "cannot listen on no.such.host.invalid:0"),
+        (["--listen", "unix:s", "--tls-cert", "a", "--tls-key", "b"], "--tls-cert is for an ADDR:PORT"),
+        (["--listen", "[::1]:0", "--tls-cert", "a"], "--tls-cert and --tls-key go together"),
+        (["--listen", "[::1]:0", "--tls-key", "a"], "--tls-cert and --tls-key go together"),
+        (["--listen", "localhost:0", "--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"),
+        (["--listen", "localhost:0", "--tls-cert", "a", "--tls-key", "b"], "no certificate to serve in a"),
+        (["--listen", "unix:s", "--max-age", "soon"], "--max-age cannot be 'soon'"),
+        (["--listen", "unix:s", "--max-age", "2d"], "it is a TIME from 0s to 86400s"),
+        (["--listen", "unix:s", "--deadline", "0"], "--deadline cannot be '0'"),
+        (["--listen", "unix:s", "--deadline", "30s"], "--deadline cannot be '30s'"),
+        (["--listen", "unix:s", "--shutdown-delay", "-1s"], "--shutdown-delay cannot be '-1s'"),
+        (["--listen", "unix:s", "--max-requests", "0"], "--max-requests"),
+        (["--listen", "unix:s", "--socket-mode", "rw"], "--socket-mode 'rw' is no mode"),
+        (["--listen", "unix:s", "--socket-mode", "0400"], "--socket-mode '0400' is no mode"),
+        (["--listen", "unix:s", "--log-format", "xml"], "--log-format"),
+        (
+            ["--listen", "unix:s", "--memory", "--trust-dir", "d"],
+            "--memory and --trust-dir exclude each other",
+        ),
+        (["--listen", "unix:s", "--policy", "none.toml"], "none.toml"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_meant(run: Run, words: list[str], said: str, policy: Path) -> None:
+    given = ["--policy", policy, *words] if "--policy" not in words else words
+    assert said in run("serve", *given).expect(2).err
+    assert not list(policy.parent.glob("*.sock"))
+
+
+@pytest.mark.parametrize("text", ["", '[scope."registry.example.com"]\nfirst_use = true\n'])
+def test_roots_are_pinned(run: Run, policy: Path, text: str) -> None:
+    policy.write_text(text)
+    if text:
+        assert (
+            "does not pin every root" in run("serve", "--listen", "unix:s", "--policy", policy).expect(2).err
+        )
+    else:
+        policy.unlink()
+        assert "there is no trust policy" in run("serve", "--listen", "unix:s").expect(2).err
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[int]]:
+    """Return a function that has a run end as soon as a socket answers, and its mode noted."""
+
+    def begin(path: Path) -> list[int]:
+        modes: list[int] = []
+
+        def look() -> None:
+            while True:
+                try:
+                    with socket.socket(socket.AF_UNIX) as asking:
+                        asking.connect(str(path))
+                        asking.sendall(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+                        if asking.recv(100).startswith(b"HTTP/1.1 200"):
+                            break
+                except OSError:
+                    time.sleep(0.01)
+            modes.append(stat.S_IMODE(path.stat().st_mode))
+            monkeypatch.setattr(Insisting, "asked", True)
+
+        threading.Thread(target=look, daemon=True).start()
+        return modes
+
+    return begin
+
+
+@pytest.mark.parametrize("mode", ["0600", "660"])
+def test_a_run(run: Run, policy: Path, served: Callable[[Path], list[int]], mode: str, home: Path) -> None:
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(home / "it.sock"))
+    stale.close()
+    modes = served(home / "it.sock")
+    words = ["--listen", "unix:it.sock", "--policy", policy, "--memory", "--socket-mode", mode]
+    outcome = run("serve", *words, "--log-format", "text").expect(0)
+    assert outcome.out == f"listening on unix:{home / 'it.sock'}\n"
+    assert modes == [int(mode, 8)]
+    assert "WARNING notarypy.service.serving trust data is in memory alone" in outcome.err
+    assert not (home / "it.sock").exists()
+    assert not list(home.glob("**/tuf"))
+
+
+def test_what_is_in_the_way_of_a_socket(run: Run, policy: Path, home: Path) -> None:
+    (home / "file").write_text("mine")
+    words = ["--policy", policy, "--memory"]
+    assert (
+        "there is something else than a socket" in run("serve", "--listen", "unix:file", *words).expect(2).err
+    )
+    assert (home / "file").read_text() == "mine"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home / "live.sock"))
+        listening.listen()
+        assert "another process listens" in run("serve", "--listen", "unix:live.sock", *words).expect(2).err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "name a free port" in run("serve", "--listen", place, *words).expect(2).err
+    assert "too long" in run("serve", "--listen", f"unix:{'x' * 200}", *words).expect(2).err
+
+
+def test_a_second_signal_is_taken_for_an_interruption() -> None:
+    with Insisting() as ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ending.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
