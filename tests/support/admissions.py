@@ -18,7 +18,7 @@ import jsonpatch
 from notarypy.kubernetes.admissionanswer import ANNOTATION
 
 FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "admission"
-FILES: Final = ("kinds", "malformed", "metadata", "pods", "updates")
+FILES: Final = ("kinds", "malformed", "metadata", "pods", "recorded-1.20", "recorded-1.36", "updates")
 MODES: Final = ("mutate", "validate", "strict")
 """What asks: to mutate, to validate, or to validate where digests are required."""
 _UID = "8cd6a1f0-0000-4000-8000-000000000001"
