@@ -254,6 +254,15 @@ class Limits:
     review_images: int = 1024
     """Places of images in an AdmissionReview: pods have a dozen."""
 
+    # The verification service, and who asks it
+
+    service_images: int = 1000
+    """Images of one request: a client that has more sends several."""
+    service_required: int = 64
+    """Signers, and keys of cosign, that a request requires: each is another question."""
+    service_answer_bytes: int = 64 * _MIB
+    """An answer, as a client takes it: of each image the evidence, with a line for each signer."""
+
     # The command line; for all clients
 
     input_bytes: int = 32 * _MIB

@@ -88,12 +88,12 @@ def test_the_package_stays_small() -> None:
     # and what is set wrong for them told apart from a network that fails; what may be a secret is not shown.
     # And: the way out: signatures as cosign makes them, read and written in registries; policies of others,
     # reports, and trust data in one file; notation's signatures, and the rules of its certificates.
-    # And: a service that verifies for others, and what Kubernetes asks of it and has applied.
-    assert len(FILES) <= 310
-    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 55_000
+    # And: a service that verifies for others, and what Kubernetes asks of it and has applied; who asks it.
+    assert len(FILES) <= 320
+    assert sum(len(path.read_text().splitlines()) for path in FILES) <= 57_000
     # What only some commands need is imported by these alone: starting is most of what a command costs.
     # A backend imports what its service takes when it is opened; a look for secrets in a URI takes patterns.
-    assert sum(inner_imports(tree) for tree in TREES.values()) < 196
+    assert sum(inner_imports(tree) for tree in TREES.values()) < 206
 
 
 def test_no_module_but_the_table_names_a_backend() -> None:

@@ -16,6 +16,7 @@ from notarypy.cli.run import Context, Interrupting, Run, begin
 from notarypy.cli.text import render
 from notarypy.client.build.inputs import KINDS, FileVariables, PinnedFile, PinnedImage
 from notarypy.client.parameters import PinOptions
+from notarypy.client.verdictjson import policy_json
 from notarypy.errors import Advice, FirstUseError, StorageError, UsageError
 from notarypy.images import occurrences
 from notarypy.values import dataclass
@@ -170,7 +171,7 @@ def _report_image(run: Run, source: str, image: PinnedImage) -> None:
         "role": image.verified and image.verified.role,
         "signers": list(image.verified.signers) if image.verified else [],
         "expires": image.verified and render.moment(image.verified.expires),
-        "policy": image.verified and render.policy_json(image.verified.policy),
+        "policy": image.verified and policy_json(image.verified.policy, render.error_json),
     }
     if isinstance(image.error, FirstUseError):  # one of several repositories, each with a root of its own
         gun, pins = image.error.facts["gun"], image.error.facts["root_pins"]

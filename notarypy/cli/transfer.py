@@ -8,6 +8,7 @@ from notarypy.cli import references
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, begin
 from notarypy.cli.text import render
+from notarypy.client.verdictjson import policy_json
 from notarypy.errors import Advice, UsageError
 from notarypy.storage.images import locations
 from notarypy.tuf import roles
@@ -75,7 +76,7 @@ def pull(
             run.report.warn(f"left out: {', '.join(done.left_out)}")
         names = "repository tag digest verified destination stored platforms left_out fetched reused foreign"
         known = render.fields(done, names)
-        data = {"image": done.reference, **known, "policy": render.policy_json(done.policy)}
+        data = {"image": done.reference, **known, "policy": policy_json(done.policy, render.error_json)}
         run.report.done(name.text, data, done.reference)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
@@ -11,13 +12,12 @@ from notarypy.cli import references
 from notarypy.cli.declared import Argument, Option
 from notarypy.cli.run import Context, Run, begin
 from notarypy.cli.text import render, terminal
-from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import Advice, NothingThereError
 
 if TYPE_CHECKING:
     from notarypy.client.api import Client
     from notarypy.client.results import Inspection
-    from notarypy.client.verdicts import Evidence
+    from notarypy.client.verdicts import SkippedImage, VerifiedImage
     from notarypy.client.workers import Outcome
 
     _Tag = tuple[str, Outcome[VerifiedImage | SkippedImage]]
@@ -41,12 +41,17 @@ def verify(
     no_registry: Annotated[
         bool, Option("--no-registry", help="Do not compare with what the registry serves.")
     ] = False,
+    service_only: Annotated[
+        bool, Option("--service-only", help="Fail where the service of NOTARYPY_SERVICE does not answer.")
+    ] = False,
 ) -> None:
     """Verify that images are signed and served as signed.
 
     Prints REPO@sha256:DIGEST for each REF, and only if all are good. A trust policy, where there
     is one, is obeyed; --signer, --all-signers, --root and --also add to it. With --from the trust data
     is that of an archive (see export), and nothing is stored.
+
+    Where NOTARYPY_SERVICE names a service (see serve), it is asked in place of all others.
 
     Example:
       notarypy verify registry.example.com/app:1
@@ -64,20 +69,36 @@ def verify(
         references.check_repositories(run, texts)
     required = references.verify_options(run, signer, root, policy, all_signers=all_signers, also=also)
     required["registry"] = not no_registry
-    with run.client(asking=False) as client:
-        if all_tags:
-            _every_tag(run, client, names, required)
-        else:
-            with closing(client.verify_each(texts, **required)) as outcomes:
-                for text, found in zip(texts, outcomes, strict=True):
-                    with run.trying(text):
-                        image = found.get()
-                        run.report.done(text, partial(_verified_json, image), image.reference)
+    done = 0
+    if service_only or os.environ.get("NOTARYPY_SERVICE"):
+        from notarypy.cli import byservice  # a command without a service takes nothing of it, and the reverse
+
+        done = byservice.report(run, names, required, only=service_only, tags=all_tags)
+    if done < len(names):
+        _by_itself(run, names[done:], required, all_tags=all_tags)
     if all_tags or from_file is not None:
         run.report.show_held()
 
 
+def _by_itself(
+    run: Run, names: Sequence[references.Name], required: dict[str, Any], *, all_tags: bool
+) -> None:
+    with run.client(asking=False) as client:
+        if all_tags:
+            _every_tag(run, client, names, required)
+            return
+        from notarypy.client.verdictjson import image_json
+
+        texts = [name.text for name in names]
+        with closing(client.verify_each(texts, **required)) as outcomes:
+            for text, found in zip(texts, outcomes, strict=True):
+                with run.trying(text):
+                    image = found.get()
+                    run.report.done(text, partial(image_json, image, render.error_json), image.reference)
+
+
 def _every_tag(run: Run, client: Client, names: Sequence[references.Name], required: dict[str, Any]) -> None:
+    from notarypy.client.verdictjson import image_json
     from notarypy.client.verify.sharing import MetadataCache
 
     def tags_of(name: references.Name) -> Iterable[_Tag]:
@@ -97,28 +118,9 @@ def _every_tag(run: Run, client: Client, names: Sequence[references.Name], requi
             for text, found in each:
                 with run.trying(text):
                     image = found.get()
-                    run.report.done(text, partial(_verified_json, image), f"{text}@{image.digest}")
-
-
-def _verified_json(image: VerifiedImage | SkippedImage) -> dict[str, Any]:
-    verified = None if isinstance(image, SkippedImage) else image
-    return {
-        "image": image.reference,
-        **render.fields(image, "repository tag digest size"),
-        "verified": verified is not None,
-        "role": verified and verified.role,
-        "signers": verified.signers if verified else (),
-        "expires": verified and render.moment(verified.expires),
-        "signed_as": verified and verified.signed_as,
-        "cosign": [render.fields(each, "key form reference") for each in verified.cosign] if verified else (),
-        "policy": render.policy_json(image.policy),
-        "evidence": verified and verified.evidence and _evidence_json(verified.evidence),
-    }
-
-
-def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    known = render.fields(evidence, "time server offline exported compared root_pins root_keys")
-    return {**known, "roles": [render.fields(each, "role version expires") for each in evidence.roles]}
+                    run.report.done(
+                        text, partial(image_json, image, render.error_json), f"{text}@{image.digest}"
+                    )
 
 
 def inspect(

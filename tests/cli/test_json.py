@@ -233,8 +233,10 @@ def test_the_schema_refuses_what_does_not_fit() -> None:
 
 
 def test_the_page_shows_a_document_that_fits() -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    example, request = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert problems(json.loads(example), SCHEMA) == []
+    asked = json.loads((DOCS / "schemas" / "verify-request.json").read_text())
+    assert problems(json.loads(request), asked) == []
 
 
 def test_the_page_names_every_member(run: Run, stub: StubClient) -> None:

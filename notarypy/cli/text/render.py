@@ -20,16 +20,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import zip_longest
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
+from notarypy import jsontext
 from notarypy.cli.text import withheld
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from notarypy.client.results import InitResult, Inspection, PushedImage, SignedTag, TagEntry
-    from notarypy.client.verdicts import AppliedPolicy
     from notarypy.errors import NotarypyError
 
 REPO_ADMIN = "Repo Admin"
@@ -51,6 +52,7 @@ PUSHED = "repository tag digest size platforms uploaded mounted present sent for
 FIRST_ROOT = "repository server root_pins root_keys certificates"
 INITIALISED = "repository created root_pins root_keys keys_here signers server"
 ROLE = "role version expires keys threshold paths problem"
+document, fields, moment = jsontext.document, jsontext.fields, jsontext.moment
 # Go's encoder escapes these in strings, so that JSON may stand in HTML.
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\x7f": "\\u007f"})
 
@@ -82,41 +84,7 @@ def error_text(error: NotarypyError, command: str | None = None, about: str = ""
 
 def error_json(error: NotarypyError, command: str | None = None) -> dict[str, Any]:
     """Return an error for programs."""
-    return {
-        "code": error.code,
-        "exit": error.exit_code,
-        "message": error.message,
-        "why": list(error.why),
-        "facts": error.facts,
-        "fix": _fix(error, command),
-        "retryable": error.retryable,
-    }
-
-
-def document(value: object, indent: int | None = None) -> str:
-    """Return JSON in ASCII, so that no character can do harm; what JSON lacks becomes text."""
-
-    def plain(value: object) -> object:
-        return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
-
-    return json.dumps(value, indent=indent, default=plain).translate({0x7F: "\\u007f"})
-
-
-def fields(value: object, names: str) -> dict[str, Any]:
-    """Return some attributes of a result for programs, points in time as metadata writes them."""
-    found = {name: getattr(value, name) for name in names.split()}
-    return {name: moment(each) if isinstance(each, datetime) else each for name, each in found.items()}
-
-
-def policy_json(applied: AppliedPolicy | None) -> dict[str, Any] | None:
-    """Return what the trust policy said of an image, for programs."""
-    unmet = [error_json(each, "verify") for each in applied.unmet] if applied else []
-    return {**fields(applied, "scope mode"), "unmet": unmet} if applied else None
-
-
-def moment(when: datetime | None) -> str | None:
-    """Return a point in time as metadata writes it, to the second."""
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return jsontext.error(error, fix=_fix(error, command))
 
 
 def ends(when: datetime | None, problem: str | None) -> str:

@@ -39,4 +39,13 @@ TEXTS: dict[str, str] = {
     "give-time-within": "give a number and a unit: 500ms is 0.5s; 5s, 2m, 1h",
     "serve-tls": "add --tls-cert and --tls-key; or listen on 127.0.0.1 or unix:PATH",
     "write-listen": "write ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8443, or unix:PATH",
+    # -- who asks it
+    "ask-again": "ask again: what it finds out meanwhile is kept",
+    "move-service-socket": (
+        "have root or your own user listen there; or move it into a folder "
+        "to which only the service's account can write"
+    ),
+    "name-service": "name it, NOTARYPY_SERVICE=unix:/run/notarypy.sock; or leave --service-only out",
+    "same-release": "look what listens there; the service and this program have to be of releases that fit",
+    "start-service": "start it, and see whether {variable} names its socket and who may connect",
 }
