@@ -54,7 +54,7 @@ _SEND_SECONDS = 10.0
 _LEAST_MARGIN, _MARGIN = 0.5, 0.1
 _BUSY_SECONDS = "1"
 _PATH_CHARS = 128  # of one that is none of ours, in the log
-# Parsing of what is longer is handed to a thread.
+# Parsing of what is longer is handed to a thread, one at a time: that of 8 MiB takes a tenth of a second.
 _AT_ONCE_BYTES = 64 * 1024
 # So much more than the limit is read and dropped, for the sake of the answer (rule 3).
 _DROPPED_TIMES = 2
@@ -115,6 +115,7 @@ class App:
         self._deadline, self._most, self._limits = deadline, most, limits
         self._certificates = client_certificates
         self._under_way = self._held = 0
+        self._parsing = asyncio.Semaphore(1)
         self.ending = False
         self._pages = dict(zip(self.PAGES, (self._health, self._readiness, self._numbers), strict=True))
 
@@ -193,7 +194,10 @@ class App:
                         message = "the bodies of requests that are under way are too long together"
                         raise _Refused(503, "http.busy", message, retry_after=_BUSY_SECONDS)
             body = b"".join(request.pieces)
-            return operation(body) if held <= _AT_ONCE_BYTES else await asyncio.to_thread(operation, body)
+            if held <= _AT_ONCE_BYTES:
+                return operation(body)
+            async with self._parsing:
+                return await asyncio.to_thread(operation, body)
         except TimeoutError:
             message = f"the body was not there after {BODY_SECONDS:g} seconds"
             raise _Refused(408, "http.slow_body", message) from None

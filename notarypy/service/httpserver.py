@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -32,7 +33,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from notarypy.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator, Sequence
 
     from notarypy.service.asgi import App
@@ -217,10 +217,10 @@ class _Acceptor:
                 _LOG.error("cannot take a connection: %s", error.strerror)
                 await asyncio.sleep(_NO_ROOM_SECONDS)
                 continue
-            if not waiting.room():
+            if waiting.room():
+                self._begin(loop, taken)
+            else:
                 taken.close()
-                continue
-            self._begin(loop, taken)
 
     def _begin(self, loop: asyncio.AbstractEventLoop, taken: socket.socket) -> None:
         server = self._server
@@ -234,6 +234,9 @@ class _Acceptor:
     async def _handshake(
         self, loop: asyncio.AbstractEventLoop, taken: socket.socket, made: _Connection
     ) -> None:
+        if taken.family != socket.AF_UNIX:
+            # asyncio does so only where the protocol's number is given; else an answer waits for 40 ms.
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls: dict[str, Any] = {}
         if self._certificate is not None:
             tls = {"ssl": self._certificate.context, "ssl_handshake_timeout": HEAD_SECONDS}

@@ -75,11 +75,7 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        self._certificate_end = Gauge(
-            "notarypy_certificate_end_timestamp_seconds",
-            "When the certificate that is served ends.",
-            registry=registry,
-        )
+        self._certificate_end: Gauge | None = None  # nobody is to be warned of one that is not there
         self._certificate_loads = Counter(
             "notarypy_certificate_loads",
             "Certificates read because the files had changed, by whether they could be used.",
@@ -109,8 +105,15 @@ class Metrics:
     def certificate(self, end: float | None) -> None:
         """Count a certificate that was read: its end in seconds of the epoch, or None for one of no use."""
         self._certificate_loads.labels("failed" if end is None else "loaded").inc()
-        if end is not None:
-            self._certificate_end.set(end)
+        if end is None:
+            return
+        if self._certificate_end is None:
+            self._certificate_end = Gauge(
+                "notarypy_certificate_end_timestamp_seconds",
+                "When the certificate that is served ends.",
+                registry=self._registry,
+            )
+        self._certificate_end.set(end)
 
     def text(self) -> bytes:
         """Return all counts as Prometheus reads them."""

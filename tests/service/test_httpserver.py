@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,14 +14,17 @@ import pytest
 import trustme
 
 from notarypy.limits import Limits
-from notarypy.service import asgi, httpserver
+from notarypy.service import httpserver
 from notarypy.service.asgi import App, HttpAnswer
 from notarypy.service.listening import Listener, place
 from notarypy.service.metrics import Metrics
 from notarypy.service.servingcertificate import ServingCertificate
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
+
+    from notarypy.service import asgi
 
 # Whoever has not ended a connection by then has no time limit: no bound for any test.
 PATIENCE = 20
@@ -42,7 +46,7 @@ class Served:
             {"/verify": self._operate},
             ready=str,
             metrics=self.metrics,
-            deadline=1.0,
+            deadline=5.0,
             limits=self.limits,
         )
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -150,6 +154,22 @@ def test_requests_may_come_at_once(served: Served) -> None:
         assert answer(connection).startswith(b"HTTP/1.1 200")
 
 
+def test_an_answer_is_sent_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+    made = httpserver._Connection.connection_made  # noqa: SLF001 - the socket is seen nowhere else
+
+    def look(connection: httpserver._Connection, transport: asyncio.Transport) -> None:
+        made(connection, transport)
+        used = transport.get_extra_info("socket")
+        found.append(used.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(httpserver._Connection, "connection_made", look)  # noqa: SLF001
+    with served, served.connect() as connection:
+        connection.sendall(GET)
+        assert answer(connection)
+    assert found == [1]
+
+
 def test_answers_do_not_name_the_library(served: Served) -> None:
     with served, served.connect() as connection:
         connection.sendall(GET)
@@ -248,24 +268,30 @@ def test_a_new_connection_takes_the_place_of_the_most_silent_one(served: Served)
         assert served.number("connections") == 4
 
 
+class Waiting:
+    """A request's work that is done when a test says so."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[None]] = [Future()]
+        self.began = threading.Semaphore(0)
+
+    def __call__(self, _: bytes) -> Waiting:
+        self.began.release()
+        return self
+
+    def finish(self) -> HttpAnswer:
+        return HttpAnswer(b'{"whole":true}')
+
+
 def test_nobody_is_turned_out_while_a_request_is_under_way(served: Served) -> None:
-    began, go_on = threading.Semaphore(0), threading.Event()
-
-    def slow(_: bytes) -> HttpAnswer:
-        began.release()
-        go_on.wait(PATIENCE)
-        return HttpAnswer(b"{}")
-
-    served.operation = slow
-    body = b" " * (asgi._AT_ONCE_BYTES + 1)  # noqa: SLF001 - such a body is another thread's
-    request = POST.replace(b"length: 2", b"length: %d" % len(body)) + body
+    served.operation = waiting = Waiting()
     with served, ExitStack() as stack:
         busy = [stack.enter_context(served.connect()) for _ in range(4)]
         for connection in busy:
-            connection.sendall(request)
-            assert began.acquire(timeout=PATIENCE)
+            connection.sendall(POST + b"{}")
+            assert waiting.began.acquire(timeout=PATIENCE)
         assert ended(stack.enter_context(served.connect()))
-        go_on.set()
+        waiting.futures[0].set_result(None)
         assert all(answer(connection).startswith(b"HTTP/1.1 200") for connection in busy)
 
 
@@ -273,23 +299,26 @@ def test_nobody_is_turned_out_while_a_request_is_under_way(served: Served) -> No
 
 
 def test_what_is_under_way_is_answered_before_the_end(served: Served) -> None:
-    began = threading.Event()
-
-    def slow(_: bytes) -> HttpAnswer:
-        began.set()
-        served.thread.join(0.5)  # it goes on meanwhile
-        return HttpAnswer(b'{"whole":true}')
-
-    served.operation = slow
-    body = b" " * (asgi._AT_ONCE_BYTES + 1)  # noqa: SLF001 - such a body is another thread's
+    served.operation = waiting = Waiting()
     with served, served.connect() as connection, served.connect() as silent:
-        connection.sendall(POST.replace(b"length: 2", b"length: %d" % len(body)) + body)
-        assert began.wait(PATIENCE)
+        connection.sendall(POST + b"{}")
+        assert waiting.began.acquire(timeout=PATIENCE)
         served.asked.set()
+        assert ended(silent)
+        waiting.futures[0].set_result(None)
         found = answer(connection)
         assert found.endswith(b'{"whole":true}')
         assert b"connection: close" in found
-        assert ended(silent)
+
+
+def test_the_end_does_not_wait_for_what_never_comes(served: Served) -> None:
+    served.operation = waiting = Waiting()
+    request = POST.replace(b"/verify", b"/verify?timeout=700ms") + b"{}"
+    with served, served.connect() as connection:
+        connection.sendall(request)
+        assert waiting.began.acquire(timeout=PATIENCE)
+        served.asked.set()
+        assert answer(connection).endswith(b'{"whole":true}')  # with what is known at the deadline
 
 
 def test_before_the_end_it_is_not_ready_for_a_while(served: Served) -> None:
