@@ -98,7 +98,7 @@ def test_every_command_explains_itself_with_an_example(run: Run) -> None:
         "signer": ("add", "remove", "list"),
         "key": ("generate", "load", "list", "export"),
         "migrate": ("report", "policy"),
-        "admission": ("manifests",),
+        "admission": ("manifests", "review"),
     }
     for name in set(COMMANDS) - RAW:
         for inner in groups.get(name, ("",)):

@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import wait
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.cli.text.advice import advice
-from notarypy.errors import AdmissionReviewError, UnreachableError
-from notarypy.service.webhook import Webhook
+from notarypy.errors import AdmissionReviewError
 from support import admissions, admitting
+from support.admitting import Cluster
 from support.people import make_world
-from support.verifiers import SECONDS, Ticks, verifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from notarypy.kubernetes.admissionanswer import AdmissionAnswer
-    from notarypy.remote.http.messages import Request, Response
     from support.admissions import Case
-    from support.people import World
 
 CASES = [case for case in admissions.cases() if not case.is_pure]
-
-
-class Cluster:
-    """A webhook over the fake, as an API server asks it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.go_on = threading.Event()
-        world.fake.before.append(self._elsewhere)
-        policy, self.names = admitting.prepared(world)
-        self.ticks = Ticks()
-        self.verifier = verifier(world, policy, ticks=self.ticks)
-        self.webhooks = {
-            mode: Webhook(self.verifier, require_digest=mode == "strict", advice=advice)
-            for mode in admissions.MODES
-        }
-
-    def _elsewhere(self, request: Request) -> Response | None:
-        """Answer for servers that do not: one is gone, and one is silent."""
-        if f"//{admitting.SILENT}" in request.url:
-            self.go_on.wait(SECONDS)
-        if any(f"//{host}" in request.url for host in (admitting.SILENT, admitting.GONE)):
-            raise UnreachableError("nothing listens there")
-        return None
-
-    def ask(self, data: bytes, mode: str) -> AdmissionAnswer:
-        """Return the answer to a review, with all that is known but of the silent server."""
-        webhook = self.webhooks[mode]
-        pending = webhook.begin(data, mutate=mode == "mutate")
-        answering = [future for image, future in pending.asked.items() if "/silent/" not in image]
-        assert not wait(answering, SECONDS).not_done
-        return webhook.finish(pending)
-
-    def close(self) -> None:
-        self.go_on.set()
-        self.verifier.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,22 @@ not: the cases (`admissions`).
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Final
 
+from notarypy.cli.text.advice import advice
+from notarypy.errors import UnreachableError
+from notarypy.service.webhook import Webhook
+from support import admissions
 from support.admissions import World as Names
-from support.verifiers import pin_of, pinned, write_policy
+from support.verifiers import SECONDS, Ticks, pin_of, pinned, verifier, write_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from notarypy.kubernetes.admissionanswer import AdmissionAnswer
+    from notarypy.remote.http.messages import Request, Response
     from support.people import World
 
 REGISTRY: Final = "registry.test"
@@ -63,3 +71,40 @@ def scopes(registry: str, pin: str, gone: str, silent: str) -> list[str]:
         pinned(pin, f"{registry}/gone", f'server = "{gone}"'),
         pinned(pin, f"{registry}/silent", f'server = "{silent}"'),
     ]
+
+
+class Cluster:
+    """A webhook over the fake, as an API server asks it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.go_on = threading.Event()
+        world.fake.before.append(self._elsewhere)
+        self.policy, self.names = prepared(world)
+        self.ticks = Ticks()
+        self.verifier = verifier(world, self.policy, ticks=self.ticks)
+        self.webhooks = {
+            mode: Webhook(self.verifier, require_digest=mode == "strict", advice=advice)
+            for mode in admissions.MODES
+        }
+
+    def _elsewhere(self, request: Request) -> Response | None:
+        """Answer for servers that do not: one is gone, and one is silent."""
+        if f"//{SILENT}" in request.url:
+            self.go_on.wait(SECONDS)
+        if any(f"//{host}" in request.url for host in (SILENT, GONE)):
+            raise UnreachableError("nothing listens there")
+        return None
+
+    def ask(self, data: bytes, mode: str) -> AdmissionAnswer:
+        """Return the answer to a review, with all that is known but of the silent server."""
+        webhook = self.webhooks[mode]
+        pending = webhook.begin(data, mutate=mode == "mutate")
+        answering = [future for image, future in pending.asked.items() if "/silent/" not in image]
+        assert not wait(answering, SECONDS).not_done
+        return webhook.finish(pending)
+
+    def close(self) -> None:
+        """End what waits."""
+        self.go_on.set()
+        self.verifier.close()
