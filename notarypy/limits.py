@@ -167,6 +167,8 @@ class Limits:
     """Repositories whose metadata is kept."""
     kept_bytes: int = 256 * _MIB
     """What kept metadata takes in memory, as estimated; beyond it what was not asked for goes first."""
+    remembered_bytes: int = 64 * _MIB
+    """Verified files that cannot be stored, for the disk is full: they are floors all the same."""
     waiting_questions: int = 4096
     """Images that wait to be verified: whoever asks for another one is told so at once."""
     request_head_bytes: int = 16 * _KIB

@@ -57,6 +57,11 @@ class Connections:
         self._secrets, self._throttles = Redaction(), Throttles()
         self._lock = threading.RLock()
 
+    @property
+    def servers(self) -> int:
+        """How many servers are known."""
+        return len(self._notaries) + len(self._registries)
+
     def notary(self, url: str, registry_host: str, source: str = "", notice: str = "") -> NotaryClient:
         """Return the Notary server at `url`, logged in as for `registry_host` when it asks.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +92,8 @@ def serve(
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-serve-"))
             settings = replace(settings, trust_dir=Path(directory))
         verifier = stack.enter_context(closing(Verifier(settings, max_age=options.max_age, limits=limits)))
-        metrics = Metrics(__version__, [*routes.PATHS, *App.PAGES], lambda: _numbers(verifier))
+        verifier.watch()
+        metrics = Metrics(__version__, [*routes.PATHS, *App.PAGES], verifier.numbers)
         certificate = None
         if options.pair is not None:
             certificate = ServingCertificate(*options.pair, options.client_ca, loaded=metrics.certificate)
@@ -134,16 +135,3 @@ def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None
         _LOG.info("trust data is in %s", settings.trust_dir)
     if any(not place.local for place in options.places) and options.pair is None:
         _LOG.warning("served without TLS where other machines can reach it")
-
-
-def _numbers(verifier: Verifier) -> Mapping[str, float]:
-    """Return what the verifier counts."""
-    return {
-        "questions_total": verifier.questions,
-        "answers_kept_total": verifier.answered,
-        "refreshes_total": verifier.metadata.looks,
-        "questions_waiting": verifier.pool.waiting,
-        "kept_repositories": verifier.metadata.repositories,
-        "kept_metadata_bytes": verifier.metadata.weight,
-        "verifier_threads": verifier.pool.threads,
-    }

@@ -57,7 +57,8 @@ class ThreadPool:
         self._lanes: dict[Hosts, dict[str, deque[Errand]]] = {}
         self._of_host, self._of_repository = Counter[str](), Counter[str]()
         self._threads: list[threading.Thread] = []
-        self._idle, self._closed = 0, False
+        self._idle = self._beginning = 0
+        self._closed = False
         self.waiting = self.busy = 0
 
     @property
@@ -73,8 +74,7 @@ class ThreadPool:
             lane = self._lanes.setdefault(errand.hosts, {})
             lane.setdefault(errand.repository, deque()).append(errand)
             self.waiting += 1
-            if self.waiting > self._idle and len(self._threads) < self._most:
-                self._begin_thread()
+            self._begin_thread()
             self._changed.notify()
         return True
 
@@ -97,12 +97,18 @@ class ThreadPool:
         return left
 
     def _begin_thread(self) -> None:
+        """Begin one more thread, unless one is about to look for an errand."""
+        if self._idle or self._beginning or len(self._threads) >= self._most:
+            return
+        self._beginning += 1
         name = f"notarypy-verifier-{len(self._threads) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _work(self) -> None:
+        with self._changed:
+            self._beginning -= 1
         while (errand := self._next()) is not None:
             try:
                 errand.run()
@@ -115,6 +121,8 @@ class ThreadPool:
             while not self._closed:
                 if (errand := next(self._ready(), None)) is not None:
                     self._taken(errand)
+                    if self._has_room():
+                        self._begin_thread()
                     return errand
                 self._idle += 1
                 self._changed.wait()
@@ -129,6 +137,15 @@ class ThreadPool:
             for repository, queue in lane.items():
                 if self._of_repository[repository] < OF_REPOSITORY and queue[0].may_begin():
                     yield queue[0]
+
+    def _has_room(self) -> bool:
+        """Tell whether the numbers of rule 1 let another errand begin."""
+        return any(
+            self._of_repository[repository] < OF_REPOSITORY
+            for hosts, lane in self._lanes.items()
+            if all(self._of_host[host] < OF_HOST for host in hosts)
+            for repository in lane
+        )
 
     def _taken(self, errand: Errand) -> None:
         """Take an errand out of its queue; its lane and its repository go to the end of their rows."""

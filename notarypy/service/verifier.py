@@ -1,130 +1,65 @@
 """Kept verification: images are asked for again and again, and servers as seldom as the answers allow.
 
-What it is: questions in, verdicts out, and what is known meanwhile. What it is not: a judge
-(`client.verify`), a server (nothing here listens), or the threads (`threadpool`).
+What it is: questions in, verdicts out, under the trust policy of the moment. What it is not: a judge
+(`client.verify`), or a server: nothing here listens.
 
 Rules:
 
-1. A verdict counts for questions that are asked at most `max_age` after it began to look, a refusal for less
-   (`keptmetadata`: 1 and 3), and no verdict beyond the date of what it relied on.
-2. Who asks what is being looked at waits for that. If the look turns out not to count for him, another one is
-   taken, for all who are left.
-3. What the trust policy says to skip is asked of nobody, unless its digest is wanted. Whoever asks may only
-   require more than the policy: where it skips an image nothing pins a root, so nothing more can be required.
-4. An error of ours is a refusal like any other. Nothing is raised, and nothing is allowed because of it.
-5. A warning of one verification is in its own verdict; what there is to say of a repository is in that of
-   each of its images. What is to be said once in a session is said in the log.
-6. Nothing is ever trusted on first use.
+1. A verdict counts for questions that are asked at most `max_age` after it began to look, a refusal for less,
+   and none beyond the date of what it relied on (`keptanswers`). So two verifiers agree
+   within `max_age` of a publish.
+2. The trust policy is read anew when one of its files holds something else. If it reads well everything that
+   is known under the old one is forgotten; if not, the old one counts on, and the log says why.
+3. Nothing is ever trusted on first use (`heldpolicy`: 1).
+4. One request takes ten seconds at most: whoever waits for an answer is gone by then.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING
 
 from notarypy.client.api import utc_now
-from notarypy.client.metadata.dates import ended
-from notarypy.client.parameters import Unverified, VerifyOptions
-from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
-from notarypy.client.verify.image import verify_unless_skipped
-from notarypy.client.verify.sharing import asks_notary
-from notarypy.client.weight import OneAtATime
-from notarypy.client.workers import check_stop
-from notarypy.errors import (
-    Advice,
-    BusyError,
-    NotarypyError,
-    NotVerifiedError,
-    OperationError,
-)
+from notarypy.client.parameters import VerifyOptions
+from notarypy.errors import NotarypyError
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote.http.urls import host_port
-from notarypy.service.heldpolicy import require_pins
-from notarypy.service.keptmetadata import KeptMetadata, SharedMetadata, TimedLook, counting
-from notarypy.service.ownsession import OwnSession, hear
-from notarypy.service.threadpool import ThreadPool
-from notarypy.values import dataclass, replace
+from notarypy.service.generation import Generation
+from notarypy.service.heldpolicy import hold
+from notarypy.service.inquiries import Inquiries, Inquiry
+from notarypy.service.keptanswers import Unasked, Verdict, key_of
+from notarypy.service.ownsession import OwnSession, RememberingDirectory
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from notarypy.remote.http.transport import Transport
-    from notarypy.storage.settings.policyfile import Scope
     from notarypy.storage.settings.settings import Settings
 
-    Key = tuple[str, bytes, bool]
+__all__ = ["ANY", "MAX_AGE", "Unasked", "Verdict", "Verifier"]
 
 MAX_AGE = 30.0
 ANY = VerifyOptions()
+_REQUEST_SECONDS = 10.0
+_LOOK_SECONDS = 2.0
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Unasked:
-    """An image that the trust policy says to take unverified; nobody was asked which digest its tag has."""
-
-    repository: str
-    tag: str
-    policy: AppliedPolicy
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a question is answered: by which scope, by the trust data of which name, at which hosts."""
-
-    scope: Scope
-    gun: str
-    hosts: tuple[str, ...]
-
-
-class Verdict:
-    """What came of one question: an image or an error, and what there is to say of it.
-
-    Attributes:
-        image: The image as it was verified or skipped, or why it is refused.
-        warnings: In the order in which they came; those that are `Unverified` say what was not verified.
-        until: Until when it counts, by the clock of `time.monotonic`.
-    """
-
-    __slots__ = ("_ends", "_settled", "image", "until", "warnings")
-
-    def __init__(
-        self,
-        image: VerifiedImage | SkippedImage | Unasked | NotarypyError,
-        warnings: tuple[str, ...] = (),
-        counting: tuple[float, float] = (0.0, 0.0),
-    ) -> None:
-        self.image, self.warnings = image, warnings
-        self._settled, self.until = counting
-        self._ends = image.expires if isinstance(image, VerifiedImage) else None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the image may be used: it was verified, or is to be skipped."""
-        return not isinstance(self.image, NotarypyError)
-
-    def counts(self, asked: float, now: datetime) -> bool:
-        """Tell whether it answers a question that is asked at a moment, `now` by the clock on the wall."""
-        timely = asked < self.until or asked <= self._settled
-        return timely and (self._ends is None or not ended(self._ends, now))
 
 
 class Verifier:
     """Verifies images by one trust policy; safe to use from several threads.
 
     Attributes:
-        questions: How many were asked, `known` ones too.
+        max_age: How old the look may be that an answer rests on, in seconds.
+        questions: How many were asked.
         answered: How many of those were answered at once by what was known.
-        refused: How many verdicts were refusals, of those that were looked for.
-        pool: How many questions are `waiting` there, how many are looked into (`busy`), and its `threads`.
-        metadata: Of how many `repositories` it is kept, its `weight` in bytes, and the number of `looks`.
+        inquiries: How many verdicts were `allowed` or `refused`, and how many were looked for `ahead`; of its
+            `pool` how many questions are `waiting` for a thread or `busy` in one, and its `threads`.
+        policies: How many trust policies were read well.
+        complaint: What is wrong with the present files of the trust policy; "" if they are those that count.
     """
 
     def __init__(
@@ -139,20 +74,25 @@ class Verifier:
     ) -> None:
         """Read the trust policy; raise ConfigurationError unless it pins what it trusts.
 
-        Answers are at most `max_age` seconds old when they are asked for. `clock` is monotonic, `now` the one
-        on the wall; requests go by `transport`, None for real HTTPS.
+        `clock` is monotonic, `now` the one on the wall; requests go by `transport`, None for real HTTPS.
         """
-        self.max_age, self._clock, self._now, self._limits = max_age, clock, now, limits
-        self._session = OwnSession(replace(settings, first_use=False), transport, now, limits)
-        require_pins(self._session.trust_policy())
-        self.metadata = KeptMetadata(limits, max_age, clock, now)
-        self.pool = ThreadPool(limits.waiting_questions)
-        self._lock = threading.Lock()
-        self._verdicts: OrderedDict[Key, Verdict] = OrderedDict()
-        self._inquiries: dict[Key, _Inquiry] = {}
-        self._alone = OneAtATime(check_stop)
-        self._closed = False
-        self.questions = self.answered = self.refused = 0
+        self._settings = replace(settings, first_use=False, timeout=min(settings.timeout, _REQUEST_SECONDS))
+        self._transport, self._clock, self._now, self._limits = transport, clock, now, limits
+        self.max_age = max_age
+        self._directory = RememberingDirectory(settings.trust_dir, limits)
+        self.inquiries = Inquiries(limits.waiting_questions, max_age, clock)
+        self.questions = self.answered = self.policies = self._looks = 0
+        self.complaint = ""
+        self._generation = self._new_generation()
+        self._generation.session.directory()
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._watch: threading.Thread | None = None
+
+    def watch(self) -> None:
+        """Look at the files of the trust policy every two seconds, in a thread, until this is closed."""
+        name = "notarypy-verifier-policy"
+        self._watch = threading.Thread(target=self._look_at_files, name=name, daemon=True)
+        self._watch.start()
 
     def ask(self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False) -> Future[Verdict]:
         """Return the verdict to come on an image; it is there at once if it is known.
@@ -162,187 +102,106 @@ class Verifier:
         """
         future: Future[Verdict] = Future()
         future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
-        if (known := self.known(image, options, resolve=resolve)) is not None:
-            future.set_result(known)
-            return future
-        try:
-            place = self._place(image, options)
-            passed = None if place.scope.mode != "skip" else self._passed(image, place.scope, resolve=resolve)
-        except NotarypyError as error:
-            passed = Verdict(error)
-        if passed is None:
-            self._wait(_Inquiry(self, image, options, place, resolve=resolve), self._clock(), future)
-        else:
-            future.set_result(passed)
+        generation, asked = self._generation, self._clock()
+        verdict = self._known(generation, image, options, asked, resolve=resolve)
+        if verdict is None or verdict.ahead <= asked:
+            try:
+                place = generation.place(image, options)
+                inquiry = Inquiry(self.inquiries, generation, image, options, place, resolve=resolve)
+                if verdict is not None:
+                    self.inquiries.look_ahead(inquiry, verdict)
+                elif (verdict := generation.passed(image, place.scope, resolve=resolve)) is None:
+                    self.inquiries.wait(inquiry, asked, future)
+                    return future
+            except NotarypyError as error:
+                verdict = Verdict(error)
+        future.set_result(verdict)
         return future
 
     def known(self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False) -> Verdict | None:
         """Return the verdict on an image if it is known; no work is begun."""
-        key, now = _key(image, options, resolve=resolve), self._clock()
-        with self._lock:
-            self.questions += 1
-            verdict = self._verdicts.get(key)
-            if verdict is None or not verdict.counts(now, self._now()):
-                return None
-            self._verdicts.move_to_end(key)
-            self.answered += 1
-            return verdict
+        return self._known(self._generation, image, options, self._clock(), resolve=resolve)
 
     def needs_registry(self, image: str) -> bool:
         """Tell whether the trust policy asks for what the registry alone has: signatures of cosign."""
-        scope = self._session.scope(self._session.gun(image)[0])
+        session = self._generation.session
+        scope = session.scope(session.gun(image)[0])
         return scope is not None and scope.require.cosign is not None
 
     def ready(self) -> str:
         """Return why no question is answered; "" if nothing is in the way."""
-        return "the verifier was closed" if self._closed else ""
+        return "the verifier was closed" if self._ended.is_set() else ""
+
+    def look_at_policy(self) -> bool:
+        """Have the trust policy count that its files hold now; tell whether that is another one (rule 2)."""
+        with self._lock:
+            if self._generation.policy.is_current():
+                self.complaint = ""
+                return False
+            try:
+                found = self._new_generation()
+            except NotarypyError as error:
+                said = "; ".join((error.message, *error.why))
+                if said != self.complaint:
+                    _LOG.error("the trust policy that was read before counts on: %s", said)
+                self.complaint = said
+                return False
+            before, self._generation, self.complaint = self._generation, found, ""
+            self._looks += before.metadata.looks
+        _LOG.warning("the trust policy was read anew; what was known by the old one is forgotten")
+        before.session.close()
+        return True
 
     def close(self) -> None:
         """Answer what waits with a refusal, and end the threads and connections."""
-        self._closed = True
-        for errand in self.pool.close():
-            if isinstance(errand, _Inquiry):
-                self._end(errand, Verdict(_closing()))
-        self._session.close()
+        self._ended.set()
+        self.inquiries.close()
+        if self._watch is not None:
+            self._watch.join(_LOOK_SECONDS)
+        self._generation.session.close()
 
-    # How a verdict comes about
+    @property
+    def looks(self) -> int:
+        """How often the metadata of a repository was looked at."""
+        return self._looks + self._generation.metadata.looks
 
-    def _place(self, image: str, options: VerifyOptions) -> _Place:
-        """Return where a question is answered; raise what refuses it without asking anybody."""
-        session = self._session
-        written, registry = session.gun(image)
-        scope = session.scope(written)
-        if scope is None:
-            raise RuntimeError("a verifier has a trust policy")
-        if scope.mode == "skip":
-            if options.needs_verification:
-                message, why = f"{written} cannot be verified", f"{scope.source} says to verify nothing"
-                raise NotVerifiedError(message, why=why, advice=Advice("require-in-policy"))
-            return _Place(scope, written, (registry,))
-        gun = scope.gun(written)
-        server = host_port(session.server_url(gun, scope)) if asks_notary(scope, options) else ""
-        asks_registry = options.registry or scope.require.cosign is not None or bool(options.also)
-        hosts = {server, registry if asks_registry else ""} - {""}
-        return _Place(scope, gun, tuple(sorted(hosts)))
+    def numbers(self) -> dict[str, float]:
+        """Return what is counted here; what ends in `_total` only grows."""
+        generation, inquiries = self._generation, self.inquiries
+        return {
+            "questions_total": self.questions,
+            "answers_kept_total": self.answered,
+            "looked_ahead_total": inquiries.ahead,
+            "refreshes_total": self.looks,
+            "policies_read_total": self.policies,
+            "policy_outdated": bool(self.complaint),
+            "questions_waiting": inquiries.pool.waiting,
+            "kept_verdicts": len(generation.verdicts),
+            "kept_repositories": generation.metadata.repositories,
+            "kept_metadata_bytes": generation.metadata.weight,
+            "unstored_bytes": self._directory.remembered_bytes,
+            "verifier_threads": inquiries.pool.threads,
+        }
 
-    def _passed(self, image: str, scope: Scope, *, resolve: bool) -> Verdict | None:
-        """Return the verdict on an image to be skipped, None if its digest is to be found (rule 3)."""
-        parsed, (written, _) = self._session.parse(image), self._session.gun(image)
-        applied = AppliedPolicy(scope.prefix, scope.mode)
-        if parsed.digest is None and resolve:
-            return None
-        named = f"{written}@{parsed.digest}" if parsed.digest else f"{written}:{parsed.tag or 'latest'}"
-        said = Unverified(f"{named} is NOT VERIFIED: {scope.source} says to skip it")
-        if parsed.digest is None:
-            return Verdict(Unasked(written, parsed.tag or "latest", applied), (said,))
-        return Verdict(SkippedImage(written, parsed.tag, parsed.digest, None, applied), (said,))
+    def _known(
+        self, generation: Generation, image: str, options: VerifyOptions, asked: float, *, resolve: bool
+    ) -> Verdict | None:
+        self.questions += 1
+        key = key_of(image, options, resolve=resolve)
+        found = generation.verdicts.get(key, asked, self._now())
+        self.answered += found is not None
+        return found
 
-    def _wait(self, inquiry: _Inquiry, asked: float, future: Future[Verdict]) -> None:
-        """Have a question wait for the inquiry that answers it (rule 2)."""
-        with self._lock:
-            found = self._inquiries.setdefault(inquiry.key, inquiry)
-            found.waiting.append((asked, future))
-        if found is inquiry and not self.pool.send(inquiry):
-            self._end(inquiry, Verdict(_closing() if self._closed else _busy(self._limits.waiting_questions)))
+    def _new_generation(self) -> Generation:
+        policy = hold(self._settings, self._now())
+        settings = replace(self._settings, policy=policy)
+        session = OwnSession(settings, self._transport, self._now, self._limits, self._directory)
+        self.policies += 1
+        return Generation(session, policy, self.max_age, self._clock)
 
-    def _end(self, inquiry: _Inquiry, verdict: Verdict) -> None:
-        """Give a verdict to those for whom it counts, and have the others wait for another one (rule 2)."""
-        final = isinstance(verdict.image, BusyError)
-        with self._lock:
-            self._inquiries.pop(inquiry.key, None)
-            now = self._now()
-            counts = [final or verdict.counts(asked, now) for asked, _ in inquiry.waiting]
-            if verdict.until > self._clock():
-                self._verdicts[inquiry.key] = verdict
-                self._verdicts.move_to_end(inquiry.key)
-                while len(self._verdicts) > self._limits.kept_verdicts:
-                    self._verdicts.popitem(last=False)
-            self.refused += not verdict.ok
-        for (asked, future), counted in zip(inquiry.waiting, counts, strict=True):
-            if counted:
-                future.set_result(verdict)
-                continue
-            again = _Inquiry(self, inquiry.image, inquiry.options, inquiry.place, resolve=inquiry.resolve)
-            self._wait(again, asked, future)
-
-    def _verified(self, inquiry: _Inquiry, look: TimedLook | None) -> Verdict:
-        """Verify an image in this thread, by the look that counts for it."""
-        said: list[str] = []
-        began = self._clock() if look is None else min(self._clock(), look.began)
-        settle = partial(self._settle, inquiry, look)
-        shared = None if look is None else SharedMetadata(look, settle)
-        error: NotarypyError | None = None
-        before = hear(said)
-        try:
-            with self._alone.call(None):
-                image = verify_unless_skipped(self._session, inquiry.image, inquiry.options, cache=shared)
-        except NotarypyError as caught:
-            error = caught
-        except Exception as unexpected:  # noqa: BLE001 - whatever it is, the image is refused (rule 4)
-            _LOG.exception("%s: an error of notarypy's own", inquiry.image)
-            error = OperationError(
-                f"{inquiry.image} could not be verified", why=f"a mistake here: {unexpected!r}"
-            )
-        finally:
-            hear(before)
-            settle()
-        if look is not None and shared is not None and shared.used:
-            said = [*look.warnings, *said]
-        counts = counting(began, self._clock(), error, self.max_age)
-        if error is not None:
-            # Its frames would be kept with it.
-            error.__traceback__ = error.__context__ = error.__cause__ = None
-        return Verdict(error or image, tuple(dict.fromkeys(said)), counts)
-
-    def _settle(self, inquiry: _Inquiry, look: TimedLook | None) -> None:
-        if look is not None:
-            self.metadata.settle(inquiry.repository_as_read, look)
-            self.pool.wake()
-
-
-class _Inquiry:
-    """One question that is being answered, and all who wait for that."""
-
-    def __init__(
-        self, verifier: Verifier, image: str, options: VerifyOptions, place: _Place, *, resolve: bool
-    ) -> None:
-        self.image, self.options, self.place, self.resolve = image, options, place, resolve
-        self.repository, self.hosts = place.gun, place.hosts
-        self.key = _key(image, options, resolve=resolve)
-        self.repository_as_read = (place.gun, place.scope.prefix, options.root)
-        self.waiting: list[tuple[float, Future[Verdict]]] = []
-        self._verifier = verifier
-        self._look: TimedLook | None = None
-
-    def may_begin(self) -> bool:
-        """Claim a look at the repository that counts for the last who asked; False: another one is taken."""
-        if not asks_notary(self.place.scope, self.options):
-            return True
-        asked, metadata = self.waiting[-1][0], self._verifier.metadata
-        self._look = metadata.claim(self.repository_as_read, asked, asked - metadata.max_age)
-        return self._look is not None
-
-    def run(self) -> None:
-        """Find the verdict."""
-        verifier = self._verifier
-        verifier._end(self, verifier._verified(self, self._look))  # noqa: SLF001 - of this module
-
-
-def _key(image: str, options: VerifyOptions, *, resolve: bool) -> Key:
-    """Return what tells questions apart, in little memory whatever is required."""
-    if not options.needs_verification:
-        return image, b"-" if options.registry else b"", resolve
-    said = repr(
-        (tuple(options.signers), options.all_signers, options.root, options.registry, tuple(options.also))
-    )
-    return image, hashlib.sha256(said.encode()).digest(), resolve
-
-
-def _busy(most: int) -> BusyError:
-    return BusyError(
-        "too many images wait to be verified", why=f"{most} at most", advice=Advice("ask-service-later")
-    )
-
-
-def _closing() -> BusyError:
-    return BusyError("the service is ending", advice=Advice("ask-service-later"))
+    def _look_at_files(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            try:
+                self.look_at_policy()
+            except Exception:  # noqa: BLE001 - the files are looked at again, whatever it was
+                _LOG.exception("the trust policy could not be looked at")

@@ -176,6 +176,9 @@ class RepositoryCache:
             files.write_atomic(path, data)
             _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(data))
 
+    def remember(self, metadata: Mapping[str, bytes]) -> None:
+        """Take files that were verified and cannot be stored; one run of a program has no use for them."""
+
     def confirm(self, moment: datetime | None) -> None:
         """Note when the server last called the cached timestamp its current one: the file's own date.
 

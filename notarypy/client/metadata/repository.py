@@ -304,10 +304,10 @@ def store(
                 _LOG.debug("%s: another process stored something newer meanwhile", repository.gun)
                 return
             cache.store(files)
-            gone = _gone(trusted, cache.cached())
-            cache.drop(gone)
+            cache.drop(gone := _gone(trusted, cache.cached()))
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
+        cache.remember(files)
         repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
 
 

@@ -57,13 +57,20 @@ class Pins(NamedFiles):
         certificates: PEM files, each with a root certificate.
         ca: A PEM file with authorities, or None.
         source: Where this is written, for people.
+        held: What was read of the files before they are wanted.
     """
 
     ids: tuple[str, ...] = ()
     certificates: tuple[Path, ...] = ()
     ca: Path | None = None
     source: str = ""
+    held: Mapping[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
     _useless, _advice = "no root can be pinned by", Advice("name-certificates")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return self.certificates if self.ca is None else (*self.certificates, self.ca)
 
     def __bool__(self) -> bool:
         """Tell whether anything is pinned."""
@@ -139,15 +146,23 @@ class PolicyFile:
 
     def read(self) -> TrustPolicy | None:
         """Return the policy; None when there is no file at the usual place (rules 2 and 3)."""
+        data = self.data()
+        return None if data is None else self.parse(data)
+
+    def parse(self, data: bytes) -> TrustPolicy:
+        """Return the policy that the file holds (rule 3)."""
+        return parse(data, self.path, self.home)
+
+    def data(self) -> bytes | None:
+        """Return what the file holds; None when there is none at the usual place (rule 2)."""
         try:
-            data = files.read_regular(self.path, DEFAULT.config_bytes, follow=True)
+            return files.read_regular(self.path, DEFAULT.config_bytes, follow=True)
         except FileNotFoundError as error:
             if not self.named and not os.path.lexists(self.path):
                 return None
             raise self._unreadable("there is no such file") from error
         except StorageError as error:
             raise self._unreadable(*error.why) from error
-        return parse(data, self.path, self.home)
 
     def _unreadable(self, *why: str) -> ConfigurationError:
         message, advice = f"the trust policy {self.path} cannot be read", Advice("mend-policy")

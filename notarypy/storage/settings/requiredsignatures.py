@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from notarypy import files
 from notarypy.errors import Advice, ConfigurationError, StorageError
 from notarypy.limits import DEFAULT
-from notarypy.values import dataclass
+from notarypy.values import dataclass, field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from notarypy.storage.settings.configfile import Section
 
 KEYS = ("require", "require_any", "cosign")
@@ -36,11 +38,21 @@ class NamedFiles:
     """Files that the user's settings name: read when they are wanted."""
 
     source: str
+    held: Mapping[Path, bytes]
     _useless: ClassVar[str]
     _advice: ClassVar[Advice]
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        raise NotImplementedError
+
     def read(self, path: Path) -> bytes:
-        """Return what one of the files holds; raise ConfigurationError (rule 4)."""
+        """Return what one of the files holds, or held; raise ConfigurationError (rule 4)."""
+        return self.held[path] if path in self.held else self.read_now(path)
+
+    def read_now(self, path: Path) -> bytes:
+        """Return what one of the files holds now; raise ConfigurationError."""
         try:
             return files.read_regular(path, DEFAULT.named_file_bytes, follow=True)
         except FileNotFoundError as error:
@@ -57,13 +69,22 @@ class NamedFiles:
 
 @dataclass(frozen=True)
 class CosignKeys(NamedFiles):
-    """Files of cosign's public keys: of each in `every` a key must have signed, of `threshold` of `some`."""
+    """Files of cosign's public keys: of each in `every` a key must have signed, of `threshold` of `some`.
+
+    `held` is what was read of them before they are wanted.
+    """
 
     every: tuple[Path, ...] = ()
     some: tuple[Path, ...] = ()
     threshold: int = 1
     source: str = ""
+    held: Mapping[Path, bytes] = field(default_factory=dict, repr=False, compare=False)
     _useless, _advice = "no signature of cosign can be verified by", Advice("give-cosign-key")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return (*self.every, *self.some)
 
 
 @dataclass(frozen=True)

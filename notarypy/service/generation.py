@@ -1,0 +1,141 @@
+"""One trust policy as it was read, and everything that is known under it.
+
+What it is: which scope decides about an image, who is asked for that, and its verification. What it is not:
+when that happens (`inquiries`), or which policy counts (`verifier`).
+
+Rules:
+
+1. What the trust policy says to skip is asked of nobody, unless its digest is wanted. Whoever asks may only
+   require more than the policy: where it skips an image nothing pins a root, so nothing more can be required.
+2. An error of ours is a refusal like any other. Nothing is raised, and nothing is allowed because of it.
+3. A warning of one verification is in its own verdict; what there is to say of a repository is in that of
+   each of its images.
+4. Metadata of one server that takes much memory is read by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from notarypy.client.parameters import Unverified
+from notarypy.client.verdicts import AppliedPolicy, SkippedImage
+from notarypy.client.verify.image import verify_unless_skipped
+from notarypy.client.verify.sharing import asks_notary
+from notarypy.client.weight import OneAtATime
+from notarypy.client.workers import check_stop
+from notarypy.errors import Advice, AuthenticationError, NotarypyError, NotVerifiedError, OperationError
+from notarypy.remote.http.urls import host_port
+from notarypy.service.keptanswers import (
+    KeptMetadata,
+    KeptVerdicts,
+    SharedMetadata,
+    TimedLook,
+    Unasked,
+    Verdict,
+    counting,
+)
+from notarypy.service.ownsession import hear
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notarypy.client.parameters import VerifyOptions
+    from notarypy.service.heldpolicy import HeldPolicy
+    from notarypy.service.ownsession import OwnSession
+    from notarypy.storage.settings.policyfile import Scope
+
+_LOG = logging.getLogger(__name__)
+_HEAVY = 8
+_AHEAD = 2 / 3
+
+
+@dataclass(frozen=True)
+class QuestionPlace:
+    """Where a question is answered: by which scope, by the trust data of which name, at which hosts."""
+
+    scope: Scope
+    gun: str
+    server: str
+    hosts: tuple[str, ...]
+
+
+class Generation:
+    """What is known under one trust policy; safe to use from several threads."""
+
+    def __init__(
+        self, session: OwnSession, policy: HeldPolicy, max_age: float, clock: Callable[[], float]
+    ) -> None:
+        """Know nothing yet; the `policy` is that of the session."""
+        self.session, self.policy, self._clock, self._max_age = session, policy, clock, max_age
+        self.metadata = KeptMetadata(session.limits, max_age, clock, session.now)
+        self.verdicts = KeptVerdicts(session.limits.kept_verdicts)
+        self._alone = [OneAtATime(check_stop) for _ in range(_HEAVY)]
+
+    def place(self, image: str, options: VerifyOptions) -> QuestionPlace:
+        """Return where a question is answered; raise what refuses it without asking anybody."""
+        session = self.session
+        written, registry = session.gun(image)
+        scope = session.scope(written)
+        if scope is None:
+            raise RuntimeError("a verifier has a trust policy")
+        if scope.mode == "skip":
+            if options.needs_verification:  # rule 1
+                message, why = f"{written} cannot be verified", f"{scope.source} says to verify nothing"
+                raise NotVerifiedError(message, why=why, advice=Advice("require-in-policy"))
+            return QuestionPlace(scope, written, "", (registry,))
+        gun = scope.gun(written)
+        server = host_port(session.server_url(gun, scope)) if asks_notary(scope, options) else ""
+        asks_registry = options.registry or scope.require.cosign is not None or bool(options.also)
+        hosts = {server, registry if asks_registry else ""} - {""}
+        return QuestionPlace(scope, gun, server, tuple(sorted(hosts)))
+
+    def passed(self, image: str, scope: Scope, *, resolve: bool) -> Verdict | None:
+        """Return the verdict on an image that is to be skipped, None if somebody is to be asked (rule 1)."""
+        parsed, (written, _) = self.session.parse(image), self.session.gun(image)
+        if scope.mode != "skip" or (parsed.digest is None and resolve):
+            return None
+        applied = AppliedPolicy(scope.prefix, scope.mode)
+        named = f"{written}@{parsed.digest}" if parsed.digest else f"{written}:{parsed.tag or 'latest'}"
+        said = Unverified(f"{named} is NOT VERIFIED: {scope.source} says to skip it")
+        if parsed.digest is None:
+            return Verdict(Unasked(written, parsed.tag or "latest", applied), (said,))
+        return Verdict(SkippedImage(written, parsed.tag, parsed.digest, None, applied), (said,))
+
+    def verified(
+        self,
+        image: str,
+        options: VerifyOptions,
+        place: QuestionPlace,
+        look: TimedLook | None,
+        settle: Callable[[], None],
+    ) -> Verdict:
+        """Verify an image here, by the look that counts for it; `settle` is called once it is taken."""
+        said: list[str] = []
+        began = self._clock() if look is None else min(self._clock(), look.began)
+        shared = None if look is None else SharedMetadata(look, settle)
+        error: NotarypyError | None = None
+        before = hear(said)
+        try:
+            with self._alone[hash(place.server) % _HEAVY].call(None):  # rule 4
+                found = verify_unless_skipped(self.session, image, options, cache=shared)
+        except NotarypyError as caught:
+            error = caught
+        except Exception as unexpected:  # noqa: BLE001 - whatever it is, the image is refused (rule 2)
+            _LOG.exception("%s: an error of notarypy's own", image)
+            why = f"a mistake in notarypy: {type(unexpected).__name__}"
+            error = OperationError(f"{image} could not be verified", why=why)
+        finally:
+            hear(before)
+            settle()
+        if look is not None and shared is not None and shared.used:
+            said = [*look.warnings, *said]
+        warnings, counts = tuple(dict.fromkeys(said)), counting(began, self._clock(), error, self._max_age)
+        if error is None:
+            return Verdict(found, warnings, counts, began + self._max_age * _AHEAD)
+        # Its frames would be kept with it.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        if isinstance(error, AuthenticationError):
+            self.session.forget_logins()
+        return Verdict(error, warnings, counts)

@@ -1,0 +1,291 @@
+"""What is known, and for which questions it counts: metadata of repositories, and verdicts on images.
+
+What it is: what is kept under one trust policy, in bounded memory. What it is not: the refresh
+(`client.metadata`), or how a verdict comes about (`generation`).
+
+Rules:
+
+1. A look at metadata, and what rests on it, counts for a question that was asked at most `max_age` after the
+   look began. Where that is 0 it has to begin after the question was asked: one that was under way by then
+   does not count.
+2. Of a repository, as one scope and one pin read it, one look is under way at a time. Who cannot use what is
+   known waits for it, and holds no thread meanwhile.
+3. A failure counts for those who waited as a success would, and briefly for those who come then, never longer
+   than a success. A server that could not be asked is an answer to all who waited, whenever they asked.
+4. What has ended by the clock on the wall counts no longer, however fresh the look is.
+5. So many repositories are kept, and so many bytes, as estimated; those that nobody asked for go first. The
+   last one is kept whatever it takes: a question may be about any tag of it.
+6. So many verdicts are kept; those that nobody asked for go first.
+7. All that is required tells questions apart, and takes little memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from notarypy.client.metadata.dates import ended, role_ends
+from notarypy.client.verdicts import AppliedPolicy, SkippedImage, VerifiedImage
+from notarypy.client.verify.sharing import Look, MetadataCache
+from notarypy.errors import NotarypyError, OperationError
+from notarypy.service.ownsession import hear
+from notarypy.tuf import canonical
+from notarypy.values import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from notarypy.client.parameters import VerifyOptions
+    from notarypy.limits import Limits
+    from notarypy.tuf.trusted import TrustedMetadata
+
+    LookKey = tuple[str, str, str | None]
+
+QuestionKey = tuple[str, bytes, bool]
+_REGISTRY, _NO_REGISTRY = b"registry", b""
+BRIEFLY = 5.0
+
+
+class Counting(NamedTuple):
+    """For which questions an answer counts, by when they are asked (rules 1 and 3)."""
+
+    settled: float
+    """Up to this moment it counts in any case."""
+    until: float
+    """Before this moment it counts, if the question was asked while it was looked for, or soon after."""
+    done: float = math.inf
+    soon: float = math.inf
+
+    def holds(self, asked: float) -> bool:
+        """Tell whether it counts for a question."""
+        return asked <= self.settled or (asked < self.until and (asked <= self.done or asked < self.soon))
+
+
+def counting(began: float, done: float, error: BaseException | None, max_age: float) -> Counting:
+    """Return for which questions an answer counts (rules 1 and 3)."""
+    if error is None:
+        return Counting(began, began + max_age)
+    brief = min(BRIEFLY, max_age)
+    if isinstance(error, OperationError):
+        return Counting(done, done + brief)
+    return Counting(began, began + max_age, done, done + brief)
+
+
+_FOR_NOBODY = Counting(-math.inf, -math.inf)
+
+
+class TimedLook(Look):
+    """A look, when it began, and until when it counts."""
+
+    def __init__(self, began: float) -> None:
+        super().__init__()
+        self.began, self._counting = began, Counting(began, began)
+        self.ends: datetime | None = None
+        self.warnings: list[str] = []
+        self.weight = 0
+
+    def counts(self, asked: float, since: float, now: datetime) -> bool:
+        """Tell whether it counts for a question that wants nothing from before a moment (rules 1, 3, 4)."""
+        timely = self._counting.holds(asked)
+        if isinstance(self.found, NotarypyError):
+            return timely
+        return timely and self.began >= since and (self.ends is None or not ended(self.ends, now))
+
+    def finish(self, done: float, max_age: float) -> None:
+        """Note until when it counts."""
+        found = self.found
+        error = found if isinstance(found, NotarypyError) else None
+        self._counting = counting(self.began, done, error, max_age)
+        if found is not None and not isinstance(found, NotarypyError):
+            self.ends = min(role_ends(found).values())
+            self.weight = sum(map(canonical.memory, found.files.values()))
+
+
+class KeptMetadata:
+    """The looks at all repositories; safe to use from several threads."""
+
+    def __init__(
+        self, limits: Limits, max_age: float, clock: Callable[[], float], now: Callable[[], datetime]
+    ) -> None:
+        """Know nothing yet."""
+        self._limits, self.max_age, self.clock, self.now = limits, max_age, clock, now
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[LookKey, TimedLook] = OrderedDict()
+        self._failed: OrderedDict[LookKey, TimedLook] = OrderedDict()
+        self._under_way: dict[LookKey, TimedLook] = {}
+        self.weight = self.looks = 0
+
+    @property
+    def repositories(self) -> int:
+        """How many are kept."""
+        return len(self._kept)
+
+    def claim(self, key: LookKey, asked: float, since: float) -> TimedLook | None:
+        """Return the look that counts for a question, or one that whoever asks has to take; None: wait."""
+        with self._lock:
+            if (look := self._known(key, asked, since)) is not None:
+                return look
+            if key in self._under_way:
+                return None
+            self._under_way[key] = look = TimedLook(self.clock())
+            self.looks += 1
+            return look
+
+    def settle(self, key: LookKey, look: TimedLook) -> None:
+        """Keep what a look found, or let another one be taken if it found nothing; twice is once."""
+        with self._lock:
+            if self._under_way.get(key) is not look:
+                return
+            del self._under_way[key]
+            if look.found is None:
+                return
+            look.finish(self.clock(), self.max_age)
+            if isinstance(look.found, OperationError):  # what is known counts on, while it does
+                self._failed[key] = look
+                if len(self._failed) > self._limits.kept_repositories:
+                    self._failed.popitem(last=False)
+                return
+            self._failed.pop(key, None)
+            self._keep(key, look)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self._failed.clear()
+            self.weight = 0
+
+    def _known(self, key: LookKey, asked: float, since: float) -> TimedLook | None:
+        for looks in (self._kept, self._failed):
+            look = looks.get(key)
+            if look is not None and look.counts(asked, since, self.now()):
+                looks.move_to_end(key)
+                return look
+        return None
+
+    def _keep(self, key: LookKey, look: TimedLook) -> None:
+        """Keep a look in place of an earlier one (rule 5)."""
+        before = self._kept.pop(key, None)
+        self._kept[key] = look
+        self.weight += look.weight - (before.weight if before else 0)
+        while len(self._kept) > 1 and (
+            len(self._kept) > self._limits.kept_repositories or self.weight > self._limits.kept_bytes
+        ):
+            self.weight -= self._kept.popitem(last=False)[1].weight
+
+
+class SharedMetadata(MetadataCache):
+    """What one question sees of the kept metadata: the look that was claimed for it."""
+
+    def __init__(self, look: TimedLook, taken: Callable[[], None]) -> None:
+        """Take a look; `taken` is called once it is."""
+        super().__init__()
+        self._look, self._taken = look, taken
+        self.used = False
+
+    def look(self, gun: str, scope: str) -> Look:  # noqa: ARG002 - a question is about one repository
+        """Return the look that was claimed."""
+        return self._look
+
+    def get(self, gun: str, scope: str, fetch: Callable[[], TrustedMetadata]) -> TrustedMetadata:
+        """Return the metadata; what there is to say of it is kept with it, for each image."""
+        look, self.used = self._look, True
+
+        def watched() -> TrustedMetadata:
+            before = hear(look.warnings)
+            try:
+                return fetch()
+            finally:
+                hear(before)
+
+        try:
+            return super().get(gun, scope, watched)
+        finally:
+            self._taken()
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """An image that the trust policy says to take unverified; nobody was asked which digest its tag has."""
+
+    repository: str
+    tag: str
+    policy: AppliedPolicy
+
+
+class Verdict:
+    """What came of one question: an image or an error, and what there is to say of it.
+
+    Attributes:
+        image: The image as it was verified or skipped, or why it is refused.
+        warnings: In the order in which they came; those that are `Unverified` say what was not verified.
+        until: Until when it counts, by the clock of `time.monotonic`.
+        ahead: From when on somebody may look again before it ends, by the same clock.
+    """
+
+    __slots__ = ("_counting", "_ends", "ahead", "image", "until", "warnings")
+
+    def __init__(
+        self,
+        image: VerifiedImage | SkippedImage | Unasked | NotarypyError,
+        warnings: tuple[str, ...] = (),
+        counting: Counting = _FOR_NOBODY,
+        ahead: float = float("inf"),
+    ) -> None:
+        self.image, self.warnings, self.ahead = image, warnings, ahead
+        self._counting, self.until = counting, min(counting.until, counting.soon)
+        self._ends = image.expires if isinstance(image, VerifiedImage) else None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the image may be used: it was verified, or is to be skipped."""
+        return not isinstance(self.image, NotarypyError)
+
+    def counts(self, asked: float, now: datetime) -> bool:
+        """Tell whether it answers a question asked at a moment; `now` is that of the clock on the wall."""
+        return self._counting.holds(asked) and (self._ends is None or not ended(self._ends, now))
+
+
+class KeptVerdicts:
+    """Verdicts by question; safe to use from several threads."""
+
+    def __init__(self, most: int) -> None:
+        """Know nothing yet."""
+        self._most, self._lock = most, threading.Lock()
+        self._verdicts: OrderedDict[QuestionKey, Verdict] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._verdicts)
+
+    def get(self, key: QuestionKey, asked: float, now: datetime) -> Verdict | None:
+        """Return the verdict that counts for a question, None if there is none."""
+        with self._lock:
+            found = self._verdicts.get(key)
+            if found is None:
+                return None
+            if found.counts(asked, now):
+                self._verdicts.move_to_end(key)
+                return found
+            del self._verdicts[key]
+            return None
+
+    def keep(self, key: QuestionKey, verdict: Verdict) -> None:
+        """Keep a verdict, in place of the one before."""
+        with self._lock:
+            self._verdicts[key] = verdict
+            self._verdicts.move_to_end(key)
+            while len(self._verdicts) > self._most:
+                self._verdicts.popitem(last=False)
+
+
+def key_of(image: str, options: VerifyOptions, *, resolve: bool) -> QuestionKey:
+    """Return what tells questions apart (rule 7)."""
+    if not options.needs_verification:
+        return image, _REGISTRY if options.registry else _NO_REGISTRY, resolve
+    said = (tuple(options.signers), options.all_signers, options.root, options.registry, tuple(options.also))
+    return image, hashlib.sha256(repr(said).encode()).digest(), resolve

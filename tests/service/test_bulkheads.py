@@ -1,0 +1,189 @@
+"""Who hangs holds up nobody else: threads, hosts, repositories, and how much may wait."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notarypy.errors import BusyError
+from notarypy.limits import Limits
+from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, ThreadPool
+from support.author import GUN
+from support.people import owned
+from support.verifiers import SECONDS, pin_of, pinned, verifier, write_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from notarypy.remote.http.messages import Request, Response
+    from support.people import World
+
+HOST = GUN.partition("/")[0]
+OTHER = f"{HOST}/other"
+
+
+class Errand:
+    """Something to do, in a thread, that is waited for."""
+
+    def __init__(self, repository: str, *hosts: str, run: Callable[[], object] = lambda: None) -> None:
+        self.repository, self.hosts, self._run = repository, hosts, run
+        self.may, self.begun, self.done = True, threading.Event(), threading.Event()
+
+    def may_begin(self) -> bool:
+        return self.may
+
+    def run(self) -> None:
+        self.begun.set()
+        self._run()
+        self.done.set()
+
+
+@pytest.fixture
+def go_on() -> threading.Event:
+    return threading.Event()
+
+
+def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> None:
+    pool = ThreadPool(1000, threads=OF_HOST + 1)
+    hung = [Errand(f"r{number}", "slow", run=go_on.wait) for number in range(100)]
+    assert all(map(pool.send, hung))
+    for number in range(50):
+        other = Errand(f"o{number}", "quick", "notary")
+        assert pool.send(other)
+        assert other.done.wait(SECONDS)
+    assert sum(errand.begun.is_set() for errand in hung) == OF_HOST
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in hung)
+    assert pool.close() == []
+
+
+def test_a_repository_that_hangs_leaves_threads_of_its_host(go_on: threading.Event) -> None:
+    pool = ThreadPool(1000)
+    hung = [Errand("slow", "host", run=go_on.wait) for _ in range(100)]
+    assert all(map(pool.send, hung))
+    other = Errand("quick", "host")
+    assert pool.send(other)
+    assert other.done.wait(SECONDS)
+    assert sum(errand.begun.is_set() for errand in hung) <= OF_REPOSITORY
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in hung)
+    pool.close()
+
+
+def test_what_may_not_begin_holds_no_thread_and_no_other_repository() -> None:
+    pool = ThreadPool(10, threads=1)
+    waits, other = Errand("a", "host"), Errand("b", "host")
+    waits.may = False
+    assert pool.send(waits)
+    assert pool.send(other)
+    assert other.done.wait(SECONDS)
+    assert not waits.begun.is_set()
+    waits.may = True
+    pool.wake()
+    assert waits.done.wait(SECONDS)
+    pool.close()
+
+
+def test_repositories_take_turns() -> None:
+    pool, order, begin = ThreadPool(100, threads=1), list[str](), threading.Event()
+    assert pool.send(Errand("first", "host", run=lambda: begin.wait(SECONDS)))
+    errands = [Errand("many", "host", run=lambda: order.append("many")) for _ in range(5)]
+    errands.append(Errand("one", "host", run=lambda: order.append("one")))
+    assert all(map(pool.send, errands))
+    begin.set()
+    assert all(errand.done.wait(SECONDS) for errand in errands)
+    assert order.index("one") == 1
+    pool.close()
+
+
+def test_so_many_wait_and_who_comes_then_is_told(go_on: threading.Event) -> None:
+    pool = ThreadPool(2, threads=1)
+    first = Errand("a", "host", run=go_on.wait)
+    assert pool.send(first)
+    assert first.begun.wait(SECONDS)
+    waiting = [Errand("a", "host"), Errand("b", "host")]
+    assert [pool.send(errand) for errand in (*waiting, Errand("c", "host"))] == [True, True, False]
+    assert pool.waiting == 2
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in waiting)
+    pool.close()
+    assert not pool.send(Errand("d", "host"))
+
+
+@pytest.fixture
+def policy(world: World) -> Path:
+    owner = owned(world)
+    for gun in (GUN, OTHER):
+        for number in range(20):
+            world.push(str(number), path=gun.partition("/")[2])
+        owner.client().sign([f"{gun}:{number}" for number in range(20)], init=True)
+    path = write_policy(
+        world.base / "policy.toml", *(pinned(pin_of(owner, gun), gun) for gun in (GUN, OTHER))
+    )
+    world.requests()
+    return path
+
+
+def hang(world: World, fits: Callable[[str], bool]) -> threading.Event:
+    """Have requests that fit wait until what is returned is set."""
+    go_on = threading.Event()
+
+    def wait(request: Request) -> Response | None:
+        if fits(request.url):
+            go_on.wait(SECONDS)
+        return None
+
+    world.fake.before.append(wait)
+    return go_on
+
+
+def test_tags_wait_for_the_one_refresh_and_hold_no_threads(world: World, policy: Path) -> None:
+    go_on = hang(world, lambda url: f"{GUN}/_trust" in url)
+    with closing(verifier(world, policy)) as service:
+        hung = [service.ask(f"{GUN}:{number}") for number in range(20)]
+        assert all(service.ask(f"{OTHER}:{number}").result(SECONDS).ok for number in range(20))
+        assert service.inquiries.pool.busy == 1
+        assert not any(future.done() for future in hung)
+        go_on.set()
+        assert all(future.result(SECONDS).ok for future in hung)
+        assert service.looks == 2
+
+
+def test_a_registry_that_hangs_for_one_repository_leaves_the_others(world: World, policy: Path) -> None:
+    go_on = hang(world, lambda url: f"/v2/{GUN.partition('/')[2]}/" in url)
+    with closing(verifier(world, policy)) as service:
+        hung = [service.ask(f"{GUN}:{number}") for number in range(20)]
+        assert all(service.ask(f"{OTHER}:{number}").result(SECONDS).ok for number in range(20))
+        assert service.inquiries.pool.busy <= OF_REPOSITORY
+        go_on.set()
+        assert all(future.result(SECONDS).ok for future in hung)
+
+
+def test_what_is_too_much_is_refused_and_not_kept(world: World, policy: Path) -> None:
+    go_on = hang(world, lambda url: f"{GUN}/_trust" in url)
+    with closing(verifier(world, policy, limits=Limits(waiting_questions=2))) as service:
+        futures = [service.ask(f"{GUN}:{number}") for number in range(20)]
+        refused = [future.result(0).image for future in futures if future.done()]
+        assert len(refused) >= 17
+        assert all(isinstance(error, BusyError) for error in refused)
+        go_on.set()
+        assert all(future.result(SECONDS) for future in futures)
+        assert all(service.ask(f"{GUN}:{number}").result(SECONDS).ok for number in range(20))
+
+
+def test_nothing_adds_up_over_thousands_of_questions(world: World, policy: Path) -> None:
+    threads = threading.active_count()
+    with closing(verifier(world, policy, limits=Limits(kept_verdicts=8, kept_repositories=1))) as service:
+        for _ in range(100):
+            futures = [service.ask(f"{gun}:{number}") for gun in (GUN, OTHER) for number in range(20)]
+            assert all(future.result(SECONDS).ok for future in futures)
+        numbers = service.numbers()
+        assert (numbers["kept_verdicts"], numbers["kept_repositories"]) == (8, 1)
+        assert service.inquiries.pool.threads <= OF_HOST
+        assert threading.active_count() <= threads + OF_HOST
+        assert numbers["kept_metadata_bytes"] < 1 << 20
+    assert threading.active_count() <= threads
