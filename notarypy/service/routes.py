@@ -1,7 +1,7 @@
 """What the service answers, by path: what each does with a body, and what is counted and logged of it.
 
 What it is: the table of operations. What it is not: HTTP (`asgi`), or the documents of a request and its
-answer (`webhook`).
+answer (`webhook`, `verifyrequest`).
 
 Rules:
 
@@ -20,29 +20,57 @@ from typing import TYPE_CHECKING, Any
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
 from notarypy.errors import AdmissionReviewError, NotarypyError
 from notarypy.service.asgi import HttpAnswer, error_answer
+from notarypy.service.verifyrequest import PendingRequest
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from concurrent.futures import Future
 
+    from notarypy.limits import Limits
     from notarypy.service.asgi import Operation
     from notarypy.service.metrics import Metrics
-    from notarypy.service.verifier import Verdict
+    from notarypy.service.verifier import Verdict, Verifier
     from notarypy.service.webhook import PendingReview, Webhook
 
-VALIDATE, MUTATE = "/admit/validate", "/admit/mutate"
-PATHS = (VALIDATE, MUTATE)
+VERIFY, VALIDATE, MUTATE = "/verify", "/admit/validate", "/admit/mutate"
+PATHS = (VERIFY, VALIDATE, MUTATE)
 _SHOWN = 16
 _SHOWN_CHARS = 256
 
 
-def operations(webhook: Webhook, metrics: Metrics) -> Mapping[str, Operation]:
+def operations(
+    verifier: Verifier, webhook: Webhook, metrics: Metrics, limits: Limits
+) -> Mapping[str, Operation]:
     """Return what answers at which path."""
     return {
+        VERIFY: lambda body: _Verifying(PendingRequest(verifier, body, limits), metrics),
         VALIDATE: partial(_review, webhook, metrics, mutate=False),
         MUTATE: partial(_review, webhook, metrics, mutate=True),
     }
+
+
+@dataclass(frozen=True)
+class _Verifying:
+    """A request whose images are being verified."""
+
+    pending: PendingRequest
+    metrics: Metrics
+
+    @property
+    def futures(self) -> Collection[Future[Verdict]]:
+        """What is not known yet."""
+        return self.pending.futures
+
+    def finish(self) -> HttpAnswer:
+        """Answer with what is known by now."""
+        if self.pending.refused is not None:
+            return HttpAnswer(self.pending.answer(), 400, {"code": self.pending.refused.code})
+        verdicts = [_known(future) for future in self.futures]
+        self.metrics.judged(map(result, verdicts))
+        return HttpAnswer(
+            self.pending.answer(), facts=_shown(zip(self.pending.images, verdicts, strict=True))
+        )
 
 
 def _review(webhook: Webhook, metrics: Metrics, body: bytes, *, mutate: bool) -> _Reviewing | HttpAnswer:

@@ -99,7 +99,7 @@ def serve(
             certificate = ServingCertificate(*options.pair, options.client_ca, loaded=metrics.certificate)
         webhook = Webhook(verifier, require_digest=options.require_digest, advice=advice, limits=limits)
         app = App(
-            routes.operations(webhook, metrics),
+            routes.operations(verifier, webhook, metrics, limits),
             ready=verifier.ready,
             metrics=metrics,
             deadline=options.deadline,

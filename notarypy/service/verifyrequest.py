@@ -72,6 +72,11 @@ class PendingRequest:
         options = self._request.options
         self.futures = tuple(verifier.ask(image, options, resolve=True) for image in self._request.images)
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images that are asked about."""
+        return () if self.refused else self._request.images
+
     def answer(self) -> bytes:
         """Return the answer, with what is known by now (rule 4)."""
         if self.refused is not None:
