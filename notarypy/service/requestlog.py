@@ -29,6 +29,7 @@ REQUESTS = logging.getLogger("notarypy.service.requests")
 _SERVICE = logging.getLogger("notarypy.service")
 
 LINE_CHARS = 16_384
+_CUT_CHARS = (1000, 64)
 _KEPT = 10_000
 _JOIN_SECONDS = 2.0
 # What other libraries say is of interest when something broke, and may quote what somebody sent otherwise.
@@ -82,7 +83,7 @@ class LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a line to the thread that writes."""
         try:
-            self._lines.put_nowait(self._line(_facts(record))[:LINE_CHARS])
+            self._lines.put_nowait(self._line(_facts(record)))
         except queue.Full:
             self._dropped += 1
 
@@ -128,7 +129,13 @@ def _moment(seconds: float) -> str:
 
 
 def _as_json(facts: Mapping[str, object]) -> str:
-    return json.dumps(facts, separators=(",", ":"), default=str)
+    line = json.dumps(facts, separators=(",", ":"), default=str)
+    for most in _CUT_CHARS:  # what is left has to be JSON still
+        if len(line) > LINE_CHARS:
+            cut = {name: value[:most] if isinstance(value, str) else value for name, value in facts.items()}
+            kept = {name: value for name, value in cut.items() if not isinstance(value, dict | list)}
+            line = json.dumps({**kept, "cut": True}, separators=(",", ":"), default=str)
+    return line
 
 
 def _as_text(facts: Mapping[str, object]) -> str:
@@ -136,7 +143,8 @@ def _as_text(facts: Mapping[str, object]) -> str:
     words = [str(rest.pop("time")), str(rest.pop("level"))]
     words += [str(rest.pop(name)) for name in ("logger", "method", "path", "message") if name in rest]
     words += [f"{name}={_value(value)}" for name, value in rest.items()]
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(words))
+    line = " ".join(words)[:LINE_CHARS]
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)[:LINE_CHARS]
 
 
 def _value(value: object) -> str:

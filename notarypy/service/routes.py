@@ -65,7 +65,7 @@ class _Verifying:
     def finish(self) -> HttpAnswer:
         """Answer with what is known by now."""
         if self.pending.refused is not None:
-            return HttpAnswer(self.pending.answer(), 400, {"code": self.pending.refused.code})
+            return HttpAnswer(self.pending.answer(), 400, {"error": self.pending.refused.code})
         verdicts = [_known(future) for future in self.futures]
         self.metrics.judged(map(result, verdicts))
         return HttpAnswer(
