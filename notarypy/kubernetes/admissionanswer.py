@@ -156,7 +156,7 @@ def _message(placed: Sequence[PlacedImage], judged: Sequence[ImageVerdict]) -> s
         places.setdefault(one.image, []).append(one.place)
     refused = [one for one in judged if one.refused]
     lines = [
-        _clipped(f"{', '.join(beginning(places[one.image], 3))}: {one.refused}", _REFUSAL_CHARS)
+        _clipped(f"{', '.join(beginning(places[one.image], 3))}: {_named(one)}", _REFUSAL_CHARS)
         for one in refused[:_REFUSALS]
     ]
     if left := len(refused) - _REFUSALS:
@@ -165,6 +165,11 @@ def _message(placed: Sequence[PlacedImage], judged: Sequence[ImageVerdict]) -> s
     if verified and any(one.code == UndecidedError.code for one in refused):
         lines.append(_clipped(f"verified: {', '.join(verified)}", _REFUSAL_CHARS))
     return "\n".join(lines)
+
+
+def _named(one: ImageVerdict) -> str:
+    """Return why an image is refused, with its name where the reason does not have it."""
+    return one.refused if one.image in one.refused else f"{one.image}: {one.refused}"
 
 
 def _worst(refused: Iterable[ImageVerdict]) -> int:

@@ -6,8 +6,8 @@ like replace them. What it is not: trust in any server that is asked (`remote.ht
 Rules:
 
 1. TLS 1.2 is the least, and HTTP/1.1 the one protocol.
-2. A new pair is tried in a context of its own. When it cannot be used, the one before goes on; that is said
-   in the log, once for each state of the files, and counted.
+2. A new pair is tried in a context of its own. When it cannot be used, or has ended and the one before has
+   not, the one before goes on; that is said in the log, once for each state of the files, and counted.
 3. Files are looked at by `stat`, links followed: Kubernetes swaps the link to the directory of a mounted
    secret.
 4. With a CA for clients, a certificate that a client shows has to chain to it. Whether one has to be shown
@@ -49,7 +49,7 @@ class ServingCertificate:
     ) -> None:
         """Read the files, or raise ConfigurationError; `loaded` is given their end, None for no use."""
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
-        self._loaded = loaded
+        self._loaded, self._ends = loaded, 0.0
         self._seen = self._states()
         self.context = self._read()
 
@@ -85,8 +85,11 @@ class ServingCertificate:
                 context.verify_mode = ssl.CERT_OPTIONAL  # rule 4
         except (OSError, ValueError) as error:
             raise self._unusable(error) from None
-        if end < time.time():
+        if end < (now := time.time()) < self._ends:
+            raise self._unusable(ValueError("the certificate has ended, and the one before has not"))
+        if end < now:
             _LOG.warning("the certificate in %s has ended", self._certificate)
+        self._ends = end
         self._loaded(end)
         return context
 

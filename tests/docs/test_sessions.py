@@ -244,3 +244,44 @@ def test_the_commands_of_a_way_out_run_one_after_the_other(stage: Stage, page: s
         printed = stage.perform("jeff", shlex.join(WORDS.get(word, word) for word in line))
         given = "report" not in line or "--key" in line
         assert stage.exit_code == (0 if given else 3), (line, printed)
+
+
+def test_a_cluster_gets_what_the_page_says(stage: Stage) -> None:
+    """The policy, the question beforehand, the manifests with the page's names, and the refusal."""
+    page, home = pages.read("docs/kubernetes.md"), stage.home("jeff")
+    stage.export("jeff", [*SETTINGS])
+    for name in ("jeff", "ci"):
+        stage.perform("jeff", f"notarypy key generate {name}")
+    stage.push("team/app", "1", "one")
+    stage.push("team/app", "2", "two")
+    made = stage.perform("jeff", f"notarypy signer add --key ci.pub ci {REGISTRY}/team/app")
+    stage.perform("jeff", f"notarypy sign {REGISTRY}/team/app:1")
+    stage.fake.services["registry.k8s.io"] = stage.fake.registry
+    stage.push("pause", "3.9", "pause")
+    (policy,) = pages.blocks(page, "toml")
+    pin = made.partition("root pin: ")[2].split()[0]
+    (home / "policy.toml").write_text(re.sub(r"[0-9a-f]{64}", pin, policy.text))
+    (home / "running.txt").write_text(f"{REGISTRY}/team/app:1\nregistry.k8s.io/pause:3.9\n")
+    code = "".join(block.text for block in pages.blocks(page, "sh"))
+    lines = [line.partition(" > ")[0] for line in code.splitlines() if line.startswith("notarypy ")]
+    assert len(lines) >= 2
+    printed = [stage.perform("jeff", line.replace("$(cat digest)", _digest("image"))) for line in lines]
+    assert stage.exit_code == 0, printed
+    for name in (
+        "app.kubernetes.io/component",
+        "mutate.notarypy.notarypy.svc",
+        "validate.notarypy.notarypy.svc",
+    ):
+        assert name in page
+        assert name.replace("=", ": ") in printed[-1]
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": _request("bad")}
+    (home / "review.json").write_text(json.dumps(review))
+    answer = json.loads(stage.perform("jeff", "notarypy admission review --policy policy.toml review.json"))
+    assert f"denied the request: {answer['response']['status']['message']}\n" in page
+
+
+def _request(name: str) -> dict[str, object]:
+    containers = [{"name": name, "image": f"{REGISTRY}/team/app:2"}]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": containers}}
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    return {"uid": "1", "kind": kind, "operation": "CREATE", "namespace": "team", "object": pod}

@@ -116,6 +116,13 @@ def test_a_thousand_containers_are_a_few_questions() -> None:
         images_of(read_review(review([name] * (DEFAULT.review_images + 1))))
 
 
+def test_a_reason_without_the_name_of_its_image_gets_it() -> None:
+    read = read_review(review(["app:1"]))
+    refused = ImageVerdict("app:1", None, "the server is gone [net.unreachable]", "net.unreachable", 8)
+    said = answer(read, images_of(read), {"app:1": refused}, mutate=True).document["response"]
+    assert said["status"]["message"].endswith(": app:1: the server is gone [net.unreachable]")
+
+
 def test_messages_and_warnings_are_bounded() -> None:
     found = answered(review([f"{'x' * 900}/{number}:1" for number in range(500)]), "validate")
     assert len(found.document["response"]["status"]["message"]) < 20_000

@@ -7,6 +7,7 @@ import ssl
 import threading
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -354,8 +355,8 @@ def pair(authority: trustme.CA, tmp_path: Path) -> tuple[Path, Path]:
     return files
 
 
-def write(authority: trustme.CA, files: tuple[Path, Path], name: str) -> None:
-    issued = authority.issue_cert(name)
+def write(authority: trustme.CA, files: tuple[Path, Path], name: str, until: datetime | None = None) -> None:
+    issued = authority.issue_cert(name, not_after=until)
     files[0].write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     files[1].write_bytes(issued.private_key_pem.bytes())
 
@@ -465,3 +466,17 @@ def test_a_certificate_that_has_ended_is_said(
     monkeypatch.setattr("notarypy.service.servingcertificate.time.time", lambda: 1e11)
     ServingCertificate(*pair)
     assert "has ended" in caplog.text
+
+
+def test_a_certificate_that_has_ended_does_not_replace_one_that_has_not(
+    authority: trustme.CA, pair: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = ServingCertificate(*pair)
+    before = certificate.context
+    write(authority, pair, "localhost", datetime.now(UTC) - timedelta(days=1))
+    certificate.look()
+    assert certificate.context is before
+    assert "the certificate has ended, and the one before has not" in caplog.text
+    write(authority, pair, "localhost")
+    certificate.look()
+    assert certificate.context is not before
