@@ -169,8 +169,8 @@ class Limits:
     """What kept metadata takes in memory, as estimated; beyond it what was not asked for goes first."""
     remembered_bytes: int = 64 * _MIB
     """Verified files that cannot be stored, for the disk is full: they are floors all the same."""
-    waiting_questions: int = 4096
-    """Images that wait to be verified: whoever asks for another one is told so at once."""
+    waiting_questions: int = 8192
+    """Images that wait to be verified, half of them at one host: who asks for more is told so at once."""
     request_head_bytes: int = 16 * _KIB
     """The head of a request."""
     request_bytes: int = 8 * _MIB

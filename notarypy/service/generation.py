@@ -76,7 +76,8 @@ class Generation:
     def place(self, image: str, options: VerifyOptions) -> QuestionPlace:
         """Return where a question is answered; raise what refuses it without asking anybody."""
         session = self.session
-        written, registry = session.gun(image)
+        parsed, (written, _) = session.parse(image), session.gun(image)
+        registry = parsed.api_host
         scope = session.scope(written)
         if scope is None:
             raise RuntimeError("a verifier has a trust policy")

@@ -9,28 +9,30 @@ Rules:
    rests on a look that is too old by then, another one is found, for all who are left.
 2. An answer that counts and was asked for lately is looked into again before it ends, while nobody waits. A
    server that cannot be asked then ends nothing that counts, and is left alone for a while.
-3. What is not taken on is refused at once.
+3. What is not taken on is refused at once. What waited for half a minute is refused when it would begin:
+   nobody waits for it any more, and others do.
 """
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from notarypy.client.verify.sharing import asks_notary
-from notarypy.errors import Advice, BusyError, OperationError
-from notarypy.service.keptanswers import BRIEFLY, Verdict, key_of
+from notarypy.errors import Advice, BusyError, DeadlineError, NetworkError, OperationError
+from notarypy.service.keptanswers import BRIEFLY, Verdict, counting, key_of
 from notarypy.service.threadpool import ThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
+    from collections.abc import Callable, Collection
 
     from notarypy.client.parameters import VerifyOptions
     from notarypy.service.generation import Generation, QuestionPlace
     from notarypy.service.keptanswers import QuestionKey, TimedLook
 
 _AHEAD = 1 / 3
+_PATIENCE = 30.0
 
 
 class Inquiry:
@@ -52,6 +54,7 @@ class Inquiry:
         self.key = key_of(image, options, resolve=resolve)
         self.waiting: list[tuple[float, Future[Verdict]]] = []
         self.since: float | None = None
+        self.silent: Collection[str] = ()
         self._look: TimedLook | None = None
 
     def again(self) -> Inquiry:
@@ -74,9 +77,14 @@ class Inquiry:
 
     def run(self) -> None:
         """Find the verdict."""
-        look = self._look
-        found = self.generation.verified(self.image, self.options, self.place, look, self._settle)
+        found = self._inquiries.too_late(self)
+        if found is None:
+            found = self.generation.verified(self.image, self.options, self.place, self._look, self._settle)
+        self._settle()
         self._look = None
+        if isinstance(found.image, NetworkError):
+            host = found.image.facts.get("host")
+            self.silent = self.hosts if host not in self.hosts else (str(host),)
         self._inquiries.end(self, found)
 
     def _settle(self) -> None:
@@ -96,11 +104,12 @@ class Inquiries:
         self._found: dict[tuple[int, QuestionKey], Inquiry] = {}
         self.refused = self.allowed = self.ahead = 0
 
-    def wait(self, inquiry: Inquiry, asked: float, future: Future[Verdict]) -> None:
-        """Have a question wait for the inquiry that answers it (rule 1)."""
-        found = self._begun(inquiry, asked, future)
-        if found is inquiry and not self.pool.send(inquiry):
-            self.end(inquiry, Verdict(self._not_taken()))
+    def wait(self, inquiry: Inquiry, asked: float) -> Future[Verdict]:
+        """Return the verdict to come on a question that is asked now (rule 1)."""
+        future: Future[Verdict] = Future()
+        future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
+        self._wait(inquiry, asked, future)
+        return future
 
     def look_ahead(self, inquiry: Inquiry, verdict: Verdict) -> None:
         """Look into a question again whose verdict ends soon (rule 2)."""
@@ -118,6 +127,18 @@ class Inquiries:
             asked = inquiry.waiting[-1][0] if inquiry.waiting else self._clock()
         return asked, asked - self._max_age if inquiry.since is None else inquiry.since
 
+    def too_late(self, inquiry: Inquiry) -> Verdict | None:
+        """Return a refusal for an inquiry that waited too long (rule 3)."""
+        asked, now = self.moment(inquiry)[0], self._clock()
+        if now - asked < _PATIENCE:
+            return None
+        message, why = (
+            f"{inquiry.image} was not looked at in time",
+            f"others wait for {', '.join(inquiry.hosts)}",
+        )
+        error = DeadlineError(message, why=why, advice=Advice("ask-service-later"))
+        return Verdict(error, (), counting(now, now, error, self._max_age))
+
     def end(self, inquiry: Inquiry, verdict: Verdict) -> None:
         """Give a verdict to those for whom it counts; the others wait for another one (rule 1)."""
         generation, now = inquiry.generation, inquiry.generation.session.now()
@@ -129,7 +150,7 @@ class Inquiries:
             if final or verdict.counts(asked, now):
                 future.set_result(verdict)
             else:
-                self.wait(inquiry.again(), asked, future)
+                self._wait(inquiry.again(), asked, future)
 
     def close(self) -> None:
         """Refuse what waits, and end the threads."""
@@ -137,6 +158,12 @@ class Inquiries:
         for errand in self.pool.close():
             if isinstance(errand, Inquiry):
                 self.end(errand, Verdict(self._not_taken()))
+
+    def _wait(self, inquiry: Inquiry, asked: float, future: Future[Verdict]) -> None:
+        """Have a question wait for the inquiry that answers it."""
+        found = self._begun(inquiry, asked, future)
+        if found is inquiry and not self.pool.send(inquiry):
+            self.end(inquiry, Verdict(self._not_taken()))
 
     def _is_kept(self, inquiry: Inquiry, verdict: Verdict) -> bool:
         """Tell whether a verdict counts for those who ask later (rule 2)."""

@@ -25,6 +25,7 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.metadata.dates import ended, role_ends
@@ -225,9 +226,10 @@ class Verdict:
         warnings: In the order in which they came; those that are `Unverified` say what was not verified.
         until: Until when it counts, by the clock of `time.monotonic`.
         ahead: From when on somebody may look again before it ends, by the same clock.
+        future: One that has this result, for all who ask.
     """
 
-    __slots__ = ("_counting", "_ends", "ahead", "image", "until", "warnings")
+    __slots__ = ("_counting", "_ends", "ahead", "future", "image", "until", "warnings")
 
     def __init__(
         self,
@@ -238,6 +240,8 @@ class Verdict:
     ) -> None:
         self.image, self.warnings, self.ahead = image, warnings, ahead
         self._counting, self.until = counting, min(counting.until, counting.soon)
+        self.future: Future[Verdict] = Future()
+        self.future.set_result(self)
         self._ends = image.expires if isinstance(image, VerifiedImage) else None
 
     @property

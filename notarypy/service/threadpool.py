@@ -7,12 +7,15 @@ Rules:
 
 1. So many threads work at a time, of those so many for one host, and of these so many for one repository:
    neither a repository nor a host that hangs holds them all.
-2. An errand that may not begin yet holds no thread. It is looked at again when another one has ended, or when
+2. A host that did not answer when it was last asked, or was never asked, gets two threads, and all such hosts
+   together half of the threads: whoever can name hosts cannot hold up those that answer.
+3. An errand that may not begin yet holds no thread. It is looked at again when another one has ended, or when
    somebody says that something changed (`wake`).
-3. Lanes, which are the errands that ask the same hosts, take turns, and so do the repositories of a lane.
+4. Lanes, which are the errands that ask the same hosts, take turns, and so do the repositories of a lane.
    Within a repository the oldest errand is the first.
-4. At most so many errands wait. Who comes then is told at once.
-5. Threads are begun as they are wanted, have a name, and end when the pool is closed; nobody waits long for
+5. At most so many errands wait, of those half for one host, and a quarter for one repository. Who comes then
+   is told at once.
+6. Threads are begun as they are wanted, have a name, and end when the pool is closed; nobody waits long for
    one that waits for a server.
 """
 
@@ -20,23 +23,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-THREADS, OF_HOST, OF_REPOSITORY = 32, 8, 4
+THREADS, OF_HOST, OF_REPOSITORY, OF_STRANGER = 32, 8, 4, 2
+_KNOWN = 1024
 _GRACE_SECONDS = 0.5
 
 Hosts = tuple[str, ...]
 
 
 class Errand(Protocol):
-    """What a thread is sent for; `run` raises nothing."""
+    """What a thread is sent for; `run` raises nothing, and notes which of the hosts did not answer."""
 
     repository: str
     hosts: Hosts
+    silent: Collection[str]
 
     def may_begin(self) -> bool:
         """Tell whether a thread may be sent now; True is an obligation to send it."""
@@ -56,6 +61,9 @@ class ThreadPool:
         self._most_waiting, self._most = most_waiting, threads
         self._lanes: dict[Hosts, dict[str, deque[Errand]]] = {}
         self._of_host, self._of_repository = Counter[str](), Counter[str]()
+        self._for_host, self._for_repository = Counter[str](), Counter[str]()
+        self._answering: OrderedDict[str, None] = OrderedDict()
+        self._strange = dict[int, Errand]()
         self._threads: list[threading.Thread] = []
         self._idle = self._beginning = 0
         self._closed = False
@@ -67,19 +75,21 @@ class ThreadPool:
         return len(self._threads)
 
     def send(self, errand: Errand) -> bool:
-        """Have an errand done once it may begin; tell whether there is room for it (rule 4)."""
+        """Have an errand done once it may begin; tell whether there is room for it (rule 5)."""
         with self._changed:
-            if self._closed or self.waiting >= self._most_waiting:
+            if self._closed or self._is_too_much(errand):
                 return False
             lane = self._lanes.setdefault(errand.hosts, {})
             lane.setdefault(errand.repository, deque()).append(errand)
             self.waiting += 1
+            self._for_host.update(errand.hosts)
+            self._for_repository[errand.repository] += 1
             self._begin_thread()
             self._changed.notify()
         return True
 
     def wake(self) -> None:
-        """Look again at errands that could not begin (rule 2)."""
+        """Look again at errands that could not begin (rule 3)."""
         with self._changed:
             self._changed.notify_all()
 
@@ -89,6 +99,8 @@ class ThreadPool:
             self._closed = True
             left = [errand for lane in self._lanes.values() for queue in lane.values() for errand in queue]
             self._lanes.clear()
+            self._for_host.clear()
+            self._for_repository.clear()
             self.waiting = 0
             self._changed.notify_all()
         ends = time.monotonic() + _GRACE_SECONDS
@@ -121,7 +133,7 @@ class ThreadPool:
             while not self._closed:
                 if (errand := next(self._ready(), None)) is not None:
                     self._taken(errand)
-                    if self._has_room():
+                    if next(self._open(), None):
                         self._begin_thread()
                     return errand
                 self._idle += 1
@@ -129,23 +141,33 @@ class ThreadPool:
                 self._idle -= 1
             return None
 
-    def _ready(self) -> Iterator[Errand]:
-        """Yield errands that may begin, by rules 1 and 3."""
-        for hosts, lane in self._lanes.items():
-            if any(self._of_host[host] >= OF_HOST for host in hosts):
-                continue
-            for repository, queue in lane.items():
-                if self._of_repository[repository] < OF_REPOSITORY and queue[0].may_begin():
-                    yield queue[0]
+    def _is_too_much(self, errand: Errand) -> bool:
+        most = self._most_waiting
+        of_host = max((self._for_host[host] for host in errand.hosts), default=0)
+        of_repository = self._for_repository[errand.repository]
+        return self.waiting >= most or of_host >= max(1, most // 2) or of_repository >= max(1, most // 4)
 
-    def _has_room(self) -> bool:
-        """Tell whether the numbers of rule 1 let another errand begin."""
-        return any(
-            self._of_repository[repository] < OF_REPOSITORY
-            for hosts, lane in self._lanes.items()
-            if all(self._of_host[host] < OF_HOST for host in hosts)
-            for repository in lane
-        )
+    def _ready(self) -> Iterator[Errand]:
+        """Yield errands that may begin, by rules 1 to 4."""
+        for lane, repository in self._open():
+            if self._lanes[lane][repository][0].may_begin():
+                yield self._lanes[lane][repository][0]
+
+    def _open(self) -> Iterator[tuple[Hosts, str]]:
+        """Yield the lanes and repositories that rules 1 and 2 let through."""
+        for hosts, lane in self._lanes.items():
+            if len(self._strange) >= (self._most + 1) // 2 and self._is_strange(hosts):
+                continue
+            if all(self._of_host[host] < self._most_of(host) for host in hosts):
+                for repository in lane:
+                    if self._of_repository[repository] < OF_REPOSITORY:
+                        yield hosts, repository
+
+    def _most_of(self, host: str) -> int:
+        return OF_HOST if host in self._answering else OF_STRANGER
+
+    def _is_strange(self, hosts: Hosts) -> bool:
+        return not all(host in self._answering for host in hosts)
 
     def _taken(self, errand: Errand) -> None:
         """Take an errand out of its queue; its lane and its repository go to the end of their rows."""
@@ -157,18 +179,31 @@ class ThreadPool:
         if lane:
             self._lanes[errand.hosts] = lane
         self.waiting, self.busy = self.waiting - 1, self.busy + 1
+        _less(self._for_host, errand.hosts)
+        _less(self._for_repository, (errand.repository,))
+        if self._is_strange(errand.hosts):
+            self._strange[id(errand)] = errand
         self._of_host.update(errand.hosts)
         self._of_repository[errand.repository] += 1
 
     def _ended(self, errand: Errand) -> None:
         with self._changed:
             self.busy -= 1
-            for counter, names in (
-                (self._of_host, errand.hosts),
-                (self._of_repository, (errand.repository,)),
-            ):
-                counter.subtract(names)
-                for name in names:
-                    if not counter[name]:
-                        del counter[name]
+            self._strange.pop(id(errand), None)
+            _less(self._of_host, errand.hosts)
+            _less(self._of_repository, (errand.repository,))
+            for host in errand.hosts:
+                self._answering.pop(host, None)
+                if host not in errand.silent:
+                    self._answering[host] = None
+            while len(self._answering) > _KNOWN:
+                self._answering.popitem(last=False)
             self._changed.notify_all()
+
+
+def _less(counter: Counter[str], names: Collection[str]) -> None:
+    """Count names down, and forget those that are at zero."""
+    counter.subtract(names)
+    for name in names:
+        if not counter[name]:
+            del counter[name]

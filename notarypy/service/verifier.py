@@ -19,7 +19,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from notarypy.client.api import utc_now
@@ -35,6 +34,7 @@ from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from datetime import datetime
 
     from notarypy.remote.http.transport import Transport
@@ -95,28 +95,25 @@ class Verifier:
         self._watch.start()
 
     def ask(self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False) -> Future[Verdict]:
-        """Return the verdict to come on an image; it is there at once if it is known.
+        """Return the verdict to come on an image, there at once if it is known; others may wait for it, too.
 
         `options` are required beside the trust policy. With `resolve` the registry is asked for the digest
         of a tag that is to be skipped.
         """
-        future: Future[Verdict] = Future()
-        future.set_running_or_notify_cancel()  # whoever gives up ends it for nobody
         generation, asked = self._generation, self._clock()
         verdict = self._known(generation, image, options, asked, resolve=resolve)
-        if verdict is None or verdict.ahead <= asked:
-            try:
-                place = generation.place(image, options)
-                inquiry = Inquiry(self.inquiries, generation, image, options, place, resolve=resolve)
-                if verdict is not None:
-                    self.inquiries.look_ahead(inquiry, verdict)
-                elif (verdict := generation.passed(image, place.scope, resolve=resolve)) is None:
-                    self.inquiries.wait(inquiry, asked, future)
-                    return future
-            except NotarypyError as error:
-                verdict = Verdict(error)
-        future.set_result(verdict)
-        return future
+        if verdict is not None and asked < verdict.ahead:
+            return verdict.future
+        try:
+            place = generation.place(image, options)
+            inquiry = Inquiry(self.inquiries, generation, image, options, place, resolve=resolve)
+            if verdict is not None:
+                self.inquiries.look_ahead(inquiry, verdict)
+            elif (verdict := generation.passed(image, place.scope, resolve=resolve)) is None:
+                return self.inquiries.wait(inquiry, asked)
+        except NotarypyError as error:
+            verdict = Verdict(error)
+        return verdict.future
 
     def known(self, image: str, options: VerifyOptions = ANY, *, resolve: bool = False) -> Verdict | None:
         """Return the verdict on an image if it is known; no work is begun."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notarypy.errors import BusyError
+from notarypy.errors import BusyError, DeadlineError
 from notarypy.limits import Limits
-from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, ThreadPool
+from notarypy.service.threadpool import OF_HOST, OF_REPOSITORY, OF_STRANGER, THREADS, ThreadPool
 from support.author import GUN
 from support.people import owned
-from support.verifiers import SECONDS, pin_of, pinned, verifier, write_policy
+from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from notarypy.remote.http.messages import Request, Response
@@ -31,6 +31,7 @@ class Errand:
 
     def __init__(self, repository: str, *hosts: str, run: Callable[[], object] = lambda: None) -> None:
         self.repository, self.hosts, self._run = repository, hosts, run
+        self.silent: Collection[str] = ()
         self.may, self.begun, self.done = True, threading.Event(), threading.Event()
 
     def may_begin(self) -> bool:
@@ -47,8 +48,17 @@ def go_on() -> threading.Event:
     return threading.Event()
 
 
+def met(pool: ThreadPool, *hosts: str) -> None:
+    """Have hosts answer once."""
+    errand = Errand("any", *hosts)
+    assert pool.send(errand)
+    assert errand.done.wait(SECONDS)
+    until(lambda: pool.busy == 0)
+
+
 def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> None:
     pool = ThreadPool(1000, threads=OF_HOST + 1)
+    met(pool, "slow", "quick", "notary")
     hung = [Errand(f"r{number}", "slow", run=go_on.wait) for number in range(100)]
     assert all(map(pool.send, hung))
     for number in range(50):
@@ -61,8 +71,42 @@ def test_a_host_that_hangs_leaves_threads_for_others(go_on: threading.Event) -> 
     assert pool.close() == []
 
 
+def test_hosts_that_did_not_answer_leave_half_of_the_threads(go_on: threading.Event) -> None:
+    pool = ThreadPool(10_000)
+    met(pool, "quick")
+    hung = [Errand(f"r{number}", f"strange{number % 100}", run=go_on.wait) for number in range(1000)]
+    assert all(map(pool.send, hung))
+    for number in range(50):
+        other = Errand(f"o{number}", "quick")
+        assert pool.send(other)
+        assert other.done.wait(SECONDS)
+    assert sum(errand.begun.is_set() for errand in hung) == THREADS // 2
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in hung)
+    pool.close()
+
+
+def test_a_host_that_was_silent_gets_few_threads_until_it_answers(go_on: threading.Event) -> None:
+    pool = ThreadPool(1000)
+    met(pool, "host", "other")
+    silent = Errand("r", "host", "other")
+    silent.silent = ["host"]
+    assert pool.send(silent)
+    assert silent.done.wait(SECONDS)
+    until(lambda: pool.busy == 0)
+    hung = [Errand(f"r{number}", "host", run=go_on.wait) for number in range(20)]
+    others = [Errand(f"o{number}", "other", run=go_on.wait) for number in range(20)]
+    assert all(map(pool.send, (*hung, *others)))
+    until(lambda: pool.busy == OF_STRANGER + OF_HOST)
+    assert sum(errand.begun.is_set() for errand in hung) == OF_STRANGER
+    go_on.set()
+    assert all(errand.done.wait(SECONDS) for errand in (*hung, *others))
+    pool.close()
+
+
 def test_a_repository_that_hangs_leaves_threads_of_its_host(go_on: threading.Event) -> None:
     pool = ThreadPool(1000)
+    met(pool, "host")
     hung = [Errand("slow", "host", run=go_on.wait) for _ in range(100)]
     assert all(map(pool.send, hung))
     other = Errand("quick", "host")
@@ -101,15 +145,17 @@ def test_repositories_take_turns() -> None:
 
 
 def test_so_many_wait_and_who_comes_then_is_told(go_on: threading.Event) -> None:
-    pool = ThreadPool(2, threads=1)
+    pool = ThreadPool(8, threads=1)
     first = Errand("a", "host", run=go_on.wait)
     assert pool.send(first)
     assert first.begun.wait(SECONDS)
-    waiting = [Errand("a", "host"), Errand("b", "host")]
-    assert [pool.send(errand) for errand in (*waiting, Errand("c", "host"))] == [True, True, False]
-    assert pool.waiting == 2
+    waiting = [Errand(name, "host") for name in "aabb"]
+    assert [pool.send(errand) for errand in waiting] == [True] * 4
+    assert not pool.send(Errand("c", "host"))
+    assert pool.send(more := Errand("c", "other"))
+    assert pool.waiting == 5
     go_on.set()
-    assert all(errand.done.wait(SECONDS) for errand in waiting)
+    assert all(errand.done.wait(SECONDS) for errand in (*waiting, more))
     pool.close()
     assert not pool.send(Errand("d", "host"))
 
@@ -165,14 +211,27 @@ def test_a_registry_that_hangs_for_one_repository_leaves_the_others(world: World
 
 def test_what_is_too_much_is_refused_and_not_kept(world: World, policy: Path) -> None:
     go_on = hang(world, lambda url: f"{GUN}/_trust" in url)
-    with closing(verifier(world, policy, limits=Limits(waiting_questions=2))) as service:
+    with closing(verifier(world, policy, limits=Limits(waiting_questions=8))) as service:
         futures = [service.ask(f"{GUN}:{number}") for number in range(20)]
         refused = [future.result(0).image for future in futures if future.done()]
-        assert len(refused) >= 17
+        assert len(refused) in {17, 18}
         assert all(isinstance(error, BusyError) for error in refused)
         go_on.set()
         assert all(future.result(SECONDS) for future in futures)
         assert all(service.ask(f"{GUN}:{number}").result(SECONDS).ok for number in range(20))
+
+
+def test_what_waited_too_long_is_refused_when_its_turn_comes(world: World, policy: Path) -> None:
+    go_on, ticks = hang(world, lambda url: f"{GUN}/_trust" in url), Ticks()
+    with closing(verifier(world, policy, ticks=ticks)) as service:
+        hung = [service.ask(f"{GUN}:{number}") for number in range(20)]
+        until(lambda: service.inquiries.pool.busy == 1)
+        ticks.now += 31
+        go_on.set()
+        late = [future.result(SECONDS).image for future in hung]
+        assert sum(isinstance(error, DeadlineError) for error in late) == 19
+        ticks.now += 5
+        assert service.ask(f"{GUN}:7").result(SECONDS).ok
 
 
 def test_nothing_adds_up_over_thousands_of_questions(world: World, policy: Path) -> None:

@@ -23,7 +23,7 @@ from notarypy.errors import (
 from notarypy.tuf import roles
 from support.author import GUN
 from support.people import owned
-from support.verifiers import SECONDS, Ticks, pin_of, pinned, verifier, write_policy
+from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,17 +133,6 @@ def test_a_look_ahead_that_finds_something_wrong_counts_at_once(
     ticks.now += 25
     assert asked(service) is before
     until(lambda: not asked(service).ok)
-
-
-def until(holds: object) -> None:
-    """Wait until something holds."""
-    assert callable(holds)
-    ends = threading.Event()
-    for _ in range(int(SECONDS * 100)):
-        if holds():
-            return
-        ends.wait(0.01)
-    raise AssertionError
 
 
 def test_what_cannot_be_stored_stays_a_floor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from notarypy.limits import DEFAULT, Limits
@@ -11,6 +12,7 @@ from support.author import GUN
 from support.people import SERVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.people import Person, World
@@ -28,6 +30,16 @@ class Ticks:
     def __call__(self) -> float:
         """Return the time."""
         return self.now
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    pause = threading.Event()
+    for _ in range(int(SECONDS * 100)):
+        if holds():
+            return
+        pause.wait(0.01)
+    raise AssertionError
 
 
 def pin_of(person: Person, gun: str = GUN) -> str:
