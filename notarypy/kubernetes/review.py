@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -135,7 +136,9 @@ def _decoded(data: bytes, limits: Limits) -> dict[str, Any]:
         why = f"more than {limits.review_bytes} bytes, or too many parts or levels"
         raise AdmissionReviewError("this is too much for an AdmissionReview", why=why)
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        found = json.loads(
+            data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, json.JSONDecodeError | _AmbiguousError) else ""
         raise AdmissionReviewError("this is no JSON that all programs read alike", why=why) from None
@@ -153,6 +156,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         raise _AmbiguousError("an object has the same member twice")
     return members
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(number := float(digits)):
+        raise _AmbiguousError("a number is too large")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -39,6 +39,7 @@ from notarypy.client.build.inputs import FileVariables
 from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
 from notarypy.cosign.signingchain import SigningChain
 from notarypy.errors import (
+    AdmissionReviewError,
     AlreadyExistsError,
     AuthenticationError,
     BuildFileError,
@@ -57,6 +58,8 @@ from notarypy.images.dockerfile import portable, stages
 from notarypy.images.dockerfile.variables import BuildOptions
 from notarypy.keys.formats import cosignkey, keyuri, pbes, pem, pkcs8, sealed, urisecrets
 from notarypy.keys.signers import keyfile, pkcs11uri
+from notarypy.kubernetes import imageplaces, review
+from notarypy.kubernetes.admissionanswer import ImageVerdict, answer
 from notarypy.limits import DEFAULT, Limits
 from notarypy.remote import notary, pushstream
 from notarypy.remote.auth import credentials, tokens
@@ -82,10 +85,10 @@ from notarypy.tuf import (
 from notarypy.tuf.envelope import Envelope
 from notarypy.tuf.metadata import Root, Snapshot, Targets, Timestamp
 from notarypy.tuf.trusted import TrustedMetadata
-from support import signingcertificates
+from support import admissions, signingcertificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cryptography import x509
 
@@ -445,6 +448,34 @@ def workload(data: bytes) -> None:
             found.with_names(names, FileVariables(environment={"TAG": "1"}))
 
 
+def admission_review(data: bytes) -> None:
+    """An AdmissionReview: an error with its uid, or an answer that JSON can say and whose patch fits once."""
+    try:
+        asked = review.read_review(data)
+        placed = imageplaces.images_of(asked)
+    except AdmissionReviewError as error:
+        facts = set(error.facts)
+    else:
+        _answered(data, asked, placed)
+        return
+    assert facts in ({"uid", "version"}, set())
+
+
+def _answered(data: bytes, asked: review.AdmissionReview, placed: Sequence[imageplaces.PlacedImage]) -> None:
+    response = answer(asked, placed, verdicts_of(placed), mutate=True).document["response"]
+    assert json.loads(json.dumps(response)) == response
+    changed = admissions.patched(json.loads(data), {"response": response})
+    again = review.read_review(json.dumps(changed).encode())
+    found = imageplaces.images_of(again)
+    assert len(found) == len(placed)
+    assert "patch" not in answer(again, found, verdicts_of(found), mutate=True).document["response"]
+
+
+def verdicts_of(placed: Sequence[imageplaces.PlacedImage]) -> dict[str, ImageVerdict | None]:
+    """Return good verdicts on images."""
+    return {one.image: ImageVerdict(one.image, f"sha256:{'0' * 64}") for one in placed}
+
+
 def image_manifest(data: bytes) -> None:
     """A manifest or an index, and never both."""
     kind, _, body = data.partition(b"\n")
@@ -650,6 +681,9 @@ TARGETS = {
         certificate, lambda: [key.public for key in root_keys()] + _fixtures("keys/*.crt")()
     ),
     "signature": Target(signature, lambda: [b"\1" * 64, b"\1" * 256]),
+    "admission-review": Target(
+        admission_review, lambda: [case.data(admissions.World()) for case in admissions.cases()]
+    ),
     "reference": Target(
         image_reference,
         _these(

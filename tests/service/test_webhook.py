@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notarypy.errors import AdmissionReviewError
+from notarypy.service.webhook import Webhook
 from support import admissions, admitting
 from support.admitting import Cluster
-from support.people import make_world
+from support.author import GUN
+from support.cosigner import Cosigner
+from support.people import REGISTRY_PATH, make_world
+from support.verifiers import SECONDS, verifier, write_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.admissions import Case
+    from support.people import World
 
 CASES = [case for case in admissions.cases() if not case.is_pure]
 
@@ -87,3 +93,20 @@ def test_the_audit_log_is_given_who_signed(cluster: Cluster) -> None:
     names = cluster.names
     response = cluster.ask(pod(f"{names.R}/app:1"), "mutate").document["response"]
     assert response["auditAnnotations"] == {"verified": f"{names.R}/app@{names.ONE} targets 2"}
+
+
+def test_where_cosign_vouches_the_registry_is_asked_all_the_same(world: World) -> None:
+    release = Cosigner(world.fake, REGISTRY_PATH)
+    digest = world.push("1")
+    release.sign(digest, f"{GUN}:1")
+    (world.base / "release.pub").write_bytes(release.pem)
+    lines = 'require = ["cosign"]\ncosign.all = ["release.pub"]'
+    with closing(verifier(world, write_policy(world.base / "policy.toml", f"{GUN}\n{lines}"))) as service:
+        webhook = Webhook(service)
+        for image in (f"{GUN}:1", f"{GUN}@{digest}"):
+            pending = webhook.begin(pod(image), mutate=True)
+            assert not wait(pending.futures, SECONDS).not_done
+            response = webhook.finish(pending).document["response"]
+            verified = f"{GUN}@{digest} cosign {release.keyid}"
+            assert response["auditAnnotations"] == {"verified": verified}
+            assert ("patch" in response) == ("@" not in image)

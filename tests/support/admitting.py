@@ -28,14 +28,14 @@ REGISTRY: Final = "registry.test"
 SILENT: Final = "silent.test"
 """The host of a Notary server that never answers; who makes the world says how."""
 GONE: Final = "gone.test"
-_SIGNED: Final = {
+SIGNED: Final = {
     "app": {"1": "one", "latest": "one", "2": "two"},
     "deep/er/app": {"1": "one"},
     "models/small": {"v1": "two"},
     "audited": {"1": "one"},
     "signers": {"1": "one"},
 }
-_UNSIGNED: Final = {
+UNSIGNED: Final = {
     "app": {"unsigned": "other"},
     "unknown": {"1": "one", "2": "two"},
     "skipped/tool": {"1": "skipped"},
@@ -46,12 +46,12 @@ def prepared(world: World) -> tuple[Path, Names]:
     """Sign what is signed there; return the trust policy, and what the names stand for."""
     digests = {
         content: world.push(tag, content, path)
-        for tree in (_SIGNED, _UNSIGNED)
+        for tree in (SIGNED, UNSIGNED)
         for path, tags in tree.items()
         for tag, content in tags.items()
     }
     owner = world.person("owner")
-    owner.client().sign([f"{REGISTRY}/{path}:{tag}" for path in _SIGNED for tag in _SIGNED[path]], init=True)
+    owner.client().sign([f"{REGISTRY}/{path}:{tag}" for path in SIGNED for tag in SIGNED[path]], init=True)
     pin = pin_of(owner, f"{REGISTRY}/app")
     policy = write_policy(
         world.base / "policy.toml", *scopes(REGISTRY, pin, f"https://{GONE}", f"https://{SILENT}")
