@@ -106,6 +106,11 @@ class Service:
                 raise RuntimeError(f"{self._process.args!r} did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Ask the process to end, insist after some seconds, and reap it."""
         self._process.terminate()
