@@ -96,6 +96,9 @@ if TYPE_CHECKING:
     from notarypy.remote.http.messages import Sink as Sink
     from notarypy.remote.http.messages import Stream as Stream
     from notarypy.remote.http.transport import Transport as Transport
+    from notarypy.service.keptanswers import Unasked as Unasked
+    from notarypy.service.keptanswers import Verdict as Verdict
+    from notarypy.service.verifier import Verifier as Verifier
     from notarypy.storage.images.trustarchive import ArchivedRepository as ArchivedRepository
     from notarypy.storage.images.trustarchive import TrustArchive as TrustArchive
     from notarypy.storage.settings.configfile import RegistrySettings as RegistrySettings
@@ -145,6 +148,8 @@ _NAMES = {
     "limits": "Limits",
     "remote.http.messages": "Redaction Request Response Sink Stream",
     "remote.http.transport": "Transport",
+    "service.keptanswers": "Unasked Verdict",
+    "service.verifier": "Verifier",
     "storage.images.trustarchive": "ArchivedRepository TrustArchive",
     "storage.settings.configfile": "RegistrySettings",
     "storage.settings.policyfile": "PolicyFile",

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
@@ -87,6 +87,14 @@ class Verifier:
         self._generation.session.directory()
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._watch: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Return the verifier itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.close()
 
     def watch(self) -> None:
         """Look at the files of the trust policy every two seconds, in a thread, until this is closed."""
