@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Iterator
 
@@ -49,27 +49,42 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     connections = 0
 
-    def __init__(self, handler: type[Handler], context: ssl.SSLContext | None) -> None:
-        self._context = context
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, handler: type[Handler], context: ssl.SSLContext | None, port: int = 0) -> None:
+        self._context, self._open = context, set[socket.socket]()
+        super().__init__(("127.0.0.1", port), handler)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """Accept a connection; the TLS handshake waits for the connection's own thread."""
         plain, address = super().get_request()
         self.connections += 1
+        self._open.add(plain)
         if self._context is None:
             return plain, address
         wrapped = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        self._open.discard(plain)
+        self._open.add(wrapped)
         return wrapped, address
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """End a connection that is done."""
+        super().shutdown_request(request)
+        if isinstance(request, socket.socket):
+            self._open.discard(request)
+
+    def cut(self) -> None:
+        """End all connections, whatever goes on over them."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
         """Let clients that go away, or refuse our certificate, do so quietly."""
 
 
 @contextlib.contextmanager
-def listening(handler: type[Handler], context: ssl.SSLContext | None) -> Iterator[Listener]:
-    """Serve on a free loopback port until the block ends."""
-    with Listener(handler, context) as server:
+def listening(handler: type[Handler], context: ssl.SSLContext | None, port: int = 0) -> Iterator[Listener]:
+    """Serve on a loopback port (0: a free one) until the block ends."""
+    with Listener(handler, context, port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

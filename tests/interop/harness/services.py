@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import trustme
@@ -63,6 +64,12 @@ class Authority:
         leaf.private_key_pem.write_to_path(str(pair.key))
         return pair
 
+    def ended(self, name: str) -> tuple[bytes, bytes]:
+        """Return a certificate for loopback servers that has ended, and its key."""
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        leaf = self._ca.issue_cert("localhost", common_name=name, not_after=yesterday)
+        return leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes()
+
     def server_context(self, name: str) -> ssl.SSLContext:
         """Return TLS settings for a server written in Python."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -82,15 +89,9 @@ class Service:
     """
 
     def __init__(
-        self,
-        argv: list[str],
-        log: Path,
-        ready: Callable[[], bool],
-        env: Mapping[str, str] | None = None,
-        *,
-        patience: float = START_TIMEOUT,
+        self, argv: list[str], log: Path, ready: Callable[[], bool], env: Mapping[str, str] | None = None
     ) -> None:
-        self.log, self._patience = log, patience
+        self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [programs.find(argv[0]), *argv[1:]],
@@ -106,16 +107,11 @@ class Service:
             raise
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + self._patience
+        end = time.monotonic() + START_TIMEOUT
         while not ready():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self._process.args!r} did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
-
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._process.pid
 
     def stop(self) -> None:
         """Ask the process to end, insist after some seconds, and reap it."""
