@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
-import platform
-import re
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import builds, lab, tables
+from benchmarks.machine import facts
 from benchmarks.measuring import ROUND_TRIPS, Row, cells
 from benchmarks.processes import ProgramFailedError
 from benchmarks.signing import TAGS
 from benchmarks.workloads import ROWS
-from interop.harness import programs
 from support import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.builds import Build
     from benchmarks.lab import Lab
     from benchmarks.measuring import Workload
 
 PAGE = builds.ROOT / "docs" / "performance.md"
 SMOKE = argparse.Namespace(only=["verify-warm"], rtt=[0], runs=1)
-# Debian's notary knows its compiler's version and not its own.
-VERSIONS = {
-    "Go notary of": ["notary", "version"],
-    "docker": ["docker", "--version"],
-    "skopeo": ["skopeo", "-v"],
-}
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -61,7 +46,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--patience",
-        type=_seconds,
+        type=scripts.seconds,
         default=6,
         metavar="S",
         help="seconds after which a cell ends (default 6)",
@@ -92,48 +77,11 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1
-    if not (math.isfinite(found) and found >= 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return found
-
-
 def _revision(text: str) -> str:
     try:
         return builds.known(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def facts(chosen: argparse.Namespace, taking_turns: Sequence[Build]) -> dict[str, str]:
-    """Return what is measured, and where."""
-    found = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": taking_turns[0].commit,
-        **{f"against {build.name}": build.commit for build in taking_turns[1:]},
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
-        "turns": f"up to {chosen.runs}",
-    }
-    for name, words in VERSIONS.items():
-        said = subprocess.run(
-            [programs.find(words[0]), *words[1:]], capture_output=True, text=True, check=False
-        ).stdout
-        version = re.search(r"(?:go)?\d+\.\d+[\w.+~-]*", said)
-        found[name] = version[0] if version else "?"
-    return found
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def measured(workload: Workload, running: Lab, report: tables.Report, chosen: argparse.Namespace) -> Row:
@@ -163,7 +111,7 @@ def run(chosen: argparse.Namespace) -> tuple[tables.Report, list[str]]:
         every = [builds.current(directory / "build")]
         if chosen.against:
             every.append(builds.other(directory / "other", chosen.against))
-        report = tables.Report(facts(chosen, every), tuple(build.name for build in every), ())
+        report = tables.Report(facts(every, chosen.runs), tuple(build.name for build in every), ())
         for fact, value in report.facts.items():
             print(f"{fact}: {value}")
         with lab.opened(directory, every) as running:

@@ -114,15 +114,17 @@ class Lab:
 
     # -- people and repositories
 
-    def person(self, name: str) -> Person:
-        """Return somebody with an empty home who knows both servers."""
-        someone = Person(self._directory / "homes" / f"{name}-{uuid.uuid4().hex[:8]}", self.notary.endpoint)
-        someone.trust("certs.d", self.registry.endpoint)
+    def person(self, name: str, *, direct: bool = False) -> Person:
+        """Return somebody with an empty home who knows both servers, behind the relay or not."""
+        home = self._directory / "homes" / f"{name}-{uuid.uuid4().hex[:8]}"
+        someone = Person(home, self.notary.direct if direct else self.notary.endpoint)
+        someone.trust("certs.d", self.registry.direct if direct else self.registry.endpoint)
         return someone
 
-    def repository(self, name: str) -> Repository:
+    def repository(self, name: str, *, direct: bool = False) -> Repository:
         """Return a repository that nobody has used, as clients reach it."""
-        return Repository(self.registry.endpoint, f"bench/{name}-{uuid.uuid4().hex[:8]}")
+        registry = self.registry.direct if direct else self.registry.endpoint
+        return Repository(registry, f"bench/{name}-{uuid.uuid4().hex[:8]}")
 
     def push(self, repository: Repository, *tags: str) -> Manifest:
         """Put one image under these tags, directly."""
@@ -139,10 +141,10 @@ class Lab:
                 )
         return manifest
 
-    def publish(self, gun: str, manifest: Manifest, tags: Sequence[str], *roles: str) -> None:
+    def publish(self, gun: str, manifest: Manifest, tags: Sequence[str], *roles: str) -> str:
         """Publish trust data in which these tags are this image, in these roles (none: targets), directly.
 
-        The keys are the benchmark's own; a role is delegated before it is used.
+        The keys are the benchmark's own; a role is delegated before it is used. Returns the root key's id.
         """
         assert self.notary.direct.ca is not None
         with served.Line(self.notary.direct.host, self.notary.direct.ca) as line:
@@ -153,6 +155,7 @@ class Lab:
             for role in roles or ("targets",):
                 desk.author.fill(role, dict.fromkeys(tags, target))
             desk.publish()
+            return desk.author.root.roles["root"].keyids[0]
 
     def run(self, *commands: Command) -> None:
         """Run commands that only make something ready."""

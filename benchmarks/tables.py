@@ -127,16 +127,16 @@ def _costs(row: Row, contestant: str) -> list[str]:
     return ["" if trips is None else f"{max(trips, 0):.1f}", calls(entry), f"{entry.cpu:.0f}", peak]
 
 
-def write_between(page: Path, text: str) -> None:
+def write_between(page: Path, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the marks of a page.
 
     Raises:
         ValueError: the page has no marks.
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"{page} lacks the marks {marks[0]} and {marks[1]}")
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 

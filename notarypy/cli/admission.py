@@ -36,10 +36,10 @@ def review(
     ] = "8s",
     policy: references.Policy = None,
 ) -> None:
-    """Answer an AdmissionReview as the webhooks of `serve` do, for tests and other engines.
+    """Answer an AdmissionReview of Kubernetes.
 
-    Prints the answer as JSON, and ends with 0 if it allows. Every root has to be pinned by the trust
-    policy.
+    As the webhooks of `serve` do, for tests and other engines: prints the answer as JSON, and ends with 0
+    if it allows. Every root has to be pinned by the trust policy.
 
     Example:
       notarypy admission review --mutate review.json

@@ -88,7 +88,7 @@ def _reported(
     seconds, most = _seconds(run.options.for_client.get("timeout")), DEFAULT.service_images
     for begin in range(0, len(images), most):
         some = images[begin : begin + most]
-        with run.trying(*(image.text for image in (images[begin:] if only else some))):
+        with run.trying(*(image.text for image in some)):
             try:
                 verdicts = verificationservice.ask(path, some, members, seconds)
             except ServiceMissingError as error:

@@ -229,6 +229,8 @@ def _bounded(texts: Iterable[str]) -> list[str]:
 
 def _clipped(text: str, most: int) -> str:
     """Return a text without control characters, and no longer than that in bytes."""
-    safe = "".join(each if each.isprintable() else "?" for each in text[: most + 1])
+    safe = text[: most + 1]
+    if not safe.isprintable():
+        safe = "".join(each if each.isprintable() else "?" for each in safe)
     data = safe.encode()
     return safe if len(data) <= most else f"{data[: most - 3].decode(errors='ignore')}..."

@@ -136,9 +136,7 @@ def _decoded(data: bytes, limits: Limits) -> dict[str, Any]:
         why = f"more than {limits.review_bytes} bytes, or too many parts or levels"
         raise AdmissionReviewError("this is too much for an AdmissionReview", why=why)
     try:
-        found = json.loads(
-            data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
+        found = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, json.JSONDecodeError | _AmbiguousError) else ""
         raise AdmissionReviewError("this is no JSON that all programs read alike", why=why) from None
@@ -166,3 +164,6 @@ def _finite(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise _AmbiguousError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)

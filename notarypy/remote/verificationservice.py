@@ -70,7 +70,7 @@ def socket_path(environ: Mapping[str, str]) -> str:
     if value and (path == value or not Path(path).is_absolute() or "\0" in path):
         raise ConfigurationError(
             f"{VARIABLE} names no service",
-            why="it is a unix socket by its whole path, as in unix:/run/notarypy.sock",
+            why="it is a unix socket by its whole path, as in unix:/run/notarypy/notarypy.sock",
             advice=Advice("set-or-unset", variable=VARIABLE),
             variable=VARIABLE,
         )
@@ -191,15 +191,18 @@ def _taken_apart(path: str, answer: bytearray, limits: Limits) -> bytes:
     return body
 
 
+def _listener(sock: socket.socket, path: str) -> int:
+    """Return as which user the process runs that listens; elsewhere than on Linux whose the socket is."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return Path(path).stat().st_uid
+    known = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    owner: int = _CREDENTIALS.unpack(known)[1]
+    return owner
+
+
 def _require_trusted(sock: socket.socket, path: str) -> None:
     """Raise StorageError unless the one who listens is to be believed (rule 2)."""
-    user = os.getuid()
-    if hasattr(socket, "SO_PEERCRED"):
-        owner = _CREDENTIALS.unpack(
-            sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )[1]
-    else:
-        owner = Path(path).stat().st_uid
+    user, owner = os.getuid(), _listener(sock, path)
     if owner in {0, user} or _only_theirs(path, {0, user, owner}):
         return
     raise StorageError(

@@ -224,12 +224,13 @@ class Verdict:
     Attributes:
         image: The image as it was verified or skipped, or why it is refused.
         warnings: In the order in which they came; those that are `Unverified` say what was not verified.
+        written: What is answered of it, once somebody has written that.
         until: Until when it counts, by the clock of `time.monotonic`.
         ahead: From when on somebody may look again before it ends, by the same clock.
         future: One that has this result, for all who ask.
     """
 
-    __slots__ = ("_counting", "_ends", "ahead", "future", "image", "until", "warnings")
+    __slots__ = ("_counting", "_ends", "ahead", "future", "image", "until", "warnings", "written")
 
     def __init__(
         self,
@@ -238,7 +239,7 @@ class Verdict:
         counting: Counting = _FOR_NOBODY,
         ahead: float = float("inf"),
     ) -> None:
-        self.image, self.warnings, self.ahead = image, warnings, ahead
+        self.image, self.warnings, self.ahead, self.written = image, warnings, ahead, ""
         self._counting, self.until = counting, min(counting.until, counting.soon)
         self.future: Future[Verdict] = Future()
         self.future.set_result(self)

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
@@ -91,8 +92,8 @@ class Metrics:
 
     def judged(self, results: Iterable[str]) -> None:
         """Count what was found of images."""
-        for result in results:
-            self._verifications.labels(result).inc()
+        for result, count in Tally(results).items():
+            self._verifications.labels(result).inc(count)
 
     def admitted(self, webhook: str, *, allowed: bool) -> None:
         """Count an answered admission review."""

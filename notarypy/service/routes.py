@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from notarypy.client.verdicts import SkippedImage, VerifiedImage
@@ -127,9 +128,10 @@ def _known(future: Future[Verdict]) -> Verdict | None:
 
 def _shown(verdicts: Iterable[tuple[str, Verdict | None]]) -> dict[str, Any]:
     """Return what the log says of images (rule 1)."""
-    entries = [_entry(image, verdict) for image, verdict in verdicts]
-    more = len(entries) - _SHOWN
-    return {"images": entries[:_SHOWN], **({"more_images": more} if more > 0 else {})}
+    left = iter(verdicts)
+    entries = [_entry(image, verdict) for image, verdict in islice(left, _SHOWN)]
+    more = sum(1 for _ in left)
+    return {"images": entries, **({"more_images": more} if more else {})}
 
 
 def _entry(image: str, verdict: Verdict | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Rules:
    first result that has it.
 7. Errors bring an advice, by name and values, in place of a text to type (`jsontext`: 2). Each result has its
    warnings, too: which of them are part of the result is not to be seen from the text.
+8. What is to be said of a good image is written once, and kept with the verdict for all who ask.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from notarypy.cosign.signaturekeys import keys_in
 from notarypy.errors import WORST_FIRST, Advice, NotarypyError, UndecidedError, UsageError
 from notarypy.images import reference
 from notarypy.limits import DEFAULT
-from notarypy.service.verifier import Unasked
+from notarypy.service.verifier import Unasked, Verdict
 from notarypy.tuf import roles
 from notarypy.values import dataclass
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from notarypy.client.verdicts import SkippedImage, VerifiedImage
     from notarypy.limits import Limits
-    from notarypy.service.verifier import Verdict, Verifier
+    from notarypy.service.verifier import Verifier
 
 _MEMBERS = frozenset({"images", "signers", "all_signers", "root", "also", "registry"})
 
@@ -126,25 +128,34 @@ def _options(document: dict[str, Any], limits: Limits) -> VerifyOptions:
 
 def answer(request: VerifyRequest, verdicts: Sequence[Verdict | None]) -> bytes:
     """Return the document with the verdicts on the images, in their order; None is not known in time."""
-    results, warnings, codes = [], list[str](), set[int]()
+    results, warnings, codes = list[str](), list[str](), set[int]()
     first: dict[NotarypyError, int] = {}
-    for number, (image, verdict) in enumerate(zip(request.images, verdicts, strict=True)):
-        said = () if verdict is None else verdict.warnings
-        found = None if verdict is None else verdict.image
-        if found is None or isinstance(found, Unasked):
-            found = _undecided(image)
-        result: dict[str, Any] = {"ref": image, "ok": not isinstance(found, NotarypyError)}
+    for number, (image, known) in enumerate(zip(request.images, verdicts, strict=True)):
+        verdict = known or Verdict(_undecided(image))
+        found = _undecided(image) if isinstance(verdict.image, Unasked) else verdict.image
         if isinstance(found, NotarypyError):
-            result["error"] = error_json(found)
+            members: dict[str, Any] = {"ok": False, "error": error_json(found)}
             if (same := first.setdefault(found, number)) != number:
-                result["same_as"] = same
+                members["same_as"] = same
             codes.add(found.exit_code)
+            written = jsontext.document({**members, "warnings": _warnings_json(verdict)})
         else:
-            result.update(image_json(found, error_json))
-        told = [{"text": str(text), "unverified": isinstance(text, Unverified)} for text in said]
-        results.append({**result, "warnings": told})
-        warnings += map(str, said)
+            written = _written(verdict, found)
+        results.append(f'{{"ref": {jsontext.document(image)}, {written[1:]}')
+        warnings += map(str, verdict.warnings)
     return _document(next((code for code in WORST_FIRST if code in codes), 0), results, warnings)
+
+
+def _written(verdict: Verdict, image: VerifiedImage | SkippedImage) -> str:
+    """Return the result of a good image without its `ref` (rule 8)."""
+    if not verdict.written:
+        members = {"ok": True, **image_json(image, error_json), "warnings": _warnings_json(verdict)}
+        verdict.written = jsontext.document(members)
+    return verdict.written
+
+
+def _warnings_json(verdict: Verdict) -> list[dict[str, Any]]:
+    return [{"text": str(text), "unverified": isinstance(text, Unverified)} for text in verdict.warnings]
 
 
 def refusal(error: NotarypyError) -> bytes:
@@ -157,10 +168,10 @@ def error_json(error: NotarypyError) -> dict[str, Any]:
     return jsontext.error(error, advice=jsontext.advice(error.advice))
 
 
-def _document(code: int, results: list[dict[str, Any]], warnings: list[str], **more: object) -> bytes:
-    head = {"schema": 1, "command": "verify", "exit": code}
-    told = {"results": results, "warnings": warnings, "first_use": []}
-    return jsontext.document({**head, **told, **more}).encode()
+def _document(code: int, results: Sequence[str], warnings: list[str], **more: object) -> bytes:
+    head = jsontext.document({"schema": 1, "command": "verify", "exit": code})
+    rest = jsontext.document({"warnings": warnings, "first_use": [], **more})
+    return f'{head[:-1]}, "results": [{", ".join(results)}], {rest[1:]}'.encode()
 
 
 def _undecided(image: str) -> UndecidedError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import benchmarks.__main__ as bench
-from benchmarks import builds, lab, scale
+from benchmarks import builds, lab, scale, service
 from benchmarks.__main__ import main, parsed
 from benchmarks.lab import Measured, Seen
 from benchmarks.measuring import Cell, Entry, Row
@@ -85,6 +85,25 @@ def test_so_it_is_where_growth_is_measured(
     assert said in capsys.readouterr().err
     assert scale.command_line().parse_args([]).kinds == []
     assert "[]" not in scale.command_line().format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--turns", "0"], "'0' is no whole number from 1 on"),
+        (["--seconds", "inf"], "'inf' is no number of seconds"),
+        (["--requests", "9"], "'9' is no whole number from 10 on"),
+        (["verify"], "unrecognized arguments: verify"),
+    ],
+)
+def test_so_it_is_where_the_service_is_measured(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        service.main(words)
+    error = capsys.readouterr().err
+    assert error.startswith("scripts/bench service: ")
+    assert said in error
 
 
 def test_another_commit_is_known() -> None:

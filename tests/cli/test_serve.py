@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.run import Insisting
+from support.schema import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.commands import Run
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.json").read_text())
 POLICY = '[scope."*"]\nmode = "skip"\n'
 
 
@@ -123,6 +127,28 @@ def test_a_run(run: Run, policy: Path, served: Callable[[Path], list[int]], mode
     assert "WARNING notarypy.service.serving trust data is in memory alone" in outcome.err
     assert not (home / "it.sock").exists()
     assert not list(home.glob("**/tuf"))
+
+
+def test_its_document_fits_the_schema(
+    run: Run, policy: Path, served: Callable[[Path], list[int]], home: Path
+) -> None:
+    served(home / "it.sock")
+    document = run("--json", "serve", "--listen", "unix:it.sock", "--policy", policy).expect(0).document
+    assert problems(document, SCHEMA) == []
+    url = f"unix:{home / 'it.sock'}"
+    assert document["results"] == [{"ref": url, "ok": True, "url": url}]
+    assert problems({**document, "results": [{"ref": "x", "ok": True}]}, SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "prometheus_client"])
+def test_without_the_extra(run: Run, policy: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("serving", "httpserver", "metrics", "routes", "asgi"):
+        monkeypatch.delitem(sys.modules, f"notarypy.service.{module}", raising=False)
+        monkeypatch.delattr(f"notarypy.service.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+    error = run("serve", "--listen", "unix:it.sock", "--policy", policy).expect(2).err
+    assert f"the service needs {name}" in error
+    assert "'.[serve]'" in error
 
 
 def test_what_is_in_the_way_of_a_socket(run: Run, policy: Path, home: Path) -> None:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notarypy.cli import byservice
+from notarypy.cli.options import DECLARED
 from notarypy.client.api import Client
 from notarypy.devserver.core import REGISTRY_HOST
 from notarypy.images.manifests import OCI_MANIFEST
+from notarypy.limits import Limits
 from notarypy.service.verifier import Verifier
 from notarypy.service.verifyrequest import PendingRequest
 from support.author import NOW
 from support.commands import written
 from support.cosigner import Cosigner
 from support.people import manifest
+from support.results import D1, PIN, image
 from support.schema import problems
 from support.service import fake_service, whole
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from notarypy.devserver.core import Fake
-    from support.commands import Outcome, Run
+    from support.commands import Outcome, Run, StubClient
     from support.service import FakeService
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
@@ -155,3 +159,193 @@ def test_rule_3_all_is_as_it_is_without_a_service(
             assert problems(outcome.document, COMMAND) == []
     for request in service.requests:
         assert problems(request, REQUEST) == []
+
+
+# When the service is not asked, or does not answer
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
+    """Name a service that answers as the test says."""
+    with fake_service() as made:
+        monkeypatch.setenv("NOTARYPY_SERVICE", made.variable)
+        yield made
+
+
+def good(repo: str = REPO, tag: str = "1", **members: object) -> dict[str, Any]:
+    known = {
+        "ref": f"{repo}:{tag}",
+        "ok": True,
+        "image": f"{repo}@{D1}",
+        "repository": repo,
+        "tag": tag,
+        "digest": D1,
+        "size": 1,
+        "verified": True,
+        "role": "targets",
+        "signers": [],
+        "expires": None,
+        "signed_as": None,
+        "cosign": [],
+        "policy": None,
+        "evidence": None,
+        "warnings": [],
+    }
+    return {**known, **members}
+
+
+def document(*results: dict[str, Any]) -> dict[str, Any]:
+    head = {"schema": 1, "command": "verify", "exit": 0, "results": list(results)}
+    return {**head, "warnings": [], "first_use": []}
+
+
+def test_nobody_but_the_service_is_asked(run: Run, stub: StubClient, silent: FakeService) -> None:
+    silent.says(document(good()))
+    outcome = run("verify", f"{REPO}:1").expect(0)
+    assert (outcome.out, outcome.err, stub.calls) == (f"{REPO}@{D1}\n", "", [])
+    assert "INFO: POST /verify at" in run("-v", "verify", f"{REPO}:1").expect(0).err
+
+
+def test_every_requirement_goes_along(run: Run, silent: FakeService) -> None:
+    silent.says(document(good()))
+    required = ["--signer", "jeff", "--signer", "targets/bob", "--all-signers", "--root", PIN.upper()]
+    run("verify", f"{REPO}:1", *required, "--no-registry", "--timeout", "20s", "-y").expect(0)
+    assert silent.requests == [
+        {
+            "images": [f"{REPO}:1"],
+            "signers": ["jeff", "targets/bob"],
+            "all_signers": True,
+            "root": PIN,
+            "registry": False,
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", [404, 429, 503])
+def test_rule_2_where_no_service_answers_the_program_verifies(
+    run: Run, stub: StubClient, silent: FakeService, status: int
+) -> None:
+    stub.answers["verify_unless_skipped"] = image()
+    silent.says({}, status)
+    assert run("verify", f"{REPO}:1").expect(0).err == ""
+    assert len(stub.calls) == 1
+    said = run("-v", "verify", f"{REPO}:1").expect(0).err
+    assert f"it answers with status {status}; this program verifies by itself" in said
+    outcome = run("verify", "--service-only", f"{REPO}:1", f"{REPO}:2").expect(8)
+    assert outcome.err.count("does not answer [net.unreachable]") == 1
+    assert (outcome.out, len(stub.calls)) == ("", 2)
+    results = run("--json", "verify", "--service-only", f"{REPO}:1", f"{REPO}:2").document["results"]
+    assert [(each["ref"], each["error"]["code"]) for each in results] == [
+        (f"{REPO}:1", "net.unreachable"),
+        (f"{REPO}:2", "net.unreachable"),
+    ]
+
+
+def test_rule_2_without_a_socket_too(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.answers["verify_unless_skipped"] = image()
+    monkeypatch.setenv("NOTARYPY_SERVICE", "unix:/nonexistent/s")
+    run("verify", f"{REPO}:1").expect(0)
+    assert "No such file" in run("verify", "--service-only", f"{REPO}:1").expect(8).err
+    assert len(stub.calls) == 1
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"no", json.dumps({"schema": 1}).encode()])
+def test_rule_2_an_answer_of_no_use_is_final(
+    run: Run, stub: StubClient, silent: FakeService, answer: bytes
+) -> None:
+    silent.says(answer)
+    assert "no answer that counts [net.server]" in run("verify", f"{REPO}:1").expect(8).err
+    assert stub.calls == []
+
+
+def test_rule_2_a_refusal_is_final(run: Run, stub: StubClient, silent: FakeService) -> None:
+    error = {"code": "trust.new_kind", "exit": 4, "message": "no", "why": [], "facts": {}}
+    error |= {"advice": {"name": "of-a-newer-release", "values": {}}, "retryable": False}
+    bad = {"ref": f"{REPO}:1", "ok": False, "error": error, "warnings": []}
+    silent.says({**document(bad), "exit": 4})
+    fix = "do not use it, and tell the owner of the repository"  # as for others of this exit code
+    said = f"notarypy: error: no [trust.new_kind]\n  fix: {fix}\n"
+    assert run("verify", f"{REPO}:1").expect(4).err == said
+    silent.says({**document(), "exit": 4, "error": error}, 400)
+    assert run("verify", f"{REPO}:1").expect(4).err == said
+    assert stub.calls == []
+
+
+def test_a_socket_of_somebody_else_is_no_reason_to_go_on(
+    run: Run, stub: StubClient, silent: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent.says(document(good()))
+    monkeypatch.setattr("notarypy.remote.verificationservice._only_theirs", lambda *_: False)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    monkeypatch.setattr("socket.SO_PEERCRED", 17, raising=False)
+    monkeypatch.setattr("notarypy.remote.verificationservice._listener", lambda *_: 4712)
+    outcome = run("verify", f"{REPO}:1").expect(1)
+    assert "is not to be believed [local.storage]\n  why: user 4712 listens there" in outcome.err
+    assert (stub.calls, silent.requests) == ([], [])
+
+
+HERE = [
+    ["--policy", "p.toml"],
+    ["--from", "trust.tar"],
+    ["--all-tags"],
+    ["--server", "https://n.test"],
+    ["--trust-dir", "d"],
+    ["--config", "c.toml"],
+    ["--tlscacert", "ca.pem"],
+    ["--tlscert", "c.pem"],
+    ["--tlskey", "k.pem"],
+    ["--insecure-registry", "r.test"],
+    ["--offline"],
+    ["--first-use"],
+    ["--gun"],
+]
+
+
+@pytest.mark.parametrize("option", HERE, ids=lambda option: option[0])
+def test_rule_1_what_is_for_this_machine_is_done_here(
+    run: Run, stub: StubClient, silent: FakeService, option: list[str]
+) -> None:
+    stub.answers["verify_unless_skipped"], stub.answers["images.signed_tags"] = image(), ["1"]
+    ref = REPO if option == ["--all-tags"] else f"{REPO}:1"
+    run("verify", *option, ref).expect(0)
+    said = run("-v", "verify", *option, ref).expect(0).err
+    assert f"is not asked: it has nothing to do with {option[0]}" in said
+    calls = len(stub.calls)
+    outcome = run("verify", *option, "--service-only", ref).expect(2)
+    assert f"{option[0]} is not possible with --service-only" in outcome.err
+    assert (len(stub.calls), silent.requests) == (calls, [])
+
+
+def test_rule_1_somebody_decided_about_every_global_option() -> None:
+    harmless = {"json", "quiet", "verbose", "yes", "timeout", "retry_for", "passphrase_file"}
+    own = {option[0].removeprefix("--").replace("-", "_") for option in HERE} - {"policy", "from", "all_tags"}
+    assert {each.name for each in DECLARED} == harmless | own
+
+
+def test_what_is_no_service_is_a_mistake(run: Run, stub: StubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTARYPY_SERVICE", "https://service.test")
+    assert "NOTARYPY_SERVICE names no service [usage.config]" in run("verify", REPO).expect(2).err
+    monkeypatch.delenv("NOTARYPY_SERVICE")
+    outcome = run("verify", "--service-only", REPO).expect(2)
+    assert "--service-only needs a service" in outcome.err
+    assert stub.calls == []
+
+
+def test_rule_2_many_images_are_several_requests_and_the_rest_is_done_here(
+    run: Run, stub: StubClient, silent: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byservice, "DEFAULT", Limits(service_images=2))
+    stub.answers["verify_unless_skipped"] = image()
+    refs = [f"{REPO}:{tag}" for tag in "12345"]
+
+    def answer(body: bytes, _: socket.socket) -> bytes:
+        asked = json.loads(body)["images"]
+        found = document(*(good(tag=ref[-1]) for ref in asked))
+        return whole(503 if f"{REPO}:3" in asked else 200, json.dumps(found).encode())
+
+    silent.answer = answer
+    assert run("verify", *refs).expect(0).out == f"{REPO}@{D1}\n" * 5
+    assert [call[1] for call in stub.calls] == [(ref,) for ref in refs[2:]]
+    assert [request["images"] for request in silent.requests] == [refs[:2], refs[2:4]]
+    outcome = run("--json", "verify", "--service-only", *refs).expect(8)
+    assert [result["ok"] for result in outcome.document["results"]] == [True, True, False, False, True]

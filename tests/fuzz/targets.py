@@ -33,13 +33,16 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
-from notarypy.cli.text.render import safe
+from notarypy.cli.text.render import error_text, safe
 from notarypy.client.build import inputs
 from notarypy.client.build.inputs import FileVariables
+from notarypy.client.parameters import VerifyOptions
+from notarypy.client.verdicts import AppliedPolicy, VerifiedImage
 from notarypy.cosign import notationenvelope, signaturekeys, sigstorebundle, simplesigning
 from notarypy.cosign.signingchain import SigningChain
 from notarypy.errors import (
     AdmissionReviewError,
+    Advice,
     AlreadyExistsError,
     AuthenticationError,
     BuildFileError,
@@ -48,6 +51,7 @@ from notarypy.errors import (
     MetadataError,
     PassphraseWrongError,
     ServerError,
+    SignerMissingError,
     TrustError,
     UnsupportedKeyError,
     UsageError,
@@ -61,11 +65,13 @@ from notarypy.keys.signers import keyfile, pkcs11uri
 from notarypy.kubernetes import imageplaces, review
 from notarypy.kubernetes.admissionanswer import ImageVerdict, answer
 from notarypy.limits import DEFAULT, Limits
-from notarypy.remote import notary, pushstream
+from notarypy.remote import notary, pushstream, serviceverdicts
 from notarypy.remote.auth import credentials, tokens
 from notarypy.remote.auth.dockerconfig import DockerAuthConfig
 from notarypy.remote.http import failures
 from notarypy.remote.http.messages import Response
+from notarypy.service import verifyrequest
+from notarypy.service.verifier import Verdict
 from notarypy.storage.images import trustarchive
 from notarypy.storage.images.archives import Archive
 from notarypy.storage.images.trustarchive import ArchivedRepository, TrustArchive
@@ -538,6 +544,29 @@ def daemon_records(data: bytes) -> None:
         assert 0 < pushed.size <= DEFAULT.manifest_bytes
 
 
+def verify_request(data: bytes) -> None:
+    """What a verification service is asked: names, a pin and keys that can be, or an error."""
+    with suppress(UsageError, UnsupportedKeyError):
+        found = verifyrequest.read_request(data, DEFAULT)
+        assert 0 < len(found.images) <= DEFAULT.service_images
+        assert all(str(reference.parse(image)) for image in found.images)
+        assert found.options.root is None or found.options.root == roles.check_pin(found.options.root)
+        assert verifyrequest.read_request(data, DEFAULT) == found
+
+
+def verify_answer(data: bytes) -> None:
+    """What a verification service answers: a verdict on the image that was asked about, or an error."""
+    asked = serviceverdicts.AskedImage("r.test/a:1", "r.test/a", "1", None)
+    with suppress(ValueError, serviceverdicts.ServiceVerdictError):
+        (verdict,) = serviceverdicts.read(data, [asked], verified=False)
+        if verdict.error is None:
+            assert (verdict.data["repository"], verdict.data["tag"]) == ("r.test/a", "1")
+            assert verdict.data["image"] == f"r.test/a@{reference.check_digest(verdict.data['digest'])}"
+        else:
+            assert verdict.error.exit_code
+            assert error_text(verdict.error)
+
+
 # -- seeds
 
 
@@ -654,6 +683,16 @@ def _trust_archives() -> list[bytes]:
     return [buffer.getvalue(), *_archives()[:3]]
 
 
+def _answers() -> list[bytes]:
+    asked = verifyrequest.VerifyRequest(("r.test/a:1",), VerifyOptions())
+    ended = datetime(2027, 1, 2, tzinfo=UTC)
+    unmet = AppliedPolicy("*", "audit", (SignerMissingError("m", why="w", advice=Advice("x", of=1)),))
+    good = VerifiedImage("r.test/a", "1", f"sha256:{'0' * 64}", 9, "targets", ("jeff",), ended, None, unmet)
+    verdicts = Verdict(good, ("w",)), Verdict(UsageError("m", why="w", advice=Advice("x"), fact=1)), None
+    refused = verifyrequest.refusal(UsageError("m"))
+    return [*(verifyrequest.answer(asked, [verdict]) for verdict in verdicts), refused]
+
+
 def _these(*texts: str) -> Callable[[], list[bytes]]:
     return lambda: [text.encode() for text in texts]
 
@@ -740,6 +779,14 @@ TARGETS = {
             '{"errorDetail": {"message": "m"}, "error": "m"}\n',
         ),
     ),
+    "verify-request": Target(
+        verify_request,
+        _these(
+            '{"images": ["r.test/a:1", "b"], "signers": ["jeff"], "all_signers": true, "registry": false, '
+            f'"root": "{"0" * 64}", "also": []}}'
+        ),
+    ),
+    "verify-answer": Target(verify_answer, _answers),
     "helper": Target(credential_helper, _these('{"ServerURL": "s", "Username": "<token>", "Secret": "s"}')),
     "token-uri": Target(
         token_uri,

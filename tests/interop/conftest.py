@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from interop.harness import cluster as apiserver
 from interop.harness import daemon, gateway, images, people, programs, services, tokens, verifiers
 from interop.harness import sides as beside
 from support import served
@@ -162,6 +163,13 @@ def dockerd(workshop: Path) -> Iterator[str]:
     """Run a docker daemon and return what DOCKER_HOST has to say; each worker that uses it has its own."""
     with daemon.running(workshop / "dockerd.log") as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def cluster(workshop: Path) -> Iterator[apiserver.Cluster]:
+    """Run an API server of Kubernetes; each worker that uses it has its own."""
+    with apiserver.running(workshop / "cluster") as running:
+        yield running
 
 
 @pytest.fixture

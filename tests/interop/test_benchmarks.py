@@ -44,3 +44,17 @@ def test_growth_is_measured_for_all_that_grows(tmp_path: Path) -> None:
     assert requests["tags", "sign", "notarypy"] == 4
     assert requests["signers", "verify, cold", "notarypy"] == 4 + 1 + 3
     assert requests["repositories", "verify, warm", "notarypy"] == 3
+
+
+def test_the_service_is_measured_beside_the_clients(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    paths = f"{builds.ROOT}:{builds.ROOT / 'tests'}"
+    argv = [sys.executable, "-m", "benchmarks.service", "--turns", "1", "--seconds", "0.2"]
+    argv += ["--requests", "50", "--json", str(found)]
+    # No TMPDIR: the path of a socket is short.
+    run = programs.run(argv, {"PYTHONPATH": paths, "HOME": str(tmp_path)}).expect(0)
+    assert "| `notary lookup` in a loop |" in run.stdout
+    document = json.loads(found.read_text())
+    assert [one["rate"] > 0 for one in document["rates"]] == [True] * 10
+    assert len(document["waiting"]) == 7
+    assert [count for count, _ in document["held"]] == list(range(0, 51, 5))

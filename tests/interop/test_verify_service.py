@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from interop.harness.localservice import pinning, serving
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from interop.harness.images import Repository
     from interop.harness.people import Person
-
-
-@contextlib.contextmanager
-def serving(person: Person, policy: Path, *options: str, mode: str = "0600") -> Iterator[str]:
-    """Run a service of somebody's, and return what NOTARYPY_SERVICE says of it."""
-    with tempfile.TemporaryDirectory(prefix="s-") as folder:
-        where = f"unix:{folder}/s"
-        words = ("serve", "--listen", where, "--policy", policy, "--memory", "--socket-mode", mode)
-        process = person.start_notarypy(*words, *options)
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line == f"listening on {where}\n", process.communicate(timeout=30)
-            yield where
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -43,10 +24,9 @@ def policy(alice: Person, bob: Person, repository: Repository) -> Path:
         repository.push(tag)
         alice.notarypy("sign", repository.ref(tag)).expect(0)
     repository.push("2", "moved")
-    (result,) = json.loads(alice.notarypy("--json", "inspect", repository.name).expect(0).stdout)["results"]
     path = bob.home / ".config" / "notarypy" / "policy.toml"
     path.parent.mkdir(parents=True)
-    path.write_text(f'[scope."{repository.name}"]\nroots.ids = {json.dumps(result["root_keys"])}\n')
+    path.write_text(pinning(alice, repository.name))
     return path
 
 

@@ -10,9 +10,11 @@ from typing import Any, cast
 import pytest
 
 from notarypy.client.parameters import Unverified, VerifyOptions
+from notarypy.client.verdictjson import image_json
 from notarypy.client.verdicts import AppliedPolicy
 from notarypy.errors import Advice, NotarypyError, SignerMissingError, TagUnsignedError, UnreachableError
 from notarypy.limits import DEFAULT, Limits
+from notarypy.service import verifyrequest
 from notarypy.service.verifier import Unasked, Verdict, Verifier
 from notarypy.service.verifyrequest import PendingRequest, read_request
 from notarypy.values import replace
@@ -182,3 +184,21 @@ def test_rule_6_one_error_of_several_is_told_as_such() -> None:
     verdicts = {"a": down, "b": again, "c": down, "d": again, "e": down}
     document = answered(Told(**{tag: Verdict(error) for tag, error in verdicts.items()}), *verdicts)
     assert [each.get("same_as") for each in document["results"]] == [None, None, 0, 1, 0]
+
+
+def test_rule_8_a_good_image_is_written_once_and_named_as_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = []
+
+    def write(*given: Any) -> Any:  # noqa: ANN401 - as it is
+        written.append(given)
+        return image_json(*given)
+
+    monkeypatch.setattr(verifyrequest, "image_json", write)
+    verdict = Verdict(image(), (Unverified("audit: no bob"),))
+    verifier = Told(one=verdict, uno=verdict)
+    (first,), (again, other) = (answered(verifier, *tags)["results"] for tags in (["one"], ["one", "uno"]))
+    assert first == again == {**other, "ref": f"{REPO}:one"}
+    assert other["ref"] == f"{REPO}:uno"
+    assert len(written) == 1

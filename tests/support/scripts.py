@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -72,6 +73,17 @@ def wholes(least: int) -> Callable[[str], list[int]]:
         return found
 
     return read
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, none at all included."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1
+    if not (math.isfinite(found) and found >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return found
 
 
 def destination(text: str) -> Path:

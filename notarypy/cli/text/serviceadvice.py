@@ -45,7 +45,7 @@ TEXTS: dict[str, str] = {
         "have root or your own user listen there; or move it into a folder "
         "to which only the service's account can write"
     ),
-    "name-service": "name it, NOTARYPY_SERVICE=unix:/run/notarypy.sock; or leave --service-only out",
+    "name-service": "name it, NOTARYPY_SERVICE=unix:/run/notarypy/notarypy.sock; or leave --service-only out",
     "same-release": "look what listens there; the service and this program have to be of releases that fit",
     "start-service": "start it, and see whether {variable} names its socket and who may connect",
 }

@@ -89,9 +89,15 @@ class Service:
     """
 
     def __init__(
-        self, argv: list[str], log: Path, ready: Callable[[], bool], env: Mapping[str, str] | None = None
+        self,
+        argv: list[str],
+        log: Path,
+        ready: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
+        *,
+        patience: float = START_TIMEOUT,
     ) -> None:
-        self.log = log
+        self.log, self._patience = log, patience
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [programs.find(argv[0]), *argv[1:]],
@@ -107,11 +113,16 @@ class Service:
             raise
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + START_TIMEOUT
+        end = time.monotonic() + self._patience
         while not ready():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self._process.args!r} did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
 
     def stop(self) -> None:
         """Ask the process to end, insist after some seconds, and reap it."""

@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interop.harness import images, people, programs, rounds, services, softhsm
+from interop.harness import images, localservice, people, programs, rounds, services, softhsm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,8 @@ class Laboratory:
         self._names = itertools.count(100)
         self._signed: dict[tuple[int, int], list[str]] = {}
         self._large = ""
+        self._service = ""
+        self.stack = contextlib.ExitStack()
         self._store = self._system_store(authority)
 
     def open(self, notary: services.Endpoint, registry: services.Endpoint) -> None:
@@ -132,6 +134,18 @@ class Laboratory:
         holder.notarypy("sign", first).expect(0)
         return Command(holder, ("sign", second))
 
+    def by_service(self, *arguments: str) -> Command:
+        """Return a command of somebody who lets a service verify, to which nothing is new."""
+        somebody = self.person()
+        if not self._service:
+            policy = self._directory / "policy.toml"
+            policy.write_text("".join(localservice.pinning(self.owner, _name(ref)) for ref in self.signed()))
+            kept = localservice.serving(self.person(), policy, "--max-age", "1h")
+            self._service = self.stack.enter_context(kept)
+        somebody.environment["NOTARYPY_SERVICE"] = self._service
+        somebody.notarypy(*arguments).expect(0)
+        return Command(somebody, arguments)
+
     def large(self) -> str:
         """Return a repository of a thousand tags; one for all who want it."""
         if not self._large:
@@ -178,6 +192,10 @@ def _lookup_warm(lab: Laboratory) -> Command:
 
 def _lookup_cold(lab: Laboratory) -> Command:
     return lab.by_stranger("verify", "--no-registry", *lab.signed())
+
+
+def _verify_by_service(lab: Laboratory) -> Command:
+    return lab.by_service("verify", *lab.signed())
 
 
 def _verify_tags(lab: Laboratory) -> Command:
@@ -238,6 +256,7 @@ WORKLOADS: dict[str, Callable[[Laboratory], Command]] = {
     "verify-no-registry-cold": _lookup_cold,
     "verify": _verify_warm,
     "verify-cold": _verify_cold,
+    "verify-by-service": _verify_by_service,
     "verify-20-tags": _verify_tags,
     "verify-20-repositories-cold": _verify_repositories,
     "pin-10-images": _pin,
@@ -259,5 +278,6 @@ def laboratory(
     """Run a laboratory in front of these servers."""
     with rounds.Rounds(authority) as conductor:
         made = Laboratory(directory, conductor, authority)
-        made.open(notary, registry)
-        yield made
+        with made.stack:
+            made.open(notary, registry)
+            yield made
