@@ -177,7 +177,7 @@ def _document(code: int, results: Sequence[str], warnings: list[str], **more: ob
 def _undecided(image: str) -> UndecidedError:
     return UndecidedError(
         f"{image} was not verified in time",
-        why="the servers that say so have not answered yet",
+        why="servers that the service asks have not answered yet",
         advice=Advice("ask-again"),
         reference=image,
     )

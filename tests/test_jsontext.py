@@ -1,0 +1,57 @@
+"""JSON for other programs: what goes into it comes out again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from notarypy import jsontext
+from notarypy.cli.text.advice import text_of
+from notarypy.errors import Advice
+
+
+def test_rule_1_a_document_is_ascii_and_what_json_lacks_is_text() -> None:
+    made = jsontext.document({"a": {"y", "x"}, "b": Path("/c"), "d": "\x7f\u202e\n"})
+    assert made.isascii()
+    assert made.isprintable()
+    assert json.loads(made) == {"a": ["x", "y"], "b": "/c", "d": "\x7f\u202e\n"}
+
+
+@pytest.mark.parametrize(
+    "advice",
+    [
+        None,
+        Advice("name-image"),
+        Advice("sign-tag", gun="r.test/app", tag="{1}"),
+        Advice("mend-file", file=Path("/a")),
+        Advice("write-instead", text=("a", 1)),
+        Advice("add-sign", option=Advice("mend-file", file="f")),
+    ],
+)
+def test_rule_2_an_advice_comes_back_with_the_text_that_it_had(advice: Advice | None) -> None:
+    back = jsontext.advised(json.loads(jsontext.document(jsontext.advice(advice))))
+    if advice is None:
+        assert back is None
+        return
+    assert back is not None
+    assert back.name == advice.name
+    assert text_of(back) == text_of(advice)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sign it",
+        [],
+        {"name": "a"},
+        {"name": 1, "values": {}},
+        {"name": "a", "values": [], "more": 1},
+        {"name": "a", "values": {"b": []}},
+        {"name": "a", "values": {"b": {"name": "c"}}},
+    ],
+)
+def test_rule_2_anything_else_is_none(value: object) -> None:
+    with pytest.raises(ValueError, match="an advice"):
+        jsontext.advised(value)
