@@ -73,7 +73,7 @@ def documents(wanted: Installation) -> list[Document]:
 def arguments(wanted: Installation) -> list[str]:
     """Return the words of the service's command line."""
     return [
-        *("serve", "--listen", f"0.0.0.0:{PORT}", "--policy", str(POLICY_FILE)),
+        *("serve", "--listen", f":{PORT}", "--policy", str(POLICY_FILE)),
         *("--tls-cert", f"{TLS_DIR}/tls.crt", "--tls-key", f"{TLS_DIR}/tls.key"),
         # A directory of its own making, whoever the volume belongs to.
         *("--trust-dir", f"{TRUST_DIR}/trust", "--shutdown-delay", f"{_SHUTDOWN_DELAY}s"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from cryptography import x509
 
 from notarypy.storage.settings.policyfile import PolicyFile
 from support.handshakes import shake_hands
+from support.listening import listening
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -240,3 +242,29 @@ def test_the_json_document_has_the_same_objects(run: Run) -> None:
     (result,) = document["results"]
     assert result["ref"] == IMAGE
     assert result["documents"] == list(yaml.safe_load_all(manifests(run, *argv).out))
+
+
+@pytest.mark.slow
+def test_the_service_starts_with_the_very_words_of_the_deployment(run: Run, home: Path) -> None:
+    (home / "policy" / "other.pem").write_text((home / "policy" / "authority.pem").read_text())
+    found = printed(manifests(run, "--self-signed", "--server", "https://notary.test", "--timeout", "5s"))
+    secret = found["Secret notarypy-tls"]["stringData"]
+    folders = {
+        "/etc/notarypy/policy": unpacked(found, "policy", home / "there"),
+        "/etc/notarypy/tls": home / "tls",
+        "/var/lib/notarypy": home / "trust",
+    }
+    for name in ("tls", "trust"):
+        (home / name).mkdir()
+    for name, text in secret.items():
+        (home / "tls" / name).write_text(text)
+    replaced = [":8443", "10s"]
+    argv = words(found)
+    assert all(argv.count(word) == 1 for word in replaced)
+    argv = ["127.0.0.1:0" if word == ":8443" else "0s" if word == "10s" else word for word in argv]
+    for path, folder in folders.items():
+        argv = [word.replace(path, str(folder)) for word in argv]
+    with listening([sys.executable, "-m", "notarypy", *argv], {"HOME": str(home)}) as service:
+        for path in ("/healthz", "/readyz"):
+            answer = service.page(path, "notarypy.notarypy.svc", secret["ca.crt"])
+            assert answer == "HTTP/1.1 200 OK"

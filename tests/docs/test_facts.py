@@ -24,6 +24,8 @@ NOT_OURS = {"SOFTHSM2_CONF", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NOTARYPY_P
 NOT_OURS |= {"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT"}
 NOT_OURS |= {"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN"}
 NOT_OURS |= {"AZURE_FEDERATED_TOKEN_FILE", "AZURE_TOKEN_CREDENTIALS"}
+# Build arguments of the image.
+NOT_OURS |= {"PIP_NO_INDEX", "PIP_FIND_LINKS"}
 # What names the folder of tpm2-pkcs11, the way to its TPM, and how much its libraries say.
 NOT_OURS |= {"TPM2_PKCS11_STORE", "TPM2_PKCS11_TCTI", "TSS2_LOG"}
 # The passphrase variables of a root key and of a signer called jeff.
@@ -99,7 +101,12 @@ def test_only_options_that_exist_are_mentioned(page: Path) -> None:
         "--tool",
         "--callgrind-out-file",
     }  # of Dockerfiles, buildx, buildah, scripts/test, pytest, skopeo, podman, curl, docker, notary, valgrind
-    known |= {"--clear-lockout", "--insecure-ignore-tlog", "--type"}  # of tpm2-tools, cosign and kubectl
+    known |= {
+        "--clear-lockout",
+        "--insecure-ignore-tlog",
+        "--type",
+        "--volume",
+    }  # of tpm2-tools, cosign, kubectl, buildah
     known |= {
         "--recursive",
         "--sign-container-identity",
