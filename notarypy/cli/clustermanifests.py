@@ -168,11 +168,9 @@ def _pem(path: str) -> str:
 
 def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
     """Return the policy and other files of the service, and the options by which it is to use them."""
-    from notarypy.service.heldpolicy import require_pins
     from notarypy.storage.settings import policybundle
-    from notarypy.storage.settings.policyfile import PolicyFile
 
-    require_pins(PolicyFile(policy, Path("/nonexistent"), named=True).read())
+    found = policybundle.of_policy(policy, POLICY_FILE)
     given, options = run.options.for_client, _options(run, policy)
     files: dict[str, bytes] = {}
     environment: dict[str, str] = {}
@@ -187,7 +185,7 @@ def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
         files[_AUTHORITIES] = _pem(ca).encode()
         environment["SSL_CERT_FILE"] = str(SETTINGS_DIR / _AUTHORITIES)
     return {
-        "policy": policybundle.of_policy(policy, POLICY_FILE),
+        "policy": found,
         "settings": files,
         "environment": environment,
         "options": tuple(options),
@@ -196,6 +194,8 @@ def _service_files(run: Run, policy: Path, ca: str | None) -> dict[str, Any]:
 
 def _options(run: Run, policy: Path) -> list[str]:
     """Return the global options of the service, which are checked here as they will be there."""
+    from notarypy.client.api import utc_now
+    from notarypy.service import heldpolicy
     from notarypy.storage.settings import settings
 
     given = run.options.for_client
@@ -203,7 +203,7 @@ def _options(run: Run, policy: Path) -> list[str]:
         if given.get(name):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is not for a service", advice=Advice("leave-out", option=option))
-    settings.load({**given, "policy": policy}, {}, Path("/nonexistent"))
+    heldpolicy.hold(settings.load({**given, "policy": policy}, {}, Path("/nonexistent")), utc_now())
     words = [f"--insecure-registry={host}" for host in given.get("insecure_registry", ())]
     return [*words, *(f"--{name}={given[name]}" for name in ("server", "timeout") if given.get(name))]
 

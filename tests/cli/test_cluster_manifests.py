@@ -4,14 +4,18 @@ import base64
 import json
 import ssl
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from notarypy.keys import serverpair
 from notarypy.storage.settings.policyfile import PolicyFile
+from support.author import private_key
 from support.handshakes import shake_hands
 from support.listening import listening
 from support.schema import problems
@@ -41,10 +45,12 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "notarypy.
 @pytest.fixture(autouse=True)
 def policy(home: Path) -> Path:
     """Write the policy, and what it names."""
+    key = private_key("release").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for name in NAMED:
         path = home / "policy" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"what is in {name}\n")
+        made = serverpair.issue(name, ["r.test"], datetime.now(UTC), timedelta(days=1))
+        path.write_bytes(key if name.endswith(".pub") else made.authority)
     path = home / "policy" / "policy.toml"
     path.write_text(POLICY)
     return path
@@ -195,13 +201,19 @@ def test_a_policy_that_pins_nothing_is_refused_as_the_service_would(run: Run, po
     assert 'scope "r.test" trusts on first use' in refused.err
 
 
+def test_a_file_that_the_service_could_not_use_is_refused_here(run: Run, policy: Path) -> None:
+    (policy.parent / "authority.pem").write_text("of somebody\n")
+    assert "policy/authority.pem [usage.config]" in manifests(run, "--self-signed", code=2).err
+
+
 def test_a_file_that_is_missing_is_named(run: Run, policy: Path) -> None:
     (policy.parent / "other.pem").unlink()
     assert "policy/other.pem cannot be read" in manifests(run, "--self-signed", code=2).err
 
 
 def test_no_private_key_gets_into_a_config_map(run: Run, policy: Path) -> None:
-    (policy.parent / "other.pem").write_text("-----BEGIN EC PRIVATE KEY-----\n")
+    with (policy.parent / "other.pem").open("a") as stream:
+        stream.write("-----BEGIN EC PRIVATE KEY-----\n")
     refused = manifests(run, "--self-signed", code=2)
     assert "other.pem holds a private key" in refused.err
 
@@ -215,10 +227,10 @@ def test_no_private_key_gets_into_a_config_map(run: Run, policy: Path) -> None:
         ["--self-signed", "--valid", "soon"],
         ["--self-signed", "--replicas", "0"],
         ["--self-signed", "--namespace", "default"],
-        ["--self-signed", "--ca-bundle", "policy/other.pem"],
+        ["--self-signed", "--ca-bundle", "policy/policy.toml"],
         ["--self-signed", "--ca", "missing.pem"],
         ["--cert-manager", "corp"],
-        ["--cert-manager", "issuer/corp", "--ca-bundle", "policy/other.pem"],
+        ["--cert-manager", "issuer/corp", "--ca-bundle", "policy/policy.toml"],
         ["--self-signed", "--server", "ftp://x"],
         ["--self-signed", "--first-use"],
         ["--self-signed", "--tlscert", "a", "--tlskey", "b"],
@@ -246,7 +258,6 @@ def test_the_json_document_has_the_same_objects(run: Run) -> None:
 
 @pytest.mark.slow
 def test_the_service_starts_with_the_very_words_of_the_deployment(run: Run, home: Path) -> None:
-    (home / "policy" / "other.pem").write_text((home / "policy" / "authority.pem").read_text())
     found = printed(manifests(run, "--self-signed", "--server", "https://notary.test", "--timeout", "5s"))
     secret = found["Secret notarypy-tls"]["stringData"]
     folders = {

@@ -83,10 +83,8 @@ def _unreadable(path: Path, *why: str) -> ConfigurationError:
 
 def _of_policy(policy: TrustPolicy) -> Iterator[Path]:
     for scope in policy.scopes.values():
-        yield from scope.roots.certificates
-        yield from filter(None, (scope.roots.ca,))
-        keys = scope.require.cosign
-        yield from (*keys.every, *keys.some) if keys else ()
+        yield from scope.roots.paths
+        yield from scope.require.cosign.paths if scope.require.cosign else ()
 
 
 def _of_config(settings: FileSettings) -> Iterator[Path]:
