@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import itertools
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from interop.harness import balancer, guarding, images, people, programs, services
+from interop.harness import balancer, guarding, images, listener, people, programs, services
 from interop.harness.cluster import path_of
 from interop.harness.guarding import Guard, pod, workload
 
@@ -136,6 +137,7 @@ def another(cluster: Cluster, world: World, tmp_path: Path) -> Iterator[Callable
             printing: tuple[str, ...] = (),
             person: Person | None = None,
             address: Balancer | None = None,
+            timeout: int = 10,
         ) -> Guard:
             policy = tmp_path / "policy.toml"
             if not policy.exists():
@@ -143,7 +145,9 @@ def another(cluster: Cluster, world: World, tmp_path: Path) -> Iterator[Callable
             directory = tmp_path / uuid.uuid4().hex[:8]
             usual = ("--trust-dir", str(directory / "trust"), "--max-age", "0")
             someone = person or world.person
-            guard = Guard(cluster.namespace(), directory, someone, policy, (*usual, *options))
+            guard = Guard(
+                cluster.namespace(), directory, someone, policy, (*usual, *options), timeout=timeout
+            )
             if address is not None:
                 guard.address, address.ports = address.port, [guard.port]
             return stack.enter_context(guarding.guarding(guard, *printing))
@@ -268,6 +272,14 @@ def test_objects_of_before(guard: Guard, world: World) -> None:
     refused(namespace.patch("pods", "before", {"spec": {"containers": changed}}), f"{world.unsigned}2")
     run = namespace.kubectl("set", "image", "deployment/web", f"c0={world.unsigned}2").expect(1)
     assert "[trust.tag_unsigned]" in run.stderr
+    # the same image at another place is another image
+    same, good = {"name": "c0", "image": world.unsigned}, {"name": "c1", "image": world.signed}
+    for spec in (
+        {"containers": [same, {**same, "name": "another"}]},
+        {"containers": [good], "initContainers": [same]},
+    ):
+        change = {"spec": {"template": {"spec": spec}}}
+        refused(namespace.patch("deployments", "web", change), world.unsigned)
     namespace.kubectl("set", "image", "deployment/web", f"c0={world.signed}").expect(0)
 
 
@@ -336,6 +348,59 @@ def test_ephemeral_containers(guard: Guard, world: World) -> None:
     assert {each["name"]: each["image"] for each in found} == expected
 
 
+def test_what_other_webhooks_add(guard: Guard, world: World, authority: services.Authority) -> None:
+    """Whoever changes a pod after us is looked after: what is added is verified, too."""
+    added = [world.unsigned]
+
+    class Injecting(listener.Handler):
+        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+            request = json.loads(self.body())["request"]
+            names = [each["name"] for each in request["object"]["spec"]["containers"]]
+            patch = [
+                {"op": "add", "path": "/spec/containers/-", "value": {"name": "proxy", "image": added[0]}}
+            ]
+            text = base64.b64encode(json.dumps([] if "proxy" in names else patch).encode()).decode()
+            response = {"uid": request["uid"], "allowed": True, "patchType": "JSONPatch", "patch": text}
+            review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+            self.reply(200, json.dumps(review).encode(), {"Content-Type": "application/json"})
+
+    namespace = guard.namespace
+    with listener.listening(Injecting, authority.server_context("injecting")) as server:
+        webhook = {
+            "name": "zz.example.com",  # in the order of their names
+            "clientConfig": {
+                "url": f"https://127.0.0.1:{server.server_port}/",
+                "caBundle": base64.b64encode(authority.file.read_bytes()).decode(),
+            },
+            "rules": [
+                {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+            ],
+            "namespaceSelector": {"matchLabels": {"name": namespace.name}},
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+        configuration = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": f"zz-{namespace.name}"},
+            "webhooks": [webhook],
+        }
+        namespace.cluster.apply(configuration).expect(201)
+        try:
+            end = time.monotonic() + 60
+            while namespace.create("pods", pod("tried", world.signed), dry_run=True).status == 201:
+                assert time.monotonic() < end, "the API server does not ask the other webhook"
+                time.sleep(0.05)
+            refused(guard.asks("injected", world.signed), f"containers/proxy: {world.unsigned}")
+            added[0] = world.app.ref("2")
+            answer = guard.asks("injected", world.signed).expect(201)
+            found = {each["name"]: each["image"] for each in answer.document["spec"]["containers"]}
+            assert found == {"c0": world.by_digest, "proxy": world.app.pinned(world.two)}
+            assert written(answer) == {"containers/c0": world.signed, "containers/proxy": world.app.ref("2")}
+        finally:
+            namespace.cluster.ask("DELETE", path_of(configuration)).expect(200)
+
+
 # -- kinds -----------------------------------------------------------------------------------------
 
 
@@ -384,7 +449,7 @@ def test_a_slow_server_is_answered_for_in_time(
 ) -> None:
     """The answer comes before the API server gives up, which would tell the user nothing."""
     slow = people.Person(tmp_path / "slow", front.endpoint)
-    guard = another("--deadline", "2s", person=slow)
+    guard = another(person=slow, timeout=3)  # less than the service's own deadline
     guard.asks("known", world.by_go.ref("1")).expect(201)
 
     def rewrite(path: str, body: bytes) -> bytes:

@@ -73,7 +73,8 @@ def printed(person: Person, policy: Path, *options: str) -> list[dict[str, Any]]
 class Guard:
     """A guarded namespace, and the process that guards it.
 
-    `port` is where it listens, `address` where the API server looks for it, if somebody is between.
+    `port` is where it listens, `address` where the API server looks for it, if somebody is between, and
+    `timeout` how many seconds that waits.
     """
 
     namespace: Namespace
@@ -84,6 +85,7 @@ class Guard:
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=services.free_port)
     address: int = 0
+    timeout: int = 10
     process: services.Service | None = None
 
     @property
@@ -117,6 +119,7 @@ class Guard:
         """Apply what the webhooks need: a namespace, the service in it, and their configurations."""
         for document in documents:
             for webhook in document.get("webhooks", ()):
+                webhook["timeoutSeconds"] = self.timeout
                 webhook["clientConfig"]["service"]["port"] = self.address or self.port
                 for rule in webhook["rules"]:
                     if "cronjobs" in rule["resources"] and not self.namespace.cluster.has_cronjobs:
