@@ -134,15 +134,17 @@ def _status(message: str) -> dict[str, Any]:
 def _judged(image: str, found: ImageVerdict | None, *, required: bool) -> ImageVerdict:
     """Return the verdict of an image, with what is required beside it (rules 1 and 4)."""
     if found is None:
-        return _refused(image, f"{image} was not verified in time", UndecidedError)
+        why = "servers that say so have not answered yet; try again, for what they have sent is kept"
+        return _refused(f"{image} was not verified in time", why, image, UndecidedError)
     if required and found.is_tag:
         named = pinned(image, found.digest or "")
-        return _refused(image, f"{image} is signed, and not named by its digest: {named}", UnpinnedError)
+        why = f"signed is {named}; what names digests was not asked, or something has changed it since"
+        return _refused(f"{image} is not named by its digest", why, image, UnpinnedError)
     return found
 
 
-def _refused(image: str, why: str, error: type[NotarypyError]) -> ImageVerdict:
-    return ImageVerdict(image, None, f"{why} [{error.code}]", error.code, error.exit_code)
+def _refused(what: str, why: str, image: str, error: type[NotarypyError]) -> ImageVerdict:
+    return ImageVerdict(image, None, f"{what} [{error.code}]: {why}", error.code, error.exit_code)
 
 
 def _of_tag(one: ImageVerdict) -> str:
