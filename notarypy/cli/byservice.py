@@ -63,7 +63,10 @@ def report(run: Run, names: Sequence[Name], required: Mapping[str, Any], *, only
 
 def _beyond_service(given: Mapping[str, Any]) -> str:
     """Return an option that the service cannot honour, nothing if there is none (rule 1)."""
-    names = sorted(name for name, value in given.items() if value and name not in _OF_ANY_WORK)
+    # One that is empty is a mistake, which this program finds.
+    names = sorted(
+        name for name, value in given.items() if value == "" or (value and name not in _OF_ANY_WORK)
+    )
     return f"--{names[0].replace('_', '-')}".replace("--archive", "--from") if names else ""
 
 

@@ -161,6 +161,33 @@ def test_rule_3_all_is_as_it_is_without_a_service(
         assert problems(request, REQUEST) == []
 
 
+@pytest.mark.usefixtures("lab")
+def test_what_the_service_skips_it_does_not_verify_for_anybody(
+    run: Run, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTARYPY_SERVICE", service.variable)
+    outcome = run("verify", "--signer", "jeff", f"{SKIPPED}:1").expect(10)
+    assert f"{SKIPPED} cannot be verified [policy.skipped]" in outcome.err
+    assert "NOT VERIFIED" in run("verify", "--quiet", f"{SKIPPED}:1").expect(0).err
+
+
+def test_a_time_that_is_none_is_a_mistake_either_way(
+    run: Run, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("soon", "-1"):
+        assert both(run, service, monkeypatch, "verify", "--timeout", value, f"{REPO}:1").code == 2
+    both(run, service, monkeypatch, "verify", "--timeout", "2m", f"{REPO}:1").expect(0)
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--retry-for", "--server", "--trust-dir", "--policy"])
+def test_an_option_without_its_value_is_a_mistake_either_way(
+    run: Run, silent: FakeService, option: str
+) -> None:
+    assert f"{option} is empty" in run("verify", option, "", f"{REPO}:1").expect(2).err
+    run("verify", "--service-only", option, "", f"{REPO}:1").expect(2)
+    assert silent.requests == []
+
+
 # When the service is not asked, or does not answer
 
 
