@@ -5,7 +5,7 @@ clients as are wanted, whose every answer is held against the truth. What it is 
 (`ordeals`, `assaults`). Rules:
 
 1. People publish through the relays, which must be honest then; the truth is noted before and after.
-2. Clients ask at random for one or several images, over both webhooks, as often as they can with a pause, and
+2. Clients ask at random for one or several images, over both webhooks and /verify, as often as they can with a pause, and
    note the first wrong answer, or one that took longer than the deadline allows; `check` raises it.
 3. After whatever happened, `recover` waits until each image that is signed is allowed again.
 """
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from random import Random
 
 ROUTES = ("/admit/mutate", "/admit/validate")
+VERIFY = "/verify"
 # The service's own deadline and largest age, short so that little is waited for.
 DEADLINE, MAX_AGE = 2.0, 0.6
 # How much later an answer may be on a machine where others work.
@@ -136,11 +137,15 @@ class World:
         self, connection: http.client.HTTPSConnection, asked: Sequence[str], path: str, **request: object
     ) -> truth.Judgement:
         """Ask over a connection."""
-        document, begun = truth.review(asked, **request), time.monotonic()
+        document = {"images": asked} if path == VERIFY else truth.review(asked, **request)
+        begun = time.monotonic()
         connection.request("POST", path, json.dumps(document), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         reply = Reply(answer.status, answer.read())
-        return truth.judge(self.truth, document, reply, truth.Asked(path, begun, time.monotonic()))
+        then = truth.Asked(path, begun, time.monotonic())
+        if path == VERIFY:
+            return truth.judge_verdicts(self.truth, asked, reply, then)
+        return truth.judge(self.truth, document, reply, then)
 
     def side_by_side(self, what: Callable[[str], None], asked: Iterable[str]) -> None:
         """Do something for several images at once, and raise what was wrong with the first."""
@@ -163,8 +168,8 @@ class World:
         """
         repository = image.partition("/")[2].partition(":")[0]
         which.turn(mood, repository)
-        route = "" if which is self.notary else ROUTES[1]
-        self.truth.darkens(time.monotonic(), route, image)
+        # No registry is asked about what is named by its digest in the end.
+        self.truth.darkens(time.monotonic(), "" if which is self.notary else ROUTES[0], image)
         try:
             yield
         finally:
@@ -218,7 +223,7 @@ class World:
         while not over.wait(pause * random.random()):
             asked = random.sample(everything, random.choice((1, 1, 1, 2, 5)))
             try:
-                said = self.ask_over(connection, asked, random.choice(ROUTES))
+                said = self.ask_over(connection, asked, random.choice((*ROUTES, VERIFY)))
                 self.counts["allowed" if said.allowed else "refused"] += 1
             except TimeoutError:
                 self.failures.append(Wrong(f"no answer within the deadline for {asked}"))

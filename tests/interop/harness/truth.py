@@ -42,9 +42,9 @@ class Period(NamedTuple):
 
 
 class Night(NamedTuple):
-    """A time in which a server said nothing that counts for this path and this image ("": any)."""
+    """A time in which a server said nothing that counts, but for one path, for this image ("": any)."""
 
-    path: str
+    but: str
     image: str
     since: float
     until: float
@@ -82,10 +82,10 @@ class Truth:
                 for period in periods
             ]
 
-    def darkens(self, at: float, path: str, image: str) -> None:
-        """Note that a server says nothing that counts from now on (rule 2)."""
+    def darkens(self, at: float, but: str, image: str) -> None:
+        """Note that a server says nothing that counts from now on, but for a path (rule 2)."""
         with self.lock:
-            self.nights.append(Night(path, image, at, ENDLESS))
+            self.nights.append(Night(but, image, at, ENDLESS))
 
     def lightens(self, at: float, image: str = "") -> None:
         """Note that servers are about to be themselves again."""
@@ -108,7 +108,7 @@ class Truth:
         with self.lock:
             periods, nights = list(self.signed.get(image, ())), list(self.nights)
         if any(
-            night.path in ("", asked.path)
+            night.but != asked.path
             and night.image in ("", image)
             and night.since + self.max_age < asked.begun
             and asked.ended < night.until
@@ -158,6 +158,23 @@ class Judgement(NamedTuple):
     allowed: bool
     message: str
     warnings: tuple[str, ...] = ()
+
+
+def judge_verdicts(truth: Truth, images: Sequence[str], reply: Reply, asked: Asked) -> Judgement:
+    """Hold the answer of /verify against the truth: it is allowed if all are."""
+    if reply.status != 200:
+        return judge_refusal(reply)
+    results: list[dict[str, Any]] = json.loads(reply.body)["results"]
+    if [result["ref"] for result in results] != list(images):
+        raise Wrong(f"other images than {images}: {reply.body[:999]!r}")
+    for result in results:
+        written = result["ref"].partition("@")[0]
+        if result["ok"] and not truth.allows(written, result["digest"], asked):
+            raise Wrong(f"allowed {written}; {truth.known(written)}; {asked}: {reply.body[:999]!r}")
+        if not result["ok"] and not (result["error"]["code"] and result["error"]["message"]):
+            raise Wrong(f"a refusal without a reason: {result}")
+    refused = [f"{result['ref']}: {result['error']['message']}" for result in results if not result["ok"]]
+    return Judgement(allowed=not refused, message="; ".join(refused))
 
 
 def judge_refusal(reply: Reply) -> Judgement:
