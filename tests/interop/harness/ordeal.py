@@ -5,8 +5,8 @@ clients as are wanted, whose every answer is held against the truth. What it is 
 (`ordeals`, `assaults`). Rules:
 
 1. People publish through the relays, which must be honest then; the truth is noted before and after.
-2. Clients ask at random for one or several images, over both webhooks and /verify, as often as they can with a pause, and
-   note the first wrong answer, or one that took longer than the deadline allows; `check` raises it.
+2. Clients ask at random for one or several images, of both webhooks and /verify, as often as they can with
+   a pause, and note the first answer that is wrong or far later than the deadline; `check` raises it.
 3. After whatever happened, `recover` waits until each image that is signed is allowed again.
 """
 

@@ -153,6 +153,9 @@ def policies(world: World, server: Serving, _: Random) -> None:
         world.policy.write_text(broken)
         time.sleep(1)
         _all_refused(world, server, world.good, ordeal.ROUTES[0])
+    world.policy.unlink()
+    time.sleep(1)
+    _all_refused(world, server, world.good, ordeal.ROUTES[0])
     world.policy.write_text(text)
     world.recover(server)
 
