@@ -11,8 +11,9 @@ Rules:
 2. Everything else is a POST of JSON that some operation answers. It is refused before its body is read when
    too many are under way, when what it says of itself does not fit, or when the server demands a client
    certificate and none was shown.
-3. A body has a limit and a time, and so have all bodies together. A few of those that are too long are read
-   to their end, for else their sender may not see the answer; then the connection is closed.
+3. A body has a limit and a time, and so have all bodies together. One that nobody wants, or that is somewhat
+   too long, is read and dropped before the answer, for else its sender may not see that; only one that does
+   not end has its connection closed under it.
 4. A request has until its deadline: the time that the caller says it waits (`?timeout=10s`, as a Kubernetes
    API server sends), less a margin, and never more than that of the service. Then its operation finishes
    with what is known.
@@ -30,6 +31,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.limits import DEFAULT, Limits
@@ -51,6 +53,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _JSON = "application/json"
 BODY_SECONDS = 10.0
 _SEND_SECONDS = 10.0
+_DROP_SECONDS = 2.0
 _LEAST_MARGIN, _MARGIN = 0.5, 0.1
 _BUSY_SECONDS = "1"
 _PATH_CHARS = 128  # of one that is none of ours, in the log
@@ -136,6 +139,7 @@ class App:
         self._metrics.answered(request.path, answer.status, seconds)
         quiet = request.path in self.PAGES and answer.status == 200  # noqa: PLR2004 - HTTP's own
         facts = {"id": request.id, "method": request.method, "path": request.path[:_PATH_CHARS]}
+        facts |= {} if request.client is None else {"client": request.client}
         facts |= {"status": answer.status, "ms": round(seconds * 1000, 1), **answer.facts}
         requestlog.request(logging.DEBUG if quiet else logging.INFO, facts)
 
@@ -143,6 +147,7 @@ class App:
         try:
             return await self._dispatch(request, begun)
         except _Refused as refused:
+            await request.drop()
             return refused.answer
         except Exception:  # noqa: BLE001 - rule 5
             _LOG.exception("request %s failed", request.id)
@@ -239,6 +244,7 @@ class _Request:
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, limits: Limits) -> None:
         self.method, self.path = str(scope["method"]), str(scope["path"])
+        self.client: str | None = (scope.get("client") or [None])[0]
         self.certified = bool(scope.get("state", {}).get("certified"))
         self._query, self._receive, self._limits = scope["query_string"], receive, limits
         self._headers = {name: value.decode("latin-1").strip() for name, value in scope["headers"]}
@@ -247,6 +253,7 @@ class _Request:
         self.id = given if plain else secrets.token_hex(8)
         self.left = b"content-length" in self._headers or b"transfer-encoding" in self._headers
         self.pieces: list[bytes] = []
+        self._begun = False
 
     @property
     def patience(self) -> float:
@@ -268,11 +275,12 @@ class _Request:
         length, most = self._headers.get(b"content-length", ""), self._limits.request_bytes
         waits = b"expect" in self._headers
         if length.isdigit() and (int(length) > most if waits else int(length) > most * (1 + _DROPPED_TIMES)):
+            self._begun = True  # as much as this is not even dropped
             raise self._too_long()
 
     async def read(self) -> AsyncIterator[int]:
         """Read the body, and yield the size of each piece; what is too long is not kept (rule 3)."""
-        size, most = 0, self._limits.request_bytes
+        size, most, self._begun = 0, self._limits.request_bytes, True
         while self.left:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -283,10 +291,22 @@ class _Request:
             if size <= most:
                 self.pieces.append(piece)
                 yield len(piece)
-            elif size > most * (1 + _DROPPED_TIMES):
+                continue
+            self.pieces.clear()
+            if size > most * (1 + _DROPPED_TIMES):
                 break
         if size > most:
             raise self._too_long()
+
+    async def drop(self) -> None:
+        """Read what is left of the body (rule 3), unless its sender waits to be asked for it."""
+        self.pieces.clear()
+        if b"expect" in self._headers or self._begun:
+            return
+        with suppress(TimeoutError, _Refused):
+            async with asyncio.timeout(_DROP_SECONDS):
+                async for _ in self.read():
+                    self.pieces.clear()
 
     def _too_long(self) -> _Refused:
         return _Refused(413, "http.too_long", f"the body is longer than {self._limits.request_bytes} bytes")

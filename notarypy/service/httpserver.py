@@ -8,8 +8,9 @@ Rules:
 1. A connection has `HEAD_SECONDS` for the head of a request, however it comes, and for the TLS handshake
    before that. Between two requests it may be silent for `IDLE_SECONDS`, longer than the API server keeps
    one: whoever closes first must not be this side, or a request gets lost in between.
-2. There are so many connections. One more takes the place of that which has been silent for longest; of
-   those that have a request under way none is ended. Where all have, the new one is closed.
+2. There are so many connections, or fewer where the system has no room for them. One more takes the place of
+   that which has been silent for longest; of those that have a request under way none is ended. Where all
+   have, the new one is closed.
 3. Whatever is not read or not shut down by the other side is cut off after a time.
 4. `asked` is looked at ten times a second. When it says that the process is to end, requests are answered
    for `delay` seconds more, then nobody is let in any more, and what is under way is answered.
@@ -25,6 +26,7 @@ import socket
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -46,6 +48,7 @@ IDLE_SECONDS = 120
 _SHUTDOWN_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _NO_ROOM_SECONDS = 0.2
+_SOME = 16
 _MALFORMED = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 83\r\n"
     b"connection: close\r\n\r\n"
@@ -159,13 +162,16 @@ class _Waiting:
         """Tell whether there is room for one more; make it if that can be done."""
         if self.open < self._most:
             return True
-        self.metrics.closed("room")
-        if not self._silent:
-            return False
-        longest = next(iter(self._silent))
-        self.busy(longest)
-        longest.cut_off()
-        return True
+        return self.make_room()
+
+    def make_room(self, places: int = 1) -> bool:
+        """End those that have been silent for longest; tell whether there are any."""
+        found = list(islice(self._silent, places))
+        for longest in found:
+            self.metrics.closed("room")
+            self.busy(longest)
+            longest.cut_off()
+        return bool(found)
 
     def opened(self, connection: _Connection) -> None:
         """Count a connection."""
@@ -215,11 +221,13 @@ class _Acceptor:
                 taken, _ = await loop.sock_accept(self._listener.socket)
             except OSError as error:  # of file descriptors, mostly; or the client has gone
                 _LOG.error("cannot take a connection: %s", error.strerror)
+                waiting.make_room(_SOME)
                 await asyncio.sleep(_NO_ROOM_SECONDS)
                 continue
             if waiting.room():
                 self._begin(loop, taken)
             else:
+                waiting.metrics.closed("room")
                 taken.close()
 
     def _begin(self, loop: asyncio.AbstractEventLoop, taken: socket.socket) -> None:

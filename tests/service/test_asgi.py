@@ -54,6 +54,12 @@ class Answered:
         return str(error["code"])
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up early on bodies that nobody wants."""
+    monkeypatch.setattr(asgi, "_DROP_SECONDS", 0.01)
+
+
 @pytest.fixture
 def doing() -> Doing:
     return Doing()
@@ -93,6 +99,7 @@ async def call(
         "path": path,
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in given.items() if value],
+        "client": ("192.0.2.1", 12345),
         "state": {"certified": certified},
     }
 
@@ -206,6 +213,16 @@ def test_a_body_that_is_a_little_too_long_is_read_to_its_end(app: App, doing: Do
     found = ask(app, pieces=[b"a" * 1000] * 3)
     assert (found.code, doing.bodies) == ("http.too_long", [])
     assert "connection" not in found.headers
+
+
+def test_a_body_that_nobody_wants_is_read_so_that_the_answer_is_seen(app: App, doing: Doing) -> None:
+    for words in (["POST", "/nothing"], ["PUT", "/verify"], ["POST", "/healthz"]):
+        found = ask(app, *words, pieces=[b"a" * 1000, b"b" * 1000])
+        assert found.status in {404, 405}
+        assert "connection" not in found.headers
+    asked_first = ask(app, "POST", "/nothing", pieces=[b"a"], headers={"expect": "100-continue"})
+    assert asked_first.headers["connection"] == "close"
+    assert doing.bodies == []
 
 
 def test_a_body_without_end_is_not(app: App) -> None:
@@ -330,7 +347,7 @@ def test_each_request_is_a_line(app: App, caplog: pytest.LogCaptureFixture) -> N
     lines = [(record.levelname, vars(record)["facts"]) for record in caplog.records]
     assert [level for level, _ in lines] == ["INFO", "DEBUG", "INFO"]
     facts = lines[0][1]
-    assert facts.keys() == {"id", "method", "path", "status", "ms", "images"}
+    assert facts.keys() == {"client", "id", "method", "path", "status", "ms", "images"}
     assert (facts["id"], facts["path"], facts["status"], facts["images"]) == ("one", "/verify", 200, 0)
     assert "hunter" not in str(lines)
     assert len(lines[2][1]["path"]) < 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -294,6 +295,29 @@ def test_nobody_is_turned_out_while_a_request_is_under_way(served: Served) -> No
         assert ended(stack.enter_context(served.connect()))
         waiting.futures[0].set_result(None)
         assert all(answer(connection).startswith(b"HTTP/1.1 200") for connection in busy)
+
+
+def test_where_the_system_has_no_room_silent_connections_make_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpserver, "_NO_ROOM_SECONDS", 0.01)
+    accept, failures = socket.socket.accept, list[int]()
+
+    def limited(listening: socket.socket) -> tuple[socket.socket, object]:
+        if failures:
+            raise OSError(failures.pop(), "too many open files")
+        return accept(listening)
+
+    monkeypatch.setattr(socket.socket, "accept", limited)
+    with served, ExitStack() as stack:
+        silent = [stack.enter_context(served.connect()) for _ in range(2)]
+        while served.number("connections") < 2:
+            continue
+        failures += [errno.EMFILE] * 3
+        connection = stack.enter_context(served.connect())
+        connection.sendall(GET)
+        assert answer(connection).startswith(b"HTTP/1.1 200")
+        assert all(map(ended, silent))
 
 
 # -- the end
