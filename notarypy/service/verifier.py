@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
-from notarypy.errors import NotarypyError
+from notarypy.errors import Advice, NotarypyError, UsageError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.service.generation import Generation
 from notarypy.service.heldpolicy import hold
@@ -72,10 +72,12 @@ class Verifier:
         now: Callable[[], datetime] = utc_now,
         limits: Limits = DEFAULT,
     ) -> None:
-        """Read the trust policy; raise ConfigurationError unless it pins what it trusts.
+        """Read the trust policy; ConfigurationError: it does not pin all roots. UsageError: it is offline.
 
         `clock` is monotonic, `now` the one on the wall; requests go by `transport`, None for real HTTPS.
         """
+        if settings.offline:  # no look would ever be a new one
+            raise UsageError("a service asks servers", advice=Advice("leave-out", option="--offline"))
         self._settings = replace(settings, first_use=False, timeout=min(settings.timeout, _REQUEST_SECONDS))
         self._transport, self._clock, self._now, self._limits = transport, clock, now, limits
         self.max_age = max_age

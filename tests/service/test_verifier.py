@@ -17,6 +17,7 @@ from notarypy.errors import (
     OutOfScopeError,
     TagUnsignedError,
     UnreachableError,
+    UsageError,
 )
 from notarypy.service.verifier import Unasked, Verdict
 from support.author import GUN
@@ -175,6 +176,11 @@ def test_every_scope_has_to_pin_its_roots(world: World, policy: Path) -> None:
         f'scope "{HOST}/a" trusts on first use',
         f'scope "{HOST}/b" pins no root',
     )
+
+
+def test_a_verifier_that_may_ask_no_server_is_none(world: World, policy: Path) -> None:
+    with pytest.raises(UsageError, match="a service asks servers"):
+        verifier(world, policy, offline=True)
 
 
 def test_nothing_is_left_when_it_is_closed(world: World, policy: Path) -> None:
