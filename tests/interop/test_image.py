@@ -80,11 +80,12 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     assert (WHEELS / "pyproject.toml").exists(), "scripts/setup brings the packages of the image"
     made = Yard(tmp_path_factory.mktemp("yard"))
     made.build()
-    return made
+    yield made
+    shutil.rmtree(made.folder)  # a storage without layers takes much room
 
 
 @pytest.fixture(scope="module")
