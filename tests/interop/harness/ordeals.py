@@ -71,9 +71,11 @@ def _all_refused(world: World, server: Serving, images: Iterable[str], path: str
 
 
 def _all_allowed(world: World, server: Serving, images: Iterable[str]) -> None:
+    """Wait until all are allowed, which on a busy machine may take more than one try."""
+
     def allowed(image: str) -> None:
-        if not (said := world.ask(server, [image], ordeal.ROUTES[0])).allowed:
-            raise Wrong(f"{image} is refused because of what it does not need: {said.message}")
+        complaint = f"{image} is refused because of what it does not need"
+        ordeal.until(lambda: world.ask(server, [image], ordeal.ROUTES[0]).allowed, complaint)
 
     world.side_by_side(allowed, images)
 
