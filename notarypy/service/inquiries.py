@@ -8,7 +8,8 @@ Rules:
 1. Who asks what is being looked into waits for that. If the answer turns out not to count for him, because it
    rests on a look that is too old by then, another one is found, for all who are left.
 2. An answer that counts and was asked for lately is looked into again before it ends, while nobody waits. A
-   server that cannot be asked then ends nothing that counts, and is left alone for a while.
+   server that cannot be asked then ends nothing that counts, and is left alone for a while. Looking ahead
+   has a fifth of a processor: who asks meanwhile must not wait for it.
 3. What is not taken on is refused at once. What waited for half a minute is refused when it would begin:
    nobody waits for it any more, and others do.
 """
@@ -16,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from notarypy.service.keptanswers import QuestionKey, TimedLook
 
 _AHEAD = 1 / 3
+_STEP_SECONDS, _PAUSES = 0.002, 4
 _PATIENCE = 30.0
 
 
@@ -77,6 +80,7 @@ class Inquiry:
 
     def run(self) -> None:
         """Find the verdict."""
+        begun = time.thread_time()
         found = self._inquiries.too_late(self)
         if found is None:
             found = self.generation.verified(self.image, self.options, self.place, self._look, self._settle)
@@ -86,6 +90,8 @@ class Inquiry:
             host = found.image.facts.get("host")
             self.silent = self.hosts if host not in self.hosts else (str(host),)
         self._inquiries.end(self, found)
+        if self.since is not None:
+            self._inquiries.pause(time.thread_time() - begun)
 
     def _settle(self) -> None:
         if self._look is not None:
@@ -103,6 +109,7 @@ class Inquiries:
         self._lock, self._closed = threading.Lock(), False
         self._found: dict[tuple[int, QuestionKey], Inquiry] = {}
         self.refused = self.allowed = self.ahead = 0
+        self._next_ahead = 0.0
 
     def wait(self, inquiry: Inquiry, asked: float) -> Future[Verdict]:
         """Return the verdict to come on a question that is asked now (rule 1)."""
@@ -111,11 +118,20 @@ class Inquiries:
         self._wait(inquiry, asked, future)
         return future
 
+    def may_look_ahead(self, now: float) -> bool:
+        """Tell whether a question may be looked into while nobody waits for that (rule 2)."""
+        return now >= self._next_ahead and not self.pool.waiting
+
+    def pause(self, seconds: float) -> None:
+        """Look ahead no more for a while, after that took so much of a processor."""
+        self._next_ahead = max(self._next_ahead, self._clock() + seconds * _PAUSES)
+
     def look_ahead(self, inquiry: Inquiry, verdict: Verdict) -> None:
         """Look into a question again whose verdict ends soon (rule 2)."""
         now = self._clock()
+        self._next_ahead = now + _STEP_SECONDS
         verdict.ahead, inquiry.since = now + BRIEFLY, now - self._max_age * _AHEAD
-        if self.pool.waiting or self._begun(inquiry, now, None) is not inquiry:
+        if self._begun(inquiry, now, None) is not inquiry:
             return
         self.ahead += 1
         if not self.pool.send(inquiry):

@@ -32,6 +32,7 @@ LINE_CHARS = 16_384
 _CUT_CHARS = (1000, 64)
 _KEPT = 10_000
 _JOIN_SECONDS = 2.0
+_TOGETHER_SECONDS = 0.02
 # What other libraries say is of interest when something broke, and may quote what somebody sent otherwise.
 _OTHERS = ("uvicorn.error", "asyncio")
 
@@ -89,18 +90,25 @@ class LogLines(logging.Handler):
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                facts = {
-                    "time": _moment(time.time()),
-                    "level": "WARNING",
-                    "message": "log lines were dropped",
-                }
-                line = f"{self._line({**facts, 'dropped': dropped})}\n{line}"
-            with suppress(OSError, ValueError):  # there is nobody left to say it to
-                self._stream.write(f"{line}\n")
-                if self._lines.empty():
-                    self._stream.flush()
+            # Lines that come together are written together: each time that this thread wakes up, it takes the
+            # interpreter away from one that answers.
+            time.sleep(_TOGETHER_SECONDS)
+            lines = [line]
+            with suppress(queue.Empty):
+                while (line := self._lines.get_nowait()) is not None:
+                    lines.append(line)
+            self._put_out(lines)
+            if line is None:
+                return
+
+    def _put_out(self, lines: list[str]) -> None:
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            facts = {"time": _moment(time.time()), "level": "WARNING", "message": "log lines were dropped"}
+            lines.insert(0, self._line({**facts, "dropped": dropped}))
+        with suppress(OSError, ValueError):  # there is nobody left to say it to
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Verifier:
         """
         generation, asked = self._generation, self._clock()
         verdict = self._known(generation, image, options, asked, resolve=resolve)
-        if verdict is not None and asked < verdict.ahead:
+        if verdict is not None and (asked < verdict.ahead or not self.inquiries.may_look_ahead(asked)):
             return verdict.future
         try:
             place = generation.place(image, options)

@@ -112,6 +112,23 @@ def test_a_verdict_that_ends_soon_is_looked_into_while_nobody_waits(
     assert world.requests() == []
 
 
+def test_looks_ahead_leave_time_for_those_who_ask(owner: Person, service: Verifier, ticks: Ticks) -> None:
+    owner.client().sign([f"{GUN}:2"])
+    tags = [f"{GUN}:1", f"{GUN}:2"]
+    before = [asked(service, tag) for tag in tags]
+    ticks.now += 25
+    service.inquiries.pause(0.5)
+    assert [asked(service, tag) for tag in tags] == before
+    assert service.inquiries.ahead == 0
+    ticks.now += 2.1
+    assert [asked(service, tag) for tag in tags] == before
+    assert service.inquiries.ahead == 1
+    until(lambda: asked(service, tags[0]) is not before[0])
+    ticks.now += 1
+    until(lambda: asked(service, tags[1]) is not before[1])
+    assert service.inquiries.ahead == 2
+
+
 def test_a_look_ahead_that_meets_no_server_ends_nothing(
     world: World, service: Verifier, ticks: Ticks
 ) -> None:
