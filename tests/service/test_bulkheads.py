@@ -242,7 +242,8 @@ def test_nothing_adds_up_over_thousands_of_questions(world: World, policy: Path)
             assert all(future.result(SECONDS).ok for future in futures)
         numbers = service.numbers()
         assert (numbers["kept_verdicts"], numbers["kept_repositories"]) == (8, 1)
-        assert service.inquiries.pool.threads <= OF_HOST
-        assert threading.active_count() <= threads + OF_HOST
+        # One more may be begun while another is about to be free: it has answered, and has not said so yet.
+        assert service.inquiries.pool.threads <= 2 * OF_HOST
+        assert threading.active_count() <= threads + 2 * OF_HOST
         assert numbers["kept_metadata_bytes"] < 1 << 20
     assert threading.active_count() <= threads
