@@ -6,7 +6,7 @@ Rules:
 2. It ends with exit 1 at the first answer that allows what it must not, has no reason or does not come; at
    a service that does not recover; and at the first leak.
 3. A leak is: more threads than the service ever keeps for later, open files that do not come back to what
-   they were before, memory that grows beyond a bound once everything has happened once.
+   they were before, or more memory than a service ever needs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # The service keeps the threads that it once needed, 32 at the most, and those of its event loop.
 MOST_THREADS, SPARE_FILES = 48, 32
-SPARE_MEMORY = 64 << 10  # KiB
+# KiB: half of what the manifests for a cluster give it. It begins with 50 MiB, and had 140 after everything.
+MOST_MEMORY = 256 << 10
 
 
 def say(text: str) -> None:
@@ -55,9 +56,7 @@ class Campaign:
 
     def __init__(self, world: World, server: Serving, random: Random, clients: int) -> None:
         self._world, self._server, self._random, self._clients = world, server, random, clients
-        self._happened: set[str] = set()
         self._before = server.usage()
-        self._memory = 0
 
     def run(self, chosen: Sequence[Ordeal], seconds: float) -> None:
         """Let one thing happen after the other, each once first, and go on until the time is over."""
@@ -65,8 +64,6 @@ class Campaign:
         first = self._random.sample(chosen, len(chosen))
         while time.monotonic() < end or first:
             self.happen(first.pop() if first else self._random.choice(chosen))
-            if not first and not self._memory:
-                self._memory = self._server.usage().memory
 
     def happen(self, what: Ordeal) -> None:
         """Let one thing happen, and see that all is well again."""
@@ -75,13 +72,13 @@ class Campaign:
             what(self._world, self._server, self._random)
         self._world.recover(self._server)
         if self._server.pid != pid:  # another process: what it has is measured anew
-            self._before, self._memory = self._server.usage(), 0
+            self._before = self._server.usage()
         settles(self._server, self._before)
         now = self._server.usage()
         took, counts = time.monotonic() - begun, dict(self._world.counts)
         say(f"{what.__name__:16} {took:6.1f} s  {now}  {counts}")
-        if self._memory and now.memory > self._memory + SPARE_MEMORY:
-            raise Wrong(f"memory grows: {self._memory} KiB when all had happened once, now {now.memory} KiB")
+        if now.memory > MOST_MEMORY:
+            raise Wrong(f"it has {now.memory} KiB of memory")
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
