@@ -198,7 +198,7 @@ def measured(place: Lab, folder: Path, chosen: argparse.Namespace) -> Found:
         print(servicetables.rates(found), flush=True)
         for contestant, rate in zip(contestants, found.rates, strict=True):
             if contestant.service:
-                found.waiting.append(waiting(contestant, rate, chosen.seconds * 2))
+                found.waiting.append(waiting(contestant, rate, chosen.waiting))
         print(f"\n{servicetables.waiting(found)}", flush=True)
         singles = next(one.service for one in contestants if one.service)
         place.notary.forget()
@@ -215,6 +215,13 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--turns", type=scripts.whole(1), default=5, help="of each contestant (default 5)")
     parser.add_argument(
         "--seconds", type=scripts.seconds, default=5, metavar="S", help="of each turn (default 5)"
+    )
+    parser.add_argument(
+        "--waiting",
+        type=scripts.seconds,
+        default=30,
+        metavar="S",
+        help="of each at half of its rate (default 30, as long as what is known counts)",
     )
     parser.add_argument(
         "--requests", type=scripts.whole(STEPS), default=100_000, help="to watch memory over (default 100000)"

@@ -50,7 +50,7 @@ def test_the_service_is_measured_beside_the_clients(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     paths = f"{builds.ROOT}:{builds.ROOT / 'tests'}"
     argv = [sys.executable, "-m", "benchmarks.service", "--turns", "1", "--seconds", "0.2"]
-    argv += ["--requests", "50", "--json", str(found)]
+    argv += ["--waiting", "0.4", "--requests", "50", "--json", str(found)]
     # No TMPDIR: the path of a socket is short.
     run = programs.run(argv, {"PYTHONPATH": paths, "HOME": str(tmp_path)}).expect(0)
     assert "| `notary lookup` in a loop |" in run.stdout
