@@ -7,8 +7,11 @@ verifies: it is there to be quick, and `http.client` alone would load TLS.
 Rules:
 
 1. `NOTARYPY_SERVICE` is `unix:` and an absolute path. Anything else is a configuration error.
-2. Before anything is sent it is settled who listens: root, the user himself, or whoever alone, but for these,
-   could have put the socket there. Nobody else is believed, and none is asked in his place.
+2. Before anything is sent it is settled who listens. The way there, as it is written and through every link,
+   is the same before and after the connection; nobody could have changed a name on it but root, the user and
+   one account more, and it is one of these that listens. Root's and the user's own services are no exception:
+   by a name that a stranger gives one reaches another of theirs. No account at all is the number that a user
+   namespace shows for all that it leaves out. Nobody else is believed, and none is asked in his place.
 3. A service from which no whole answer comes, in time, and one that says it is busy or is something else, is
    none: ServiceMissingError. Status 200 and 400 are answers.
 4. Images of which the service does not know in time are asked about again, as long as there is time.
@@ -19,6 +22,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -26,6 +30,7 @@ import re
 import socket
 import stat
 import struct
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +60,12 @@ _OK, _REFUSED = 200, 400
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"content-length:[ \t]*([0-9]{1,12})[ \t]*", re.IGNORECASE)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS = struct.Struct("3I")
+_MOST_STEPS = 200
+_ALL_ACCOUNTS, _NOBODY = 2**32 - 1, 65534
 _LOG = logging.getLogger(__name__)
+# The folder in which a name stands, what is known of it, and of what has the name.
+_Step = tuple[Path, os.stat_result, os.stat_result]
 
 
 class ServiceMissingError(UnreachableError):
@@ -126,8 +135,9 @@ def _exchanged(path: str, request: bytes, deadline: float, limits: Limits) -> by
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(_left(deadline))
+            before = _way(path)
             sock.connect(path)
-            _require_trusted(sock, path)
+            _require_trusted(sock, path, before)
             refused = _sent(sock, head.encode() + request)
             answer = _received(sock, path, deadline, limits)
     except OSError as error:
@@ -191,36 +201,87 @@ def _taken_apart(path: str, answer: bytearray, limits: Limits) -> bytes:
     return body
 
 
-def _listener(sock: socket.socket, path: str) -> int:
-    """Return as which user the process runs that listens; elsewhere than on Linux whose the socket is."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return Path(path).stat().st_uid
+def _way(path: str) -> list[_Step]:
+    """Return the names on the way to a socket, links among them, each in its folder: as the kernel goes."""
+    top = (Path("/"), Path("/").lstat())
+    trail, steps, names = [top], list[_Step](), path.split("/")[::-1]
+    while names:
+        folder, state = trail[-1]
+        if (name := names.pop()) == "..":
+            trail = trail[:-1] or [top]
+        elif name not in {"", "."}:
+            here = folder / name
+            found = here.lstat()
+            steps.append((folder, state, found))
+            if not stat.S_ISLNK(found.st_mode):
+                trail.append((here, found))
+                continue
+            if len(steps) > _MOST_STEPS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            target = os.fspath(here.readlink())
+            trail = [top] if target.startswith("/") else trail
+            names += target.split("/")[::-1]
+    return steps
+
+
+def _listener(sock: socket.socket) -> int | None:
+    """Return as which user the process runs that listens, None where the system does not say."""
+    if not sys.platform.startswith("linux"):
+        return None
     known = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     owner: int = _CREDENTIALS.unpack(known)[1]
     return owner
 
 
-def _require_trusted(sock: socket.socket, path: str) -> None:
+def _require_trusted(sock: socket.socket, path: str, before: list[_Step]) -> None:
     """Raise StorageError unless the one who listens is to be believed (rule 2)."""
-    user, owner = os.getuid(), _listener(sock, path)
-    if owner in {0, user} or _only_theirs(path, {0, user, owner}):
+    listener, way = _listener(sock), _way(path)
+    same = [_identity(step[-1]) for step in way] == [_identity(step[-1]) for step in before]
+    if not same or _identity(Path(path).stat()) != _identity(way[-1][-1]):
+        doubt = "the way there is not what it was before the connection"
+    elif not (doubt := _doubt(way, listener)):
         return
     raise StorageError(
         f"{_name(path)} is not to be believed",
-        why=f"user {owner} listens there, and it is in a folder to which others can write",
+        why=(f"user {'?' if listener is None else listener} listens there", doubt),
         advice=Advice("move-service-socket"),
         socket=path,
-        owner=owner,
+        owner=listener,
     )
 
 
-def _only_theirs(path: str, users: set[int]) -> bool:
-    """Tell whether nobody else could have put a socket there: others can write to no folder above it."""
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_uid, found.st_mode
+
+
+def _doubt(way: list[_Step], listener: int | None) -> str:
+    """Return who else could have put something there, nothing if nobody could (rule 2)."""
+    several = _several()
+    own = {0, os.getuid()} - several
+    for folder, state, found in way:
+        # In a folder as /tmp a name is its owner's, unless anybody can have mounted it there, or linked it.
+        kept = state.st_mode & stat.S_ISVTX and found.st_uid in own
+        made = found.st_dev == state.st_dev if stat.S_ISDIR(found.st_mode) else found.st_nlink == 1
+        if state.st_mode & _OTHERS_WRITE and not (kept and made):
+            return f"others can write to {folder}"
+    accounts = {way[0][1].st_uid, *(found.st_uid for _, _, found in way)}
+    others = sorted((accounts if listener is None else {*accounts, listener}) - own)
+    if several & set(others):
+        return f"user {min(several)} stands for all accounts that this user namespace does not know"
+    if len(others) > (listener is not None):
+        return f"the way there is in the hands of others: user {', '.join(map(str, others))}"
+    return ""
+
+
+def _several() -> set[int]:
+    """Return the user id that stands for several accounts, if one does: where a namespace leaves some out."""
     try:
-        found = [folder.stat() for folder in Path(path).resolve().parents]
+        lines = Path("/proc/self/uid_map").read_text().splitlines()
+        if sum(int(line.split()[2]) for line in lines) >= _ALL_ACCOUNTS:
+            return set()
+        return {int(Path("/proc/sys/kernel/overflowuid").read_text())}
     except OSError:
-        return False
-    return all(each.st_uid in users and not each.st_mode & _OTHERS_WRITE for each in found)
+        return {_NOBODY}
 
 
 def _name(path: str) -> str:

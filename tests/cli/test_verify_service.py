@@ -302,9 +302,7 @@ def test_a_socket_of_somebody_else_is_no_reason_to_go_on(
     run: Run, stub: StubClient, silent: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent.says(document(good()))
-    monkeypatch.setattr("notarypy.remote.verificationservice._only_theirs", lambda *_: False)
-    monkeypatch.setattr("os.getuid", lambda: 4711)
-    monkeypatch.setattr("socket.SO_PEERCRED", 17, raising=False)
+    silent.path.parent.chmod(0o777)
     monkeypatch.setattr("notarypy.remote.verificationservice._listener", lambda *_: 4712)
     outcome = run("verify", f"{REPO}:1").expect(1)
     assert "is not to be believed [local.storage]\n  why: user 4712 listens there" in outcome.err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-import stat
 import struct
+import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from notarypy.remote.verificationservice import ServiceMissingError, ask, socket
 from support.service import FakeService, fake_service, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 REPO = "registry.test/app"
 DIGEST = f"sha256:{'1' * 64}"
@@ -155,57 +156,192 @@ def test_rule_1_a_whole_path_will_do_and_nothing_is_none() -> None:
     assert socket_path({"NOTARYPY_SERVICE": ""}) == socket_path({}) == ""
 
 
-def listens(monkeypatch: pytest.MonkeyPatch, user: int) -> None:
-    """Let somebody else listen on all sockets."""
-    credentials = struct.pack("3i", 1, user, 1)
-    monkeypatch.setattr(socket.socket, "getsockopt", lambda *_: credentials, raising=False)
+USER, SERVICE, STRANGER = 4002, 4003, 4001
 
 
-@pytest.mark.parametrize("user", [0, os.getuid()])
-def test_rule_2_root_and_oneself_are_believed(
-    service: FakeService, monkeypatch: pytest.MonkeyPatch, user: int
+class Accounts:
+    """Folders and sockets of several accounts: real ones as root, else only said to be theirs."""
+
+    def __init__(self, top: Path, patch: pytest.MonkeyPatch) -> None:
+        """Begin with a folder in which only root writes."""
+        self.top, self._patch, self._open = top, patch, list[FakeService]()
+        self._said: dict[tuple[int, int], int] = {}
+        patch.setattr(os, "getuid", lambda: USER)
+        if os.geteuid():
+            for name in ("stat", "lstat"):
+                patch.setattr(os, name, self._patched(getattr(os, name)))
+            for folder in (top, *top.parents):
+                self._belongs(folder, 0)
+        self._belongs(top, 0)
+        top.chmod(0o755)
+
+    def _patched(self, real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def looked(*args: object, **more: object) -> os.stat_result:
+            found = real(*args, **more)
+            owner = self._said.get((found.st_dev, found.st_ino), found.st_uid)
+            return os.stat_result((*found[:4], owner, *found[5:]))
+
+        return looked
+
+    def _belongs(self, path: Path, user: int) -> None:
+        if os.geteuid():
+            self._said[path.lstat().st_dev, path.lstat().st_ino] = user
+        else:
+            os.chown(path, user, user, follow_symlinks=False)
+
+    def folder(self, path: str, user: int, mode: int = 0o755) -> None:
+        """Make a folder, or give one away."""
+        (self.top / path).mkdir(exist_ok=True)
+        (self.top / path).chmod(mode)
+        self._belongs(self.top / path, user)
+
+    def link(self, path: str, target: str, user: int) -> None:
+        """Make a symbolic link."""
+        (self.top / path).symlink_to(target)
+        self._belongs(self.top / path, user)
+
+    def listen(self, path: str, user: int) -> None:
+        """Have an account listen."""
+        service = FakeService(self.top / path, user)
+        service.says(document(GOOD))
+        self._open.append(service)
+        self._belongs(self.top / path, user)
+        if os.geteuid():
+            credentials = struct.pack("3I", 1, user, 1)
+            self._patch.setattr(socket.socket, "getsockopt", lambda *_: credentials)
+
+    def said(self, path: str) -> str:
+        """Return why a service is not believed, nothing if it is; nothing is sent to one that is not."""
+        before = sum(len(service.requests) for service in self._open)
+        try:
+            ask(f"{self.top}/{path}", [IMAGE], {}, 30)
+        except StorageError as error:
+            assert sum(len(service.requests) for service in self._open) == before
+            return error.why[-1].replace(str(self.top), "TOP")
+        return ""
+
+    def close(self) -> None:
+        """Stop all."""
+        for service in self._open:
+            service.close()
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        made = Accounts(Path(folder), monkeypatch)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.mark.parametrize("user", [0, USER])
+def test_rule_2_root_and_oneself_are_believed(accounts: Accounts, user: int) -> None:
+    accounts.folder("tmp", 0, 0o1777)
+    accounts.folder("tmp/own", USER, 0o700)
+    for path in ("s", "tmp/s", "tmp/own/s"):
+        accounts.listen(path, user)
+        assert accounts.said(path) == ""
+
+
+def test_rule_2_who_alone_could_put_it_there_is_believed(accounts: Accounts) -> None:
+    accounts.folder("run", SERVICE)
+    accounts.listen("run/s", SERVICE)
+    accounts.link("to-run", "./run", USER)
+    for path in ("run/s", "to-run/s", "./to-run/..//to-run/s"):
+        assert accounts.said(path) == ""
+    for mode in (0o775, 0o757, 0o1777):
+        accounts.folder("run", SERVICE, mode)
+        assert accounts.said("run/s") == "others can write to TOP/run"
+    accounts.folder("run", STRANGER)
+    assert accounts.said("run/s") == "the way there is in the hands of others: user 4001, 4003"
+
+
+def test_rule_2_what_others_could_have_put_there_is_not(accounts: Accounts) -> None:
+    accounts.folder("tmp", 0, 0o1777)
+    accounts.folder("tmp/evil", STRANGER)
+    for path in ("tmp/s", "tmp/evil/s"):
+        accounts.listen(path, STRANGER)
+        assert accounts.said(path) == "others can write to TOP/tmp"
+
+
+@pytest.mark.parametrize("listener", [STRANGER, 0, USER, SERVICE])
+def test_rule_2_no_link_of_a_stranger_leads_to_anybody(accounts: Accounts, listener: int) -> None:
+    accounts.folder("tmp", 0, 0o1777)
+    accounts.folder("home", STRANGER if listener == STRANGER else 0)
+    accounts.listen("home/s", listener)
+    for path, target in (("tmp/s", "../home/s"), ("tmp/folder", f"{accounts.top}/home")):
+        accounts.link(path, target, STRANGER)
+    accounts.folder("all", USER, 0o777)
+    accounts.link("all/s", "../home/s", USER)  # it may have been moved there
+    accounts.link("to-tmp", "tmp/folder/../home", USER)
+    assert {accounts.said(path) for path in ("tmp/s", "tmp/folder/s", "to-tmp/s")} == {
+        "others can write to TOP/tmp"
+    }
+    assert accounts.said("all/s") == "others can write to TOP/all"
+
+
+def test_rule_2_a_second_name_for_a_service_of_root_may_be_anybodys(accounts: Accounts) -> None:
+    accounts.folder("tmp", 0, 0o1777)
+    accounts.listen("s", 0)
+    (accounts.top / "tmp/s").hardlink_to(accounts.top / "s")
+    assert accounts.said("s") == ""
+    assert accounts.said("tmp/s") == "others can write to TOP/tmp"
+
+
+def test_rule_2_a_name_that_is_exchanged_meanwhile(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listens(monkeypatch, user)
-    service.says(document(GOOD))
-    assert len(asked(service)) == 1
+    accounts.folder("tmp", 0, 0o1777)
+    accounts.listen("lenient", 0)
+    accounts.link("tmp/s", "../lenient", STRANGER)
+    real = socket.socket.connect
+
+    def connect(sock: socket.socket, address: str) -> None:
+        real(sock, address)
+        (accounts.top / "tmp/s").unlink()
+        accounts.listen("tmp/s", 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        assert accounts.said("tmp/s") == "the way there is not what it was before the connection"
+    assert accounts.said("tmp/s") == ""
 
 
-def test_rule_2_nobody_else_is_told_or_believed_in_a_folder_of_all(
-    service: FakeService, monkeypatch: pytest.MonkeyPatch
+def test_rule_2_a_circle_of_links_leads_nowhere(accounts: Accounts) -> None:
+    accounts.link("s", "s", 0)
+    with pytest.raises(ServiceMissingError):
+        accounts.said("s")
+
+
+def test_rule_2_a_number_for_many_accounts_is_none(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listens(monkeypatch, 12345)
-    service.says(document(GOOD))
-    with pytest.raises(StorageError, match="not to be believed") as caught:
-        asked(service)
-    assert caught.value.facts["owner"] == 12345
-    assert service.requests == []
+    accounts.folder("run", 65534)
+    accounts.listen("run/s", 65534)
+    said = {"uid_map": " 0 0 4294967295\n", "overflowuid": "65534\n"}
+    monkeypatch.setattr(Path, "read_text", lambda path: said[path.name])
+    assert accounts.said("run/s") == ""  # all accounts are known here: it is one of its own
+    said["uid_map"] = " 0 100000 65536\n"
+    expected = "user 65534 stands for all accounts that this user namespace does not know"
+    assert accounts.said("run/s") == expected
+    monkeypatch.setattr(os, "getuid", lambda: 65534)
+    assert accounts.said("run/s") == expected
+    said.clear()
+    monkeypatch.setattr(Path, "read_text", lambda path: path.with_name("no such file").read_bytes())
+    assert accounts.said("run/s") == expected
 
 
-def test_rule_2_who_alone_could_put_it_there_is_believed(
-    service: FakeService, monkeypatch: pytest.MonkeyPatch
+def test_rule_2_where_the_system_does_not_say_who_listens(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listens(monkeypatch, 12345)
-    service.says(document(GOOD))
-    real = Path.stat
-    modes = {str(service.path.parent): (12345, 0o755), "/tmp": (0, 0o755), "/": (0, 0o755)}
-
-    def looked(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
-        owner, mode = modes.get(str(path), (-1, 0))
-        found = real(path, follow_symlinks=follow_symlinks)
-        if owner < 0:
-            return found
-        return os.stat_result((stat.S_IFDIR | mode, *found[1:4], owner, *found[5:]))
-
-    monkeypatch.setattr(Path, "stat", looked)
-    assert len(asked(service)) == 1
-    for folder, changed in ((service.path.parent, 0o775), ("/tmp", 0o1777), ("/", 0o757)):
-        with monkeypatch.context() as patch:
-            patch.setitem(modes, str(folder), (0, changed))
-            with pytest.raises(StorageError):
-                asked(service)
-    monkeypatch.setitem(modes, "/tmp", (54321, 0o755))
-    with pytest.raises(StorageError):
-        asked(service)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    accounts.listen("s", USER)
+    accounts.folder("run", SERVICE)
+    accounts.listen("run/s", SERVICE)
+    assert accounts.said("s") == ""
+    assert accounts.said("run/s") == "the way there is in the hands of others: user 4003"
 
 
 # No service

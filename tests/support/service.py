@@ -6,6 +6,7 @@ What it is: the socket, and the one request that it takes. What it is not: `nota
 from __future__ import annotations
 
 import json
+import os
 import socket
 import tempfile
 from contextlib import contextmanager
@@ -26,12 +27,14 @@ class FakeService:
         requests: The requests so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, user: int = 0) -> None:
+        """Listen; as root as another user, if one is named."""
         self.path = path
         self.answer: Callable[[bytes, socket.socket], bytes | None] = lambda _body, _sock: whole(503, b"{}")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
-        listener.listen()
+        with as_user(user):
+            listener.listen()
         self._server = Server(self._serve, None, listener)
 
     @property
@@ -62,6 +65,19 @@ class FakeService:
         if (answer := self.answer(self._server.bodies[-1], sock)) is not None:
             sock.sendall(answer)
         return False
+
+
+@contextmanager
+def as_user(user: int) -> Iterator[None]:
+    """Let root be another user for others; who is not root stays who he is."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @contextmanager
