@@ -5,8 +5,8 @@ the file (`storage.settings.policyfile`), or a judge.
 
 Rules:
 
-1. There is a policy, and each scope that takes Notary's word for anything pins roots in the policy itself: a
-   caller's pin counts beside these, and in place of what other files pin.
+1. There is a policy, and each scope that takes Notary's word for anything pins roots in the policy itself. A
+   caller's pin counts beside these, and beside what other files pin (`ownsession`: 7).
 2. Certificates, authorities and keys of cosign that it names are read with it, and must be usable then. What
    becomes of these files afterwards changes nothing until all of it reads well again.
 3. It has changed when any of its files holds something else. Dates do not matter: a volume may swap them all

@@ -9,11 +9,14 @@ Rules:
 2. What is to be said once in a session concerns who runs the service, not who asks: the log has it.
 3. Logins are read anew after one was refused, and names of servers that nobody has heard of do not add up.
 4. What was verified and could not be stored, on a disk that is full or read-only, stays a floor while the
-   process runs: it is read in place of what is on the disk.
-5. It is stored, all of it, with the next files of the repository or at the next look at it, and then no
-   longer remembered.
+   process runs: it is read in place of what is on the disk, unless that is newer by now. Others store there,
+   too. Of a repository the timestamp says what is newer, and the root for itself.
+5. It is stored, what of it is not older than what is there, with the next files of the repository or at the
+   next look at it, and then no longer remembered.
 6. So many bytes are remembered. Beyond that those of the repository that was longest not looked at are
    forgotten, and the log says so: pins hold all the same, the memory of versions is lost.
+7. Whoever asks may name a pin. It counts beside all others, and where it is the only one nothing is written:
+   what fits a stranger's pin must not become anybody's anchor.
 """
 
 from __future__ import annotations
@@ -23,21 +26,27 @@ import threading
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from notarypy.client.connections import Connections
+from notarypy.client.metadata.roots import root_policy
 from notarypy.client.session import Session
-from notarypy.errors import StorageError
-from notarypy.storage.trustdir import RepositoryCache, TrustDirectory
-from notarypy.tuf import roles
+from notarypy.errors import StorageError, VerificationError
+from notarypy.storage.trustdir import RepositoryCache, TrustDirectory, UnwrittenCache
+from notarypy.tuf import roles, trustanchors
+from notarypy.tuf.envelope import Envelope
+from notarypy.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from notarypy.client.metadata.repository import Repository
     from notarypy.limits import Limits
     from notarypy.remote.http.transport import Transport
+    from notarypy.storage.settings.policyfile import Scope
     from notarypy.storage.settings.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -72,6 +81,26 @@ class OwnSession(Session):
                 self._renew()
                 found = super().connections
             return found
+
+    def repository(
+        self,
+        text: str,
+        root: str | None = None,
+        scope: Scope | None = None,
+        *,
+        whole: bool = True,
+        publishing: bool = False,
+        archive: Path | None = None,
+    ) -> Repository:
+        """Return the repository that a reference is in; `root` is a pin of whoever asks (rule 7)."""
+        found = super().repository(text, root, scope, whole=whole, publishing=publishing, archive=archive)
+        if root is None:
+            return found
+        own = root_policy(self.settings, found.gun, found.now, None, scope)
+        if isinstance(own, trustanchors.Forbidden):
+            return replace(found, cache=found.cache.unwritten())
+        asked = trustanchors.policy([root], "--root")
+        return replace(found, roots=trustanchors.every([asked, *trustanchors.parts(own)]))
 
     def forget_logins(self) -> None:
         """Read the places of logins anew, where that was not done just now: one of them was refused."""
@@ -116,6 +145,32 @@ def _heard(warning: str) -> None:
         said.append(warning)
 
 
+class Remembered(NamedTuple):
+    """Files of a repository that could not be stored, and the version of the timestamp that counted then."""
+
+    files: Mapping[str, bytes]
+    timestamp: int
+
+    def later(self, other: Remembered) -> Remembered:
+        """Return both as one; of what both have this one counts, unless it is older (rule 4)."""
+        newer, older = (other, self) if self.timestamp < other.timestamp else (self, other)
+        files, root = {**older.files, **newer.files}, roles.ROOT
+        if root in self.files and root in other.files:
+            files[root] = max(other.files[root], self.files[root], key=partial(_version, root))
+        return Remembered(files, newer.timestamp)
+
+    def beside(self, root: bytes | None, timestamp: bytes | None) -> dict[str, bytes]:
+        """Return the files that count in place of those of a directory with this root and timestamp."""
+        files = dict(self.files) if self.timestamp >= _version(roles.TIMESTAMP, timestamp) else {}
+        files.pop(roles.ROOT, None)
+        if (own := self.files.get(roles.ROOT)) and _version(roles.ROOT, own) > _version(roles.ROOT, root):
+            files[roles.ROOT] = own
+        return files
+
+
+_NOTHING = Remembered({}, -1)
+
+
 class RememberingDirectory(TrustDirectory):
     """A trust directory of a process that runs long; safe to use from several threads."""
 
@@ -123,33 +178,43 @@ class RememberingDirectory(TrustDirectory):
         """Remember nothing yet."""
         super().__init__(path, limits)
         self._lock = threading.Lock()
-        self._files: OrderedDict[str, dict[str, bytes]] = OrderedDict()
+        self._found: OrderedDict[str, Remembered] = OrderedDict()
         self.remembered_bytes = 0
 
     def repository(self, gun: str) -> RepositoryCache:
         """Return the cache of one repository; raise InvalidNameError for a GUN that is no safe path."""
         return _RememberingCache(self, gun)
 
-    def remembered(self, gun: str) -> Mapping[str, bytes]:
-        """Return the files of a repository that could not be stored, by role."""
+    def remembered(self, gun: str) -> Remembered:
+        """Return what could not be stored of a repository."""
         with self._lock:
-            if gun in self._files:
-                self._files.move_to_end(gun)
-            return self._files.get(gun, {})
+            if gun in self._found:
+                self._found.move_to_end(gun)
+            return self._found.get(gun, _NOTHING)
 
-    def remember(self, gun: str, metadata: Mapping[str, bytes]) -> None:
-        """Remember files, none to forget them (rules 4 to 6)."""
+    def remember(self, gun: str, found: Remembered) -> None:
+        """Remember files (rules 4 to 6)."""
         with self._lock:
-            before = self._files.pop(gun, {})
-            self.remembered_bytes -= sum(map(len, before.values()))
-            if not metadata:
-                return
-            self._files[gun] = {**before, **metadata}
-            self.remembered_bytes += sum(map(len, self._files[gun].values()))
-            while self.remembered_bytes > self.limits.remembered_bytes and self._files:
-                lost, found = self._files.popitem(last=False)
-                self.remembered_bytes -= sum(map(len, found.values()))
-                _LOG.error("%s: its versions cannot be stored, and are forgotten: too many wait", lost)
+            self._put(gun, found.later(self._found.get(gun, _NOTHING)))
+
+    def forget(self, gun: str, known: Remembered, *stale: str) -> None:
+        """Forget what was known, all of it or `stale` roles; what was remembered since then stays."""
+        with self._lock:
+            if (found := self._found.get(gun)) is known or (found is not None and stale):
+                files = {role: data for role, data in found.files.items() if stale and role not in stale}
+                self._put(gun, Remembered(files, found.timestamp))
+
+    def _put(self, gun: str, found: Remembered) -> None:
+        before = self._found.pop(gun, _NOTHING)
+        self.remembered_bytes -= sum(map(len, before.files.values()))
+        if not found.files:
+            return
+        self._found[gun] = found
+        self.remembered_bytes += sum(map(len, found.files.values()))
+        while self.remembered_bytes > self.limits.remembered_bytes and self._found:
+            lost, found = self._found.popitem(last=False)
+            self.remembered_bytes -= sum(map(len, found.files.values()))
+            _LOG.error("%s: its versions cannot be stored, and are forgotten: too many wait", lost)
 
 
 class _RememberingCache(RepositoryCache):
@@ -159,46 +224,46 @@ class _RememberingCache(RepositoryCache):
         super().__init__(directory.path, gun, directory.limits)
         self._directory = directory
 
+    def unwritten(self) -> UnwrittenCache:
+        """Return the same to be looked at, with what is remembered."""
+        return _LookedAt(self._directory, self.gun)
+
     def load(self, role: str) -> bytes | None:
         """Return what is remembered of a role, else what is stored."""
-        return self._directory.remembered(self.gun).get(role) or super().load(role)
+        return self._waiting()[1].get(role) or super().load(role)
 
     def load_root(self) -> bytes | None:
         """Return the remembered root, else the stored one."""
-        return self._directory.remembered(self.gun).get(roles.ROOT) or super().load_root()
+        return self._waiting()[1].get(roles.ROOT) or super().load_root()
 
     def size(self, role: str) -> int:
-        """Return how many bytes a role has that is remembered or stored."""
-        found = self._directory.remembered(self.gun).get(role)
-        return super().size(role) if found is None else len(found)
+        """Return how many bytes a role has that is remembered or stored, of both the more."""
+        return max(super().size(role), len(self._directory.remembered(self.gun).files.get(role, b"")))
 
     def cached(self) -> list[str]:
         """Return the roles that are remembered or stored."""
-        return sorted({*super().cached(), *self._directory.remembered(self.gun)})
+        return sorted({*super().cached(), *self._waiting()[1]})
 
     def store(self, metadata: Mapping[str, bytes]) -> None:
-        """Write these files and all that is remembered, which is then forgotten (rule 5)."""
-        waiting = self._directory.remembered(self.gun)
+        """Write these files and all that waits to be stored, which is then forgotten (rule 5)."""
+        known, waiting = self._waiting()
         super().store({**waiting, **metadata})
-        if waiting:
-            self._directory.remember(self.gun, {})
+        self._directory.forget(self.gun, known)
 
     def remember(self, metadata: Mapping[str, bytes]) -> None:
         """Remember what cannot be stored."""
-        self._directory.remember(self.gun, metadata)
+        timestamp = metadata.get(roles.TIMESTAMP) or self.load(roles.TIMESTAMP)
+        self._directory.remember(self.gun, Remembered(metadata, _version(roles.TIMESTAMP, timestamp)))
 
     def drop(self, stale: Iterable[str]) -> None:
         """Remove files, those that are remembered too."""
-        stale = list(stale)
-        if waiting := self._directory.remembered(self.gun):
-            left = {role: data for role, data in waiting.items() if role not in stale}
-            self._directory.remember(self.gun, {})
-            self._directory.remember(self.gun, left)
+        if stale := list(stale):
+            self._directory.forget(self.gun, _NOTHING, *stale)
         super().drop(stale)
 
     def confirm(self, moment: datetime | None) -> None:
         """Note that the timestamp is current; what waits to be stored is tried again."""
-        if self._directory.remembered(self.gun):
+        if self._directory.remembered(self.gun).files:
             try:
                 with self.lock(_LOCK_SECONDS):
                     self.store({})
@@ -206,3 +271,23 @@ class _RememberingCache(RepositoryCache):
                 _LOG.debug("%s: it still cannot be stored: %s", self.gun, error.message)
                 return
         super().confirm(moment)
+
+    def _waiting(self) -> tuple[Remembered, Mapping[str, bytes]]:
+        """Return what is remembered, and the files of it that count (rule 4)."""
+        known = self._directory.remembered(self.gun)
+        if not known.files:
+            return known, known.files
+        return known, known.beside(super().load_root(), super().load(roles.TIMESTAMP))
+
+
+class _LookedAt(UnwrittenCache, _RememberingCache):
+    """The same, which leaves everything as it is."""
+
+
+def _version(role: str, data: bytes | None) -> int:
+    """Return the version of a file; below all others if there is none, or none that can be read."""
+    try:
+        version = -1 if data is None else Envelope.parse(data, role).signed.get("version")
+    except VerificationError:
+        return -1
+    return version if isinstance(version, int) else -1

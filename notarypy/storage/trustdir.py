@@ -269,6 +269,9 @@ class UnwrittenCache(RepositoryCache):
     def store(self, metadata: Mapping[str, bytes]) -> None:
         """Write nothing."""
 
+    def remember(self, metadata: Mapping[str, bytes]) -> None:
+        """Take nothing."""
+
     def confirm(self, moment: datetime | None) -> None:
         """Write nothing."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy import files
+from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import (
     ConfigurationError,
     ExpiredError,
@@ -20,9 +21,14 @@ from notarypy.errors import (
     StorageError,
     TagUnsignedError,
 )
-from notarypy.tuf import roles
-from support.author import GUN
-from support.people import owned
+from notarypy.limits import Limits
+from notarypy.service.ownsession import RememberingDirectory
+from notarypy.storage.trustdir import TrustDirectory
+from notarypy.tuf import envelope, roles
+from notarypy.tuf.envelope import Signature
+from support.author import GUN, NOW
+from support.cosigner import Cosigner
+from support.people import REGISTRY_PATH, owned
 from support.verifiers import SECONDS, Ticks, pin_of, pinned, until, verifier, write_policy
 
 if TYPE_CHECKING:
@@ -181,6 +187,102 @@ def test_what_cannot_be_stored_stays_a_floor(
     assert asked(service).ok  # and now there is room
     assert world.person("service").cache()[roles.TIMESTAMP] == new[roles.TIMESTAMP]
     assert service.numbers()["unstored_bytes"] == 0
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> RememberingDirectory:
+    """The volume of several replicas, as one of them sees it."""
+    return RememberingDirectory(tmp_path / "volume", Limits())
+
+
+def numbered(**versions: int) -> dict[str, bytes]:
+    """Return files that have these versions, and nothing else."""
+    return {
+        role: envelope.seal({"_type": role.title(), "version": version}, [Signature("0" * 64, "ecdsa", b"s")])
+        for role, version in versions.items()
+    }
+
+
+OLD, OTHERS, NEWEST = (numbered(root=1, timestamp=n, snapshot=n, targets=n) for n in (5, 6, 7))
+
+
+def test_what_is_remembered_never_replaces_what_another_one_stored(shared: RememberingDirectory) -> None:
+    ours, theirs = (one.repository(GUN) for one in (shared, TrustDirectory(shared.path)))
+    theirs.store(numbered(root=1, timestamp=4, snapshot=4, targets=4))
+    ours.remember(OLD)
+    assert ours.load(roles.TARGETS) == OLD[roles.TARGETS]
+    theirs.store(OTHERS)
+    assert {role: ours.load(role) for role in roles.BASE_ROLES} == OTHERS
+    assert shared.remembered_bytes
+    ours.confirm(NOW)
+    assert {role: theirs.load(role) for role in roles.BASE_ROLES} == OTHERS
+    assert shared.remembered_bytes == 0
+    ours.remember(numbered(timestamp=8) | numbered(root=3))
+    theirs.store(numbered(root=2, timestamp=7))
+    ours.store({})
+    assert (theirs.load_root(), theirs.load(roles.TIMESTAMP)) == (
+        numbered(root=3)["root"],
+        numbered(timestamp=8)["timestamp"],
+    )
+
+
+def test_a_newer_root_is_remembered_beside_newer_metadata_of_another(shared: RememberingDirectory) -> None:
+    ours, theirs = (one.repository(GUN) for one in (shared, TrustDirectory(shared.path)))
+    theirs.store(OLD)
+    root = numbered(root=2)
+    ours.remember(root)
+    theirs.store(OTHERS)
+    assert {role: ours.load(role) for role in roles.BASE_ROLES} == OTHERS | root
+    theirs.store(third := numbered(root=3))
+    assert ours.load_root() == third[roles.ROOT]
+
+
+def test_an_older_look_that_ends_later_lowers_nothing(shared: RememberingDirectory) -> None:
+    cache = shared.repository(GUN)
+    cache.remember(NEWEST | numbered(root=2))
+    cache.remember(OTHERS)
+    expected = NEWEST | numbered(root=2)
+    assert {role: cache.load(role) for role in roles.BASE_ROLES} == expected
+    assert shared.remembered_bytes == sum(map(len, expected.values()))
+    cache.drop([roles.TARGETS])
+    assert roles.TARGETS not in cache.cached()
+
+
+def test_what_is_remembered_meanwhile_is_not_forgotten(
+    shared: RememberingDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = shared.repository(GUN)
+    cache.remember(OLD)
+    write = files.write_atomic
+
+    def slowly(path: Path, data: bytes) -> None:
+        shared.repository(GUN).remember(NEWEST)
+        write(path, data)
+
+    monkeypatch.setattr(files, "write_atomic", slowly)
+    cache.store({})
+    assert {role: cache.load(role) for role in roles.BASE_ROLES} == NEWEST
+    assert shared.repository(GUN).unwritten().load(roles.TARGETS) == NEWEST[roles.TARGETS]
+
+
+def test_a_pin_of_whoever_asks_makes_nothing_anybodys_anchor(world: World, owner: Person) -> None:
+    """Where the policy asks for cosign alone it is the only one, and the server may lie to who gave it."""
+    release = Cosigner(world.fake, REGISTRY_PATH)
+    release.sign(world.push("1"), f"{GUN}:1")
+    (world.base / "release.pub").write_bytes(release.pem)
+    scope = f'{GUN}\nrequire = ["cosign"]\ncosign.all = ["release.pub"]'
+    policy = write_policy(world.base / "policy.toml", scope)
+    options = VerifyOptions(root=pin_of(owner))
+    with closing(verifier(world, policy, max_age=0)) as service:
+        assert service.ask(f"{GUN}:1", options).result(SECONDS).ok
+        assert world.person("service").cache() == {}
+    for pin, fits in ((pin_of(owner), True), (OTHER_PIN, False)):
+        configuration = world.base / ".config" / "notarypy" / "config.toml"
+        configuration.parent.mkdir(parents=True, exist_ok=True)
+        configuration.write_text(f'[registry."{GUN.partition("/")[0]}"]\nroot = ["{pin}"]\n')
+        with closing(verifier(world, policy, max_age=0, name=pin)) as service:
+            assert service.ask(f"{GUN}:1", options).result(SECONDS).ok == fits
+            assert (roles.ROOT in world.person(pin).cache()) == fits
 
 
 def test_the_policy_counts_anew_when_its_file_changes(owner: Person, policy: Path, service: Verifier) -> None:
