@@ -20,6 +20,32 @@ def test_rule_1_a_document_is_ascii_and_what_json_lacks_is_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"[]", "no"),
+        (b"[" * 200_000, "too many parts or levels"),
+        (b'{"a": [[[]]]}', "too many parts or levels"),
+        (b'{"a": [1, 2, 3, 4, 5, 6, 7, 8]}', "too many parts or levels"),
+        (b'{"a": 1, "a": 1}', "twice"),
+        (b'{"a": {"b": 1, "\\u0062": 1}}', "twice"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": -1e999}', "too large"),
+        (b'{"a": "\xff"}', "UTF-8"),
+        (b'\xef\xbb\xbf{"a": 1}', "BOM|Expecting"),
+        (b'{"a": "', "Unterminated"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "digit"),
+    ],
+)
+def test_rule_3_what_programs_read_differently_is_not_read(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        jsontext.read(data, 3, 10)
+
+
+def test_rule_3_everything_else_is_read_and_brackets_in_texts_are_none() -> None:
+    assert jsontext.read(b'{"a": [[1.5]], "b": "[[[[\\"]]"}', 3, 20) == {"a": [[1.5]], "b": '[[[["]]'}
+
+
+@pytest.mark.parametrize(
     "advice",
     [
         None,

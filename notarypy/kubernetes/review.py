@@ -5,8 +5,7 @@ images stand in its object (`imageplaces`), or the answer (`admissionanswer`).
 
 Rules:
 
-1. JSON without duplicate members, bounded in size, parts and nesting: two readers that disagree about a
-   document are an attack.
+1. JSON that all programs read alike (`jsontext`: 3), and of a size that is bounded.
 2. A request has a `uid`, which its answer repeats. Once it was read every error carries it, so that the
    answer is a refusal with its reason; without it there can be no answer.
 3. Only v1 is read. Of another version the `uid` is read, and the refusal is in that version: its reader
@@ -17,15 +16,13 @@ Rules:
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from notarypy import jsontext
 from notarypy.errors import AdmissionReviewError, Advice
 from notarypy.limits import DEFAULT, Limits
-from notarypy.tuf import canonical
 from notarypy.values import dataclass, replace
 
 _T = TypeVar("_T")
@@ -131,39 +128,10 @@ def member(found: Mapping[str, Any], name: str, kind: type[_T]) -> _T | None:
 
 def _decoded(data: bytes, limits: Limits) -> dict[str, Any]:
     """Decode a text strictly (rule 1)."""
-    too_much = len(data) > limits.review_bytes or canonical.parts(data) > limits.review_parts
-    if too_much or not canonical.within(data, limits):
-        why = f"more than {limits.review_bytes} bytes, or too many parts or levels"
-        raise AdmissionReviewError("this is too much for an AdmissionReview", why=why)
+    message = "this AdmissionReview cannot be read"
+    if len(data) > limits.review_bytes:
+        raise AdmissionReviewError(message, why=f"it has more than {limits.review_bytes} bytes")
     try:
-        found = _DECODER.decode(data.decode())
-    except (ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, json.JSONDecodeError | _AmbiguousError) else ""
-        raise AdmissionReviewError("this is no JSON that all programs read alike", why=why) from None
-    if not isinstance(found, dict):
-        raise AdmissionReviewError("this is no AdmissionReview", why="it is no JSON object")
-    return found
-
-
-class _AmbiguousError(ValueError):
-    """JSON that programs read differently."""
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _AmbiguousError("an object has the same member twice")
-    return members
-
-
-def _finite(digits: str) -> float:
-    if math.isinf(number := float(digits)):
-        raise _AmbiguousError("a number is too large")
-    return number
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _AmbiguousError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        return jsontext.read(data, limits.json_levels, limits.review_parts)
+    except ValueError as error:
+        raise AdmissionReviewError(message, why=str(error)) from None

@@ -6,12 +6,12 @@ an answer is the last word, and one that is not exactly as expected is none.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
 from notarypy.errors import WORST_FIRST, NotarypyError, UndecidedError
+from notarypy.limits import DEFAULT
 from notarypy.values import dataclass
 
 if TYPE_CHECKING:
@@ -89,32 +89,12 @@ def read(body: bytes, images: Sequence[AskedImage], *, verified: bool) -> list[S
         ServiceVerdictError: The answer refuses the whole request.
         ValueError: It is not what was asked for.
     """
-    try:
-        document = _document(body)
-        if "error" not in document:
-            return _verdicts(document, images, verified=verified)
-        refusal = ServiceVerdictError(document["error"])
-    except RecursionError:
-        raise ValueError("it is too deep") from None
-    raise refusal
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    document = json.loads(body.decode(), object_pairs_hook=_members, parse_constant=_no_number)
-    if not isinstance(document, dict) or (document.get("schema"), document.get("command")) != (1, "verify"):
+    document = jsontext.read(body, DEFAULT.json_levels, DEFAULT.json_parts)
+    if (document.get("schema"), document.get("command")) != (1, "verify"):
         raise ValueError("it is not the document of a verification")
-    return document
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a member comes twice")
-    return document
-
-
-def _no_number(_text: str) -> NoReturn:
-    raise ValueError("a number is none")
+    if "error" in document:
+        raise ServiceVerdictError(document["error"])
+    return _verdicts(document, images, verified=verified)
 
 
 def _verdicts(

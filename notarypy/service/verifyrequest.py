@@ -21,8 +21,7 @@ Rules:
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from notarypy import jsontext
 from notarypy.client.parameters import Unverified, VerifyOptions
@@ -90,11 +89,9 @@ class PendingRequest:
 def read_request(data: bytes, limits: Limits) -> VerifyRequest:
     """Read a request; raise UsageError, or the error of a name, pin or key in it (rules 1 and 3)."""
     try:
-        document = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise _refused("it is not JSON", str(error)) from None
-    if not isinstance(document, dict):
-        raise _refused("it is not a JSON object")
+        document = jsontext.read(data, limits.json_levels, limits.review_parts)
+    except ValueError as error:
+        raise _refused("it is no JSON that all programs read alike", str(error)) from None
     if unknown := sorted(document.keys() - _MEMBERS):
         raise _refused(
             f'nobody knows the member "{unknown[0][:64]}"', f"known: {', '.join(sorted(_MEMBERS))}"
@@ -202,18 +199,6 @@ def _switch(document: dict[str, Any], name: str, *, usual: bool) -> bool:
     if not isinstance(found, bool):
         raise _refused(f"{name} is neither true nor false")
     return found
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members of an object; raise ValueError if one comes twice (rule 1)."""
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a member comes twice")
-    return document
-
-
-def _no_number(_text: str) -> NoReturn:
-    raise ValueError("a number is none")
 
 
 def _refused(*why: str) -> UsageError:

@@ -34,6 +34,7 @@ from typing import Any, NoReturn, cast
 
 from canonicaljson import encode_canonical_json
 
+from notarypy import jsontext
 from notarypy.errors import MetadataError, MetadataLimitError
 from notarypy.limits import DEFAULT, Limits
 
@@ -46,9 +47,6 @@ _PART_BYTES = 80
 
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _WIDE_ESCAPE = re.compile(rb"\\u(?!00[0-7])")
-# Without escapes a string ends at the next quote; one that is open takes all that follows.
-_STRING = re.compile(rb'"[^"]*"?')
-_NEITHER_BRACKETS_NOR_QUOTES = bytes(set(range(256)) - set(b'[]{}"'))
 _STORAGE_ESCAPES = [(one.encode(), b"\\u%04x" % ord(one)) for one in "<>&\u2028\u2029"]
 _RAW = {escaped: raw for raw, escaped in _STORAGE_ESCAPES}
 _STORED = re.compile(rb"\\\\|" + b"|".join(map(re.escape, _RAW)))
@@ -56,9 +54,7 @@ _SIGNED = b'{"signed":'
 _SIGNATURES = b',"signatures":'
 _DIGITS_ARE_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(128)) + bytes(128)
 _LONG_NUMBER = b"0" * len(str(MAX_INTEGER))
-_BRACES_FOR_BRACKETS = bytes.maketrans(b"[]", b"{}")
 _PIECE = 1 << 16  # what is looked at in one go, without a copy of the whole
-_BRACKETS_AND_COMMAS = b"[]{},"
 
 
 class WrittenAsFloat(int):
@@ -76,7 +72,7 @@ def encode(value: object) -> bytes:
         text = bytes(encode_canonical_json(value))
     except (TypeError, ValueError) as error:
         raise MetadataError("metadata has no canonical form", why=str(error)) from None
-    if b"\\" not in _without_escapes(text):
+    if b"\\" not in jsontext.without_escapes(text):
         return text
     # An escape of something else: canonicaljson escapes control characters, Notary signs them raw.
     from securesystemslib.formats import encode_canonical  # costs 1 ms, and nobody writes such names
@@ -193,22 +189,11 @@ def _raw(match: re.Match[bytes]) -> bytes:
 def memory(data: bytes) -> int:
     """Return about how many bytes a text and its values take in memory."""
     width = 1 if _narrow(data) else 4
-    return len(data) * (1 + width) + parts(data) * _PART_BYTES
-
-
-def parts(data: bytes) -> int:
-    """Count the brackets and commas of a text (rule 4)."""
-    pieces = (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-    return sum(len(piece) - len(piece.translate(None, _BRACKETS_AND_COMMAS)) for piece in pieces)
+    return len(data) * (1 + width) + jsontext.parts(data) * _PART_BYTES
 
 
 def _narrow(data: bytes) -> bool:
     return data.isascii() and _WIDE_ESCAPE.search(data) is None
-
-
-def _without_escapes(text: bytes) -> bytes:
-    """Leave out escaped backslashes, then escaped quotes: a backslash that is left escapes something else."""
-    return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
 
 
 def _refuse_floats(value: object) -> None:
@@ -222,23 +207,13 @@ def _refuse_floats(value: object) -> None:
 
 def _check_size(data: bytes, what: str, limits: Limits) -> None:
     """Bound parts and nesting before the recursive decoder sees the text (rules 3 and 4)."""
-    if (count := parts(data)) > limits.json_parts:
+    if (count := jsontext.parts(data)) > limits.json_parts:
         raise too_many(what, "brackets and commas", count, limits.json_parts)
     if len(data) > limits.json_wide_bytes and not _narrow(data):
         raise too_many(what, "bytes, and not all of it is ASCII", len(data), limits.json_wide_bytes)
-    if _is_deeper(data, limits.json_levels):
+    if jsontext.is_deeper(data, limits.json_levels):
         why = f"nested deeper than {limits.json_levels} levels"
         raise MetadataLimitError(f"{what} is nested too deeply", why=why, file=what)
-
-
-def _is_deeper(data: bytes, levels: int) -> bool:
-    """Tell whether a text is nested deeper; of one that leaves brackets open, whether it may be."""
-    outlined = _without_escapes(data).translate(_BRACES_FOR_BRACKETS, _NEITHER_BRACKETS_NOR_QUOTES)
-    # Two quotes side by side stand for a string without brackets, or between two with: nothing is lost.
-    left = _STRING.sub(b"", outlined.replace(b'""', b""))
-    while levels >= 0 and b"{}" in left:
-        left, levels = left.replace(b"{}", b""), levels - 1  # the innermost level
-    return left.count(b"{") > levels
 
 
 def too_many(what: str, counted: str, count: int, most: int, **facts: object) -> MetadataLimitError:

@@ -98,14 +98,14 @@ def review(images: list[str]) -> bytes:
 
 def test_what_is_too_large_too_deep_or_has_too_many_parts_is_not_read() -> None:
     for limits in (Limits(review_bytes=100), Limits(review_parts=5)):
-        with pytest.raises(AdmissionReviewError, match="too much"):
+        with pytest.raises(AdmissionReviewError, match="cannot be read"):
             read_review(review(["a:1"]), limits)
     deep = b'{"a":' * 100 + b"1" + b"}" * 100
-    with pytest.raises(AdmissionReviewError, match="too much"):
+    with pytest.raises(AdmissionReviewError, match="cannot be read"):
         read_review(deep)
-    with pytest.raises(AdmissionReviewError, match="no JSON"):
+    with pytest.raises(AdmissionReviewError, match="cannot be read"):
         read_review(b'{"uid": ' + b"9" * 5000 + b"}")
-    with pytest.raises(AdmissionReviewError, match="no JSON"):
+    with pytest.raises(AdmissionReviewError, match="cannot be read"):
         read_review(b'{"uid": "\xff"}')
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from notarypy import jsontext
 from notarypy.errors import MetadataError, RootNotPinnedError, SignatureError
 from notarypy.limits import DEFAULT, Limits
 from notarypy.tuf import (
@@ -413,7 +414,7 @@ def test_the_limits_leave_room_for_200_000_tags(custom: object) -> None:
     data = canonical.encode(of_docker(SAMPLE, custom).to_signed())
     times = TAGS // SAMPLE
     assert len(data) * times < min(DEFAULT.delegation_bytes, DEFAULT.metadata_bytes)
-    assert canonical.parts(data) * times < DEFAULT.json_parts
+    assert jsontext.parts(data) * times < DEFAULT.json_parts
     # Releases, and the role of the one who signed.
     assert len(data) * times * 2 < DEFAULT.all_delegations_bytes
     assert canonical.memory(data) * times * 2 < DEFAULT.memory_bytes
