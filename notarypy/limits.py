@@ -176,7 +176,7 @@ class Limits:
     request_bytes: int = 8 * _MIB
     """The body of a request: an object and the one before it, which the API server takes up to 3 MiB."""
     requests_bytes: int = 64 * _MIB
-    """The bodies of all requests that are being read and parsed."""
+    """The bodies of all requests until their answers are sent, and long answers."""
     request_id_chars: int = 64
     """An id that the caller gives a request; another one is made in place of a longer one."""
     service_requests: int = 256

@@ -199,10 +199,7 @@ def _options(run: Run, policy: Path) -> list[str]:
     from notarypy.storage.settings import settings
 
     given = run.options.for_client
-    for name in _LEFT_HERE:
-        if given.get(name):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is not for a service", advice=Advice("leave-out", option=option))
+    run.leave_out(*_LEFT_HERE)
     heldpolicy.hold(settings.load({**given, "policy": policy}, {}, Path("/nonexistent")), utc_now())
     words = [f"--insecure-registry={host}" for host in given.get("insecure_registry", ())]
     return [*words, *(f"--{name}={given[name]}" for name in ("server", "timeout") if given.get(name))]

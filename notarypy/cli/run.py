@@ -75,6 +75,13 @@ class Run:
         self.asked_for = 1  # how many images, repositories, keys or files
         self.limits = DEFAULT
 
+    def leave_out(self, *names: str) -> None:
+        """Refuse global options that say nothing of a service, which would go unheard there."""
+        for name in names:
+            if self.options.for_client.get(name):
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is not for a service", advice=Advice("leave-out", option=option))
+
     @contextmanager
     def client(self, *, asking: bool = True) -> Iterator[Client]:
         """Open the client that the options ask for; `asking` is for commands that unlock keys."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from notarypy.service.serving import ServeOptions
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_LEFT_OUT = ("offline", "first_use", "gun")
 _DAY, _LONGEST_DEADLINE, _LONGEST_DELAY = 86_400.0, 25.0, 600.0
 _OWNER = 0o600  # without these nobody could use a socket
 _MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
@@ -34,7 +35,11 @@ Listen = Annotated[
     list[str], Option("--listen", metavar="PLACE", help="ADDR:PORT or unix:PATH. May be repeated.")
 ]
 Memory = Annotated[
-    bool, Option("--memory", help="Keep trust data in memory alone, in place of the trust directory.")
+    bool,
+    Option("--memory", help="Keep trust data in memory, until the end, in place of the trust directory."),
+]
+AdmissionOnly = Annotated[
+    bool, Option("--admission-only", help="Answer a cluster's webhooks alone: there is no /verify.")
 ]
 MaxAge = Annotated[str, Option(metavar="TIME", help="How old an answer may be; 0: each is looked for anew.")]
 Deadline = Annotated[str, Option(metavar="TIME", help="The most that an answer may take, known or not.")]
@@ -70,6 +75,7 @@ def serve(
     max_age: MaxAge = "30s",
     deadline: Deadline = "8s",
     require_digest: RequireDigest = False,
+    admission_only: AdmissionOnly = False,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
@@ -93,6 +99,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     run = begin(context)
+    run.leave_out(*_LEFT_OUT)
     options = ServeOptions(
         places=_places(listen, tls=tls_cert is not None, plain_http=plain_http),
         mode=_mode(socket_mode),
@@ -103,6 +110,7 @@ def serve(
         delay=_seconds("--shutdown-delay", shutdown_delay, 0, _LONGEST_DELAY),
         max_requests=max_requests,
         require_digest=require_digest,
+        admission_only=admission_only,
         memory=memory,
         level=_LEVELS[min(run.options.verbose, len(_LEVELS) - 1)],
         log_format=log_format,

@@ -9,14 +9,15 @@ Rules:
 1. `GET /healthz` says that the process answers, `/readyz` that it can be relied on, and not while it ends;
    `/metrics` is what was counted. They need no client certificate and do not count as requests under way.
 2. Everything else is a POST of JSON that some operation answers. It is refused before its body is read when
-   too many are under way, when what it says of itself does not fit, or when the server demands a client
-   certificate and none was shown.
-3. A body has a limit and a time, and so have all bodies together. One that nobody wants, or that is somewhat
-   too long, is read and dropped before the answer, for else its sender may not see that; only one that does
-   not end has its connection closed under it.
+   too many are under way (`room`), when what it says of itself does not fit, or when a client certificate is
+   demanded and none was shown that counts: then its connection ends, for a new one may show another.
+3. A body has a limit and a time. One that nobody wants, or that is somewhat too long, is read and dropped
+   before the answer, for else its sender may not see that; only one that does not end has its connection
+   closed under it.
 4. A request has until its deadline: the time that the caller says it waits (`?timeout=10s`, as a Kubernetes
    API server sends), less a margin, and never more than that of the service. Then its operation finishes
-   with what is known.
+   with what is known. What takes long to read or to answer is handed to a thread, one at a time for reading,
+   so that the others are answered meanwhile.
 5. An error is `{"error": {"code", "message"}}` with no word of the request in it but a path or a value that
    is short and plain. What nobody foresaw is 500, and its text goes nowhere.
 6. A caller's `X-Request-Id` is taken if it is short and plain; otherwise one is made. Every answer has it.
@@ -32,11 +33,13 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from notarypy.limits import DEFAULT, Limits
 from notarypy.service import requestlog
 from notarypy.service.metrics import CONTENT_TYPE, Metrics
+from notarypy.service.room import USUAL_BYTES, RequestRoom, Share, Turns, all_done
 from notarypy.storage.settings import spans
 from notarypy.values import dataclass, field
 
@@ -57,8 +60,9 @@ _DROP_SECONDS = 2.0
 _LEAST_MARGIN, _MARGIN = 0.5, 0.1
 _BUSY_SECONDS = "1"
 _PATH_CHARS = 128  # of one that is none of ours, in the log
-# Parsing of what is longer is handed to a thread, one at a time: that of 8 MiB takes a tenth of a second.
-_AT_ONCE_BYTES = 64 * 1024
+# More is handed to a thread (rule 4). Each image costs some 40 microseconds to begin, and half of that to
+# answer; where there are many, many commas are, too.
+_AT_ONCE_COMMAS, _AT_ONCE_IMAGES = 400, 100
 # So much more than the limit is read and dropped, for the sake of the answer (rule 3).
 _DROPPED_TIMES = 2
 
@@ -82,7 +86,7 @@ class Work(Protocol):
         """What is not known yet, as futures that never raise."""
 
     def finish(self) -> HttpAnswer:
-        """HttpAnswer with what is known by now."""
+        """Answer with what is known by now."""
 
 
 Operation = Callable[[bytes], Work | HttpAnswer]
@@ -110,15 +114,19 @@ class App:
         metrics: Metrics,
         deadline: float,
         most: int = DEFAULT.service_requests,
+        lesser: Collection[str] = (),
         client_certificates: bool = False,
         limits: Limits = DEFAULT,
     ) -> None:
-        """`ready` says why not, or nothing; `deadline` is in seconds, `most` in requests under way."""
+        """`ready` says why not, or nothing; `deadline` is in seconds, `most` in requests under way.
+
+        `lesser` are paths that leave some room for the others.
+        """
         self._operations, self._ready, self._metrics = operations, ready, metrics
         self._deadline, self._most, self._limits = deadline, most, limits
-        self._certificates = client_certificates
-        self._under_way = self._held = 0
-        self._parsing = asyncio.Semaphore(1)
+        self._lesser, self._certificates = frozenset(lesser), client_certificates
+        self._room = RequestRoom(metrics, most, limits)
+        self._turns = Turns()
         self.ending = False
         self._pages = dict(zip(self.PAGES, (self._health, self._readiness, self._numbers), strict=True))
 
@@ -128,13 +136,19 @@ class App:
         return max(BODY_SECONDS, self._deadline) + _SEND_SECONDS
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """HttpAnswer a request."""
+        """Answer a request."""
         if scope["type"] != "http":
             return
         begun = time.monotonic()
         request = _Request(scope, receive, self._limits)
-        answer = await self._answered(request, begun)
-        await self._send(request, answer, send)
+        request.share = Share(lesser=request.path in self._lesser)
+        try:
+            answer = await self._answered(request, begun)
+            if (size := len(answer.body)) > USUAL_BYTES and not self._room.hold(request.share, size):
+                answer = _busy("the answers are too long together").answer
+            await self._send(request, answer, send)
+        finally:
+            self._room.end(request.share)
         seconds = time.monotonic() - begun
         self._metrics.answered(request.path, answer.status, seconds)
         quiet = request.path in self.PAGES and answer.status == 200  # noqa: PLR2004 - HTTP's own
@@ -165,50 +179,57 @@ class App:
             return page()
         assert operation is not None  # noqa: S101 - one of both is there
         if self._certificates and not request.certified:
-            raise _Refused(403, "http.no_certificate", "a client certificate is required here")
+            message = "a client certificate is required here"
+            raise _Refused(403, "http.no_certificate", message, connection="close")
         request.check()
         return await self._operate(operation, request, begun)
 
     async def _operate(self, operation: Operation, request: _Request, begun: float) -> HttpAnswer:
         """Let an operation answer within the deadline (rules 2 to 4)."""
-        if self._under_way >= self._most:
-            message = f"{self._most} requests are under way already"
-            raise _Refused(503, "http.busy", message, retry_after=_BUSY_SECONDS)
-        self._under_way += 1
-        self._metrics.under_way.inc()
-        try:
-            deadline = begun + min(self._deadline, request.patience)
-            work = await self._begun(operation, request)
-            if isinstance(work, HttpAnswer):
-                return work
-            await _wait(work.futures, deadline - time.monotonic())
-            return work.finish()
-        finally:
-            self._under_way -= 1
-            self._metrics.under_way.dec()
+        if not self._room.is_free(request.share):
+            raise self._too_many()
+        deadline = begun + min(self._deadline, request.patience)
+        work = await self._begin(operation, request, deadline)
+        if isinstance(work, HttpAnswer):
+            return work
+        await all_done(work.futures, deadline - time.monotonic())
+        if len(work.futures) > _AT_ONCE_IMAGES:
+            return await asyncio.to_thread(work.finish)
+        return work.finish()
 
-    async def _begun(self, operation: Operation, request: _Request) -> Work | HttpAnswer:
-        """Read the body and begin; all bodies that are in memory together have a limit too (rule 3)."""
-        held = 0
+    async def _begin(self, operation: Operation, request: _Request, deadline: float) -> Work | HttpAnswer:
+        """Begin as soon as the body is there; nobody has it any more when that is done."""
+        body = await self._read(request)
+        if not self._room.begin(request.share):
+            raise self._too_many()
+        if len(body) <= USUAL_BYTES and body.count(b",") <= _AT_ONCE_COMMAS:
+            return operation(body)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for size in request.read():
-                    self._held += size
-                    held += size
-                    if self._held > self._limits.requests_bytes:
-                        message = "the bodies of requests that are under way are too long together"
-                        raise _Refused(503, "http.busy", message, retry_after=_BUSY_SECONDS)
-            body = b"".join(request.pieces)
-            if held <= _AT_ONCE_BYTES:
-                return operation(body)
-            async with self._parsing:
-                return await asyncio.to_thread(operation, body)
+            return await self._turns.take(partial(operation, body), deadline - time.monotonic())
         except TimeoutError:
+            raise _busy("others that are long were not read in time") from None
+
+    def _too_many(self) -> _Refused:
+        return _busy(f"{self._most} requests are under way already")
+
+    async def _read(self, request: _Request) -> bytes:
+        """Return the body; it may have to give way to others while it comes."""
+        room, ends = self._room, time.monotonic() + BODY_SECONDS
+        try:
+            async with asyncio.timeout(BODY_SECONDS) as limit:
+                room.coming(request.share, limit)
+                async for size in request.read():
+                    if not room.hold(request.share, size):
+                        raise _busy("the bodies of requests are too long together")
+            return b"".join(request.pieces)
+        except TimeoutError:
+            if time.monotonic() < ends:
+                raise _busy("the body was not there when others needed the room") from None
             message = f"the body was not there after {BODY_SECONDS:g} seconds"
             raise _Refused(408, "http.slow_body", message) from None
         finally:
+            room.here(request.share)
             request.pieces.clear()
-            self._held -= held
 
     async def _send(self, request: _Request, answer: HttpAnswer, send: Send) -> None:
         headers = [
@@ -253,6 +274,7 @@ class _Request:
         self.id = given if plain else secrets.token_hex(8)
         self.left = b"content-length" in self._headers or b"transfer-encoding" in self._headers
         self.pieces: list[bytes] = []
+        self.share = Share(lesser=False)
         self._begun = False
 
     @property
@@ -312,11 +334,8 @@ class _Request:
         return _Refused(413, "http.too_long", f"the body is longer than {self._limits.request_bytes} bytes")
 
 
-async def _wait(futures: Collection[Future[Any]], seconds: float) -> None:
-    """Wait for work of other threads; what is not done by then goes on, and is not cancelled."""
-    left = [future for future in futures if not future.done()]
-    if left:
-        await asyncio.wait([asyncio.wrap_future(future) for future in left], timeout=max(seconds, 0))
+def _busy(message: str) -> _Refused:
+    return _Refused(503, "http.busy", message, retry_after=_BUSY_SECONDS)
 
 
 def error_answer(status: int, code: str, message: str, **headers: str) -> HttpAnswer:

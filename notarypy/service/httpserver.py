@@ -8,14 +8,14 @@ Rules:
 1. A connection has `HEAD_SECONDS` for the head of a request, however it comes, and for the TLS handshake
    before that. Between two requests it may be silent for `IDLE_SECONDS`, longer than the API server keeps
    one: whoever closes first must not be this side, or a request gets lost in between.
-2. There are so many connections, or fewer where the system has no room for them. One more takes the place of
-   that which has been silent for longest; of those that have a request under way none is ended. Where all
-   have, the new one is closed.
+2. How many connections there are, and which gives way to a new one, is as `room` has it.
 3. Whatever is not read or not shut down by the other side is cut off after a time.
 4. `asked` is looked at ten times a second. When it says that the process is to end, requests are answered
    for `delay` seconds more, then nobody is let in any more, and what is under way is answered.
 5. A head has a limit. No answer names the server's library.
-6. Signals, logging and the environment are none of uvicorn's: it is given all it has to know.
+6. A request is certified when nothing has to be shown, as over a Unix socket, or what was shown counts still.
+   When other CAs of clients count, silent connections from before end, so that clients show what they have.
+7. Signals, logging and the environment are none of uvicorn's: it is given all it has to know.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import socket
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from notarypy.limits import DEFAULT, Limits
+from notarypy.service.room import ConnectionRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from notarypy.service.asgi import App
     from notarypy.service.listening import Listener
     from notarypy.service.metrics import Metrics
-    from notarypy.service.servingcertificate import ServingCertificate
+    from notarypy.service.servingcertificate import ClientCertificate, ServingCertificate
 
 _LOG = logging.getLogger(__name__)
 HEAD_SECONDS = 10.0
@@ -68,7 +68,7 @@ def run(
     limits: Limits = DEFAULT,
 ) -> None:
     """Serve until `asked` says that the process is to end (rule 4); `started` is called when it answers."""
-    server = _Server(app, listeners, certificate, _Waiting(metrics, limits.service_connections), limits)
+    server = _Server(app, listeners, certificate, ConnectionRoom(metrics, limits.service_connections), limits)
     server.asked, server.delay = asked, delay
     with asyncio.Runner() as runner:
         runner.run(server.serve_until_asked(started))
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
         app: App,
         listeners: Sequence[Listener],
         certificate: ServingCertificate | None,
-        waiting: _Waiting,
+        waiting: ConnectionRoom,
         limits: Limits,
     ) -> None:
         super().__init__(
@@ -140,7 +140,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever called (rule 6)."""
+        """Leave signals to whoever called (rule 7)."""
         yield
 
     async def _look(self) -> None:
@@ -148,51 +148,8 @@ class _Server(uvicorn.Server):
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await asyncio.to_thread(self._certificate.look)
-
-
-class _Waiting:
-    """The connections, and of those that ask for nothing which has been silent for longest (rule 2)."""
-
-    def __init__(self, metrics: Metrics, most: int) -> None:
-        self.metrics, self._most = metrics, most
-        self._silent: dict[_Connection, None] = {}
-        self.open = 0
-
-    def room(self) -> bool:
-        """Tell whether there is room for one more; make it if that can be done."""
-        if self.open < self._most:
-            return True
-        return self.make_room()
-
-    def make_room(self, places: int = 1) -> bool:
-        """End those that have been silent for longest; tell whether there are any."""
-        found = list(islice(self._silent, places))
-        for longest in found:
-            self.metrics.closed("room")
-            self.busy(longest)
-            longest.cut_off()
-        return bool(found)
-
-    def opened(self, connection: _Connection) -> None:
-        """Count a connection."""
-        self.open += 1
-        self.metrics.connections.set(self.open)
-        self.silent(connection)
-
-    def silent(self, connection: _Connection) -> None:
-        """Note that a connection waits for a request, since now."""
-        self._silent.pop(connection, None)
-        self._silent[connection] = None
-
-    def busy(self, connection: _Connection) -> None:
-        """Note that a connection has a request."""
-        self._silent.pop(connection, None)
-
-    def gone(self, connection: _Connection) -> None:
-        """Count a connection no more."""
-        self.busy(connection)
-        self.open -= 1
-        self.metrics.connections.set(self.open)
+            for connection in tuple(self.waiting.silent):
+                connection.leave()
 
 
 class _Acceptor:
@@ -234,6 +191,7 @@ class _Acceptor:
         server = self._server
         made = _Connection(config=server.config, server_state=server.server_state, app_state={}, _loop=loop)
         made.waiting, made.longest = server.waiting, server.longest
+        made.certificate = self._certificate
         made.handshake = task = loop.create_task(self._handshake(loop, taken, made))
         made.waiting.opened(made)
         self._handshakes.add(task)
@@ -263,17 +221,19 @@ class _Acceptor:
 class _Connection(H11Protocol):
     """A connection, with a limit on how long it may be in each of its states (rules 1 and 3)."""
 
-    waiting: _Waiting
+    waiting: ConnectionRoom
     handshake: asyncio.Task[None]
     longest: float
+    certificate: ServingCertificate | None
+    _client: ClientCertificate | None = None
     _timer: asyncio.TimerHandle | None = None
     _state = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        self.app_state = {"certified": tls is not None and bool(tls.getpeercert())}
+        if self.certificate is not None:
+            self._client = self.certificate.client(transport.get_extra_info("ssl_object"))
         self._enter("head", HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -284,6 +244,7 @@ class _Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that was begun has its time, and so has a request (rules 1 and 3)."""
+        self.app_state = {"certified": self._client is None or self._client.counts()}
         most = self.config.h11_max_incomplete_event_size or len(data)
         for begin in range(0, len(data), most):  # a head that comes whole is not measured, however long it is
             if not self.transport.is_closing():
@@ -291,7 +252,7 @@ class _Connection(H11Protocol):
         if self.transport.is_closing():
             self._enter("closing", _SHUTDOWN_SECONDS)
         elif not self._answered():
-            self._enter("request", self.longest)
+            self._enter("body" if self.cycle.more_body else "request", self.longest)
         elif self._state == "idle":
             self._enter("head", HEAD_SECONDS)
 
@@ -303,7 +264,7 @@ class _Connection(H11Protocol):
             self._enter("idle", IDLE_SECONDS + _SHUTDOWN_SECONDS)
         super().on_response_complete()
         if not self._answered():  # the next request was there already
-            self._enter("request", self.longest)
+            self._enter("body" if self.cycle.more_body else "request", self.longest)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
         """Refuse what is no HTTP, in the form of all errors, and end the connection."""
@@ -311,6 +272,13 @@ class _Connection(H11Protocol):
         if self._answered() or not self.cycle.response_started:
             self.transport.write(_MALFORMED)
         self.transport.close()
+
+    def leave(self) -> None:
+        """End the connection if it is silent, and what its client showed counts no more (rule 6)."""
+        if self._state == "idle" and self._client is not None and self._client.outdated:
+            self.waiting.metrics.closed("certificate")
+            self._enter("closing", _SHUTDOWN_SECONDS)
+            self.transport.close()
 
     def cut_off(self) -> None:
         """End the connection, whatever it is at."""
@@ -333,9 +301,9 @@ class _Connection(H11Protocol):
         if seconds is not None:
             self._timer = self.loop.call_later(seconds, self._expire)
         if state == "request":
-            self.waiting.busy(self)
-        elif state in {"head", "idle", "closing"}:
-            self.waiting.silent(self)
+            self.waiting.keep(self)
+        elif state in {"head", "idle", "body", "closing"}:
+            self.waiting.may_go(self)
 
     def _expire(self) -> None:
         self.waiting.metrics.closed(self._state)

@@ -107,7 +107,7 @@ def _bound(where: Place) -> socket.socket:
 
 
 def _bound_unix(path: Path, mode: int) -> socket.socket:
-    """Bind a Unix socket (rule 3); the process has one thread yet, so that its umask is nobody else's."""
+    """Bind a Unix socket (rule 3); the umask is the whole process's, and no other thread makes files yet."""
     _remove_stale(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~mode)

@@ -36,19 +36,27 @@ if TYPE_CHECKING:
 
 VERIFY, VALIDATE, MUTATE = "/verify", "/admit/validate", "/admit/mutate"
 PATHS = (VERIFY, VALIDATE, MUTATE)
+LESSER = (VERIFY,)  # who asks there leaves room for a cluster's API server
 _SHOWN = 16
 _SHOWN_CHARS = 256
 
 
 def operations(
-    verifier: Verifier, webhook: Webhook, metrics: Metrics, limits: Limits
+    verifier: Verifier,
+    webhook: Webhook,
+    metrics: Metrics,
+    limits: Limits,
+    *,
+    admission_only: bool = False,
 ) -> Mapping[str, Operation]:
-    """Return what answers at which path."""
-    return {
-        VERIFY: lambda body: _Verifying(PendingRequest(verifier, body, limits), metrics),
+    """Return what answers at which path; `admission_only` leaves out what is for others than API servers."""
+    reviewing: dict[str, Operation] = {
         VALIDATE: partial(_review, webhook, metrics, mutate=False),
         MUTATE: partial(_review, webhook, metrics, mutate=True),
     }
+    if admission_only:
+        return reviewing
+    return {VERIFY: lambda body: _Verifying(PendingRequest(verifier, body, limits), metrics), **reviewing}
 
 
 @dataclass(frozen=True)

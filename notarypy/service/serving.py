@@ -6,14 +6,17 @@ What it is not: any of the parts.
 Rules:
 
 1. Nothing listens before everything that can be wrong with what was given has been looked at: the trust
-   policy and its pins, the trust directory, the certificate.
-2. What was begun is ended in the reverse order, however it comes to an end: trust data in memory, which is
-   a directory that nobody else may read, is removed, and so are Unix sockets.
+   policy and its pins, the trust directory, the certificate. Threads that might make files begin when all
+   sockets are there (`listening`: 3).
+2. What was begun is ended in the reverse order, however it comes to an end: trust data that is to go with it,
+   in a directory that nobody else may read, is removed, and so are Unix sockets.
+3. That directory is on a file system in memory where there is one that can be used. The log says where it is.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -54,7 +57,8 @@ class ServeOptions:
         delay: For how long requests are answered after the service was told to end.
         max_requests: How many requests may be under way.
         require_digest: Whether validating refuses images without a digest.
-        memory: Whether trust data is kept in memory alone.
+        admission_only: Whether only the webhooks of a cluster are answered.
+        memory: Whether trust data goes with the process.
         level: From which level on the package's own log is shown.
         log_format: The form of the log.
     """
@@ -68,6 +72,7 @@ class ServeOptions:
     delay: float = 0.0
     max_requests: int = DEFAULT.service_requests
     require_digest: bool = False
+    admission_only: bool = False
     memory: bool = False
     level: int = logging.WARNING
     log_format: Form = "json"
@@ -89,21 +94,21 @@ def serve(
     with ExitStack() as stack:
         stack.enter_context(LogLines(sys.stderr, options.log_format, options.level))
         if options.memory:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="notarypy-serve-"))
-            settings = replace(settings, trust_dir=Path(directory))
+            made = tempfile.TemporaryDirectory(prefix="notarypy-serve-", dir=_in_memory())
+            settings = replace(settings, trust_dir=Path(stack.enter_context(made)))
         verifier = stack.enter_context(closing(Verifier(settings, max_age=options.max_age, limits=limits)))
-        verifier.watch()
         metrics = Metrics(__version__, [*routes.PATHS, *App.PAGES], verifier.numbers)
         certificate = None
         if options.pair is not None:
             certificate = ServingCertificate(*options.pair, options.client_ca, loaded=metrics.certificate)
         webhook = Webhook(verifier, require_digest=options.require_digest, advice=advice, limits=limits)
         app = App(
-            routes.operations(verifier, webhook, metrics, limits),
+            routes.operations(verifier, webhook, metrics, limits, admission_only=options.admission_only),
             ready=verifier.ready,
             metrics=metrics,
             deadline=options.deadline,
             most=options.max_requests,
+            lesser=routes.LESSER,
             client_certificates=options.client_ca is not None,
             limits=limits,
         )
@@ -111,6 +116,7 @@ def serve(
             stack.enter_context(closing(Listener(place, tls=certificate is not None, mode=options.mode)))
             for place in options.places
         ]
+        verifier.watch()
         urls = [listener.url for listener in listeners]
         _say(settings, options, urls)
         httpserver.run(
@@ -130,8 +136,31 @@ def _say(settings: Settings, options: ServeOptions, urls: Sequence[str]) -> None
     policy = settings.policy and settings.policy.path
     _LOG.info("serving on %s by the trust policy %s", ", ".join(urls), policy)
     if options.memory:
-        _LOG.warning("trust data is in memory alone: what was seen is forgotten when the service ends")
+        kind = "memory" if _is_in_memory(settings.trust_dir) else "a temporary directory on a disk"
+        said = "trust data is in %s, %s: what was seen is forgotten when the service ends"
+        _LOG.warning(said, kind, settings.trust_dir)
     else:
         _LOG.info("trust data is in %s", settings.trust_dir)
     if any(not place.local for place in options.places) and options.pair is None:
         _LOG.warning("served without TLS where other machines can reach it")
+
+
+def _in_memory() -> str | None:
+    """Return a directory in memory for what is to go with the process (rule 3); None for the usual place."""
+    usual = tempfile.gettempdir()
+    found = (each for each in (usual, "/dev/shm") if _is_in_memory(Path(each)))  # noqa: S108 - not a file there
+    return next((each for each in found if os.access(each, os.W_OK | os.X_OK)), None)
+
+
+def _is_in_memory(path: Path) -> bool:
+    """Tell whether a directory is on a file system in memory, which Linux alone says."""
+    try:
+        device = path.stat().st_dev
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    return any(
+        line.split()[2] == number and line.partition(" - ")[2].startswith(("tmpfs ", "ramfs "))
+        for line in mounts
+    )

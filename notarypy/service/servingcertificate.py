@@ -11,7 +11,8 @@ Rules:
 3. Files are looked at by `stat`, links followed: Kubernetes swaps the link to the directory of a mounted
    secret.
 4. With a CA for clients, a certificate that a client shows has to chain to it. Whether one has to be shown
-   is decided by path: probes have none (`asgi`).
+   is decided by path: probes have none (`asgi`). It counts until its end, and as long as the file with the
+   CAs holds what it held, however long its connection goes on.
 5. An encrypted key is refused: nobody is there to type a passphrase.
 """
 
@@ -36,6 +37,30 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+class _Context(ssl.SSLContext):
+    """A context that knows the CAs of clients by which it judges."""
+
+    authorities = b""
+
+
+class ClientCertificate:
+    """What the client of one connection has shown, if anything; it may cease to count (rule 4)."""
+
+    def __init__(self, serving: ServingCertificate, tls: ssl.SSLObject) -> None:
+        self._serving, self._context = serving, tls.context
+        shown = tls.getpeercert()
+        self._until = ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else 0.0
+
+    @property
+    def outdated(self) -> bool:
+        """Whether other CAs count by now."""
+        return getattr(self._context, "authorities", None) != self._serving.context.authorities
+
+    def counts(self) -> bool:
+        """Tell whether a certificate was shown that counts now."""
+        return time.time() < self._until and not self.outdated
+
+
 class ServingCertificate:
     """A certificate with its key, and the CAs of clients; `context` has what counts now."""
 
@@ -52,6 +77,10 @@ class ServingCertificate:
         self._loaded, self._ends = loaded, 0.0
         self._seen = self._states()
         self.context = self._read()
+
+    def client(self, tls: ssl.SSLObject) -> ClientCertificate:
+        """Return what a client has shown in a handshake."""
+        return ClientCertificate(self, tls)
 
     def look(self) -> None:
         """Look whether the files have changed, and take them if they can be used (rules 2 and 3)."""
@@ -73,18 +102,21 @@ class ServingCertificate:
     def _states(self) -> tuple[object, ...]:
         return tuple(_state(path) for path in (self._certificate, self._key, self._client_ca) if path)
 
-    def _read(self) -> ssl.SSLContext:
+    def _read(self) -> _Context:
         end = _end(self._certificate)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = _Context(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(self._certificate, self._key, _no_passphrase)
             if self._client_ca is not None:
-                context.load_verify_locations(self._client_ca)
+                context.authorities = files.read_regular(
+                    self._client_ca, DEFAULT.named_file_bytes, follow=True
+                )
+                context.load_verify_locations(cadata=context.authorities.decode("ascii", "ignore"))
                 context.verify_mode = ssl.CERT_OPTIONAL  # rule 4
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotarypyError) as error:
             raise self._unusable(error) from None
         if end < (now := time.time()) < self._ends:
             raise self._unusable(ValueError("the certificate has ended, and the one before has not"))

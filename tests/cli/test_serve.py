@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notarypy.cli.run import Insisting
+from notarypy.service import serving
+from notarypy.service.verifier import Verifier
 from support.schema import problems
 
 if TYPE_CHECKING:
@@ -114,19 +117,46 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[int]]:
     return begin
 
 
-@pytest.mark.parametrize("mode", ["0600", "660"])
-def test_a_run(run: Run, policy: Path, served: Callable[[Path], list[int]], mode: str, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "memory", "said"),
+    [("0600", True, "memory"), ("660", False, "a temporary directory on a disk")],
+)
+def test_a_run(
+    run: Run,
+    policy: Path,
+    served: Callable[[Path], list[int]],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    memory: bool,
+    said: str,
+) -> None:
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(str(home / "it.sock"))
     stale.close()
+    monkeypatch.setattr(tempfile, "tempdir", str(home))
+    monkeypatch.setattr(serving, "_is_in_memory", lambda _: memory)
+    watch, there = Verifier.watch, list[bool]()
+
+    def watched(verifier: Verifier) -> None:
+        there.append((home / "it.sock").exists())  # no thread runs beside the umask of its making
+        watch(verifier)
+
+    monkeypatch.setattr(Verifier, "watch", watched)
     modes = served(home / "it.sock")
     words = ["--listen", "unix:it.sock", "--policy", policy, "--memory", "--socket-mode", mode]
     outcome = run("serve", *words, "--log-format", "text").expect(0)
     assert outcome.out == f"listening on unix:{home / 'it.sock'}\n"
-    assert modes == [int(mode, 8)]
-    assert "WARNING notarypy.service.serving trust data is in memory alone" in outcome.err
+    assert (modes, there) == ([int(mode, 8)], [True])
+    assert f"WARNING notarypy.service.serving trust data is in {said}, {home}/notarypy-serve-" in outcome.err
     assert not (home / "it.sock").exists()
-    assert not list(home.glob("**/tuf"))
+    assert not list(home.glob("**/tuf")) + list(home.glob("notarypy-serve-*"))
+
+
+@pytest.mark.parametrize("option", ["--offline", "--first-use", "--gun"])
+def test_what_says_nothing_of_a_service(run: Run, policy: Path, option: str) -> None:
+    error = run(option, "serve", "--listen", "unix:s", "--policy", policy).expect(2).err
+    assert f"{option} is not for a service" in error
 
 
 def test_its_document_fits_the_schema(

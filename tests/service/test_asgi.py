@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +192,8 @@ def test_what_does_not_fit(
 
 def test_a_client_certificate_is_wanted_of_those_who_verify(doing: Doing, metrics: Metrics) -> None:
     app = make(doing, metrics, client_certificates=True)
-    assert ask(app).code == "http.no_certificate"
+    refused = ask(app)
+    assert (refused.code, refused.headers["connection"]) == ("http.no_certificate", "close")
     assert ask(app, certified=True).status == 200
     assert all(ask(app, "GET", page).status == 200 for page in App.PAGES)
 
@@ -242,29 +244,126 @@ def test_a_client_that_goes_away_while_it_sends(app: App, doing: Doing) -> None:
     assert (found.code, doing.bodies) == ("http.gone", [])
 
 
-def test_bodies_have_a_limit_together(app: App, doing: Doing) -> None:
-    async def three() -> list[Answered]:
-        first = asyncio.create_task(call(app, pieces=[b"a" * 1000, None]))
-        await asyncio.sleep(0)
-        found = [await call(make_room, pieces=[b"a" * 600])]
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        return [*found, await call(make_room, pieces=[b"a" * 600])]
+def test_of_bodies_that_are_too_long_together_the_oldest_give_way(doing: Doing, metrics: Metrics) -> None:
+    async def together() -> list[Answered]:
+        app = make(doing, metrics, limits=Limits(request_bytes=1000, requests_bytes=2500))
+        coming = [asyncio.create_task(call(app, pieces=[b"a" * 900, None])) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        whole = await call(app, pieces=[b"b" * 1000])
+        assert coming[0] in (await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED))[0]
+        assert not coming[1].done()
+        coming[1].cancel()
+        return [whole, coming[0].result()]
 
-    make_room = app
-    vars(app)["_limits"] = Limits(request_bytes=1000, requests_bytes=1500)
-    refused, taken = asyncio.run(three())
-    assert (refused.status, refused.code, taken.status) == (503, "http.busy", 200)
-    assert len(doing.bodies) == 1
+    whole, gone = asyncio.run(together())
+    assert (whole.status, gone.status, gone.code) == (200, 503, "http.busy")
+    assert "when others needed the room" in gone.body.decode()
+    assert doing.bodies == [b"b" * 1000]
 
 
-def test_a_long_body_is_parsed_in_a_thread(doing: Doing, metrics: Metrics) -> None:
-    app = make(doing, metrics, limits=Limits())
-    assert ask(app, pieces=[b"a" * 100_000]).status == 200
-    assert [len(body) for body in doing.bodies] == [100_000]
+def test_a_body_counts_until_its_answer_was_sent(doing: Doing, metrics: Metrics) -> None:
+    async def together() -> list[Answered]:
+        app = make(doing, metrics, limits=Limits(request_bytes=1000, requests_bytes=1500))
+        doing.futures.append(future := Future[str]())
+        first = asyncio.create_task(call(app, pieces=[b"a" * 1000]))
+        await asyncio.sleep(0.01)
+        refused = await call(app, pieces=[b"b" * 1000])
+        future.set_result("")
+        return [refused, await first, await call(app, pieces=[b"c" * 1000])]
+
+    refused, *others = asyncio.run(together())
+    assert (refused.status, refused.code) == (503, "http.busy")
+    assert [each.status for each in others] == [200, 200]
+
+
+def test_long_bodies_and_lesser_paths_leave_room_for_others(doing: Doing, metrics: Metrics) -> None:
+    async def together() -> list[int]:
+        how: dict[str, Any] = {"ready": str, "deadline": 5.0, "metrics": metrics}
+        operations: dict[str, asgi.Operation] = {"/verify": doing, "/admit": doing}
+        long = Limits(request_bytes=200_000, requests_bytes=400_000)
+        app = App(operations, most=4, lesser=["/verify"], limits=long, **how)
+        doing.futures.append(future := Future[str]())
+        tasks = [asyncio.create_task(call(app, path=path)) for path in ["/verify"] * 4 + ["/admit"] * 2]
+        await asyncio.sleep(0.01)
+        future.set_result("")
+        found = [(await each).status for each in tasks]
+        doing.futures[:] = [future := Future[str]()]
+        bodies = [b"a" * 150_000, b"b" * 150_000, b"c" * 100_000, b"d" * 50_000]
+        tasks = [asyncio.create_task(call(app, path="/admit", pieces=[body])) for body in bodies]
+        while len(doing.bodies) < 4 + 3:  # noqa: ASYNC110 - threads say so
+            await asyncio.sleep(0.01)
+        future.set_result("")
+        return found + [(await each).status for each in tasks]
+
+    assert asyncio.run(together()) == [200, 200, 200, 503, 200, 503, 200, 200, 503, 200]
+
+
+def test_an_answer_counts_too(metrics: Metrics) -> None:
+    app = make(lambda _: HttpAnswer(b"x" * 70_000), metrics)
+    assert (ask(app).status, ask(app).code) == (503, "http.busy")
+
+
+@pytest.mark.parametrize("body", [b"a" * 100_000, b"," * 500])
+def test_what_takes_long_goes_one_at_a_time_in_a_thread(
+    doing: Doing, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    threads, going = list[str](), threading.Event()
+
+    def begin(data: bytes) -> Doing:
+        threads.append(threading.current_thread().name)
+        if len(threads) == 1:
+            assert going.wait(20)
+        return doing(data)
+
+    async def together() -> list[Answered]:
+        monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)  # that is for its coming
+        app = make(begin, metrics, limits=Limits(), most=9)
+        first = asyncio.create_task(call(app, pieces=[body]))
+        await asyncio.sleep(0.01)
+        refused = await call(app, pieces=[body], query="timeout=600ms")
+        page = await call(app, "GET", "/healthz")
+        small = await call(app)
+        going.set()
+        return [refused, page, small, await first]
+
+    refused, *others = asyncio.run(together())
+    assert (refused.status, refused.code) == (503, "http.busy")
+    assert "not read in time" in refused.body.decode()
+    assert [each.status for each in others] == [200, 200, 200]
+    assert "MainThread" not in threads[0]
+    assert len(threads) == 2  # and the one that is small
+
+
+def test_many_images_are_answered_in_a_thread(
+    doing: Doing, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, threads = doing.finish, list[str]()
+
+    def finished() -> HttpAnswer:
+        threads.append(threading.current_thread().name)
+        return finish()
+
+    monkeypatch.setattr(doing, "finish", finished)
+    doing.futures += [Future() for _ in range(200)]
+    for future in doing.futures:
+        threading.Timer(0.01, future.set_result, [""]).start()
+    assert json.loads(ask(app).body) == {"done": 200}
+    assert threads != ["MainThread"]
 
 
 # -- time and room
+
+
+def test_whoever_only_promises_a_body_keeps_nobody_out(app: App) -> None:
+    async def three() -> Answered:
+        tasks = [asyncio.create_task(call(app, pieces=[b"{", None])) for _ in range(9)]
+        await asyncio.sleep(0.01)
+        found = await call(app)
+        for task in tasks:
+            task.cancel()
+        return found
+
+    assert asyncio.run(three()).status == 200
 
 
 def test_only_so_many_are_under_way(app: App, doing: Doing) -> None:

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -297,6 +297,21 @@ def test_nobody_is_turned_out_while_a_request_is_under_way(served: Served) -> No
         assert all(answer(connection).startswith(b"HTTP/1.1 200") for connection in busy)
 
 
+def test_those_whose_body_does_not_come_are_turned_out(served: Served) -> None:
+    with served, ExitStack() as stack:
+        slow = [stack.enter_context(served.connect()) for _ in range(4)]
+        for connection in slow:
+            connection.sendall(POST.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+        new = stack.enter_context(served.connect())
+        new.sendall(POST + b"{}")
+        assert answer(new).startswith(b"HTTP/1.1 200")
+        assert ended(slow[0])
+        slow[1].sendall(b"{}")
+        assert answer(slow[1]).startswith(b"HTTP/1.1 200")
+        assert served.closed("room") == 1
+
+
 def test_where_the_system_has_no_room_silent_connections_make_it(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -482,6 +497,69 @@ def test_client_certificates_are_looked_at(
         with suppress(OSError), wrapped(secure, foreign) as connection:
             connection.sendall(POST + b"{}")
             assert answer(connection) == b""
+
+
+def test_what_a_client_showed_counts_while_its_ca_does(
+    secure: Served,
+    authority: trustme.CA,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpserver, "_LOOK_SECONDS", 0.02)
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(authority.cert_pem.bytes())
+    secure.certificate = ServingCertificate(*pair, clients)
+    vars(secure.app)["_certificates"] = True
+    mine = client(authority)
+    authority.issue_cert("client.test").configure_cert(mine)
+    with secure, wrapped(secure, mine) as silent, wrapped(secure, mine) as busy:
+        for connection in (silent, busy):
+            connection.sendall(POST + b"{}")
+            assert answer(connection).startswith(b"HTTP/1.1 200")
+        write(authority, pair, "localhost")  # which changes nothing for clients
+        busy.sendall(POST[:9])
+        clients.write_bytes(trustme.CA().cert_pem.bytes())
+        assert ended(silent)
+        busy.sendall(POST[9:] + b"{}")
+        found = answer(busy)
+        assert found.startswith(b"HTTP/1.1 403")
+        assert b"connection: close" in found
+        assert ended(busy)
+        assert secure.closed("certificate") == 1
+
+
+def test_what_a_client_showed_counts_until_its_end(
+    secure: Served,
+    authority: trustme.CA,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "clients.pem").write_bytes(authority.cert_pem.bytes())
+    secure.certificate = ServingCertificate(*pair, tmp_path / "clients.pem")
+    vars(secure.app)["_certificates"] = True
+    mine = client(authority)
+    authority.issue_cert("client.test").configure_cert(mine)
+    with secure, wrapped(secure, mine) as connection:
+        connection.sendall(POST + b"{}")
+        assert answer(connection).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr("notarypy.service.servingcertificate.time.time", lambda: 1e11)
+        connection.sendall(POST + b"{}")
+        assert answer(connection).startswith(b"HTTP/1.1 403")
+
+
+def test_nothing_has_to_be_shown_over_a_unix_socket(
+    pair: tuple[Path, Path], authority: trustme.CA, tmp_path: Path
+) -> None:
+    (tmp_path / "clients.pem").write_bytes(authority.cert_pem.bytes())
+    with closing(Listener(place(f"unix:{tmp_path}/s"), tls=True)) as listener:
+        served = Served(listener, ServingCertificate(*pair, tmp_path / "clients.pem"))
+        vars(served.app)["_certificates"] = True
+        with served, socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{tmp_path}/s")
+            connection.sendall(POST + b"{}")
+            assert answer(connection).startswith(b"HTTP/1.1 200")
 
 
 def test_a_certificate_that_has_ended_is_said(

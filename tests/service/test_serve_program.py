@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,11 @@ class Program:
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == f"listening on unix:{self.socket}\n"
+        assert self.process.stderr is not None
+        said = [self.process.stderr.readline() for _ in range(2)]  # the place is the first thing in the log
+        found = re.search(r"trust data is in memory, (/dev/shm/\S+): what was seen is forgotten", said[1])
+        assert found, said
+        self.trust = Path(found[1])
 
     @contextmanager
     def asking(self, request: bytes) -> Iterator[socket.socket]:
@@ -63,7 +70,7 @@ class Program:
         return self.process.returncode, log.splitlines()
 
     def left(self) -> list[Path]:
-        return [path for path in (self.socket, *self.temporary.iterdir()) if path.exists()]
+        return [path for path in (self.socket, self.trust, *self.temporary.iterdir()) if path.exists()]
 
 
 @contextmanager
@@ -101,7 +108,7 @@ def received(connection: socket.socket) -> bytes:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_ends_when_it_is_told_to(silent: str, number: signal.Signals) -> None:
     with running(silent) as program:
-        assert program.temporary.stat().st_nlink > 2  # trust data in memory
+        assert stat.S_IMODE(program.trust.stat().st_mode) == 0o700
         program.process.send_signal(number)
         code, log = program.end()
         assert (code, program.left()) == (0, [])
