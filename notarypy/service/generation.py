@@ -24,7 +24,14 @@ from notarypy.client.verify.image import verify_unless_skipped
 from notarypy.client.verify.sharing import asks_notary
 from notarypy.client.weight import OneAtATime
 from notarypy.client.workers import check_stop
-from notarypy.errors import Advice, AuthenticationError, NotarypyError, NotVerifiedError, OperationError
+from notarypy.errors import (
+    Advice,
+    AuthenticationError,
+    NotarypyError,
+    NotVerifiedError,
+    OperationError,
+    TlsError,
+)
 from notarypy.remote.http.urls import host_port
 from notarypy.service.keptanswers import (
     KeptMetadata,
@@ -137,6 +144,6 @@ class Generation:
             return Verdict(found, warnings, counts, began + self._max_age * _AHEAD)
         # Its frames would be kept with it.
         error.__traceback__ = error.__context__ = error.__cause__ = None
-        if isinstance(error, AuthenticationError):
-            self.session.forget_logins()
+        if isinstance(error, AuthenticationError | TlsError):
+            self.session.begin_anew()
         return Verdict(error, warnings, counts)

@@ -7,12 +7,14 @@ Rules:
 
 1. A warning goes to the list of the thread that it comes from (`hear`); without one it is said in the log.
 2. What is to be said once in a session concerns who runs the service, not who asks: the log has it.
-3. Logins are read anew after one was refused, and names of servers that nobody has heard of do not add up.
+3. Logins are read anew after one was refused, and certificates after a server was not trusted. Names of
+   servers that nobody has heard of do not add up.
 4. What was verified and could not be stored, on a disk that is full or read-only, stays a floor while the
    process runs: it is read in place of what is on the disk, unless that is newer by now. Others store there,
    too. Of a repository the timestamp says what is newer, and the root for itself.
 5. It is stored, what of it is not older than what is there, with the next files of the repository or at the
-   next look at it, and then no longer remembered.
+   next look at it, and then no longer remembered. The log says when the first one is remembered, and when
+   the last one was stored.
 6. So many bytes are remembered. Beyond that those of the repository that was longest not looked at are
    forgotten, and the log says so: pins hold all the same, the memory of versions is lost.
 7. Whoever asks may name a pin. It counts beside all others, and where it is the only one nothing is written:
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SERVERS = 512
-_LOGIN_SECONDS = 30.0
+_ANEW_SECONDS = 30.0
 _LOCK_SECONDS = 1.0
 _HEARD: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
@@ -102,10 +104,10 @@ class OwnSession(Session):
         asked = trustanchors.policy([root], "--root")
         return replace(found, roots=trustanchors.every([asked, *trustanchors.parts(own)]))
 
-    def forget_logins(self) -> None:
-        """Read the places of logins anew, where that was not done just now: one of them was refused."""
+    def begin_anew(self) -> None:
+        """Read logins and certificates anew, where that was not done just now (rule 3)."""
         with self._lock:
-            if time.monotonic() > self._renewed + _LOGIN_SECONDS:
+            if time.monotonic() > self._renewed + _ANEW_SECONDS:
                 self._renew()
 
     def close(self) -> None:
@@ -192,9 +194,12 @@ class RememberingDirectory(TrustDirectory):
                 self._found.move_to_end(gun)
             return self._found.get(gun, _NOTHING)
 
-    def remember(self, gun: str, found: Remembered) -> None:
-        """Remember files (rules 4 to 6)."""
+    def remember(self, gun: str, found: Remembered, error: StorageError) -> None:
+        """Remember files that cannot be stored because of an error (rules 4 to 6)."""
         with self._lock:
+            if not self._found:
+                said = "; ".join((error.message, *error.why))
+                _LOG.warning("%s cannot be stored, and a restart would forget what was seen: %s", gun, said)
             self._put(gun, found.later(self._found.get(gun, _NOTHING)))
 
     def forget(self, gun: str, known: Remembered, *stale: str) -> None:
@@ -203,6 +208,8 @@ class RememberingDirectory(TrustDirectory):
             if (found := self._found.get(gun)) is known or (found is not None and stale):
                 files = {role: data for role, data in found.files.items() if stale and role not in stale}
                 self._put(gun, Remembered(files, found.timestamp))
+                if not self._found:
+                    _LOG.warning("everything that was seen is stored again")
 
     def _put(self, gun: str, found: Remembered) -> None:
         before = self._found.pop(gun, _NOTHING)
@@ -250,10 +257,11 @@ class _RememberingCache(RepositoryCache):
         super().store({**waiting, **metadata})
         self._directory.forget(self.gun, known)
 
-    def remember(self, metadata: Mapping[str, bytes]) -> None:
+    def remember(self, metadata: Mapping[str, bytes], error: StorageError) -> None:
         """Remember what cannot be stored."""
         timestamp = metadata.get(roles.TIMESTAMP) or self.load(roles.TIMESTAMP)
-        self._directory.remember(self.gun, Remembered(metadata, _version(roles.TIMESTAMP, timestamp)))
+        found = Remembered(metadata, _version(roles.TIMESTAMP, timestamp))
+        self._directory.remember(self.gun, found, error)
 
     def drop(self, stale: Iterable[str]) -> None:
         """Remove files, those that are remembered too."""

@@ -12,6 +12,8 @@ Rules:
    is known under the old one is forgotten; if not, the old one counts on, and the log says why.
 3. Nothing is ever trusted on first use (`heldpolicy`: 1).
 4. One request takes ten seconds at most: whoever waits for an answer is gone by then.
+5. What is known grows old while the machine sleeps, too. Where its own clock does not tell that, as after a
+   pause of a virtual machine, the one on the wall does: what that is ahead by all at once has passed.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from notarypy import files
 from notarypy.client.api import utc_now
 from notarypy.client.parameters import VerifyOptions
 from notarypy.errors import Advice, NotarypyError, UsageError
@@ -46,7 +49,34 @@ MAX_AGE = 30.0
 ANY = VerifyOptions()
 _REQUEST_SECONDS = 10.0
 _LOOK_SECONDS = 2.0
+_STEP_SECONDS = 1.0  # clocks are set right by less than that while they run
 _LOG = logging.getLogger(__name__)
+
+
+class Elapsed:
+    """Seconds that pass while this machine sleeps, too (rule 5); safe to use from several threads."""
+
+    def __init__(
+        self, now: Callable[[], datetime] = utc_now, awake: Callable[[], float] | None = None
+    ) -> None:
+        """Join `now`, the clock on the wall, to one of this machine that no hand moves."""
+        self._now, self._awake = now, awake or _machine_clock
+        self._lock, self._slept = threading.Lock(), 0.0
+        self._apart = now().timestamp() - self._awake()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        with self._lock:
+            awake = self._awake()
+            ahead = self._now().timestamp() - awake - self._apart
+            if abs(ahead) > _STEP_SECONDS:
+                self._apart += ahead
+                self._slept += max(ahead, 0.0)
+            return awake + self._slept
+
+
+def _machine_clock() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Verifier:
@@ -68,17 +98,19 @@ class Verifier:
         *,
         max_age: float = MAX_AGE,
         transport: Transport | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         now: Callable[[], datetime] = utc_now,
         limits: Limits = DEFAULT,
     ) -> None:
         """Read the trust policy; ConfigurationError: it does not pin all roots. UsageError: it is offline.
 
-        `clock` is monotonic, `now` the one on the wall; requests go by `transport`, None for real HTTPS.
+        StorageError: there can be no trust directory. `clock` only goes on, `now` is the one on the wall;
+        requests go by `transport`, None for real HTTPS.
         """
         if settings.offline:  # no look would ever be a new one
             raise UsageError("a service asks servers", advice=Advice("leave-out", option="--offline"))
         self._settings = replace(settings, first_use=False, timeout=min(settings.timeout, _REQUEST_SECONDS))
+        clock = clock or Elapsed(now)
         self._transport, self._clock, self._now, self._limits = transport, clock, now, limits
         self.max_age = max_age
         self._directory = RememberingDirectory(settings.trust_dir, limits)
@@ -86,6 +118,7 @@ class Verifier:
         self.questions = self.answered = self.policies = self._looks = 0
         self.complaint = ""
         self._generation = self._new_generation()
+        files.make_private_directory(settings.trust_dir)
         self._generation.session.directory()
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._watch: threading.Thread | None = None

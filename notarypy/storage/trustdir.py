@@ -176,7 +176,7 @@ class RepositoryCache:
             files.write_atomic(path, data)
             _LOG.debug("wrote %s of %s, %d bytes", role, self.gun, len(data))
 
-    def remember(self, metadata: Mapping[str, bytes]) -> None:
+    def remember(self, metadata: Mapping[str, bytes], error: StorageError) -> None:
         """Take files that were verified and cannot be stored; one run of a program has no use for them."""
 
     def confirm(self, moment: datetime | None) -> None:
@@ -269,7 +269,7 @@ class UnwrittenCache(RepositoryCache):
     def store(self, metadata: Mapping[str, bytes]) -> None:
         """Write nothing."""
 
-    def remember(self, metadata: Mapping[str, bytes]) -> None:
+    def remember(self, metadata: Mapping[str, bytes], error: StorageError) -> None:
         """Take nothing."""
 
     def confirm(self, moment: datetime | None) -> None:

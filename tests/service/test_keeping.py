@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from notarypy.errors import (
 )
 from notarypy.limits import Limits
 from notarypy.service.ownsession import RememberingDirectory
+from notarypy.service.verifier import Elapsed
 from notarypy.storage.trustdir import TrustDirectory
 from notarypy.tuf import envelope, roles
 from notarypy.tuf.envelope import Signature
@@ -195,6 +197,9 @@ def shared(tmp_path: Path) -> RememberingDirectory:
     return RememberingDirectory(tmp_path / "volume", Limits())
 
 
+FULL = StorageError("cannot write", why="No space left on device")
+
+
 def numbered(**versions: int) -> dict[str, bytes]:
     """Return files that have these versions, and nothing else."""
     return {
@@ -209,7 +214,7 @@ OLD, OTHERS, NEWEST = (numbered(root=1, timestamp=n, snapshot=n, targets=n) for 
 def test_what_is_remembered_never_replaces_what_another_one_stored(shared: RememberingDirectory) -> None:
     ours, theirs = (one.repository(GUN) for one in (shared, TrustDirectory(shared.path)))
     theirs.store(numbered(root=1, timestamp=4, snapshot=4, targets=4))
-    ours.remember(OLD)
+    ours.remember(OLD, FULL)
     assert ours.load(roles.TARGETS) == OLD[roles.TARGETS]
     theirs.store(OTHERS)
     assert {role: ours.load(role) for role in roles.BASE_ROLES} == OTHERS
@@ -217,7 +222,7 @@ def test_what_is_remembered_never_replaces_what_another_one_stored(shared: Remem
     ours.confirm(NOW)
     assert {role: theirs.load(role) for role in roles.BASE_ROLES} == OTHERS
     assert shared.remembered_bytes == 0
-    ours.remember(numbered(timestamp=8) | numbered(root=3))
+    ours.remember(numbered(timestamp=8) | numbered(root=3), FULL)
     theirs.store(numbered(root=2, timestamp=7))
     ours.store({})
     assert (theirs.load_root(), theirs.load(roles.TIMESTAMP)) == (
@@ -230,7 +235,7 @@ def test_a_newer_root_is_remembered_beside_newer_metadata_of_another(shared: Rem
     ours, theirs = (one.repository(GUN) for one in (shared, TrustDirectory(shared.path)))
     theirs.store(OLD)
     root = numbered(root=2)
-    ours.remember(root)
+    ours.remember(root, FULL)
     theirs.store(OTHERS)
     assert {role: ours.load(role) for role in roles.BASE_ROLES} == OTHERS | root
     theirs.store(third := numbered(root=3))
@@ -239,8 +244,8 @@ def test_a_newer_root_is_remembered_beside_newer_metadata_of_another(shared: Rem
 
 def test_an_older_look_that_ends_later_lowers_nothing(shared: RememberingDirectory) -> None:
     cache = shared.repository(GUN)
-    cache.remember(NEWEST | numbered(root=2))
-    cache.remember(OTHERS)
+    cache.remember(NEWEST | numbered(root=2), FULL)
+    cache.remember(OTHERS, FULL)
     expected = NEWEST | numbered(root=2)
     assert {role: cache.load(role) for role in roles.BASE_ROLES} == expected
     assert shared.remembered_bytes == sum(map(len, expected.values()))
@@ -249,20 +254,26 @@ def test_an_older_look_that_ends_later_lowers_nothing(shared: RememberingDirecto
 
 
 def test_what_is_remembered_meanwhile_is_not_forgotten(
-    shared: RememberingDirectory, monkeypatch: pytest.MonkeyPatch
+    shared: RememberingDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = shared.repository(GUN)
-    cache.remember(OLD)
+    cache.remember(OLD, FULL)
     write = files.write_atomic
 
     def slowly(path: Path, data: bytes) -> None:
-        shared.repository(GUN).remember(NEWEST)
+        shared.repository(GUN).remember(NEWEST, FULL)
         write(path, data)
 
     monkeypatch.setattr(files, "write_atomic", slowly)
     cache.store({})
+    monkeypatch.setattr(files, "write_atomic", write)
     assert {role: cache.load(role) for role in roles.BASE_ROLES} == NEWEST
     assert shared.repository(GUN).unwritten().load(roles.TARGETS) == NEWEST[roles.TARGETS]
+    cache.confirm(NOW)
+    (begins, ends) = [record.getMessage() for record in caplog.records]
+    assert "a restart would forget what was seen" in begins
+    assert "No space left on device" in begins
+    assert "stored again" in ends
 
 
 def test_a_pin_of_whoever_asks_makes_nothing_anybodys_anchor(world: World, owner: Person) -> None:
@@ -283,6 +294,30 @@ def test_a_pin_of_whoever_asks_makes_nothing_anybodys_anchor(world: World, owner
         with closing(verifier(world, policy, max_age=0, name=pin)) as service:
             assert service.ask(f"{GUN}:1", options).result(SECONDS).ok == fits
             assert (roles.ROOT in world.person(pin).cache()) == fits
+
+
+def test_what_is_known_grows_old_while_the_machine_sleeps(
+    world: World, policy: Path, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own clock stands still, as in a virtual machine that is paused, and the one on the wall is set."""
+    with closing(verifier(world, policy, ticks=Elapsed(world.clock, ticks))) as service:
+        before = asked(service)
+        world.clock.advance(timedelta(seconds=29))
+        assert service.known(f"{GUN}:1") is before
+        world.clock.advance(timedelta(seconds=-600))
+        assert service.known(f"{GUN}:1") is before
+        world.clock.advance(timedelta(seconds=2))
+        assert service.known(f"{GUN}:1") is None
+    monkeypatch.setattr(
+        time, "clock_gettime", {getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC): 7.0}.get
+    )
+    assert Elapsed()() == 7.0
+
+
+def test_a_trust_directory_that_cannot_be_is_refused_at_once(world: World, policy: Path) -> None:
+    (world.base / "service").write_text("")
+    with pytest.raises(StorageError, match="cannot make directory"):
+        verifier(world, policy)
 
 
 def test_the_policy_counts_anew_when_its_file_changes(owner: Person, policy: Path, service: Verifier) -> None:

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from notarypy.client.connections import Connections
 from notarypy.client.parameters import Unverified, VerifyOptions
 from notarypy.client.verdicts import VerifiedImage
-from notarypy.errors import AuthenticationError, OperationError, RootNotPinnedError, SignerMissingError
+from notarypy.errors import (
+    AuthenticationError,
+    OperationError,
+    RootNotPinnedError,
+    SignerMissingError,
+    StorageError,
+    TlsError,
+)
 from notarypy.limits import Limits
 from notarypy.remote.http.messages import Response
 from notarypy.service import generation
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from notarypy.remote.http.transport import Transport
     from notarypy.service.verifier import Verifier
+    from notarypy.storage.settings.settings import Settings
     from support.people import World
 
 AUDITED = f"{GUN.partition('/')[0]}/audited"
@@ -115,7 +125,7 @@ def test_logins_are_read_anew_after_one_was_refused(
     world: World, service: Verifier, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert service.ask(f"{GUN}:1").result(SECONDS).ok
-    monkeypatch.setattr("notarypy.service.ownsession._LOGIN_SECONDS", 0.0)
+    monkeypatch.setattr("notarypy.service.ownsession._ANEW_SECONDS", 0.0)
     (docker := world.base / ".docker").mkdir()
     config = docker / "config.json"
     config.write_text('{"auths": {"registry.test": {"username": "jo", "password": "wrong"}}}')
@@ -131,13 +141,36 @@ def test_logins_are_read_anew_after_one_was_refused(
     assert service.ask(f"{GUN}:1").result(SECONDS).ok
 
 
+def test_certificates_are_read_anew_after_a_server_was_not_trusted(
+    world: World, service: Verifier, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[Connections]()
+    known = Connections.__init__
+
+    def counted(self: Connections, settings: Settings, transport: Transport, limits: Limits) -> None:
+        made.append(self)
+        known(self, settings, transport, limits)
+
+    monkeypatch.setattr(Connections, "__init__", counted)
+    monkeypatch.setattr("notarypy.service.ownsession._ANEW_SECONDS", 0.0)
+
+    def distrusted(_: object) -> None:
+        if len(made) < 2:
+            raise TlsError("the certificate is not trusted")
+
+    world.fake.before.append(distrusted)
+    assert isinstance(service.ask(f"{GUN}:1").result(SECONDS).image, TlsError)
+    ticks.now += 60
+    assert service.ask(f"{GUN}:1").result(SECONDS).ok
+
+
 def test_so_many_bytes_are_remembered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     directory = RememberingDirectory(tmp_path, Limits(remembered_bytes=10))
     first, second = (directory.repository(f"host.test/{name}") for name in "ab")
-    first.remember({"root": b"12345", "timestamp": b"1"})
-    second.remember({"root": b"1234"})
+    first.remember({"root": b"12345", "timestamp": b"1"}, StorageError("full"))
+    second.remember({"root": b"1234"}, StorageError("full"))
     assert first.load("timestamp") == b"1"
-    second.remember({"timestamp": b"1"})
+    second.remember({"timestamp": b"1"}, StorageError("full"))
     assert (first.load("timestamp"), second.load("timestamp")) == (None, b"1")
     assert "are forgotten" in caplog.text
     second.store({})

@@ -68,7 +68,7 @@ def verifier(
     *,
     name: str = "service",
     max_age: float = MAX_AGE,
-    ticks: Ticks | None = None,
+    ticks: Callable[[], float] | None = None,
     limits: Limits = DEFAULT,
     **flags: object,
 ) -> Verifier:

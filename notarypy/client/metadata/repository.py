@@ -307,7 +307,7 @@ def store(
             cache.drop(gone := _gone(trusted, cache.cached()))
             _LOG.debug("%s: stored %s, dropped %s", repository.gun, list(files), gone)
     except StorageError as error:
-        cache.remember(files)
+        cache.remember(files, error)
         repository.warn("; ".join((f"the trust directory was not updated: {error.message}", *error.why)))
 
 
