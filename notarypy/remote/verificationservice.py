@@ -6,17 +6,18 @@ verifies: it is there to be quick, and `http.client` alone would load TLS.
 
 Rules:
 
-1. `NOTARYPY_SERVICE` is `unix:` and an absolute path. Anything else is a configuration error.
+1. `NOTARYPY_SERVICE` is `unix:` and an absolute path, and what is there is a socket, if anything is. All else
+   is a configuration error.
 2. Before anything is sent it is settled who listens. The way there, as it is written and through every link,
    is the same before and after the connection; nobody could have changed a name on it but root, the user and
    one account more, and it is one of these that listens. Root's and the user's own services are no exception:
    by a name that a stranger gives one reaches another of theirs. No account at all is the number that a user
    namespace shows for all that it leaves out. Nobody else is believed, and none is asked in his place.
-3. A service from which no whole answer comes, in time, and one that says it is busy or is something else, is
-   none: ServiceMissingError. Status 200 and 400 are answers.
+3. Where nobody listens, or hangs up before a word or is silent until the time is over, or says by status 503
+   that he cannot now, there is no service: ServiceMissingError. Whatever else comes is an answer.
 4. Images of which the service does not know in time are asked about again, as long as there is time.
-5. An answer is the last word. So one that is not exactly what was asked for is an error: never read with
-   goodwill, and never replaced by another verification.
+5. An answer is the last word. So one that is not exactly what was asked for is an error, that of another
+   status or cut short too: never read with goodwill, and never replaced by another verification.
 6. Nothing is taken beyond the limits.
 """
 
@@ -56,7 +57,14 @@ VARIABLE = "NOTARYPY_SERVICE"
 _SCHEME = "unix:"
 _PIECE = 64 << 10
 _PAUSE_SECONDS = 0.5
-_OK, _REFUSED = 200, 400
+_OK, _REFUSED, _BUSY = 200, 400, 503
+_PATH_BYTES = 107
+# Why another status comes, as far as it is known.
+_WHY = {
+    "403": "it demands a client certificate, which nobody can show at a socket",
+    "404": "it is no verification service, or one that was started for admission alone",
+    "500": "it failed; its log says where",
+}
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"content-length:[ \t]*([0-9]{1,12})[ \t]*", re.IGNORECASE)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -77,13 +85,15 @@ def socket_path(environ: Mapping[str, str]) -> str:
     value = environ.get(VARIABLE, "")
     path = value.removeprefix(_SCHEME)
     if value and (path == value or not Path(path).is_absolute() or "\0" in path):
-        raise ConfigurationError(
-            f"{VARIABLE} names no service",
-            why="it is a unix socket by its whole path, as in unix:/run/notarypy/notarypy.sock",
-            advice=Advice("set-or-unset", variable=VARIABLE),
-            variable=VARIABLE,
-        )
+        raise _no_socket("it is not unix: and the whole path of a socket")
+    if len(os.fsencode(path)) > _PATH_BYTES:
+        raise _no_socket(f"the path of a socket has at most {_PATH_BYTES} bytes")
     return path
+
+
+def _no_socket(why: str) -> ConfigurationError:
+    message, advice = f"{VARIABLE} names no service", Advice("write-service", variable=VARIABLE)
+    return ConfigurationError(message, why=why, advice=advice, variable=VARIABLE)
 
 
 def ask(
@@ -136,14 +146,16 @@ def _exchanged(path: str, request: bytes, deadline: float, limits: Limits) -> by
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(_left(deadline))
             before = _way(path)
+            if not stat.S_ISSOCK(before[-1][-1].st_mode if before else 0):
+                raise _no_socket(f"{path} is no socket")
             sock.connect(path)
             _require_trusted(sock, path, before)
             refused = _sent(sock, head.encode() + request)
             answer = _received(sock, path, deadline, limits)
     except OSError as error:
         raise _missing(path, error.strerror or str(error)) from None
-    if not answer and refused:
-        raise _missing(path, refused)
+    if not answer:
+        raise _missing(path, refused or "it hangs up without an answer")
     return _taken_apart(path, answer, limits)
 
 
@@ -189,15 +201,17 @@ def _taken_apart(path: str, answer: bytearray, limits: Limits) -> bytes:
     first, *lines = head.split(b"\r\n")
     status = _STATUS.fullmatch(first)
     if not end or status is None or len(head) > limits.header_bytes:
-        raise _missing(path, "it does not answer as HTTP does")
-    _LOG.info("POST /verify at %s: %s", path, status[1].decode())
-    code, lengths = int(status[1]), [found[1] for line in lines if (found := _LENGTH.fullmatch(line))]
-    if code not in {_OK, _REFUSED}:
-        raise _missing(path, f"it answers with status {code}")
-    if len(lengths) != 1 or len(body) > int(lengths[0]):
+        raise _nonsense(path, "it does not answer as HTTP does")
+    _LOG.info("POST /verify at %s: %s", path, said := status[1].decode())
+    lengths = [found[1] for line in lines if (found := _LENGTH.fullmatch(line))]
+    if int(said) == _BUSY:
+        raise _missing(
+            path, f"it answers with status {said}: it is busy, or about to end", Advice("ask-again")
+        )
+    if int(said) not in {_OK, _REFUSED}:
+        raise _nonsense(path, f"its status is {said}", *filter(None, [_WHY.get(said)]))
+    if len(lengths) != 1 or len(body) != int(lengths[0]):
         raise _nonsense(path, "its length is not what its head says")
-    if len(body) < int(lengths[0]):
-        raise _missing(path, "the connection was lost before the answer was complete")
     return body
 
 
@@ -288,11 +302,11 @@ def _name(path: str) -> str:
     return f"the verification service at {path}"
 
 
-def _missing(path: str, why: str) -> ServiceMissingError:
-    message, advice = f"{_name(path)} does not answer", Advice("start-service", variable=VARIABLE)
+def _missing(path: str, why: str, advice: Advice | None = None) -> ServiceMissingError:
+    message, advice = f"{_name(path)} does not answer", advice or Advice("start-service", variable=VARIABLE)
     return ServiceMissingError(message, why=why, advice=advice, reason="service", socket=path)
 
 
-def _nonsense(path: str, why: str) -> ServerError:
+def _nonsense(path: str, *why: str) -> ServerError:
     advice = Advice("same-release")
     return ServerError(f"{_name(path)} sent no answer that counts", why=why, advice=advice, socket=path)

@@ -145,10 +145,13 @@ def test_what_is_never_known_stays_an_error(service: FakeService, monkeypatch: p
 # Who is asked
 
 
-@pytest.mark.parametrize("value", ["/run/s", "unix:s", "unix:", "tcp://h:1", "https://h", "unix:/a\0b"])
+@pytest.mark.parametrize(
+    "value", ["/run/s", "unix:s", "unix:", "tcp://h:1", "https://h", "unix:/a\0b", f"unix:/{'x' * 107}"]
+)
 def test_rule_1_anything_but_a_unix_socket_is_a_mistake(value: str) -> None:
-    with pytest.raises(ConfigurationError, match="NOTARYPY_SERVICE"):
+    with pytest.raises(ConfigurationError, match="NOTARYPY_SERVICE") as caught:
         socket_path({"NOTARYPY_SERVICE": value})
+    assert caught.value.advice == Advice("write-service", variable="NOTARYPY_SERVICE")
 
 
 def test_rule_1_a_whole_path_will_do_and_nothing_is_none() -> None:
@@ -347,19 +350,30 @@ def test_rule_2_where_the_system_does_not_say_who_listens(
 # No service
 
 
-@pytest.mark.parametrize("status", [200, 400, 404, 405, 413, 429, 500, 503])
-def test_rule_3_one_that_is_busy_or_something_else_is_none(service: FakeService, status: int) -> None:
-    answer = whole(status, b"{}").replace(b"HTTP/1.1", b"HTTP/1.1" if status > 400 else b"SSH-2.0")
-    service.answer = lambda _body, _sock: answer
+def test_rule_3_one_that_is_busy_is_none(service: FakeService) -> None:
+    service.says(b"{}", 503)
     with pytest.raises(ServiceMissingError) as caught:
         asked(service)
     assert (caught.value.code, caught.value.exit_code) == ("net.unreachable", 8)
+    assert caught.value.advice == Advice("ask-again")
+
+
+@pytest.mark.parametrize("status", [204, 301, 401, 403, 404, 405, 408, 411, 413, 415, 429, 500, 502])
+def test_rule_5_another_status_is_an_answer_of_no_use(service: FakeService, status: int) -> None:
+    service.says(b"{}", status)
+    with pytest.raises(ServerError) as caught:
+        asked(service)
+    assert caught.value.exit_code == 8
+    assert caught.value.why[0] == f"its status is {status}"
+    assert len(caught.value.why) == 1 + (status in {403, 404, 500})
 
 
 def test_rule_3_nobody_there(service: FakeService) -> None:
-    for path in (f"{service.path}.no", f"/{'x' * 200}", "/"):
-        with pytest.raises(ServiceMissingError):
-            ask(path, [IMAGE], {}, 30)
+    with pytest.raises(ServiceMissingError):
+        ask(f"{service.path}.no", [IMAGE], {}, 30)
+    for other in ("/", "/etc/passwd", str(service.path.parent)):
+        with pytest.raises(ConfigurationError, match="names no service"):
+            ask(other, [IMAGE], {}, 30)
     left = f"{service.path}2"
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(left)
@@ -368,9 +382,9 @@ def test_rule_3_nobody_there(service: FakeService) -> None:
 
 
 @pytest.mark.parametrize("part", [0, 7, 40, 60])
-def test_rule_3_a_connection_that_is_lost_is_no_answer(service: FakeService, part: int) -> None:
+def test_rule_3_a_connection_that_is_lost_at_once_is_no_answer(service: FakeService, part: int) -> None:
     service.answer = lambda _body, _sock: whole(200, json.dumps(document(GOOD)).encode())[:part]
-    with pytest.raises(ServiceMissingError):
+    with pytest.raises(ServerError if part else ServiceMissingError):
         asked(service)
 
 
@@ -393,7 +407,7 @@ def test_rule_3_an_answer_before_the_end_of_the_request_is_seen(service: FakeSer
     thread = threading.Thread(target=refuse)
     thread.start()
     many = [AskedImage(f"{REPO}:{number}", REPO, str(number), None) for number in range(100_000)]
-    with pytest.raises(ServiceMissingError):
+    with pytest.raises(ServerError, match="no answer that counts"):
         ask(f"{service.path}2", many, {}, 30)
     thread.join()
     listener.close()
@@ -557,5 +571,5 @@ def test_rule_6_nothing_is_taken_beyond_the_limits(service: FakeService) -> None
     with pytest.raises(ResponseLimitError):
         ask(str(service.path), [IMAGE], {}, 30, limits)
     service.answer = lambda _body, _sock: whole(200, b"{}").replace(b"Kind", b"x" * 1500)
-    with pytest.raises(ServiceMissingError):
+    with pytest.raises(ServerError, match="no answer that counts"):
         ask(str(service.path), [IMAGE], {}, 30, limits)

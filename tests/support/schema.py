@@ -61,6 +61,8 @@ _SIMPLE: dict[str, Any] = {
     "type": _is_of_type,
     "const": lambda value, wanted, _: type(value) is type(wanted) and value == wanted,
     "pattern": lambda value, wanted, _: not isinstance(value, str) or bool(re.search(wanted, value)),
+    "minItems": lambda value, wanted, _: not isinstance(value, list) or len(value) >= wanted,
+    "maxItems": lambda value, wanted, _: not isinstance(value, list) or len(value) <= wanted,
     "required": _has_all,
     "additionalProperties": _has_no_more,
 }

@@ -47,5 +47,6 @@ TEXTS: dict[str, str] = {
     ),
     "name-service": "name it, NOTARYPY_SERVICE=unix:/run/notarypy/notarypy.sock; or leave --service-only out",
     "same-release": "look what listens there; the service and this program have to be of releases that fit",
+    "write-service": "set {variable}=unix:/run/notarypy/notarypy.sock, or where its socket is; or unset it",
     "start-service": "start it, and see whether {variable} names its socket and who may connect",
 }
